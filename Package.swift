@@ -1,0 +1,99 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One line per dependency says why it is here. Nothing else may be imported.
+let dependencies: [Package.Dependency] = [
+    // SQLite access: statement cache, safe binding, error codes. Imported by TokenVault alone.
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    // HTTP/1.1 server on SwiftNIO with graceful shutdown. Imported by IssuerHTTP alone.
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    // HTTP field names and statuses, the vocabulary Hummingbird speaks.
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    // Byte buffers and channel options under Hummingbird.
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    // Command line parsing, help and completion scripts.
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    // The logging API: libraries take a logger, the executable builds one.
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    // Signals and graceful shutdown for long-running work.
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+]
+
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let grdbSQLite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+
+// The ladder of modules, lowest first: a target depends only on targets above it in this list.
+let targets: [Target] = [
+    .target(name: "VaultCore"),
+    .systemLibrary(
+        name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+    .target(name: "CVaultShims"),
+    .target(name: "VaultMigrations", resources: [.embedInCode("SQL/V0001_create_vault.sql")]),
+
+    .target(name: "VaultCrypto", dependencies: ["VaultCore", "CSodium", "CVaultShims"]),
+    .target(name: "TokenRotation", dependencies: ["VaultCore"]),
+    .target(name: "MerkleLog", dependencies: ["VaultCore", "VaultCrypto"]),
+
+    .target(
+        name: "TokenVault",
+        dependencies: [
+            "VaultCore", "CVaultShims", "VaultMigrations", "VaultCrypto", "TokenRotation", "MerkleLog",
+            grdb, grdbSQLite, logging, lifecycle,
+        ]),
+    .target(
+        name: "TokenIssuer",
+        dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", logging]),
+    .target(
+        name: "IssuerHTTP",
+        dependencies: [
+            "VaultCore", "TokenVault", "TokenIssuer", hummingbird, httpTypes, nioCore, logging, lifecycle,
+        ]),
+    .executableTarget(
+        name: "tokenvault",
+        dependencies: [
+            "VaultCore", "CVaultShims", "VaultCrypto", "MerkleLog", "TokenVault", "TokenIssuer", "IssuerHTTP",
+            argumentParser, hummingbird, logging, lifecycle,
+        ]),
+]
+
+let tests: [Target] = [
+    .testTarget(name: "VaultCryptoTests", dependencies: ["VaultCore", "VaultCrypto"]),
+    .testTarget(name: "MerkleLogTests", dependencies: ["VaultCore", "VaultCrypto", "MerkleLog"]),
+    .testTarget(name: "TokenRotationTests", dependencies: ["VaultCore", "TokenRotation"]),
+]
+
+let package = Package(
+    name: "TokenVault",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "TokenVault", targets: ["VaultCore", "TokenVault"]),
+        .library(name: "TokenIssuer", targets: ["TokenIssuer", "IssuerHTTP"]),
+        .executable(name: "tokenvault", targets: ["tokenvault"]),
+    ],
+    dependencies: dependencies,
+    targets: targets + tests,
+    swiftLanguageModes: [.v6]
+)
+
+// Warnings are errors where CI builds, never where somebody else builds us.
+let warningsAreErrors = Context.environment["TOKENVAULT_STRICT"] == "1"
+
+for target in package.targets where target.type != .system && target.name != "CVaultShims" {
+    var settings = target.swiftSettings ?? []
+    settings += [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+        .enableUpcomingFeature("InferIsolatedConformances"),
+    ]
+    if target.name == "VaultCrypto" { settings.append(.strictMemorySafety()) }
+    if warningsAreErrors { settings.append(.treatAllWarnings(as: .error)) }
+    target.swiftSettings = settings
+}

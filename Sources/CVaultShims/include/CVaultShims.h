@@ -1,0 +1,29 @@
+#ifndef CVAULTSHIMS_H
+#define CVAULTSHIMS_H
+
+#include <stdint.h>
+
+// What Swift cannot call by itself: variadic C functions and macros. Each returns 0, or an errno value.
+
+/// No core dumps of this process and no ptrace by its equals: PR_SET_DUMPABLE 0, RLIMIT_CORE 0.
+int tv_disable_core_dumps(void);
+
+/// Takes (without waiting) the open-file-description lock on one byte of `fd`. EAGAIN: somebody holds it.
+int tv_lock_byte(int fd, int64_t offset, int exclusive);
+
+/// Gives that byte's lock up.
+int tv_unlock_byte(int fd, int64_t offset);
+
+/// Tells the kernel to forget the cached pages of `fd`, so that the next read asks the disk.
+int tv_drop_cached_pages(int fd);
+
+/// Reserves `bytes` of disk for `fd`.
+int tv_reserve(int fd, int64_t bytes);
+
+/// Puts a `sqlite3 *` into defensive mode with an untrusted schema. Returns SQLite's result code.
+int tv_sqlite_harden(void *connection);
+
+/// Makes a `sqlite3 *` leave the WAL alone when it closes. Returns SQLite's result code.
+int tv_sqlite_keep_wal(void *connection);
+
+#endif

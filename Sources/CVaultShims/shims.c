@@ -1,0 +1,67 @@
+#define _GNU_SOURCE
+#include "CVaultShims.h"
+
+#include <sqlite3.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+int tv_disable_core_dumps(void) {
+    struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0) return errno;
+#ifdef __linux__
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return errno;
+#endif
+    return 0;
+}
+
+static int set_lock(int fd, int64_t offset, short type) {
+    struct flock lock;
+    memset(&lock, 0, sizeof lock);
+    lock.l_type = type;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = offset;
+    lock.l_len = 1;
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return 0;
+    return errno == EACCES ? EAGAIN : errno;
+}
+
+int tv_lock_byte(int fd, int64_t offset, int exclusive) {
+    return set_lock(fd, offset, exclusive ? F_WRLCK : F_RDLCK);
+}
+
+int tv_unlock_byte(int fd, int64_t offset) {
+    return set_lock(fd, offset, F_UNLCK);
+}
+
+int tv_drop_cached_pages(int fd) {
+#ifdef __linux__
+    return posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+#else
+    return 0;
+#endif
+}
+
+int tv_reserve(int fd, int64_t bytes) {
+#ifdef __linux__
+    return posix_fallocate(fd, 0, bytes);
+#else
+    return ftruncate(fd, bytes) == 0 ? 0 : errno;
+#endif
+}
+
+int tv_sqlite_harden(void *connection) {
+    int code = sqlite3_db_config((sqlite3 *)connection, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)0);
+    if (code != SQLITE_OK) return code;
+    return sqlite3_db_config((sqlite3 *)connection, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)0);
+}
+
+int tv_sqlite_keep_wal(void *connection) {
+    return sqlite3_db_config((sqlite3 *)connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)0);
+}

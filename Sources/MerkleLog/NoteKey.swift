@@ -1,0 +1,62 @@
+import VaultCore
+import VaultCrypto
+
+/// Who signs a note: a name and an Ed25519 public key (C2SP signed-note).
+///
+/// Names are kept to visible ASCII, which is less than C2SP allows, so that one name has one spelling.
+package struct NoteKey: Sendable, Equatable {
+    package let name: String
+    /// 32 octets, RFC 8032.
+    package let publicKey: [UInt8]
+    /// First four octets of SHA-256(name ‖ newline ‖ 0x01 ‖ public key): tells keys apart, secures nothing.
+    package let id: UInt32
+
+    /// Nil for a name that ``isName(_:)`` refuses and for a key that is not 32 octets.
+    package init?(name: String, publicKey: [UInt8]) {
+        guard Self.isName(name), publicKey.count == 32 else { return nil }
+        self.name = name
+        self.publicKey = publicKey
+        let digest = SHA256.hash(Array(name.utf8) + [UInt8(ascii: "\n"), Self.ed25519] + publicKey)
+        id = UInt32(bigEndianOctets: digest.bytes.prefix(4))
+    }
+
+    /// Reads the text form, ``vkey``.
+    ///
+    /// Nil for another algorithm, another spelling, or an id that is not the key's.
+    package init?(vkey: String) {
+        let parts = vkey.utf8.split(
+            separator: UInt8(ascii: "+"), maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3, let name = String(parts[0]),
+            let id = Hex.decode(Substring(parts[1])), id.count == 4,
+            let key = Base64.decode(parts[2]), key.first == Self.ed25519
+        else { return nil }
+        self.init(name: name, publicKey: Array(key.dropFirst()))
+        guard self.id == UInt32(bigEndianOctets: id) else { return nil }
+    }
+
+    /// The text form in which a verifier key is published: `name+id+key`, the id in hex, the key in base64.
+    package var vkey: String {
+        "\(name)+\(Hex.encode(id.bigEndianOctets))+\(Base64.encode([Self.ed25519] + publicKey))"
+    }
+
+    /// Whether `text` is one or more visible ASCII characters without plus, which separates a vkey's parts.
+    package static func isName(_ text: String) -> Bool {
+        !text.isEmpty
+            && text.utf8.allSatisfy { character in
+                (UInt8(ascii: "!")...UInt8(ascii: "~")).contains(character) && character != UInt8(ascii: "+")
+            }
+    }
+
+    /// The signature type octet of C2SP signed-note.
+    private static let ed25519: UInt8 = 0x01
+}
+
+extension UInt32 {
+    init(bigEndianOctets octets: some Collection<UInt8>) {
+        self = octets.reduce(0) { value, octet in value << 8 | UInt32(octet) }
+    }
+
+    var bigEndianOctets: [UInt8] {
+        [24, 16, 8, 0].map { shift in UInt8(truncatingIfNeeded: self >> shift) }
+    }
+}

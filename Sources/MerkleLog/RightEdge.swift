@@ -1,0 +1,66 @@
+import VaultCore
+package import VaultCrypto
+
+/// All that a tree must remember in order to grow: the roots of its perfect subtrees, largest first.
+///
+/// A tree of `size` leaves has one perfect subtree for each one-bit of `size`. Appending a leaf merges equal
+/// ones as a binary counter carries: one node hash per leaf on average, `log2(size)` at worst.
+package struct RightEdge: Sendable, Equatable {
+    package private(set) var size: UInt64
+    package private(set) var hashes: [Digest]
+
+    /// The empty tree.
+    package init() {
+        size = 0
+        hashes = []
+    }
+
+    /// Nil unless there is one hash for each one-bit of `size`, and `size` fits a database integer.
+    package init?(size: UInt64, hashes: [Digest]) {
+        guard size <= UInt64(Int64.max), hashes.count == size.nonzeroBitCount else { return nil }
+        self.size = size
+        self.hashes = hashes
+    }
+
+    /// The stored form: the hashes one after another, 32 octets each.
+    package init?(size: UInt64, bytes: [UInt8]) {
+        let width = Digest.byteCount
+        guard bytes.count.isMultiple(of: width) else { return nil }
+        let hashes = stride(from: 0, to: bytes.count, by: width).compactMap { start in
+            Digest(bytes: Array(bytes[start..<start + width]))
+        }
+        self.init(size: size, hashes: hashes)
+    }
+
+    package var bytes: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(hashes.count * Digest.byteCount)
+        for hash in hashes { bytes += hash.bytes }
+        return bytes
+    }
+
+    /// The Merkle tree hash over all leaves.
+    package var root: Digest {
+        guard var root = hashes.last else { return MerkleHash.empty }
+        for hash in hashes.dropLast().reversed() { root = MerkleHash.node(hash, root) }
+        return root
+    }
+
+    /// Adds a leaf at index `size`. The result is the subtree hash of the tile it completed, if it did.
+    package mutating func append(_ leafHash: Digest) -> Digest? {
+        var subtree = leafHash
+        var tile: Digest?
+        // The trailing ones of the old size are the perfect subtrees this leaf fills up, smallest first.
+        let merges = (~size).trailingZeroBitCount
+        for level in 0..<merges {
+            subtree = MerkleHash.node(hashes.removeLast(), subtree)
+            if level + 1 == Self.tileLevel { tile = subtree }
+        }
+        hashes.append(subtree)
+        size += 1
+        return tile
+    }
+
+    /// Height of a full tile: 2^8 = 256 leaves.
+    static let tileLevel = Limits.tileWidth.trailingZeroBitCount
+}

@@ -1,0 +1,35 @@
+import VaultCore
+package import VaultCrypto
+
+/// A reader over what a vault stores: the hash of every leaf, and the subtree hash of every full tile.
+///
+/// Subtrees below a tile are computed from their leaves, those above from their tiles; so a proof in a tree
+/// of a million leaves reads a few hundred leaf hashes and each tile at most once.
+package struct StoredSubtrees: SubtreeReader {
+    /// Hashes of the things in a range of indexes, in order.
+    package typealias Source = (Range<UInt64>) throws -> [Digest]
+
+    private let leaves: Source
+    private let tiles: Source
+
+    /// - Parameters:
+    ///   - leaves: leaf hashes by leaf index.
+    ///   - tiles: subtree hashes by tile index, tile `t` over the leaves from `t * Limits.tileWidth`.
+    package init(leaves: @escaping Source, tiles: @escaping Source) {
+        self.leaves = leaves
+        self.tiles = tiles
+    }
+
+    /// Throws what a source throws, and ``VaultError/Code/integrity`` when a hash is missing.
+    package func hash(level: Int, index: UInt64) throws -> Digest {
+        let aboveTile = level - RightEdge.tileLevel
+        let width = UInt64(1) << UInt64(aboveTile >= 0 ? aboveTile : level)
+        let range = index * width..<(index + 1) * width
+        let hashes = try aboveTile >= 0 ? tiles(range) : leaves(range)
+        guard UInt64(hashes.count) == width else {
+            throw VaultError(.integrity, "The audit log lacks hashes of its own leaves or tiles.")
+        }
+        // A perfect subtree of perfect subtrees: the same fold whatever the level of its parts.
+        return MerkleProof.rootOf(hashes)
+    }
+}

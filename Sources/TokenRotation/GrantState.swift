@@ -1,0 +1,60 @@
+package import VaultCore
+
+/// What a grant's row says, as far as the rules of rotation need it.
+package struct GrantState: Sendable, Equatable {
+    /// How many exchanges the grant has seen; 0 while only its authorization code is out.
+    package var generation: UInt32
+    package var status: GrantStatus
+    package var owner: OwnerStanding
+    /// When the grant was made, which is when its code was issued. Wall clock.
+    package var createdAt: VaultInstant
+    /// End of the authorization code's life. Wall clock.
+    package var codeExpiresAt: VaultInstant
+    /// When the current pair came to be, on the serving clock: wall clock time less outages.
+    package var lastSwap: VaultInstant
+    /// Somebody has used the current pair.
+    package var isFirstUseSeen: Bool
+    /// End of the idle lifetime; every swap moves it. Wall clock. Without meaning at generation 0.
+    package var idleExpiresAt: VaultInstant
+    /// End of the absolute lifetime; nothing moves it. Wall clock.
+    package var absoluteExpiresAt: VaultInstant
+    /// What the user allowed.
+    package var scope: ScopeSet
+    /// What the current access token may do: ``scope``, or less where the last refresh asked for less.
+    package var currentScope: ScopeSet
+
+    package init(
+        generation: UInt32, status: GrantStatus, owner: OwnerStanding, createdAt: VaultInstant,
+        codeExpiresAt: VaultInstant, lastSwap: VaultInstant, isFirstUseSeen: Bool,
+        idleExpiresAt: VaultInstant,
+        absoluteExpiresAt: VaultInstant, scope: ScopeSet, currentScope: ScopeSet
+    ) {
+        self.generation = generation
+        self.status = status
+        self.owner = owner
+        self.createdAt = createdAt
+        self.codeExpiresAt = codeExpiresAt
+        self.lastSwap = lastSwap
+        self.isFirstUseSeen = isFirstUseSeen
+        self.idleExpiresAt = idleExpiresAt
+        self.absoluteExpiresAt = absoluteExpiresAt
+        self.scope = scope
+        self.currentScope = currentScope
+    }
+}
+
+/// Whether a grant still counts. The raw value is what the row stores.
+package enum GrantStatus: Int64, Sendable, CaseIterable {
+    case live = 1
+    /// For good: by its client, its user, an operator, or because a used token came back.
+    case revoked = 2
+}
+
+/// How the user a grant belongs to stands now, compared with when the grant was made.
+package enum OwnerStanding: Sendable, CaseIterable {
+    case good
+    case disabled
+    /// All grants of this owner made until some later moment were revoked at once.
+    case revokedSinceIssue
+    case erased
+}

@@ -1,0 +1,102 @@
+import VaultCore
+
+/// Decides what a presented code or refresh token does to its grant, from the row and the time alone.
+///
+/// ```
+///                 code                     refresh token of cur
+///   cur = 0 ───── swap ────► cur = 1 ─────────── swap ───────────► cur = 2 ──► …
+///      │                        │  ▲                                  │  ▲
+///  code expires                 │  └ replay: token of cur − 1,        │  └ replay …
+///      ▼                        │    inside a window                  │
+///    refused                    └── code again, or a used token ──────┴──► revoked (for good)
+/// ```
+///
+/// Invariants:
+/// - One generation has one pair: a swap happens only at `cur`, a replay repeats the pair of `cur`.
+/// - Whoever does not prove that the token is of this grant, and theirs, changes nothing.
+/// - Age is a matter of generation; clocks only end lifetimes and windows.
+/// - A revoked grant stays revoked.
+package enum RotationRules {
+    /// The table of `docs/rotation.md`, read from top to bottom.
+    ///
+    /// For a code, `.swap` also asks for ``CodeBinding`` to hold; where it does not, just refuse.
+    package static func decide(
+        _ presented: PresentedCredential, against state: GrantState, at moment: RotationMoment,
+        under policy: RotationPolicy
+    ) -> RotationDecision {
+        if let reason = doubt(about: presented, of: state) { return .refuse(reason) }
+        if let reason = state.status.refusal ?? state.owner.refusal { return .refuse(reason) }
+        if let reason = lifetimeOver(of: state, at: moment.now) { return .refuse(reason) }
+        return switch presented.kind {
+        case .authorizationCode: decideCode(against: state, at: moment)
+        case .refreshToken: decideRefreshToken(presented, against: state, at: moment, under: policy)
+        }
+    }
+
+    /// Why the credential does not belong to this grant and this client, if it does not.
+    private static func doubt(about presented: PresentedCredential, of state: GrantState) -> RefusalReason? {
+        guard (presented.kind == .authorizationCode) == (presented.generation == 0) else { return .wrongKind }
+        guard presented.isFamilyProven else { return .wrongFamily }
+        // The row keeps the tags of two generations; older tokens prove no more than their family, and
+        // younger ones are unknown to the row.
+        let hasTag = presented.generation == state.generation || isPredecessor(presented, of: state)
+        guard presented.isTokenProven || !hasTag else { return .wrongToken }
+        // RFC 6749 section 10.4: "The authorization server MUST maintain the binding between a refresh token
+        // and the client to whom it was issued."
+        guard presented.isOfThisClient else { return .wrongClient }
+        return nil
+    }
+
+    private static func lifetimeOver(of state: GrantState, at now: VaultInstant) -> RefusalReason? {
+        if now >= state.absoluteExpiresAt { return .absoluteExpired }
+        // Nothing can be idle before the first pair exists; until then the code has a life of its own.
+        return state.generation > 0 && now >= state.idleExpiresAt ? .idleExpired : nil
+    }
+
+    private static func decideCode(against state: GrantState, at moment: RotationMoment) -> RotationDecision {
+        guard state.generation > 0 else {
+            return moment.now >= state.codeExpiresAt ? .refuse(.codeExpired) : .swap(scope: state.scope)
+        }
+        // RFC 6749 section 4.1.2: "If an authorization code is used more than once, the authorization server
+        // MUST deny the request and SHOULD revoke (when possible) all tokens previously issued based on that
+        // authorization code." Not for ever: whoever found a code in an old log could end its grant with it.
+        let age = moment.now.elapsed(since: state.createdAt)
+        return age < Limits.codeReuseWindow ? .revoke(.codeReused) : .refuse(.codeReused)
+    }
+
+    private static func decideRefreshToken(
+        _ presented: PresentedCredential, against state: GrantState, at moment: RotationMoment,
+        under policy: RotationPolicy
+    ) -> RotationDecision {
+        guard presented.generation <= state.generation else { return .databaseIsBehind }
+        if presented.generation == state.generation {
+            // RFC 6749 section 6: "The requested scope MUST NOT include any scope not originally granted by
+            // the resource owner, and if omitted is treated as equal to the scope originally granted by the
+            // resource owner."
+            let scope = presented.requestedScope ?? state.scope
+            return scope.isSubset(of: state.scope) ? .swap(scope: scope) : .refuse(.scopeExceeded)
+        }
+        guard isPredecessor(presented, of: state), isRetryOpen(state, at: moment, under: policy) else {
+            // RFC 9700 section 4.14.2: "the authorization server cannot determine which party submitted the
+            // invalid refresh token, but it will revoke the active refresh token."
+            return .revoke(.refreshTokenReused)
+        }
+        // The pair exists and is not made anew, so it cannot serve a request for another scope.
+        guard presented.requestedScope.map({ $0 == state.currentScope }) ?? true else {
+            return .refuse(.scopeChangedOnRetry)
+        }
+        return .replay
+    }
+
+    private static func isPredecessor(_ presented: PresentedCredential, of state: GrantState) -> Bool {
+        presented.generation < state.generation && state.generation - presented.generation == 1
+    }
+
+    /// A clock that ran backwards counts as no time passed: it opens no window that is closed for good (0 s).
+    private static func isRetryOpen(
+        _ state: GrantState, at moment: RotationMoment, under policy: RotationPolicy
+    ) -> Bool {
+        let age = moment.serving.elapsed(since: state.lastSwap)
+        return age < (state.isFirstUseSeen ? policy.raceWindow : policy.retryWindow)
+    }
+}

@@ -1,0 +1,113 @@
+package import VaultCore
+
+/// What happened, as the log keeps it. The transaction adds index, time and the rows that changed.
+package struct AuditEvent: Sendable {
+    package var operation: AuditOperation
+    package var outcome: AuditOutcome
+    /// A word of our own vocabulary, never text from outside.
+    package var reason: String?
+    package var actor: AuditActor
+    /// Pseudonym of the user or client it happened to, where that is not the actor.
+    package var subject: Pseudonym?
+    package var grant: GrantID?
+    package var generation: UInt32?
+    package var fingerprint: [UInt8]?
+    package var requestID: String?
+    /// Further grants of a collective entry.
+    package var grants: [GrantID] = []
+    /// How many like it were not written, because anybody can cause them.
+    package var count: Int?
+    package var personal: PersonalData?
+    /// Anybody on the network can cause it: written at a bounded rate. Never set on an event that changes rows.
+    package var isRateLimited = false
+
+    package init(_ operation: AuditOperation, _ outcome: AuditOutcome = .succeeded, by actor: AuditActor) {
+        self.operation = operation
+        self.outcome = outcome
+        self.actor = actor
+    }
+}
+
+/// Who did it, and through which door.
+package struct AuditActor: Sendable {
+    package let pseudonym: Pseudonym
+    package let channel: AuditChannel
+
+    package init(_ pseudonym: Pseudonym, _ channel: AuditChannel) {
+        self.pseudonym = pseudonym
+        self.channel = channel
+    }
+}
+
+/// The door an event came through.
+public enum AuditChannel: String, Sendable {
+    case http
+    case command
+    case library
+}
+
+/// A random name for an owner in the log; what it stands for is sealed under the owner's key.
+package struct Pseudonym: Sendable, Hashable {
+    package static let byteCount = 16
+    package let bytes: [UInt8]
+
+    package init?(bytes: [UInt8]) {
+        guard bytes.count == Self.byteCount else { return nil }
+        self.bytes = bytes
+    }
+}
+
+/// Data about a person that belongs to an entry: sealed under the owner's key, outside the tree.
+package struct PersonalData: Sendable {
+    let owner: OwnerID
+    let data: [UInt8]
+}
+
+/// How it ended.
+package enum AuditOutcome: String, Sendable {
+    case succeeded = "ok"
+    /// The same answer was given again.
+    case replayed
+    /// Nothing changed.
+    case refused
+    /// Refused, and the grant was revoked for it.
+    case revoked
+}
+
+/// The verbs of the log. An open set: later versions add to it.
+package struct AuditOperation: RawRepresentable, Sendable, Hashable {
+    package let rawValue: String
+
+    package init(rawValue: String) { self.rawValue = rawValue }
+
+    private static func verb(_ name: String) -> Self { Self(rawValue: name) }
+
+    package static let vaultCreate = verb("vault.create")
+    package static let vaultOpen = verb("vault.open")
+    package static let userAdd = verb("user.add")
+    package static let userChange = verb("user.change")
+    package static let userRemove = verb("user.remove")
+    package static let clientAdd = verb("client.add")
+    package static let clientChange = verb("client.change")
+    package static let clientRemove = verb("client.remove")
+    package static let clientSecretAdd = verb("client.rotate-secret")
+    package static let grantAuthorize = verb("grant.authorize")
+    package static let grantRevoke = verb("grant.revoke")
+    package static let grantFirstUse = verb("grant.first-use")
+    package static let codeExchange = verb("token.code")
+    package static let refresh = verb("token.refresh")
+    package static let clientCredentials = verb("token.client-credentials")
+    package static let clientAuthentication = verb("client.authenticate")
+    package static let tokenRequest = verb("token.request")
+}
+
+/// The result of a write together with its entries: a change without an event does not type-check.
+package struct Audited<Result: Sendable>: Sendable {
+    package let result: Result
+    package let events: [AuditEvent]
+
+    package init(_ result: Result, _ event: AuditEvent, _ further: [AuditEvent] = []) {
+        self.result = result
+        self.events = [event] + further
+    }
+}

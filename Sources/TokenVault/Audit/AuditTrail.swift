@@ -1,0 +1,86 @@
+import GRDB
+import MerkleLog
+import VaultCore
+import VaultCrypto
+
+/// Appends entries to the log inside the transaction of the change they speak of.
+struct AuditTrail {
+    private let signer: NoteSigner
+    private let boot = BootID.current
+
+    init(signer: NoteSigner) { self.signer = signer }
+
+    /// Writes `entries` (whose indices follow the head), completes tiles, and signs the new head once.
+    ///
+    /// - Returns: the new head and the hash of its last leaf, by which an uncertain commit is recognised later.
+    func append(_ entries: [PendingEntry], to head: LogHead, in transaction: WriteTransaction) throws -> LogHead {
+        var head = head
+        let database = transaction.database
+        head.lastTime = max(head.lastTime, transaction.now)
+        for pending in entries {
+            var entry = pending.entry
+            entry.index = head.size
+            entry.time = head.lastTime
+            entry.monotonic = transaction.monotonic
+            entry.boot = boot
+            if let personal = pending.personal {
+                entry.personalCommitment = try store(personal, leaf: entry.index, in: transaction)
+            }
+            let bytes = AuditLeaf.encode(entry)
+            guard bytes.count <= Limits.leafBytes else {
+                throw VaultError(.internalError, "An audit entry is longer than \(Limits.leafBytes) bytes.")
+            }
+            let hash = MerkleHash.leaf(bytes)
+            try database.run(
+                "INSERT INTO audit_leaves (id, bytes, hash) VALUES (?, ?, ?)",
+                [.integer(entry.index), .blob(bytes), .blob(hash.bytes)])
+            if let tile = head.edge.append(hash) {
+                try database.run(
+                    "INSERT INTO audit_tiles (id, hash) VALUES (?, ?)",
+                    [.integer(head.size / Int64(Limits.tileWidth) - 1), .blob(tile.bytes)])
+            }
+        }
+        head.root = head.edge.root
+        head.note = try signer.sign(
+            Checkpoint(origin: signer.key.name, size: head.edge.size, root: head.root).body)
+        try head.update(database)
+        return head
+    }
+
+    /// Seals the personal part under its owner's key; the leaf gets SHA-256(salt ‖ data).
+    private func store(
+        _ personal: PersonalData, leaf: Int64, in transaction: WriteTransaction
+    ) throws -> String {
+        let salt = SystemRandom().bytes(16)
+        let sealed = try transaction.seal(
+            salt + personal.data, owner: personal.owner, table: SealedTable.auditPersonal, column: 1, row: leaf)
+        try transaction.database.run(
+            "INSERT INTO audit_personal (id, owner_id, sealed) VALUES (?, ?, ?)",
+            [.integer(leaf), .integer(personal.owner.rawValue), .blob(sealed)])
+        return Hex.encode(SHA256.hash(salt + personal.data).bytes)
+    }
+}
+
+/// An entry on its way into the log, with what will lie outside the tree.
+struct PendingEntry: Sendable {
+    var entry: AuditEntry
+    var personal: PersonalData?
+
+    init(_ event: AuditEvent, rows: [RowChange]) {
+        entry = AuditEntry()
+        entry.operation = event.operation.rawValue
+        entry.outcome = event.outcome.rawValue
+        entry.reason = event.reason
+        entry.actor = Hex.encode(event.actor.pseudonym.bytes)
+        entry.channel = event.actor.channel.rawValue
+        entry.subject = event.subject.map { Hex.encode($0.bytes) }
+        entry.grant = event.grant?.rawValue
+        entry.generation = event.generation.map(Int64.init)
+        entry.fingerprint = event.fingerprint.map(Hex.encode)
+        entry.requestID = event.requestID.map { String($0.prefix(64)) }
+        entry.count = event.count.map(Int64.init)
+        entry.grants = event.grants.map(\.rawValue)
+        entry.rows = rows
+        personal = event.personal
+    }
+}

@@ -1,0 +1,45 @@
+import CVaultShims
+import Foundation
+import Synchronization
+import VaultCore
+
+/// Space kept back beside the vault, so that work already begun can be finished on a full disk.
+///
+/// Whole: new work is taken. Given up (after SQLite said the disk is full): only work that finishes something is
+/// taken, until the space could be reserved again.
+final class Ballast: Sendable {
+    private let path: String
+    private let whole = Atomic<Bool>(false)
+
+    init(beside vaultPath: String) {
+        path = vaultPath + ".ballast"
+        restore()
+    }
+
+    /// Whether new work may be taken.
+    var isWhole: Bool { whole.load(ordering: .acquiring) }
+
+    /// Frees the reserved space.
+    func giveUp() {
+        whole.store(false, ordering: .releasing)
+        truncate(path, 0)
+    }
+
+    /// Reserves the space again if there is enough.
+    func restore() {
+        guard !isWhole else { return }
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        if tv_reserve(descriptor, Limits.ballastBytes) == 0 {
+            whole.store(true, ordering: .releasing)
+        } else {
+            // A partial reservation would hold the little space that is left.
+            ftruncate(descriptor, 0)
+        }
+    }
+
+    static let refusal = VaultError(
+        .outOfSpace, "The disk is nearly full, so the vault takes no new work.",
+        remedy: "Free some space: the vault takes new work again by itself.")
+}

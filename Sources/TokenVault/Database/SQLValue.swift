@@ -1,0 +1,106 @@
+import GRDB
+import GRDBSQLite
+
+/// One column of one row, as SQLite keeps it.
+enum SQLValue: Sendable, Equatable {
+    case null
+    case integer(Int64)
+    case text(String)
+    case blob([UInt8])
+
+    init(_ value: Int64?) { self = value.map(SQLValue.integer) ?? .null }
+    init(_ value: String?) { self = value.map(SQLValue.text) ?? .null }
+    init(_ value: [UInt8]?) { self = value.map(SQLValue.blob) ?? .null }
+}
+
+extension SQLValue {
+    /// Reads column `index` of the row `statement` stands on.
+    init(_ statement: SQLiteStatement, _ index: Int32) {
+        switch sqlite3_column_type(statement, index) {
+        case SQLITE_INTEGER:
+            self = .integer(sqlite3_column_int64(statement, index))
+        case SQLITE_TEXT:
+            let count = Int(sqlite3_column_bytes(statement, index))
+            let bytes = UnsafeBufferPointer(start: sqlite3_column_text(statement, index), count: count)
+            self = .text(String(decoding: bytes, as: UTF8.self))
+        case SQLITE_BLOB:
+            let count = Int(sqlite3_column_bytes(statement, index))
+            let bytes = UnsafeRawBufferPointer(start: sqlite3_column_blob(statement, index), count: count)
+            self = .blob(Array(bytes))
+        default:
+            self = .null
+        }
+    }
+
+    /// Binds the value to parameter `index` (from 1) of `statement`, which copies it.
+    func bind(to statement: SQLiteStatement, _ index: Int32) -> Int32 {
+        switch self {
+        case .null: sqlite3_bind_null(statement, index)
+        case .integer(let value): sqlite3_bind_int64(statement, index, value)
+        case .text(let value): sqlite3_bind_text(statement, index, value, -1, Self.transient)
+        case .blob(let value):
+            value.isEmpty
+                ? sqlite3_bind_zeroblob(statement, index, 0)
+                : sqlite3_bind_blob(statement, index, value, Int32(value.count), Self.transient)
+        }
+    }
+
+    // SQLITE_TRANSIENT: a macro that Swift does not import.
+    private static let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+}
+
+extension Database {
+    /// Runs a cached statement that returns no rows. Values never become part of the SQL text.
+    func run(_ sql: String, _ values: [SQLValue] = []) throws {
+        let statement = try prepared(sql, values)
+        try statement.execute()
+    }
+
+    /// Hands each row of a cached query to `body`, which returns false to stop.
+    func forEachRow(_ sql: String, _ values: [SQLValue] = [], _ body: (RowCursor) throws -> Bool) throws {
+        let statement = try prepared(sql, values)
+        let cursor = try Row.fetchCursor(statement)
+        while try cursor.next() != nil {
+            guard try body(RowCursor(statement: statement.sqliteStatement)) else { return }
+        }
+    }
+
+    /// The first row of a cached query.
+    func firstRow<Result>(
+        _ sql: String, _ values: [SQLValue] = [], _ body: (RowCursor) throws -> Result
+    ) throws -> Result? {
+        var result: Result?
+        try forEachRow(sql, values) { row in
+            result = try body(row)
+            return false
+        }
+        return result
+    }
+
+    private func prepared(_ sql: String, _ values: [SQLValue]) throws -> Statement {
+        let statement = try cachedStatement(sql: sql)
+        // Tells GRDB that the arguments are complete; the values themselves are bound below without detour.
+        statement.setUncheckedArguments(StatementArguments())
+        for (index, value) in values.enumerated() {
+            let code = value.bind(to: statement.sqliteStatement, Int32(index + 1))
+            guard code == SQLITE_OK else { throw DatabaseError(resultCode: ResultCode(rawValue: code)) }
+        }
+        return statement
+    }
+}
+
+/// The row a query stands on; valid only inside the closure it was handed to.
+struct RowCursor {
+    fileprivate let statement: SQLiteStatement
+
+    var columnCount: Int { Int(sqlite3_column_count(statement)) }
+
+    func value(_ index: Int) -> SQLValue { SQLValue(statement, Int32(index)) }
+
+    /// Columns `first..<end` in order.
+    func values(from first: Int, to end: Int) -> [SQLValue] {
+        (first..<end).map(value)
+    }
+
+    func integer(_ index: Int) -> Int64 { sqlite3_column_int64(statement, Int32(index)) }
+}

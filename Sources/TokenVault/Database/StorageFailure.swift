@@ -1,0 +1,83 @@
+import Foundation
+import GRDB
+import GRDBSQLite
+import VaultCore
+
+/// Turns what the operating system and SQLite say into errors that say what to do. No value of a row is repeated.
+enum StorageFailure {
+    static func opening(_ path: String, _ code: Int32) -> VaultError {
+        switch code {
+        case ENOENT:
+            VaultError(
+                .notFound, "There is no vault at \(path).",
+                remedy: "Check --vault, or make one with 'tokenvault init'.")
+        case EACCES, EPERM:
+            VaultError(
+                .permissionDenied, "This user may not open \(path).",
+                remedy: "Run as the vault's owner; the directory must be writable for it.")
+        case EROFS:
+            VaultError(
+                .readOnly, "\(path) is on a file system that is mounted read-only.",
+                remedy: "Remount it for writing, or copy the vault to a disk that is.")
+        case ENOSPC, EDQUOT:
+            VaultError(.outOfSpace, "No space is left for \(path).", remedy: "Free some space and try again.")
+        case EISDIR:
+            VaultError(.notAVault, "\(path) is a directory.", remedy: "Name the vault file itself.")
+        case ELOOP:
+            VaultError(
+                .permissionDenied, "\(path) is a symbolic link, which is not followed here.",
+                remedy: "Name the file itself.")
+        default: failed("open of \(path)", code)
+        }
+    }
+
+    static func failed(_ action: String, _ code: Int32) -> VaultError {
+        VaultError(
+            .ioFailure, "The \(action) failed: \(String(cString: strerror(code))).",
+            remedy: "Check the disk and the system log.")
+    }
+
+    /// The error a caller sees for one of SQLite's.
+    static func translate(_ error: any Error) -> VaultError {
+        if let error = error as? VaultError { return error }
+        guard let error = error as? DatabaseError else {
+            return VaultError(.internalError, "Unexpected failure of type \(type(of: error)).")
+        }
+        return switch error.resultCode {
+        case .SQLITE_FULL:
+            VaultError(
+                .outOfSpace, "The disk is full; nothing was changed.",
+                remedy: "Free some space: the vault takes new work again by itself.")
+        case .SQLITE_IOERR:
+            VaultError(.ioFailure, "The disk failed; nothing was changed.", remedy: "Check the disk and the system log.")
+        case .SQLITE_BUSY, .SQLITE_LOCKED: VaultLock.busy
+        case .SQLITE_READONLY:
+            VaultError(
+                .readOnly, "The vault's file cannot be written.",
+                remedy: "Check that the file system is mounted for writing and that this user owns the file.")
+        case .SQLITE_CANTOPEN:
+            VaultError(
+                .permissionDenied, "The vault's file, or the directory around it, cannot be opened for writing.",
+                remedy: "Run as the vault's owner; the directory must be writable for it.")
+        case .SQLITE_NOTADB:
+            VaultError(.notAVault, "The file is not a vault.", remedy: "Check the path given with --vault.")
+        case .SQLITE_CORRUPT:
+            VaultError(
+                .integrity, "The database file is damaged.",
+                remedy: "Stop the service, keep a copy of the file, and restore a backup.")
+        default:
+            VaultError(.internalError, "SQLite refused a statement (code \(error.extendedResultCode.rawValue)).")
+        }
+    }
+
+    /// Whether a failed statement means that the whole batch is lost, not only its body.
+    static func concernsStorage(_ error: any Error) -> Bool {
+        guard let error = error as? DatabaseError else { return false }
+        return switch error.resultCode {
+        case .SQLITE_FULL, .SQLITE_IOERR, .SQLITE_CORRUPT, .SQLITE_READONLY, .SQLITE_NOMEM, .SQLITE_NOTADB,
+            .SQLITE_PROTOCOL, .SQLITE_CANTOPEN:
+            true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import VaultCrypto
+
+/// How a tagged table is laid out: `id`, the columns below, `leaf`, `row_tag`.
+///
+/// One list serves the SQL, the canonical bytes that the row tag and the row hash are taken over, and the typed rows.
+/// Numbers and order are part of the format (docs/schema.md): a column is added only by a new migration.
+struct TableLayout: Sendable {
+    let name: String
+    /// Stands for the table in every AAD, row tag and row hash.
+    let number: UInt16
+    let columns: [String]
+    /// Columns left out of the hash that the log keeps, because they change without a leaf of their own. They come last.
+    let unhashed: Int
+    let selectSQL: String
+    let insertSQL: String
+    let updateSQL: String
+    /// As `updateSQL`, leaving the indexed columns alone: for rows whose indexed columns did not change.
+    let updateUnindexedSQL: String
+    let deleteSQL: String
+    let selectByID: String
+    let settable: [Int]
+    let settableUnindexed: [Int]
+
+    init(
+        _ name: String, _ number: UInt16, _ columns: [String], immutable: Set<String> = [],
+        indexed: Set<String> = [], unhashed: Int = 0, guarded guardColumn: String? = nil
+    ) {
+        self.name = name
+        self.number = number
+        self.columns = columns
+        self.unhashed = unhashed
+        let all = columns + ["leaf", "row_tag"]
+        let condition = guardColumn.map { " AND \($0) = ?" } ?? ""
+        settable = all.indices.filter { !immutable.contains(all[$0]) }
+        settableUnindexed = settable.filter { !indexed.contains(all[$0]) }
+        func update(_ indices: [Int]) -> String {
+            "UPDATE \(name) SET " + indices.map { "\(all[$0]) = ?" }.joined(separator: ", ")
+                + " WHERE id = ?" + condition
+        }
+        updateSQL = update(settable)
+        updateUnindexedSQL = update(settableUnindexed)
+        selectSQL = "SELECT id, \(all.joined(separator: ", ")) FROM \(name)"
+        insertSQL =
+            "INSERT INTO \(name) (id, \(all.joined(separator: ", "))) VALUES (?"
+            + String(repeating: ", ?", count: all.count) + ")"
+        selectByID = selectSQL + " WHERE id = ?"
+        deleteSQL = "DELETE FROM \(name) WHERE id = ?"
+    }
+}
+
+extension TableLayout {
+    static let keyslots = TableLayout(
+        "keyslots", 1, ["slot_id", "kind", "epoch", "parameters", "wrapped", "created_at"])
+
+    static let systemKeys = TableLayout(
+        "system_keys", 2, ["purpose", "key_id", "state", "epoch", "wrapped", "created_at"])
+
+    static let owners = TableLayout(
+        "owners", 3,
+        [
+            "kind", "state", "revocations", "key_version", "key_epoch", "wrapped_key", "lookup_tag", "identity",
+            "pseudonym", "created_at",
+        ])
+
+    static let clients = TableLayout("clients", 4, ["name_tag", "registration"])
+
+    static let clientSecrets = TableLayout(
+        "client_secrets", 5, ["client_id", "generation", "tag", "tag_key_id", "not_before", "not_after"])
+
+    static let grants = TableLayout(
+        "grants", 6,
+        [
+            "client_id", "owner_id", "owner_revocations", "client_revocations", "kind", "created_at",
+            "absolute_expires_at", "scope", "context", "family_tag", "tag_key_id", "state", "generation",
+            "idle_expires_at", "swapped_at", "credential_tag", "previous_credential_tag", "access_scope",
+            "access_audience", "access_issued_at", "access_expires_at", "access_tag", "previous_access_scope",
+            "previous_access_audience", "previous_access_issued_at", "previous_access_expires_at",
+            "previous_access_tag", "pair", "expires_day", "first_used_at",
+        ],
+        immutable: [
+            "client_id", "owner_id", "owner_revocations", "client_revocations", "kind", "created_at",
+            "absolute_expires_at", "scope", "context", "family_tag", "tag_key_id",
+        ],
+        indexed: ["expires_day"], unhashed: 1, guarded: "generation")
+
+    /// Every table whose rows carry a tag and are named by a leaf.
+    static let tagged = [keyslots, systemKeys, owners, clients, clientSecrets, grants]
+}

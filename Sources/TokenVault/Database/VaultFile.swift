@@ -1,0 +1,75 @@
+import Foundation
+import VaultCore
+
+/// The file itself: whether it can be a vault at all, who may read it, and how it comes into being.
+enum VaultFile {
+    /// "TVLT", in the database header.
+    static let applicationID: Int32 = 0x5456_4C54
+
+    /// Looks before SQLite does, so that a wrong path gets a sentence instead of a code.
+    static func check(_ path: String) throws {
+        var information = stat()
+        guard stat(path, &information) == 0 else { throw StorageFailure.opening(path, errno) }
+        guard information.st_mode & S_IFMT == S_IFREG else {
+            throw VaultError(.notAVault, "\(path) is not a regular file.", remedy: "Name the vault file itself.")
+        }
+        guard information.st_mode & 0o077 == 0 else {
+            throw VaultError(
+                .permissionDenied, "Others than its owner may read \(path).", remedy: "Run: chmod 600 \(path)")
+        }
+        let descriptor = open(path, O_RDWR | O_CLOEXEC)
+        guard descriptor >= 0 else { throw StorageFailure.opening(path, errno) }
+        defer { close(descriptor) }
+        var header = [UInt8](repeating: 0, count: 100)
+        let count = read(descriptor, &header, header.count)
+        let identifier = header[68..<72].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        guard count == header.count, header.starts(with: Array("SQLite format 3\0".utf8)),
+            identifier == UInt32(applicationID)
+        else {
+            throw VaultError(
+                .notAVault, "\(path) is not a vault.",
+                remedy: "Check --vault, or make one with 'tokenvault init'.")
+        }
+        let directory = (path as NSString).deletingLastPathComponent
+        let place = directory.isEmpty ? "." : directory
+        guard access(place, W_OK | X_OK) == 0 else { throw StorageFailure.opening(place, errno) }
+    }
+
+    /// Makes an empty file that only its owner may read.
+    static func createExclusively(_ path: String) throws {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            if errno == EEXIST { throw alreadyExists(path) }
+            throw errno == ENOENT
+                ? VaultError(
+                    .notFound, "The directory of \(path) does not exist.", remedy: "Make it first, with mode 700.")
+                : StorageFailure.opening(path, errno)
+        }
+        fchmod(descriptor, 0o600)
+        close(descriptor)
+    }
+
+    /// Gives a finished file its name, unless that is taken, and makes the name durable.
+    static func publish(_ draft: String, as path: String) throws {
+        try synchronize(draft, O_RDONLY)
+        guard link(draft, path) == 0 else {
+            throw errno == EEXIST ? alreadyExists(path) : StorageFailure.opening(path, errno)
+        }
+        unlink(draft)
+        let directory = (path as NSString).deletingLastPathComponent
+        try synchronize(directory.isEmpty ? "." : directory, O_RDONLY | O_DIRECTORY)
+    }
+
+    static func synchronize(_ path: String, _ flags: Int32) throws {
+        let descriptor = open(path, flags | O_CLOEXEC)
+        guard descriptor >= 0 else { throw StorageFailure.opening(path, errno) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw StorageFailure.failed("fsync", errno) }
+    }
+
+    static func alreadyExists(_ path: String) -> VaultError {
+        VaultError(
+            .alreadyExists, "There is already a file at \(path).",
+            remedy: "Choose another path; an existing vault is never overwritten.")
+    }
+}

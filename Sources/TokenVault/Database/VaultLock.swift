@@ -1,0 +1,78 @@
+import CVaultShims
+import Foundation
+import VaultCore
+
+/// The lock file beside the vault, by which processes take turns at writing.
+///
+/// SQLite before 3.51.3 can corrupt a WAL database when two connections write or checkpoint at the same moment.
+/// So every write transaction, every checkpoint and every opening or closing of a writer holds byte 0 exclusively.
+/// Byte 1 is the door to it: whoever waits for byte 0 holds the door, so a busy service cannot starve a command.
+/// Byte 2 is held shared by every serving process: its absence at start means that nobody was serving.
+///
+/// Open-file-description locks: the kernel drops them when the process ends, however it ends.
+final class VaultLock: Sendable {
+    private enum Byte {
+        static let writer: Int64 = 0
+        static let door: Int64 = 1
+        static let serving: Int64 = 2
+    }
+
+    private let descriptor: Int32
+
+    init(beside vaultPath: String) throws {
+        let path = vaultPath + ".lock"
+        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw StorageFailure.opening(path, errno) }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Holds the writer's lock while `body` runs.
+    ///
+    /// - Parameter waiting: called about every millisecond while another process holds the lock; throw to give up.
+    func withWriterLock<Result>(waiting: () throws -> Void, _ body: () throws -> Result) throws -> Result {
+        try take(Byte.door, waiting)
+        do {
+            try take(Byte.writer, waiting)
+        } catch {
+            _ = tv_unlock_byte(descriptor, Byte.door)
+            throw error
+        }
+        _ = tv_unlock_byte(descriptor, Byte.door)
+        defer { _ = tv_unlock_byte(descriptor, Byte.writer) }
+        return try body()
+    }
+
+    /// As above, giving up with ``VaultError/Code/busy`` after `limit`.
+    func withWriterLock<Result>(within limit: Duration, _ body: () throws -> Result) throws -> Result {
+        let deadline = ContinuousClock.now + limit
+        return try withWriterLock(
+            waiting: {
+                guard ContinuousClock.now < deadline else { throw Self.busy }
+            }, body)
+    }
+
+    /// Joins the serving processes. True: there was no other, so nobody served until now.
+    func beginServing() throws -> Bool {
+        let isFirst = tv_lock_byte(descriptor, Byte.serving, 1) == 0
+        let code = tv_lock_byte(descriptor, Byte.serving, 0)
+        // EAGAIN: another process tests the byte exclusively at this very moment, which means it is serving too.
+        guard code == 0 || code == EAGAIN else { throw StorageFailure.failed("lock", code) }
+        return isFirst
+    }
+
+    static let busy = VaultError(
+        .busy, "Another process is writing to this vault.", remedy: "Try again in a moment.")
+
+    private func take(_ byte: Int64, _ waiting: () throws -> Void) throws {
+        var turns = 0
+        while true {
+            let code = tv_lock_byte(descriptor, byte, 1)
+            if code == 0 { return }
+            guard code == EAGAIN else { throw StorageFailure.failed("lock", code) }
+            try waiting()
+            turns += 1
+            usleep(turns < 20 ? 100 : 1000)
+        }
+    }
+}

@@ -1,0 +1,107 @@
+import GRDB
+import MerkleLog
+import VaultCore
+import VaultCrypto
+
+/// The keys of an open vault: the root key and the system keys under it, all in guarded memory.
+struct Keyring: Sendable {
+    let vault: VaultID
+    let epoch: UInt32
+    let root: GuardedKey
+    let handles: HandleSealer
+    /// Tags of tokens and secrets, by key id; rows say under which id theirs were made.
+    let tags: [UInt8: TagKey]
+    let currentTags: TagKey
+    let lookup: TagKey
+    let rows: TagKey
+    let signer: NoteSigner
+
+    /// Key ids are per purpose, from 1; exactly one key of each purpose is current.
+    init(vault: VaultID, epoch: UInt32, root: GuardedKey, keys: [SystemKey]) throws {
+        func all(_ purpose: SystemKeyPurpose) -> [SystemKey] { keys.filter { $0.purpose == purpose } }
+        func current(_ purpose: SystemKeyPurpose) throws -> SystemKey {
+            guard let key = all(purpose).first(where: \.isCurrent) else {
+                throw VaultError(
+                    .integrity, "A system key of the vault is missing.", remedy: "Restore a backup.")
+            }
+            return key
+        }
+        self.vault = vault
+        self.epoch = epoch
+        self.root = root
+        handles = try HandleSealer(
+            vault: vault,
+            keys: Dictionary(all(.handles).map { ($0.keyID, $0.key) }) { first, _ in first },
+            current: try current(.handles).keyID)
+        tags = Dictionary(all(.tags).map { ($0.keyID, TagKey(id: $0.keyID, key: $0.key)) }) { first, _ in first }
+        let currentTag = try current(.tags)
+        currentTags = TagKey(id: currentTag.keyID, key: currentTag.key)
+        let lookupKey = try current(.lookup)
+        lookup = TagKey(id: lookupKey.keyID, key: lookupKey.key)
+        let rowKey = try current(.rows)
+        rows = TagKey(id: rowKey.keyID, key: rowKey.key)
+        let signing = SigningKey(seed: try current(.logSigning).key)
+        guard let signer = NoteSigner(name: LogHead.origin(of: vault), key: signing) else {
+            throw VaultError(.internalError, "The log's origin is not a key name.")
+        }
+        self.signer = signer
+    }
+}
+
+/// A system key, unwrapped.
+struct SystemKey: Sendable {
+    let purpose: SystemKeyPurpose
+    let keyID: UInt8
+    let isCurrent: Bool
+    let key: GuardedKey
+}
+
+extension Keyring {
+    /// Unwraps the system keys of the database and then checks the tags of their rows and of the keyslots.
+    static func load(_ database: Database, vault: VaultRow, root: GuardedKey) throws -> Keyring {
+        let epoch = UInt32(truncatingIfNeeded: vault.keyEpoch)
+        var keys: [SystemKey] = []
+        try database.forEachRow("SELECT id, purpose, key_id, state, wrapped FROM system_keys ORDER BY id") { row in
+            guard let purpose = SystemKeyPurpose(rawValue: row.integer(1)), let keyID = UInt8(exactly: row.integer(2)),
+                case .blob(let wrapped) = row.value(4)
+            else { throw VaultError(.integrity, "A system key is damaged.", remedy: "Restore a backup.") }
+            let key = try KeyWrap.unwrap(
+                wrapped, with: root, epoch: epoch, for: wrapContext(vault.id, systemKey: row.integer(0)))
+            keys.append(
+                SystemKey(
+                    purpose: purpose, keyID: keyID,
+                    isCurrent: row.integer(3) == SystemKeyRow.State.current.rawValue, key: key))
+            return true
+        }
+        let keyring = try Keyring(vault: vault.id, epoch: epoch, root: root, keys: keys)
+        // The wraps opened; that nobody edited the rows around them is shown by their tags.
+        for layout in [TableLayout.systemKeys, .keyslots] {
+            try database.forEachRow(layout.selectSQL + " ORDER BY id") { cursor in
+                _ = try StoredRow(reading: cursor, layout, rowKey: keyring.rows)
+                return true
+            }
+        }
+        return keyring
+    }
+
+    static func wrapContext(_ vault: VaultID, systemKey row: Int64) -> AssociatedData {
+        AssociatedData(
+            domain: SealedTable.wrapDomain, vault: vault, owner: .system, table: SealedTable.systemKeys, column: 5,
+            row: row, generation: 0)
+    }
+
+    static func wrapContext(_ vault: VaultID, owner: OwnerID) -> AssociatedData {
+        AssociatedData(
+            domain: SealedTable.wrapDomain, vault: vault, owner: owner, table: SealedTable.owners,
+            column: OwnerRow.columnNumber("wrapped_key"), row: owner.rawValue, generation: 0)
+    }
+
+    /// What a sealed field is bound to.
+    func context(
+        owner: OwnerID, table: UInt16, column: UInt16, row: Int64, generation: UInt64 = 0
+    ) -> AssociatedData {
+        AssociatedData(
+            domain: SealedTable.fieldDomain, vault: vault, owner: owner, table: table, column: column, row: row,
+            generation: generation)
+    }
+}

@@ -1,0 +1,61 @@
+import VaultCore
+import VaultCrypto
+
+/// An owner as read and checked: its row, its key unwrapped, and its name in the log.
+struct Owner: Sendable {
+    let row: OwnerRow
+    let key: OwnerKey
+    let pseudonym: Pseudonym
+
+    init(_ row: OwnerRow, keyring: Keyring) throws {
+        guard let wrapped = row.wrappedKey, let sealedPseudonym = row.pseudonym else {
+            throw VaultError(.notFound, "This owner was erased.")
+        }
+        let unwrapped = try KeyWrap.unwrap(
+            wrapped, with: keyring.root, epoch: UInt32(truncatingIfNeeded: row.keyEpoch),
+            for: Keyring.wrapContext(keyring.vault, owner: row.id))
+        key = OwnerKey(version: UInt32(truncatingIfNeeded: row.keyVersion), key: unwrapped)
+        let bytes = try SealedField.open(
+            sealedPseudonym, with: key, for: Self.context(row.id, column: "pseudonym", keyring))
+        guard let pseudonym = Pseudonym(bytes: bytes) else {
+            throw VaultError(.integrity, "A pseudonym has the wrong length.")
+        }
+        self.row = row
+        self.pseudonym = pseudonym
+    }
+
+    /// A new owner with a new key, identity and pseudonym sealed under it.
+    init(
+        creating id: OwnerID, kind: OwnerKind, identity: [UInt8], lookupTag: [UInt8]?, keyring: Keyring,
+        now: VaultInstant
+    ) throws {
+        let random = SystemRandom()
+        key = OwnerKey(version: 1, key: .random())
+        pseudonym = Pseudonym(bytes: random.bytes(Pseudonym.byteCount)) ?? Self.unreachable()
+        row = OwnerRow(
+            id: id, kind: kind, state: .active, revocations: 0, keyVersion: 1, keyEpoch: Int64(keyring.epoch),
+            wrappedKey: KeyWrap.wrap(
+                key.key, under: keyring.root, epoch: keyring.epoch, for: Keyring.wrapContext(keyring.vault, owner: id)),
+            lookupTag: lookupTag,
+            identity: try SealedField.seal(
+                identity, under: key, for: Self.context(id, column: "identity", keyring), padded: true),
+            pseudonym: try SealedField.seal(
+                pseudonym.bytes, under: key, for: Self.context(id, column: "pseudonym", keyring), padded: false),
+            createdAt: now)
+    }
+
+    /// The identity: a user's name, a client's identifier and name.
+    func identity(_ keyring: Keyring) throws -> [UInt8] {
+        guard let sealed = row.identity else { return [] }
+        return try SealedField.open(sealed, with: key, for: Self.context(row.id, column: "identity", keyring))
+    }
+
+    private static func context(_ id: OwnerID, column: String, _ keyring: Keyring) -> AssociatedData {
+        keyring.context(
+            owner: id, table: SealedTable.owners, column: OwnerRow.columnNumber(column), row: id.rawValue)
+    }
+
+    private static func unreachable() -> Pseudonym {
+        preconditionFailure("a pseudonym is made with its own length")
+    }
+}

@@ -1,0 +1,96 @@
+import GRDB
+import Synchronization
+import VaultCore
+import VaultCrypto
+
+/// Owners and clients as last read, with their keys unwrapped.
+///
+/// Everything here is as old as the vault row's registry revision: every change to an owner, a client or a secret
+/// raises it, in whichever process, and the first read that sees another revision empties the cache.
+final class Registry: Sendable {
+    private struct State {
+        var revision: Int64 = -1
+        var owners: [OwnerID: Owner] = [:]
+        var clients: [OwnerID: Client] = [:]
+        var clientIDs: [[UInt8]: OwnerID] = [:]
+    }
+
+    // 16,384 owners take about 20 MiB with their keys; past it the cache starts anew rather than keep an order.
+    private static let capacity = 16_384
+
+    private let state = Mutex(State())
+
+    /// - Parameter revision: of the snapshot `database` shows; nil when the transaction itself changed the registry,
+    ///   whose rows must not outlive a rollback.
+    func owner(_ id: OwnerID, _ database: Database, _ keyring: Keyring, revision: Int64?) throws -> Owner? {
+        if let cached = cached(revision, { $0.owners[id] }) { return cached }
+        guard let row = try database.load(OwnerRow.self, id.rawValue, keyring)?.row, row.wrappedKey != nil else {
+            return nil
+        }
+        let owner = try Owner(row, keyring: keyring)
+        keep(revision) { $0.owners[id] = owner }
+        return owner
+    }
+
+    func client(_ id: OwnerID, _ database: Database, _ keyring: Keyring, revision: Int64?) throws -> Client? {
+        if let cached = cached(revision, { $0.clients[id] }) { return cached }
+        guard let owner = try owner(id, database, keyring, revision: revision), owner.row.kind == .client,
+            let row = try database.load(ClientRow.self, id.rawValue, keyring)?.row
+        else { return nil }
+        let secrets = try database.loadAll(
+            ClientSecretRow.self, where: "client_id = ? ORDER BY generation", [.integer(id.rawValue)], keyring)
+        let client = try Client(owner: owner, row: row, secrets: secrets, keyring: keyring)
+        keep(revision) { $0.clients[id] = client }
+        return client
+    }
+
+    /// The owner whose lookup tag this is.
+    func ownerID(lookupTag tag: [UInt8], _ database: Database, revision: Int64?) throws -> OwnerID? {
+        if let cached = cached(revision, { $0.clientIDs[tag] }) { return cached }
+        let id = try database.firstRow("SELECT id FROM owners WHERE lookup_tag = ?", [.blob(tag)]) {
+            OwnerID($0.integer(0))
+        }
+        if let id { keep(revision) { $0.clientIDs[tag] = id } }
+        return id
+    }
+
+    private func cached<Value: Sendable>(_ revision: Int64?, _ look: (State) -> Value?) -> Value? {
+        guard let revision else { return nil }
+        return state.withLock { $0.revision == revision ? look($0) : nil }
+    }
+
+    private func keep(_ revision: Int64?, _ change: (inout State) -> Void) {
+        guard let revision else { return }
+        state.withLock { state in
+            // A reader on an older snapshot must not bring back what a newer one has replaced.
+            guard revision >= state.revision else { return }
+            if revision > state.revision || state.owners.count >= Self.capacity {
+                state = State()
+                state.revision = revision
+            }
+            change(&state)
+        }
+    }
+}
+
+extension Database {
+    /// The row `id` of a tagged table with the leaf that names it, its tag checked. Nil: there is none.
+    func load<Row: TypedRow>(_: Row.Type, _ id: Int64, _ keyring: Keyring) throws -> (row: Row, leaf: Int64)? {
+        try firstRow(Row.layout.selectByID, [.integer(id)]) { cursor in
+            let stored = try StoredRow(reading: cursor, Row.layout, rowKey: keyring.rows)
+            return (try Row(stored), stored.leaf)
+        }
+    }
+
+    /// Every row that meets a condition, tags checked. `condition` is SQL of our own, its values are bound.
+    func loadAll<Row: TypedRow>(
+        _: Row.Type, where condition: String, _ values: [SQLValue] = [], _ keyring: Keyring
+    ) throws -> [Row] {
+        var rows: [Row] = []
+        try forEachRow(Row.layout.selectSQL + " WHERE " + condition, values) { cursor in
+            rows.append(try Row(StoredRow(reading: cursor, Row.layout, rowKey: keyring.rows)))
+            return true
+        }
+        return rows
+    }
+}

@@ -1,0 +1,93 @@
+import Foundation
+import VaultCore
+
+extension ClientRegistration {
+    /// Refuses what could not work or would not be safe.
+    ///
+    /// - Throws: ``VaultError/Code/invalidInput`` with the member and what it may be.
+    func check() throws {
+        try NameRules.check(name, what: "client name")
+        guard !authenticationMethods.isEmpty, !grantTypes.isEmpty else {
+            throw invalid("A client needs an authentication method and a grant type.")
+        }
+        guard !authenticationMethods.contains(.none) || isPublic else {
+            throw invalid("The method 'none' cannot be combined with others: the client is public or it is not.")
+        }
+        guard !(isPublic && grantTypes.contains(.clientCredentials)) else {
+            throw invalid("A public client cannot use client_credentials: it has nothing to prove itself with.")
+        }
+        guard !grantTypes.contains(.authorizationCode) || !redirectURIs.isEmpty else {
+            throw invalid("A client for authorization_code needs a redirect URI.")
+        }
+        guard redirectURIs.count <= Limits.redirectURIs else {
+            throw invalid("A client may have \(Limits.redirectURIs) redirect URIs.")
+        }
+        for uri in redirectURIs { try RedirectURIRules.check(uri) }
+        try lifetimes.check()
+    }
+}
+
+extension Lifetimes {
+    func check() throws {
+        guard (.seconds(1)...Limits.authorizationCodeLifetime).contains(authorizationCode) else {
+            throw invalid("An authorization code lives 1 to 600 seconds.")
+        }
+        guard (.zero...Limits.retryWindow).contains(retryWindow) else {
+            throw invalid("The retry window is 0 to 600 seconds.")
+        }
+        let tenYears = Duration.seconds(3660 * 86400)
+        guard (.seconds(1)...tenYears).contains(accessToken), (.seconds(1)...tenYears).contains(idle),
+            (.seconds(1)...tenYears).contains(absolute)
+        else { throw invalid("Lifetimes are 1 second to 10 years.") }
+    }
+}
+
+/// What a redirect URI may look like when it is registered (RFC 6749 section 3.1.2, RFC 8252 sections 7 and 8).
+enum RedirectURIRules {
+    static func check(_ uri: String) throws {
+        let isPlain = uri.utf8.allSatisfy { (0x21...0x7E).contains($0) && !Array("\"<>\\^`{|}".utf8).contains($0) }
+        guard uri.utf8.count <= Limits.redirectURIBytes, isPlain, let parts = URLComponents(string: uri),
+            let scheme = parts.scheme?.lowercased()
+        else { throw invalid("A redirect URI is an absolute URI of at most \(Limits.redirectURIBytes) bytes.") }
+        guard parts.fragment == nil, !uri.contains("#") else {
+            throw invalid("A redirect URI has no fragment (RFC 6749 section 3.1.2).")
+        }
+        guard parts.user == nil, parts.password == nil, !uri.contains("*") else {
+            throw invalid("A redirect URI has no user information and no wildcard.")
+        }
+        switch scheme {
+        case "https":
+            guard let host = parts.host, !host.isEmpty else { throw invalid("The redirect URI has no host.") }
+        case "http":
+            guard ["127.0.0.1", "[::1]", "::1", "localhost"].contains(parts.host ?? "") else {
+                throw invalid("A redirect URI with http is accepted for loopback addresses only; use https.")
+            }
+        case "javascript", "data", "file", "vbscript", "about", "blob":
+            throw invalid("A redirect URI of this scheme is never safe.")
+        default:
+            // RFC 8252 section 7.1: a private-use scheme is a reversed domain name, so it holds a dot.
+            guard scheme.contains(".") else {
+                throw invalid("A private-use scheme is a reversed domain name, as in com.example.app:/callback.")
+            }
+        }
+    }
+}
+
+/// Names of users and clients.
+enum NameRules {
+    static func check(_ name: String, what: String) throws {
+        guard !name.isEmpty, name.utf8.count <= Limits.nameBytes else {
+            throw invalid("A \(what) has 1 to \(Limits.nameBytes) bytes.")
+        }
+        guard name.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control }) else {
+            throw invalid("A \(what) has no control characters.")
+        }
+        guard name.first?.isWhitespace == false, name.last?.isWhitespace == false else {
+            throw invalid("A \(what) does not begin or end with a space.")
+        }
+    }
+}
+
+func invalid(_ message: String) -> VaultError {
+    VaultError(.invalidInput, message)
+}

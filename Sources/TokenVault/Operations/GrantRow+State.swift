@@ -1,0 +1,74 @@
+import Foundation
+import TokenRotation
+import VaultCore
+import VaultCrypto
+
+extension GrantRow {
+    static let pairColumn = columnNumber("pair")
+    static let contextColumn = columnNumber("context")
+}
+
+/// What an authentic handle proves of a grant row: that it knows the family secret, and which tokens are its.
+struct HandleProof {
+    let isFamilyProven: Bool
+    private let key: TagKey?
+
+    init(_ handle: TokenHandle, _ row: GrantRow, _ keyring: Keyring) {
+        key = keyring.tags[UInt8(truncatingIfNeeded: row.tagKeyID)]
+        isFamilyProven =
+            key.map { ConstantTime.equal(row.familyTag, $0.tag(.familySecret, of: handle.familySecret)) } ?? false
+    }
+
+    func isToken(_ token: SecretBytes, _ tag: [UInt8]?) -> Bool {
+        guard let key, let tag else { return false }
+        return ConstantTime.equal(tag, key.tag(.token, of: token))
+    }
+}
+
+extension OwnerStanding {
+    /// Of a grant: its user and its client must both stand, and neither may have revoked since.
+    init(_ row: GrantRow, owner: Owner?, clientRevocations: Int64) {
+        self =
+            if let owner, owner.row.state != .removed {
+                if owner.row.state == .disabled {
+                    .disabled
+                } else if owner.row.revocations > row.ownerRevocations || clientRevocations > row.clientRevocations {
+                    .revokedSinceIssue
+                } else {
+                    .good
+                }
+            } else {
+                .erased
+            }
+    }
+}
+
+extension GrantState {
+    init(_ row: GrantRow, _ transaction: WriteTransaction) throws {
+        let standing = OwnerStanding(
+            row, owner: try transaction.owner(row.owner),
+            clientRevocations: try transaction.revocations(of: row.client))
+        self.init(
+            generation: row.generation, status: row.status, owner: standing, createdAt: row.createdAt,
+            codeExpiresAt: row.generation == 0 ? row.idleExpiresAt : row.createdAt, lastSwap: row.swappedAt,
+            isFirstUseSeen: transaction.isFirstUseSeen(row), idleExpiresAt: row.idleExpiresAt,
+            absoluteExpiresAt: row.absoluteExpiresAt, scope: row.scope,
+            currentScope: row.access?.scope ?? row.scope)
+    }
+}
+
+extension WriteTransaction {
+    func proof(of handle: TokenHandle, _ row: GrantRow) throws -> HandleProof {
+        HandleProof(handle, row, keyring)
+    }
+
+    /// Unseals what was bound to the grant when it was authorized.
+    func context(of row: GrantRow) throws -> GrantContext {
+        guard let sealed = row.context, let owner = try owner(row.owner) else { return GrantContext() }
+        let bytes = try SealedField.open(
+            sealed, with: owner.key,
+            for: keyring.context(
+                owner: row.owner, table: SealedTable.grants, column: GrantRow.contextColumn, row: row.id.rawValue))
+        return try JSONDecoder().decode(GrantContext.self, from: Data(bytes))
+    }
+}

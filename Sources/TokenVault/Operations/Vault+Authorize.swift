@@ -1,0 +1,133 @@
+import Foundation
+import TokenRotation
+public import VaultCore
+import VaultCrypto
+
+/// A user's consent to a client, about to become an authorization code.
+public struct Authorization: Sendable {
+    /// `client_id` or name.
+    public var client: String
+    public var user: String
+    public var scope: ScopeSet
+    /// As the client sent it; nil when it sent none, which needs exactly one registered.
+    public var redirectURI: String?
+    /// PKCE challenge, method S256; required for public clients.
+    public var codeChallenge: String?
+
+    public init(client: String, user: String, scope: ScopeSet, redirectURI: String?, codeChallenge: String? = nil) {
+        self.client = client
+        self.user = user
+        self.scope = scope
+        self.redirectURI = redirectURI
+        self.codeChallenge = codeChallenge
+    }
+}
+
+/// An authorization code, shown once.
+public struct AuthorizationCode: Sendable {
+    public let code: SecretBytes
+    /// Seconds.
+    public let expiresIn: Int64
+    public let grant: GrantID
+}
+
+extension Vault {
+    /// Issues an authorization code: a grant at generation 0 (RFC 6749 section 4.1.2).
+    ///
+    /// - Throws: ``VaultError/Code/notFound`` (client, user), ``VaultError/Code/denied`` (disabled, or not registered
+    ///   for codes), ``VaultError/Code/invalidInput`` (redirect URI, scope, challenge).
+    public func authorize(_ authorization: Authorization) async throws -> AuthorizationCode {
+        let client = try client(authorization.client)
+        let user = try user(named: authorization.user)
+        let context = try check(authorization, client, user)
+        let encoded = Array(try JSONEncoder().encode(context))
+        return try await write { [keyring, operatorActor] transaction in
+            guard let client = try transaction.client(client.id), client.state == .active,
+                let owner = try transaction.owner(user.id), owner.row.state == .active
+            else { throw VaultError(.denied, "The client or the user was disabled.") }
+            try transaction.purgeExpiredGrants()
+            let id = GrantID(transaction.next(\.nextGrantID))
+            let family = SystemRandom().bytes(TokenHandle.familySecretBytes)
+            let code = keyring.handles.seal(
+                TokenHandle(kind: .authorizationCode, grant: id, generation: 0, familySecret: family))
+            let lifetimes = client.registration.lifetimes
+            let row = GrantRow(
+                id: id, client: client.id, owner: user.id, ownerRevocations: owner.row.revocations,
+                clientRevocations: try transaction.revocations(of: client.id), kind: .authorizationCode,
+                createdAt: transaction.now, absoluteExpiresAt: transaction.now.advanced(by: lifetimes.absolute),
+                scope: authorization.scope,
+                context: try transaction.seal(
+                    encoded, owner: user.id, table: SealedTable.grants, column: GrantRow.columnNumber("context"),
+                    row: id.rawValue),
+                familyTag: keyring.currentTags.tag(.familySecret, of: family),
+                tagKeyID: Int64(keyring.currentTags.id), status: .live, generation: 0,
+                idleExpiresAt: transaction.now.advanced(by: lifetimes.authorizationCode),
+                swappedAt: transaction.serving, credentialTag: keyring.currentTags.tag(.token, of: code),
+                previousCredentialTag: nil, access: nil, previousAccess: nil, pair: nil, firstUsedAt: nil)
+            try transaction.insert(row)
+            var event = AuditEvent(.grantAuthorize, by: operatorActor)
+            event.subject = owner.pseudonym
+            event.grant = id
+            event.generation = 0
+            event.fingerprint = TokenFingerprint.of(code)
+            return Audited(
+                AuthorizationCode(code: code, expiresIn: lifetimes.authorizationCode.components.seconds, grant: id),
+                event)
+        }
+    }
+
+    private func check(_ authorization: Authorization, _ client: Client, _ user: User) throws -> GrantContext {
+        let registration = client.registration
+        guard client.state == .active, registration.grantTypes.contains(.authorizationCode) else {
+            throw VaultError(.denied, "The client is disabled, or not registered for authorization_code.")
+        }
+        guard user.state == .active else {
+            throw VaultError(.denied, "The user is disabled.", remedy: "See 'tokenvault user enable'.")
+        }
+        guard authorization.scope.isSubset(of: registration.scope) else {
+            throw invalid("The client is registered for the scope '\(registration.scope.text)' only.")
+        }
+        if let uri = authorization.redirectURI {
+            // RFC 9700 section 2.1: "Authorization servers MUST utilize exact string matching".
+            guard registration.redirectURIs.contains(uri) else {
+                throw invalid("The redirect URI is not one the client has registered.")
+            }
+        } else {
+            guard registration.redirectURIs.count == 1 else {
+                throw invalid("The client has several redirect URIs: name the one to use.")
+            }
+        }
+        if let challenge = authorization.codeChallenge {
+            guard PKCE.isChallenge(challenge) else {
+                throw invalid("A code challenge (S256) is 43 characters of base64url.")
+            }
+        } else if registration.isPublic {
+            // RFC 9700 section 2.1.1: "Public clients MUST use PKCE".
+            throw invalid("A public client needs a code challenge (PKCE, S256).")
+        }
+        return GrantContext(redirectURI: authorization.redirectURI, codeChallenge: authorization.codeChallenge)
+    }
+}
+
+extension WriteTransaction {
+    func revocations(of id: OwnerID) throws -> Int64 {
+        try owner(id)?.row.revocations ?? 0
+    }
+
+    /// Deletes a few grants that expired more than a week ago: whoever creates one pays for the old ones.
+    func purgeExpiredGrants() throws {
+        guard clocksAgree else { return }
+        let day: Int64 = 86_400_000
+        let last = now.advanced(by: .zero - Limits.expiredGrantRetention).millisecondsSince1970 / day
+        var expired: [Int64] = []
+        try database.forEachRow(
+            "SELECT id FROM grants WHERE expires_day < ? ORDER BY expires_day LIMIT ?",
+            [.integer(last), .integer(Int64(Limits.purgedGrantsPerIssue))]
+        ) { row in
+            expired.append(row.integer(0))
+            return true
+        }
+        for id in expired { try database.run(TableLayout.grants.deleteSQL, [.integer(id)]) }
+        if !expired.isEmpty { noteUnloggedChange() }
+    }
+}

@@ -1,0 +1,209 @@
+import Foundation
+import GRDB
+public import VaultCore
+import VaultCrypto
+
+/// A new client and, for a confidential one, the secret that is shown once.
+public struct NewClient: Sendable {
+    public let client: Client
+    public let secret: SecretBytes?
+}
+
+extension Vault {
+    /// Registers a client. A confidential one gets its first secret.
+    ///
+    /// - Parameter clientID: the public identifier; random when nil.
+    /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/alreadyExists`` (name or identifier).
+    public func addClient(_ registration: ClientRegistration, clientID: String? = nil) async throws -> NewClient {
+        try registration.check()
+        let clientID = clientID ?? Base64URL.encodeToString(SystemRandom().bytes(16))
+        try ClientIDRules.check(clientID)
+        let idTag = keyring.lookup.tag(.clientID, of: Array(clientID.utf8))
+        let nameTag = keyring.lookup.tag(.clientName, of: Array(registration.name.utf8))
+        let secret = registration.isPublic ? nil : ClientSecret.generate()
+        let stored = try StoredRegistration(registration).encoded()
+        let identity = Array(try JSONEncoder().encode(ClientIdentity(clientID: clientID, name: registration.name)))
+        return try await write { [keyring, operatorActor] transaction in
+            let database = transaction.database
+            guard try database.ownerID(tag: idTag) == nil, try database.clientID(nameTag: nameTag) == nil else {
+                throw VaultError(
+                    .alreadyExists, "There is a client of that name or identifier.",
+                    remedy: "See 'tokenvault client list'.")
+            }
+            let id = OwnerID(transaction.next(\.nextOwnerID))
+            let owner = try Owner(
+                creating: id, kind: .client, identity: identity, lookupTag: idTag, keyring: keyring,
+                now: transaction.now)
+            let row = ClientRow(id: id, nameTag: nameTag, registration: stored)
+            try transaction.insert(owner.row)
+            try transaction.insert(row)
+            var secrets: [ClientSecretRow] = []
+            if let secret { secrets.append(try transaction.insertSecret(secret, of: id, generation: 1)) }
+            transaction.touchRegistry()
+            var event = AuditEvent(.clientAdd, by: operatorActor)
+            event.subject = owner.pseudonym
+            let client = try Client(owner: owner, row: row, secrets: secrets, keyring: keyring)
+            return Audited(NewClient(client: client, secret: secret), event)
+        }
+    }
+
+    /// The client with this `client_id`, or else of this name.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``.
+    public func client(_ name: String) throws -> Client {
+        let bytes = Array(name.utf8)
+        return try store.readers().snapshot { [keyring, registry] database in
+            let revision = try VaultRow.read(database).registryRevision
+            let found =
+                try registry.ownerID(
+                    lookupTag: keyring.lookup.tag(.clientID, of: bytes), database, revision: revision)
+                ?? database.clientID(nameTag: keyring.lookup.tag(.clientName, of: bytes))
+            guard let id = found, let client = try registry.client(id, database, keyring, revision: revision),
+                client.state != .removed
+            else { throw Self.noClient }
+            return client
+        }
+    }
+
+    /// The client with this `client_id`, for authentication; nil when there is none. Removed clients are none.
+    package func client(identifiedBy clientID: String) throws -> Client? {
+        guard clientID.utf8.count <= Limits.nameBytes else { return nil }
+        let tag = keyring.lookup.tag(.clientID, of: Array(clientID.utf8))
+        return try store.readers().read { [keyring, registry] database in
+            let revision = try database.registryRevision()
+            guard let id = try registry.ownerID(lookupTag: tag, database, revision: revision),
+                let client = try registry.client(id, database, keyring, revision: revision), client.state != .removed
+            else { return nil }
+            return client
+        }
+    }
+
+    /// Every client that was not removed, in order of registration.
+    public func clients() throws -> [Client] {
+        try store.readers().snapshot { [keyring, registry] database in
+            let revision = try VaultRow.read(database).registryRevision
+            var ids: [OwnerID] = []
+            try database.forEachRow("SELECT id FROM owners WHERE kind = 3 AND state != 3 ORDER BY id") { row in
+                ids.append(OwnerID(row.integer(0)))
+                return true
+            }
+            return try ids.compactMap { try registry.client($0, database, keyring, revision: revision) }
+        }
+    }
+
+    /// Disables or enables a client. A disabled one fails authentication.
+    public func setClient(_ name: String, enabled: Bool) async throws -> Client {
+        let id = try client(name).id
+        return try await changeClient(
+            id, .clientChange, reason: enabled ? "enabled" : "disabled", enabled ? .newWork : .finishing
+        ) { owner, _ in owner.state = enabled ? .active : .disabled }
+    }
+
+    /// Removes a client: every grant of it is revoked, its name and identifier are free again.
+    public func removeClient(_ name: String) async throws {
+        let id = try client(name).id
+        _ = try await changeClient(id, .clientRemove, reason: nil, .finishing) { owner, row in
+            owner.state = .removed
+            owner.revocations += 1
+            owner.lookupTag = nil
+            row.nameTag = nil
+        }
+    }
+
+    /// Adds a secret; those before it are accepted for `overlap` longer.
+    public func rotateSecret(ofClient name: String, overlap: Duration) async throws -> NewClient {
+        guard (.zero...Duration.seconds(366 * 86400)).contains(overlap) else {
+            throw invalid("The overlap is 0 seconds to 366 days.")
+        }
+        let id = try client(name).id
+        let secret = ClientSecret.generate()
+        return try await write { [operatorActor] transaction in
+            guard let client = try transaction.client(id) else { throw Self.noClient }
+            guard !client.registration.isPublic else {
+                throw VaultError(.denied, "A public client has no secret.")
+            }
+            let end = transaction.now.advanced(by: overlap)
+            for var row in client.secretRows {
+                if let notAfter = row.notAfter, notAfter <= transaction.now {
+                    try transaction.delete(.clientSecrets, id: row.id)
+                } else {
+                    row.notAfter = row.notAfter.map { min($0, end) } ?? end
+                    try transaction.update(row)
+                }
+            }
+            guard client.secretRows.count < Limits.clientSecrets else {
+                throw VaultError(
+                    .denied, "The client has \(Limits.clientSecrets) secrets that are still accepted.",
+                    remedy: "Wait for one to end, or rotate with a shorter overlap.")
+            }
+            let generation = (client.secretRows.last?.generation ?? 0) + 1
+            _ = try transaction.insertSecret(secret, of: id, generation: generation)
+            transaction.touchRegistry()
+            var event = AuditEvent(.clientSecretAdd, by: operatorActor)
+            event.subject = client.pseudonym
+            event.generation = UInt32(truncatingIfNeeded: generation)
+            guard let changed = try transaction.client(id) else { throw Self.noClient }
+            return Audited(NewClient(client: changed, secret: secret), event)
+        }
+    }
+
+    private func changeClient(
+        _ id: OwnerID, _ operation: AuditOperation, reason: String?, _ urgency: WriteUrgency,
+        _ change: @escaping @Sendable (inout OwnerRow, inout ClientRow) -> Void
+    ) async throws -> Client {
+        try await write(urgency) { [operatorActor] transaction in
+            guard var owner = try transaction.load(OwnerRow.self, id.rawValue)?.row,
+                var row = try transaction.load(ClientRow.self, id.rawValue)?.row,
+                let client = try transaction.client(id), owner.state != .removed
+            else { throw Self.noClient }
+            change(&owner, &row)
+            try transaction.update(owner)
+            try transaction.update(row)
+            transaction.touchRegistry()
+            var event = AuditEvent(operation, by: operatorActor)
+            event.reason = reason
+            event.subject = client.pseudonym
+            guard let changed = try transaction.client(id) else { throw Self.noClient }
+            return Audited(changed, event)
+        }
+    }
+
+    static let noClient = VaultError(
+        .notFound, "There is no such client.", remedy: "See 'tokenvault client list'.")
+}
+
+extension WriteTransaction {
+    fileprivate func insertSecret(
+        _ secret: SecretBytes, of client: OwnerID, generation: Int64
+    ) throws -> ClientSecretRow {
+        let row = ClientSecretRow(
+            id: next(\.nextSecretID), client: client, generation: generation,
+            tag: keyring.currentTags.tag(.clientSecret, of: secret), tagKeyID: Int64(keyring.currentTags.id),
+            notBefore: now, notAfter: nil)
+        try insert(row)
+        return row
+    }
+}
+
+extension Database {
+    fileprivate func clientID(nameTag: [UInt8]) throws -> OwnerID? {
+        try firstRow("SELECT id FROM clients WHERE name_tag = ?", [.blob(nameTag)]) { OwnerID($0.integer(0)) }
+    }
+
+    func registryRevision() throws -> Int64 {
+        try firstRow("SELECT registry_revision FROM vault WHERE id = 1") { $0.integer(0) } ?? -1
+    }
+}
+
+/// What a `client_id` may look like: RFC 6749 appendix A.1 allows VSCHAR; ours need no escaping anywhere.
+enum ClientIDRules {
+    static func check(_ clientID: String) throws {
+        let isPlain = clientID.utf8.allSatisfy {
+            (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
+                || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ".")
+        }
+        guard isPlain, (1...128).contains(clientID.utf8.count) else {
+            throw invalid("A client identifier has 1 to 128 letters, digits, '-', '_' or '.'.")
+        }
+    }
+}

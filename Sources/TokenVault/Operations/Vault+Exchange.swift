@@ -1,0 +1,216 @@
+import Foundation
+package import TokenRotation
+package import VaultCore
+import VaultCrypto
+
+/// A code or refresh token presented by an authenticated client.
+package struct ExchangeRequest: Sendable {
+    package var kind: CredentialKind
+    package var credential: SecretBytes
+    package var client: OwnerID
+    /// Pseudonym of the client: the actor in the log.
+    package var actor: AuditActor
+    /// Refresh only; nil when omitted.
+    package var scope: ScopeSet?
+    /// Codes only: as sent to the token endpoint.
+    package var redirectURI: String?
+    /// Codes only: the PKCE verifier.
+    package var codeVerifier: SecretBytes?
+    package var requestID: String?
+
+    package init(kind: CredentialKind, credential: SecretBytes, client: Client, channel: AuditChannel) {
+        self.kind = kind
+        self.credential = credential
+        self.client = client.id
+        self.actor = AuditActor(client.pseudonym, channel)
+    }
+}
+
+/// How an exchange ended. Storage trouble is thrown.
+package enum ExchangeResult: Sendable {
+    case issued(IssuedTokens)
+    /// The same pair as before, byte for byte.
+    case replayed(IssuedTokens)
+    case refused(RefusalReason)
+    /// The token is younger than the database: it was restored, or rolled back. Nothing changed; answer 503.
+    case databaseIsBehind
+}
+
+extension Vault {
+    /// The swap: replaces generation n of a grant by n + 1, or says why not, in one transaction with its entry.
+    package func exchange(_ request: ExchangeRequest) async throws -> ExchangeResult {
+        let tokenKind: TokenKind = request.kind == .authorizationCode ? .authorizationCode : .refreshToken
+        guard let handle = keyring.handles.open(request.credential, as: tokenKind) else {
+            try await recordRefusal(of: request, .unknownGrant)
+            return .refused(.unknownGrant)
+        }
+        let challenge = request.codeVerifier.flatMap(PKCE.challengeS256(of:))
+        return try await write { transaction in
+            try Exchange(request, handle, challenge, transaction).perform()
+        }
+    }
+
+    /// A refusal without a grant: written at a bounded rate.
+    private func recordRefusal(of request: ExchangeRequest, _ reason: RefusalReason) async throws {
+        guard refusals.hasRoom(at: clock.monotonic()) else { return }
+        try await write(.finishing) { _ in
+            Audited((), Exchange.event(request, .refused, reason))
+        }
+    }
+}
+
+/// One exchange inside its transaction: decides by ``RotationRules``, then acts.
+private struct Exchange {
+    private let request: ExchangeRequest
+    private let handle: TokenHandle
+    private let challenge: String?
+    private let transaction: WriteTransaction
+
+    init(_ request: ExchangeRequest, _ handle: TokenHandle, _ challenge: String?, _ transaction: WriteTransaction) {
+        self.request = request
+        self.handle = handle
+        self.challenge = challenge
+        self.transaction = transaction
+    }
+
+    func perform() throws -> Audited<ExchangeResult> {
+        guard let row = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row else {
+            return refuse(.unknownGrant, nil)
+        }
+        guard let client = try transaction.client(request.client), client.state == .active else {
+            return refuse(.clientDisabled, row)
+        }
+        let policy = RotationPolicy(retryWindow: client.registration.lifetimes.retryWindow)
+        let moment = RotationMoment(now: transaction.now, serving: transaction.serving)
+        let state = try GrantState(row, transaction)
+        switch RotationRules.decide(try presented(row), against: state, at: moment, under: policy) {
+        case .swap(let scope):
+            if let reason = try bindingRefusal(row) { return refuse(reason, row) }
+            return try swap(row, scope, client)
+        case .replay: return try replay(row)
+        case .refuse(let reason): return refuse(reason, row)
+        case .revoke(let reason): return try revoke(row, reason)
+        case .databaseIsBehind:
+            var event = Self.event(request, .refused, nil)
+            event.reason = "database_is_behind"
+            event.grant = row.id
+            event.generation = handle.generation
+            event.isRateLimited = true
+            return Audited(.databaseIsBehind, event)
+        }
+    }
+
+    private func presented(_ row: GrantRow) throws -> PresentedCredential {
+        let proof = try transaction.proof(of: handle, row)
+        let tag = handle.generation == row.generation ? row.credentialTag : row.previousCredentialTag
+        return PresentedCredential(
+            kind: request.kind, generation: handle.generation, isFamilyProven: proof.isFamilyProven,
+            isTokenProven: proof.isToken(request.credential, tag), isOfThisClient: row.client == request.client,
+            requestedScope: request.scope)
+    }
+
+    /// Codes: the redirect URI and the PKCE verifier must be those of the authorization request.
+    private func bindingRefusal(_ row: GrantRow) throws -> RefusalReason? {
+        guard request.kind == .authorizationCode else { return nil }
+        let context = try transaction.context(of: row)
+        return CodeBinding.check(
+            boundRedirectURI: context.redirectURI, boundChallenge: context.codeChallenge,
+            presentedRedirectURI: request.redirectURI, derivedChallenge: challenge,
+            isVerifierMalformed: request.codeVerifier != nil && challenge == nil)
+    }
+
+    private func swap(_ old: GrantRow, _ scope: ScopeSet, _ client: Client) throws -> Audited<ExchangeResult> {
+        let keyring = transaction.keyring
+        let now = transaction.now
+        let lifetimes = client.registration.lifetimes
+        var row = old
+        row.generation = old.generation + 1
+        func token(_ kind: TokenKind) -> SecretBytes {
+            keyring.handles.seal(
+                TokenHandle(
+                    kind: kind, grant: row.id, generation: row.generation, familySecret: handle.familySecret))
+        }
+        let pair = TokenPair(
+            accessToken: token(.accessToken),
+            refreshToken: client.registration.grantTypes.contains(.refreshToken) ? token(.refreshToken) : nil)
+        guard let tagKey = keyring.tags[UInt8(truncatingIfNeeded: old.tagKeyID)] else {
+            throw VaultError(.integrity, "A grant was tagged with a key this vault does not have.")
+        }
+        row.previousCredentialTag = old.credentialTag
+        row.credentialTag = pair.refreshToken.map { tagKey.tag(.token, of: $0) }
+        row.previousAccess = old.access
+        // No token outlives its grant.
+        let expiresAt = min(now.advanced(by: lifetimes.accessToken), old.absoluteExpiresAt)
+        row.access = AccessTokenSlot(
+            scope: scope, audience: nil, issuedAt: now, expiresAt: expiresAt,
+            tag: tagKey.tag(.token, of: pair.accessToken))
+        // Idle lifetime slides, absolute lifetime does not; without a refresh token the access token ends the grant.
+        row.idleExpiresAt =
+            pair.refreshToken == nil ? expiresAt : min(now.advanced(by: lifetimes.idle), old.absoluteExpiresAt)
+        row.swappedAt = transaction.serving
+        row.firstUsedAt = nil
+        row.pair = try transaction.seal(
+            pair.sealedForm, owner: row.owner, table: SealedTable.grants, column: GrantRow.pairColumn,
+            row: row.id.rawValue, generation: UInt64(row.generation))
+        try transaction.update(
+            row, isIndexUnchanged: row.expiresDay == old.expiresDay, guardedBy: Int64(old.generation))
+        var event = Self.event(request, .succeeded, nil)
+        event.grant = row.id
+        event.generation = row.generation
+        return Audited(.issued(try issued(pair, row)), event)
+    }
+
+    private func replay(_ row: GrantRow) throws -> Audited<ExchangeResult> {
+        guard let sealed = row.pair, let owner = try transaction.owner(row.owner) else {
+            throw VaultError(.integrity, "A grant has lost its token pair.")
+        }
+        let bytes = try SealedField.open(
+            sealed, with: owner.key,
+            for: transaction.keyring.context(
+                owner: row.owner, table: SealedTable.grants, column: GrantRow.pairColumn, row: row.id.rawValue,
+                generation: UInt64(row.generation)))
+        guard let pair = TokenPair(sealedForm: bytes) else {
+            throw VaultError(.integrity, "A sealed token pair is malformed.")
+        }
+        var event = Self.event(request, .replayed, nil)
+        event.grant = row.id
+        event.generation = row.generation
+        return Audited(.replayed(try issued(pair, row)), event)
+    }
+
+    private func revoke(_ old: GrantRow, _ reason: RefusalReason) throws -> Audited<ExchangeResult> {
+        var row = old
+        row.status = .revoked
+        row.pair = nil
+        try transaction.update(row, isIndexUnchanged: true, guardedBy: Int64(old.generation))
+        var event = Self.event(request, .revoked, reason)
+        event.grant = row.id
+        event.generation = handle.generation
+        return Audited(.refused(reason), event)
+    }
+
+    private func refuse(_ reason: RefusalReason, _ row: GrantRow?) -> Audited<ExchangeResult> {
+        var event = Self.event(request, .refused, reason)
+        event.grant = row?.id
+        event.generation = row.map { _ in handle.generation }
+        return Audited(.refused(reason), event)
+    }
+
+    private func issued(_ pair: TokenPair, _ row: GrantRow) throws -> IssuedTokens {
+        guard let access = row.access else { throw VaultError(.integrity, "A grant has lost its access token.") }
+        return IssuedTokens(
+            pair: pair, scope: access.scope, issuedAt: access.issuedAt, expiresAt: access.expiresAt,
+            expiresIn: access.expiresAt.elapsed(since: transaction.now).components.seconds, grant: row.id,
+            generation: row.generation)
+    }
+
+    static func event(_ request: ExchangeRequest, _ outcome: AuditOutcome, _ reason: RefusalReason?) -> AuditEvent {
+        var event = AuditEvent(
+            request.kind == .authorizationCode ? .codeExchange : .refresh, outcome, by: request.actor)
+        event.reason = reason?.rawValue
+        event.fingerprint = TokenFingerprint.of(request.credential)
+        event.requestID = request.requestID
+        event.isRateLimited = outcome == .refused
+        return event
+    }
+}

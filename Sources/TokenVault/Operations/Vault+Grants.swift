@@ -1,0 +1,130 @@
+import GRDB
+import TokenRotation
+public import VaultCore
+import VaultCrypto
+
+/// A grant as an operator sees it: no token in it.
+public struct Grant: Sendable {
+    public enum State: String, Sendable, Codable {
+        case live
+        case revoked
+        case expired
+        /// Its user or client is disabled, removed, or revoked everything since.
+        case suspended
+    }
+
+    public let id: GrantID
+    public let client: OwnerID
+    public let owner: OwnerID
+    public let kind: GrantKind
+    public let state: State
+    public let scope: ScopeSet
+    /// How many exchanges it has seen; 0: the code was not redeemed yet.
+    public let generation: UInt32
+    public let createdAt: VaultInstant
+    public let idleExpiresAt: VaultInstant
+    public let absoluteExpiresAt: VaultInstant
+    /// Of the current access token.
+    public let accessExpiresAt: VaultInstant?
+}
+
+/// Which grants to list.
+public struct GrantFilter: Sendable {
+    public var client: OwnerID?
+    public var owner: OwnerID?
+    public var after = GrantID(0)
+    public var limit = 1000
+
+    public init() {}
+}
+
+extension Vault {
+    /// - Throws: ``VaultError/Code/notFound``.
+    public func grant(_ id: GrantID) throws -> Grant {
+        let now = clock.now()
+        return try store.readers().snapshot { [keyring, registry] database in
+            guard let row = try database.load(GrantRow.self, id.rawValue, keyring)?.row else { throw Self.noGrant }
+            return try Grant(row, database, keyring, registry, now)
+        }
+    }
+
+    /// Grants in order of issue, at most `limit` after `after`.
+    public func grants(_ filter: GrantFilter = GrantFilter()) throws -> [Grant] {
+        var conditions = ["id > ?"]
+        var values: [SQLValue] = [.integer(filter.after.rawValue)]
+        if let client = filter.client {
+            conditions.append("client_id = ?")
+            values.append(.integer(client.rawValue))
+        }
+        if let owner = filter.owner {
+            conditions.append("owner_id = ?")
+            values.append(.integer(owner.rawValue))
+        }
+        values.append(.integer(Int64(filter.limit)))
+        let condition = conditions.joined(separator: " AND ") + " ORDER BY id LIMIT ?"
+        let now = clock.now()
+        return try store.readers().snapshot { [keyring, registry] database in
+            try database.loadAll(GrantRow.self, where: condition, values, keyring).map {
+                try Grant($0, database, keyring, registry, now)
+            }
+        }
+    }
+
+    /// Revokes a grant: its refresh token and its access tokens are dead from the moment this returns. Revoking it
+    /// again changes nothing.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``.
+    public func revokeGrant(_ id: GrantID) async throws {
+        try await revokeGrant(id, by: operatorActor, reason: "operator")
+    }
+
+    package func revokeGrant(_ id: GrantID, by actor: AuditActor, reason: String) async throws {
+        try await write(.finishing) { transaction in
+            guard var row = try transaction.load(GrantRow.self, id.rawValue)?.row else { throw Self.noGrant }
+            var event = AuditEvent(.grantRevoke, by: actor)
+            event.reason = reason
+            event.grant = id
+            event.generation = row.generation
+            event.subject = try transaction.owner(row.owner)?.pseudonym
+            if row.status == .live {
+                row.status = .revoked
+                row.pair = nil
+                try transaction.update(row, isIndexUnchanged: true, guardedBy: Int64(row.generation))
+            }
+            return Audited((), event)
+        }
+    }
+
+    static let noGrant = VaultError(
+        .notFound, "There is no such grant.", remedy: "See 'tokenvault grant list'.")
+}
+
+extension Grant {
+    init(
+        _ row: GrantRow, _ database: Database, _ keyring: Keyring, _ registry: Registry, _ now: VaultInstant
+    ) throws {
+        let owner = try registry.owner(row.owner, database, keyring, revision: nil)
+        let client = try registry.owner(row.client, database, keyring, revision: nil)
+        let standing = OwnerStanding(row, owner: owner, clientRevocations: client?.row.revocations ?? .max)
+        id = row.id
+        self.client = row.client
+        self.owner = row.owner
+        kind = row.kind
+        state =
+            if row.status == .revoked || standing == .revokedSinceIssue || standing == .erased {
+                .revoked
+            } else if now >= row.absoluteExpiresAt || now >= row.idleExpiresAt {
+                .expired
+            } else if standing != .good || client?.row.state != .active {
+                .suspended
+            } else {
+                .live
+            }
+        scope = row.scope
+        generation = row.generation
+        createdAt = row.createdAt
+        idleExpiresAt = row.idleExpiresAt
+        absoluteExpiresAt = row.absoluteExpiresAt
+        accessExpiresAt = row.access?.expiresAt
+    }
+}

@@ -1,0 +1,118 @@
+import GRDB
+public import VaultCore
+import VaultCrypto
+
+/// A user of the vault: an owner of grants.
+public struct User: Sendable {
+    public let id: OwnerID
+    public let name: String
+    public let state: OwnerState
+    public let createdAt: VaultInstant
+}
+
+extension Vault {
+    /// Adds a user. The name is kept sealed, and found again by a keyed tag.
+    ///
+    /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/invalidInput``.
+    public func addUser(_ name: String) async throws -> User {
+        try NameRules.check(name, what: "user name")
+        let tag = keyring.lookup.tag(.userName, of: Array(name.utf8))
+        return try await write { [keyring, operatorActor] transaction in
+            guard try transaction.database.ownerID(tag: tag) == nil else {
+                throw VaultError(.alreadyExists, "There is a user of that name.")
+            }
+            let id = OwnerID(transaction.next(\.nextOwnerID))
+            let owner = try Owner(
+                creating: id, kind: .user, identity: Array(name.utf8), lookupTag: tag, keyring: keyring,
+                now: transaction.now)
+            try transaction.insert(owner.row)
+            transaction.touchRegistry()
+            var event = AuditEvent(.userAdd, by: operatorActor)
+            event.subject = owner.pseudonym
+            event.personal = PersonalData(owner: id, data: Array(name.utf8))
+            return Audited(
+                User(id: id, name: name, state: .active, createdAt: transaction.now), event)
+        }
+    }
+
+    /// - Throws: ``VaultError/Code/notFound``.
+    public func user(named name: String) throws -> User {
+        let tag = keyring.lookup.tag(.userName, of: Array(name.utf8))
+        return try store.readers().snapshot { [keyring] database in
+            guard let id = try database.ownerID(tag: tag),
+                let row = try database.load(OwnerRow.self, id.rawValue, keyring)?.row, row.kind == .user
+            else { throw Self.noUser }
+            return try User(Owner(row, keyring: keyring), keyring)
+        }
+    }
+
+    /// Every user that was not removed, in order of creation, `page` at a time.
+    public func users(after last: OwnerID = .system, page: Int = 1000) throws -> [User] {
+        try store.readers().snapshot { [keyring] database in
+            try database.loadAll(
+                OwnerRow.self, where: "id > ? AND kind = 2 AND state != 3 ORDER BY id LIMIT ?",
+                [.integer(last.rawValue), .integer(Int64(page))], keyring
+            ).map { try User(Owner($0, keyring: keyring), keyring) }
+        }
+    }
+
+    /// Disables or enables a user. A disabled user's grants are refused until the user is enabled again.
+    public func setUser(_ name: String, enabled: Bool) async throws -> User {
+        try await changeUser(name, .userChange, reason: enabled ? "enabled" : "disabled", enabled ? .newWork : .finishing)
+        { row in row.state = enabled ? .active : .disabled }
+    }
+
+    /// Revokes every grant of a user at once.
+    public func revokeGrants(ofUser name: String) async throws -> User {
+        try await changeUser(name, .userChange, reason: "grants_revoked", .finishing) { row in
+            row.revocations += 1
+        }
+    }
+
+    /// Removes a user: every grant is revoked and the name is free again. What the log says stays provable.
+    public func removeUser(_ name: String) async throws {
+        _ = try await changeUser(name, .userRemove, reason: nil, .finishing) { row in
+            row.state = .removed
+            row.revocations += 1
+            row.lookupTag = nil
+        }
+    }
+
+    private func changeUser(
+        _ name: String, _ operation: AuditOperation, reason: String?, _ urgency: WriteUrgency,
+        _ change: @escaping @Sendable (inout OwnerRow) -> Void
+    ) async throws -> User {
+        let tag = keyring.lookup.tag(.userName, of: Array(name.utf8))
+        return try await write(urgency) { [operatorActor] transaction in
+            guard let id = try transaction.database.ownerID(tag: tag),
+                let owner = try transaction.owner(id), owner.row.kind == .user
+            else { throw Self.noUser }
+            var row = owner.row
+            change(&row)
+            try transaction.update(row)
+            transaction.touchRegistry()
+            var event = AuditEvent(operation, by: operatorActor)
+            event.reason = reason
+            event.subject = owner.pseudonym
+            return Audited(User(id: id, name: name, state: row.state, createdAt: row.createdAt), event)
+        }
+    }
+
+    static let noUser = VaultError(
+        .notFound, "There is no such user.", remedy: "See 'tokenvault user list'.")
+}
+
+extension User {
+    init(_ owner: Owner, _ keyring: Keyring) throws {
+        id = owner.row.id
+        name = String(decoding: try owner.identity(keyring), as: UTF8.self)
+        state = owner.row.state
+        createdAt = owner.row.createdAt
+    }
+}
+
+extension Database {
+    func ownerID(tag: [UInt8]) throws -> OwnerID? {
+        try firstRow("SELECT id FROM owners WHERE lookup_tag = ?", [.blob(tag)]) { OwnerID($0.integer(0)) }
+    }
+}

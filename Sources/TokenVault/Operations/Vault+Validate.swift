@@ -1,0 +1,67 @@
+import GRDB
+import TokenRotation
+public import VaultCore
+import VaultCrypto
+
+/// What a valid access token stands for.
+public struct ValidAccessToken: Sendable {
+    public let grant: GrantID
+    public let generation: UInt32
+    /// The client it was issued to.
+    public let client: OwnerID
+    /// The user, or the client itself for client credentials.
+    public let owner: OwnerID
+    public let kind: GrantKind
+    public let scope: ScopeSet
+    public let audience: String?
+    public let issuedAt: VaultInstant
+    public let expiresAt: VaultInstant
+}
+
+extension Vault {
+    /// Checks an access token against the database as of now: no lock, no write, nothing to wait for.
+    ///
+    /// Revocation by any process is seen at once. Nil: not valid, for whatever reason. The first valid use of a pair
+    /// closes its retry window.
+    ///
+    /// - Throws: ``VaultError/Code/integrity`` for an edited row, ``VaultError/Code/ioFailure``.
+    public func validate(_ accessToken: SecretBytes) throws -> ValidAccessToken? {
+        guard let handle = keyring.handles.open(accessToken, as: .accessToken) else { return nil }
+        let now = clock.now()
+        return try store.readers().read { [keyring, registry, firstUses] database in
+            let found = try database.firstRow(Self.validationSQL, [.integer(handle.grant.rawValue)]) { cursor in
+                (
+                    revision: cursor.integer(0), outage: cursor.integer(1),
+                    row: try GrantRow(StoredRow(reading: cursor, .grants, rowKey: keyring.rows, at: 2))
+                )
+            }
+            guard let (revision, outage, row) = found else { return nil }
+            let owner = try registry.owner(row.owner, database, keyring, revision: revision)
+            guard let clientOwner = try registry.owner(row.client, database, keyring, revision: revision),
+                clientOwner.row.state == .active
+            else { return nil }
+            let proof = HandleProof(handle, row, keyring)
+            let slot = handle.generation == row.generation ? row.access : row.previousAccess
+            guard let slot else { return nil }
+            let standing = OwnerStanding(row, owner: owner, clientRevocations: clientOwner.row.revocations)
+            let refusal = AccessTokenRules.judge(
+                generation: handle.generation, current: row.generation, isFamilyProven: proof.isFamilyProven,
+                isTokenProven: proof.isToken(accessToken, slot.tag), status: row.status, owner: standing,
+                expiresAt: slot.expiresAt, now: now)
+            guard refusal == nil else { return nil }
+            if handle.generation == row.generation, row.firstUsedAt == nil, row.pair != nil {
+                let age = now.advanced(by: .milliseconds(-outage)).elapsed(since: row.swappedAt)
+                if age < Limits.retryWindow { firstUses.note(row.id, row.generation, at: now) }
+            }
+            return ValidAccessToken(
+                grant: row.id, generation: handle.generation, client: row.client, owner: row.owner, kind: row.kind,
+                scope: slot.scope, audience: slot.audience, issuedAt: slot.issuedAt, expiresAt: slot.expiresAt)
+        }
+    }
+
+    /// The vault row's revision and the grant, in one snapshot.
+    private static let validationSQL =
+        "SELECT vault.registry_revision, vault.outage, grants.id, "
+        + (TableLayout.grants.columns + ["leaf", "row_tag"]).map { "grants.\($0)" }.joined(separator: ", ")
+        + " FROM grants, vault WHERE grants.id = ? AND vault.id = 1"
+}

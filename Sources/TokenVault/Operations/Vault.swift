@@ -1,0 +1,130 @@
+public import Logging
+import MerkleLog
+public import VaultCore
+import VaultCrypto
+
+/// An open vault: the one door to everything in it.
+///
+/// ```swift
+/// let vault = try await Vault.open(at: "/var/lib/app/vault", unlockedBy: .keyFile(path: "/etc/app/vault.key"))
+/// let user = try await vault.addUser("alice")
+/// await vault.close()
+/// ```
+///
+/// Every write is durable when it returns (fsync at commit), carries its audit entry in the same transaction, and may
+/// share that transaction with others that arrived meanwhile. Safe to use from any task, and by several processes at
+/// once on one machine.
+public final class Vault: Sendable {
+    public let id: VaultID
+    /// Where the database file is.
+    public let path: String
+    /// Counts of the write path.
+    public let statistics: CommitStatistics
+    package let clock: any VaultClock
+    package let logger: Logger
+    let store: Store
+    let queue: CommitQueue
+    let ballast: Ballast
+    let keyring: Keyring
+    let registry: Registry
+    let firstUses: FirstUses
+    let refusals: RefusalLimiter
+    /// The actor of what is done without a client: the operator's pseudonym, through this process's door.
+    let operatorActor: AuditActor
+    /// Whether one more write would be taken now.
+    package var acceptsNewWork: Bool { ballast.isWhole }
+    /// Writes waiting now.
+    package var queueDepth: Int { queue.depth }
+
+    init(_ opened: OpenedStore, options: VaultOptions) throws {
+        id = opened.keyring.vault
+        path = opened.store.path
+        clock = options.clock
+        logger = options.logger
+        store = opened.store
+        keyring = opened.keyring
+        statistics = CommitStatistics()
+        registry = Registry()
+        firstUses = FirstUses()
+        refusals = RefusalLimiter()
+        ballast = Ballast(beside: opened.store.path)
+        operatorActor = AuditActor(opened.operatorPseudonym, options.channel)
+        queue = CommitQueue(
+            CommitEngine(
+                store: opened.store, ballast: ballast, keyring: opened.keyring, registry: registry,
+                firstUses: firstUses, refusals: refusals, statistics: statistics, clock: options.clock))
+    }
+
+    /// Finishes the writes already taken, then closes the file. Later calls get ``VaultError/Code/unavailable``.
+    public func close() async {
+        do {
+            try await flushFirstUses()
+        } catch {
+            logger.warning("First uses could not be written before closing.", metadata: ["error": "\(error)"])
+        }
+        await Self.onThread { [queue, store, logger] in
+            queue.close()
+            do { try store.close() } catch {
+                logger.warning("The vault did not close cleanly.", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    /// The public key of the log, as C2SP vkey: what an outsider needs to check a checkpoint.
+    public var logVerifierKey: String { keyring.signer.key.vkey }
+
+    /// The tag keys that client secrets are checked with.
+    package var clientSecretKeys: ClientSecretKeys { ClientSecretKeys(tags: keyring.tags) }
+}
+
+/// How a vault is opened.
+public struct VaultOptions: Sendable {
+    /// Named in the log as the door through which things were done.
+    public var channel: AuditChannel
+    public var clock: any VaultClock
+    public var logger: Logger
+    /// Read-only connections; two suit a machine of few cores.
+    public var readers = 2
+
+    public init(
+        channel: AuditChannel = .library, clock: any VaultClock = SystemClock(),
+        logger: Logger = Logger(label: "tokenvault", factory: { _ in SwiftLogNoOpLogHandler() })
+    ) {
+        self.channel = channel
+        self.clock = clock
+        self.logger = logger
+    }
+}
+
+// MARK: - The write path for the operations of this module
+
+extension Vault {
+    /// The only way to change anything that matters: the body returns its result with its audit events.
+    func write<Result: Sendable>(
+        _ urgency: WriteUrgency = .newWork,
+        _ body: @escaping @Sendable (WriteTransaction) throws -> Audited<Result>
+    ) async throws -> Result {
+        try await queue.submit(urgency) { transaction in
+            let audited = try body(transaction)
+            return (audited.result, audited.events)
+        }
+    }
+
+    /// Upkeep without a leaf: heartbeat, job progress, expired rows.
+    func housekeep(_ body: @escaping @Sendable (WriteTransaction) throws -> Void) async throws {
+        try await queue.submit(.housekeeping) { transaction in
+            try body(transaction)
+            return ((), [])
+        }
+    }
+
+    /// Runs blocking work outside the threads that tasks share.
+    static func onThread(_ body: @escaping @Sendable () -> Void) async {
+        await withCheckedContinuation { continuation in
+            BlockingThread.run {
+                body()
+                continuation.resume()
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import Foundation
+import Logging
+public import ServiceLifecycle
+import TokenRotation
+import VaultCore
+
+/// Upkeep while a process serves: heartbeat (so that an outage does not use up anybody's retry window), first uses,
+/// and the ballast. Add it to the service's group.
+///
+/// ```swift
+/// let group = ServiceGroup(services: [server, VaultMaintenance(vault)], logger: logger)
+/// ```
+public struct VaultMaintenance: Service {
+    private let vault: Vault
+
+    public init(_ vault: Vault) { self.vault = vault }
+
+    public func run() async throws {
+        try await vault.beginServing()
+        try? await cancelWhenGracefulShutdown {
+            var turns = 0
+            while !Task.isCancelled {
+                try await Task.sleep(for: .seconds(1))
+                turns += 1
+                await upkeep(heartbeat: turns.isMultiple(of: 5))
+            }
+        }
+    }
+
+    /// Trouble here is trouble for everybody and reported there; upkeep itself just tries again.
+    private func upkeep(heartbeat: Bool) async {
+        vault.ballast.restore()
+        do {
+            try await vault.flushFirstUses()
+            if heartbeat { try await vault.proveWritePath() }
+        } catch {
+            vault.logger.warning("Upkeep failed; it is tried again.", metadata: ["error": "\(error)"])
+        }
+    }
+}
+
+extension Vault {
+    /// Declares that this process serves. When none did until now, the time since the last heartbeat counts as an
+    /// outage and no retry window ran during it.
+    public func beginServing() async throws {
+        let isFirst = try store.lock.beginServing()
+        try await housekeep { transaction in
+            transaction.changeVault { vault in
+                if isFirst { vault.outage += transaction.now.elapsed(since: vault.heartbeatAt).milliseconds }
+                vault.heartbeatAt = max(vault.heartbeatAt, transaction.now)
+            }
+        }
+    }
+
+    /// Writes the heartbeat: proves that the write path works, without a leaf.
+    public func proveWritePath() async throws {
+        guard ballast.isWhole else { throw Ballast.refusal }
+        try await housekeep { transaction in
+            transaction.changeVault { $0.heartbeatAt = max($0.heartbeatAt, transaction.now) }
+        }
+    }
+
+    /// Writes the first uses seen since the last time into their rows: many in one body, one leaf.
+    func flushFirstUses() async throws {
+        while true {
+            let uses = firstUses.batch(100)
+            guard !uses.isEmpty else { return }
+            try await queue.submit(.finishing) { [operatorActor] transaction in
+                var written: [GrantID] = []
+                for use in uses {
+                    guard let (row, leaf) = try transaction.load(GrantRow.self, use.grant.rawValue),
+                        row.generation == use.generation, row.firstUsedAt == nil,
+                        transaction.serving.elapsed(since: row.swappedAt) < Limits.retryWindow
+                    else { continue }
+                    var used = row
+                    used.firstUsedAt = use.at
+                    try transaction.updateUnhashed(used, leaf: leaf, guardedBy: Int64(row.generation))
+                    written.append(use.grant)
+                }
+                guard !written.isEmpty else { return ((), []) }
+                var event = AuditEvent(.grantFirstUse, by: operatorActor)
+                event.grants = written
+                return ((), [event])
+            }
+            firstUses.remove(uses)
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import VaultCore
+
+/// Takes the columns of a ``StoredRow`` one by one, in the order of its layout.
+struct ColumnReader {
+    private let row: StoredRow
+    private var index = 0
+
+    init(_ row: StoredRow) { self.row = row }
+
+    mutating func integer() throws -> Int64 {
+        guard case .integer(let value) = next() else { throw malformed }
+        return value
+    }
+
+    mutating func optionalInteger() throws -> Int64? {
+        switch next() {
+        case .integer(let value): value
+        case .null: nil
+        default: throw malformed
+        }
+    }
+
+    mutating func instant() throws -> VaultInstant {
+        VaultInstant(millisecondsSince1970: try integer())
+    }
+
+    mutating func optionalInstant() throws -> VaultInstant? {
+        try optionalInteger().map(VaultInstant.init(millisecondsSince1970:))
+    }
+
+    mutating func text() throws -> String {
+        guard case .text(let value) = next() else { throw malformed }
+        return value
+    }
+
+    mutating func optionalText() throws -> String? {
+        switch next() {
+        case .text(let value): value
+        case .null: nil
+        default: throw malformed
+        }
+    }
+
+    mutating func blob() throws -> [UInt8] {
+        guard case .blob(let value) = next() else { throw malformed }
+        return value
+    }
+
+    mutating func optionalBlob() throws -> [UInt8]? {
+        switch next() {
+        case .blob(let value): value
+        case .null: nil
+        default: throw malformed
+        }
+    }
+
+    /// An integer that stands for a case of `Kind`.
+    mutating func kind<Kind: RawRepresentable>(_: Kind.Type = Kind.self) throws -> Kind where Kind.RawValue == Int64 {
+        guard let value = Kind(rawValue: try integer()) else { throw malformed }
+        return value
+    }
+
+    mutating func scope() throws -> ScopeSet {
+        guard let scope = ScopeSet(parsing: try text()) else { throw malformed }
+        return scope
+    }
+
+    /// Passes over a column that must be null.
+    mutating func skip() throws {
+        guard case .null = next() else { throw malformed }
+    }
+
+    private mutating func next() -> SQLValue? {
+        defer { index += 1 }
+        return index < row.columns.count ? row.columns[index] : nil
+    }
+
+    private var malformed: VaultError {
+        VaultError(
+            .integrity, "Row \(row.id) of \(row.layout.name) does not have the shape of this version.",
+            remedy: "Was it written by a newer tokenvault? Use that version.")
+    }
+}
+
+extension SQLValue {
+    init(_ instant: VaultInstant?) { self.init(instant?.millisecondsSince1970) }
+}

@@ -1,0 +1,63 @@
+import VaultCore
+
+/// Whose key seals a record.
+enum OwnerKind: Int64, Sendable {
+    case system = 1
+    case user = 2
+    case client = 3
+}
+
+/// Whether an owner may act.
+public enum OwnerState: Int64, Sendable {
+    case active = 1
+    case disabled = 2
+    case removed = 3
+}
+
+/// One row of `owners`: a user, a client, or the system.
+struct OwnerRow: Sendable {
+    let id: OwnerID
+    let kind: OwnerKind
+    var state: OwnerState
+    /// Grants issued under a lower count are revoked.
+    var revocations: Int64
+    let keyVersion: Int64
+    var keyEpoch: Int64
+    /// The owner key, wrapped; nil once erased.
+    var wrappedKey: [UInt8]?
+    var lookupTag: [UInt8]?
+    /// Sealed under the owner's key.
+    var identity: [UInt8]?
+    /// Sealed under the owner's key.
+    var pseudonym: [UInt8]?
+    let createdAt: VaultInstant
+}
+
+extension OwnerRow: TypedRow {
+    static let layout = TableLayout.owners
+
+    init(_ row: StoredRow) throws {
+        var columns = ColumnReader(row)
+        id = OwnerID(row.id)
+        kind = try columns.kind()
+        state = try columns.kind()
+        revocations = try columns.integer()
+        keyVersion = try columns.integer()
+        keyEpoch = try columns.integer()
+        wrappedKey = try columns.optionalBlob()
+        lookupTag = try columns.optionalBlob()
+        identity = try columns.optionalBlob()
+        pseudonym = try columns.optionalBlob()
+        createdAt = try columns.instant()
+    }
+
+    var rowID: Int64 { id.rawValue }
+
+    var columns: [SQLValue] {
+        [
+            .integer(kind.rawValue), .integer(state.rawValue), .integer(revocations), .integer(keyVersion),
+            .integer(keyEpoch), SQLValue(wrappedKey), SQLValue(lookupTag), SQLValue(identity),
+            SQLValue(pseudonym), SQLValue(createdAt),
+        ]
+    }
+}

@@ -1,0 +1,95 @@
+import VaultCore
+import VaultCrypto
+
+/// A row of a tagged table: its columns as values, in the order of its layout, and the leaf that names it.
+///
+/// Canonical bytes: table (2) ‖ id (8) ‖ per column a type byte (0 null, 1 integer, 2 text, 3 blob) and, for an
+/// integer, 8 bytes, for text and blobs a 4-byte length and the bytes. All big endian.
+/// Row hash (for the log) = SHA-256 of that, the unhashed columns left out.
+/// Row tag = keyed BLAKE2b-256 of that, all columns and then the leaf index in.
+struct StoredRow: Sendable {
+    let layout: TableLayout
+    let id: Int64
+    let columns: [SQLValue]
+    let leaf: Int64
+    /// SHA-256 over the hashed columns: what the leaf says.
+    let hash: Digest
+    let tag: [UInt8]
+
+    /// A row about to be written.
+    init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64, rowKey: TagKey) {
+        let (hash, covered) = Self.digest(layout, id: id, columns: columns, leaf: leaf)
+        self.layout = layout
+        self.id = id
+        self.columns = columns
+        self.leaf = leaf
+        self.hash = hash
+        self.tag = rowKey.rowTag(over: covered)
+    }
+
+    /// The row a `selectSQL` query stands on (its first column at `offset`).
+    ///
+    /// - Throws: ``VaultError/Code/integrity`` when its tag is not the one its columns ask for.
+    init(reading cursor: RowCursor, _ layout: TableLayout, rowKey: TagKey, at offset: Int = 0) throws {
+        let count = layout.columns.count
+        let id = cursor.integer(offset)
+        let columns = cursor.values(from: offset + 1, to: offset + 1 + count)
+        let leaf = cursor.integer(offset + 1 + count)
+        guard case .blob(let stored) = cursor.value(offset + 2 + count) else {
+            throw Self.edited(layout, id)
+        }
+        let (hash, covered) = Self.digest(layout, id: id, columns: columns, leaf: leaf)
+        guard ConstantTime.equal(stored, rowKey.rowTag(over: covered)) else { throw Self.edited(layout, id) }
+        self.layout = layout
+        self.id = id
+        self.columns = columns
+        self.leaf = leaf
+        self.hash = hash
+        self.tag = stored
+    }
+
+    private static func edited(_ layout: TableLayout, _ id: Int64) -> VaultError {
+        VaultError(
+            .integrity, "Row \(id) of \(layout.name) was changed from outside the vault.",
+            remedy: "Run 'tokenvault audit verify' to see what is affected, then restore a backup.")
+    }
+
+    private static func digest(
+        _ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64
+    ) -> (hash: Digest, covered: [UInt8]) {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(1536)
+        bytes.append(bigEndian: layout.number)
+        bytes.append(bigEndian: id)
+        let hashed = columns.count - layout.unhashed
+        for column in columns.prefix(hashed) { bytes.append(column) }
+        let hash = SHA256.hash(bytes)
+        for column in columns.suffix(layout.unhashed) { bytes.append(column) }
+        bytes.append(bigEndian: leaf)
+        return (hash, bytes)
+    }
+}
+
+extension [UInt8] {
+    mutating func append(bigEndian value: some FixedWidthInteger) {
+        Swift.withUnsafeBytes(of: value.bigEndian) { append(contentsOf: $0) }
+    }
+
+    fileprivate mutating func append(_ column: SQLValue) {
+        switch column {
+        case .null:
+            append(0)
+        case .integer(let value):
+            append(1)
+            append(bigEndian: value)
+        case .text(let value):
+            append(2)
+            append(bigEndian: UInt32(value.utf8.count))
+            append(contentsOf: value.utf8)
+        case .blob(let value):
+            append(3)
+            append(bigEndian: UInt32(value.count))
+            append(contentsOf: value)
+        }
+    }
+}

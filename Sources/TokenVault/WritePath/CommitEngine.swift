@@ -1,0 +1,215 @@
+import GRDB
+import MerkleLog
+import GRDBSQLite
+import Synchronization
+import VaultCore
+import VaultCrypto
+
+/// Turns a batch of bodies into one transaction: on the writer's thread, under the vault's lock.
+///
+/// ```
+///  lock ─► BEGIN ─► read vault row, head ─► each body in its savepoint ─► leaves, head, signature
+///        ─► COMMIT ─► callers resume ─► checkpoint when due ─► unlock
+///               └─ failed ─► CommitRecovery: is our last leaf there? ─► committed | not | unknown
+/// ```
+///
+/// Everything that can fail comes before COMMIT. A body that throws loses its savepoint and nobody else's; once the
+/// transaction itself is gone nothing further runs and the whole batch gets 503.
+final class CommitEngine: @unchecked Sendable {
+    // @unchecked: `store`'s writer, `lastHead` and `failures` are touched by the writer's thread only.
+    let store: Store
+    let ballast: Ballast
+    let keyring: Keyring
+    private let registry: Registry
+    private let firstUses: FirstUses
+    private let refusals: RefusalLimiter
+    private let trail: AuditTrail
+    private let clock: any VaultClock
+    private let statistics: CommitStatistics
+    private var lastHead: LogHead?
+    private var failures = 0
+    private let startedAt: (wall: VaultInstant, monotonic: Duration)
+
+    init(
+        store: Store, ballast: Ballast, keyring: Keyring, registry: Registry, firstUses: FirstUses,
+        refusals: RefusalLimiter, statistics: CommitStatistics, clock: any VaultClock
+    ) {
+        self.store = store
+        self.ballast = ballast
+        self.keyring = keyring
+        self.registry = registry
+        self.firstUses = firstUses
+        self.refusals = refusals
+        self.statistics = statistics
+        self.clock = clock
+        trail = AuditTrail(signer: keyring.signer)
+        startedAt = (clock.now(), clock.monotonic())
+    }
+
+    /// Commits `batch` and resumes its callers.
+    ///
+    /// - Parameter waiting: called now and then while another process holds the lock.
+    func commit(_ batch: [any WriteJob], waiting: () -> Void) {
+        guard failures < 2 else { return Self.finish(batch, Self.down) }
+        let patience = ContinuousClock.now + Limits.writeQueueDeadline
+        do {
+            try store.lock.withWriterLock(
+                waiting: {
+                    waiting()
+                    guard ContinuousClock.now < patience else { throw VaultLock.busy }
+                },
+                { try commitUnderLock(batch) })
+        } catch {
+            fail(batch, error)
+        }
+    }
+
+    private func commitUnderLock(_ batch: [any WriteJob]) throws {
+        let prepared: Prepared?
+        do {
+            prepared = try store.writer.inDatabase { database in
+                try self.transact(batch, database)
+            }
+        } catch let error as UncertainCommit {
+            try settle(error, batch)
+            return
+        }
+        if let head = prepared?.head { lastHead = head }
+        statistics.committed(batch.count)
+        Self.finish(batch, nil)
+        try? store.checkpointIfDue()
+    }
+
+    private struct Prepared { let head: LogHead? }
+
+    /// The transaction itself. Throws with nothing committed, or ``UncertainCommit``.
+    private func transact(_ batch: [any WriteJob], _ database: Database) throws -> Prepared {
+        try database.run("BEGIN IMMEDIATE")
+        var head: LogHead
+        var transaction: WriteTransaction
+        do {
+            let vault = try VaultRow.read(database)
+            head = try LogHead.read(database)
+            try judge(vault, head)
+            transaction = WriteTransaction(
+                database, keyring: keyring, registry: registry, firstUses: firstUses, vault: vault, size: head.size,
+                now: clock.now(), monotonic: clock.monotonic().milliseconds, clocksAgree: clocksAgree(head))
+            for job in batch { try run(job, in: transaction) }
+            guard transaction.hasChanges || !transaction.entries.isEmpty else {
+                try database.run("ROLLBACK")
+                return Prepared(head: nil)
+            }
+            if !transaction.entries.isEmpty { head = try trail.append(transaction.entries, to: head, in: transaction) }
+            try transaction.finish()
+        } catch {
+            rollBack(database)
+            throw error
+        }
+        do {
+            try database.run("COMMIT")
+        } catch {
+            rollBack(database)
+            throw UncertainCommit(
+                cause: error, lastLeaf: transaction.entries.isEmpty ? nil : (head.size - 1, head.root))
+        }
+        return Prepared(head: head)
+    }
+
+    /// A body in its own savepoint.
+    private func run(_ job: any WriteJob, in transaction: WriteTransaction) throws {
+        let database = transaction.database
+        try database.run("SAVEPOINT body")
+        transaction.beginBody()
+        do {
+            let events = refusals.admit(try job.run(in: transaction), at: clock.monotonic())
+            try transaction.endBody(events)
+            try database.run("RELEASE body")
+        } catch {
+            // SQLITE_FULL and some I/O errors roll back everything, not just the savepoint.
+            guard !StorageFailure.concernsStorage(error), Self.isInTransaction(database) else { throw error }
+            try database.run("ROLLBACK TO body")
+            try database.run("RELEASE body")
+            transaction.abandonBody()
+            job.reject(StorageFailure.translate(error))
+        }
+    }
+
+    /// Another process may have written since our last batch: its head must carry the vault's signature.
+    private func judge(_ vault: VaultRow, _ head: LogHead) throws {
+        guard UInt32(truncatingIfNeeded: vault.keyEpoch) == keyring.epoch else {
+            throw VaultError(
+                .unavailable, "The root key was rotated by another process.", remedy: "Restart this one.")
+        }
+        if let lastHead, lastHead.size == head.size, lastHead.root == head.root { return }
+        guard head.isSigned(by: keyring.signer.key), (lastHead?.size ?? 0) <= head.size else {
+            throw VaultError(
+                .integrity, "The head of the audit log is not signed by this vault, or lies behind what was there.",
+                remedy: "Run 'tokenvault audit verify', then restore a backup.")
+        }
+        lastHead = head
+    }
+
+    /// Whether the wall clock moved as the monotonic one did since the start, and is not behind the log.
+    private func clocksAgree(_ head: LogHead) -> Bool {
+        let wall = clock.now().millisecondsSince1970 - startedAt.wall.millisecondsSince1970
+        let monotonic = (clock.monotonic() - startedAt.monotonic).milliseconds
+        return abs(wall - monotonic) < 60_000 && head.lastTime.elapsed(since: clock.now()) < .seconds(60)
+    }
+
+    private func settle(_ uncertain: UncertainCommit, _ batch: [any WriteJob]) throws {
+        let isFull = StorageFailure.translate(uncertain.cause).code == .outOfSpace
+        if !isFull { failures += 1 }
+        lastHead = nil
+        guard failures < 2 else {
+            store.shutDown()
+            return Self.finish(batch, Self.down)
+        }
+        switch store.isCommitted(uncertain) {
+        case .some(true): Self.finish(batch, nil)
+        case .some(false): fail(batch, uncertain.cause)
+        case .none:
+            failures = 2
+            store.shutDown()
+            Self.finish(batch, Self.unknown)
+        }
+    }
+
+    private func fail(_ batch: [any WriteJob], _ cause: any Error) {
+        let error = StorageFailure.translate(cause)
+        if error.code == .outOfSpace, ballast.isWhole {
+            ballast.giveUp()
+            let (urgent, others) = batch.split { $0.urgency == .finishing }
+            Self.finish(others, error)
+            // The ballast made room: what finishes something is tried once more, alone.
+            if !urgent.isEmpty { commit(urgent) {} }
+            return
+        }
+        Self.finish(batch, error)
+    }
+
+    private func rollBack(_ database: Database) {
+        if Self.isInTransaction(database) { try? database.run("ROLLBACK") }
+    }
+
+    private static func isInTransaction(_ database: Database) -> Bool {
+        database.sqliteConnection.map { sqlite3_get_autocommit($0) == 0 } ?? false
+    }
+
+    private static func finish(_ batch: [any WriteJob], _ failure: VaultError?) {
+        for job in batch { job.finish(failure) }
+    }
+
+    private static let down = VaultError(
+        .unavailable, "The disk failed twice; the vault takes no more writes.",
+        remedy: "Check the disk, run 'tokenvault audit verify', and restart.")
+    private static let unknown = VaultError(
+        .outcomeUnknown, "The disk failed while committing, and cannot be read to see whether it did.",
+        remedy: "Check the disk, run 'tokenvault audit verify', and restart.")
+}
+
+extension Array {
+    /// The elements that meet a condition, and the others, in order.
+    fileprivate func split(_ isFirst: (Element) -> Bool) -> (first: [Element], others: [Element]) {
+        (filter(isFirst), filter { !isFirst($0) })
+    }
+}

@@ -1,0 +1,134 @@
+import Foundation
+import VaultCore
+
+/// Where writes wait their turn, and the thread that takes them in batches (group commit).
+///
+/// ```
+///  submit ──► pending ──take ≤ 256──► CommitEngine.commit ──► callers resume
+///     │          │
+///   full: 503  deadline passed: 503
+/// ```
+///
+/// Invariants:
+/// - One thread commits. A batch is what had arrived when the commit before it ended: nobody waits for company.
+/// - Every job is finished exactly once: by its batch, by its deadline, or by the close of the queue.
+/// - A job that is in a batch is no longer subject to its deadline; a cancelled caller does not stop its body.
+/// - After ``close()`` no job is taken; those taken before are committed first.
+final class CommitQueue: @unchecked Sendable {
+    // @unchecked: `pending` and `isClosing` are touched under `condition` only.
+    private let condition = NSCondition()
+    private var pending: [any WriteJob] = []
+    private var isClosing = false
+    private var isDrained = false
+    private let engine: CommitEngine
+
+    init(_ engine: CommitEngine) {
+        self.engine = engine
+        let thread = Thread { [self] in commitUntilClosed() }
+        thread.name = "tokenvault.writer"
+        thread.stackSize = 4 << 20
+        thread.start()
+        let sweeper = Thread { [self] in expireUntilClosed() }
+        sweeper.name = "tokenvault.deadlines"
+        sweeper.start()
+    }
+
+    /// Runs `body` in a transaction and returns its result once that is on the disk.
+    ///
+    /// - Throws: what `body` threw; ``VaultError/Code/busy`` when the queue is full or the deadline passes;
+    ///   ``VaultError/Code/outOfSpace``, ``VaultError/Code/ioFailure``, ``VaultError/Code/outcomeUnknown``.
+    func submit<Result: Sendable>(
+        _ urgency: WriteUrgency, _ body: @escaping @Sendable (WriteTransaction) throws -> (Result, [AuditEvent])
+    ) async throws -> Result {
+        guard urgency != .newWork || engine.ballast.isWhole else { throw Ballast.refusal }
+        return try await withCheckedThrowingContinuation { continuation in
+            let job = BodyJob(
+                urgency, deadline: .now + Limits.writeQueueDeadline, continuation: continuation, body)
+            if let refusal = enqueue(job) { job.finish(refusal) }
+        }
+    }
+
+    /// Commits what is pending, then stops the thread. Returns when it has stopped.
+    func close() {
+        condition.lock()
+        isClosing = true
+        condition.broadcast()
+        while !isDrained { condition.wait() }
+        condition.unlock()
+    }
+
+    /// How many jobs wait now.
+    var depth: Int {
+        condition.withLock { pending.count }
+    }
+
+    private func enqueue(_ job: any WriteJob) -> VaultError? {
+        condition.withLock {
+            guard !isClosing else { return Self.closed }
+            guard pending.count < Limits.writeQueueLength else { return Self.full }
+            pending.append(job)
+            condition.signal()
+            return nil
+        }
+    }
+
+    private func commitUntilClosed() {
+        var lastCount = 1
+        while let batch = takeBatch(after: lastCount) {
+            lastCount = batch.count
+            engine.commit(batch) { [self] in expireOverdue() }
+        }
+        condition.withLock {
+            isDrained = true
+            condition.broadcast()
+        }
+    }
+
+    /// Waits for work. Nil: closed, and nothing is pending.
+    private func takeBatch(after lastCount: Int) -> [any WriteJob]? {
+        if lastCount > 1 { letCallersReturn(lastCount) }
+        condition.lock()
+        defer { condition.unlock() }
+        while pending.isEmpty {
+            if isClosing { return nil }
+            condition.wait()
+        }
+        let batch = Array(pending.prefix(Limits.writeBatch))
+        pending.removeFirst(batch.count)
+        return batch
+    }
+
+    /// After a busy batch its callers are about to come back: the processor is theirs for a moment, or the next batch
+    /// would hold the first of them alone. An idle vault never gets here.
+    private func letCallersReturn(_ count: Int) {
+        for _ in 0..<16 {
+            if depth * 2 >= count { return }
+            sched_yield()
+        }
+    }
+
+    /// The queue is in order of deadlines, since all are given the same time.
+    private func expireOverdue() {
+        let now = ContinuousClock.now
+        let overdue = condition.withLock { () -> [any WriteJob] in
+            let count = pending.prefix { $0.deadline <= now }.count
+            defer { pending.removeFirst(count) }
+            return Array(pending.prefix(count))
+        }
+        for job in overdue { job.finish(Self.late) }
+    }
+
+    /// While the writer waits for a disk that does not answer, callers behind it still get their 503 in time.
+    private func expireUntilClosed() {
+        while condition.withLock({ !isClosing }) {
+            expireOverdue()
+            Thread.sleep(forTimeInterval: 0.25)
+        }
+    }
+
+    private static let full = VaultError(
+        .busy, "More writes wait than the vault takes.", remedy: "Try again in a moment.")
+    private static let late = VaultError(
+        .busy, "The vault did not get to this write in time; nothing was changed.", remedy: "Try again in a moment.")
+    private static let closed = VaultError(.unavailable, "The vault is closing.", remedy: "Try again later.")
+}

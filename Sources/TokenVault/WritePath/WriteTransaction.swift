@@ -1,0 +1,192 @@
+import GRDB
+import VaultCore
+import VaultCrypto
+
+/// What the body of a write sees: the rows as of now, the keys, the time, and the index its first leaf will have.
+///
+/// Lives on the writer's thread, for one batch of bodies. Rows written here are named by the leaf of the body's first
+/// event; the list of them is kept here, so no change can go unnamed.
+final class WriteTransaction {
+    let database: Database
+    let keyring: Keyring
+    /// Wall clock, read once for the batch.
+    let now: VaultInstant
+    let monotonic: Int64
+    /// False while the wall clock does not move as the monotonic one does: nothing is deleted on its word then.
+    let clocksAgree: Bool
+    private(set) var vault: VaultRow
+    private let registry: Registry
+    private let firstUses: FirstUses
+    private let committedSize: Int64
+    private let unchangedVault: VaultRow
+
+    /// Entries of bodies that ended well.
+    private(set) var entries: [PendingEntry] = []
+    private(set) var hasChanges = false
+    private var rows: [RowChange] = []
+    private var vaultBeforeBody: VaultRow
+    private var hasChangesBeforeBody = false
+
+    init(
+        _ database: Database, keyring: Keyring, registry: Registry, firstUses: FirstUses, vault: VaultRow,
+        size: Int64, now: VaultInstant, monotonic: Int64, clocksAgree: Bool = true
+    ) {
+        self.database = database
+        self.keyring = keyring
+        self.registry = registry
+        self.firstUses = firstUses
+        self.vault = vault
+        self.unchangedVault = vault
+        self.vaultBeforeBody = vault
+        self.committedSize = size
+        self.now = now
+        self.monotonic = monotonic
+        self.clocksAgree = clocksAgree
+    }
+
+    /// Now, less the time nobody served.
+    var serving: VaultInstant { vault.serving(at: now) }
+
+    /// The index of this body's first leaf.
+    var leaf: Int64 { committedSize + Int64(entries.count) }
+
+    /// Nil once this batch changed the registry itself: such rows must not enter a cache before the commit.
+    private var registryRevision: Int64? {
+        vault.registryRevision == unchangedVault.registryRevision ? vault.registryRevision : nil
+    }
+
+    func owner(_ id: OwnerID) throws -> Owner? {
+        try registry.owner(id, database, keyring, revision: registryRevision)
+    }
+
+    func client(_ id: OwnerID) throws -> Client? {
+        try registry.client(id, database, keyring, revision: registryRevision)
+    }
+
+    func load<Row: TypedRow>(_: Row.Type = Row.self, _ id: Int64) throws -> (row: Row, leaf: Int64)? {
+        try database.load(Row.self, id, keyring)
+    }
+
+    /// Whether this process saw the grant's current pair used, though the row may not say so yet.
+    func isFirstUseSeen(_ row: GrantRow) -> Bool {
+        row.firstUsedAt != nil || firstUses.contains(row.id, row.generation)
+    }
+}
+
+// MARK: - Changes
+
+extension WriteTransaction {
+    func insert(_ row: some TypedRow) throws {
+        let stored = named(row)
+        try database.run(
+            stored.layout.insertSQL,
+            [.integer(stored.id)] + stored.columns + [.integer(stored.leaf), .blob(stored.tag)])
+    }
+
+    /// - Parameter isIndexUnchanged: the row's indexed columns are as they were, so its indexes are left alone.
+    func update(_ row: some TypedRow, isIndexUnchanged: Bool = false, guardedBy expected: Int64? = nil) throws {
+        try write(named(row), isIndexUnchanged, expected)
+    }
+
+    /// Changes only columns that the log does not hash: the row keeps the leaf that names it.
+    func updateUnhashed(_ row: some TypedRow, leaf: Int64, guardedBy expected: Int64? = nil) throws {
+        let layout = type(of: row).layout
+        let stored = StoredRow(layout, id: row.rowID, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
+        try write(stored, true, expected)
+    }
+
+    func delete(_ layout: TableLayout, id: Int64) throws {
+        try database.run(layout.deleteSQL, [.integer(id)])
+        rows.append(RowChange(table: layout.number, id: id, hash: nil, expiresDay: nil))
+        hasChanges = true
+    }
+
+    /// Marks every cache of owners, clients and secrets as outdated, in every process.
+    func touchRegistry() {
+        changeVault { $0.registryRevision += 1 }
+    }
+
+    /// Takes the next number of a counter.
+    func next(_ counter: WritableKeyPath<VaultRow, Int64>) -> Int64 {
+        let value = vault[keyPath: counter]
+        changeVault { $0[keyPath: counter] += 1 }
+        return value
+    }
+
+    func changeVault(_ change: (inout VaultRow) -> Void) {
+        change(&vault)
+        hasChanges = true
+    }
+
+    /// Notes a change that no leaf names (expired rows, heartbeat).
+    func noteUnloggedChange() { hasChanges = true }
+
+    func seal(
+        _ plaintext: [UInt8], owner id: OwnerID, table: UInt16, column: UInt16, row: Int64, generation: UInt64 = 0
+    ) throws -> [UInt8] {
+        guard let owner = try owner(id) else { throw VaultError(.notFound, "The owner of the record was erased.") }
+        return try SealedField.seal(
+            plaintext, under: owner.key,
+            for: keyring.context(owner: id, table: table, column: column, row: row, generation: generation),
+            padded: true)
+    }
+
+    private func named<Row: TypedRow>(_ row: Row) -> StoredRow {
+        let stored = StoredRow(
+            Row.layout, id: row.rowID, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
+        let change = RowChange(
+            table: Row.layout.number, id: stored.id, hash: stored.hash.bytes,
+            expiresDay: (row as? GrantRow)?.expiresDay)
+        // A row written twice by one body is named once, as it was left.
+        rows.removeAll { $0.table == change.table && $0.id == change.id }
+        rows.append(change)
+        return stored
+    }
+
+    private func write(_ stored: StoredRow, _ isIndexUnchanged: Bool, _ expected: Int64?) throws {
+        let layout = stored.layout
+        let all = stored.columns + [.integer(stored.leaf), .blob(stored.tag)]
+        let indices = isIndexUnchanged ? layout.settableUnindexed : layout.settable
+        try database.run(
+            isIndexUnchanged ? layout.updateUnindexedSQL : layout.updateSQL,
+            indices.map { all[$0] } + [.integer(stored.id)] + (expected.map { [.integer($0)] } ?? []))
+        guard database.changesCount == 1 else {
+            throw VaultError(.internalError, "A row of \(layout.name) was not where it had just been read.")
+        }
+        hasChanges = true
+    }
+}
+
+// MARK: - Bodies of a batch
+
+extension WriteTransaction {
+    /// Before a body: what a rollback of its savepoint must undo here.
+    func beginBody() {
+        rows = []
+        vaultBeforeBody = vault
+        hasChangesBeforeBody = hasChanges
+    }
+
+    /// The body ended well: its events become entries, the first of which names the rows it changed.
+    func endBody(_ events: [AuditEvent]) throws {
+        guard rows.isEmpty || !events.isEmpty else {
+            throw VaultError(.internalError, "A body changed rows and named no event.")
+        }
+        for (index, event) in events.enumerated() {
+            entries.append(PendingEntry(event, rows: index == 0 ? rows : []))
+        }
+        rows = []
+    }
+
+    /// The body failed and its savepoint was rolled back.
+    func abandonBody() {
+        rows = []
+        vault = vaultBeforeBody
+        hasChanges = hasChangesBeforeBody
+    }
+
+    /// After the last body: writes the vault row if a counter moved.
+    func finish() throws {
+        if vault != unchangedVault { try vault.update(database) }
+    }
+}

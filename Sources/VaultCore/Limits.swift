@@ -1,0 +1,49 @@
+/// Every bound of the library, each with its reason. Formats and promises depend on some of them.
+public enum Limits {
+    /// A sealed field holds at most this; a token response with generous claims is under 16 KiB.
+    public static let sealedFieldBytes = 64 * 1024
+    /// A provider's raw reply, kept when it cannot be parsed.
+    public static let sealedReplyBytes = 1024 * 1024
+    /// `scope`, in bytes: rows and leaves stay small.
+    public static let scopeBytes = 1024
+    /// A redirect URI, in bytes: longer ones do not survive browsers.
+    public static let redirectURIBytes = 2048
+    /// Redirect URIs a client may register.
+    public static let redirectURIs = 32
+    /// A user or client name, in bytes of UTF-8.
+    public static let nameBytes = 256
+    /// Any token, code or secret presented to us, in bytes: ours are under 120, foreign ones are refused early.
+    public static let presentedTokenBytes = 512
+    /// One audit leaf, in bytes: the design's 4 KiB.
+    public static let leafBytes = 4096
+    /// Leaves under one stored subtree hash (a full tile of C2SP tlog-tiles).
+    public static let tileWidth = 256
+    /// A signed note read from outside, in bytes: a checkpoint with its signature is under 300.
+    public static let signedNoteBytes = 64 * 1024
+    /// Signature lines in one note: C2SP asks for at least 16; more are only work for whoever checks them.
+    public static let noteSignatures = 64
+    /// Live client secrets of one client: two suffice to rotate, a few more forgive.
+    public static let clientSecrets = 8
+    /// Longest life of an authorization code: RFC 6749 section 4.1.2 recommends at most 10 minutes.
+    public static let authorizationCodeLifetime = Duration.seconds(600)
+    /// Upper end of the retry window a client may be given.
+    public static let retryWindow = Duration.seconds(600)
+    /// Honest workers that refresh at once and use the result at once do so within this.
+    public static let raceWindow = Duration.seconds(10)
+    /// A code presented again within this of its issue revokes what it gave.
+    public static let codeReuseWindow = Duration.seconds(600)
+    /// An expired grant stays this long, so that late reuse is still recognised.
+    public static let expiredGrantRetention = Duration.seconds(7 * 86400)
+    /// Callers that may wait for the writer; beyond it, 503 at once.
+    public static let writeQueueLength = 4096
+    /// Longest wait for the writer before 503.
+    public static let writeQueueDeadline = Duration.seconds(10)
+    /// Bodies in one transaction: past this a bigger batch gains nothing and delays its first caller.
+    public static let writeBatch = 256
+    /// Expired grants deleted by one transaction that creates a new one.
+    public static let purgedGrantsPerIssue = 4
+    /// Space kept back so that finished work can be committed on a full disk.
+    public static let ballastBytes: Int64 = 4 * 1024 * 1024
+    /// Refusals anyone can cause, written to the log per second and process; the rest is counted.
+    public static let auditedRefusalsPerSecond = 10
+}

@@ -1,0 +1,42 @@
+/// The value of `scope`: a set of case-sensitive names (RFC 6749 section 3.3), kept in the order given.
+public struct ScopeSet: Sendable, Hashable {
+    public static let empty = ScopeSet()
+    public let names: [String]
+
+    private init() { names = [] }
+
+    /// Parses space-separated names. Nil when a character is outside the RFC's set, when spaces lead, trail or
+    /// double, when a name repeats, or when there is more than ``Limits/scopeBytes`` of it.
+    public init?(parsing text: String) {
+        guard !text.isEmpty else {
+            names = []
+            return
+        }
+        guard text.utf8.count <= Limits.scopeBytes else { return nil }
+        let parts = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+        // RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
+        let legal = parts.allSatisfy { name in
+            !name.isEmpty && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }
+        }
+        guard legal, Set(parts).count == parts.count else { return nil }
+        names = parts
+    }
+
+    public var isEmpty: Bool { names.isEmpty }
+
+    /// The wire form: names joined by single spaces.
+    public var text: String { names.joined(separator: " ") }
+
+    public func isSubset(of other: ScopeSet) -> Bool {
+        names.allSatisfy(other.names.contains)
+    }
+
+    /// Sets are equal whatever the order of their names.
+    public static func == (left: ScopeSet, right: ScopeSet) -> Bool {
+        left.names.count == right.names.count && left.isSubset(of: right)
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(names.sorted())
+    }
+}

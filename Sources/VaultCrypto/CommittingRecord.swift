@@ -1,0 +1,109 @@
+import CSodium
+
+/// Suite 1, shared by sealed fields and wraps: XChaCha20-Poly1305-IETF in a record that commits to its key.
+///
+/// ```
+///  0  1  format version 0x01      1  1  suite 0x01      2  2  flags      4  4  key version BE
+///  8 24  nonce                   32 32  commitment C   64  n  ciphertext      64+n 16  tag
+/// okm = BLAKE2b-512(key, personal, header[0..<32] ‖ LE64(len AAD) ‖ AAD)
+/// record key = okm[0..<32]   C = okm[32..<64]   AD of the AEAD = header ‖ C
+/// ```
+///
+/// Poly1305 does not bind a ciphertext to one key: whoever knows two keys can build a ciphertext that both
+/// open.
+/// `C` does, because two keys with the same `okm` are a collision of BLAKE2b.
+enum CommittingRecord {
+    static let overhead = 80
+    static let nonceBytes = 24
+    static let headerBytes = 32
+    /// Where the ciphertext begins, behind header and commitment.
+    static let bodyOffset = 64
+    static let tagBytes = 16
+
+    /// Why a record did not open. Callers outside this module hear one word; a keyslot tells the second
+    /// from the rest.
+    enum Failure: Error { case malformed, anotherKey, damaged }
+
+    /// Writes bytes 0 ..< 8, and 8 ..< 32 unless a nonce is to be drawn.
+    static func writeHeader(
+        to record: UnsafeMutablePointer<UInt8>, flags: UInt16, keyVersion: UInt32, nonce: [UInt8]?
+    ) {
+        unsafe record[0] = 1
+        unsafe record[1] = 1
+        unsafe record[2] = UInt8(truncatingIfNeeded: flags >> 8)
+        unsafe record[3] = UInt8(truncatingIfNeeded: flags)
+        for index in 0..<4 {
+            unsafe record[4 + index] = UInt8(truncatingIfNeeded: keyVersion >> UInt32(24 - 8 * index))
+        }
+        if let nonce {
+            precondition(nonce.count == nonceBytes, "a nonce has 24 bytes")
+            unsafe record.advanced(by: 8).update(from: nonce, count: nonceBytes)
+        } else {
+            unsafe randombytes_buf(record.advanced(by: 8), nonceBytes)
+        }
+    }
+
+    /// Encrypts the `count` bytes that lie at ``bodyOffset`` of `record`, behind a finished header.
+    static func seal(
+        _ record: UnsafeMutablePointer<UInt8>, count: Int, under key: GuardedKey, personal: Personal,
+        data: AssociatedData
+    ) {
+        unsafe withDerivedKeys(of: key, header: record, personal: personal, data: data) { okm in
+            unsafe record.advanced(by: headerBytes).update(from: okm.advanced(by: 32), count: 32)
+            let body = unsafe record.advanced(by: bodyOffset)
+            // libsodium allows input and output at one address.
+            unsafe crypto_aead_xchacha20poly1305_ietf_encrypt(
+                body, nil, body, UInt64(count), record, UInt64(bodyOffset), nil, record.advanced(by: 8), okm)
+        }
+    }
+
+    /// Decrypts the body into `output`, which has room for `record.count - overhead` bytes.
+    static func open(
+        _ record: UnsafeBufferPointer<UInt8>, into output: UnsafeMutablePointer<UInt8>?, with key: GuardedKey,
+        personal: Personal, data: AssociatedData
+    ) -> Failure? {
+        guard let base = record.baseAddress, record.count >= overhead,
+            unsafe base[0] == 1, unsafe base[1] == 1
+        else { return .malformed }
+        return unsafe withDerivedKeys(of: key, header: base, personal: personal, data: data) { okm in
+            guard unsafe crypto_verify_32(base.advanced(by: headerBytes), okm.advanced(by: 32)) == 0 else {
+                return .anotherKey
+            }
+            let opened = unsafe crypto_aead_xchacha20poly1305_ietf_decrypt(
+                output, nil, nil, base.advanced(by: bodyOffset), UInt64(record.count - bodyOffset),
+                base, UInt64(bodyOffset), base.advanced(by: 8), okm)
+            return opened == 0 ? nil : .damaged
+        }
+    }
+
+    /// The version that bytes 4 ..< 8 name, whatever else is wrong with the record. Nil if it is too short.
+    static func keyVersion(of record: [UInt8]) -> UInt32? {
+        guard record.count >= overhead, record[0] == 1, record[1] == 1 else { return nil }
+        return record[4..<8].bigEndian()
+    }
+
+    static func flags(of record: [UInt8]) -> UInt16 { record[2..<4].bigEndian() }
+
+    /// Record key and commitment on the stack, wiped when `body` returns.
+    @inline(__always)
+    private static func withDerivedKeys<R>(
+        of key: GuardedKey, header: UnsafePointer<UInt8>, personal: Personal, data: AssociatedData,
+        _ body: (UnsafePointer<UInt8>) -> R
+    ) -> R {
+        let inputCount = headerBytes + 8 + AssociatedData.byteCount
+        return unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 64 + inputCount) { buffer in
+            guard let okm = buffer.baseAddress else { preconditionFailure("an empty buffer") }
+            let input = unsafe okm.advanced(by: 64)
+            unsafe input.update(from: header, count: headerBytes)
+            unsafe input.advanced(by: headerBytes).update(repeating: 0, count: 8)
+            unsafe input[headerBytes] = UInt8(AssociatedData.byteCount)
+            unsafe input.advanced(by: headerBytes + 8).update(
+                from: data.bytes, count: AssociatedData.byteCount)
+            unsafe BLAKE2b.hash(
+                into: okm, count: 64, UnsafeBufferPointer(start: input, count: inputCount), key: key,
+                personal: personal)
+            defer { unsafe sodium_memzero(okm, 64) }
+            return unsafe body(okm)
+        }
+    }
+}

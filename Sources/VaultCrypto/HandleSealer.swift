@@ -1,0 +1,149 @@
+import CSodium
+package import VaultCore
+
+/// Makes and opens tokens: every token is a sealed ``TokenHandle``, so a forged one costs no disk access.
+///
+/// ```
+/// bytes = key id 1 ‖ nonce 24 ‖ XChaCha20-Poly1305(handle key, AD = kind ‖ vault id,
+///                                                  m = grant 8 ‖ generation 4 ‖ family secret 16) 44
+/// text  = prefix ‖ base64url(bytes)      98 characters
+/// ```
+///
+/// All handle keys are known by id: `current` makes, every one opens.
+package struct HandleSealer: Sendable {
+    private static let prefixCount = 6
+    private static let sealedCount = 1 + 24 + plaintextCount + 16
+    private static let plaintextCount = 8 + 4 + TokenHandle.familySecretBytes
+    /// 69 bytes are 92 characters without spare bits: a token has one spelling.
+    private static let encodedCount = SecretBase64URL.encodedCount(sealedCount)
+    package static let textCount = prefixCount + encodedCount
+
+    private let current: UInt8
+    private let currentKey: GuardedKey
+    /// By id; unknown ids hold a random key, so that they cost what a forged token under a known id costs.
+    private let keys: [GuardedKey]
+    private let known: [Bool]
+    /// `kind ‖ vault id`, by kind.
+    private let associatedData: [[UInt8]]
+    private let prefixes: [[UInt8]]
+
+    /// Throws `.invalidInput` when `current` is not among `keys`.
+    package init(vault: VaultID, keys: [UInt8: GuardedKey], current: UInt8) throws(VaultError) {
+        guard let currentKey = keys[current] else {
+            throw VaultError(.invalidInput, "There is no token handle key \(current).")
+        }
+        self.current = current
+        self.currentKey = currentKey
+        let decoy = GuardedKey.random()
+        self.keys = (UInt8.min...UInt8.max).map { keys[$0] ?? decoy }
+        known = (UInt8.min...UInt8.max).map { keys[$0] != nil }
+        let kinds = (0...UInt8(TokenKind.allCases.count)).map { TokenKind(rawValue: $0) }
+        associatedData = kinds.map { kind in kind.map { [$0.rawValue] + vault.bytes } ?? [] }
+        prefixes = kinds.map { kind in kind.map { Array($0.prefix.utf8) } ?? [] }
+    }
+
+    /// The token's ASCII text. Two calls never give the same token.
+    package func seal(_ handle: TokenHandle) -> SecretBytes {
+        seal(handle, drawnNonce: nil)
+    }
+
+    /// The same with a chosen nonce, for format vectors. The nonce is the token's entropy: never choose it
+    /// in service.
+    package func seal(_ handle: TokenHandle, nonce: [UInt8]) -> SecretBytes {
+        precondition(nonce.count == 24, "a nonce has 24 bytes")
+        return seal(handle, drawnNonce: nonce)
+    }
+
+    /// Nil for anything that we did not make as a token of this kind in this vault.
+    package func open(_ token: SecretBytes, as kind: TokenKind) -> TokenHandle? {
+        token.withExposed { text in
+            unsafe withUnsafeTemporaryAllocation(
+                of: UInt8.self, capacity: Self.sealedCount + Self.plaintextCount
+            ) { buffer in
+                guard let sealed = buffer.baseAddress else { return nil }
+                unsafe sealed.update(repeating: 0, count: Self.sealedCount)
+                let spelled = unsafe decode(text, as: kind, into: sealed)
+                // A text that is no token goes through the cipher as zeros: refusals take one time.
+                let plaintext = unsafe sealed.advanced(by: Self.sealedCount)
+                let keyID = unsafe Int(sealed[0])
+                let opened = unsafe decrypt(sealed, with: keys[keyID], as: kind, into: plaintext)
+                guard spelled, known[keyID], opened else { return nil }
+                defer { unsafe sodium_memzero(plaintext, Self.plaintextCount) }
+                return unsafe Self.handle(
+                    UnsafeBufferPointer(start: plaintext, count: Self.plaintextCount), kind)
+            }
+        }
+    }
+
+    private func seal(_ handle: TokenHandle, drawnNonce: [UInt8]?) -> SecretBytes {
+        var plaintext: [UInt8] = []
+        plaintext.reserveCapacity(Self.plaintextCount)
+        plaintext.appendBigEndian(handle.grant.rawValue)
+        plaintext.appendBigEndian(handle.generation)
+        plaintext.append(contentsOf: handle.familySecret)
+        let text = unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.sealedCount) {
+            buffer in
+            guard let sealed = buffer.baseAddress else { return [UInt8]() }
+            unsafe sealed[0] = current
+            let nonce = unsafe sealed.advanced(by: 1)
+            if let drawnNonce {
+                unsafe nonce.update(from: drawnNonce, count: 24)
+            } else {
+                unsafe randombytes_buf(nonce, 24)
+            }
+            let data = associatedData[Int(handle.kind.rawValue)]
+            unsafe currentKey.withPointer { key in
+                _ = unsafe crypto_aead_xchacha20poly1305_ietf_encrypt(
+                    sealed.advanced(by: 25), nil, plaintext, UInt64(Self.plaintextCount),
+                    data, UInt64(data.count), nil, nonce, key)
+            }
+            return unsafe encode(sealed, as: handle.kind)
+        }
+        Sodium.wipe(&plaintext)
+        return SecretBytes(text)
+    }
+
+    private func decrypt(
+        _ sealed: UnsafePointer<UInt8>, with key: GuardedKey, as kind: TokenKind,
+        into plaintext: UnsafeMutablePointer<UInt8>
+    ) -> Bool {
+        let data = associatedData[Int(kind.rawValue)]
+        return unsafe key.withPointer { key in
+            unsafe crypto_aead_xchacha20poly1305_ietf_decrypt(
+                plaintext, nil, nil, sealed.advanced(by: 25), UInt64(Self.sealedCount - 25),
+                data, UInt64(data.count), sealed.advanced(by: 1), key) == 0
+        }
+    }
+}
+
+extension HandleSealer {
+    private func encode(_ sealed: UnsafePointer<UInt8>, as kind: TokenKind) -> [UInt8] {
+        // One more than the text: the codec ends it with a zero.
+        unsafe [UInt8](unsafeUninitializedCapacity: Self.textCount + 1) { text, initialized in
+            guard let base = text.baseAddress else { return }
+            unsafe base.update(from: prefixes[Int(kind.rawValue)], count: Self.prefixCount)
+            unsafe SecretBase64URL.encode(sealed, count: Self.sealedCount, to: base + Self.prefixCount)
+            initialized = Self.textCount
+        }
+    }
+
+    /// Whether `text` is spelled like a token of this kind; `sealed` then holds its 69 bytes.
+    private func decode(_ text: [UInt8], as kind: TokenKind, into sealed: UnsafeMutablePointer<UInt8>) -> Bool
+    {
+        guard text.count == Self.textCount else { return false }
+        return unsafe text.withUnsafeBufferPointer { text in
+            guard unsafe text.starts(with: prefixes[Int(kind.rawValue)]), let base = text.baseAddress else {
+                return false
+            }
+            return unsafe SecretBase64URL.decode(base + Self.prefixCount, to: sealed, count: Self.sealedCount)
+        }
+    }
+
+    private static func handle(_ plaintext: UnsafeBufferPointer<UInt8>, _ kind: TokenKind) -> TokenHandle {
+        unsafe TokenHandle(
+            kind: kind,
+            grant: GrantID(plaintext[0..<8].bigEndian()),
+            generation: plaintext[8..<12].bigEndian(),
+            familySecret: Array(plaintext[12...]))
+    }
+}

@@ -1,0 +1,159 @@
+package import VaultCore
+
+/// One stored keyslot: the columns of its row, opaque to everything above this module.
+package struct KeyslotRecord: Sendable, Equatable {
+    package static let idBytes = 16
+    /// 16 random bytes.
+    package let id: [UInt8]
+    package let kind: KeyslotKind
+    /// The epoch of the root key inside.
+    package let epoch: UInt32
+    package let parameters: [UInt8]
+    package let wrapped: [UInt8]
+
+    package init(id: [UInt8], kind: KeyslotKind, epoch: UInt32, parameters: [UInt8], wrapped: [UInt8]) {
+        self.id = id
+        self.kind = kind
+        self.epoch = epoch
+        self.parameters = parameters
+        self.wrapped = wrapped
+    }
+}
+
+/// Wraps the root key for one holder, and unwraps it again.
+///
+/// ```
+/// input key = key file | Argon2id(passphrase, parameters)                                    32 bytes
+/// slot key  = BLAKE2b-256(key = input key, personal = "TokenVault.slot1",
+///                         in = kind 1 ‖ vault id 16 ‖ slot id 16 ‖ BE16(len parameters) ‖ parameters)
+/// wrapped   = KeyWrap(root key, under slot key, epoch of the root key,
+///                     AAD: domain "tv.keyslot", owner 1, table, column and row 0, generation = epoch)
+/// ```
+package enum Keyslot {
+    private static let personal = Personal("TokenVault.slot1")
+
+    /// A new slot with a random id. Errors: those of the source (``KeySource``), `.invalidInput` for a
+    /// passphrase that is empty or too long.
+    package static func create(
+        _ source: KeySource, wrapping root: GuardedKey, epoch: UInt32, vault: VaultID
+    ) throws(VaultError) -> KeyslotRecord {
+        try Sodium.start()
+        let random = SystemRandom()
+        let parameters = source.kind == .passphrase ? PassphraseParameters(salt: random.bytes(16)).bytes : []
+        return try create(
+            source, wrapping: root, epoch: epoch, vault: vault, id: random.bytes(KeyslotRecord.idBytes),
+            parameters: parameters, nonce: random.bytes(CommittingRecord.nonceBytes))
+    }
+
+    /// The same with everything chosen, for format vectors.
+    package static func create(
+        _ source: KeySource, wrapping root: GuardedKey, epoch: UInt32, vault: VaultID, id: [UInt8],
+        parameters: [UInt8], nonce: [UInt8]
+    ) throws(VaultError) -> KeyslotRecord {
+        precondition(id.count == KeyslotRecord.idBytes, "a keyslot id has 16 bytes")
+        let blank = KeyslotRecord(
+            id: id, kind: source.kind, epoch: epoch, parameters: parameters, wrapped: [])
+        let key = try slotKey(of: blank, from: source, vault: vault)
+        let wrapped = KeyWrap.wrap(root, under: key, epoch: epoch, for: place(vault, epoch), nonce: nonce)
+        return KeyslotRecord(
+            id: id, kind: source.kind, epoch: epoch, parameters: parameters, wrapped: wrapped)
+    }
+
+    /// The root key. `.locked` when `source` is not what this slot was made with (a slot whose nonce or
+    /// commitment was changed looks the same), `.integrity` when the slot cannot be one of ours or its
+    /// content was changed.
+    package static func open(
+        _ record: KeyslotRecord, with source: KeySource, vault: VaultID
+    ) throws(VaultError) -> GuardedKey {
+        try Sodium.start()
+        guard accepts(source, record) else { throw locked(record) }
+        guard record.id.count == KeyslotRecord.idBytes, record.parameters.count <= UInt16.max,
+            KeyWrap.epoch(of: record.wrapped) == record.epoch
+        else { throw malformed(record) }
+        let key = try slotKey(of: record, from: source, vault: vault)
+        switch KeyWrap.attempt(
+            record.wrapped, with: key, epoch: record.epoch, for: place(vault, record.epoch))
+        {
+        case .success(let root): return root
+        case .failure(.anotherKey): throw locked(record)
+        case .failure: throw malformed(record)
+        }
+    }
+
+    /// Whether `source` is of the kind that `record` asks for; says nothing about whether it fits.
+    package static func accepts(_ source: KeySource, _ record: KeyslotRecord) -> Bool {
+        source.kind == record.kind
+    }
+
+    /// Makes a key file with a new random key, readable by its owner alone, on the disk when this returns.
+    /// `.alreadyExists` rather than overwriting: the old file may be the only key of a vault.
+    package static func createKeyFile(at path: String) throws(VaultError) {
+        try Sodium.start()
+        try KeyFile.create(.random(), at: path)
+    }
+
+    private static func slotKey(
+        of record: KeyslotRecord, from source: KeySource, vault: VaultID
+    ) throws(VaultError) -> GuardedKey {
+        let inputKey = try inputKey(of: record, from: source)
+        var input: [UInt8] = [UInt8(truncatingIfNeeded: record.kind.rawValue)]
+        input += vault.bytes
+        input += record.id
+        input.appendBigEndian(UInt16(truncatingIfNeeded: record.parameters.count))
+        input += record.parameters
+        return unsafe GuardedKey { slot in
+            unsafe input.withUnsafeBufferPointer { input in
+                unsafe BLAKE2b.hash(
+                    into: slot, count: GuardedKey.byteCount, input, key: inputKey, personal: personal)
+            }
+        }
+    }
+
+    private static func inputKey(
+        of record: KeyslotRecord, from source: KeySource
+    ) throws(VaultError) -> GuardedKey {
+        switch source {
+        case .keyFile(let path):
+            guard record.parameters.isEmpty else { throw malformed(record) }
+            return try KeyFile.read(at: path, isCredential: false)
+        case .systemdCredential(let name):
+            guard record.parameters.isEmpty else { throw malformed(record) }
+            return try KeyFile.readCredential(named: name)
+        case .passphrase(let passphrase):
+            guard let parameters = PassphraseParameters(bytes: record.parameters) else {
+                throw malformed(record)
+            }
+            return try parameters.key(from: passphrase)
+        }
+    }
+
+    /// A slot belongs to no row but to its vault; its id is in its key.
+    private static func place(_ vault: VaultID, _ epoch: UInt32) -> AssociatedData {
+        AssociatedData(
+            domain: "tv.keyslot", vault: vault, owner: .system, table: 0, column: 0, row: 0,
+            generation: UInt64(epoch))
+    }
+
+    private static func locked(_ record: KeyslotRecord) -> VaultError {
+        VaultError(
+            .locked, "The key offered does not open keyslot \(Hex.encode(record.id)).",
+            remedy: "Offer the \(record.kind.noun) that this slot was made with.")
+    }
+
+    private static func malformed(_ record: KeyslotRecord) -> VaultError {
+        VaultError(
+            .integrity, "Keyslot \(Hex.encode(record.id)) is not what was written: edited or damaged.",
+            remedy: "Open the vault by another keyslot, or restore it from a backup.")
+    }
+}
+
+extension KeyslotKind {
+    /// What to call such a source in a sentence.
+    package var noun: String {
+        switch self {
+        case .keyFile: "key file"
+        case .passphrase: "passphrase"
+        case .systemdCredential: "systemd credential"
+        }
+    }
+}

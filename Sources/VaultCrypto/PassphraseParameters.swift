@@ -1,0 +1,81 @@
+import CSodium
+import Synchronization
+import VaultCore
+
+/// Cost and salt of Argon2id (RFC 9106) as a passphrase keyslot stores them: 25 bytes.
+///
+/// ```
+/// 0  1  0x01 = Argon2id 1.3, one lane     1  4  passes BE     5  4  memory in KiB BE     9 16  salt
+/// ```
+struct PassphraseParameters {
+    static let byteCount = 25
+    /// The default and the floor: less than this was never written, so less was put there to make guessing
+    /// cheap.
+    static let passes: UInt32 = 3
+    static let memoryKiB: UInt32 = 64 * 1024
+    /// The ceiling on what is read from the disk: an edited row must not take all memory or the whole day.
+    private static let acceptedPasses = passes...10
+    private static let acceptedMemoryKiB = memoryKiB...1024 * 1024
+    private static let passphraseBytes = 1...1024
+
+    /// Held while hashing: however many callers offer a passphrase, the memory of one is used.
+    private static let turn = Mutex<Void>(())
+
+    let bytes: [UInt8]
+    private let passes: UInt32
+    private let memoryKiB: UInt32
+    private var salt: ArraySlice<UInt8> { bytes[9...] }
+
+    /// The default cost with a salt of 16 bytes.
+    init(salt: [UInt8]) {
+        precondition(salt.count == 16, "a salt has 16 bytes")
+        passes = Self.passes
+        memoryKiB = Self.memoryKiB
+        var bytes: [UInt8] = [1]
+        bytes.appendBigEndian(passes)
+        bytes.appendBigEndian(memoryKiB)
+        self.bytes = bytes + salt
+    }
+
+    /// Nil for another algorithm or length, and for a cost below the floor or above the ceiling.
+    init?(bytes: [UInt8]) {
+        guard bytes.count == Self.byteCount, bytes[0] == 1 else { return nil }
+        passes = bytes[1..<5].bigEndian()
+        memoryKiB = bytes[5..<9].bigEndian()
+        guard Self.acceptedPasses.contains(passes), Self.acceptedMemoryKiB.contains(memoryKiB) else {
+            return nil
+        }
+        self.bytes = bytes
+    }
+
+    /// Blocks the calling thread while it hashes. `.invalidInput` for an empty or overlong passphrase,
+    /// `.unavailable` if the memory is not to be had.
+    func key(from passphrase: SecretBytes) throws(VaultError) -> GuardedKey {
+        try passphrase.withExposed { passphrase throws(VaultError) in
+            guard Self.passphraseBytes.contains(passphrase.count) else {
+                throw VaultError(.invalidInput, "A passphrase has 1 to 1024 bytes, not \(passphrase.count).")
+            }
+            var result: Int32 = -1
+            let key = Self.turn.withLock { _ in
+                unsafe GuardedKey { slot in result = unsafe hash(passphrase, into: slot) }
+            }
+            guard result == 0 else {
+                throw VaultError(
+                    .unavailable, "There is not enough memory to hash the passphrase.",
+                    remedy: "Make \(memoryKiB / 1024) MiB available and try again.")
+            }
+            return key
+        }
+    }
+
+    private func hash(_ passphrase: [UInt8], into slot: UnsafeMutablePointer<UInt8>) -> Int32 {
+        unsafe passphrase.withUnsafeBytes { passphrase in
+            unsafe passphrase.withMemoryRebound(to: CChar.self) { text in
+                guard let base = text.baseAddress else { return -1 }
+                return unsafe crypto_pwhash(
+                    slot, UInt64(GuardedKey.byteCount), base, UInt64(text.count), Array(salt),
+                    UInt64(passes), Int(memoryKiB) * 1024, crypto_pwhash_ALG_ARGON2ID13)
+            }
+        }
+    }
+}

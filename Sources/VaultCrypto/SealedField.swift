@@ -1,0 +1,91 @@
+import CSodium
+package import VaultCore
+
+/// One encrypted value of one column, bound to its owner's key and to its place (``AssociatedData``).
+package enum SealedField {
+    /// Bytes a record has beyond its (padded) plaintext.
+    package static let overhead = CommittingRecord.overhead
+    private static let personal = Personal("TokenVault.seal1")
+    private static let padded: UInt16 = 1
+
+    /// Seals `plaintext`. Pad what varies in length with its meaning; leave unpadded what has one length.
+    package static func seal(
+        _ plaintext: [UInt8], under key: OwnerKey, for data: AssociatedData, padded: Bool,
+        limit: Int = Limits.sealedFieldBytes
+    ) throws(VaultError) -> [UInt8] {
+        try seal(plaintext, under: key, for: data, padded: padded, limit: limit, drawnNonce: nil)
+    }
+
+    /// The same with a chosen nonce, for format vectors. A nonce must never be used twice under one key and
+    /// place.
+    package static func seal(
+        _ plaintext: [UInt8], under key: OwnerKey, for data: AssociatedData, padded: Bool,
+        limit: Int = Limits.sealedFieldBytes, nonce: [UInt8]
+    ) throws(VaultError) -> [UInt8] {
+        try seal(plaintext, under: key, for: data, padded: padded, limit: limit, drawnNonce: nonce)
+    }
+
+    /// The plaintext, or `.integrity` for anything that ``seal(_:under:for:padded:limit:)`` would not have
+    /// made here.
+    package static func open(
+        _ record: [UInt8], with key: OwnerKey, for data: AssociatedData, limit: Int = Limits.sealedFieldBytes
+    ) throws(VaultError) -> [UInt8] {
+        guard ownerKeyVersion(of: record) == key.version else { throw damaged }
+        let flags = CommittingRecord.flags(of: record)
+        let isPadded = flags == Self.padded
+        let count = record.count - overhead
+        guard isPadded || flags == 0, count <= (isPadded ? Padding.paddedCount(limit) : limit) else {
+            throw damaged
+        }
+        var failure: CommittingRecord.Failure?
+        var plaintext = unsafe [UInt8](unsafeUninitializedCapacity: count) { output, initialized in
+            failure = unsafe record.withUnsafeBufferPointer { record in
+                unsafe CommittingRecord.open(
+                    record, into: output.baseAddress, with: key.key, personal: personal, data: data)
+            }
+            initialized = failure == nil ? count : 0
+        }
+        guard failure == nil else { throw damaged }
+        if isPadded {
+            guard let length = Padding.plaintextCount(plaintext), length <= limit else { throw damaged }
+            plaintext.removeSubrange(length...)
+        }
+        return plaintext
+    }
+
+    /// Which version of its owner's key a record needs. Nil for what is no record of a known format.
+    package static func ownerKeyVersion(of record: [UInt8]) -> UInt32? {
+        CommittingRecord.keyVersion(of: record)
+    }
+
+    private static var damaged: VaultError {
+        VaultError(
+            .integrity, "A sealed value does not open: it was changed, moved, or sealed under another key.",
+            remedy: "Run `tokenvault audit verify`, and restore the row from a backup.")
+    }
+
+    private static func seal(
+        _ plaintext: [UInt8], under key: OwnerKey, for data: AssociatedData, padded: Bool, limit: Int,
+        drawnNonce: [UInt8]?
+    ) throws(VaultError) -> [UInt8] {
+        guard plaintext.count <= limit else {
+            throw VaultError(
+                .invalidInput, "A value of \(plaintext.count) bytes is over the limit of \(limit).")
+        }
+        let count = padded ? Padding.paddedCount(plaintext.count) : plaintext.count
+        return unsafe [UInt8](unsafeUninitializedCapacity: overhead + count) { record, initialized in
+            guard let base = record.baseAddress else { return }
+            unsafe CommittingRecord.writeHeader(
+                to: base, flags: padded ? Self.padded : 0, keyVersion: key.version, nonce: drawnNonce)
+            let body = unsafe base.advanced(by: CommittingRecord.bodyOffset)
+            unsafe body.update(from: plaintext, count: plaintext.count)
+            if padded {
+                unsafe body[plaintext.count] = 0x80
+                let rest = count - plaintext.count - 1
+                unsafe body.advanced(by: plaintext.count + 1).update(repeating: 0, count: rest)
+            }
+            unsafe CommittingRecord.seal(base, count: count, under: key.key, personal: personal, data: data)
+            initialized = overhead + count
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import Testing
+import TokenRotation
+import VaultCore
+
+@Suite("The words of rotation: windows, reasons, stored values")
+struct VocabularyTests {
+    @Test(arguments: [
+        (-1, 0, 0), (0, 0, 0), (1, 1, 1), (9, 9, 9), (10, 10, 10), (11, 11, 10), (60, 60, 10), (600, 600, 10),
+        (601, 600, 10),
+    ])
+    func `the retry window is clamped, and the race window is never longer`(
+        _ asked: Int, _ retry: Int, _ race: Int
+    ) {
+        let policy = RotationPolicy(retryWindow: .seconds(asked))
+        #expect(policy.retryWindow == .seconds(retry))
+        #expect(policy.raceWindow == .seconds(race))
+    }
+
+    @Test func `a scope without names counts as omitted`() {
+        let presented = PresentedCredential(
+            kind: .refreshToken, generation: 1, isFamilyProven: true, isTokenProven: true,
+            isOfThisClient: true,
+            requestedScope: .empty)
+        #expect(presented.requestedScope == nil)
+    }
+
+    @Test func `a grant without scope can be refreshed`() {
+        let now = VaultInstant(millisecondsSince1970: 0)
+        let later = now.advanced(by: .seconds(1))
+        let state = GrantState(
+            generation: 1, status: .live, owner: .good, createdAt: now, codeExpiresAt: later, lastSwap: now,
+            isFirstUseSeen: false, idleExpiresAt: later, absoluteExpiresAt: later, scope: .empty,
+            currentScope: .empty)
+        let presented = PresentedCredential(
+            kind: .refreshToken, generation: 1, isFamilyProven: true, isTokenProven: true,
+            isOfThisClient: true,
+            requestedScope: nil)
+        let decision = RotationRules.decide(
+            presented, against: state, at: RotationMoment(now: now, serving: now),
+            under: RotationPolicy(retryWindow: .seconds(60)))
+        #expect(decision == .swap(scope: .empty))
+    }
+
+    @Test func `the reasons that call an operator are these`() {
+        let alarms = RefusalReason.allCases.filter(\.isAlarm)
+        #expect(
+            alarms == [
+                .wrongFamily, .wrongToken, .wrongClient, .codeReused, .refreshTokenReused, .accessTokenAhead,
+            ])
+    }
+
+    @Test func `the client reads invalid_grant, but for these reasons`() {
+        let others = RefusalReason.allCases.filter { $0.oauthError != "invalid_grant" }
+        let errors = others.map { "\($0.rawValue): \($0.oauthError)" }
+        #expect(
+            errors == [
+                "client_disabled: invalid_client", "scope_exceeded: invalid_scope",
+                "scope_changed_on_retry: invalid_scope", "access_token_expired: invalid_token",
+                "access_token_superseded: invalid_token", "access_token_ahead: invalid_token",
+            ])
+    }
+
+    @Test func `a stored status never changes its number`() {
+        #expect(GrantStatus(rawValue: 1) == .live)
+        #expect(GrantStatus(rawValue: 2) == .revoked)
+        #expect(GrantStatus.allCases.count == 2)
+    }
+}

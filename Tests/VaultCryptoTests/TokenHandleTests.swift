@@ -1,0 +1,99 @@
+import Testing
+import VaultCore
+import VaultCrypto
+
+@Suite struct `Section 4: token handles` {
+    private let sealer: HandleSealer
+    private let handle: TokenHandle
+
+    init() throws {
+        sealer = try HandleSealer(vault: Chosen.vault(), keys: [1: Chosen.key("handles")], current: 1)
+        handle = Self.handle(.refreshToken)
+    }
+
+    @Test(arguments: TokenKind.allCases)
+    func `a token is 98 characters that open to its handle`(_ kind: TokenKind) throws {
+        let handle = Self.handle(kind)
+        let token = sealer.seal(handle)
+        #expect(token.text.count == 98 && token.text.hasPrefix(kind.prefix))
+        #expect(sealer.open(token, as: kind) == handle)
+        for other in TokenKind.allCases where other != kind {
+            #expect(sealer.open(token, as: other) == nil)
+            let relabelled = SecretBytes(copying: other.prefix + token.text.dropFirst(6))
+            #expect(sealer.open(relabelled, as: other) == nil)
+        }
+    }
+
+    @Test func `two tokens of one handle are unlike`() {
+        let tokens = Set((0..<1000).map { _ in sealer.seal(handle).text })
+        #expect(tokens.count == 1000)
+    }
+
+    @Test func `a token with any character changed is refused`() {
+        let text = sealer.seal(handle).exposed
+        let seed = UInt64.random(in: 0 ... .max)
+        var generator = SeededGenerator(seed: seed)
+        for index in text.indices {
+            for _ in 0..<4 {
+                var edited = text
+                edited[index] = UInt8.random(in: 0...255, using: &generator)
+                guard edited != text else { continue }
+                #expect(
+                    sealer.open(SecretBytes(edited), as: .refreshToken) == nil, "seed \(seed), byte \(index)")
+            }
+        }
+    }
+
+    @Test func `octets of any length and content are refused`() {
+        let seed = UInt64.random(in: 0 ... .max)
+        var generator = SeededGenerator(seed: seed)
+        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
+        for round in 0..<2000 {
+            let noise = generator.bytes(Int.random(in: 0...600, using: &generator))
+            let spelled =
+                Array("tv_rt_".utf8) + (0..<92).map { _ in alphabet.randomElement(using: &generator) ?? 65 }
+            let token = SecretBytes(round.isMultiple(of: 2) ? noise : spelled)
+            #expect(sealer.open(token, as: .refreshToken) == nil, "seed \(seed), round \(round)")
+        }
+    }
+
+    @Test func `every known key opens, the current one makes`() throws {
+        let old = try Chosen.key("handles")
+        let rotated = try HandleSealer(
+            vault: Chosen.vault(), keys: [1: old, 2: Chosen.key("new")], current: 2)
+        let retired = try HandleSealer(vault: Chosen.vault(), keys: [2: Chosen.key("new")], current: 2)
+        let oldToken = sealer.seal(handle)
+        let newToken = rotated.seal(handle)
+        #expect(rotated.open(oldToken, as: .refreshToken) == handle)
+        #expect(rotated.open(newToken, as: .refreshToken) == handle)
+        #expect(retired.open(oldToken, as: .refreshToken) == nil)
+        #expect(sealer.open(newToken, as: .refreshToken) == nil)
+    }
+
+    @Test func `a token of another vault is refused, even under the same key`() throws {
+        let other = try HandleSealer(
+            vault: Chosen.vault("another"), keys: [1: Chosen.key("handles")], current: 1)
+        #expect(other.open(sealer.seal(handle), as: .refreshToken) == nil)
+    }
+
+    @Test func `a current key that is not there is refused`() {
+        let code = refusal {
+            _ = try HandleSealer(vault: Chosen.vault(), keys: [1: Chosen.key("handles")], current: 2)
+        }
+        #expect(code == .invalidInput)
+    }
+
+    @Test func `neither a token nor its handle prints a secret`() {
+        let token = sealer.seal(handle)
+        #expect("\(token)" == "<redacted>")
+        var printed = "\(handle)"
+        dump(handle, to: &printed)
+        #expect(printed.contains("generation 9"))
+        #expect(!printed.contains("familySecret") && !printed.contains("171"))
+    }
+
+    private static func handle(_ kind: TokenKind) -> TokenHandle {
+        TokenHandle(
+            kind: kind, grant: GrantID(77), generation: 9, familySecret: [UInt8](repeating: 171, count: 16))
+    }
+}

@@ -1,0 +1,171 @@
+import Foundation
+import Testing
+import VaultCore
+import VaultCrypto
+
+/// Generates and opens `keyslot.json`.
+extension Keyslots {
+    @Test func `the vector file holds what this code makes`() throws {
+        try VectorFile.compare("keyslot.json", format: "keyslot", KeyslotVectors.generate())
+    }
+
+    @Test func `every vector opens or is refused as it says`() throws {
+        for vector in try VectorFile.load("keyslot.json") {
+            let record = KeyslotRecord(
+                id: try vector.bytes("slot"), kind: try KeyslotVectors.kind(of: vector),
+                epoch: try vector.number("epoch"), parameters: try vector.bytes("parameters"),
+                wrapped: try vector.bytes("wrapped"))
+            let source = try KeyslotVectors.source(of: vector)
+            let vault = try vector.vault()
+            var root: [UInt8]?
+            let code = refusal { root = try Keyslot.open(record, with: source, vault: vault).exposed }
+            if vector["expect"] == "opens" {
+                #expect(try root == vector.bytes("root"), "\(try vector.value("name"))")
+            } else {
+                #expect(code?.rawValue == vector["expect"], "\(try vector.value("name"))")
+            }
+        }
+    }
+}
+
+enum KeyslotVectors {
+    static func kind(of vector: Vector) throws -> KeyslotKind {
+        guard let kind = KeyslotKind(rawValue: try vector.number("kind")) else { throw Missing.value("kind") }
+        return kind
+    }
+
+    /// The source that the vector offers: a file with its content, or its content as the passphrase.
+    static func source(of vector: Vector) throws -> KeySource {
+        let content = try vector.bytes("source")
+        let kind = try vector["source_kind"].map { KeyslotKind(rawValue: Int64($0) ?? 0) } ?? kind(of: vector)
+        switch kind {
+        case .passphrase: return .passphrase(SecretBytes(content))
+        case .keyFile: return .keyFile(path: try CredentialDirectory.write(content).path())
+        case .systemdCredential:
+            return .systemdCredential(name: try CredentialDirectory.write(content).lastPathComponent)
+        case nil: throw Missing.value("source_kind")
+        }
+    }
+
+    static func generate() throws -> [Vector] {
+        let raw = Chosen.bytes("key file", 32)
+        let line = Array("TOKENVAULT-KEY-1 ".utf8) + Base64URL.encode(raw)
+        let base = try slot("raw key file", .keyFile, raw)
+        let passphrase = try slot(
+            "passphrase", .passphrase, Array("correct horse battery staple".utf8), parameters: argon2id())
+        let files = [
+            base, try slot("key file in text form", .keyFile, line + [10]),
+            try slot("key file in text form, no newline", .keyFile, line),
+            try slot("systemd credential", .systemdCredential, line + [10]), passphrase,
+            try slot(
+                "passphrase, 4 passes", .passphrase, Array("пароль".utf8), parameters: argon2id(passes: 4)),
+        ]
+        return try files + damaged(base) + misplaced(base, line) + cheapened(passphrase)
+    }
+
+    private static func slot(
+        _ name: String, _ kind: KeyslotKind, _ content: [UInt8], parameters: [UInt8] = []
+    ) throws -> Vector {
+        let vector: Vector = [
+            "name": name, "expect": "opens", "kind": "\(kind.rawValue)", "source": Hex.encode(content),
+            "vault": Hex.encode(Chosen.bytes("vault", 16)),
+            "slot": Hex.encode(Chosen.bytes("slot \(name)", 16)),
+            "epoch": "3", "parameters": Hex.encode(parameters),
+            "root": Hex.encode(Chosen.bytes("root \(name)", 32)),
+        ]
+        let record = try Keyslot.create(
+            source(of: vector), wrapping: vector.key("root"), epoch: 3, vault: vector.vault(),
+            id: vector.bytes("slot"), parameters: parameters, nonce: Chosen.bytes("nonce \(name)", 24))
+        return vector.with(["wrapped": Hex.encode(record.wrapped)])
+    }
+
+    private static func damaged(_ base: Vector) throws -> [Vector] {
+        let wrapped = try base.bytes("wrapped")
+        var vectors = try wrapped.indices.map { index in
+            let why =
+                switch index {
+                case 0...3: "malformed"
+                case 4...7: "key version"
+                case 8...63: "commitment"
+                default: "tag"
+                }
+            return try base.refused(
+                "byte \(index) flipped", why == "commitment" ? "locked" : "integrity", why: why,
+                ["wrapped": Hex.encode(wrapped.flipped(at: index))])
+        }
+        for count in [0, 79, 80, 111] {
+            vectors.append(
+                try base.refused(
+                    "cut to \(count)", "integrity", why: "malformed",
+                    ["wrapped": Hex.encode(wrapped.prefix(count))]))
+        }
+        return vectors
+    }
+
+    private static func misplaced(_ base: Vector, _ line: [UInt8]) throws -> [Vector] {
+        let stranger = Chosen.bytes("another key file", 32)
+        var vectors = try [
+            base.refused(
+                "another vault", "locked", why: "commitment", ["vault": Hex.encode(Chosen.bytes("v2", 16))]),
+            base.refused(
+                "another slot id", "locked", why: "commitment", ["slot": Hex.encode(Chosen.bytes("s", 16))]),
+            base.refused("another epoch in its row", "integrity", why: "key version", ["epoch": "4"]),
+            base.refused("another key file", "locked", why: "commitment", ["source": Hex.encode(stranger)]),
+            base.refused("its key as a credential", "locked", why: "kind", ["source_kind": "3"]),
+            base.refused("its key as a passphrase", "locked", why: "kind", ["source_kind": "2"]),
+            base.refused("relabelled as a credential", "locked", why: "commitment", ["kind": "3"]),
+            base.refused("with parameters", "integrity", why: "malformed", ["parameters": "00"]),
+            base.refused(
+                "a slot id of 15 bytes", "integrity", why: "malformed",
+                ["slot": "000102030405060708090a0b0c0d0e"]),
+        ]
+        let misspelled: [(String, [UInt8])] = [
+            ("empty", []), ("31 bytes", Array(stranger.dropLast())), ("33 bytes", stranger + [0]),
+            ("two newlines", line + [10, 10]), ("a carriage return", line + [13, 10]),
+            ("padding", line + Array("=".utf8)),
+            ("a lower-case label", Array("tokenvault-key-1 ".utf8) + line.dropFirst(17)),
+            ("another version", Array("TOKENVAULT-KEY-2 ".utf8) + line.dropFirst(17)),
+            ("spare bits", line.dropLast() + Array("_".utf8)), ("one character less", Array(line.dropLast())),
+            ("the other alphabet", line.dropLast(2) + Array("+A".utf8)),
+            ("much more", line + Chosen.bytes("more", 5000)),
+        ]
+        vectors += try misspelled.map {
+            try base.refused(
+                "key file with \($0.0)", "invalid_input", why: "key file", ["source": Hex.encode($0.1)])
+        }
+        return vectors
+    }
+
+    private static func cheapened(_ base: Vector) throws -> [Vector] {
+        func edited(_ name: String, _ parameters: [UInt8]) throws -> Vector {
+            try base.refused(name, "integrity", why: "malformed", ["parameters": Hex.encode(parameters)])
+        }
+        return try [
+            edited("fewer passes than the floor", argon2id(passes: 2)),
+            edited("more passes than the ceiling", argon2id(passes: 11)),
+            edited("less memory than the floor", argon2id(memoryKiB: 64 * 1024 - 1)),
+            edited("more memory than the ceiling", argon2id(memoryKiB: 1024 * 1024 + 1)),
+            edited("another algorithm", [2] + argon2id().dropFirst()),
+            edited("a short salt", Array(argon2id().dropLast())), edited("a long salt", argon2id() + [0]),
+            edited("no parameters", []),
+            base.refused(
+                "more passes than written", "locked", why: "commitment",
+                ["parameters": Hex.encode(argon2id(passes: 4))]),
+            base.refused(
+                "another salt", "locked", why: "commitment",
+                ["parameters": Hex.encode(argon2id().flipped(at: 24))]),
+            base.refused(
+                "another passphrase", "locked", why: "commitment",
+                ["source": Hex.encode(Array("correct horse battery stable".utf8))]),
+            base.refused("an empty passphrase", "invalid_input", why: "passphrase", ["source": ""]),
+            base.refused(
+                "an endless passphrase", "invalid_input", why: "passphrase",
+                ["source": Hex.encode([UInt8](repeating: 65, count: 1025))]),
+        ]
+    }
+
+    private static func argon2id(passes: UInt8 = 3, memoryKiB: UInt32 = 64 * 1024) -> [UInt8] {
+        [1, 0, 0, 0, passes] + withUnsafeBytes(of: memoryKiB.bigEndian) { Array($0) }
+            + Chosen.bytes("salt", 16)
+    }
+}

@@ -1,0 +1,59 @@
+import Testing
+import VaultCore
+import VaultCrypto
+
+/// Generates and compares `tags.json`: everything that is computed and compared, not opened.
+@Suite struct `Format vectors: tags, hashes and associated data` {
+    @Test func `the file holds what this code makes`() throws {
+        try VectorFile.compare("tags.json", format: "tags, hashes and associated data", Self.generate())
+    }
+
+    private static func generate() throws -> [Vector] {
+        let key = try Chosen.key("tag key")
+        let tagKey = TagKey(id: 1, key: key)
+        var vectors: [Vector] = []
+        func add(_ name: String, _ kind: String, _ result: [UInt8], _ values: Vector) {
+            vectors.append(
+                values.with(["name": name, "kind": kind, "expect": "equal", "result": Hex.encode(result)]))
+        }
+        let keyed = ["key": Hex.encode(key.exposed)]
+        let purposes: [TagPurpose] = [
+            .token, .familySecret, .clientSecret, .userName, .clientID, .clientName,
+        ]
+        for purpose in purposes {
+            let value = Chosen.bytes("value of \(purpose.rawValue)", 43)
+            add(
+                "tag \(purpose.rawValue)", "tag", tagKey.tag(purpose, of: value),
+                keyed.with(["purpose": purpose.rawValue, "value": Hex.encode(value)]))
+        }
+        add(
+            "tag of nothing", "tag", tagKey.tag(.userName, of: []),
+            keyed.with(["purpose": TagPurpose.userName.rawValue, "value": ""]))
+        for count in [0, 1, 128, 500] {
+            let row = Chosen.bytes("row \(count)", count)
+            add(
+                "row tag, \(count) bytes", "row tag", tagKey.rowTag(over: row),
+                keyed.with(["value": Hex.encode(row)]))
+        }
+        let secret = Array("tv_cs_".utf8) + Base64URL.encode(Chosen.bytes("client secret", 32))
+        add(
+            "client secret", "client secret", tagKey.tag(.clientSecret, of: SecretBytes(secret)),
+            keyed.with(["value": Hex.encode(secret)]))
+        add(
+            "token fingerprint", "fingerprint", TokenFingerprint.of(SecretBytes(secret)),
+            ["value": Hex.encode(secret)])
+        for (id, context) in [(1 as UInt64, "tvhandle"), (.max, "tvlookup")] {
+            add(
+                "subkey \(id) \(context)", "subkey", key.derive(subkey: id, context: context).exposed,
+                keyed.with(["subkey": "\(id)", "context": context]))
+        }
+        for place in [
+            Vector.place(),
+            .place(domain: "", owner: .min, table: 0, column: .max, row: -1, generation: .max),
+            .place(domain: "tv.sixteen.bytes", owner: .max, table: .max, column: 0, row: .max, generation: 0),
+        ] {
+            add("associated data \(vectors.count)", "associated data", try place.place().bytes, place)
+        }
+        return vectors
+    }
+}

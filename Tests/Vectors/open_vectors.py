@@ -1,0 +1,295 @@
+"""Opens the format vectors without any code of TokenVault: docs/sealed-format.md, put into Python.
+
+Hashes come from Python itself, the cipher and Argon2id from libsodium through ctypes. Every vector that says
+"opens" must open to what it says; every other one must be refused, for the reason it names.
+
+Usage: open_vectors.py [directory]        exit status 0 when every vector did what it says
+"""
+
+import base64
+import ctypes
+import hashlib
+import json
+import pathlib
+import re
+import sys
+
+SODIUM = ctypes.CDLL("libsodium.so.23")
+if SODIUM.sodium_init() < 0:
+    sys.exit("libsodium did not start")
+
+SEAL, WRAP, SLOT, ROW = b"TokenVault.seal1", b"TokenVault.wrap1", b"TokenVault.slot1", b"TokenVault.rtag1"
+OVERHEAD = 80
+FIELD_LIMIT = 64 * 1024
+TOKEN_PREFIXES = {1: "tv_at_", 2: "tv_rt_", 3: "tv_ac_"}
+
+
+class Refused(Exception):
+    """Not what a writer of this format makes. `code` is what a caller hears, `why` is what this reader found."""
+
+    def __init__(self, code, why):
+        super().__init__(f"{code}: {why}")
+        self.code, self.why = code, why
+
+
+# Primitives
+
+def blake2b(data, key, personal, size):
+    return hashlib.blake2b(data, key=key, person=personal, digest_size=size).digest()
+
+
+def aead_decrypt(ciphertext, data, nonce, key):
+    """XChaCha20-Poly1305-IETF; None where the tag is wrong."""
+    message = ctypes.create_string_buffer(max(1, len(ciphertext) - 16))
+    length = ctypes.c_ulonglong(0)
+    result = SODIUM.crypto_aead_xchacha20poly1305_ietf_decrypt(
+        message, ctypes.byref(length), None, ciphertext, ctypes.c_ulonglong(len(ciphertext)),
+        data, ctypes.c_ulonglong(len(data)), nonce, key)
+    return message.raw[:length.value] if result == 0 else None
+
+
+def argon2id(passphrase, salt, passes, memory):
+    key = ctypes.create_string_buffer(32)
+    result = SODIUM.crypto_pwhash(
+        key, ctypes.c_ulonglong(32), passphrase, ctypes.c_ulonglong(len(passphrase)), salt,
+        ctypes.c_ulonglong(passes), ctypes.c_size_t(memory), 2)
+    if result != 0:
+        sys.exit("not enough memory for Argon2id")
+    return key.raw
+
+
+def base64url(text, count):
+    """The `count` bytes that `text` spells canonically, or None."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]*", text, re.ASCII) or len(text) != (count * 4 + 2) // 3:
+        return None
+    decoded = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return decoded if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() == text else None
+
+
+# Records
+
+def associated_data(vector):
+    return (vector["domain"].encode("ascii").ljust(16, b"\0") + bytes.fromhex(vector["vault"])
+            + int(vector["owner"]).to_bytes(8, "big", signed=True)
+            + int(vector["table"]).to_bytes(2, "big") + int(vector["column"]).to_bytes(2, "big")
+            + int(vector["row"]).to_bytes(8, "big", signed=True)
+            + int(vector["generation"]).to_bytes(8, "big"))
+
+
+def derive(header, key, personal, place):
+    """Record key and commitment."""
+    okm = blake2b(header + len(place).to_bytes(8, "little") + place, key, personal, 64)
+    return okm[:32], okm[32:]
+
+
+def open_record(record, key, version, personal, place, flags_allowed):
+    """The body of a suite 1 record, still padded."""
+    if len(record) < OVERHEAD or record[:2] != b"\x01\x01":
+        raise Refused("integrity", "malformed")
+    if int.from_bytes(record[2:4], "big") not in flags_allowed:
+        raise Refused("integrity", "malformed")
+    if int.from_bytes(record[4:8], "big") != version:
+        raise Refused("integrity", "key version")
+    record_key, commitment = derive(record[:32], key, personal, place)
+    if record[32:64] != commitment:
+        raise Refused("integrity", "commitment")
+    body = aead_decrypt(record[64:], record[:64], record[8:32], record_key)
+    if body is None:
+        raise Refused("integrity", "tag")
+    return body
+
+
+def padded_length(count):
+    bucket = 256 if count < 4096 else 1024
+    return (count // bucket + 1) * bucket
+
+
+def open_field(vector):
+    record, limit = bytes.fromhex(vector["record"]), int(vector.get("limit", FIELD_LIMIT))
+    padded = len(record) >= OVERHEAD and record[3] == 1
+    if len(record) - OVERHEAD > (padded_length(limit) if padded else limit):
+        raise Refused("integrity", "malformed")
+    body = open_record(record, bytes.fromhex(vector["key"]), int(vector["key_version"]), SEAL,
+                       associated_data(vector), (0, 1))
+    if not padded:
+        return body
+    mark = len(body.rstrip(b"\0")) - 1
+    if mark < 0 or body[mark] != 0x80 or padded_length(mark) != len(body) or mark > limit:
+        raise Refused("integrity", "padding")
+    return body[:mark]
+
+
+def open_wrap(record, key, epoch, place):
+    if len(record) != OVERHEAD + 32:
+        raise Refused("integrity", "malformed")
+    return open_record(record, key, epoch, WRAP, place, (0,))
+
+
+# Keyslots
+
+def read_key_file(content):
+    if len(content) == 32:
+        return content
+    match = re.fullmatch(rb"TOKENVAULT-KEY-1 ([A-Za-z0-9_-]{43})\n?", content)
+    key = base64url(match.group(1).decode(), 32) if match else None
+    if key is None:
+        raise Refused("invalid_input", "key file")
+    return key
+
+
+def slot_input_key(kind, content, parameters):
+    if kind in (1, 3):
+        if parameters:
+            raise Refused("integrity", "malformed")
+        return read_key_file(content)
+    if len(parameters) != 25 or parameters[0] != 1:
+        raise Refused("integrity", "malformed")
+    passes, kib = int.from_bytes(parameters[1:5], "big"), int.from_bytes(parameters[5:9], "big")
+    if not 3 <= passes <= 10 or not 64 * 1024 <= kib <= 1024 * 1024:
+        raise Refused("integrity", "malformed")
+    if not 1 <= len(content) <= 1024:
+        raise Refused("invalid_input", "passphrase")
+    return argon2id(content, parameters[9:], passes, kib * 1024)
+
+
+def open_keyslot(vector):
+    kind, epoch = int(vector["kind"]), int(vector["epoch"])
+    if int(vector.get("source_kind", kind)) != kind:
+        raise Refused("locked", "kind")
+    vault, slot = bytes.fromhex(vector["vault"]), bytes.fromhex(vector["slot"])
+    parameters, wrapped = bytes.fromhex(vector["parameters"]), bytes.fromhex(vector["wrapped"])
+    if len(slot) != 16 or len(wrapped) != OVERHEAD + 32:
+        raise Refused("integrity", "malformed")
+    key = slot_input_key(kind, bytes.fromhex(vector["source"]), parameters)
+    key = blake2b(bytes([kind]) + vault + slot + len(parameters).to_bytes(2, "big") + parameters, key, SLOT, 32)
+    place = associated_data({"domain": "tv.keyslot", "vault": vector["vault"], "owner": 1, "table": 0, "column": 0,
+                             "row": 0, "generation": epoch})
+    try:
+        return open_wrap(wrapped, key, epoch, place)
+    except Refused as refused:
+        # Another key and an edited commitment look alike.
+        raise Refused("locked", refused.why) if refused.why == "commitment" else refused
+
+
+# Tokens and tags
+
+def open_token(vector):
+    kind, token = int(vector["kind"]), vector["token"]
+    if not token.startswith(TOKEN_PREFIXES[kind]):
+        raise Refused("refused", "spelling")
+    sealed = base64url(token[6:], 69)
+    if sealed is None:
+        raise Refused("refused", "spelling")
+    if sealed[0] != int(vector["key_id"]):
+        raise Refused("refused", "key id")
+    data = bytes([kind]) + bytes.fromhex(vector["vault"])
+    handle = aead_decrypt(sealed[25:], data, sealed[1:25], bytes.fromhex(vector["key"]))
+    if handle is None:
+        raise Refused("refused", "tag")
+    return {"grant": str(int.from_bytes(handle[:8], "big", signed=True)),
+            "generation": str(int.from_bytes(handle[8:12], "big")), "family_secret": handle[12:].hex()}
+
+
+def compute(vector):
+    """What `tags.json` compares: nothing in it opens."""
+    kind, key = vector["kind"], bytes.fromhex(vector.get("key", ""))
+    value = bytes.fromhex(vector.get("value", ""))
+    if kind == "tag":
+        return blake2b(value, key, vector["purpose"].encode("ascii"), 16)
+    if kind == "row tag":
+        return blake2b(value, key, ROW, 32)
+    if kind == "client secret":
+        if not value.startswith(b"tv_cs_") or base64url(value[6:].decode(), 32) is None:
+            raise Refused("refused", "spelling")
+        return blake2b(value, key, b"tv.client-secret", 16)
+    if kind == "fingerprint":
+        return hashlib.sha256(value).digest()[:16]
+    if kind == "subkey":
+        # crypto_kdf: BLAKE2b of nothing, salted with the number and personalised with the context.
+        salt = int(vector["subkey"]).to_bytes(8, "little").ljust(16, b"\0")
+        return hashlib.blake2b(b"", key=key, salt=salt, person=vector["context"].encode().ljust(16, b"\0"),
+                               digest_size=32).digest()
+    if kind == "associated data":
+        return associated_data(vector)
+    raise ValueError(f"no such kind: {kind}")
+
+
+# Vectors
+
+def open_vector(name, vector):
+    """What the vector holds, in the names that the vector itself uses."""
+    if name == "sealed-field.json" or vector.get("kind") == "field":
+        return {"plaintext": open_field(vector).hex()}
+    if name == "key-wrap.json" or vector.get("kind") == "wrap":
+        key = open_wrap(bytes.fromhex(vector["record"]), bytes.fromhex(vector["key"]), int(vector["epoch"]),
+                        associated_data(vector))
+        return {"wrapped_key": key.hex()}
+    if name == "keyslot.json":
+        return {"root": open_keyslot(vector).hex()}
+    if name == "token-handle.json":
+        return open_token(vector)
+    return {"result": compute(vector).hex()}
+
+
+def raw_cipher_opens(vector):
+    """Whether the bare cipher accepts the record, had nobody looked at the commitment."""
+    record = bytes.fromhex(vector["record"])
+    personal = SEAL if vector["kind"] == "field" else WRAP
+    record_key, _ = derive(record[:32], bytes.fromhex(vector["key"]), personal, associated_data(vector))
+    return aead_decrypt(record[64:], record[:64], record[8:32], record_key) is not None
+
+
+def complaint(name, vector):
+    """What is wrong with this vector or this reader; None if all is as it says."""
+    try:
+        found = open_vector(name, vector)
+    except Refused as refused:
+        if vector["expect"] in ("opens", "equal"):
+            return f"refused: {refused}"
+        if (refused.code, refused.why) != (vector["expect"], vector["why"]):
+            return f"refused as {refused}, not as {vector['expect']}: {vector['why']}"
+    else:
+        if vector["expect"] not in ("opens", "equal"):
+            return "opened, and must not"
+        wrong = [field for field, value in found.items() if vector[field] != value]
+        if wrong:
+            return f"opened to another {', '.join(wrong)}"
+    if "raw_cipher" in vector and raw_cipher_opens(vector) != (vector["raw_cipher"] == "opens"):
+        return "the bare cipher does not do what the vector says"
+    return None
+
+
+def load(path):
+    """All vectors of a file, with what `of` refers to filled in."""
+    known = {}
+    for vector in json.loads(path.read_text())["vectors"]:
+        whole = {**known[vector["of"]], **vector} if "of" in vector else vector
+        known[whole["name"]] = whole
+        yield whole
+
+
+NAMES = ("sealed-field.json", "key-wrap.json", "keyslot.json", "token-handle.json", "tags.json", "forged.json")
+
+
+def main(directory):
+    failures = 0
+    for name in NAMES:
+        opened = refused = 0
+        for vector in load(directory / name):
+            trouble = complaint(name, vector)
+            if trouble:
+                print(f"{name}: {vector['name']}: {trouble}")
+                failures += 1
+            elif vector["expect"] in ("opens", "equal"):
+                opened += 1
+            else:
+                refused += 1
+        print(f"{name}: {opened} opened, {refused} refused")
+        if not opened:
+            print(f"{name}: nothing to open")
+            failures += 1
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parent))
