@@ -33,7 +33,7 @@ let targets: [Target] = [
     .target(name: "VaultCore"),
     .systemLibrary(
         name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
-    .target(name: "CVaultShims"),
+    .target(name: "CVaultShims", linkerSettings: [.linkedLibrary("sqlite3")]),
     .target(name: "VaultMigrations", resources: [.embedInCode("SQL/V0001_create_vault.sql")]),
 
     .target(name: "VaultCrypto", dependencies: ["VaultCore", "CSodium", "CVaultShims"]),
@@ -66,6 +66,9 @@ let tests: [Target] = [
     .testTarget(name: "VaultCryptoTests", dependencies: ["VaultCore", "VaultCrypto"]),
     .testTarget(name: "MerkleLogTests", dependencies: ["VaultCore", "VaultCrypto", "MerkleLog"]),
     .testTarget(name: "TokenRotationTests", dependencies: ["VaultCore", "TokenRotation"]),
+    .testTarget(
+        name: "TokenVaultTests",
+        dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "TokenVault"]),
 ]
 
 let package = Package(

@@ -23,6 +23,10 @@ enum SecretBase64URL {
         -> Bool
     {
         let characters = encodedCount(count)
+        // libsodium 1.0.18 reads every octet above 0x7F as "_", which would give one value many spellings.
+        var union: UInt8 = 0
+        for index in 0..<characters { unsafe union |= text[index] }
+        guard union < 0x80 else { return false }
         return unsafe text.withMemoryRebound(to: CChar.self, capacity: characters) { text in
             var decoded = 0
             let result = unsafe sodium_base642bin(bytes, count, text, characters, nil, &decoded, nil, variant)

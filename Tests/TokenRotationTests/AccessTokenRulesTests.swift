@@ -33,8 +33,7 @@ struct AccessTokenRulesTests {
             expected: .accessTokenSuperseded),
         Case(name: "of generation 0", generation: 0, current: 0, expected: .wrongKind),
         Case(
-            name: "of generation 0, after the first exchange", generation: 0, current: 1, expected: .wrongKind
-        ),
+            name: "of generation 0, after the exchange", generation: 0, current: 1, expected: .wrongKind),
         Case(name: "from the future", generation: 6, expected: .accessTokenAhead),
         Case(
             name: "from the future, tag unknown", generation: 6, isTokenProven: false,

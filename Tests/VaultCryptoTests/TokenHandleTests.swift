@@ -44,6 +44,17 @@ import VaultCrypto
         }
     }
 
+    @Test func `an octet outside ASCII stands for no character`() throws {
+        let tokens = (0..<64).map { _ in sealer.seal(handle).exposed }
+        let token = try #require(tokens.first { $0.dropFirst(6).contains(UInt8(ascii: "_")) })
+        let index = try #require(token.dropFirst(6).firstIndex(of: UInt8(ascii: "_")))
+        for octet in UInt8(0x80)...0xFF {
+            var edited = token
+            edited[index] = octet
+            #expect(sealer.open(SecretBytes(edited), as: .refreshToken) == nil, "\(octet)")
+        }
+    }
+
     @Test func `octets of any length and content are refused`() {
         let seed = UInt64.random(in: 0 ... .max)
         var generator = SeededGenerator(seed: seed)

@@ -48,6 +48,22 @@ struct StoredRow: Sendable {
         self.tag = stored
     }
 
+    /// The row a `selectSQL` query stands on, whatever its tag: for `audit verify`, which names what is wrong.
+    init(unchecked cursor: RowCursor, _ layout: TableLayout) {
+        let count = layout.columns.count
+        self.layout = layout
+        id = cursor.integer(0)
+        columns = cursor.values(from: 1, to: 1 + count)
+        leaf = cursor.integer(1 + count)
+        if case .blob(let stored) = cursor.value(2 + count) { tag = stored } else { tag = [] }
+        hash = Self.digest(layout, id: id, columns: columns, leaf: leaf).hash
+    }
+
+    func isTagged(by rowKey: TagKey) -> Bool {
+        let covered = Self.digest(layout, id: id, columns: columns, leaf: leaf).covered
+        return ConstantTime.equal(tag, rowKey.rowTag(over: covered))
+    }
+
     private static func edited(_ layout: TableLayout, _ id: Int64) -> VaultError {
         VaultError(
             .integrity, "Row \(id) of \(layout.name) was changed from outside the vault.",

@@ -46,11 +46,13 @@ struct RandomHistory {
     }
 
     mutating func run() throws(Disagreement) {
-        authorize()
-        for step in 1..<Self.steps {
-            switch random.below(100) {
-            case 0..<5: authorize()
-            case 5..<45: try exchange(randomRequest(), at: step)
+        for step in 0..<Self.steps {
+            switch tokens.isEmpty ? 0 : random.below(100) {
+            case 0..<10:
+                authorize()
+                // Most codes are redeemed at once.
+                if let code = tokens.last?.first, random.below(4) > 0 { try exchange(code, at: step) }
+            case 10..<45: try exchange(randomRequest(), at: step)
             case 45..<55: try exchange(lastRequest ?? randomRequest(), at: step)
             case 55..<68: try useAccessToken(at: step)
             case 68..<92: letTimePass()

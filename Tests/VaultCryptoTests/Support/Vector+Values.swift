@@ -1,8 +1,11 @@
-import Foundation
+import Testing
 import VaultCore
 import VaultCrypto
 
 extension Vector {
+    /// What a failed expectation shows.
+    var title: Comment { Comment(rawValue: self["name"] ?? "a vector without a name") }
+
     func value(_ name: String) throws -> String {
         guard let value = self[name] else { throw Missing.value(name) }
         return value

@@ -3,13 +3,13 @@ import Testing
 
 /// The format is what `docs/sealed-format.md` says: a reader that shares no code with this one agrees on every vector.
 @Suite(.serialized) struct `Independent reader` {
-    @Test func `opens every good vector and refuses every bad one`() throws {
+    @Test(.readsVectors) func `opens every good vector and refuses every bad one`() throws {
         let run = try python("open_vectors.py", VectorFile.directory.path())
         #expect(run.status == 0, "\(run.output)")
         for name in Self.names { #expect(run.output.contains("\(name): "), "\(name) was not read") }
     }
 
-    @Test func `notices a vector that says something else`() throws {
+    @Test(.readsVectors) func `notices a vector that says something else`() throws {
         let copy = FileManager.default.temporaryDirectory.appending(path: "vectors-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: copy, withIntermediateDirectories: false)
         defer { try? FileManager.default.removeItem(at: copy) }
@@ -33,7 +33,9 @@ import Testing
         #expect(run.status == 0, "\(run.output)")
     }
 
-    @Test func `the bare cipher opens a two-key record under both keys, and we under one`() throws {
+    @Test(.readsVectors) func `the bare cipher opens a two-key record under both keys, and we under one`()
+        throws
+    {
         let vectors = try VectorFile.load("forged.json").filter { $0["raw_cipher"] == "opens" }
         // That the cipher does is checked by the reader, which fails on a vector that says so wrongly.
         #expect(vectors.filter { $0["expect"] == "opens" }.count == 3)

@@ -8,11 +8,11 @@ import VaultCrypto
         try VectorFile.compare("key-wrap.json", format: "key wrap, suite 1", Self.generate())
     }
 
-    @Test func `every vector opens or is refused as it says`() throws {
+    @Test(.readsVectors) func `every vector opens or is refused as it says`() throws {
         for vector in try VectorFile.load("key-wrap.json") { try Self.check(vector) }
     }
 
-    @Test func `wraps built by hand, with the keys at hand, are refused`() throws {
+    @Test(.readsVectors) func `wraps built by hand, with the keys at hand, are refused`() throws {
         for vector in try VectorFile.load("forged.json") where vector["kind"] == "wrap" {
             try Self.check(vector)
         }
@@ -28,9 +28,9 @@ import VaultCrypto
             unwrapped = try KeyWrap.unwrap(record, with: wrapping, epoch: epoch, for: place).exposed
         }
         if vector["expect"] == "opens" {
-            #expect(try unwrapped == vector.bytes("wrapped_key"), "\(try vector.value("name"))")
+            #expect(try unwrapped == vector.bytes("wrapped_key"), vector.title)
         } else {
-            #expect(code?.rawValue == vector["expect"], "\(try vector.value("name"))")
+            #expect(code?.rawValue == vector["expect"], vector.title)
         }
     }
 

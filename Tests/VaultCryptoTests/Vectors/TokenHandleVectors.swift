@@ -8,13 +8,13 @@ import VaultCrypto
         try VectorFile.compare("token-handle.json", format: "token handle", Self.generate())
     }
 
-    @Test func `every vector opens or is refused as it says`() throws {
+    @Test(.readsVectors) func `every vector opens or is refused as it says`() throws {
         for vector in try VectorFile.load("token-handle.json") {
             let token = SecretBytes(copying: try vector.value("token"))
             let opened = try Self.sealer(of: vector).open(token, as: Self.kind(of: vector))
             #expect(
                 try opened == (vector["expect"] == "opens" ? Self.handle(of: vector) : nil),
-                "\(try vector.value("name"))")
+                vector.title)
         }
     }
 

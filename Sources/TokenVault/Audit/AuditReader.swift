@@ -1,0 +1,98 @@
+import GRDB
+import VaultCore
+import VaultCrypto
+
+/// One entry with its exact bytes and, where the owner was not erased, the personal data that belongs to it.
+public struct AuditDetail: Sendable {
+    public let entry: AuditEntry
+    /// As stored and hashed: compact JSON.
+    public let leaf: [UInt8]
+    /// Opened from outside the tree; nil when there is none or its owner was erased.
+    public let personalData: String?
+}
+
+extension Vault {
+    /// How many entries the log has.
+    public func auditSize() throws -> Int64 {
+        try store.readers().read { try LogHead.read($0).size }
+    }
+
+    /// The C2SP signed note over the newest checkpoint.
+    public func auditCheckpoint() throws -> String {
+        try store.readers().read { try LogHead.read($0).note }
+    }
+
+    /// Up to `limit` entries from index `first` on, oldest first.
+    ///
+    /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
+    public func auditEntries(from first: Int64 = 0, limit: Int) throws -> [AuditEntry] {
+        try store.readers().read { database in
+            var entries: [AuditEntry] = []
+            try database.forEachRow(
+                "SELECT id, bytes FROM audit_leaves WHERE id >= ? ORDER BY id LIMIT ?",
+                [.integer(first), .integer(Int64(limit))]
+            ) { row in
+                guard case .blob(let bytes) = row.value(1), let entry = AuditLeaf.decode(bytes) else {
+                    throw Self.unreadable(row.integer(0))
+                }
+                entries.append(entry)
+                return true
+            }
+            return entries
+        }
+    }
+
+    /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/integrity``.
+    public func auditEntry(_ index: Int64) throws -> AuditDetail {
+        try store.readers().snapshot { [keyring, registry] database in
+            let bytes = try database.firstRow(
+                "SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(index)]
+            ) { row -> [UInt8] in
+                guard case .blob(let bytes) = row.value(0) else { throw Self.unreadable(index) }
+                return bytes
+            }
+            guard let bytes else {
+                throw VaultError(.notFound, "The log has no entry \(index).", remedy: "See 'tokenvault audit tail'.")
+            }
+            guard let entry = AuditLeaf.decode(bytes) else { throw Self.unreadable(index) }
+            let personal = try PersonalRecord.read(index, database)?.open(database, keyring, registry)
+            return AuditDetail(
+                entry: entry, leaf: bytes,
+                personalData: personal.map { String(decoding: $0.dropFirst(PersonalRecord.saltBytes), as: UTF8.self) })
+        }
+    }
+
+    private static func unreadable(_ index: Int64) -> VaultError {
+        VaultError(
+            .integrity, "Entry \(index) of the log cannot be read.", remedy: "Run 'tokenvault audit verify'.")
+    }
+}
+
+/// One row of `audit_personal`: salt and data, sealed under the owner's key.
+struct PersonalRecord {
+    static let saltBytes = 16
+    let leaf: Int64
+    let owner: OwnerID
+    let sealed: [UInt8]
+
+    init?(_ row: RowCursor) {
+        guard case .blob(let sealed) = row.value(2) else { return nil }
+        leaf = row.integer(0)
+        owner = OwnerID(row.integer(1))
+        self.sealed = sealed
+    }
+
+    static func read(_ leaf: Int64, _ database: Database) throws -> PersonalRecord? {
+        try database.firstRow("SELECT id, owner_id, sealed FROM audit_personal WHERE id = ?", [.integer(leaf)]) {
+            PersonalRecord($0)
+        } ?? nil
+    }
+
+    /// Salt ‖ data. Nil: the owner was erased.
+    func open(_ database: Database, _ keyring: Keyring, _ registry: Registry) throws -> [UInt8]? {
+        guard let owner = try registry.owner(owner, database, keyring, revision: nil) else { return nil }
+        return try SealedField.open(
+            sealed, with: owner.key,
+            for: keyring.context(owner: self.owner, table: SealedTable.auditPersonal, column: 1, row: leaf))
+    }
+}

@@ -1,0 +1,32 @@
+import Foundation
+import VaultCore
+
+/// JSON as the command prints it: one line, members sorted, slashes as they are, times in UTC.
+enum JSONText {
+    static func encode(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+}
+
+/// A point of time as printed: RFC 3339, UTC, milliseconds.
+struct Timestamp: Encodable, CustomStringConvertible {
+    let description: String
+
+    init(_ instant: VaultInstant) {
+        let date = Date(timeIntervalSince1970: Double(instant.millisecondsSince1970) / 1000)
+        description = date.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var value = encoder.singleValueContainer()
+        try value.encode(description)
+    }
+}
+
+extension SecretBytes {
+    /// The secret as text, to be shown this once.
+    var shown: String { withExposed { String(decoding: $0, as: UTF8.self) } }
+}

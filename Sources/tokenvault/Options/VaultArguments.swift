@@ -1,0 +1,61 @@
+import ArgumentParser
+import Foundation
+import Logging
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+/// Where the vault is and what opens it.
+struct VaultArguments: ParsableArguments {
+    @Option(
+        name: .customLong("vault"),
+        help: ArgumentHelp("The vault file (TOKENVAULT_PATH).", valueName: "path"), completion: .file())
+    var vaultPath: String?
+
+    @OptionGroup(title: "Key (without any, you are asked for a passphrase)")
+    var key: KeyArguments
+
+    /// The path, from the option or the environment.
+    func path() throws -> String {
+        let path = vaultPath ?? KeyArguments.environment("TOKENVAULT_PATH") ?? ""
+        guard !path.isEmpty else {
+            throw VaultError(
+                .invalidInput, "No vault was named.", remedy: "Give --vault PATH, or set TOKENVAULT_PATH.")
+        }
+        return path
+    }
+
+    func open(_ options: VaultOptions = .command) async throws -> Vault {
+        let path = try path()
+        // Whoever mistyped the path should not be asked for a passphrase first.
+        guard access(path, F_OK) == 0 || errno != ENOENT else {
+            throw VaultError(
+                .notFound, "There is no vault at \(path).",
+                remedy: "Check --vault, or make one with 'tokenvault init'.")
+        }
+        return try await Vault.open(at: path, unlockedBy: key.source(), options: options)
+    }
+
+    /// Opens the vault for one piece of work and closes it whatever comes of that.
+    func withVault<Result>(_ body: (Vault) async throws -> Result) async throws -> Result {
+        let vault = try await open()
+        let result: Result
+        do {
+            result = try await body(vault)
+        } catch {
+            await vault.close()
+            throw error
+        }
+        await vault.close()
+        return result
+    }
+}
+
+extension VaultOptions {
+    /// As a command opens a vault: entries say so, and warnings reach the person at the terminal.
+    static var command: VaultOptions {
+        var logger = Logger(label: "tokenvault") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = .warning
+        return VaultOptions(channel: .command, logger: logger)
+    }
+}

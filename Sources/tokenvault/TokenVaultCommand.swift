@@ -1,0 +1,87 @@
+import ArgumentParser
+import Foundation
+import VaultCore
+import VaultCrypto
+
+/// The `tokenvault` command: everything an operator does with a vault, and the server.
+@main
+struct TokenVaultCommand: AsyncParsableCommand {
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "tokenvault",
+        abstract: "An encrypted vault for OAuth 2 tokens: hands them out, rotates them, and proves what it did.",
+        discussion: """
+            Data goes to standard output, everything else to standard error. With --json every command prints one \
+            JSON object, lists print one object per line.
+
+            Where the vault is and what opens it:
+              --vault PATH       or TOKENVAULT_PATH
+              --key-file PATH    or TOKENVAULT_KEY_FILE; without any key you are asked for a passphrase
+
+            Exit codes:
+              0 done             4 denied          8 input, output or disk space    12 outcome unknown
+              1 internal error   5 locked          9 unavailable                   130 interrupted
+              2 usage            6 busy           10 confirmation required
+              3 not found        7 integrity      11 partly done
+
+            Start with:
+              tokenvault demo
+            """,
+        version: version,
+        subcommands: [
+            InitCommand.self, StatusCommand.self, ClientCommand.self, UserCommand.self, GrantCommand.self,
+            ServeCommand.self, AuditCommand.self, DemoCommand.self, CompletionCommand.self, VersionCommand.self,
+        ])
+
+    static func main() async {
+        exit(await Self.run(Array(CommandLine.arguments.dropFirst())).rawValue)
+    }
+
+    private static func run(_ arguments: [String]) async -> ExitStatus {
+        let report = FailureReport(isJSON: arguments.contains("--json"))
+        do {
+            try ProcessHardening.disableCoreDumps()
+            return try await perform(arguments, report)
+        } catch let error as VaultError {
+            report.show(error)
+            return ExitStatus(error.code)
+        } catch let status as ExitStatus {
+            return status
+        } catch {
+            // The text of a foreign error might hold anything; its type says enough for a report.
+            let error = VaultError(.internalError, "Unexpected failure of type \(type(of: error)).")
+            report.show(error)
+            return ExitStatus(error.code)
+        }
+    }
+
+    private static func perform(_ arguments: [String], _ report: FailureReport) async throws -> ExitStatus {
+        var command: any ParsableCommand
+        do {
+            command = try await asyncParseAsRoot(arguments)
+        } catch {
+            return try answer(error, report)
+        }
+        do {
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch let error as CleanExit {
+            return try answer(error, report)
+        }
+        return .done
+    }
+
+    /// Help, version and completion scripts arrive as errors too.
+    private static func answer(_ error: any Error, _ report: FailureReport) throws -> ExitStatus {
+        guard exitCode(for: error) == .success else {
+            report.showUsage(message(for: error), help: fullMessage(for: error))
+            return .usage
+        }
+        try Console.print(fullMessage(for: error))
+        return .done
+    }
+}

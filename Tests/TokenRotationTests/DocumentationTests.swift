@@ -1,0 +1,13 @@
+import Foundation
+import Testing
+import TokenRotation
+
+@Suite("docs/rotation.md keeps up with the rules")
+struct DocumentationTests {
+    @Test(arguments: RefusalReason.allCases)
+    func `every reason that the log may show is explained`(_ reason: RefusalReason) throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..")
+        let page = try String(contentsOf: root.appending(path: "docs/rotation.md"), encoding: .utf8)
+        #expect(page.contains("`\(reason.rawValue)`"))
+    }
+}
