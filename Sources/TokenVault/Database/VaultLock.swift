@@ -61,6 +61,9 @@ final class VaultLock: Sendable {
         return isFirst
     }
 
+    /// Leaves the serving processes.
+    func endServing() { _ = tv_unlock_byte(descriptor, Byte.serving) }
+
     static let busy = VaultError(
         .busy, "Another process is writing to this vault.", remedy: "Try again in a moment.")
 

@@ -1,6 +1,5 @@
 import Foundation
 public import VaultCore
-import VaultCrypto
 
 /// A registered client as of one moment.
 public struct Client: Sendable {
@@ -28,24 +27,6 @@ public struct Client: Sendable {
         secretRows = secrets
         pseudonym = owner.pseudonym
     }
-
-    /// The generation of the secret presented, if it is one of this client's and accepted at `now`.
-    ///
-    /// Every secret is compared, in constant time, whichever matches.
-    package func generation(of secret: SecretBytes, at now: VaultInstant, keys: ClientSecretKeys) -> Int64? {
-        var found: Int64?
-        for row in secretRows {
-            guard let key = keys.tags[UInt8(truncatingIfNeeded: row.tagKeyID)] else { continue }
-            let isEqual = ConstantTime.equal(row.tag, key.tag(.clientSecret, of: secret))
-            if isEqual, now >= row.notBefore, row.notAfter.map({ now < $0 }) ?? true { found = row.generation }
-        }
-        return found
-    }
-}
-
-/// The tag keys a client secret is checked with.
-package struct ClientSecretKeys: Sendable {
-    let tags: [UInt8: TagKey]
 }
 
 /// When a client secret is accepted.

@@ -7,7 +7,8 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/denied`` when the client was disabled meanwhile.
     package func issueClientCredentials(
-        to client: Client, scope: ScopeSet, channel: AuditChannel, requestID: String?
+        to client: Client, scope: ScopeSet, channel: AuditChannel, requestID: String?,
+        supersededSecret: UInt32? = nil
     ) async throws -> IssuedTokens {
         try await write { [keyring] transaction in
             guard let client = try transaction.client(client.id), client.state == .active else {
@@ -34,7 +35,8 @@ extension Vault {
                         scope: scope, audience: nil, issuedAt: now, expiresAt: expiresAt,
                         tag: keyring.currentTags.tag(.token, of: token)),
                     previousAccess: nil, pair: nil, firstUsedAt: nil))
-            var event = AuditEvent(.clientCredentials, by: AuditActor(client.pseudonym, channel))
+            let actor = AuditActor(client.pseudonym, channel)
+            var event = AuditEvent(.clientCredentials, by: actor)
             event.grant = id
             event.generation = 1
             event.requestID = requestID
@@ -43,7 +45,8 @@ extension Vault {
                 IssuedTokens(
                     pair: TokenPair(accessToken: token, refreshToken: nil), scope: scope, issuedAt: now,
                     expiresAt: expiresAt, expiresIn: expiresAt.elapsed(since: now).components.seconds, grant: id,
-                    generation: 1), event)
+                    generation: 1), event
+            ).noting(supersededSecret: supersededSecret, of: actor, requestID)
         }
     }
 }

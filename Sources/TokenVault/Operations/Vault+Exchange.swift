@@ -17,6 +17,8 @@ package struct ExchangeRequest: Sendable {
     /// Codes only: the PKCE verifier.
     package var codeVerifier: SecretBytes?
     package var requestID: String?
+    /// The generation of the client secret used, where a newer one exists.
+    package var supersededSecret: UInt32?
 
     package init(kind: CredentialKind, credential: SecretBytes, client: Client, channel: AuditChannel) {
         self.kind = kind
@@ -47,6 +49,7 @@ extension Vault {
         let challenge = request.codeVerifier.flatMap(PKCE.challengeS256(of:))
         return try await write { transaction in
             try Exchange(request, handle, challenge, transaction).perform()
+                .noting(supersededSecret: request.supersededSecret, of: request.actor, request.requestID)
         }
     }
 

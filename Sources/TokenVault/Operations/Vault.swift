@@ -72,9 +72,6 @@ public final class Vault: Sendable {
 
     /// The public key of the log, as C2SP vkey: what an outsider needs to check a checkpoint.
     public var logVerifierKey: String { keyring.signer.key.vkey }
-
-    /// The tag keys that client secrets are checked with.
-    package var clientSecretKeys: ClientSecretKeys { ClientSecretKeys(tags: keyring.tags) }
 }
 
 /// How a vault is opened.

@@ -64,6 +64,7 @@ final class Store: @unchecked Sendable {
 
     /// Closes readers, then the writer, under the lock: closing checkpoints too.
     func close() throws {
+        defer { lock.endServing() }
         try lock.withWriterLock(within: .seconds(10)) {
             try current.withLock { readers in
                 try readers?.close()

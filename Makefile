@@ -1,0 +1,78 @@
+# TokenVault: `make` lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+LIBRARIES := libsodium-dev libsqlite3-dev
+# What tests drive: real tools instead of mocks.
+TEST_TOOLS := strace sqlite3 python3 curl gcc util-linux
+BENCH_TOOLS := wrk python3 curl
+
+# $(call install,PACKAGES): installs the Debian packages that are missing, or says what to install.
+define install
+	@missing=(); for package in $(1); do \
+	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'install ok installed' || missing+=($$package); \
+	done; \
+	if [ $${#missing[@]} -gt 0 ]; then \
+	  if [ "$$(id -u)" = 0 ]; then run=; elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then run=sudo; \
+	  else echo "Missing: $${missing[*]}. Install them as root:  apt-get install $${missing[*]}" >&2; exit 1; fi; \
+	  echo "Installing $${missing[*]}"; \
+	  $$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq $${missing[@]} >/dev/null; \
+	fi
+	@command -v $(2) >/dev/null || { echo "$(2) is missing: install Swift 6.2 or later, see swift.org/install" >&2; exit 1; }
+endef
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: deps
+deps: ## Install the libraries TokenVault links (Debian: libsodium-dev, libsqlite3-dev)
+	$(call install,$(LIBRARIES),swift)
+
+.PHONY: test-deps
+test-deps: deps
+	$(call install,$(TEST_TOOLS),python3)
+
+.PHONY: build
+build: deps ## Build everything (debug)
+	swift build --build-tests
+
+.PHONY: demo
+demo: deps ## Play the main job: code, tokens, refreshes, reuse, audit, over real HTTP
+	swift build --product tokenvault
+	"$$(swift build --show-bin-path)/tokenvault" demo
+
+.PHONY: test
+test: test-deps ## Build and run all tests
+	swift build --build-tests --explicit-target-dependency-import-check error
+	swift test --skip-build
+
+.PHONY: lint
+lint: ## Check the format of every Swift file
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks
+
+.PHONY: format
+format: ## Rewrite every Swift file in the project's format
+	swift format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks
+
+.PHONY: check
+check: export TOKENVAULT_STRICT = 1
+check: lint test ## What CI runs: format, warnings as errors, imports, all tests
+
+.PHONY: release
+release: deps ## Build the command for production into .build-release
+	swift build -c release --scratch-path .build-release --product tokenvault
+	@echo "built: $$(swift build -c release --scratch-path .build-release --show-bin-path)/tokenvault"
+
+.PHONY: vectors
+vectors: test-deps ## Write the format vectors of Tests/Vectors anew (only with a new format version)
+	TOKENVAULT_REGENERATE_VECTORS=1 swift test --filter VaultCryptoTests
+
+.PHONY: bench
+bench: deps ## Measure: swaps, validations, HTTP, and the bounds beside them
+	$(call install,$(BENCH_TOOLS),swift)
+	Benchmarks/run.sh
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf .build .build-release

@@ -1,0 +1,89 @@
+package import VaultCore
+import VaultCrypto
+
+/// What a presented client secret turned out to be.
+package enum ClientSecretVerdict: Sendable, Equatable {
+    /// Accepted now. Not the newest: the client was given another, and this one is about to end.
+    case accepted(generation: UInt32, isNewest: Bool)
+    /// One of the client's, but not at this time.
+    case outsideWindow(generation: UInt32)
+    case wrong
+}
+
+/// Why a token request was refused before a grant came into play. The raw value is the word in the log.
+package enum TokenRequestRefusal: String, Sendable, CaseIterable {
+    case noAuthentication = "no_authentication"
+    case unknownClient = "unknown_client"
+    case wrongSecret = "wrong_secret"
+    case secretExpired = "secret_expired"
+    case wrongMethod = "wrong_method"
+    case clientDisabled = "client_disabled"
+    case unauthorizedClient = "unauthorized_client"
+    case missingParameter = "missing_parameter"
+    case malformedScope = "malformed_scope"
+    case scopeExceeded = "scope_exceeded"
+
+    fileprivate var operation: AuditOperation {
+        switch self {
+        case .noAuthentication, .unknownClient, .wrongSecret, .secretExpired, .wrongMethod, .clientDisabled:
+            .clientAuthentication
+        case .unauthorizedClient, .missingParameter, .malformedScope, .scopeExceeded: .tokenRequest
+        }
+    }
+}
+
+extension Vault {
+    /// Compares `secret` with every secret of the client, in constant time, whichever matches.
+    ///
+    /// For an unknown client the same work is done for nothing, so that answers do not tell which clients exist.
+    package func judge(_ secret: SecretBytes, of client: Client?) -> ClientSecretVerdict {
+        guard let client, !client.secretRows.isEmpty else {
+            let tag = keyring.currentTags.tag(.clientSecret, of: secret)
+            _ = ConstantTime.equal(tag, [UInt8](repeating: 0, count: tag.count))
+            return .wrong
+        }
+        let now = clock.now()
+        var verdict = ClientSecretVerdict.wrong
+        for row in client.secretRows {
+            guard let key = keyring.tags[UInt8(truncatingIfNeeded: row.tagKeyID)] else { continue }
+            guard ConstantTime.equal(row.tag, key.tag(.clientSecret, of: secret)) else { continue }
+            let generation = UInt32(truncatingIfNeeded: row.generation)
+            let isInTime = now >= row.notBefore && (row.notAfter.map { now < $0 } ?? true)
+            verdict =
+                isInTime
+                ? .accepted(generation: generation, isNewest: row.generation == client.secretRows.last?.generation)
+                : .outsideWindow(generation: generation)
+        }
+        return verdict
+    }
+
+    /// Writes a refusal that anybody can cause into the log, at a bounded rate; the rest is counted.
+    package func recordRefusal(
+        _ reason: TokenRequestRefusal, client: Client?, secretGeneration: UInt32? = nil, channel: AuditChannel,
+        requestID: String?
+    ) async throws {
+        guard refusals.hasRoom(at: clock.monotonic()) else { return }
+        // Who is unknown has no pseudonym; then the vault itself says so.
+        var event = AuditEvent(
+            reason.operation, .refused,
+            by: client.map { AuditActor($0.pseudonym, channel) } ?? AuditActor(operatorActor.pseudonym, channel))
+        event.reason = reason.rawValue
+        event.generation = secretGeneration
+        event.requestID = requestID
+        event.isRateLimited = true
+        try await write(.finishing) { [event] _ in Audited((), event) }
+    }
+}
+
+extension Audited {
+    /// Adds that the client authenticated with a secret that is about to end, of which generation.
+    func noting(supersededSecret generation: UInt32?, of actor: AuditActor, _ requestID: String?) -> Audited {
+        guard let generation, let first = events.first else { return self }
+        var event = AuditEvent(.clientAuthentication, by: actor)
+        event.reason = "superseded_secret"
+        event.generation = generation
+        event.requestID = requestID
+        event.isRateLimited = true
+        return Audited(result, first, events.dropFirst() + [event])
+    }
+}

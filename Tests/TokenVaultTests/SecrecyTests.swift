@@ -1,0 +1,62 @@
+import Foundation
+import Testing
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+@Suite struct `P5: nothing secret is readable at rest` {
+    @Test func `tokens, codes, secrets and names stand nowhere in the files`() async throws {
+        let test = try await TestVault()
+        let name = "planted-user-name-\(UUID().uuidString)"
+        let party = try await Party(test.vault, "planted-client-name", user: name)
+        let new = try await test.vault.rotateSecret(ofClient: party.client.clientID, overlap: .seconds(60))
+        let secret = try #require(new.secret)
+        let code = try await party.authorize()
+        var planted = [Array(name.utf8), secret.withExposed { $0 }, code.withExposed { $0 }]
+        var tokens = try #require(await party.redeem(code).issued)
+        for _ in 0..<30 {
+            planted += tokens.text
+            tokens = try #require(await party.refresh(tokens.refreshToken).issued)
+        }
+        planted += tokens.text
+        // While the WAL holds everything, and again once it is gone.
+        for round in 0..<2 {
+            if round == 1 { await test.vault.close() }
+            let bytes = try rawBytes(test)
+            #expect(bytes.count > 100_000)
+            for value in planted {
+                #expect(bytes.range(of: Data(value)) == nil)
+                // Nor the random part alone, in binary.
+                if let binary = Base64URL.decode(value.dropFirst(6)), binary.count > 16 {
+                    #expect(bytes.range(of: Data(binary.suffix(32))) == nil)
+                }
+            }
+        }
+    }
+
+    @Test func `errors and descriptions repeat no name and no token`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let tokens = try await party.begin()
+        let token = String(decoding: try tokens.refreshToken.withExposed { $0 }, as: UTF8.self)
+        #expect(!"\(tokens) \(String(reflecting: tokens))".contains(token.suffix(20)))
+        var dumped = ""
+        dump(tokens, to: &dumped)
+        #expect(!dumped.contains(token.suffix(20)))
+        let name = "zoe-\(UUID().uuidString)"
+        _ = try await test.vault.addUser(name)
+        let error = await #expect(throws: VaultError.self) { try await test.vault.addUser(name) }
+        #expect(error?.code == .alreadyExists)
+        #expect(error?.description.contains(name) == false)
+    }
+
+    @Test func `personal data of an entry opens for the operator and is bound to the entry`() async throws {
+        let test = try await TestVault()
+        _ = try await test.vault.addUser("carol")
+        let last = try test.vault.auditSize() - 1
+        let detail = try test.vault.auditEntry(last)
+        #expect(detail.entry.operation == "user.add")
+        #expect(detail.personalData == "carol")
+        #expect(!String(decoding: detail.leaf, as: UTF8.self).contains("carol"))
+    }
+}

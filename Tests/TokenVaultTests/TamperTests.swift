@@ -1,0 +1,150 @@
+import Foundation
+import Testing
+import TokenVault
+import VaultCore
+
+@Suite struct `P7: what was edited from outside is refused when read, and named by verify` {
+    private struct Scene {
+        let test: TestVault
+        let party: Party
+        let tokens: IssuedTokens
+    }
+
+    private func scene() async throws -> Scene {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        _ = try await Party(test.vault, "other app", user: "bob")
+        return Scene(test: test, party: party, tokens: try await party.begin())
+    }
+
+    @Test(arguments: [
+        "state = 2", "state = 1, scope = 'basic readmeasurements'", "owner_id = 5", "client_id = 4",
+        "idle_expires_at = idle_expires_at + 1", "absolute_expires_at = absolute_expires_at + 1000",
+        "access_scope = 'readmeasurements'", "access_expires_at = access_expires_at + 1", "generation = 0",
+        "owner_revocations = 9", "leaf = leaf - 1", "row_tag = zeroblob(32)", "pair = NULL", "first_used_at = 1",
+        "swapped_at = swapped_at + 1", "credential_tag = previous_credential_tag",
+    ])
+    func `a grant`(_ change: String) async throws {
+        let scene = try await scene()
+        _ = try sqlite(scene.test.path, "UPDATE grants SET \(change) WHERE id = 1")
+        #expect(throws: VaultError(.integrity, "")) { try scene.test.vault.validate(scene.tokens.pair.accessToken) }
+        await #expect(throws: VaultError(.integrity, "")) { try await scene.party.refresh(scene.tokens.refreshToken) }
+        #expect(throws: VaultError(.integrity, "")) { try scene.test.vault.grants() }
+        let report = try await scene.test.vault.verifyAudit()
+        #expect(report.findings.contains { $0.place == "grants 1" }, "\(report.findings)")
+    }
+
+    @Test(arguments: [
+        ("owners", "state = 1", 4), ("owners", "revocations = 7", 3), ("owners", "kind = 2", 2),
+        ("clients", "registration = replace(registration, 'basic', 'admin')", 2),
+        ("client_secrets", "not_after = 9999999999999", 1), ("client_secrets", "client_id = 4", 1),
+    ])
+    func `an owner, a registration, a secret`(_ table: String, _ change: String, _ id: Int) async throws {
+        let scene = try await scene()
+        if table == "owners", id == 4 { _ = try await scene.test.vault.setClient("other app", enabled: false) }
+        await scene.test.vault.close()
+        _ = try sqlite(scene.test.path, "UPDATE \(table) SET \(change) WHERE id = \(id)")
+        let vault = try await scene.test.reopen()
+        #expect(throws: VaultError(.integrity, "")) { (try vault.clients(), try vault.users()) }
+        let report = try await vault.verifyAudit()
+        #expect(report.findings.contains { $0.place == "\(table) \(id)" }, "\(report.findings)")
+        await vault.close()
+    }
+
+    @Test(arguments: ["UPDATE keyslots SET created_at = 0", "UPDATE system_keys SET state = 2 WHERE id = 2"])
+    func `a keyslot or a system key: the vault does not open`(_ sql: String) async throws {
+        let scene = try await scene()
+        await scene.test.vault.close()
+        _ = try sqlite(scene.test.path, sql)
+        await #expect(throws: VaultError(.integrity, "")) { try await scene.test.reopen() }
+    }
+
+    @Test func `a row of another grant`() async throws {
+        let scene = try await scene()
+        let second = try await scene.party.begin()
+        let columns = "pair, generation, credential_tag, family_tag, access_tag, row_tag, leaf"
+        _ = try sqlite(
+            scene.test.path, "UPDATE grants SET (\(columns)) = (SELECT \(columns) FROM grants WHERE id = 1) WHERE id = 2")
+        #expect(throws: VaultError(.integrity, "")) { try scene.test.vault.validate(second.pair.accessToken) }
+    }
+
+    @Test func `yesterday's row: its tag is right, and the log says otherwise`() async throws {
+        let scene = try await scene()
+        _ = try sqlite(scene.test.path, "CREATE TEMP TABLE x AS SELECT 1")
+        let copy = scene.test.directory + "/old"
+        _ = try sqlite(scene.test.path, "VACUUM INTO '\(copy)'")
+        try await scene.test.vault.revokeGrant(scene.tokens.grant)
+        _ = try sqlite(
+            scene.test.path,
+            "ATTACH '\(copy)' AS old; REPLACE INTO grants SELECT * FROM old.grants WHERE id = \(scene.tokens.grant)")
+        let report = try await scene.test.vault.verifyAudit()
+        #expect(report.findings.map(\.place) == ["grants \(scene.tokens.grant)"])
+    }
+
+    @Test func `a deleted grant is missed, an added one is named by no entry`() async throws {
+        let scene = try await scene()
+        _ = try sqlite(scene.test.path, "UPDATE grants SET id = 77 WHERE id = 1")
+        let report = try await scene.test.vault.verifyAudit()
+        #expect(report.findings.contains { $0.place == "grants 77" && $0.problem.contains("no entry") })
+        #expect(report.findings.contains { $0.place == "grants 1" && $0.problem.contains("missing") })
+    }
+}
+
+@Suite struct `P6: an edit, a removal or a reordering inside the log is found` {
+    private func log() async throws -> TestVault {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        var tokens = try await party.begin()
+        // Over a tile's worth, so that tiles are checked too.
+        for _ in 0..<280 { tokens = try #require(await party.refresh(tokens.refreshToken).issued) }
+        return test
+    }
+
+    @Test(arguments: [
+        ("UPDATE audit_leaves SET bytes = replace(CAST(bytes AS TEXT), 'token', 'taken') WHERE id = 9", "entry 9"),
+        ("UPDATE audit_leaves SET hash = zeroblob(32) WHERE id = 9", "entry 9"),
+        ("DELETE FROM audit_leaves WHERE id = 9", "entry 9"),
+        ("DELETE FROM audit_leaves WHERE id = (SELECT max(id) FROM audit_leaves)", "head"),
+        ("UPDATE audit_leaves SET id = 1000 WHERE id = 9", "entry 9"),
+        ("UPDATE audit_tiles SET hash = zeroblob(32)", "tile 0"),
+        ("DELETE FROM audit_tiles", "tiles"),
+        ("UPDATE audit_head SET size = size - 1", "head"),
+        ("UPDATE audit_head SET note = replace(note, 'tokenvault', 'tokenvaulT')", "head"),
+        ("UPDATE audit_personal SET sealed = zeroblob(300) WHERE id = (SELECT min(id) FROM audit_personal)", "personal data"),
+        ("DELETE FROM audit_personal", "personal data"),
+    ])
+    func `verify names it`(_ sql: String, _ place: String) async throws {
+        let test = try await log()
+        let intact = try await test.vault.verifyAudit()
+        #expect(intact.isIntact, "\(intact.findings)")
+        // Text back into a blob, as STRICT wants it.
+        _ = try sqlite(test.path, sql.replacingOccurrences(of: "= replace(CAST(bytes AS TEXT), 'token', 'taken')", with: "= CAST(replace(CAST(bytes AS TEXT), 'token', 'taken') AS BLOB)"))
+        let report = try await test.vault.verifyAudit()
+        #expect(report.findings.contains { $0.place.hasPrefix(place) }, "\(report.findings)")
+    }
+
+    @Test func `two entries swapped`() async throws {
+        let test = try await log()
+        _ = try sqlite(
+            test.path,
+            "UPDATE audit_leaves SET id = -1 WHERE id = 20; UPDATE audit_leaves SET id = 20 WHERE id = 21; UPDATE audit_leaves SET id = 21 WHERE id = -1")
+        let report = try await test.vault.verifyAudit()
+        #expect(report.findings.contains { $0.place == "entry 20" } && report.findings.contains { $0.place == "head" })
+    }
+
+    @Test func `a head that was edited stops the writer before it signs over it`() async throws {
+        let test = try await log()
+        _ = try sqlite(test.path, "UPDATE audit_head SET size = size - 1")
+        await #expect(throws: VaultError(.integrity, "")) { try await test.vault.addUser("carol") }
+    }
+
+    @Test func `a copy is verified with the public key alone, and not with another's`() async throws {
+        let test = try await log()
+        let key = test.vault.logVerifierKey
+        await test.vault.close()
+        #expect(try await Vault.inspect(test.path, verifierKey: key).isIntact)
+        let other = try await TestVault()
+        let report = try await Vault.inspect(test.path, verifierKey: other.vault.logVerifierKey)
+        #expect(report.findings.map(\.place) == ["head"])
+    }
+}

@@ -1,0 +1,112 @@
+import Testing
+import TokenRotation
+import TokenVault
+import VaultCore
+
+@Suite struct `Windows and lifetimes over the store` {
+    @Test func `first use closes the retry window, in this process at once and in others once written`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let first = try await party.begin()
+        let second = try #require(await party.refresh(first.refreshToken).issued)
+        #expect(try test.vault.validate(second.pair.accessToken) != nil)
+        // Within the race window first use closes nothing.
+        test.clock.advance(.seconds(9))
+        #expect(try await party.refresh(first.refreshToken).replayed != nil)
+        await test.vault.close()
+        let other = try await test.reopen()
+        test.clock.advance(.seconds(2))
+        #expect(try await party.refresh(first.refreshToken, in: other).refusal == .refreshTokenReused)
+        let report = try await other.verifyAudit()
+        #expect(report.isIntact, "\(report.findings)")
+        await other.close()
+    }
+
+    @Test func `an outage does not use up the retry window`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        try await test.vault.beginServing()
+        let first = try await party.begin()
+        let second = try #require(await party.refresh(first.refreshToken).issued)
+        test.clock.advance(.seconds(5))
+        try await test.vault.proveWritePath()
+        await test.vault.close()
+        test.clock.advance(.seconds(4000))
+        let later = try await test.reopen()
+        try await later.beginServing()
+        test.clock.advance(.seconds(50))
+        #expect(try await party.refresh(first.refreshToken, in: later).replayed?.text == second.text)
+        test.clock.advance(.seconds(6))
+        #expect(try await party.refresh(first.refreshToken, in: later).refusal == .refreshTokenReused)
+        await later.close()
+    }
+
+    @Test func `a clock that runs backwards neither expires nor unorders anything`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let first = try await party.begin()
+        test.clock.step(.seconds(-7200))
+        let second = try #require(await party.refresh(first.refreshToken).issued)
+        #expect(try await party.refresh(first.refreshToken).replayed?.text == second.text)
+        #expect(try test.vault.validate(second.pair.accessToken) != nil)
+        #expect(try await test.vault.verifyAudit().isIntact)
+    }
+
+    @Test func `idle lifetime slides, absolute lifetime does not`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault) { registration in
+            registration.lifetimes.idle = .seconds(100)
+            registration.lifetimes.absolute = .seconds(250)
+            registration.lifetimes.accessToken = .seconds(1000)
+        }
+        var tokens = try await party.begin()
+        for _ in 0..<2 {
+            test.clock.advance(.seconds(99))
+            tokens = try #require(await party.refresh(tokens.refreshToken).issued)
+        }
+        #expect(tokens.expiresIn == 52)
+        test.clock.advance(.seconds(53))
+        #expect(try await party.refresh(tokens.refreshToken).refusal == .absoluteExpired)
+        #expect(try test.vault.validate(tokens.pair.accessToken) == nil)
+
+        let idle = try await party.begin()
+        test.clock.advance(.seconds(100))
+        #expect(try await party.refresh(idle.refreshToken).refusal == .idleExpired)
+    }
+
+    @Test func `a code dies with its minute, and once used it revokes what it gave`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let late = try await party.authorize()
+        test.clock.advance(.seconds(60))
+        #expect(try await party.redeem(late).refusal == .codeExpired)
+
+        let code = try await party.authorize()
+        let tokens = try #require(await party.redeem(code).issued)
+        let next = try #require(await party.refresh(tokens.refreshToken).issued)
+        #expect(try await party.redeem(code).refusal == .codeReused)
+        #expect(try await party.refresh(next.refreshToken).refusal == .grantRevoked)
+        #expect(try test.vault.validate(next.pair.accessToken) == nil)
+    }
+
+    @Test func `access tokens of the current and the previous generation are valid, older ones are not`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let first = try await party.begin()
+        let second = try #require(await party.refresh(first.refreshToken).issued)
+        #expect(try test.vault.validate(first.pair.accessToken)?.generation == 1)
+        _ = try await party.refresh(second.refreshToken)
+        #expect(try test.vault.validate(first.pair.accessToken) == nil)
+        #expect(try test.vault.validate(second.pair.accessToken)?.generation == 2)
+    }
+
+    @Test func `a refresh token is no access token, and the other way round`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let tokens = try await party.begin()
+        #expect(try test.vault.validate(tokens.refreshToken) == nil)
+        #expect(try await party.refresh(tokens.pair.accessToken).refusal == .unknownGrant)
+        #expect(try await party.redeem(tokens.refreshToken).refusal == .unknownGrant)
+        #expect(try test.vault.grant(tokens.grant).state == .live)
+    }
+}

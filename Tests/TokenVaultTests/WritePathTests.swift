@@ -1,0 +1,146 @@
+import Foundation
+import Testing
+import TokenRotation
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+@Suite struct `The write path: group commit, savepoints, bounds` {
+    @Test func `writes that arrive together share commits`() async throws {
+        let test = try await TestVault()
+        let before = test.vault.statistics.commits
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<200 { group.addTask { _ = try await test.vault.addUser("user \(index)") } }
+            try await group.waitForAll()
+        }
+        let commits = test.vault.statistics.commits - before
+        #expect(commits < 100, "\(commits) commits for 200 writes")
+        #expect(try test.vault.users().count == 200)
+        #expect(try await test.vault.verifyAudit().isIntact)
+    }
+
+    @Test func `a body that fails takes no other with it`() async throws {
+        let test = try await TestVault()
+        let outcomes = await withTaskGroup(of: Bool.self) { group in
+            for index in 0..<120 {
+                // Every third name is taken by the one before it.
+                group.addTask { (try? await test.vault.addUser("user \(index - (index % 3 == 2 ? 1 : 0))")) != nil }
+            }
+            return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+        }
+        #expect(outcomes == 80)
+        #expect(try test.vault.users().count == 80)
+        #expect(try await test.vault.verifyAudit().isIntact)
+    }
+
+    @Test func `a caller that is cancelled does not stop its write`() async throws {
+        let test = try await TestVault()
+        let task = Task { try await test.vault.addUser("alice") }
+        task.cancel()
+        _ = await task.result
+        #expect(try test.vault.user(named: "alice").name == "alice")
+    }
+
+    @Test func `64 refreshes of one token at once have one successor`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let first = try await party.begin()
+        let token = try first.refreshToken
+        let texts = try await withThrowingTaskGroup(of: [[UInt8]].self) { group in
+            for _ in 0..<64 {
+                group.addTask {
+                    let result = try await party.refresh(token)
+                    return try #require(result.issued ?? result.replayed).text
+                }
+            }
+            return try await group.reduce(into: Set<[[UInt8]]>()) { $0.insert($1) }
+        }
+        #expect(texts.count == 1)
+        #expect(try test.vault.grant(first.grant).generation == 2)
+    }
+
+    @Test func `two handles on one file, as two processes have, see each other's writes`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let other = try await test.reopen()
+        var tokens = try await party.begin()
+        for round in 0..<40 {
+            tokens = try #require(await party.refresh(tokens.refreshToken, in: round % 2 == 0 ? other : nil).issued)
+        }
+        #expect(try other.validate(tokens.pair.accessToken) != nil)
+        _ = try await other.setUser("alice", enabled: false)
+        #expect(try test.vault.validate(tokens.pair.accessToken) == nil)
+        #expect(try await party.refresh(tokens.refreshToken).refusal == .ownerDisabled)
+        _ = try await test.vault.setUser("alice", enabled: true)
+        #expect(try other.validate(tokens.pair.accessToken) != nil)
+        await other.close()
+        #expect(try await test.vault.verifyAudit().isIntact)
+    }
+
+    @Test func `two handles writing at once lose nothing`() async throws {
+        let test = try await TestVault()
+        let other = try await test.reopen()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<60 {
+                group.addTask { _ = try await (index % 2 == 0 ? test.vault : other).addUser("user \(index)") }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try test.vault.users().count == 60)
+        #expect(try await other.verifyAudit().isIntact)
+        await other.close()
+    }
+
+    @Test func `refusals anybody can cause do not fill the log`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let before = try test.vault.auditSize()
+        for index in 0..<200 {
+            _ = try await party.refresh(Secret(copying: "tv_rt_forged\(index)"))
+        }
+        #expect(try test.vault.auditSize() - before == Int64(Limits.auditedRefusalsPerSecond))
+        test.clock.advance(.seconds(2))
+        _ = try await party.refresh(Secret(copying: "tv_rt_forged"))
+        let last = try #require(test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
+        #expect(last.outcome == "refused")
+        #expect(last.count == Int64(200 - Limits.auditedRefusalsPerSecond))
+    }
+}
+
+@Suite struct `P10: the store is bounded by what is alive` {
+    private func grants(_ test: TestVault) throws -> Int {
+        try #require(Int(sqlite(test.path, "SELECT count(*) FROM grants")))
+    }
+
+    @Test func `a thousand refreshes leave one row`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        var tokens = try await party.begin()
+        for _ in 0..<1000 { tokens = try #require(await party.refresh(tokens.refreshToken).issued) }
+        #expect(try grants(test) == 1)
+    }
+
+    @Test func `expired grants go a week later, a few with each new one`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        for _ in 0..<20 { _ = try await party.authorize() }
+        test.clock.advance(.seconds(5 * 86400))
+        _ = try await party.authorize()
+        #expect(try grants(test) == 21)
+        test.clock.advance(.seconds(4 * 86400))
+        _ = try await party.authorize()
+        #expect(try grants(test) == 22 - Limits.purgedGrantsPerIssue)
+        for _ in 0..<10 { _ = try await party.authorize() }
+        #expect(try grants(test) == 12)
+        #expect(try await test.vault.verifyAudit().isIntact)
+    }
+
+    @Test func `a wall clock that was stepped deletes nothing`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        for _ in 0..<5 { _ = try await party.authorize() }
+        test.clock.step(.seconds(400 * 86400))
+        _ = try await party.authorize()
+        #expect(try grants(test) == 6)
+    }
+}
