@@ -22,10 +22,14 @@ let dependencies: [Package.Dependency] = [
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let grdbSQLite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
 // The ladder of modules, lowest first: a target depends only on targets above it in this list.
@@ -52,23 +56,39 @@ let targets: [Target] = [
     .target(
         name: "IssuerHTTP",
         dependencies: [
-            "VaultCore", "TokenVault", "TokenIssuer", hummingbird, httpTypes, nioCore, logging, lifecycle,
+            "VaultCore", "TokenVault", "TokenIssuer", hummingbird, hummingbirdCore, httpTypes, nioCore, logging,
+            lifecycle,
         ]),
     .executableTarget(
         name: "tokenvault",
         dependencies: [
-            "VaultCore", "CVaultShims", "VaultCrypto", "MerkleLog", "TokenVault", "TokenIssuer", "IssuerHTTP",
-            argumentParser, hummingbird, logging, lifecycle,
+            "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "IssuerHTTP", argumentParser, nioCore, nioPosix,
+            nioHTTP1, logging, lifecycle, unixSignals,
         ]),
 ]
 
 let tests: [Target] = [
+    // A process for the durability tests to kill, stop and deceive.
+    .executableTarget(
+        name: "vault-worker", dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "TokenVault"],
+        path: "Tests/DurabilityWorker"),
+    .testTarget(
+        name: "DurabilityTests",
+        dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "TokenVault"],
+        exclude: ["FaultyDisk"]),
     .testTarget(name: "VaultCryptoTests", dependencies: ["VaultCore", "VaultCrypto"]),
     .testTarget(name: "MerkleLogTests", dependencies: ["VaultCore", "VaultCrypto", "MerkleLog"]),
     .testTarget(name: "TokenRotationTests", dependencies: ["VaultCore", "TokenRotation"]),
     .testTarget(
+        name: "IssuerHTTPTests",
+        dependencies: [
+            "VaultCore", "CVaultShims", "VaultCrypto", "TokenVault", "TokenIssuer", "IssuerHTTP", logging, lifecycle,
+        ]),
+    .testTarget(name: "CommandTests", dependencies: ["tokenvault"], resources: [.copy("Transcripts")]),
+    .testTarget(
         name: "TokenVaultTests",
         dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "TokenVault"]),
+    .testTarget(name: "TidyTests"),
 ]
 
 let package = Package(

@@ -121,6 +121,7 @@ CREATE TABLE grants (
     row_tag                    BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX grants_by_expiry ON grants (expires_day);
+CREATE INDEX grants_by_owner ON grants (owner_id);
 
 CREATE TABLE audit_leaves (
     id    INTEGER PRIMARY KEY,           -- index in the tree, from 0
@@ -143,9 +144,9 @@ CREATE TABLE audit_head (
 ) STRICT;
 
 CREATE TABLE audit_personal (
-    id     INTEGER PRIMARY KEY,          -- index of the leaf
+    id       INTEGER PRIMARY KEY,        -- index of the leaf
     owner_id INTEGER NOT NULL REFERENCES owners (id),
-    sealed BLOB NOT NULL                 -- salt and data; the leaf holds SHA-256(salt || data)
+    sealed   BLOB    NOT NULL            -- salt and data; the leaf holds SHA-256(salt || data)
 ) STRICT;
 
 CREATE TABLE jobs (

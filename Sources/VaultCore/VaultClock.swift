@@ -3,21 +3,17 @@ public protocol VaultClock: Sendable {
     /// The wall clock, UTC.
     func now() -> VaultInstant
 
-    /// Time since some fixed point of this boot, never running backwards.
+    /// Time since the machine started, never running backwards: comparable between processes of one boot.
     func monotonic() -> Duration
 }
 
 /// The clocks of the machine.
 public struct SystemClock: VaultClock {
-    private static let origin = ContinuousClock.now
-
     public init() {}
 
     public func now() -> VaultInstant {
-        VaultInstant(millisecondsSince1970: WallClock.milliseconds())
+        VaultInstant(millisecondsSince1970: MachineClock.wall.milliseconds)
     }
 
-    public func monotonic() -> Duration {
-        ContinuousClock.now - Self.origin
-    }
+    public func monotonic() -> Duration { MachineClock.monotonic }
 }

@@ -9,9 +9,8 @@ import CSodium
 /// record key = okm[0..<32]   C = okm[32..<64]   AD of the AEAD = header ‖ C
 /// ```
 ///
-/// Poly1305 does not bind a ciphertext to one key: whoever knows two keys can build a ciphertext that both
-/// open.
-/// `C` does, because two keys with the same `okm` are a collision of BLAKE2b.
+/// Poly1305 does not bind a ciphertext to one key: whoever knows two keys can build one that both open. `C`
+/// does, because two keys with the same `C` are a collision of BLAKE2b.
 enum CommittingRecord {
     static let overhead = 80
     static let nonceBytes = 24
@@ -20,8 +19,9 @@ enum CommittingRecord {
     static let bodyOffset = 64
     static let tagBytes = 16
 
-    /// Why a record did not open. Callers outside this module hear one word; a keyslot tells the second
-    /// from the rest.
+    /// Why a record did not open.
+    ///
+    /// Callers outside this module hear one word; a keyslot tells the second from the rest.
     enum Failure: Error { case malformed, anotherKey, damaged }
 
     /// Writes bytes 0 ..< 8, and 8 ..< 32 unless a nonce is to be drawn.
@@ -76,7 +76,9 @@ enum CommittingRecord {
         }
     }
 
-    /// The version that bytes 4 ..< 8 name, whatever else is wrong with the record. Nil if it is too short.
+    /// The version of its key that a record names in bytes 4 ..< 8.
+    ///
+    /// Nil for another format or suite, and for what is too short to be a record.
     static func keyVersion(of record: [UInt8]) -> UInt32? {
         guard record.count >= overhead, record[0] == 1, record[1] == 1 else { return nil }
         return record[4..<8].bigEndian()

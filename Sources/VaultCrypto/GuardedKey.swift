@@ -16,7 +16,9 @@ package final class GuardedKey: @unchecked Sendable {
         unsafe fill(slot)
     }
 
-    /// Copies a key in. The caller wipes its own copy.
+    /// Copies a key in.
+    ///
+    /// The caller wipes its own copy.
     package convenience init(copying bytes: UnsafeRawBufferPointer) throws(VaultError) {
         guard bytes.count == Self.byteCount, let source = bytes.baseAddress else {
             throw VaultError(.invalidInput, "A key has \(Self.byteCount) bytes, not \(bytes.count).")

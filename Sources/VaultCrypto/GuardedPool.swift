@@ -11,7 +11,9 @@ final class GuardedPool: Sendable {
     static let slotBytes = 32
     private static let slotsPerRegion = 511
 
-    /// An address in a region. It is a number here because the pool itself never reads through it.
+    /// An address in a region.
+    ///
+    /// It is a number here because the pool itself never reads through it.
     private let free = Mutex<[UInt]>([])
 
     func take() -> UnsafeMutablePointer<UInt8> {

@@ -21,7 +21,9 @@ public enum KeySource: Sendable {
     case systemdCredential(name: String)
 }
 
-/// How a keyslot is opened; stored as a number in its row. 4 is kept for an X25519 recovery key.
+/// How a keyslot is opened; stored as a number in its row.
+///
+/// 4 is kept for an X25519 recovery key.
 package enum KeyslotKind: Int64, Sendable {
     case keyFile = 1
     case passphrase = 2

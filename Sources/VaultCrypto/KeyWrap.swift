@@ -35,7 +35,9 @@ package enum KeyWrap {
         }
     }
 
-    /// The epoch of the key that wrapped `record`. Nil for what is no record of a known format.
+    /// The epoch of the key that wrapped `record`.
+    ///
+    /// Nil for what is no record of a known format.
     package static func epoch(of record: [UInt8]) -> UInt32? {
         guard record.count == byteCount else { return nil }
         return CommittingRecord.keyVersion(of: record)

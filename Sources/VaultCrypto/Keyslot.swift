@@ -32,8 +32,10 @@ package struct KeyslotRecord: Sendable, Equatable {
 package enum Keyslot {
     private static let personal = Personal("TokenVault.slot1")
 
-    /// A new slot with a random id. Errors: those of the source (``KeySource``), `.invalidInput` for a
-    /// passphrase that is empty or too long.
+    /// A new slot with a random id.
+    ///
+    /// Errors: those of the source (``KeySource``), `.invalidInput` for a passphrase that is empty or too
+    /// long.
     package static func create(
         _ source: KeySource, wrapping root: GuardedKey, epoch: UInt32, vault: VaultID
     ) throws(VaultError) -> KeyslotRecord {
@@ -59,9 +61,10 @@ package enum Keyslot {
             id: id, kind: source.kind, epoch: epoch, parameters: parameters, wrapped: wrapped)
     }
 
-    /// The root key. `.locked` when `source` is not what this slot was made with (a slot whose nonce or
-    /// commitment was changed looks the same), `.integrity` when the slot cannot be one of ours or its
-    /// content was changed.
+    /// The root key.
+    ///
+    /// `.locked` when `source` is not what this slot was made with (a slot whose nonce or commitment was
+    /// changed looks the same), `.integrity` when the slot cannot be one of ours or its content was changed.
     package static func open(
         _ record: KeyslotRecord, with source: KeySource, vault: VaultID
     ) throws(VaultError) -> GuardedKey {
@@ -86,6 +89,7 @@ package enum Keyslot {
     }
 
     /// Makes a key file with a new random key, readable by its owner alone, on the disk when this returns.
+    ///
     /// `.alreadyExists` rather than overwriting: the old file may be the only key of a vault.
     package static func createKeyFile(at path: String) throws(VaultError) {
         try Sodium.start()

@@ -2,10 +2,12 @@ package import VaultCore
 
 /// Proof Key for Code Exchange (RFC 7636), method S256 alone.
 package enum PKCE {
-    /// RFC 7636 section 4.1: code-verifier = 43*128unreserved
+    // RFC 7636 section 4.1: code-verifier = 43*128unreserved
     private static let verifierCount = 43...128
 
-    /// `BASE64URL(SHA256(verifier))` (section 4.2). Nil if the verifier breaks the grammar of section 4.1.
+    /// The challenge of section 4.2, `BASE64URL(SHA256(verifier))`.
+    ///
+    /// Nil if the verifier breaks the grammar of section 4.1.
     package static func challengeS256(of verifier: SecretBytes) -> String? {
         verifier.withExposed { bytes in
             guard verifierCount.contains(bytes.count), bytes.allSatisfy(isUnreserved) else { return nil }
@@ -18,7 +20,7 @@ package enum PKCE {
         text.utf8.count == 43 && Base64URL.decode(text.utf8) != nil
     }
 
-    /// unreserved = ALPHA / DIGIT / "-" / "." / "_" / "~"
+    // unreserved = ALPHA / DIGIT / "-" / "." / "_" / "~"
     private static func isUnreserved(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),

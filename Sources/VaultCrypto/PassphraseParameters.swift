@@ -48,8 +48,9 @@ struct PassphraseParameters {
         self.bytes = bytes
     }
 
-    /// Blocks the calling thread while it hashes. `.invalidInput` for an empty or overlong passphrase,
-    /// `.unavailable` if the memory is not to be had.
+    /// Blocks the calling thread while it hashes.
+    ///
+    /// `.invalidInput` for an empty or overlong passphrase, `.unavailable` if the memory is not to be had.
     func key(from passphrase: SecretBytes) throws(VaultError) -> GuardedKey {
         try passphrase.withExposed { passphrase throws(VaultError) in
             guard Self.passphraseBytes.contains(passphrase.count) else {

@@ -3,7 +3,9 @@ package import VaultCore
 
 /// What a process that holds keys does about itself before it opens a vault.
 package enum ProcessHardening {
-    /// No core dumps, and no `ptrace` by processes of the same user. Cannot be undone for the core limit.
+    /// No core dumps, and no `ptrace` by processes of the same user.
+    ///
+    /// Cannot be undone for the core limit.
     package static func disableCoreDumps() throws(VaultError) {
         let code = tv_disable_core_dumps()
         guard code == 0 else {

@@ -6,8 +6,9 @@ package enum Sodium {
     /// Whether `sodium_init` succeeded; evaluated once, on the first use of anything in this module.
     static let isReady: Bool = sodium_init() >= 0
 
-    /// Starts the library. Everything below starts it too; calling this first gives an error instead of a
-    /// trap.
+    /// Starts the library.
+    ///
+    /// Everything below starts it too; calling this first gives an error instead of a trap.
     package static func start() throws(VaultError) {
         guard isReady else {
             throw VaultError(

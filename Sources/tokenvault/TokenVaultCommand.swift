@@ -35,7 +35,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
         ])
 
     static func main() async {
-        exit(await Self.run(Array(CommandLine.arguments.dropFirst())).rawValue)
+        Foundation.exit(await Self.run(Array(CommandLine.arguments.dropFirst())).rawValue)
     }
 
     private static func run(_ arguments: [String]) async -> ExitStatus {

@@ -10,6 +10,7 @@ import VaultCore
 final class Ballast: Sendable {
     private let path: String
     private let whole = Atomic<Bool>(false)
+    private let nextAttempt = Mutex(ContinuousClock.now)
 
     init(beside vaultPath: String) {
         path = vaultPath + ".ballast"
@@ -19,9 +20,23 @@ final class Ballast: Sendable {
     /// Whether new work may be taken.
     var isWhole: Bool { whole.load(ordering: .acquiring) }
 
+    /// As ``isWhole``, but asks for the space again, at most once a second, while it is gone.
+    func admitsNewWork() -> Bool {
+        if isWhole { return true }
+        let isDue = nextAttempt.withLock { next in
+            let now = ContinuousClock.now
+            guard next <= now else { return false }
+            next = now + .seconds(1)
+            return true
+        }
+        if isDue { restore() }
+        return isWhole
+    }
+
     /// Frees the reserved space.
     func giveUp() {
         whole.store(false, ordering: .releasing)
+        nextAttempt.withLock { $0 = .now + .seconds(1) }
         truncate(path, 0)
     }
 

@@ -65,6 +65,9 @@ enum StorageFailure {
             VaultError(
                 .integrity, "The database file is damaged.",
                 remedy: "Stop the service, keep a copy of the file, and restore a backup.")
+        case .SQLITE_MISUSE:
+            // The connection was closed under a reader: by close(), or to find out about a failed commit.
+            VaultError(.unavailable, "The vault is closed, or is being opened again.", remedy: "Try again in a moment.")
         default:
             VaultError(.internalError, "SQLite refused a statement (code \(error.extendedResultCode.rawValue)).")
         }

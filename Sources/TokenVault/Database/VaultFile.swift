@@ -30,20 +30,30 @@ enum VaultFile {
                 .notAVault, "\(path) is not a vault.",
                 remedy: "Check --vault, or make one with 'tokenvault init'.")
         }
-        let directory = (path as NSString).deletingLastPathComponent
-        let place = directory.isEmpty ? "." : directory
+        let place = directory(of: path)
         guard access(place, W_OK | X_OK) == 0 else { throw StorageFailure.opening(place, errno) }
+    }
+
+    /// Whether there is a place for a new vault at `path`.
+    static func checkDirectory(of path: String) throws {
+        guard access(directory(of: path), F_OK) == 0 else {
+            throw VaultError(
+                .notFound, "The directory of \(path) does not exist.", remedy: "Make it first, with mode 700.")
+        }
+        guard access(path, F_OK) != 0 else { throw alreadyExists(path) }
+    }
+
+    /// Foundation's `deletingLastPathComponent` traps on a name of one character.
+    private static func directory(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     /// Makes an empty file that only its owner may read.
     static func createExclusively(_ path: String) throws {
         let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
-            if errno == EEXIST { throw alreadyExists(path) }
-            throw errno == ENOENT
-                ? VaultError(
-                    .notFound, "The directory of \(path) does not exist.", remedy: "Make it first, with mode 700.")
-                : StorageFailure.opening(path, errno)
+            throw errno == EEXIST ? alreadyExists(path) : StorageFailure.opening(path, errno)
         }
         fchmod(descriptor, 0o600)
         close(descriptor)
@@ -56,8 +66,7 @@ enum VaultFile {
             throw errno == EEXIST ? alreadyExists(path) : StorageFailure.opening(path, errno)
         }
         unlink(draft)
-        let directory = (path as NSString).deletingLastPathComponent
-        try synchronize(directory.isEmpty ? "." : directory, O_RDONLY | O_DIRECTORY)
+        try synchronize(directory(of: path), O_RDONLY | O_DIRECTORY)
     }
 
     static func synchronize(_ path: String, _ flags: Int32) throws {

@@ -17,16 +17,10 @@ extension Vault {
     ) async throws -> Vault {
         try await BlockingThread.result {
             try Sodium.start()
-            guard access(path, F_OK) != 0 else { throw VaultFile.alreadyExists(path) }
-            let draft = path + ".creating"
-            for file in [draft, draft + "-wal", draft + "-shm"] { unlink(file) }
-            do {
-                try VaultFile.createExclusively(draft)
-                try build(draft, source, options)
-                try VaultFile.publish(draft, as: path)
-            } catch {
-                unlink(draft)
-                throw StorageFailure.translate(error)
+            try VaultFile.checkDirectory(of: path)
+            // Two makers at once would build in each other's draft.
+            try VaultLock(beside: path).withWriterLock(within: .seconds(10)) {
+                try buildAndPublish(path, source, options)
             }
         }
         return try await open(at: path, unlockedBy: source, options: options)
@@ -38,6 +32,20 @@ extension Vault {
     public static func createKeyFile(at path: String) throws {
         try Sodium.start()
         try Keyslot.createKeyFile(at: path)
+    }
+
+    private static func buildAndPublish(_ path: String, _ source: KeySource, _ options: VaultOptions) throws {
+        guard access(path, F_OK) != 0 else { throw VaultFile.alreadyExists(path) }
+        let draft = path + ".creating"
+        for file in [draft, draft + "-wal", draft + "-shm"] { unlink(file) }
+        do {
+            try VaultFile.createExclusively(draft)
+            try build(draft, source, options)
+            try VaultFile.publish(draft, as: path)
+        } catch {
+            unlink(draft)
+            throw StorageFailure.translate(error)
+        }
     }
 
     private static func build(_ path: String, _ source: KeySource, _ options: VaultOptions) throws {

@@ -1,6 +1,6 @@
 import GRDB
-import MerkleLog
 import GRDBSQLite
+import MerkleLog
 import Synchronization
 import VaultCore
 import VaultCrypto
@@ -10,13 +10,13 @@ import VaultCrypto
 /// ```
 ///  lock ─► BEGIN ─► read vault row, head ─► each body in its savepoint ─► leaves, head, signature
 ///        ─► COMMIT ─► callers resume ─► checkpoint when due ─► unlock
-///               └─ failed ─► CommitRecovery: is our last leaf there? ─► committed | not | unknown
+///               └─ failed ─► settle: is our last leaf there? ─► committed | not | unknown
 /// ```
 ///
 /// Everything that can fail comes before COMMIT. A body that throws loses its savepoint and nobody else's; once the
 /// transaction itself is gone nothing further runs and the whole batch gets 503.
 final class CommitEngine: @unchecked Sendable {
-    // @unchecked: `store`'s writer, `lastHead` and `failures` are touched by the writer's thread only.
+    // @unchecked: `store`'s writer and the variables below are touched by the writer's thread only.
     let store: Store
     let ballast: Ballast
     let keyring: Keyring
@@ -28,6 +28,7 @@ final class CommitEngine: @unchecked Sendable {
     private let statistics: CommitStatistics
     private var lastHead: LogHead?
     private var failures = 0
+    private var needsReopening = false
     private let startedAt: (wall: VaultInstant, monotonic: Duration)
 
     init(
@@ -50,6 +51,10 @@ final class CommitEngine: @unchecked Sendable {
     ///
     /// - Parameter waiting: called now and then while another process holds the lock.
     func commit(_ batch: [any WriteJob], waiting: () -> Void) {
+        commit(batch, isRetry: false, waiting)
+    }
+
+    private func commit(_ batch: [any WriteJob], isRetry: Bool, _ waiting: () -> Void) {
         guard failures < 2 else { return Self.finish(batch, Self.down) }
         let patience = ContinuousClock.now + Limits.writeQueueDeadline
         do {
@@ -60,11 +65,15 @@ final class CommitEngine: @unchecked Sendable {
                 },
                 { try commitUnderLock(batch) })
         } catch {
-            fail(batch, error)
+            fail(batch, error, isRetry: isRetry)
         }
     }
 
     private func commitUnderLock(_ batch: [any WriteJob]) throws {
+        if needsReopening {
+            try store.reopen()
+            needsReopening = false
+        }
         let prepared: Prepared?
         do {
             prepared = try store.writer.inDatabase { database in
@@ -156,35 +165,47 @@ final class CommitEngine: @unchecked Sendable {
         return abs(wall - monotonic) < 60_000 && head.lastTime.elapsed(since: clock.now()) < .seconds(60)
     }
 
+    /// COMMIT failed: asks the disk whether the transaction is there.
+    ///
+    /// - Throws: what the callers are told when it is not. They are told outside the lock, where a retry may take it.
     private func settle(_ uncertain: UncertainCommit, _ batch: [any WriteJob]) throws {
-        let isFull = StorageFailure.translate(uncertain.cause).code == .outOfSpace
-        if !isFull { failures += 1 }
         lastHead = nil
-        guard failures < 2 else {
-            store.shutDown()
-            return Self.finish(batch, Self.down)
+        let isFull = StorageFailure.translate(uncertain.cause).code == .outOfSpace
+        if isFull {
+            // Opening the file again needs room for the index of the WAL.
+            ballast.giveUp()
+        } else {
+            failures += 1
         }
-        switch store.isCommitted(uncertain) {
-        case .some(true): Self.finish(batch, nil)
-        case .some(false): fail(batch, uncertain.cause)
-        case .none:
-            failures = 2
-            store.shutDown()
+        do {
+            guard failures < 2 else { throw Self.unknown }
+            guard let isThere = try store.isCommitted(uncertain) else { return Self.finish(batch, Self.unknown) }
+            guard isThere else { throw NotCommitted(cause: uncertain.cause) }
+            Self.finish(batch, nil)
+        } catch let error as NotCommitted {
+            throw error.cause
+        } catch {
+            if isFull {
+                // Space comes back, unlike a broken disk: the next commit tries again.
+                needsReopening = true
+            } else {
+                failures = 2
+                store.shutDown()
+            }
             Self.finish(batch, Self.unknown)
         }
     }
 
-    private func fail(_ batch: [any WriteJob], _ cause: any Error) {
+    private struct NotCommitted: Error { let cause: any Error }
+
+    private func fail(_ batch: [any WriteJob], _ cause: any Error, isRetry: Bool) {
         let error = StorageFailure.translate(cause)
-        if error.code == .outOfSpace, ballast.isWhole {
-            ballast.giveUp()
-            let (urgent, others) = batch.split { $0.urgency == .finishing }
-            Self.finish(others, error)
-            // The ballast made room: what finishes something is tried once more, alone.
-            if !urgent.isEmpty { commit(urgent) {} }
-            return
-        }
-        Self.finish(batch, error)
+        guard error.code == .outOfSpace, !isRetry else { return Self.finish(batch, error) }
+        ballast.giveUp()
+        let (urgent, others) = batch.split { $0.urgency == .finishing }
+        Self.finish(others, error)
+        // The ballast made room: what finishes something is tried once more, alone.
+        if !urgent.isEmpty { commit(urgent, isRetry: true) {} }
     }
 
     private func rollBack(_ database: Database) {
@@ -203,7 +224,7 @@ final class CommitEngine: @unchecked Sendable {
         .unavailable, "The disk failed twice; the vault takes no more writes.",
         remedy: "Check the disk, run 'tokenvault audit verify', and restart.")
     private static let unknown = VaultError(
-        .outcomeUnknown, "The disk failed while committing, and cannot be read to see whether it did.",
+        .outcomeUnknown, "The disk failed while committing; whether the change is there cannot be told now.",
         remedy: "Check the disk, run 'tokenvault audit verify', and restart.")
 }
 

@@ -40,7 +40,7 @@ final class CommitQueue: @unchecked Sendable {
     func submit<Result: Sendable>(
         _ urgency: WriteUrgency, _ body: @escaping @Sendable (WriteTransaction) throws -> (Result, [AuditEvent])
     ) async throws -> Result {
-        guard urgency != .newWork || engine.ballast.isWhole else { throw Ballast.refusal }
+        guard urgency != .newWork || engine.ballast.admitsNewWork() else { throw Ballast.refusal }
         return try await withCheckedThrowingContinuation { continuation in
             let job = BodyJob(
                 urgency, deadline: .now + Limits.writeQueueDeadline, continuation: continuation, body)

@@ -74,38 +74,39 @@ final class Store: @unchecked Sendable {
         }
     }
 
-    /// After a failed commit: forgets what is cached, asks the disk, and says whether the commit is there.
+    /// After a failed commit: asks the disk whether the commit is there. The caller holds the lock.
     ///
-    /// Nil: the disk does not answer. The caller holds the lock.
-    func isCommitted(_ uncertain: UncertainCommit) -> Bool? {
-        do {
-            try current.withLock { readers in
-                try readers?.close()
-                readers = nil
-            }
-            writer.inDatabase { database in
-                // Closing must not write: no checkpoint now.
-                if let connection = database.sqliteConnection {
-                    _ = tv_sqlite_keep_wal(UnsafeMutableRawPointer(connection))
-                }
-            }
-            try writer.close()
-            // The page cache may hold what never reached the disk.
-            for file in [path, path + "-wal"] { dropCachedPages(file) }
-            writer = try Connections.openWriter(path)
-            watchFrames()
-            try openReaders()
-            guard let lastLeaf = uncertain.lastLeaf else { return false }
-            let head = try writer.inDatabase { try LogHead.read($0) }
-            return head.size == lastLeaf.index + 1 && head.root == lastLeaf.root
-        } catch {
-            return nil
+    /// - Returns: nil when nothing was logged by which it could be told.
+    /// - Throws: the disk does not answer.
+    func isCommitted(_ uncertain: UncertainCommit) throws -> Bool? {
+        try reopen()
+        let head = try writer.inDatabase { try LogHead.read($0) }
+        guard let lastLeaf = uncertain.lastLeaf else { return nil }
+        if head.size == lastLeaf.index + 1, head.root == lastLeaf.root { return true }
+        // While another process has the file open the WAL is not read anew, and frames of the failed commit may lie
+        // behind its end, complete: a recovery would find them. The next commit lies over them, so make one now.
+        try writer.inDatabase { try $0.run("UPDATE vault SET heartbeat_at = heartbeat_at WHERE id = 1") }
+        return false
+    }
+
+    /// Forgets what is cached, here and in the kernel, and opens the file again. The caller holds the lock.
+    func reopen() throws {
+        try current.withLock { readers in
+            try readers?.close()
+            readers = nil
         }
+        keepWAL()
+        try writer.close()
+        for file in [path, path + "-wal"] { try settlePages(of: file) }
+        writer = try Connections.openWriter(path)
+        watchFrames()
+        try openReaders()
     }
 
     /// Ends reading and writing for good, without touching the disk.
     func shutDown() {
         current.withLock { $0 = nil }
+        keepWAL()
     }
 
     private static let checkpointFrames: Int32 = 4096
@@ -124,10 +125,27 @@ final class Store: @unchecked Sendable {
         }
     }
 
-    private func dropCachedPages(_ file: String) {
-        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return }
+    /// Closing must not write: no checkpoint then.
+    private func keepWAL() {
+        writer.inDatabase { database in
+            if let connection = database.sqliteConnection {
+                _ = tv_sqlite_keep_wal(UnsafeMutableRawPointer(connection))
+            }
+        }
+    }
+
+    /// Makes the page cache agree with the disk. After a failed fsync the kernel calls pages clean that it could not
+    /// write: those are dropped. Pages still dirty are written by an fsync of their own, whose success says nothing of
+    /// the failed one: what counts is what is read afterwards.
+    private func settlePages(of file: String) throws {
+        let descriptor = open(file, O_RDWR | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            guard errno == ENOENT else { throw StorageFailure.opening(file, errno) }
+            return
+        }
+        defer { Foundation.close(descriptor) }
         _ = tv_drop_cached_pages(descriptor)
-        Foundation.close(descriptor)
+        guard fdatasync(descriptor) == 0 else { throw StorageFailure.failed("fsync", errno) }
+        _ = tv_drop_cached_pages(descriptor)
     }
 }

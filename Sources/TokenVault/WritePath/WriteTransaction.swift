@@ -26,6 +26,7 @@ final class WriteTransaction {
     private var rows: [RowChange] = []
     private var vaultBeforeBody: VaultRow
     private var hasChangesBeforeBody = false
+    private var entriesBeforeBody = 0
 
     init(
         _ database: Database, keyring: Keyring, registry: Registry, firstUses: FirstUses, vault: VaultRow,
@@ -165,6 +166,7 @@ extension WriteTransaction {
         rows = []
         vaultBeforeBody = vault
         hasChangesBeforeBody = hasChanges
+        entriesBeforeBody = entries.count
     }
 
     /// The body ended well: its events become entries, the first of which names the rows it changed.
@@ -181,6 +183,7 @@ extension WriteTransaction {
     /// The body failed and its savepoint was rolled back.
     func abandonBody() {
         rows = []
+        entries.removeLast(entries.count - entriesBeforeBody)
         vault = vaultBeforeBody
         hasChanges = hasChangesBeforeBody
     }

@@ -3,8 +3,8 @@ import Testing
 
 /// One format vector: what goes in, what comes out, and under `expect` how a reader must answer.
 ///
-/// All values are text: octets in hexadecimal, numbers in decimal. `of` names an earlier vector whose values apply
-/// where this one has none.
+/// All values are text: octets in hexadecimal, numbers in decimal. `of` names an earlier vector whose
+/// values apply where this one has none.
 typealias Vector = [String: String]
 
 /// A file of `Tests/Vectors`.

@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-/// The format is what `docs/sealed-format.md` says: a reader that shares no code with this one agrees on every vector.
+/// The format is what `docs/sealed-format.md` says: a reader that shares no code with this one agrees on
+/// every vector.
 @Suite(.serialized) struct `Independent reader` {
     @Test(.readsVectors) func `opens every good vector and refuses every bad one`() throws {
         let run = try python("open_vectors.py", VectorFile.directory.path())

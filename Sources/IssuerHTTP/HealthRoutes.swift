@@ -1,0 +1,54 @@
+import Hummingbird
+import TokenIssuer
+import TokenVault
+import VaultCore
+
+/// `/health/live`: the process answers. `/health/ready`: a write reached the disk just now.
+struct HealthRoutes: Sendable {
+    private let readiness: Readiness
+
+    init(_ issuer: TokenIssuer) { readiness = Readiness(issuer.vault) }
+
+    var paths: [(path: String, respond: @Sendable (Request) async -> Response)] {
+        [
+            ("/health/live", { request in Response(json: Self.isOK, to: request) }),
+            (
+                "/health/ready",
+                { [readiness] request in
+                    do throws(OAuthError) {
+                        try await readiness.prove()
+                        return Response(json: Self.isOK, to: request)
+                    } catch {
+                        return Response(error, to: request)
+                    }
+                }
+            ),
+        ]
+    }
+
+    private static let isOK = Array(#"{"status":"ok"}"#.utf8)
+}
+
+/// Proves the write path by the heartbeat, at most once a second however many ask.
+private actor Readiness {
+    private let vault: Vault
+    private var underWay: Task<Void, any Error>?
+    private var provenAt: Duration?
+
+    init(_ vault: Vault) { self.vault = vault }
+
+    func prove() async throws(OAuthError) {
+        if let provenAt, vault.clock.monotonic() - provenAt < .seconds(1), vault.acceptsNewWork { return }
+        // Whoever asks meanwhile waits for the same proof.
+        let proof = underWay ?? Task { [vault] in try await vault.proveWritePath() }
+        underWay = proof
+        defer { underWay = nil }
+        do {
+            try await proof.value
+            provenAt = vault.clock.monotonic()
+        } catch {
+            throw OAuthError(
+                .temporarilyUnavailable, status: 503, "The vault takes no writes now.", retryAfter: 5)
+        }
+    }
+}

@@ -1,0 +1,13 @@
+import Hummingbird
+import NIOCore
+
+/// What a request of the issuer's own server carries besides itself: the connection, so that it can be closed.
+struct IssuerContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    let channel: any Channel
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = CoreRequestContextStorage(source: source)
+        channel = source.channel
+    }
+}

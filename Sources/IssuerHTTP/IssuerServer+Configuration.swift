@@ -1,0 +1,76 @@
+import Foundation
+import Hummingbird
+import HummingbirdCore
+import NIOCore
+public import TokenIssuer
+import VaultCore
+
+extension IssuerServer {
+    /// Where and how an issuer is served.
+    public struct Configuration: Sendable {
+        /// A name or an address.
+        public var host: String
+        /// 0: any that is free.
+        public var port: Int
+        /// The issuer's URL as clients know it. Nil: the bound URL, which is accepted on loopback only.
+        public var issuer: String?
+        public var profile: IssuerProfile
+        public var limits = RequestLimits()
+        /// Connections beyond it wait to be accepted.
+        public var maximumConnections = 2048
+
+        public init(
+            host: String = "127.0.0.1", port: Int = 0, issuer: String? = nil, profile: IssuerProfile = .standard
+        ) {
+            self.host = host
+            self.port = port
+            self.issuer = issuer
+            self.profile = profile
+        }
+
+        /// Refuses what could not be served.
+        ///
+        /// - Throws: `VaultError.Code.invalidInput` with the option to change.
+        public func check() throws {
+            guard (0...65535).contains(port) else {
+                throw VaultError(.invalidInput, "A port is 0 to 65535.", remedy: "Use --listen HOST:PORT.")
+            }
+            guard let issuer else {
+                guard Self.isLoopback(host) else {
+                    throw VaultError(
+                        .invalidInput,
+                        "\(host) can be reached from other machines, so clients must know this issuer by its URL.",
+                        remedy: "Use --issuer https://…, or listen on 127.0.0.1.")
+                }
+                return
+            }
+            // RFC 8414 section 2: the issuer is "a URL that uses the "https" scheme and has no query or fragment".
+            guard let url = URLComponents(string: issuer), let name = url.host, !name.isEmpty, url.query == nil,
+                url.fragment == nil, url.user == nil,
+                url.scheme == "https" || (url.scheme == "http" && Self.isLoopback(name))
+            else {
+                throw VaultError(
+                    .invalidInput, "The issuer is an https URL without query and fragment.",
+                    remedy: "Use --issuer https://…; http is for loopback.")
+            }
+        }
+
+        func baseURL(port: Int) -> String {
+            "http://\(host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host):\(port)"
+        }
+
+        var channel: HTTP1Channel.Configuration {
+            HTTP1Channel.Configuration(
+                idleTimeout: .nanoseconds(limits.readTime.milliseconds * 1_000_000),
+                httpDecoderConfiguration: .init(
+                    maxHeaderFieldSize: RequestLimits.headerBytes, maxHeaderListSize: RequestLimits.headerBytes,
+                    maxHeaderFieldCount: RequestLimits.headerFields))
+        }
+
+        private static func isLoopback(_ host: String) -> Bool {
+            let octets = host.split(separator: ".", omittingEmptySubsequences: false)
+            let isIPv4 = octets.count == 4 && octets.allSatisfy { UInt8($0) != nil } && octets.first == "127"
+            return isIPv4 || ["localhost", "::1", "[::1]"].contains(host)
+        }
+    }
+}

@@ -1,0 +1,58 @@
+import Hummingbird
+public import Logging
+import NIOCore
+public import ServiceLifecycle
+import TokenIssuer
+public import TokenVault
+
+/// Serves the issuer over HTTP/1.1 until graceful shutdown; requests under way are finished first.
+///
+/// TLS belongs to a proxy in front of it. Runs the vault's upkeep too.
+///
+/// ```swift
+/// let server = IssuerServer(vault: vault, configuration: .init(port: 8080), logger: logger)
+/// try await ServiceGroup(services: [server], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+/// ```
+public struct IssuerServer: Service {
+    private let vault: Vault
+    private let configuration: Configuration
+    private let logger: Logger
+    private let onReady: @Sendable (_ baseURL: String) async -> Void
+
+    /// - Parameter onReady: called once requests are answered, with the URL that was bound.
+    public init(
+        vault: Vault, configuration: Configuration, logger: Logger,
+        onReady: @escaping @Sendable (_ baseURL: String) async -> Void = { _ in }
+    ) {
+        self.vault = vault
+        self.configuration = configuration
+        self.logger = logger
+        self.onReady = onReady
+    }
+
+    /// Serves until graceful shutdown or cancellation.
+    ///
+    /// - Throws: `VaultError.Code.invalidInput` for a configuration that will not do, before anything is bound, and
+    ///   what binding throws.
+    public func run() async throws {
+        try configuration.check()
+        let router = Router(context: IssuerContext.self)
+        router.add(middleware: ServerMiddleware(logger))
+        IssuerRoutes(TokenIssuer(vault: vault, profile: configuration.profile), limits: configuration.limits)
+            .mount(on: router)
+        var application = Application(
+            router: router,
+            server: .http1(configuration: configuration.channel),
+            configuration: ApplicationConfiguration(
+                address: .hostname(configuration.host, port: configuration.port), backlog: 1024,
+                availableConnectionsDelegate: .maximum(configuration.maximumConnections, logger: logger)),
+            onServerRunning: { [configuration, onReady] channel in
+                await onReady(configuration.baseURL(port: channel.localAddress?.port ?? configuration.port))
+            },
+            logger: logger)
+        // Before the first request, or a retry after an outage would be judged as if we had served all along.
+        application.beforeServerStarts { [vault] in try await vault.beginServing() }
+        application.addServices(VaultMaintenance(vault))
+        try await application.run()
+    }
+}

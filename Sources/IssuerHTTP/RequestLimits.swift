@@ -1,0 +1,14 @@
+/// What a request may be before it is refused: each bound with its reason.
+public struct RequestLimits: Sendable {
+    /// Longest body that is read: a token request with every parameter at its longest is under 8 KiB. More: 413.
+    public var bodyBytes = 64 * 1024
+    /// Time for the body to arrive, and longest silence of a connection. More: 408, or the connection is closed.
+    public var readTime = Duration.seconds(10)
+    /// Body beyond ``bodyBytes`` that is read and thrown away, so that the connection survives a 413.
+    static let drainedBytes = 1024 * 1024
+    /// Headers of a request: ours take a few hundred bytes, proxies add their own.
+    static let headerBytes = 16 * 1024
+    static let headerFields = 100
+
+    public init() {}
+}

@@ -1,0 +1,55 @@
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+
+/// Around every request of the issuer's own server: its line in the access log, the answer where nothing is mounted,
+/// and the end of connections that must not go on.
+///
+/// The log names the route's pattern, never the URI: codes and tokens travel in query strings.
+struct ServerMiddleware: RouterMiddleware {
+    private let logger: Logger
+
+    init(_ logger: Logger) { self.logger = logger }
+
+    func handle(
+        _ request: Request, context: IssuerContext, next: @concurrent (Request, IssuerContext) async throws -> Response
+    ) async throws -> Response {
+        let start = ContinuousClock.now
+        var response: Response
+        do {
+            response = try await next(request, context)
+        } catch let error as HTTPError where error.status == .notFound {
+            response = Response(Refusal.notFound, to: request)
+        } catch {
+            logger.error("A request failed.", metadata: ["error.type": "\(type(of: error))"])
+            response = Response(Refusal.failure, to: request)
+        }
+        if response.headers[.connection] == "close" { response.closeConnection(context.channel) }
+        logger.info(
+            "request",
+            metadata: [
+                "method": "\(request.method.rawValue)", "route": "\(context.endpointPath ?? "NotFound")",
+                "status": "\(response.status.code)", "microseconds": "\(start.duration(to: .now).microseconds)",
+                "request_id": "\(response.headers[.requestID] ?? "-")",
+            ])
+        return response
+    }
+}
+
+extension Response {
+    /// Closes the connection once the response is written: what follows on it is no request we would read.
+    fileprivate mutating func closeConnection(_ channel: any Channel) {
+        let whole = body
+        body = ResponseBody(contentLength: whole.contentLength) { writer in
+            try await whole.write(writer)
+            channel.close(promise: nil)
+        }
+    }
+}
+
+extension Duration {
+    fileprivate var microseconds: Int64 {
+        components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000
+    }
+}

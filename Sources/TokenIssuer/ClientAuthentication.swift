@@ -1,0 +1,59 @@
+import TokenVault
+import VaultCore
+
+/// A client that is who it says it is, or a public one that only says so.
+struct AuthenticatedClient: Sendable {
+    let client: Client
+    /// The generation of the secret used, where a newer one exists: the log says who still uses the old one.
+    let supersededSecret: UInt32?
+
+    var registration: ClientRegistration { client.registration }
+}
+
+extension TokenIssuer {
+    /// Authenticates the client (RFC 6749 section 2.3), or throws `invalid_client` and logs why.
+    func authenticate(_ request: TokenRequest) async throws(OAuthError) -> AuthenticatedClient {
+        let (clientID, secret, method) = request.credentials.claim
+        let client: Client?
+        do { client = try clientID.flatMap { try vault.client(identifiedBy: $0) } } catch { throw failure(error) }
+        // An unknown client costs what a wrong secret costs.
+        let verdict = secret.map { vault.judge($0, of: client) }
+        let reason: TokenRequestRefusal
+        var generation: UInt32?
+        if let client, let method {
+            let isRegistered = client.registration.authenticationMethods.contains(method)
+            switch verdict {
+            case _ where client.state != .active: reason = .clientDisabled
+            case _ where !isRegistered: reason = method == .none ? .noAuthentication : .wrongMethod
+            case nil: return AuthenticatedClient(client: client, supersededSecret: nil)
+            case .accepted(let generation, let isNewest):
+                return AuthenticatedClient(client: client, supersededSecret: isNewest ? nil : generation)
+            case .outsideWindow(let old):
+                reason = .secretExpired
+                generation = old
+            case .wrong: reason = .wrongSecret
+            }
+        } else {
+            reason = clientID == nil ? .noAuthentication : .unknownClient
+        }
+        do {
+            try await vault.recordRefusal(
+                reason, client: client, secretGeneration: generation, channel: .http, requestID: request.requestID)
+        } catch { throw failure(error) }
+        throw .invalidClient
+    }
+}
+
+extension ClientCredentials {
+    fileprivate typealias Claim = (clientID: String?, secret: SecretBytes?, method: ClientAuthenticationMethod?)
+
+    /// Who it is said to be, and what is to prove it.
+    fileprivate var claim: Claim {
+        switch self {
+        case .basic(let clientID, let secret): (clientID, secret, .basic)
+        case .post(let clientID, let secret): (clientID, secret, .post)
+        case .none(let clientID): (clientID, nil, ClientAuthenticationMethod.none)
+        case .absent, .unsupported: (nil, nil, nil)
+        }
+    }
+}

@@ -1,0 +1,60 @@
+import VaultCore
+
+/// How a request says who its client is (RFC 6749 section 2.3).
+enum ClientCredentials: Sendable {
+    /// In the `Authorization` header.
+    case basic(clientID: String, secret: SecretBytes)
+    /// In the body.
+    case post(clientID: String, secret: SecretBytes)
+    /// A `client_id` and nothing to prove it.
+    case none(clientID: String)
+    case absent
+    /// Something else than we take: another scheme, an assertion, a Basic header that does not decode.
+    case unsupported
+
+    /// - Parameter authorization: the values of all `Authorization` headers.
+    init(_ parameters: CredentialParameters, authorization: [String]) throws(OAuthError) {
+        guard authorization.count <= 1 else {
+            throw .invalidRequest("The request has more than one Authorization header.")
+        }
+        // RFC 6749 section 2.3: "The client MUST NOT use more than one authentication method in each request."
+        let methods = [authorization.first != nil, parameters.secret != nil, parameters.hasAssertion]
+        guard methods.count(where: { $0 }) <= 1 else {
+            throw .invalidRequest("The request uses more than one way of client authentication.")
+        }
+        if let header = authorization.first {
+            self = Self.basic(header)
+            if case .basic(let clientID, _) = self, let named = parameters.clientID, named != clientID {
+                throw .invalidRequest("The client_id in the body is not the one in the Authorization header.")
+            }
+        } else if parameters.hasAssertion {
+            self = .unsupported
+        } else if let clientID = parameters.clientID {
+            self = parameters.secret.map { .post(clientID: clientID, secret: $0) } ?? .none(clientID: clientID)
+        } else {
+            self = parameters.secret == nil ? .absent : .unsupported
+        }
+    }
+
+    /// RFC 7617 with the encoding of RFC 6749 section 2.3.1: both halves are form-encoded before base64.
+    private static func basic(_ header: String) -> ClientCredentials {
+        let text = Array(header.utf8)
+        guard let space = text.firstIndex(of: UInt8(ascii: " ")),
+            String(decoding: text[..<space], as: UTF8.self).lowercased() == "basic",
+            let decoded = Base64.decode(text[space...].drop { $0 == UInt8(ascii: " ") }),
+            let colon = decoded.firstIndex(of: UInt8(ascii: ":")),
+            let clientID = try? FormDecoder.decodeComponent(decoded[..<colon]),
+            let secret = try? FormDecoder.decodeComponent(decoded[(colon + 1)...]),
+            let clientID = String(validating: clientID, as: UTF8.self), !clientID.isEmpty
+        else { return .unsupported }
+        return .basic(clientID: clientID, secret: SecretBytes(secret))
+    }
+}
+
+/// What the body says about the client.
+struct CredentialParameters: Sendable {
+    var clientID: String?
+    var secret: SecretBytes?
+    /// `client_assertion` (RFC 7521), which this issuer does not take.
+    var hasAssertion = false
+}

@@ -1,0 +1,50 @@
+/// What an issuer accepts beyond the RFCs, for clients written for an older API. All of it is listed here.
+public struct IssuerProfile: Sendable {
+    /// As given to `serve --profile`.
+    public let name: String
+    /// Where tokens are handed out; the first is the standard one.
+    public let tokenPaths: [String]
+    /// Other spellings of `client_id` and `client_secret`. A request uses one of them.
+    let clientIDParameters: [String]
+    let clientSecretParameters: [String]
+    /// A code may be redeemed without `redirect_uri` by a client that has registered just one.
+    let impliesRedirectURI: Bool
+    /// The response repeats its members in camel case, with the time of expiry as a date.
+    let repeatsInCamelCase: Bool
+
+    /// The RFCs and nothing else.
+    public static let standard = IssuerProfile(
+        name: "standard", tokenPaths: ["/oauth2/token"], clientIDParameters: ["client_id"],
+        clientSecretParameters: ["client_secret"], impliesRedirectURI: false, repeatsInCamelCase: false)
+
+    /// The CureDAO / QuantiModo API, whose documents and clients spell one endpoint in many ways.
+    public static let quantimodo = IssuerProfile(
+        name: "quantimodo",
+        tokenPaths: standard.tokenPaths + [
+            "/api/v1/oauth/access_token", "/api/v3/oauth2/token", "/api/v1/oauth2/token", "/api/oauth2/token",
+            "/api/v1/oauth/token", "/api/v2/oauth/access_token", "/v2/oauth2/access_token", "/v3/oauth2/token",
+        ],
+        clientIDParameters: ["client_id", "clientId"], clientSecretParameters: ["client_secret", "clientSecret"],
+        impliesRedirectURI: true, repeatsInCamelCase: true)
+
+    /// Every profile, for help texts and ``init(named:)``.
+    public static let all = [standard, quantimodo]
+
+    /// Nil when there is no profile of this name.
+    public init?(named name: String) {
+        guard let profile = Self.all.first(where: { $0.name == name }) else { return nil }
+        self = profile
+    }
+
+    private init(
+        name: String, tokenPaths: [String], clientIDParameters: [String], clientSecretParameters: [String],
+        impliesRedirectURI: Bool, repeatsInCamelCase: Bool
+    ) {
+        self.name = name
+        self.tokenPaths = tokenPaths
+        self.clientIDParameters = clientIDParameters
+        self.clientSecretParameters = clientSecretParameters
+        self.impliesRedirectURI = impliesRedirectURI
+        self.repeatsInCamelCase = repeatsInCamelCase
+    }
+}

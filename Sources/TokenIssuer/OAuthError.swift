@@ -1,0 +1,107 @@
+import VaultCore
+
+/// A refusal as the client reads it: the `error` of RFC 6749 section 5.2 with its HTTP status and headers.
+///
+/// Descriptions help whoever writes the client and repeat nothing of the request; what exactly was wrong with a
+/// credential is in the audit log alone.
+public struct OAuthError: Error, Sendable, Equatable {
+    /// Open set of codes; later grants and endpoints add to it.
+    public struct Code: RawRepresentable, Sendable, Hashable {
+        public let rawValue: String
+
+        public init(rawValue: String) {
+            self.rawValue = rawValue
+        }
+
+        public static let invalidRequest = Code(rawValue: "invalid_request")
+        public static let invalidClient = Code(rawValue: "invalid_client")
+        public static let invalidGrant = Code(rawValue: "invalid_grant")
+        public static let unauthorizedClient = Code(rawValue: "unauthorized_client")
+        public static let unsupportedGrantType = Code(rawValue: "unsupported_grant_type")
+        public static let invalidScope = Code(rawValue: "invalid_scope")
+        /// Wait and send the same request again; nothing was changed, no token was spent.
+        public static let temporarilyUnavailable = Code(rawValue: "temporarily_unavailable")
+        public static let serverError = Code(rawValue: "server_error")
+    }
+
+    public let code: Code
+    /// Of the HTTP response.
+    public let status: Int
+    /// `error_description`.
+    public let description: String
+    /// Seconds, for the `Retry-After` header.
+    public let retryAfter: Int?
+    /// The response carries `WWW-Authenticate: Basic`.
+    public let challengesBasic: Bool
+
+    public init(
+        _ code: Code, status: Int = 400, _ description: String, retryAfter: Int? = nil,
+        challengesBasic: Bool = false
+    ) {
+        self.code = code
+        self.status = status
+        // RFC 6749 section 5.2: "Values for the "error_description" parameter MUST NOT include characters outside
+        // the set %x20-21 / %x23-5B / %x5D-7E." With them gone the text needs no escaping in JSON.
+        self.description = String(
+            description.unicodeScalars.filter { (0x20...0x7E).contains($0.value) && $0 != "\"" && $0 != "\\" }
+                .map(Character.init))
+        self.retryAfter = retryAfter
+        self.challengesBasic = challengesBasic
+    }
+
+    /// The JSON object of RFC 6749 section 5.2.
+    package var body: [UInt8] {
+        Array(#"{"error":"\#(code.rawValue)","error_description":"\#(description)"}"#.utf8)
+    }
+}
+
+extension OAuthError {
+    /// RFC 6749 section 5.2: 401 and `WWW-Authenticate` where the header was used; we answer so in every case.
+    /// One text for every cause: it must not tell which client identifiers exist.
+    package static let invalidClient = OAuthError(
+        .invalidClient, status: 401,
+        "Client authentication failed: unknown or disabled client, wrong or expired secret, no authentication, "
+            + "or a method this client is not registered for.",
+        challengesBasic: true)
+
+    static let unauthorizedClient = OAuthError(
+        .unauthorizedClient, "The client is not registered for this grant_type.")
+
+    static let unsupportedGrantType = OAuthError(
+        .unsupportedGrantType,
+        "The grant_type is not one of authorization_code, refresh_token and client_credentials.")
+
+    static let malformedScope = OAuthError(
+        .invalidScope, "The scope is malformed: names without quotes or backslashes, single spaces between them.")
+
+    static let scopeExceeded = OAuthError(
+        .invalidScope, "The scope asks for more than was granted to this client.")
+
+    static let changedScope = OAuthError(
+        .invalidScope, "A refresh that is repeated must ask for the scope it asked for the first time.")
+
+    static func invalidRequest(_ description: String) -> OAuthError { OAuthError(.invalidRequest, description) }
+
+    static func missing(_ parameter: StaticString) -> OAuthError {
+        invalidRequest("The parameter \(parameter) is missing.")
+    }
+
+    static let behind = OAuthError(
+        .temporarilyUnavailable, status: 503, "The server cannot decide about this token now. Try again later.",
+        retryAfter: 60)
+}
+
+extension OAuthError {
+    /// What a failure of the vault is to a client: storage trouble is never the token's fault.
+    init(_ error: VaultError) {
+        switch error.code {
+        case .denied, .notFound: self = .invalidClient
+        case _ where error.isTransient:
+            self.init(
+                .temporarilyUnavailable, status: 503,
+                "The server is busy or short of space; nothing was changed. Send the same request again.",
+                retryAfter: error.code == .busy ? 1 : 10)
+        default: self.init(.serverError, status: 500, "The server failed; it has told its operator why.")
+        }
+    }
+}

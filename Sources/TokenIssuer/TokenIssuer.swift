@@ -1,0 +1,94 @@
+import Logging
+import TokenRotation
+public import TokenVault
+import VaultCore
+
+/// The token endpoint without HTTP: authenticates the client and does what its grant type asks (RFC 6749).
+///
+/// ```swift
+/// let issuer = TokenIssuer(vault: vault)
+/// ```
+public struct TokenIssuer: Sendable {
+    public let profile: IssuerProfile
+    package let vault: Vault
+
+    public init(vault: Vault, profile: IssuerProfile = .standard) {
+        self.vault = vault
+        self.profile = profile
+    }
+
+    /// Answers a token request. What it returns is durable.
+    ///
+    /// - Throws: the refusal to send. `temporarily_unavailable` and `server_error` mean that nothing was changed.
+    public func token(_ request: TokenRequest) async throws(OAuthError) -> TokenResponse {
+        guard let grantType = GrantType(rawValue: request.grantType) else { throw .unsupportedGrantType }
+        let client = try await authenticate(request)
+        // RFC 6749 section 5.2, unauthorized_client: "The authenticated client is not authorized to use this
+        // authorization grant type."
+        guard client.registration.grantTypes.contains(grantType) else {
+            throw await refusal(.unauthorizedClient, .unauthorizedClient, of: request, by: client)
+        }
+        return switch grantType {
+        case .authorizationCode: try await redeemCode(request, by: client)
+        case .refreshToken: try await refresh(request, by: client)
+        case .clientCredentials: try await issueToClient(request, client)
+        }
+    }
+
+    /// Runs the swap and says what became of it.
+    func exchange(_ exchange: ExchangeRequest) async throws(OAuthError) -> TokenResponse {
+        let result: ExchangeResult
+        do { result = try await vault.exchange(exchange) } catch { throw failure(error) }
+        switch result {
+        case .issued(let tokens), .replayed(let tokens): return TokenResponse(tokens, profile)
+        case .refused(let reason): throw OAuthError(reason, exchange.kind)
+        case .databaseIsBehind:
+            vault.logger.critical(
+                "A client holds a token that is newer than the database: an older copy was restored. Nothing was changed.",
+                metadata: exchange.requestID.map { ["request_id": "\($0)"] })
+            throw .behind
+        }
+    }
+
+    /// Writes a refusal into the log at a bounded rate, and returns the error to send.
+    func refusal(
+        _ error: OAuthError, _ reason: TokenRequestRefusal, of request: TokenRequest, by client: AuthenticatedClient
+    ) async -> OAuthError {
+        do {
+            try await vault.recordRefusal(reason, client: client.client, channel: .http, requestID: request.requestID)
+            return error
+        } catch { return failure(error) }
+    }
+
+    /// The error to send for a failure of the vault; the operator reads the cause.
+    func failure(_ error: any Error) -> OAuthError {
+        let cause = error as? VaultError ?? VaultError(.internalError, "Unexpected failure of type \(type(of: error)).")
+        let answer = OAuthError(cause)
+        switch answer.status {
+        case 500...502: vault.logger.error("A token request failed.", metadata: ["error": "\(cause)"])
+        case 503: vault.logger.warning("A token request was put off.", metadata: ["error": "\(cause)"])
+        default: break
+        }
+        return answer
+    }
+}
+
+extension OAuthError {
+    /// What the client reads; which of the causes it was is in the audit log.
+    fileprivate init(_ reason: RefusalReason, _ kind: CredentialKind) {
+        switch (reason, kind) {
+        case (.scopeExceeded, _): self = .scopeExceeded
+        case (.scopeChangedOnRetry, _): self = .changedScope
+        case (.clientDisabled, _): self = .invalidClient
+        case (_, .authorizationCode):
+            self.init(
+                .invalidGrant,
+                "The code is not valid: unknown, expired, used before, issued to another client, or the "
+                    + "redirect_uri or code_verifier is not the one it was asked for with.")
+        case (_, .refreshToken):
+            self.init(
+                .invalidGrant,
+                "The refresh_token is not valid: unknown, expired, revoked, used before, or issued to another client.")
+        }
+    }
+}

@@ -1,0 +1,81 @@
+import VaultCore
+
+/// A request to the token endpoint, taken apart and not yet judged.
+///
+/// ```swift
+/// let request = try TokenRequest(form: body, authorization: [], profile: .standard, requestID: nil)
+/// let response = try await issuer.token(request)
+/// ```
+public struct TokenRequest: Sendable {
+    let grantType: String
+    let credentials: ClientCredentials
+    private(set) var code: SecretBytes?
+    private(set) var refreshToken: SecretBytes?
+    private(set) var codeVerifier: SecretBytes?
+    private(set) var redirectURI: String?
+    private(set) var scope: String?
+    let requestID: String?
+
+    /// Reads a form body.
+    ///
+    /// - Parameters:
+    ///   - body: the octets of an `application/x-www-form-urlencoded` body.
+    ///   - authorization: the values of all `Authorization` headers.
+    ///   - requestID: goes into the log.
+    /// - Throws: `invalid_request`.
+    public init(
+        form body: [UInt8], authorization: [String], profile: IssuerProfile, requestID: String?
+    ) throws(OAuthError) {
+        let parameters: [FormParameter]
+        do { parameters = try FormDecoder.decode(body) } catch { throw OAuthError(error) }
+        var grantType: String?
+        var client = CredentialParameters()
+        // RFC 6749 section 3.2: "Parameters sent without a value MUST be treated as if they were omitted from the
+        // request. The authorization server MUST ignore unrecognized request parameters."
+        for parameter in parameters where !parameter.value.withExposed(\.isEmpty) {
+            switch parameter.name {
+            case "grant_type": grantType = parameter.text
+            case "code": code = parameter.value
+            case "refresh_token": refreshToken = parameter.value
+            case "code_verifier": codeVerifier = parameter.value
+            case "redirect_uri": redirectURI = parameter.text
+            case "scope": scope = parameter.text
+            case "client_assertion": client.hasAssertion = true
+            default:
+                if profile.clientIDParameters.contains(parameter.name) {
+                    guard client.clientID == nil else { throw .twoSpellings }
+                    client.clientID = parameter.text
+                } else if profile.clientSecretParameters.contains(parameter.name) {
+                    guard client.secret == nil else { throw .twoSpellings }
+                    client.secret = parameter.value
+                }
+            }
+        }
+        guard let grantType else { throw .missing("grant_type") }
+        self.grantType = grantType
+        self.requestID = requestID
+        credentials = try ClientCredentials(client, authorization: authorization)
+    }
+}
+
+extension FormParameter {
+    /// For values that are no secret. The decoder has checked that they are UTF-8.
+    fileprivate var text: String { value.withExposed { String(decoding: $0, as: UTF8.self) } }
+}
+
+extension OAuthError {
+    fileprivate static let twoSpellings = invalidRequest(
+        "The request names its client, or the secret, in two spellings. Use one.")
+
+    fileprivate init(_ error: FormError) {
+        self =
+            switch error {
+            case .percentEncoding: .invalidRequest("The body has malformed percent-encoding.")
+            case .controlCharacter: .invalidRequest("The body has a control character or NUL.")
+            case .notUTF8: .invalidRequest("The body is not UTF-8.")
+            case .tooManyParameters:
+                .invalidRequest("The body has more than \(FormDecoder.parameterLimit) parameters.")
+            case .repeatedParameter: .invalidRequest("The body has a parameter more than once.")
+            }
+    }
+}

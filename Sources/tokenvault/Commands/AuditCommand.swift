@@ -1,0 +1,119 @@
+import ArgumentParser
+import TokenVault
+import VaultCore
+
+/// Reads and verifies the log.
+struct AuditCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "audit",
+        abstract: "Read and verify the log of everything that was done.",
+        discussion: "Opening the vault is an entry too, so every command adds at least one.",
+        subcommands: [
+            AuditListCommand.self, AuditShowCommand.self, AuditTailCommand.self, AuditVerifyCommand.self,
+        ])
+}
+
+struct AuditListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "List entries, oldest first.",
+        discussion: """
+            Examples:
+              tokenvault audit list --from 100 --limit 50
+              tokenvault audit list --grant 17 --json
+            """)
+
+    @Option(help: "The first entry to list.")
+    var from: Int64 = 0
+    @Option(help: "At most so many.")
+    var limit: Int?
+    @Option(help: "Only entries about this grant.")
+    var grant: Int64?
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func validate() throws {
+        guard limit ?? 1 > 0, from >= 0 else { throw ValidationError("--limit is at least 1 and --from not negative.") }
+    }
+
+    func run() async throws {
+        try await location.withVault { vault in
+            let end = try vault.auditSize()
+            var next = from
+            var left = limit ?? .max
+            var records: [AuditRecord] = []
+            while next < end, left > 0 {
+                let page = try vault.auditEntries(from: next, limit: 1000)
+                guard let last = page.last else { break }
+                let wanted = page.filter { $0.index < end && isWanted($0) }.prefix(left)
+                records += wanted.map { AuditRecord($0) }
+                left -= wanted.count
+                next = last.index + 1
+                if output.isJSON {
+                    try output.showNext(records)
+                    records = []
+                }
+            }
+            try output.show(records)
+        }
+    }
+
+    private func isWanted(_ entry: AuditEntry) -> Bool {
+        guard let grant else { return true }
+        return entry.grant == grant || entry.grants.contains(grant)
+    }
+}
+
+struct AuditShowCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show one entry: its exact bytes, and the personal data that belongs to it.",
+        discussion: "Example:\n  tokenvault audit show 17")
+
+    @Argument(help: "The number of the entry.")
+    var entry: Int64
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        try output.show(try await location.withVault { AuditDetailRecord(try $0.auditEntry(entry)) })
+    }
+}
+
+struct AuditTailCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tail", abstract: "List the newest entries, and go on with --follow.",
+        discussion: """
+            Examples:
+              tokenvault audit tail
+              tokenvault audit tail --lines 3 --follow --json
+            """)
+
+    @Option(name: [.customShort("n"), .customLong("lines")], help: "How many entries.")
+    var lines: Int = 10
+    @Flag(name: [.short, .long], help: "Wait for further entries until interrupted.")
+    var follow = false
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func validate() throws {
+        guard (0...1_000_000).contains(lines) else { throw ValidationError("--lines is 0 to 1000000.") }
+    }
+
+    func run() async throws {
+        try await location.withVault { vault in
+            let size = try vault.auditSize()
+            var next = max(0, size - Int64(lines))
+            var page = try vault.auditEntries(from: next, limit: Int(size - next))
+            try output.show(page.map { AuditRecord($0) })
+            next = size
+            while follow {
+                try await Task.sleep(for: .milliseconds(500))
+                page = try vault.auditEntries(from: next, limit: 1000)
+                for record in page.map({ AuditRecord($0) }) {
+                    try output.isJSON
+                        ? output.showNext([record]) : Console.print(Console.harmless(record.cells.joined(separator: "  ")))
+                }
+                next = page.last.map { $0.index + 1 } ?? next
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+import ArgumentParser
+import VaultCore
+
+/// `--confirm NAME`: what cannot be undone is named twice.
+struct ConfirmationArgument: ParsableArguments {
+    @Option(help: ArgumentHelp("The same name again: this cannot be undone.", valueName: "name"))
+    var confirm: String?
+
+    func check(_ name: String, consequence: String) throws {
+        guard let confirm else {
+            throw VaultError(
+                .confirmationRequired, "\(consequence) and cannot be undone.",
+                remedy: "Give the same name again: --confirm \(name)")
+        }
+        guard confirm == name else {
+            throw VaultError(
+                .confirmationRequired, "--confirm names something else.",
+                remedy: "Give the same name again: --confirm \(name)")
+        }
+    }
+}

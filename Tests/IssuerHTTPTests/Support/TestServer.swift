@@ -1,0 +1,107 @@
+import Foundation
+import IssuerHTTP
+import Logging
+import ServiceLifecycle
+import Synchronization
+import Testing
+import TokenIssuer
+import TokenVault
+import VaultCore
+
+/// A vault in a directory of its own, served on loopback while a test runs.
+struct TestServer: Sendable {
+    let directory: String
+    let vault: Vault
+    let clock: TestClock
+    let port: Int
+    let log: LogLines
+    /// Begins a graceful shutdown.
+    let shutDown: @Sendable () async -> Void
+
+    /// Serves a new vault, runs `body`, shuts down, and asks the log whether all of it is in order.
+    static func run(
+        _ profile: IssuerProfile = .standard, limits: RequestLimits = RequestLimits(),
+        _ body: @Sendable (TestServer) async throws -> Void
+    ) async throws {
+        let directory = NSTemporaryDirectory() + "tokenvault-http-" + UUID().uuidString
+        try FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let key = KeySource.keyFile(path: directory + "/key")
+        try Vault.createKeyFile(at: directory + "/key")
+        let clock = TestClock()
+        let vault = try await Vault.create(
+            at: directory + "/vault", unlockedBy: key, options: VaultOptions(channel: .http, clock: clock))
+        do {
+            try await serve(vault, directory, clock, profile, limits, body)
+            #expect(try await vault.verifyAudit().findings == [])
+        } catch {
+            await vault.close()
+            throw error
+        }
+        await vault.close()
+    }
+
+    /// Opens the vault of this server again, as after a restart, and serves that.
+    static func serve(
+        _ vault: Vault, _ directory: String, _ clock: TestClock, _ profile: IssuerProfile = .standard,
+        _ limits: RequestLimits = RequestLimits(), _ body: @Sendable (TestServer) async throws -> Void
+    ) async throws {
+        let log = LogLines()
+        var configuration = IssuerServer.Configuration(profile: profile)
+        configuration.limits = limits
+        let (urls, announce) = AsyncStream<String>.makeStream()
+        let server = IssuerServer(vault: vault, configuration: configuration, logger: log.logger) { url in
+            announce.yield(url)
+        }
+        let group = ServiceGroup(services: [server], logger: log.logger)
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask {
+                defer { announce.finish() }
+                try await group.run()
+            }
+            if let url = await urls.first(where: { _ in true }) {
+                let port = try #require(URL(string: url)?.port)
+                let test = TestServer(
+                    directory: directory, vault: vault, clock: clock, port: port, log: log,
+                    shutDown: { await group.triggerGracefulShutdown() })
+                do { try await body(test) } catch {
+                    await group.triggerGracefulShutdown()
+                    throw error
+                }
+            }
+            await group.triggerGracefulShutdown()
+            try await tasks.waitForAll()
+        }
+    }
+}
+
+/// What the server logged.
+final class LogLines: Sendable {
+    private let lines = Mutex<[String]>([])
+
+    var all: [String] { lines.withLock { $0 } }
+
+    var logger: Logger {
+        var logger = Logger(label: "test") { _ in Handler(lines: self) }
+        logger.logLevel = .trace
+        return logger
+    }
+
+    private func append(_ line: String) { lines.withLock { $0.append(line) } }
+
+    private struct Handler: LogHandler {
+        let lines: LogLines
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.trace
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            lines.append("\(event.level) \(event.message) \(event.metadata ?? [:]) \(metadata)")
+        }
+    }
+}

@@ -1,0 +1,173 @@
+import Foundation
+import Testing
+
+/// The repository as files, found from this file's own place.
+enum Repository {
+    static let root = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    static func text(_ path: String) throws -> String {
+        try String(contentsOf: root.appendingPathComponent(path), encoding: .utf8)
+    }
+
+    /// Paths of the files below `folder` with one of the endings, relative to the root.
+    static func files(_ folder: String, _ endings: String...) throws -> [String] {
+        let base = root.appendingPathComponent(folder)
+        let walker = try #require(FileManager.default.enumerator(atPath: base.path))
+        return walker.compactMap { $0 as? String }
+            .filter { path in endings.contains { path.hasSuffix("." + $0) } && !path.contains(".build") }
+            .map { folder + "/" + $0 }.sorted()
+    }
+
+    static func lines(_ path: String) throws -> [Substring] {
+        try text(path).split(separator: "\n", omittingEmptySubsequences: false)
+    }
+}
+
+@Suite struct `The house style` {
+    @Test func `no source file holds two ideas: 300 lines at most`() throws {
+        let files = try Repository.files("Sources", "swift", "c")
+        #expect(files.count > 50)
+        for file in files { #expect(try Repository.lines(file).count <= 300, "\(file)") }
+    }
+
+    @Test(arguments: [
+        "try!", "@testable", "fatalError(", "Task.detached", "import XCTest", "import Dispatch", "DispatchQueue(", "TODO",
+        "FIXME", "swift-format-ignore",
+    ])
+    func `the sources do without`(_ word: String) throws {
+        for file in try Repository.files("Sources", "swift") {
+            #expect(try !Repository.text(file).contains(word), "\(file)")
+        }
+    }
+
+    @Test func `no type is a Manager, a Helper or Utils`() throws {
+        let pattern = /(struct|class|enum|actor|protocol) \w*(Manager|Helper|Utils)\b/
+        for file in try Repository.files("Sources", "swift") {
+            #expect(try Repository.text(file).firstMatch(of: pattern) == nil, "\(file)")
+        }
+    }
+
+    @Test func `every @unchecked Sendable says why it is safe`() throws {
+        for file in try Repository.files("Sources", "swift") {
+            let lines = try Repository.lines(file)
+            for (index, line) in lines.enumerated() where line.contains("@unchecked Sendable") {
+                let near = lines[max(0, index - 6)...min(lines.count - 1, index + 3)].joined(separator: "\n")
+                #expect(near.contains("// @unchecked") || near.contains("unchecked:"), "\(file):\(index + 1)")
+            }
+        }
+    }
+
+    @Test func `tests neither sleep on the wall clock nor skip`() throws {
+        for file in try Repository.files("Tests", "swift") where !file.contains("TidyTests") {
+            let text = try Repository.text(file)
+            #expect(!text.contains(".disabled(if: !FileManager"), "\(file): a missing tool fails")
+            #expect(!text.contains("XCTSkip"), "\(file)")
+        }
+    }
+}
+
+@Suite struct `The ladder of modules` {
+    /// What each module may import of ours and of packages; the standard libraries are free.
+    private static let allowed: [String: Set<String>] = [
+        "VaultCore": [],
+        "VaultMigrations": [],
+        "VaultCrypto": ["VaultCore", "CSodium", "CVaultShims"],
+        "TokenRotation": ["VaultCore"],
+        "MerkleLog": ["VaultCore", "VaultCrypto"],
+        "TokenVault": [
+            "VaultCore", "VaultMigrations", "VaultCrypto", "CVaultShims", "TokenRotation", "MerkleLog", "GRDB",
+            "GRDBSQLite", "Logging", "ServiceLifecycle",
+        ],
+        "TokenIssuer": ["VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "Logging"],
+    ]
+    private static let free: Set<String> = [
+        "Foundation", "FoundationNetworking", "Synchronization", "Glibc", "Musl", "Darwin",
+    ]
+    /// Packages that one library alone may import.
+    private static let walls = [
+        "GRDB": "TokenVault", "GRDBSQLite": "TokenVault", "CSodium": "VaultCrypto", "Hummingbird": "IssuerHTTP",
+        "HummingbirdCore": "IssuerHTTP",
+    ]
+
+    private func imports(_ file: String) throws -> [String] {
+        try Repository.lines(file).compactMap { line in
+            line.firstMatch(of: /^\s*(?:public |package |internal |@preconcurrency )*import (?:\w+ )?(\w+)/)
+                .map { String($0.1) }
+        }
+    }
+
+    @Test func `arrows point down only`() throws {
+        for (module, allowed) in Self.allowed {
+            for file in try Repository.files("Sources/" + module, "swift") {
+                for name in try imports(file) {
+                    #expect(allowed.contains(name) || Self.free.contains(name), "\(file) imports \(name)")
+                }
+            }
+        }
+    }
+
+    @Test func `each wall has one door`() throws {
+        for file in try Repository.files("Sources", "swift") {
+            let module = file.split(separator: "/")[1]
+            for name in try imports(file) {
+                guard let owner = Self.walls[name], module != "tokenvault" else { continue }
+                #expect(String(module) == owner, "\(file) imports \(name)")
+            }
+        }
+    }
+
+    @Test func `every dependency has its reason`() throws {
+        let lines = try Repository.lines("Package.swift")
+        let places = lines.indices.filter { lines[$0].contains(".package(url:") }
+        #expect(places.count >= 5)
+        for place in places {
+            #expect(lines[place - 1].trimmingCharacters(in: .whitespaces).hasPrefix("// "), "\(lines[place])")
+        }
+    }
+}
+
+@Suite struct `What has landed stays` {
+    /// SHA-256 of each landed migration. Never edit a line; add the next.
+    private static let landed = [
+        "V0001_create_vault.sql": "65e27851d5fd3e3df35cee180352b9c2131c09f06cd316bf669c0a0c3ecb2a22"
+    ]
+
+    @Test func `a landed migration never changes`() throws {
+        let files = try Repository.files("Migrations", "sql").map { String($0.dropFirst("Migrations/".count)) }
+        #expect(files == Self.landed.keys.sorted())
+        for (file, checksum) in Self.landed {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            process.arguments = ["sha256sum", Repository.root.appendingPathComponent("Migrations/" + file).path]
+            let output = Pipe()
+            process.standardOutput = output
+            try process.run()
+            let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+            process.waitUntilExit()
+            #expect(text.hasPrefix(checksum), "\(file) is now \(text)")
+        }
+    }
+
+    @Test func `links between the documents lead somewhere`() throws {
+        let pages = try Repository.files("docs", "md") + ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+        for page in pages {
+            let folder = Repository.root.appendingPathComponent(page).deletingLastPathComponent()
+            for match in try Repository.text(page).matches(of: /\]\(([^)#:]+)(#[^)]*)?\)/) {
+                let target = folder.appendingPathComponent(String(match.1)).standardizedFileURL
+                #expect(FileManager.default.fileExists(atPath: target.path), "\(page): \(match.1)")
+            }
+        }
+    }
+
+    @Test func `every promise in the README names a suite that exists`() throws {
+        let suites = try Repository.files("Tests", "swift").map(Repository.text).joined()
+        let rows = try Repository.lines("README.md").filter { $0.hasPrefix("| P") }
+        #expect(rows.count == 10)
+        for row in rows {
+            let names = row.matches(of: /`([^`]+)`/).map { String($0.1) }
+            #expect(!names.isEmpty, "\(row)")
+            for name in names { #expect(suites.contains("`\(name)`"), "\(name)") }
+        }
+    }
+}
