@@ -67,6 +67,13 @@ let targets: [Target] = [
         ]),
 ]
 
+// Each is shown in the documentation word for word, and run by a test.
+let examples: [Target] = [
+    .executableTarget(
+        name: "IssueTokens", dependencies: ["TokenVault", "IssuerHTTP", logging, lifecycle],
+        path: "Examples/IssueTokens")
+]
+
 let tests: [Target] = [
     // A process for the durability tests to kill, stop and deceive.
     .executableTarget(
@@ -89,6 +96,7 @@ let tests: [Target] = [
         name: "TokenVaultTests",
         dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "TokenVault"]),
     .testTarget(name: "TidyTests"),
+    .testTarget(name: "DocumentationTests", dependencies: ["tokenvault", "IssueTokens"]),
 ]
 
 let package = Package(
@@ -100,7 +108,7 @@ let package = Package(
         .executable(name: "tokenvault", targets: ["tokenvault"]),
     ],
     dependencies: dependencies,
-    targets: targets + tests,
+    targets: targets + examples + tests,
     swiftLanguageModes: [.v6]
 )
 

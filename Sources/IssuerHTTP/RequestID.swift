@@ -12,7 +12,12 @@ struct RequestID: CustomStringConvertible {
 
 extension HTTPField.Name {
     /// `X-Request-Id`.
-    static let requestID = HTTPField.Name(parsed: "X-Request-Id") ?? .eTag
+    static let requestID = field("X-Request-Id")
     /// `Pragma`, for caches of HTTP/1.0 (RFC 6749 section 5.1).
-    static let pragma = HTTPField.Name(parsed: "Pragma") ?? .cacheControl
+    static let pragma = field("Pragma")
+
+    private static func field(_ name: String) -> HTTPField.Name {
+        guard let name = HTTPField.Name(name) else { preconditionFailure("\(name) is no field name") }
+        return name
+    }
 }

@@ -1,0 +1,75 @@
+import Foundation
+import Testing
+
+/// Files of the repository, and the programs built beside this test bundle.
+private enum Place {
+    static let root = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    static let programs: URL = {
+        let places = Bundle.allBundles.map(\.bundleURL) + [URL(fileURLWithPath: CommandLine.arguments[0])]
+        let candidates = places.flatMap { [$0, $0.deletingLastPathComponent()] }
+        return candidates.first {
+            FileManager.default.isExecutableFile(atPath: $0.appendingPathComponent("tokenvault").path)
+        } ?? root
+    }()
+
+    static func text(_ path: String) throws -> String {
+        try String(contentsOf: root.appendingPathComponent(path), encoding: .utf8)
+    }
+}
+
+/// A bash script in a directory of its own, the programs on its path; everything it started ends with it.
+private func bash(_ script: String) throws -> (status: Int32, output: String) {
+    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("readme-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(
+        at: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+    defer { try? FileManager.default.removeItem(at: directory) }
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/bash")
+    process.arguments = ["-euo", "pipefail", "-c", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + script]
+    process.currentDirectoryURL = directory
+    var environment = ProcessInfo.processInfo.environment
+    environment["PATH"] = Place.programs.path + ":" + (environment["PATH"] ?? "/usr/bin:/bin")
+    process.environment = environment
+    let output = Pipe()
+    process.standardOutput = output
+    process.standardError = output
+    try process.run()
+    let bytes = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return (process.terminationStatus, String(decoding: bytes, as: UTF8.self))
+}
+
+@Suite(.serialized) struct `What the README shows works` {
+    @Test func `its program is the one that is built`() throws {
+        let program = try Place.text("Examples/IssueTokens/IssueTokens.swift")
+        #expect(try Place.text("README.md").contains("```swift\n\(program)```"))
+    }
+
+    @Test func `its terminal session runs, line by line`() throws {
+        let readme = try Place.text("README.md")
+        let block = try #require(readme.firstMatch(of: /```console\n((?s).*?)```/)).1
+        let commands = block.split(separator: "\n").filter { $0.hasPrefix("$ ") }.map { $0.dropFirst(2) }
+        #expect(commands.count >= 10)
+        let session = try bash(commands.joined(separator: "\n"))
+        #expect(session.status == 0, "\(session.output)")
+        #expect(session.output.contains(#"{"access_token":"tv_at_"#), "\(session.output)")
+        #expect(session.output.contains(#""expires_in":3600,"refresh_token":"tv_rt_"#), "\(session.output)")
+    }
+
+    @Test func `its program serves, and ends when asked`() throws {
+        let session = try bash(
+            """
+            tokenvault init --vault vault --key-file vault.key --create-key-file
+            IssueTokens & SERVER=$!
+            curl --silent --show-error --fail --retry 20 --retry-delay 1 --retry-connrefused \
+                http://127.0.0.1:8080/health/ready
+            kill -TERM $SERVER
+            wait $SERVER
+            echo "ended with $?"
+            """)
+        #expect(session.status == 0, "Is port 8080 free? \(session.output)")
+        #expect(session.output.contains("ended with 0"), "\(session.output)")
+    }
+}

@@ -1,0 +1,115 @@
+import Testing
+import TokenRotation
+import TokenVault
+import VaultCore
+
+@Suite struct `The engine against a slow and obvious model` {
+    private static let histories = 10_000
+    private static let rounds = 7
+    private static let tasks = 64
+
+    @Test func `10,000 histories over one store, 64 at a time, end as the model says`() async throws {
+        let seed = UInt64.random(in: .min ... .max)
+        print("seed \(seed)")
+        var random = SplitMix64(seed: seed)
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let other = try await Party(test.vault, "other", user: "bob")
+        var grants = try await inParallel(Array(repeating: (), count: Self.histories), seed) { _, _ in
+            let now = test.clock.now()
+            let code = try await party.authorize()
+            let tokens = try #require(await party.redeem(code).issued)
+            return ObviousGrant(code: code, codeIssuedAt: now, pairs: [tokens], newestSince: now)
+        }
+        var reached: [String: Int] = [:]
+        for _ in 0..<Self.rounds {
+            let pause = [0, 1, 4, 9, 11, 40, 70, 700].randomElement(using: &random) ?? 0
+            test.clock.advance(.seconds(pause))
+            let steps = try await inParallel(grants, random.next()) { grant, random in
+                try await step(grant, &random, party, other, test)
+            }
+            grants = steps.map(\.grant)
+            for step in steps {
+                reached[step.outcome, default: 0] += 1
+                #expect(step.surprise == nil, "seed \(seed): \(step.surprise ?? "")")
+            }
+        }
+        // Every kind of answer was really met.
+        for outcome in ["new pair", "same pair", "refused", "valid", "not valid"] {
+            #expect(reached[outcome, default: 0] > 100, "\(outcome), seed \(seed): \(reached)")
+        }
+        let report = try await test.vault.verifyAudit()
+        #expect(report.isIntact, "seed \(seed): \(report.findings)")
+    }
+
+    private struct Step: Sendable {
+        var grant: ObviousGrant
+        var outcome: String
+        var surprise: String?
+    }
+
+    private func step(
+        _ before: ObviousGrant, _ random: inout SplitMix64, _ party: Party, _ other: Party, _ test: TestVault
+    ) async throws -> Step {
+        var grant = before
+        let acts: [Act] = Act.allCases + [.refreshNewest, .refreshNewest, .refreshPredecessor, .useNewest]
+        let act = acts[Int.random(in: 0..<acts.count, using: &random)]
+        let token = grant.token(for: act, using: &random)
+        let now = test.clock.now()
+        let expectation = grant.expect(act, token, at: now)
+        let got: Expectation
+        var issued: IssuedTokens?
+        switch act {
+        case .revoke:
+            try await test.vault.revokeGrant(grant.pairs[0].grant)
+            got = .done
+        case .useNewest, .usePredecessor, .useOldest:
+            got = .valid(try test.vault.validate(try #require(token)) != nil)
+        default:
+            let actor = act == .refreshByOtherClient ? other : party
+            let presented = try #require(token)
+            let result = act == .redeemAgain ? try await actor.redeem(presented) : try await actor.refresh(presented)
+            issued = result.issued
+            got =
+                if issued != nil { .newPair } else if let same = result.replayed { .samePair(same.text) } else { .refused }
+        }
+        if let issued {
+            grant.pairs.append(issued)
+            grant.newestSince = now
+            grant.isNewestUsed = false
+        }
+        let surprise = got == expectation ? nil : "\(act) gave \(got), expected \(expectation)"
+        return Step(grant: grant, outcome: Self.word(got), surprise: surprise)
+    }
+
+    private static func word(_ expectation: Expectation) -> String {
+        switch expectation {
+        case .newPair: "new pair"
+        case .samePair: "same pair"
+        case .refused: "refused"
+        case .valid(let isValid): isValid ? "valid" : "not valid"
+        case .done: "done"
+        }
+    }
+
+    /// Each element by itself, its own generator; a slice of them in each task.
+    private func inParallel<Input: Sendable, Output: Sendable>(
+        _ inputs: [Input], _ seed: UInt64,
+        _ body: @escaping @Sendable (Input, inout SplitMix64) async throws -> Output
+    ) async throws -> [Output] {
+        let width = (inputs.count + Self.tasks - 1) / Self.tasks
+        let slices = try await withThrowingTaskGroup(of: (Int, [Output]).self) { group in
+            for task in 0..<Self.tasks {
+                let slice = inputs[min(task * width, inputs.count)..<min((task + 1) * width, inputs.count)]
+                group.addTask {
+                    var random = SplitMix64(seed: seed &+ UInt64(task))
+                    var outputs: [Output] = []
+                    for input in slice { outputs.append(try await body(input, &random)) }
+                    return (task, outputs)
+                }
+            }
+            return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+        }
+        return (0..<Self.tasks).flatMap { slices[$0] ?? [] }
+    }
+}
