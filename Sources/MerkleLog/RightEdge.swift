@@ -46,7 +46,9 @@ package struct RightEdge: Sendable, Equatable {
         return root
     }
 
-    /// Adds a leaf at index `size`. The result is the subtree hash of the tile it completed, if it did.
+    /// Adds a leaf at index `size`.
+    ///
+    /// The result is the subtree hash of the tile it completed, if it did.
     package mutating func append(_ leafHash: Digest) -> Digest? {
         var subtree = leafHash
         var tile: Digest?

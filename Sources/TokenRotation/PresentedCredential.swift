@@ -9,8 +9,9 @@ package struct PresentedCredential: Sendable, Equatable {
     package var generation: UInt32
     /// The family secret inside the handle has the tag that the grant's row keeps.
     package var isFamilyProven: Bool
-    /// The token has the tag that the row keeps for its generation. Rows keep two, of the current generation
-    /// and of the one before, so the rules look at this only there.
+    /// The token has the tag that the row keeps for its generation.
+    ///
+    /// Rows keep two, of the current generation and of the one before, so the rules look at this only there.
     package var isTokenProven: Bool
     /// The client that presents it is the one it was issued to.
     package var isOfThisClient: Bool

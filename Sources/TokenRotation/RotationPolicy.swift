@@ -7,7 +7,9 @@ package struct RotationPolicy: Sendable, Equatable {
     /// For a client whose response got lost: as long as nobody used the new pair.
     package let retryWindow: Duration
 
-    /// Clamps `retryWindow` to 0 s ... ``Limits/retryWindow``.
+    /// Clamps `retryWindow` to 0 s ...
+    ///
+    /// ``Limits/retryWindow``.
     package init(retryWindow: Duration) {
         self.retryWindow = min(max(retryWindow, .zero), Limits.retryWindow)
     }

@@ -1,4 +1,6 @@
-/// Where randomness comes from. The one real source is libsodium's; tests may repeat a seed.
+/// Where randomness comes from.
+///
+/// The one real source is libsodium's; tests may repeat a seed.
 public protocol RandomSource: Sendable {
     /// `count` unpredictable octets.
     func bytes(_ count: Int) -> [UInt8]

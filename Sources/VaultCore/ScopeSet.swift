@@ -5,8 +5,10 @@ public struct ScopeSet: Sendable, Hashable {
 
     private init() { names = [] }
 
-    /// Parses space-separated names. Nil when a character is outside the RFC's set, when spaces lead, trail or
-    /// double, when a name repeats, or when there is more than ``Limits/scopeBytes`` of it.
+    /// Parses space-separated names.
+    ///
+    /// Nil when a character is outside the RFC's set, when spaces lead, trail or double, when a name repeats,
+    /// or when there is more than ``Limits/scopeBytes`` of it.
     public init?(parsing text: String) {
         guard !text.isEmpty else {
             names = []

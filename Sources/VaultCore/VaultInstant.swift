@@ -18,7 +18,9 @@ public struct VaultInstant: Sendable, Hashable, Comparable {
         return remainder < 0 ? quotient - 1 : quotient
     }
 
-    /// The instant `duration` later. Saturates instead of trapping.
+    /// The instant `duration` later.
+    ///
+    /// Saturates instead of trapping.
     public func advanced(by duration: Duration) -> VaultInstant {
         let (sum, overflow) = millisecondsSince1970.addingReportingOverflow(duration.milliseconds)
         guard overflow else { return VaultInstant(millisecondsSince1970: sum) }
@@ -28,7 +30,8 @@ public struct VaultInstant: Sendable, Hashable, Comparable {
     /// How much time lies between `earlier` and this instant; zero where the clock ran backwards.
     public func elapsed(since earlier: VaultInstant) -> Duration {
         guard self > earlier else { return .zero }
-        let (span, overflow) = millisecondsSince1970.subtractingReportingOverflow(earlier.millisecondsSince1970)
+        let (span, overflow) = millisecondsSince1970.subtractingReportingOverflow(
+            earlier.millisecondsSince1970)
         return .milliseconds(overflow ? .max : span)
     }
 }

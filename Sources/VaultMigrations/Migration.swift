@@ -1,9 +1,13 @@
-/// One numbered step of the schema ledger. A landed step never changes: its checksum is kept in every vault.
+/// One numbered step of the schema ledger.
+///
+/// A landed step never changes: its checksum is kept in every vault.
 package struct Migration: Sendable {
     package let version: Int
     package let sql: String
 
-    /// All steps, in order. `Migrations/` holds their text, embedded at build time.
+    /// All steps, in order.
+    ///
+    /// `Migrations/` holds their text, embedded at build time.
     package static let all = [
         Migration(version: 1, bytes: PackageResources.V0001_create_vault_sql)
     ]

@@ -21,13 +21,16 @@ private enum Place {
 
 /// A bash script in a directory of its own, the programs on its path; everything it started ends with it.
 private func bash(_ script: String) throws -> (status: Int32, output: String) {
-    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("readme-\(UUID().uuidString)")
+    let directory = FileManager.default.temporaryDirectory.appendingPathComponent(
+        "readme-\(UUID().uuidString)")
     try FileManager.default.createDirectory(
         at: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     defer { try? FileManager.default.removeItem(at: directory) }
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/bin/bash")
-    process.arguments = ["-euo", "pipefail", "-c", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + script]
+    process.arguments = [
+        "-euo", "pipefail", "-c", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + script,
+    ]
     process.currentDirectoryURL = directory
     var environment = ProcessInfo.processInfo.environment
     environment["PATH"] = Place.programs.path + ":" + (environment["PATH"] ?? "/usr/bin:/bin")

@@ -32,7 +32,8 @@ enum Repository {
     }
 
     @Test(arguments: [
-        "try!", "@testable", "fatalError(", "Task.detached", "import XCTest", "import Dispatch", "DispatchQueue(", "TODO",
+        "try!", "@testable", "fatalError(", "Task.detached", "import XCTest", "import Dispatch",
+        "DispatchQueue(", "TODO",
         "FIXME", "swift-format-ignore",
     ])
     func `the sources do without`(_ word: String) throws {
@@ -76,7 +77,8 @@ enum Repository {
         "TokenRotation": ["VaultCore"],
         "MerkleLog": ["VaultCore", "VaultCrypto"],
         "TokenVault": [
-            "VaultCore", "VaultMigrations", "VaultCrypto", "CVaultShims", "TokenRotation", "MerkleLog", "GRDB",
+            "VaultCore", "VaultMigrations", "VaultCrypto", "CVaultShims", "TokenRotation", "MerkleLog",
+            "GRDB",
             "GRDBSQLite", "Logging", "ServiceLifecycle",
         ],
         "TokenIssuer": ["VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "Logging"],
@@ -86,7 +88,8 @@ enum Repository {
     ]
     /// Packages that one library alone may import.
     private static let walls = [
-        "GRDB": "TokenVault", "GRDBSQLite": "TokenVault", "CSodium": "VaultCrypto", "Hummingbird": "IssuerHTTP",
+        "GRDB": "TokenVault", "GRDBSQLite": "TokenVault", "CSodium": "VaultCrypto",
+        "Hummingbird": "IssuerHTTP",
         "HummingbirdCore": "IssuerHTTP",
     ]
 
@@ -128,18 +131,24 @@ enum Repository {
 }
 
 @Suite struct `What has landed stays` {
-    /// SHA-256 of each landed migration. Never edit a line; add the next.
+    /// SHA-256 of each landed migration.
+    ///
+    /// Never edit a line; add the next.
     private static let landed = [
         "V0001_create_vault.sql": "65e27851d5fd3e3df35cee180352b9c2131c09f06cd316bf669c0a0c3ecb2a22"
     ]
 
     @Test func `a landed migration never changes`() throws {
-        let files = try Repository.files("Migrations", "sql").map { String($0.dropFirst("Migrations/".count)) }
+        let files = try Repository.files("Migrations", "sql").map {
+            String($0.dropFirst("Migrations/".count))
+        }
         #expect(files == Self.landed.keys.sorted())
         for (file, checksum) in Self.landed {
             let process = Process()
             process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-            process.arguments = ["sha256sum", Repository.root.appendingPathComponent("Migrations/" + file).path]
+            process.arguments = [
+                "sha256sum", Repository.root.appendingPathComponent("Migrations/" + file).path,
+            ]
             let output = Pipe()
             process.standardOutput = output
             try process.run()
@@ -150,7 +159,10 @@ enum Repository {
     }
 
     @Test func `links between the documents lead somewhere`() throws {
-        let pages = try Repository.files("docs", "md") + ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+        let pages =
+            try Repository.files("docs", "md") + [
+                "README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md",
+            ]
         for page in pages {
             let folder = Repository.root.appendingPathComponent(page).deletingLastPathComponent()
             for match in try Repository.text(page).matches(of: /\]\(([^)#:]+)(#[^)]*)?\)/) {

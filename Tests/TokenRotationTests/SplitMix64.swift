@@ -12,7 +12,9 @@ struct SplitMix64: RandomNumberGenerator {
         return mixed ^ (mixed >> 31)
     }
 
-    /// A number below `bound`. The bias is of no interest to tests.
+    /// A number below `bound`.
+    ///
+    /// The bias is of no interest to tests.
     mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 
     mutating func pick<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }

@@ -68,10 +68,12 @@ import VaultCore
         default:
             let actor = act == .refreshByOtherClient ? other : party
             let presented = try #require(token)
-            let result = act == .redeemAgain ? try await actor.redeem(presented) : try await actor.refresh(presented)
+            let result =
+                act == .redeemAgain ? try await actor.redeem(presented) : try await actor.refresh(presented)
             issued = result.issued
             got =
-                if issued != nil { .newPair } else if let same = result.replayed { .samePair(same.text) } else { .refused }
+                if issued != nil { .newPair } else if let same = result.replayed { .samePair(same.text) } else
+                { .refused }
         }
         if let issued {
             grant.pairs.append(issued)

@@ -44,7 +44,8 @@ import VaultCrypto
     @Test func `a vault under a passphrase opens with it and no other`() async throws {
         let test = try await closed()
         let path = test.directory + "/second"
-        let vault = try await Vault.create(at: path, unlockedBy: .passphrase(Secret(copying: "correct horse")))
+        let vault = try await Vault.create(
+            at: path, unlockedBy: .passphrase(Secret(copying: "correct horse")))
         await vault.close()
         await (try Vault.open(at: path, unlockedBy: .passphrase(Secret(copying: "correct horse")))).close()
         await expect(.locked) {
@@ -59,7 +60,8 @@ import VaultCrypto
         }
         await expect(.notFound) { try await open(test, .keyFile(path: test.keyFile + ".not")) }
         await expect(.notFound) {
-            _ = try await Vault.create(at: test.directory + "/no/vault", unlockedBy: .keyFile(path: test.keyFile))
+            _ = try await Vault.create(
+                at: test.directory + "/no/vault", unlockedBy: .keyFile(path: test.keyFile))
         }
     }
 
@@ -68,12 +70,18 @@ import VaultCrypto
         let test = try await closed()
         let path = test.directory + "/thing"
         switch kind {
-        case "directory": try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        case "directory":
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
         case "database": _ = try sqlite(path, "CREATE TABLE a (b)")
-        default: try Data((kind == "text" ? String(repeating: "hello ", count: 99) : "").utf8).write(to: URL(fileURLWithPath: path))
+        default:
+            try Data((kind == "text" ? String(repeating: "hello ", count: 99) : "").utf8).write(
+                to: URL(fileURLWithPath: path))
         }
-        try FileManager.default.setAttributes([.posixPermissions: kind == "directory" ? 0o700 : 0o600], ofItemAtPath: path)
-        await expect(.notAVault) { _ = try await Vault.open(at: path, unlockedBy: .keyFile(path: test.keyFile)) }
+        try FileManager.default.setAttributes(
+            [.posixPermissions: kind == "directory" ? 0o700 : 0o600], ofItemAtPath: path)
+        await expect(.notAVault) {
+            _ = try await Vault.open(at: path, unlockedBy: .keyFile(path: test.keyFile))
+        }
     }
 
     @Test func `a file that others may read is refused with the command that helps`() async throws {
@@ -109,8 +117,10 @@ import VaultCrypto
     }
 
     @Test(arguments: [
-        "CREATE TABLE extra (a)", "DROP INDEX grants_by_expiry", "UPDATE schema_migrations SET checksum = zeroblob(32)",
-        "CREATE TRIGGER t AFTER UPDATE ON grants BEGIN DELETE FROM audit_leaves; END", "ALTER TABLE grants ADD COLUMN a TEXT",
+        "CREATE TABLE extra (a)", "DROP INDEX grants_by_expiry",
+        "UPDATE schema_migrations SET checksum = zeroblob(32)",
+        "CREATE TRIGGER t AFTER UPDATE ON grants BEGIN DELETE FROM audit_leaves; END",
+        "ALTER TABLE grants ADD COLUMN a TEXT",
     ])
     func `an altered schema is refused`(_ sql: String) async throws {
         let test = try await closed()
@@ -121,7 +131,8 @@ import VaultCrypto
     @Test func `every file of a vault is its owner's alone`() async throws {
         let test = try await TestVault()
         for name in try FileManager.default.contentsOfDirectory(atPath: test.directory) {
-            let mode = try FileManager.default.attributesOfItem(atPath: test.directory + "/" + name)[.posixPermissions]
+            let mode = try FileManager.default.attributesOfItem(atPath: test.directory + "/" + name)[
+                .posixPermissions]
             #expect(mode as? Int == 0o600, "\(name)")
         }
         await test.vault.close()

@@ -21,14 +21,19 @@ import VaultCore
         "state = 2", "state = 1, scope = 'basic readmeasurements'", "owner_id = 5", "client_id = 4",
         "idle_expires_at = idle_expires_at + 1", "absolute_expires_at = absolute_expires_at + 1000",
         "access_scope = 'readmeasurements'", "access_expires_at = access_expires_at + 1", "generation = 0",
-        "owner_revocations = 9", "leaf = leaf - 1", "row_tag = zeroblob(32)", "pair = NULL", "first_used_at = 1",
+        "owner_revocations = 9", "leaf = leaf - 1", "row_tag = zeroblob(32)", "pair = NULL",
+        "first_used_at = 1",
         "swapped_at = swapped_at + 1", "credential_tag = previous_credential_tag",
     ])
     func `a grant`(_ change: String) async throws {
         let scene = try await scene()
         _ = try sqlite(scene.test.path, "UPDATE grants SET \(change) WHERE id = 1")
-        #expect(throws: VaultError(.integrity, "")) { try scene.test.vault.validate(scene.tokens.pair.accessToken) }
-        await #expect(throws: VaultError(.integrity, "")) { try await scene.party.refresh(scene.tokens.refreshToken) }
+        #expect(throws: VaultError(.integrity, "")) {
+            try scene.test.vault.validate(scene.tokens.pair.accessToken)
+        }
+        await #expect(throws: VaultError(.integrity, "")) {
+            try await scene.party.refresh(scene.tokens.refreshToken)
+        }
         #expect(throws: VaultError(.integrity, "")) { try scene.test.vault.grants() }
         let report = try await scene.test.vault.verifyAudit()
         #expect(report.findings.contains { $0.place == "grants 1" }, "\(report.findings)")
@@ -41,7 +46,9 @@ import VaultCore
     ])
     func `an owner, a registration, a secret`(_ table: String, _ change: String, _ id: Int) async throws {
         let scene = try await scene()
-        if table == "owners", id == 4 { _ = try await scene.test.vault.setClient("other app", enabled: false) }
+        if table == "owners", id == 4 {
+            _ = try await scene.test.vault.setClient("other app", enabled: false)
+        }
         await scene.test.vault.close()
         _ = try sqlite(scene.test.path, "UPDATE \(table) SET \(change) WHERE id = \(id)")
         let vault = try await scene.test.reopen()
@@ -64,7 +71,8 @@ import VaultCore
         let second = try await scene.party.begin()
         let columns = "pair, generation, credential_tag, family_tag, access_tag, row_tag, leaf"
         _ = try sqlite(
-            scene.test.path, "UPDATE grants SET (\(columns)) = (SELECT \(columns) FROM grants WHERE id = 1) WHERE id = 2")
+            scene.test.path,
+            "UPDATE grants SET (\(columns)) = (SELECT \(columns) FROM grants WHERE id = 1) WHERE id = 2")
         #expect(throws: VaultError(.integrity, "")) { try scene.test.vault.validate(second.pair.accessToken) }
     }
 
@@ -76,7 +84,8 @@ import VaultCore
         try await scene.test.vault.revokeGrant(scene.tokens.grant)
         _ = try sqlite(
             scene.test.path,
-            "ATTACH '\(copy)' AS old; REPLACE INTO grants SELECT * FROM old.grants WHERE id = \(scene.tokens.grant)")
+            "ATTACH '\(copy)' AS old; REPLACE INTO grants SELECT * FROM old.grants WHERE id = \(scene.tokens.grant)"
+        )
         let report = try await scene.test.vault.verifyAudit()
         #expect(report.findings.map(\.place) == ["grants \(scene.tokens.grant)"])
     }
@@ -101,7 +110,10 @@ import VaultCore
     }
 
     @Test(arguments: [
-        ("UPDATE audit_leaves SET bytes = replace(CAST(bytes AS TEXT), 'token', 'taken') WHERE id = 9", "entry 9"),
+        (
+            "UPDATE audit_leaves SET bytes = replace(CAST(bytes AS TEXT), 'token', 'taken') WHERE id = 9",
+            "entry 9"
+        ),
         ("UPDATE audit_leaves SET hash = zeroblob(32) WHERE id = 9", "entry 9"),
         ("DELETE FROM audit_leaves WHERE id = 9", "entry 9"),
         ("DELETE FROM audit_leaves WHERE id = (SELECT max(id) FROM audit_leaves)", "head"),
@@ -110,7 +122,10 @@ import VaultCore
         ("DELETE FROM audit_tiles", "tiles"),
         ("UPDATE audit_head SET size = size - 1", "head"),
         ("UPDATE audit_head SET note = replace(note, 'tokenvault', 'tokenvaulT')", "head"),
-        ("UPDATE audit_personal SET sealed = zeroblob(300) WHERE id = (SELECT min(id) FROM audit_personal)", "personal data"),
+        (
+            "UPDATE audit_personal SET sealed = zeroblob(300) WHERE id = (SELECT min(id) FROM audit_personal)",
+            "personal data"
+        ),
         ("DELETE FROM audit_personal", "personal data"),
     ])
     func `verify names it`(_ sql: String, _ place: String) async throws {
@@ -118,7 +133,11 @@ import VaultCore
         let intact = try await test.vault.verifyAudit()
         #expect(intact.isIntact, "\(intact.findings)")
         // Text back into a blob, as STRICT wants it.
-        _ = try sqlite(test.path, sql.replacingOccurrences(of: "= replace(CAST(bytes AS TEXT), 'token', 'taken')", with: "= CAST(replace(CAST(bytes AS TEXT), 'token', 'taken') AS BLOB)"))
+        _ = try sqlite(
+            test.path,
+            sql.replacingOccurrences(
+                of: "= replace(CAST(bytes AS TEXT), 'token', 'taken')",
+                with: "= CAST(replace(CAST(bytes AS TEXT), 'token', 'taken') AS BLOB)"))
         let report = try await test.vault.verifyAudit()
         #expect(report.findings.contains { $0.place.hasPrefix(place) }, "\(report.findings)")
     }
@@ -127,9 +146,12 @@ import VaultCore
         let test = try await log()
         _ = try sqlite(
             test.path,
-            "UPDATE audit_leaves SET id = -1 WHERE id = 20; UPDATE audit_leaves SET id = 20 WHERE id = 21; UPDATE audit_leaves SET id = 21 WHERE id = -1")
+            "UPDATE audit_leaves SET id = -1 WHERE id = 20; UPDATE audit_leaves SET id = 20 WHERE id = 21; UPDATE audit_leaves SET id = 21 WHERE id = -1"
+        )
         let report = try await test.vault.verifyAudit()
-        #expect(report.findings.contains { $0.place == "entry 20" } && report.findings.contains { $0.place == "head" })
+        #expect(
+            report.findings.contains { $0.place == "entry 20" }
+                && report.findings.contains { $0.place == "head" })
     }
 
     @Test func `a head that was edited stops the writer before it signs over it`() async throws {

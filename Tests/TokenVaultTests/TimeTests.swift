@@ -4,7 +4,9 @@ import TokenVault
 import VaultCore
 
 @Suite struct `Windows and lifetimes over the store` {
-    @Test func `first use closes the retry window, in this process at once and in others once written`() async throws {
+    @Test func `first use closes the retry window, in this process at once and in others once written`()
+        async throws
+    {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let first = try await party.begin()
@@ -89,7 +91,9 @@ import VaultCore
         #expect(try test.vault.validate(next.pair.accessToken) == nil)
     }
 
-    @Test func `access tokens of the current and the previous generation are valid, older ones are not`() async throws {
+    @Test func `access tokens of the current and the previous generation are valid, older ones are not`()
+        async throws
+    {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let first = try await party.begin()

@@ -24,7 +24,9 @@ import VaultCrypto
         let outcomes = await withTaskGroup(of: Bool.self) { group in
             for index in 0..<120 {
                 // Every third name is taken by the one before it.
-                group.addTask { (try? await test.vault.addUser("user \(index - (index % 3 == 2 ? 1 : 0))")) != nil }
+                group.addTask {
+                    (try? await test.vault.addUser("user \(index - (index % 3 == 2 ? 1 : 0))")) != nil
+                }
             }
             return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
         }
@@ -65,7 +67,8 @@ import VaultCrypto
         let other = try await test.reopen()
         var tokens = try await party.begin()
         for round in 0..<40 {
-            tokens = try #require(await party.refresh(tokens.refreshToken, in: round % 2 == 0 ? other : nil).issued)
+            tokens = try #require(
+                await party.refresh(tokens.refreshToken, in: round % 2 == 0 ? other : nil).issued)
         }
         #expect(try other.validate(tokens.pair.accessToken) != nil)
         _ = try await other.setUser("alice", enabled: false)

@@ -20,7 +20,9 @@ struct FullHistory {
 
     struct Event {
         let happening: Happening
-        /// An older copy of the database was restored over it. The tokens it gave out are still out there.
+        /// An older copy of the database was restored over it.
+        ///
+        /// The tokens it gave out are still out there.
         var isLost = false
     }
 

@@ -3,7 +3,9 @@ import VaultCore
 
 /// The engine under test: one row per grant, as a vault keeps it, moved by the rules alone.
 struct MemoryIssuer {
-    /// What a backup holds. Rows are found by number, and numbers come back after a restore.
+    /// What a backup holds.
+    ///
+    /// Rows are found by number, and numbers come back after a restore.
     struct Tables {
         var rows: [Int: Row] = [:]
         var owners: [Owner]

@@ -54,14 +54,18 @@ struct ObviousGrant {
             if now.elapsed(since: codeIssuedAt) < .seconds(600) { isRevoked = true }
             return .refused
         case .useNewest, .usePredecessor, .useOldest:
-            let place = pairs.lastIndex { $0.pair.accessToken.withExposed { $0 } == token?.withExposed { $0 } }
+            let place = pairs.lastIndex {
+                $0.pair.accessToken.withExposed { $0 } == token?.withExposed { $0 }
+            }
             guard !isRevoked, let place, place >= pairs.count - 2, now < pairs[place].expiresAt else {
                 return .valid(false)
             }
             if place == pairs.count - 1 { isNewestUsed = true }
             return .valid(true)
         case .refreshNewest, .refreshPredecessor, .refreshAnyOlder:
-            let place = pairs.lastIndex { $0.pair.refreshToken?.withExposed { $0 } == token?.withExposed { $0 } }
+            let place = pairs.lastIndex {
+                $0.pair.refreshToken?.withExposed { $0 } == token?.withExposed { $0 }
+            }
             guard !isRevoked, let place else { return .refused }
             if place == pairs.count - 1 { return .newPair }
             let age = now.elapsed(since: newestSince)
@@ -77,7 +81,8 @@ struct ObviousGrant {
     func token(for act: Act, using random: inout SplitMix64) -> SecretBytes? {
         switch act {
         case .refreshNewest, .refreshByOtherClient: return pairs.last?.pair.refreshToken
-        case .refreshPredecessor: return pairs.dropLast().last?.pair.refreshToken ?? pairs.last?.pair.refreshToken
+        case .refreshPredecessor:
+            return pairs.dropLast().last?.pair.refreshToken ?? pairs.last?.pair.refreshToken
         case .refreshAnyOlder: return pairs.randomElement(using: &random)?.pair.refreshToken
         case .useNewest: return pairs.last?.pair.accessToken
         case .usePredecessor: return (pairs.dropLast().last ?? pairs.last)?.pair.accessToken

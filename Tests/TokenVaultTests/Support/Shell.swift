@@ -14,7 +14,9 @@ func sqlite(_ path: String, _ sql: String) throws -> String {
     let text = output.fileHandleForReading.readDataToEndOfFile()
     let complaint = errors.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()
-    #expect(process.terminationStatus == 0, "sqlite3 is needed (apt-get install sqlite3): \(String(decoding: complaint, as: UTF8.self))")
+    #expect(
+        process.terminationStatus == 0,
+        "sqlite3 is needed (apt-get install sqlite3): \(String(decoding: complaint, as: UTF8.self))")
     return String(decoding: text, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
 }
 

@@ -51,7 +51,8 @@ final class TestVault: Sendable {
 
     /// Another handle on the same file, as another process would have.
     func reopen() async throws -> Vault {
-        try await Vault.open(at: path, unlockedBy: .keyFile(path: keyFile), options: VaultOptions(clock: clock))
+        try await Vault.open(
+            at: path, unlockedBy: .keyFile(path: keyFile), options: VaultOptions(clock: clock))
     }
 }
 
@@ -63,7 +64,8 @@ struct Party: Sendable {
     let user: User
 
     init(
-        _ vault: Vault, _ name: String = "app", user: String = "alice", grants: [GrantType] = GrantType.allCases,
+        _ vault: Vault, _ name: String = "app", user: String = "alice",
+        grants: [GrantType] = GrantType.allCases,
         change: (inout ClientRegistration) -> Void = { _ in }
     ) async throws {
         self.vault = vault
