@@ -1,12 +1,18 @@
 /// Base16, lower case; decoding refuses upper case, so that one value has one spelling.
 public enum Hex {
     public static func encode(_ bytes: some Sequence<UInt8>) -> String {
-        var digits: [UInt8] = []
-        for byte in bytes {
-            digits.append(digit(byte >> 4))
-            digits.append(digit(byte & 15))
+        encode(octets: Array(bytes))
+    }
+
+    /// Not generic, so that the compiler sees what it loops over.
+    private static func encode(octets: [UInt8]) -> String {
+        String(unsafeUninitializedCapacity: 2 * octets.count) { digits in
+            for (index, octet) in octets.enumerated() {
+                digits[2 * index] = digit(octet >> 4)
+                digits[2 * index + 1] = digit(octet & 15)
+            }
+            return 2 * octets.count
         }
-        return String(decoding: digits, as: UTF8.self)
     }
 
     public static func decode(_ text: some StringProtocol) -> [UInt8]? {

@@ -2,8 +2,13 @@
 public struct ScopeSet: Sendable, Hashable {
     public static let empty = ScopeSet()
     public let names: [String]
+    /// The wire form: names joined by single spaces.
+    public let text: String
 
-    private init() { names = [] }
+    private init(names: [String] = [], text: String = "") {
+        self.names = names
+        self.text = text
+    }
 
     /// Parses space-separated names.
     ///
@@ -11,7 +16,7 @@ public struct ScopeSet: Sendable, Hashable {
     /// or when there is more than ``Limits/scopeBytes`` of it.
     public init?(parsing text: String) {
         guard !text.isEmpty else {
-            names = []
+            self = .empty
             return
         }
         guard text.utf8.count <= Limits.scopeBytes else { return nil }
@@ -20,14 +25,11 @@ public struct ScopeSet: Sendable, Hashable {
         let legal = parts.allSatisfy { name in
             !name.isEmpty && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }
         }
-        guard legal, Set(parts).count == parts.count else { return nil }
-        names = parts
+        guard legal, parts.count == 1 || Set(parts).count == parts.count else { return nil }
+        self.init(names: parts, text: text)
     }
 
     public var isEmpty: Bool { names.isEmpty }
-
-    /// The wire form: names joined by single spaces.
-    public var text: String { names.joined(separator: " ") }
 
     public func isSubset(of other: ScopeSet) -> Bool {
         names.allSatisfy(other.names.contains)

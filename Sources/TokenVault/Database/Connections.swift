@@ -73,17 +73,25 @@ enum Connections {
 /// A few read-only connections, used in turn.
 final class ReaderConnections: Sendable {
     private let queues: [DatabaseQueue]
+    /// Indexes of connections that nobody uses now.
+    private let idle: Mutex<[Int]>
     private let next = Atomic<Int>(0)
 
     init(_ path: String, count: Int) throws {
         queues = try (0..<count).map { _ in try Connections.openReader(path) }
+        idle = Mutex(Array(0..<count))
     }
 
     /// Runs `body` on a connection. Statements are their own transactions: one statement, one snapshot.
     func read<Result>(_ body: (Database) throws -> Result) throws -> Result {
-        let turn = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        // An idle connection if there is one; otherwise a place in the line of the next.
+        let own = idle.withLock { $0.popLast() }
+        defer { if let own { idle.withLock { $0.append(own) } } }
+        let turn =
+            own
+            ?? Int(UInt(bitPattern: next.wrappingAdd(1, ordering: .relaxed).oldValue) % UInt(queues.count))
         do {
-            return try queues[Int(UInt(bitPattern: turn) % UInt(queues.count))].inDatabase(body)
+            return try queues[turn].inDatabase(body)
         } catch { throw StorageFailure.translate(error) }
     }
 

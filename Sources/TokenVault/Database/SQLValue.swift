@@ -53,15 +53,17 @@ extension Database {
     /// Runs a cached statement that returns no rows. Values never become part of the SQL text.
     func run(_ sql: String, _ values: [SQLValue] = []) throws {
         let statement = try prepared(sql, values)
-        try statement.execute()
+        defer { sqlite3_reset(statement) }
+        while try advance(statement) {}
     }
 
     /// Hands each row of a cached query to `body`, which returns false to stop.
     func forEachRow(_ sql: String, _ values: [SQLValue] = [], _ body: (RowCursor) throws -> Bool) throws {
         let statement = try prepared(sql, values)
-        let cursor = try Row.fetchCursor(statement)
-        while try cursor.next() != nil {
-            guard try body(RowCursor(statement: statement.sqliteStatement)) else { return }
+        // Also ends the read transaction of a query that was not run to its end.
+        defer { sqlite3_reset(statement) }
+        while try advance(statement) {
+            guard try body(RowCursor(statement: statement)) else { return }
         }
     }
 
@@ -77,15 +79,25 @@ extension Database {
         return result
     }
 
-    private func prepared(_ sql: String, _ values: [SQLValue]) throws -> Statement {
-        let statement = try cachedStatement(sql: sql)
-        // Tells GRDB that the arguments are complete; the values themselves are bound below without detour.
-        statement.setUncheckedArguments(StatementArguments())
+    /// The statement with its values bound. GRDB keeps it prepared; the steps are taken without its rows, observers
+    /// and argument checks, which cost more than most of our statements.
+    private func prepared(_ sql: String, _ values: [SQLValue]) throws -> SQLiteStatement {
+        let statement = try cachedStatement(sql: sql).sqliteStatement
+        sqlite3_reset(statement)
         for (index, value) in values.enumerated() {
-            let code = value.bind(to: statement.sqliteStatement, Int32(index + 1))
+            let code = value.bind(to: statement, Int32(index + 1))
             guard code == SQLITE_OK else { throw DatabaseError(resultCode: ResultCode(rawValue: code)) }
         }
         return statement
+    }
+
+    /// Whether the statement stands on a row now.
+    private func advance(_ statement: SQLiteStatement) throws -> Bool {
+        switch sqlite3_step(statement) {
+        case SQLITE_ROW: return true
+        case SQLITE_DONE: return false
+        case let code: throw DatabaseError(resultCode: ResultCode(rawValue: code))
+        }
     }
 }
 

@@ -58,10 +58,12 @@ enum SchemaLedger {
         try database.execute(sql: "PRAGMA user_version = \(migration.version)")
     }
 
-    private static func appliedMigrations(_ database: Database) throws -> [(version: Int, checksum: [UInt8])] {
+    private static func appliedMigrations(_ database: Database) throws -> [(version: Int, checksum: [UInt8])]
+    {
         guard try database.tableExists("schema_migrations") else {
             throw VaultError(
-                .notAVault, "The file has no ledger of migrations.", remedy: "Check the path given with --vault.")
+                .notAVault, "The file has no ledger of migrations.",
+                remedy: "Check the path given with --vault.")
         }
         var applied: [(version: Int, checksum: [UInt8])] = []
         try database.forEachRow("SELECT version, checksum FROM schema_migrations ORDER BY version") { row in

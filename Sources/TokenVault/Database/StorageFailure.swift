@@ -43,13 +43,17 @@ enum StorageFailure {
         guard let error = error as? DatabaseError else {
             return VaultError(.internalError, "Unexpected failure of type \(type(of: error)).")
         }
+        // The memory-index file of the WAL cannot grow: SQLite calls that an I/O error, but it is a full disk.
+        let isFull = error.resultCode == .SQLITE_FULL || error.extendedResultCode == .SQLITE_IOERR_SHMSIZE
         return switch error.resultCode {
-        case .SQLITE_FULL:
+        case _ where isFull:
             VaultError(
                 .outOfSpace, "The disk is full; nothing was changed.",
                 remedy: "Free some space: the vault takes new work again by itself.")
         case .SQLITE_IOERR:
-            VaultError(.ioFailure, "The disk failed; nothing was changed.", remedy: "Check the disk and the system log.")
+            VaultError(
+                .ioFailure, "The disk failed; nothing was changed.",
+                remedy: "Check the disk and the system log.")
         case .SQLITE_BUSY, .SQLITE_LOCKED: VaultLock.busy
         case .SQLITE_READONLY:
             VaultError(
@@ -57,7 +61,8 @@ enum StorageFailure {
                 remedy: "Check that the file system is mounted for writing and that this user owns the file.")
         case .SQLITE_CANTOPEN:
             VaultError(
-                .permissionDenied, "The vault's file, or the directory around it, cannot be opened for writing.",
+                .permissionDenied,
+                "The vault's file, or the directory around it, cannot be opened for writing.",
                 remedy: "Run as the vault's owner; the directory must be writable for it.")
         case .SQLITE_NOTADB:
             VaultError(.notAVault, "The file is not a vault.", remedy: "Check the path given with --vault.")
@@ -67,9 +72,12 @@ enum StorageFailure {
                 remedy: "Stop the service, keep a copy of the file, and restore a backup.")
         case .SQLITE_MISUSE:
             // The connection was closed under a reader: by close(), or to find out about a failed commit.
-            VaultError(.unavailable, "The vault is closed, or is being opened again.", remedy: "Try again in a moment.")
+            VaultError(
+                .unavailable, "The vault is closed, or is being opened again.",
+                remedy: "Try again in a moment.")
         default:
-            VaultError(.internalError, "SQLite refused a statement (code \(error.extendedResultCode.rawValue)).")
+            VaultError(
+                .internalError, "SQLite refused a statement (code \(error.extendedResultCode.rawValue)).")
         }
     }
 

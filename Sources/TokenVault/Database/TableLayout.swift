@@ -58,7 +58,8 @@ extension TableLayout {
     static let owners = TableLayout(
         "owners", 3,
         [
-            "kind", "state", "revocations", "key_version", "key_epoch", "wrapped_key", "lookup_tag", "identity",
+            "kind", "state", "revocations", "key_version", "key_epoch", "wrapped_key", "lookup_tag",
+            "identity",
             "pseudonym", "created_at",
         ])
 

@@ -11,11 +11,13 @@ enum VaultFile {
         var information = stat()
         guard stat(path, &information) == 0 else { throw StorageFailure.opening(path, errno) }
         guard information.st_mode & S_IFMT == S_IFREG else {
-            throw VaultError(.notAVault, "\(path) is not a regular file.", remedy: "Name the vault file itself.")
+            throw VaultError(
+                .notAVault, "\(path) is not a regular file.", remedy: "Name the vault file itself.")
         }
         guard information.st_mode & 0o077 == 0 else {
             throw VaultError(
-                .permissionDenied, "Others than its owner may read \(path).", remedy: "Run: chmod 600 \(path)")
+                .permissionDenied, "Others than its owner may read \(path).", remedy: "Run: chmod 600 \(path)"
+            )
         }
         let descriptor = open(path, O_RDWR | O_CLOEXEC)
         guard descriptor >= 0 else { throw StorageFailure.opening(path, errno) }
@@ -38,7 +40,8 @@ enum VaultFile {
     static func checkDirectory(of path: String) throws {
         guard access(directory(of: path), F_OK) == 0 else {
             throw VaultError(
-                .notFound, "The directory of \(path) does not exist.", remedy: "Make it first, with mode 700.")
+                .notFound, "The directory of \(path) does not exist.", remedy: "Make it first, with mode 700."
+            )
         }
         guard access(path, F_OK) != 0 else { throw alreadyExists(path) }
     }

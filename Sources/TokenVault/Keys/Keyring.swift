@@ -33,7 +33,9 @@ struct Keyring: Sendable {
             vault: vault,
             keys: Dictionary(all(.handles).map { ($0.keyID, $0.key) }) { first, _ in first },
             current: try current(.handles).keyID)
-        tags = Dictionary(all(.tags).map { ($0.keyID, TagKey(id: $0.keyID, key: $0.key)) }) { first, _ in first }
+        tags = Dictionary(all(.tags).map { ($0.keyID, TagKey(id: $0.keyID, key: $0.key)) }) { first, _ in
+            first
+        }
         let currentTag = try current(.tags)
         currentTags = TagKey(id: currentTag.keyID, key: currentTag.key)
         let lookupKey = try current(.lookup)
@@ -61,8 +63,10 @@ extension Keyring {
     static func load(_ database: Database, vault: VaultRow, root: GuardedKey) throws -> Keyring {
         let epoch = UInt32(truncatingIfNeeded: vault.keyEpoch)
         var keys: [SystemKey] = []
-        try database.forEachRow("SELECT id, purpose, key_id, state, wrapped FROM system_keys ORDER BY id") { row in
-            guard let purpose = SystemKeyPurpose(rawValue: row.integer(1)), let keyID = UInt8(exactly: row.integer(2)),
+        try database.forEachRow("SELECT id, purpose, key_id, state, wrapped FROM system_keys ORDER BY id") {
+            row in
+            guard let purpose = SystemKeyPurpose(rawValue: row.integer(1)),
+                let keyID = UInt8(exactly: row.integer(2)),
                 case .blob(let wrapped) = row.value(4)
             else { throw VaultError(.integrity, "A system key is damaged.", remedy: "Restore a backup.") }
             let key = try KeyWrap.unwrap(
@@ -86,7 +90,8 @@ extension Keyring {
 
     static func wrapContext(_ vault: VaultID, systemKey row: Int64) -> AssociatedData {
         AssociatedData(
-            domain: SealedTable.wrapDomain, vault: vault, owner: .system, table: SealedTable.systemKeys, column: 5,
+            domain: SealedTable.wrapDomain, vault: vault, owner: .system, table: SealedTable.systemKeys,
+            column: 5,
             row: row, generation: 0)
     }
 
@@ -101,7 +106,8 @@ extension Keyring {
         owner: OwnerID, table: UInt16, column: UInt16, row: Int64, generation: UInt64 = 0
     ) -> AssociatedData {
         AssociatedData(
-            domain: SealedTable.fieldDomain, vault: vault, owner: owner, table: table, column: column, row: row,
+            domain: SealedTable.fieldDomain, vault: vault, owner: owner, table: table, column: column,
+            row: row,
             generation: generation)
     }
 }

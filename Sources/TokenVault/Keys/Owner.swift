@@ -2,7 +2,7 @@ import VaultCore
 import VaultCrypto
 
 /// An owner as read and checked: its row, its key unwrapped, and its name in the log.
-struct Owner: Sendable {
+final class Owner: Sendable {
     let row: OwnerRow
     let key: OwnerKey
     let pseudonym: Pseudonym
@@ -35,12 +35,14 @@ struct Owner: Sendable {
         row = OwnerRow(
             id: id, kind: kind, state: .active, revocations: 0, keyVersion: 1, keyEpoch: Int64(keyring.epoch),
             wrappedKey: KeyWrap.wrap(
-                key.key, under: keyring.root, epoch: keyring.epoch, for: Keyring.wrapContext(keyring.vault, owner: id)),
+                key.key, under: keyring.root, epoch: keyring.epoch,
+                for: Keyring.wrapContext(keyring.vault, owner: id)),
             lookupTag: lookupTag,
             identity: try SealedField.seal(
                 identity, under: key, for: Self.context(id, column: "identity", keyring), padded: true),
             pseudonym: try SealedField.seal(
-                pseudonym.bytes, under: key, for: Self.context(id, column: "pseudonym", keyring), padded: false),
+                pseudonym.bytes, under: key, for: Self.context(id, column: "pseudonym", keyring),
+                padded: false),
             createdAt: now)
     }
 

@@ -24,7 +24,8 @@ final class Registry: Sendable {
     ///   whose rows must not outlive a rollback.
     func owner(_ id: OwnerID, _ database: Database, _ keyring: Keyring, revision: Int64?) throws -> Owner? {
         if let cached = cached(revision, { $0.owners[id] }) { return cached }
-        guard let row = try database.load(OwnerRow.self, id.rawValue, keyring)?.row, row.wrappedKey != nil else {
+        guard let row = try database.load(OwnerRow.self, id.rawValue, keyring)?.row, row.wrappedKey != nil
+        else {
             return nil
         }
         let owner = try Owner(row, keyring: keyring)
@@ -38,7 +39,8 @@ final class Registry: Sendable {
             let row = try database.load(ClientRow.self, id.rawValue, keyring)?.row
         else { return nil }
         let secrets = try database.loadAll(
-            ClientSecretRow.self, where: "client_id = ? ORDER BY generation", [.integer(id.rawValue)], keyring)
+            ClientSecretRow.self, where: "client_id = ? ORDER BY generation", [.integer(id.rawValue)], keyring
+        )
         let client = try Client(owner: owner, row: row, secrets: secrets, keyring: keyring)
         keep(revision) { $0.clients[id] = client }
         return client
@@ -75,7 +77,8 @@ final class Registry: Sendable {
 
 extension Database {
     /// The row `id` of a tagged table with the leaf that names it, its tag checked. Nil: there is none.
-    func load<Row: TypedRow>(_: Row.Type, _ id: Int64, _ keyring: Keyring) throws -> (row: Row, leaf: Int64)? {
+    func load<Row: TypedRow>(_: Row.Type, _ id: Int64, _ keyring: Keyring) throws -> (row: Row, leaf: Int64)?
+    {
         try firstRow(Row.layout.selectByID, [.integer(id)]) { cursor in
             let stored = try StoredRow(reading: cursor, Row.layout, rowKey: keyring.rows)
             return (try Row(stored), stored.leaf)

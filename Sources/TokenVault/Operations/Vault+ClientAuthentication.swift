@@ -10,7 +10,7 @@ package enum ClientSecretVerdict: Sendable, Equatable {
     case wrong
 }
 
-/// Why a token request was refused before a grant came into play. The raw value is the word in the log.
+/// Why a token request was refused before a grant came into play: the raw value is the word in the log.
 package enum TokenRequestRefusal: String, Sendable, CaseIterable {
     case noAuthentication = "no_authentication"
     case unknownClient = "unknown_client"
@@ -51,7 +51,8 @@ extension Vault {
             let isInTime = now >= row.notBefore && (row.notAfter.map { now < $0 } ?? true)
             verdict =
                 isInTime
-                ? .accepted(generation: generation, isNewest: row.generation == client.secretRows.last?.generation)
+                ? .accepted(
+                    generation: generation, isNewest: row.generation == client.secretRows.last?.generation)
                 : .outsideWindow(generation: generation)
         }
         return verdict
@@ -59,14 +60,16 @@ extension Vault {
 
     /// Writes a refusal that anybody can cause into the log, at a bounded rate; the rest is counted.
     package func recordRefusal(
-        _ reason: TokenRequestRefusal, client: Client?, secretGeneration: UInt32? = nil, channel: AuditChannel,
+        _ reason: TokenRequestRefusal, client: Client?, secretGeneration: UInt32? = nil,
+        channel: AuditChannel,
         requestID: String?
     ) async throws {
         guard refusals.hasRoom(at: clock.monotonic()) else { return }
         // Who is unknown has no pseudonym; then the vault itself says so.
         var event = AuditEvent(
             reason.operation, .refused,
-            by: client.map { AuditActor($0.pseudonym, channel) } ?? AuditActor(operatorActor.pseudonym, channel))
+            by: client.map { AuditActor($0.pseudonym, channel) }
+                ?? AuditActor(operatorActor.pseudonym, channel))
         event.reason = reason.rawValue
         event.generation = secretGeneration
         event.requestID = requestID

@@ -6,7 +6,9 @@ import VaultCrypto
 /// A code or refresh token presented by an authenticated client.
 package struct ExchangeRequest: Sendable {
     package var kind: CredentialKind
-    package var credential: SecretBytes
+    package let credential: SecretBytes
+    /// What the log says of the credential: taken by the caller, not by the one writer.
+    let fingerprint: [UInt8]
     package var client: OwnerID
     /// Pseudonym of the client: the actor in the log.
     package var actor: AuditActor
@@ -23,6 +25,7 @@ package struct ExchangeRequest: Sendable {
     package init(kind: CredentialKind, credential: SecretBytes, client: Client, channel: AuditChannel) {
         self.kind = kind
         self.credential = credential
+        fingerprint = TokenFingerprint.of(credential)
         self.client = client.id
         self.actor = AuditActor(client.pseudonym, channel)
     }
@@ -47,8 +50,9 @@ extension Vault {
             return .refused(.unknownGrant)
         }
         let challenge = request.codeVerifier.flatMap(PKCE.challengeS256(of:))
+        let prepared = PreparedPair(after: handle, keyring)
         return try await write { transaction in
-            try Exchange(request, handle, challenge, transaction).perform()
+            try Exchange(request, handle, challenge, prepared, transaction).perform()
                 .noting(supersededSecret: request.supersededSecret, of: request.actor, request.requestID)
         }
     }
@@ -67,12 +71,17 @@ private struct Exchange {
     private let request: ExchangeRequest
     private let handle: TokenHandle
     private let challenge: String?
+    private let prepared: PreparedPair
     private let transaction: WriteTransaction
 
-    init(_ request: ExchangeRequest, _ handle: TokenHandle, _ challenge: String?, _ transaction: WriteTransaction) {
+    init(
+        _ request: ExchangeRequest, _ handle: TokenHandle, _ challenge: String?, _ prepared: PreparedPair,
+        _ transaction: WriteTransaction
+    ) {
         self.request = request
         self.handle = handle
         self.challenge = challenge
+        self.prepared = prepared
         self.transaction = transaction
     }
 
@@ -108,7 +117,8 @@ private struct Exchange {
         let tag = handle.generation == row.generation ? row.credentialTag : row.previousCredentialTag
         return PresentedCredential(
             kind: request.kind, generation: handle.generation, isFamilyProven: proof.isFamilyProven,
-            isTokenProven: proof.isToken(request.credential, tag), isOfThisClient: row.client == request.client,
+            isTokenProven: proof.isToken(request.credential, tag),
+            isOfThisClient: row.client == request.client,
             requestedScope: request.scope)
     }
 
@@ -122,34 +132,30 @@ private struct Exchange {
             isVerifierMalformed: request.codeVerifier != nil && challenge == nil)
     }
 
-    private func swap(_ old: GrantRow, _ scope: ScopeSet, _ client: Client) throws -> Audited<ExchangeResult> {
-        let keyring = transaction.keyring
+    private func swap(_ old: GrantRow, _ scope: ScopeSet, _ client: Client) throws -> Audited<ExchangeResult>
+    {
         let now = transaction.now
         let lifetimes = client.registration.lifetimes
         var row = old
         row.generation = old.generation + 1
-        func token(_ kind: TokenKind) -> SecretBytes {
-            keyring.handles.seal(
-                TokenHandle(
-                    kind: kind, grant: row.id, generation: row.generation, familySecret: handle.familySecret))
-        }
-        let pair = TokenPair(
-            accessToken: token(.accessToken),
-            refreshToken: client.registration.grantTypes.contains(.refreshToken) ? token(.refreshToken) : nil)
-        guard let tagKey = keyring.tags[UInt8(truncatingIfNeeded: old.tagKeyID)] else {
+        guard let tagKey = transaction.keyring.tags[UInt8(truncatingIfNeeded: old.tagKeyID)] else {
             throw VaultError(.integrity, "A grant was tagged with a key this vault does not have.")
         }
+        let (pair, accessTag, refreshTag) = try prepared.pair(
+            for: row.generation, tagKey: tagKey,
+            withRefreshToken: client.registration.grantTypes.contains(.refreshToken))
         row.previousCredentialTag = old.credentialTag
-        row.credentialTag = pair.refreshToken.map { tagKey.tag(.token, of: $0) }
+        row.credentialTag = refreshTag
         row.previousAccess = old.access
         // No token outlives its grant.
         let expiresAt = min(now.advanced(by: lifetimes.accessToken), old.absoluteExpiresAt)
         row.access = AccessTokenSlot(
             scope: scope, audience: nil, issuedAt: now, expiresAt: expiresAt,
-            tag: tagKey.tag(.token, of: pair.accessToken))
+            tag: accessTag)
         // Idle lifetime slides, absolute lifetime does not; without a refresh token the access token ends the grant.
         row.idleExpiresAt =
-            pair.refreshToken == nil ? expiresAt : min(now.advanced(by: lifetimes.idle), old.absoluteExpiresAt)
+            pair.refreshToken == nil
+            ? expiresAt : min(now.advanced(by: lifetimes.idle), old.absoluteExpiresAt)
         row.swappedAt = transaction.serving
         row.firstUsedAt = nil
         row.pair = try transaction.seal(
@@ -170,7 +176,8 @@ private struct Exchange {
         let bytes = try SealedField.open(
             sealed, with: owner.key,
             for: transaction.keyring.context(
-                owner: row.owner, table: SealedTable.grants, column: GrantRow.pairColumn, row: row.id.rawValue,
+                owner: row.owner, table: SealedTable.grants, column: GrantRow.pairColumn,
+                row: row.id.rawValue,
                 generation: UInt64(row.generation)))
         guard let pair = TokenPair(sealedForm: bytes) else {
             throw VaultError(.integrity, "A sealed token pair is malformed.")
@@ -200,18 +207,22 @@ private struct Exchange {
     }
 
     private func issued(_ pair: TokenPair, _ row: GrantRow) throws -> IssuedTokens {
-        guard let access = row.access else { throw VaultError(.integrity, "A grant has lost its access token.") }
+        guard let access = row.access else {
+            throw VaultError(.integrity, "A grant has lost its access token.")
+        }
         return IssuedTokens(
             pair: pair, scope: access.scope, issuedAt: access.issuedAt, expiresAt: access.expiresAt,
             expiresIn: access.expiresAt.elapsed(since: transaction.now).components.seconds, grant: row.id,
             generation: row.generation)
     }
 
-    static func event(_ request: ExchangeRequest, _ outcome: AuditOutcome, _ reason: RefusalReason?) -> AuditEvent {
+    static func event(_ request: ExchangeRequest, _ outcome: AuditOutcome, _ reason: RefusalReason?)
+        -> AuditEvent
+    {
         var event = AuditEvent(
             request.kind == .authorizationCode ? .codeExchange : .refresh, outcome, by: request.actor)
         event.reason = reason?.rawValue
-        event.fingerprint = TokenFingerprint.of(request.credential)
+        event.fingerprint = request.fingerprint
         event.requestID = request.requestID
         event.isRateLimited = outcome == .refused
         return event

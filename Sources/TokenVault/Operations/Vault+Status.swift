@@ -5,16 +5,21 @@ import VaultCrypto
 
 /// The vault at a glance: counts, log and health as of one moment.
 public struct VaultStatus: Sendable {
+    /// The vault's identifier.
     public let id: VaultID
     /// Version of the newest migration the file has seen.
     public let schema: Int
+    /// When the vault was made.
     public let createdAt: VaultInstant
-    /// Those that were not removed.
+    /// Clients that were not removed.
     public let clients: Int64
+    /// Users that were not removed.
     public let users: Int64
     /// Every grant that is still kept.
     public let grants: Int64
-    /// Of those: neither revoked nor expired by themselves. Grants of disabled users and clients count.
+    /// Of those: neither revoked nor expired by themselves.
+    ///
+    /// Grants of disabled users and clients count.
     public let liveGrants: Int64
     /// Entries of the audit log.
     public let logSize: Int64
@@ -29,7 +34,9 @@ public struct VaultStatus: Sendable {
 }
 
 extension Vault {
-    /// Counts what is there. Reads every grant once, so it takes about a second per million; changes nothing.
+    /// Counts what is there.
+    ///
+    /// Reads every grant once, so it takes about a second per million; changes nothing.
     ///
     /// - Throws: ``VaultError/Code/integrity`` when the log's head is damaged, ``VaultError/Code/ioFailure``.
     public func status() throws -> VaultStatus {

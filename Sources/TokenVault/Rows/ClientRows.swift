@@ -52,7 +52,8 @@ extension ClientSecretRow: TypedRow {
 
     var columns: [SQLValue] {
         [
-            .integer(client.rawValue), .integer(generation), .blob(tag), .integer(tagKeyID), SQLValue(notBefore),
+            .integer(client.rawValue), .integer(generation), .blob(tag), .integer(tagKeyID),
+            SQLValue(notBefore),
             SQLValue(notAfter),
         ]
     }

@@ -55,7 +55,8 @@ struct ColumnReader {
     }
 
     /// An integer that stands for a case of `Kind`.
-    mutating func kind<Kind: RawRepresentable>(_: Kind.Type = Kind.self) throws -> Kind where Kind.RawValue == Int64 {
+    mutating func kind<Kind: RawRepresentable>(_: Kind.Type = Kind.self) throws -> Kind
+    where Kind.RawValue == Int64 {
         guard let value = Kind(rawValue: try integer()) else { throw malformed }
         return value
     }

@@ -77,8 +77,8 @@ extension GrantRow: TypedRow {
         swappedAt = try columns.instant()
         credentialTag = try columns.optionalBlob()
         previousCredentialTag = try columns.optionalBlob()
-        access = try AccessTokenSlot(&columns)
-        previousAccess = try AccessTokenSlot(&columns)
+        access = try AccessTokenSlot(&columns, of: scope)
+        previousAccess = try AccessTokenSlot(&columns, of: scope)
         pair = try columns.optionalBlob()
         _ = try columns.integer()
         firstUsedAt = try columns.optionalInstant()
@@ -91,9 +91,12 @@ extension GrantRow: TypedRow {
         values.reserveCapacity(Self.layout.columns.count)
         values += [
             .integer(client.rawValue), .integer(owner.rawValue), .integer(ownerRevocations),
-            .integer(clientRevocations), .integer(kind.rawValue), SQLValue(createdAt), SQLValue(absoluteExpiresAt),
-            .text(scope.text), SQLValue(context), .blob(familyTag), .integer(tagKeyID), .integer(status.rawValue),
-            .integer(Int64(generation)), SQLValue(idleExpiresAt), SQLValue(swappedAt), SQLValue(credentialTag),
+            .integer(clientRevocations), .integer(kind.rawValue), SQLValue(createdAt),
+            SQLValue(absoluteExpiresAt),
+            .text(scope.text), SQLValue(context), .blob(familyTag), .integer(tagKeyID),
+            .integer(status.rawValue),
+            .integer(Int64(generation)), SQLValue(idleExpiresAt), SQLValue(swappedAt),
+            SQLValue(credentialTag),
             SQLValue(previousCredentialTag),
         ]
         values += AccessTokenSlot.columns(access)
@@ -104,12 +107,13 @@ extension GrantRow: TypedRow {
 }
 
 extension AccessTokenSlot {
-    init?(_ columns: inout ColumnReader) throws {
+    /// Most tokens have the scope of their grant, which is parsed already.
+    init?(_ columns: inout ColumnReader, of grant: ScopeSet) throws {
         guard let scope = try columns.optionalText() else {
             for _ in 0..<4 { try columns.skip() }
             return nil
         }
-        self.scope = ScopeSet(parsing: scope) ?? .empty
+        self.scope = scope == grant.text ? grant : ScopeSet(parsing: scope) ?? .empty
         audience = try columns.optionalText()
         issuedAt = try columns.instant()
         expiresAt = try columns.instant()
@@ -119,7 +123,8 @@ extension AccessTokenSlot {
     static func columns(_ slot: AccessTokenSlot?) -> [SQLValue] {
         guard let slot else { return Array(repeating: .null, count: 5) }
         return [
-            .text(slot.scope.text), SQLValue(slot.audience), SQLValue(slot.issuedAt), SQLValue(slot.expiresAt),
+            .text(slot.scope.text), SQLValue(slot.audience), SQLValue(slot.issuedAt),
+            SQLValue(slot.expiresAt),
             .blob(slot.tag),
         ]
     }

@@ -52,7 +52,8 @@ extension KeyslotRow: TypedRow {
 
     var columns: [SQLValue] {
         [
-            .blob(record.id), .integer(record.kind.rawValue), .integer(Int64(record.epoch)), .blob(record.parameters),
+            .blob(record.id), .integer(record.kind.rawValue), .integer(Int64(record.epoch)),
+            .blob(record.parameters),
             .blob(record.wrapped), SQLValue(createdAt),
         ]
     }
@@ -76,7 +77,8 @@ extension SystemKeyRow: TypedRow {
 
     var columns: [SQLValue] {
         [
-            .integer(purpose.rawValue), .integer(keyID), .integer(state.rawValue), .integer(epoch), .blob(wrapped),
+            .integer(purpose.rawValue), .integer(keyID), .integer(state.rawValue), .integer(epoch),
+            .blob(wrapped),
             SQLValue(createdAt),
         ]
     }

@@ -12,19 +12,17 @@ struct StoredRow: Sendable {
     let id: Int64
     let columns: [SQLValue]
     let leaf: Int64
-    /// SHA-256 over the hashed columns: what the leaf says.
-    let hash: Digest
     let tag: [UInt8]
+    private let canonical: Canonical
 
     /// A row about to be written.
     init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64, rowKey: TagKey) {
-        let (hash, covered) = Self.digest(layout, id: id, columns: columns, leaf: leaf)
+        canonical = Canonical(layout, id: id, columns: columns, leaf: leaf)
         self.layout = layout
         self.id = id
         self.columns = columns
         self.leaf = leaf
-        self.hash = hash
-        self.tag = rowKey.rowTag(over: covered)
+        self.tag = rowKey.rowTag(over: canonical.bytes)
     }
 
     /// The row a `selectSQL` query stands on (its first column at `offset`).
@@ -38,13 +36,14 @@ struct StoredRow: Sendable {
         guard case .blob(let stored) = cursor.value(offset + 2 + count) else {
             throw Self.edited(layout, id)
         }
-        let (hash, covered) = Self.digest(layout, id: id, columns: columns, leaf: leaf)
-        guard ConstantTime.equal(stored, rowKey.rowTag(over: covered)) else { throw Self.edited(layout, id) }
+        canonical = Canonical(layout, id: id, columns: columns, leaf: leaf)
+        guard ConstantTime.equal(stored, rowKey.rowTag(over: canonical.bytes)) else {
+            throw Self.edited(layout, id)
+        }
         self.layout = layout
         self.id = id
         self.columns = columns
         self.leaf = leaf
-        self.hash = hash
         self.tag = stored
     }
 
@@ -56,12 +55,14 @@ struct StoredRow: Sendable {
         columns = cursor.values(from: 1, to: 1 + count)
         leaf = cursor.integer(1 + count)
         if case .blob(let stored) = cursor.value(2 + count) { tag = stored } else { tag = [] }
-        hash = Self.digest(layout, id: id, columns: columns, leaf: leaf).hash
+        canonical = Canonical(layout, id: id, columns: columns, leaf: leaf)
     }
 
+    /// SHA-256 over the hashed columns: what the leaf says. Taken when asked for: most reads only check the tag.
+    var hash: Digest { SHA256.hash(Array(canonical.bytes.prefix(canonical.hashed))) }
+
     func isTagged(by rowKey: TagKey) -> Bool {
-        let covered = Self.digest(layout, id: id, columns: columns, leaf: leaf).covered
-        return ConstantTime.equal(tag, rowKey.rowTag(over: covered))
+        ConstantTime.equal(tag, rowKey.rowTag(over: canonical.bytes))
     }
 
     private static func edited(_ layout: TableLayout, _ id: Int64) -> VaultError {
@@ -69,20 +70,21 @@ struct StoredRow: Sendable {
             .integrity, "Row \(id) of \(layout.name) was changed from outside the vault.",
             remedy: "Run 'tokenvault audit verify' to see what is affected, then restore a backup.")
     }
+}
 
-    private static func digest(
-        _ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64
-    ) -> (hash: Digest, covered: [UInt8]) {
-        var bytes: [UInt8] = []
+/// The canonical bytes of a row, and how many of them the log's hash covers.
+private struct Canonical: Sendable {
+    private(set) var bytes: [UInt8] = []
+    let hashed: Int
+
+    init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64) {
         bytes.reserveCapacity(1536)
         bytes.append(bigEndian: layout.number)
         bytes.append(bigEndian: id)
-        let hashed = columns.count - layout.unhashed
-        for column in columns.prefix(hashed) { bytes.append(column) }
-        let hash = SHA256.hash(bytes)
+        for column in columns.prefix(columns.count - layout.unhashed) { bytes.append(column) }
+        hashed = bytes.count
         for column in columns.suffix(layout.unhashed) { bytes.append(column) }
         bytes.append(bigEndian: leaf)
-        return (hash, bytes)
     }
 }
 

@@ -34,7 +34,8 @@ extension VaultRow {
     /// - Throws: ``VaultError/Code/notAVault`` when the row is missing or of another format.
     static func read(_ database: Database) throws -> VaultRow {
         let row = try database.firstRow(selectSQL) { cursor -> VaultRow? in
-            guard cursor.integer(0) == format, case .blob(let bytes) = cursor.value(1), let id = VaultID(bytes: bytes)
+            guard cursor.integer(0) == format, case .blob(let bytes) = cursor.value(1),
+                let id = VaultID(bytes: bytes)
             else { return nil }
             return VaultRow(
                 id: id,
@@ -63,7 +64,8 @@ extension VaultRow {
                 next_key_id = ?, heartbeat_at = ?, outage = ? WHERE id = 1
             """,
             [
-                .integer(registryRevision), .integer(nextOwnerID), .integer(nextGrantID), .integer(nextSecretID),
+                .integer(registryRevision), .integer(nextOwnerID), .integer(nextGrantID),
+                .integer(nextSecretID),
                 .integer(nextKeyID), SQLValue(heartbeatAt), .integer(outage),
             ])
     }
@@ -73,7 +75,8 @@ extension VaultRow {
             "INSERT INTO vault VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 .integer(Self.format), .blob(id.bytes), SQLValue(createdAt), .integer(keyEpoch),
-                .integer(registryRevision), .integer(nextOwnerID), .integer(nextGrantID), .integer(nextSecretID),
+                .integer(registryRevision), .integer(nextOwnerID), .integer(nextGrantID),
+                .integer(nextSecretID),
                 .integer(nextKeyID), SQLValue(heartbeatAt), .integer(outage),
             ])
     }
