@@ -9,18 +9,20 @@ CREATE TABLE schema_migrations (
 ) STRICT;
 
 CREATE TABLE vault (
-    id                INTEGER PRIMARY KEY CHECK (id = 1),
-    format            INTEGER NOT NULL,
-    vault_id          BLOB    NOT NULL CHECK (length(vault_id) = 16),
-    created_at        INTEGER NOT NULL,
-    key_epoch         INTEGER NOT NULL,
-    registry_revision INTEGER NOT NULL,  -- goes up with every change to owners, clients, secrets and keys
-    next_owner_id     INTEGER NOT NULL,
-    next_grant_id     INTEGER NOT NULL,
-    next_secret_id    INTEGER NOT NULL,
-    next_key_id       INTEGER NOT NULL,
-    heartbeat_at      INTEGER NOT NULL,  -- last sign of a serving process
-    outage            INTEGER NOT NULL   -- milliseconds nobody served: serving clock = wall clock - outage
+    id                  INTEGER PRIMARY KEY CHECK (id = 1),
+    format              INTEGER NOT NULL,
+    vault_id            BLOB    NOT NULL CHECK (length(vault_id) = 16),
+    created_at          INTEGER NOT NULL,
+    key_epoch           INTEGER NOT NULL,
+    registry_revision   INTEGER NOT NULL,  -- goes up with every change to owners, clients, secrets and keys
+    next_owner_id       INTEGER NOT NULL,
+    next_grant_id       INTEGER NOT NULL,
+    next_secret_id      INTEGER NOT NULL,
+    next_key_id         INTEGER NOT NULL,
+    heartbeat_at        INTEGER NOT NULL,  -- last sign of a serving process, on the wall clock
+    heartbeat_monotonic INTEGER NOT NULL,  -- the same on the machine's monotonic clock
+    outage              INTEGER NOT NULL,  -- milliseconds nobody served: serving clock = wall clock - outage
+    row_tag             BLOB    NOT NULL
 ) STRICT;
 
 CREATE TABLE keyslots (

@@ -11,8 +11,14 @@ enum MachineClock {
     /// Since 1970, UTC.
     static var wall: Duration { read(CLOCK_REALTIME) }
 
-    /// Since the machine started.
-    static var monotonic: Duration { read(CLOCK_MONOTONIC) }
+    /// Since the machine started, time asleep included where the system can tell.
+    static var monotonic: Duration {
+        #if os(Linux)
+            read(CLOCK_BOOTTIME)
+        #else
+            read(CLOCK_MONOTONIC)
+        #endif
+    }
 
     private static func read(_ clock: clockid_t) -> Duration {
         var time = timespec()

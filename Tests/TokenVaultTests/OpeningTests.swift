@@ -128,6 +128,37 @@ import VaultCrypto
         await expect(.schemaChanged) { try await open(test) }
     }
 
+    @Test func `by a symbolic link and by its own name it is one vault with one lock`() async throws {
+        let test = try await TestVault()
+        let link = test.directory + "/link"
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: test.path)
+        let other = try await Vault.open(at: link, unlockedBy: .keyFile(path: test.keyFile))
+        #expect(!FileManager.default.fileExists(atPath: link + ".lock"))
+        _ = try await other.addUser("alice")
+        await other.close()
+        #expect(try test.vault.user(named: "alice").name == "alice")
+    }
+
+    @Test func `looking at an open vault again takes no lock away from it`() async throws {
+        let test = try await TestVault()
+        for _ in 0..<3 {
+            _ = try await Vault.inspect(test.path, verifierKey: test.vault.logVerifierKey)
+            await (try test.reopen()).close()
+        }
+        _ = try await test.vault.addUser("alice")
+        // Another process comes and goes; were our locks gone, it would take the WAL away with it.
+        #expect(try sqlite(test.path, "SELECT count(*) FROM owners") == "2")
+        _ = try await test.vault.addUser("bob")
+        #expect(try sqlite(test.path, "SELECT count(*) FROM owners") == "3")
+    }
+
+    @Test func `a lock file that was removed stops the writer instead of letting two write`() async throws {
+        let test = try await TestVault()
+        try FileManager.default.removeItem(atPath: test.path + ".lock")
+        await expect(.unavailable) { _ = try await test.vault.addUser("alice") }
+        await test.vault.close()
+    }
+
     @Test func `every file of a vault is its owner's alone`() async throws {
         let test = try await TestVault()
         for name in try FileManager.default.contentsOfDirectory(atPath: test.directory) {

@@ -66,6 +66,18 @@ import VaultCore
         await #expect(throws: VaultError(.integrity, "")) { try await scene.test.reopen() }
     }
 
+    @Test(arguments: ["outage = -9223372036854775808", "registry_revision = 1", "next_grant_id = 9223372036854775807"])
+    func `the vault's own row`(_ change: String) async throws {
+        let scene = try await scene()
+        _ = try sqlite(scene.test.path, "UPDATE vault SET \(change)")
+        #expect(throws: VaultError(.integrity, "")) { try scene.test.vault.validate(scene.tokens.pair.accessToken) }
+        await #expect(throws: VaultError(.integrity, "")) { try await scene.party.refresh(scene.tokens.refreshToken) }
+        let report = try await scene.test.vault.verifyAudit()
+        #expect(report.findings.contains { $0.place == "vault" }, "\(report.findings)")
+        await scene.test.vault.close()
+        await #expect(throws: VaultError(.integrity, "")) { try await scene.test.reopen() }
+    }
+
     @Test func `a row of another grant`() async throws {
         let scene = try await scene()
         let second = try await scene.party.begin()
@@ -121,6 +133,8 @@ import VaultCore
         ("UPDATE audit_tiles SET hash = zeroblob(32)", "tile 0"),
         ("DELETE FROM audit_tiles", "tiles"),
         ("UPDATE audit_head SET size = size - 1", "head"),
+        ("UPDATE audit_head SET last_time = last_time + 9999999999", "head"),
+        ("UPDATE audit_personal SET owner_id = 1", "personal data"),
         ("UPDATE audit_head SET note = replace(note, 'tokenvault', 'tokenvaulT')", "head"),
         (
             "UPDATE audit_personal SET sealed = zeroblob(300) WHERE id = (SELECT min(id) FROM audit_personal)",

@@ -43,6 +43,23 @@ import VaultCore
         await later.close()
     }
 
+    @Test func `a wall clock that is wrong for a while neither opens nor closes a retry window`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault) { $0.lifetimes.accessToken = .seconds(400 * 86400) }
+        try await test.vault.beginServing()
+        let first = try await party.begin()
+        let second = try #require(await party.refresh(first.refreshToken).issued)
+        // A year ahead, with a heartbeat, and back again.
+        for step in [365 * 86400, -365 * 86400] {
+            test.clock.step(.seconds(step))
+            test.clock.advance(.seconds(5))
+            try await test.vault.proveWritePath()
+        }
+        #expect(try await party.refresh(first.refreshToken).replayed?.text == second.text)
+        test.clock.advance(.seconds(51))
+        #expect(try await party.refresh(first.refreshToken).refusal == .refreshTokenReused)
+    }
+
     @Test func `a clock that runs backwards neither expires nor unorders anything`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)

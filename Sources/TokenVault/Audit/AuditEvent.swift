@@ -18,8 +18,8 @@ package struct AuditEvent: Sendable {
     /// How many like it were not written, because anybody can cause them.
     package var count: Int?
     package var personal: PersonalData?
-    /// Anybody on the network can cause it: written at a bounded rate. Never set on an event that changes rows.
-    package var isRateLimited = false
+    /// Set on a refusal that others can cause at will: written at a bounded rate. Never on an event that changes rows.
+    package var refusalOrigin: RefusalOrigin?
 
     package init(_ operation: AuditOperation, _ outcome: AuditOutcome = .succeeded, by actor: AuditActor) {
         self.operation = operation

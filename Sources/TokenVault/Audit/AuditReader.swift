@@ -32,7 +32,9 @@ extension Vault {
                 "SELECT id, bytes FROM audit_leaves WHERE id >= ? ORDER BY id LIMIT ?",
                 [.integer(first), .integer(Int64(limit))]
             ) { row in
-                guard case .blob(let bytes) = row.value(1), let entry = AuditLeaf.decode(bytes) else {
+                guard case .blob(let bytes) = row.value(1), let entry = AuditLeaf.decode(bytes),
+                    entry.index == row.integer(0)
+                else {
                     throw Self.unreadable(row.integer(0))
                 }
                 entries.append(entry)
@@ -90,7 +92,13 @@ struct PersonalRecord {
 
     /// Salt ‖ data. Nil: the owner was erased.
     func open(_ database: Database, _ keyring: Keyring, _ registry: Registry) throws -> [UInt8]? {
-        guard let owner = try registry.owner(owner, database, keyring, revision: nil) else { return nil }
+        guard let owner = try registry.owner(owner, database, keyring, revision: nil) else {
+            // Erased is a state of a row that is there.
+            guard try database.load(OwnerRow.self, self.owner.rawValue, keyring) != nil else {
+                throw VaultError(.integrity, "Personal data is filed under an owner that never was.")
+            }
+            return nil
+        }
         return try SealedField.open(
             sealed, with: owner.key,
             for: keyring.context(owner: self.owner, table: SealedTable.auditPersonal, column: 1, row: leaf))

@@ -17,14 +17,22 @@ struct AuditVerifier {
     private let progress: (Double) -> Void
     private var report = AuditReport()
     private var lastChanges: [RowName: RowState] = [:]
-    private var commitments: [Int64: String] = [:]
+    private var commitments: [Int64: Commitment] = [:]
+    /// Grants that expired before it may be gone: they are deleted without an entry of their own.
+    private var firstKeptDay = Int64.min
     private var lastTime = VaultInstant(millisecondsSince1970: .min)
 
     /// What a leaf says of a row, kept small: one per live row of the vault.
     private struct RowState {
         let leaf: Int64
         let hash: Digest?
-        let expiresDay: Int64?
+    }
+
+    /// What a leaf says of the personal data that lies outside the tree.
+    private struct Commitment {
+        let hash: String
+        /// Where the leaf names one owner, whose data it is.
+        let owner: Int64?
     }
 
     private struct RowName: Hashable {
@@ -41,14 +49,28 @@ struct AuditVerifier {
     }
 
     consuming func verify() throws -> AuditReport {
+        try readFirstKeptDay()
         let edge = try verifyLeaves()
         try verifyTiles(edge)
         try verifyHead(edge)
         for layout in TableLayout.tagged { try verifyRows(layout) }
         verifyMissingRows()
-        if let keyring { try verifyPersonalData(keyring) }
+        if let keyring {
+            try verifyPersonalData(keyring)
+            do { _ = try VaultRow.read(database, rowKey: keyring.rows) } catch let error as VaultError {
+                report.add("vault", error.message)
+            }
+        }
         progress(1)
         return report
+    }
+
+    private mutating func readFirstKeptDay() throws {
+        let bytes = try database.firstRow("SELECT bytes FROM audit_leaves ORDER BY id DESC LIMIT 1") { $0.value(0) }
+        guard case .blob(let leaf) = bytes, let entry = AuditLeaf.decode(leaf) else { return }
+        let day: Int64 = 86_400_000
+        firstKeptDay =
+            entry.time.advanced(by: .zero - Limits.expiredGrantRetention).millisecondsSince1970 / day
     }
 
     // MARK: The log by itself
@@ -68,7 +90,7 @@ struct AuditVerifier {
             if hash.bytes != stored { report.add("entry \(index)", "does not have the hash stored with it") }
             if let tile = edge.append(hash) { tiles[Int64(edge.size) / Int64(Limits.tileWidth) - 1] = tile }
             read(bytes, index)
-            if index.isMultiple(of: 4096) { progress(Double(index) / Double(total) * 0.7) }
+            if edge.size.isMultiple(of: 4096) { progress(min(1, Double(edge.size) / Double(total)) * 0.7) }
             return true
         }
         expectedTiles = tiles
@@ -86,10 +108,19 @@ struct AuditVerifier {
         if entry.index != index { report.add("entry \(index)", "was written as entry \(entry.index)") }
         if entry.time < lastTime { report.add("entry \(index)", "is older than the one before it") }
         lastTime = max(lastTime, entry.time)
-        commitments[index] = entry.personalCommitment
+        if let hash = entry.personalCommitment {
+            commitments[index] = Commitment(
+                hash: hash, owner: entry.rows.first { $0.table == TableLayout.owners.number }?.id)
+        }
         for change in entry.rows {
-            lastChanges[RowName(table: change.table, id: change.id)] = RowState(
-                leaf: index, hash: change.hash.flatMap(Digest.init(bytes:)), expiresDay: change.expiresDay)
+            let name = RowName(table: change.table, id: change.id)
+            // Kept by the thousand million otherwise: every grant there ever was.
+            if let day = change.expiresDay, day < firstKeptDay {
+                lastChanges[name] = nil
+                continue
+            }
+            lastChanges[name] = RowState(
+                leaf: index, hash: change.hash.flatMap(Digest.init(bytes:)))
         }
     }
 
@@ -108,8 +139,8 @@ struct AuditVerifier {
     }
 
     private mutating func verifyHead(_ edge: RightEdge) throws {
-        let stored = try database.firstRow("SELECT size, root, note FROM audit_head WHERE id = 1") { row in
-            (size: row.integer(0), root: row.value(1), note: row.value(2))
+        let stored = try database.firstRow("SELECT size, root, note, last_time FROM audit_head WHERE id = 1") { row in
+            (size: row.integer(0), root: row.value(1), note: row.value(2), time: row.integer(3))
         }
         guard let stored, case .text(let note) = stored.note else { return report.add("head", "is missing") }
         report.checkpointNote = note
@@ -117,6 +148,9 @@ struct AuditVerifier {
             report.add("head", "speaks of \(stored.size) entries; there are \(edge.size)")
         }
         if stored.root != .blob(edge.root.bytes) { report.add("head", "has another root than the entries give") }
+        if edge.size > 0, stored.time != lastTime.millisecondsSince1970 {
+            report.add("head", "has another time than the last entry")
+        }
         let head = LogHead(edge: edge, root: edge.root, lastTime: lastTime, note: note)
         if !head.isSigned(by: key) { report.add("head", "is not signed by the log's key over these entries") }
     }
@@ -131,7 +165,7 @@ struct AuditVerifier {
             let name = RowName(table: layout.number, id: stored.id)
             if let keyring, !stored.isTagged(by: keyring.rows) { report.add(place, "was changed from outside") }
             guard let last = lastChanges.removeValue(forKey: name) else {
-                report.add(place, "is named by no entry")
+                if try !isExpiredAndNamed(stored) { report.add(place, "is named by no entry") }
                 return true
             }
             if last.hash == nil {
@@ -144,12 +178,21 @@ struct AuditVerifier {
         progress(0.7 + 0.2 * Double(layout.number) / Double(TableLayout.tagged.count))
     }
 
-    /// What is named as living and is not there. Expired grants are deleted without an entry of their own.
+    /// Whether the row is a grant that could be gone by now, and still is what the leaf it points to says.
+    private func isExpiredAndNamed(_ stored: StoredRow) throws -> Bool {
+        let bytes = try database.firstRow("SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(stored.leaf)]) {
+            $0.value(0)
+        }
+        guard case .blob(let leaf) = bytes, let entry = AuditLeaf.decode(leaf) else { return false }
+        return entry.rows.contains { change in
+            change.table == stored.layout.number && change.id == stored.id && change.hash == stored.hash.bytes
+                && (change.expiresDay ?? .max) < firstKeptDay
+        }
+    }
+
+    /// What is named as living and is not there.
     private mutating func verifyMissingRows() {
-        let day: Int64 = 86_400_000
-        let today = lastTime.advanced(by: .zero - Limits.expiredGrantRetention).millisecondsSince1970 / day
         for (name, state) in lastChanges where state.hash != nil {
-            if let expires = state.expiresDay, expires < today { continue }
             let table = TableLayout.tagged.first { $0.number == name.table }?.name ?? "table \(name.table)"
             report.add("\(table) \(name.id)", "is missing; entry \(state.leaf) says it is there")
         }
@@ -166,9 +209,13 @@ struct AuditVerifier {
         for record in records {
             let place = "personal data of entry \(record.leaf)"
             let expected = commitments.removeValue(forKey: record.leaf)
+            if let owner = expected?.owner, owner != record.owner.rawValue {
+                report.add(place, "is filed under another owner")
+                continue
+            }
             do {
                 guard let data = try record.open(database, keyring, registry) else { continue }
-                if Hex.encode(SHA256.hash(data).bytes) != expected {
+                if Hex.encode(SHA256.hash(data).bytes) != expected?.hash {
                     report.add(place, "is not what the entry commits to")
                 }
             } catch let error as VaultError where error.code == .integrity {
@@ -182,12 +229,13 @@ struct AuditVerifier {
 extension Vault {
     /// Verifies the log, and every live row against it.
     ///
-    /// Reads one snapshot; writers go on meanwhile. Memory grows with the number of live rows, not of entries.
+    /// Reads one snapshot on a connection of its own; writers and other readers go on meanwhile. Memory grows with the
+    /// number of live rows, not of entries.
     ///
     /// - Parameter progress: called now and then with the share done, 0 to 1.
     public func verifyAudit(progress: @escaping @Sendable (Double) -> Void = { _ in }) async throws -> AuditReport {
         try await BlockingThread.result { [store, keyring] in
-            try store.readers().snapshot { database in
+            try store.withOwnReader { database in
                 try AuditVerifier(database, key: keyring.signer.key, keyring: keyring, progress: progress).verify()
             }
         }
@@ -200,12 +248,15 @@ extension Vault {
     /// - Parameter verifierKey: the log's C2SP vkey, kept by whoever checks; see ``logVerifierKey``.
     public static func inspect(_ path: String, verifierKey: String) async throws -> AuditReport {
         try await BlockingThread.result {
+            let path = try VaultFile.resolve(path)
             try VaultFile.check(path)
             guard let key = NoteKey(vkey: verifierKey) else {
                 throw VaultError(
                     .invalidInput, "That is not a verifier key.",
                     remedy: "It has the form tokenvault/<vault id>+<8 hex digits>+<base64>.")
             }
+            ParkedDescriptors.storeOpens(path)
+            defer { ParkedDescriptors.storeClosed(path) }
             return try ReaderConnections(path, count: 1).snapshot { database in
                 try AuditVerifier(database, key: key, keyring: nil, progress: { _ in }).verify()
             }

@@ -20,6 +20,15 @@ struct LogHead: Sendable {
         return note.text == Checkpoint(origin: key.name, size: edge.size, root: root).body
     }
 
+    /// Whether `last_time` is the time of the last leaf: nothing else vouches for it.
+    func isTimed(_ database: Database) throws -> Bool {
+        guard size > 0 else { return true }
+        let time = try database.firstRow("SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(size - 1)]) { row in
+            if case .blob(let bytes) = row.value(0) { AuditLeaf.decode(bytes)?.time } else { VaultInstant?.none }
+        }
+        return time == .some(lastTime)
+    }
+
     static func origin(of vault: VaultID) -> String { "tokenvault/\(vault)" }
 }
 

@@ -1,8 +1,16 @@
 import Synchronization
 import VaultCore
 
-/// Keeps refusals that anybody on the network can cause from filling the log: so many a second, the rest is counted
-/// and the count goes into the next one written.
+/// Who can cause a refusal, which decides how it is kept from filling the log.
+package enum RefusalOrigin: Sendable, CaseIterable {
+    /// Anybody on the network, without any credential.
+    case anybody
+    /// Who holds an authentic token or code: the noise of strangers must not drown these.
+    case tokenHolder
+}
+
+/// Keeps refusals that others can cause at will from filling the log: so many a second of each origin, the rest is
+/// counted and the count goes into the next one written.
 final class RefusalLimiter: Sendable {
     private struct State {
         var second: Int64 = -1
@@ -10,23 +18,28 @@ final class RefusalLimiter: Sendable {
         var suppressed = 0
     }
 
-    private let state = Mutex(State())
+    private let states = Mutex<[RefusalOrigin: State]>([:])
 
     /// Whether there is room now, without taking it: asked before a write is queued for nothing.
-    func hasRoom(at monotonic: Duration) -> Bool {
-        state.withLock { state in
-            let isFull = state.second == monotonic.components.seconds && state.admitted >= Limits.auditedRefusalsPerSecond
+    func hasRoom(_ origin: RefusalOrigin, at monotonic: Duration) -> Bool {
+        states.withLock { states in
+            var state = states[origin] ?? State()
+            let isFull =
+                state.second == monotonic.components.seconds && state.admitted >= Limits.auditedRefusalsPerSecond
             if isFull { state.suppressed += 1 }
+            states[origin] = state
             return !isFull
         }
     }
 
     /// The events to write.
     func admit(_ events: [AuditEvent], at monotonic: Duration) -> [AuditEvent] {
-        guard events.contains(where: \.isRateLimited) else { return events }
-        return state.withLock { state in
+        guard events.contains(where: { $0.refusalOrigin != nil }) else { return events }
+        return states.withLock { states in
             events.compactMap { event in
-                guard event.isRateLimited else { return event }
+                guard let origin = event.refusalOrigin else { return event }
+                var state = states[origin] ?? State()
+                defer { states[origin] = state }
                 if state.second != monotonic.components.seconds {
                     state.second = monotonic.components.seconds
                     state.admitted = 0

@@ -8,11 +8,13 @@ import VaultCore
 /// Whole: new work is taken. Given up (after SQLite said the disk is full): only work that finishes something is
 /// taken, until the space could be reserved again.
 final class Ballast: Sendable {
+    private let vaultPath: String
     private let path: String
     private let whole = Atomic<Bool>(false)
     private let nextAttempt = Mutex(ContinuousClock.now)
 
     init(beside vaultPath: String) {
+        self.vaultPath = vaultPath
         path = vaultPath + ".ballast"
         restore()
     }
@@ -42,15 +44,25 @@ final class Ballast: Sendable {
 
     /// Reserves the space again if there is enough.
     func restore() {
-        guard !isWhole else { return }
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { return }
+        guard descriptor >= 0 else {
+            // Only want of space is a reason to refuse work; whatever else is wrong here does not lose anything.
+            whole.store(errno != ENOSPC && errno != EDQUOT, ordering: .releasing)
+            return
+        }
         defer { close(descriptor) }
+        VaultFile.giveToOwner(of: vaultPath, descriptor)
+        var information = stat()
+        // Another process may have given it up.
+        guard fstat(descriptor, &information) != 0 || information.st_size < Limits.ballastBytes else {
+            return whole.store(true, ordering: .releasing)
+        }
         if tv_reserve(descriptor, Limits.ballastBytes) == 0 {
             whole.store(true, ordering: .releasing)
         } else {
             // A partial reservation would hold the little space that is left.
             ftruncate(descriptor, 0)
+            whole.store(false, ordering: .releasing)
         }
     }
 

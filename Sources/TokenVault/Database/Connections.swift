@@ -18,6 +18,8 @@ enum Connections {
             // Checkpoints happen under the lock, when the writer says so.
             try set(database, "wal_autocheckpoint", 0)
             try set(database, "secure_delete", 1)
+            // A WAL that a long reader let grow shrinks again.
+            try set(database, "journal_size_limit", 16 << 20)
             try set(database, "cache_size", -16 * 1024)
         }
         return try DatabaseQueue(path: path, configuration: configuration)

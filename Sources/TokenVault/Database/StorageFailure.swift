@@ -38,7 +38,9 @@ enum StorageFailure {
     }
 
     /// The error a caller sees for one of SQLite's.
-    static func translate(_ error: any Error) -> VaultError {
+    ///
+    /// - Parameter isOpening: the file was never open yet, so what SQLite cannot open it may not open.
+    static func translate(_ error: any Error, isOpening: Bool = false) -> VaultError {
         if let error = error as? VaultError { return error }
         guard let error = error as? DatabaseError else {
             return VaultError(.internalError, "Unexpected failure of type \(type(of: error)).")
@@ -59,7 +61,7 @@ enum StorageFailure {
             VaultError(
                 .readOnly, "The vault's file cannot be written.",
                 remedy: "Check that the file system is mounted for writing and that this user owns the file.")
-        case .SQLITE_CANTOPEN:
+        case .SQLITE_CANTOPEN where isOpening:
             VaultError(
                 .permissionDenied,
                 "The vault's file, or the directory around it, cannot be opened for writing.",
@@ -75,6 +77,10 @@ enum StorageFailure {
             VaultError(
                 .unavailable, "The vault is closed, or is being opened again.",
                 remedy: "Try again in a moment.")
+        case .SQLITE_CANTOPEN, .SQLITE_NOMEM, .SQLITE_PROTOCOL, .SQLITE_INTERRUPT:
+            VaultError(
+                .unavailable, "The machine is out of descriptors, memory or locks; nothing was changed.",
+                remedy: "Try again in a moment; raise the limits if it goes on.")
         default:
             VaultError(
                 .internalError, "SQLite refused a statement (code \(error.extendedResultCode.rawValue)).")

@@ -4,7 +4,7 @@ import VaultCrypto
 ///
 /// One list serves the SQL, the canonical bytes that the row tag and the row hash are taken over, and the typed rows.
 /// Numbers and order are part of the format (docs/schema.md): a column is added only by a new migration.
-struct TableLayout: Sendable {
+final class TableLayout: Sendable {
     let name: String
     /// Stands for the table in every AAD, row tag and row hash.
     let number: UInt16

@@ -6,6 +6,18 @@ enum VaultFile {
     /// "TVLT", in the database header.
     static let applicationID: Int32 = 0x5456_4C54
 
+    /// The file's own name, links followed: SQLite puts the WAL beside the file itself, and so do we the lock.
+    ///
+    /// - Parameter isNew: the file is not there yet; its directory is.
+    static func resolve(_ path: String, isNew: Bool = false) throws -> String {
+        let place = isNew ? directory(of: path) : path
+        guard let resolved = realpath(place, nil) else { throw StorageFailure.opening(path, errno) }
+        defer { free(resolved) }
+        let text = String(cString: resolved)
+        guard isNew else { return text }
+        return (text == "/" ? "" : text) + "/" + (path.split(separator: "/").last.map(String.init) ?? "")
+    }
+
     /// Looks before SQLite does, so that a wrong path gets a sentence instead of a code.
     static func check(_ path: String) throws {
         var information = stat()
@@ -21,7 +33,7 @@ enum VaultFile {
         }
         let descriptor = open(path, O_RDWR | O_CLOEXEC)
         guard descriptor >= 0 else { throw StorageFailure.opening(path, errno) }
-        defer { close(descriptor) }
+        defer { ParkedDescriptors.close(descriptor) }
         var header = [UInt8](repeating: 0, count: 100)
         let count = read(descriptor, &header, header.count)
         let identifier = header[68..<72].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
@@ -60,6 +72,13 @@ enum VaultFile {
         }
         fchmod(descriptor, 0o600)
         close(descriptor)
+    }
+
+    /// Root leaves no file behind that the vault's owner could not open.
+    static func giveToOwner(of path: String, _ descriptor: Int32) {
+        var information = stat()
+        guard geteuid() == 0, stat(path, &information) == 0 else { return }
+        fchown(descriptor, information.st_uid, information.st_gid)
     }
 
     /// Gives a finished file its name, unless that is taken, and makes the name durable.

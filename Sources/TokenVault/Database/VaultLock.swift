@@ -17,12 +17,14 @@ final class VaultLock: Sendable {
         static let serving: Int64 = 2
     }
 
+    private let path: String
     private let descriptor: Int32
 
     init(beside vaultPath: String) throws {
-        let path = vaultPath + ".lock"
+        path = vaultPath + ".lock"
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw StorageFailure.opening(path, errno) }
+        VaultFile.giveToOwner(of: vaultPath, descriptor)
     }
 
     deinit { close(descriptor) }
@@ -40,6 +42,7 @@ final class VaultLock: Sendable {
         }
         _ = tv_unlock_byte(descriptor, Byte.door)
         defer { _ = tv_unlock_byte(descriptor, Byte.writer) }
+        try checkIdentity()
         return try body()
     }
 
@@ -50,6 +53,19 @@ final class VaultLock: Sendable {
             waiting: {
                 guard ContinuousClock.now < deadline else { throw Self.busy }
             }, body)
+    }
+
+    /// A lock file that was removed or replaced excludes nobody any more.
+    private func checkIdentity() throws {
+        var own = stat()
+        var named = stat()
+        guard fstat(descriptor, &own) == 0, stat(path, &named) == 0, own.st_dev == named.st_dev,
+            own.st_ino == named.st_ino
+        else {
+            throw VaultError(
+                .unavailable, "The lock file \(path) was removed or replaced while in use.",
+                remedy: "Restart every process that has the vault open.")
+        }
     }
 
     /// Joins the serving processes. True: there was no other, so nobody served until now.

@@ -4,7 +4,7 @@ import VaultCore
 import VaultCrypto
 
 /// The keys of an open vault: the root key and the system keys under it, all in guarded memory.
-struct Keyring: Sendable {
+final class Keyring: Sendable {
     let vault: VaultID
     let epoch: UInt32
     let root: GuardedKey

@@ -127,7 +127,11 @@ extension WriteTransaction {
             expired.append(row.integer(0))
             return true
         }
-        for id in expired { try database.run(TableLayout.grants.deleteSQL, [.integer(id)]) }
-        if !expired.isEmpty { noteUnloggedChange() }
+        for id in expired {
+            // The column that found it may have been edited: what the row itself says, under its tag, decides.
+            guard let row = try? load(GrantRow.self, id)?.row, row.expiresDay < last else { continue }
+            try database.run(TableLayout.grants.deleteSQL, [.integer(id)])
+            noteUnloggedChange()
+        }
     }
 }

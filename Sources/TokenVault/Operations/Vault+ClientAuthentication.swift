@@ -64,7 +64,7 @@ extension Vault {
         channel: AuditChannel,
         requestID: String?
     ) async throws {
-        guard refusals.hasRoom(at: clock.monotonic()) else { return }
+        guard refusals.hasRoom(.anybody, at: clock.monotonic()) else { return }
         // Who is unknown has no pseudonym; then the vault itself says so.
         var event = AuditEvent(
             reason.operation, .refused,
@@ -73,7 +73,7 @@ extension Vault {
         event.reason = reason.rawValue
         event.generation = secretGeneration
         event.requestID = requestID
-        event.isRateLimited = true
+        event.refusalOrigin = .anybody
         try await write(.finishing) { [event] _ in Audited((), event) }
     }
 }
@@ -86,7 +86,7 @@ extension Audited {
         event.reason = "superseded_secret"
         event.generation = generation
         event.requestID = requestID
-        event.isRateLimited = true
+        event.refusalOrigin = .anybody
         return Audited(result, first, events.dropFirst() + [event])
     }
 }

@@ -53,7 +53,7 @@ extension Vault {
     public func client(_ name: String) throws -> Client {
         let bytes = Array(name.utf8)
         return try store.readers().snapshot { [keyring, registry] database in
-            let revision = try VaultRow.read(database).registryRevision
+            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
             let found =
                 try registry.ownerID(
                     lookupTag: keyring.lookup.tag(.clientID, of: bytes), database, revision: revision)
@@ -70,7 +70,7 @@ extension Vault {
         guard clientID.utf8.count <= Limits.nameBytes else { return nil }
         let tag = keyring.lookup.tag(.clientID, of: Array(clientID.utf8))
         return try store.readers().read { [keyring, registry] database in
-            let revision = try database.registryRevision()
+            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
             guard let id = try registry.ownerID(lookupTag: tag, database, revision: revision),
                 let client = try registry.client(id, database, keyring, revision: revision), client.state != .removed
             else { return nil }
@@ -81,7 +81,7 @@ extension Vault {
     /// Every client that was not removed, in order of registration.
     public func clients() throws -> [Client] {
         try store.readers().snapshot { [keyring, registry] database in
-            let revision = try VaultRow.read(database).registryRevision
+            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
             var ids: [OwnerID] = []
             try database.forEachRow("SELECT id FROM owners WHERE kind = 3 AND state != 3 ORDER BY id") { row in
                 ids.append(OwnerID(row.integer(0)))
@@ -188,10 +188,6 @@ extension WriteTransaction {
 extension Database {
     fileprivate func clientID(nameTag: [UInt8]) throws -> OwnerID? {
         try firstRow("SELECT id FROM clients WHERE name_tag = ?", [.blob(nameTag)]) { OwnerID($0.integer(0)) }
-    }
-
-    func registryRevision() throws -> Int64 {
-        try firstRow("SELECT registry_revision FROM vault WHERE id = 1") { $0.integer(0) } ?? -1
     }
 }
 

@@ -15,13 +15,15 @@ extension Vault {
     public static func create(
         at path: String, unlockedBy source: KeySource, options: VaultOptions = VaultOptions()
     ) async throws -> Vault {
-        try await BlockingThread.result {
+        let path = try await BlockingThread.result {
             try Sodium.start()
             try VaultFile.checkDirectory(of: path)
+            let path = try VaultFile.resolve(path, isNew: true)
             // Two makers at once would build in each other's draft.
             try VaultLock(beside: path).withWriterLock(within: .seconds(10)) {
                 try buildAndPublish(path, source, options)
             }
+            return path
         }
         return try await open(at: path, unlockedBy: source, options: options)
     }
@@ -43,8 +45,8 @@ extension Vault {
             try build(draft, source, options)
             try VaultFile.publish(draft, as: path)
         } catch {
-            unlink(draft)
-            throw StorageFailure.translate(error)
+            for file in [draft, draft + "-wal", draft + "-shm"] { unlink(file) }
+            throw StorageFailure.translate(error, isOpening: true)
         }
     }
 
@@ -56,8 +58,14 @@ extension Vault {
                     database, source, options.channel)
                 return .commit
             }
+            // Closing would swallow a failure here and leave half of the vault in the WAL.
+            let log = try database.firstRow("PRAGMA wal_checkpoint(TRUNCATE)") { $0.integer(0) }
+            guard log == 0 else { throw StorageFailure.failed("checkpoint of the new vault", EIO) }
         }
         try writer.close()
+        guard access(path + "-wal", F_OK) != 0 else {
+            throw StorageFailure.failed("checkpoint of the new vault", EIO)
+        }
     }
 }
 
@@ -83,8 +91,8 @@ private struct Genesis {
         let keyring = try Keyring(vault: id, epoch: 1, root: root, keys: keys)
         let vault = VaultRow(
             id: id, createdAt: now, keyEpoch: 1, registryRevision: 0, nextOwnerID: OwnerID.system.rawValue + 1,
-            nextGrantID: 1, nextSecretID: 1, nextKeyID: Int64(keys.count) + 1, heartbeatAt: now, outage: 0)
-        try vault.insert(database)
+            nextGrantID: 1, nextSecretID: 1, nextKeyID: Int64(keys.count) + 1, heartbeatAt: now, heartbeatMonotonic: monotonic, outage: 0)
+        try vault.insert(database, rowKey: keyring.rows)
         let edge = RightEdge()
         let head = LogHead(edge: edge, root: edge.root, lastTime: now, note: "")
         try head.insert(database)

@@ -59,9 +59,13 @@ extension Vault {
 
     /// A refusal without a grant: written at a bounded rate.
     private func recordRefusal(of request: ExchangeRequest, _ reason: RefusalReason) async throws {
-        guard refusals.hasRoom(at: clock.monotonic()) else { return }
+        guard refusals.hasRoom(.anybody, at: clock.monotonic()) else { return }
         try await write(.finishing) { _ in
-            Audited((), Exchange.event(request, .refused, reason))
+            var event = Exchange.event(request, .refused, reason)
+            event.refusalOrigin = .anybody
+            // What is no token of ours may be anything, a password typed into the wrong field too.
+            event.fingerprint = nil
+            return Audited((), event)
         }
     }
 }
@@ -107,7 +111,7 @@ private struct Exchange {
             event.reason = "database_is_behind"
             event.grant = row.id
             event.generation = handle.generation
-            event.isRateLimited = true
+            event.refusalOrigin = .tokenHolder
             return Audited(.databaseIsBehind, event)
         }
     }
@@ -224,7 +228,7 @@ private struct Exchange {
         event.reason = reason?.rawValue
         event.fingerprint = request.fingerprint
         event.requestID = request.requestID
-        event.isRateLimited = outcome == .refused
+        event.refusalOrigin = outcome == .refused ? .tokenHolder : nil
         return event
     }
 }

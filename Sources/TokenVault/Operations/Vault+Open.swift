@@ -41,30 +41,41 @@ extension Vault {
         _ path: String, _ source: KeySource, _ options: VaultOptions
     ) throws -> OpenedStore {
         try Sodium.start()
+        let path = try VaultFile.resolve(path)
         try VaultFile.check(path)
         let lock = try VaultLock(beside: path)
         do {
-            return try lock.withWriterLock(within: .seconds(10)) {
+            let store = try lock.withWriterLock(within: .seconds(10)) {
                 let store = try Store(path, lock: lock, readerCount: options.readers)
-                return try store.writer.inDatabase { database in
-                    try SchemaLedger.bringUpToDate(database, at: options.clock.now())
-                    let vault = try VaultRow.read(database)
-                    let root = try Unlocking.root(database, vault: vault, source)
-                    let keyring = try Keyring.load(database, vault: vault, root: root)
-                    guard try LogHead.read(database).isSigned(by: keyring.signer.key) else {
-                        throw VaultError(
-                            .integrity, "The head of the audit log is not signed by this vault.",
-                            remedy: "Run 'tokenvault audit verify' on a copy, then restore a backup.")
-                    }
-                    guard let system = try database.load(OwnerRow.self, OwnerID.system.rawValue, keyring)?.row else {
-                        throw VaultError(.integrity, "The vault's own owner is missing.", remedy: "Restore a backup.")
-                    }
-                    return OpenedStore(
-                        store: store, keyring: keyring,
-                        operatorPseudonym: try Owner(system, keyring: keyring).pseudonym)
-                }
+                try store.writer.inDatabase { try SchemaLedger.bringUpToDate($0, at: options.clock.now()) }
+                return store
             }
-        } catch { throw StorageFailure.translate(error) }
+            do {
+                // A passphrase takes a while: nobody waits for the lock meanwhile.
+                return try store.readers().snapshot { try unlock($0, store, source) }
+            } catch {
+                try? store.close()
+                throw error
+            }
+        } catch { throw StorageFailure.translate(error, isOpening: true) }
+    }
+
+    private static func unlock(_ database: Database, _ store: Store, _ source: KeySource) throws -> OpenedStore {
+        let vault = try VaultRow.read(database, rowKey: nil)
+        let root = try Unlocking.root(database, vault: vault, source)
+        let keyring = try Keyring.load(database, vault: vault, root: root)
+        _ = try VaultRow.read(database, rowKey: keyring.rows)
+        let head = try LogHead.read(database)
+        guard head.isSigned(by: keyring.signer.key), try head.isTimed(database) else {
+            throw VaultError(
+                .integrity, "The head of the audit log is not signed by this vault.",
+                remedy: "Run 'tokenvault audit verify' on a copy, then restore a backup.")
+        }
+        guard let system = try database.load(OwnerRow.self, OwnerID.system.rawValue, keyring)?.row else {
+            throw VaultError(.integrity, "The vault's own owner is missing.", remedy: "Restore a backup.")
+        }
+        return OpenedStore(
+            store: store, keyring: keyring, operatorPseudonym: try Owner(system, keyring: keyring).pseudonym)
     }
 }
 

@@ -42,7 +42,7 @@ extension Vault {
     public func status() throws -> VaultStatus {
         let now = clock.now().millisecondsSince1970
         return try store.readers().snapshot { [acceptsNewWork] database in
-            let vault = try VaultRow.read(database)
+            let vault = try VaultRow.read(database, rowKey: keyring.rows)
             let head = try LogHead.read(database)
             return VaultStatus(
                 id: vault.id,

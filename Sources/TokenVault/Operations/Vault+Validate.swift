@@ -28,40 +28,47 @@ extension Vault {
     public func validate(_ accessToken: SecretBytes) throws -> ValidAccessToken? {
         guard let handle = keyring.handles.open(accessToken, as: .accessToken) else { return nil }
         let now = clock.now()
-        return try store.readers().read { [keyring, registry, firstUses] database in
+        return try store.readers().read { [keyring] database in
+            // Judged where it was read: a row handed on is copied column by column.
             let found = try database.firstRow(Self.validationSQL, [.integer(handle.grant.rawValue)]) { cursor in
-                (
-                    revision: cursor.integer(0), outage: cursor.integer(1),
-                    row: try GrantRow(StoredRow(reading: cursor, .grants, rowKey: keyring.rows, at: 2))
-                )
+                let vault = try VaultRow(cursor, rowKey: keyring.rows)
+                let row = try GrantRow(
+                    StoredRow(reading: cursor, .grants, rowKey: keyring.rows, at: VaultRow.columnNames.count + 1))
+                return try judge(handle, accessToken, row, vault, database, now)
             }
-            guard let (revision, outage, row) = found else { return nil }
-            let owner = try registry.owner(row.owner, database, keyring, revision: revision)
-            guard let clientOwner = try registry.owner(row.client, database, keyring, revision: revision),
-                clientOwner.row.state == .active
-            else { return nil }
-            let proof = HandleProof(handle, row, keyring)
-            let slot = handle.generation == row.generation ? row.access : row.previousAccess
-            guard let slot else { return nil }
-            let standing = OwnerStanding(row, owner: owner, clientRevocations: clientOwner.row.revocations)
-            let refusal = AccessTokenRules.judge(
-                generation: handle.generation, current: row.generation, isFamilyProven: proof.isFamilyProven,
-                isTokenProven: proof.isToken(accessToken, slot.tag), status: row.status, owner: standing,
-                expiresAt: slot.expiresAt, now: now)
-            guard refusal == nil else { return nil }
-            if handle.generation == row.generation, row.firstUsedAt == nil, row.pair != nil {
-                let age = now.advanced(by: .milliseconds(-outage)).elapsed(since: row.swappedAt)
-                if age < Limits.retryWindow { firstUses.note(row.id, row.generation, at: now) }
-            }
-            return ValidAccessToken(
-                grant: row.id, generation: handle.generation, client: row.client, owner: row.owner, kind: row.kind,
-                scope: slot.scope, audience: slot.audience, issuedAt: slot.issuedAt, expiresAt: slot.expiresAt)
+            return found ?? nil
         }
     }
 
-    /// The vault row's revision and the grant, in one snapshot.
+    private func judge(
+        _ handle: TokenHandle, _ accessToken: SecretBytes, _ row: GrantRow, _ vault: VaultRow, _ database: Database,
+        _ now: VaultInstant
+    ) throws -> ValidAccessToken? {
+        let revision = vault.registryRevision
+        let owner = try registry.owner(row.owner, database, keyring, revision: revision)
+        guard let clientOwner = try registry.owner(row.client, database, keyring, revision: revision),
+            clientOwner.row.state == .active,
+            let slot = handle.generation == row.generation ? row.access : row.previousAccess
+        else { return nil }
+        let proof = HandleProof(handle, row, keyring)
+        let standing = OwnerStanding(row, owner: owner, clientRevocations: clientOwner.row.revocations)
+        let refusal = AccessTokenRules.judge(
+            generation: handle.generation, current: row.generation, isFamilyProven: proof.isFamilyProven,
+            isTokenProven: proof.isToken(accessToken, slot.tag), status: row.status, owner: standing,
+            expiresAt: slot.expiresAt, now: now)
+        guard refusal == nil else { return nil }
+        if handle.generation == row.generation, row.firstUsedAt == nil, row.pair != nil {
+            let age = vault.serving(at: now).elapsed(since: row.swappedAt)
+            if age < Limits.retryWindow { firstUses.note(row.id, row.generation, at: now) }
+        }
+        return ValidAccessToken(
+            grant: row.id, generation: handle.generation, client: row.client, owner: row.owner, kind: row.kind,
+            scope: slot.scope, audience: slot.audience, issuedAt: slot.issuedAt, expiresAt: slot.expiresAt)
+    }
+
+    /// The vault row and the grant, in one snapshot.
     private static let validationSQL =
-        "SELECT vault.registry_revision, vault.outage, grants.id, "
+        "SELECT " + (VaultRow.columnNames + ["row_tag"]).map { "vault.\($0), " }.joined() + "grants.id, "
         + (TableLayout.grants.columns + ["leaf", "row_tag"]).map { "grants.\($0)" }.joined(separator: ", ")
         + " FROM grants, vault WHERE grants.id = ? AND vault.id = 1"
 }

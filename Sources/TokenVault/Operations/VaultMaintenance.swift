@@ -46,8 +46,11 @@ extension Vault {
         let isFirst = try store.lock.beginServing()
         try await housekeep { transaction in
             transaction.changeVault { vault in
-                if isFirst { vault.outage += transaction.now.elapsed(since: vault.heartbeatAt).milliseconds }
-                vault.heartbeatAt = max(vault.heartbeatAt, transaction.now)
+                if isFirst {
+                    vault.beatAfterOutage(at: transaction.now, monotonic: transaction.monotonic)
+                } else {
+                    vault.beat(at: transaction.now, monotonic: transaction.monotonic)
+                }
             }
         }
     }
@@ -56,7 +59,7 @@ extension Vault {
     public func proveWritePath() async throws {
         guard ballast.isWhole else { throw Ballast.refusal }
         try await housekeep { transaction in
-            transaction.changeVault { $0.heartbeatAt = max($0.heartbeatAt, transaction.now) }
+            transaction.changeVault { $0.beat(at: transaction.now, monotonic: transaction.monotonic) }
         }
     }
 

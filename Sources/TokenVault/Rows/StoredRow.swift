@@ -93,7 +93,7 @@ extension [UInt8] {
         Swift.withUnsafeBytes(of: value.bigEndian) { append(contentsOf: $0) }
     }
 
-    fileprivate mutating func append(_ column: SQLValue) {
+    mutating func append(_ column: SQLValue) {
         switch column {
         case .null:
             append(0)

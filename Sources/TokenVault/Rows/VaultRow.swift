@@ -1,5 +1,6 @@
 import GRDB
 import VaultCore
+import VaultCrypto
 
 /// The one row of `vault`: what every transaction reads first.
 struct VaultRow: Sendable, Equatable {
@@ -12,7 +13,9 @@ struct VaultRow: Sendable, Equatable {
     var nextGrantID: Int64
     var nextSecretID: Int64
     var nextKeyID: Int64
+    /// The last heartbeat of a serving process, on both clocks; the second in milliseconds.
     var heartbeatAt: VaultInstant
+    var heartbeatMonotonic: Int64
     /// Milliseconds during which nobody served.
     var outage: Int64
 
@@ -22,62 +25,99 @@ struct VaultRow: Sendable, Equatable {
     func serving(at now: VaultInstant) -> VaultInstant {
         now.advanced(by: .milliseconds(-outage))
     }
+
+    /// A serving process is alive. Between heartbeats the serving clock goes as the monotonic clock went: what the
+    /// wall clock was set forward or back counts as outage, or as less of it.
+    mutating func beat(at now: VaultInstant, monotonic: Int64) {
+        let deviation = wallTime(to: now) - (monotonic - heartbeatMonotonic)
+        if abs(deviation) >= 1000 { outage += deviation }
+        heartbeatAt = now
+        heartbeatMonotonic = monotonic
+    }
+
+    /// Nobody served since the last heartbeat: the serving clock stood still, whatever the wall clock did.
+    mutating func beatAfterOutage(at now: VaultInstant, monotonic: Int64) {
+        outage += wallTime(to: now)
+        heartbeatAt = now
+        heartbeatMonotonic = monotonic
+    }
+
+    private func wallTime(to now: VaultInstant) -> Int64 {
+        now.millisecondsSince1970 - heartbeatAt.millisecondsSince1970
+    }
 }
 
-extension VaultRow {
-    private static let selectSQL = """
-        SELECT format, vault_id, created_at, key_epoch, registry_revision, next_owner_id, next_grant_id,
-               next_secret_id, next_key_id, heartbeat_at, outage
-        FROM vault WHERE id = 1
-        """
+// MARK: - In the database
 
-    /// - Throws: ``VaultError/Code/notAVault`` when the row is missing or of another format.
-    static func read(_ database: Database) throws -> VaultRow {
-        let row = try database.firstRow(selectSQL) { cursor -> VaultRow? in
-            guard cursor.integer(0) == format, case .blob(let bytes) = cursor.value(1),
-                let id = VaultID(bytes: bytes)
-            else { return nil }
-            return VaultRow(
-                id: id,
-                createdAt: VaultInstant(millisecondsSince1970: cursor.integer(2)),
-                keyEpoch: cursor.integer(3),
-                registryRevision: cursor.integer(4),
-                nextOwnerID: cursor.integer(5),
-                nextGrantID: cursor.integer(6),
-                nextSecretID: cursor.integer(7),
-                nextKeyID: cursor.integer(8),
-                heartbeatAt: VaultInstant(millisecondsSince1970: cursor.integer(9)),
-                outage: cursor.integer(10))
-        }
-        guard let row = row ?? nil else {
-            throw VaultError(
-                .notAVault, "The database has no vault record of a format this program knows.",
-                remedy: "Check the path given with --vault.")
+extension VaultRow {
+    /// In the order of the table, the row tag left out.
+    static let columnNames = [
+        "format", "vault_id", "created_at", "key_epoch", "registry_revision", "next_owner_id", "next_grant_id",
+        "next_secret_id", "next_key_id", "heartbeat_at", "heartbeat_monotonic", "outage",
+    ]
+    /// Stands for the table in its row tag.
+    private static let tableNumber: UInt16 = 8
+    private static let selectSQL =
+        "SELECT \(columnNames.joined(separator: ", ")), row_tag FROM vault WHERE id = 1"
+    private static let updateSQL =
+        "UPDATE vault SET \(columnNames.map { "\($0) = ?" }.joined(separator: ", ")), row_tag = ? WHERE id = 1"
+
+    /// - Parameter rowKey: nil before the vault is unlocked: the tag is not judged then.
+    /// - Throws: ``VaultError/Code/integrity`` when the row is missing, of another format, or was edited.
+    static func read(_ database: Database, rowKey: TagKey?) throws -> VaultRow {
+        guard let row = try database.firstRow(selectSQL, [], { try VaultRow($0, rowKey: rowKey) }) else {
+            throw damaged
         }
         return row
     }
 
-    func update(_ database: Database) throws {
-        try database.run(
-            """
-            UPDATE vault SET registry_revision = ?, next_owner_id = ?, next_grant_id = ?, next_secret_id = ?,
-                next_key_id = ?, heartbeat_at = ?, outage = ? WHERE id = 1
-            """,
-            [
-                .integer(registryRevision), .integer(nextOwnerID), .integer(nextGrantID),
-                .integer(nextSecretID),
-                .integer(nextKeyID), SQLValue(heartbeatAt), .integer(outage),
-            ])
+    /// The row whose columns and tag begin at column 0 of a query.
+    init(_ cursor: RowCursor, rowKey: TagKey?) throws {
+        let count = Self.columnNames.count
+        guard cursor.integer(0) == Self.format, case .blob(let bytes) = cursor.value(1),
+            let id = VaultID(bytes: bytes), case .blob(let tag) = cursor.value(count)
+        else { throw Self.damaged }
+        self.init(
+            id: id,
+            createdAt: VaultInstant(millisecondsSince1970: cursor.integer(2)),
+            keyEpoch: cursor.integer(3),
+            registryRevision: cursor.integer(4),
+            nextOwnerID: cursor.integer(5),
+            nextGrantID: cursor.integer(6),
+            nextSecretID: cursor.integer(7),
+            nextKeyID: cursor.integer(8),
+            heartbeatAt: VaultInstant(millisecondsSince1970: cursor.integer(9)),
+            heartbeatMonotonic: cursor.integer(10),
+            outage: cursor.integer(11))
+        if let rowKey, !ConstantTime.equal(tag, self.tag(rowKey)) { throw Self.damaged }
     }
 
-    func insert(_ database: Database) throws {
-        try database.run(
-            "INSERT INTO vault VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                .integer(Self.format), .blob(id.bytes), SQLValue(createdAt), .integer(keyEpoch),
-                .integer(registryRevision), .integer(nextOwnerID), .integer(nextGrantID),
-                .integer(nextSecretID),
-                .integer(nextKeyID), SQLValue(heartbeatAt), .integer(outage),
-            ])
+    func update(_ database: Database, rowKey: TagKey) throws {
+        try database.run(Self.updateSQL, columns + [.blob(tag(rowKey))])
     }
+
+    func insert(_ database: Database, rowKey: TagKey) throws {
+        let places = String(repeating: ", ?", count: columns.count + 1)
+        try database.run("INSERT INTO vault VALUES (1\(places))", columns + [.blob(tag(rowKey))])
+    }
+
+    private func tag(_ rowKey: TagKey) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(bigEndian: Self.tableNumber)
+        bytes.append(bigEndian: Int64(1))
+        for column in columns { bytes.append(column) }
+        return rowKey.rowTag(over: bytes)
+    }
+
+    private var columns: [SQLValue] {
+        [
+            .integer(Self.format), .blob(id.bytes), SQLValue(createdAt), .integer(keyEpoch),
+            .integer(registryRevision), .integer(nextOwnerID), .integer(nextGrantID), .integer(nextSecretID),
+            .integer(nextKeyID), SQLValue(heartbeatAt), .integer(heartbeatMonotonic), .integer(outage),
+        ]
+    }
+
+    private static let damaged = VaultError(
+        .integrity, "The vault's own record is missing, of another format, or was changed from outside.",
+        remedy: "Run 'tokenvault audit verify' on a copy, then restore a backup.")
 }

@@ -29,7 +29,8 @@ final class CommitEngine: @unchecked Sendable {
     private var lastHead: LogHead?
     private var failures = 0
     private var needsReopening = false
-    private let startedAt: (wall: VaultInstant, monotonic: Duration)
+    private var lastClocks: (wall: VaultInstant, monotonic: Duration)?
+    private var clockIsTrustedFrom = Duration.zero
 
     init(
         store: Store, ballast: Ballast, keyring: Keyring, registry: Registry, firstUses: FirstUses,
@@ -44,7 +45,6 @@ final class CommitEngine: @unchecked Sendable {
         self.statistics = statistics
         self.clock = clock
         trail = AuditTrail(signer: keyring.signer)
-        startedAt = (clock.now(), clock.monotonic())
     }
 
     /// Commits `batch` and resumes its callers.
@@ -86,7 +86,13 @@ final class CommitEngine: @unchecked Sendable {
         if let head = prepared?.head { lastHead = head }
         statistics.committed(batch.count)
         Self.finish(batch, nil)
-        try? store.checkpointIfDue()
+        do {
+            try store.checkpointIfDue()
+        } catch {
+            // What is committed stays in the WAL. A sync that failed once is not asked again (see Store).
+            failures += 1
+            store.stopCheckpoints()
+        }
     }
 
     private struct Prepared { let head: LogHead? }
@@ -97,9 +103,9 @@ final class CommitEngine: @unchecked Sendable {
         var head: LogHead
         var transaction: WriteTransaction
         do {
-            let vault = try VaultRow.read(database)
+            let vault = try VaultRow.read(database, rowKey: keyring.rows)
             head = try LogHead.read(database)
-            try judge(vault, head)
+            try judge(vault, head, database)
             transaction = WriteTransaction(
                 database, keyring: keyring, registry: registry, firstUses: firstUses, vault: vault, size: head.size,
                 now: clock.now(), monotonic: clock.monotonic().milliseconds, clocksAgree: clocksAgree(head))
@@ -144,13 +150,15 @@ final class CommitEngine: @unchecked Sendable {
     }
 
     /// Another process may have written since our last batch: its head must carry the vault's signature.
-    private func judge(_ vault: VaultRow, _ head: LogHead) throws {
+    private func judge(_ vault: VaultRow, _ head: LogHead, _ database: Database) throws {
         guard UInt32(truncatingIfNeeded: vault.keyEpoch) == keyring.epoch else {
             throw VaultError(
                 .unavailable, "The root key was rotated by another process.", remedy: "Restart this one.")
         }
         if let lastHead, lastHead.size == head.size, lastHead.root == head.root { return }
-        guard head.isSigned(by: keyring.signer.key), (lastHead?.size ?? 0) <= head.size else {
+        guard head.isSigned(by: keyring.signer.key), try head.isTimed(database),
+            lastHead.map({ $0.size < head.size }) ?? true
+        else {
             throw VaultError(
                 .integrity, "The head of the audit log is not signed by this vault, or lies behind what was there.",
                 remedy: "Run 'tokenvault audit verify', then restore a backup.")
@@ -158,11 +166,23 @@ final class CommitEngine: @unchecked Sendable {
         lastHead = head
     }
 
-    /// Whether the wall clock moved as the monotonic one did since the start, and is not behind the log.
+    /// Whether the wall clock may be believed when it says that something expired long ago.
+    ///
+    /// Not for an hour after it was set, nor after a start at which it was a day or more from the log.
     private func clocksAgree(_ head: LogHead) -> Bool {
-        let wall = clock.now().millisecondsSince1970 - startedAt.wall.millisecondsSince1970
-        let monotonic = (clock.monotonic() - startedAt.monotonic).milliseconds
-        return abs(wall - monotonic) < 60_000 && head.lastTime.elapsed(since: clock.now()) < .seconds(60)
+        let now = clock.now()
+        let monotonic = clock.monotonic()
+        let drift: Int64
+        if let lastClocks {
+            let wall = now.millisecondsSince1970 - lastClocks.wall.millisecondsSince1970
+            drift = abs(wall - (monotonic - lastClocks.monotonic).milliseconds)
+        } else {
+            let distance = abs(now.millisecondsSince1970 - head.lastTime.millisecondsSince1970)
+            drift = distance < 86_400_000 ? 0 : distance
+        }
+        lastClocks = (now, monotonic)
+        if drift >= 60_000 { clockIsTrustedFrom = monotonic + .seconds(3600) }
+        return monotonic >= clockIsTrustedFrom
     }
 
     /// COMMIT failed: asks the disk whether the transaction is there.

@@ -15,12 +15,13 @@ struct UncertainCommit: Error {
 
 /// The open file: its lock, its writer, its readers. Can be closed and opened again after a failed commit.
 final class Store: @unchecked Sendable {
-    // @unchecked: `current` is behind its mutex; `writer` is used by the writer's thread only after opening.
+    // @unchecked: `current` is behind its mutex; `writer` and `dueFrames` are used by the writer's thread only after opening.
     let path: String
     let lock: VaultLock
     private let readerCount: Int
     private let frames = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
     private let current = Mutex<ReaderConnections?>(nil)
+    private var dueFrames = Store.checkpointFrames
     private(set) var writer: DatabaseQueue
 
     /// The caller holds the lock.
@@ -29,6 +30,7 @@ final class Store: @unchecked Sendable {
         self.lock = lock
         self.readerCount = readerCount
         frames.initialize(to: 0)
+        ParkedDescriptors.storeOpens(path)
         writer = try Connections.openWriter(path)
         watchFrames()
         try openReaders()
@@ -46,25 +48,42 @@ final class Store: @unchecked Sendable {
         return readers
     }
 
+    /// Runs long reading on a connection of its own, so that nobody waits behind it.
+    func withOwnReader<Result>(_ body: (Database) throws -> Result) throws -> Result {
+        _ = try readers()
+        let own = try ReaderConnections(path, count: 1)
+        defer { try? own.close() }
+        return try own.snapshot(body)
+    }
+
     /// Copies the WAL back into the database once it has grown. The caller holds the lock.
     ///
     /// Every page is copied once however often it changed, so fewer and larger checkpoints write less; the bound keeps
     /// the WAL near 16 MiB.
     func checkpointIfDue() throws {
-        guard frames.pointee >= Self.checkpointFrames else { return }
+        guard frames.pointee >= dueFrames else { return }
         try writer.inDatabase { database in
             var total: Int32 = 0
             var copied: Int32 = 0
             let code = sqlite3_wal_checkpoint_v2(
                 database.sqliteConnection, nil, SQLITE_CHECKPOINT_PASSIVE, &total, &copied)
             guard code == SQLITE_OK else { throw DatabaseError(resultCode: ResultCode(rawValue: code)) }
+            // A long reader kept pages back: try again when there is as much more to copy.
+            dueFrames = copied == total ? Self.checkpointFrames : total + Self.checkpointFrames
             if copied == total { frames.pointee = 0 }
         }
+    }
+
+    /// After a failed checkpoint: the pages it wrote may not be on the disk though the next sync would say so.
+    func stopCheckpoints() {
+        dueFrames = .max
+        keepWAL()
     }
 
     /// Closes readers, then the writer, under the lock: closing checkpoints too.
     func close() throws {
         defer { lock.endServing() }
+        defer { ParkedDescriptors.storeClosed(path) }
         try lock.withWriterLock(within: .seconds(10)) {
             try current.withLock { readers in
                 try readers?.close()
@@ -85,7 +104,8 @@ final class Store: @unchecked Sendable {
         if head.size == lastLeaf.index + 1, head.root == lastLeaf.root { return true }
         // While another process has the file open the WAL is not read anew, and frames of the failed commit may lie
         // behind its end, complete: a recovery would find them. The next commit lies over them, so make one now.
-        try writer.inDatabase { try $0.run("UPDATE vault SET heartbeat_at = heartbeat_at WHERE id = 1") }
+        // An unused number in the header is set to what it is: that writes its page, unlike an UPDATE to the same value.
+        try writer.inDatabase { try $0.run("PRAGMA user_version = 0") }
         return false
     }
 
@@ -143,7 +163,7 @@ final class Store: @unchecked Sendable {
             guard errno == ENOENT else { throw StorageFailure.opening(file, errno) }
             return
         }
-        defer { Foundation.close(descriptor) }
+        defer { ParkedDescriptors.close(descriptor) }
         _ = tv_drop_cached_pages(descriptor)
         guard fdatasync(descriptor) == 0 else { throw StorageFailure.failed("fsync", errno) }
         _ = tv_drop_cached_pages(descriptor)

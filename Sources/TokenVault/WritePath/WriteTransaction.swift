@@ -190,6 +190,6 @@ extension WriteTransaction {
 
     /// After the last body: writes the vault row if a counter moved.
     func finish() throws {
-        if vault != unchangedVault { try vault.update(database) }
+        if vault != unchangedVault { try vault.update(database, rowKey: keyring.rows) }
     }
 }
