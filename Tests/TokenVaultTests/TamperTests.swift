@@ -66,12 +66,18 @@ import VaultCore
         await #expect(throws: VaultError(.integrity, "")) { try await scene.test.reopen() }
     }
 
-    @Test(arguments: ["outage = -9223372036854775808", "registry_revision = 1", "next_grant_id = 9223372036854775807"])
+    @Test(arguments: [
+        "outage = -9223372036854775808", "registry_revision = 1", "next_grant_id = 9223372036854775807",
+    ])
     func `the vault's own row`(_ change: String) async throws {
         let scene = try await scene()
         _ = try sqlite(scene.test.path, "UPDATE vault SET \(change)")
-        #expect(throws: VaultError(.integrity, "")) { try scene.test.vault.validate(scene.tokens.pair.accessToken) }
-        await #expect(throws: VaultError(.integrity, "")) { try await scene.party.refresh(scene.tokens.refreshToken) }
+        #expect(throws: VaultError(.integrity, "")) {
+            try scene.test.vault.validate(scene.tokens.pair.accessToken)
+        }
+        await #expect(throws: VaultError(.integrity, "")) {
+            try await scene.party.refresh(scene.tokens.refreshToken)
+        }
         let report = try await scene.test.vault.verifyAudit()
         #expect(report.findings.contains { $0.place == "vault" }, "\(report.findings)")
         await scene.test.vault.close()

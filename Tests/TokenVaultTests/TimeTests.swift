@@ -43,7 +43,8 @@ import VaultCore
         await later.close()
     }
 
-    @Test func `a wall clock that is wrong for a while neither opens nor closes a retry window`() async throws {
+    @Test func `a wall clock that is wrong for a while neither opens nor closes a retry window`() async throws
+    {
         let test = try await TestVault()
         let party = try await Party(test.vault) { $0.lifetimes.accessToken = .seconds(400 * 86400) }
         try await test.vault.beginServing()

@@ -1,6 +1,8 @@
 package import VaultCore
 
-/// What happened, as the log keeps it. The transaction adds index, time and the rows that changed.
+/// What happened, as the log keeps it.
+///
+/// The transaction adds index, time and the rows that changed.
 package struct AuditEvent: Sendable {
     package var operation: AuditOperation
     package var outcome: AuditOutcome
@@ -18,7 +20,9 @@ package struct AuditEvent: Sendable {
     /// How many like it were not written, because anybody can cause them.
     package var count: Int?
     package var personal: PersonalData?
-    /// Set on a refusal that others can cause at will: written at a bounded rate. Never on an event that changes rows.
+    /// Set on a refusal that others can cause at will: written at a bounded rate.
+    ///
+    /// Never on an event that changes rows.
     package var refusalOrigin: RefusalOrigin?
 
     package init(_ operation: AuditOperation, _ outcome: AuditOutcome = .succeeded, by actor: AuditActor) {
@@ -74,7 +78,9 @@ package enum AuditOutcome: String, Sendable {
     case revoked
 }
 
-/// The verbs of the log. An open set: later versions add to it.
+/// The verbs of the log.
+///
+/// An open set: later versions add to it.
 package struct AuditOperation: RawRepresentable, Sendable, Hashable {
     package let rawValue: String
 

@@ -54,13 +54,16 @@ extension Vault {
                 return bytes
             }
             guard let bytes else {
-                throw VaultError(.notFound, "The log has no entry \(index).", remedy: "See 'tokenvault audit tail'.")
+                throw VaultError(
+                    .notFound, "The log has no entry \(index).", remedy: "See 'tokenvault audit tail'.")
             }
             guard let entry = AuditLeaf.decode(bytes) else { throw Self.unreadable(index) }
             let personal = try PersonalRecord.read(index, database)?.open(database, keyring, registry)
             return AuditDetail(
                 entry: entry, leaf: bytes,
-                personalData: personal.map { String(decoding: $0.dropFirst(PersonalRecord.saltBytes), as: UTF8.self) })
+                personalData: personal.map {
+                    String(decoding: $0.dropFirst(PersonalRecord.saltBytes), as: UTF8.self)
+                })
         }
     }
 
@@ -85,12 +88,16 @@ struct PersonalRecord {
     }
 
     static func read(_ leaf: Int64, _ database: Database) throws -> PersonalRecord? {
-        try database.firstRow("SELECT id, owner_id, sealed FROM audit_personal WHERE id = ?", [.integer(leaf)]) {
+        try database.firstRow(
+            "SELECT id, owner_id, sealed FROM audit_personal WHERE id = ?", [.integer(leaf)]
+        ) {
             PersonalRecord($0)
         } ?? nil
     }
 
-    /// Salt ‖ data. Nil: the owner was erased.
+    /// Salt ‖ data.
+    ///
+    /// Nil: the owner was erased.
     func open(_ database: Database, _ keyring: Keyring, _ registry: Registry) throws -> [UInt8]? {
         guard let owner = try registry.owner(owner, database, keyring, revision: nil) else {
             // Erased is a state of a row that is there.

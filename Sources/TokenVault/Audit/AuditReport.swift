@@ -6,7 +6,9 @@ public struct AuditReport: Sendable {
     public internal(set) var root = ""
     /// Rows compared with the leaves that name them.
     public internal(set) var rows = 0
-    /// Nothing: the log is intact and the database is what it says. At most ``limit`` are kept.
+    /// Nothing: the log is intact and the database is what it says.
+    ///
+    /// At most ``limit`` are kept.
     public internal(set) var findings: [AuditFinding] = []
     /// How many there were beyond those kept.
     public internal(set) var furtherFindings = 0

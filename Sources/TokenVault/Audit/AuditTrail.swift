@@ -13,7 +13,9 @@ struct AuditTrail {
     /// Writes `entries` (whose indices follow the head), completes tiles, and signs the new head once.
     ///
     /// - Returns: the new head and the hash of its last leaf, by which an uncertain commit is recognised later.
-    func append(_ entries: [PendingEntry], to head: LogHead, in transaction: WriteTransaction) throws -> LogHead {
+    func append(_ entries: [PendingEntry], to head: LogHead, in transaction: WriteTransaction) throws
+        -> LogHead
+    {
         var head = head
         let database = transaction.database
         head.lastTime = max(head.lastTime, transaction.now)
@@ -53,7 +55,8 @@ struct AuditTrail {
     ) throws -> String {
         let salt = SystemRandom().bytes(16)
         let sealed = try transaction.seal(
-            salt + personal.data, owner: personal.owner, table: SealedTable.auditPersonal, column: 1, row: leaf)
+            salt + personal.data, owner: personal.owner, table: SealedTable.auditPersonal, column: 1,
+            row: leaf)
         try transaction.database.run(
             "INSERT INTO audit_personal (id, owner_id, sealed) VALUES (?, ?, ?)",
             [.integer(leaf), .integer(personal.owner.rawValue), .blob(sealed)])

@@ -66,7 +66,9 @@ struct AuditVerifier {
     }
 
     private mutating func readFirstKeptDay() throws {
-        let bytes = try database.firstRow("SELECT bytes FROM audit_leaves ORDER BY id DESC LIMIT 1") { $0.value(0) }
+        let bytes = try database.firstRow("SELECT bytes FROM audit_leaves ORDER BY id DESC LIMIT 1") {
+            $0.value(0)
+        }
         guard case .blob(let leaf) = bytes, let entry = AuditLeaf.decode(leaf) else { return }
         let day: Int64 = 86_400_000
         firstKeptDay =
@@ -129,7 +131,9 @@ struct AuditVerifier {
         try database.forEachRow("SELECT id, hash FROM audit_tiles ORDER BY id") { row in
             seen += 1
             let index = row.integer(0)
-            if case .blob(let hash) = row.value(1), let expected = expectedTiles[index], expected.bytes == hash {
+            if case .blob(let hash) = row.value(1), let expected = expectedTiles[index],
+                expected.bytes == hash
+            {
                 return true
             }
             report.add("tile \(index)", "is not the hash of its entries")
@@ -139,7 +143,8 @@ struct AuditVerifier {
     }
 
     private mutating func verifyHead(_ edge: RightEdge) throws {
-        let stored = try database.firstRow("SELECT size, root, note, last_time FROM audit_head WHERE id = 1") { row in
+        let stored = try database.firstRow("SELECT size, root, note, last_time FROM audit_head WHERE id = 1")
+        { row in
             (size: row.integer(0), root: row.value(1), note: row.value(2), time: row.integer(3))
         }
         guard let stored, case .text(let note) = stored.note else { return report.add("head", "is missing") }
@@ -147,7 +152,9 @@ struct AuditVerifier {
         if stored.size != Int64(edge.size) {
             report.add("head", "speaks of \(stored.size) entries; there are \(edge.size)")
         }
-        if stored.root != .blob(edge.root.bytes) { report.add("head", "has another root than the entries give") }
+        if stored.root != .blob(edge.root.bytes) {
+            report.add("head", "has another root than the entries give")
+        }
         if edge.size > 0, stored.time != lastTime.millisecondsSince1970 {
             report.add("head", "has another time than the last entry")
         }
@@ -163,7 +170,9 @@ struct AuditVerifier {
             let stored = StoredRow(unchecked: cursor, layout)
             let place = "\(layout.name) \(stored.id)"
             let name = RowName(table: layout.number, id: stored.id)
-            if let keyring, !stored.isTagged(by: keyring.rows) { report.add(place, "was changed from outside") }
+            if let keyring, !stored.isTagged(by: keyring.rows) {
+                report.add(place, "was changed from outside")
+            }
             guard let last = lastChanges.removeValue(forKey: name) else {
                 if try !isExpiredAndNamed(stored) { report.add(place, "is named by no entry") }
                 return true
@@ -180,7 +189,9 @@ struct AuditVerifier {
 
     /// Whether the row is a grant that could be gone by now, and still is what the leaf it points to says.
     private func isExpiredAndNamed(_ stored: StoredRow) throws -> Bool {
-        let bytes = try database.firstRow("SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(stored.leaf)]) {
+        let bytes = try database.firstRow(
+            "SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(stored.leaf)]
+        ) {
             $0.value(0)
         }
         guard case .blob(let leaf) = bytes, let entry = AuditLeaf.decode(leaf) else { return false }
@@ -233,10 +244,13 @@ extension Vault {
     /// number of live rows, not of entries.
     ///
     /// - Parameter progress: called now and then with the share done, 0 to 1.
-    public func verifyAudit(progress: @escaping @Sendable (Double) -> Void = { _ in }) async throws -> AuditReport {
+    public func verifyAudit(progress: @escaping @Sendable (Double) -> Void = { _ in }) async throws
+        -> AuditReport
+    {
         try await BlockingThread.result { [store, keyring] in
             try store.withOwnReader { database in
-                try AuditVerifier(database, key: keyring.signer.key, keyring: keyring, progress: progress).verify()
+                try AuditVerifier(database, key: keyring.signer.key, keyring: keyring, progress: progress)
+                    .verify()
             }
         }
     }

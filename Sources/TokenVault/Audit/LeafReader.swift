@@ -30,7 +30,9 @@ struct LeafReader {
     }
 
     /// The member `name` if it is next; otherwise nothing is consumed.
-    private mutating func attempt<Value>(_ name: StaticString, _ value: (inout LeafReader) -> Value?) -> Value? {
+    private mutating func attempt<Value>(_ name: StaticString, _ value: (inout LeafReader) -> Value?)
+        -> Value?
+    {
         let start = position
         if position > 1, !take(",") { return nil }
         if take("\""), take(name), take("\":"), let value = value(&self) { return value }
@@ -39,7 +41,8 @@ struct LeafReader {
     }
 
     private mutating func row() -> RowChange? {
-        guard take("["), let table = integer(), let number = UInt16(exactly: table), take(","), let id = integer(),
+        guard take("["), let table = integer(), let number = UInt16(exactly: table), take(","),
+            let id = integer(),
             take(",")
         else { return nil }
         var hash: [UInt8]?

@@ -23,8 +23,13 @@ struct LogHead: Sendable {
     /// Whether `last_time` is the time of the last leaf: nothing else vouches for it.
     func isTimed(_ database: Database) throws -> Bool {
         guard size > 0 else { return true }
-        let time = try database.firstRow("SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(size - 1)]) { row in
-            if case .blob(let bytes) = row.value(0) { AuditLeaf.decode(bytes)?.time } else { VaultInstant?.none }
+        let time = try database.firstRow("SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(size - 1)])
+        { row in
+            if case .blob(let bytes) = row.value(0) {
+                AuditLeaf.decode(bytes)?.time
+            } else {
+                VaultInstant?.none
+            }
         }
         return time == .some(lastTime)
     }
@@ -40,11 +45,13 @@ extension LogHead {
         ) { cursor -> LogHead? in
             guard case .blob(let root) = cursor.value(1), case .blob(let edge) = cursor.value(2),
                 case .text(let note) = cursor.value(4), let rootDigest = Digest(bytes: root),
-                let size = UInt64(exactly: cursor.integer(0)), let rightEdge = RightEdge(size: size, bytes: edge),
+                let size = UInt64(exactly: cursor.integer(0)),
+                let rightEdge = RightEdge(size: size, bytes: edge),
                 rightEdge.root == rootDigest
             else { return nil }
             return LogHead(
-                edge: rightEdge, root: rootDigest, lastTime: VaultInstant(millisecondsSince1970: cursor.integer(3)),
+                edge: rightEdge, root: rootDigest,
+                lastTime: VaultInstant(millisecondsSince1970: cursor.integer(3)),
                 note: note)
         }
         guard let head = head ?? nil else {
@@ -61,7 +68,8 @@ extension LogHead {
 
     func update(_ database: Database) throws {
         try database.run(
-            "UPDATE audit_head SET size = ?, root = ?, edge = ?, last_time = ?, note = ? WHERE id = 1", values)
+            "UPDATE audit_head SET size = ?, root = ?, edge = ?, last_time = ?, note = ? WHERE id = 1", values
+        )
     }
 
     private var values: [SQLValue] {

@@ -25,7 +25,8 @@ final class RefusalLimiter: Sendable {
         states.withLock { states in
             var state = states[origin] ?? State()
             let isFull =
-                state.second == monotonic.components.seconds && state.admitted >= Limits.auditedRefusalsPerSecond
+                state.second == monotonic.components.seconds
+                && state.admitted >= Limits.auditedRefusalsPerSecond
             if isFull { state.suppressed += 1 }
             states[origin] = state
             return !isFull

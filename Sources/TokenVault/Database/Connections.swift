@@ -6,7 +6,9 @@ import VaultCore
 
 /// Opens SQLite connections with the settings the promises need, and reads every one of them back.
 enum Connections {
-    /// The one writer. The caller holds the vault's lock: opening may recover the WAL.
+    /// The one writer.
+    ///
+    /// The caller holds the vault's lock: opening may recover the WAL.
     static func openWriter(_ path: String) throws -> DatabaseQueue {
         var configuration = common(label: "writer")
         configuration.prepareDatabase { database in
@@ -84,7 +86,9 @@ final class ReaderConnections: Sendable {
         idle = Mutex(Array(0..<count))
     }
 
-    /// Runs `body` on a connection. Statements are their own transactions: one statement, one snapshot.
+    /// Runs `body` on a connection.
+    ///
+    /// Statements are their own transactions: one statement, one snapshot.
     func read<Result>(_ body: (Database) throws -> Result) throws -> Result {
         // An idle connection if there is one; otherwise a place in the line of the next.
         let own = idle.withLock { $0.popLast() }

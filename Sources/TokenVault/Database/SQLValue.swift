@@ -50,7 +50,9 @@ extension SQLValue {
 }
 
 extension Database {
-    /// Runs a cached statement that returns no rows. Values never become part of the SQL text.
+    /// Runs a cached statement that returns no rows.
+    ///
+    /// Values never become part of the SQL text.
     func run(_ sql: String, _ values: [SQLValue] = []) throws {
         let statement = try prepared(sql, values)
         defer { sqlite3_reset(statement) }
@@ -79,8 +81,10 @@ extension Database {
         return result
     }
 
-    /// The statement with its values bound. GRDB keeps it prepared; the steps are taken without its rows, observers
-    /// and argument checks, which cost more than most of our statements.
+    /// The statement with its values bound.
+    ///
+    /// GRDB keeps it prepared; the steps are taken without its rows, observers and argument checks, which
+    /// cost more than most of our statements.
     private func prepared(_ sql: String, _ values: [SQLValue]) throws -> SQLiteStatement {
         let statement = try cachedStatement(sql: sql).sqliteStatement
         sqlite3_reset(statement)

@@ -9,7 +9,9 @@ final class TableLayout: Sendable {
     /// Stands for the table in every AAD, row tag and row hash.
     let number: UInt16
     let columns: [String]
-    /// Columns left out of the hash that the log keeps, because they change without a leaf of their own. They come last.
+    /// Columns left out of the hash that the log keeps, because they change without a leaf of their own.
+    ///
+    /// They come last.
     let unhashed: Int
     let selectSQL: String
     let insertSQL: String

@@ -76,7 +76,9 @@ final class Registry: Sendable {
 }
 
 extension Database {
-    /// The row `id` of a tagged table with the leaf that names it, its tag checked. Nil: there is none.
+    /// The row `id` of a tagged table with the leaf that names it, its tag checked.
+    ///
+    /// Nil: there is none.
     func load<Row: TypedRow>(_: Row.Type, _ id: Int64, _ keyring: Keyring) throws -> (row: Row, leaf: Int64)?
     {
         try firstRow(Row.layout.selectByID, [.integer(id)]) { cursor in
@@ -85,7 +87,9 @@ extension Database {
         }
     }
 
-    /// Every row that meets a condition, tags checked. `condition` is SQL of our own, its values are bound.
+    /// Every row that meets a condition, tags checked.
+    ///
+    /// `condition` is SQL of our own, its values are bound.
     func loadAll<Row: TypedRow>(
         _: Row.Type, where condition: String, _ values: [SQLValue] = [], _ keyring: Keyring
     ) throws -> [Row] {

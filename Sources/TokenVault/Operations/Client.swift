@@ -11,7 +11,9 @@ public struct Client: Sendable {
     public let createdAt: VaultInstant
     /// When each secret is accepted; the secrets themselves are not kept.
     public var secrets: [ClientSecretInfo] {
-        secretRows.map { ClientSecretInfo(generation: $0.generation, notBefore: $0.notBefore, notAfter: $0.notAfter) }
+        secretRows.map {
+            ClientSecretInfo(generation: $0.generation, notBefore: $0.notBefore, notAfter: $0.notAfter)
+        }
     }
     let secretRows: [ClientSecretRow]
     package let pseudonym: Pseudonym

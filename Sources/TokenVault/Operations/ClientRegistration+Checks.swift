@@ -11,10 +11,12 @@ extension ClientRegistration {
             throw invalid("A client needs an authentication method and a grant type.")
         }
         guard !authenticationMethods.contains(.none) || isPublic else {
-            throw invalid("The method 'none' cannot be combined with others: the client is public or it is not.")
+            throw invalid(
+                "The method 'none' cannot be combined with others: the client is public or it is not.")
         }
         guard !(isPublic && grantTypes.contains(.clientCredentials)) else {
-            throw invalid("A public client cannot use client_credentials: it has nothing to prove itself with.")
+            throw invalid(
+                "A public client cannot use client_credentials: it has nothing to prove itself with.")
         }
         guard !grantTypes.contains(.authorizationCode) || !redirectURIs.isEmpty else {
             throw invalid("A client for authorization_code needs a redirect URI.")
@@ -45,10 +47,14 @@ extension Lifetimes {
 /// What a redirect URI may look like when it is registered (RFC 6749 section 3.1.2, RFC 8252 sections 7 and 8).
 enum RedirectURIRules {
     static func check(_ uri: String) throws {
-        let isPlain = uri.utf8.allSatisfy { (0x21...0x7E).contains($0) && !Array("\"<>\\^`{|}".utf8).contains($0) }
+        let isPlain = uri.utf8.allSatisfy {
+            (0x21...0x7E).contains($0) && !Array("\"<>\\^`{|}".utf8).contains($0)
+        }
         guard uri.utf8.count <= Limits.redirectURIBytes, isPlain, let parts = URLComponents(string: uri),
             let scheme = parts.scheme?.lowercased()
-        else { throw invalid("A redirect URI is an absolute URI of at most \(Limits.redirectURIBytes) bytes.") }
+        else {
+            throw invalid("A redirect URI is an absolute URI of at most \(Limits.redirectURIBytes) bytes.")
+        }
         guard parts.fragment == nil, !uri.contains("#") else {
             throw invalid("A redirect URI has no fragment (RFC 6749 section 3.1.2).")
         }
@@ -67,7 +73,8 @@ enum RedirectURIRules {
         default:
             // RFC 8252 section 7.1: a private-use scheme is a reversed domain name, so it holds a dot.
             guard scheme.contains(".") else {
-                throw invalid("A private-use scheme is a reversed domain name, as in com.example.app:/callback.")
+                throw invalid(
+                    "A private-use scheme is a reversed domain name, as in com.example.app:/callback.")
             }
         }
     }

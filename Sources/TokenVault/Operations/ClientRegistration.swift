@@ -15,7 +15,9 @@ public enum GrantType: String, Codable, Sendable, CaseIterable {
     case clientCredentials = "client_credentials"
 }
 
-/// What is registered of a client. Durations are in milliseconds when encoded.
+/// What is registered of a client.
+///
+/// Durations are in milliseconds when encoded.
 ///
 /// ```swift
 /// var registration = ClientRegistration(name: "Mood tracker")
@@ -25,7 +27,9 @@ public enum GrantType: String, Codable, Sendable, CaseIterable {
 public struct ClientRegistration: Sendable, Equatable {
     /// For people; unique within the vault.
     public var name: String
-    /// Any of these is accepted. `none` alone makes a public client.
+    /// Any of these is accepted.
+    ///
+    /// `none` alone makes a public client.
     public var authenticationMethods: [ClientAuthenticationMethod] = [.basic, .post]
     public var grantTypes: [GrantType] = [.authorizationCode, .refreshToken]
     /// Compared octet by octet.
@@ -39,7 +43,9 @@ public struct ClientRegistration: Sendable, Equatable {
     public var isPublic: Bool { authenticationMethods == [.none] }
 }
 
-/// How long things live. The defaults are the safe ones.
+/// How long things live.
+///
+/// The defaults are the safe ones.
 public struct Lifetimes: Codable, Sendable, Equatable {
     /// Of an authorization code; at most 10 minutes.
     public var authorizationCode = Duration.seconds(60)

@@ -16,7 +16,8 @@ struct HandleProof {
     init(_ handle: TokenHandle, _ row: GrantRow, _ keyring: Keyring) {
         key = keyring.tags[UInt8(truncatingIfNeeded: row.tagKeyID)]
         isFamilyProven =
-            key.map { ConstantTime.equal(row.familyTag, $0.tag(.familySecret, of: handle.familySecret)) } ?? false
+            key.map { ConstantTime.equal(row.familyTag, $0.tag(.familySecret, of: handle.familySecret)) }
+            ?? false
     }
 
     func isToken(_ token: SecretBytes, _ tag: [UInt8]?) -> Bool {
@@ -32,7 +33,9 @@ extension OwnerStanding {
             if let owner, owner.row.state != .removed {
                 if owner.row.state == .disabled {
                     .disabled
-                } else if owner.row.revocations > row.ownerRevocations || clientRevocations > row.clientRevocations {
+                } else if owner.row.revocations > row.ownerRevocations
+                    || clientRevocations > row.clientRevocations
+                {
                     .revokedSinceIssue
                 } else {
                     .good
@@ -68,7 +71,8 @@ extension WriteTransaction {
         let bytes = try SealedField.open(
             sealed, with: owner.key,
             for: keyring.context(
-                owner: row.owner, table: SealedTable.grants, column: GrantRow.contextColumn, row: row.id.rawValue))
+                owner: row.owner, table: SealedTable.grants, column: GrantRow.contextColumn,
+                row: row.id.rawValue))
         return try JSONDecoder().decode(GrantContext.self, from: Data(bytes))
     }
 }

@@ -14,7 +14,9 @@ public struct Authorization: Sendable {
     /// PKCE challenge, method S256; required for public clients.
     public var codeChallenge: String?
 
-    public init(client: String, user: String, scope: ScopeSet, redirectURI: String?, codeChallenge: String? = nil) {
+    public init(
+        client: String, user: String, scope: ScopeSet, redirectURI: String?, codeChallenge: String? = nil
+    ) {
         self.client = client
         self.user = user
         self.scope = scope
@@ -54,10 +56,12 @@ extension Vault {
             let row = GrantRow(
                 id: id, client: client.id, owner: user.id, ownerRevocations: owner.row.revocations,
                 clientRevocations: try transaction.revocations(of: client.id), kind: .authorizationCode,
-                createdAt: transaction.now, absoluteExpiresAt: transaction.now.advanced(by: lifetimes.absolute),
+                createdAt: transaction.now,
+                absoluteExpiresAt: transaction.now.advanced(by: lifetimes.absolute),
                 scope: authorization.scope,
                 context: try transaction.seal(
-                    encoded, owner: user.id, table: SealedTable.grants, column: GrantRow.columnNumber("context"),
+                    encoded, owner: user.id, table: SealedTable.grants,
+                    column: GrantRow.columnNumber("context"),
                     row: id.rawValue),
                 familyTag: keyring.currentTags.tag(.familySecret, of: family),
                 tagKeyID: Int64(keyring.currentTags.id), status: .live, generation: 0,
@@ -71,12 +75,14 @@ extension Vault {
             event.generation = 0
             event.fingerprint = TokenFingerprint.of(code)
             return Audited(
-                AuthorizationCode(code: code, expiresIn: lifetimes.authorizationCode.components.seconds, grant: id),
+                AuthorizationCode(
+                    code: code, expiresIn: lifetimes.authorizationCode.components.seconds, grant: id),
                 event)
         }
     }
 
-    private func check(_ authorization: Authorization, _ client: Client, _ user: User) throws -> GrantContext {
+    private func check(_ authorization: Authorization, _ client: Client, _ user: User) throws -> GrantContext
+    {
         let registration = client.registration
         guard client.state == .active, registration.grantTypes.contains(.authorizationCode) else {
             throw VaultError(.denied, "The client is disabled, or not registered for authorization_code.")
@@ -105,7 +111,8 @@ extension Vault {
             // RFC 9700 section 2.1.1: "Public clients MUST use PKCE".
             throw invalid("A public client needs a code challenge (PKCE, S256).")
         }
-        return GrantContext(redirectURI: authorization.redirectURI, codeChallenge: authorization.codeChallenge)
+        return GrantContext(
+            redirectURI: authorization.redirectURI, codeChallenge: authorization.codeChallenge)
     }
 }
 

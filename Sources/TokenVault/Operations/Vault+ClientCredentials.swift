@@ -44,7 +44,8 @@ extension Vault {
             return Audited(
                 IssuedTokens(
                     pair: TokenPair(accessToken: token, refreshToken: nil), scope: scope, issuedAt: now,
-                    expiresAt: expiresAt, expiresIn: expiresAt.elapsed(since: now).components.seconds, grant: id,
+                    expiresAt: expiresAt, expiresIn: expiresAt.elapsed(since: now).components.seconds,
+                    grant: id,
                     generation: 1), event
             ).noting(supersededSecret: supersededSecret, of: actor, requestID)
         }

@@ -10,11 +10,15 @@ public struct NewClient: Sendable {
 }
 
 extension Vault {
-    /// Registers a client. A confidential one gets its first secret.
+    /// Registers a client.
+    ///
+    /// A confidential one gets its first secret.
     ///
     /// - Parameter clientID: the public identifier; random when nil.
     /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/alreadyExists`` (name or identifier).
-    public func addClient(_ registration: ClientRegistration, clientID: String? = nil) async throws -> NewClient {
+    public func addClient(_ registration: ClientRegistration, clientID: String? = nil) async throws
+        -> NewClient
+    {
         try registration.check()
         let clientID = clientID ?? Base64URL.encodeToString(SystemRandom().bytes(16))
         try ClientIDRules.check(clientID)
@@ -22,10 +26,12 @@ extension Vault {
         let nameTag = keyring.lookup.tag(.clientName, of: Array(registration.name.utf8))
         let secret = registration.isPublic ? nil : ClientSecret.generate()
         let stored = try StoredRegistration(registration).encoded()
-        let identity = Array(try JSONEncoder().encode(ClientIdentity(clientID: clientID, name: registration.name)))
+        let identity = Array(
+            try JSONEncoder().encode(ClientIdentity(clientID: clientID, name: registration.name)))
         return try await write { [keyring, operatorActor] transaction in
             let database = transaction.database
-            guard try database.ownerID(tag: idTag) == nil, try database.clientID(nameTag: nameTag) == nil else {
+            guard try database.ownerID(tag: idTag) == nil, try database.clientID(nameTag: nameTag) == nil
+            else {
                 throw VaultError(
                     .alreadyExists, "There is a client of that name or identifier.",
                     remedy: "See 'tokenvault client list'.")
@@ -65,14 +71,17 @@ extension Vault {
         }
     }
 
-    /// The client with this `client_id`, for authentication; nil when there is none. Removed clients are none.
+    /// The client with this `client_id`, for authentication; nil when there is none.
+    ///
+    /// Removed clients are none.
     package func client(identifiedBy clientID: String) throws -> Client? {
         guard clientID.utf8.count <= Limits.nameBytes else { return nil }
         let tag = keyring.lookup.tag(.clientID, of: Array(clientID.utf8))
         return try store.readers().read { [keyring, registry] database in
             let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
             guard let id = try registry.ownerID(lookupTag: tag, database, revision: revision),
-                let client = try registry.client(id, database, keyring, revision: revision), client.state != .removed
+                let client = try registry.client(id, database, keyring, revision: revision),
+                client.state != .removed
             else { return nil }
             return client
         }
@@ -83,7 +92,8 @@ extension Vault {
         try store.readers().snapshot { [keyring, registry] database in
             let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
             var ids: [OwnerID] = []
-            try database.forEachRow("SELECT id FROM owners WHERE kind = 3 AND state != 3 ORDER BY id") { row in
+            try database.forEachRow("SELECT id FROM owners WHERE kind = 3 AND state != 3 ORDER BY id") {
+                row in
                 ids.append(OwnerID(row.integer(0)))
                 return true
             }
@@ -91,7 +101,9 @@ extension Vault {
         }
     }
 
-    /// Disables or enables a client. A disabled one fails authentication.
+    /// Disables or enables a client.
+    ///
+    /// A disabled one fails authentication.
     public func setClient(_ name: String, enabled: Bool) async throws -> Client {
         let id = try client(name).id
         return try await changeClient(

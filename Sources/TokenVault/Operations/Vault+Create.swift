@@ -90,8 +90,10 @@ private struct Genesis {
         }
         let keyring = try Keyring(vault: id, epoch: 1, root: root, keys: keys)
         let vault = VaultRow(
-            id: id, createdAt: now, keyEpoch: 1, registryRevision: 0, nextOwnerID: OwnerID.system.rawValue + 1,
-            nextGrantID: 1, nextSecretID: 1, nextKeyID: Int64(keys.count) + 1, heartbeatAt: now, heartbeatMonotonic: monotonic, outage: 0)
+            id: id, createdAt: now, keyEpoch: 1, registryRevision: 0,
+            nextOwnerID: OwnerID.system.rawValue + 1,
+            nextGrantID: 1, nextSecretID: 1, nextKeyID: Int64(keys.count) + 1, heartbeatAt: now,
+            heartbeatMonotonic: monotonic, outage: 0)
         try vault.insert(database, rowKey: keyring.rows)
         let edge = RightEdge()
         let head = LogHead(edge: edge, root: edge.root, lastTime: now, note: "")
@@ -106,7 +108,8 @@ private struct Genesis {
         try transaction.insert(system.row)
         try transaction.insert(
             KeyslotRow(
-                id: 1, record: try Keyslot.create(source, wrapping: root, epoch: 1, vault: id), createdAt: now))
+                id: 1, record: try Keyslot.create(source, wrapping: root, epoch: 1, vault: id), createdAt: now
+            ))
         for (index, key) in keys.enumerated() {
             let row = Int64(index + 1)
             try transaction.insert(

@@ -43,7 +43,9 @@ extension Vault {
     public func grant(_ id: GrantID) throws -> Grant {
         let now = clock.now()
         return try store.readers().snapshot { [keyring, registry] database in
-            guard let row = try database.load(GrantRow.self, id.rawValue, keyring)?.row else { throw Self.noGrant }
+            guard let row = try database.load(GrantRow.self, id.rawValue, keyring)?.row else {
+                throw Self.noGrant
+            }
             return try Grant(row, database, keyring, registry, now)
         }
     }
@@ -70,8 +72,9 @@ extension Vault {
         }
     }
 
-    /// Revokes a grant: its refresh token and its access tokens are dead from the moment this returns. Revoking it
-    /// again changes nothing.
+    /// Revokes a grant: its refresh token and its access tokens are dead from the moment this returns.
+    ///
+    /// Revoking it again changes nothing.
     ///
     /// - Throws: ``VaultError/Code/notFound``.
     public func revokeGrant(_ id: GrantID) async throws {

@@ -60,7 +60,9 @@ extension Vault {
         } catch { throw StorageFailure.translate(error, isOpening: true) }
     }
 
-    private static func unlock(_ database: Database, _ store: Store, _ source: KeySource) throws -> OpenedStore {
+    private static func unlock(_ database: Database, _ store: Store, _ source: KeySource) throws
+        -> OpenedStore
+    {
         let vault = try VaultRow.read(database, rowKey: nil)
         let root = try Unlocking.root(database, vault: vault, source)
         let keyring = try Keyring.load(database, vault: vault, root: root)
@@ -91,7 +93,8 @@ enum Unlocking {
         ) { row in
             guard let record = KeyslotRecord(row) else { return true }
             tried.append("\(record.kind.noun) \(Hex.encode(record.id.prefix(4)))")
-            guard record.epoch == UInt32(truncatingIfNeeded: vault.keyEpoch), Keyslot.accepts(source, record) else {
+            guard record.epoch == UInt32(truncatingIfNeeded: vault.keyEpoch), Keyslot.accepts(source, record)
+            else {
                 return true
             }
             do {
@@ -103,7 +106,8 @@ enum Unlocking {
         }
         if let root { return root }
         throw VaultError(
-            .locked, "What was given does not open vault \(vault.id); its keyslots are: "
+            .locked,
+            "What was given does not open vault \(vault.id); its keyslots are: "
                 + tried.joined(separator: ", ") + ".",
             remedy: "Give the key file or passphrase of one of these slots (--key-file, --passphrase-file).")
     }

@@ -11,7 +11,9 @@ public struct User: Sendable {
 }
 
 extension Vault {
-    /// Adds a user. The name is kept sealed, and found again by a keyed tag.
+    /// Adds a user.
+    ///
+    /// The name is kept sealed, and found again by a keyed tag.
     ///
     /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/invalidInput``.
     public func addUser(_ name: String) async throws -> User {
@@ -56,10 +58,13 @@ extension Vault {
         }
     }
 
-    /// Disables or enables a user. A disabled user's grants are refused until the user is enabled again.
+    /// Disables or enables a user.
+    ///
+    /// A disabled user's grants are refused until the user is enabled again.
     public func setUser(_ name: String, enabled: Bool) async throws -> User {
-        try await changeUser(name, .userChange, reason: enabled ? "enabled" : "disabled", enabled ? .newWork : .finishing)
-        { row in row.state = enabled ? .active : .disabled }
+        try await changeUser(
+            name, .userChange, reason: enabled ? "enabled" : "disabled", enabled ? .newWork : .finishing
+        ) { row in row.state = enabled ? .active : .disabled }
     }
 
     /// Revokes every grant of a user at once.
@@ -69,7 +74,9 @@ extension Vault {
         }
     }
 
-    /// Removes a user: every grant is revoked and the name is free again. What the log says stays provable.
+    /// Removes a user: every grant is revoked and the name is free again.
+    ///
+    /// What the log says stays provable.
     public func removeUser(_ name: String) async throws {
         _ = try await changeUser(name, .userRemove, reason: nil, .finishing) { row in
             row.state = .removed

@@ -30,10 +30,12 @@ extension Vault {
         let now = clock.now()
         return try store.readers().read { [keyring] database in
             // Judged where it was read: a row handed on is copied column by column.
-            let found = try database.firstRow(Self.validationSQL, [.integer(handle.grant.rawValue)]) { cursor in
+            let found = try database.firstRow(Self.validationSQL, [.integer(handle.grant.rawValue)]) {
+                cursor in
                 let vault = try VaultRow(cursor, rowKey: keyring.rows)
                 let row = try GrantRow(
-                    StoredRow(reading: cursor, .grants, rowKey: keyring.rows, at: VaultRow.columnNames.count + 1))
+                    StoredRow(
+                        reading: cursor, .grants, rowKey: keyring.rows, at: VaultRow.columnNames.count + 1))
                 return try judge(handle, accessToken, row, vault, database, now)
             }
             return found ?? nil
@@ -41,7 +43,8 @@ extension Vault {
     }
 
     private func judge(
-        _ handle: TokenHandle, _ accessToken: SecretBytes, _ row: GrantRow, _ vault: VaultRow, _ database: Database,
+        _ handle: TokenHandle, _ accessToken: SecretBytes, _ row: GrantRow, _ vault: VaultRow,
+        _ database: Database,
         _ now: VaultInstant
     ) throws -> ValidAccessToken? {
         let revision = vault.registryRevision
@@ -62,7 +65,8 @@ extension Vault {
             if age < Limits.retryWindow { firstUses.note(row.id, row.generation, at: now) }
         }
         return ValidAccessToken(
-            grant: row.id, generation: handle.generation, client: row.client, owner: row.owner, kind: row.kind,
+            grant: row.id, generation: handle.generation, client: row.client, owner: row.owner,
+            kind: row.kind,
             scope: slot.scope, audience: slot.audience, issuedAt: slot.issuedAt, expiresAt: slot.expiresAt)
     }
 

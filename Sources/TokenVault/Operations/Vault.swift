@@ -55,7 +55,9 @@ public final class Vault: Sendable {
                 firstUses: firstUses, refusals: refusals, statistics: statistics, clock: options.clock))
     }
 
-    /// Finishes the writes already taken, then closes the file. Later calls get ``VaultError/Code/unavailable``.
+    /// Finishes the writes already taken, then closes the file.
+    ///
+    /// Later calls get ``VaultError/Code/unavailable``.
     public func close() async {
         do {
             try await flushFirstUses()

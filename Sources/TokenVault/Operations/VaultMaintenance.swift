@@ -4,8 +4,10 @@ public import ServiceLifecycle
 import TokenRotation
 import VaultCore
 
-/// Upkeep while a process serves: heartbeat (so that an outage does not use up anybody's retry window), first uses,
-/// and the ballast. Add it to the service's group.
+/// Upkeep while a process serves: heartbeat (so that an outage does not use up anybody's retry window), first
+/// uses, and the ballast.
+///
+/// Add it to the service's group.
 ///
 /// ```swift
 /// let group = ServiceGroup(services: [server, VaultMaintenance(vault)], logger: logger)
@@ -40,8 +42,10 @@ public struct VaultMaintenance: Service {
 }
 
 extension Vault {
-    /// Declares that this process serves. When none did until now, the time since the last heartbeat counts as an
-    /// outage and no retry window ran during it.
+    /// Declares that this process serves.
+    ///
+    /// When none did until now, the time since the last heartbeat counts as an outage and no retry window ran
+    /// during it.
     public func beginServing() async throws {
         let isFirst = try store.lock.beginServing()
         try await housekeep { transaction in

@@ -58,7 +58,9 @@ struct StoredRow: Sendable {
         canonical = Canonical(layout, id: id, columns: columns, leaf: leaf)
     }
 
-    /// SHA-256 over the hashed columns: what the leaf says. Taken when asked for: most reads only check the tag.
+    /// SHA-256 over the hashed columns: what the leaf says.
+    ///
+    /// Taken when asked for: most reads only check the tag.
     var hash: Digest { SHA256.hash(Array(canonical.bytes.prefix(canonical.hashed))) }
 
     func isTagged(by rowKey: TagKey) -> Bool {

@@ -26,8 +26,10 @@ struct VaultRow: Sendable, Equatable {
         now.advanced(by: .milliseconds(-outage))
     }
 
-    /// A serving process is alive. Between heartbeats the serving clock goes as the monotonic clock went: what the
-    /// wall clock was set forward or back counts as outage, or as less of it.
+    /// A serving process is alive.
+    ///
+    /// Between heartbeats the serving clock goes as the monotonic clock went: what the wall clock was set
+    /// forward or back counts as outage, or as less of it.
     mutating func beat(at now: VaultInstant, monotonic: Int64) {
         let deviation = wallTime(to: now) - (monotonic - heartbeatMonotonic)
         if abs(deviation) >= 1000 { outage += deviation }
@@ -52,7 +54,8 @@ struct VaultRow: Sendable, Equatable {
 extension VaultRow {
     /// In the order of the table, the row tag left out.
     static let columnNames = [
-        "format", "vault_id", "created_at", "key_epoch", "registry_revision", "next_owner_id", "next_grant_id",
+        "format", "vault_id", "created_at", "key_epoch", "registry_revision", "next_owner_id",
+        "next_grant_id",
         "next_secret_id", "next_key_id", "heartbeat_at", "heartbeat_monotonic", "outage",
     ]
     /// Stands for the table in its row tag.

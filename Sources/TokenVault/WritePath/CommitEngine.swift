@@ -97,7 +97,9 @@ final class CommitEngine: @unchecked Sendable {
 
     private struct Prepared { let head: LogHead? }
 
-    /// The transaction itself. Throws with nothing committed, or ``UncertainCommit``.
+    /// The transaction itself.
+    ///
+    /// Throws with nothing committed, or ``UncertainCommit``.
     private func transact(_ batch: [any WriteJob], _ database: Database) throws -> Prepared {
         try database.run("BEGIN IMMEDIATE")
         var head: LogHead
@@ -107,14 +109,17 @@ final class CommitEngine: @unchecked Sendable {
             head = try LogHead.read(database)
             try judge(vault, head, database)
             transaction = WriteTransaction(
-                database, keyring: keyring, registry: registry, firstUses: firstUses, vault: vault, size: head.size,
+                database, keyring: keyring, registry: registry, firstUses: firstUses, vault: vault,
+                size: head.size,
                 now: clock.now(), monotonic: clock.monotonic().milliseconds, clocksAgree: clocksAgree(head))
             for job in batch { try run(job, in: transaction) }
             guard transaction.hasChanges || !transaction.entries.isEmpty else {
                 try database.run("ROLLBACK")
                 return Prepared(head: nil)
             }
-            if !transaction.entries.isEmpty { head = try trail.append(transaction.entries, to: head, in: transaction) }
+            if !transaction.entries.isEmpty {
+                head = try trail.append(transaction.entries, to: head, in: transaction)
+            }
             try transaction.finish()
         } catch {
             rollBack(database)
@@ -160,7 +165,8 @@ final class CommitEngine: @unchecked Sendable {
             lastHead.map({ $0.size < head.size }) ?? true
         else {
             throw VaultError(
-                .integrity, "The head of the audit log is not signed by this vault, or lies behind what was there.",
+                .integrity,
+                "The head of the audit log is not signed by this vault, or lies behind what was there.",
                 remedy: "Run 'tokenvault audit verify', then restore a backup.")
         }
         lastHead = head
@@ -199,7 +205,9 @@ final class CommitEngine: @unchecked Sendable {
         }
         do {
             guard failures < 2 else { throw Self.unknown }
-            guard let isThere = try store.isCommitted(uncertain) else { return Self.finish(batch, Self.unknown) }
+            guard let isThere = try store.isCommitted(uncertain) else {
+                return Self.finish(batch, Self.unknown)
+            }
             guard isThere else { throw NotCommitted(cause: uncertain.cause) }
             Self.finish(batch, nil)
         } catch let error as NotCommitted {

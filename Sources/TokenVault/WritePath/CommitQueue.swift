@@ -38,7 +38,8 @@ final class CommitQueue: @unchecked Sendable {
     /// - Throws: what `body` threw; ``VaultError/Code/busy`` when the queue is full or the deadline passes;
     ///   ``VaultError/Code/outOfSpace``, ``VaultError/Code/ioFailure``, ``VaultError/Code/outcomeUnknown``.
     func submit<Result: Sendable>(
-        _ urgency: WriteUrgency, _ body: @escaping @Sendable (WriteTransaction) throws -> (Result, [AuditEvent])
+        _ urgency: WriteUrgency,
+        _ body: @escaping @Sendable (WriteTransaction) throws -> (Result, [AuditEvent])
     ) async throws -> Result {
         guard urgency != .newWork || engine.ballast.admitsNewWork() else { throw Ballast.refusal }
         return try await withCheckedThrowingContinuation { continuation in
@@ -48,7 +49,9 @@ final class CommitQueue: @unchecked Sendable {
         }
     }
 
-    /// Commits what is pending, then stops the thread. Returns when it has stopped.
+    /// Commits what is pending, then stops the thread.
+    ///
+    /// Returns when it has stopped.
     func close() {
         condition.lock()
         isClosing = true
@@ -84,7 +87,9 @@ final class CommitQueue: @unchecked Sendable {
         }
     }
 
-    /// Waits for work. Nil: closed, and nothing is pending.
+    /// Waits for work.
+    ///
+    /// Nil: closed, and nothing is pending.
     private func takeBatch(after lastCount: Int) -> [any WriteJob]? {
         if lastCount > 1 { letCallersReturn(lastCount) }
         condition.lock()
@@ -98,8 +103,10 @@ final class CommitQueue: @unchecked Sendable {
         return batch
     }
 
-    /// After a busy batch its callers are about to come back: the processor is theirs for a moment, or the next batch
-    /// would hold the first of them alone. An idle vault never gets here.
+    /// After a busy batch its callers are about to come back: the processor is theirs for a moment, or the
+    /// next batch would hold the first of them alone.
+    ///
+    /// An idle vault never gets here.
     private func letCallersReturn(_ count: Int) {
         for _ in 0..<16 {
             if depth * 2 >= count { return }
@@ -129,6 +136,7 @@ final class CommitQueue: @unchecked Sendable {
     private static let full = VaultError(
         .busy, "More writes wait than the vault takes.", remedy: "Try again in a moment.")
     private static let late = VaultError(
-        .busy, "The vault did not get to this write in time; nothing was changed.", remedy: "Try again in a moment.")
+        .busy, "The vault did not get to this write in time; nothing was changed.",
+        remedy: "Try again in a moment.")
     private static let closed = VaultError(.unavailable, "The vault is closing.", remedy: "Try again later.")
 }

@@ -13,7 +13,9 @@ struct UncertainCommit: Error {
     let lastLeaf: (index: Int64, root: Digest)?
 }
 
-/// The open file: its lock, its writer, its readers. Can be closed and opened again after a failed commit.
+/// The open file: its lock, its writer, its readers.
+///
+/// Can be closed and opened again after a failed commit.
 final class Store: @unchecked Sendable {
     // @unchecked: `current` is behind its mutex; `writer` and `dueFrames` are used by the writer's thread only after opening.
     let path: String
@@ -56,7 +58,9 @@ final class Store: @unchecked Sendable {
         return try own.snapshot(body)
     }
 
-    /// Copies the WAL back into the database once it has grown. The caller holds the lock.
+    /// Copies the WAL back into the database once it has grown.
+    ///
+    /// The caller holds the lock.
     ///
     /// Every page is copied once however often it changed, so fewer and larger checkpoints write less; the bound keeps
     /// the WAL near 16 MiB.
@@ -93,7 +97,9 @@ final class Store: @unchecked Sendable {
         }
     }
 
-    /// After a failed commit: asks the disk whether the commit is there. The caller holds the lock.
+    /// After a failed commit: asks the disk whether the commit is there.
+    ///
+    /// The caller holds the lock.
     ///
     /// - Returns: nil when nothing was logged by which it could be told.
     /// - Throws: the disk does not answer.
@@ -104,12 +110,14 @@ final class Store: @unchecked Sendable {
         if head.size == lastLeaf.index + 1, head.root == lastLeaf.root { return true }
         // While another process has the file open the WAL is not read anew, and frames of the failed commit may lie
         // behind its end, complete: a recovery would find them. The next commit lies over them, so make one now.
-        // An unused number in the header is set to what it is: that writes its page, unlike an UPDATE to the same value.
-        try writer.inDatabase { try $0.run("PRAGMA user_version = 0") }
+        // Setting a number in the header to what it is writes its page; an UPDATE to the same value would not.
+        try writer.inDatabase { try $0.run("PRAGMA application_id = \(VaultFile.applicationID)") }
         return false
     }
 
-    /// Forgets what is cached, here and in the kernel, and opens the file again. The caller holds the lock.
+    /// Forgets what is cached, here and in the kernel, and opens the file again.
+    ///
+    /// The caller holds the lock.
     func reopen() throws {
         try current.withLock { readers in
             try readers?.close()
@@ -154,9 +162,11 @@ final class Store: @unchecked Sendable {
         }
     }
 
-    /// Makes the page cache agree with the disk. After a failed fsync the kernel calls pages clean that it could not
-    /// write: those are dropped. Pages still dirty are written by an fsync of their own, whose success says nothing of
-    /// the failed one: what counts is what is read afterwards.
+    /// Makes the page cache agree with the disk.
+    ///
+    /// After a failed fsync the kernel calls pages clean that it could not write: those are dropped. Pages
+    /// still dirty are written by an fsync of their own, whose success says nothing of the failed one: what
+    /// counts is what is read afterwards.
     private func settlePages(of file: String) throws {
         let descriptor = open(file, O_RDWR | O_CLOEXEC)
         guard descriptor >= 0 else {

@@ -85,7 +85,8 @@ extension WriteTransaction {
     }
 
     /// - Parameter isIndexUnchanged: the row's indexed columns are as they were, so its indexes are left alone.
-    func update(_ row: some TypedRow, isIndexUnchanged: Bool = false, guardedBy expected: Int64? = nil) throws {
+    func update(_ row: some TypedRow, isIndexUnchanged: Bool = false, guardedBy expected: Int64? = nil) throws
+    {
         try write(named(row), isIndexUnchanged, expected)
     }
 
@@ -123,9 +124,12 @@ extension WriteTransaction {
     func noteUnloggedChange() { hasChanges = true }
 
     func seal(
-        _ plaintext: [UInt8], owner id: OwnerID, table: UInt16, column: UInt16, row: Int64, generation: UInt64 = 0
+        _ plaintext: [UInt8], owner id: OwnerID, table: UInt16, column: UInt16, row: Int64,
+        generation: UInt64 = 0
     ) throws -> [UInt8] {
-        guard let owner = try owner(id) else { throw VaultError(.notFound, "The owner of the record was erased.") }
+        guard let owner = try owner(id) else {
+            throw VaultError(.notFound, "The owner of the record was erased.")
+        }
         return try SealedField.seal(
             plaintext, under: owner.key,
             for: keyring.context(owner: id, table: table, column: column, row: row, generation: generation),
