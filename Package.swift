@@ -56,13 +56,15 @@ let targets: [Target] = [
     .target(
         name: "IssuerHTTP",
         dependencies: [
-            "VaultCore", "TokenVault", "TokenIssuer", hummingbird, hummingbirdCore, httpTypes, nioCore, logging,
+            "VaultCore", "TokenVault", "TokenIssuer", hummingbird, hummingbirdCore, httpTypes, nioCore,
+            logging,
             lifecycle,
         ]),
     .executableTarget(
         name: "tokenvault",
         dependencies: [
-            "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "IssuerHTTP", argumentParser, nioCore, nioPosix,
+            "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "IssuerHTTP", argumentParser, nioCore,
+            nioPosix,
             nioHTTP1, logging, lifecycle, unixSignals,
         ]),
 ]
@@ -89,7 +91,8 @@ let tests: [Target] = [
     .testTarget(
         name: "IssuerHTTPTests",
         dependencies: [
-            "VaultCore", "CVaultShims", "VaultCrypto", "TokenVault", "TokenIssuer", "IssuerHTTP", logging, lifecycle,
+            "VaultCore", "CVaultShims", "VaultCrypto", "TokenVault", "TokenIssuer", "IssuerHTTP", logging,
+            lifecycle,
         ]),
     .testTarget(name: "CommandTests", dependencies: ["tokenvault"], resources: [.copy("Transcripts")]),
     .testTarget(
@@ -97,6 +100,20 @@ let tests: [Target] = [
         dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "TokenVault"]),
     .testTarget(name: "TidyTests"),
     .testTarget(name: "DocumentationTests", dependencies: ["tokenvault", "IssueTokens"]),
+]
+
+// Not part of the product: what measures it.
+let benchmarks: [Target] = [
+    .target(
+        name: "CBareLoop", path: "Benchmarks/CBareLoop",
+        linkerSettings: [.linkedLibrary("sqlite3"), .linkedLibrary("sodium")]),
+    .executableTarget(
+        name: "vault-bench",
+        dependencies: [
+            "CBareLoop", "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", argumentParser,
+            hummingbird, hummingbirdCore, httpTypes, nioCore, logging,
+        ],
+        path: "Benchmarks/Sources"),
 ]
 
 let package = Package(
@@ -108,14 +125,17 @@ let package = Package(
         .executable(name: "tokenvault", targets: ["tokenvault"]),
     ],
     dependencies: dependencies,
-    targets: targets + examples + tests,
+    targets: targets + examples + tests + benchmarks,
     swiftLanguageModes: [.v6]
 )
 
 // Warnings are errors where CI builds, never where somebody else builds us.
 let warningsAreErrors = Context.environment["TOKENVAULT_STRICT"] == "1"
 
-for target in package.targets where target.type != .system && target.name != "CVaultShims" {
+// Examples are built as a stranger's package builds: with the defaults.
+let plain = ["CVaultShims", "CBareLoop"] + examples.map(\.name)
+
+for target in package.targets where target.type != .system && !plain.contains(target.name) {
     var settings = target.swiftSettings ?? []
     settings += [
         .enableUpcomingFeature("ExistentialAny"),

@@ -37,7 +37,7 @@ final class GuardedPool: Sendable {
     /// A process that has no memory left for a key stops, as one does that has none left for an array.
     private static func addRegion(to free: inout [UInt]) {
         guard let region = unsafe sodium_malloc(slotsPerRegion * slotBytes) else {
-            fatalError("out of guarded memory")
+            preconditionFailure("out of guarded memory")
         }
         let first = UInt(bitPattern: region)
         free.reserveCapacity(slotsPerRegion)

@@ -10,7 +10,8 @@ struct TokenVaultCommand: AsyncParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "tokenvault",
-        abstract: "An encrypted vault for OAuth 2 tokens: hands them out, rotates them, and proves what it did.",
+        abstract:
+            "An encrypted vault for OAuth 2 tokens: hands them out, rotates them, and proves what it did.",
         discussion: """
             Data goes to standard output, everything else to standard error. With --json every command prints one \
             JSON object, lists print one object per line.
@@ -31,7 +32,8 @@ struct TokenVaultCommand: AsyncParsableCommand {
         version: version,
         subcommands: [
             InitCommand.self, StatusCommand.self, ClientCommand.self, UserCommand.self, GrantCommand.self,
-            ServeCommand.self, AuditCommand.self, DemoCommand.self, CompletionCommand.self, VersionCommand.self,
+            ServeCommand.self, AuditCommand.self, DemoCommand.self, CompletionCommand.self,
+            VersionCommand.self,
         ])
 
     static func main() async {
@@ -69,7 +71,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
             } else {
                 try command.run()
             }
-        } catch let error as CleanExit {
+        } catch  where exitCode(for: error) == .success {
             return try answer(error, report)
         }
         return .done

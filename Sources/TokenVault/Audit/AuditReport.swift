@@ -30,7 +30,7 @@ public struct AuditReport: Sendable {
 
 /// One thing that is not as it was written.
 public struct AuditFinding: Sendable, Codable, Equatable {
-    /// `entry 17`, `grants 42`, `head`, …
+    /// Where it is, as `entry 17`, `grants 42` or `head`.
     public let place: String
     public let problem: String
 }

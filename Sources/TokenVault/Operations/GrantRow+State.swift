@@ -13,10 +13,11 @@ struct HandleProof {
     let isFamilyProven: Bool
     private let key: TagKey?
 
-    init(_ handle: TokenHandle, _ row: GrantRow, _ keyring: Keyring) {
+    init(_ handle: TokenHandle, _ row: borrowing GrantRow, _ keyring: Keyring) {
+        let familyTag = row.familyTag
         key = keyring.tags[UInt8(truncatingIfNeeded: row.tagKeyID)]
         isFamilyProven =
-            key.map { ConstantTime.equal(row.familyTag, $0.tag(.familySecret, of: handle.familySecret)) }
+            key.map { ConstantTime.equal(familyTag, $0.tag(.familySecret, of: handle.familySecret)) }
             ?? false
     }
 
@@ -28,7 +29,7 @@ struct HandleProof {
 
 extension OwnerStanding {
     /// Of a grant: its user and its client must both stand, and neither may have revoked since.
-    init(_ row: GrantRow, owner: Owner?, clientRevocations: Int64) {
+    init(_ row: borrowing GrantRow, owner: Owner?, clientRevocations: Int64) {
         self =
             if let owner, owner.row.state != .removed {
                 if owner.row.state == .disabled {

@@ -135,15 +135,17 @@ extension Vault {
                 throw VaultError(.denied, "A public client has no secret.")
             }
             let end = transaction.now.advanced(by: overlap)
+            var accepted = 0
             for var row in client.secretRows {
                 if let notAfter = row.notAfter, notAfter <= transaction.now {
                     try transaction.delete(.clientSecrets, id: row.id)
                 } else {
                     row.notAfter = row.notAfter.map { min($0, end) } ?? end
                     try transaction.update(row)
+                    accepted += 1
                 }
             }
-            guard client.secretRows.count < Limits.clientSecrets else {
+            guard accepted < Limits.clientSecrets else {
                 throw VaultError(
                     .denied, "The client has \(Limits.clientSecrets) secrets that are still accepted.",
                     remedy: "Wait for one to end, or rotate with a shorter overlap.")

@@ -32,7 +32,7 @@ extension Vault {
             // Judged where it was read: a row handed on is copied column by column.
             let found = try database.firstRow(Self.validationSQL, [.integer(handle.grant.rawValue)]) {
                 cursor in
-                let vault = try VaultRow(cursor, rowKey: keyring.rows)
+                let vault = try knownVaultRow.read(cursor, rowKey: keyring.rows)
                 let row = try GrantRow(
                     StoredRow(
                         reading: cursor, .grants, rowKey: keyring.rows, at: VaultRow.columnNames.count + 1))

@@ -28,6 +28,7 @@ public final class Vault: Sendable {
     let keyring: Keyring
     let registry: Registry
     let firstUses: FirstUses
+    let knownVaultRow = KnownVaultRow()
     let refusals: RefusalLimiter
     /// The actor of what is done without a client: the operator's pseudonym, through this process's door.
     let operatorActor: AuditActor

@@ -2,10 +2,16 @@ import VaultCore
 
 /// Takes the columns of a ``StoredRow`` one by one, in the order of its layout.
 struct ColumnReader {
-    private let row: StoredRow
+    private let columns: [SQLValue]
+    private let id: Int64
+    private let layout: TableLayout
     private var index = 0
 
-    init(_ row: StoredRow) { self.row = row }
+    init(_ row: StoredRow) {
+        columns = row.columns
+        id = row.id
+        layout = row.layout
+    }
 
     mutating func integer() throws -> Int64 {
         guard case .integer(let value) = next() else { throw malformed }
@@ -73,12 +79,12 @@ struct ColumnReader {
 
     private mutating func next() -> SQLValue? {
         defer { index += 1 }
-        return index < row.columns.count ? row.columns[index] : nil
+        return index < columns.count ? columns[index] : nil
     }
 
     private var malformed: VaultError {
         VaultError(
-            .integrity, "Row \(row.id) of \(row.layout.name) does not have the shape of this version.",
+            .integrity, "Row \(id) of \(layout.name) does not have the shape of this version.",
             remedy: "Was it written by a newer tokenvault? Use that version.")
     }
 }

@@ -58,8 +58,8 @@ extension GrantRow: TypedRow {
     static let layout = TableLayout.grants
 
     init(_ row: StoredRow) throws {
-        var columns = ColumnReader(row)
         id = GrantID(row.id)
+        var columns = ColumnReader(row)
         client = OwnerID(try columns.integer())
         owner = OwnerID(try columns.integer())
         ownerRevocations = try columns.integer()

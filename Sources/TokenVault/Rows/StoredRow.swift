@@ -92,7 +92,11 @@ private struct Canonical: Sendable {
 
 extension [UInt8] {
     mutating func append(bigEndian value: some FixedWidthInteger) {
-        Swift.withUnsafeBytes(of: value.bigEndian) { append(contentsOf: $0) }
+        var shift = value.bitWidth
+        while shift > 0 {
+            shift -= 8
+            append(UInt8(truncatingIfNeeded: value >> shift))
+        }
     }
 
     mutating func append(_ column: SQLValue) {

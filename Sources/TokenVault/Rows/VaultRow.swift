@@ -92,7 +92,12 @@ extension VaultRow {
             heartbeatAt: VaultInstant(millisecondsSince1970: cursor.integer(9)),
             heartbeatMonotonic: cursor.integer(10),
             outage: cursor.integer(11))
-        if let rowKey, !ConstantTime.equal(tag, self.tag(rowKey)) { throw Self.damaged }
+        if let rowKey { try check(tag, rowKey: rowKey) }
+    }
+
+    /// - Throws: ``VaultError/Code/integrity`` when `tag` is not the one these columns ask for.
+    func check(_ tag: [UInt8], rowKey: TagKey) throws {
+        guard ConstantTime.equal(tag, self.tag(rowKey)) else { throw Self.damaged }
     }
 
     func update(_ database: Database, rowKey: TagKey) throws {
@@ -120,7 +125,7 @@ extension VaultRow {
         ]
     }
 
-    private static let damaged = VaultError(
+    static let damaged = VaultError(
         .integrity, "The vault's own record is missing, of another format, or was changed from outside.",
         remedy: "Run 'tokenvault audit verify' on a copy, then restore a backup.")
 }

@@ -111,7 +111,10 @@ final class Store: @unchecked Sendable {
         // While another process has the file open the WAL is not read anew, and frames of the failed commit may lie
         // behind its end, complete: a recovery would find them. The next commit lies over them, so make one now.
         // Setting a number in the header to what it is writes its page; an UPDATE to the same value would not.
-        try writer.inDatabase { try $0.run("PRAGMA application_id = \(VaultFile.applicationID)") }
+        // (On a full disk the write that failed was one of the frames, so they cannot be complete.)
+        if StorageFailure.translate(uncertain.cause).code != .outOfSpace {
+            try writer.inDatabase { try $0.run("PRAGMA application_id = \(VaultFile.applicationID)") }
+        }
         return false
     }
 

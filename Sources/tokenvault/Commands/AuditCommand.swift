@@ -32,7 +32,9 @@ struct AuditListCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func validate() throws {
-        guard limit ?? 1 > 0, from >= 0 else { throw ValidationError("--limit is at least 1 and --from not negative.") }
+        guard limit ?? 1 > 0, from >= 0 else {
+            throw ValidationError("--limit is at least 1 and --from not negative.")
+        }
     }
 
     func run() async throws {
@@ -65,7 +67,8 @@ struct AuditListCommand: AsyncParsableCommand {
 
 struct AuditShowCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Show one entry: its exact bytes, and the personal data that belongs to it.",
+        commandName: "show",
+        abstract: "Show one entry: its exact bytes, and the personal data that belongs to it.",
         discussion: "Example:\n  tokenvault audit show 17")
 
     @Argument(help: "The number of the entry.")
@@ -110,7 +113,8 @@ struct AuditTailCommand: AsyncParsableCommand {
                 page = try vault.auditEntries(from: next, limit: 1000)
                 for record in page.map({ AuditRecord($0) }) {
                     try output.isJSON
-                        ? output.showNext([record]) : Console.print(Console.harmless(record.cells.joined(separator: "  ")))
+                        ? output.showNext([record])
+                        : Console.print(Console.harmless(record.cells.joined(separator: "  ")))
                 }
                 next = page.last.map { $0.index + 1 } ?? next
             }

@@ -19,7 +19,8 @@ struct ClientAddCommand: AsyncParsableCommand {
 
     @Option(
         name: .customLong("redirect-uri"),
-        help: ArgumentHelp("Where codes are sent; compared octet by octet. May be repeated.", valueName: "uri"))
+        help: ArgumentHelp(
+            "Where codes are sent; compared octet by octet. May be repeated.", valueName: "uri"))
     var redirectURIs: [String] = []
 
     @Option(help: "What the client may ask for, separated by spaces.")
@@ -32,7 +33,8 @@ struct ClientAddCommand: AsyncParsableCommand {
             valueName: "type"))
     var grantTypes: [GrantType] = []
 
-    @Flag(name: .customLong("public"), help: "A client that cannot keep a secret: it has none, and uses PKCE.")
+    @Flag(
+        name: .customLong("public"), help: "A client that cannot keep a secret: it has none, and uses PKCE.")
     var isPublic = false
 
     @Option(
@@ -54,7 +56,8 @@ struct ClientAddCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard !isPublic || methods.allSatisfy({ $0 == .none }) else {
-            throw ValidationError("A public client has no secret: --public and this authentication method exclude each other.")
+            throw ValidationError(
+                "A public client has no secret: --public and this authentication method exclude each other.")
         }
     }
 
@@ -90,7 +93,8 @@ struct LifetimeArguments: ParsableArguments {
     @Option(name: .customLong("code-lifetime"), help: "Of an authorization code; at most 10m.")
     var code = DurationArgument(safe.authorizationCode)
     @Option(
-        name: .customLong("retry-window"), help: "How long a refresh whose response was lost may be repeated; 0s to 10m.")
+        name: .customLong("retry-window"),
+        help: "How long a refresh whose response was lost may be repeated; 0s to 10m.")
     var retry = DurationArgument(safe.retryWindow)
 
     var value: Lifetimes {
@@ -112,7 +116,8 @@ extension ScopeSet {
     init(argument: String) throws {
         guard let scope = ScopeSet(parsing: argument) else {
             throw VaultError(
-                .invalidInput, "The scope is not a list of names with single spaces between (RFC 6749 section 3.3).",
+                .invalidInput,
+                "The scope is not a list of names with single spaces between (RFC 6749 section 3.3).",
                 remedy: "As in: --scope \"basic readmeasurements\"")
         }
         self = scope

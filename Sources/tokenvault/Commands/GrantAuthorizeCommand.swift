@@ -23,7 +23,8 @@ struct GrantAuthorizeCommand: AsyncParsableCommand {
     var scope: String?
     @Option(
         name: .customLong("redirect-uri"),
-        help: ArgumentHelp("One the client has registered; may be left out when it has just one.", valueName: "uri"))
+        help: ArgumentHelp(
+            "One the client has registered; may be left out when it has just one.", valueName: "uri"))
     var redirectURI: String?
     @Option(
         name: .customLong("code-challenge"),
@@ -47,7 +48,7 @@ struct GrantAuthorizeCommand: AsyncParsableCommand {
     }
 }
 
-/// `{"code":"tv_ac_…","expires_in":60,"grant":17}`
+/// A code as printed: `{"code":"tv_ac_…","expires_in":60,"grant":17}`.
 private struct CodeRecord: Record {
     let code: String
     /// Seconds.

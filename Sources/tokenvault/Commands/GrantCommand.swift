@@ -34,7 +34,9 @@ struct GrantListCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func validate() throws {
-        guard limit ?? 1 > 0, after >= 0 else { throw ValidationError("--limit is at least 1 and --after not negative.") }
+        guard limit ?? 1 > 0, after >= 0 else {
+            throw ValidationError("--limit is at least 1 and --after not negative.")
+        }
     }
 
     func run() async throws {

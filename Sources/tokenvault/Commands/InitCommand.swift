@@ -53,7 +53,8 @@ struct InitCommand: AsyncParsableCommand {
     private func createKeyFile(besides path: String) throws {
         guard let file = location.key.keyFilePath else {
             throw VaultError(
-                .invalidInput, "--create-key-file needs the name of the key file.", remedy: "Give --key-file PATH.")
+                .invalidInput, "--create-key-file needs the name of the key file.",
+                remedy: "Give --key-file PATH.")
         }
         guard file != path else {
             throw VaultError(.invalidInput, "The vault and its key file cannot be one file.")
@@ -62,7 +63,7 @@ struct InitCommand: AsyncParsableCommand {
     }
 }
 
-/// `{"key_file":"…","log_verifier_key":"…","vault":"…","vault_id":"…"}`
+/// A new vault as printed: `{"key_file":"…","log_verifier_key":"…","vault":"…","vault_id":"…"}`.
 private struct NewVaultRecord: Record {
     let vault: String
     let vaultId: String

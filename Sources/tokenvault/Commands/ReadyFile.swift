@@ -10,7 +10,8 @@ struct ReadyFile: Sendable {
     init(preparing path: String) throws {
         self.path = path
         unlink(path)
-        let descriptor = open(path + ".\(getpid())", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o644)
+        let descriptor = open(
+            path + ".\(getpid())", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o644)
         guard descriptor >= 0 else { throw Self.failure(path) }
         close(descriptor)
     }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import IssuerHTTP
 import Logging
+import NIOCore
 import ServiceLifecycle
 import TokenIssuer
 import TokenVault
@@ -26,7 +27,10 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Address and port; port 0 takes a free one.", valueName: "host:port"))
     var listen = ListenAddress(host: "127.0.0.1", port: 8080)
 
-    @Option(help: "The issuer's URL. On a loopback address it defaults to the URL served; elsewhere it is required.")
+    @Option(
+        help:
+            "The issuer's URL. On a loopback address it defaults to the URL served; elsewhere it is required."
+    )
     var issuer: String?
 
     @Option(help: "standard, or quantimodo to accept clients of that API too.")
@@ -54,25 +58,34 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         var logger = Logger(label: "tokenvault") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = logLevel.level
+        let configuration = IssuerServer.Configuration(
+            host: listen.host, port: listen.port, issuer: issuer,
+            profile: IssuerProfile(named: profile) ?? .standard)
+        try configuration.check()
         let ready = try readyFile.map { try ReadyFile(preparing: $0) }
         defer { ready?.remove() }
         let vault = try await location.open(VaultOptions(channel: .http, logger: logger))
         do {
-            try await serve(vault, logger, ready)
+            try await serve(vault, configuration, logger, ready)
         } catch {
             await vault.close()
-            throw error
+            throw (error as? IOError).map(bindingFailure) ?? error
         }
         await vault.close()
     }
 
-    private func serve(_ vault: Vault, _ logger: Logger, _ ready: ReadyFile?) async throws {
-        var configuration = IssuerServer.Configuration()
-        configuration.host = listen.host
-        configuration.port = listen.port
-        configuration.issuer = issuer
-        configuration.profile = IssuerProfile(named: profile) ?? .standard
-        let server = IssuerServer(vault: vault, configuration: configuration, logger: logger) { [output] url in
+    private func bindingFailure(_ error: IOError) -> VaultError {
+        VaultError(
+            error.errnoCode == EACCES ? .permissionDenied : .unavailable,
+            "\(listen.defaultValueDescription) cannot be listened on: \(String(cString: strerror(error.errnoCode))).",
+            remedy: "Choose another --listen HOST:PORT.")
+    }
+
+    private func serve(
+        _ vault: Vault, _ configuration: IssuerServer.Configuration, _ logger: Logger, _ ready: ReadyFile?
+    ) async throws {
+        let server = IssuerServer(vault: vault, configuration: configuration, logger: logger) {
+            [output] url in
             do { try ready?.publish(url) } catch {
                 logger.error("The ready file could not be written.", metadata: ["error": "\(error)"])
             }
@@ -90,7 +103,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
 }
 
-/// `{"url":"http://127.0.0.1:8080"}`, once requests are taken.
+/// Where it serves, as printed: `{"url":"http://127.0.0.1:8080"}`, once requests are taken.
 private struct ServedRecord: Encodable {
     let url: String
 }
@@ -106,7 +119,8 @@ struct ListenAddress: ExpressibleByArgument {
     }
 
     init?(argument: String) {
-        guard let colon = argument.lastIndex(of: ":"), let port = UInt16(argument[argument.index(after: colon)...])
+        guard let colon = argument.lastIndex(of: ":"),
+            let port = UInt16(argument[argument.index(after: colon)...])
         else { return nil }
         var host = String(argument[..<colon])
         if host.hasPrefix("["), host.hasSuffix("]") {

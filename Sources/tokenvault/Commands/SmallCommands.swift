@@ -4,7 +4,8 @@ import VaultCore
 /// Says which version this is.
 struct VersionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "version", abstract: "Show the version.", discussion: "Example:\n  tokenvault version --json")
+        commandName: "version", abstract: "Show the version.",
+        discussion: "Example:\n  tokenvault version --json")
 
     @OptionGroup var output: OutputArguments
 
@@ -13,7 +14,7 @@ struct VersionCommand: ParsableCommand {
     }
 }
 
-/// `{"version":"0.1.0"}`
+/// The version as printed: `{"version":"0.1.0"}`.
 private struct VersionRecord: Record {
     let version: String
 
@@ -54,7 +55,7 @@ struct CompletionCommand: ParsableCommand {
     }
 }
 
-/// `{"script":"…","shell":"bash"}`
+/// A script as printed: `{"script":"…","shell":"bash"}`.
 private struct CompletionRecord: Record {
     let shell: String
     let script: String

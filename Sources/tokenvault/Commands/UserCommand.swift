@@ -7,7 +7,8 @@ struct UserCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "user",
         abstract: "Add, list and change users.",
-        discussion: "A user name given as - is read from standard input, so that it shows in no process list.",
+        discussion:
+            "A user name given as - is read from standard input, so that it shows in no process list.",
         subcommands: [
             UserAddCommand.self, UserListCommand.self, UserDisableCommand.self, UserEnableCommand.self,
             UserRemoveCommand.self,

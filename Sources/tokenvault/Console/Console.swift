@@ -3,7 +3,9 @@ import VaultCore
 
 /// The two streams: data on standard output, everything else on standard error.
 enum Console {
-    /// Writes a line of data. A full disk or a closed pipe behind standard output is an error, not a silent loss.
+    /// Writes a line of data.
+    ///
+    /// A full disk or a closed pipe behind standard output is an error, not a silent loss.
     static func print(_ line: String) throws {
         guard write(line + "\n", to: STDOUT_FILENO) else {
             throw VaultError(
@@ -12,7 +14,9 @@ enum Console {
         }
     }
 
-    /// Writes a line for the person at the terminal. Nothing can be done when that fails.
+    /// Writes a line for the person at the terminal.
+    ///
+    /// Nothing can be done when that fails.
     static func note(_ line: String) {
         _ = write(line + "\n", to: STDERR_FILENO)
     }
@@ -31,7 +35,8 @@ enum Console {
     /// Colour and progress bars: only on a terminal, and not where they are unwanted (https://no-color.org).
     private static func isStyled(_ descriptor: Int32) -> Bool {
         let environment = ProcessInfo.processInfo.environment
-        return isatty(descriptor) == 1 && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
+        return isatty(descriptor) == 1 && (environment["NO_COLOR"] ?? "").isEmpty
+            && environment["TERM"] != "dumb"
     }
 
     /// The text with everything that could steer a terminal spelled out, and no longer than a screen.

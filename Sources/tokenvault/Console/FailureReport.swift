@@ -30,7 +30,8 @@ struct FailureReport {
 
     private func show(_ code: String, _ message: String, _ remedy: String) {
         // A path or an argument may be in the message, and that may hold anything.
-        let failure = Failure(error: code, message: Console.harmless(message), remedy: Console.harmless(remedy))
+        let failure = Failure(
+            error: code, message: Console.harmless(message), remedy: Console.harmless(remedy))
         guard !isJSON else {
             if let line = try? JSONText.encode(failure) { Console.note(line) }
             return

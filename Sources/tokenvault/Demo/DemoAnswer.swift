@@ -10,14 +10,16 @@ struct DemoAnswer: Sendable {
     let error: String?
 
     private struct Body: Decodable {
-        let access_token, refresh_token, error: String?
+        let accessToken, refreshToken, error: String?
     }
 
     init(status: Int, body: [UInt8]) {
-        let members = try? JSONDecoder().decode(Body.self, from: Data(body))
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let members = try? decoder.decode(Body.self, from: Data(body))
         self.status = status
-        accessToken = members?.access_token.map { Secret(copying: $0) }
-        refreshToken = members?.refresh_token.map { Secret(copying: $0) }
+        accessToken = members?.accessToken.map { Secret(copying: $0) }
+        refreshToken = members?.refreshToken.map { Secret(copying: $0) }
         error = members?.error
     }
 
@@ -25,7 +27,8 @@ struct DemoAnswer: Sendable {
     func tokens() throws -> DemoTokens {
         guard status == 200, let accessToken, let refreshToken else {
             throw VaultError(
-                .internalError, "The server answered \(status) \(Console.harmless(error ?? "")) instead of tokens.")
+                .internalError,
+                "The server answered \(status) \(Console.harmless(error ?? "")) instead of tokens.")
         }
         return DemoTokens(access: accessToken, refresh: refreshToken)
     }

@@ -32,7 +32,9 @@ struct DemoClient: Sendable {
 
     func exchange(_ code: SecretBytes) async throws -> DemoAnswer {
         let form = code.withExposed {
-            Array("grant_type=authorization_code&redirect_uri=https%3A%2F%2Fapp.example%2Fcallback&code=".utf8) + $0
+            Array(
+                "grant_type=authorization_code&redirect_uri=https%3A%2F%2Fapp.example%2Fcallback&code=".utf8)
+                + $0
         }
         return try await connection.post(Secret(form), to: Self.tokenPath, authorization: authorization)
     }

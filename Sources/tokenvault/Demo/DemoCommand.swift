@@ -36,7 +36,8 @@ struct DemoCommand: AsyncParsableCommand {
         defer { if !keep { try? FileManager.default.removeItem(atPath: directory) } }
         if !output.isJSON {
             try Console.print(Console.strong("TokenVault, a demonstration"))
-            try Console.print("  A new vault in \(directory), one client, one user, a server on this machine.")
+            try Console.print(
+                "  A new vault in \(directory), one client, one user, a server on this machine.")
         }
         let stage = try await DemoStage(in: directory)
         let summary: DemoSummary

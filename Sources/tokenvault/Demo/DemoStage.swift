@@ -2,6 +2,7 @@ import Foundation
 import IssuerHTTP
 import Logging
 import ServiceLifecycle
+import Synchronization
 import TokenVault
 import UnixSignals
 import VaultCore
@@ -47,7 +48,8 @@ struct DemoStage: Sendable {
     /// Makes a directory that only this user may enter.
     static func makeDirectory() throws -> String {
         let parent = NSTemporaryDirectory()
-        var template = Array(((parent as NSString).appendingPathComponent("tokenvault-demo-XXXXXX")).utf8CString)
+        var template = Array(
+            ((parent as NSString).appendingPathComponent("tokenvault-demo-XXXXXX")).utf8CString)
         guard mkdtemp(&template) != nil else {
             throw VaultError(
                 .ioFailure, "No directory can be made in \(parent): \(String(cString: strerror(errno))).",
@@ -56,20 +58,23 @@ struct DemoStage: Sendable {
         return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    /// Serves while `body` runs. An interrupt ends both.
+    /// Serves while `body` runs.
+    ///
+    /// An interrupt ends both.
     func serving(_ body: @escaping @Sendable (_ url: String) async throws -> Void) async throws {
         var logger = Logger(label: "tokenvault") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = .error
         let (urls, ready) = AsyncStream.makeStream(of: String.self)
-        var configuration = IssuerServer.Configuration()
-        configuration.host = "127.0.0.1"
-        configuration.port = 0
-        let server = IssuerServer(vault: vault, configuration: configuration, logger: logger) { url in
+        let server = IssuerServer(vault: vault, configuration: .init(), logger: logger) { url in
             ready.yield(url)
         }
+        let interruption = InterruptionWatch()
         let services = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: [.init(service: server, successTerminationBehavior: .gracefullyShutdownGroup)],
+                services: [
+                    .init(service: server, successTerminationBehavior: .gracefullyShutdownGroup),
+                    .init(service: interruption, successTerminationBehavior: .gracefullyShutdownGroup),
+                ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
@@ -80,8 +85,10 @@ struct DemoStage: Sendable {
             group.addTask {
                 for await url in urls {
                     do { try await body(url) } catch {
+                        // With the server gone everything fails; that it was told to go is the reason.
+                        let reason = interruption.isSeen ? ExitStatus.interrupted : error
                         await services.triggerGracefulShutdown()
-                        throw error
+                        throw reason
                     }
                     return true
                 }
@@ -95,5 +102,17 @@ struct DemoStage: Sendable {
             await services.triggerGracefulShutdown()
             try await group.waitForAll()
         }
+    }
+}
+
+/// Learns of an interrupt before the server does: services end in reverse order, each when the one after it has.
+private final class InterruptionWatch: Service {
+    private let seen = Atomic<Bool>(false)
+
+    var isSeen: Bool { seen.load(ordering: .acquiring) }
+
+    func run() async throws {
+        try await gracefulShutdown()
+        seen.store(true, ordering: .releasing)
     }
 }

@@ -14,7 +14,9 @@ extension DemoStory {
     /// Many instances of one application share one grant, and all refresh at the same moment, again and again.
     func tellCrowd(_ client: DemoClient) async throws -> CrowdFigures {
         try chapter("5. \(plan.clients) simultaneous clients refresh one grant \(plan.refreshes) times")
-        try say("Every time all \(plan.clients) send the same refresh token at once over their own connections. Some of")
+        try say(
+            "Every time all \(plan.clients) send the same refresh token at once over their own connections. Some of"
+        )
         try say("them lose the response on its way, and ask again.")
         let crowd = try await makeCrowd(client)
         let code = try await stage.authorize()

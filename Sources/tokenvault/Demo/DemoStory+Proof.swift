@@ -19,12 +19,14 @@ extension DemoStory {
         let scan = try FileScan(stage.vaultPath)
         try say("Searching \(scan.files.joined(separator: ", ")): \(scan.byteCount / 1024) KiB.")
         try expect(
-            scan.contains("token.refresh"), "The search works: it finds the log's own words, which are public.")
+            scan.contains("token.refresh"),
+            "The search works: it finds the log's own words, which are public.")
         // Every token and secret begins with one of these, so no text of any of them is there.
         let prefixes = ["tv_ac_", "tv_at_", "tv_rt_", "tv_cs_"]
         try expect(
             !prefixes.contains { scan.contains($0) },
-            "No code, access token, refresh token or client secret: no text begins with \(prefixes.joined(separator: " ")).")
+            "No code, access token, refresh token or client secret: no text begins with \(prefixes.joined(separator: " "))."
+        )
         try expect(
             !tokens.contains { scan.contains(token: $0) },
             "None of the bytes inside the \(tokens.count) tokens looked at.")

@@ -42,7 +42,8 @@ final class DemoStory: Sendable {
         try say("The user allowed the application to see 'basic'. It was sent the code \(code.code.glimpse),")
         try say("and posts it to \(DemoClient.tokenPath).")
         let first = try await client.exchange(code.code).tokens()
-        try say("It gets the access token \(first.access.glimpse) and the refresh token \(first.refresh.glimpse)")
+        try say(
+            "It gets the access token \(first.access.glimpse) and the refresh token \(first.refresh.glimpse)")
         try expect(try stage.vault.validate(first.access) != nil, "The access token is valid.")
 
         try chapter("2. A refresh replaces both tokens")
@@ -57,7 +58,9 @@ final class DemoStory: Sendable {
 
         try chapter("4. A stolen refresh token ends the grant")
         let third = try await client.refresh(second.refresh).tokens()
-        try say("The application refreshed once more. Now somebody presents \(first.refresh.glimpse) from step 1:")
+        try say(
+            "The application refreshed once more. Now somebody presents \(first.refresh.glimpse) from step 1:"
+        )
         let theft = try await client.refresh(first.refresh)
         try expect(
             theft.status == 400 && theft.error == "invalid_grant", "Refused with 400 invalid_grant.")
@@ -65,6 +68,9 @@ final class DemoStory: Sendable {
         try expect(
             afterwards.error == "invalid_grant" && (try stage.vault.validate(third.access)) == nil,
             "The grant is revoked: its newest tokens are dead as well, whoever holds them.")
-        return [code.code, first.access, first.refresh, second.access, second.refresh, third.access, third.refresh]
+        return [
+            code.code, first.access, first.refresh, second.access, second.refresh, third.access,
+            third.refresh,
+        ]
     }
 }

@@ -3,7 +3,9 @@ import Foundation
 import VaultCore
 import VaultCrypto
 
-/// What opens the vault: a key file, a passphrase, or a systemd credential. Never a secret in an argument.
+/// What opens the vault: a key file, a passphrase, or a systemd credential.
+///
+/// Never a secret in an argument.
 struct KeyArguments: ParsableArguments {
     @Option(
         name: .customLong("key-file"),

@@ -17,7 +17,8 @@ enum PassphrasePrompt {
         let again = try read(terminal, "The same again: ")
         let isSame = passphrase.withExposed { first in again.withExposed { first == $0 } }
         guard isSame else {
-            throw VaultError(.invalidInput, "The two passphrases differ.", remedy: "Nothing was made; try again.")
+            throw VaultError(
+                .invalidInput, "The two passphrases differ.", remedy: "Nothing was made; try again.")
         }
         return passphrase
     }
@@ -42,7 +43,9 @@ enum PassphrasePrompt {
         while poll(&waiting, 1, 100) <= 0 {
             if Interruption.isPending { throw ExitStatus.interrupted }
         }
-        return try PassphraseReader.read(descriptor: terminal)
+        let answer = Result { try PassphraseReader.read(descriptor: terminal) }
+        guard !Interruption.isPending else { throw ExitStatus.interrupted }
+        return try answer.get()
     }
 }
 

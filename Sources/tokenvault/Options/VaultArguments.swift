@@ -28,7 +28,7 @@ struct VaultArguments: ParsableArguments {
     func open(_ options: VaultOptions = .command) async throws -> Vault {
         let path = try path()
         // Whoever mistyped the path should not be asked for a passphrase first.
-        guard access(path, F_OK) == 0 || errno != ENOENT else {
+        guard access(path, F_OK) == 0 || ![ENOENT, ENOTDIR, ENAMETOOLONG].contains(errno) else {
             throw VaultError(
                 .notFound, "There is no vault at \(path).",
                 remedy: "Check --vault, or make one with 'tokenvault init'.")

@@ -46,7 +46,8 @@ struct ClientRecord: Record, ListRecord {
         retryWindow = lifetimes.retryWindow.components.seconds
         secrets = client.secrets.map {
             SecretRecord(
-                generation: $0.generation, notBefore: Timestamp($0.notBefore), notAfter: $0.notAfter.map(Timestamp.init))
+                generation: $0.generation, notBefore: Timestamp($0.notBefore),
+                notAfter: $0.notAfter.map(Timestamp.init))
         }
         createdAt = Timestamp(client.createdAt)
     }
@@ -58,12 +59,14 @@ struct ClientRecord: Record, ListRecord {
         var pairs = [("client_id", clientId)]
         if let clientSecret { pairs.append(("client_secret", clientSecret)) }
         pairs += [
-            ("name", name), ("state", state), ("authentication", tokenEndpointAuthMethods.joined(separator: " ")),
+            ("name", name), ("state", state),
+            ("authentication", tokenEndpointAuthMethods.joined(separator: " ")),
             ("grant_types", grantTypes.joined(separator: " ")),
         ]
         pairs += redirectUris.map { ("redirect_uri", $0) }
         pairs += [
-            ("scope", scope), ("code_lifetime", span(codeLifetime)), ("access_lifetime", span(accessLifetime)),
+            ("scope", scope), ("code_lifetime", span(codeLifetime)),
+            ("access_lifetime", span(accessLifetime)),
             ("idle_lifetime", span(idleLifetime)), ("absolute_lifetime", span(absoluteLifetime)),
             ("retry_window", span(retryWindow)),
         ]

@@ -14,7 +14,9 @@ struct UserRecord: Record, ListRecord {
 
     static let header = ["USER", "STATE", "CREATED"]
     var cells: [String] { [user, state, createdAt.description] }
-    var lines: [String] { Table.pairs([("user", user), ("state", state), ("created_at", createdAt.description)]) }
+    var lines: [String] {
+        Table.pairs([("user", user), ("state", state), ("created_at", createdAt.description)])
+    }
 }
 
 /// What is gone: `{"removed":"alice"}`.

@@ -1,0 +1,23 @@
+import Synchronization
+import VaultCore
+import VaultCrypto
+
+/// The vault row as last found authentic: the same columns with the same tag need no second look.
+///
+/// Every check of an access token reads the row, and it seldom changes between two of them.
+final class KnownVaultRow: Sendable {
+    private let last = Mutex<(row: VaultRow, tag: [UInt8])?>(nil)
+
+    /// The row whose columns and tag begin at column 0 of a query.
+    ///
+    /// - Throws: ``VaultError/Code/integrity``.
+    func read(_ cursor: RowCursor, rowKey: TagKey) throws -> VaultRow {
+        let row = try VaultRow(cursor, rowKey: nil)
+        guard case .blob(let tag) = cursor.value(VaultRow.columnNames.count) else { throw VaultRow.damaged }
+        let isKnown = last.withLock { last in last.map { $0.tag == tag && $0.row == row } ?? false }
+        if isKnown { return row }
+        try row.check(tag, rowKey: rowKey)
+        last.withLock { $0 = (row, tag) }
+        return row
+    }
+}

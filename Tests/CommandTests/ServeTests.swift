@@ -1,0 +1,114 @@
+import Foundation
+import Testing
+
+/// The service as a process: what it shows of itself, who may work beside it, and how it ends.
+@Suite("The service as a process")
+struct ServeTests {
+    @Test(arguments: [SIGTERM, SIGINT])
+    func `a signal ends it gracefully, and its ready file goes`(_ signal: Int32) async throws {
+        let place = try await Workplace.withVault()
+        let service = try await RunningService(in: place)
+        #expect(service.url.hasPrefix("http://127.0.0.1:"))
+        #expect(place.exists("ready"))
+        #expect(await service.end(by: signal) == 0)
+        #expect(!place.exists("ready"))
+        #expect(try await place.run(["audit", "verify"]).status == 0)
+    }
+
+    @Test func `the token endpoint answers, and commands work beside it`() async throws {
+        let place = try await Workplace.withVault()
+        let service = try await RunningService(in: place)
+        let secret = try await Session.register(in: place)
+        let session = Session(place: place, url: service.url, secret: secret)
+        let tokens = try await session.exchange()
+        let refreshed = try await session.refresh(tokens)
+        #expect(refreshed["access_token"] as? String != tokens["access_token"] as? String)
+        // A client disabled by a command is refused by the service at once.
+        #expect(try await place.run(["client", "disable", "app"]).status == 0)
+        #expect(try await session.refresh(refreshed)["error"] as? String == "invalid_client")
+        #expect(await service.end(by: SIGTERM) == 0)
+        let verdict = try await place.run(["audit", "verify", "--json"])
+        #expect(try verdict.object()["ok"] as? Bool == true)
+    }
+
+    @Test func `commands and the service write at once and lose nothing`() async throws {
+        let place = try await Workplace.withVault()
+        let service = try await RunningService(in: place)
+        let secret = try await Session.register(in: place)
+        let session = Session(place: place, url: service.url, secret: secret)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                var tokens = try await session.exchange()
+                for _ in 0..<20 { tokens = try await session.refresh(tokens) }
+            }
+            for number in 0..<10 {
+                group.addTask {
+                    let added = try await place.run(["user", "add", "user\(number)"])
+                    #expect(added.status == 0, "\(added.complaints)")
+                }
+            }
+            try await group.waitForAll()
+        }
+        let grant = try await place.run(["grant", "show", "1", "--json"]).object()
+        #expect(grant["generation"] as? Int == 21)
+        let users = try await place.run(["user", "list", "--json"])
+        #expect(users.outputLines.count == 11)
+        #expect(await service.end(by: SIGTERM) == 0)
+        #expect(try await place.run(["audit", "verify"]).status == 0)
+    }
+
+    @Test func `no secret shows in arguments, environment or log`() async throws {
+        let place = try await Workplace.withVault()
+        let service = try await RunningService(in: place, ["--log-level", "trace"])
+        let secret = try await Session.register(in: place)
+        let session = Session(place: place, url: service.url, secret: secret)
+        let tokens = try await session.exchange()
+        let refreshed = try await session.refresh(tokens)
+        let key = try place.text("K").split(separator: " ").last.map { $0.trimmingCharacters(in: .newlines) }
+        let secrets =
+            [secret, "alice-of-the-test", try #require(key)]
+            + [tokens, refreshed].flatMap { [$0["access_token"], $0["refresh_token"]] }.compactMap {
+                $0 as? String
+            }
+        #expect(secrets.count == 7)
+        let places = [
+            "cmdline": try service.proc("cmdline"), "environ": try service.proc("environ"),
+            "log": try service.log(),
+        ]
+        for (name, text) in places {
+            #expect(!text.isEmpty, "\(name) shows nothing at all")
+            for secret in secrets { #expect(!text.contains(secret), "\(name)") }
+            #expect(text.firstMatch(of: /tv_(at|rt|ac|cs)_/) == nil, "\(name)")
+        }
+        #expect(await service.end(by: SIGTERM) == 0)
+    }
+
+    @Test func `it leaves no core dump`() async throws {
+        let place = try await Workplace.withVault()
+        let service = try await RunningService(in: place)
+        let limits = try service.proc("limits")
+        let line = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max core file size") })
+        #expect(line.split(separator: " ").filter { $0 == "0" }.count == 2)
+        #expect(await service.end(by: SIGTERM) == 0)
+    }
+
+    @Test func `an address in use is 9, and a stale ready file goes`() async throws {
+        let place = try await Workplace.withVault()
+        let service = try await RunningService(in: place)
+        let address = service.url.replacing("http://", with: "")
+        try place.write("http://old\n", to: "stale")
+        let second = try await place.run(["serve", "--listen", address, "--ready-file", "stale", "--json"])
+        #expect(second.status == 9, "\(second.complaints)")
+        #expect(!place.exists("stale"))
+        #expect(await service.end(by: SIGTERM) == 0)
+    }
+
+    @Test func `a ready file that cannot be written stops it before it serves`() async throws {
+        let place = try await Workplace.withVault()
+        let ending = try await place.run([
+            "serve", "--listen", "127.0.0.1:0", "--ready-file", "no/where", "--json",
+        ])
+        #expect(ending.status == 3)
+        #expect(ending.output.isEmpty)
+    }
+}

@@ -1,0 +1,86 @@
+import Foundation
+import Testing
+
+/// The commands that scripts rely on, with the members they read.
+@Suite("The shapes scripts rely on")
+struct ShapeTests {
+    @Test func `the first commands print what scripts read`() async throws {
+        let place = try Workplace()
+        let made = try await place.run([
+            "init", "--vault", "V", "--key-file", "K", "--create-key-file", "--json",
+        ])
+        #expect(made.status == 0 && made.complaints.isEmpty)
+        #expect(try made.object()["vault"] as? String == "V")
+
+        let client = try await place.run([
+            "client", "add", "NAME", "--redirect-uri", "https://app.example/cb", "--scope",
+            "basic readmeasurements",
+            "--grant-type", "authorization_code", "--grant-type", "refresh_token", "--json",
+        ])
+        let clientID = try #require(try client.object()["client_id"] as? String)
+        #expect(try client.object()["client_secret"] as? String != nil)
+
+        let open = try await place.run([
+            "client", "add", "PUBLIC", "--public", "--redirect-uri", "https://app.example/cb", "--json",
+        ])
+        #expect(try open.object().keys.contains("client_id"))
+        #expect(try !open.object().keys.contains("client_secret"))
+
+        let user = try await place.run(["user", "add", "alice", "--json"])
+        #expect(try user.object()["user"] as? String == "alice")
+
+        let code = try await place.run([
+            "grant", "authorize", "--client", clientID, "--user", "alice", "--scope", "basic",
+            "--redirect-uri",
+            "https://app.example/cb", "--json",
+        ])
+        #expect(try (code.object()["code"] as? String)?.hasPrefix("tv_ac_") == true)
+        #expect(try code.object()["expires_in"] as? Int == 60)
+    }
+
+    @Test func `a verified log says so, with its size and root`() async throws {
+        let place = try await Workplace.withVault()
+        let verdict = try await place.run(["audit", "verify", "--json"])
+        #expect(verdict.status == 0)
+        #expect(try verdict.object()["ok"] as? Bool == true)
+        #expect(try (verdict.object()["size"] as? Int ?? 0) >= 3)
+        #expect(try (verdict.object()["root"] as? String)?.count == 64)
+    }
+
+    @Test func `every list prints one object a line`() async throws {
+        let place = try await Workplace.withVault()
+        for name in ["alice", "bob", "carol"] { _ = try await place.run(["user", "add", name]) }
+        let list = try await place.run(["user", "list", "--json"])
+        let names = try list.outputLines.map { try Ending.object($0)["user"] as? String }
+        #expect(names == ["alice", "bob", "carol"])
+        let log = try await place.run(["audit", "list", "--json"])
+        let indices = try log.outputLines.map { try Ending.object($0)["index"] as? Int }
+        #expect(indices == Array(0..<indices.count))
+    }
+
+    @Test func `options win over the environment`() async throws {
+        let place = try await Workplace.withVault()
+        _ = try await place.run(["user", "add", "alice"])
+        let listed = try await place.run(
+            ["user", "list", "--vault", "V", "--key-file", "K", "--json"],
+            environment: ["TOKENVAULT_PATH": "nowhere", "TOKENVAULT_KEY_FILE": "nothing"])
+        #expect(listed.outputLines.count == 1)
+    }
+
+    @Test func `every command explains itself with an example`() async throws {
+        let place = try Workplace()
+        let commands = [
+            "init", "status", "client add", "client list", "client show", "client disable", "client enable",
+            "client remove", "client rotate-secret", "user add", "user list", "user disable", "user enable",
+            "user remove", "grant authorize", "grant list", "grant show", "grant revoke", "serve",
+            "audit list",
+            "audit show", "audit tail", "audit verify", "demo", "version", "completion",
+        ]
+        for command in commands {
+            let help = try await place.run(command.split(separator: " ").map(String.init) + ["--help"])
+            #expect(help.status == 0 && help.complaints.isEmpty, "\(command)")
+            #expect(help.output.contains("\n  tokenvault \(command)"), "\(command) has no example")
+            #expect(help.output.contains("OVERVIEW: "), "\(command) has no abstract")
+        }
+    }
+}

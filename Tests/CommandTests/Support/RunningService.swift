@@ -1,0 +1,48 @@
+import Foundation
+
+/// `tokenvault serve` in a process of its own.
+final class RunningService: Sendable {
+    let url: String
+    private let place: Workplace
+    private let child: ChildProcess
+
+    var processID: Int32 { child.processID }
+
+    /// Starts it on a free port and returns when it serves.
+    init(in place: Workplace, _ arguments: [String] = []) async throws {
+        self.place = place
+        try place.write("", to: "serve.log")
+        let announcement = place.path + "/announcement"
+        guard mkfifo(announcement, 0o600) == 0 else { throw Missing.value("a pipe") }
+        // Open for both, so that neither side waits for the other to come.
+        let pipe = open(announcement, O_RDWR | O_CLOEXEC)
+        defer {
+            close(pipe)
+            unlink(announcement)
+        }
+        child = try ChildProcess(
+            Tool.path, ["serve", "--listen", "127.0.0.1:0", "--ready-file", "ready", "--json"] + arguments,
+            environment: Workplace.environment(at: place.path), directory: place.path,
+            streams: ("/dev/null", announcement, place.path + "/serve.log"))
+        // The JSON line says that it serves: waiting for it needs no clock.
+        var ready = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
+        guard poll(&ready, 1, 60_000) == 1 else {
+            child.signal(SIGKILL)
+            throw Missing.value("a service: \((try? place.text("serve.log")) ?? "")")
+        }
+        url = try place.text("ready").trimmingCharacters(in: .newlines)
+    }
+
+    deinit { child.signal(SIGKILL) }
+
+    /// Sends a signal and waits for the exit status.
+    func end(by signal: Int32) async -> Int32 {
+        child.signal(signal)
+        return await child.end()
+    }
+
+    func log() throws -> String { try place.text("serve.log") }
+
+    /// A file of `/proc` about the process.
+    func proc(_ name: String) throws -> String { try place.text("/proc/\(processID)/\(name)") }
+}

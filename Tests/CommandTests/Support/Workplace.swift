@@ -1,0 +1,78 @@
+import Foundation
+import Synchronization
+
+/// A directory of its own for one test, in which programs run; gone at the end.
+final class Workplace: Sendable {
+    let path: String
+    private let count = Atomic<Int>(0)
+
+    init() throws {
+        path = FileManager.default.temporaryDirectory.path + "/command-tests-\(UUID().uuidString.prefix(8))"
+        try FileManager.default.createDirectory(
+            atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    /// A vault `V` with its key file `K`, which all commands here use unless told otherwise.
+    static func withVault() async throws -> Workplace {
+        let place = try Workplace()
+        let made = try await place.run(["init", "--create-key-file"])
+        guard made.status == 0 else { throw Missing.value("a vault: \(made.complaints)") }
+        return place
+    }
+
+    /// Runs `tokenvault` and waits for its end.
+    func run(_ arguments: [String], input: String = "", environment: [String: String] = [:]) async throws
+        -> Ending
+    {
+        try await run(program: Tool.path, arguments, input: input, environment: environment)
+    }
+
+    /// Runs a line of shell, with `tokenvault` on the path.
+    func shell(_ line: String, environment: [String: String] = [:]) async throws -> Ending {
+        try await run(program: "/bin/sh", ["-c", line], environment: environment)
+    }
+
+    /// Output goes through files, so however much there is, nothing waits for anything.
+    func run(
+        program: String, _ arguments: [String], input: String = "", environment: [String: String] = [:]
+    ) async throws -> Ending {
+        let run = ".run-\(count.wrappingAdd(1, ordering: .relaxed).newValue)"
+        let name = "\(path)/\(run)"
+        try write(input, to: run + ".in")
+        for suffix in [".out", ".err"] { try write("", to: run + suffix) }
+        let child = try ChildProcess(
+            program, arguments, environment: Self.environment(at: path).merging(environment) { $1 },
+            directory: path,
+            streams: (name + ".in", name + ".out", name + ".err"))
+        let status = await child.end()
+        defer {
+            for suffix in [".in", ".out", ".err"] {
+                try? FileManager.default.removeItem(atPath: name + suffix)
+            }
+        }
+        return Ending(status: status, output: try text(name + ".out"), complaints: try text(name + ".err"))
+    }
+
+    /// The whole environment: nothing of the machine's leaks into a test.
+    static func environment(at path: String) -> [String: String] {
+        [
+            "PATH": Tool.directory + ":/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "TMPDIR": path,
+            "TOKENVAULT_PATH": "V", "TOKENVAULT_KEY_FILE": "K", "LC_ALL": "C.UTF-8",
+            "LD_LIBRARY_PATH": ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"] ?? "",
+        ]
+    }
+
+    func text(_ file: String) throws -> String {
+        let name = file.hasPrefix("/") ? file : "\(path)/\(file)"
+        return String(decoding: try Data(contentsOf: URL(filePath: name)), as: UTF8.self)
+    }
+
+    func write(_ text: String, to file: String, mode: Int = 0o600) throws {
+        try Data(text.utf8).write(to: URL(filePath: "\(path)/\(file)"))
+        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: "\(path)/\(file)")
+    }
+
+    func exists(_ file: String) -> Bool { FileManager.default.fileExists(atPath: "\(path)/\(file)") }
+}
