@@ -3,7 +3,7 @@ import TokenIssuer
 import TokenVault
 import VaultCore
 
-/// `/health/live`: the process answers. `/health/ready`: a write reached the disk just now.
+/// Whether the process answers (`/health/live`), and whether a write reached the disk just now (`/health/ready`).
 struct HealthRoutes: Sendable {
     private let readiness: Readiness
 

@@ -26,7 +26,9 @@ public struct IssuerRoutes: Sendable {
             let path = RouterPath(path)
             router.on(path, method: .post) { request, _ in await token.respond(to: request) }
             // RFC 6749 section 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
-            refuse([.get, .head, .put, .patch, .delete, .options, .trace, .connect], at: path, on: router, allow: "POST")
+            refuse(
+                [.get, .head, .put, .patch, .delete, .options, .trace, .connect], at: path, on: router,
+                allow: "POST")
         }
         let health = HealthRoutes(issuer)
         for (path, respond) in health.paths {
@@ -34,7 +36,9 @@ public struct IssuerRoutes: Sendable {
             for method in [HTTPRequest.Method.get, .head] {
                 router.on(path, method: method) { request, _ in await respond(request) }
             }
-            refuse([.post, .put, .patch, .delete, .options, .trace, .connect], at: path, on: router, allow: "GET, HEAD")
+            refuse(
+                [.post, .put, .patch, .delete, .options, .trace, .connect], at: path, on: router,
+                allow: "GET, HEAD")
         }
     }
 

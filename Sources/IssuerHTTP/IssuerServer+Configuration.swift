@@ -12,7 +12,9 @@ extension IssuerServer {
         public var host: String
         /// 0: any that is free.
         public var port: Int
-        /// The issuer's URL as clients know it. Nil: the bound URL, which is accepted on loopback only.
+        /// The issuer's URL as clients know it.
+        ///
+        /// Nil: the bound URL, which is accepted on loopback only.
         public var issuer: String?
         public var profile: IssuerProfile
         public var limits = RequestLimits()
@@ -20,7 +22,8 @@ extension IssuerServer {
         public var maximumConnections = 2048
 
         public init(
-            host: String = "127.0.0.1", port: Int = 0, issuer: String? = nil, profile: IssuerProfile = .standard
+            host: String = "127.0.0.1", port: Int = 0, issuer: String? = nil,
+            profile: IssuerProfile = .standard
         ) {
             self.host = host
             self.port = port
@@ -45,7 +48,8 @@ extension IssuerServer {
                 return
             }
             // RFC 8414 section 2: the issuer is "a URL that uses the "https" scheme and has no query or fragment".
-            guard let url = URLComponents(string: issuer), let name = url.host, !name.isEmpty, url.query == nil,
+            guard let url = URLComponents(string: issuer), let name = url.host, !name.isEmpty,
+                url.query == nil,
                 url.fragment == nil, url.user == nil,
                 url.scheme == "https" || (url.scheme == "http" && Self.isLoopback(name))
             else {
@@ -63,7 +67,8 @@ extension IssuerServer {
             HTTP1Channel.Configuration(
                 idleTimeout: .nanoseconds(limits.readTime.milliseconds * 1_000_000),
                 httpDecoderConfiguration: .init(
-                    maxHeaderFieldSize: RequestLimits.headerBytes, maxHeaderListSize: RequestLimits.headerBytes,
+                    maxHeaderFieldSize: RequestLimits.headerBytes,
+                    maxHeaderListSize: RequestLimits.headerBytes,
                     maxHeaderFieldCount: RequestLimits.headerFields))
         }
 

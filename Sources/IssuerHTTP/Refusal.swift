@@ -9,7 +9,8 @@ enum Refusal {
     static let mediaType = OAuthError(
         .invalidRequest, "The body must be a form: Content-Type application/x-www-form-urlencoded, in UTF-8.")
 
-    static let tooLarge = OAuthError(.invalidRequest, status: 413, "The body is larger than this server reads.")
+    static let tooLarge = OAuthError(
+        .invalidRequest, status: 413, "The body is larger than this server reads.")
 
     static let tooSlow = OAuthError(.invalidRequest, status: 408, "The body did not arrive in time.")
 
@@ -17,5 +18,6 @@ enum Refusal {
 
     static let notFound = OAuthError(.invalidRequest, status: 404, "There is nothing at this address.")
 
-    static let failure = OAuthError(.serverError, status: 500, "The server failed; it has told its operator why.")
+    static let failure = OAuthError(
+        .serverError, status: 500, "The server failed; it has told its operator why.")
 }

@@ -1,8 +1,12 @@
 /// What a request may be before it is refused: each bound with its reason.
 public struct RequestLimits: Sendable {
-    /// Longest body that is read: a token request with every parameter at its longest is under 8 KiB. More: 413.
+    /// Longest body that is read: a token request with every parameter at its longest is under 8 KiB.
+    ///
+    /// More: 413.
     public var bodyBytes = 64 * 1024
-    /// Time for the body to arrive, and longest silence of a connection. More: 408, or the connection is closed.
+    /// Time for the body to arrive, and longest silence of a connection.
+    ///
+    /// More: 408, or the connection is closed.
     public var readTime = Duration.seconds(10)
     /// Body beyond ``bodyBytes`` that is read and thrown away, so that the connection survives a 413.
     static let drainedBytes = 1024 * 1024

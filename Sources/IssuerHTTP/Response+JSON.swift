@@ -13,7 +13,8 @@ extension Response {
 
     /// A JSON object; its head alone for HEAD.
     init(
-        json body: [UInt8], status: HTTPResponse.Status = .ok, to request: Request, id: RequestID = RequestID(),
+        json body: [UInt8], status: HTTPResponse.Status = .ok, to request: Request,
+        id: RequestID = RequestID(),
         headers: HTTPFields = [:]
     ) {
         var fields = Self.fields
@@ -23,7 +24,8 @@ extension Response {
             fields[.contentLength] = String(body.count)
             self.init(status: status, headers: fields)
         } else {
-            self.init(status: status, headers: fields, body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
+            self.init(
+                status: status, headers: fields, body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
         }
     }
 
@@ -34,6 +36,7 @@ extension Response {
         if error.challengesBasic { headers[.wwwAuthenticate] = #"Basic realm="tokenvault", charset="UTF-8""# }
         if let seconds = error.retryAfter { headers[.retryAfter] = String(seconds) }
         self.init(
-            json: error.body, status: HTTPResponse.Status(code: error.status), to: request, id: id, headers: headers)
+            json: error.body, status: HTTPResponse.Status(code: error.status), to: request, id: id,
+            headers: headers)
     }
 }

@@ -13,7 +13,8 @@ struct ServerMiddleware: RouterMiddleware {
     init(_ logger: Logger) { self.logger = logger }
 
     func handle(
-        _ request: Request, context: IssuerContext, next: @concurrent (Request, IssuerContext) async throws -> Response
+        _ request: Request, context: IssuerContext,
+        next: @concurrent (Request, IssuerContext) async throws -> Response
     ) async throws -> Response {
         let start = ContinuousClock.now
         var response: Response
@@ -25,25 +26,40 @@ struct ServerMiddleware: RouterMiddleware {
             logger.error("A request failed.", metadata: ["error.type": "\(type(of: error))"])
             response = Response(Refusal.failure, to: request)
         }
-        if response.headers[.connection] == "close" { response.closeConnection(context.channel) }
+        if response.headers[.connection] == "close" || request.hasUnreadBody(response) { response.closeConnection(context.channel) }
         logger.info(
             "request",
             metadata: [
                 "method": "\(request.method.rawValue)", "route": "\(context.endpointPath ?? "NotFound")",
-                "status": "\(response.status.code)", "microseconds": "\(start.duration(to: .now).microseconds)",
+                "status": "\(response.status.code)",
+                "microseconds": "\(start.duration(to: .now).microseconds)",
                 "request_id": "\(response.headers[.requestID] ?? "-")",
             ])
         return response
     }
 }
 
+extension Request {
+    /// Only a form that was posted to a route of ours is read, within its limits; what else is sent along would be drained
+    /// without end.
+    fileprivate func hasUnreadBody(_ response: Response) -> Bool {
+        let isAnnounced =
+            headers[.transferEncoding] != nil || headers[.contentLength].map { $0 != "0" } ?? false
+        return isAnnounced && (method != .post || response.status == .notFound)
+    }
+}
+
 extension Response {
-    /// Closes the connection once the response is written: what follows on it is no request we would read.
+    /// Ends the connection once the response is written: what follows on it is no request we would read.
+    ///
+    /// Our side closes at once, the other a second later: octets that arrive at a closed socket make it forget what
+    /// was sent, and the client would never read why.
     fileprivate mutating func closeConnection(_ channel: any Channel) {
         let whole = body
         body = ResponseBody(contentLength: whole.contentLength) { writer in
             try await whole.write(writer)
-            channel.close(promise: nil)
+            channel.close(mode: .output, promise: nil)
+            channel.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
         }
     }
 }

@@ -21,7 +21,8 @@ struct TokenRoute: Sendable {
             do throws(OAuthError) {
                 let answer = try await issuer.token(
                     TokenRequest(
-                        form: form, authorization: request.headers[values: .authorization], profile: issuer.profile,
+                        form: form, authorization: request.headers[values: .authorization],
+                        profile: issuer.profile,
                         requestID: id.description))
                 return answer.body.withExposed { Response(json: $0, to: request, id: id) }
             } catch {
@@ -29,7 +30,8 @@ struct TokenRoute: Sendable {
             }
         } catch {
             return Response(
-                error.refusal, to: request, id: id, headers: error.closesConnection ? [.connection: "close"] : [:])
+                error.refusal, to: request, id: id,
+                headers: error.closesConnection ? [.connection: "close"] : [:])
         }
     }
 }

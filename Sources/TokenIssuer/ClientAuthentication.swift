@@ -15,7 +15,9 @@ extension TokenIssuer {
     func authenticate(_ request: TokenRequest) async throws(OAuthError) -> AuthenticatedClient {
         let (clientID, secret, method) = request.credentials.claim
         let client: Client?
-        do { client = try clientID.flatMap { try vault.client(identifiedBy: $0) } } catch { throw failure(error) }
+        do { client = try clientID.flatMap { try vault.client(identifiedBy: $0) } } catch {
+            throw failure(error)
+        }
         // An unknown client costs what a wrong secret costs.
         let verdict = secret.map { vault.judge($0, of: client) }
         let reason: TokenRequestRefusal
@@ -38,14 +40,17 @@ extension TokenIssuer {
         }
         do {
             try await vault.recordRefusal(
-                reason, client: client, secretGeneration: generation, channel: .http, requestID: request.requestID)
+                reason, client: client, secretGeneration: generation, channel: .http,
+                requestID: request.requestID)
         } catch { throw failure(error) }
         throw .invalidClient
     }
 }
 
 extension ClientCredentials {
-    fileprivate typealias Claim = (clientID: String?, secret: SecretBytes?, method: ClientAuthenticationMethod?)
+    fileprivate typealias Claim = (
+        clientID: String?, secret: SecretBytes?, method: ClientAuthenticationMethod?
+    )
 
     /// Who it is said to be, and what is to prove it.
     fileprivate var claim: Claim {

@@ -30,7 +30,8 @@ enum ClientCredentials: Sendable {
         } else if parameters.hasAssertion {
             self = .unsupported
         } else if let clientID = parameters.clientID {
-            self = parameters.secret.map { .post(clientID: clientID, secret: $0) } ?? .none(clientID: clientID)
+            self =
+                parameters.secret.map { .post(clientID: clientID, secret: $0) } ?? .none(clientID: clientID)
         } else {
             self = parameters.secret == nil ? .absent : .unsupported
         }

@@ -72,7 +72,7 @@ package enum FormDecoder {
     }
 }
 
-/// A decoded parameter. Any value may be a secret, so all are kept like one.
+/// A decoded parameter: any value may be a secret, so all are kept like one.
 package struct FormParameter: Sendable {
     package let name: String
     package let value: SecretBytes

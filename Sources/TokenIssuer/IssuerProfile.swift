@@ -1,10 +1,10 @@
-/// What an issuer accepts beyond the RFCs, for clients written for an older API. All of it is listed here.
+/// What an issuer accepts beyond the RFCs, for clients written for an older API: all of it is listed here.
 public struct IssuerProfile: Sendable {
     /// As given to `serve --profile`.
     public let name: String
     /// Where tokens are handed out; the first is the standard one.
     public let tokenPaths: [String]
-    /// Other spellings of `client_id` and `client_secret`. A request uses one of them.
+    /// The spellings of `client_id` and `client_secret`, of which a request uses one.
     let clientIDParameters: [String]
     let clientSecretParameters: [String]
     /// A code may be redeemed without `redirect_uri` by a client that has registered just one.
@@ -22,9 +22,11 @@ public struct IssuerProfile: Sendable {
         name: "quantimodo",
         tokenPaths: standard.tokenPaths + [
             "/api/v1/oauth/access_token", "/api/v3/oauth2/token", "/api/v1/oauth2/token", "/api/oauth2/token",
-            "/api/v1/oauth/token", "/api/v2/oauth/access_token", "/v2/oauth2/access_token", "/v3/oauth2/token",
+            "/api/v1/oauth/token", "/api/v2/oauth/access_token", "/v2/oauth2/access_token",
+            "/v3/oauth2/token",
         ],
-        clientIDParameters: ["client_id", "clientId"], clientSecretParameters: ["client_secret", "clientSecret"],
+        clientIDParameters: ["client_id", "clientId"],
+        clientSecretParameters: ["client_secret", "clientSecret"],
         impliesRedirectURI: true, repeatsInCamelCase: true)
 
     /// Every profile, for help texts and ``init(named:)``.

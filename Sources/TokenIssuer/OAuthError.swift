@@ -56,7 +56,8 @@ public struct OAuthError: Error, Sendable, Equatable {
 }
 
 extension OAuthError {
-    /// RFC 6749 section 5.2: 401 and `WWW-Authenticate` where the header was used; we answer so in every case.
+    // RFC 6749 section 5.2 asks for 401 and `WWW-Authenticate` where the header was used; every case gets them here.
+
     /// One text for every cause: it must not tell which client identifiers exist.
     package static let invalidClient = OAuthError(
         .invalidClient, status: 401,
@@ -72,7 +73,8 @@ extension OAuthError {
         "The grant_type is not one of authorization_code, refresh_token and client_credentials.")
 
     static let malformedScope = OAuthError(
-        .invalidScope, "The scope is malformed: names without quotes or backslashes, single spaces between them.")
+        .invalidScope,
+        "The scope is malformed: names without quotes or backslashes, single spaces between them.")
 
     static let scopeExceeded = OAuthError(
         .invalidScope, "The scope asks for more than was granted to this client.")
@@ -80,14 +82,17 @@ extension OAuthError {
     static let changedScope = OAuthError(
         .invalidScope, "A refresh that is repeated must ask for the scope it asked for the first time.")
 
-    static func invalidRequest(_ description: String) -> OAuthError { OAuthError(.invalidRequest, description) }
+    static func invalidRequest(_ description: String) -> OAuthError {
+        OAuthError(.invalidRequest, description)
+    }
 
     static func missing(_ parameter: StaticString) -> OAuthError {
         invalidRequest("The parameter \(parameter) is missing.")
     }
 
     static let behind = OAuthError(
-        .temporarilyUnavailable, status: 503, "The server cannot decide about this token now. Try again later.",
+        .temporarilyUnavailable, status: 503,
+        "The server cannot decide about this token now. Try again later.",
         retryAfter: 60)
 }
 
@@ -96,6 +101,11 @@ extension OAuthError {
     init(_ error: VaultError) {
         switch error.code {
         case .denied, .notFound: self = .invalidClient
+        case .outcomeUnknown:
+            self.init(
+                .temporarilyUnavailable, status: 503,
+                "The disk failed, and whether the request took effect is not known. Repeat a refresh; for a code, "
+                    + "ask for authorization again.", retryAfter: 10)
         case _ where error.isTransient:
             self.init(
                 .temporarilyUnavailable, status: 503,

@@ -4,7 +4,9 @@ import VaultCore
 
 extension TokenIssuer {
     /// Refreshes (RFC 6749 section 6): a new pair, or the same one again for a client whose response was lost.
-    func refresh(_ request: TokenRequest, by client: AuthenticatedClient) async throws(OAuthError) -> TokenResponse {
+    func refresh(_ request: TokenRequest, by client: AuthenticatedClient) async throws(OAuthError)
+        -> TokenResponse
+    {
         guard let refreshToken = request.refreshToken else {
             throw await refusal(.missing("refresh_token"), .missingParameter, of: request, by: client)
         }

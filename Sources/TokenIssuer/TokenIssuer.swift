@@ -17,7 +17,7 @@ public struct TokenIssuer: Sendable {
         self.profile = profile
     }
 
-    /// Answers a token request. What it returns is durable.
+    /// Answers a token request; what it returns is durable.
     ///
     /// - Throws: the refusal to send. `temporarily_unavailable` and `server_error` mean that nothing was changed.
     public func token(_ request: TokenRequest) async throws(OAuthError) -> TokenResponse {
@@ -41,7 +41,13 @@ public struct TokenIssuer: Sendable {
         do { result = try await vault.exchange(exchange) } catch { throw failure(error) }
         switch result {
         case .issued(let tokens), .replayed(let tokens): return TokenResponse(tokens, profile)
-        case .refused(let reason): throw OAuthError(reason, exchange.kind)
+        case .refused(let reason):
+            if reason.isAlarm {
+                vault.logger.warning(
+                    "An authentic token was refused in a way that should not happen; see the audit log.",
+                    metadata: ["reason": "\(reason.rawValue)", "request_id": "\(exchange.requestID ?? "-")"])
+            }
+            throw OAuthError(reason, exchange.kind)
         case .databaseIsBehind:
             vault.logger.critical(
                 "A client holds a token that is newer than the database: an older copy was restored. Nothing was changed.",
@@ -52,17 +58,21 @@ public struct TokenIssuer: Sendable {
 
     /// Writes a refusal into the log at a bounded rate, and returns the error to send.
     func refusal(
-        _ error: OAuthError, _ reason: TokenRequestRefusal, of request: TokenRequest, by client: AuthenticatedClient
+        _ error: OAuthError, _ reason: TokenRequestRefusal, of request: TokenRequest,
+        by client: AuthenticatedClient
     ) async -> OAuthError {
         do {
-            try await vault.recordRefusal(reason, client: client.client, channel: .http, requestID: request.requestID)
+            try await vault.recordRefusal(
+                reason, client: client.client, channel: .http, requestID: request.requestID)
             return error
         } catch { return failure(error) }
     }
 
     /// The error to send for a failure of the vault; the operator reads the cause.
     func failure(_ error: any Error) -> OAuthError {
-        let cause = error as? VaultError ?? VaultError(.internalError, "Unexpected failure of type \(type(of: error)).")
+        let cause =
+            error as? VaultError
+            ?? VaultError(.internalError, "Unexpected failure of type \(type(of: error)).")
         let answer = OAuthError(cause)
         switch answer.status {
         case 500...502: vault.logger.error("A token request failed.", metadata: ["error": "\(cause)"])
@@ -88,7 +98,8 @@ extension OAuthError {
         case (_, .refreshToken):
             self.init(
                 .invalidGrant,
-                "The refresh_token is not valid: unknown, expired, revoked, used before, or issued to another client.")
+                "The refresh_token is not valid: unknown, expired, revoked, used before, or issued to another client."
+            )
         }
     }
 }

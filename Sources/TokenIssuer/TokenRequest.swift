@@ -59,7 +59,7 @@ public struct TokenRequest: Sendable {
 }
 
 extension FormParameter {
-    /// For values that are no secret. The decoder has checked that they are UTF-8.
+    /// For values that are no secret; the decoder has checked that they are UTF-8.
     fileprivate var text: String { value.withExposed { String(decoding: $0, as: UTF8.self) } }
 }
 

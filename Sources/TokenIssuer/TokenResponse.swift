@@ -4,7 +4,7 @@ public import VaultCore
 
 /// A successful answer of the token endpoint (RFC 6749 section 5.1), as the octets of its JSON object.
 public struct TokenResponse: Sendable {
-    /// `application/json`. Holds tokens, so it is kept like one.
+    /// The JSON object: it holds tokens, so it is kept like one.
     public let body: SecretBytes
 
     /// Tokens are base64url and scope names have neither quotes nor backslashes (RFC 6749 section 3.3): nothing needs
@@ -21,7 +21,7 @@ public struct TokenResponse: Sendable {
             if let refreshToken = tokens.pair.refreshToken { json.add("refreshToken", refreshToken) }
             json.add("expires", text: tokens.expiresAt.dateAndTime)
         }
-        body = SecretBytes(json.finished())
+        body = SecretBytes(json.finish())
     }
 }
 
@@ -50,7 +50,10 @@ private struct JSONObject {
         bytes.append(contentsOf: String(number).utf8)
     }
 
-    func finished() -> [UInt8] { bytes + [UInt8(ascii: "}")] }
+    mutating func finish() -> [UInt8] {
+        bytes.append(UInt8(ascii: "}"))
+        return bytes
+    }
 
     private mutating func begin(_ name: StaticString) {
         if bytes.count > 1 { bytes.append(UInt8(ascii: ",")) }

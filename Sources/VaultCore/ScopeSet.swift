@@ -20,7 +20,10 @@ public struct ScopeSet: Sendable, Hashable {
             return
         }
         guard text.utf8.count <= Limits.scopeBytes else { return nil }
-        let parts = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+        // Most scopes are one name, which needs no splitting.
+        let parts =
+            text.utf8.contains(UInt8(ascii: " "))
+            ? text.split(separator: " ", omittingEmptySubsequences: false).map(String.init) : [text]
         // RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
         let legal = parts.allSatisfy { name in
             !name.isEmpty && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }

@@ -9,9 +9,9 @@ struct ReadyFile: Sendable {
     /// Removes what an earlier run left, and finds out now rather than later whether the file can be written.
     init(preparing path: String) throws {
         self.path = path
-        unlink(path)
+        try Self.removeLeftover(path)
         let descriptor = open(
-            path + ".\(getpid())", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o644)
+            path + ".\(getpid())", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o644)
         guard descriptor >= 0 else { throw Self.failure(path) }
         close(descriptor)
     }
@@ -27,6 +27,21 @@ struct ReadyFile: Sendable {
 
     func remove() {
         unlink(draft)
+        unlink(path)
+    }
+
+    /// Only what looks like a ready file is removed: a wrong argument must not cost anybody a key file.
+    private static func removeLeftover(_ path: String) throws {
+        var information = stat()
+        guard lstat(path, &information) == 0 else { return }
+        let text =
+            information.st_mode & S_IFMT == S_IFREG && information.st_size <= 512
+            ? (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" : "-"
+        guard text.isEmpty || text.hasPrefix("http://") || text.hasPrefix("https://") else {
+            throw VaultError(
+                .alreadyExists, "\(path) is there already and is no ready file.",
+                remedy: "Name another file with --ready-file.")
+        }
         unlink(path)
     }
 

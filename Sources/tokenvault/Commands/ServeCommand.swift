@@ -58,10 +58,12 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         var logger = Logger(label: "tokenvault") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = logLevel.level
-        let configuration = IssuerServer.Configuration(
+        var configuration = IssuerServer.Configuration(
             host: listen.host, port: listen.port, issuer: issuer,
             profile: IssuerProfile(named: profile) ?? .standard)
         try configuration.check()
+        configuration.maximumConnections = min(
+            configuration.maximumConnections, max(16, DescriptorLimit.raise() - DescriptorLimit.reserve))
         let ready = try readyFile.map { try ReadyFile(preparing: $0) }
         defer { ready?.remove() }
         let vault = try await location.open(VaultOptions(channel: .http, logger: logger))

@@ -6,6 +6,7 @@
  *
  *   DISK_TRACE=FILE      append each call that succeeded, with its data, to FILE
  *   DISK_FAIL_SYNC=a,b   the a-th, b-th sync of the -wal fails with EIO
+ *   DISK_FAIL_WRITE=a,b  the a-th, b-th write to the -wal fails with EIO
  *   DISK_FULL=a-b        writes a to b to the -wal fail with ENOSPC
  *   DISK_KILL=n          the process dies before its n-th call
  *   DISK_TEAR=1          ... and half of that call's data was written
@@ -100,6 +101,8 @@ static ssize_t put(int fd, const void *data, size_t count, off_t offset) {
     if (file == 'w' && armed) writes++;
     if (file == 'w' && armed && full && writes >= atol(full) && writes <= atol(strchr(full, '-') + 1)) {
         errno = ENOSPC;
+    } else if (file == 'w' && armed && listed("DISK_FAIL_WRITE", writes)) {
+        errno = EIO;
     } else {
         result = REAL(pwrite)(fd, data, count, offset);
         int code = errno;

@@ -35,7 +35,9 @@ extension TestServer {
     }
 
     func publicClient(_ name: String = "phone") async throws -> Party {
-        try await client(name, grants: [.authorizationCode, .refreshToken]) { $0.authenticationMethods = [.none] }
+        try await client(name, grants: [.authorizationCode, .refreshToken]) {
+            $0.authenticationMethods = [.none]
+        }
     }
 
     /// Lets a user consent; the user is made when new.
@@ -52,14 +54,17 @@ extension TestServer {
     }
 
     /// A pair of tokens, fresh from a code.
-    func tokens(_ party: Party, user: String = "alice", scope: String = "basic readmeasurements") async throws -> Reply {
+    func tokens(_ party: Party, user: String = "alice", scope: String = "basic readmeasurements") async throws
+        -> Reply
+    {
         let code = try await code(party, user: user, scope: scope)
         let reply = try await redeem(code, party)
         #expect(reply.status == 200, "\(reply.text)")
         return reply
     }
 
-    func redeem(_ code: String, _ party: Party, redirectURI: String = Party.redirectURI) async throws -> Reply {
+    func redeem(_ code: String, _ party: Party, redirectURI: String = Party.redirectURI) async throws -> Reply
+    {
         try await post(
             ["grant_type": "authorization_code", "code": code, "redirect_uri": redirectURI],
             authorization: party.basic)
@@ -72,10 +77,13 @@ extension TestServer {
                 ["grant_type": "refresh_token", "refresh_token": token], authorization: party.basic)
         }
         return try await post(
-            ["grant_type": "refresh_token", "refresh_token": token, "scope": scope], authorization: party.basic)
+            ["grant_type": "refresh_token", "refresh_token": token, "scope": scope],
+            authorization: party.basic)
     }
 
-    func post(_ form: Form, authorization: String? = nil, path: String = "/oauth2/token") async throws -> Reply {
+    func post(_ form: Form, authorization: String? = nil, path: String = "/oauth2/token") async throws
+        -> Reply
+    {
         try await post(
             body: form.map { "\(Self.encode($0))=\(Self.encode($1))" }.joined(separator: "&"),
             headers: authorization.map { ["Authorization: \($0)"] } ?? [], path: path)
@@ -101,7 +109,8 @@ extension TestServer {
 
     /// Percent-encodes everything but what may always stand.
     static func encode(_ text: String) -> String {
-        text.addingPercentEncoding(withAllowedCharacters: .alphanumerics.union(CharacterSet(charactersIn: "-._~"))) ?? ""
+        text.addingPercentEncoding(
+            withAllowedCharacters: .alphanumerics.union(CharacterSet(charactersIn: "-._~"))) ?? ""
     }
 
     /// What a bearer check of the vault says.

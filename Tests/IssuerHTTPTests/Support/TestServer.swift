@@ -7,6 +7,7 @@ import Testing
 import TokenIssuer
 import TokenVault
 import VaultCore
+import VaultCrypto
 
 /// A vault in a directory of its own, served on loopback while a test runs.
 struct TestServer: Sendable {

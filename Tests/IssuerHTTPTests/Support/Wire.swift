@@ -1,7 +1,7 @@
 import Foundation
 import VaultCore
 
-/// A TCP connection on which a test sends any octets it likes. Every call blocks a thread of its own.
+/// A TCP connection on which a test sends any octets it likes; every call blocks a thread of its own.
 final class Wire: Sendable {
     struct Trouble: Error { let what: String }
 
@@ -33,7 +33,7 @@ final class Wire: Sendable {
             var sent = 0
             while sent < bytes.count {
                 let count = bytes[sent...].withUnsafeBytes {
-                    Foundation.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue))
+                    Foundation.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
                 }
                 guard count > 0 else { throw Trouble(what: "send: \(String(cString: strerror(errno)))") }
                 sent += count
@@ -51,7 +51,8 @@ final class Wire: Sendable {
             while true {
                 if let reply = Reply(bytes, isToHead: toHead) { return reply }
                 guard let more = try receive() else {
-                    throw Trouble(what: "the connection ended after \(String(decoding: bytes, as: UTF8.self))")
+                    throw Trouble(
+                        what: "the connection ended after \(String(decoding: bytes, as: UTF8.self))")
                 }
                 bytes += more
             }

@@ -1,0 +1,147 @@
+import Testing
+import TokenVault
+import VaultCore
+
+/// RFC 9700 section 4.14: refresh token rotation, with the windows that keep honest clients signed in.
+@Suite struct `RFC 9700 section 4.14, refresh token rotation` {
+    private func expectInvalidGrant(_ reply: Reply, _ comment: Comment? = nil) {
+        #expect(reply.status == 400, comment)
+        #expect(reply.error == "invalid_grant", comment)
+    }
+
+    @Test func `an idle grant ends`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client { $0.lifetimes.idle = .seconds(1000) }
+            var tokens = try await server.tokens(app)
+            for _ in 0..<3 {
+                server.clock.advance(by: .seconds(999))
+                tokens = try await server.refresh(tokens.refreshToken, app)
+                #expect(tokens.status == 200)
+            }
+            server.clock.advance(by: .seconds(1000))
+            expectInvalidGrant(try await server.refresh(tokens.refreshToken, app))
+            #expect(try server.entries("token.refresh").last?.reason == "idle_expired")
+        }
+    }
+
+    @Test func `no refresh extends the absolute lifetime, and no access token outlives it`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client { $0.lifetimes.absolute = .seconds(5000) }
+            let first = try await server.tokens(app)
+            server.clock.advance(by: .seconds(3000))
+            let second = try await server.refresh(first.refreshToken, app)
+            #expect(second.text.contains(#""expires_in":2000,"#))
+            server.clock.advance(by: .seconds(1999))
+            let third = try await server.refresh(second.refreshToken, app)
+            #expect(third.text.contains(#""expires_in":1,"#))
+            #expect(try server.isGood(third.accessToken))
+            server.clock.advance(by: .seconds(1))
+            #expect(try !server.isGood(third.accessToken))
+            expectInvalidGrant(try await server.refresh(third.refreshToken, app))
+            #expect(try server.entries("token.refresh").last?.reason == "absolute_expired")
+        }
+    }
+
+    @Test func `a client whose response was lost gets the same pair again, with less time left`() async throws
+    {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            let first = try await server.tokens(app)
+            let lost = try await server.refresh(first.refreshToken, app)
+            server.clock.advance(by: .seconds(59))
+            let again = try await server.refresh(first.refreshToken, app)
+            #expect(again.status == 200)
+            #expect(again.refreshToken == lost.refreshToken)
+            #expect(again.accessToken == lost.accessToken)
+            #expect(again.text.contains(#""expires_in":3541,"#))
+            #expect(try server.vault.grants().first?.generation == 2)
+            #expect(try server.entries("token.refresh").map(\.outcome) == ["ok", "replayed"])
+            #expect(try server.entries("token.refresh").last?.requestID == again.header("x-request-id"))
+            #expect(try await server.refresh(again.refreshToken, app).status == 200)
+        }
+    }
+
+    @Test func `a retry for another scope is refused and nothing changes`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            let first = try await server.tokens(app)
+            let lost = try await server.refresh(first.refreshToken, app, scope: "basic")
+            #expect(
+                try await server.refresh(first.refreshToken, app, scope: "readmeasurements").error
+                    == "invalid_scope")
+            let again = try await server.refresh(first.refreshToken, app, scope: "basic")
+            #expect(again.refreshToken == lost.refreshToken)
+        }
+    }
+
+    @Test func `a used token that comes back after its successor was used revokes the grant`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            let first = try await server.tokens(app)
+            let second = try await server.refresh(first.refreshToken, app)
+            #expect(try server.isGood(second.accessToken))
+            // Within the race window a second worker may still be at it.
+            server.clock.advance(by: .seconds(9))
+            #expect(try await server.refresh(first.refreshToken, app).refreshToken == second.refreshToken)
+            server.clock.advance(by: .seconds(1))
+            expectInvalidGrant(try await server.refresh(first.refreshToken, app))
+            expectInvalidGrant(try await server.refresh(second.refreshToken, app))
+            #expect(try !server.isGood(first.accessToken))
+            #expect(try !server.isGood(second.accessToken))
+            let revocation = try server.entries("token.refresh").first { $0.outcome == "revoked" }
+            #expect(revocation?.reason == "refresh_token_reused")
+            #expect(revocation?.generation == 1)
+        }
+    }
+
+    @Test func `a token whose retry window is over revokes the grant`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            let first = try await server.tokens(app)
+            let second = try await server.refresh(first.refreshToken, app)
+            server.clock.advance(by: .seconds(60))
+            expectInvalidGrant(try await server.refresh(first.refreshToken, app))
+            #expect(try !server.isGood(second.accessToken))
+            expectInvalidGrant(try await server.refresh(second.refreshToken, app))
+        }
+    }
+
+    @Test func `a token two generations old revokes the grant at once`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            let first = try await server.tokens(app)
+            let second = try await server.refresh(first.refreshToken, app)
+            let third = try await server.refresh(second.refreshToken, app)
+            expectInvalidGrant(try await server.refresh(first.refreshToken, app))
+            #expect(try !server.isGood(third.accessToken))
+            expectInvalidGrant(try await server.refresh(third.refreshToken, app))
+        }
+    }
+
+    @Test func `a client without a retry window has its used token dead at once`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client { $0.lifetimes.retryWindow = .zero }
+            let first = try await server.tokens(app)
+            _ = try await server.refresh(first.refreshToken, app)
+            expectInvalidGrant(try await server.refresh(first.refreshToken, app))
+        }
+    }
+
+    @Test func `64 simultaneous refreshes of one token give one successor`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            let first = try await server.tokens(app)
+            let replies = try await withThrowingTaskGroup(of: Reply.self) { group in
+                for _ in 0..<64 { group.addTask { try await server.refresh(first.refreshToken, app) } }
+                return try await group.reduce(into: [Reply]()) { $0.append($1) }
+            }
+            #expect(replies.allSatisfy { $0.status == 200 })
+            #expect(Set(replies.map(\.refreshToken)).count == 1)
+            #expect(Set(replies.map(\.accessToken)).count == 1)
+            #expect(try server.vault.grants().first?.generation == 2)
+            let outcomes = try server.entries("token.refresh").map(\.outcome)
+            #expect(outcomes.count { $0 == "ok" } == 1)
+            #expect(outcomes.count { $0 == "replayed" } == 63)
+        }
+    }
+}
