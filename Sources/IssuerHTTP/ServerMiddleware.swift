@@ -40,8 +40,9 @@ struct ServerMiddleware: RouterMiddleware {
 }
 
 extension Request {
-    /// Only a form that was posted to a route of ours is read, within its limits; what else is sent along would be drained
-    /// without end.
+    /// Whether something was sent along that nobody reads.
+    ///
+    /// Only a form posted to a route of ours is, within its limits; the rest would be drained without end.
     fileprivate func hasUnreadBody(_ response: Response) -> Bool {
         let isAnnounced =
             headers[.transferEncoding] != nil || headers[.contentLength].map { $0 != "0" } ?? false

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Builds the product and the benchmark for production and runs it; further arguments go to vault-bench.
+#   Benchmarks/run.sh                                  everything, about 20 minutes (vaults are populated the first time)
+#   Benchmarks/run.sh --grants 20000 --runs 1          a look, about 2 minutes
+set -eu
+cd "$(dirname "$0")/.."
+build() { swift build -c release --scratch-path .build-release --product "$1"; }
+build tokenvault
+build vault-bench
+bin=$(swift build -c release --scratch-path .build-release --show-bin-path)
+exec "$bin/vault-bench" measure --server "$bin/tokenvault" --json .build-release/bench.json "$@"
