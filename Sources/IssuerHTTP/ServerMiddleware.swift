@@ -26,7 +26,9 @@ struct ServerMiddleware: RouterMiddleware {
             logger.error("A request failed.", metadata: ["error.type": "\(type(of: error))"])
             response = Response(Refusal.failure, to: request)
         }
-        if response.headers[.connection] == "close" || request.hasUnreadBody(response) { response.closeConnection(context.channel) }
+        if response.headers[.connection] == "close" || request.hasUnreadBody(response) {
+            response.closeConnection(context.channel)
+        }
         logger.info(
             "request",
             metadata: [
