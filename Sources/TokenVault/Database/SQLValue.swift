@@ -119,4 +119,28 @@ struct RowCursor {
     }
 
     func integer(_ index: Int) -> Int64 { sqlite3_column_int64(statement, Int32(index)) }
+
+    /// Appends the canonical bytes of a column: what `[UInt8].append(_: SQLValue)` appends of its value.
+    func append(_ index: Int, to bytes: inout [UInt8]) {
+        let column = Int32(index)
+        switch sqlite3_column_type(statement, column) {
+        case SQLITE_INTEGER:
+            bytes.append(1)
+            bytes.append(bigEndian: sqlite3_column_int64(statement, column))
+        case SQLITE_TEXT:
+            bytes.append(2)
+            append(UnsafeRawPointer(sqlite3_column_text(statement, column)), column, to: &bytes)
+        case SQLITE_BLOB:
+            bytes.append(3)
+            append(sqlite3_column_blob(statement, column), column, to: &bytes)
+        default:
+            bytes.append(0)
+        }
+    }
+
+    private func append(_ start: UnsafeRawPointer?, _ column: Int32, to bytes: inout [UInt8]) {
+        let count = sqlite3_column_bytes(statement, column)
+        bytes.append(bigEndian: UInt32(bitPattern: count))
+        bytes.append(contentsOf: UnsafeRawBufferPointer(start: start, count: Int(count)))
+    }
 }

@@ -56,9 +56,9 @@ final class Registry: Sendable {
         return id
     }
 
-    private func cached<Value: Sendable>(_ revision: Int64?, _ look: (State) -> Value?) -> Value? {
+    private func cached<Value: Sendable>(_ revision: Int64?, _ look: (inout State) -> Value?) -> Value? {
         guard let revision else { return nil }
-        return state.withLock { $0.revision == revision ? look($0) : nil }
+        return state.withLock { $0.revision == revision ? look(&$0) : nil }
     }
 
     private func keep(_ revision: Int64?, _ change: (inout State) -> Void) {

@@ -13,9 +13,8 @@ struct HandleProof {
     let isFamilyProven: Bool
     private let key: TagKey?
 
-    init(_ handle: TokenHandle, _ row: borrowing GrantRow, _ keyring: Keyring) {
-        let familyTag = row.familyTag
-        key = keyring.tags[UInt8(truncatingIfNeeded: row.tagKeyID)]
+    init(_ handle: TokenHandle, familyTag: [UInt8], tagKeyID: Int64, _ keyring: Keyring) {
+        key = keyring.tags[UInt8(truncatingIfNeeded: tagKeyID)]
         isFamilyProven =
             key.map { ConstantTime.equal(familyTag, $0.tag(.familySecret, of: handle.familySecret)) }
             ?? false
@@ -30,13 +29,18 @@ struct HandleProof {
 extension OwnerStanding {
     /// Of a grant: its user and its client must both stand, and neither may have revoked since.
     init(_ row: borrowing GrantRow, owner: Owner?, clientRevocations: Int64) {
+        self.init(
+            owner, ownerRevocations: row.ownerRevocations,
+            isRevokedByClient: clientRevocations > row.clientRevocations)
+    }
+
+    /// - Parameter ownerRevocations: the owner's count when the grant was issued.
+    init(_ owner: Owner?, ownerRevocations: Int64, isRevokedByClient: Bool) {
         self =
             if let owner, owner.row.state != .removed {
                 if owner.row.state == .disabled {
                     .disabled
-                } else if owner.row.revocations > row.ownerRevocations
-                    || clientRevocations > row.clientRevocations
-                {
+                } else if owner.row.revocations > ownerRevocations || isRevokedByClient {
                     .revokedSinceIssue
                 } else {
                     .good
@@ -63,7 +67,7 @@ extension GrantState {
 
 extension WriteTransaction {
     func proof(of handle: TokenHandle, _ row: GrantRow) throws -> HandleProof {
-        HandleProof(handle, row, keyring)
+        HandleProof(handle, familyTag: row.familyTag, tagKeyID: row.tagKeyID, keyring)
     }
 
     /// Unseals what was bound to the grant when it was authorized.

@@ -29,13 +29,12 @@ extension Vault {
         guard let handle = keyring.handles.open(accessToken, as: .accessToken) else { return nil }
         let now = clock.now()
         return try store.readers().read { [keyring] database in
-            // Judged where it was read: a row handed on is copied column by column.
             let found = try database.firstRow(Self.validationSQL, [.integer(handle.grant.rawValue)]) {
                 cursor in
                 let vault = try knownVaultRow.read(cursor, rowKey: keyring.rows)
-                let row = try GrantRow(
-                    StoredRow(
-                        reading: cursor, .grants, rowKey: keyring.rows, at: VaultRow.columnNames.count + 1))
+                let row = try AccessTokenRow(
+                    reading: cursor, at: VaultRow.columnNames.count + 1, presented: handle.generation,
+                    rowKey: keyring.rows)
                 return try judge(handle, accessToken, row, vault, database, now)
             }
             return found ?? nil
@@ -43,31 +42,33 @@ extension Vault {
     }
 
     private func judge(
-        _ handle: TokenHandle, _ accessToken: SecretBytes, _ row: GrantRow, _ vault: VaultRow,
-        _ database: Database,
-        _ now: VaultInstant
+        _ handle: TokenHandle, _ accessToken: SecretBytes, _ row: borrowing AccessTokenRow, _ vault: VaultRow,
+        _ database: Database, _ now: VaultInstant
     ) throws -> ValidAccessToken? {
         let revision = vault.registryRevision
         let owner = try registry.owner(row.owner, database, keyring, revision: revision)
         guard let clientOwner = try registry.owner(row.client, database, keyring, revision: revision),
             clientOwner.row.state == .active,
-            let slot = handle.generation == row.generation ? row.access : row.previousAccess
+            let slot = row.slot
         else { return nil }
-        let proof = HandleProof(handle, row, keyring)
-        let standing = OwnerStanding(row, owner: owner, clientRevocations: clientOwner.row.revocations)
+        let proof = HandleProof(
+            handle, familyTag: row.familyTag, tagKeyID: row.tagKeyID, keyring)
+        let standing = OwnerStanding(
+            owner, ownerRevocations: row.ownerRevocations,
+            isRevokedByClient: clientOwner.row.revocations > row.clientRevocations)
         let refusal = AccessTokenRules.judge(
             generation: handle.generation, current: row.generation, isFamilyProven: proof.isFamilyProven,
             isTokenProven: proof.isToken(accessToken, slot.tag), status: row.status, owner: standing,
             expiresAt: slot.expiresAt, now: now)
         guard refusal == nil else { return nil }
-        if handle.generation == row.generation, row.firstUsedAt == nil, row.pair != nil {
+        if handle.generation == row.generation, row.awaitsFirstUse {
             let age = vault.serving(at: now).elapsed(since: row.swappedAt)
-            if age < Limits.retryWindow { firstUses.note(row.id, row.generation, at: now) }
+            if age < Limits.retryWindow { firstUses.note(row.grant, row.generation, at: now) }
         }
         return ValidAccessToken(
-            grant: row.id, generation: handle.generation, client: row.client, owner: row.owner,
-            kind: row.kind,
-            scope: slot.scope, audience: slot.audience, issuedAt: slot.issuedAt, expiresAt: slot.expiresAt)
+            grant: row.grant, generation: handle.generation, client: row.client, owner: row.owner,
+            kind: row.kind, scope: slot.scope, audience: slot.audience, issuedAt: slot.issuedAt,
+            expiresAt: slot.expiresAt)
     }
 
     /// The vault row and the grant, in one snapshot.

@@ -58,6 +58,24 @@ struct StoredRow: Sendable {
         canonical = Canonical(layout, id: id, columns: columns, leaf: leaf)
     }
 
+    /// Checks the tag of the row a query stands on, without reading it into values.
+    ///
+    /// - Throws: ``VaultError/Code/integrity`` when its tag is not the one its columns ask for.
+    static func check(
+        _ cursor: RowCursor, _ layout: TableLayout, rowKey: TagKey, at offset: Int
+    ) throws {
+        let count = layout.columns.count
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(1536)
+        bytes.append(bigEndian: layout.number)
+        bytes.append(bigEndian: cursor.integer(offset))
+        for index in offset + 1..<offset + 1 + count { cursor.append(index, to: &bytes) }
+        bytes.append(bigEndian: cursor.integer(offset + 1 + count))
+        guard case .blob(let stored) = cursor.value(offset + 2 + count),
+            ConstantTime.equal(stored, rowKey.rowTag(over: bytes))
+        else { throw edited(layout, cursor.integer(offset)) }
+    }
+
     /// SHA-256 over the hashed columns: what the leaf says.
     ///
     /// Taken when asked for: most reads only check the tag.

@@ -24,8 +24,11 @@ struct DemoStage: Sendable {
     init(in directory: String) async throws {
         self.directory = directory
         try Vault.createKeyFile(at: directory + "/vault.key")
+        // The reuse alarm is part of the story, and told there.
+        var options = VaultOptions.command
+        options.logger.logLevel = .error
         vault = try await Vault.create(
-            at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/vault.key"), options: .command)
+            at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/vault.key"), options: options)
         var registration = ClientRegistration(name: "Mood tracker")
         registration.redirectURIs = [DemoClient.redirectURI]
         registration.scope = try ScopeSet(argument: "basic readmeasurements")
