@@ -120,7 +120,7 @@ let package = Package(
     name: "TokenVault",
     platforms: [.macOS(.v15)],
     products: [
-        .library(name: "TokenVault", targets: ["VaultCore", "TokenVault"]),
+        .library(name: "TokenVault", targets: ["VaultCore", "VaultCrypto", "TokenVault"]),
         .library(name: "TokenIssuer", targets: ["TokenIssuer", "IssuerHTTP"]),
         .executable(name: "tokenvault", targets: ["tokenvault"]),
     ],

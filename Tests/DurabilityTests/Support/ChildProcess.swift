@@ -14,6 +14,7 @@ final class ChildProcess: Sendable {
     /// What it writes, line by line, until it ends; a line cut short by its end is not among them.
     let lines: AsyncStream<String>
     private let input: Int32
+    private let isReaped = Mutex(false)
 
     /// - Parameter environment: added to our own.
     init(_ arguments: [String], environment: [String: String] = [:]) throws {
@@ -41,7 +42,11 @@ final class ChildProcess: Sendable {
         lines = Self.lines(of: fcntl(ends[0], F_DUPFD_CLOEXEC, 0))
     }
 
-    deinit { close(input) }
+    deinit {
+        close(input)
+        // Nobody asked how it ended. A zombie would keep whoever waits for any child from seeing another.
+        if !isReaped.withLock({ $0 }) { waitpid(id, nil, WNOHANG) }
+    }
 
     func send(_ text: String) {
         let bytes = Array(text.utf8)
@@ -54,10 +59,11 @@ final class ChildProcess: Sendable {
     /// Waits for its end, or with `WUNTRACED` for its being stopped.
     func end(_ options: Int32 = 0) async -> End {
         await withCheckedContinuation { continuation in
-            Thread { [id] in
+            Thread { [self] in
                 var status: Int32 = 0
                 while waitpid(id, &status, options) == -1, errno == EINTR {}
                 let low = status & 0x7F
+                if low != 0x7F { isReaped.withLock { $0 = true } }
                 continuation.resume(
                     returning: low == 0
                         ? .exited(status >> 8 & 0xFF)
