@@ -89,7 +89,9 @@ final class CommitEngine: @unchecked Sendable {
         do {
             try store.checkpointIfDue()
         } catch {
-            // What is committed stays in the WAL. A sync that failed once is not asked again (see Store).
+            // What is committed stays in the WAL. Want of space or a busy file passes, and the next commit tries again;
+            // a sync that failed once is not asked again (see Store).
+            guard StorageFailure.translate(error).code == .ioFailure else { return }
             failures += 1
             store.stopCheckpoints()
         }
