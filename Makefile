@@ -51,11 +51,11 @@ test: test-deps ## Build and run all tests
 
 .PHONY: lint
 lint: ## Check the format of every Swift file
-	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks Examples
 
 .PHONY: format
 format: ## Rewrite every Swift file in the project's format
-	swift format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks
+	swift format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks Examples
 
 .PHONY: check
 check: export TOKENVAULT_STRICT = 1

@@ -15,6 +15,16 @@ let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     // The logging API: libraries take a logger, the executable builds one.
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    // JSON Web Tokens: signing and verifying, RSA, ECDSA and EdDSA. Imported by OpenIDConnect alone.
+    .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+    // Signing keys are made and stored in the forms that jwt-kit takes. Imported by OpenIDConnect alone.
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    // Pages: escapes by default, templates apart from code. Imported by IssuerHTTP alone.
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+    // TLS for `serve`, with certificates that can be changed while it runs. Imported by IssuerHTTP alone.
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    // Configuration of `serve` by file, environment and flags. Imported by the executable alone.
+    .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
     // Signals and graceful shutdown for long-running work.
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
 ]
@@ -23,6 +33,13 @@ let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let grdbSQLite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
+let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "_CryptoExtras", package: "swift-crypto")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
@@ -54,18 +71,20 @@ let targets: [Target] = [
         name: "TokenIssuer",
         dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", logging]),
     .target(
+        name: "OpenIDConnect",
+        dependencies: ["VaultCore", "TokenVault", "TokenIssuer", jwtKit, crypto, cryptoExtras, logging]),
+    .target(
         name: "IssuerHTTP",
         dependencies: [
-            "VaultCore", "TokenVault", "TokenIssuer", hummingbird, hummingbirdCore, httpTypes, nioCore,
-            logging,
-            lifecycle,
+            "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", hummingbird, hummingbirdCore,
+            hummingbirdTLS,
+            httpTypes, mustache, nioCore, nioSSL, logging, lifecycle,
         ]),
     .executableTarget(
         name: "tokenvault",
         dependencies: [
-            "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "IssuerHTTP", argumentParser, nioCore,
-            nioPosix,
-            nioHTTP1, logging, lifecycle, unixSignals,
+            "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect", "IssuerHTTP",
+            argumentParser, configuration, nioCore, nioPosix, nioHTTP1, logging, lifecycle, unixSignals,
         ]),
 ]
 
@@ -73,7 +92,13 @@ let targets: [Target] = [
 let examples: [Target] = [
     .executableTarget(
         name: "IssueTokens", dependencies: ["TokenVault", "IssuerHTTP", logging, lifecycle],
-        path: "Examples/IssueTokens")
+        path: "Examples/IssueTokens"),
+    .executableTarget(
+        name: "EmbedIssuer",
+        dependencies: [
+            "TokenVault", "TokenIssuer", "IssuerHTTP", "OpenIDConnect", hummingbird, logging, lifecycle,
+        ],
+        path: "Examples/EmbedIssuer"),
 ]
 
 let tests: [Target] = [
@@ -89,10 +114,15 @@ let tests: [Target] = [
     .testTarget(name: "MerkleLogTests", dependencies: ["VaultCore", "VaultCrypto", "MerkleLog"]),
     .testTarget(name: "TokenRotationTests", dependencies: ["VaultCore", "TokenRotation"]),
     .testTarget(
+        name: "OpenIDConnectTests",
+        dependencies: [
+            "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect", jwtKit, logging,
+        ]),
+    .testTarget(
         name: "IssuerHTTPTests",
         dependencies: [
-            "VaultCore", "CVaultShims", "VaultCrypto", "TokenVault", "TokenIssuer", "IssuerHTTP", logging,
-            lifecycle,
+            "VaultCore", "CVaultShims", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect",
+            "IssuerHTTP", logging, lifecycle,
         ]),
     .testTarget(name: "CommandTests", dependencies: ["tokenvault"], resources: [.copy("Transcripts")]),
     .testTarget(
@@ -121,7 +151,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "TokenVault", targets: ["VaultCore", "VaultCrypto", "TokenVault"]),
-        .library(name: "TokenIssuer", targets: ["TokenIssuer", "IssuerHTTP"]),
+        .library(name: "TokenIssuer", targets: ["TokenIssuer", "OpenIDConnect", "IssuerHTTP"]),
         .executable(name: "tokenvault", targets: ["tokenvault"]),
     ],
     dependencies: dependencies,

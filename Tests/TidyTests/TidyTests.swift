@@ -83,6 +83,9 @@ enum Repository {
             "GRDBSQLite", "Logging", "ServiceLifecycle",
         ],
         "TokenIssuer": ["VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "Logging"],
+        "OpenIDConnect": [
+            "VaultCore", "TokenVault", "TokenIssuer", "JWTKit", "Crypto", "_CryptoExtras", "Logging",
+        ],
     ]
     private static let free: Set<String> = [
         "Foundation", "FoundationNetworking", "Synchronization", "Glibc", "Musl", "Darwin",
@@ -91,7 +94,9 @@ enum Repository {
     private static let walls = [
         "GRDB": "TokenVault", "GRDBSQLite": "TokenVault", "CSodium": "VaultCrypto",
         "Hummingbird": "IssuerHTTP",
-        "HummingbirdCore": "IssuerHTTP",
+        "HummingbirdCore": "IssuerHTTP", "HummingbirdTLS": "IssuerHTTP", "Mustache": "IssuerHTTP",
+        "NIOSSL": "IssuerHTTP", "JWTKit": "OpenIDConnect", "Crypto": "OpenIDConnect",
+        "_CryptoExtras": "OpenIDConnect",
     ]
 
     private func imports(_ file: String) throws -> [String] {
