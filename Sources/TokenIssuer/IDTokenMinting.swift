@@ -26,8 +26,8 @@ public struct IDTokenClaims: Sendable {
     /// When it was signed (`iat`).
     public var issuedAt: VaultInstant
     /// When it ends (`exp`).
-    /// The client it is for (`aud`).
-    /// `auth_time`: when the user signed in, in seconds since 1970.
+    public var expiresAt: VaultInstant
+    /// When the user signed in, in seconds since 1970 (`auth_time`).
     public var authenticationTime: Int64?
     /// As the authorization request had it; not repeated at refresh.
     public var nonce: String?
