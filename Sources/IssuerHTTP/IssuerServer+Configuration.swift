@@ -17,6 +17,12 @@ extension IssuerServer {
         /// Nil: the bound URL, which is accepted on loopback only.
         public var issuer: String?
         public var profile: IssuerProfile
+        /// Signs id_tokens; nil: OpenID Connect is off.
+        public var idTokens: (any IDTokenMinting)?
+        /// Verifies `private_key_jwt`; nil: the method is off.
+        public var assertions: (any ClientAssertionVerifying)?
+        /// What userinfo says besides `sub`.
+        public var claims = UserClaims.none
         public var limits = RequestLimits()
         /// Connections beyond it wait to be accepted.
         public var maximumConnections = 2048

@@ -38,8 +38,12 @@ public struct IssuerServer: Service {
         try configuration.check()
         let router = Router(context: IssuerContext.self)
         router.add(middleware: ServerMiddleware(logger))
-        IssuerRoutes(TokenIssuer(vault: vault, profile: configuration.profile), limits: configuration.limits)
-            .mount(on: router)
+        let known = configuration.port == 0 ? nil : configuration.baseURL(port: configuration.port)
+        let url = IssuerURL(configuration.issuer ?? known)
+        let issuer = TokenIssuer(
+            vault: vault, profile: configuration.profile, url: url, idTokens: configuration.idTokens,
+            assertions: configuration.assertions, claims: configuration.claims)
+        IssuerRoutes(issuer, limits: configuration.limits).mount(on: router)
         var application = Application(
             router: router,
             server: .http1(configuration: configuration.channel),
@@ -47,7 +51,10 @@ public struct IssuerServer: Service {
                 address: .hostname(configuration.host, port: configuration.port), backlog: 1024,
                 availableConnectionsDelegate: .maximum(configuration.maximumConnections, logger: logger)),
             onServerRunning: { [configuration, onReady] channel in
-                await onReady(configuration.baseURL(port: channel.localAddress?.port ?? configuration.port))
+                let bound = configuration.baseURL(port: channel.localAddress?.port ?? configuration.port)
+                // Clients learn a port that was chosen for us from `onReady`: nobody can have asked before.
+                url.become(bound)
+                await onReady(bound)
             },
             logger: logger)
         // Before the first request, or a retry after an outage would be judged as if we had served all along.

@@ -3,19 +3,52 @@ import TokenRotation
 public import TokenVault
 import VaultCore
 
-/// The token endpoint without HTTP: authenticates the client and does what its grant type asks (RFC 6749).
+/// The authorization server without HTTP: authenticates clients and does what they ask (RFC 6749).
 ///
 /// ```swift
 /// let issuer = TokenIssuer(vault: vault)
+/// let provider = TokenIssuer(vault: vault, issuer: "https://id.example", idTokens: VaultSigningKeys(vault))
 /// ```
 public struct TokenIssuer: Sendable {
     public let profile: IssuerProfile
     package let vault: Vault
+    package let idTokens: (any IDTokenMinting)?
+    package let assertions: (any ClientAssertionVerifying)?
+    package let claims: UserClaims
+    /// Nil for good, or not known before the server's port is.
+    package let url: IssuerURL?
 
-    public init(vault: Vault, profile: IssuerProfile = .standard) {
+    /// - Parameters:
+    ///   - issuer: the URL that clients know this issuer by; without it there are no metadata and no id_tokens.
+    ///   - idTokens: signs id_tokens; nil: OpenID Connect is off.
+    ///   - assertions: verifies `private_key_jwt`; nil: the method is off.
+    ///   - claims: what userinfo says besides `sub`.
+    public init(
+        vault: Vault, profile: IssuerProfile = .standard, issuer: String? = nil,
+        idTokens: (any IDTokenMinting)? = nil, assertions: (any ClientAssertionVerifying)? = nil,
+        claims: UserClaims = .none
+    ) {
+        self.init(
+            vault: vault, profile: profile, url: issuer.map { IssuerURL($0) }, idTokens: idTokens,
+            assertions: assertions, claims: claims)
+    }
+
+    package init(
+        vault: Vault, profile: IssuerProfile, url: IssuerURL?, idTokens: (any IDTokenMinting)?,
+        assertions: (any ClientAssertionVerifying)?, claims: UserClaims
+    ) {
         self.vault = vault
         self.profile = profile
+        self.url = url
+        self.idTokens = idTokens
+        self.assertions = assertions
+        self.claims = claims
     }
+
+    /// The URL that clients know this issuer by.
+    ///
+    /// A server on any free port of loopback knows it once it serves.
+    public var issuer: String? { url?.value }
 
     /// Answers a token request; what it returns is durable.
     ///
