@@ -19,36 +19,18 @@ public struct IssuerRoutes: Sendable {
         self.limits = limits
     }
 
-    /// Adds the token endpoint under every path of the profile, `/health/live` and `/health/ready`.
+    /// Adds every endpoint that the issuer has switched on, and `/health/live` and `/health/ready`.
     public func mount<Routes: RouterMethods>(on router: Routes) {
         let token = TokenRoute(issuer, limits)
-        for path in issuer.profile.tokenPaths {
-            let path = RouterPath(path)
-            router.on(path, method: .post) { request, _ in await token.respond(to: request) }
-            // RFC 6749 section 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
-            refuse(
-                [.get, .head, .put, .patch, .delete, .options, .trace, .connect], at: path, on: router,
-                allow: "POST")
+        // RFC 6749 section 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
+        let tokenEndpoint = Endpoint<Routes.Context>(.post, isCrossOrigin: true) {
+            [limits] request, context in
+            await token.respond(to: request, from: PeerAddress.of(request, context, limits))
         }
-        let health = HealthRoutes(issuer)
-        for (path, respond) in health.paths {
-            let path = RouterPath(path)
-            for method in [HTTPRequest.Method.get, .head] {
-                router.on(path, method: method) { request, _ in await respond(request) }
-            }
-            refuse(
-                [.post, .put, .patch, .delete, .options, .trace, .connect], at: path, on: router,
-                allow: "GET, HEAD")
-        }
-    }
-
-    private func refuse(
-        _ methods: [HTTPRequest.Method], at path: RouterPath, on router: some RouterMethods, allow: String
-    ) {
-        for method in methods {
-            router.on(path, method: method) { request, _ in
-                Response(Refusal.method(allow), to: request, headers: [.allow: allow])
-            }
+        for path in issuer.profile.tokenPaths { tokenEndpoint.mount(at: path, on: router) }
+        for (path, respond) in HealthRoutes(issuer).paths {
+            Endpoint<Routes.Context>(.get, .head) { request, _ in await respond(request) }
+                .mount(at: path, on: router)
         }
     }
 }

@@ -16,7 +16,7 @@ extension HTTPField.Name {
     /// `Pragma`, for caches of HTTP/1.0 (RFC 6749 section 5.1).
     static let pragma = field("Pragma")
 
-    private static func field(_ name: String) -> HTTPField.Name {
+    static func field(_ name: String) -> HTTPField.Name {
         guard let name = HTTPField.Name(name) else { preconditionFailure("\(name) is no field name") }
         return name
     }

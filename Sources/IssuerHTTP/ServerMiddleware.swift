@@ -48,7 +48,8 @@ extension Request {
     fileprivate func hasUnreadBody(_ response: Response) -> Bool {
         let isAnnounced =
             headers[.transferEncoding] != nil || headers[.contentLength].map { $0 != "0" } ?? false
-        return isAnnounced && (method != .post || response.status == .notFound)
+        let isRefusedUnread = [.notFound, .methodNotAllowed].contains(response.status)
+        return isAnnounced && (method != .post || isRefusedUnread)
     }
 }
 

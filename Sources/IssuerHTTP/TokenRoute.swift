@@ -14,7 +14,7 @@ struct TokenRoute: Sendable {
     }
 
     /// The query string is not looked at: RFC 6749 section 2.3.1 forbids client credentials there.
-    func respond(to request: Request) async -> Response {
+    func respond(to request: Request, from address: @escaping @Sendable () -> String?) async -> Response {
         let id = RequestID()
         do throws(FormBody.Failure) {
             let form = try await body.read(request)
@@ -23,7 +23,7 @@ struct TokenRoute: Sendable {
                     TokenRequest(
                         form: form, authorization: request.headers[values: .authorization],
                         profile: issuer.profile,
-                        requestID: id.description))
+                        requestID: id.description, address: address()))
                 return answer.body.withExposed { Response(json: $0, to: request, id: id) }
             } catch {
                 return Response(error, to: request, id: id)

@@ -12,8 +12,24 @@ struct AuthenticatedClient: Sendable {
 
 extension TokenIssuer {
     /// Authenticates the client (RFC 6749 section 2.3), or throws `invalid_client` and logs why.
-    func authenticate(_ request: TokenRequest) async throws(OAuthError) -> AuthenticatedClient {
-        let (clientID, secret, method) = request.credentials.claim
+    ///
+    /// RFC 6749 section 2.3.1: "Since this client authentication method involves a password, the authorization server
+    /// MUST protect any endpoint utilizing it against brute force attacks."
+    func authenticate(
+        _ credentials: ClientCredentials, _ origin: RequestOrigin
+    ) async throws(OAuthError) -> AuthenticatedClient {
+        let (clientID, secret, method) = credentials.claim
+        // Who only says a name guesses nothing.
+        let guessed = method == ClientAuthenticationMethod.none ? nil : clientID
+        if throttle.isUsed, let guessed, let address = origin.address(),
+            let wait = throttle.wait(for: guessed, from: address)
+        {
+            do {
+                try await vault.recordRefusal(
+                    .throttled, client: nil, channel: .http, requestID: origin.requestID)
+            } catch { throw failure(error) }
+            throw .throttled(wait)
+        }
         let client: Client?
         do { client = try clientID.flatMap { try vault.client(identifiedBy: $0) } } catch {
             throw failure(error)
@@ -29,6 +45,7 @@ extension TokenIssuer {
             case _ where !isRegistered: reason = method == .none ? .noAuthentication : .wrongMethod
             case nil: return AuthenticatedClient(client: client, supersededSecret: nil)
             case .accepted(let generation, let isNewest):
+                if let guessed { forgetFailures(of: guessed, origin) }
                 return AuthenticatedClient(client: client, supersededSecret: isNewest ? nil : generation)
             case .outsideWindow(let old):
                 reason = .secretExpired
@@ -38,12 +55,17 @@ extension TokenIssuer {
         } else {
             reason = clientID == nil ? .noAuthentication : .unknownClient
         }
+        if let guessed, let address = origin.address() { throttle.failed(guessed, from: address) }
         do {
             try await vault.recordRefusal(
                 reason, client: client, secretGeneration: generation, channel: .http,
-                requestID: request.requestID)
+                requestID: origin.requestID)
         } catch { throw failure(error) }
         throw .invalidClient
+    }
+
+    private func forgetFailures(of clientID: String, _ origin: RequestOrigin) {
+        if throttle.isUsed, let address = origin.address() { throttle.succeeded(clientID, from: address) }
     }
 }
 

@@ -58,4 +58,22 @@ struct CredentialParameters: Sendable {
     var secret: SecretBytes?
     /// `client_assertion` (RFC 7521), which this issuer does not take.
     var hasAssertion = false
+
+    /// Takes what a parameter says about the client; others are left to the endpoint.
+    mutating func take(_ parameter: FormParameter, _ profile: IssuerProfile) throws(OAuthError) {
+        if parameter.name == "client_assertion" {
+            hasAssertion = true
+        } else if profile.clientIDParameters.contains(parameter.name) {
+            guard clientID == nil else { throw .twoSpellings }
+            clientID = parameter.text
+        } else if profile.clientSecretParameters.contains(parameter.name) {
+            guard secret == nil else { throw .twoSpellings }
+            secret = parameter.value
+        }
+    }
+}
+
+extension OAuthError {
+    fileprivate static let twoSpellings = invalidRequest(
+        "The request names its client, or the secret, in two spellings. Use one.")
 }

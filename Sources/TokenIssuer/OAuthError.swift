@@ -65,6 +65,15 @@ extension OAuthError {
             + "or a method this client is not registered for.",
         challengesBasic: true)
 
+    /// Too many failures of one client at one address: until the wait is over not even a right secret
+    /// is looked at.
+    package static func throttled(_ wait: Duration) -> OAuthError {
+        OAuthError(
+            .temporarilyUnavailable, status: 429,
+            "Authentication failed too often from this address. Wait before the next attempt.",
+            retryAfter: Int(clamping: (wait.milliseconds + 999) / 1000))
+    }
+
     static let unauthorizedClient = OAuthError(
         .unauthorizedClient, "The client is not registered for this grant_type.")
 

@@ -17,6 +17,8 @@ public struct TokenIssuer: Sendable {
     package let claims: UserClaims
     /// Nil for good, or not known before the server's port is.
     package let url: IssuerURL?
+    /// Of clients that fail to authenticate.
+    let throttle: FailureThrottle
 
     /// - Parameters:
     ///   - issuer: the URL that clients know this issuer by; without it there are no metadata and no id_tokens.
@@ -43,6 +45,7 @@ public struct TokenIssuer: Sendable {
         self.idTokens = idTokens
         self.assertions = assertions
         self.claims = claims
+        throttle = FailureThrottle(clock: vault.clock)
     }
 
     /// The URL that clients know this issuer by.
@@ -55,7 +58,7 @@ public struct TokenIssuer: Sendable {
     /// - Throws: the refusal to send. `temporarily_unavailable` and `server_error` mean that nothing was changed.
     public func token(_ request: TokenRequest) async throws(OAuthError) -> TokenResponse {
         guard let grantType = GrantType(rawValue: request.grantType) else { throw .unsupportedGrantType }
-        let client = try await authenticate(request)
+        let client = try await authenticate(request.credentials, request.origin)
         // RFC 6749 section 5.2, unauthorized_client: "The authenticated client is not authorized to use this
         // authorization grant type."
         guard client.registration.grantTypes.contains(grantType) else {

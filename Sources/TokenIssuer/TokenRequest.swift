@@ -14,7 +14,8 @@ public struct TokenRequest: Sendable {
     private(set) var codeVerifier: SecretBytes?
     private(set) var redirectURI: String?
     private(set) var scope: String?
-    let requestID: String?
+    let origin: RequestOrigin
+    var requestID: String? { origin.requestID }
 
     /// Reads a form body.
     ///
@@ -22,9 +23,11 @@ public struct TokenRequest: Sendable {
     ///   - body: the octets of an `application/x-www-form-urlencoded` body.
     ///   - authorization: the values of all `Authorization` headers.
     ///   - requestID: goes into the log.
+    ///   - address: where the request came from; failed authentication is throttled per client and address.
     /// - Throws: `invalid_request`.
     public init(
-        form body: [UInt8], authorization: [String], profile: IssuerProfile, requestID: String?
+        form body: [UInt8], authorization: [String], profile: IssuerProfile, requestID: String?,
+        address: @autoclosure @escaping @Sendable () -> String? = nil
     ) throws(OAuthError) {
         let parameters: [FormParameter]
         do { parameters = try FormDecoder.decode(body) } catch { throw OAuthError(error) }
@@ -40,34 +43,23 @@ public struct TokenRequest: Sendable {
             case "code_verifier": codeVerifier = parameter.value
             case "redirect_uri": redirectURI = parameter.text
             case "scope": scope = parameter.text
-            case "client_assertion": client.hasAssertion = true
-            default:
-                if profile.clientIDParameters.contains(parameter.name) {
-                    guard client.clientID == nil else { throw .twoSpellings }
-                    client.clientID = parameter.text
-                } else if profile.clientSecretParameters.contains(parameter.name) {
-                    guard client.secret == nil else { throw .twoSpellings }
-                    client.secret = parameter.value
-                }
+            default: try client.take(parameter, profile)
             }
         }
         guard let grantType else { throw .missing("grant_type") }
         self.grantType = grantType
-        self.requestID = requestID
+        origin = RequestOrigin(requestID: requestID, address: address)
         credentials = try ClientCredentials(client, authorization: authorization)
     }
 }
 
 extension FormParameter {
     /// For values that are no secret; the decoder has checked that they are UTF-8.
-    fileprivate var text: String { value.withExposed { String(decoding: $0, as: UTF8.self) } }
+    var text: String { value.withExposed { String(decoding: $0, as: UTF8.self) } }
 }
 
 extension OAuthError {
-    fileprivate static let twoSpellings = invalidRequest(
-        "The request names its client, or the secret, in two spellings. Use one.")
-
-    fileprivate init(_ error: FormError) {
+    init(_ error: FormError) {
         self =
             switch error {
             case .percentEncoding: .invalidRequest("The body has malformed percent-encoding.")

@@ -18,6 +18,7 @@ package enum TokenRequestRefusal: String, Sendable, CaseIterable {
     case secretExpired = "secret_expired"
     case wrongMethod = "wrong_method"
     case clientDisabled = "client_disabled"
+    case throttled
     case unauthorizedClient = "unauthorized_client"
     case missingParameter = "missing_parameter"
     case malformedScope = "malformed_scope"
@@ -25,7 +26,8 @@ package enum TokenRequestRefusal: String, Sendable, CaseIterable {
 
     fileprivate var operation: AuditOperation {
         switch self {
-        case .noAuthentication, .unknownClient, .wrongSecret, .secretExpired, .wrongMethod, .clientDisabled:
+        case .noAuthentication, .unknownClient, .wrongSecret, .secretExpired, .wrongMethod, .clientDisabled,
+            .throttled:
             .clientAuthentication
         case .unauthorizedClient, .missingParameter, .malformedScope, .scopeExceeded: .tokenRequest
         }

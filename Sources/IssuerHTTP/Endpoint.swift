@@ -1,0 +1,70 @@
+import HTTPTypes
+import Hummingbird
+import TokenIssuer
+
+/// One address of the issuer: which methods it takes, who answers, and what the others are told.
+struct Endpoint<Context: RequestContext> {
+    let methods: [HTTPRequest.Method]
+    /// Whether scripts of any origin may call it and read the answer; credentials of the browser never come along.
+    let isCrossOrigin: Bool
+    let respond: @Sendable (Request, Context) async -> Response
+
+    init(
+        _ methods: HTTPRequest.Method..., isCrossOrigin: Bool = false,
+        respond: @escaping @Sendable (Request, Context) async -> Response
+    ) {
+        self.methods = methods
+        self.isCrossOrigin = isCrossOrigin
+        self.respond = respond
+    }
+
+    func mount<Routes: RouterMethods<Context>>(at path: String, on router: Routes) {
+        let path = RouterPath(path)
+        let allowed = (methods + (isCrossOrigin ? [.options] : [])).map(\.rawValue).joined(separator: ", ")
+        for method in methods {
+            router.on(path, method: method) { [respond, isCrossOrigin] request, context in
+                let response = await respond(request, context)
+                return isCrossOrigin ? response.readable(by: request) : response
+            }
+        }
+        if isCrossOrigin {
+            router.on(path, method: .options) { request, _ in Response.preflight(request, allowed) }
+        }
+        for method in Self.all where !methods.contains(method) && !(isCrossOrigin && method == .options) {
+            router.on(path, method: method) { [isCrossOrigin] request, _ in
+                let refusal = Response(Refusal.method(allowed), to: request, headers: [.allow: allowed])
+                return isCrossOrigin ? refusal.readable(by: request) : refusal
+            }
+        }
+    }
+
+    private static var all: [HTTPRequest.Method] {
+        [.get, .head, .post, .put, .patch, .delete, .options, .trace, .connect]
+    }
+}
+
+extension Response {
+    /// What a browser reads out of an answer to another origin's script: without `Origin`, nothing is added.
+    ///
+    /// The answer is the same for every origin, so that no cache has to tell them apart.
+    fileprivate consuming func readable(by request: Request) -> Response {
+        guard request.headers.contains(.origin) || headers[.cacheControl] != "no-store" else { return self }
+        headers[.accessControlAllowOrigin] = "*"
+        headers[.accessControlExposeHeaders] = "Retry-After, WWW-Authenticate, X-Request-Id"
+        return self
+    }
+
+    /// Fetch standard, CORS-preflight request: `Authorization` is not among what `*` stands for.
+    fileprivate static func preflight(_ request: Request, _ allowed: String) -> Response {
+        var headers: HTTPFields = [
+            .allow: allowed, .cacheControl: "no-store", .requestID: RequestID().description,
+        ]
+        if request.headers.contains(.origin) {
+            headers[.accessControlAllowOrigin] = "*"
+            headers[.accessControlAllowMethods] = allowed
+            headers[.accessControlAllowHeaders] = "Authorization, Content-Type"
+            headers[.accessControlMaxAge] = "7200"
+        }
+        return Response(status: .noContent, headers: headers)
+    }
+}
