@@ -55,7 +55,12 @@ let targets: [Target] = [
     .systemLibrary(
         name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .target(name: "CVaultShims", linkerSettings: [.linkedLibrary("sqlite3")]),
-    .target(name: "VaultMigrations", resources: [.embedInCode("SQL/V0001_create_vault.sql")]),
+    .target(
+        name: "VaultMigrations",
+        resources: [
+            .embedInCode("SQL/V0001_create_vault.sql"),
+            .embedInCode("SQL/V0002_authorization_server.sql"),
+        ]),
 
     .target(name: "VaultCrypto", dependencies: ["VaultCore", "CSodium", "CVaultShims"]),
     .target(name: "TokenRotation", dependencies: ["VaultCore"]),

@@ -10,6 +10,8 @@ public enum Limits {
     public static let scopeBytes = 1024
     /// A redirect URI, in bytes: longer ones do not survive browsers.
     public static let redirectURIBytes = 2048
+    /// `nonce`, in bytes: it is kept with the grant; random values are under 100.
+    public static let nonceBytes = 1024
     /// Redirect URIs a client may register.
     public static let redirectURIs = 32
     /// A user or client name, in bytes of UTF-8.
@@ -46,6 +48,24 @@ public enum Limits {
     public static let purgedGrantsPerIssue = 4
     /// Space kept back so that finished work can be committed on a full disk.
     public static let ballastBytes: Int64 = 4 * 1024 * 1024
+    /// A client's own JWK Set, in bytes: a dozen RSA keys.
+    public static let keySetBytes = 16 * 1024
+    /// A password, in bytes of UTF-8: NIST SP 800-63B asks for at least 8; past the upper end it is no password.
+    public static let passwordBytes = 8...1024
+    /// Passwords hashed at one time: each takes 64 MiB and a processor for a fifth of a second.
+    public static let passwordHashes = 2
+    /// Sign-ins that may wait for their turn to hash; beyond it, 503 at once.
+    public static let waitingPasswordHashes = 32
+    /// Values that others keep for us, and session cookies: what browsers carry without cutting it, and more.
+    public static let lentValueBytes = 16 * 1024
+    /// Longest life of a sign-in session.
+    public static let sessionLifetime = Duration.seconds(400 * 86400)
+    /// A used assertion is remembered this much longer than it is valid, in case a clock is set back.
+    public static let assertionRetention = Duration.seconds(86400)
+    /// Rows that one leaf names when many change for one reason: each takes about 100 of its bytes.
+    public static let rowsPerLeaf = 24
+    /// Expired rows of sessions and assertions deleted by one write of their kind.
+    public static let purgedRowsPerWrite = 8
     /// Refusals anyone can cause, written to the log per second and process; the rest is counted.
     public static let auditedRefusalsPerSecond = 10
 }

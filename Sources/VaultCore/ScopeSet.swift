@@ -38,6 +38,12 @@ public struct ScopeSet: Sendable, Hashable {
         names.allSatisfy(other.names.contains)
     }
 
+    /// The names of both, ours first; just `other` where together they would be too long.
+    package func union(_ other: ScopeSet) -> ScopeSet {
+        let further = other.names.filter { !names.contains($0) }
+        return ScopeSet(parsing: (names + further).joined(separator: " ")) ?? other
+    }
+
     /// Sets are equal whatever the order of their names.
     public static func == (left: ScopeSet, right: ScopeSet) -> Bool {
         left.names.count == right.names.count && left.isSubset(of: right)

@@ -16,7 +16,7 @@ struct PassphraseParameters {
     /// The ceiling on what is read from the disk: an edited row must not take all memory or the whole day.
     private static let acceptedPasses = passes...10
     private static let acceptedMemoryKiB = memoryKiB...1024 * 1024
-    private static let passphraseBytes = 1...1024
+    static let passphraseBytes = 1...1024
 
     /// Held while hashing: however many callers offer a passphrase, the memory of one is used.
     private static let turn = Mutex<Void>(())
@@ -52,14 +52,17 @@ struct PassphraseParameters {
     ///
     /// `.invalidInput` for an empty or overlong passphrase, `.unavailable` if the memory is not to be had.
     func key(from passphrase: SecretBytes) throws(VaultError) -> GuardedKey {
+        try Self.turn.withLock { _ throws(VaultError) in try derive(from: passphrase) }
+    }
+
+    /// The same without waiting for a turn: the caller bounds how many hash at one time.
+    func derive(from passphrase: SecretBytes) throws(VaultError) -> GuardedKey {
         try passphrase.withExposed { passphrase throws(VaultError) in
             guard Self.passphraseBytes.contains(passphrase.count) else {
                 throw VaultError(.invalidInput, "A passphrase has 1 to 1024 bytes, not \(passphrase.count).")
             }
             var result: Int32 = -1
-            let key = Self.turn.withLock { _ in
-                unsafe GuardedKey { slot in result = unsafe hash(passphrase, into: slot) }
-            }
+            let key = unsafe GuardedKey { slot in result = unsafe hash(passphrase, into: slot) }
             guard result == 0 else {
                 throw VaultError(
                     .unavailable, "There is not enough memory to hash the passphrase.",

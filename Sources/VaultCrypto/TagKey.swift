@@ -20,6 +20,8 @@ package struct TagPurpose: RawRepresentable, Sendable, Hashable {
     package static let userName = TagPurpose(rawValue: "tv.user-name")
     /// Lookup of a client by identifier.
     package static let clientID = TagPurpose(rawValue: "tv.client-id")
+    /// An assertion that a client used, by client and `jti`.
+    package static let assertion = TagPurpose(rawValue: "tv.assertion")
     /// Lookup of a client by name.
     package static let clientName = TagPurpose(rawValue: "tv.client-name")
 }

@@ -9,7 +9,8 @@ package struct Migration: Sendable {
     ///
     /// `Migrations/` holds their text, embedded at build time.
     package static let all = [
-        Migration(version: 1, bytes: PackageResources.V0001_create_vault_sql)
+        Migration(version: 1, bytes: PackageResources.V0001_create_vault_sql),
+        Migration(version: 2, bytes: PackageResources.V0002_authorization_server_sql),
     ]
 
     private init(version: Int, bytes: [UInt8]) {

@@ -86,6 +86,21 @@ extension TableLayout {
         ],
         indexed: ["expires_day"], unhashed: 1, guarded: "generation")
 
+    static let consents = TableLayout(
+        "consents", 9, ["owner_id", "client_id", "scope", "granted_at"],
+        immutable: ["owner_id", "client_id"])
+
+    static let signingKeys = TableLayout(
+        "signing_keys", 10,
+        [
+            "kid", "algorithm", "state", "created_at", "published_until", "private_key", "public_jwk",
+        ],
+        immutable: ["kid", "algorithm", "created_at", "private_key", "public_jwk"])
+
+    static let passwords = TableLayout("passwords", 11, ["version", "verifier", "changed_at"])
+
     /// Every table whose rows carry a tag and are named by a leaf.
-    static let tagged = [keyslots, systemKeys, owners, clients, clientSecrets, grants]
+    static let tagged = [
+        keyslots, systemKeys, owners, clients, clientSecrets, grants, consents, signingKeys, passwords,
+    ]
 }

@@ -52,6 +52,11 @@ struct StoredRegistration: Codable {
     let redirects: [String]
     let scope: String
     let lifetimes: Lifetimes
+    // Absent in rows that were written before there were such clients.
+    let responses: [ResponseType]?
+    let idTokenAlgorithm: SigningAlgorithm?
+    let keySet: String?
+    let introspects: Bool?
 
     init(_ registration: ClientRegistration) {
         methods = registration.authenticationMethods
@@ -59,6 +64,10 @@ struct StoredRegistration: Codable {
         redirects = registration.redirectURIs
         scope = registration.scope.text
         lifetimes = registration.lifetimes
+        responses = registration.responseTypes
+        idTokenAlgorithm = registration.idTokenAlgorithm
+        keySet = registration.keySet
+        introspects = registration.mayIntrospect
     }
 
     func registration(name: String) -> ClientRegistration {
@@ -68,6 +77,10 @@ struct StoredRegistration: Codable {
         registration.redirectURIs = redirects
         registration.scope = ScopeSet(parsing: scope) ?? .empty
         registration.lifetimes = lifetimes
+        registration.responseTypes = responses ?? registration.responseTypes
+        registration.idTokenAlgorithm = idTokenAlgorithm ?? registration.idTokenAlgorithm
+        registration.keySet = keySet
+        registration.mayIntrospect = introspects ?? registration.mayIntrospect
         return registration
     }
 

@@ -7,7 +7,7 @@ extension ClientRegistration {
     /// - Throws: ``VaultError/Code/invalidInput`` with the member and what it may be.
     func check() throws {
         try NameRules.check(name, what: "client name")
-        guard !authenticationMethods.isEmpty, !grantTypes.isEmpty else {
+        guard !authenticationMethods.isEmpty, !grantTypes.isEmpty || isImplicit else {
             throw invalid("A client needs an authentication method and a grant type.")
         }
         guard !authenticationMethods.contains(.none) || isPublic else {
@@ -21,6 +21,11 @@ extension ClientRegistration {
         guard !grantTypes.contains(.authorizationCode) || !redirectURIs.isEmpty else {
             throw invalid("A client for authorization_code needs a redirect URI.")
         }
+        guard !isImplicit || !redirectURIs.isEmpty else {
+            throw invalid("A client for an implicit response type needs a redirect URI.")
+        }
+        try ClientKeySetRules.check(
+            keySet, isUsed: authenticationMethods.contains(.privateKeyJWT))
         guard redirectURIs.count <= Limits.redirectURIs else {
             throw invalid("A client may have \(Limits.redirectURIs) redirect URIs.")
         }

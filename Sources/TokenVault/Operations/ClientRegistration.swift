@@ -6,6 +6,8 @@ public enum ClientAuthenticationMethod: String, Codable, Sendable, CaseIterable 
     case none
     case basic = "client_secret_basic"
     case post = "client_secret_post"
+    /// A JWT signed with a key of the client's registered key set (RFC 7523).
+    case privateKeyJWT = "private_key_jwt"
 }
 
 /// Grant types a client may be registered for (RFC 7591 section 2).
@@ -32,15 +34,33 @@ public struct ClientRegistration: Sendable, Equatable {
     /// `none` alone makes a public client.
     public var authenticationMethods: [ClientAuthenticationMethod] = [.basic, .post]
     public var grantTypes: [GrantType] = [.authorizationCode, .refreshToken]
-    /// Compared octet by octet.
+    /// Compared octet by octet, but for the port of a loopback address (see ``accepts(redirectURI:)``).
     public var redirectURIs: [String] = []
     /// What the client may ask for.
     public var scope: ScopeSet = .empty
     public var lifetimes = Lifetimes()
+    /// What the authorization endpoint may hand out to it.
+    ///
+    /// The implicit types (`token`, `id_token`, both) are for clients that cannot do better.
+    public var responseTypes: [ResponseType] = [.code]
+    /// How its id_tokens are signed.
+    public var idTokenAlgorithm = SigningAlgorithm.rs256
+    /// Its public keys, as the text of a JWK Set: with `private_key_jwt`, and only with it.
+    public var keySet: String?
+    /// It is a resource server: it may introspect tokens that were issued to other clients.
+    public var mayIntrospect = false
 
     public init(name: String) { self.name = name }
 
     public var isPublic: Bool { authenticationMethods == [.none] }
+
+    /// It authenticates with a secret of ours.
+    public var usesSecret: Bool {
+        authenticationMethods.contains(.basic) || authenticationMethods.contains(.post)
+    }
+
+    /// It gets tokens from the authorization endpoint itself.
+    public var isImplicit: Bool { responseTypes.contains { $0 != .code } }
 }
 
 /// How long things live.

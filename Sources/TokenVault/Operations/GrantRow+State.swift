@@ -70,14 +70,34 @@ extension WriteTransaction {
         HandleProof(handle, familyTag: row.familyTag, tagKeyID: row.tagKeyID, keyring)
     }
 
-    /// Unseals what was bound to the grant when it was authorized.
     func context(of row: GrantRow) throws -> GrantContext {
-        guard let sealed = row.context, let owner = try owner(row.owner) else { return GrantContext() }
+        guard let owner = try owner(row.owner) else { return GrantContext() }
+        return try row.unsealedContext(owner, keyring)
+    }
+}
+
+extension GrantRow {
+    /// Unseals what was bound to the grant when it was authorized.
+    func unsealedContext(_ owner: Owner, _ keyring: Keyring) throws -> GrantContext {
+        guard let context else { return GrantContext() }
         let bytes = try SealedField.open(
-            sealed, with: owner.key,
+            context, with: owner.key,
             for: keyring.context(
-                owner: row.owner, table: SealedTable.grants, column: GrantRow.contextColumn,
-                row: row.id.rawValue))
+                owner: self.owner, table: SealedTable.grants, column: Self.contextColumn, row: id.rawValue))
         return try JSONDecoder().decode(GrantContext.self, from: Data(bytes))
+    }
+
+    /// Unseals the current token pair.
+    func unsealedPair(_ owner: Owner, _ keyring: Keyring) throws -> TokenPair {
+        guard let pair else { throw VaultError(.integrity, "A grant has lost its token pair.") }
+        let bytes = try SealedField.open(
+            pair, with: owner.key,
+            for: keyring.context(
+                owner: self.owner, table: SealedTable.grants, column: Self.pairColumn, row: id.rawValue,
+                generation: UInt64(generation)))
+        guard let tokens = TokenPair(sealedForm: bytes) else {
+            throw VaultError(.integrity, "A sealed token pair is malformed.")
+        }
+        return tokens
     }
 }

@@ -8,7 +8,7 @@ import VaultCrypto
 /// it: nothing of it was stored or shown.
 struct PreparedPair: Sendable {
     private let generation: UInt32
-    private let accessToken: SecretBytes
+    let accessToken: SecretBytes
     private let refreshToken: SecretBytes
     private let tagKeyID: UInt8
     private let accessTag: [UInt8]

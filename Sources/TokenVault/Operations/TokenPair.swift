@@ -71,4 +71,10 @@ package struct IssuedTokens: Sendable {
     package let expiresIn: Int64
     package let grant: GrantID
     package let generation: UInt32
+    package let client: OwnerID
+    /// The user, or the client itself for client credentials.
+    package let owner: OwnerID
+    package let kind: GrantKind
+    /// What was bound to the grant when it was authorized; nil where the exchange was not prepared.
+    package var context: GrantContext?
 }

@@ -5,20 +5,41 @@ import VaultCrypto
 
 /// A user's consent to a client, about to become an authorization code.
 public struct Authorization: Sendable {
-    /// `client_id` or name.
-    public var client: String
-    public var user: String
+    /// The two ways to say whose it is: as people name them, or as the vault does.
+    enum Party: Sendable {
+        case named(String)
+        case id(OwnerID)
+    }
+
+    let client: Party
+    let user: Party
     public var scope: ScopeSet
     /// As the client sent it; nil when it sent none, which needs exactly one registered.
     public var redirectURI: String?
     /// PKCE challenge, method S256; required for public clients.
     public var codeChallenge: String?
+    /// As the client sent it: repeated in the id_token.
+    public var nonce: String?
+    /// When the user signed in: `auth_time` in the id_token, at every refresh too.
+    public var authenticationTime: VaultInstant?
 
+    /// - Parameter client: its `client_id` or name.
     public init(
         client: String, user: String, scope: ScopeSet, redirectURI: String?, codeChallenge: String? = nil
     ) {
-        self.client = client
-        self.user = user
+        self.client = .named(client)
+        self.user = .named(user)
+        self.scope = scope
+        self.redirectURI = redirectURI
+        self.codeChallenge = codeChallenge
+    }
+
+    /// The same for a client and a user that were looked up before.
+    public init(
+        client: OwnerID, user: OwnerID, scope: ScopeSet, redirectURI: String?, codeChallenge: String? = nil
+    ) {
+        self.client = .id(client)
+        self.user = .id(user)
         self.scope = scope
         self.redirectURI = redirectURI
         self.codeChallenge = codeChallenge
@@ -39,8 +60,23 @@ extension Vault {
     /// - Throws: ``VaultError/Code/notFound`` (client, user), ``VaultError/Code/denied`` (disabled, or not registered
     ///   for codes), ``VaultError/Code/invalidInput`` (redirect URI, scope, challenge).
     public func authorize(_ authorization: Authorization) async throws -> AuthorizationCode {
-        let client = try client(authorization.client)
-        let user = try user(named: authorization.user)
+        try await authorize(authorization, through: nil)
+    }
+
+    /// - Parameter channel: the user did it, through this door; nil: the operator did, in the user's name.
+    package func authorize(
+        _ authorization: Authorization, through channel: AuditChannel?, requestID: String? = nil
+    ) async throws -> AuthorizationCode {
+        let client =
+            switch authorization.client {
+            case .named(let name): try client(name)
+            case .id(let id): try client(id)
+            }
+        let user =
+            switch authorization.user {
+            case .named(let name): try user(named: name)
+            case .id(let id): try user(id)
+            }
         let context = try check(authorization, client, user)
         let encoded = Array(try JSONEncoder().encode(context))
         return try await write { [keyring, operatorActor] transaction in
@@ -69,8 +105,10 @@ extension Vault {
                 swappedAt: transaction.serving, credentialTag: keyring.currentTags.tag(.token, of: code),
                 previousCredentialTag: nil, access: nil, previousAccess: nil, pair: nil, firstUsedAt: nil)
             try transaction.insert(row)
-            var event = AuditEvent(.grantAuthorize, by: operatorActor)
-            event.subject = owner.pseudonym
+            var event = AuditEvent(
+                .grantAuthorize, by: channel.map { AuditActor(owner.pseudonym, $0) } ?? operatorActor)
+            event.subject = channel == nil ? owner.pseudonym : client.pseudonym
+            event.requestID = requestID
             event.grant = id
             event.generation = 0
             event.fingerprint = TokenFingerprint.of(code)
@@ -84,7 +122,9 @@ extension Vault {
     private func check(_ authorization: Authorization, _ client: Client, _ user: User) throws -> GrantContext
     {
         let registration = client.registration
-        guard client.state == .active, registration.grantTypes.contains(.authorizationCode) else {
+        guard client.state == .active, registration.grantTypes.contains(.authorizationCode),
+            registration.responseTypes.contains(.code)
+        else {
             throw VaultError(.denied, "The client is disabled, or not registered for authorization_code.")
         }
         guard user.state == .active else {
@@ -94,8 +134,7 @@ extension Vault {
             throw invalid("The client is registered for the scope '\(registration.scope.text)' only.")
         }
         if let uri = authorization.redirectURI {
-            // RFC 9700 section 2.1: "Authorization servers MUST utilize exact string matching".
-            guard registration.redirectURIs.contains(uri) else {
+            guard registration.accepts(redirectURI: uri) else {
                 throw invalid("The redirect URI is not one the client has registered.")
             }
         } else {
@@ -111,8 +150,14 @@ extension Vault {
             // RFC 9700 section 2.1.1: "Public clients MUST use PKCE".
             throw invalid("A public client needs a code challenge (PKCE, S256).")
         }
-        return GrantContext(
+        guard authorization.nonce.map({ $0.utf8.count <= Limits.nonceBytes }) ?? true else {
+            throw invalid("A nonce has at most \(Limits.nonceBytes) bytes.")
+        }
+        var context = GrantContext(
             redirectURI: authorization.redirectURI, codeChallenge: authorization.codeChallenge)
+        context.nonce = authorization.nonce
+        context.authenticationTime = authorization.authenticationTime?.secondsSince1970
+        return context
     }
 }
 

@@ -19,6 +19,8 @@ package enum TokenRequestRefusal: String, Sendable, CaseIterable {
     case wrongMethod = "wrong_method"
     case clientDisabled = "client_disabled"
     case throttled
+    case assertionRefused = "assertion_refused"
+    case assertionReplayed = "assertion_replayed"
     case unauthorizedClient = "unauthorized_client"
     case missingParameter = "missing_parameter"
     case malformedScope = "malformed_scope"
@@ -27,7 +29,7 @@ package enum TokenRequestRefusal: String, Sendable, CaseIterable {
     fileprivate var operation: AuditOperation {
         switch self {
         case .noAuthentication, .unknownClient, .wrongSecret, .secretExpired, .wrongMethod, .clientDisabled,
-            .throttled:
+            .throttled, .assertionRefused, .assertionReplayed:
             .clientAuthentication
         case .unauthorizedClient, .missingParameter, .malformedScope, .scopeExceeded: .tokenRequest
         }
@@ -66,17 +68,14 @@ extension Vault {
         channel: AuditChannel,
         requestID: String?
     ) async throws {
-        guard refusals.hasRoom(.anybody, at: clock.monotonic()) else { return }
         // Who is unknown has no pseudonym; then the vault itself says so.
         var event = AuditEvent(
             reason.operation, .refused,
-            by: client.map { AuditActor($0.pseudonym, channel) }
-                ?? AuditActor(operatorActor.pseudonym, channel))
+            by: client.map { AuditActor($0.pseudonym, channel) } ?? unknownActor(through: channel))
         event.reason = reason.rawValue
         event.generation = secretGeneration
         event.requestID = requestID
-        event.refusalOrigin = .anybody
-        try await write(.finishing) { [event] _ in Audited((), event) }
+        try await record(event)
     }
 }
 

@@ -1,4 +1,3 @@
-import TokenRotation
 package import VaultCore
 import VaultCrypto
 
@@ -10,44 +9,20 @@ extension Vault {
         to client: Client, scope: ScopeSet, channel: AuditChannel, requestID: String?,
         supersededSecret: UInt32? = nil
     ) async throws -> IssuedTokens {
-        try await write { [keyring] transaction in
+        try await write { transaction in
             guard let client = try transaction.client(client.id), client.state == .active else {
                 throw VaultError(.denied, "The client was disabled.")
             }
-            try transaction.purgeExpiredGrants()
-            let now = transaction.now
-            let id = GrantID(transaction.next(\.nextGrantID))
-            let family = SystemRandom().bytes(TokenHandle.familySecretBytes)
-            let token = keyring.handles.seal(
-                TokenHandle(kind: .accessToken, grant: id, generation: 1, familySecret: family))
-            let expiresAt = now.advanced(by: client.registration.lifetimes.accessToken)
-            let revocations = try transaction.revocations(of: client.id)
-            try transaction.insert(
-                GrantRow(
-                    id: id, client: client.id, owner: client.id, ownerRevocations: revocations,
-                    clientRevocations: revocations, kind: .clientCredentials, createdAt: now,
-                    absoluteExpiresAt: expiresAt, scope: scope, context: nil,
-                    familyTag: keyring.currentTags.tag(.familySecret, of: family),
-                    tagKeyID: Int64(keyring.currentTags.id), status: .live, generation: 1,
-                    idleExpiresAt: expiresAt, swappedAt: transaction.serving, credentialTag: nil,
-                    previousCredentialTag: nil,
-                    access: AccessTokenSlot(
-                        scope: scope, audience: nil, issuedAt: now, expiresAt: expiresAt,
-                        tag: keyring.currentTags.tag(.token, of: token)),
-                    previousAccess: nil, pair: nil, firstUsedAt: nil))
+            let tokens = try transaction.issueAccessToken(
+                .clientCredentials, to: client, owner: client.id, scope: scope)
             let actor = AuditActor(client.pseudonym, channel)
             var event = AuditEvent(.clientCredentials, by: actor)
-            event.grant = id
-            event.generation = 1
+            event.grant = tokens.grant
+            event.generation = tokens.generation
             event.requestID = requestID
-            event.fingerprint = TokenFingerprint.of(token)
-            return Audited(
-                IssuedTokens(
-                    pair: TokenPair(accessToken: token, refreshToken: nil), scope: scope, issuedAt: now,
-                    expiresAt: expiresAt, expiresIn: expiresAt.elapsed(since: now).components.seconds,
-                    grant: id,
-                    generation: 1), event
-            ).noting(supersededSecret: supersededSecret, of: actor, requestID)
+            event.fingerprint = TokenFingerprint.of(tokens.pair.accessToken)
+            return Audited(tokens, event)
+                .noting(supersededSecret: supersededSecret, of: actor, requestID)
         }
     }
 }

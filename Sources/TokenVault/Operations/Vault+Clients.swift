@@ -12,7 +12,7 @@ public struct NewClient: Sendable {
 extension Vault {
     /// Registers a client.
     ///
-    /// A confidential one gets its first secret.
+    /// One that authenticates with a secret gets its first.
     ///
     /// - Parameter clientID: the public identifier; random when nil.
     /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/alreadyExists`` (name or identifier).
@@ -20,11 +20,11 @@ extension Vault {
         -> NewClient
     {
         try registration.check()
-        let clientID = clientID ?? Base64URL.encodeToString(SystemRandom().bytes(16))
+        let clientID = clientID ?? ClientIDRules.random()
         try ClientIDRules.check(clientID)
         let idTag = keyring.lookup.tag(.clientID, of: Array(clientID.utf8))
         let nameTag = keyring.lookup.tag(.clientName, of: Array(registration.name.utf8))
-        let secret = registration.isPublic ? nil : ClientSecret.generate()
+        let secret = registration.usesSecret ? ClientSecret.generate() : nil
         let stored = try StoredRegistration(registration).encoded()
         let identity = Array(
             try JSONEncoder().encode(ClientIdentity(clientID: clientID, name: registration.name)))
@@ -65,6 +65,19 @@ extension Vault {
                     lookupTag: keyring.lookup.tag(.clientID, of: bytes), database, revision: revision)
                 ?? database.clientID(nameTag: keyring.lookup.tag(.clientName, of: bytes))
             guard let id = found, let client = try registry.client(id, database, keyring, revision: revision),
+                client.state != .removed
+            else { throw Self.noClient }
+            return client
+        }
+    }
+
+    /// The client of a grant, a consent or a token.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
+    public func client(_ id: OwnerID) throws -> Client {
+        try store.readers().snapshot { [keyring, registry] database in
+            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
+            guard let client = try registry.client(id, database, keyring, revision: revision),
                 client.state != .removed
             else { throw Self.noClient }
             return client
@@ -120,6 +133,7 @@ extension Vault {
             owner.lookupTag = nil
             row.nameTag = nil
         }
+        try await forgetConsents(of: .client(id))
     }
 
     /// Adds a secret; those before it are accepted for `overlap` longer.
@@ -133,6 +147,9 @@ extension Vault {
             guard let client = try transaction.client(id) else { throw Self.noClient }
             guard !client.registration.isPublic else {
                 throw VaultError(.denied, "A public client has no secret.")
+            }
+            guard client.registration.usesSecret else {
+                throw VaultError(.denied, "The client does not authenticate with a secret.")
             }
             let end = transaction.now.advanced(by: overlap)
             var accepted = 0
@@ -207,6 +224,14 @@ extension Database {
 
 /// What a `client_id` may look like: RFC 6749 appendix A.1 allows VSCHAR; ours need no escaping anywhere.
 enum ClientIDRules {
+    /// 128 random bits.
+    static func random() -> String {
+        while true {
+            let clientID = Base64URL.encodeToString(SystemRandom().bytes(16))
+            if !clientID.hasPrefix(SubjectIdentifier.prefix) { return clientID }
+        }
+    }
+
     static func check(_ clientID: String) throws {
         let isPlain = clientID.utf8.allSatisfy {
             (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
@@ -214,6 +239,10 @@ enum ClientIDRules {
         }
         guard isPlain, (1...128).contains(clientID.utf8.count) else {
             throw invalid("A client identifier has 1 to 128 letters, digits, '-', '_' or '.'.")
+        }
+        // RFC 9700 section 4.15: a client must not be able to pass for a user by the choice of its identifier.
+        guard !clientID.hasPrefix(SubjectIdentifier.prefix) else {
+            throw invalid("A client identifier does not begin with 'u_': subjects of users do.")
         }
     }
 }

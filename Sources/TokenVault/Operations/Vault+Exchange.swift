@@ -45,16 +45,22 @@ package enum ExchangeResult: Sendable {
 
 extension Vault {
     /// The swap: replaces generation n of a grant by n + 1, or says why not, in one transaction with its entry.
-    package func exchange(_ request: ExchangeRequest) async throws -> ExchangeResult {
+    ///
+    /// - Parameter expectation: what ``prepareExchange(_:ifScopeContains:)`` said it would give; the same or nothing.
+    /// - Throws: ``VaultError/Code/busy``, among others, when the grant moved on since: prepare again.
+    package func exchange(
+        _ request: ExchangeRequest, prepared expectation: PreparedExchange? = nil
+    ) async throws -> ExchangeResult {
         let tokenKind: TokenKind = request.kind == .authorizationCode ? .authorizationCode : .refreshToken
         guard let handle = keyring.handles.open(request.credential, as: tokenKind) else {
             try await recordRefusal(of: request, .unknownGrant)
             return .refused(.unknownGrant)
         }
         let challenge = request.codeVerifier.flatMap(PKCE.challengeS256(of:))
-        let prepared = PreparedPair(after: handle, keyring)
+        let expectation = expectation.flatMap { $0.handle == handle ? $0 : nil }
+        let prepared = expectation?.pair ?? PreparedPair(after: handle, keyring)
         return try await write { transaction in
-            try Exchange(request, handle, challenge, prepared, transaction).perform()
+            try Exchange(request, handle, challenge, prepared, expectation, transaction).perform()
                 .noting(supersededSecret: request.supersededSecret, of: request.actor, request.requestID)
         }
     }
@@ -78,16 +84,18 @@ private struct Exchange {
     private let handle: TokenHandle
     private let challenge: String?
     private let prepared: PreparedPair
+    private let expectation: PreparedExchange?
     private let transaction: WriteTransaction
 
     init(
         _ request: ExchangeRequest, _ handle: TokenHandle, _ challenge: String?, _ prepared: PreparedPair,
-        _ transaction: WriteTransaction
+        _ expectation: PreparedExchange?, _ transaction: WriteTransaction
     ) {
         self.request = request
         self.handle = handle
         self.challenge = challenge
         self.prepared = prepared
+        self.expectation = expectation
         self.transaction = transaction
     }
 
@@ -104,8 +112,11 @@ private struct Exchange {
         switch RotationRules.decide(try presented(row), against: state, at: moment, under: policy) {
         case .swap(let scope):
             if let reason = try bindingRefusal(row) { return refuse(reason, row) }
+            try expectation?.check(row, isReplay: false, scope)
             return try swap(row, scope, client)
-        case .replay: return try replay(row)
+        case .replay:
+            try expectation?.check(row, isReplay: true, row.access?.scope)
+            return try replay(row)
         case .refuse(let reason): return refuse(reason, row)
         case .revoke(let reason): return try revoke(row, reason)
         case .databaseIsBehind:
@@ -176,18 +187,10 @@ private struct Exchange {
     }
 
     private func replay(_ row: GrantRow) throws -> Audited<ExchangeResult> {
-        guard let sealed = row.pair, let owner = try transaction.owner(row.owner) else {
+        guard let owner = try transaction.owner(row.owner) else {
             throw VaultError(.integrity, "A grant has lost its token pair.")
         }
-        let bytes = try SealedField.open(
-            sealed, with: owner.key,
-            for: transaction.keyring.context(
-                owner: row.owner, table: SealedTable.grants, column: GrantRow.pairColumn,
-                row: row.id.rawValue,
-                generation: UInt64(row.generation)))
-        guard let pair = TokenPair(sealedForm: bytes) else {
-            throw VaultError(.integrity, "A sealed token pair is malformed.")
-        }
+        let pair = try row.unsealedPair(owner, transaction.keyring)
         var event = Self.event(request, .replayed, nil)
         event.grant = row.id
         event.generation = row.generation
@@ -219,7 +222,8 @@ private struct Exchange {
         return IssuedTokens(
             pair: pair, scope: access.scope, issuedAt: access.issuedAt, expiresAt: access.expiresAt,
             expiresIn: access.expiresAt.elapsed(since: transaction.now).components.seconds, grant: row.id,
-            generation: row.generation)
+            generation: row.generation, client: row.client, owner: row.owner, kind: row.kind,
+            context: expectation?.context)
     }
 
     static func event(_ request: ExchangeRequest, _ outcome: AuditOutcome, _ reason: RefusalReason?)

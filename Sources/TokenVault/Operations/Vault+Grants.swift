@@ -89,11 +89,7 @@ extension Vault {
             event.grant = id
             event.generation = row.generation
             event.subject = try transaction.owner(row.owner)?.pseudonym
-            if row.status == .live {
-                row.status = .revoked
-                row.pair = nil
-                try transaction.update(row, isIndexUnchanged: true, guardedBy: Int64(row.generation))
-            }
+            if row.status == .live { try transaction.revoke(&row) }
             return Audited((), event)
         }
     }

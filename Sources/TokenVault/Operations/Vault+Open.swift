@@ -4,11 +4,11 @@ import MerkleLog
 import VaultCore
 public import VaultCrypto
 
-/// What opening produced: the file, the keys, and the operator's name in the log.
+/// What opening produced: the file, the keys, and the owner of what is nobody else's, who is the operator in the log.
 struct OpenedStore: Sendable {
     let store: Store
     let keyring: Keyring
-    let operatorPseudonym: Pseudonym
+    let system: Owner
 }
 
 extension Vault {
@@ -77,7 +77,7 @@ extension Vault {
             throw VaultError(.integrity, "The vault's own owner is missing.", remedy: "Restore a backup.")
         }
         return OpenedStore(
-            store: store, keyring: keyring, operatorPseudonym: try Owner(system, keyring: keyring).pseudonym)
+            store: store, keyring: keyring, system: try Owner(system, keyring: keyring))
     }
 }
 

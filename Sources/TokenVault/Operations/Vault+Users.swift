@@ -48,6 +48,27 @@ extension Vault {
         }
     }
 
+    /// The user of a grant, a session or a token.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
+    public func user(_ id: OwnerID) throws -> User {
+        try store.readers().snapshot { [keyring, registry] database in
+            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
+            guard let owner = try registry.owner(id, database, keyring, revision: revision),
+                owner.row.kind == .user, owner.row.state != .removed
+            else { throw Self.noUser }
+            return try User(owner, keyring)
+        }
+    }
+
+    /// The name of a user towards clients (`sub`, OpenID Connect Core section 2).
+    ///
+    /// It stays the same for the life of the vault, is nobody else's, and tells nothing about the user. No client
+    /// identifier looks like it.
+    public func subject(of user: OwnerID) -> String {
+        SubjectIdentifier.of(user, in: id)
+    }
+
     /// Every user that was not removed, in order of creation, `page` at a time.
     public func users(after last: OwnerID = .system, page: Int = 1000) throws -> [User] {
         try store.readers().snapshot { [keyring] database in
@@ -78,11 +99,12 @@ extension Vault {
     ///
     /// What the log says stays provable.
     public func removeUser(_ name: String) async throws {
-        _ = try await changeUser(name, .userRemove, reason: nil, .finishing) { row in
+        let user = try await changeUser(name, .userRemove, reason: nil, .finishing) { row in
             row.state = .removed
             row.revocations += 1
             row.lookupTag = nil
         }
+        try await forgetConsents(of: .user(user.id))
     }
 
     private func changeUser(

@@ -30,6 +30,10 @@ public final class Vault: Sendable {
     let firstUses: FirstUses
     let knownVaultRow = KnownVaultRow()
     let refusals: RefusalLimiter
+    /// Seals what belongs to no user and no client.
+    let systemKey: OwnerKey
+    let passwordHashing = PasswordHashing()
+    let knownSigningKeys = KnownSigningKeys()
     /// The actor of what is done without a client: the operator's pseudonym, through this process's door.
     let operatorActor: AuditActor
     /// Whether one more write would be taken now.
@@ -49,7 +53,8 @@ public final class Vault: Sendable {
         firstUses = FirstUses()
         refusals = RefusalLimiter()
         ballast = Ballast(beside: opened.store.path)
-        operatorActor = AuditActor(opened.operatorPseudonym, options.channel)
+        operatorActor = AuditActor(opened.system.pseudonym, options.channel)
+        systemKey = opened.system.key
         queue = CommitQueue(
             CommitEngine(
                 store: opened.store, ballast: ballast, keyring: opened.keyring, registry: registry,
@@ -110,12 +115,11 @@ extension Vault {
         }
     }
 
-    /// Upkeep without a leaf: heartbeat, job progress, expired rows.
-    func housekeep(_ body: @escaping @Sendable (WriteTransaction) throws -> Void) async throws {
-        try await queue.submit(.housekeeping) { transaction in
-            try body(transaction)
-            return ((), [])
-        }
+    /// Upkeep without a leaf: heartbeat, job progress, sign-in sessions, used assertions, expired rows.
+    func housekeep<Result: Sendable>(
+        _ body: @escaping @Sendable (WriteTransaction) throws -> Result
+    ) async throws -> Result {
+        try await queue.submit(.housekeeping) { (try body($0), []) }
     }
 
     /// Runs blocking work outside the threads that tasks share.

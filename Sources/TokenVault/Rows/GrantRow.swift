@@ -5,6 +5,8 @@ import VaultCore
 public enum GrantKind: Int64, Sendable {
     case authorizationCode = 1
     case clientCredentials = 2
+    /// An access token straight from the authorization endpoint (RFC 6749 section 4.2).
+    case implicit = 3
 }
 
 /// What a grant row keeps of one access token.

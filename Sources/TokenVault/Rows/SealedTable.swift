@@ -10,6 +10,12 @@ enum SealedTable {
     static let owners = TableLayout.owners.number
     static let grants = TableLayout.grants.number
     static let auditPersonal: UInt16 = 7
+    static let signingKeys = TableLayout.signingKeys.number
+    static let passwords = TableLayout.passwords.number
+    /// The cookie of a sign-in session: of its table's one kind of value, but not in it.
+    static let signInCookies: UInt16 = 12
+    /// Values that others keep for us for a while; no table at all.
+    static let lentValues: UInt16 = 13
 
     /// The domain of every sealed field of the database; key wraps have their own.
     static let fieldDomain = "tokenvault.field"

@@ -22,6 +22,7 @@ struct GrantRecord: Record, ListRecord {
             switch grant.kind {
             case .authorizationCode: "authorization_code"
             case .clientCredentials: "client_credentials"
+            case .implicit: "implicit"
             }
         state = grant.state.rawValue
         scope = grant.scope.text

@@ -1,0 +1,167 @@
+import GRDB
+public import VaultCore
+import VaultCrypto
+
+/// What a user allowed a client, and is not asked again.
+public struct Consent: Sendable {
+    public let id: Int64
+    public let user: OwnerID
+    public let client: OwnerID
+    /// Everything this user ever allowed this client.
+    public let scope: ScopeSet
+    /// The last time the user said so.
+    public let grantedAt: VaultInstant
+}
+
+extension Vault {
+    /// What a user allowed a client; nil: nothing.
+    public func consent(of user: OwnerID, to client: OwnerID) throws -> Consent? {
+        try store.readers().read { [keyring] database in
+            try database.consent(of: user, to: client, keyring).map(Consent.init)
+        }
+    }
+
+    /// What a user allowed, by client, oldest first.
+    public func consents(of user: OwnerID) throws -> [Consent] {
+        try store.readers().read { [keyring] database in
+            try database.loadAll(
+                ConsentRow.self, where: "owner_id = ? ORDER BY id", [.integer(user.rawValue)], keyring
+            ).map(Consent.init)
+        }
+    }
+
+    /// Every consent, oldest first, at most `limit` after the one with the number `last`.
+    public func consents(after last: Int64 = 0, limit: Int = 1000) throws -> [Consent] {
+        try store.readers().read { [keyring] database in
+            try database.loadAll(
+                ConsentRow.self, where: "id > ? ORDER BY id LIMIT ?",
+                [.integer(last), .integer(Int64(limit))], keyring
+            ).map(Consent.init)
+        }
+    }
+
+    /// Remembers that a user allowed a client this scope, beside what was allowed before.
+    ///
+    /// - Parameter channel: the door through which the user said so.
+    package func rememberConsent(
+        of user: OwnerID, to client: OwnerID, scope: ScopeSet, through channel: AuditChannel = .http,
+        requestID: String? = nil
+    ) async throws {
+        if let known = try consent(of: user, to: client), scope.isSubset(of: known.scope) { return }
+        try await write { [keyring] transaction in
+            guard let owner = try transaction.owner(user), owner.row.kind == .user,
+                let party = try transaction.client(client), owner.row.state == .active,
+                party.state == .active
+            else { throw VaultError(.denied, "The client or the user was disabled.") }
+            if var row = try transaction.database.consent(of: user, to: client, keyring) {
+                row.scope = row.scope.union(scope)
+                row.grantedAt = transaction.now
+                try transaction.update(row)
+            } else {
+                try transaction.insert(
+                    ConsentRow(
+                        id: transaction.next(\.nextGrantID), user: user, client: client, scope: scope,
+                        grantedAt: transaction.now))
+            }
+            var event = AuditEvent(.consentGrant, by: AuditActor(owner.pseudonym, channel))
+            event.subject = party.pseudonym
+            event.requestID = requestID
+            return Audited((), event)
+        }
+    }
+
+    /// Takes a consent back and revokes every grant that the client has of this user.
+    ///
+    /// Grants go a few at a time, the consent with the last of them: what is interrupted is simply done again.
+    public func withdrawConsent(of user: OwnerID, from client: OwnerID) async throws {
+        try await withdrawConsent(of: user, from: client, through: nil)
+    }
+
+    /// - Parameter channel: the user did it, through this door; nil: the operator did.
+    package func withdrawConsent(
+        of user: OwnerID, from client: OwnerID, through channel: AuditChannel?, requestID: String? = nil
+    ) async throws {
+        var last: GrantID? = GrantID(0)
+        while let after = last {
+            last = try await write(.finishing) { [keyring, operatorActor] transaction in
+                let actor = try channel.flatMap { channel in
+                    try transaction.owner(user).map { AuditActor($0.pseudonym, channel) }
+                }
+                var event = AuditEvent(.consentWithdraw, by: actor ?? operatorActor)
+                let party = actor == nil ? user : client
+                event.subject = try transaction.owner(party)?.pseudonym
+                event.requestID = requestID
+                let batch = try transaction.liveGrants(of: user, to: client, after: after)
+                for var row in batch { try transaction.revoke(&row) }
+                if batch.count < Limits.rowsPerLeaf {
+                    if let row = try transaction.database.consent(of: user, to: client, keyring) {
+                        try transaction.delete(.consents, id: row.id)
+                    }
+                    return Audited(nil, event)
+                }
+                return Audited(batch.last?.id, event)
+            }
+        }
+    }
+
+    /// Whose consents are of no more use.
+    enum ConsentParty: Sendable {
+        case user(OwnerID)
+        case client(OwnerID)
+    }
+
+    /// Deletes the consents of a user or client that was removed, a few at a time.
+    func forgetConsents(of party: ConsentParty) async throws {
+        let (condition, id) =
+            switch party {
+            case .user(let id): ("owner_id = ? LIMIT ?", id)
+            case .client(let id): ("client_id = ? LIMIT ?", id)
+            }
+        var isDone = false
+        while !isDone {
+            isDone = try await queue.submit(.finishing) { [keyring, operatorActor] transaction in
+                let rows = try transaction.database.loadAll(
+                    ConsentRow.self, where: condition,
+                    [.integer(id.rawValue), .integer(Int64(Limits.rowsPerLeaf))], keyring)
+                for row in rows { try transaction.delete(.consents, id: row.id) }
+                var event = AuditEvent(.consentWithdraw, by: operatorActor)
+                event.reason = "removed"
+                event.subject = try transaction.owner(id)?.pseudonym
+                return (rows.count < Limits.rowsPerLeaf, rows.isEmpty ? [] : [event])
+            }
+        }
+    }
+}
+
+extension Consent {
+    init(_ row: ConsentRow) {
+        id = row.id
+        user = row.user
+        client = row.client
+        scope = row.scope
+        grantedAt = row.grantedAt
+    }
+}
+
+extension Database {
+    fileprivate func consent(of user: OwnerID, to client: OwnerID, _ keyring: Keyring) throws -> ConsentRow? {
+        try loadAll(
+            ConsentRow.self, where: "owner_id = ? AND client_id = ?",
+            [.integer(user.rawValue), .integer(client.rawValue)], keyring
+        ).first
+    }
+}
+
+extension WriteTransaction {
+    fileprivate func liveGrants(
+        of user: OwnerID, to client: OwnerID, after last: GrantID
+    ) throws -> [GrantRow] {
+        try database.loadAll(
+            GrantRow.self,
+            where: "owner_id = ? AND id > ? AND client_id = ? AND state = 1 ORDER BY id LIMIT ?",
+            [
+                .integer(user.rawValue), .integer(last.rawValue), .integer(client.rawValue),
+                .integer(Int64(Limits.rowsPerLeaf)),
+            ], keyring)
+    }
+}

@@ -1,0 +1,70 @@
+import TokenRotation
+package import VaultCore
+import VaultCrypto
+
+extension Vault {
+    /// Revokes the grant that a token belongs to, for the client it was issued to (RFC 7009 section 2.1).
+    ///
+    /// Any proven generation of a refresh token does it, and any access token that is still remembered. Another client's
+    /// token changes nothing.
+    ///
+    /// - Returns: whether this call revoked a grant. The client is told the same either way.
+    package func revoke(
+        _ token: SecretBytes, by client: Client, channel: AuditChannel = .http, requestID: String? = nil
+    ) async throws -> Bool {
+        let refresh = keyring.handles.open(token, as: .refreshToken)
+        guard let handle = refresh ?? keyring.handles.open(token, as: .accessToken) else { return false }
+        var event = AuditEvent(.grantRevoke, by: AuditActor(client.pseudonym, channel))
+        event.fingerprint = TokenFingerprint.of(token)
+        event.requestID = requestID
+        event.generation = handle.generation
+        return try await write(.finishing) { [event, client = client.id] transaction in
+            var event = event
+            let found = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row
+            let doubt = try found.map { try transaction.doubt(about: token, handle, of: $0, for: client) }
+            event.grant = found?.id
+            guard var row = found, doubt == .some(nil) else {
+                event.outcome = .refused
+                event.reason = ((doubt ?? nil) ?? RefusalReason.unknownGrant).rawValue
+                event.refusalOrigin = .tokenHolder
+                return Audited(false, event)
+            }
+            event.reason = "client"
+            event.subject = try transaction.owner(row.owner)?.pseudonym
+            try transaction.revoke(&row)
+            return Audited(true, event)
+        }
+    }
+}
+
+extension WriteTransaction {
+    /// Why a token does not revoke its grant, if so.
+    fileprivate func doubt(
+        about token: SecretBytes, _ handle: TokenHandle, of row: GrantRow, for client: OwnerID
+    ) throws -> RefusalReason? {
+        let proof = try proof(of: handle, row)
+        guard proof.isFamilyProven else { return .wrongFamily }
+        let isRefresh = handle.kind == .refreshToken
+        switch handle.generation {
+        case row.generation:
+            let tag = isRefresh ? row.credentialTag : row.access?.tag
+            guard proof.isToken(token, tag) else { return .wrongToken }
+        case _ where row.generation > 0 && handle.generation == row.generation - 1:
+            let tag = isRefresh ? row.previousCredentialTag : row.previousAccess?.tag
+            guard proof.isToken(token, tag) else { return .wrongToken }
+        default:
+            // Of other generations no tag is kept. A refresh token of them is proven by the family secret; an access
+            // token is dead anyhow.
+            guard isRefresh else { return .accessTokenSuperseded }
+        }
+        guard row.client == client else { return .wrongClient }
+        return row.status == .revoked ? .grantRevoked : nil
+    }
+
+    /// Ends a grant that lives.
+    func revoke(_ row: inout GrantRow) throws {
+        row.status = .revoked
+        row.pair = nil
+        try update(row, isIndexUnchanged: true, guardedBy: Int64(row.generation))
+    }
+}

@@ -1,0 +1,121 @@
+import GRDB
+import Synchronization
+package import VaultCore
+import VaultCrypto
+
+/// A key that signs id_tokens, or did and is still published.
+package struct StoredSigningKey: Sendable {
+    package enum State: String, Sendable, Codable {
+        case current
+        /// Signs no more; tokens it signed may still be about.
+        case retired
+    }
+
+    package let kid: String
+    package let algorithm: SigningAlgorithm
+    package let state: State
+    package let createdAt: VaultInstant
+    /// Until when a retired key stays in the key set; nil while it is current.
+    package let publishedUntil: VaultInstant?
+    /// In the form that whoever added it chose.
+    package let privateKey: SecretBytes
+    package let publicJWK: String
+}
+
+/// The signing keys as last read, as old as the registry revision beside them.
+final class KnownSigningKeys: Sendable {
+    private let last = Mutex<(revision: Int64, keys: [StoredSigningKey])?>(nil)
+
+    func keys(_ revision: Int64) -> [StoredSigningKey]? {
+        last.withLock { last in last.flatMap { $0.revision == revision ? $0.keys : nil } }
+    }
+
+    func keep(_ keys: [StoredSigningKey], _ revision: Int64) {
+        last.withLock { last in if revision >= last?.revision ?? .min { last = (revision, keys) } }
+    }
+}
+
+extension Vault {
+    /// Every key that is current, or retired and still published, oldest first.
+    package func signingKeys() throws -> [StoredSigningKey] {
+        let keys = try store.readers().snapshot { [keyring, systemKey, knownSigningKeys] database in
+            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
+            if let known = knownSigningKeys.keys(revision) { return known }
+            let keys = try database.loadAll(SigningKeyRow.self, where: "1 ORDER BY id", [], keyring).map {
+                try StoredSigningKey($0, keyring, systemKey)
+            }
+            knownSigningKeys.keep(keys, revision)
+            return keys
+        }
+        let now = clock.now()
+        return keys.filter { key in key.publishedUntil.map { now < $0 } ?? true }
+    }
+
+    /// Adds a key, which from now on is the current one of its algorithm.
+    ///
+    /// - Parameters:
+    ///   - keepPublishedFor: how long the public part of the one before stays in the key set: at least as long as a token
+    ///     it signed may live.
+    ///   - isFirstOnly: do nothing when the algorithm has a current key, as when two processes start at once.
+    /// - Returns: whether it was added.
+    /// - Throws: ``VaultError/Code/alreadyExists`` (the identifier), ``VaultError/Code/invalidInput``.
+    @discardableResult
+    package func addSigningKey(
+        kid: String, algorithm: SigningAlgorithm, privateKey: SecretBytes, publicJWK: String,
+        retiringCurrent keepPublishedFor: Duration, isFirstOnly: Bool = false
+    ) async throws -> Bool {
+        guard (1...Limits.nameBytes).contains(kid.utf8.count), publicJWK.utf8.count <= Limits.keySetBytes
+        else { throw invalid("A key identifier has 1 to \(Limits.nameBytes) bytes.") }
+        return try await queue.submit(.newWork) { [operatorActor, systemKey, keyring] transaction in
+            let rows = try transaction.database.loadAll(
+                SigningKeyRow.self, where: "1 ORDER BY id", [], keyring)
+            let current = rows.filter { $0.algorithm == algorithm && $0.state == .current }
+            guard current.isEmpty || !isFirstOnly else { return (false, []) }
+            guard !rows.contains(where: { $0.kid == kid }) else {
+                throw VaultError(.alreadyExists, "There is a signing key of this identifier.")
+            }
+            for var row in current {
+                row.state = .retired
+                row.publishedUntil = transaction.now.advanced(by: keepPublishedFor)
+                try transaction.update(row)
+            }
+            let gone = rows.filter { row in row.publishedUntil.map { $0 <= transaction.now } ?? false }
+            for row in gone.prefix(Limits.purgedRowsPerWrite) where transaction.clocksAgree {
+                try transaction.delete(.signingKeys, id: row.id)
+            }
+            let id = transaction.next(\.nextKeyID)
+            let sealed = try privateKey.withExposed {
+                try SealedField.seal($0, under: systemKey, for: keyring.signingKeyContext(id), padded: true)
+            }
+            try transaction.insert(
+                SigningKeyRow(
+                    id: id, kid: kid, algorithm: algorithm, state: .current, createdAt: transaction.now,
+                    publishedUntil: nil, privateKey: sealed, publicJWK: publicJWK))
+            transaction.touchRegistry()
+            var event = AuditEvent(.signingKeyAdd, by: operatorActor)
+            event.reason = algorithm.rawValue
+            return (true, [event])
+        }
+    }
+}
+
+extension StoredSigningKey {
+    fileprivate init(_ row: SigningKeyRow, _ keyring: Keyring, _ systemKey: OwnerKey) throws {
+        kid = row.kid
+        algorithm = row.algorithm
+        state = row.state == .current ? .current : .retired
+        createdAt = row.createdAt
+        publishedUntil = row.publishedUntil
+        privateKey = SecretBytes(
+            try SealedField.open(row.privateKey, with: systemKey, for: keyring.signingKeyContext(row.id)))
+        publicJWK = row.publicJWK
+    }
+}
+
+extension Keyring {
+    fileprivate func signingKeyContext(_ id: Int64) -> AssociatedData {
+        context(
+            owner: .system, table: SealedTable.signingKeys,
+            column: SigningKeyRow.columnNumber("private_key"), row: id)
+    }
+}

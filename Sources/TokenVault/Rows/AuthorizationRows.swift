@@ -1,0 +1,102 @@
+import VaultCore
+
+/// One row of `consents`: what a user allowed a client, and is not asked again.
+struct ConsentRow: Sendable {
+    let id: Int64
+    let user: OwnerID
+    let client: OwnerID
+    var scope: ScopeSet
+    var grantedAt: VaultInstant
+}
+
+/// One row of `signing_keys`: a key that signs id_tokens, or did.
+struct SigningKeyRow: Sendable {
+    enum State: Int64, Sendable {
+        case current = 1
+        case retired = 2
+    }
+
+    let id: Int64
+    let kid: String
+    let algorithm: SigningAlgorithm
+    var state: State
+    let createdAt: VaultInstant
+    var publishedUntil: VaultInstant?
+    /// Sealed under the system's key.
+    let privateKey: [UInt8]
+    let publicJWK: String
+}
+
+/// One row of `passwords`: what a user's password is checked against.
+struct PasswordRow: Sendable {
+    let user: OwnerID
+    var version: Int64
+    /// Sealed under the user's key; nil: there is no password.
+    var verifier: [UInt8]?
+    var changedAt: VaultInstant
+}
+
+extension ConsentRow: TypedRow {
+    static let layout = TableLayout.consents
+
+    init(_ row: StoredRow) throws {
+        var columns = ColumnReader(row)
+        id = row.id
+        user = OwnerID(try columns.integer())
+        client = OwnerID(try columns.integer())
+        scope = try columns.scope()
+        grantedAt = try columns.instant()
+    }
+
+    var rowID: Int64 { id }
+
+    var columns: [SQLValue] {
+        [.integer(user.rawValue), .integer(client.rawValue), .text(scope.text), SQLValue(grantedAt)]
+    }
+}
+
+extension SigningKeyRow: TypedRow {
+    static let layout = TableLayout.signingKeys
+
+    init(_ row: StoredRow) throws {
+        var columns = ColumnReader(row)
+        id = row.id
+        kid = try columns.text()
+        let name = try columns.text()
+        guard let algorithm = SigningAlgorithm(rawValue: name) else {
+            throw VaultError(
+                .integrity, "Signing key \(row.id) is for an algorithm this version does not know.",
+                remedy: "Was it written by a newer tokenvault? Use that version.")
+        }
+        self.algorithm = algorithm
+        state = try columns.kind()
+        createdAt = try columns.instant()
+        publishedUntil = try columns.optionalInstant()
+        privateKey = try columns.blob()
+        publicJWK = try columns.text()
+    }
+
+    var rowID: Int64 { id }
+
+    var columns: [SQLValue] {
+        [
+            .text(kid), .text(algorithm.rawValue), .integer(state.rawValue), SQLValue(createdAt),
+            SQLValue(publishedUntil), .blob(privateKey), .text(publicJWK),
+        ]
+    }
+}
+
+extension PasswordRow: TypedRow {
+    static let layout = TableLayout.passwords
+
+    init(_ row: StoredRow) throws {
+        var columns = ColumnReader(row)
+        user = OwnerID(row.id)
+        version = try columns.integer()
+        verifier = try columns.optionalBlob()
+        changedAt = try columns.instant()
+    }
+
+    var rowID: Int64 { user.rawValue }
+    var columns: [SQLValue] { [.integer(version), SQLValue(verifier), SQLValue(changedAt)] }
+}

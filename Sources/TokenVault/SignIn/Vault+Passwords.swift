@@ -1,0 +1,140 @@
+import GRDB
+public import VaultCore
+import VaultCrypto
+
+extension Vault {
+    /// Gives a user a password, or takes it away.
+    ///
+    /// Every session that began with the one before ends.
+    ///
+    /// - Parameter password: 8 to 1024 bytes; nil removes it, and the user cannot sign in here.
+    /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/notFound``, ``VaultError/Code/busy``.
+    public func setPassword(ofUser name: String, _ password: SecretBytes?) async throws {
+        let isAcceptable = password?.withExposed { Limits.passwordBytes.contains($0.count) } ?? true
+        guard isAcceptable else {
+            let range = Limits.passwordBytes
+            throw invalid("A password has \(range.lowerBound) to \(range.upperBound) bytes.")
+        }
+        let id = try user(named: name).id
+        var verifier: PasswordVerifier?
+        if let password {
+            verifier = try await passwordHashing.run { try PasswordVerifier(hashing: password) }
+        }
+        try await write { [operatorActor, verifier] transaction in
+            guard let owner = try transaction.owner(id), owner.row.state != .removed else {
+                throw Self.noUser
+            }
+            let old = try transaction.load(PasswordRow.self, id.rawValue)?.row
+            let version = (old?.version ?? 0) + 1
+            let sealed = try verifier.map {
+                try SealedField.seal(
+                    $0.bytes, under: owner.key, for: transaction.keyring.passwordContext(id, version),
+                    padded: false)
+            }
+            let row = PasswordRow(user: id, version: version, verifier: sealed, changedAt: transaction.now)
+            if old == nil { try transaction.insert(row) } else { try transaction.update(row) }
+            var event = AuditEvent(.userPassword, by: operatorActor)
+            event.reason = verifier == nil ? "removed" : "set"
+            event.subject = owner.pseudonym
+            return Audited((), event)
+        }
+    }
+
+    /// Whether a user can sign in with a password.
+    public func hasPassword(_ user: OwnerID) throws -> Bool {
+        try store.readers().read { [keyring] database in
+            try database.load(PasswordRow.self, user.rawValue, keyring)?.row.verifier != nil
+        }
+    }
+
+    /// The user, if this is the password of an active one.
+    ///
+    /// An unknown user, one without a password and a disabled one cost what a wrong password costs. Success is written
+    /// into the log, and failure at a bounded rate.
+    ///
+    /// - Throws: ``VaultError/Code/busy`` when too many sign in at this moment.
+    package func signIn(
+        user name: String, password: SecretBytes, channel: AuditChannel = .http, requestID: String? = nil
+    ) async throws -> User? {
+        let known = try passwordRecord(ofUser: name)
+        let verifier = known?.verifier ?? PasswordVerifier.decoy()
+        let isRight = try await passwordHashing.run { try verifier.matches(password) }
+        guard let known else {
+            try await recordFailure("unknown_user", of: nil, channel, requestID)
+            return nil
+        }
+        guard isRight, known.verifier != nil, known.owner.row.state == .active else {
+            let reason =
+                known.owner.row.state != .active
+                ? "user_disabled" : known.verifier == nil ? "no_password" : "wrong_password"
+            try await recordFailure(reason, of: known.owner.pseudonym, channel, requestID)
+            return nil
+        }
+        return try await write(.finishing) { [keyring] transaction in
+            // Meanwhile the user may have been disabled, or given another password.
+            guard let owner = try transaction.owner(known.owner.row.id), owner.row.state == .active,
+                try transaction.load(PasswordRow.self, owner.row.id.rawValue)?.row.version == known.version
+            else {
+                return Audited(
+                    nil, Self.failure("changed_meanwhile", known.owner.pseudonym, channel, requestID))
+            }
+            var event = AuditEvent(.userSignIn, by: AuditActor(owner.pseudonym, channel))
+            event.requestID = requestID
+            return Audited(try User(owner, keyring), event)
+        }
+    }
+
+    private struct PasswordRecord: Sendable {
+        let owner: Owner
+        let version: Int64
+        let verifier: PasswordVerifier?
+    }
+
+    /// Nil: no such user.
+    private func passwordRecord(ofUser name: String) throws -> PasswordRecord? {
+        let tag = keyring.lookup.tag(.userName, of: Array(name.utf8))
+        return try store.readers().snapshot { [keyring, registry] database in
+            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
+            guard let id = try database.ownerID(tag: tag),
+                let owner = try registry.owner(id, database, keyring, revision: revision),
+                owner.row.kind == .user
+            else { return nil }
+            guard let row = try database.load(PasswordRow.self, id.rawValue, keyring)?.row,
+                let sealed = row.verifier
+            else { return PasswordRecord(owner: owner, version: 0, verifier: nil) }
+            let bytes = try SealedField.open(
+                sealed, with: owner.key, for: keyring.passwordContext(id, row.version))
+            guard let verifier = PasswordVerifier(bytes: bytes) else {
+                throw VaultError(
+                    .integrity, "A password is kept at a cost this version does not accept.",
+                    remedy: "Set it again with 'tokenvault user password'.")
+            }
+            return PasswordRecord(owner: owner, version: row.version, verifier: verifier)
+        }
+    }
+
+    private func recordFailure(
+        _ reason: String, of user: Pseudonym?, _ channel: AuditChannel, _ requestID: String?
+    ) async throws {
+        try await record(
+            Self.failure(reason, user ?? unknownActor(through: channel).pseudonym, channel, requestID))
+    }
+
+    private static func failure(
+        _ reason: String, _ pseudonym: Pseudonym, _ channel: AuditChannel, _ requestID: String?
+    ) -> AuditEvent {
+        var event = AuditEvent(.userSignIn, .refused, by: AuditActor(pseudonym, channel))
+        event.reason = reason
+        event.requestID = requestID
+        event.refusalOrigin = .anybody
+        return event
+    }
+}
+
+extension Keyring {
+    fileprivate func passwordContext(_ user: OwnerID, _ version: Int64) -> AssociatedData {
+        context(
+            owner: user, table: SealedTable.passwords, column: PasswordRow.columnNumber("verifier"),
+            row: user.rawValue, generation: UInt64(bitPattern: version))
+    }
+}

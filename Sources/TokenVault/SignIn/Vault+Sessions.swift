@@ -1,0 +1,83 @@
+import GRDB
+package import VaultCore
+import VaultCrypto
+
+extension Vault {
+    /// Begins a session: the value of a cookie that proves who signed in, and when.
+    ///
+    /// - Parameters:
+    ///   - signedInAt: when the user gave the password, or proved by other means who it is.
+    ///   - lifetime: at most ``Limits/sessionLifetime``; nothing prolongs it.
+    /// - Returns: characters of base64url.
+    package func startSession(
+        user: OwnerID, signedInAt: VaultInstant, lifetime: Duration
+    ) async throws -> SecretBytes {
+        let lifetime = min(lifetime, Limits.sessionLifetime)
+        let cookie = try await housekeep { transaction in
+            guard let owner = try transaction.owner(user), owner.row.kind == .user,
+                owner.row.state == .active
+            else { throw VaultError(.denied, "The user is disabled.") }
+            try transaction.purge("sign_in_sessions")
+            let cookie = SignInCookie(
+                id: SystemRandom().bytes(SignInCookie.idBytes), user: user, signedInAt: signedInAt,
+                expiresAt: transaction.now.advanced(by: lifetime), revocations: owner.row.revocations,
+                passwordVersion: try transaction.load(PasswordRow.self, user.rawValue)?.row.version ?? 0)
+            try transaction.database.run(
+                "INSERT INTO sign_in_sessions (id, expires_at) VALUES (?, ?)",
+                [.blob(cookie.id), SQLValue(cookie.expiresAt)])
+            transaction.noteUnloggedChange()
+            return cookie
+        }
+        return try lend(cookie.plaintext, table: SealedTable.signInCookies)
+    }
+
+    /// The session of a cookie, as of now.
+    ///
+    /// Nil: the cookie is not ours, or the session is over: by its time, by sign-out, because the user was disabled, got
+    /// another password, or had every grant revoked.
+    package func session(_ value: SecretBytes) throws -> SignInSession? {
+        guard let cookie = cookie(value), clock.now() < cookie.expiresAt else { return nil }
+        return try store.readers().snapshot { [keyring, registry] database in
+            let isOpen = try database.firstRow(
+                "SELECT 1 FROM sign_in_sessions WHERE id = ?", [.blob(cookie.id)]
+            ) { _ in true }
+            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
+            guard isOpen == true,
+                let owner = try registry.owner(cookie.user, database, keyring, revision: revision),
+                owner.row.kind == .user, owner.row.state == .active,
+                owner.row.revocations == cookie.revocations
+            else { return nil }
+            let version = try database.load(PasswordRow.self, cookie.user.rawValue, keyring)?.row.version
+            guard version ?? 0 == cookie.passwordVersion else { return nil }
+            return SignInSession(
+                id: Hex.encode(cookie.id), user: try User(owner, keyring), signedInAt: cookie.signedInAt,
+                expiresAt: cookie.expiresAt)
+        }
+    }
+
+    /// Ends a session: signs the user out of this browser.
+    ///
+    /// What is no session of ours is over already.
+    package func endSession(_ value: SecretBytes) async throws {
+        guard let cookie = cookie(value) else { return }
+        try await housekeep { transaction in
+            try transaction.database.run("DELETE FROM sign_in_sessions WHERE id = ?", [.blob(cookie.id)])
+            transaction.noteUnloggedChange()
+        }
+    }
+
+    private func cookie(_ value: SecretBytes) -> SignInCookie? {
+        takeBack(value, table: SealedTable.signInCookies).flatMap(SignInCookie.init)
+    }
+}
+
+extension WriteTransaction {
+    /// Deletes a few expired rows of a table of upkeep: whoever adds one pays for the old ones.
+    func purge(_ table: StaticString) throws {
+        guard clocksAgree else { return }
+        try database.run(
+            "DELETE FROM \(table) WHERE id IN (SELECT id FROM \(table) WHERE expires_at < ? LIMIT ?)",
+            [SQLValue(now), .integer(Int64(Limits.purgedRowsPerWrite))])
+        noteUnloggedChange()
+    }
+}
