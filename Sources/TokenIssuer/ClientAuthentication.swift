@@ -18,22 +18,14 @@ extension TokenIssuer {
     func authenticate(
         _ credentials: ClientCredentials, _ origin: RequestOrigin
     ) async throws(OAuthError) -> AuthenticatedClient {
+        if case .assertion(let assertion, let named) = credentials {
+            return try await authenticate(by: assertion, named, origin)
+        }
         let (clientID, secret, method) = credentials.claim
         // Who only says a name guesses nothing.
         let guessed = method == ClientAuthenticationMethod.none ? nil : clientID
-        if throttle.isUsed, let guessed, let address = origin.address(),
-            let wait = throttle.wait(for: guessed, from: address)
-        {
-            do {
-                try await vault.recordRefusal(
-                    .throttled, client: nil, channel: .http, requestID: origin.requestID)
-            } catch { throw failure(error) }
-            throw .throttled(wait)
-        }
-        let client: Client?
-        do { client = try clientID.flatMap { try vault.client(identifiedBy: $0) } } catch {
-            throw failure(error)
-        }
+        try await refuseIfThrottled(guessed, origin)
+        let client = try client(named: clientID)
         // An unknown client costs what a wrong secret costs.
         let verdict = secret.map { vault.judge($0, of: client) }
         let reason: TokenRequestRefusal
@@ -55,16 +47,43 @@ extension TokenIssuer {
         } else {
             reason = clientID == nil ? .noAuthentication : .unknownClient
         }
+        throw await refused(reason, client, secretGeneration: generation, guessed, origin)
+    }
+
+    /// After too many failures of this client at this address, nothing is looked at.
+    func refuseIfThrottled(_ guessed: String?, _ origin: RequestOrigin) async throws(OAuthError) {
+        guard throttle.isUsed, let guessed, let address = origin.address(),
+            let wait = throttle.wait(for: guessed, from: address)
+        else { return }
+        do {
+            try await vault.recordRefusal(
+                .throttled, client: nil, channel: .http, requestID: origin.requestID)
+        } catch { throw failure(error) }
+        throw .throttled(wait)
+    }
+
+    /// Nil: there is none of this name, or there is no name.
+    func client(named clientID: String?) throws(OAuthError) -> Client? {
+        do { return try clientID.flatMap { try vault.client(identifiedBy: $0) } } catch {
+            throw failure(error)
+        }
+    }
+
+    /// Counts and logs a failed authentication, and returns the error to send.
+    func refused(
+        _ reason: TokenRequestRefusal, _ client: Client?, secretGeneration: UInt32? = nil,
+        _ guessed: String?, _ origin: RequestOrigin
+    ) async -> OAuthError {
         if let guessed, let address = origin.address() { throttle.failed(guessed, from: address) }
         do {
             try await vault.recordRefusal(
-                reason, client: client, secretGeneration: generation, channel: .http,
+                reason, client: client, secretGeneration: secretGeneration, channel: .http,
                 requestID: origin.requestID)
-        } catch { throw failure(error) }
-        throw .invalidClient
+        } catch { return failure(error) }
+        return .invalidClient
     }
 
-    private func forgetFailures(of clientID: String, _ origin: RequestOrigin) {
+    func forgetFailures(of clientID: String, _ origin: RequestOrigin) {
         if throttle.isUsed, let address = origin.address() { throttle.succeeded(clientID, from: address) }
     }
 }
@@ -80,7 +99,7 @@ extension ClientCredentials {
         case .basic(let clientID, let secret): (clientID, secret, .basic)
         case .post(let clientID, let secret): (clientID, secret, .post)
         case .none(let clientID): (clientID, nil, ClientAuthenticationMethod.none)
-        case .absent, .unsupported: (nil, nil, nil)
+        case .assertion, .absent, .unsupported: (nil, nil, nil)
         }
     }
 }

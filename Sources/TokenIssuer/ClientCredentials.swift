@@ -6,11 +6,16 @@ enum ClientCredentials: Sendable {
     case basic(clientID: String, secret: SecretBytes)
     /// In the body.
     case post(clientID: String, secret: SecretBytes)
+    /// In the body: a JWT that the client signed (RFC 7523), and the `client_id` where it is said besides.
+    case assertion(SecretBytes, clientID: String?)
     /// A `client_id` and nothing to prove it.
     case none(clientID: String)
     case absent
-    /// Something else than we take: another scheme, an assertion, a Basic header that does not decode.
+    /// Something else than we take: another scheme, a Basic header that does not decode.
     case unsupported
+
+    /// RFC 7523 section 2.2.
+    static let assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
     /// - Parameter authorization: the values of all `Authorization` headers.
     init(_ parameters: CredentialParameters, authorization: [String]) throws(OAuthError) {
@@ -18,17 +23,24 @@ enum ClientCredentials: Sendable {
             throw .invalidRequest("The request has more than one Authorization header.")
         }
         // RFC 6749 section 2.3: "The client MUST NOT use more than one authentication method in each request."
-        let methods = [authorization.first != nil, parameters.secret != nil, parameters.hasAssertion]
+        let methods = [authorization.first != nil, parameters.secret != nil, parameters.assertion != nil]
         guard methods.count(where: { $0 }) <= 1 else {
             throw .invalidRequest("The request uses more than one way of client authentication.")
+        }
+        // RFC 7521 section 4.2: `client_assertion_type` is "REQUIRED", and without an assertion it says nothing.
+        guard (parameters.assertion == nil) == (parameters.assertionType == nil) else {
+            throw .invalidRequest("A client_assertion and its client_assertion_type come together.")
         }
         if let header = authorization.first {
             self = Self.basic(header)
             if case .basic(let clientID, _) = self, let named = parameters.clientID, named != clientID {
                 throw .invalidRequest("The client_id in the body is not the one in the Authorization header.")
             }
-        } else if parameters.hasAssertion {
-            self = .unsupported
+        } else if let assertion = parameters.assertion {
+            guard parameters.assertionType == Self.assertionType else {
+                throw .invalidRequest("The client_assertion_type is not \(Self.assertionType).")
+            }
+            self = .assertion(assertion, clientID: parameters.clientID)
         } else if let clientID = parameters.clientID {
             self =
                 parameters.secret.map { .post(clientID: clientID, secret: $0) } ?? .none(clientID: clientID)
@@ -56,13 +68,17 @@ enum ClientCredentials: Sendable {
 struct CredentialParameters: Sendable {
     var clientID: String?
     var secret: SecretBytes?
-    /// `client_assertion` (RFC 7521), which this issuer does not take.
-    var hasAssertion = false
+    /// `client_assertion` (RFC 7521 section 4.2).
+    var assertion: SecretBytes?
+    /// `client_assertion_type`.
+    var assertionType: String?
 
     /// Takes what a parameter says about the client; others are left to the endpoint.
     mutating func take(_ parameter: FormParameter, _ profile: IssuerProfile) throws(OAuthError) {
         if parameter.name == "client_assertion" {
-            hasAssertion = true
+            assertion = parameter.value
+        } else if parameter.name == "client_assertion_type" {
+            assertionType = parameter.text
         } else if profile.clientIDParameters.contains(parameter.name) {
             guard clientID == nil else { throw .twoSpellings }
             clientID = parameter.text

@@ -17,6 +17,11 @@ public protocol IDTokenMinting: Sendable {
 
 /// The claims of one id_token (OpenID Connect Core section 2).
 public struct IDTokenClaims: Sendable {
+    /// No id_token lives longer: it says who signed in, and is looked at once.
+    ///
+    /// A retired signing key must stay published for as long.
+    public static let longestLife = Duration.seconds(3600)
+
     /// The issuer (`iss`).
     public var issuer: String
     /// The user (`sub`).
@@ -33,6 +38,10 @@ public struct IDTokenClaims: Sendable {
     public var nonce: String?
     /// `at_hash`, computed by the minter with the hash of its algorithm, is over this.
     public var accessToken: SecretBytes?
+    /// Claims about the user, where no access token is given to ask for them with (OpenID Connect Core section 5.4).
+    ///
+    /// Those above are not replaced by them.
+    public var additional: [String: ClaimValue] = [:]
 
     public init(
         issuer: String, subject: String, audience: String, issuedAt: VaultInstant, expiresAt: VaultInstant

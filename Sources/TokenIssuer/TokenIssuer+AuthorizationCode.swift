@@ -21,6 +21,6 @@ extension TokenIssuer {
         exchange.codeVerifier = request.codeVerifier
         exchange.requestID = request.requestID
         exchange.supersededSecret = client.supersededSecret
-        return try await self.exchange(exchange)
+        return try await self.exchange(exchange, for: client)
     }
 }

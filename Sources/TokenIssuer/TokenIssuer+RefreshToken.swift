@@ -20,6 +20,6 @@ extension TokenIssuer {
         }
         exchange.requestID = request.requestID
         exchange.supersededSecret = client.supersededSecret
-        return try await self.exchange(exchange)
+        return try await self.exchange(exchange, for: client)
     }
 }

@@ -72,11 +72,17 @@ public struct TokenIssuer: Sendable {
     }
 
     /// Runs the swap and says what became of it.
-    func exchange(_ exchange: ExchangeRequest) async throws(OAuthError) -> TokenResponse {
+    func exchange(
+        _ exchange: ExchangeRequest, for client: AuthenticatedClient
+    ) async throws(OAuthError) -> TokenResponse {
         let result: ExchangeResult
-        do { result = try await vault.exchange(exchange) } catch { throw failure(error) }
+        let idToken: SecretBytes?
+        do { (result, idToken) = try await exchangeTokens(exchange, for: client.client) } catch {
+            throw failure(error)
+        }
         switch result {
-        case .issued(let tokens), .replayed(let tokens): return TokenResponse(tokens, profile)
+        case .issued(let tokens), .replayed(let tokens):
+            return TokenResponse(tokens, idToken: idToken, profile)
         case .refused(let reason):
             if reason.isAlarm {
                 vault.logger.warning(

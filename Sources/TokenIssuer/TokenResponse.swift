@@ -9,12 +9,13 @@ public struct TokenResponse: Sendable {
 
     /// Tokens are base64url and scope names have neither quotes nor backslashes (RFC 6749 section 3.3): nothing needs
     /// escaping.
-    init(_ tokens: IssuedTokens, _ profile: IssuerProfile) {
+    init(_ tokens: IssuedTokens, idToken: SecretBytes? = nil, _ profile: IssuerProfile) {
         var json = JSONObject()
         json.add("access_token", tokens.pair.accessToken)
         json.add("token_type", text: "Bearer")
         json.add("expires_in", number: tokens.expiresIn)
         if let refreshToken = tokens.pair.refreshToken { json.add("refresh_token", refreshToken) }
+        if let idToken { json.add("id_token", idToken) }
         if !tokens.scope.isEmpty { json.add("scope", text: tokens.scope.text) }
         if profile.repeatsInCamelCase {
             json.add("accessToken", tokens.pair.accessToken)

@@ -19,7 +19,13 @@ package enum TokenRequestRefusal: String, Sendable, CaseIterable {
     case wrongMethod = "wrong_method"
     case clientDisabled = "client_disabled"
     case throttled
-    case assertionRefused = "assertion_refused"
+    case assertionMalformed = "assertion_malformed"
+    case assertionAlgorithm = "assertion_algorithm"
+    case assertionUnknownKey = "assertion_unknown_key"
+    case assertionSignature = "assertion_signature"
+    case assertionClaims = "assertion_claims"
+    case assertionExpired = "assertion_expired"
+    case assertionAudience = "assertion_audience"
     case assertionReplayed = "assertion_replayed"
     case unauthorizedClient = "unauthorized_client"
     case missingParameter = "missing_parameter"
@@ -29,7 +35,8 @@ package enum TokenRequestRefusal: String, Sendable, CaseIterable {
     fileprivate var operation: AuditOperation {
         switch self {
         case .noAuthentication, .unknownClient, .wrongSecret, .secretExpired, .wrongMethod, .clientDisabled,
-            .throttled, .assertionRefused, .assertionReplayed:
+            .throttled, .assertionMalformed, .assertionAlgorithm, .assertionUnknownKey, .assertionSignature,
+            .assertionClaims, .assertionExpired, .assertionAudience, .assertionReplayed:
             .clientAuthentication
         case .unauthorizedClient, .missingParameter, .malformedScope, .scopeExceeded: .tokenRequest
         }

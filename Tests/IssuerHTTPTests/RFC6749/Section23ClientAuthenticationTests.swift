@@ -207,7 +207,10 @@ import VaultCore
                 expectInvalidClient(try await server.post(Self.own, authorization: header), "\(header)")
             }
             expectInvalidClient(
-                try await server.post(["grant_type": "client_credentials", "client_assertion": "x"]))
+                try await server.post([
+                    "grant_type": "client_credentials", "client_assertion": "x",
+                    "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+                ]))
             expectInvalidClient(
                 try await server.post(["grant_type": "client_credentials", "client_secret": app.secret ?? ""])
             )

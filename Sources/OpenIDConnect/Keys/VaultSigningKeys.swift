@@ -1,0 +1,113 @@
+import Foundation
+import Synchronization
+public import TokenIssuer
+public import TokenVault
+public import VaultCore
+
+/// The keys that sign id_tokens: made here, kept sealed in the vault, published as a JWK Set.
+///
+/// ```swift
+/// let keys = VaultSigningKeys(vault)
+/// try await keys.prepare()
+/// let issuer = TokenIssuer(vault: vault, issuer: "https://id.example", idTokens: keys)
+/// ```
+///
+/// A key is chosen by the algorithm that the client is registered for, and is always named (`kid`) in the token. A key
+/// that another process made or rotated is seen at the next token.
+public final class VaultSigningKeys: IDTokenMinting {
+    /// For how long a retired key stays in the key set.
+    ///
+    /// A token it signed lives ``/TokenIssuer/IDTokenClaims/longestLife`` at most; the rest of the day is for those who
+    /// look at a token late, as `id_token_hint`, and for copies of the key set in caches.
+    public static let overlap = Duration.seconds(86_400)
+
+    private let vault: Vault
+    /// Keys read before, by `kid`: reading an RSA key takes as long as signing with it.
+    private let ready = Mutex<[String: PrivateSigningKey]>([:])
+
+    public init(_ vault: Vault) {
+        self.vault = vault
+    }
+
+    /// Makes a key for each of `algorithms` that has none; does nothing when all have.
+    ///
+    /// A service calls it before it serves; the first time takes about a second.
+    public func prepare(_ algorithms: [SigningAlgorithm] = SigningAlgorithm.allCases) async throws {
+        let existing = try await self.algorithms()
+        for algorithm in algorithms where !existing.contains(algorithm) {
+            // Of two processes that start at once, one makes the first key.
+            _ = try await add(algorithm, isFirstOnly: true)
+        }
+    }
+
+    /// Makes a new key and signs with it from now on; the one before stays published for ``overlap``.
+    ///
+    /// - Returns: the name (`kid`) of the new key.
+    @discardableResult
+    public func rotate(_ algorithm: SigningAlgorithm) async throws -> String {
+        let (kid, isAdded) = try await add(algorithm, isFirstOnly: false)
+        guard isAdded else {
+            throw VaultError(.internalError, "A new signing key was not added.")
+        }
+        return kid
+    }
+
+    private func add(
+        _ algorithm: SigningAlgorithm, isFirstOnly: Bool
+    ) async throws -> (kid: String, isAdded: Bool) {
+        let stored = try await Self.onThread { try PrivateSigningKey.storedForm(ofNew: algorithm) }
+        // What is stored is what was read back: a key that cannot be read would end every sign-in after a restart.
+        let key = try await PrivateSigningKey(algorithm, storedForm: stored)
+        _ = try key.sign(Array("{}".utf8))
+        let isAdded = try await vault.addSigningKey(
+            kid: key.publicKey.kid, algorithm: algorithm, privateKey: stored, publicJWK: key.publicKey.text,
+            retiringCurrent: Self.overlap, isFirstOnly: isFirstOnly)
+        return (key.publicKey.kid, isAdded)
+    }
+
+    public func mint(_ claims: IDTokenClaims, algorithm: SigningAlgorithm) async throws -> SecretBytes {
+        let key = try await currentKey(algorithm)
+        return SecretBytes(try key.sign(try IDTokenPayload.encode(claims, algorithm)))
+    }
+
+    public func keySet() async throws -> [UInt8] {
+        let published = try vault.signingKeys()
+        // RFC 7517 section 5: the order says nothing; the current keys first help who reads it.
+        let keys = published.filter { $0.state == .current } + published.filter { $0.state != .current }
+        return Array(#"{"keys":[\#(keys.map(\.publicJWK).joined(separator: ","))]}"#.utf8)
+    }
+
+    public func algorithms() async throws -> [SigningAlgorithm] {
+        let current = try vault.signingKeys().filter { $0.state == .current }.map(\.algorithm)
+        return SigningAlgorithm.allCases.filter(current.contains)
+    }
+
+    private func currentKey(_ algorithm: SigningAlgorithm) async throws -> PrivateSigningKey {
+        let keys = try vault.signingKeys().filter { $0.state == .current }
+        guard let stored = keys.first(where: { $0.algorithm == algorithm }) else {
+            throw VaultError(
+                .unavailable, "There is no key to sign an id_token with \(algorithm.rawValue).",
+                remedy: "Make one: 'tokenvault keys signing rotate'.")
+        }
+        if let key = ready.withLock({ $0[stored.kid] }) { return key }
+        let key = try await PrivateSigningKey(algorithm, storedForm: stored.privateKey)
+        guard key.publicKey.kid == stored.kid else {
+            throw VaultError(.integrity, "A stored signing key is not the one its name says.")
+        }
+        ready.withLock { ready in
+            // A private key that signs no more need not stay in memory.
+            ready = ready.filter { name, _ in keys.contains { $0.kid == name } }
+            ready[stored.kid] = key
+        }
+        return key
+    }
+
+    /// Runs slow work on a thread of its own: those that tasks share are few.
+    private static func onThread<Result: Sendable>(
+        _ body: @escaping @Sendable () throws -> Result
+    ) async throws -> Result {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(with: Swift.Result(catching: body)) }
+        }
+    }
+}
