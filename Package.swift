@@ -132,7 +132,8 @@ let tests: [Target] = [
     .testTarget(name: "CommandTests", dependencies: ["tokenvault"], resources: [.copy("Transcripts")]),
     .testTarget(
         name: "TokenVaultTests",
-        dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "TokenVault"]),
+        dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "TokenVault"],
+        exclude: ["Fixtures"]),
     .testTarget(name: "TidyTests"),
     .testTarget(name: "DocumentationTests", dependencies: ["tokenvault", "IssueTokens"]),
 ]

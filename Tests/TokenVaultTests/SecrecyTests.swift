@@ -34,6 +34,36 @@ import VaultCrypto
         }
     }
 
+    @Test func `passwords, private keys, cookies and nonces stand nowhere in the files`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let password = "planted-password-\(UUID().uuidString)"
+        let key = "planted-private-key-\(UUID().uuidString)"
+        let nonce = "planted-nonce-\(UUID().uuidString)"
+        try await test.vault.setPassword(ofUser: "alice", Secret(copying: password))
+        _ = try await test.vault.signIn(user: "alice", password: Secret(copying: password))
+        _ = try await test.vault.signIn(user: "alice", password: Secret(copying: password + "x"))
+        // A password typed into the field for the name.
+        _ = try await test.vault.signIn(user: password, password: Secret(copying: "alice and more"))
+        try await test.vault.addSigningKey(
+            kid: "a", algorithm: .rs256, privateKey: Secret(copying: key), publicJWK: "{}",
+            retiringCurrent: .zero)
+        var authorization = Authorization(
+            client: party.client.id, user: party.user.id, scope: .empty, redirectURI: Party.redirectURI)
+        authorization.nonce = nonce
+        _ = try await test.vault.authorize(authorization)
+        let cookie = try await test.vault.startSession(
+            user: party.user.id, signedInAt: test.clock.now(), lifetime: .seconds(60))
+        let session = try #require(try test.vault.session(cookie))
+        #expect(!"\(cookie) \(session)".contains(password))
+        for round in 0..<2 {
+            if round == 1 { await test.vault.close() }
+            let bytes = try rawBytes(test)
+            for text in [password, key, nonce] { #expect(bytes.range(of: Data(text.utf8)) == nil, "\(text)") }
+            #expect(bytes.range(of: Data(cookie.withExposed { $0 })) == nil)
+        }
+    }
+
     @Test func `errors and descriptions repeat no name and no token`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)

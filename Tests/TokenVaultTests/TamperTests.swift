@@ -84,6 +84,68 @@ import VaultCore
         await #expect(throws: VaultError(.integrity, "")) { try await scene.test.reopen() }
     }
 
+    @Test(arguments: [
+        ("consents", "scope = 'basic readmeasurements'"), ("consents", "client_id = 4"),
+        ("consents", "granted_at = 0"), ("passwords", "version = 0"), ("passwords", "verifier = NULL"),
+        ("passwords", "verifier = zeroblob(137)"), ("passwords", "leaf = 0"), ("signing_keys", "state = 2"),
+        ("signing_keys", "public_jwk = '{}'"), ("signing_keys", "private_key = zeroblob(336)"),
+        ("signing_keys", "published_until = 9999999999999"), ("signing_keys", "kid = 'mine'"),
+    ])
+    func `a consent, a password, a signing key`(_ table: String, _ change: String) async throws {
+        let scene = try await scene()
+        let vault = scene.test.vault
+        let (user, client) = (scene.party.user.id, scene.party.client.id)
+        let password = SecretBytes(copying: "correct horse battery")
+        try await vault.rememberConsent(of: user, to: client, scope: scene.tokens.scope)
+        try await vault.setPassword(ofUser: "alice", password)
+        try await vault.addSigningKey(
+            kid: "a", algorithm: .es256, privateKey: Secret(copying: "private"), publicJWK: "[]",
+            retiringCurrent: .zero)
+        let cookie = try await vault.startSession(
+            user: user, signedInAt: scene.test.clock.now(), lifetime: .seconds(60))
+        let id = try sqlite(scene.test.path, "SELECT id FROM \(table)")
+        _ = try sqlite(scene.test.path, "UPDATE \(table) SET \(change)")
+        await #expect(throws: VaultError(.integrity, "")) {
+            switch table {
+            case "consents": _ = try vault.consents(of: user)
+            case "passwords":
+                #expect(throws: VaultError(.integrity, "")) { try vault.session(cookie) }
+                _ = try await vault.signIn(user: "alice", password: password)
+            default: _ = try vault.signingKeys()
+            }
+        }
+        let report = try await vault.verifyAudit()
+        #expect(Set(report.findings.map(\.place)) == ["\(table) \(id)"])
+    }
+
+    @Test(arguments: ["consents", "passwords", "signing_keys"])
+    func `one of those deleted, and one brought back`(_ table: String) async throws {
+        let scene = try await scene()
+        let vault = scene.test.vault
+        let (user, client) = (scene.party.user.id, scene.party.client.id)
+        try await vault.rememberConsent(of: user, to: client, scope: scene.tokens.scope)
+        try await vault.setPassword(ofUser: "alice", Secret(copying: "first password"))
+        try await vault.addSigningKey(
+            kid: "a", algorithm: .es256, privateKey: Secret([1]), publicJWK: "{}", retiringCurrent: .zero)
+        let copy = scene.test.directory + "/old"
+        _ = try sqlite(scene.test.path, "VACUUM INTO '\(copy)'")
+        let id = try sqlite(scene.test.path, "SELECT id FROM \(table)")
+        try await vault.withdrawConsent(of: user, from: client)
+        try await vault.setPassword(ofUser: "alice", Secret(copying: "second password"))
+        try await vault.addSigningKey(
+            kid: "b", algorithm: .es256, privateKey: Secret([2]), publicJWK: "{}",
+            retiringCurrent: .seconds(60))
+        _ = try sqlite(
+            scene.test.path,
+            "ATTACH '\(copy)' AS old; REPLACE INTO \(table) SELECT * FROM old.\(table)")
+        let restored = try await vault.verifyAudit()
+        #expect(restored.findings.map(\.place) == ["\(table) \(id)"])
+        _ = try sqlite(scene.test.path, "DELETE FROM \(table) WHERE id = \(id)")
+        let report = try await vault.verifyAudit()
+        // A consent that was withdrawn is rightly gone.
+        #expect(report.findings.map(\.place) == (table == "consents" ? [] : ["\(table) \(id)"]))
+    }
+
     @Test func `a row of another grant`() async throws {
         let scene = try await scene()
         let second = try await scene.party.begin()

@@ -1,0 +1,108 @@
+import Testing
+import TokenRotation
+import TokenVault
+import VaultCore
+
+@Suite struct `Consent: remembered once, withdrawn with everything it gave` {
+    private func scope(_ text: String) throws -> ScopeSet { try #require(ScopeSet(parsing: text)) }
+
+    @Test func `what was allowed adds up, and is asked for no more`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        #expect(try test.vault.consent(of: party.user.id, to: party.client.id) == nil)
+        try await test.vault.rememberConsent(
+            of: party.user.id, to: party.client.id, scope: try scope("basic"))
+        test.clock.advance(.seconds(60))
+        let before = try test.vault.auditSize()
+        // Nothing new: nothing to write.
+        try await test.vault.rememberConsent(
+            of: party.user.id, to: party.client.id, scope: try scope("basic"))
+        #expect(try test.vault.auditSize() == before)
+        try await test.vault.rememberConsent(
+            of: party.user.id, to: party.client.id, scope: try scope("readmeasurements"))
+        let consent = try #require(try test.vault.consent(of: party.user.id, to: party.client.id))
+        #expect(consent.scope == (try scope("basic readmeasurements")))
+        #expect(consent.grantedAt == test.clock.now())
+        let entry = try #require(try test.vault.auditEntries(from: before, limit: 1).first)
+        #expect(entry.operation == "consent.grant" && entry.channel == "http")
+        #expect(try test.vault.consents().map(\.id) == [consent.id])
+    }
+
+    @Test func `withdrawn, it takes 60 grants and codes with it, and no other client's or user's`()
+        async throws
+    {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let other = try await Party(test.vault, "other", user: "bob")
+        try await test.vault.rememberConsent(
+            of: party.user.id, to: party.client.id, scope: try scope("basic"))
+        var tokens: [IssuedTokens] = []
+        for _ in 0..<60 { tokens.append(try await party.begin()) }
+        let code = try await party.authorize()
+        let bystander = try await other.begin()
+        try await test.vault.withdrawConsent(of: party.user.id, from: party.client.id)
+        #expect(try test.vault.consent(of: party.user.id, to: party.client.id) == nil)
+        for issued in tokens { #expect(try test.vault.validate(issued.pair.accessToken) == nil) }
+        #expect(try await party.refresh(tokens[0].refreshToken).refusal == .grantRevoked)
+        #expect(try await party.redeem(code).refusal == .grantRevoked)
+        #expect(try test.vault.validate(bystander.pair.accessToken) != nil)
+        let report = try await test.vault.verifyAudit()
+        #expect(report.isIntact, "\(report.findings)")
+        // Again is no error, and given again it is a new one.
+        try await test.vault.withdrawConsent(of: party.user.id, from: party.client.id)
+        try await test.vault.rememberConsent(
+            of: party.user.id, to: party.client.id, scope: try scope("basic"))
+        #expect(try test.vault.consents(of: party.user.id).count == 1)
+    }
+
+    @Test(arguments: [true, false])
+    func `a user or client that is removed leaves none behind`(_ removesUser: Bool) async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        for index in 0..<30 {
+            let other = try await Party(test.vault, "app \(index)", user: "user \(index)")
+            let (user, client) =
+                removesUser ? (party.user.id, other.client.id) : (other.user.id, party.client.id)
+            try await test.vault.rememberConsent(of: user, to: client, scope: try scope("basic"))
+        }
+        try await test.vault.rememberConsent(
+            of: party.user.id, to: party.client.id, scope: try scope("basic"))
+        if removesUser {
+            try await test.vault.removeUser(party.user.name)
+        } else {
+            try await test.vault.removeClient(party.client.clientID)
+        }
+        #expect(try test.vault.consents().isEmpty)
+        #expect(try await test.vault.verifyAudit().isIntact)
+    }
+
+    @Test func `nobody consents for a disabled user or to a disabled client`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        _ = try await test.vault.setUser("alice", enabled: false)
+        await #expect(throws: VaultError(.denied, "")) {
+            try await test.vault.rememberConsent(of: party.user.id, to: party.client.id, scope: .empty)
+        }
+        _ = try await test.vault.setUser("alice", enabled: true)
+        _ = try await test.vault.setClient(party.client.clientID, enabled: false)
+        await #expect(throws: VaultError(.denied, "")) {
+            try await test.vault.rememberConsent(of: party.user.id, to: party.client.id, scope: .empty)
+        }
+    }
+
+    @Test func `withdrawing while codes are redeemed leaves no token alive`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        var codes: [SecretBytes] = []
+        for _ in 0..<40 { codes.append(try await party.authorize()) }
+        let issued = try await withThrowingTaskGroup(of: IssuedTokens?.self) { group in
+            for code in codes { group.addTask { try await party.redeem(code).issued } }
+            group.addTask {
+                try await test.vault.withdrawConsent(of: party.user.id, from: party.client.id)
+                return nil
+            }
+            return try await group.reduce(into: [IssuedTokens]()) { if let tokens = $1 { $0.append(tokens) } }
+        }
+        for tokens in issued { #expect(try test.vault.validate(tokens.pair.accessToken) == nil) }
+    }
+}

@@ -1,0 +1,90 @@
+import Testing
+import TokenRotation
+import TokenVault
+import VaultCore
+
+@Suite struct `Passwords: right or not, at one price` {
+    private let password = SecretBytes(copying: "correct horse battery")
+
+    private func scene() async throws -> (TestVault, User) {
+        let test = try await TestVault()
+        let user = try await test.vault.addUser("alice")
+        try await test.vault.setPassword(ofUser: "alice", password)
+        return (test, user)
+    }
+
+    private func lastReason(_ test: TestVault) throws -> String? {
+        let entry = try #require(test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
+        #expect(entry.operation == "user.sign-in" && entry.outcome == "refused")
+        return entry.reason
+    }
+
+    @Test func `the right one signs in, and the log says so`() async throws {
+        let (test, user) = try await scene()
+        #expect(try test.vault.hasPassword(user.id))
+        let signedIn = try #require(
+            await test.vault.signIn(user: "alice", password: password, requestID: "r1"))
+        #expect(signedIn.id == user.id && signedIn.name == "alice")
+        let entry = try #require(test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
+        #expect(entry.operation == "user.sign-in" && entry.outcome == "ok" && entry.requestID == "r1")
+    }
+
+    @Test func `everything else is refused, each for its reason in the log alone`() async throws {
+        let (test, _) = try await scene()
+        _ = try await test.vault.addUser("bob")
+        let wrong = SecretBytes(copying: "correct horse batterz")
+        #expect(try await test.vault.signIn(user: "alice", password: wrong) == nil)
+        #expect(try lastReason(test) == "wrong_password")
+        #expect(try await test.vault.signIn(user: "alicf", password: password) == nil)
+        #expect(try lastReason(test) == "unknown_user")
+        #expect(try await test.vault.signIn(user: "bob", password: password) == nil)
+        #expect(try lastReason(test) == "no_password")
+        _ = try await test.vault.setUser("alice", enabled: false)
+        #expect(try await test.vault.signIn(user: "alice", password: password) == nil)
+        #expect(try lastReason(test) == "user_disabled")
+        _ = try await test.vault.setUser("alice", enabled: true)
+        try await test.vault.setPassword(ofUser: "alice", nil)
+        #expect(try await test.vault.signIn(user: "alice", password: password) == nil)
+        #expect(try lastReason(test) == "no_password")
+        try await test.vault.removeUser("alice")
+        #expect(try await test.vault.signIn(user: "alice", password: password) == nil)
+        #expect(try await test.vault.verifyAudit().isIntact)
+    }
+
+    @Test(arguments: [0, 7, 1025])
+    func `a password of another length is not taken`(_ count: Int) async throws {
+        let test = try await TestVault()
+        _ = try await test.vault.addUser("alice")
+        await #expect(throws: VaultError(.invalidInput, "")) {
+            try await test.vault.setPassword(
+                ofUser: "alice", Secret([UInt8](repeating: UInt8(ascii: "a"), count: count)))
+        }
+    }
+
+    @Test func `a new password replaces the old one`() async throws {
+        let (test, _) = try await scene()
+        let other = SecretBytes(copying: "another long secret")
+        try await test.vault.setPassword(ofUser: "alice", other)
+        #expect(try await test.vault.signIn(user: "alice", password: password) == nil)
+        #expect(try await test.vault.signIn(user: "alice", password: other) != nil)
+    }
+
+    @Test func `more than can wait are told to come back, and memory stays bounded`() async throws {
+        let (test, _) = try await scene()
+        let places = Limits.passwordHashes + Limits.waitingPasswordHashes
+        let outcomes = try await withThrowingTaskGroup(of: Bool.self) { group in
+            for _ in 0..<places + 20 {
+                group.addTask {
+                    do {
+                        return try await test.vault.signIn(user: "nobody", password: self.password) == nil
+                    } catch let error as VaultError where error.code == .busy { return false }
+                }
+            }
+            return try await group.reduce(into: [:]) { $0[$1, default: 0] += 1 }
+        }
+        // Whoever comes while a place is free gets in: at least as many as there are places.
+        #expect(outcomes[true, default: 0] >= places, "\(outcomes)")
+        #expect(outcomes[false, default: 0] > 0, "\(outcomes)")
+        #expect(try await test.vault.signIn(user: "alice", password: password) != nil)
+    }
+}

@@ -1,0 +1,138 @@
+import Testing
+import TokenRotation
+import TokenVault
+import VaultCore
+
+@Suite struct `What a client may register` {
+    private static let keySet = #"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AAAA","kid":"a"}]}"#
+
+    private func registration(_ change: (inout ClientRegistration) -> Void) -> ClientRegistration {
+        var registration = ClientRegistration(name: "app")
+        registration.redirectURIs = ["https://app.example/callback"]
+        change(&registration)
+        return registration
+    }
+
+    @Test func `everything is kept, and reads back after opening again`() async throws {
+        let test = try await TestVault()
+        let registration = registration {
+            $0.authenticationMethods = [.privateKeyJWT]
+            $0.keySet = Self.keySet
+            $0.responseTypes = [.code, .idToken]
+            $0.idTokenAlgorithm = .edDSA
+            $0.mayIntrospect = true
+        }
+        let new = try await test.vault.addClient(registration)
+        #expect(new.secret == nil)
+        await test.vault.close()
+        let again = try await test.reopen()
+        #expect(try again.client(new.client.id).registration == registration)
+        await #expect(throws: VaultError(.denied, "")) {
+            try await again.rotateSecret(ofClient: "app", overlap: .zero)
+        }
+        await again.close()
+    }
+
+    @Test func `a client with keys and a secret gets its secret`() async throws {
+        let test = try await TestVault()
+        let new = try await test.vault.addClient(
+            registration {
+                $0.authenticationMethods = [.privateKeyJWT, .basic]
+                $0.keySet = Self.keySet
+            })
+        #expect(new.secret != nil)
+    }
+
+    @Test(arguments: [
+        nil, "", "{}", #"{"keys":[]}"#, #"{"keys":"a"}"#, #"[{"kty":"RSA"}]"#, "keys",
+        #"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AAAA","d":"AAAA"}]}"#,
+        #"{"keys":[{"kty":"oct","k":"AAAA"}]}"#,
+        #"{"keys":[{"n":""# + String(repeating: "A", count: 16 * 1024) + #""}]}"#,
+    ])
+    func `private_key_jwt needs a set of public keys`(_ keySet: String?) async throws {
+        let test = try await TestVault()
+        await #expect(throws: VaultError(.invalidInput, "")) {
+            try await test.vault.addClient(
+                registration {
+                    $0.authenticationMethods = [.privateKeyJWT]
+                    $0.keySet = keySet
+                })
+        }
+    }
+
+    @Test func `a key set without private_key_jwt, implicit types without an address: refused`() async throws
+    {
+        let test = try await TestVault()
+        await #expect(throws: VaultError(.invalidInput, "")) {
+            try await test.vault.addClient(registration { $0.keySet = Self.keySet })
+        }
+        await #expect(throws: VaultError(.invalidInput, "")) {
+            try await test.vault.addClient(
+                registration {
+                    $0.grantTypes = [.clientCredentials]
+                    $0.redirectURIs = []
+                    $0.responseTypes = [.token]
+                })
+        }
+        _ = try await test.vault.addClient(
+            registration {
+                $0.grantTypes = []
+                $0.responseTypes = [.idTokenToken]
+            })
+    }
+
+    @Test func `no client passes for a user`() async throws {
+        let test = try await TestVault()
+        let user = try await test.vault.addUser("alice")
+        let subject = test.vault.subject(of: user.id)
+        #expect(subject.hasPrefix("u_") && subject.utf8.count == 24)
+        #expect(subject == test.vault.subject(of: user.id))
+        #expect(subject != test.vault.subject(of: OwnerID(user.id.rawValue + 1)))
+        await #expect(throws: VaultError(.invalidInput, "")) {
+            try await test.vault.addClient(registration { _ in }, clientID: subject)
+        }
+        #expect(try test.vault.user(user.id).name == "alice")
+        #expect(throws: VaultError(.notFound, "")) { try test.vault.user(OwnerID(99)) }
+        #expect(throws: VaultError(.notFound, "")) { try test.vault.user(.system) }
+        try await test.vault.removeUser("alice")
+        #expect(throws: VaultError(.notFound, "")) { try test.vault.user(user.id) }
+    }
+}
+
+@Suite struct `RFC 8252 section 7.3: a loopback address is accepted with any port` {
+    private func client(_ uris: String...) -> ClientRegistration {
+        var registration = ClientRegistration(name: "app")
+        registration.redirectURIs = uris
+        return registration
+    }
+
+    @Test(arguments: [
+        ("http://127.0.0.1/cb", "http://127.0.0.1:49152/cb"),
+        ("http://127.0.0.1:8080/cb", "http://127.0.0.1/cb"),
+        ("http://[::1]/cb", "http://[::1]:1/cb"), ("http://127.0.0.1", "http://127.0.0.1:65535"),
+        ("http://127.0.0.1/cb?a=b", "http://127.0.0.1:5000/cb?a=b"),
+    ])
+    func `any port`(_ registered: String, _ asked: String) {
+        #expect(client("https://a.example/", registered).accepts(redirectURI: asked))
+    }
+
+    @Test(arguments: [
+        ("http://127.0.0.1/cb", "http://127.0.0.1:49152/cb2"),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:1/CB"),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:1@evil.example/cb"),
+        ("http://127.0.0.1/cb", "http://127.0.0.1.evil.example/cb"),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:/cb"), ("http://127.0.0.1/cb", "http://127.0.0.1:65536/cb"),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:+1/cb"), ("http://127.0.0.1/cb", "http://[::1]:1/cb"),
+        ("http://127.0.0.1/cb", "https://127.0.0.1:1/cb"), ("http://127.0.0.1/cb", "http://127.0.0.1:1/cb#f"),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:1/%63b"),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:1\\@e/cb"),
+        ("http://localhost/cb", "http://localhost:1/cb"), ("http://127.0.0.1/cb", "HTTP://127.0.0.1:1/cb"),
+        ("https://app.example/cb", "https://app.example:8443/cb"),
+        ("https://app.example/cb", "https://app.example/cb/"),
+        ("https://app.example/cb", "https://app.example/cb?x=1"),
+        ("https://app.example/cb", "https://app.example/../cb"), ("http://127.0.0.1", "http://127.0.0.1:1?x"),
+    ])
+    func `nothing else moves`(_ registered: String, _ asked: String) {
+        #expect(!client(registered).accepts(redirectURI: asked))
+    }
+}
