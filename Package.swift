@@ -84,7 +84,11 @@ let targets: [Target] = [
             "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", hummingbird, hummingbirdCore,
             hummingbirdTLS,
             httpTypes, mustache, nioCore, nioSSL, logging, lifecycle,
-        ]),
+        ],
+        resources: [
+            "consent.mustache", "consents.mustache", "error.mustache", "layout.mustache", "pages.css",
+            "sign-in.mustache", "sign-out.mustache",
+        ].map { .embedInCode("Templates/" + $0) }),
     .executableTarget(
         name: "tokenvault",
         dependencies: [

@@ -44,6 +44,9 @@ public struct IssuerServer: Service {
             vault: vault, profile: configuration.profile, url: url, idTokens: configuration.idTokens,
             assertions: configuration.assertions, claims: configuration.claims)
         IssuerRoutes(issuer, limits: configuration.limits).mount(on: router)
+        let signIn = SignInPages(issuer, limits: configuration.limits)
+        signIn.mount(on: router)
+        AuthorizeRoutes(issuer, users: signIn, limits: configuration.limits).mount(on: router)
         var application = Application(
             router: router,
             server: .http1(configuration: configuration.channel),

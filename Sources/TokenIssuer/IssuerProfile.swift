@@ -4,6 +4,8 @@ public struct IssuerProfile: Sendable {
     public let name: String
     /// Where tokens are handed out; the first is the standard one.
     public let tokenPaths: [String]
+    /// Where users are sent for authorization; the first is the standard one.
+    public let authorizePaths: [String]
     /// The spellings of `client_id` and `client_secret`, of which a request uses one.
     let clientIDParameters: [String]
     let clientSecretParameters: [String]
@@ -14,7 +16,8 @@ public struct IssuerProfile: Sendable {
 
     /// The RFCs and nothing else.
     public static let standard = IssuerProfile(
-        name: "standard", tokenPaths: ["/oauth2/token"], clientIDParameters: ["client_id"],
+        name: "standard", tokenPaths: ["/oauth2/token"], authorizePaths: ["/oauth2/authorize"],
+        clientIDParameters: ["client_id"],
         clientSecretParameters: ["client_secret"], impliesRedirectURI: false, repeatsInCamelCase: false)
 
     /// The CureDAO / QuantiModo API, whose documents and clients spell one endpoint in many ways.
@@ -24,6 +27,11 @@ public struct IssuerProfile: Sendable {
             "/api/v1/oauth/access_token", "/api/v3/oauth2/token", "/api/v1/oauth2/token", "/api/oauth2/token",
             "/api/v1/oauth/token", "/api/v2/oauth/access_token", "/v2/oauth2/access_token",
             "/v3/oauth2/token",
+        ],
+        authorizePaths: standard.authorizePaths + [
+            "/api/v1/oauth2/authorize", "/api/v3/oauth2/authorize", "/v1/oauth2/authorize",
+            "/api/v1/oauth/authorize", "/api/v2/oauth/authorize", "/v2/oauth2/authorize",
+            "/v3/oauth2/authorize", "/api/oauth2/authorize",
         ],
         clientIDParameters: ["client_id", "clientId"],
         clientSecretParameters: ["client_secret", "clientSecret"],
@@ -39,11 +47,13 @@ public struct IssuerProfile: Sendable {
     }
 
     private init(
-        name: String, tokenPaths: [String], clientIDParameters: [String], clientSecretParameters: [String],
+        name: String, tokenPaths: [String], authorizePaths: [String], clientIDParameters: [String],
+        clientSecretParameters: [String],
         impliesRedirectURI: Bool, repeatsInCamelCase: Bool
     ) {
         self.name = name
         self.tokenPaths = tokenPaths
+        self.authorizePaths = authorizePaths
         self.clientIDParameters = clientIDParameters
         self.clientSecretParameters = clientSecretParameters
         self.impliesRedirectURI = impliesRedirectURI

@@ -22,6 +22,7 @@ struct TestServer: Sendable {
     /// Serves a new vault, runs `body`, shuts down, and asks the log whether all of it is in order.
     static func run(
         _ profile: IssuerProfile = .standard, limits: RequestLimits = RequestLimits(),
+        configure: (inout IssuerServer.Configuration, Vault) -> Void = { _, _ in },
         _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         let directory = NSTemporaryDirectory() + "tokenvault-http-" + UUID().uuidString
@@ -34,7 +35,7 @@ struct TestServer: Sendable {
         let vault = try await Vault.create(
             at: directory + "/vault", unlockedBy: key, options: VaultOptions(channel: .http, clock: clock))
         do {
-            try await serve(vault, directory, clock, profile, limits, body)
+            try await serve(vault, directory, clock, profile, limits, configure: configure, body)
             #expect(try await vault.verifyAudit().findings == [])
         } catch {
             await vault.close()
@@ -46,11 +47,14 @@ struct TestServer: Sendable {
     /// Opens the vault of this server again, as after a restart, and serves that.
     static func serve(
         _ vault: Vault, _ directory: String, _ clock: TestClock, _ profile: IssuerProfile = .standard,
-        _ limits: RequestLimits = RequestLimits(), _ body: @Sendable (TestServer) async throws -> Void
+        _ limits: RequestLimits = RequestLimits(),
+        configure: (inout IssuerServer.Configuration, Vault) -> Void = { _, _ in },
+        _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         let log = LogLines()
         var configuration = IssuerServer.Configuration(profile: profile)
         configuration.limits = limits
+        configure(&configuration, vault)
         let (urls, announce) = AsyncStream<String>.makeStream()
         let server = IssuerServer(vault: vault, configuration: configuration, logger: log.logger) { url in
             announce.yield(url)

@@ -1,0 +1,63 @@
+public import Hummingbird
+import TokenIssuer
+
+/// Asks the user whether a client may have what it asks for.
+///
+/// Replace it to ask in the host's own words and looks.
+public protocol ConsentPage: Sendable {
+    /// A page with a form that posts to ``ConsentQuestion/action``.
+    ///
+    /// Its fields: `form`, with the value of ``ConsentQuestion/form``, and `decision`, `allow` or `deny`.
+    func response(to question: ConsentQuestion, for request: Request) async throws -> Response
+}
+
+/// What the user is asked.
+public struct ConsentQuestion: Sendable {
+    /// As registered: text from outside where clients register themselves.
+    public let clientName: String
+    public let clientID: String
+    public let userName: String
+    public let scopes: [ScopeDescription]
+    /// Where the browser goes then, for people.
+    public let destination: String
+    /// Path to post to.
+    public let action: String
+    /// Goes into the hidden field `form`: it binds the answer to this request, user and session.
+    public let form: String
+    /// For `form-action` of a Content-Security-Policy, besides `'self'`.
+    public let formTargets: [String]
+}
+
+/// A name in a scope, and what it allows.
+public struct ScopeDescription: Sendable {
+    public let name: String
+    /// Nil: nobody described it.
+    public let text: String?
+}
+
+/// What the names in scopes allow, in the words of the consent page.
+public struct ScopeDescriptions: Sendable {
+    private let texts: [String: String]
+
+    /// - Parameter texts: by name of scope; added to ``standard``, which they may override.
+    public init(_ texts: [String: String]) {
+        self.texts = Self.builtIn.merging(texts) { _, own in own }
+    }
+
+    /// Those of OpenID Connect and of the QuantiModo API.
+    public static let standard = ScopeDescriptions([:])
+
+    func describe(_ names: [String]) -> [ScopeDescription] {
+        names.map { ScopeDescription(name: $0, text: texts[$0]) }
+    }
+
+    private static let builtIn = [
+        "openid": "Know who you are when you sign in",
+        "profile": "See your profile, such as your name",
+        "email": "See your email address",
+        "offline_access": "Keep this access while you are away, until you withdraw it",
+        "basic": "See your basic account information, such as your display name",
+        "readmeasurements": "Read your measurements",
+        "writemeasurements": "Add and change your measurements",
+    ]
+}

@@ -1,0 +1,78 @@
+import HTTPTypes
+import Hummingbird
+import TokenIssuer
+import TokenVault
+import VaultCore
+
+/// `GET` and `POST /account/consents`: what the user allowed, and taking it back.
+struct ConsentsEndpoint: Sendable {
+    private let steps: AuthorizationSteps
+    private let body: FormBody
+    private var vault: Vault { steps.issuer.vault }
+    private var pages: Pages { steps.pages }
+
+    init(_ steps: AuthorizationSteps, _ body: FormBody) {
+        self.steps = steps
+        self.body = body
+    }
+
+    func get(_ request: Request) async -> Response {
+        await steps.answering(request) { id in
+            guard let user = try await steps.users.user(of: request) else {
+                return try await steps.users.signIn(
+                    SignInRequest(returnTo: pages.link(PagePaths.consents)), for: request)
+            }
+            let account = try vault.user(user.id)
+            let rows = try vault.consents(of: user.id).compactMap { try row($0, user) }
+            return pages.page(
+                .consents,
+                [
+                    "title": "What you allowed", "user": account.name, "consents": rows,
+                    "isEmpty": rows.isEmpty,
+                    "isDone": request.uri.query == Self.done, "action": pages.link(PagePaths.consents),
+                    "signOut": pages.link(PagePaths.signOut),
+                ], to: request, id)
+        }
+    }
+
+    func post(_ request: Request) async -> Response {
+        await steps.answering(request) { id in
+            let posted = try await PostedForm(request, body)
+            guard let form = posted.form(WithdrawalForm.self, by: vault) else { throw Refusal.expired }
+            let user = try await steps.users.user(of: request)
+            guard let user, user.session == form.session, user.id.rawValue == form.user else {
+                throw Refusal.foreignForm
+            }
+            try await vault.withdrawConsent(
+                of: user.id, from: OwnerID(form.client), through: .http, requestID: id.description)
+            return pages.seeOther(pages.link(PagePaths.consents) + "?" + Self.done, to: request, id)
+        }
+    }
+
+    /// Nil for a client that is gone: nothing is left to take back.
+    private func row(_ consent: Consent, _ user: AuthenticatedUser) throws -> [String: Any]? {
+        let client: Client
+        do { client = try vault.client(consent.client) } catch let error as VaultError
+            where error.code == .notFound
+        {
+            return nil
+        }
+        let form = WithdrawalForm(
+            session: user.session, user: user.id.rawValue, client: consent.client.rawValue)
+        return [
+            "client": client.registration.name, "since": consent.grantedAt.date,
+            "scopes": BundledConsentPage.items(steps.scopes.describe(consent.scope.names)),
+            "form": try form.sealed(by: vault),
+        ]
+    }
+
+    private static let done = "withdrawn"
+}
+
+/// Which consent to take back, and whose, and in which session.
+private struct WithdrawalForm: PageForm {
+    static let purpose = "withdraw"
+    let session: String
+    let user: Int64
+    let client: Int64
+}

@@ -1,0 +1,132 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import TokenIssuer
+import VaultCore
+
+/// Makes responses for browsers: pages from templates, redirects, and pages that say what went wrong.
+struct Pages: Sendable {
+    private let issuer: TokenIssuer
+    private let limits: RequestLimits
+
+    init(_ issuer: TokenIssuer, _ limits: RequestLimits) {
+        self.issuer = issuer
+        self.limits = limits
+    }
+
+    /// `path` as the browser asks for it: below the issuer's URL, which may itself have a path.
+    func link(_ path: String) -> String {
+        guard let rest = issuer.issuer?.split(separator: "://", maxSplits: 1).last,
+            let slash = rest.firstIndex(of: "/")
+        else { return path }
+        let prefix = rest[slash...]
+        return (prefix.hasSuffix("/") ? prefix.dropLast() : prefix) + path
+    }
+
+    /// - Parameter formTargets: where a form on the page may lead besides this server.
+    func page(
+        _ template: PageTemplate, _ values: [String: Any], status: HTTPResponse.Status = .ok,
+        formTargets: [String] = [], to request: Request, _ id: RequestID = RequestID(),
+        headers: HTTPFields = [:]
+    ) -> Response {
+        var values = values
+        values["stylesheet"] = link(Stylesheet.path)
+        let text: String
+        do { text = try template.render(values) } catch {
+            return Response(issuer.refusal(of: error), to: request, id: id)
+        }
+        var fields = Self.fields(id)
+        fields[.contentType] = "text/html; charset=utf-8"
+        fields[.contentSecurityPolicy] = Self.policy(formTargets)
+        for field in headers { fields.append(field) }
+        return Response(
+            status: status, headers: fields, body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+    }
+
+    func error(
+        _ error: OAuthError, to request: Request, _ id: RequestID = RequestID(), headers: HTTPFields = [:]
+    ) -> Response {
+        var headers = headers
+        if let seconds = error.retryAfter { headers[.retryAfter] = String(seconds) }
+        return page(
+            .error,
+            [
+                "title": error.status >= 500 ? "Something went wrong" : "This did not work",
+                "text": error.description, "code": error.code.rawValue, "request": id.description,
+            ], status: HTTPResponse.Status(code: error.status), to: request, id, headers: headers)
+    }
+
+    /// RFC 9700 section 4.12: "the authorization server MUST NOT use the HTTP 307 status code for redirection"; 303
+    /// turns a POST into a GET, so that no password is sent on.
+    func seeOther(
+        _ location: String, to request: Request, _ id: RequestID = RequestID(), headers: HTTPFields = [:]
+    ) -> Response {
+        var fields = Self.fields(id)
+        fields[.location] = location
+        fields[.contentLength] = "0"
+        for field in headers { fields.append(field) }
+        return Response(status: .seeOther, headers: fields)
+    }
+
+    /// Answers with what `body` makes, or with a page about what it throws.
+    func answering(_ request: Request, _ body: (RequestID) async throws -> Response) async -> Response {
+        let id = RequestID()
+        do { return try await body(id) } catch let refusal as OAuthError {
+            return error(refusal, to: request, id)
+        } catch let failure as FormBody.Failure {
+            return error(
+                failure.refusal, to: request, id,
+                headers: failure.closesConnection ? [.connection: "close"] : [:])
+        } catch {
+            return self.error(issuer.refusal(of: error), to: request, id)
+        }
+    }
+
+    /// Answers the methods given, and says to the others which these are.
+    func mount<Routes: RouterMethods>(
+        _ path: String, on router: Routes, _ endpoints: [(HTTPRequest.Method, PageResponder)]
+    ) {
+        let path = RouterPath(path)
+        for (method, respond) in endpoints {
+            router.on(path, method: method) { [limits] request, context in
+                await respond(request, PeerAddress.of(request, context, limits))
+            }
+        }
+        let taken = endpoints.map(\.0)
+        let allow = taken.map(\.rawValue).joined(separator: ", ")
+        for method in Self.methods where !taken.contains(method) {
+            router.on(path, method: method) { request, _ in
+                error(Refusal.method(allow), to: request, headers: [.allow: allow])
+            }
+        }
+    }
+
+    private static let methods: [HTTPRequest.Method] = [
+        .get, .head, .post, .put, .patch, .delete, .options, .trace, .connect,
+    ]
+
+    /// No page of ours is kept, framed, guessed at, or named to where its links lead (RFC 9700 sections 4.2 and 4.16).
+    private static func fields(_ id: RequestID) -> HTTPFields {
+        var fields: HTTPFields = [
+            .cacheControl: "no-store", .pragma: "no-cache", .xContentTypeOptions: "nosniff",
+            .frameOptions: "DENY", .referrerPolicy: "no-referrer",
+        ]
+        fields[.requestID] = id.description
+        return fields
+    }
+
+    private static func policy(_ formTargets: [String]) -> String {
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action "
+            + (["'self'"] + formTargets).joined(separator: " ") + "; frame-ancestors 'none'; base-uri 'none'"
+    }
+}
+
+/// Answers a request from a browser; the address is looked up when it is asked for.
+typealias PageResponder = @Sendable (Request, _ address: @Sendable () -> String?) async -> Response
+
+extension HTTPField.Name {
+    /// `X-Frame-Options` (RFC 7034), for browsers that do not know `frame-ancestors`.
+    fileprivate static let frameOptions = field("X-Frame-Options")
+    /// `Referrer-Policy` (W3C).
+    fileprivate static let referrerPolicy = field("Referrer-Policy")
+}

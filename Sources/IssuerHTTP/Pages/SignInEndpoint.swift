@@ -1,0 +1,133 @@
+import HTTPTypes
+import Hummingbird
+import TokenIssuer
+import TokenVault
+import VaultCore
+
+/// `GET` and `POST /sign-in`: name and password.
+struct SignInEndpoint: Sendable {
+    private let issuer: TokenIssuer
+    private let pages: Pages
+    private let body: FormBody
+    private let lifetime: Duration
+    private let throttle: SignInThrottle
+    private var vault: Vault { issuer.vault }
+
+    init(_ issuer: TokenIssuer, _ pages: Pages, _ body: FormBody, lifetime: Duration) {
+        self.issuer = issuer
+        self.pages = pages
+        self.body = body
+        self.lifetime = lifetime
+        throttle = SignInThrottle(clock: issuer.vault.clock)
+    }
+
+    /// For a user who came by itself; the page of an authorization request is shown where that was asked.
+    func get(_ request: Request, _ address: @Sendable () -> String?) async -> Response {
+        await pages.answering(request) { id in try page(byItself, for: request, id) }
+    }
+
+    func post(_ request: Request, _ address: @Sendable () -> String?) async -> Response {
+        await pages.answering(request) { id in
+            let posted = try await PostedForm(request, body)
+            guard let form = posted.form(SignInForm.self, by: vault) else { throw Refusal.expired }
+            // Without this, another site could sign the browser in as somebody of its choice (RFC 6749 section 10.12).
+            guard let browser = cookies.browser(of: request), browser == form.browser else {
+                throw Refusal.foreignForm
+            }
+            let name = posted.text("user").map(Self.trimmed) ?? ""
+            guard let password = posted.secret("password"), !name.isEmpty else {
+                return try page(form.need, .incomplete, user: name, for: request, id)
+            }
+            let user: User
+            switch try await check(name, password, from: address() ?? "", id) {
+            case .success(let known): user = known
+            case .failure(let trouble):
+                return try page(form.need, trouble, user: name, for: request, id)
+            }
+            // A new session each time: whoever knew the old one gains nothing by this sign-in.
+            if let old = cookies.sessionCookie(of: request) { try await vault.endSession(old) }
+            let session = try await vault.startSession(
+                user: user.id, signedInAt: vault.clock.now(), lifetime: lifetime)
+            return pages.seeOther(
+                form.need.returnTo, to: request, id, headers: [.setCookie: cookies.setting(session: session)])
+        }
+    }
+
+    /// The user, or why there is none.
+    private func check(
+        _ name: String, _ password: SecretBytes, from address: String, _ id: RequestID
+    ) async throws -> Result<User, Trouble> {
+        if let wait = throttle.wait(for: name, from: address) { return .failure(.throttled(wait)) }
+        let attempt = throttle.begin(name, from: address)
+        let user: User?
+        do {
+            user = try await vault.signIn(
+                user: name, password: password, channel: .http, requestID: id.description)
+        } catch let error as VaultError where error.code == .busy {
+            attempt.end(.unjudged)
+            return .failure(.busy)
+        }
+        attempt.end(user == nil ? .failed : .succeeded)
+        return user.map { .success($0) } ?? .failure(.wrong)
+    }
+
+    func page(
+        _ need: SignInRequest, _ trouble: Trouble? = nil, user: String? = nil, for request: Request,
+        _ id: RequestID = RequestID()
+    ) throws -> Response {
+        let known = cookies.browser(of: request)
+        let browser = known ?? BrowserCookies.newBrowser()
+        var values: [String: Any] = [
+            "title": "Sign in", "action": pages.link(PagePaths.signIn),
+            "user": user ?? need.loginHint ?? "",
+            "form": try SignInForm(browser: browser, need: need).sealed(by: vault),
+        ]
+        if let client = need.clientName { values["client"] = client }
+        if let trouble { values["trouble"] = trouble.text }
+        var headers: HTTPFields = [:]
+        if known == nil { headers[.setCookie] = cookies.setting(browser: browser) }
+        if let seconds = trouble?.retryAfter { headers[.retryAfter] = String(seconds) }
+        return pages.page(
+            .signIn, values, status: trouble?.status ?? .ok, formTargets: need.formTargets, to: request, id,
+            headers: headers)
+    }
+
+    private var cookies: BrowserCookies { BrowserCookies(issuer) }
+
+    private var byItself: SignInRequest { SignInRequest(returnTo: pages.link(PagePaths.consents)) }
+
+    /// Phones put a space behind what they complete, and no user name ends with one.
+    private static func trimmed(_ text: String) -> String {
+        let isSpace = { (character: Character) in character.isWhitespace }
+        return String(text.drop(while: isSpace).reversed().drop(while: isSpace).reversed())
+    }
+}
+
+/// Why a sign-in did not work, as the user reads it.
+struct Trouble: Error {
+    let text: String
+    let status: HTTPResponse.Status
+    var retryAfter: Int?
+
+    static let incomplete = Trouble(text: "Enter your user name and your password.", status: .badRequest)
+    /// One text for every cause: it must not tell which users exist.
+    static let wrong = Trouble(text: "The user name or the password is not right.", status: .forbidden)
+    static let busy = Trouble(
+        text: "Many people are signing in at this moment. Try again in a few seconds.",
+        status: .serviceUnavailable, retryAfter: 2)
+
+    static func throttled(_ wait: Duration) -> Trouble {
+        let seconds = max(1, Int(wait.components.seconds) + (wait.components.attoseconds > 0 ? 1 : 0))
+        return Trouble(
+            text:
+                "There were too many attempts. Try again in \(seconds) \(seconds == 1 ? "second" : "seconds").",
+            status: .tooManyRequests, retryAfter: seconds)
+    }
+}
+
+/// What the sign-in form brings back: the browser it was shown in, and where to go on.
+struct SignInForm: PageForm {
+    static let purpose = "sign-in"
+    let browser: String
+    let need: SignInRequest
+}

@@ -1,0 +1,139 @@
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+extension TokenIssuer {
+    /// Decides whether a request is in order, before anybody is asked anything.
+    ///
+    /// RFC 6749 section 4.1.2.1: "If the request fails due to a missing, invalid, or mismatching redirection URI, or
+    /// if the client identifier is missing or invalid, the authorization server SHOULD inform the resource owner of
+    /// the error and MUST NOT automatically redirect the user-agent to the invalid redirection URI." So the client
+    /// and its redirect URI come first; what follows may be sent there.
+    func judge(_ request: AuthorizationRequest, issuer: String) throws(AuthorizationRefusal)
+        -> PendingAuthorization
+    {
+        let client = try client(of: request)
+        let responder = try responder(to: request, of: client, issuer: issuer)
+        do throws(OAuthError) {
+            return try judge(request, of: client, answeredBy: responder)
+        } catch {
+            throw .redirect(responder.location(error))
+        }
+    }
+
+    private func client(of request: AuthorizationRequest) throws(AuthorizationRefusal) -> Client {
+        guard let clientID = request["client_id"] else { throw .page(.missing("client_id")) }
+        let client: Client?
+        do { client = try vault.client(identifiedBy: clientID) } catch { throw .page(failure(error)) }
+        guard let client, client.state == .active else { throw .page(.unknownClient) }
+        return client
+    }
+
+    private func responder(to request: AuthorizationRequest, of client: Client, issuer: String)
+        throws(AuthorizationRefusal) -> AuthorizationResponder
+    {
+        let registered = client.registration.redirectURIs
+        let redirectURI: String
+        if let asked = request["redirect_uri"] {
+            guard client.registration.accepts(redirectURI: asked) else { throw .page(.unregisteredRedirect) }
+            redirectURI = asked
+        } else {
+            guard profile.impliesRedirectURI, registered.count == 1, let only = registered.first else {
+                throw .page(.missingRedirect)
+            }
+            redirectURI = only
+        }
+        let state = request["state"]
+        guard state?.utf8.count ?? 0 <= AuthorizationRequest.longestState else { throw .page(.longState) }
+        return AuthorizationResponder(
+            redirectURI: redirectURI, mode: request.responseMode, state: state, issuer: issuer)
+    }
+
+    private func judge(
+        _ request: AuthorizationRequest, of client: Client, answeredBy responder: AuthorizationResponder
+    ) throws(OAuthError) -> PendingAuthorization {
+        if request["request"] != nil { throw .requestNotSupported }
+        if request["request_uri"] != nil { throw .requestURINotSupported }
+        if request["registration"] != nil { throw .registrationNotSupported }
+        let responseType = try responseType(of: request, for: client.registration)
+        // Multiple Response Type Encoding Practices section 3: tokens "MUST NOT" go into the query.
+        guard request["response_mode"].map({ $0 == responder.mode.rawValue }) ?? true else {
+            throw .responseMode
+        }
+        let scope = try scope(of: request, responseType, for: client.registration)
+        let nonce = request["nonce"]
+        guard nonce?.utf8.count ?? 0 <= AuthorizationRequest.longestNonce else { throw .nonceTooLong }
+        // OpenID Connect Core section 3.2.2.1: nonce is "REQUIRED" in the implicit flow.
+        guard nonce != nil || !responseType.hasIDToken else { throw .nonceMissing }
+        guard let prompts = Prompt.set(request["prompt"]) else { throw .promptMalformed }
+        return PendingAuthorization(
+            client: client, scope: scope,
+            loginHint: request["login_hint"].flatMap { $0.utf8.count <= Limits.nameBytes ? $0 : nil },
+            request: request, responseType: responseType,
+            codeChallenge: try challenge(of: request, responseType, for: client.registration), nonce: nonce,
+            prompts: prompts, maximumAge: try request.maximumAge(), responder: responder)
+    }
+
+    private func responseType(of request: AuthorizationRequest, for registration: ClientRegistration)
+        throws(OAuthError) -> ResponseType
+    {
+        guard let words = request["response_type"] else { throw .missing("response_type") }
+        guard let type = ResponseType(words: words), !type.hasIDToken || idTokens != nil else {
+            throw .unsupportedResponseType
+        }
+        let isRegistered =
+            registration.responseTypes.contains(type)
+            && (type != .code || registration.grantTypes.contains(.authorizationCode))
+        guard isRegistered else { throw .unregisteredResponseType }
+        return type
+    }
+
+    private func scope(
+        of request: AuthorizationRequest, _ type: ResponseType, for registration: ClientRegistration
+    ) throws(OAuthError) -> ScopeSet {
+        guard let asked = ScopeSet(parsing: request["scope"] ?? "") else { throw .malformedScope }
+        guard asked.isSubset(of: registration.scope) else { throw .scopeExceeded }
+        // RFC 6749 section 3.3: a request without scope gets a "pre-defined default value"; ours is all of it.
+        let scope = asked.isEmpty ? registration.scope : asked
+        guard !type.hasIDToken || scope.names.contains("openid") else { throw .openIDMissing }
+        return scope
+    }
+
+    private func challenge(
+        of request: AuthorizationRequest, _ type: ResponseType, for registration: ClientRegistration
+    ) throws(OAuthError) -> String? {
+        // What the implicit types hand out is not redeemed: there is nothing to bind.
+        guard type == .code else { return nil }
+        // RFC 7636 section 4.3: an absent method is `plain`, which RFC 9700 section 2.1.1 rules out.
+        guard let challenge = request["code_challenge"] else {
+            guard request["code_challenge_method"] == nil else { throw .challengeMethod }
+            // RFC 9700 section 2.1.1: "Public clients MUST use PKCE".
+            guard !registration.isPublic else { throw .challengeMissing }
+            return nil
+        }
+        guard request["code_challenge_method"] == "S256" else { throw .challengeMethod }
+        guard PKCE.isChallenge(challenge) else { throw .challengeMalformed }
+        return challenge
+    }
+}
+
+extension AuthorizationRequest {
+    /// Where the answer stands: errors go where the tokens would have gone, also for a type that nobody answers.
+    fileprivate var responseMode: AuthorizationResponder.Mode {
+        let words = (self["response_type"] ?? "").split(separator: " ")
+        let isForTokens = words.contains("token") || words.contains("id_token")
+        return isForTokens || self["response_mode"] == "fragment" ? .fragment : .query
+    }
+
+    fileprivate func maximumAge() throws(OAuthError) -> Duration? {
+        guard let text = self["max_age"] else { return nil }
+        let isNumber = text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        guard isNumber, text.utf8.count <= 10, let seconds = Int64(text) else { throw .maximumAgeMalformed }
+        return .seconds(seconds)
+    }
+}
+
+extension ResponseType {
+    var hasIDToken: Bool { self == .idToken || self == .idTokenToken }
+    var hasAccessToken: Bool { self == .token || self == .idTokenToken }
+}

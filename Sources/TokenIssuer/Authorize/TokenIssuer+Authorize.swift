@@ -1,0 +1,141 @@
+import TokenVault
+import VaultCore
+
+extension TokenIssuer {
+    /// Answers an authorization request, or says what must come first (RFC 6749 section 4.1.1).
+    ///
+    /// The request is judged anew each time it comes: what was in order before the user signed in may not be after.
+    ///
+    /// - Parameters:
+    ///   - user: who is signed in; nil: nobody.
+    ///   - decision: what this user answered to this very request; nil: was not asked yet.
+    public func authorize(
+        _ request: AuthorizationRequest, user: AuthenticatedUser?, decision: ConsentDecision? = nil
+    ) async -> AuthorizationResult {
+        guard let issuer else { return .page(.noIssuer) }
+        let pending: PendingAuthorization
+        do throws(AuthorizationRefusal) {
+            pending = try judge(request, issuer: issuer)
+        } catch { return error.result }
+        guard let user, !pending.asksForSignIn(of: user) else {
+            return pending.prompts.contains(.none) ? pending.refused(.loginRequired) : .needsSignIn(pending)
+        }
+        do {
+            let account = try vault.user(user.id)
+            guard account.state == .active else { return pending.refused(.userDisabled) }
+            switch decision {
+            case .deny: return pending.refused(.accessDenied)
+            case .allow(let scope) where pending.scope.isSubset(of: scope):
+                try await vault.rememberConsent(
+                    of: user.id, to: pending.client.id, scope: pending.scope, through: .http,
+                    requestID: request.requestID)
+            case .allow, nil:
+                guard try isRemembered(pending, of: user) else {
+                    return pending.prompts.contains(.none)
+                        ? pending.refused(.consentRequired) : .needsConsent(pending, account)
+                }
+            }
+            return .redirect(try await grant(pending, to: user))
+        } catch let error as VaultError where [.notFound, .denied].contains(error.code) {
+            return pending.refused(.userDisabled)
+        } catch {
+            // RFC 6749 section 4.1.2.1, temporarily_unavailable: "This error code is needed because a 503 Service
+            // Unavailable HTTP status code cannot be returned to the client via an HTTP redirect."
+            return pending.refused(failure(error))
+        }
+    }
+
+    /// The error to show for a failure of the vault; the operator reads the cause.
+    package func refusal(of error: any Error) -> OAuthError { failure(error) }
+
+    /// Whether the user said yes to at least this before.
+    private func isRemembered(_ pending: PendingAuthorization, of user: AuthenticatedUser) throws -> Bool {
+        guard !pending.prompts.contains(.consent), pending.isClientAssured else { return false }
+        let consent = try vault.consent(of: user.id, to: pending.client.id)
+        return consent.map { pending.scope.isSubset(of: $0.scope) } ?? false
+    }
+
+    private func grant(_ pending: PendingAuthorization, to user: AuthenticatedUser) async throws -> SecretText
+    {
+        if pending.responseType == .code {
+            var authorization = Authorization(
+                client: pending.client.id, user: user.id, scope: pending.scope,
+                redirectURI: pending.request["redirect_uri"], codeChallenge: pending.codeChallenge)
+            authorization.nonce = pending.nonce
+            authorization.authenticationTime = user.authenticatedAt
+            let code = try await vault.authorize(
+                authorization, through: .http, requestID: pending.request.requestID)
+            return pending.responder.location([("code", code.code.text)])
+        }
+        return pending.responder.location(try await implicitTokens(pending, user))
+    }
+
+    /// RFC 6749 section 4.2.2, OpenID Connect Core section 3.2.2.5.
+    private func implicitTokens(_ pending: PendingAuthorization, _ user: AuthenticatedUser) async throws
+        -> [(name: String, value: String)]
+    {
+        var parameters: [(name: String, value: String)] = []
+        var accessToken: SecretBytes?
+        if pending.responseType.hasAccessToken {
+            let tokens = try await vault.issueImplicit(
+                to: pending.client.id, user: user.id, scope: pending.scope,
+                authenticationTime: user.authenticatedAt, channel: .http,
+                requestID: pending.request.requestID)
+            accessToken = tokens.pair.accessToken
+            parameters = [
+                ("access_token", tokens.pair.accessToken.text), ("token_type", "Bearer"),
+                ("expires_in", String(tokens.expiresIn)), ("scope", tokens.scope.text),
+            ]
+        }
+        if pending.responseType.hasIDToken, let idTokens {
+            let now = vault.clock.now()
+            let registration = pending.client.registration
+            var claims = IDTokenClaims(
+                issuer: pending.responder.issuer, subject: vault.subject(of: user.id),
+                audience: pending.client.clientID, issuedAt: now,
+                expiresAt: now.advanced(by: registration.lifetimes.accessToken))
+            claims.authenticationTime = user.authenticatedAt.secondsSince1970
+            claims.nonce = pending.nonce
+            claims.accessToken = accessToken
+            let token = try await idTokens.mint(claims, algorithm: registration.idTokenAlgorithm)
+            parameters.append(("id_token", token.text))
+        }
+        return parameters
+    }
+}
+
+extension PendingAuthorization {
+    /// Whether a sign-in before this request came will not do.
+    fileprivate func asksForSignIn(of user: AuthenticatedUser) -> Bool {
+        // In whole seconds: the unit of `auth_time`, and of many a host's sessions.
+        let isFresh = user.authenticatedAt.secondsSince1970 >= request.receivedAt.secondsSince1970
+        guard !isFresh else { return false }
+        // OpenID Connect Core section 3.1.2.1: "If the elapsed time is greater than this value, the OP MUST attempt to
+        // actively re-authenticate the End-User." Counted to when the request came: reading a page takes time.
+        let isTooOld =
+            maximumAge.map { request.receivedAt.elapsed(since: user.authenticatedAt) > $0 } ?? false
+        return isTooOld || prompts.contains(.login) || prompts.contains(.selectAccount)
+    }
+
+    /// RFC 8252 section 8.6: "authorization servers SHOULD NOT process authorization requests automatically
+    /// without user consent or interaction, except when the identity of the client can be assured".
+    ///
+    /// Any program on the device can claim a loopback port or a private-use scheme.
+    fileprivate var isClientAssured: Bool {
+        !client.registration.isPublic || redirectURI.hasPrefix("https://")
+    }
+
+    fileprivate func refused(_ error: OAuthError) -> AuthorizationResult {
+        .redirect(responder.location(error))
+    }
+}
+
+extension SecretBytes {
+    /// For a value that is about to become part of a URL.
+    fileprivate var text: String { withExposed { String(decoding: $0, as: UTF8.self) } }
+}
+
+extension OAuthError {
+    fileprivate static let noIssuer = OAuthError(
+        .serverError, status: 500, "This server does not know the URL it is reached by.")
+}

@@ -1,0 +1,151 @@
+import Foundation
+import Testing
+import TokenVault
+import VaultCore
+
+/// What every page is: not framed, not kept, not scripted, and escaped.
+@Suite struct `Pages for browsers` {
+    private func pages(_ server: TestServer, _ app: Party) async throws -> [(String, Reply)] {
+        let nobody = Browser(server)
+        let browser = Browser(server)
+        try await browser.haveSession()
+        let consent = try await browser.authorize(app, ["prompt": "consent"])
+        return [
+            ("sign-in", try await nobody.authorize(app)), ("consent", consent),
+            ("error", try await nobody.authorize(app, ["client_id": "nobody"])),
+            ("consents", try await browser.get("/account/consents")),
+            ("sign-out", try await browser.get("/sign-out")),
+            ("signed out", try await nobody.get("/sign-out")),
+            ("405", try await nobody.send("PUT", "/sign-in")),
+            ("forged", try await nobody.post("/consent", ["form": "x"])),
+        ]
+    }
+
+    @Test func `none can be framed, cached, scripted or named to where it leads`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            for (name, page) in try await pages(server, app) {
+                #expect(page.isPage, "\(name)")
+                let policy = page.header("content-security-policy") ?? ""
+                for rule in [
+                    "default-src 'none'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'",
+                    "form-action 'self'",
+                ] {
+                    #expect(policy.contains(rule), "\(name)")
+                }
+                #expect(!policy.contains("unsafe"), "\(name)")
+                #expect(page.header("x-frame-options") == "DENY", "\(name)")
+                #expect(page.header("referrer-policy") == "no-referrer", "\(name)")
+                #expect(page.header("cache-control") == "no-store", "\(name)")
+                #expect(page.header("x-content-type-options") == "nosniff", "\(name)")
+                #expect(page.header("x-request-id")?.count == 16, "\(name)")
+                #expect(!page.text.contains("<script"), "\(name)")
+                #expect(!page.text.contains("style="), "\(name)")
+                #expect(!page.text.contains(" onclick"), "\(name)")
+                #expect(page.text.hasPrefix("<!doctype html>\n<html lang=\"en\">"), "\(name)")
+                #expect(!page.text.contains("{{"), "\(name)")
+                #expect(page.text.components(separatedBy: "<h1>").count == 2, "\(name)")
+                #expect(page.text.components(separatedBy: "<title></title>").count == 1, "\(name)")
+            }
+        }
+    }
+
+    @Test func `a redirect is neither kept nor named further`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            let browser = Browser(server)
+            try await browser.haveSession()
+            let answer = try await browser.allow(app)
+            #expect(answer.header("cache-control") == "no-store")
+            #expect(answer.header("referrer-policy") == "no-referrer")
+            #expect(answer.body.isEmpty)
+        }
+    }
+
+    @Test(arguments: [
+        ("https://app.example/callback", "https://app.example;"),
+        ("https://app.example:8443/callback?x=1", "https://app.example:8443;"),
+        ("http://127.0.0.1:4000/cb", "http://127.0.0.1:4000;"), ("http://[::1]:4000/cb", "http:;"),
+        ("com.example.app:/cb", "com.example.app:;"),
+    ])
+    func `forms may lead to the client that asked`(_ uri: String, _ source: String) async throws {
+        try await TestServer.run { server in
+            let app = try await server.client { $0.redirectURIs = [uri] }
+            let browser = Browser(server)
+            for _ in 0..<2 {
+                let page = try await browser.authorize(app, ["redirect_uri": uri])
+                #expect(
+                    page.header("content-security-policy")?.contains("form-action 'self' \(source)") == true)
+                try await browser.haveSession()
+            }
+        }
+    }
+
+    // Mustache escapes by grapheme: a combining character behind a quotation mark hides it.
+    @Test(arguments: [
+        "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "' onfocus='x", "{{user}}{{{form}}}",
+        "\"\u{301} onfocus=alert(1) x=\"", "<\u{338}b>", "&lt;b&gt;", "</title><b>", "\u{202E}evil",
+    ])
+    func `text from outside stays text`(_ text: String) async throws {
+        try await TestServer.run { server in
+            let app = try await server.client("App " + text)
+            let name = "user " + text
+            let user = Browser(server)
+            try await user.haveSession(name)
+            let nobody = Browser(server)
+            let signIn = try await nobody.authorize(app, ["login_hint": text])
+            let refused = try await nobody.signIn(signIn, as: text, password: "wrong password")
+            let consent = try await user.authorize(app)
+            _ = try await user.decide("allow", consent)
+            let replies = [
+                signIn, refused, consent, try await user.get("/account/consents"),
+                try await user.get("/sign-out"),
+                try await nobody.authorize(app, ["client_id": text, "redirect_uri": text, "state": text]),
+            ]
+            let escaped = text.unicodeScalars.map { scalar in
+                switch scalar {
+                case "<": "&lt;"
+                case ">": "&gt;"
+                case "&": "&amp;"
+                case "\"": "&quot;"
+                case "'": "&#39;"
+                default: String(scalar)
+                }
+            }.joined()
+            for reply in replies {
+                let page = reply.text
+                #expect(escaped == text || page.utf8Range(of: text) == nil, "\(page)")
+            }
+            for reply in replies.dropLast() {
+                #expect(reply.text.utf8Range(of: escaped) != nil, "\(reply.text)")
+            }
+        }
+    }
+
+    @Test func `the style sheet is named by its content and may be kept`() async throws {
+        try await TestServer.run { server in
+            let page = try await Browser(server).get("/sign-in")
+            let link = try #require(page.text.firstMatch(of: /href="(\/assets\/pages-[0-9a-f]{16}\.css)"/))
+            let sheet = try await Browser(server).get(String(link.1))
+            #expect(sheet.status == 200)
+            #expect(sheet.header("content-type") == "text/css; charset=utf-8")
+            #expect(sheet.header("cache-control")?.contains("immutable") == true)
+            #expect(sheet.header("x-content-type-options") == "nosniff")
+            #expect(sheet.text.contains("prefers-color-scheme: dark"))
+        }
+    }
+}
+
+extension String {
+    /// By octets: strings compare by grapheme, which is what an escape must not do.
+    fileprivate func utf8Range(of other: String) -> Range<Int>? {
+        let octets = Array(utf8)
+        let sought = Array(other.utf8)
+        guard !sought.isEmpty, sought.count <= octets.count else { return nil }
+        for start in 0...(octets.count - sought.count)
+        where octets[start..<(start + sought.count)].elementsEqual(sought) {
+            return start..<(start + sought.count)
+        }
+        return nil
+    }
+}

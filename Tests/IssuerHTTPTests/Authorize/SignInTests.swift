@@ -1,0 +1,144 @@
+import Testing
+import TokenVault
+import VaultCore
+
+/// Who is signed in: sessions begin with a password, and end.
+@Suite struct `Sign-in sessions` {
+    @Test func `a wrong password, an unknown user and a disabled one read the same`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            _ = try await server.user(hasPassword: true)
+            _ = try await server.user("carol", hasPassword: true)
+            _ = try await server.vault.setUser("carol", enabled: false)
+            let browser = Browser(server)
+            let page = try await browser.authorize(app)
+            for (name, password) in [
+                ("alice", "wrong password"), ("nobody", Browser.password), ("carol", Browser.password),
+                ("Alice", Browser.password),
+            ] {
+                let reply = try await browser.signIn(page, as: name, password: password)
+                #expect(reply.status == 403)
+                #expect(reply.text.contains("The user name or the password is not right."))
+                #expect(reply.text.contains("value=\"\(name)\""))
+                #expect(!reply.text.contains(password))
+                #expect(browser.cookies["tokenvault"] == nil)
+                // The page still leads on.
+                #expect(reply.field("form") != nil)
+            }
+            for (name, password) in [("", Browser.password), ("alice", "")] {
+                #expect(try await browser.signIn(page, as: name, password: password).status == 400)
+            }
+            let last = try await browser.signIn(page, as: "nobody", password: "wrong password")
+            let consent = try await browser.follow(try await browser.signIn(last, as: " alice "))
+            #expect(consent.text.contains("name=\"decision\""))
+            #expect(
+                server.log.all.allSatisfy { !$0.contains("wrong password") && !$0.contains(Browser.password) }
+            )
+        }
+    }
+
+    @Test func `guesses are slowed down, by name and address`() async throws {
+        try await TestServer.run { server in
+            _ = try await server.user(hasPassword: true)
+            _ = try await server.user("bob", hasPassword: true)
+            let browser = Browser(server)
+            let page = try await browser.get("/sign-in")
+            var last = page
+            for _ in 0..<10 { last = try await browser.signIn(page, password: "wrong password") }
+            #expect(last.status == 403)
+            let refused = try await browser.signIn(page)
+            #expect(refused.status == 429)
+            #expect(Int(refused.header("retry-after") ?? "") ?? 0 > 0)
+            #expect(refused.isPage)
+            // Another user is not slowed down by it.
+            #expect(try await browser.signIn(page, as: "bob").status == 303)
+            server.clock.advance(by: .seconds(301))
+            #expect(try await browser.signIn(page).status == 303)
+        }
+    }
+
+    @Test func `each sign-in has a new session, and the one before is over`() async throws {
+        try await TestServer.run { server in
+            _ = try await server.user(hasPassword: true)
+            let browser = Browser(server)
+            // Session fixation: somebody else knows the cookie that is there before.
+            try await browser.haveSession("mallory")
+            let planted = try #require(browser.cookies["tokenvault"])
+            _ = try await browser.signIn(try await browser.get("/sign-in"))
+            let first = try #require(browser.cookies["tokenvault"])
+            #expect(first != planted)
+            _ = try await browser.signIn(try await browser.get("/sign-in"))
+            let second = try #require(browser.cookies["tokenvault"])
+            #expect(second != first)
+            for (cookie, isGood) in [(planted, false), (first, false), (second, true)] {
+                let session = try server.vault.session(SecretBytes(copying: cookie))
+                #expect((session != nil) == isGood)
+            }
+        }
+    }
+
+    @Test func `sign-out ends the session, wherever its cookie is`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            let browser = Browser(server)
+            try await browser.haveSession()
+            let cookie = try #require(browser.cookies["tokenvault"])
+            let page = try await browser.get("/sign-out")
+            #expect(page.text.contains("alice"))
+            let reply = try await browser.post("/sign-out", ["form": try #require(page.field("form"))])
+            #expect(reply.header("set-cookie")?.hasPrefix("tokenvault=; ") == true)
+            #expect(browser.cookies["tokenvault"] == nil)
+            #expect(try await browser.follow(reply).text.contains("You are signed out"))
+            browser.setCookie("tokenvault", cookie)
+            #expect(try await browser.authorize(app).text.contains("name=\"password\""))
+        }
+    }
+
+    @Test func `a session ends with its time, its user, and its password`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            _ = try await server.user(hasPassword: true)
+            let ends: [@Sendable () async throws -> Void] = [
+                { server.clock.advance(by: .seconds(12 * 3600 + 1)) },
+                { _ = try await server.vault.setUser("alice", enabled: false) },
+                {
+                    try await server.vault.setPassword(
+                        ofUser: "alice", SecretBytes(copying: "another password"))
+                },
+                { try await server.vault.removeUser("alice") },
+            ]
+            for (index, end) in ends.enumerated() {
+                let browser = Browser(server)
+                let page = try await browser.authorize(app)
+                let consent = try await browser.follow(try await browser.signIn(page))
+                try await end()
+                // The open consent page is worth nothing any more.
+                let late = try await browser.decide("allow", consent)
+                #expect(late.header("location") == nil, "end \(index)")
+                #expect(try await browser.authorize(app).text.contains("name=\"password\""), "end \(index)")
+                if index == 1 { _ = try await server.vault.setUser("alice", enabled: true) }
+                if index == 2 { _ = try await server.user(hasPassword: true) }
+            }
+            #expect(try server.vault.grants().isEmpty)
+        }
+    }
+
+    @Test func `cookies are HttpOnly and Lax, and over https Secure and of this host alone`() async throws {
+        for (issuer, name, ending) in [
+            (nil, "tokenvault", "; Path=/; HttpOnly; SameSite=Lax"),
+            ("https://id.example", "__Host-tokenvault", "; Path=/; HttpOnly; SameSite=Lax; Secure"),
+        ] as [(String?, String, String)] {
+            try await TestServer.run(issuer: issuer) { server in
+                _ = try await server.user(hasPassword: true)
+                let browser = Browser(server)
+                let page = try await browser.get("/sign-in")
+                let before = try #require(page.header("set-cookie"))
+                #expect(before.hasPrefix(name + "-form="))
+                #expect(before.hasSuffix(ending))
+                let after = try #require(try await browser.signIn(page).header("set-cookie"))
+                #expect(after.hasPrefix(name + "="))
+                #expect(after.hasSuffix(ending))
+            }
+        }
+    }
+}
