@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 LIBRARIES := libsodium-dev libsqlite3-dev
 # What tests drive: real tools instead of mocks.
-TEST_TOOLS := strace sqlite3 python3 curl gcc util-linux
+TEST_TOOLS := strace sqlite3 python3 curl gcc util-linux openssl systemd
 BENCH_TOOLS := wrk python3 curl
 
 # $(call install,PACKAGES): installs the Debian packages that are missing, or says what to install.

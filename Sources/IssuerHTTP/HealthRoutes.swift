@@ -26,6 +26,11 @@ struct HealthRoutes: Sendable {
         ]
     }
 
+    /// Besides, for probes that know one address only.
+    var adminPaths: [(path: String, respond: @Sendable (Request) async -> Response)] {
+        paths.filter { $0.path == "/health/ready" }.map { ("/health", $0.respond) }
+    }
+
     private static let isOK = Array(#"{"status":"ok"}"#.utf8)
 }
 

@@ -26,6 +26,12 @@ extension IssuerServer {
         public var limits = RequestLimits()
         /// Connections beyond it wait to be accepted.
         public var maximumConnections = 2048
+        /// The certificate for TLS; nil: plain HTTP, for loopback and behind a proxy.
+        public var tls: ServerCertificate?
+        /// Where `/metrics` and `/health` are served besides; nil: nowhere.
+        ///
+        /// Whoever reaches it reads them: loopback, or a network of operators.
+        public var admin: Address?
 
         public init(
             host: String = "127.0.0.1", port: Int = 0, issuer: String? = nil,
@@ -41,11 +47,11 @@ extension IssuerServer {
         ///
         /// - Throws: `VaultError.Code.invalidInput` with the option to change.
         public func check() throws {
-            guard (0...65535).contains(port) else {
+            guard (0...65535).contains(port), (0...65535).contains(admin?.port ?? 0) else {
                 throw VaultError(.invalidInput, "A port is 0 to 65535.", remedy: "Use --listen HOST:PORT.")
             }
             guard let issuer else {
-                guard Self.isLoopback(host) else {
+                guard Address.isLoopback(host) else {
                     throw VaultError(
                         .invalidInput,
                         "\(host) can be reached from other machines, so clients must know this issuer by its URL.",
@@ -57,31 +63,37 @@ extension IssuerServer {
             guard let url = URLComponents(string: issuer), let name = url.host, !name.isEmpty,
                 url.query == nil,
                 url.fragment == nil, url.user == nil,
-                url.scheme == "https" || (url.scheme == "http" && Self.isLoopback(name))
+                url.scheme == "https" || (url.scheme == "http" && Address.isLoopback(name))
             else {
                 throw VaultError(
                     .invalidInput, "The issuer is an https URL without query and fragment.",
                     remedy: "Use --issuer https://…; http is for loopback.")
             }
+            guard tls == nil || url.scheme == "https" else {
+                throw VaultError(
+                    .invalidInput, "Served with TLS, the issuer has an https URL.",
+                    remedy: "Use --issuer https://…")
+            }
         }
 
         func baseURL(port: Int) -> String {
-            "http://\(host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host):\(port)"
+            Address(host: host, port: port).url(scheme: tls == nil ? "http" : "https", port: port)
         }
 
-        var channel: HTTP1Channel.Configuration {
+        var server: HTTPServerBuilder {
+            guard let tls else { return .http1(configuration: channel) }
+            return HTTPServerBuilder { [channel] responder in
+                CertificateChannel(HTTP1Channel(responder: responder, configuration: channel), tls)
+            }
+        }
+
+        private var channel: HTTP1Channel.Configuration {
             HTTP1Channel.Configuration(
                 idleTimeout: .nanoseconds(limits.readTime.milliseconds * 1_000_000),
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: RequestLimits.headerBytes,
                     maxHeaderListSize: RequestLimits.headerBytes,
                     maxHeaderFieldCount: RequestLimits.headerFields))
-        }
-
-        private static func isLoopback(_ host: String) -> Bool {
-            let octets = host.split(separator: ".", omittingEmptySubsequences: false)
-            let isIPv4 = octets.count == 4 && octets.allSatisfy { UInt8($0) != nil } && octets.first == "127"
-            return isIPv4 || ["localhost", "::1", "[::1]"].contains(host)
         }
     }
 }

@@ -1,4 +1,5 @@
 import Hummingbird
+import HummingbirdCore
 public import Logging
 import NIOCore
 public import ServiceLifecycle
@@ -7,7 +8,7 @@ public import TokenVault
 
 /// Serves the issuer over HTTP/1.1 until graceful shutdown; requests under way are finished first.
 ///
-/// TLS belongs to a proxy in front of it. Runs the vault's upkeep too.
+/// With a certificate it speaks TLS itself, else that belongs to a proxy in front of it. Runs the vault's upkeep too.
 ///
 /// ```swift
 /// let server = IssuerServer(vault: vault, configuration: .init(port: 8080), logger: logger)
@@ -17,16 +18,21 @@ public struct IssuerServer: Service {
     private let vault: Vault
     private let configuration: Configuration
     private let logger: Logger
+    private let onAdminReady: @Sendable (_ baseURL: String) async -> Void
     private let onReady: @Sendable (_ baseURL: String) async -> Void
 
-    /// - Parameter onReady: called once requests are answered, with the URL that was bound.
+    /// - Parameters:
+    ///   - onAdminReady: called once metrics are answered, with the URL that was bound; always before `onReady`.
+    ///   - onReady: called once requests are answered, with the URL that was bound.
     public init(
         vault: Vault, configuration: Configuration, logger: Logger,
+        onAdminReady: @escaping @Sendable (_ baseURL: String) async -> Void = { _ in },
         onReady: @escaping @Sendable (_ baseURL: String) async -> Void = { _ in }
     ) {
         self.vault = vault
         self.configuration = configuration
         self.logger = logger
+        self.onAdminReady = onAdminReady
         self.onReady = onReady
     }
 
@@ -36,8 +42,9 @@ public struct IssuerServer: Service {
     ///   what binding throws.
     public func run() async throws {
         try configuration.check()
+        let metrics = RequestMetrics()
         let router = Router(context: IssuerContext.self)
-        router.add(middleware: ServerMiddleware(logger))
+        router.add(middleware: ServerMiddleware(logger, metrics))
         let known = configuration.port == 0 ? nil : configuration.baseURL(port: configuration.port)
         let url = IssuerURL(configuration.issuer ?? known)
         let issuer = TokenIssuer(
@@ -49,10 +56,11 @@ public struct IssuerServer: Service {
         AuthorizeRoutes(issuer, users: signIn, limits: configuration.limits).mount(on: router)
         var application = Application(
             router: router,
-            server: .http1(configuration: configuration.channel),
+            server: configuration.server,
             configuration: ApplicationConfiguration(
                 address: .hostname(configuration.host, port: configuration.port), backlog: 1024,
-                availableConnectionsDelegate: .maximum(configuration.maximumConnections, logger: logger)),
+                availableConnectionsDelegate: ConnectionLimit(
+                    configuration.maximumConnections, metrics, logger)),
             onServerRunning: { [configuration, onReady] channel in
                 let bound = configuration.baseURL(port: channel.localAddress?.port ?? configuration.port)
                 // Clients learn a port that was chosen for us from `onReady`: nobody can have asked before.
@@ -63,6 +71,28 @@ public struct IssuerServer: Service {
         // Before the first request, or a retry after an outage would be judged as if we had served all along.
         application.beforeServerStarts { [vault] in try await vault.beginServing() }
         application.addServices(VaultMaintenance(vault))
-        try await application.run()
+        if let address = configuration.admin { addAdmin(address, issuer, metrics, to: &application) }
+        // Connections are child tasks, so they all see it.
+        try await RequestMetrics.$isCounting.withValue(true) { try await application.run() }
+    }
+
+    /// Serves metrics before the first request, and until the last one is answered.
+    private func addAdmin<Responder>(
+        _ address: Address, _ issuer: TokenIssuer, _ metrics: RequestMetrics,
+        to application: inout Application<Responder>
+    ) {
+        if !address.isLoopback {
+            logger.warning(
+                "Metrics can be read from other machines: whoever reaches them sees how much is done here.",
+                metadata: ["admin": "\(address)"])
+        }
+        let page = MetricsPage(vault: vault, requests: metrics, certificate: configuration.tls)
+        let (bound, announce) = AsyncStream<Void>.makeStream()
+        let listener = AdminListener(address, page, HealthRoutes(issuer), logger) { [onAdminReady] url in
+            await onAdminReady(url)
+            announce.finish()
+        }
+        application.addServices(listener)
+        application.beforeServerStarts { for await _ in bound {} }
     }
 }

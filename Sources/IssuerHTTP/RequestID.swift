@@ -16,6 +16,9 @@ extension HTTPField.Name {
     /// `Pragma`, for caches of HTTP/1.0 (RFC 6749 section 5.1).
     static let pragma = field("Pragma")
 
+    /// The error code of a response on its way to ``ServerMiddleware``, which takes it off.
+    static let errorCode = field("TokenVault-Error-Code")
+
     static func field(_ name: String) -> HTTPField.Name {
         guard let name = HTTPField.Name(name) else { preconditionFailure("\(name) is no field name") }
         return name

@@ -35,6 +35,7 @@ extension Response {
         var headers = headers
         if error.challengesBasic { headers[.wwwAuthenticate] = #"Basic realm="tokenvault", charset="UTF-8""# }
         if let seconds = error.retryAfter { headers[.retryAfter] = String(seconds) }
+        if RequestMetrics.isCounting { headers[.errorCode] = error.code.rawValue }
         self.init(
             json: error.body, status: HTTPResponse.Status(code: error.status), to: request, id: id,
             headers: headers)

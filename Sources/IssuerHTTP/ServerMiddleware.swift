@@ -9,8 +9,12 @@ import NIOCore
 /// The log names the route's pattern, never the URI: codes and tokens travel in query strings.
 struct ServerMiddleware: RouterMiddleware {
     private let logger: Logger
+    private let metrics: RequestMetrics
 
-    init(_ logger: Logger) { self.logger = logger }
+    init(_ logger: Logger, _ metrics: RequestMetrics) {
+        self.logger = logger
+        self.metrics = metrics
+    }
 
     func handle(
         _ request: Request, context: IssuerContext,
@@ -29,12 +33,19 @@ struct ServerMiddleware: RouterMiddleware {
         if response.headers[.connection] == "close" || request.hasUnreadBody(response) {
             response.closeConnection(context.channel)
         }
+        var error: String?
+        if response.status.code >= 400 {
+            error = response.headers[.errorCode]
+            response.headers[.errorCode] = nil
+        }
+        let time = start.duration(to: .now)
+        metrics.answered(request.method, context.endpointPath, response.status, error: error, in: time)
         logger.info(
             "request",
             metadata: [
                 "method": "\(request.method.rawValue)", "route": "\(context.endpointPath ?? "NotFound")",
                 "status": "\(response.status.code)",
-                "microseconds": "\(start.duration(to: .now).microseconds)",
+                "microseconds": "\(time.microseconds)",
                 "request_id": "\(response.headers[.requestID] ?? "-")",
             ])
         return response

@@ -77,9 +77,11 @@ public struct TokenIssuer: Sendable {
     ) async throws(OAuthError) -> TokenResponse {
         let result: ExchangeResult
         let idToken: SecretBytes?
+        let start = ContinuousClock.now
         do { (result, idToken) = try await exchangeTokens(exchange, for: client.client) } catch {
             throw failure(error)
         }
+        vault.statistics.exchanged(result, since: start)
         switch result {
         case .issued(let tokens), .replayed(let tokens):
             return TokenResponse(tokens, idToken: idToken, profile)

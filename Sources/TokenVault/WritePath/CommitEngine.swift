@@ -75,6 +75,7 @@ final class CommitEngine: @unchecked Sendable {
             needsReopening = false
         }
         let prepared: Prepared?
+        let start = ContinuousClock.now
         do {
             prepared = try store.writer.inDatabase { database in
                 try self.transact(batch, database)
@@ -84,7 +85,7 @@ final class CommitEngine: @unchecked Sendable {
             return
         }
         if let head = prepared?.head { lastHead = head }
-        statistics.committed(batch.count)
+        statistics.committed(batch.count, logSize: lastHead?.size, since: start)
         Self.finish(batch, nil)
         do {
             try store.checkpointIfDue()

@@ -1,19 +1,69 @@
 import Synchronization
+import TokenRotation
+import VaultCore
 
 /// Counts of the write path, for tests, benchmarks and metrics.
 public final class CommitStatistics: Sendable {
     private let commitCount = Atomic<Int>(0)
     private let bodyCount = Atomic<Int>(0)
+    private let figures = Mutex(Figures())
 
     /// Transactions committed by this process.
     public var commits: Int { commitCount.load(ordering: .relaxed) }
     /// Bodies in them.
     public var bodies: Int { bodyCount.load(ordering: .relaxed) }
 
+    /// What is kept besides the two counts.
+    package struct Figures: Sendable {
+        /// Bodies in one transaction.
+        package var batchSizes = Histogram([1, 2, 4, 8, 16, 32, 64, 128, 256])
+        /// From BEGIN to COMMIT, the wait for another process's commit not counted.
+        package var commitTimes = Histogram.seconds
+        /// From a code or refresh token being looked at to its answer being durable.
+        package var exchangeTimes = Histogram.seconds
+        /// How exchanges ended: `issued`, `replayed`, or the reason they were refused.
+        package var exchanges: [String: Int] = [:]
+        /// Entries of the audit log, as of our last commit.
+        package var logSize: Int64?
+        /// When the last transaction was committed.
+        package var lastCommit: ContinuousClock.Instant?
+    }
+
     init() {}
 
-    func committed(_ bodies: Int) {
+    /// What has come together until now.
+    package var current: Figures { figures.withLock { $0 } }
+
+    func committed(_ bodies: Int, logSize: Int64?, since start: ContinuousClock.Instant) {
         commitCount.wrappingAdd(1, ordering: .relaxed)
         bodyCount.wrappingAdd(bodies, ordering: .relaxed)
+        let end = ContinuousClock.now
+        figures.withLock { figures in
+            figures.batchSizes.record(Double(bodies))
+            figures.commitTimes.record(start.duration(to: end).inSeconds)
+            figures.lastCommit = end
+            if let logSize { figures.logSize = logSize }
+        }
+    }
+
+    /// Counts an exchange that ended in one way or another.
+    package func exchanged(_ result: ExchangeResult, since start: ContinuousClock.Instant) {
+        let time = start.duration(to: .now).inSeconds
+        let name = result.name
+        figures.withLock { figures in
+            figures.exchangeTimes.record(time)
+            figures.exchanges[name, default: 0] += 1
+        }
+    }
+}
+
+extension ExchangeResult {
+    fileprivate var name: String {
+        switch self {
+        case .issued: "issued"
+        case .replayed: "replayed"
+        case .refused(let reason): reason.rawValue
+        case .databaseIsBehind: "database_is_behind"
+        }
     }
 }

@@ -3,13 +3,15 @@ import Foundation
 /// `tokenvault serve` in a process of its own.
 final class RunningService: Sendable {
     let url: String
+    /// Where metrics are, with `--admin-listen`.
+    let admin: String?
     private let place: Workplace
     private let child: ChildProcess
 
     var processID: Int32 { child.processID }
 
     /// Starts it on a free port and returns when it serves.
-    init(in place: Workplace, _ arguments: [String] = []) async throws {
+    init(in place: Workplace, _ arguments: [String] = [], environment: [String: String] = [:]) async throws {
         self.place = place
         try place.write("", to: "serve.log")
         let announcement = place.path + "/announcement"
@@ -22,7 +24,8 @@ final class RunningService: Sendable {
         }
         child = try ChildProcess(
             Tool.path, ["serve", "--listen", "127.0.0.1:0", "--ready-file", "ready", "--json"] + arguments,
-            environment: Workplace.environment(at: place.path), directory: place.path,
+            environment: Workplace.environment(at: place.path).merging(environment) { $1 },
+            directory: place.path,
             streams: ("/dev/null", announcement, place.path + "/serve.log"))
         // The JSON line says that it serves: waiting for it needs no clock.
         var ready = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
@@ -31,6 +34,10 @@ final class RunningService: Sendable {
             throw Missing.value("a service: \((try? place.text("serve.log")) ?? "")")
         }
         url = try place.text("ready").trimmingCharacters(in: .newlines)
+        var line = [UInt8](repeating: 0, count: 4096)
+        let count = read(pipe, &line, line.count)
+        let announced = try Ending.object(String(decoding: line.prefix(max(0, count)), as: UTF8.self))
+        admin = announced["admin"] as? String
     }
 
     deinit { child.signal(SIGKILL) }
@@ -40,6 +47,9 @@ final class RunningService: Sendable {
         child.signal(signal)
         return await child.end()
     }
+
+    /// Sends a signal that it outlives.
+    func signal(_ number: Int32) { child.signal(number) }
 
     func log() throws -> String { try place.text("serve.log") }
 

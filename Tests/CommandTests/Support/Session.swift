@@ -5,6 +5,8 @@ struct Session: Sendable {
     let place: Workplace
     let url: String
     let secret: String
+    /// The certificate to trust, where the service speaks TLS.
+    var authority: String?
 
     /// A client `app` and a user, by command; the client's secret.
     static func register(in place: Workplace) async throws -> String {
@@ -44,6 +46,7 @@ struct Session: Sendable {
     private func post(_ parameters: [String]) async throws -> [String: Any] {
         let lines =
             ["url=\"\(url)/oauth2/token\"", "user=\"app:\(secret)\""] + parameters.map { "data=\"\($0)\"" }
+            + (authority.map { ["cacert=\"\($0)\""] } ?? [])
         let answer = try await place.run(
             program: "/usr/bin/curl", ["--silent", "--config", "-"], input: lines.joined(separator: "\n"))
         guard answer.status == 0 else { throw Missing.value("an answer from \(url)") }

@@ -1,0 +1,32 @@
+extension IssuerServer {
+    /// A host and a port to listen on.
+    public struct Address: Sendable, CustomStringConvertible {
+        /// A name or an address; an IPv6 address without brackets.
+        public let host: String
+        /// 0: any that is free.
+        public let port: Int
+
+        public init(host: String, port: Int) {
+            self.host = host
+            self.port = port
+        }
+
+        /// `HOST:PORT`, an IPv6 address in brackets.
+        public var description: String { "\(Self.bracketed(host)):\(port)" }
+
+        /// Whether only this machine can reach it.
+        public var isLoopback: Bool { Self.isLoopback(host) }
+
+        func url(scheme: String, port: Int) -> String { "\(scheme)://\(Self.bracketed(host)):\(port)" }
+
+        static func isLoopback(_ host: String) -> Bool {
+            let octets = host.split(separator: ".", omittingEmptySubsequences: false)
+            let isIPv4 = octets.count == 4 && octets.allSatisfy { UInt8($0) != nil } && octets.first == "127"
+            return isIPv4 || ["localhost", "::1", "[::1]"].contains(host)
+        }
+
+        private static func bracketed(_ host: String) -> String {
+            host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import Foundation
+import TokenVault
+import VaultCore
+
+/// Everything an operator can plot and be woken by, gathered when it is asked for.
+struct MetricsPage: Sendable {
+    let vault: Vault
+    let requests: RequestMetrics
+    let certificate: ServerCertificate?
+
+    var text: String {
+        var text = MetricsText()
+        addRequests(to: &text)
+        addTokens(to: &text)
+        addVault(to: &text)
+        addCertificate(to: &text)
+        ProcessFigures.now().add(to: &text)
+        return text.text
+    }
+
+    private func addRequests(to text: inout MetricsText) {
+        let endpoints = requests.current.sorted {
+            ($0.key.route, $0.key.method) < ($1.key.route, $1.key.method)
+        }
+        text.counters(
+            "tokenvault_http_requests_total",
+            "Requests answered, by method, route, and error code or else class of the status.",
+            endpoints.flatMap { endpoint, figures in
+                figures.outcomes.sorted { $0.key < $1.key }.map { outcome, count in
+                    (["method": endpoint.method, "route": endpoint.route, "outcome": outcome], count)
+                }
+            })
+        text.histograms(
+            "tokenvault_http_request_seconds", "Time to the answer, by method and route.",
+            endpoints.map { (["method": $0.key.method, "route": $0.key.route], $0.value.times) })
+        text.counter(
+            "tokenvault_http_throttled_total", "Requests answered 429, too many requests.",
+            requests.throttled)
+        text.gauge("tokenvault_http_connections", "Connections open now.", Double(requests.connections))
+    }
+
+    private func addTokens(to text: inout MetricsText) {
+        let figures = vault.statistics.current
+        text.counters(
+            "tokenvault_exchanges_total",
+            "Codes and refresh tokens presented, by result: issued, replayed, or the reason of the refusal.",
+            figures.exchanges.sorted { $0.key < $1.key }.map { (["result": $0.key], $0.value) })
+        let reuses = ["refresh_token_reused", "code_reused"].compactMap { figures.exchanges[$0] }
+        text.counter(
+            "tokenvault_reuse_detected_total",
+            "Codes and refresh tokens that came back after they were used; their grants are revoked.",
+            reuses.reduce(0, +))
+        text.counter(
+            "tokenvault_replays_total", "Refreshes repeated within the retry window, answered as before.",
+            figures.exchanges["replayed"] ?? 0)
+        text.histogram(
+            "tokenvault_swap_seconds", "Time of an exchange in the vault, waiting and disk included.",
+            figures.exchangeTimes)
+    }
+
+    private func addVault(to text: inout MetricsText) {
+        let figures = vault.statistics.current
+        let silence = figures.lastCommit.map { $0.duration(to: .now).inSeconds }
+        text.histogram("tokenvault_commit_batch_size", "Writes in one commit.", figures.batchSizes)
+        text.histogram("tokenvault_commit_seconds", "Time of a commit, on the disk.", figures.commitTimes)
+        text.gauge("tokenvault_queue_depth", "Writes waiting for a commit now.", Double(vault.queueDepth))
+        text.gauge("tokenvault_log_size", "Entries of the audit log.", figures.logSize.map { Double($0) })
+        text.gauge("tokenvault_last_commit_age_seconds", "Time since the last commit.", silence)
+        let isReady = vault.acceptsNewWork && (silence ?? .infinity) < Self.longestSilence
+        text.gauge(
+            "tokenvault_ready", "1: the vault takes new work and has committed a moment ago.",
+            isReady ? 1 : 0)
+        text.gauge(
+            "tokenvault_database_bytes", "Size of the database file.", Self.size(of: vault.path))
+        text.gauge(
+            "tokenvault_wal_bytes", "Size of the write-ahead log beside it.",
+            Self.size(of: vault.path + "-wal"))
+        text.gauge(
+            "tokenvault_disk_free_bytes", "Space left where the vault lies.", Self.space(at: vault.path))
+    }
+
+    private func addCertificate(to text: inout MetricsText) {
+        guard let certificate else { return }
+        text.gauge(
+            "tokenvault_tls_certificate_expires_seconds", "When the certificate ends, in seconds since 1970.",
+            Double(certificate.expiresAt.millisecondsSince1970 / 1000))
+        let counts = certificate.reloadCounts
+        text.counters(
+            "tokenvault_tls_reloads_total", "Certificates read again, by result.",
+            [(["result": "taken"], counts.succeeded), (["result": "refused"], counts.failed)])
+    }
+
+    /// The heartbeat commits every five seconds; three missed are no coincidence.
+    private static let longestSilence = 16.0
+
+    private static func size(of path: String) -> Double? {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+        return (attributes?[.size] as? Int).map { Double($0) }
+    }
+
+    private static func space(at path: String) -> Double? {
+        let attributes = try? FileManager.default.attributesOfFileSystem(forPath: path)
+        return (attributes?[.systemFreeSize] as? NSNumber)?.doubleValue
+    }
+}

@@ -1,0 +1,133 @@
+import Foundation
+import NIOSSL
+import Synchronization
+public import VaultCore
+
+/// The certificate and key that a server shows, which can be read again while it serves.
+///
+/// ```swift
+/// let certificate = try ServerCertificate(certificateFile: "chain.pem", keyFile: "key.pem")
+/// configuration.tls = certificate
+/// // Later, when the files have changed:
+/// try certificate.reload()
+/// ```
+///
+/// Connections that are open keep what they were opened with; new ones get the new certificate.
+public final class ServerCertificate: Sendable {
+    private struct Loaded: Sendable {
+        let context: NIOSSLContext
+        let notBefore: VaultInstant
+        let expiresAt: VaultInstant
+    }
+
+    private let certificateFile: String
+    private let keyFile: String
+    private let loaded: Mutex<Loaded>
+    private let reloads = Mutex((succeeded: 0, failed: 0))
+
+    /// Reads the files.
+    ///
+    /// - Parameters:
+    ///   - certificateFile: PEM: the server's certificate first, then those that vouch for it.
+    ///   - keyFile: PEM: the private key of the first, in a file that others than its owner and group cannot read.
+    /// - Throws: `VaultError.Code.notFound`, `permissionDenied`, or `invalidInput` for what is no certificate, no key,
+    ///   or not a pair.
+    public init(certificateFile: String, keyFile: String) throws {
+        self.certificateFile = certificateFile
+        self.keyFile = keyFile
+        loaded = Mutex(try Self.load(certificateFile, keyFile))
+    }
+
+    /// Reads the files again.
+    ///
+    /// What was shown before is still shown when this throws.
+    ///
+    /// - Throws: as ``init(certificateFile:keyFile:)``, and `VaultError.Code.invalidInput` for a certificate that is
+    ///   not valid now.
+    public func reload() throws {
+        do {
+            let new = try Self.load(certificateFile, keyFile)
+            let now = SystemClock().now()
+            guard new.notBefore <= now, now < new.expiresAt else {
+                throw VaultError(
+                    .invalidInput, "The certificate in \(certificateFile) is not valid now.",
+                    remedy: "Renew it, and send SIGHUP again.")
+            }
+            loaded.withLock { $0 = new }
+            reloads.withLock { $0.succeeded += 1 }
+        } catch {
+            reloads.withLock { $0.failed += 1 }
+            throw error
+        }
+    }
+
+    /// When the certificate shown now ends.
+    public var expiresAt: VaultInstant { loaded.withLock { $0.expiresAt } }
+
+    /// How often new files were taken, and how often refused.
+    var reloadCounts: (succeeded: Int, failed: Int) { reloads.withLock { $0 } }
+
+    /// For one new connection.
+    var context: NIOSSLContext { loaded.withLock { $0.context } }
+
+    /// A chain of a dozen certificates is under 32 KiB.
+    private static let limit = 256 * 1024
+
+    private static func load(_ certificateFile: String, _ keyFile: String) throws -> Loaded {
+        let certificates: [NIOSSLCertificate]
+        do {
+            certificates = try NIOSSLCertificate.fromPEMBytes(
+                try SmallFile.read(
+                    certificateFile, limit: limit, closed: .toNobody, remedy: "Check --tls-certificate."))
+        } catch let error as VaultError {
+            throw error
+        } catch {
+            throw VaultError(
+                .invalidInput, "\(certificateFile) holds no certificate in PEM form.",
+                remedy: "Check --tls-certificate.")
+        }
+        let key: NIOSSLPrivateKey
+        do {
+            key = try NIOSSLPrivateKey(
+                bytes: try SmallFile.read(
+                    keyFile, limit: limit, closed: .toOthersThanGroup, remedy: "Check --tls-key."),
+                format: .pem)
+        } catch let error as VaultError {
+            throw error
+        } catch {
+            throw VaultError(
+                .invalidInput, "\(keyFile) holds no private key in PEM form without a passphrase.",
+                remedy: "Check --tls-key.")
+        }
+        guard let first = certificates.first else {
+            throw VaultError(
+                .invalidInput, "\(certificateFile) holds no certificate.", remedy: "Check --tls-certificate.")
+        }
+        do {
+            return Loaded(
+                context: try NIOSSLContext(configuration: configuration(certificates, key)),
+                notBefore: VaultInstant(millisecondsSince1970: Int64(first.notValidBefore) * 1000),
+                expiresAt: VaultInstant(millisecondsSince1970: Int64(first.notValidAfter) * 1000))
+        } catch {
+            throw VaultError(
+                .invalidInput, "The key in \(keyFile) is not that of the certificate in \(certificateFile).",
+                remedy: "Check --tls-certificate and --tls-key.")
+        }
+    }
+
+    /// RFC 9325: TLS 1.2 with forward secrecy and authenticated encryption, or TLS 1.3.
+    private static func configuration(_ certificates: [NIOSSLCertificate], _ key: NIOSSLPrivateKey)
+        -> TLSConfiguration
+    {
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: certificates.map { .certificate($0) }, privateKey: .privateKey(key))
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.cipherSuiteValues = [
+            .TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, .TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+            .TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, .TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            .TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, .TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        ]
+        configuration.applicationProtocols = ["http/1.1"]
+        return configuration
+    }
+}

@@ -1,0 +1,77 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Reads files of settings, certificates and keys: regular ones, of a size such files have, closed to those they do
+/// not concern.
+package enum SmallFile {
+    /// Permission bits that a file may not have, and the sentence that says so.
+    package struct Closed: Sendable {
+        let bits: UInt32
+        let complaint: String
+        let remedy: String
+
+        /// For secrets; a group may read: that is how a certificate client hands keys to the services of a machine.
+        package static let toOthersThanGroup = Closed(
+            bits: 0o027, complaint: "Others than its owner and group may use", remedy: "chmod 600")
+        /// For what decides something.
+        package static let toWritingByAnybody = Closed(
+            bits: 0o002, complaint: "Anybody may write", remedy: "chmod o-w")
+        /// For what anybody may read and nobody is kept from.
+        package static let toNobody = Closed(bits: 0, complaint: "", remedy: "")
+    }
+
+    /// The whole file.
+    ///
+    /// - Parameters:
+    ///   - limit: more octets are refused.
+    ///   - remedy: what to check when there is no such file.
+    package static func read(_ path: String, limit: Int, closed: Closed, remedy: String) throws -> [UInt8] {
+        // Without waiting: a pipe nobody writes to would keep us for ever.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw failure("opened", path, remedy) }
+        defer { close(descriptor) }
+        var information = stat()
+        guard fstat(descriptor, &information) == 0, information.st_mode & S_IFMT == S_IFREG,
+            information.st_size <= limit
+        else {
+            throw VaultError(
+                .invalidInput, "\(path) is no regular file of at most \(limit) bytes.", remedy: remedy)
+        }
+        guard UInt32(information.st_mode) & closed.bits == 0 else {
+            throw VaultError(
+                .permissionDenied, "\(closed.complaint) the file \(path).",
+                remedy: "Run: \(closed.remedy) \(path)")
+        }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 16 * 1024)
+        while bytes.count <= limit {
+            let count = buffer.withUnsafeMutableBytes { systemRead(descriptor, $0) }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw failure("read", path, remedy) }
+            if count == 0 { return bytes }
+            bytes += buffer.prefix(count)
+        }
+        throw VaultError(.invalidInput, "\(path) is longer than \(limit) bytes.", remedy: remedy)
+    }
+
+    private static func systemRead(_ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer) -> Int {
+        #if canImport(Glibc)
+            Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+        #elseif canImport(Musl)
+            Musl.read(descriptor, buffer.baseAddress, buffer.count)
+        #elseif canImport(Darwin)
+            Darwin.read(descriptor, buffer.baseAddress, buffer.count)
+        #endif
+    }
+
+    private static func failure(_ action: String, _ path: String, _ remedy: String) -> VaultError {
+        VaultError(
+            errno == ENOENT ? .notFound : errno == EACCES ? .permissionDenied : .ioFailure,
+            "\(path) cannot be \(action): \(String(cString: strerror(errno))).", remedy: remedy)
+    }
+}

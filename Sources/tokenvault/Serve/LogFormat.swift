@@ -1,0 +1,89 @@
+import ArgumentParser
+import Foundation
+import Logging
+
+/// How the log is written.
+enum LogFormat: String, CaseIterable, ExpressibleByArgument {
+    case text
+    case json
+
+    func logger(_ level: Logger.Level) -> Logger {
+        var logger = Logger(label: "tokenvault") { label in
+            switch self {
+            case .text: StreamLogHandler.standardError(label: label)
+            case .json: JSONLogHandler(label: label)
+            }
+        }
+        logger.logLevel = level
+        return logger
+    }
+}
+
+/// Writes each entry as a JSON object on a line of standard error, metadata beside `time`, `level` and `message`.
+struct JSONLogHandler: LogHandler {
+    var logLevel = Logger.Level.info
+    var metadata: Logger.Metadata = [:]
+    private let label: String
+
+    init(label: String) { self.label = label }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        var line: [UInt8] = [UInt8(ascii: "{")]
+        Self.add("time", Self.now(), to: &line)
+        Self.add("level", event.level.rawValue, to: &line)
+        Self.add("message", event.message.description, to: &line)
+        Self.add("logger", label, to: &line)
+        let all = event.metadata.map { metadata.merging($0) { $1 } } ?? metadata
+        for (key, value) in all.sorted(by: { $0.key < $1.key }) {
+            Self.add(Self.reserved.contains(key) ? "_" + key : key, value.description, to: &line)
+        }
+        // Comma of the last member.
+        line.removeLast()
+        line += Array("}\n".utf8)
+        // One call, so that lines of several threads do not mix. Nothing can be done when it fails.
+        _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    private static let reserved: Set = ["time", "level", "message", "logger"]
+
+    private static func add(_ name: String, _ value: String, to line: inout [UInt8]) {
+        add(name, to: &line)
+        line.append(UInt8(ascii: ":"))
+        add(value, to: &line)
+        line.append(UInt8(ascii: ","))
+    }
+
+    /// A string of JSON (RFC 8259 section 7).
+    private static func add(_ text: String, to line: inout [UInt8]) {
+        line.append(UInt8(ascii: "\""))
+        for octet in text.utf8 {
+            switch octet {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"): line += [UInt8(ascii: "\\"), octet]
+            case ..<0x20, 0x7F:
+                line += Array("\\u00".utf8) + [digits[Int(octet >> 4)], digits[Int(octet & 15)]]
+            default: line.append(octet)
+            }
+        }
+        line.append(UInt8(ascii: "\""))
+    }
+
+    private static let digits = Array("0123456789abcdef".utf8)
+
+    /// RFC 3339, UTC, milliseconds.
+    private static func now() -> String {
+        var clock = timespec()
+        clock_gettime(CLOCK_REALTIME, &clock)
+        var seconds = clock.tv_sec
+        var parts = tm()
+        gmtime_r(&seconds, &parts)
+        func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
+        let milliseconds = String(1000 + clock.tv_nsec / 1_000_000).dropFirst()
+        let day = "\(1900 + parts.tm_year)-\(two(1 + parts.tm_mon))-\(two(parts.tm_mday))"
+        return "\(day)T\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(milliseconds)Z"
+    }
+}

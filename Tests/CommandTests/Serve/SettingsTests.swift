@@ -1,0 +1,130 @@
+import Foundation
+import Testing
+
+/// Settings by flag, environment and file, in this order, and nothing misspelt passes.
+@Suite("Settings of the service")
+struct SettingsTests {
+    private func settings(
+        _ file: String, _ arguments: [String] = [], environment: [String: String] = [:]
+    ) async throws -> [String: [String]] {
+        let place = try Workplace()
+        try place.write(file, to: "serve.json")
+        let ending = try await place.run(
+            ["serve", "--config", "serve.json", "--check-config", "--json"] + arguments,
+            environment: environment)
+        #expect(ending.status == 0, "\(ending.complaints)")
+        var settings: [String: [String]] = [:]
+        for line in ending.outputLines {
+            let object = try Ending.object(line)
+            guard let name = object["setting"] as? String, let value = object["value"] as? String,
+                let source = object["source"] as? String
+            else { throw Missing.value("a setting in \(line)") }
+            settings[name] = [value, source]
+        }
+        return settings
+    }
+
+    @Test func `flags win over the environment, that over the file, and that over defaults`() async throws {
+        let file = """
+            {"listen": "127.0.0.1:1", "issuer": "https://file.example", "profile": "quantimodo",
+             "max-connections": 7, "vault": "/file/vault"}
+            """
+        let settings = try await settings(
+            file, ["--listen", "127.0.0.1:3"],
+            environment: [
+                "TOKENVAULT_LISTEN": "127.0.0.1:2", "TOKENVAULT_ISSUER": "https://environment.example",
+            ])
+        #expect(settings["listen"] == ["127.0.0.1:3", "flag"])
+        #expect(settings["issuer"] == ["https://environment.example", "environment"])
+        #expect(settings["profile"] == ["quantimodo", "file"])
+        #expect(settings["max-connections"] == ["7", "file"])
+        #expect(settings["log-level"] == ["info", "default"])
+        // The tests' own environment names a vault and a key file.
+        #expect(settings["vault"] == ["V", "environment"])
+        #expect(settings["key-file"] == ["K", "environment"])
+        #expect(settings["tls-key"] == nil)
+    }
+
+    @Test func `an empty variable counts as not set`() async throws {
+        let settings = try await settings(
+            #"{"listen": "127.0.0.1:1"}"#, environment: ["TOKENVAULT_LISTEN": "", "TOKENVAULT_PATH": ""])
+        #expect(settings["listen"] == ["127.0.0.1:1", "file"])
+        #expect(settings["vault"] == nil)
+    }
+
+    @Test func `the service obeys the file, and a file named by the environment`() async throws {
+        let place = try await Workplace.withVault()
+        try place.write(
+            #"{"vault": "V", "key-file": "K", "admin-listen": "127.0.0.1:0", "log-format": "json"}"#,
+            to: "serve.json")
+        let service = try await RunningService(
+            in: place,
+            environment: [
+                "TOKENVAULT_CONFIG": "serve.json", "TOKENVAULT_PATH": "", "TOKENVAULT_KEY_FILE": "",
+            ])
+        #expect(service.admin != nil)
+        #expect(await service.end(by: SIGTERM) == 0)
+    }
+
+    @Test func `a key of the file gives way to one of the environment, and that to a flag`() async throws {
+        let place = try await Workplace.withVault()
+        try place.write(#"{"credential": "none"}"#, to: "serve.json")
+        let service = try await RunningService(in: place, ["--config", "serve.json"])
+        #expect(await service.end(by: SIGTERM) == 0)
+        let refused = try await place.run(
+            ["serve", "--listen", "127.0.0.1:0", "--key-file", "nowhere"],
+            environment: ["TOKENVAULT_CREDENTIAL": "none"])
+        #expect(refused.status == 3 && refused.complaints.contains("nowhere"), "\(refused.complaints)")
+        let both = try await place.run(["serve"], environment: ["TOKENVAULT_CREDENTIAL": "none"])
+        #expect(both.status == 2 && both.complaints.contains("several are named"), "\(both.complaints)")
+    }
+
+    @Test(arguments: [
+        (#"{"lisen": "127.0.0.1:1"}"#, "'lisen'"), (#"{"tls": {"key": "x"}}"#, "'tls'"),
+        (#"{"listen": 8080}"#, "'listen' in serve.json must be a string"),
+        (#"{"max-connections": "7"}"#, "'max-connections' in serve.json must be a whole number"),
+        (#"{"max-connections": true}"#, "'max-connections' in serve.json must be a whole number"),
+        (#"{"max-connections": 0}"#, "'max-connections' is 1 to 1000000"),
+        (#"{"listen": "nowhere"}"#, "'listen' is HOST:PORT"), (#"{"issuer": null}"#, "'issuer'"),
+        (#"{"log-format": "xml"}"#, "'log-format' is text or json"),
+        (#"{"passphrase": "hunter2-hunter2"}"#, "'passphrase'"),
+        ("[]", "is no JSON object"), ("{", "is no JSON object"), ("", "is no JSON object"),
+    ])
+    func `what the file has wrong is refused by name`(_ file: String, _ sentence: String) async throws {
+        let place = try Workplace()
+        try place.write(file, to: "serve.json")
+        let ending = try await place.run(["serve", "--config", "serve.json", "--check-config"])
+        #expect(ending.status == 2)
+        #expect(ending.complaints.contains(sentence), "\(ending.complaints)")
+        #expect(!ending.complaints.contains("hunter2"))
+    }
+
+    @Test(arguments: [
+        ("TOKENVAULT_MAX_CONNECTIONS", "many", "must be a whole number"),
+        ("TOKENVAULT_LISTEN", "nowhere", "'listen' is HOST:PORT"),
+        ("TOKENVAULT_LOG_LEVEL", "loud", "'log-level' is trace"),
+    ])
+    func `what the environment has wrong is refused by the variable's name`(
+        _ variable: String, _ value: String, _ sentence: String
+    ) async throws {
+        let ending = try await Workplace().run(["serve", "--check-config"], environment: [variable: value])
+        #expect(ending.status == 2)
+        #expect(ending.complaints.contains(sentence), "\(ending.complaints)")
+        #expect(ending.complaints.contains(variable))
+    }
+
+    @Test func `a file that anybody may write is refused`() async throws {
+        let place = try Workplace()
+        try place.write("{}", to: "serve.json", mode: 0o666)
+        let ending = try await place.run(["serve", "--config", "serve.json", "--check-config"])
+        #expect(ending.status == 4, "\(ending.complaints)")
+        #expect(try await place.run(["serve", "--config", "none"]).status == 3)
+        #expect(try await place.run(["serve", "--config", "."]).status == 2)
+    }
+
+    @Test func `people get a table`() async throws {
+        let ending = try await Workplace().run(["serve", "--check-config"])
+        #expect(ending.outputLines.first?.contains("SETTING") == true)
+        #expect(ending.output.contains("listen           127.0.0.1:8080  default"))
+    }
+}
