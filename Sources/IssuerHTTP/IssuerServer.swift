@@ -22,12 +22,12 @@ public struct IssuerServer: Service {
     private let onReady: @Sendable (_ baseURL: String) async -> Void
 
     /// - Parameters:
-    ///   - onAdminReady: called once metrics are answered, with the URL that was bound; always before `onReady`.
     ///   - onReady: called once requests are answered, with the URL that was bound.
+    ///   - onAdminReady: called once metrics are answered, with the URL that was bound; always before `onReady`.
     public init(
         vault: Vault, configuration: Configuration, logger: Logger,
-        onAdminReady: @escaping @Sendable (_ baseURL: String) async -> Void = { _ in },
-        onReady: @escaping @Sendable (_ baseURL: String) async -> Void = { _ in }
+        onReady: @escaping @Sendable (_ baseURL: String) async -> Void = { _ in },
+        onAdminReady: @escaping @Sendable (_ baseURL: String) async -> Void = { _ in }
     ) {
         self.vault = vault
         self.configuration = configuration

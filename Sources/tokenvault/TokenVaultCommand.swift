@@ -32,7 +32,8 @@ struct TokenVaultCommand: AsyncParsableCommand {
         version: version,
         subcommands: [
             InitCommand.self, StatusCommand.self, ClientCommand.self, UserCommand.self, GrantCommand.self,
-            ServeCommand.self, AuditCommand.self, DemoCommand.self, CompletionCommand.self,
+            ConsentCommand.self, KeysCommand.self, ServeCommand.self, AuditCommand.self, DemoCommand.self,
+            CompletionCommand.self,
             VersionCommand.self,
         ])
 

@@ -71,7 +71,10 @@ struct ShapeTests {
         let place = try Workplace()
         let commands = [
             "init", "status", "client add", "client list", "client show", "client disable", "client enable",
-            "client remove", "client rotate-secret", "user add", "user list", "user disable", "user enable",
+            "client remove", "client rotate-secret", "client set", "client export", "client import",
+            "user add",
+            "user list", "user set-password", "user revoke-tokens", "consent list", "consent revoke",
+            "keys signing list", "keys signing rotate", "user disable", "user enable",
             "user remove", "grant authorize", "grant list", "grant show", "grant revoke", "serve",
             "audit list",
             "audit show", "audit tail", "audit verify", "demo", "version", "completion",

@@ -54,7 +54,7 @@ struct MetricsPage: Sendable {
             "tokenvault_replays_total", "Refreshes repeated within the retry window, answered as before.",
             figures.exchanges["replayed"] ?? 0)
         text.histogram(
-            "tokenvault_swap_seconds", "Time of an exchange in the vault, waiting and disk included.",
+            "tokenvault_swap_seconds", "Time of an exchange: signing, waiting and disk included.",
             figures.exchangeTimes)
     }
 

@@ -204,7 +204,7 @@ extension Vault {
 }
 
 extension WriteTransaction {
-    fileprivate func insertSecret(
+    func insertSecret(
         _ secret: SecretBytes, of client: OwnerID, generation: Int64
     ) throws -> ClientSecretRow {
         let row = ClientSecretRow(

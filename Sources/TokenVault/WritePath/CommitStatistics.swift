@@ -19,7 +19,7 @@ public final class CommitStatistics: Sendable {
         package var batchSizes = Histogram([1, 2, 4, 8, 16, 32, 64, 128, 256])
         /// From BEGIN to COMMIT, the wait for another process's commit not counted.
         package var commitTimes = Histogram.seconds
-        /// From a code or refresh token being looked at to its answer being durable.
+        /// From a code or refresh token being looked at to its answer being durable, an id_token signed too.
         package var exchangeTimes = Histogram.seconds
         /// How exchanges ended: `issued`, `replayed`, or the reason they were refused.
         package var exchanges: [String: Int] = [:]

@@ -1,5 +1,5 @@
-import ArgumentParser
-import TokenVault
+public import ArgumentParser
+public import TokenVault
 import VaultCore
 
 /// Authorizes, shows and revokes grants.
@@ -19,13 +19,15 @@ struct GrantListCommand: AsyncParsableCommand {
         discussion: """
             Examples:
               tokenvault grant list --user alice
-              tokenvault grant list --client mood-tracker --limit 20 --json
+              tokenvault grant list --state live --client mood-tracker --limit 20 --json
             """)
 
     @Option(help: "Only those of this client (client_id or name).")
     var client: String?
     @Option(help: "Only those of this user, or - to read the name from standard input.")
     var user: String?
+    @Option(help: "Only those that are live, revoked, expired or suspended.")
+    var state: Grant.State?
     @Option(help: "Only those after this grant.")
     var after: Int64 = 0
     @Option(help: "At most so many.")
@@ -50,12 +52,14 @@ struct GrantListCommand: AsyncParsableCommand {
             var left = limit ?? .max
             var records: [GrantRecord] = []
             while left > 0 {
-                filter.limit = min(left, 1000)
+                // What state a grant is in depends on its user, its client and the time: each is looked at.
+                filter.limit = state == nil ? min(left, 1000) : 1000
                 let page = try vault.grants(filter)
-                records += try page.map { try names.record($0) }
+                let found = page.filter { state == nil || $0.state == state }.prefix(left)
+                records += try found.map { try names.record($0) }
                 guard let last = page.last, page.count == filter.limit else { break }
                 filter.after = last.id
-                left -= page.count
+                left -= found.count
                 if output.isJSON {
                     try output.showNext(records)
                     records = []
@@ -65,6 +69,8 @@ struct GrantListCommand: AsyncParsableCommand {
         }
     }
 }
+
+extension Grant.State: ExpressibleByArgument {}
 
 /// The grant a command is about.
 struct GrantArgument: ParsableArguments {

@@ -46,12 +46,12 @@ struct KeyArguments: ParsableArguments {
     /// - Parameter isNew: asks for a passphrase twice, because a misspelt one would lock the vault for good.
     func source(isNew: Bool = false) throws -> KeySource {
         if let credential { return .systemdCredential(name: credential) }
-        if let passphraseFile { return .passphrase(try PassphraseReader.read(file: passphraseFile)) }
+        if let passphraseFile { return .passphrase(try SecretReader.passphrase.read(file: passphraseFile)) }
         if let passphraseDescriptor {
-            return .passphrase(try PassphraseReader.read(descriptor: passphraseDescriptor))
+            return .passphrase(try SecretReader.passphrase.read(descriptor: passphraseDescriptor))
         }
         if let keyFilePath { return .keyFile(path: keyFilePath) }
-        return .passphrase(try PassphrasePrompt.ask(isNew: isNew))
+        return .passphrase(try SecretPrompt(.passphrase).ask(isNew: isNew))
     }
 
     /// A variable of the environment; an empty one counts as not set.

@@ -14,8 +14,13 @@ struct ClientRecord: Record, ListRecord {
     let state: String
     let tokenEndpointAuthMethods: [String]
     let grantTypes: [String]
+    let responseTypes: [String]
     let redirectUris: [String]
     let scope: String
+    let idTokenSignedResponseAlg: String
+    /// Its public keys, a JWK Set, as registered.
+    let jwks: String?
+    let mayIntrospect: Bool
     /// Seconds.
     let codeLifetime, accessLifetime, idleLifetime, absoluteLifetime, retryWindow: Int64
     let secrets: [SecretRecord]
@@ -37,7 +42,11 @@ struct ClientRecord: Record, ListRecord {
         state = client.state.word
         tokenEndpointAuthMethods = registration.authenticationMethods.map(\.rawValue)
         grantTypes = registration.grantTypes.map(\.rawValue)
+        responseTypes = registration.responseTypes.map(\.rawValue)
         redirectUris = registration.redirectURIs
+        idTokenSignedResponseAlg = registration.idTokenAlgorithm.rawValue
+        jwks = registration.keySet
+        mayIntrospect = registration.mayIntrospect
         scope = registration.scope.text
         codeLifetime = lifetimes.authorizationCode.components.seconds
         accessLifetime = lifetimes.accessToken.components.seconds
@@ -62,14 +71,17 @@ struct ClientRecord: Record, ListRecord {
             ("name", name), ("state", state),
             ("authentication", tokenEndpointAuthMethods.joined(separator: " ")),
             ("grant_types", grantTypes.joined(separator: " ")),
+            ("response_types", responseTypes.joined(separator: ", ")),
         ]
         pairs += redirectUris.map { ("redirect_uri", $0) }
         pairs += [
-            ("scope", scope), ("code_lifetime", span(codeLifetime)),
+            ("scope", scope), ("id_token_alg", idTokenSignedResponseAlg),
+            ("may_introspect", mayIntrospect ? "yes" : "no"), ("code_lifetime", span(codeLifetime)),
             ("access_lifetime", span(accessLifetime)),
             ("idle_lifetime", span(idleLifetime)), ("absolute_lifetime", span(absoluteLifetime)),
             ("retry_window", span(retryWindow)),
         ]
+        if let jwks { pairs.append(("jwks", jwks)) }
         pairs += secrets.map { secret in
             let end = secret.notAfter.map { " to \($0)" } ?? ""
             return ("secret \(secret.generation)", "from \(secret.notBefore)\(end)")

@@ -47,7 +47,7 @@ struct GrantRecord: Record, ListRecord {
     }
 }
 
-/// Finds the names behind the row numbers of grants, each once.
+/// Finds the names behind the row numbers of grants and consents, each once.
 struct OwnerNames {
     private let vault: Vault
     private var clients: [OwnerID: String] = [:]
@@ -60,6 +60,12 @@ struct OwnerNames {
 
     mutating func record(_ grant: Grant) throws -> GrantRecord {
         GrantRecord(grant, client: clients[grant.client], user: try user(grant.owner))
+    }
+
+    mutating func record(_ consent: Consent) throws -> ConsentRecord {
+        ConsentRecord(
+            clientId: clients[consent.client], user: try user(consent.user), scope: consent.scope.text,
+            grantedAt: Timestamp(consent.grantedAt))
     }
 
     private mutating func user(_ id: OwnerID) throws -> String? {

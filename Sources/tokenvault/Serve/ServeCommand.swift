@@ -3,6 +3,7 @@ import Foundation
 import IssuerHTTP
 import Logging
 import NIOCore
+import OpenIDConnect
 import ServiceLifecycle
 import Synchronization
 import TokenVault
@@ -45,6 +46,11 @@ struct ServeCommand: AsyncParsableCommand {
         defer { ready?.remove() }
         let vault = try await settings.location.open(VaultOptions(channel: .http, logger: logger))
         do {
+            let keys = VaultSigningKeys(vault)
+            // The first time makes them.
+            try await keys.prepare()
+            configuration.idTokens = keys
+            configuration.assertions = AssertionVerifier()
             try await serve(vault, configuration, logger, ready)
         } catch {
             await vault.close()
@@ -70,7 +76,6 @@ struct ServeCommand: AsyncParsableCommand {
         let admin = Mutex<String?>(nil)
         let server = IssuerServer(
             vault: vault, configuration: configuration, logger: logger,
-            onAdminReady: { url in admin.withLock { $0 = url } },
             onReady: { [output] url in
                 do { try ready?.publish(url) } catch {
                     logger.error("The ready file could not be written.", metadata: ["error": "\(error)"])
@@ -83,7 +88,8 @@ struct ServeCommand: AsyncParsableCommand {
                     if let adminURL { Console.note("tokenvault: metrics at \(adminURL)/metrics") }
                 }
                 SupervisorNotice.ready.send()
-            })
+            },
+            onAdminReady: { url in admin.withLock { $0 = url } })
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
             .init(service: server, successTerminationBehavior: .gracefullyShutdownGroup)
         ]

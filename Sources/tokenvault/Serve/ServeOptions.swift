@@ -43,6 +43,13 @@ struct ServeOptions: ParsableArguments {
         help: ArgumentHelp("Connections beyond it wait. (default: 2048)", valueName: "number"))
     var maximumConnections: Int?
 
+    @Flag(
+        name: .customLong("trusted-proxy"), inversion: .prefixedNo,
+        help:
+            "Count failures by the last address in X-Forwarded-For: only behind a proxy that writes it itself."
+    )
+    var trustedProxy: Bool?
+
     @Option(
         name: .customLong("ready-file"),
         help: ArgumentHelp("Gets the base URL, one line, once requests are taken.", valueName: "path"),
@@ -78,6 +85,7 @@ struct ServeOptions: ParsableArguments {
             .tlsKey: tlsKey.map { .text($0) },
             .adminListen: adminListen.map { .text($0.defaultValueDescription) },
             .maximumConnections: maximumConnections.map { .integer($0) },
+            .trustedProxy: trustedProxy.map { .truth($0) },
             .readyFile: readyFile.map { .text($0) },
             .logLevel: logLevel.map { .text($0.defaultValueDescription) },
             .logFormat: logFormat.map { .text($0.rawValue) },

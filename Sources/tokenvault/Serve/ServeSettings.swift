@@ -17,6 +17,7 @@ struct ServeSettings {
     private static let defaults: [Setting: SettingValue] = [
         .listen: .text("127.0.0.1:8080"), .profile: .text("standard"), .logLevel: .text("info"),
         .logFormat: .text("text"), .maximumConnections: .integer(2048),
+        .trustedProxy: .truth(false),
     ]
 
     init(
@@ -58,6 +59,7 @@ struct ServeSettings {
         guard let connections = try reader.integer(.maximumConnections), (1...1_000_000).contains(connections)
         else { throw reader.refusal(.maximumConnections, "'max-connections' is 1 to 1000000.") }
         server.maximumConnections = connections
+        server.limits.trustsForwardedFor = try reader.truth(.trustedProxy) ?? false
         server.tls = try certificate(reader)
         try server.check()
         return server

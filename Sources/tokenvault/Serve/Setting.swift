@@ -9,6 +9,7 @@ enum Setting: String, CaseIterable {
     case tlsKey = "tls-key"
     case adminListen = "admin-listen"
     case maximumConnections = "max-connections"
+    case trustedProxy = "trusted-proxy"
     case logLevel = "log-level"
     case logFormat = "log-format"
     case readyFile = "ready-file"
@@ -28,6 +29,7 @@ enum Setting: String, CaseIterable {
     var kind: Kind {
         switch self {
         case .maximumConnections: .integer
+        case .trustedProxy: .truth
         default: .text
         }
     }

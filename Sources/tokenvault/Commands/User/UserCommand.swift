@@ -10,7 +10,8 @@ struct UserCommand: ParsableCommand {
         discussion:
             "A user name given as - is read from standard input, so that it shows in no process list.",
         subcommands: [
-            UserAddCommand.self, UserListCommand.self, UserDisableCommand.self, UserEnableCommand.self,
+            UserAddCommand.self, UserListCommand.self, UserSetPasswordCommand.self,
+            UserRevokeTokensCommand.self, UserDisableCommand.self, UserEnableCommand.self,
             UserRemoveCommand.self,
         ])
 }
@@ -26,16 +27,29 @@ struct UserArgument: ParsableArguments {
 struct UserAddCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "add", abstract: "Add a user.",
-        discussion: "Examples:\n  tokenvault user add alice\n  printf alice | tokenvault user add -")
+        discussion: """
+            A user with a password can sign in on the bundled page; one without comes from elsewhere.
+
+            Examples:
+              tokenvault user add alice --password-prompt
+              printf alice | tokenvault user add -
+              tokenvault user add alice --password-fd 3 3< password
+            """)
 
     @OptionGroup var user: UserArgument
+    @OptionGroup(title: "Password") var password: PasswordArguments
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
         let name = try user.read()
-        let added = try await location.withVault { try await $0.addUser(name) }
-        try output.show(UserRecord(added))
+        let password = try password.read()
+        let record = try await location.withVault { vault in
+            let added = try await vault.addUser(name)
+            if let password { try await vault.setPassword(ofUser: name, password) }
+            return try UserRecord(added, vault)
+        }
+        try output.show(record)
     }
 }
 
@@ -50,10 +64,10 @@ struct UserListCommand: AsyncParsableCommand {
     func run() async throws {
         try await location.withVault { vault in
             var page = try vault.users()
-            try output.show(page.map { UserRecord($0) })
+            try output.show(page.map { try UserRecord($0, vault) })
             while let last = page.last, page.count == 1000 {
                 page = try vault.users(after: last.id)
-                try output.showNext(page.map { UserRecord($0) })
+                try output.showNext(page.map { try UserRecord($0, vault) })
             }
         }
     }
@@ -70,8 +84,10 @@ struct UserDisableCommand: AsyncParsableCommand {
 
     func run() async throws {
         let name = try user.read()
-        let changed = try await location.withVault { try await $0.setUser(name, enabled: false) }
-        try output.show(UserRecord(changed))
+        let record = try await location.withVault { vault in
+            try UserRecord(await vault.setUser(name, enabled: false), vault)
+        }
+        try output.show(record)
     }
 }
 
@@ -86,8 +102,10 @@ struct UserEnableCommand: AsyncParsableCommand {
 
     func run() async throws {
         let name = try user.read()
-        let changed = try await location.withVault { try await $0.setUser(name, enabled: true) }
-        try output.show(UserRecord(changed))
+        let record = try await location.withVault { vault in
+            try UserRecord(await vault.setUser(name, enabled: true), vault)
+        }
+        try output.show(record)
     }
 }
 

@@ -2,31 +2,32 @@ import Foundation
 import Synchronization
 import VaultCore
 
-/// Asks for a passphrase on the terminal, without echo.
-enum PassphrasePrompt {
-    static func ask(isNew: Bool) throws -> SecretBytes {
+/// Asks for a passphrase or a password on the terminal, without echo.
+struct SecretPrompt {
+    private let reader: SecretReader
+    private var noun: String { reader.noun }
+
+    init(_ reader: SecretReader) { self.reader = reader }
+
+    func ask(isNew: Bool) throws -> SecretBytes {
         let terminal = open("/dev/tty", O_RDWR | O_CLOEXEC)
-        guard terminal >= 0 else {
-            throw VaultError(
-                .locked, "No key was given, and there is no terminal to ask for a passphrase on.",
-                remedy: "Give --key-file, --passphrase-file, --passphrase-fd or --credential.")
-        }
+        guard terminal >= 0 else { throw reader.missing }
         defer { close(terminal) }
-        let passphrase = try read(terminal, isNew ? "New passphrase: " : "Passphrase: ")
+        let passphrase = try read(terminal, isNew ? "New \(noun): " : "\(noun.capitalized): ")
         guard isNew else { return passphrase }
         let again = try read(terminal, "The same again: ")
         let isSame = passphrase.withExposed { first in again.withExposed { first == $0 } }
         guard isSame else {
             throw VaultError(
-                .invalidInput, "The two passphrases differ.", remedy: "Nothing was made; try again.")
+                .invalidInput, "The two \(noun)s differ.", remedy: "Nothing was changed; try again.")
         }
         return passphrase
     }
 
-    private static func read(_ terminal: Int32, _ prompt: String) throws -> SecretBytes {
+    private func read(_ terminal: Int32, _ prompt: String) throws -> SecretBytes {
         var settings = termios()
         guard tcgetattr(terminal, &settings) == 0 else {
-            throw VaultError(.ioFailure, "The terminal does not answer.", remedy: "Give --passphrase-file.")
+            throw VaultError(.ioFailure, "The terminal does not answer.", remedy: "Give --\(noun)-file.")
         }
         var quiet = settings
         quiet.c_lflag &= ~tcflag_t(ECHO)
@@ -43,7 +44,7 @@ enum PassphrasePrompt {
         while poll(&waiting, 1, 100) <= 0 {
             if Interruption.isPending { throw ExitStatus.interrupted }
         }
-        let answer = Result { try PassphraseReader.read(descriptor: terminal) }
+        let answer = Result { try reader.read(descriptor: terminal) }
         guard !Interruption.isPending else { throw ExitStatus.interrupted }
         return try answer.get()
     }

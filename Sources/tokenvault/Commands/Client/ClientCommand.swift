@@ -9,8 +9,9 @@ struct ClientCommand: ParsableCommand {
         abstract: "Register, show and change clients.",
         discussion: "Where a client is asked for, its client_id or its name will do.",
         subcommands: [
-            ClientAddCommand.self, ClientListCommand.self, ClientShowCommand.self, ClientDisableCommand.self,
-            ClientEnableCommand.self, ClientRemoveCommand.self, ClientRotateSecretCommand.self,
+            ClientAddCommand.self, ClientSetCommand.self, ClientListCommand.self, ClientShowCommand.self,
+            ClientDisableCommand.self, ClientEnableCommand.self, ClientRemoveCommand.self,
+            ClientRotateSecretCommand.self, ClientExportCommand.self, ClientImportCommand.self,
         ])
 }
 

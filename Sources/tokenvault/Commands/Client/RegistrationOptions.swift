@@ -1,0 +1,155 @@
+public import ArgumentParser
+import Foundation
+public import TokenVault
+import VaultCore
+
+/// What is registered of a client; what is not given stays as it is.
+struct RegistrationOptions: ParsableArguments {
+    @Option(
+        name: .customLong("redirect-uri"),
+        help: ArgumentHelp(
+            "Where codes are sent; compared octet by octet. May be repeated.", valueName: "uri"))
+    var redirectURIs: [String] = []
+
+    @Option(help: "What the client may ask for, separated by spaces.")
+    var scope: String?
+
+    @Option(
+        name: .customLong("grant-type"),
+        help: ArgumentHelp(
+            "authorization_code, refresh_token (these two by default) or client_credentials. May be repeated.",
+            valueName: "type"))
+    var grantTypes: [GrantType] = []
+
+    @Option(
+        name: .customLong("response-type"),
+        help: ArgumentHelp(
+            "code (by default), or the implicit token, id_token and \"id_token token\", for clients that cannot do "
+                + "better. May be repeated.",
+            valueName: "type"))
+    var responseTypes: [ResponseType] = []
+
+    @Flag(
+        name: .customLong("public"), help: "A client that cannot keep a secret: it has none, and uses PKCE.")
+    var isPublic = false
+
+    @Option(
+        name: [.customLong("auth-method"), .customLong("token-endpoint-auth-method")],
+        help: ArgumentHelp(
+            "client_secret_basic, client_secret_post (both by default), private_key_jwt or none. May be repeated.",
+            valueName: "method"))
+    var methods: [ClientAuthenticationMethod] = []
+
+    @Option(
+        name: .customLong("jwks-file"),
+        help: ArgumentHelp(
+            "The client's public keys, a JWK Set, for private_key_jwt.", valueName: "file"),
+        completion: .file())
+    var keySetFile: String?
+
+    @Option(
+        name: .customLong("id-token-alg"),
+        help: ArgumentHelp(
+            "How its id_tokens are signed: RS256 (by default), ES256 or EdDSA.", valueName: "alg"))
+    var idTokenAlgorithm: SigningAlgorithm?
+
+    @Flag(
+        name: .customLong("may-introspect"), inversion: .prefixedNo,
+        help: "A resource server: it may introspect tokens that other clients were given.")
+    var mayIntrospect: Bool?
+
+    @OptionGroup(title: "Lifetimes (as in 30s, 10m, 24h, 30d)")
+    var lifetimes: LifetimeArguments
+
+    func validate() throws {
+        guard !isPublic || methods.allSatisfy({ $0 == .none }) else {
+            throw ValidationError(
+                "A public client has no secret: --public and this authentication method exclude each other.")
+        }
+    }
+
+    /// What changes: files are read and texts parsed before anything is.
+    func changes() throws -> @Sendable (inout ClientRegistration) -> Void {
+        let scope = try scope.map { try ScopeSet(argument: $0) }
+        let keySet = try keySetFile.map(Self.keySet)
+        return { [self] registration in
+            if !redirectURIs.isEmpty { registration.redirectURIs = redirectURIs }
+            if let scope { registration.scope = scope }
+            if !responseTypes.isEmpty {
+                registration.responseTypes = responseTypes
+                // A purely implicit client has no use for codes.
+                if grantTypes.isEmpty, !responseTypes.contains(.code) { registration.grantTypes = [] }
+            }
+            if !grantTypes.isEmpty { registration.grantTypes = grantTypes }
+            if let keySet {
+                registration.keySet = keySet
+                if methods.isEmpty { registration.authenticationMethods = [.privateKeyJWT] }
+            }
+            if isPublic { registration.authenticationMethods = [.none] }
+            if !methods.isEmpty { registration.authenticationMethods = methods }
+            if !registration.authenticationMethods.contains(.privateKeyJWT), keySet == nil {
+                registration.keySet = nil
+            }
+            if let idTokenAlgorithm { registration.idTokenAlgorithm = idTokenAlgorithm }
+            if let mayIntrospect { registration.mayIntrospect = mayIntrospect }
+            lifetimes.apply(to: &registration.lifetimes)
+        }
+    }
+
+    private static func keySet(_ path: String) throws -> String {
+        let bytes = try SmallFile.read(
+            path, limit: Limits.keySetBytes, closed: .toNobody, remedy: "Check --jwks-file.")
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw VaultError(.invalidInput, "\(path) is not UTF-8.", remedy: "Check --jwks-file.")
+        }
+        return text.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+}
+
+/// How long what the client is given lives.
+struct LifetimeArguments: ParsableArguments {
+    @Option(name: .customLong("access-lifetime"), help: "Of an access token. (default: 1h)")
+    var access: DurationArgument?
+    @Option(
+        name: .customLong("idle-lifetime"),
+        help: "A grant that is not refreshed for this long ends. (default: 30d)")
+    var idle: DurationArgument?
+    @Option(name: .customLong("absolute-lifetime"), help: "No refresh extends this. (default: 365d)")
+    var absolute: DurationArgument?
+    @Option(
+        name: .customLong("code-lifetime"), help: "Of an authorization code; at most 10m. (default: 1m)")
+    var code: DurationArgument?
+    @Option(
+        name: .customLong("retry-window"),
+        help: "How long a refresh whose response was lost may be repeated; 0s to 10m. (default: 1m)")
+    var retry: DurationArgument?
+
+    func apply(to lifetimes: inout Lifetimes) {
+        if let access { lifetimes.accessToken = access.duration }
+        if let idle { lifetimes.idle = idle.duration }
+        if let absolute { lifetimes.absolute = absolute.duration }
+        if let code { lifetimes.authorizationCode = code.duration }
+        if let retry { lifetimes.retryWindow = retry.duration }
+    }
+}
+
+extension GrantType: ExpressibleByArgument {}
+extension ClientAuthenticationMethod: ExpressibleByArgument {}
+extension SigningAlgorithm: ExpressibleByArgument {}
+
+extension ResponseType: ExpressibleByArgument {
+    public init?(argument: String) { self.init(words: argument) }
+}
+
+extension ScopeSet {
+    /// A scope from the command line.
+    init(argument: String) throws {
+        guard let scope = ScopeSet(parsing: argument) else {
+            throw VaultError(
+                .invalidInput,
+                "The scope is not a list of names with single spaces between (RFC 6749 section 3.3).",
+                remedy: "As in: --scope \"basic readmeasurements\"")
+        }
+        self = scope
+    }
+}

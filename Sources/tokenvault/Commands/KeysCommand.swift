@@ -1,0 +1,83 @@
+import ArgumentParser
+import OpenIDConnect
+import TokenVault
+import VaultCore
+
+/// The keys of the vault; for now those that sign id_tokens.
+struct KeysCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "keys", abstract: "Show and rotate keys.", subcommands: [SigningKeysCommand.self])
+}
+
+/// The keys that sign id_tokens.
+struct SigningKeysCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "signing",
+        abstract: "Show and rotate the keys that sign id_tokens.",
+        discussion: "A service that runs sees a rotation at once.",
+        subcommands: [SigningKeysListCommand.self, SigningKeysRotateCommand.self])
+}
+
+struct SigningKeysListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "List the keys that are current, or still published.",
+        discussion: "Example:\n  tokenvault keys signing list --json")
+
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        try output.show(try await location.withVault { try $0.signingKeys().map(SigningKeyRecord.init) })
+    }
+}
+
+struct SigningKeysRotateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rotate", abstract: "Make new signing keys; those before stay published for a day.",
+        discussion: """
+            Without --algorithm every algorithm that has a key gets a new one, and RS256 its first.
+
+            Examples:
+              tokenvault keys signing rotate
+              tokenvault keys signing rotate --algorithm ES256
+            """)
+
+    @Option(help: ArgumentHelp("RS256, ES256 or EdDSA.", valueName: "alg"))
+    var algorithm: SigningAlgorithm?
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        let records = try await location.withVault { vault in
+            let keys = VaultSigningKeys(vault)
+            let existing = try await keys.algorithms()
+            var new: Set<String> = []
+            for algorithm in algorithm.map({ [$0] }) ?? (existing.isEmpty ? [.rs256] : existing) {
+                new.insert(try await keys.rotate(algorithm))
+            }
+            return try vault.signingKeys().filter { new.contains($0.kid) }.map(SigningKeyRecord.init)
+        }
+        try output.show(records)
+    }
+}
+
+/// A signing key as printed: `{"alg":"RS256","created_at":"…","kid":"…","state":"current"}`, and when it was retired
+/// `published_until`.
+private struct SigningKeyRecord: ListRecord {
+    let kid: String
+    let alg: String
+    let state: String
+    let createdAt: Timestamp
+    let publishedUntil: Timestamp?
+
+    init(_ key: StoredSigningKey) {
+        kid = key.kid
+        alg = key.algorithm.rawValue
+        state = key.state == .current ? "current" : "retired"
+        createdAt = Timestamp(key.createdAt)
+        publishedUntil = key.publishedUntil.map(Timestamp.init)
+    }
+
+    static let header = ["KID", "ALG", "STATE", "CREATED", "PUBLISHED UNTIL"]
+    var cells: [String] { [kid, alg, state, createdAt.description, publishedUntil?.description ?? "-"] }
+}
