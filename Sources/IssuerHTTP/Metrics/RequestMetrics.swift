@@ -16,6 +16,11 @@ final class RequestMetrics: Sendable {
         var times = Histogram.seconds
         /// By error code of OAuth, or else by class of the status.
         var outcomes: [String: Int] = [:]
+
+        mutating func add(_ outcome: String, _ seconds: Double) {
+            times.record(seconds)
+            outcomes[outcome, default: 0] += 1
+        }
     }
 
     /// Whether responses name their error to the middleware around them.
@@ -36,24 +41,24 @@ final class RequestMetrics: Sendable {
         _ method: HTTPRequest.Method, _ route: String?, _ status: HTTPResponse.Status, error: String?,
         in time: Duration
     ) {
-        let endpoint = Endpoint(
-            method: Self.methods.contains(method) ? method.rawValue : "other", route: route ?? "NotFound")
+        let endpoint = Endpoint(method: Self.name(method), route: route ?? "NotFound")
         let outcome = error ?? Self.statusClass(status)
         let seconds = time.inSeconds
         if status == .tooManyRequests { throttledCount.wrappingAdd(1, ordering: .relaxed) }
-        figures.withLock { figures in
-            figures[endpoint, default: Figures()].times.record(seconds)
-            figures[endpoint, default: Figures()].outcomes[outcome, default: 0] += 1
-        }
+        figures.withLock { $0[endpoint, default: Figures()].add(outcome, seconds) }
     }
 
     func connectionOpened() { connectionCount.wrappingAdd(1, ordering: .relaxed) }
 
     func connectionClosed() { connectionCount.wrappingSubtract(1, ordering: .relaxed) }
 
-    private static let methods: Set<HTTPRequest.Method> = [
-        .get, .head, .post, .put, .patch, .delete, .options, .trace, .connect,
-    ]
+    /// Methods are the client's own words, too: those that nobody knows are counted together.
+    private static func name(_ method: HTTPRequest.Method) -> String {
+        switch method {
+        case .post, .get, .head, .put, .patch, .delete, .options, .trace, .connect: method.rawValue
+        default: "other"
+        }
+    }
 
     private static func statusClass(_ status: HTTPResponse.Status) -> String {
         switch status.code {

@@ -100,11 +100,11 @@ struct ServeCommand: AsyncParsableCommand {
         } else {
             ending.append(.sighup)
         }
+        services.append(.init(service: SupervisorNotices()))
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: services, gracefulShutdownSignals: ending, logger: logger))
         try await group.run()
-        SupervisorNotice.stopping.send()
     }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import ServiceLifecycle
 
 /// Tells systemd how far the service is (sd_notify(3)), where it asked to be told.
 enum SupervisorNotice: String {
@@ -29,5 +30,13 @@ enum SupervisorNotice: String {
                 _ = sendto(descriptor, rawValue, rawValue.utf8.count, 0, $0, socklen_t(length))
             }
         }
+    }
+}
+
+/// Tells systemd when the shutdown begins: the last service of a group is the first to hear of it.
+struct SupervisorNotices: Service {
+    func run() async throws {
+        try await gracefulShutdown()
+        SupervisorNotice.stopping.send()
     }
 }

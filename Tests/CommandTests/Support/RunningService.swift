@@ -11,7 +11,12 @@ final class RunningService: Sendable {
     var processID: Int32 { child.processID }
 
     /// Starts it on a free port and returns when it serves.
-    init(in place: Workplace, _ arguments: [String] = [], environment: [String: String] = [:]) async throws {
+    ///
+    /// - Parameter tracer: a program, and its arguments, that runs it.
+    init(
+        in place: Workplace, _ arguments: [String] = [], environment: [String: String] = [:],
+        under tracer: [String] = []
+    ) async throws {
         self.place = place
         try place.write("", to: "serve.log")
         let announcement = place.path + "/announcement"
@@ -22,8 +27,11 @@ final class RunningService: Sendable {
             close(pipe)
             unlink(announcement)
         }
+        let command = tracer + [Tool.path]
         child = try ChildProcess(
-            Tool.path, ["serve", "--listen", "127.0.0.1:0", "--ready-file", "ready", "--json"] + arguments,
+            command[0],
+            command.dropFirst() + ["serve", "--listen", "127.0.0.1:0", "--ready-file", "ready", "--json"]
+                + arguments,
             environment: Workplace.environment(at: place.path).merging(environment) { $1 },
             directory: place.path,
             streams: ("/dev/null", announcement, place.path + "/serve.log"))
