@@ -44,6 +44,23 @@ struct PassphrasePromptTests {
         #expect(refused.status == 5, "\(refused.output)")
     }
 
+    @Test func `asks for a user's password, too`() async throws {
+        let place = try await Workplace.withVault()
+        let set = try await run(
+            "export TOKENVAULT_KEY_FILE=K; tokenvault user add alice && tokenvault user set-password alice",
+            answering: [
+                ("New password: ", "correct horse\\n"), ("The same again: ", "correct horse\\n"),
+            ],
+            in: place)
+        #expect(set.status == 0, "\(set.output)")
+        #expect(set.output.contains("password:    set") && !set.output.contains("correct horse"))
+        let short = try await run(
+            "export TOKENVAULT_KEY_FILE=K; tokenvault user add bob --password-prompt",
+            answering: [("New password: ", "short\\n"), ("The same again: ", "short\\n")], in: place)
+        #expect(short.status == 2 && short.output.contains("too short"), "\(short.output)")
+        #expect(try await !place.run(["user", "list"]).output.contains("bob"))
+    }
+
     @Test func `refuses two that differ, and makes nothing`() async throws {
         let place = try Workplace()
         let refused = try await run(
