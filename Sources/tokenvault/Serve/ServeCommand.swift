@@ -35,10 +35,16 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try ServeSettings(options, location)
-        guard !options.checksOnly else { return try output.show(settings.effective) }
+        guard !options.checksOnly else {
+            for name in settings.unknownVariables { output.note("\(name) is no setting.") }
+            return try output.show(settings.effective)
+        }
         // Before anything takes time: a reload that comes early must not end the process.
         if !endsWithTerminal { signal(SIGHUP, SIG_IGN) }
         let logger = settings.logFormat.logger(settings.logLevel)
+        for name in settings.unknownVariables {
+            logger.warning("A variable of the environment is no setting.", metadata: ["name": "\(name)"])
+        }
         var configuration = settings.server
         configuration.maximumConnections = min(
             configuration.maximumConnections, max(16, DescriptorLimit.raise() - DescriptorLimit.reserve))

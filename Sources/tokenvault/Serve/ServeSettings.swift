@@ -13,6 +13,8 @@ struct ServeSettings {
     let location: VaultArguments
     /// Every setting that has a value, for `--check-config`.
     let effective: [SettingRecord]
+    /// Variables of the environment that are named as settings are and yet are none: misspelt, most likely.
+    let unknownVariables: [String]
 
     private static let defaults: [Setting: SettingValue] = [
         .listen: .text("127.0.0.1:8080"), .profile: .text("standard"), .logLevel: .text("info"),
@@ -41,6 +43,9 @@ struct ServeSettings {
         logFormat = try Self.parsed(.logFormat, reader, "is text or json") { LogFormat(rawValue: $0) }
         readyFile = try reader.text(.readyFile)
         self.location = try Self.location(location, reader)
+        let known = Set(Setting.allCases.map(\.variable) + ["TOKENVAULT_CONFIG"])
+        unknownVariables = environment.keys.filter { $0.hasPrefix("TOKENVAULT_") && !known.contains($0) }
+            .sorted()
         effective = try Setting.allCases.compactMap { try SettingRecord($0, reader) }
     }
 

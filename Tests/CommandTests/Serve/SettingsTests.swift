@@ -113,6 +113,17 @@ struct SettingsTests {
         #expect(ending.complaints.contains(variable))
     }
 
+    @Test func `a variable that is no setting is warned of, its value untold`() async throws {
+        let place = try await Workplace.withVault()
+        let variables = ["TOKENVAULT_LISTN": "hunter2-hunter2"]
+        let checked = try await place.run(["serve", "--check-config"], environment: variables)
+        #expect(checked.complaints == "TOKENVAULT_LISTN is no setting.\n")
+        let service = try await RunningService(in: place, environment: variables)
+        #expect(await service.end(by: SIGTERM) == 0)
+        #expect(try service.log().contains("TOKENVAULT_LISTN"))
+        #expect(try !(service.log() + checked.output).contains("hunter2"))
+    }
+
     @Test func `a file that anybody may write is refused`() async throws {
         let place = try Workplace()
         try place.write("{}", to: "serve.json", mode: 0o666)
