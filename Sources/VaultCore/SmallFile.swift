@@ -35,14 +35,11 @@ package enum SmallFile {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw failure("opened", path, remedy) }
         defer { close(descriptor) }
-        var information = stat()
-        guard fstat(descriptor, &information) == 0, information.st_mode & S_IFMT == S_IFREG,
-            information.st_size <= limit
-        else {
+        guard let facts = FileFacts(of: descriptor), facts.isRegular, facts.size <= limit else {
             throw VaultError(
                 .invalidInput, "\(path) is no regular file of at most \(limit) bytes.", remedy: remedy)
         }
-        guard UInt32(information.st_mode) & closed.bits == 0 else {
+        guard facts.permissions & closed.bits == 0 else {
             throw VaultError(
                 .permissionDenied, "\(closed.complaint) the file \(path).",
                 remedy: "Run: \(closed.remedy) \(path)")

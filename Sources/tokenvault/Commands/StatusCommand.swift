@@ -57,9 +57,8 @@ private struct StatusRecord: Record {
 
     /// What an unprivileged process may still write there.
     private static func freeBytes(around path: String) -> Int64? {
-        var information = statvfs()
-        guard statvfs(path, &information) == 0 else { return nil }
-        return Int64(clamping: UInt64(information.f_bavail) * UInt64(information.f_frsize))
+        let attributes = try? FileManager.default.attributesOfFileSystem(forPath: path)
+        return (attributes?[.systemFreeSize] as? NSNumber)?.int64Value
     }
 
     var lines: [String] {

@@ -32,12 +32,11 @@ struct SecretReader {
                 remedy: "Check --\(noun)-file.")
         }
         defer { close(descriptor) }
-        var information = stat()
-        guard fstat(descriptor, &information) == 0, information.st_mode & S_IFMT != S_IFDIR else {
+        guard let facts = FileFacts(of: descriptor), !facts.isDirectory else {
             throw VaultError(.invalidInput, "\(path) is not a file.", remedy: "Check --\(noun)-file.")
         }
         // A pipe of the shell shows modes of its own; only files lie around to be read by others.
-        guard information.st_mode & S_IFMT != S_IFREG || information.st_mode & 0o077 == 0 else {
+        guard !facts.isRegular || facts.permissions & 0o077 == 0 else {
             throw VaultError(
                 .permissionDenied, "Others than its owner may read the \(noun) file \(path).",
                 remedy: "Run: chmod 600 \(path)")

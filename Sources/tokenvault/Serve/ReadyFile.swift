@@ -32,10 +32,9 @@ struct ReadyFile: Sendable {
 
     /// Only what looks like a ready file is removed: a wrong argument must not cost anybody a key file.
     private static func removeLeftover(_ path: String) throws {
-        var information = stat()
-        guard lstat(path, &information) == 0 else { return }
+        guard let facts = FileFacts(at: path) else { return }
         let text =
-            information.st_mode & S_IFMT == S_IFREG && information.st_size <= 512
+            facts.isRegular && facts.size <= 512
             ? (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" : "-"
         guard text.isEmpty || text.hasPrefix("http://") || text.hasPrefix("https://") else {
             throw VaultError(
