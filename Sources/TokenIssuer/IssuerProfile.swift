@@ -13,12 +13,21 @@ public struct IssuerProfile: Sendable {
     let impliesRedirectURI: Bool
     /// The response repeats its members in camel case, with the time of expiry as a date.
     let repeatsInCamelCase: Bool
+    /// The spellings of an access token in a query string (RFC 6750 section 2.3); none: it is not taken from there.
+    package let tokenParameters: [String]
+    /// Scopes that the API knows, for metadata.
+    let scopes: [String]
+    /// Takes token requests by GET, and parameters of a POST from its query string: off, unless old clients need it.
+    ///
+    /// Secrets in a URL end up in the logs of whatever is in between. Each use is written into the audit log with a
+    /// warning; the query itself is never logged.
+    public var acceptsLegacyGet = false
 
     /// The RFCs and nothing else.
     public static let standard = IssuerProfile(
         name: "standard", tokenPaths: ["/oauth2/token"], authorizePaths: ["/oauth2/authorize"],
-        clientIDParameters: ["client_id"],
-        clientSecretParameters: ["client_secret"], impliesRedirectURI: false, repeatsInCamelCase: false)
+        clientIDParameters: ["client_id"], clientSecretParameters: ["client_secret"],
+        impliesRedirectURI: false, repeatsInCamelCase: false, tokenParameters: [], scopes: [])
 
     /// The CureDAO / QuantiModo API, whose documents and clients spell one endpoint in many ways.
     public static let quantimodo = IssuerProfile(
@@ -35,7 +44,9 @@ public struct IssuerProfile: Sendable {
         ],
         clientIDParameters: ["client_id", "clientId"],
         clientSecretParameters: ["client_secret", "clientSecret"],
-        impliesRedirectURI: true, repeatsInCamelCase: true)
+        impliesRedirectURI: true, repeatsInCamelCase: true,
+        tokenParameters: ["access_token", "accessToken", "quantimodoAccessToken"],
+        scopes: ["basic", "readmeasurements", "writemeasurements"])
 
     /// Every profile, for help texts and ``init(named:)``.
     public static let all = [standard, quantimodo]
@@ -48,8 +59,8 @@ public struct IssuerProfile: Sendable {
 
     private init(
         name: String, tokenPaths: [String], authorizePaths: [String], clientIDParameters: [String],
-        clientSecretParameters: [String],
-        impliesRedirectURI: Bool, repeatsInCamelCase: Bool
+        clientSecretParameters: [String], impliesRedirectURI: Bool, repeatsInCamelCase: Bool,
+        tokenParameters: [String], scopes: [String]
     ) {
         self.name = name
         self.tokenPaths = tokenPaths
@@ -58,5 +69,7 @@ public struct IssuerProfile: Sendable {
         self.clientSecretParameters = clientSecretParameters
         self.impliesRedirectURI = impliesRedirectURI
         self.repeatsInCamelCase = repeatsInCamelCase
+        self.tokenParameters = tokenParameters
+        self.scopes = scopes
     }
 }

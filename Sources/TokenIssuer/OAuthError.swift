@@ -22,6 +22,10 @@ public struct OAuthError: Error, Sendable, Equatable {
         /// Wait and send the same request again; nothing was changed, no token was spent.
         public static let temporarilyUnavailable = Code(rawValue: "temporarily_unavailable")
         public static let serverError = Code(rawValue: "server_error")
+        /// RFC 6750 section 3.1: the access token is expired, revoked, malformed, or was never one.
+        public static let invalidToken = Code(rawValue: "invalid_token")
+        /// RFC 6750 section 3.1: the access token is for less than this.
+        public static let insufficientScope = Code(rawValue: "insufficient_scope")
     }
 
     public let code: Code

@@ -17,6 +17,8 @@ public struct TokenIssuer: Sendable {
     package let claims: UserClaims
     /// Nil for good, or not known before the server's port is.
     package let url: IssuerURL?
+    /// What is served, and so what metadata may name.
+    package let endpoints = MountedEndpoints()
     /// Of clients that fail to authenticate.
     let throttle: FailureThrottle
 
@@ -59,6 +61,7 @@ public struct TokenIssuer: Sendable {
     public func token(_ request: TokenRequest) async throws(OAuthError) -> TokenResponse {
         guard let grantType = GrantType(rawValue: request.grantType) else { throw .unsupportedGrantType }
         let client = try await authenticate(request.credentials, request.origin)
+        if request.isLegacyGet { try await noteLegacyGet(client, request.origin) }
         // RFC 6749 section 5.2, unauthorized_client: "The authenticated client is not authorized to use this
         // authorization grant type."
         guard client.registration.grantTypes.contains(grantType) else {

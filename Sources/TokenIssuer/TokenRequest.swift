@@ -15,6 +15,8 @@ public struct TokenRequest: Sendable {
     private(set) var redirectURI: String?
     private(set) var scope: String?
     let origin: RequestOrigin
+    /// It came in a query string, which only ``IssuerProfile/acceptsLegacyGet`` allows.
+    package var isLegacyGet = false
     var requestID: String? { origin.requestID }
 
     /// Reads a form body.

@@ -4,7 +4,7 @@ public import VaultCore
 /// What the host tells clients about a user, by the scope that the user granted (OpenID Connect Core section 5.4).
 ///
 /// ```swift
-/// let claims = UserClaims { user, scope in
+/// let claims = UserClaims(["email", "email_verified"]) { user, scope in
 ///     scope.names.contains("email") ? ["email": "\(user.name)@example.com", "email_verified": true] : [:]
 /// }
 /// ```
@@ -15,10 +15,18 @@ public struct UserClaims: Sendable {
     /// No claim but `sub`.
     public static let none = UserClaims { _, _ in [:] }
 
+    /// The claims there may be, for metadata.
+    let names: [String]
     private let source: @Sendable (User, ScopeSet) async throws -> [String: ClaimValue]
 
-    /// - Parameter source: asked at every userinfo request; what it throws becomes a 503.
-    public init(_ source: @escaping @Sendable (User, ScopeSet) async throws -> [String: ClaimValue]) {
+    /// - Parameters:
+    ///   - names: the claims there may be; metadata lists them.
+    ///   - source: asked at every userinfo request; what it throws becomes a 503.
+    public init(
+        _ names: [String] = [],
+        source: @escaping @Sendable (User, ScopeSet) async throws -> [String: ClaimValue]
+    ) {
+        self.names = names.filter { !Self.reserved.contains($0) }
         self.source = source
     }
 

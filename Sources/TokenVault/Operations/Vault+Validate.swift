@@ -26,6 +26,13 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/integrity`` for an edited row, ``VaultError/Code/ioFailure``.
     public func validate(_ accessToken: SecretBytes) throws -> ValidAccessToken? {
+        try validate(accessToken) { _ in true }
+    }
+
+    /// The same for a reader that may see some tokens only: one that it may not see counts as not valid, and as not used.
+    package func validate(
+        _ accessToken: SecretBytes, where isVisible: (ValidAccessToken) -> Bool
+    ) throws -> ValidAccessToken? {
         guard let handle = keyring.handles.open(accessToken, as: .accessToken) else { return nil }
         let now = clock.now()
         return try store.readers().read { [keyring] database in
@@ -35,7 +42,7 @@ extension Vault {
                 let row = try AccessTokenRow(
                     reading: cursor, at: VaultRow.columnNames.count + 1, presented: handle.generation,
                     rowKey: keyring.rows)
-                return try judge(handle, accessToken, row, vault, database, now)
+                return try judge(handle, accessToken, row, vault, database, now, isVisible)
             }
             return found ?? nil
         }
@@ -43,7 +50,7 @@ extension Vault {
 
     private func judge(
         _ handle: TokenHandle, _ accessToken: SecretBytes, _ row: borrowing AccessTokenRow, _ vault: VaultRow,
-        _ database: Database, _ now: VaultInstant
+        _ database: Database, _ now: VaultInstant, _ isVisible: (ValidAccessToken) -> Bool
     ) throws -> ValidAccessToken? {
         let revision = vault.registryRevision
         let owner = try registry.owner(row.owner, database, keyring, revision: revision)
@@ -61,14 +68,16 @@ extension Vault {
             isTokenProven: proof.isToken(accessToken, slot.tag), status: row.status, owner: standing,
             expiresAt: slot.expiresAt, now: now)
         guard refusal == nil else { return nil }
+        let valid = ValidAccessToken(
+            grant: row.grant, generation: handle.generation, client: row.client, owner: row.owner,
+            kind: row.kind, scope: slot.scope, audience: slot.audience, issuedAt: slot.issuedAt,
+            expiresAt: slot.expiresAt)
+        guard isVisible(valid) else { return nil }
         if handle.generation == row.generation, row.awaitsFirstUse {
             let age = vault.serving(at: now).elapsed(since: row.swappedAt)
             if age < Limits.retryWindow { firstUses.note(row.grant, row.generation, at: now) }
         }
-        return ValidAccessToken(
-            grant: row.grant, generation: handle.generation, client: row.client, owner: row.owner,
-            kind: row.kind, scope: slot.scope, audience: slot.audience, issuedAt: slot.issuedAt,
-            expiresAt: slot.expiresAt)
+        return valid
     }
 
     /// The vault row and the grant, in one snapshot.

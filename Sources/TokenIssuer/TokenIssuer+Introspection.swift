@@ -1,0 +1,106 @@
+import Foundation
+import TokenVault
+import VaultCore
+
+/// A request to the introspection endpoint (RFC 7662 section 2.1), taken apart and not yet judged.
+public struct IntrospectionRequest: Sendable {
+    let presented: PresentedToken
+
+    /// Reads a form body.
+    ///
+    /// - Parameters: as of ``TokenRequest``.
+    /// - Throws: `invalid_request`.
+    public init(
+        form body: [UInt8], authorization: [String], profile: IssuerProfile, requestID: String?,
+        address: @autoclosure @escaping @Sendable () -> String? = nil
+    ) throws(OAuthError) {
+        presented = try PresentedToken(
+            form: body, authorization: authorization, profile: profile,
+            origin: RequestOrigin(requestID: requestID, address: address))
+    }
+}
+
+extension TokenIssuer {
+    /// What a token stands for now, as a JSON object: `{"active":false}` and no more for any that is not valid.
+    ///
+    /// A client sees its own tokens; those of others only a resource server does
+    /// (``TokenVault/ClientRegistration/mayIntrospect``). The first valid look at an access token counts as its first
+    /// use. The user's name is not told: `sub` says who it is, and more is at userinfo with the user's consent.
+    ///
+    /// - Throws: `invalid_client`, also for a public client, which proves nothing.
+    public func introspect(_ request: IntrospectionRequest) async throws(OAuthError) -> [UInt8] {
+        let presented = request.presented
+        let caller = try await authenticate(presented.credentials, presented.origin)
+        guard !caller.registration.isPublic else { throw .invalidClient }
+        do {
+            let seesAll = caller.registration.mayIntrospect
+            let accessToken = try vault.validate(presented.token) { seesAll || $0.client == caller.client.id }
+            if let accessToken { return try encode(IntrospectedToken(accessToken, self)) }
+            if let refreshToken = try vault.inspectRefreshToken(presented.token),
+                seesAll || refreshToken.client == caller.client.id
+            {
+                return try encode(IntrospectedToken(refreshToken, self))
+            }
+            return Self.inactive
+        } catch let error as VaultError where error.code == .notFound {
+            // Its client was removed a moment ago.
+            return Self.inactive
+        } catch { throw failure(error) }
+    }
+
+    /// Who a token speaks for (`sub`): the user, or the client that it was issued to for itself.
+    func subject(of owner: OwnerID, client: Client) -> String {
+        owner == client.id ? client.clientID : vault.subject(of: owner)
+    }
+
+    private func encode(_ token: IntrospectedToken) throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return Array(try encoder.encode(token))
+    }
+
+    private static let inactive = Array(#"{"active":false}"#.utf8)
+}
+
+/// The members of RFC 7662 section 2.2; absent ones are left out.
+private struct IntrospectedToken: Encodable {
+    let active = true
+    let scope: String?
+    let clientId: String
+    let tokenType: String?
+    let exp: Int64
+    let iat: Int64
+    let sub: String
+    let aud: String?
+    let iss: String?
+
+    init(_ token: ValidAccessToken, _ issuer: TokenIssuer) throws {
+        let client = try issuer.vault.client(token.client)
+        scope = token.scope.isEmpty ? nil : token.scope.text
+        clientId = client.clientID
+        tokenType = "Bearer"
+        exp = token.expiresAt.secondsSince1970
+        iat = token.issuedAt.secondsSince1970
+        sub = issuer.subject(of: token.owner, client: client)
+        aud = token.audience
+        iss = issuer.issuer
+    }
+
+    /// Without `token_type`, which says how an access token is used.
+    init(_ token: ValidRefreshToken, _ issuer: TokenIssuer) throws {
+        let client = try issuer.vault.client(token.client)
+        scope = token.scope.isEmpty ? nil : token.scope.text
+        clientId = client.clientID
+        tokenType = nil
+        exp = token.expiresAt.secondsSince1970
+        iat = token.issuedAt.secondsSince1970
+        sub = issuer.subject(of: token.owner, client: client)
+        aud = nil
+        iss = issuer.issuer
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case active, scope, clientId, tokenType, exp, iat, sub, aud, iss
+    }
+}
