@@ -131,7 +131,7 @@ let tests: [Target] = [
         name: "IssuerHTTPTests",
         dependencies: [
             "VaultCore", "CVaultShims", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect",
-            "IssuerHTTP", logging, lifecycle,
+            "IssuerHTTP", hummingbird, httpTypes, logging, lifecycle,
         ]),
     .testTarget(name: "CommandTests", dependencies: ["tokenvault"], resources: [.copy("Transcripts")]),
     .testTarget(
@@ -139,7 +139,7 @@ let tests: [Target] = [
         dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "TokenVault"],
         exclude: ["Fixtures"]),
     .testTarget(name: "TidyTests"),
-    .testTarget(name: "DocumentationTests", dependencies: ["tokenvault", "IssueTokens"]),
+    .testTarget(name: "DocumentationTests", dependencies: ["tokenvault", "IssueTokens", "EmbedIssuer"]),
 ]
 
 // Not part of the product: what measures it.
