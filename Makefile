@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 LIBRARIES := libsodium-dev libsqlite3-dev
 # What tests drive: real tools instead of mocks.
-TEST_TOOLS := strace sqlite3 python3 curl gcc util-linux openssl systemd
+TEST_TOOLS := strace sqlite3 python3 python3-pip curl gcc util-linux openssl systemd
 BENCH_TOOLS := wrk python3 curl
 
 # $(call install,PACKAGES): installs the Debian packages that are missing, or says what to install.
@@ -21,6 +21,16 @@ define install
 	@command -v $(2) >/dev/null || { echo "$(2) is missing: install Swift 6.2 or later, see swift.org/install" >&2; exit 1; }
 endef
 
+# $(call install-python,MODULES): installs the Python packages that are missing; Debian's own pip wants to be told twice.
+define install-python
+	@for module in $(1); do \
+	  python3 -c "import $$module" 2>/dev/null && continue; \
+	  echo "Installing $$module"; \
+	  python3 -m pip install --quiet $$module || python3 -m pip install --quiet --break-system-packages $$module || \
+	    { echo "Missing: the Python package $$module. Install it:  pip install $$module" >&2; exit 1; }; \
+	done
+endef
+
 .PHONY: help
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +42,7 @@ deps: ## Install the libraries TokenVault links (Debian: libsodium-dev, libsqlit
 .PHONY: test-deps
 test-deps: deps
 	$(call install,$(TEST_TOOLS),python3)
+	$(call install-python,joserfc)
 
 .PHONY: build
 build: deps ## Build everything (debug)
