@@ -118,6 +118,19 @@ import VaultCore
         #expect(Set(report.findings.map(\.place)) == ["\(table) \(id)"])
     }
 
+    @Test func `a whole table of them that was dropped is missed`() async throws {
+        let scene = try await scene()
+        let vault = scene.test.vault
+        try await vault.rememberConsent(
+            of: scene.party.user.id, to: scene.party.client.id, scope: scene.tokens.scope)
+        let key = vault.logVerifierKey
+        await vault.close()
+        _ = try sqlite(scene.test.path, "DROP TABLE consents")
+        await #expect(throws: VaultError(.schemaChanged, "")) { try await scene.test.reopen() }
+        let report = try await Vault.inspect(scene.test.path, verifierKey: key)
+        #expect(report.findings.map(\.place) == ["consents 2"])
+    }
+
     @Test(arguments: ["consents", "passwords", "signing_keys"])
     func `one of those deleted, and one brought back`(_ table: String) async throws {
         let scene = try await scene()

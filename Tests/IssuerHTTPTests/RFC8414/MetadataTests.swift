@@ -128,8 +128,10 @@ import VaultCore
         for issuer in ["https://example.com/:id", "https://example.com/a*", "https://example.com/%7Bx%7D"] {
             try await TestServer.run(configure: { configuration, _ in configuration.issuer = issuer }) {
                 server in
-                #expect(try await server.send("GET", Self.oauth).member("issuer") == issuer)
-                #expect(try await server.send("GET", "/x/oauth2/token").status == 404)
+                let described = try await server.send("GET", Self.oauth)
+                #expect(described.member("issuer") == issuer)
+                let elsewhere = try await server.send("GET", "/x/oauth2/token")
+                #expect(elsewhere.status == 404)
             }
         }
     }

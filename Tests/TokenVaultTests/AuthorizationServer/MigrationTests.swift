@@ -83,6 +83,19 @@ private final class TestDirectory: Sendable {
         await (try old.open(directory)).close()
     }
 
+    @Test func `is verified as it is, with the public key alone`() async throws {
+        let directory = try TestDirectory()
+        let old = try OldVault.load(into: directory)
+        let copy = try TestDirectory()
+        _ = try OldVault.load(into: copy)
+        let vault = try await old.open(directory)
+        let key = vault.logVerifierKey
+        await vault.close()
+        #expect(try await Vault.inspect(copy.path, verifierKey: key).isIntact)
+        #expect(try sqlite(copy.path, "SELECT max(version) FROM schema_migrations") == "1")
+        #expect(try await Vault.inspect(directory.path, verifierKey: key).isIntact)
+    }
+
     @Test func `opened by several at once it is brought up to date once`() async throws {
         let directory = try TestDirectory()
         let old = try OldVault.load(into: directory)
