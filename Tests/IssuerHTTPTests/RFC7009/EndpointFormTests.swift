@@ -72,7 +72,6 @@ import TokenVault
                 "", "token=", "token", "Token=\(token)", "token=\(token)&token=\(token)",
                 "token=\(token)&token=",
                 "token=\(token)&token_type_hint=a&token_type_hint=b", "token=%zz", "token=%00",
-                "token=a%0d%0ab",
                 "token=%ff", "token=\(token)&client_assertion=x&client_secret=y",
                 "token=\(token)&client_id=somebody", "token=\(token)&client_secret=\(app.secret ?? "")",
             ]
