@@ -51,3 +51,14 @@ extension HTTPBenchmark {
         throw BenchmarkFailure("Nothing answers at \(url).")
     }
 }
+
+/// Processor time of a process.
+enum ProcessTime {
+    /// User and system time of all its threads so far (proc(5), fields 14 and 15 of stat).
+    static func seconds(of process: Int32) -> Double {
+        let stat = (try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)) ?? ""
+        let fields = stat.split(separator: " ")
+        guard fields.count > 14, let user = Double(fields[13]), let system = Double(fields[14]) else { return 0 }
+        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+}

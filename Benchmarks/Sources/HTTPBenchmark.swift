@@ -17,10 +17,11 @@ struct HTTPBenchmark {
     private let store: PopulatedVault
     private let seconds: Double
     private let server: String
-    private static let connections = [1, 16, 64]
+    private let connections: [Int]
     private static let emptyPort = 4587
 
-    init(_ store: PopulatedVault, _ seconds: Double, server: String) {
+    init(_ store: PopulatedVault, _ seconds: Double, connections: [Int], server: String) {
+        self.connections = connections
         self.store = store
         self.seconds = seconds
         self.server = server
@@ -40,27 +41,27 @@ struct HTTPBenchmark {
         defer { Self.stop(process) }
         let url = try await Self.url(in: ready)
         var first = 0
-        for count in Self.connections {
+        for count in connections {
             // wrk sends a few more than it has connections.
             let tokens = copy.vault.directory + "/wrk-tokens"
             let lines = (first..<first + count + 8).map { String(decoding: copy.token($0), as: UTF8.self) }
             first += count + 8
             try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: tokens))
-            report.add(
-                .http(.refresh, connections: count),
-                try wrk(count, Self.script("rotate"), url + "/oauth2/token", [tokens, basic, "1"]))
+            try measure(.refresh, count, process, into: &report) {
+                try wrk(count, Self.script("rotate"), url + "/oauth2/token", [tokens, basic, "1"])
+            }
         }
-        for count in Self.connections {
-            report.add(
-                .http(.clientCredentials, connections: count),
+        for count in connections {
+            try measure(.clientCredentials, count, process, into: &report) {
                 try wrk(
                     count, Self.script("same"), url + "/oauth2/token",
-                    [credentialsBody, basic, "access_token"]))
+                    [credentialsBody, basic, "access_token"])
+            }
         }
-        for count in Self.connections {
-            report.add(
-                .http(.empty, connections: count),
-                try wrk(count, Self.script("same"), url + "/health/live", ["-", basic, ""]))
+        for count in connections {
+            try measure(.empty, count, process, into: &report) {
+                try wrk(count, Self.script("same"), url + "/health/live", ["-", basic, ""])
+            }
         }
         report.add(.serverMemory, ProcessMemory.value("VmHWM", of: String(process.processIdentifier)))
         Self.stop(process)
@@ -70,11 +71,22 @@ struct HTTPBenchmark {
         defer { Self.stop(empty) }
         let emptyURL = "http://127.0.0.1:\(Self.emptyPort)/oauth2/token"
         try await Self.waitUntilAnswering(emptyURL)
-        for count in Self.connections {
+        for count in connections {
             report.add(
                 .http(.bare, connections: count),
                 try wrk(count, Self.script("same"), emptyURL, [credentialsBody, basic, "refresh_token"]))
         }
+    }
+
+    /// Requests per second, and what each cost the server's processors: the latter hardly depends on who else is busy.
+    private func measure(
+        _ load: Load, _ count: Int, _ process: Process, into report: inout Report, _ run: () throws -> Double
+    ) throws {
+        let before = ProcessTime.seconds(of: process.processIdentifier)
+        let rate = try run()
+        let spent = ProcessTime.seconds(of: process.processIdentifier) - before
+        report.add(.http(load, connections: count), rate)
+        report.add(.serverTime(load, connections: count), spent / (rate * seconds.rounded(.up)) * 1_000_000)
     }
 
     private func wrk(_ connections: Int, _ script: String, _ url: String, _ arguments: [String]) throws

@@ -12,6 +12,7 @@ struct Report {
         case memory
         case http(HTTPBenchmark.Load, connections: Int)
         case serverMemory
+        case serverTime(HTTPBenchmark.Load, connections: Int)
 
         var name: String {
             switch self {
@@ -23,6 +24,8 @@ struct Report {
             case .memory: "MiB, peak of this process with its tokens"
             case .http(let load, let connections): "HTTP \(load.rawValue)/s, \(connections) connections"
             case .serverMemory: "MiB, peak of serve under load"
+            case .serverTime(let load, let connections):
+                "HTTP \(load.rawValue), microseconds of serve's processor each, \(connections) connections"
             }
         }
     }

@@ -19,6 +19,8 @@ struct Measure: AsyncParsableCommand {
     var grants = "20000,1000000"
     @Option(help: "Numbers of simultaneous callers, separated by commas.")
     var callers = "1,16,64,256"
+    @Option(help: "Numbers of HTTP connections, separated by commas.")
+    var connections = "1,16,64"
     @Option(help: "Seconds of each measurement.")
     var seconds = 3.0
     @Option(help: "Repetitions; the table shows medians.")
@@ -51,7 +53,10 @@ struct Measure: AsyncParsableCommand {
                     try await ValidationBenchmark(store, seconds).measure(into: &report)
                 }
                 if parts.contains("http"), let server, size == sizes.first {
-                    try await HTTPBenchmark(store, seconds, server: server).measure(into: &report)
+                    try await HTTPBenchmark(
+                        store, seconds, connections: connections.split(separator: ",").compactMap { Int($0) },
+                        server: server
+                    ).measure(into: &report)
                 }
             }
         }
