@@ -17,7 +17,8 @@ let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     // JSON Web Tokens: signing and verifying, RSA, ECDSA and EdDSA. Imported by OpenIDConnect alone.
     .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
-    // Signing keys are made and stored in the forms that jwt-kit takes. Imported by OpenIDConnect alone.
+    // SHA-256 by the processor's instructions, which libsodium 1.0.18 does not use; signing keys in the forms that
+    // jwt-kit takes. Imported by VaultCrypto and OpenIDConnect.
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     // Pages: escapes by default, templates apart from code. Imported by IssuerHTTP alone.
     .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
@@ -62,7 +63,7 @@ let targets: [Target] = [
             .embedInCode("SQL/V0002_authorization_server.sql"),
         ]),
 
-    .target(name: "VaultCrypto", dependencies: ["VaultCore", "CSodium", "CVaultShims"]),
+    .target(name: "VaultCrypto", dependencies: ["VaultCore", "CSodium", "CVaultShims", crypto]),
     .target(name: "TokenRotation", dependencies: ["VaultCore"]),
     .target(name: "MerkleLog", dependencies: ["VaultCore", "VaultCrypto"]),
 

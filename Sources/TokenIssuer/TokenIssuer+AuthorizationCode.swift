@@ -21,6 +21,7 @@ extension TokenIssuer {
         exchange.codeVerifier = request.codeVerifier
         exchange.requestID = request.requestID
         exchange.supersededSecret = client.supersededSecret
+        exchange.registryRevision = client.registryRevision
         return try await self.exchange(exchange, for: client)
     }
 }

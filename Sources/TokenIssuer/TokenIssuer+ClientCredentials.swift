@@ -18,7 +18,8 @@ extension TokenIssuer {
                 try await vault.issueClientCredentials(
                     to: client.client, scope: scope.isEmpty ? client.registration.scope : scope,
                     channel: .http,
-                    requestID: request.requestID, supersededSecret: client.supersededSecret), profile)
+                    requestID: request.requestID, supersededSecret: client.supersededSecret,
+                    registryRevision: client.registryRevision), profile)
         } catch { throw failure(error) }
     }
 }

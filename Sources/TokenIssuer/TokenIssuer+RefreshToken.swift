@@ -20,6 +20,7 @@ extension TokenIssuer {
         }
         exchange.requestID = request.requestID
         exchange.supersededSecret = client.supersededSecret
+        exchange.registryRevision = client.registryRevision
         return try await self.exchange(exchange, for: client)
     }
 }

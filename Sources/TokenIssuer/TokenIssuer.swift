@@ -60,8 +60,21 @@ public struct TokenIssuer: Sendable {
     /// - Throws: the refusal to send. `temporarily_unavailable` and `server_error` mean that nothing was changed.
     public func token(_ request: TokenRequest) async throws(OAuthError) -> TokenResponse {
         guard let grantType = GrantType(rawValue: request.grantType) else { throw .unsupportedGrantType }
+        if !request.isLegacyGet, let recent = authenticateRecent(request.credentials) {
+            do throws(OAuthError) {
+                return try await answer(request, grantType, recent)
+            } catch {
+                guard error == .outdated else { throw error }
+            }
+        }
         let client = try await authenticate(request.credentials, request.origin)
         if request.isLegacyGet { try await noteLegacyGet(client, request.origin) }
+        return try await answer(request, grantType, client)
+    }
+
+    private func answer(
+        _ request: TokenRequest, _ grantType: GrantType, _ client: AuthenticatedClient
+    ) async throws(OAuthError) -> TokenResponse {
         // RFC 6749 section 5.2, unauthorized_client: "The authenticated client is not authorized to use this
         // authorization grant type."
         guard client.registration.grantTypes.contains(grantType) else {
@@ -104,10 +117,13 @@ public struct TokenIssuer: Sendable {
     }
 
     /// Writes a refusal into the log at a bounded rate, and returns the error to send.
+    ///
+    /// A client that was not read anew is refused nothing: that it was outdated is the error then.
     func refusal(
         _ error: OAuthError, _ reason: TokenRequestRefusal, of request: TokenRequest,
         by client: AuthenticatedClient
     ) async -> OAuthError {
+        guard client.registryRevision == nil else { return .outdated }
         do {
             try await vault.recordRefusal(
                 reason, client: client.client, channel: .http, requestID: request.requestID)
@@ -120,6 +136,7 @@ public struct TokenIssuer: Sendable {
         let cause =
             error as? VaultError
             ?? VaultError(.internalError, "Unexpected failure of type \(type(of: error)).")
+        if cause.code == .registryChanged { return .outdated }
         let answer = OAuthError(cause)
         switch answer.status {
         case 500...502: vault.logger.error("A token request failed.", metadata: ["error": "\(cause)"])

@@ -14,15 +14,14 @@ package enum Base64 {
 
     /// Nil for any other alphabet, for missing or surplus padding, and for spare bits that are not zero.
     package static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
-        guard text.count.isMultiple(of: 4) else { return nil }
-        var characters: [UInt8] = []
-        characters.reserveCapacity(text.count)
-        for character in text {
-            switch character {
-            case UInt8(ascii: "+"): characters.append(UInt8(ascii: "-"))
-            case UInt8(ascii: "/"): characters.append(UInt8(ascii: "_"))
+        var characters = Array(text)
+        guard characters.count.isMultiple(of: 4) else { return nil }
+        for index in characters.indices {
+            switch characters[index] {
+            case UInt8(ascii: "+"): characters[index] = UInt8(ascii: "-")
+            case UInt8(ascii: "/"): characters[index] = UInt8(ascii: "_")
             case UInt8(ascii: "-"), UInt8(ascii: "_"): return nil
-            default: characters.append(character)
+            default: break
             }
         }
         // At most two: a third would leave an impossible length, which the decoder below refuses.

@@ -23,6 +23,11 @@ public enum Base64URL {
 
     /// Nil for any other alphabet, for padding, for an impossible length, and for spare bits that are not zero.
     public static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
+        decode(octets: Array(text))
+    }
+
+    /// Not generic: other modules would run it unspecialised, octet by octet through a witness table.
+    private static func decode(octets text: [UInt8]) -> [UInt8]? {
         guard text.count % 4 != 1 else { return nil }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count * 3 / 4)

@@ -1,4 +1,4 @@
-import CSodium
+import Crypto
 package import VaultCore
 
 /// A SHA-256 value: 32 bytes.
@@ -24,11 +24,11 @@ extension Digest: CustomStringConvertible {
 }
 
 /// SHA-256 (FIPS 180-4), plain and with the one-byte prefixes of RFC 6962.
+///
+/// Not libsodium's: every write hashes a row, a leaf and a path of the tree, and swift-crypto has the processor do it.
 package enum SHA256 {
     package static func hash(_ bytes: [UInt8]) -> Digest {
-        unsafe digest { output in
-            _ = unsafe crypto_hash_sha256(output, bytes, UInt64(bytes.count))
-        }
+        Digest(unchecked: Array(Crypto.SHA256.hash(data: bytes)))
     }
 
     /// The hash of `prefix ‖ part`.
@@ -38,23 +38,12 @@ package enum SHA256 {
 
     /// The hash of `prefix ‖ a ‖ b`.
     package static func hash(prefix: UInt8, _ a: [UInt8], _ b: [UInt8]) -> Digest {
-        unsafe digest { output in
-            var state = crypto_hash_sha256_state()
-            unsafe crypto_hash_sha256_init(&state)
-            unsafe withUnsafePointer(to: prefix) { _ = unsafe crypto_hash_sha256_update(&state, $0, 1) }
-            unsafe crypto_hash_sha256_update(&state, a, UInt64(a.count))
-            if !b.isEmpty { unsafe crypto_hash_sha256_update(&state, b, UInt64(b.count)) }
-            unsafe crypto_hash_sha256_final(&state, output)
-        }
-    }
-
-    private static func digest(_ fill: (UnsafeMutablePointer<UInt8>) -> Void) -> Digest {
-        Digest(
-            unchecked: unsafe [UInt8](unsafeUninitializedCapacity: Digest.byteCount) { output, initialized in
-                guard let base = output.baseAddress else { return }
-                unsafe fill(base)
-                initialized = Digest.byteCount
-            })
+        var message: [UInt8] = []
+        message.reserveCapacity(1 + a.count + b.count)
+        message.append(prefix)
+        message += a
+        message += b
+        return hash(message)
     }
 }
 

@@ -74,7 +74,7 @@ enum Repository {
     private static let allowed: [String: Set<String>] = [
         "VaultCore": [],
         "VaultMigrations": [],
-        "VaultCrypto": ["VaultCore", "CSodium", "CVaultShims"],
+        "VaultCrypto": ["VaultCore", "CSodium", "CVaultShims", "Crypto"],
         "TokenRotation": ["VaultCore"],
         "MerkleLog": ["VaultCore", "VaultCrypto"],
         "TokenVault": [
@@ -95,7 +95,7 @@ enum Repository {
         "GRDB": "TokenVault", "GRDBSQLite": "TokenVault", "CSodium": "VaultCrypto",
         "Hummingbird": "IssuerHTTP",
         "HummingbirdCore": "IssuerHTTP", "HummingbirdTLS": "IssuerHTTP", "Mustache": "IssuerHTTP",
-        "NIOSSL": "IssuerHTTP", "JWTKit": "OpenIDConnect", "Crypto": "OpenIDConnect",
+        "NIOSSL": "IssuerHTTP", "JWTKit": "OpenIDConnect",
         "_CryptoExtras": "OpenIDConnect",
     ]
 

@@ -13,6 +13,7 @@ final class Registry: Sendable {
         var owners: [OwnerID: Owner] = [:]
         var clients: [OwnerID: Client] = [:]
         var clientIDs: [[UInt8]: OwnerID] = [:]
+        var clientNames: [String: OwnerID] = [:]
     }
 
     // 16,384 owners take about 20 MiB with their keys; past it the cache starts anew rather than keep an order.
@@ -42,8 +43,20 @@ final class Registry: Sendable {
             ClientSecretRow.self, where: "client_id = ? ORDER BY generation", [.integer(id.rawValue)], keyring
         )
         let client = try Client(owner: owner, row: row, secrets: secrets, keyring: keyring)
-        keep(revision) { $0.clients[id] = client }
+        keep(revision) { state in
+            state.clients[id] = client
+            state.clientNames[client.clientID] = id
+        }
         return client
+    }
+
+    /// A client as this process read it last, without asking the database: whoever acts on it compares `revision`
+    /// in the transaction that acts.
+    func recentClient(identifiedBy clientID: String) -> (client: Client, revision: Int64)? {
+        state.withLock { state in
+            guard let id = state.clientNames[clientID], let client = state.clients[id] else { return nil }
+            return (client, state.revision)
+        }
     }
 
     /// The owner whose lookup tag this is.

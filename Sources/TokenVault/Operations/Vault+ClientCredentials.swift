@@ -4,12 +4,14 @@ import VaultCrypto
 extension Vault {
     /// Issues an access token to a client for itself (RFC 6749 section 4.4): a grant of its own, no refresh token.
     ///
+    /// - Parameter registryRevision: as in ``ExchangeRequest``.
     /// - Throws: ``VaultError/Code/denied`` when the client was disabled meanwhile.
     package func issueClientCredentials(
         to client: Client, scope: ScopeSet, channel: AuditChannel, requestID: String?,
-        supersededSecret: UInt32? = nil
+        supersededSecret: UInt32? = nil, registryRevision: Int64? = nil
     ) async throws -> IssuedTokens {
         try await write { transaction in
+            try transaction.expect(registryRevision: registryRevision)
             guard let client = try transaction.client(client.id), client.state == .active else {
                 throw VaultError(.denied, "The client was disabled.")
             }

@@ -100,6 +100,12 @@ extension Vault {
         }
     }
 
+    /// A client as this process saw it last, and the registry's revision then: for who has the revision compared
+    /// where it counts (``ExchangeRequest/registryRevision``), and refuses nothing because of it.
+    package func recentClient(identifiedBy clientID: String) -> (client: Client, revision: Int64)? {
+        registry.recentClient(identifiedBy: clientID)
+    }
+
     /// Every client that was not removed, in order of registration.
     public func clients() throws -> [Client] {
         try store.readers().snapshot { [keyring, registry] database in

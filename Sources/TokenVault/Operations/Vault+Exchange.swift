@@ -19,6 +19,8 @@ package struct ExchangeRequest: Sendable {
     /// Codes only: the PKCE verifier.
     package var codeVerifier: SecretBytes?
     package var requestID: String?
+    /// Of the registry when the client was authenticated, to be the same at the swap; nil: whatever it is.
+    package var registryRevision: Int64?
     /// The generation of the client secret used, where a newer one exists.
     package var supersededSecret: UInt32?
 
@@ -60,7 +62,8 @@ extension Vault {
         let expectation = expectation.flatMap { $0.handle == handle ? $0 : nil }
         let prepared = expectation?.pair ?? PreparedPair(after: handle, keyring)
         return try await write { transaction in
-            try Exchange(request, handle, challenge, prepared, expectation, transaction).perform()
+            try transaction.expect(registryRevision: request.registryRevision)
+            return try Exchange(request, handle, challenge, prepared, expectation, transaction).perform()
                 .noting(supersededSecret: request.supersededSecret, of: request.actor, request.requestID)
         }
     }

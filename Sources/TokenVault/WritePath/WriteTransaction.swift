@@ -60,6 +60,14 @@ final class WriteTransaction {
         try registry.owner(id, database, keyring, revision: registryRevision)
     }
 
+    /// Refuses to act on what was read of the registry at another revision.
+    ///
+    /// - Throws: ``VaultError/Code/registryChanged``.
+    func expect(registryRevision expected: Int64?) throws {
+        guard let expected, expected != registryRevision else { return }
+        throw VaultError(.registryChanged, "Clients or users changed meanwhile; nothing was done.")
+    }
+
     func client(_ id: OwnerID) throws -> Client? {
         try registry.client(id, database, keyring, revision: registryRevision)
     }

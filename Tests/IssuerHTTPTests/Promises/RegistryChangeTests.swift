@@ -1,0 +1,67 @@
+import Testing
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+/// What one process changes about a client is law for another at once, though that one has just seen it otherwise.
+@Suite struct `Clients that another process changes` {
+    @Test func `a secret that was taken back is refused at once, and the new one is taken`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            let tokens = try await server.tokens(app)
+            let next = try await server.refresh(tokens.refreshToken, app)
+            #expect(next.status == 200)
+            let rotated = try await otherProcess(server) {
+                try await $0.rotateSecret(ofClient: app.id, overlap: .zero)
+            }
+            let refused = try await server.refresh(next.refreshToken, app)
+            #expect(refused.status == 401)
+            let renewed = Party(client: rotated.client, secret: rotated.secret?.text)
+            #expect(try await server.refresh(next.refreshToken, renewed).status == 200)
+        }
+    }
+
+    @Test func `a client that was disabled gets nothing, and works again once it is enabled`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            let tokens = try await server.tokens(app)
+            for (isEnabled, status) in [(false, 401), (true, 200)] {
+                _ = try await otherProcess(server) { try await $0.setClient(app.id, enabled: isEnabled) }
+                #expect(try await server.refresh(tokens.refreshToken, app).status == status)
+                let own = try await server.post(
+                    ["grant_type": "client_credentials"], authorization: app.basic)
+                #expect(own.status == status)
+            }
+        }
+    }
+
+    @Test func `changes in between requests cost no request its answer`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            var token = try await server.tokens(app).refreshToken
+            for round in 0..<10 {
+                _ = try await otherProcess(server) { try await $0.addUser("user-\(round)") }
+                let reply = try await server.refresh(token, app)
+                #expect(reply.status == 200)
+                token = reply.refreshToken
+            }
+            #expect(try server.entries("token.refresh").count == 10)
+        }
+    }
+
+    private func otherProcess<Result: Sendable>(
+        _ server: TestServer, _ change: (Vault) async throws -> Result
+    ) async throws -> Result {
+        let other = try await Vault.open(
+            at: server.directory + "/vault", unlockedBy: .keyFile(path: server.directory + "/key"),
+            options: VaultOptions(channel: .command, clock: server.clock))
+        do {
+            let result = try await change(other)
+            await other.close()
+            return result
+        } catch {
+            await other.close()
+            throw error
+        }
+    }
+}
