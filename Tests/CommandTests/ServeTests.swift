@@ -83,6 +83,24 @@ struct ServeTests {
         #expect(await service.end(by: SIGTERM) == 0)
     }
 
+    @Test(arguments: [false, true])
+    func `token requests by GET are taken only with --legacy-get, and their secrets are not logged`(
+        _ isOn: Bool
+    ) async throws {
+        let place = try await Workplace.withVault()
+        let secret = try await Session.register(in: place)
+        _ = try await place.run(["client", "set", "app", "--grant-type", "client_credentials"])
+        let service = try await RunningService(
+            in: place, ["--log-level", "trace"] + (isOn ? ["--legacy-get"] : []))
+        let query = "grant_type=client_credentials&client_id=app&client_secret=\(secret)&scope=basic"
+        let answer = try await place.run(
+            program: "/usr/bin/curl", ["--silent", "--config", "-"],
+            input: "url=\"\(service.url)/oauth2/token?\(query)\"")
+        #expect((try answer.object()["access_token"] is String) == isOn, "\(answer.output)")
+        #expect(await service.end(by: SIGTERM) == 0)
+        #expect(try !service.log().contains(secret))
+    }
+
     @Test func `it leaves no core dump`() async throws {
         let place = try await Workplace.withVault()
         let service = try await RunningService(in: place)

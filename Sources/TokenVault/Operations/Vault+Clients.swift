@@ -223,7 +223,7 @@ extension WriteTransaction {
 }
 
 extension Database {
-    func clientID(nameTag: [UInt8]) throws -> OwnerID? {
+    fileprivate func clientID(nameTag: [UInt8]) throws -> OwnerID? {
         try firstRow("SELECT id FROM clients WHERE name_tag = ?", [.blob(nameTag)]) { OwnerID($0.integer(0)) }
     }
 }

@@ -50,6 +50,13 @@ struct ServeOptions: ParsableArguments {
     )
     var trustedProxy: Bool?
 
+    @Flag(
+        name: .customLong("legacy-get"), inversion: .prefixedNo,
+        help:
+            "Take token requests by GET too, their secrets in the URL: only while old clients need it."
+    )
+    var legacyGet: Bool?
+
     @Option(
         name: .customLong("ready-file"),
         help: ArgumentHelp("Gets the base URL, one line, once requests are taken.", valueName: "path"),
@@ -86,6 +93,7 @@ struct ServeOptions: ParsableArguments {
             .adminListen: adminListen.map { .text($0.defaultValueDescription) },
             .maximumConnections: maximumConnections.map { .integer($0) },
             .trustedProxy: trustedProxy.map { .truth($0) },
+            .legacyGet: legacyGet.map { .truth($0) },
             .readyFile: readyFile.map { .text($0) },
             .logLevel: logLevel.map { .text($0.defaultValueDescription) },
             .logFormat: logFormat.map { .text($0.rawValue) },

@@ -19,7 +19,7 @@ struct ServeSettings {
     private static let defaults: [Setting: SettingValue] = [
         .listen: .text("127.0.0.1:8080"), .profile: .text("standard"), .logLevel: .text("info"),
         .logFormat: .text("text"), .maximumConnections: .integer(2048),
-        .trustedProxy: .truth(false),
+        .trustedProxy: .truth(false), .legacyGet: .truth(false),
     ]
 
     init(
@@ -52,7 +52,8 @@ struct ServeSettings {
     private static func server(_ reader: SettingsReader) throws -> IssuerServer.Configuration {
         let listen = try parsed(.listen, reader, "is HOST:PORT") { ListenAddress(argument: $0) }
         let names = IssuerProfile.all.map(\.name).joined(separator: ", ")
-        let profile = try parsed(.profile, reader, "is one of: \(names)") { IssuerProfile(named: $0) }
+        var profile = try parsed(.profile, reader, "is one of: \(names)") { IssuerProfile(named: $0) }
+        profile.acceptsLegacyGet = try reader.truth(.legacyGet) ?? false
         var server = IssuerServer.Configuration(
             host: listen.host, port: listen.port, issuer: try reader.text(.issuer), profile: profile)
         if let admin = try reader.text(.adminListen) {

@@ -10,6 +10,7 @@ enum Setting: String, CaseIterable {
     case adminListen = "admin-listen"
     case maximumConnections = "max-connections"
     case trustedProxy = "trusted-proxy"
+    case legacyGet = "legacy-get"
     case logLevel = "log-level"
     case logFormat = "log-format"
     case readyFile = "ready-file"
@@ -29,7 +30,7 @@ enum Setting: String, CaseIterable {
     var kind: Kind {
         switch self {
         case .maximumConnections: .integer
-        case .trustedProxy: .truth
+        case .trustedProxy, .legacyGet: .truth
         default: .text
         }
     }

@@ -45,7 +45,9 @@ final class ChildProcess: Sendable {
     deinit {
         close(input)
         // Nobody asked how it ended. A zombie would keep whoever waits for any child from seeing another.
-        if !isReaped.withLock({ $0 }) { waitpid(id, nil, WNOHANG) }
+        guard !isReaped.withLock({ $0 }) else { return }
+        kill(id, SIGKILL)
+        while waitpid(id, nil, 0) == -1, errno == EINTR {}
     }
 
     func send(_ text: String) {

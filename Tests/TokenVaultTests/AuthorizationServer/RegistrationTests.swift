@@ -81,39 +81,40 @@ import VaultCore
             })
     }
 
-    @Test func `it can be replaced: identifier, secret and grants stay`() async throws {
+    @Test func `it can be changed: name, identifier, secret and grants stay`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
-        _ = try await Party(test.vault, "other", user: "bob")
         let tokens = try await party.begin()
-        var registration = party.client.registration
-        registration.name = "renamed"
-        registration.redirectURIs.append("https://app.example/second")
-        let changed = try await test.vault.changeClient("app", to: registration)
+        let changed = try await test.vault.changeClient("app") {
+            $0.redirectURIs.append("https://app.example/second")
+        }
         #expect(changed.secret == nil && changed.client.clientID == party.client.clientID)
-        #expect(try test.vault.client("renamed").registration == registration)
-        #expect(throws: VaultError(.notFound, "")) { try test.vault.client("app") }
+        #expect(try test.vault.client("app").registration.redirectURIs.last == "https://app.example/second")
         #expect(try await party.refresh(tokens.refreshToken).issued != nil)
-        registration.name = "other"
-        await #expect(throws: VaultError(.alreadyExists, "")) {
-            try await test.vault.changeClient("renamed", to: registration)
-        }
-        registration.redirectURIs = []
         await #expect(throws: VaultError(.invalidInput, "")) {
-            try await test.vault.changeClient("renamed", to: registration)
+            try await test.vault.changeClient("app") { $0.name = "other" }
         }
+        await #expect(throws: VaultError(.invalidInput, "")) {
+            try await test.vault.changeClient("app") { $0.redirectURIs = [] }
+        }
+        #expect(try test.vault.client("app").registration == changed.client.registration)
         #expect(try await test.vault.verifyAudit().isIntact)
     }
 
-    @Test func `a public client that becomes confidential gets its first secret`() async throws {
+    @Test func `secrets come and go with the methods that use them`() async throws {
         let test = try await TestVault()
-        var registration = registration { $0.authenticationMethods = [.none] }
-        #expect(try await test.vault.addClient(registration).secret == nil)
-        registration.authenticationMethods = [.basic]
-        let secret = try #require(await test.vault.changeClient("app", to: registration).secret)
-        let client = try test.vault.client("app")
-        #expect(test.vault.judge(secret, of: client) == .accepted(generation: 1, isNewest: true))
-        #expect(try await test.vault.changeClient("app", to: registration).secret == nil)
+        let open = registration { $0.authenticationMethods = [.none] }
+        #expect(try await test.vault.addClient(open).secret == nil)
+        let changed = try await test.vault.changeClient("app") { $0.authenticationMethods = [.basic] }
+        let secret = try #require(changed.secret)
+        #expect(
+            test.vault.judge(secret, of: try test.vault.client("app"))
+                == .accepted(generation: 1, isNewest: true))
+        #expect(try await test.vault.changeClient("app") { $0.scope = .empty }.secret == nil)
+        _ = try await test.vault.changeClient("app") { $0.authenticationMethods = [.none] }
+        let again = try await test.vault.changeClient("app") { $0.authenticationMethods = [.basic] }
+        #expect(again.secret != nil)
+        #expect(test.vault.judge(secret, of: again.client) != .accepted(generation: 1, isNewest: true))
     }
 
     @Test func `no client passes for a user`() async throws {
