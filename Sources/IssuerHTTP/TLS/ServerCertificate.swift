@@ -20,10 +20,14 @@ public final class ServerCertificate: Sendable {
         let expiresAt: VaultInstant
     }
 
+    private struct Shown: Sendable {
+        var loaded: Loaded
+        var reloads = (succeeded: 0, failed: 0)
+    }
+
     private let certificateFile: String
     private let keyFile: String
-    private let loaded: Mutex<Loaded>
-    private let reloads = Mutex((succeeded: 0, failed: 0))
+    private let shown: Mutex<Shown>
 
     /// Reads the files.
     ///
@@ -35,7 +39,7 @@ public final class ServerCertificate: Sendable {
     public init(certificateFile: String, keyFile: String) throws {
         self.certificateFile = certificateFile
         self.keyFile = keyFile
-        loaded = Mutex(try Self.load(certificateFile, keyFile))
+        shown = Mutex(Shown(loaded: try Self.load(certificateFile, keyFile)))
     }
 
     /// Reads the files again.
@@ -53,22 +57,24 @@ public final class ServerCertificate: Sendable {
                     .invalidInput, "The certificate in \(certificateFile) is not valid now.",
                     remedy: "Renew it, and send SIGHUP again.")
             }
-            loaded.withLock { $0 = new }
-            reloads.withLock { $0.succeeded += 1 }
+            shown.withLock {
+                $0.loaded = new
+                $0.reloads.succeeded += 1
+            }
         } catch {
-            reloads.withLock { $0.failed += 1 }
+            shown.withLock { $0.reloads.failed += 1 }
             throw error
         }
     }
 
     /// When the certificate shown now ends.
-    public var expiresAt: VaultInstant { loaded.withLock { $0.expiresAt } }
+    public var expiresAt: VaultInstant { shown.withLock { $0.loaded.expiresAt } }
 
     /// How often new files were taken, and how often refused.
-    var reloadCounts: (succeeded: Int, failed: Int) { reloads.withLock { $0 } }
+    var reloadCounts: (succeeded: Int, failed: Int) { shown.withLock { $0.reloads } }
 
     /// For one new connection.
-    var context: NIOSSLContext { loaded.withLock { $0.context } }
+    var context: NIOSSLContext { shown.withLock { $0.loaded.context } }
 
     /// A chain of a dozen certificates is under 32 KiB.
     private static let limit = 256 * 1024
