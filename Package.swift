@@ -87,7 +87,8 @@ let targets: [Target] = [
             httpTypes, mustache, nioCore, nioSSL, logging, lifecycle,
         ],
         resources: [
-            "consent.mustache", "consents.mustache", "error.mustache", "layout.mustache", "pages.css",
+            "consent.mustache", "consents.mustache", "error.mustache", "icon.svg", "layout.mustache",
+            "pages.css",
             "sign-in.mustache", "sign-out.mustache",
         ].map { .embedInCode("Templates/" + $0) }),
     .executableTarget(

@@ -37,8 +37,8 @@ public struct AuthorizeRoutes: Sendable {
         consents = ConsentsEndpoint(steps, FormBody(limits))
     }
 
-    /// Adds the authorization endpoint under every path of the profile, `/consent`, `/account/consents` and the style
-    /// sheet of the pages.
+    /// Adds the authorization endpoint under every path of the profile, `/consent`, `/account/consents` and what
+    /// the pages fetch.
     ///
     /// None of them answers other origins (RFC 9700 section 2.6): put no CORS middleware in front.
     public func mount<Routes: RouterMethods>(on router: Routes) {
@@ -57,6 +57,8 @@ public struct AuthorizeRoutes: Sendable {
                 (.get, { request, _ in await consents.get(request) }),
                 (.post, { request, _ in await consents.post(request) }),
             ])
-        pages.mount(Stylesheet.path, on: router, [(.get, { request, _ in Stylesheet.response(to: request) })])
+        for asset in PageAsset.allCases {
+            pages.mount(asset.path, on: router, [(.get, { request, _ in asset.response(to: request) })])
+        }
     }
 }

@@ -61,6 +61,7 @@ struct ConsentsEndpoint: Sendable {
             session: user.session, user: user.id.rawValue, client: consent.client.rawValue)
         return [
             "client": client.registration.name, "since": consent.grantedAt.date,
+            "sinceText": consent.grantedAt.writtenDate,
             "scopes": BundledConsentPage.items(steps.scopes.describe(consent.scope.names)),
             "form": try form.sealed(by: vault),
         ]

@@ -35,4 +35,13 @@ extension VaultInstant {
     var date: String {
         Date(timeIntervalSince1970: TimeInterval(secondsSince1970)).formatted(.iso8601.year().month().day())
     }
+
+    /// `5 January 2026`, UTC: as people read it, in the language of the pages.
+    var writtenDate: String {
+        Date(timeIntervalSince1970: TimeInterval(secondsSince1970)).formatted(
+            Date.FormatStyle(
+                locale: Locale(identifier: "en_GB"), calendar: Calendar(identifier: .gregorian),
+                timeZone: .gmt
+            ).day().month(.wide).year())
+    }
 }

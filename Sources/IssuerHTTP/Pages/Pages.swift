@@ -30,7 +30,8 @@ struct Pages: Sendable {
         headers: HTTPFields = [:]
     ) -> Response {
         var values = values
-        values["stylesheet"] = link(Stylesheet.path)
+        values["stylesheet"] = link(PageAsset.stylesheet.path)
+        values["icon"] = link(PageAsset.icon.path)
         let text: String
         do { text = try template.render(values) } catch {
             return Response(issuer.refusal(of: error), to: request, id: id)

@@ -77,13 +77,18 @@ struct SignInEndpoint: Sendable {
     ) throws -> Response {
         let known = cookies.browser(of: request)
         let browser = known ?? BrowserCookies.newBrowser()
+        let name = user ?? need.loginHint ?? ""
         var values: [String: Any] = [
-            "title": "Sign in", "action": pages.link(PagePaths.signIn),
-            "user": user ?? need.loginHint ?? "",
+            "title": "Sign in", "action": pages.link(PagePaths.signIn), "user": name,
+            "knowsUser": !name.isEmpty,
             "form": try SignInForm(browser: browser, need: need).sealed(by: vault),
         ]
         if let client = need.clientName { values["client"] = client }
-        if let trouble { values["trouble"] = trouble.text }
+        if let trouble {
+            values["trouble"] = trouble.text
+            // Which of the two fields is wrong is not told.
+            values["isWrong"] = trouble.isInput
+        }
         var headers: HTTPFields = [:]
         if known == nil { headers[.setCookie] = cookies.setting(browser: browser) }
         if let seconds = trouble?.retryAfter { headers[.retryAfter] = String(seconds) }
@@ -108,6 +113,8 @@ struct Trouble: Error {
     let text: String
     let status: HTTPResponse.Status
     var retryAfter: Int?
+    /// Whether something else has to be entered.
+    var isInput: Bool { status == .badRequest || status == .forbidden }
 
     static let incomplete = Trouble(text: "Enter your user name and your password.", status: .badRequest)
     /// One text for every cause: it must not tell which users exist.

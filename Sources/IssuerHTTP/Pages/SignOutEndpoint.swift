@@ -20,6 +20,7 @@ struct SignOutEndpoint: Sendable {
         await pages.answering(request) { id in
             var values: [String: Any] = [
                 "action": pages.link(PagePaths.signOut), "signIn": pages.link(PagePaths.signIn),
+                "consents": pages.link(PagePaths.consents),
             ]
             if let session = try cookies.session(of: request) {
                 values["title"] = "Sign out?"

@@ -20,7 +20,7 @@ import VaultCore
             #expect(signedIn.status == 303, "\(signedIn.text)")
             let consent = try await browser.follow(signedIn)
             #expect(consent.status == 200)
-            #expect(consent.text.contains("app</span> asks for access"))
+            #expect(consent.text.contains("app</bdi> asks for access"))
             let answer = try await browser.decide("allow", consent)
             #expect(answer.status == 303)
             #expect(answer.destination == Party.redirectURI)

@@ -122,16 +122,22 @@ import VaultCore
         }
     }
 
-    @Test func `the style sheet is named by its content and may be kept`() async throws {
+    @Test(arguments: [("stylesheet", "css", "text/css; charset=utf-8"), ("icon", "svg", "image/svg+xml")])
+    func `what pages fetch is named by its content and may be kept`(
+        _ relation: String, _ suffix: String, _ type: String
+    ) async throws {
         try await TestServer.run { server in
             let page = try await Browser(server).get("/sign-in")
-            let link = try #require(page.text.firstMatch(of: /href="(\/assets\/pages-[0-9a-f]{16}\.css)"/))
-            let sheet = try await Browser(server).get(String(link.1))
-            #expect(sheet.status == 200)
-            #expect(sheet.header("content-type") == "text/css; charset=utf-8")
-            #expect(sheet.header("cache-control")?.contains("immutable") == true)
-            #expect(sheet.header("x-content-type-options") == "nosniff")
-            #expect(sheet.text.contains("prefers-color-scheme: dark"))
+            let links = page.text.matches(
+                of: /<link rel="([a-z]+)"[^>]* href="(\/assets\/[a-z]+-[0-9a-f]{16}\.([a-z]+))">/)
+            #expect(links.count == 2)
+            let link = try #require(links.first { $0.1 == relation && $0.3 == suffix })
+            let asset = try await Browser(server).get(String(link.2))
+            #expect(asset.status == 200)
+            #expect(asset.header("content-type") == type)
+            #expect(asset.header("cache-control")?.contains("immutable") == true)
+            #expect(asset.header("x-content-type-options") == "nosniff")
+            #expect(asset.header("content-security-policy")?.hasPrefix("default-src 'none'") == true)
         }
     }
 }
