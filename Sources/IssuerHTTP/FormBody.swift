@@ -17,7 +17,7 @@ struct FormBody {
 
     /// The octets of the body.
     func read(_ request: Request) async throws(Failure) -> [UInt8] {
-        let declared = request.headers[.contentLength].flatMap { Int($0) }
+        let declared = request.headers.only(.contentLength).flatMap { Int($0) }
         // Nobody sends this much by mistake; reading it only to say no would be a favour to the wrong people.
         if let declared, declared > limits.bodyBytes + RequestLimits.drainedBytes {
             throw Failure(refusal: Refusal.tooLarge, closesConnection: true)
@@ -55,7 +55,7 @@ struct FormBody {
 
     /// RFC 6749 appendix B: the form media type "with a character encoding of UTF-8".
     private static func isForm(_ headers: HTTPFields) -> Bool {
-        guard let value = headers[.contentType] else { return false }
+        guard let value = headers.only(.contentType) else { return false }
         if value == form { return true }
         let parts = value.split(separator: ";", omittingEmptySubsequences: false).map(trimmed)
         guard parts.first == form else { return false }

@@ -30,7 +30,7 @@ struct ServerMiddleware: RouterMiddleware {
             logger.error("A request failed.", metadata: ["error.type": "\(type(of: error))"])
             response = Response(Refusal.failure, to: request)
         }
-        if response.headers[.connection] == "close" || request.hasUnreadBody(response) {
+        if response.headers.only(.connection) == "close" || request.hasUnreadBody(response) {
             response.closeConnection(context.channel)
         }
         var error: String?
@@ -46,7 +46,7 @@ struct ServerMiddleware: RouterMiddleware {
                 "method": "\(request.method.rawValue)", "route": "\(context.endpointPath ?? "NotFound")",
                 "status": "\(response.status.code)",
                 "microseconds": "\(time.microseconds)",
-                "request_id": "\(response.headers[.requestID] ?? "-")",
+                "request_id": "\(response.headers.only(.requestID) ?? "-")",
             ])
         return response
     }
@@ -58,7 +58,8 @@ extension Request {
     /// Only a form posted to a route of ours is, within its limits; the rest would be drained without end.
     fileprivate func hasUnreadBody(_ response: Response) -> Bool {
         let isAnnounced =
-            headers[.transferEncoding] != nil || headers[.contentLength].map { $0 != "0" } ?? false
+            headers.contains(.transferEncoding)
+            || headers.contains(.contentLength) && headers.only(.contentLength) != "0"
         let isRefusedUnread = [.notFound, .methodNotAllowed].contains(response.status)
         return isAnnounced && (method != .post || isRefusedUnread)
     }

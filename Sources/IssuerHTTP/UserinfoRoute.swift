@@ -52,6 +52,7 @@ struct UserinfoRoute: Sendable {
 extension Request {
     /// Whether the client says that it sent something.
     fileprivate var hasBody: Bool {
-        headers[.transferEncoding] != nil || headers[.contentLength].map { $0 != "0" } ?? false
+        headers.contains(.transferEncoding)
+            || headers.contains(.contentLength) && headers.only(.contentLength) != "0"
     }
 }

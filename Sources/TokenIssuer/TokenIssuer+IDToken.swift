@@ -11,7 +11,10 @@ extension TokenIssuer {
     func exchangeTokens(
         _ exchange: ExchangeRequest, for client: Client
     ) async throws -> (ExchangeResult, idToken: SecretBytes?) {
-        guard let idTokens, let issuer else { return (try await vault.exchange(exchange), nil) }
+        // Preparing reads the grant, which most clients' refreshes need not wait for.
+        guard let idTokens, let issuer, client.registration.scope.names.contains(Self.openIDScope) else {
+            return (try await vault.exchange(exchange), nil)
+        }
         return try await vault.exchange(exchange, ifScopeContains: Self.openIDScope) { prepared in
             let now = vault.clock.now()
             let life = min(client.registration.lifetimes.accessToken, IDTokenClaims.longestLife)

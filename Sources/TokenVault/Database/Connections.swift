@@ -1,7 +1,6 @@
 import CVaultShims
 import GRDB
 import GRDBSQLite
-import Synchronization
 import VaultCore
 
 /// Opens SQLite connections with the settings the promises need, and reads every one of them back.
@@ -71,51 +70,5 @@ enum Connections {
         VaultError(
             .unavailable, "This SQLite does not take the setting \(setting), without which no promise holds.",
             remedy: "Use SQLite 3.40 or later as packaged by the distribution.")
-    }
-}
-
-/// A few read-only connections, used in turn.
-final class ReaderConnections: Sendable {
-    private let queues: [DatabaseQueue]
-    /// Indexes of connections that nobody uses now.
-    private let idle: Mutex<[Int]>
-    private let next = Atomic<Int>(0)
-
-    init(_ path: String, count: Int) throws {
-        queues = try (0..<count).map { _ in try Connections.openReader(path) }
-        idle = Mutex(Array(0..<count))
-    }
-
-    /// Runs `body` on a connection.
-    ///
-    /// Statements are their own transactions: one statement, one snapshot.
-    func read<Result>(_ body: (Database) throws -> Result) throws -> Result {
-        // An idle connection if there is one; otherwise a place in the line of the next.
-        let own = idle.withLock { $0.popLast() }
-        defer { if let own { idle.withLock { $0.append(own) } } }
-        let turn =
-            own
-            ?? Int(UInt(bitPattern: next.wrappingAdd(1, ordering: .relaxed).oldValue) % UInt(queues.count))
-        do {
-            return try queues[turn].inDatabase(body)
-        } catch { throw StorageFailure.translate(error) }
-    }
-
-    /// Runs `body` within one read transaction: every statement sees the same snapshot.
-    func snapshot<Result>(_ body: (Database) throws -> Result) throws -> Result {
-        try read { database in
-            try database.execute(sql: "BEGIN DEFERRED")
-            let result: Result
-            do { result = try body(database) } catch {
-                try? database.execute(sql: "ROLLBACK")
-                throw error
-            }
-            try database.execute(sql: "COMMIT")
-            return result
-        }
-    }
-
-    func close() throws {
-        for queue in queues { try queue.close() }
     }
 }

@@ -54,14 +54,21 @@ extension Database {
     ///
     /// Values never become part of the SQL text.
     func run(_ sql: String, _ values: [SQLValue] = []) throws {
-        let statement = try prepared(sql, values)
+        let statement = try cachedStatement(sql: sql).sqliteStatement
+        try bind(values, to: statement)
         defer { sqlite3_reset(statement) }
         while try advance(statement) {}
     }
 
     /// Hands each row of a cached query to `body`, which returns false to stop.
     func forEachRow(_ sql: String, _ values: [SQLValue] = [], _ body: (RowCursor) throws -> Bool) throws {
-        let statement = try prepared(sql, values)
+        try forEachRow(of: try cachedStatement(sql: sql).sqliteStatement, values, body)
+    }
+
+    private func forEachRow(
+        of statement: SQLiteStatement, _ values: [SQLValue], _ body: (RowCursor) throws -> Bool
+    ) throws {
+        try bind(values, to: statement)
         // Also ends the read transaction of a query that was not run to its end.
         defer { sqlite3_reset(statement) }
         while try advance(statement) {
@@ -73,26 +80,31 @@ extension Database {
     func firstRow<Result>(
         _ sql: String, _ values: [SQLValue] = [], _ body: (RowCursor) throws -> Result
     ) throws -> Result? {
+        try firstRow(of: try cachedStatement(sql: sql).sqliteStatement, values, body)
+    }
+
+    /// The first row of a prepared query.
+    func firstRow<Result>(
+        of statement: SQLiteStatement, _ values: [SQLValue], _ body: (RowCursor) throws -> Result
+    ) throws -> Result? {
         var result: Result?
-        try forEachRow(sql, values) { row in
+        try forEachRow(of: statement, values) { row in
             result = try body(row)
             return false
         }
         return result
     }
 
-    /// The statement with its values bound.
+    /// Gives a statement its values.
     ///
-    /// GRDB keeps it prepared; the steps are taken without its rows, observers and argument checks, which
+    /// GRDB keeps statements prepared; the steps are taken without its rows, observers and argument checks, which
     /// cost more than most of our statements.
-    private func prepared(_ sql: String, _ values: [SQLValue]) throws -> SQLiteStatement {
-        let statement = try cachedStatement(sql: sql).sqliteStatement
+    private func bind(_ values: [SQLValue], to statement: SQLiteStatement) throws {
         sqlite3_reset(statement)
         for (index, value) in values.enumerated() {
             let code = value.bind(to: statement, Int32(index + 1))
             guard code == SQLITE_OK else { throw DatabaseError(resultCode: ResultCode(rawValue: code)) }
         }
-        return statement
     }
 
     /// Whether the statement stands on a row now.

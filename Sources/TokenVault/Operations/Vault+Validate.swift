@@ -35,17 +35,15 @@ extension Vault {
     ) throws -> ValidAccessToken? {
         guard let handle = keyring.handles.open(accessToken, as: .accessToken) else { return nil }
         let now = clock.now()
-        return try store.readers().read { [keyring] database in
-            let found = try database.firstRow(Self.validationSQL, [.integer(handle.grant.rawValue)]) {
-                cursor in
-                let vault = try knownVaultRow.read(cursor, rowKey: keyring.rows)
-                let row = try AccessTokenRow(
-                    reading: cursor, at: VaultRow.columnNames.count + 1, presented: handle.generation,
-                    rowKey: keyring.rows)
-                return try judge(handle, accessToken, row, vault, database, now, isVisible)
-            }
-            return found ?? nil
+        let found = try store.readers().firstRow(of: .accessToken, [.integer(handle.grant.rawValue)]) {
+            [keyring] database, cursor in
+            let vault = try knownVaultRow.read(cursor, rowKey: keyring.rows)
+            let row = try AccessTokenRow(
+                reading: cursor, at: VaultRow.columnNames.count + 1, presented: handle.generation,
+                rowKey: keyring.rows)
+            return try judge(handle, accessToken, row, vault, database, now, isVisible)
         }
+        return found ?? nil
     }
 
     private func judge(
@@ -81,7 +79,7 @@ extension Vault {
     }
 
     /// The vault row and the grant, in one snapshot.
-    private static let validationSQL =
+    static let validationSQL =
         "SELECT " + (VaultRow.columnNames + ["row_tag"]).map { "vault.\($0), " }.joined() + "grants.id, "
         + (TableLayout.grants.columns + ["leaf", "row_tag"]).map { "grants.\($0)" }.joined(separator: ", ")
         + " FROM grants, vault WHERE grants.id = ? AND vault.id = 1"

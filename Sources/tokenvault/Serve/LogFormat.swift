@@ -7,7 +7,10 @@ enum LogFormat: String, CaseIterable, ExpressibleByArgument {
     case text
     case json
 
+    /// Every entry of both forms has a time; to be called while there is one thread.
     func logger(_ level: Logger.Level) -> Logger {
+        // Without it the C library looks at that file for every entry.
+        setenv("TZ", ":/etc/localtime", 0)
         var logger = Logger(label: "tokenvault") { label in
             switch self {
             case .text: StreamLogHandler.standardError(label: label)
