@@ -152,8 +152,9 @@ let benchmarks: [Target] = [
     .executableTarget(
         name: "vault-bench",
         dependencies: [
-            "CBareLoop", "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", argumentParser,
-            hummingbird, hummingbirdCore, httpTypes, nioCore, logging,
+            "CBareLoop", "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "TokenIssuer",
+            "IssuerHTTP",
+            argumentParser, hummingbird, hummingbirdCore, httpTypes, nioCore, logging,
         ],
         path: "Benchmarks/Sources"),
 ]

@@ -12,13 +12,18 @@ struct GrantSource: Sendable {
 
     private static let callers = 256
 
-    /// Makes a new grant of `user`, at generation 1, and returns its refresh token.
-    func begin(user: String, redirectURI: String) async throws -> SecretBytes {
-        let code = try await vault.authorize(
+    /// Makes a new grant of `user` and returns its code.
+    func authorize(user: String, redirectURI: String) async throws -> SecretBytes {
+        try await vault.authorize(
             Authorization(
                 client: client.clientID, user: user, scope: ScopeSet(parsing: "basic") ?? .empty,
                 redirectURI: redirectURI)
         ).code
+    }
+
+    /// Makes a new grant of `user`, at generation 1, and returns its refresh token.
+    func begin(user: String, redirectURI: String) async throws -> SecretBytes {
+        let code = try await authorize(user: user, redirectURI: redirectURI)
         var request = ExchangeRequest(
             kind: .authorizationCode, credential: code, client: client, channel: .library)
         request.redirectURI = redirectURI

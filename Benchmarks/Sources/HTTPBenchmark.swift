@@ -5,9 +5,13 @@ import VaultCore
 /// Requests per second over HTTP, server and load generator being processes of their own.
 struct HTTPBenchmark {
     /// What the load consists of.
-    enum Load: String {
+    enum Load: String, CaseIterable {
         case refresh
         case clientCredentials = "client_credentials"
+        case authorizationCode = "authorization_code"
+        case introspection
+        /// A host's own route behind the bearer middleware, in a process of its own.
+        case bearer = "bearer route"
         /// The same server, whole, with a handler that only says it is alive.
         case empty = "empty handler"
         /// Hummingbird alone: no access log, no limits, no request ids.
@@ -18,10 +22,14 @@ struct HTTPBenchmark {
     private let seconds: Double
     private let server: String
     private let connections: [Int]
-    private static let emptyPort = 4587
+    private let loads: [Load]
+    private static let port = 4587
 
-    init(_ store: PopulatedVault, _ seconds: Double, connections: [Int], server: String) {
+    init(
+        _ store: PopulatedVault, _ seconds: Double, connections: [Int], loads: [Load], server: String
+    ) {
         self.connections = connections
+        self.loads = loads
         self.store = store
         self.seconds = seconds
         self.server = server
@@ -30,51 +38,78 @@ struct HTTPBenchmark {
     func measure(into report: inout Report) async throws {
         let copy = try store.copy()
         defer { copy.remove() }
-        let (basic, credentialsBody) = try await credentials(copy)
+        var material = try await HTTPMaterial(copy)
         let ready = copy.vault.directory + "/ready"
-        let process = try Self.start(
+        let serve = try Self.start(
             server,
             [
                 "serve", "--listen", "127.0.0.1:0", "--ready-file", ready, "--vault", copy.vault.vaultPath,
                 "--key-file", copy.vault.keyPath,
             ])
-        defer { Self.stop(process) }
+        defer { Self.stop(serve) }
         let url = try await Self.url(in: ready)
-        var first = 0
-        for count in connections {
-            // wrk sends a few more than it has connections.
-            let tokens = copy.vault.directory + "/wrk-tokens"
-            let lines = (first..<first + count + 8).map { String(decoding: copy.token($0), as: UTF8.self) }
-            first += count + 8
-            try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: tokens))
-            try measure(.refresh, count, process, into: &report) {
-                try wrk(count, Self.script("rotate"), url + "/oauth2/token", [tokens, basic, "1"])
+        for load in loads where load != .bearer && load != .bare {
+            for count in connections {
+                let arguments = try await arguments(load, count, url, &material)
+                try measure(load, count, serve, into: &report) { try wrk(count, arguments) }
             }
         }
-        for count in connections {
-            try measure(.clientCredentials, count, process, into: &report) {
-                try wrk(
-                    count, Self.script("same"), url + "/oauth2/token",
-                    [credentialsBody, basic, "access_token"])
-            }
-        }
-        for count in connections {
-            try measure(.empty, count, process, into: &report) {
-                try wrk(count, Self.script("same"), url + "/health/live", ["-", basic, ""])
-            }
-        }
-        report.add(.serverMemory, ProcessMemory.value("VmHWM", of: String(process.processIdentifier)))
-        Self.stop(process)
+        report.add(.serverMemory, ProcessMemory.value("VmHWM", of: String(serve.processIdentifier)))
+        Self.stop(serve)
+        await material.close()
+        try await measureHandlers(copy, material, into: &report)
+    }
 
-        let empty = try Self.start(
-            CommandLine.arguments[0], ["empty-handler", "--port", String(Self.emptyPort)])
-        defer { Self.stop(empty) }
-        let emptyURL = "http://127.0.0.1:\(Self.emptyPort)/oauth2/token"
-        try await Self.waitUntilAnswering(emptyURL)
-        for count in connections {
-            report.add(
-                .http(.bare, connections: count),
-                try wrk(count, Self.script("same"), emptyURL, [credentialsBody, basic, "refresh_token"]))
+    /// What is measured in servers of the benchmark's own.
+    private func measureHandlers(_ copy: WorkingCopy, _ material: HTTPMaterial, into report: inout Report)
+        async throws
+    {
+        let vault = ["--vault", copy.vault.vaultPath, "--key-file", copy.vault.keyPath]
+        let port = ["--port", String(Self.port)]
+        let url = "http://127.0.0.1:\(Self.port)"
+        for (load, command) in [(Load.bearer, ["protected-handler"] + vault), (.bare, ["empty-handler"])]
+        where loads.contains(load) {
+            let process = try Self.start(CommandLine.arguments[0], command + port)
+            defer { Self.stop(process) }
+            try await Self.waitUntilAnswering(url)
+            for count in connections {
+                let arguments =
+                    load == .bare
+                    ? [
+                        Self.script("same"), url + "/oauth2/token", "--", material.form, material.basic,
+                        "refresh",
+                    ]
+                    : [
+                        Self.script("same"), url + "/protected", "--", "-", "Bearer " + material.accessToken,
+                        "basic",
+                    ]
+                try measure(load, count, process, into: &report) { try wrk(count, arguments) }
+            }
+        }
+    }
+
+    /// Script, URL and arguments of wrk.
+    private func arguments(
+        _ load: Load, _ count: Int, _ url: String, _ material: inout HTTPMaterial
+    ) async throws -> [String] {
+        let token = url + "/oauth2/token"
+        return switch load {
+        case .refresh:
+            // wrk sends a few more than it has connections.
+            [Self.script("rotate"), token, "--", try material.refreshTokens(count + 8), material.basic]
+        case .authorizationCode:
+            [
+                Self.script("once"), token, "--",
+                try await material.codes(Int(Double(min(30_000, 6_000 * count)) * seconds)), material.basic,
+                HTTPMaterial.encodedRedirectURI,
+            ]
+        case .introspection:
+            [
+                Self.script("same"), url + "/oauth2/introspect", "--", "token=" + material.accessToken,
+                material.basic, #""active":true"#,
+            ]
+        case .empty: [Self.script("same"), url + "/health/live", "--", "-", material.basic, ""]
+        default: [Self.script("same"), token, "--", material.form, material.basic, "access_token"]
         }
     }
 
@@ -89,13 +124,9 @@ struct HTTPBenchmark {
         report.add(.serverTime(load, connections: count), spent / (rate * seconds.rounded(.up)) * 1_000_000)
     }
 
-    private func wrk(_ connections: Int, _ script: String, _ url: String, _ arguments: [String]) throws
-        -> Double
-    {
-        let output = try Self.run(
-            "wrk",
-            ["-t1", "-c\(connections)", "-d\(Int(seconds.rounded(.up)))s", "-s", script, url, "--"]
-                + arguments)
+    private func wrk(_ connections: Int, _ arguments: [String]) throws -> Double {
+        let duration = Int(seconds.rounded(.up))
+        let output = try Self.run("wrk", ["-t1", "-c\(connections)", "-d\(duration)s", "-s"] + arguments)
         guard let line = output.split(separator: "\n").first(where: { $0.hasPrefix("RESULT\t") }) else {
             throw BenchmarkFailure("wrk printed no result: \(output)")
         }
@@ -104,16 +135,6 @@ struct HTTPBenchmark {
             throw BenchmarkFailure("Not every request succeeded: \(line)")
         }
         return rate
-    }
-
-    private func credentials(_ copy: WorkingCopy) async throws -> (basic: String, body: String) {
-        let vault = try await copy.vault.open()
-        let client = try vault.client(PopulatedVault.clientName)
-        let secret = try await vault.rotateSecret(ofClient: client.clientID, overlap: .zero).secret
-        await vault.close()
-        guard let secret else { throw BenchmarkFailure("The client has no secret.") }
-        let pair = Data((client.clientID + ":").utf8) + secret.withExposed { Data($0) }
-        return (pair.base64EncodedString(), "grant_type=client_credentials&scope=basic")
     }
 
     private static func script(_ name: String) -> String {

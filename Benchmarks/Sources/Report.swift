@@ -25,7 +25,7 @@ struct Report {
             case .http(let load, let connections): "HTTP \(load.rawValue)/s, \(connections) connections"
             case .serverMemory: "MiB, peak of serve under load"
             case .serverTime(let load, let connections):
-                "HTTP \(load.rawValue), microseconds of serve's processor each, \(connections) connections"
+                "HTTP \(load.rawValue), microseconds of the server's processors each, \(connections) connections"
             }
         }
     }

@@ -7,7 +7,7 @@ struct VaultBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "vault-bench",
         abstract: "Measures swaps, validations and HTTP requests per second, and what bounds them.",
-        subcommands: [Measure.self, EmptyHandler.self, Prepare.self, Grow.self],
+        subcommands: [Measure.self, EmptyHandler.self, ProtectedHandler.self, Prepare.self, Grow.self],
         defaultSubcommand: Measure.self)
 }
 
@@ -21,6 +21,8 @@ struct Measure: AsyncParsableCommand {
     var callers = "1,16,64,256"
     @Option(help: "Numbers of HTTP connections, separated by commas.")
     var connections = "1,16,64"
+    @Option(help: "What to ask for over HTTP, separated by commas; none: everything.")
+    var loads: String?
     @Option(help: "Seconds of each measurement.")
     var seconds = 3.0
     @Option(help: "Repetitions; the table shows medians.")
@@ -54,7 +56,7 @@ struct Measure: AsyncParsableCommand {
                 }
                 if parts.contains("http"), let server, size == sizes.first {
                     try await HTTPBenchmark(
-                        store, seconds, connections: connections.split(separator: ",").compactMap { Int($0) },
+                        store, seconds, connections: try Self.numbers(connections), loads: try httpLoads(),
                         server: server
                     ).measure(into: &report)
                 }
@@ -62,6 +64,17 @@ struct Measure: AsyncParsableCommand {
         }
         report.printTable(sizes: sizes)
         if let json { try report.write(to: json, sizes: sizes) }
+    }
+
+    private func httpLoads() throws -> [HTTPBenchmark.Load] {
+        guard let loads else { return HTTPBenchmark.Load.allCases }
+        return try loads.split(separator: ",").map { name in
+            guard let load = HTTPBenchmark.Load(rawValue: String(name)) else {
+                let known = HTTPBenchmark.Load.allCases.map(\.rawValue).joined(separator: ", ")
+                throw ValidationError("There is no load \(name). There are: \(known)")
+            }
+            return load
+        }
     }
 
     private static func numbers(_ text: String) throws -> [Int] {

@@ -1,7 +1,7 @@
 -- wrk: every connection refreshes a token of its own again and again.
 -- wrk does not say which connection asks, so there is a queue with one token per connection: a token is taken for
 -- each request, and the new one is put back with its answer.
--- usage: wrk -t1 -cN -dTs -s rotate.lua URL -- TOKENS_FILE BASIC   (BASIC: base64 of id:secret)
+-- usage: wrk -t1 -cN -dTs -s rotate.lua URL -- TOKENS_FILE AUTHORIZATION
 local thread
 local queue, first, last = {}, 1, 0
 ok, bad, dry, sample = 0, 0, 0, ""
@@ -15,7 +15,7 @@ function init(arguments)
   end
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
-  wrk.headers["Authorization"] = "Basic " .. arguments[2]
+  wrk.headers["Authorization"] = arguments[2]
 end
 
 function request()

@@ -1,12 +1,12 @@
 -- wrk: the same request again and again: a POST, or a GET when BODY is "-".
--- usage: wrk -t1 -cN -dTs -s same.lua URL -- BODY BASIC MUST_CONTAIN   (BASIC: base64 of id:secret)
+-- usage: wrk -t1 -cN -dTs -s same.lua URL -- BODY AUTHORIZATION MUST_CONTAIN
 local thread, wanted
 ok, bad, sample = 0, 0, ""
 
 function setup(started) thread = started end
 
 function init(arguments)
-  wrk.headers["Authorization"] = "Basic " .. arguments[2]
+  wrk.headers["Authorization"] = arguments[2]
   if arguments[1] ~= "-" then
     wrk.method = "POST"
     wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
