@@ -30,22 +30,41 @@ extension TokenIssuer {
     /// - Throws: `invalid_client`, also for a public client, which proves nothing.
     public func introspect(_ request: IntrospectionRequest) async throws(OAuthError) -> [UInt8] {
         let presented = request.presented
-        let caller = try await authenticate(presented.credentials, presented.origin)
-        guard !caller.registration.isPublic else { throw .invalidClient }
         do {
-            let seesAll = caller.registration.mayIntrospect
-            let accessToken = try vault.validate(presented.token) { seesAll || $0.client == caller.client.id }
-            if let accessToken { return try encode(IntrospectedToken(accessToken, self)) }
-            if let refreshToken = try vault.inspectRefreshToken(presented.token),
-                seesAll || refreshToken.client == caller.client.id
+            if let recent = authenticateRecent(presented.credentials),
+                let accessToken = try validate(presented.token, for: recent),
+                // Nothing was registered, disabled or removed since the caller was read.
+                accessToken.registryRevision == recent.registryRevision
             {
-                return try encode(IntrospectedToken(refreshToken, self))
+                return try encode(
+                    IntrospectedToken(accessToken, of: client(accessToken.client, recent), self))
+            }
+            let caller = try await authenticate(presented.credentials, presented.origin)
+            guard !caller.registration.isPublic else { throw OAuthError.invalidClient }
+            if let accessToken = try validate(presented.token, for: caller) {
+                return try encode(
+                    IntrospectedToken(accessToken, of: client(accessToken.client, caller), self))
+            }
+            if let refreshToken = try vault.inspectRefreshToken(presented.token),
+                caller.registration.mayIntrospect || refreshToken.client == caller.client.id
+            {
+                return try encode(
+                    IntrospectedToken(refreshToken, of: client(refreshToken.client, caller), self))
             }
             return Self.inactive
         } catch let error as VaultError where error.code == .notFound {
             // Its client was removed a moment ago.
             return Self.inactive
-        } catch { throw failure(error) }
+        } catch { throw error as? OAuthError ?? failure(error) }
+    }
+
+    private func validate(_ token: SecretBytes, for caller: AuthenticatedClient) throws -> ValidAccessToken? {
+        try vault.validate(token) { caller.registration.mayIntrospect || $0.client == caller.client.id }
+    }
+
+    /// The client of a token; most ask for their own.
+    private func client(_ id: OwnerID, _ caller: AuthenticatedClient) throws -> Client {
+        id == caller.client.id ? caller.client : try vault.client(id)
     }
 
     /// Who a token speaks for (`sub`): the user, or the client that it was issued to for itself.
@@ -55,7 +74,6 @@ extension TokenIssuer {
 
     private func encode(_ token: IntrospectedToken) throws -> [UInt8] {
         let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return Array(try encoder.encode(token))
     }
@@ -67,7 +85,7 @@ extension TokenIssuer {
 private struct IntrospectedToken: Encodable {
     let active = true
     let scope: String?
-    let clientId: String
+    let clientID: String
     let tokenType: String?
     let exp: Int64
     let iat: Int64
@@ -75,10 +93,9 @@ private struct IntrospectedToken: Encodable {
     let aud: String?
     let iss: String?
 
-    init(_ token: ValidAccessToken, _ issuer: TokenIssuer) throws {
-        let client = try issuer.vault.client(token.client)
+    init(_ token: ValidAccessToken, of client: Client, _ issuer: TokenIssuer) {
         scope = token.scope.isEmpty ? nil : token.scope.text
-        clientId = client.clientID
+        clientID = client.clientID
         tokenType = "Bearer"
         exp = token.expiresAt.secondsSince1970
         iat = token.issuedAt.secondsSince1970
@@ -88,10 +105,9 @@ private struct IntrospectedToken: Encodable {
     }
 
     /// Without `token_type`, which says how an access token is used.
-    init(_ token: ValidRefreshToken, _ issuer: TokenIssuer) throws {
-        let client = try issuer.vault.client(token.client)
+    init(_ token: ValidRefreshToken, of client: Client, _ issuer: TokenIssuer) {
         scope = token.scope.isEmpty ? nil : token.scope.text
-        clientId = client.clientID
+        clientID = client.clientID
         tokenType = nil
         exp = token.expiresAt.secondsSince1970
         iat = token.issuedAt.secondsSince1970
@@ -101,6 +117,8 @@ private struct IntrospectedToken: Encodable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case active, scope, clientId, tokenType, exp, iat, sub, aud, iss
+        case active, scope, exp, iat, sub, aud, iss
+        case clientID = "client_id"
+        case tokenType = "token_type"
     }
 }

@@ -16,6 +16,8 @@ public struct ValidAccessToken: Sendable {
     public let audience: String?
     public let issuedAt: VaultInstant
     public let expiresAt: VaultInstant
+    /// Of the registry, in the snapshot that was judged.
+    package let registryRevision: Int64
 }
 
 extension Vault {
@@ -69,7 +71,7 @@ extension Vault {
         let valid = ValidAccessToken(
             grant: row.grant, generation: handle.generation, client: row.client, owner: row.owner,
             kind: row.kind, scope: slot.scope, audience: slot.audience, issuedAt: slot.issuedAt,
-            expiresAt: slot.expiresAt)
+            expiresAt: slot.expiresAt, registryRevision: revision)
         guard isVisible(valid) else { return nil }
         if handle.generation == row.generation, row.awaitsFirstUse {
             let age = vault.serving(at: now).elapsed(since: row.swappedAt)

@@ -31,6 +31,24 @@ import VaultCrypto
                 let own = try await server.post(
                     ["grant_type": "client_credentials"], authorization: app.basic)
                 #expect(own.status == status)
+                #expect(try await server.introspect(tokens.accessToken, app).status == status)
+            }
+        }
+    }
+
+    @Test func `what a client may look at is looked up at once`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            let resource = try await server.client("resource") { $0.mayIntrospect = true }
+            let token = try await server.tokens(app).accessToken
+            for isAllowed in [true, false, true] {
+                _ = try await otherProcess(server) {
+                    try await $0.changeClient(resource.id) { $0.mayIntrospect = isAllowed }
+                }
+                for _ in 0..<2 {
+                    let reply = try await server.introspect(token, resource)
+                    #expect(reply.json["active"] as? Bool == isAllowed)
+                }
             }
         }
     }
