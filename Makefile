@@ -5,6 +5,7 @@ SHELL := /bin/bash
 LIBRARIES := libsodium-dev libsqlite3-dev
 # What tests drive: real tools instead of mocks.
 TEST_TOOLS := strace sqlite3 python3 python3-pip curl gcc util-linux openssl systemd
+INTEROP_TOOLS := python3 python3-venv chromium chromium-driver fonts-dejavu-core
 BENCH_TOOLS := wrk python3 curl
 
 # $(call install,PACKAGES): installs the Debian packages that are missing, or says what to install.
@@ -59,6 +60,15 @@ test: test-deps ## Build and run all tests
 	# One at a time: several suites load the machine on purpose, others measure deadlines.
 	swift test --skip-build --no-parallel --skip DurabilityTests
 	swift test --skip-build --no-parallel --filter DurabilityTests
+
+.PHONY: interop
+interop: export PYTHONDONTWRITEBYTECODE = 1
+interop: deps ## Real clients and a real browser against the server; screenshots in .build/interop
+	$(call install,$(INTEROP_TOOLS),swift)
+	swift build --product tokenvault
+	test -x .build/python/bin/python || python3 -m venv .build/python
+	.build/python/bin/python -m pip install --quiet --disable-pip-version-check --requirement Tests/Interop/requirements.txt
+	.build/python/bin/python -m pytest --quiet --durations=5 Tests/Interop
 
 .PHONY: lint
 lint: ## Check the format of every Swift file

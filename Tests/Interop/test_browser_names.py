@@ -1,0 +1,52 @@
+"""Names from outside: long, from right to left, or written to be code."""
+
+import pytest
+
+import page_checks
+from chromium import Chromium
+from loopback import Loopback
+from people import ALLOW, App, Person
+from served import Server
+
+NAMES = {
+    "one-long-word": "Extraordinarily" * 13 + "verbal",
+    "long-text": "A tracker of moods " * 10,
+    "right-to-left": "متتبع المزاج اليومي",
+    "turned-around": "\u202edekcart era sdoom\u202d\u2067",
+    "markup": "<script>document.title='owned'</script><b onmouseover=alert(1)>\"'`{{user}}&amp;",
+    "marks": "Z\u0310\u0311\u0312\u0313\u0314\u0315\u031a\u031b\u033d\u033e\u033f\u0340" * 10,
+}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
+def test_a_name_stays_text_in_its_place(
+    phone: Chromium, server: Server, loopback: Loopback, name: str
+) -> None:
+    app = App(server, loopback, name=name.strip()[:200])
+    person = Person(server, phone, name="u " + app.name)
+    problems: list[str] = []
+
+    def check(page: str, status: int = 200) -> None:
+        assert phone.driver.title in ("Sign in", "Error: Sign in", "Allow access?", "What you allowed", "Sign out?")
+        for problem in page_checks.everything(phone, page, [app.server.url, loopback.origin], status):
+            problems.append(problem)
+        assert phone.count("bdi *") == 0
+
+    phone.driver.get(app.link(login_hint=person.name))
+    check("name-sign-in")
+    person.fill_in(password="a wrong password")
+    check("name-sign-in-wrong", 403)
+    person.fill_in()
+    assert phone.script("return document.querySelector('h1 bdi').textContent") == app.name
+    assert phone.script("return document.querySelector('.lead bdi').textContent") == person.name
+    check("name-consent")
+    # What stands behind the name keeps its direction.
+    assert phone.heading.endswith(" asks for access to your account")
+    phone.press(ALLOW)
+    assert loopback.answer()["code"]
+    phone.driver.get(app.server.url + "/account/consents")
+    assert phone.script("return document.querySelector('h2 bdi').textContent") == app.name
+    check("name-consents")
+    phone.driver.get(app.server.url + "/sign-out")
+    check("name-sign-out")
+    assert problems == []
