@@ -20,7 +20,7 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
 def test_a_name_stays_text_in_its_place(
-    phone: Chromium, server: Server, loopback: Loopback, name: str
+    phone: Chromium, server: Server, loopback: Loopback, name: str, request: pytest.FixtureRequest
 ) -> None:
     app = App(server, loopback, name=name.strip()[:200])
     person = Person(server, phone, name="u " + app.name)
@@ -28,8 +28,9 @@ def test_a_name_stays_text_in_its_place(
 
     def check(page: str, status: int = 200) -> None:
         assert phone.driver.title in ("Sign in", "Error: Sign in", "Allow access?", "What you allowed", "Sign out?")
-        for problem in page_checks.everything(phone, page, [app.server.url, loopback.origin], status):
-            problems.append(problem)
+        # After the case: the name itself is no name of a file.
+        picture = f"{page}-{request.node.callspec.id}"
+        problems.extend(page_checks.everything(phone, picture, [server.url, loopback.origin], status))
         assert phone.count("bdi *") == 0
 
     phone.driver.get(app.link(login_hint=person.name))

@@ -10,8 +10,14 @@ import VaultCore
         let browser = Browser(server)
         try await browser.haveSession()
         let consent = try await browser.authorize(app, ["prompt": "consent"])
+        let signIn = try await nobody.authorize(app)
+        let throttled = Browser(server)
+        var last = try await throttled.get("/sign-in")
+        for _ in 0..<11 { last = try await throttled.signIn(last, as: "nobody", password: "wrong password") }
         return [
-            ("sign-in", try await nobody.authorize(app)), ("consent", consent),
+            ("sign-in", signIn), ("consent", consent),
+            ("wrong password", try await nobody.signIn(signIn, password: "wrong password")),
+            ("throttled", last),
             ("error", try await nobody.authorize(app, ["client_id": "nobody"])),
             ("consents", try await browser.get("/account/consents")),
             ("sign-out", try await browser.get("/sign-out")),

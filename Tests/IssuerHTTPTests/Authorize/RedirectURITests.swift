@@ -26,6 +26,13 @@ import VaultCore
         "https://app.example.evil.example/callback", "https://sub.app.example/callback",
         "https://app.example./callback", "https://app.example/callback\t", " https://app.example/callback",
         "https://app.example/callbac", "https://app.example/callbackx", "//app.example/callback", "/callback",
+        "https://app.example/callback\r\nSet-Cookie: x=1", "https://app.example/callback%0d%0aX:y",
+        "https://app.example/callback%00", "https://app.example/callback;x",
+        "https:\\\\app.example\\callback",
+        "https:/app.example/callback", "https:app.example/callback", "https://app.example\\callback",
+        "https://app%2eexample/callback", "https://app.example%2fcallback",
+        "https://\u{430}pp.example/callback",
+        "https://app.example/callback/..;/", "https://app.example/%2e/callback",
         "javascript:alert(1)", "data:text/html,x", "https://xn--app-example/callback",
     ])
     func `oidcc-ensure-registered-redirect-uri: what is not the same is not followed`(_ asked: String)
