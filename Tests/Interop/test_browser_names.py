@@ -8,11 +8,13 @@ from loopback import Loopback
 from people import ALLOW, App, Person
 from served import Server
 
+# Each with one that is left open, and would turn around what follows.
+DIRECTIONS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 NAMES = {
     "one-long-word": "Extraordinarily" * 13 + "verbal",
     "long-text": "A tracker of moods " * 10,
     "right-to-left": "متتبع المزاج اليومي",
-    "turned-around": "\u202edekcart era sdoom\u202d\u2067",
+    "turned-around": "\u202edekcart era sdoom\u2067",
     "markup": "<script>document.title='owned'</script><b onmouseover=alert(1)>\"'`{{user}}&amp;",
     "marks": "Z\u0310\u0311\u0312\u0313\u0314\u0315\u031a\u031b\u033d\u033e\u033f\u0340" * 10,
 }
@@ -24,6 +26,7 @@ def test_a_name_stays_text_in_its_place(
 ) -> None:
     app = App(server, loopback, name=name.strip()[:200])
     person = Person(server, phone, name="u " + app.name)
+    shown = app.name.translate(DIRECTIONS)
     problems: list[str] = []
 
     def check(page: str, status: int = 200) -> None:
@@ -38,15 +41,24 @@ def test_a_name_stays_text_in_its_place(
     person.fill_in(password="a wrong password")
     check("name-sign-in-wrong", 403)
     person.fill_in()
-    assert phone.script("return document.querySelector('h1 bdi').textContent") == app.name
-    assert phone.script("return document.querySelector('.lead bdi').textContent") == person.name
+    assert phone.script("return document.querySelector('h1 bdi').textContent") == shown
+    assert phone.script("return document.querySelector('.lead bdi').textContent") == person.name.translate(DIRECTIONS)
     check("name-consent")
-    # What stands behind the name keeps its direction.
     assert phone.heading.endswith(" asks for access to your account")
+    # What stands behind the name keeps its direction: "asks" is read from left to right.
+    first, last = phone.script("""
+        const text = document.querySelector('h1 bdi').nextSibling;
+        return [1, 4].map(index => {
+            const range = document.createRange();
+            range.setStart(text, index);
+            range.setEnd(text, index + 1);
+            return range.getBoundingClientRect().left;
+        })""")
+    assert first < last
     phone.press(ALLOW)
     assert loopback.answer()["code"]
     phone.driver.get(app.server.url + "/account/consents")
-    assert phone.script("return document.querySelector('h2 bdi').textContent") == app.name
+    assert phone.script("return document.querySelector('h2 bdi').textContent") == shown
     check("name-consents")
     phone.driver.get(app.server.url + "/sign-out")
     check("name-sign-out")

@@ -27,7 +27,7 @@ struct ConsentsEndpoint: Sendable {
             return pages.page(
                 .consents,
                 [
-                    "title": "What you allowed", "user": account.name, "consents": rows,
+                    "title": "What you allowed", "user": account.name.displayed, "consents": rows,
                     "isEmpty": rows.isEmpty,
                     "isDone": request.uri.query == Self.done, "action": pages.link(PagePaths.consents),
                     "signOut": pages.link(PagePaths.signOut),
@@ -60,7 +60,7 @@ struct ConsentsEndpoint: Sendable {
         let form = WithdrawalForm(
             session: user.session, user: user.id.rawValue, client: consent.client.rawValue)
         return [
-            "client": client.registration.name, "since": consent.grantedAt.date,
+            "client": client.registration.name.displayed, "since": consent.grantedAt.date,
             "sinceText": consent.grantedAt.writtenDate,
             "scopes": BundledConsentPage.items(steps.scopes.describe(consent.scope.names)),
             "form": try form.sealed(by: vault),

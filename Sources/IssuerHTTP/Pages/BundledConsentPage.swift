@@ -10,11 +10,12 @@ struct BundledConsentPage: ConsentPage {
     init(_ pages: Pages) { self.pages = pages }
 
     func response(to question: ConsentQuestion, for request: Request) async throws -> Response {
-        pages.page(
+        let client = question.clientName.displayed
+        return pages.page(
             .consent,
             [
-                "title": "Allow access?", "client": question.clientName, "user": question.userName,
-                "initial": String(question.clientName.prefix(1)).uppercased(),
+                "title": "Allow access?", "client": client, "user": question.userName.displayed,
+                "initial": String(client.prefix(1)).uppercased(),
                 "scopes": Self.items(question.scopes), "hasScopes": !question.scopes.isEmpty,
                 "destination": question.destination, "action": question.action, "form": question.form,
                 "consents": pages.link(PagePaths.consents),

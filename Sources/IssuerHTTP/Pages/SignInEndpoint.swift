@@ -83,7 +83,7 @@ struct SignInEndpoint: Sendable {
             "knowsUser": !name.isEmpty,
             "form": try SignInForm(browser: browser, need: need).sealed(by: vault),
         ]
-        if let client = need.clientName { values["client"] = client }
+        if let client = need.clientName { values["client"] = client.displayed }
         if let trouble {
             values["trouble"] = trouble.text
             // Which of the two fields is wrong is not told.

@@ -24,7 +24,7 @@ struct SignOutEndpoint: Sendable {
             ]
             if let session = try cookies.session(of: request) {
                 values["title"] = "Sign out?"
-                values["user"] = session.user.name
+                values["user"] = session.user.name.displayed
                 values["form"] = try SignOutForm(session: session.id).sealed(by: issuer.vault)
             } else {
                 values["title"] = "You are signed out"

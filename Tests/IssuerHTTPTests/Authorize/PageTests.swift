@@ -90,7 +90,7 @@ import VaultCore
     // Mustache escapes by grapheme: a combining character behind a quotation mark hides it.
     @Test(arguments: [
         "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "' onfocus='x", "{{user}}{{{form}}}",
-        "\"\u{301} onfocus=alert(1) x=\"", "<\u{338}b>", "&lt;b&gt;", "</title><b>", "\u{202E}evil",
+        "\"\u{301} onfocus=alert(1) x=\"", "<\u{338}b>", "&lt;b&gt;", "</title><b>",
     ])
     func `text from outside stays text`(_ text: String) async throws {
         try await TestServer.run { server in
@@ -125,6 +125,29 @@ import VaultCore
             for reply in replies.dropLast() {
                 #expect(reply.text.utf8Range(of: escaped) != nil, "\(reply.text)")
             }
+        }
+    }
+
+    @Test(arguments: [
+        "\u{202E}evil", "a\u{202D}b\u{2067}", "\u{202A}\u{202B}\u{202C}\u{2066}\u{2068}\u{2069}x",
+    ])
+    func `no name turns around the text behind it`(_ name: String) async throws {
+        try await TestServer.run { server in
+            let app = try await server.client("app " + name)
+            let browser = Browser(server)
+            let signIn = try await browser.authorize(app, ["login_hint": name])
+            // What is typed is typed back.
+            #expect(signIn.text.contains("value=\"\(name)\""))
+            try await browser.haveSession(name)
+            let consent = try await browser.authorize(app)
+            _ = try await browser.decide("allow", consent)
+            let shown = name.unicodeScalars.filter(\.isASCII).map { String($0) }.joined()
+            for path in ["/account/consents", "/sign-out"] {
+                let page = try await browser.get(path)
+                #expect(page.text.contains("<bdi>\(shown)</bdi>"))
+                #expect(!page.text.contains(name))
+            }
+            for page in [signIn, consent] { #expect(page.text.contains("<bdi>app \(shown)</bdi>")) }
         }
     }
 
