@@ -45,10 +45,11 @@ extension TokenIssuer {
     }
 
     /// RFC 7523 section 3 (3): "The token endpoint URL of the authorization server MAY be used"; newer clients name the
-    /// issuer.
+    /// issuer, and some the endpoint they ask.
     private func audiences(_ issuer: String) -> [String] {
         let base = issuer.hasSuffix("/") ? String(issuer.dropLast()) : issuer
-        return [issuer] + profile.tokenPaths.map { base + $0 }
+        let others = [endpoints[.revocation], endpoints[.introspection]].compactMap(\.self)
+        return [issuer] + (profile.tokenPaths + others).map { base + $0 }
     }
 
     /// An unknown client is treated as one that registered no key: answers do not tell which clients exist.

@@ -43,6 +43,7 @@ public struct AuthorizeRoutes: Sendable {
     /// None of them answers other origins (RFC 9700 section 2.6): put no CORS middleware in front.
     public func mount<Routes: RouterMethods>(on router: Routes) {
         for path in issuer.profile.authorizePaths {
+            issuer.endpoints.add(.authorization, at: path)
             pages.mount(
                 path, on: router,
                 [

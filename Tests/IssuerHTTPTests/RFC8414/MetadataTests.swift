@@ -41,7 +41,9 @@ import VaultCore
             let metadata = try await server.send("GET", Self.oauth)
             let base = "http://127.0.0.1:\(server.port)"
             let named = metadata.json.filter { $0.key.hasSuffix("_endpoint") || $0.key == "jwks_uri" }
-            #expect(named.count >= 5)
+            let names = ["authorization", "introspection", "revocation", "token", "userinfo"]
+            #expect(Set(named.keys) == Set(names.map { $0 + "_endpoint" } + ["jwks_uri"]))
+            #expect(metadata.json["authorization_response_iss_parameter_supported"] as? Bool == true)
             for (name, value) in named {
                 let url = try #require(value as? String)
                 #expect(url.hasPrefix(base), "\(name)")

@@ -1,0 +1,56 @@
+"""A person without a browser: follows links within the server, and fills in forms."""
+
+import itertools
+from html.parser import HTMLParser
+from urllib.parse import urljoin
+
+import requests
+
+from people import PASSWORD
+from served import Server
+
+numbers = itertools.count(1)
+
+
+class Form(HTMLParser):
+    """The one form of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.action = ""
+        self.fields: dict[str, str] = {}
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attributes}
+        if tag == "form":
+            self.action = values["action"]
+        if tag == "input":
+            self.fields[values["name"]] = values.get("value", "")
+
+
+class Visitor:
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.name = f"visitor-{next(numbers)}"
+        server.add_user(self.name, PASSWORD)
+        self.session = requests.Session()
+
+    def go(self, link: str, decision: str = "allow") -> str:
+        """From a client's link, through sign-in and consent, to the URL that the client gets the answer at."""
+        answer = self.session.get(link, allow_redirects=False)
+        for _ in range(8):
+            if answer.is_redirect:
+                target = urljoin(answer.url, answer.headers["location"])
+                if not target.startswith(self.server.url + "/"):
+                    return target
+                answer = self.session.get(target, allow_redirects=False)
+                continue
+            assert answer.status_code == 200, answer.text
+            form = Form(answer.text)
+            if "user" in form.fields:
+                fields = form.fields | {"user": self.name, "password": PASSWORD}
+            else:
+                fields = form.fields | {"decision": decision}
+            answer = self.session.post(urljoin(answer.url, form.action), fields, allow_redirects=False)
+        raise AssertionError(f"it does not come to an end: {answer.url}")
