@@ -21,7 +21,8 @@ def accessibility(browser: Chromium) -> list[str]:
     assert result.get("passes"), "axe did not run"
     found = [f"{rule['id']}: {node['html']}" for rule in result["violations"] for node in rule["nodes"]]
     # Where it cannot tell the colours, nothing is shown. Of text that changes direction it misjudges the place.
-    unclear = [node for rule in result["incomplete"] if rule["id"] == "color-contrast" for node in rule["nodes"]]
+    unclear = [
+        node for rule in result["incomplete"] if rule["id"] == "color-contrast" for node in rule["nodes"]]
     return found + [
         f"contrast unclear: {node['html']}" for node in unclear
         if node["any"][0]["data"]["missingData"] != "elmPartiallyObscuring"]
@@ -37,7 +38,8 @@ def structure(browser: Chromium) -> list[str]:
         styles: document.querySelectorAll('style, [style]').length,
         handlers: [...document.querySelectorAll('*')].filter(
             e => e.getAttributeNames().some(name => name.startsWith('on'))).length,
-        unlabelled: [...document.querySelectorAll('input:not([type=hidden])')].filter(e => !e.labels.length).length,
+        unlabelled: [...document.querySelectorAll('input:not([type=hidden])')].filter(
+            e => !e.labels.length).length,
         animations: document.getAnimations().length,
         moving: [...document.querySelectorAll('*')].filter(e => {
             const style = getComputedStyle(e);

@@ -1,4 +1,4 @@
-"""Other sites, in the browser of a user who is signed in: they frame, forge, and wait for what is left behind."""
+"""Other sites, in a signed-in user's browser: they frame, forge, and wait for what is left behind."""
 
 import html
 import re
@@ -105,7 +105,9 @@ def test_another_site_cannot_sign_the_user_in_as_somebody(
 
 
 def test_a_login_hint_from_elsewhere_runs_nothing(desk: Chromium, app: App) -> None:
-    for text in ("\"><script>document.title='owned'</script>", "x\" autofocus onfocus=\"document.title='owned'"):
+    for text in (
+        "\"><script>document.title='owned'</script>", "x\" autofocus onfocus=\"document.title='owned'",
+    ):
         desk.driver.get(app.link(login_hint=text))
         assert desk.find("#user").get_attribute("value") == text
         assert desk.driver.title == "Sign in"

@@ -1,4 +1,4 @@
-"""What a user meets from a client's link to the client: signs in, reads, allows, denies, withdraws, signs out."""
+"""From a client's link to the client: a user signs in, reads, allows, denies, withdraws, signs out."""
 
 import time
 
@@ -108,7 +108,9 @@ def test_sign_out(device: Chromium, app: App, alice: Person) -> None:
     assert device.heading == "Sign in"
 
 
-def test_an_app_on_this_device_is_asked_about_each_time(desk: Chromium, alice: Person, loopback: Loopback) -> None:
+def test_an_app_on_this_device_is_asked_about_each_time(
+    desk: Chromium, alice: Person, loopback: Loopback
+) -> None:
     # RFC 8252 section 8.6: any program may listen at that port.
     app = App(alice.server, loopback, is_public=True)
     alice.sign_in(app.link())

@@ -18,6 +18,7 @@ NAMES = {
     "markup": "<script>document.title='owned'</script><b onmouseover=alert(1)>\"'`{{user}}&amp;",
     "marks": "Z\u0310\u0311\u0312\u0313\u0314\u0315\u031a\u031b\u033d\u033e\u033f\u0340" * 10,
 }
+TITLES = ["Sign in", "Error: Sign in", "Allow access?", "What you allowed", "Sign out?"]
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
@@ -30,7 +31,7 @@ def test_a_name_stays_text_in_its_place(
     problems: list[str] = []
 
     def check(page: str, status: int = 200) -> None:
-        assert phone.driver.title in ("Sign in", "Error: Sign in", "Allow access?", "What you allowed", "Sign out?")
+        assert phone.driver.title in TITLES
         # After the case: the name itself is no name of a file.
         picture = f"{page}-{request.node.callspec.id}"
         problems.extend(page_checks.everything(phone, picture, [server.url, loopback.origin], status))
@@ -42,7 +43,8 @@ def test_a_name_stays_text_in_its_place(
     check("name-sign-in-wrong", 403)
     person.fill_in()
     assert phone.script("return document.querySelector('h1 bdi').textContent") == shown
-    assert phone.script("return document.querySelector('.lead bdi').textContent") == person.name.translate(DIRECTIONS)
+    user = phone.script("return document.querySelector('.lead bdi').textContent")
+    assert user == person.name.translate(DIRECTIONS)
     check("name-consent")
     assert phone.heading.endswith(" asks for access to your account")
     # What stands behind the name keeps its direction: "asks" is read from left to right.

@@ -1,4 +1,4 @@
-"""How long a refusal takes must not tell who exists: medians of interleaved samples, printed for the reader."""
+"""How long a refusal takes tells nobody who exists: medians of interleaved samples, printed."""
 
 import http.client
 import itertools
@@ -14,12 +14,12 @@ import pytest
 from people import PASSWORD
 from served import Server
 
-addresses = (f"192.0.2.{last}, 198.51.{third}.{last}" for third, last in itertools.product(range(256), range(1, 255)))
+addresses = (f"198.51.{third}.{last}" for third, last in itertools.product(range(256), range(1, 255)))
 Attempt = Callable[[], float]
 
 
 class Wire:
-    """One connection that is kept; each request seems to come from another address, which nobody slows down."""
+    """One connection that is kept; each request seems to come from another address: none is slowed down."""
 
     def __init__(self, server: Server) -> None:
         self.connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=20)
@@ -76,7 +76,7 @@ def test_an_unknown_client_takes_as_long_as_a_wrong_secret(
     proxied: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wire = Wire(proxied)
-    options = ["--grant-type", "client_credentials", "--scope", "basic", "--auth-method", "client_secret_post"]
+    options = ["--grant-type", "client_credentials", "--auth-method", "client_secret_post"]
     known = proxied.add_client("timing-known", *options)
     disabled = proxied.add_client("timing-disabled", *options)
     proxied.command("client", "disable", disabled["client_id"])
@@ -93,7 +93,7 @@ def test_an_unknown_client_takes_as_long_as_a_wrong_secret(
         "unknown client": attempt(lambda: secrets.token_urlsafe(16)),
         "disabled client": attempt(lambda: disabled["client_id"]),
     }, rounds=300)
-    assert_alike(found, max(0.0003, 0.3 * max(found.values())), capsys)
+    assert_alike(found, max(0.00015, 0.2 * max(found.values())), capsys)
 
 
 def test_an_unknown_user_takes_as_long_as_a_wrong_password(
