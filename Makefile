@@ -5,7 +5,8 @@ SHELL := /bin/bash
 LIBRARIES := libsodium-dev libsqlite3-dev
 # What tests drive: real tools instead of mocks.
 TEST_TOOLS := strace sqlite3 python3 python3-pip curl gcc util-linux openssl systemd
-INTEROP_TOOLS := python3 python3-venv openssl chromium chromium-driver fonts-dejavu-core
+INTEROP_TOOLS := python3 python3-venv openssl apache2 libapache2-mod-auth-openidc \
+  libapache2-mod-oauth2 chromium chromium-driver fonts-dejavu-core
 BENCH_TOOLS := wrk python3 curl
 
 # $(call install,PACKAGES): installs the Debian packages that are missing, or says what to install.

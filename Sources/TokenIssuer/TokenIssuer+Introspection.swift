@@ -23,7 +23,7 @@ public struct IntrospectionRequest: Sendable {
 extension TokenIssuer {
     /// What a token stands for now, as a JSON object: `{"active":false}` and no more for any that is not valid.
     ///
-    /// A client sees its own tokens; those of others only a resource server does
+    /// A client sees its own tokens; the access tokens of others only a resource server does
     /// (``TokenVault/ClientRegistration/mayIntrospect``). The first valid look at an access token counts as its first
     /// use. The user's name is not told: `sub` says who it is, and more is at userinfo with the user's consent.
     ///
@@ -45,11 +45,11 @@ extension TokenIssuer {
                 return try encode(
                     IntrospectedToken(accessToken, of: client(accessToken.client, caller), self))
             }
+            // To its own client only: a resource server that asks for no token_type would take it for an access token.
             if let refreshToken = try vault.inspectRefreshToken(presented.token),
-                caller.registration.mayIntrospect || refreshToken.client == caller.client.id
+                refreshToken.client == caller.client.id
             {
-                return try encode(
-                    IntrospectedToken(refreshToken, of: client(refreshToken.client, caller), self))
+                return try encode(IntrospectedToken(refreshToken, of: caller.client, self))
             }
             return Self.inactive
         } catch let error as VaultError where error.code == .notFound {

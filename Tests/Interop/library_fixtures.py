@@ -24,6 +24,7 @@ class Provider:
     """The server as a library of a client sees it."""
 
     server: Server
+    certificate: Path
 
     @property
     def issuer(self) -> str:
@@ -67,7 +68,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., Serv
     with pytest.MonkeyPatch.context() as environment:
         # How a certificate of one's own is told to requests, whichever library uses it.
         environment.setenv("REQUESTS_CA_BUNDLE", str(certificate.chain))
-        yield Provider(serve(*certificate.options))
+        yield Provider(serve(*certificate.options), certificate.chain)
 
 
 @pytest.fixture(params=["ES256", "RS256"])

@@ -47,7 +47,7 @@ public struct ClientRegistration: Sendable, Equatable {
     public var idTokenAlgorithm = SigningAlgorithm.rs256
     /// Its public keys, as the text of a JWK Set: with `private_key_jwt`, and only with it.
     public var keySet: String?
-    /// It is a resource server: it may introspect tokens that were issued to other clients.
+    /// It is a resource server: it may introspect access tokens that were issued to other clients.
     public var mayIntrospect = false
 
     public init(name: String) { self.name = name }

@@ -55,7 +55,7 @@ struct RegistrationOptions: ParsableArguments {
 
     @Flag(
         name: .customLong("may-introspect"), inversion: .prefixedNo,
-        help: "A resource server: it may introspect tokens that other clients were given.")
+        help: "A resource server: it may introspect access tokens that other clients were given.")
     var mayIntrospect: Bool?
 
     @OptionGroup(title: "Lifetimes (as in 30s, 10m, 24h, 30d)")
