@@ -102,7 +102,8 @@ import VaultCore
     }
 
     /// A refresh token among them would pass for an access token at servers that look at `active` alone.
-    @Test func `a resource server sees the access tokens of every client, and no refresh token`() async throws {
+    @Test func `a resource server sees the access tokens of every client, and no refresh token`() async throws
+    {
         try await TestServer.run { server in
             let app = try await server.client()
             let resource = try await server.client("resource") { $0.mayIntrospect = true }
