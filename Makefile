@@ -67,6 +67,7 @@ interop: export PYTHONDONTWRITEBYTECODE = 1
 interop: deps ## Real clients and a real browser against the server; screenshots in .build/interop
 	$(call install,$(INTEROP_TOOLS),swift)
 	swift build --product tokenvault
+	swift build --product EmbedIssuer
 	test -x .build/python/bin/python || python3 -m venv .build/python
 	.build/python/bin/python -m pip install --quiet --disable-pip-version-check --requirement Tests/Interop/requirements.txt
 	.build/python/bin/python -m pytest --quiet --durations=5 Tests/Interop

@@ -107,7 +107,9 @@ let examples: [Target] = [
     .executableTarget(
         name: "EmbedIssuer",
         dependencies: [
-            "TokenVault", "TokenIssuer", "IssuerHTTP", "OpenIDConnect", hummingbird, logging, lifecycle,
+            "VaultCore", "TokenVault", "TokenIssuer", "IssuerHTTP", "OpenIDConnect", hummingbird, httpTypes,
+            nioCore,
+            logging,
         ],
         path: "Examples/EmbedIssuer"),
 ]

@@ -1,5 +1,6 @@
 """For the tests of client libraries: a server with TLS, clients registered there, and a visitor."""
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from certificate import Certificate
+from people import PASSWORD
 from served import Server
 from visitor import Visitor
 
 REDIRECT_URI = "https://client.example/callback"
+numbers = itertools.count(1)
 SCOPE = "openid offline_access basic readmeasurements"
 
 
@@ -82,4 +85,6 @@ def key(request: pytest.FixtureRequest) -> ECKey | RSAKey:
 
 @pytest.fixture
 def visitor(provider: Provider) -> Visitor:
-    return Visitor(provider.server)
+    name = f"visitor-{next(numbers)}"
+    provider.server.add_user(name, PASSWORD)
+    return Visitor(provider.server.url, name)

@@ -1,15 +1,11 @@
 """A person without a browser: follows links within the server, and fills in forms."""
 
-import itertools
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
 import requests
 
 from people import PASSWORD
-from served import Server
-
-numbers = itertools.count(1)
 
 
 class Form(HTMLParser):
@@ -24,16 +20,17 @@ class Form(HTMLParser):
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attributes}
         if tag == "form":
-            self.action = values["action"]
+            self.action = values.get("action", "")
         if tag == "input":
             self.fields[values["name"]] = values.get("value", "")
 
 
 class Visitor:
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.name = f"visitor-{next(numbers)}"
-        server.add_user(self.name, PASSWORD)
+    """A user of the server at `url`."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self.url = url
+        self.name = name
         self.session = requests.Session()
 
     def go(self, link: str, decision: str = "allow") -> str:
@@ -42,15 +39,16 @@ class Visitor:
         for _ in range(8):
             if answer.is_redirect:
                 target = urljoin(answer.url, answer.headers["location"])
-                if not target.startswith(self.server.url + "/"):
+                if not target.startswith(self.url + "/"):
                     return target
                 answer = self.session.get(target, allow_redirects=False)
                 continue
             assert answer.status_code == 200, answer.text
             form = Form(answer.text)
-            if "user" in form.fields:
-                fields = form.fields | {"user": self.name, "password": PASSWORD}
-            else:
-                fields = form.fields | {"decision": decision}
-            answer = self.session.post(urljoin(answer.url, form.action), fields, allow_redirects=False)
+            known = {"user": self.name, "name": self.name, "password": PASSWORD}
+            filled = form.fields | {name: value for name, value in known.items() if name in form.fields}
+            # Where nothing is to be filled in there are buttons.
+            if filled == form.fields:
+                filled["decision"] = decision
+            answer = self.session.post(urljoin(answer.url, form.action), filled, allow_redirects=False)
         raise AssertionError(f"it does not come to an end: {answer.url}")

@@ -1,0 +1,106 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import IssuerHTTP
+import Synchronization
+import TokenIssuer
+import TokenVault
+import VaultCore
+
+/// The users of this service, as it had them before it issued tokens: in memory, to keep the example short.
+final class Members: Sendable {
+    private struct Member {
+        let email: String
+        let kilograms: [Int]
+    }
+
+    private struct SignIn {
+        let user: OwnerID
+        let at: VaultInstant
+    }
+
+    private struct Form: Decodable {
+        let name: String
+    }
+
+    private static let known = [
+        "alice": Member(email: "alice@example.com", kilograms: [61, 60]),
+        "bob": Member(email: "bob@example.com", kilograms: [80]),
+    ]
+
+    private let vault: Vault
+    private let sessions = Mutex<[String: SignIn]>([:])
+    /// Where browsers go after the sign-in that they were sent to.
+    private let waiting = Mutex<[String: String]>([:])
+
+    init(_ vault: Vault) { self.vault = vault }
+
+    func measurements(of user: User) -> [Int] { Self.known[user.name]?.kilograms ?? [] }
+
+    /// What applications learn of a user who allowed it.
+    var claims: UserClaims {
+        UserClaims(["email"]) { user, scope in
+            guard scope.names.contains("email"), let member = Self.known[user.name] else { return [:] }
+            return ["email": .string(member.email)]
+        }
+    }
+
+    /// Tells the authorization endpoint who is signed in, and sends everybody else to sign in.
+    var authentication: UserAuthentication {
+        UserAuthentication { [self] request in
+            guard let id = request.cookies["session"]?.value, let found = sessions.withLock({ $0[id] })
+            else { return nil }
+            return AuthenticatedUser(id: found.user, authenticatedAt: found.at, session: id)
+        } signIn: { [self] need, _ in
+            let id = Self.secretName()
+            waiting.withLock { $0[id] = need.returnTo }
+            return Self.redirect(to: "/sign-in", setting: "sign-in", to: id)
+        }
+    }
+
+    /// The sign-in of this service: a name and no password. Yours asks for a password or a passkey.
+    func mountSignIn(on router: Router<ServiceContext>) {
+        router.get("sign-in") { _, _ in
+            Response(
+                status: .ok, headers: [.contentType: "text/html; charset=utf-8", .cacheControl: "no-store"],
+                body: ResponseBody(
+                    byteBuffer: ByteBuffer(
+                        string: """
+                            <!doctype html><html lang="en"><title>Sign in</title><form method="post">
+                            <label>Name <input name="name" autocomplete="username" required></label>
+                            <button>Sign in</button></form></html>
+                            """)))
+        }
+        router.post("sign-in") { [self] request, context in
+            let form = try await URLEncodedFormDecoder().decode(Form.self, from: request, context: context)
+            // Only a sign-in that was asked for in this browser, and once: another site's form brings no cookie.
+            guard let waitingID = request.cookies["sign-in"]?.value,
+                let next = waiting.withLock({ $0.removeValue(forKey: waitingID) }),
+                Self.known[form.name] != nil
+            else { throw HTTPError(.forbidden, message: "Start again at the application.") }
+            let id = Self.secretName()
+            let signIn = SignIn(user: try await vaultUser(form.name), at: SystemClock().now())
+            sessions.withLock { $0[id] = signIn }
+            return Self.redirect(to: next, setting: "session", to: id)
+        }
+    }
+
+    /// With https, the cookie is `secure` too.
+    private static func redirect(to next: String, setting cookie: String, to value: String) -> Response {
+        var response = Response(status: .seeOther, headers: [.location: next])
+        response.setCookie(Cookie(name: cookie, value: value, path: "/", httpOnly: true, sameSite: .lax))
+        return response
+    }
+
+    /// Our user in the vault, which knows users by names alone.
+    private func vaultUser(_ name: String) async throws -> OwnerID {
+        do { return try vault.user(named: name).id } catch let error as VaultError
+            where error.code == .notFound
+        {
+            return try await vault.addUser(name).id
+        }
+    }
+
+    /// 122 random bits.
+    private static func secretName() -> String { UUID().uuidString }
+}
