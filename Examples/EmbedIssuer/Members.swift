@@ -58,7 +58,9 @@ final class Members: Sendable {
         }
     }
 
-    /// The sign-in of this service: a name and no password. Yours asks for a password or a passkey.
+    /// The sign-in of this service: a name and no password.
+    ///
+    /// Yours asks for a password or a passkey.
     func mountSignIn(on router: Router<ServiceContext>) {
         router.get("sign-in") { _, _ in
             Response(

@@ -30,17 +30,21 @@ struct Endpoint<Context: RequestContext> {
         if isCrossOrigin {
             router.on(path, method: .options) { request, _ in Response.preflight(request, allowed) }
         }
-        for method in Self.all where !methods.contains(method) && !(isCrossOrigin && method == .options) {
+        for method in HTTPRequest.Method.known
+        where !methods.contains(method) && !(isCrossOrigin && method == .options) {
             router.on(path, method: method) { [isCrossOrigin] request, _ in
                 let refusal = Response(Refusal.method(allowed), to: request, headers: [.allow: allowed])
                 return isCrossOrigin ? refusal.readable(by: request) : refusal
             }
         }
     }
+}
 
-    private static var all: [HTTPRequest.Method] {
+extension HTTPRequest.Method {
+    /// Those that are told what an address takes; what is no method of HTTP finds nothing there.
+    static let known: [HTTPRequest.Method] =
         [.get, .head, .post, .put, .patch, .delete, .options, .trace, .connect]
-    }
+        + [HTTPRequest.Method("QUERY")].compactMap(\.self)
 }
 
 extension Response {

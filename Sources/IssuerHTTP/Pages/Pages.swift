@@ -95,16 +95,12 @@ struct Pages: Sendable {
         }
         let taken = endpoints.map(\.0)
         let allow = taken.map(\.rawValue).joined(separator: ", ")
-        for method in Self.methods where !taken.contains(method) {
+        for method in HTTPRequest.Method.known where !taken.contains(method) {
             router.on(path, method: method) { request, _ in
                 error(Refusal.method(allow), to: request, headers: [.allow: allow])
             }
         }
     }
-
-    private static let methods: [HTTPRequest.Method] = [
-        .get, .head, .post, .put, .patch, .delete, .options, .trace, .connect,
-    ]
 
     /// No page of ours is kept, framed, guessed at, or named to where its links lead (RFC 9700 sections 4.2 and 4.16).
     private static func fields(_ id: RequestID) -> HTTPFields {
