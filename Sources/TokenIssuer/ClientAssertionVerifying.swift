@@ -2,6 +2,9 @@ public import VaultCore
 
 /// Verifies `private_key_jwt` (RFC 7523 section 3); what ``TokenIssuer`` needs and leaves to a module above it.
 public protocol ClientAssertionVerifying: Sendable {
+    /// `alg` of the assertions that are accepted, for metadata.
+    var algorithms: [String] { get }
+
     /// Who a client assertion says it is from, unverified: only to look up the keys to verify it with.
     func claimedClient(of assertion: SecretBytes) -> String?
 

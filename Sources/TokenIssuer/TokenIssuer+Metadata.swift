@@ -15,7 +15,7 @@ extension TokenIssuer {
         do {
             var metadata = IssuerMetadata(issuer: issuer)
             metadata.add(endpoints)
-            metadata.addClientAuthentication(signed: assertions != nil)
+            metadata.addClientAuthentication(signed: assertions?.algorithms)
             if let idTokens { metadata.addOpenID(try await idTokens.algorithms(), claims.names) }
             metadata.scopesSupported += profile.scopes
             let encoder = JSONEncoder()
@@ -77,10 +77,10 @@ private struct IssuerMetadata: Encodable {
         authorizationResponseIssParameterSupported = true
     }
 
-    mutating func addClientAuthentication(signed: Bool) {
+    /// - Parameter algorithms: of client assertions; nil: they are not taken.
+    mutating func addClientAuthentication(signed algorithms: [String]?) {
         typealias Method = ClientAuthenticationMethod
-        let proving: [Method] = [.basic, .post] + (signed ? [.privateKeyJWT] : [])
-        let algorithms = signed ? SigningAlgorithm.allCases.map(\.rawValue) : nil
+        let proving: [Method] = [.basic, .post] + (algorithms == nil ? [] : [.privateKeyJWT])
         tokenEndpointAuthMethodsSupported = (proving + [Method.none]).map(\.rawValue)
         revocationEndpointAuthMethodsSupported = tokenEndpointAuthMethodsSupported
         introspectionEndpointAuthMethodsSupported = proving.map(\.rawValue)

@@ -179,6 +179,17 @@ enum Repository {
         }
     }
 
+    @Test func `every test that docs/conformance.md names exists`() throws {
+        let tests = try Repository.files("Tests", "swift").map(Repository.text).joined()
+        let files = try Repository.files("Tests", "py").map { $0.split(separator: "/").last.map(String.init) }
+        let rows = try Repository.lines("docs/conformance.md").filter { $0.hasPrefix("| ") }
+        #expect(rows.count > 40)
+        for row in rows {
+            for match in row.matches(of: /\*([^*]+)\*/) { #expect(tests.contains(match.1), "\(match.1)") }
+            for match in row.matches(of: /`(test_\w+\.py)`/) { #expect(files.contains(String(match.1))) }
+        }
+    }
+
     @Test func `every promise in the README names a suite that exists`() throws {
         let suites = try Repository.files("Tests", "swift").map(Repository.text).joined()
             .replacing("(.serialized)", with: "").replacing("enum `", with: "struct `")

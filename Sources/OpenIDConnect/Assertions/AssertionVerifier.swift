@@ -11,7 +11,7 @@ public import VaultCore
 /// ```
 public struct AssertionVerifier: ClientAssertionVerifying {
     /// `alg` of the assertions that are accepted.
-    public static let algorithms = AssertionAlgorithm.allCases.map(\.rawValue)
+    public let algorithms = AssertionAlgorithm.allCases.map(\.rawValue)
 
     /// What an assertion may call itself: RFC 8725 section 3.11 warns of JWTs made for something else.
     private static let types = ["jwt", "client-authentication+jwt"]

@@ -40,12 +40,15 @@ public final class VaultSigningKeys: IDTokenMinting {
         }
     }
 
-    /// Makes a new key and signs with it from now on; the one before stays published for ``overlap``.
+    /// Makes a new key and signs with it from now on; those before stay published for `overlap` and no longer.
     ///
+    /// - Parameter overlap: zero after a leak: what the old keys signed verifies no more.
     /// - Returns: the name (`kid`) of the new key.
     @discardableResult
-    public func rotate(_ algorithm: SigningAlgorithm) async throws -> String {
-        let (kid, isAdded) = try await add(algorithm, isFirstOnly: false)
+    public func rotate(
+        _ algorithm: SigningAlgorithm, overlap: Duration = VaultSigningKeys.overlap
+    ) async throws -> String {
+        let (kid, isAdded) = try await add(algorithm, isFirstOnly: false, overlap)
         guard isAdded else {
             throw VaultError(.internalError, "A new signing key was not added.")
         }
@@ -53,7 +56,7 @@ public final class VaultSigningKeys: IDTokenMinting {
     }
 
     private func add(
-        _ algorithm: SigningAlgorithm, isFirstOnly: Bool
+        _ algorithm: SigningAlgorithm, isFirstOnly: Bool, _ overlap: Duration = VaultSigningKeys.overlap
     ) async throws -> (kid: String, isAdded: Bool) {
         let stored = try await Self.onThread { try PrivateSigningKey.storedForm(ofNew: algorithm) }
         // What is stored is what was read back: a key that cannot be read would end every sign-in after a restart.
@@ -61,7 +64,7 @@ public final class VaultSigningKeys: IDTokenMinting {
         _ = try key.sign(Array("{}".utf8))
         let isAdded = try await vault.addSigningKey(
             kid: key.publicKey.kid, algorithm: algorithm, privateKey: stored, publicJWK: key.publicKey.text,
-            retiringCurrent: Self.overlap, isFirstOnly: isFirstOnly)
+            retiringCurrent: overlap, isFirstOnly: isFirstOnly)
         return (key.publicKey.kid, isAdded)
     }
 

@@ -54,8 +54,8 @@ extension Vault {
     /// Adds a key, which from now on is the current one of its algorithm.
     ///
     /// - Parameters:
-    ///   - keepPublishedFor: how long the public part of the one before stays in the key set: at least as long as a token
-    ///     it signed may live.
+    ///   - keepPublishedFor: how long the public parts of those before stay in the key set, at most: as long as a token
+    ///     they signed may live, or not at all after a leak.
     ///   - isFirstOnly: do nothing when the algorithm has a current key, as when two processes start at once.
     /// - Returns: whether it was added.
     /// - Throws: ``VaultError/Code/alreadyExists`` (the identifier), ``VaultError/Code/invalidInput``.
@@ -69,14 +69,15 @@ extension Vault {
         return try await queue.submit(.newWork) { [operatorActor, systemKey, keyring] transaction in
             let rows = try transaction.database.loadAll(
                 SigningKeyRow.self, where: "1 ORDER BY id", [], keyring)
-            let current = rows.filter { $0.algorithm == algorithm && $0.state == .current }
-            guard current.isEmpty || !isFirstOnly else { return (false, []) }
+            let older = rows.filter { $0.algorithm == algorithm }
+            guard !isFirstOnly || !older.contains(where: { $0.state == .current }) else { return (false, []) }
             guard !rows.contains(where: { $0.kid == kid }) else {
                 throw VaultError(.alreadyExists, "There is a signing key of this identifier.")
             }
-            for var row in current {
+            let end = transaction.now.advanced(by: keepPublishedFor)
+            for var row in older where row.publishedUntil.map({ end < $0 }) ?? true {
                 row.state = .retired
-                row.publishedUntil = transaction.now.advanced(by: keepPublishedFor)
+                row.publishedUntil = end
                 try transaction.update(row)
             }
             let gone = rows.filter { row in row.publishedUntil.map { $0 <= transaction.now } ?? false }

@@ -33,17 +33,22 @@ struct SigningKeysListCommand: AsyncParsableCommand {
 
 struct SigningKeysRotateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "rotate", abstract: "Make new signing keys; those before stay published for a day.",
+        commandName: "rotate", abstract: "Make new keys to sign id_tokens with.",
         discussion: """
-            Without --algorithm every algorithm that has a key gets a new one, and RS256 its first.
+            Without --algorithm every algorithm that has a key gets a new one, and RS256 its first. The keys before \
+            stay published for the overlap and no longer. After a leak: --overlap 0s, and what they signed verifies \
+            no more once clients have fetched the keys again.
 
             Examples:
               tokenvault keys signing rotate
+              tokenvault keys signing rotate --overlap 0s
               tokenvault keys signing rotate --algorithm ES256
             """)
 
     @Option(help: ArgumentHelp("RS256, ES256 or EdDSA.", valueName: "alg"))
     var algorithm: SigningAlgorithm?
+    @Option(help: ArgumentHelp("How long the old keys stay published.", valueName: "duration"))
+    var overlap = DurationArgument(VaultSigningKeys.overlap)
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
 
@@ -53,7 +58,7 @@ struct SigningKeysRotateCommand: AsyncParsableCommand {
             let existing = try await keys.algorithms()
             var new: Set<String> = []
             for algorithm in algorithm.map({ [$0] }) ?? (existing.isEmpty ? [.rs256] : existing) {
-                new.insert(try await keys.rotate(algorithm))
+                new.insert(try await keys.rotate(algorithm, overlap: overlap.duration))
             }
             return try vault.signingKeys().filter { new.contains($0.kid) }.map(SigningKeyRecord.init)
         }

@@ -14,7 +14,7 @@ import VaultCore
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
-        abstract: "Serve the token endpoint over HTTP.",
+        abstract: "Serve tokens, sign-in and metadata over HTTP.",
         discussion: """
             SIGTERM and SIGINT end it gracefully: requests in flight get their answers. Other commands may work on \
             the same vault meanwhile. With TLS, SIGHUP reads the certificate again; without, put a proxy with TLS \

@@ -45,7 +45,7 @@ import VaultCore
         }
     }
 
-    @Test func `a code used twice is refused and everything it gave is dead`() async throws {
+    @Test func `oidcc-codereuse: a code used twice is refused and everything it gave is dead`() async throws {
         try await TestServer.run { server in
             let app = try await server.client()
             let code = try await server.code(app)

@@ -9,7 +9,7 @@ import VaultCore
         #expect(reply.error == "invalid_grant", comment)
     }
 
-    @Test func `a refresh gives another pair of the same grant`() async throws {
+    @Test func `oidcc-refresh-token: a refresh gives another pair of the same grant`() async throws {
         try await TestServer.run { server in
             let app = try await server.client()
             let first = try await server.tokens(app)

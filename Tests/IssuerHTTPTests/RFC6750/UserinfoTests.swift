@@ -26,7 +26,9 @@ import VaultCore
         return try #require(try await server.tokens(app, scope: scope).accessToken)
     }
 
-    @Test func `GET and POST tell sub and the host's claims, of the scope granted`() async throws {
+    @Test func `oidcc-userinfo: GET and POST tell sub and the host's claims, of the scope granted`()
+        async throws
+    {
         try await TestServer.runOpenID(claims: Self.claims) { server in
             let token = try await openIDTokens(server)
             let header = "Authorization: Bearer \(token)"

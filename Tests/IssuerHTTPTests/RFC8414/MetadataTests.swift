@@ -83,12 +83,17 @@ import VaultCore
             for endpoint in ["token", "revocation", "introspection"] {
                 let methods = metadata["\(endpoint)_endpoint_auth_methods_supported"] as? [String]
                 #expect(methods?.contains("private_key_jwt") == true)
-                #expect(metadata["\(endpoint)_endpoint_auth_signing_alg_values_supported"] != nil)
+                let algorithms = metadata["\(endpoint)_endpoint_auth_signing_alg_values_supported"]
+                #expect(algorithms as? [String] == ["ES999"])
             }
         }
     }
 
-    @Test func `OpenID Connect is described under both names, in the same words`() async throws {
+    @Test
+    func
+        `oidcc-discovery-endpoint-verification: OpenID Connect is described under both names, in the same words`()
+        async throws
+    {
         try await TestServer.runOpenID(claims: UserClaims(["email", "sub"]) { _, _ in [:] }) { server in
             let reply = try await server.send("GET", Self.openID)
             #expect(reply.body == (try await server.send("GET", Self.oauth)).body)
@@ -153,6 +158,8 @@ import VaultCore
 
 /// Switches `private_key_jwt` on where a test sends none.
 private struct NoAssertions: ClientAssertionVerifying {
+    let algorithms = ["ES999"]
+
     func claimedClient(of assertion: SecretBytes) -> String? { nil }
 
     func verify(

@@ -81,7 +81,7 @@ import VaultCore
         let text = String(decoding: try JSONSerialization.data(withJSONObject: set), as: UTF8.self)
         try ClientKeySet.check(text)
         let assertions = try #require(made["assertions"] as? [String: String])
-        #expect(Set(assertions.keys) == Set(AssertionVerifier.algorithms))
+        #expect(Set(assertions.keys) == Set(AssertionVerifier().algorithms))
         for (algorithm, assertion) in assertions {
             let verified = try await AssertionVerifier().verify(
                 SecretBytes(copying: assertion), from: Claims.client, keySet: text,

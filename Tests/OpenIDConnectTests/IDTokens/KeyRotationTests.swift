@@ -33,6 +33,23 @@ import VaultCore
         }
     }
 
+    @Test func `after a leak no old key stays, those retired before neither`() async throws {
+        try await KeyVault.run { place in
+            let keys = VaultSigningKeys(place.vault)
+            try await keys.prepare([.es256, .edDSA])
+            let old = try await keys.mint(.example(at: place.clock.now()), algorithm: .es256)
+            let other = try await keys.mint(.example(at: place.clock.now()), algorithm: .edDSA)
+            try await keys.rotate(.es256)
+            let newest = try await keys.rotate(.es256, overlap: .zero)
+            let members = try ReadToken.members(of: try await keys.keySet())
+            #expect(members.count == 2)
+            #expect(try await !ReadToken.verifies(old, with: try await keys.keySet()))
+            #expect(try await ReadToken.verifies(other, with: try await keys.keySet()))
+            let new = try await keys.mint(.example(at: place.clock.now()), algorithm: .es256)
+            #expect(try ReadToken(new).kid == newest)
+        }
+    }
+
     @Test func `the overlap is longer than any id_token lives`() {
         #expect(VaultSigningKeys.overlap >= IDTokenClaims.longestLife)
     }
