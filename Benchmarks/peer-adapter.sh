@@ -1,7 +1,6 @@
 #!/bin/sh
 # Adapter by which a load test that measures several token servers drives this one: five calls.
 #   peer-adapter.sh setup DIR | start DIR | stop DIR | info DIR | seed DIR N | grow DIR N
-# Introspection is not served yet, so info names no INTROSPECT_URL that answers: measure rotation and client credentials.
 # TOKENVAULT names the program and BENCH the benchmark; default: the release builds of this checkout. PORT: default 4590.
 set -eu
 verb=$1; dir=$2; port=${PORT:-4590}
