@@ -108,7 +108,8 @@ import TokenVault
         }
     }
 
-    @Test(arguments: paths) func `a body that trickles in gets 408`(_ path: String) async throws {
+    @Test(arguments: paths + ["/oauth2/authorize", "/sign-in", "/consent", "/account/consents"])
+    func `a body that trickles in gets 408`(_ path: String) async throws {
         var limits = RequestLimits()
         limits.readTime = .seconds(1)
         try await TestServer.run(limits: limits) { server in
