@@ -53,7 +53,11 @@ final class Members: Sendable {
             return AuthenticatedUser(id: found.user, authenticatedAt: found.at, session: id)
         } signIn: { [self] need, _ in
             let id = Self.secretName()
-            waiting.withLock { $0[id] = need.returnTo }
+            // Strangers begin sign-ins too, so what is kept for them is bounded.
+            waiting.withLock { waiting in
+                if waiting.count >= 10_000 { waiting.removeAll() }
+                waiting[id] = need.returnTo
+            }
             return Self.redirect(to: "/sign-in", setting: "sign-in", to: id)
         }
     }
