@@ -26,6 +26,14 @@ let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     // Configuration of `serve` by file, environment and flags. Imported by the executable alone.
     .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+    // YAML with line numbers, for provider entries. Imported by TokenKeeper alone.
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    // HTTP client on SwiftNIO with connection pools, for calls to providers. Imported by ProviderHTTP alone.
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+    // The metrics API: libraries count, the program that links them chooses where to.
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    // The tracing API, likewise.
+    .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
     // Signals and graceful shutdown for long-running work.
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
 ]
@@ -48,6 +56,10 @@ let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
 // The ladder of modules, lowest first: a target depends only on targets above it in this list.
@@ -91,10 +103,27 @@ let targets: [Target] = [
             "pages.css",
             "sign-in.mustache", "sign-out.mustache",
         ].map { .embedInCode("Templates/" + $0) }),
+    .target(
+        name: "TokenKeeper",
+        dependencies: [
+            "VaultCore", "VaultCrypto", "TokenVault", yams, metrics, tracing, logging, lifecycle,
+        ]),
+    .target(
+        name: "ProviderHTTP",
+        dependencies: [
+            "VaultCore", "TokenVault", "TokenKeeper", asyncHTTPClient, nioCore, nioHTTP1, nioSSL, logging,
+        ]),
+    .target(
+        name: "TokenVaultTesting",
+        dependencies: [
+            "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", hummingbird, httpTypes, nioCore, logging,
+            lifecycle,
+        ]),
     .executableTarget(
         name: "tokenvault",
         dependencies: [
             "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect", "IssuerHTTP",
+            "TokenKeeper", "ProviderHTTP",
             argumentParser, configuration, nioCore, nioPosix, nioHTTP1, logging, lifecycle, unixSignals,
         ]),
 ]
@@ -137,6 +166,15 @@ let tests: [Target] = [
             "VaultCore", "CVaultShims", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect",
             "IssuerHTTP", hummingbird, httpTypes, logging, lifecycle,
         ]),
+    .testTarget(
+        name: "TokenKeeperTests",
+        dependencies: ["VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "TokenVaultTesting"]),
+    .testTarget(
+        name: "ProviderHTTPTests",
+        dependencies: [
+            "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "ProviderHTTP", "TokenVaultTesting",
+            "IssuerHTTP", logging,
+        ]),
     .testTarget(name: "CommandTests", dependencies: ["tokenvault"], resources: [.copy("Transcripts")]),
     .testTarget(
         name: "TokenVaultTests",
@@ -167,6 +205,8 @@ let package = Package(
     products: [
         .library(name: "TokenVault", targets: ["VaultCore", "VaultCrypto", "TokenVault"]),
         .library(name: "TokenIssuer", targets: ["TokenIssuer", "OpenIDConnect", "IssuerHTTP"]),
+        .library(name: "TokenKeeper", targets: ["TokenKeeper", "ProviderHTTP"]),
+        .library(name: "TokenVaultTesting", targets: ["TokenVaultTesting"]),
         .executable(name: "tokenvault", targets: ["tokenvault"]),
     ],
     dependencies: dependencies,

@@ -1,0 +1,203 @@
+/// Somebody who issues tokens to us, as data: where its endpoints are and how it departs from the standards.
+///
+/// Entries of the catalogue and files of users are YAML; ``ProviderReader`` reads them, docs/providers.md lists the fields.
+public struct Provider: Sendable, Equatable {
+    /// Lower-case letters, digits and hyphens: the name of the entry.
+    public var name: String
+    /// For people.
+    public var title: String
+    public var endpoints: Endpoints
+    public var client: ClientAuthentication = .basic
+    /// What is put around and into the requests.
+    public var requests = RequestForm()
+    /// Where things are in a reply.
+    public var replies = ReplyForm()
+    public var expiry = ExpiryRules()
+    public var refresh = RefreshRules()
+    /// How the access token travels to the provider's API.
+    public var accessToken: AccessTokenPlacement = .bearer
+    /// Requests to the token endpoint per client that the provider bears; nil: not known.
+    public var rateLimit: RateLimit?
+    /// Where and when the facts were read; empty for an entry of a user's own.
+    public var sources: [Source] = []
+    /// Every fact of the entry was read in its sources.
+    public var isVerified = false
+
+    public init(name: String, title: String, endpoints: Endpoints) {
+        self.name = name
+        self.title = title
+        self.endpoints = endpoints
+    }
+}
+
+extension Provider {
+    /// URLs; `{name}` stands for a variable that is given when the provider is added (a tenant, a shop).
+    public struct Endpoints: Sendable, Equatable {
+        public var authorization: String?
+        public var token: String
+        /// Nil: the token endpoint.
+        public var refresh: String?
+        public var revocation: String?
+        public var deviceAuthorization: String?
+        /// What `iss` of a callback and the discovery document must say (RFC 9207, RFC 8414).
+        public var issuer: String?
+
+        public init(token: String) { self.token = token }
+    }
+
+    /// RFC 6749 section 2.3.1, and what became of it.
+    public enum ClientAuthentication: String, Sendable, CaseIterable {
+        /// Identifier and secret form-encoded, then Basic.
+        case basic
+        /// Basic without the form-encoding that the RFC asks for.
+        case basicRaw = "basic_raw"
+        /// The secret as user name of Basic, no password.
+        case basicSecretOnly = "basic_secret_only"
+        /// In the body.
+        case post
+        /// A public client: its identifier in the body.
+        case none
+    }
+
+    /// How requests are written.
+    public struct RequestForm: Sendable, Equatable {
+        public enum Body: String, Sendable, CaseIterable { case form, json, query }
+
+        /// GET sends everything in the query.
+        public var method: ProviderRequest.Method = .post
+        public var body: Body = .form
+        /// Other names for standard parameters: `client_id: clientId`.
+        public var names: [String: String] = [:]
+        /// Values for `grant_type` other than the standard's, by the standard's.
+        public var grantTypes: [String: String] = [:]
+        public var authorize: [String: String] = [:]
+        public var exchange: [String: String] = [:]
+        public var refresh: [String: String] = [:]
+        public var headers: [String: String] = [:]
+        public var scopeSeparator = " "
+        /// S256, or no PKCE at all.
+        public var usesPKCE = true
+        /// Parameters of the callback that are kept with the connection (`realmId`).
+        public var keptCallbackParameters: [String] = []
+
+        public init() {}
+    }
+
+    /// Where things are in a reply: each a list of paths (`authed_user.access_token`), the first that is there counts.
+    public struct ReplyForm: Sendable, Equatable {
+        public var accessToken = ["access_token"]
+        public var refreshToken = ["refresh_token"]
+        public var expiry = ["expires_in"]
+        public var refreshExpiry = ["refresh_token_expires_in"]
+        public var scope = ["scope"]
+        public var error = ["error"]
+        public var errorDescription = ["error_description"]
+        /// A member that tells success from failure whatever the status: path and the values that mean success.
+        public var success: (path: String, values: [String])?
+        /// Error codes of the provider's own, by what they mean (`bad_refresh_token: invalid_grant`).
+        public var errorCodes: [String: String] = [:]
+        /// Members that are kept with the connection (`instance_url`).
+        public var kept: [String] = []
+
+        public init() {}
+
+        public static func == (left: Self, right: Self) -> Bool {
+            left.accessToken == right.accessToken && left.refreshToken == right.refreshToken
+                && left.expiry == right.expiry && left.refreshExpiry == right.refreshExpiry
+                && left.scope == right.scope && left.error == right.error
+                && left.errorDescription == right.errorDescription && left.success?.path == right.success?.path
+                && left.success?.values == right.success?.values && left.errorCodes == right.errorCodes
+                && left.kept == right.kept
+        }
+    }
+
+    /// How long tokens live.
+    public struct ExpiryRules: Sendable, Equatable {
+        public enum Form: String, Sendable, CaseIterable {
+            /// Seconds from now, as a number or a string.
+            case seconds
+            case milliseconds
+            /// A point of time: seconds or milliseconds since 1970 by their size, or ISO 8601, or `YYYY-MM-DD HH:MM:SS` UTC.
+            case instant
+            /// `D:HH:MM` or `HHH:MM:SS` from now.
+            case clock
+            /// Whatever of the above the value looks like.
+            case any
+        }
+
+        public var form: Form = .seconds
+        /// Of an access token whose reply names no lifetime; nil: it does not expire.
+        public var defaultLifetime: Duration?
+        /// Earliest before the end that the provider lets itself be asked for the next token; nil: any time.
+        public var earliestRefresh: Duration?
+        /// Of a refresh token that is not used; nil: not known to end.
+        public var refreshIdle: Duration?
+        /// Of a refresh token since the user consented; nil: not known to end.
+        public var refreshAbsolute: Duration?
+
+        public init() {}
+    }
+
+    /// What a refresh is and what becomes of the old refresh token.
+    public struct RefreshRules: Sendable, Equatable {
+        public enum Method: String, Sendable, CaseIterable {
+            /// RFC 6749 section 6.
+            case refreshToken = "refresh_token"
+            /// The access token itself is exchanged for a longer or newer one.
+            case accessToken = "access_token"
+            /// Nothing can be refreshed: the user is asked again.
+            case none
+        }
+
+        public var method: Method = .refreshToken
+        /// Whether replies bring a new refresh token; for people, the code takes what comes.
+        public var rotates = true
+        public var replay: ReplayPolicy = .rejected
+
+        public init() {}
+    }
+
+    /// What a second use of the same refresh token does, and so what may be done when no answer came.
+    public enum ReplayPolicy: Sendable, Equatable {
+        /// The token stays good, or the same or another successor is given.
+        case tolerated
+        /// As tolerated, for so long after the first use.
+        case within(Duration)
+        /// As tolerated until what the first use gave is used itself, at most for so long.
+        case untilFirstUse(Duration?)
+        /// It is refused and nothing else happens.
+        case rejected
+        /// It is refused and takes every token of the grant with it.
+        case revokes
+    }
+
+    /// How an API wants the access token: in the header **or** in the query, never both.
+    public enum AccessTokenPlacement: Sendable, Equatable {
+        /// `Authorization: Bearer`, or another word for Bearer.
+        case header(scheme: String)
+        case query(parameter: String)
+
+        public static let bearer = Self.header(scheme: "Bearer")
+    }
+
+    public struct RateLimit: Sendable, Equatable {
+        public var requests: Int
+        public var period: Duration
+
+        public init(requests: Int, per period: Duration) {
+            self.requests = requests
+            self.period = period
+        }
+    }
+
+    /// A page that was read, and the day (`2026-11-24`).
+    public struct Source: Sendable, Equatable {
+        public var page: String
+        public var day: String
+
+        public init(page: String, day: String) {
+            self.page = page
+            self.day = day
+        }
+    }
+}

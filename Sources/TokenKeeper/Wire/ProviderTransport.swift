@@ -1,0 +1,98 @@
+public import VaultCore
+
+/// Carries one request to a provider and brings its answer: no redirects, no retries, a bounded reply.
+///
+/// `ProviderHTTP` is the real one; tests put a scripted server in its place.
+public protocol ProviderTransport: Sendable {
+    /// Sends once.
+    ///
+    /// - Throws: whether the request may have reached the provider, which is all that recovery needs to know.
+    func send(_ request: ProviderRequest) async throws(TransportFailure) -> ProviderReply
+}
+
+/// What goes to a provider.
+public struct ProviderRequest: Sendable {
+    public enum Method: String, Sendable, CaseIterable {
+        case get = "GET"
+        case post = "POST"
+    }
+
+    /// What it is for.
+    public enum Purpose: String, Sendable {
+        case codeExchange = "code"
+        case refresh
+        case clientCredentials = "client-credentials"
+        case revocation
+        case deviceAuthorization = "device"
+        case deviceToken = "device-token"
+        case discovery
+    }
+
+    public var purpose: Purpose
+    public var method: Method
+    /// Without what is secret.
+    public var url: String
+    /// Form-encoded, to follow `?` or `&` of the URL.
+    public var query: SecretBytes?
+    public var headers: [(name: String, value: SecretBytes)]
+    public var body: SecretBytes?
+    /// Until the last byte of the answer.
+    public var timeout: Duration
+
+    public init(
+        _ purpose: Purpose, _ method: Method, _ url: String, query: SecretBytes? = nil,
+        headers: [(name: String, value: SecretBytes)] = [], body: SecretBytes? = nil,
+        timeout: Duration = .seconds(30)
+    ) {
+        self.purpose = purpose
+        self.method = method
+        self.url = url
+        self.query = query
+        self.headers = headers
+        self.body = body
+        self.timeout = timeout
+    }
+}
+
+/// What a provider answered, whole.
+public struct ProviderReply: Sendable {
+    public var status: Int
+    /// Names in lower case; of a name that came twice the first.
+    public var headers: [String: String]
+    /// At most ``Limits/sealedReplyBytes``.
+    public var body: SecretBytes
+
+    public init(status: Int, headers: [String: String] = [:], body: SecretBytes) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+}
+
+/// No answer, or not a whole one.
+public enum TransportFailure: Error, Sendable, Equatable {
+    /// Not a byte of the request left: it may be sent again under every policy.
+    case notSent(Cause)
+    /// The provider may have acted on it.
+    case ambiguous(Cause)
+
+    /// In our own words: the text of a library may quote the request.
+    public enum Cause: String, Sendable {
+        case invalidURL = "invalid-url"
+        case nameLookup = "name-lookup"
+        case connect
+        case tls
+        case timeout
+        case reset
+        case truncated
+        case tooLarge = "too-large"
+        case shutdown
+        case other
+    }
+
+    public var cause: Cause {
+        switch self {
+        case .notSent(let cause), .ambiguous(let cause): cause
+        }
+    }
+}

@@ -1,0 +1,60 @@
+package import VaultCore
+
+/// What a provider's answer means.
+package enum ReplyReading: Sendable {
+    case granted(GrantedTokens)
+    case refused(ProviderRefusal)
+    /// 429 and 5xx other than 504: nothing was done, later.
+    case busy(retryAfter: Duration?, diagnostic: String)
+    /// 504, a redirect, or what no rule covers: the provider may have acted.
+    case ambiguous(diagnostic: String)
+    /// A success that cannot be read: it holds tokens that must not be lost.
+    case unreadable(diagnostic: String)
+}
+
+/// Tokens as a provider gave them.
+package struct GrantedTokens: Sendable {
+    package var accessToken: SecretBytes
+    /// Nil: the one that was there stays.
+    package var refreshToken: SecretBytes?
+    package var idToken: SecretBytes?
+    /// As the provider wrote it, names joined by single spaces; nil: as asked for.
+    package var scope: String?
+    /// On our clock; nil: it does not expire.
+    package var accessExpiresAt: VaultInstant?
+    /// On our clock; nil: not told.
+    package var refreshExpiresAt: VaultInstant?
+    /// What the entry wants kept.
+    package var metadata: [String: String] = [:]
+
+    package init(accessToken: SecretBytes) { self.accessToken = accessToken }
+}
+
+/// An OAuth error.
+package struct ProviderRefusal: Sendable, Equatable {
+    package enum Kind: String, Sendable {
+        /// `invalid_grant`: the token or code is refused for good.
+        case grant
+        /// `invalid_client`, `unauthorized_client`: the registration is refused, not the user's grant.
+        case client
+        /// `authorization_pending`, `slow_down` of the device flow.
+        case pending
+        case slowDown = "slow-down"
+        /// `access_denied`, `expired_token` of the device flow.
+        case denied
+        /// Anything else: the request was not to the provider's liking.
+        case request
+    }
+
+    package var kind: Kind
+    /// The code as the standard spells it, or `other`: nothing of the provider's own text.
+    package var code: String
+    /// For operators: status, code, description; bounded, control characters and whatever was secret taken out.
+    package var diagnostic: String
+
+    package init(_ kind: Kind, code: String, diagnostic: String) {
+        self.kind = kind
+        self.code = code
+        self.diagnostic = diagnostic
+    }
+}
