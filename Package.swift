@@ -73,6 +73,7 @@ let targets: [Target] = [
         resources: [
             .embedInCode("SQL/V0001_create_vault.sql"),
             .embedInCode("SQL/V0002_authorization_server.sql"),
+            .embedInCode("SQL/V0003_keeper.sql"),
         ]),
 
     .target(name: "VaultCrypto", dependencies: ["VaultCore", "CSodium", "CVaultShims", crypto]),
