@@ -8,6 +8,8 @@ package struct ConnectionGrant: Sendable {
     package var owner: OwnerID
     package var label: String
     package var kind: ConnectionKind
+    /// Of a connection without tokens yet: what to ask for.
+    package var scope = ""
     /// Nil: there are none yet (client credentials), or they lie in `reply`.
     package var tokens: NewTokens?
     /// An answer to the code that could not be read.
@@ -192,7 +194,7 @@ extension ConnectionRow {
         self.init(
             id: id, provider: grant.provider, owner: grant.owner, kind: grant.kind, lookupTag: tag,
             createdAt: now, state: .live, reason: nil, isVerified: false, generation: 0, fence: 0,
-            details: [], scope: "", pair: nil, reply: nil, issuedAt: nil, accessExpiresAt: nil,
+            details: [], scope: grant.scope, pair: nil, reply: nil, issuedAt: nil, accessExpiresAt: nil,
             refreshExpiresAt: nil, absoluteExpiresAt: nil, dueAt: nil, failures: 0, attempt: nil, lease: nil)
     }
 

@@ -26,6 +26,8 @@ package struct LeaseRequest: Sendable {
     package var connection: ConnectionID
     /// The one the worker found wanting.
     package var generation: Int64
+    /// As the worker read them: when there are more by now, another tried and failed meanwhile.
+    package var failures: Int64
     package var holder: [UInt8]
     /// Longer than the call may take.
     package var span: Duration
@@ -34,11 +36,12 @@ package struct LeaseRequest: Sendable {
     package var isForced: Bool
 
     package init(
-        _ connection: ConnectionID, generation: Int64, holder: [UInt8], span: Duration,
+        _ connection: ConnectionID, generation: Int64, failures: Int64, holder: [UInt8], span: Duration,
         replay: ReplayAllowance, isForced: Bool = false
     ) {
         self.connection = connection
         self.generation = generation
+        self.failures = failures
         self.holder = holder
         self.span = span
         self.replay = replay
@@ -75,6 +78,7 @@ extension Vault {
                 let remaining = Duration.milliseconds(lease.until - transaction.monotonic)
                 return (.held(try transaction.held(row), remaining: remaining), [])
             }
+            guard row.failures <= request.failures else { return (.moved(try transaction.held(row)), []) }
             let owner = try transaction.owner(of: row)
             let pair = try row.unsealedPair(owner, transaction.keyring)
             // Client credentials are asked for again and again; nothing is spent.
