@@ -1,4 +1,4 @@
-public import VaultCore
+import VaultCore
 
 /// What the browser brought back from a provider (RFC 6749 section 4.1.2, RFC 9207).
 public struct ConsentCallback: Sendable {

@@ -131,21 +131,28 @@ extension TokenKeeper {
             by: Backoff.delay(
                 afterFailures: held.connection.failures, spread: UInt64(bitPattern: held.id.rawValue),
                 asked: nil))
-        switch await ask(provider, request, sent: held.pair) {
-        // RFC 7009 section 2.2: 200 also for a token the server does not know; what it refuses otherwise stays refused.
-        case .reply(.granted, _), .reply(.unreadable, _):
-            try await vault.settleRevocation(
-                held.id, generation: held.generation, reason: "revoked-there", retryAt: nil)
-            return true
-        case .reply(.refused(let refusal), _) where refusal.kind != .client:
-            try await vault.settleRevocation(
-                held.id, generation: held.generation, reason: "refused-there", retryAt: nil)
-            return true
+        let reason: String
+        switch await revocationReading(request, held, provider) {
+        // RFC 7009 section 2.2: 200 also for a token the server does not know.
+        case .revoked: reason = "revoked-there"
+        // What it refuses now it refuses tomorrow; but a client it does not know today may be put right.
+        case .refused(let refusal) where refusal.kind != .client: reason = "refused-there"
         default:
             try await vault.settleRevocation(
                 held.id, generation: held.generation, reason: "no-answer", retryAt: retry)
             return false
         }
+        try await vault.settleRevocation(
+            held.id, generation: held.generation, reason: reason, retryAt: nil)
+        return true
+    }
+
+    private func revocationReading(
+        _ request: ProviderRequest, _ held: HeldConnection, _ provider: KnownProvider
+    ) async -> RevocationReading? {
+        guard let reply = try? await send(request, to: provider) else { return nil }
+        let sent = [held.pair?.accessToken, held.pair?.refreshToken].compactMap { $0 }
+        return provider.dialect.readRevocation(reply, at: clock.now(), sent: sent)
     }
 
     /// Removes a connection and destroys its tokens; revoke it first where the provider should know.

@@ -1,3 +1,4 @@
+import Logging
 import Synchronization
 package import TokenVault
 package import VaultCore
@@ -72,36 +73,43 @@ extension TokenKeeper {
         }
     }
 
-    /// Sends one request and reads its answer; what a provider tells is logged only after it was scrubbed.
+    /// Sends one request to the token endpoint and reads its answer.
     package func ask(
         _ provider: KnownProvider, _ request: ProviderRequest, sent pair: TokenPair?,
         alsoSent: [SecretBytes] = []
     ) async -> ProviderAnswer {
+        do throws(TransportFailure) {
+            let reply = try await send(request, to: provider)
+            let sent = [pair?.accessToken, pair?.refreshToken].compactMap { $0 } + alsoSent
+            let reading = provider.dialect.read(reply, to: request.purpose, at: clock.now(), sent: sent)
+            if let diagnostic = reading.diagnostic { note(diagnostic, request.purpose, provider) }
+            return .reply(reading, raw: reply.body)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    func send(
+        _ request: ProviderRequest, to provider: KnownProvider
+    ) async throws(TransportFailure) -> ProviderReply {
         var request = request
         request.timeout = options.callTimeout
         do throws(TransportFailure) {
-            let reply = try await transport.send(request)
-            let sent = [pair?.accessToken, pair?.refreshToken].compactMap { $0 } + alsoSent
-            let reading = provider.dialect.read(
-                reply, to: request.purpose, at: clock.now(), sent: sent)
-            if let diagnostic = reading.diagnostic {
-                logger.info(
-                    "A provider did not give what was asked for.",
-                    metadata: [
-                        "provider": "\(provider.stored.name)", "request": "\(request.purpose.rawValue)",
-                        "answer": "\(diagnostic)",
-                    ])
-            }
-            return .reply(reading, raw: reply.body)
+            return try await transport.send(request)
         } catch {
-            logger.info(
-                "A provider did not answer.",
-                metadata: [
-                    "provider": "\(provider.stored.name)", "request": "\(request.purpose.rawValue)",
-                    "cause": "\(error.cause.rawValue)",
-                ])
-            return .failure(error)
+            note("no answer: " + error.cause.rawValue, request.purpose, provider)
+            throw error
         }
+    }
+
+    /// What a provider tells is logged as its dialect gives it out: bounded, secrets taken out.
+    func note(_ answer: String, _ purpose: ProviderRequest.Purpose, _ provider: KnownProvider) {
+        logger.info(
+            "A provider did not give what was asked for.",
+            metadata: [
+                "provider": "\(provider.stored.name)", "request": "\(purpose.rawValue)",
+                "answer": "\(answer)",
+            ])
     }
 
     /// A reply that was kept because it could not be read may be readable by now: a newer version, another entry.

@@ -1,7 +1,7 @@
-public import Logging
+import Logging
 import Synchronization
 public import TokenVault
-public import VaultCore
+import VaultCore
 import VaultCrypto
 
 /// Holds tokens that providers gave us for our users: keeps them fresh, hands them out, loses none.

@@ -1,4 +1,4 @@
-import TokenVault
+package import TokenVault
 package import VaultCore
 
 /// When a connection is refreshed ahead of need: pure, from what is known of its tokens.

@@ -1,4 +1,5 @@
 import Metrics
+import TokenVault
 import Tracing
 import VaultCore
 

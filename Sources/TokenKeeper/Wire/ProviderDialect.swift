@@ -5,7 +5,7 @@ package import VaultCore
 /// The standards are the default (RFC 6749, 7009, 7636, 8628), the entry names every departure. Pure: no clock, no
 /// network; a client authentication that fails is never tried another way, for each try may spend a token.
 package struct ProviderDialect: Sendable {
-    let provider: Provider
+    package let provider: Provider
     let credentials: ProviderCredentials
 
     package init(_ provider: Provider, _ credentials: ProviderCredentials) {
