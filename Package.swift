@@ -117,7 +117,7 @@ let targets: [Target] = [
     .target(
         name: "TokenVaultTesting",
         dependencies: [
-            "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", hummingbird, httpTypes, nioCore, logging,
+            "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", nioCore, nioPosix, nioHTTP1, logging,
             lifecycle,
         ]),
     .executableTarget(
