@@ -112,7 +112,8 @@ let targets: [Target] = [
     .target(
         name: "ProviderHTTP",
         dependencies: [
-            "VaultCore", "TokenVault", "TokenKeeper", asyncHTTPClient, nioCore, nioHTTP1, nioSSL, logging,
+            "VaultCore", "TokenVault", "TokenKeeper", asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL,
+            logging,
         ]),
     .target(
         name: "TokenVaultTesting",
