@@ -52,6 +52,8 @@ package struct ProviderRegistration: Codable, Sendable, Equatable {
     package var variables: [String: String] = [:]
     /// Asked for where nobody says otherwise.
     package var scope: String?
+    /// Instead of the entry's: found by discovery, or a server of one's own.
+    package var endpoints: Provider.Endpoints?
 
     package init(catalogue: String, variables: [String: String] = [:], scope: String? = nil) {
         self.catalogue = catalogue
@@ -84,15 +86,19 @@ package struct ProviderRegistration: Codable, Sendable, Equatable {
 
     /// The entry, its variables filled in.
     package func provider() throws -> Provider {
-        if let yaml {
-            return try ProviderReader.read(yaml, file: "the stored entry").filling(variables)
-        }
+        var provider = try entry()
+        if let endpoints { provider.endpoints = endpoints }
+        return try provider.filling(variables)
+    }
+
+    private func entry() throws -> Provider {
+        if let yaml { return try ProviderReader.read(yaml, file: "the stored entry") }
         guard let catalogue, let provider = ProviderCatalogue.provider(catalogue) else {
             throw VaultError(
                 .notFound, "This version's catalogue has no entry of that name.",
                 remedy: "See 'tokenvault provider list --catalogue'.")
         }
-        return try provider.filling(variables)
+        return provider
     }
 }
 

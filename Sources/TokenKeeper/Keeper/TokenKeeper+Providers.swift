@@ -1,4 +1,4 @@
-import TokenVault
+public import TokenVault
 public import VaultCore
 
 /// A provider to add: which entry, and who we are there.
@@ -9,6 +9,11 @@ public struct NewProvider: Sendable {
     public var clientID: String
     /// Nil: a public client.
     public var clientSecret: SecretBytes?
+    /// Instead of the entry's: a server of one's own, or what discovery found.
+    public var endpoints: Provider.Endpoints? {
+        get { registration.endpoints }
+        set { registration.endpoints = newValue }
+    }
 
     /// From an entry of the catalogue; see docs/providers.md for its variables.
     public init(

@@ -34,7 +34,7 @@ public struct Provider: Sendable, Equatable {
 
 extension Provider {
     /// URLs; `{name}` stands for a variable that is given when the provider is added (a tenant, a shop).
-    public struct Endpoints: Sendable, Equatable {
+    public struct Endpoints: Sendable, Equatable, Codable {
         public var authorization: String?
         /// Empty: what the discovery document of ``issuer`` says.
         public var token: String
