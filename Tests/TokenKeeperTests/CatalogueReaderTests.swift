@@ -130,6 +130,8 @@ private func refusal(_ yaml: String) -> String? {
         ("https://as.example.com/#x", "has a fragment, which is never sent"),
         ("as.example.com", "is not https://host/path"),
         ("https://-a.example/", "has no proper host"), ("https://a:0/", "has no proper host"),
+        ("https://a:+80/", "has no proper host"), ("https://a:/", "has no proper host"),
+        ("https://a:65536/", "has no proper host"),
         ("https:///x", "has no proper host"),
         ("https://a.example/{Tenant}", "has braces that are not"),
         ("https://a.example/{", "has braces that are not"),
