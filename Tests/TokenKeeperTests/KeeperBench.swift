@@ -63,7 +63,7 @@ final class KeeperBench: Sendable {
     }
 
     /// The client that every scripted server knows.
-    private static let options = ScriptedOptions(Provider(name: "", title: "", endpoints: .init(token: "")))
+    static let options = ScriptedOptions(Provider(name: "", title: "", endpoints: .init(token: "")))
 
     deinit { try? FileManager.default.removeItem(atPath: directory) }
 
