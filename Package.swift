@@ -22,7 +22,8 @@ let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     // Pages: escapes by default, templates apart from code. Imported by IssuerHTTP alone.
     .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
-    // TLS for `serve`, with certificates that can be changed while it runs. Imported by IssuerHTTP alone.
+    // TLS: certificates of `serve` that can be changed while it runs, and trust in a provider's own authority. Imported by
+    // IssuerHTTP and ProviderHTTP.
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     // Configuration of `serve` by file, environment and flags. Imported by the executable alone.
     .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
