@@ -151,6 +151,13 @@ let examples: [Target] = [
             logging,
         ],
         path: "Examples/EmbedIssuer"),
+    .executableTarget(
+        name: "KeepTokens",
+        dependencies: [
+            "VaultCore", "TokenVault", "TokenKeeper", "ProviderHTTP", asyncHTTPClient, hummingbird, httpTypes,
+            nioCore, logging,
+        ],
+        path: "Examples/KeepTokens"),
 ]
 
 let tests: [Target] = [
@@ -191,7 +198,12 @@ let tests: [Target] = [
         dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "TokenVault"],
         exclude: ["Fixtures"]),
     .testTarget(name: "TidyTests"),
-    .testTarget(name: "DocumentationTests", dependencies: ["tokenvault", "IssueTokens", "EmbedIssuer"]),
+    .testTarget(
+        name: "DocumentationTests",
+        dependencies: [
+            "VaultCore", "TokenKeeper", "TokenVaultTesting", "tokenvault", "IssueTokens", "EmbedIssuer",
+            "KeepTokens",
+        ]),
 ]
 
 // Not part of the product: what measures it.
@@ -203,7 +215,7 @@ let benchmarks: [Target] = [
         name: "vault-bench",
         dependencies: [
             "CBareLoop", "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "TokenIssuer",
-            "IssuerHTTP",
+            "TokenKeeper", "IssuerHTTP",
             argumentParser, hummingbird, hummingbirdCore, httpTypes, nioCore, logging,
         ],
         path: "Benchmarks/Sources"),
