@@ -95,8 +95,8 @@ enum Repository {
         "GRDB": "TokenVault", "GRDBSQLite": "TokenVault", "CSodium": "VaultCrypto",
         "Hummingbird": "IssuerHTTP",
         "HummingbirdCore": "IssuerHTTP", "HummingbirdTLS": "IssuerHTTP", "Mustache": "IssuerHTTP",
-        "NIOSSL": "IssuerHTTP", "JWTKit": "OpenIDConnect",
-        "_CryptoExtras": "OpenIDConnect",
+        "JWTKit": "OpenIDConnect", "_CryptoExtras": "OpenIDConnect",
+        "AsyncHTTPClient": "ProviderHTTP", "Yams": "TokenKeeper",
     ]
 
     private func imports(_ file: String) throws -> [String] {
