@@ -1,1 +1,145 @@
-import TokenKeeper
+import Synchronization
+public import TokenKeeper
+public import VaultCore
+
+/// An authorization server that does what a test says: it plays the dialect of a provider's entry, its replay policy, and faults.
+///
+/// Everything about it follows from the entry, the options, the seed, its clock and the order of the requests: two runs of the
+/// same history give the same tokens and the same faults. It does no I/O; ``ScriptedServer`` puts it on loopback and
+/// ``ScriptedTransport`` under a keeper in the same process.
+///
+/// ```swift
+/// @Test func `a lost answer does not lose the grant`() async throws {
+///     var entry = Provider(name: "example", title: "Example", endpoints: .init(token: "https://example.com/token"))
+///     entry.refresh.replay = .within(.seconds(600))
+///     let provider = ScriptedProvider(entry, seed: 7, faults: FaultScript([1: .dropAfter]))
+///     let grant = provider.grant(scope: ["read"])
+///     try await withScriptedServer(provider) { server in
+///         // Have the service under test refresh `grant.refreshToken` at `provider.entry(at: server.url)`, then:
+///         #expect(provider.redemptions(of: grant.family) == [1, 0])
+///         #expect(provider.reuseAlarms == 0)
+///     }
+/// }
+/// ```
+public final class ScriptedProvider: Sendable {
+    /// The entry that it plays.
+    public let entry: Provider
+    private let seed: UInt64
+    private let now: @Sendable () -> VaultInstant
+    private let desk: Mutex<Desk>
+
+    /// A server that has given nothing yet.
+    ///
+    /// - Parameters:
+    ///   - replay: instead of the policy of the entry.
+    ///   - options: nil: as the entry says.
+    ///   - now: the server's clock; the machine's unless the test has one.
+    public init(
+        _ entry: Provider, replay: Provider.ReplayPolicy? = nil, options: ScriptedOptions? = nil,
+        seed: UInt64 = 0, faults: FaultScript = FaultScript(),
+        now: @escaping @Sendable () -> VaultInstant = { SystemClock().now() }
+    ) {
+        var options = options ?? ScriptedOptions(entry)
+        if let replay { options.replay = replay }
+        self.entry = entry
+        self.seed = seed
+        self.now = now
+        desk = Mutex(Desk(entry: entry, options: options, seed: seed, faults: faults))
+    }
+
+    /// Takes a request to be done at once, without the pauses of its fault.
+    public func handle(_ request: ScriptedRequest) -> ScriptedAnswer { plan(request).arrive() }
+
+    /// Decides what will go wrong with a request, now that it is sent; nothing is done before it arrives.
+    public func plan(_ request: ScriptedRequest) -> ScriptedExchange {
+        let fault = desk.withLock { $0.nextFault(for: request) }
+        var exchange = ScriptedExchange(fault: fault) { [self] in
+            let now = now()
+            return desk.withLock { $0.state.answer(request, at: now, under: fault) }
+        }
+        switch fault {
+        case .delay(let pause): exchange.arrivesAfter = pause
+        case .late(let pause): exchange.answersAfter = pause
+        default: break
+        }
+        return exchange
+    }
+
+    /// Forgets every grant, count and fault, and begins the seed again; the options stay.
+    public func reset() {
+        desk.withLock {
+            $0 = Desk(entry: entry, options: $0.state.options, seed: seed, faults: FaultScript())
+        }
+    }
+
+    /// Changes how the server behaves from here on.
+    public func configure(_ change: (inout ScriptedOptions) -> Void) {
+        desk.withLock { change(&$0.state.options) }
+    }
+
+    /// Replaces the script; numbers count from the first request of all.
+    public func setFaults(_ faults: FaultScript) {
+        desk.withLock { $0.faults = faults }
+    }
+
+    /// Plans a fault for the next request to an endpoint.
+    public func failNext(_ fault: ScriptedFault, of endpoint: ScriptedEndpoint = .token) {
+        desk.withLock { $0.faults.set(fault, at: $0.counts[endpoint.counted, default: 0] + 1, of: endpoint) }
+    }
+
+    func read<Result: Sendable>(_ body: (ScriptedState, VaultInstant) -> Result) -> Result {
+        let now = now()
+        return desk.withLock { body($0.state, now) }
+    }
+
+    func change<Result: Sendable>(_ body: (inout ScriptedState, VaultInstant) -> Result) -> Result {
+        let now = now()
+        return desk.withLock { body(&$0.state, now) }
+    }
+
+    func count(of endpoint: ScriptedEndpoint) -> Int { desk.withLock { $0.counts[endpoint, default: 0] } }
+}
+
+/// One request on its way.
+///
+/// Between ``arrivesAfter`` and ``answersAfter`` a simulation may let anything else happen.
+public struct ScriptedExchange: Sendable {
+    public let fault: ScriptedFault?
+    /// From now until the server has the request.
+    public internal(set) var arrivesAfter = Duration.zero
+    /// From the arrival until the answer leaves.
+    public internal(set) var answersAfter = Duration.zero
+    private let act: @Sendable () -> ScriptedAnswer
+
+    init(fault: ScriptedFault?, act: @escaping @Sendable () -> ScriptedAnswer) {
+        self.fault = fault
+        self.act = act
+    }
+
+    /// The request arrives: the server acts on it, and this is its answer.
+    ///
+    /// To call it twice is to deliver the request twice.
+    public func arrive() -> ScriptedAnswer { act() }
+}
+
+/// What the lock of a scripted server guards.
+private struct Desk: Sendable {
+    var state: ScriptedState
+    var faults: FaultScript
+    var counts: [ScriptedEndpoint: Int] = [:]
+    private var dice: SplitMix64
+
+    init(entry: Provider, options: ScriptedOptions, seed: UInt64, faults: FaultScript) {
+        state = ScriptedState(entry: entry, options: options, seed: seed)
+        self.faults = faults
+        // Dice of their own, so that a change of the faults leaves the tokens what they were.
+        dice = SplitMix64(seed: seed ^ 0xFA17)
+    }
+
+    mutating func nextFault(for request: ScriptedRequest) -> ScriptedFault? {
+        guard let endpoint = ScriptedEndpoint(path: request.path)?.counted else { return nil }
+        counts[endpoint, default: 0] += 1
+        let fraction = endpoint == .token ? dice.fraction() : 1
+        return faults.fault(at: counts[endpoint, default: 0], of: endpoint, fraction: fraction)
+    }
+}

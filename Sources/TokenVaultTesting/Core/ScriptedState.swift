@@ -1,0 +1,127 @@
+import TokenKeeper
+import VaultCore
+
+/// Everything a scripted server remembers, and the way of a request through it.
+struct ScriptedState: Sendable {
+    struct Code: Sendable {
+        var scope: [String]
+        var challenge: String?
+        var redirectURI: String
+        var expiresAt: VaultInstant
+        /// What it was exchanged for.
+        var family: Int?
+    }
+
+    let entry: Provider
+    var options: ScriptedOptions { didSet { book.options = options } }
+    var book: GrantBook
+    var random: SplitMix64
+    var codes: [String: Code] = [:]
+    var devices: [String: DeviceGrant] = [:]
+    var rateWindow: (start: VaultInstant, count: Int)?
+
+    init(entry: Provider, options: ScriptedOptions, seed: UInt64) {
+        self.entry = entry
+        self.options = options
+        book = GrantBook(options: options, provider: entry)
+        random = SplitMix64(seed: seed)
+    }
+
+    var reading: RequestReading { RequestReading(entry: entry, options: options) }
+    var writing: ReplyWriting { ReplyWriting(entry: entry, options: options) }
+
+    /// Acts on a request and answers it.
+    mutating func answer(
+        _ request: ScriptedRequest, at now: VaultInstant, isExpiryReadable: Bool = true
+    ) -> ScriptedAnswer {
+        let endpoint = ScriptedEndpoint(path: request.path)
+        var answer: ScriptedAnswer
+        do throws(OAuthProblem) {
+            switch endpoint {
+            case .token:
+                answer = try token(request, isRefreshOnly: false, at: now, isExpiryReadable)
+            case .refresh where entry.endpoints.refresh != nil:
+                answer = try token(request, isRefreshOnly: true, at: now, isExpiryReadable)
+            case .authorize where entry.endpoints.authorization != nil: answer = authorize(request, at: now)
+            case .revoke where entry.endpoints.revocation != nil: answer = try revoke(request)
+            case .device where entry.endpoints.deviceAuthorization != nil:
+                answer = try deviceAuthorization(request, at: now)
+            case .resource: answer = resource(request, at: now)
+            case .discovery where entry.endpoints.issuer != nil: answer = discovery(request)
+            default: answer = ScriptedAnswer(status: 404)
+            }
+        } catch {
+            answer = writing.refusal(error, isRefresh: endpoint == .refresh || isRefresh(request))
+        }
+        answer.headers.append(("Date", CivilTime(now).fixdate))
+        return answer
+    }
+
+    /// RFC 7009 section 2.2: "invalid tokens do not cause an error response".
+    private mutating func revoke(_ request: ScriptedRequest) throws(OAuthProblem) -> ScriptedAnswer {
+        guard request.method == "POST" else { throw OAuthProblem("invalid_request", status: 405) }
+        let parameters = try reading.otherParameters(request)
+        try reading.authenticate(request, parameters)
+        book.revoke(token: try parameters.required("token"))
+        return ScriptedAnswer(status: 200)
+    }
+
+    /// RFC 6750 section 2: clients "MUST NOT use more than one method to transmit the token in each request".
+    private mutating func resource(_ request: ScriptedRequest, at now: VaultInstant) -> ScriptedAnswer {
+        let query = FormCoding.decode(request.query) ?? []
+        let parameter = if case .query(let name) = entry.accessToken { name } else { "access_token" }
+        let inQuery = query.first { $0.name == parameter }?.value
+        let header = request.header("authorization")
+        var token: String?
+        switch entry.accessToken {
+        case _ where inQuery != nil && header != nil: return refusedResource(400, "invalid_request")
+        case .query: token = inQuery
+        case .header(let scheme):
+            let words = (header ?? "").split(separator: " ", maxSplits: 1).map(String.init)
+            if words.count == 2, words[0].lowercased() == scheme.lowercased() { token = words[1] }
+        }
+        guard let token, book.use(accessToken: token, at: now) else {
+            return refusedResource(401, token == nil ? nil : "invalid_token")
+        }
+        return ScriptedAnswer(
+            status: 200, headers: [("Content-Type", "application/json")], body: Array(#"{"ok":true}"#.utf8))
+    }
+
+    private func refusedResource(_ status: Int, _ code: String?) -> ScriptedAnswer {
+        let challenge = #"Bearer realm="scripted""# + (code.map { #", error="\#($0)""# } ?? "")
+        return ScriptedAnswer(status: status, headers: [("WWW-Authenticate", challenge)])
+    }
+
+    /// RFC 8414, for the address under which the server was asked.
+    private func discovery(_ request: ScriptedRequest) -> ScriptedAnswer {
+        var tree = ReplyTree.object([])
+        let base = request.header("host").map { "http://" + $0 }
+        if let issuer = issuer(request) { tree.set("issuer", to: .text(issuer)) }
+        let members: [(ScriptedEndpoint, String)] = [
+            (.authorize, "authorization_endpoint"), (.token, "token_endpoint"),
+            (.revoke, "revocation_endpoint"), (.device, "device_authorization_endpoint"),
+        ]
+        for (endpoint, member) in members {
+            guard let address = endpoint.address(in: entry.endpoints) else { continue }
+            tree.set(member, to: .text(base.map { $0 + endpoint.path } ?? address))
+        }
+        tree.set("response_types_supported", to: .array([.text("code")]))
+        if entry.requests.usesPKCE {
+            tree.set("code_challenge_methods_supported", to: .array([.text("S256")]))
+        }
+        return ScriptedAnswer(
+            status: 200, headers: [("Content-Type", "application/json")], body: Array(tree.json.utf8))
+    }
+
+    /// The entry's own name in process, the local address over HTTP.
+    func issuer(_ request: ScriptedRequest) -> String? {
+        entry.endpoints.issuer.map { issuer in request.header("host").map { "http://" + $0 } ?? issuer }
+    }
+
+    /// For the wording of an error alone.
+    private func isRefresh(_ request: ScriptedRequest) -> Bool {
+        let word = entry.requests.grantTypes["refresh_token"] ?? "refresh_token"
+        let parts = (try? reading.tokenParameters(request))
+        return parts?["grant_type"] == word
+    }
+}

@@ -1,0 +1,137 @@
+import Foundation
+import Synchronization
+import TokenKeeper
+import TokenVault
+import TokenVaultTesting
+import VaultCore
+import VaultCrypto
+
+/// A clock that stands still until it is told otherwise.
+final class KeeperClock: VaultClock {
+    private let state: Mutex<(wall: Int64, monotonic: Duration)>
+
+    init(_ start: Int64 = 1_790_000_000_000) { state = Mutex((start, .seconds(1000))) }
+
+    func now() -> VaultInstant { state.withLock { VaultInstant(millisecondsSince1970: $0.wall) } }
+    func monotonic() -> Duration { state.withLock { $0.monotonic } }
+
+    /// Time passes.
+    func advance(_ duration: Duration) {
+        state.withLock {
+            $0.wall += duration.milliseconds
+            $0.monotonic += duration
+        }
+    }
+
+    /// Somebody sets the wall clock.
+    func step(_ duration: Duration) { state.withLock { $0.wall += duration.milliseconds } }
+}
+
+/// A vault with a user, a scripted provider, and a keeper between them, on a clock of the test's own.
+final class KeeperBench: Sendable {
+    static let redirectURI = "https://app.example/callback"
+    let directory: String
+    let clock: KeeperClock
+    let vault: Vault
+    let server: ScriptedProvider
+    let keeper: TokenKeeper
+    let user: User
+    let session = SecretBytes(Array("the browser's session".utf8))
+
+    /// - Parameters:
+    ///   - entry: of the catalogue; nil: a standard one.
+    ///   - seed: of the scripted server.
+    init(
+        _ yaml: String = KeeperBench.standardEntry, seed: UInt64 = 1, clock: KeeperClock = KeeperClock()
+    ) async throws {
+        self.clock = clock
+        directory = NSTemporaryDirectory() + "tokenvault-keeper-" + UUID().uuidString
+        try FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        try Vault.createKeyFile(at: directory + "/key")
+        vault = try await Vault.create(
+            at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/key"),
+            options: VaultOptions(clock: clock))
+        user = try await vault.addUser("alice")
+        let entry = try ProviderReader.read(yaml, file: "test")
+        server = ScriptedProvider(entry, seed: seed, now: { clock.now() })
+        keeper = Self.keeper(vault, server, clock)
+        try await keeper.addProvider(
+            NewProvider(
+                "standard", yaml: yaml, scope: "read write", clientID: Self.options.clientID,
+                clientSecret: SecretBytes(copying: Self.options.clientSecret)))
+    }
+
+    /// The client that every scripted server knows.
+    static let options = ScriptedOptions(Provider(name: "", title: "", endpoints: .init(token: "")))
+
+    deinit { try? FileManager.default.removeItem(atPath: directory) }
+
+    static func keeper(_ vault: Vault, _ server: ScriptedProvider, _ clock: KeeperClock) -> TokenKeeper {
+        var options = KeeperOptions()
+        options.pause = { clock.advance($0) }
+        return TokenKeeper(
+            vault: vault, transport: ScriptedTransport(server, pause: { clock.advance($0) }), options: options
+        )
+    }
+
+    /// Another process on the same vault.
+    func another() async throws -> TokenKeeper {
+        let vault = try await Vault.open(
+            at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/key"),
+            options: VaultOptions(clock: clock))
+        return Self.keeper(vault, server, clock)
+    }
+
+    /// A provider that keeps to the standards, its tokens an hour old at most.
+    static let standardEntry = """
+        name: standard
+        title: Standard
+        endpoints:
+          authorization: https://provider.example/authorize
+          token: https://provider.example/token
+          revocation: https://provider.example/revoke
+        refresh:
+          replay: rejected
+        """
+}
+
+extension KeeperBench {
+    static func entry(replay: String) -> String {
+        standardEntry.replacing("replay: rejected", with: "replay: \(replay)")
+    }
+
+    /// Plays the user's part of a consent.
+    func connect(label: String = "") async throws -> Connection {
+        var request = ConsentRequest(
+            provider: "standard", user: user.id, redirectURI: Self.redirectURI, session: session)
+        request.label = label
+        let begun = try await keeper.begin(request)
+        let callback = try Self.consent(at: begun.url, server)
+        return try await keeper.complete(callback, session: session)
+    }
+
+    /// Opens a consent URL as a browser whose user says yes.
+    static func consent(at url: String, _ server: ScriptedProvider) throws -> ConsentCallback {
+        let query = url.split(separator: "?", maxSplits: 1).last.map(String.init) ?? ""
+        let answer = server.handle(
+            ScriptedRequest("GET", ScriptedEndpoint.authorize.path, query: query))
+        guard let location = answer.header("location"),
+            let callback = ConsentCallback(query: String(location.drop { $0 != "?" }.dropFirst()))
+        else { throw VaultError(.internalError, "The scripted server did not redirect: \(answer.text)") }
+        return callback
+    }
+
+    /// The token, or a failure of the test.
+    func ready(_ id: ConnectionID, _ keeper: TokenKeeper? = nil) async throws -> HeldAccessToken {
+        let answer = try await (keeper ?? self.keeper).accessToken(for: id)
+        guard case .ready(let token) = answer else {
+            throw VaultError(.internalError, "No token: \(answer)")
+        }
+        return token
+    }
+}
+
+extension HeldAccessToken {
+    var text: String { token.withExposed { String(decoding: $0, as: UTF8.self) } }
+}
