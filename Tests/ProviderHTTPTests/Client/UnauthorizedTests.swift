@@ -152,7 +152,7 @@ import VaultCore
     }
 
     @Test func `no token: a typed error, before the call and after a 401`() async throws {
-        let answers: [(AccessTokenAnswer, ProviderClientError)] = [
+        let answers: [(ProvidedTokenAnswer, ProviderClientError)] = [
             (.needsConsent(reason: "revoked"), .needsConsent(reason: "revoked")),
             (.unavailable(retryAfter: .seconds(7)), .unavailable(retryAfter: .seconds(7))),
         ]

@@ -9,14 +9,16 @@ import VaultCore
         server.requests.reduce(into: [:]) { $0[$1.body, default: 0] += 1 }
     }
 
-    @Test func `a server that promises to keep connections, and silently closes half, gets each request once`()
+    @Test
+    func `a server that promises to keep connections, and silently closes half, gets each request once`()
         async throws
     {
         let answer = RawServer.Step.write(Wire.ok("{}", "Connection: keep-alive"))
         try await RawServer.with(script: { $0.connection % 2 == 0 ? [answer, .close] : [answer] }) { server in
             try await AsyncHTTPTransport.withTransport { transport in
                 for number in 0..<200 {
-                    #expect(await transport.outcome(.refresh(server.port, body: "\(number)")) == .success(200))
+                    #expect(
+                        await transport.outcome(.refresh(server.port, body: "\(number)")) == .success(200))
                 }
             }
             #expect(server.requests.count == 200)
