@@ -24,29 +24,24 @@ struct ConnectionTokens: AccessTokenSource {
     let keeper: TokenKeeper
     let connection: ConnectionID
 
-    func accessToken(validFor span: Duration) async -> ProvidedTokenAnswer {
-        await answer { try await keeper.accessToken(for: connection, validFor: span) }
+    func accessToken(validFor span: Duration) async throws -> ProvidedTokenAnswer {
+        ProvidedTokenAnswer(try await keeper.accessToken(for: connection, validFor: span))
     }
 
-    func replacement(for refused: Int64, validFor span: Duration) async -> ProvidedTokenAnswer {
-        await answer {
-            try await keeper.replacement(forRefused: refused, of: connection, validFor: span)
-        }
+    func replacement(for refused: Int64, validFor span: Duration) async throws -> ProvidedTokenAnswer {
+        ProvidedTokenAnswer(
+            try await keeper.replacement(forRefused: refused, of: connection, validFor: span))
     }
+}
 
-    private func answer(_ ask: () async throws -> AccessTokenAnswer) async -> ProvidedTokenAnswer {
-        do {
-            switch try await ask() {
-            case .ready(let held):
-                return .ready(
-                    ProvidedToken(held.token, generation: held.generation, placement: held.placement))
-            case .needsConsent(let need): return .needsConsent(reason: need.reason.rawValue)
-            case .unavailable(let wait, _): return .unavailable(retryAfter: wait)
-            }
-        } catch let error as VaultError where !error.isTransient {
-            return .needsConsent(reason: error.code.rawValue)
-        } catch {
-            return .unavailable(retryAfter: .seconds(1))
+extension ProvidedTokenAnswer {
+    fileprivate init(_ answer: AccessTokenAnswer) {
+        switch answer {
+        case .ready(let held):
+            self = .ready(
+                ProvidedToken(held.token, generation: held.generation, placement: held.placement))
+        case .needsConsent(let need): self = .needsConsent(reason: need.reason.rawValue)
+        case .unavailable(let wait, _): self = .unavailable(retryAfter: wait)
         }
     }
 }

@@ -25,9 +25,10 @@ import VaultCore
     ])
     func `once, with the next token`(_ fields: [String]) async throws {
         let tokens = TokenList()
+        let page = String(repeating: "no ", count: 10_000)
         let script: RawServer.Script = { request in
             request.field("authorization") == "Bearer planted-1"
-                ? [.write(Wire.answer("401 Unauthorized", "no", fields))] : [.write(Wire.ok("yes"))]
+                ? [.write(Wire.answer("401 Unauthorized", page, fields))] : [.write(Wire.ok("yes"))]
         }
         try await RawServer.with(script: script) { server in
             try await ProviderClient.with(tokens) { client in
