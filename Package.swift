@@ -73,6 +73,7 @@ let targets: [Target] = [
         resources: [
             .embedInCode("SQL/V0001_create_vault.sql"),
             .embedInCode("SQL/V0002_authorization_server.sql"),
+            .embedInCode("SQL/V0003_keeper.sql"),
         ]),
 
     .target(name: "VaultCrypto", dependencies: ["VaultCore", "CSodium", "CVaultShims", crypto]),
@@ -107,11 +108,19 @@ let targets: [Target] = [
         name: "TokenKeeper",
         dependencies: [
             "VaultCore", "VaultCrypto", "TokenVault", yams, metrics, tracing, logging, lifecycle,
-        ]),
+        ],
+        resources: [
+            "atlassian", "box", "discord", "dropbox", "facebook", "fitbit", "github-app", "github-oauth-app",
+            "gitlab", "google", "hubspot", "linkedin", "microsoft", "notion", "oidc", "quantimodo",
+            "quantimodo-v1", "quantimodo-v2", "quantimodo-v2-get", "quantimodo-v3", "quickbooks", "reddit",
+            "salesforce", "shopify", "slack", "slack-user", "spotify", "strava", "withings", "xero",
+            "zendesk", "zoho", "zoom",
+        ].map { .embedInCode("Catalogue/\($0).yaml") }),
     .target(
         name: "ProviderHTTP",
         dependencies: [
-            "VaultCore", "TokenVault", "TokenKeeper", asyncHTTPClient, nioCore, nioHTTP1, nioSSL, logging,
+            "VaultCore", "TokenVault", "TokenKeeper", asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL,
+            logging,
         ]),
     .target(
         name: "TokenVaultTesting",
@@ -173,7 +182,7 @@ let tests: [Target] = [
         name: "ProviderHTTPTests",
         dependencies: [
             "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "ProviderHTTP", "TokenVaultTesting",
-            "IssuerHTTP", logging,
+            "IssuerHTTP", asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging,
         ]),
     .testTarget(name: "CommandTests", dependencies: ["tokenvault"], resources: [.copy("Transcripts")]),
     .testTarget(

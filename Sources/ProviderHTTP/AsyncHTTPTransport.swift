@@ -1,1 +1,96 @@
-import TokenKeeper
+import AsyncHTTPClient
+import NIOCore
+import NIOHTTP1
+public import TokenKeeper
+
+/// Carries requests to providers over the network, each at most once and on a connection of its own.
+///
+/// A connection that waited in a pool may be dead without telling, and then nobody knows whether the provider read
+/// what was written to it; a token request is too dear for that. ``ConnectionRules`` says what connections are like.
+///
+/// ```swift
+/// try await AsyncHTTPTransport.withTransport { transport in
+///     let reply = try await transport.send(ProviderRequest(.discovery, .get, "https://id.example/.well-known/openid-configuration"))
+/// }
+/// ```
+public final class AsyncHTTPTransport: ProviderTransport {
+    private let client: HTTPClient
+    private let departures = Departures()
+    private let flights = Flights()
+
+    /// End it with ``shutdown()``.
+    ///
+    /// - Throws: `VaultError.invalidInput` if the authorities cannot be read.
+    public init(_ rules: ConnectionRules = ConnectionRules()) throws {
+        var configuration = try rules.configuration()
+        configuration.maximumUsesPerConnection = 1
+        // One that was made for a request that gave up; the next may have it, but not for long.
+        configuration.connectionPool.idleTimeout = .seconds(1)
+        configuration.http1_1ConnectionDebugInitializer = { [departures] channel in
+            channel.eventLoop.submit { try Self.addHandlers(to: channel, departures) }
+        }
+        client = ConnectionRules.client(configuration)
+    }
+
+    /// Runs `body` with a transport that is shut down afterwards.
+    public static func withTransport<Result>(
+        _ rules: ConnectionRules = ConnectionRules(),
+        _ body: (AsyncHTTPTransport) async throws -> Result
+    ) async throws -> Result {
+        let transport = try AsyncHTTPTransport(rules)
+        do {
+            let result = try await body(transport)
+            await transport.shutdown()
+            return result
+        } catch {
+            await transport.shutdown()
+            throw error
+        }
+    }
+
+    /// Sends once.
+    ///
+    /// The end of the caller's task does not end a request that has begun; its `timeout` does.
+    ///
+    /// - Throws: ``TransportFailure/notSent(_:)`` only if not a byte of the request was given to the connection.
+    public func send(_ request: ProviderRequest) async throws(TransportFailure) -> ProviderReply {
+        guard flights.begin() else { throw .notSent(.shutdown) }
+        let task = Task { () -> Result<ProviderReply, TransportFailure> in
+            defer { flights.end() }
+            do throws(TransportFailure) { return .success(try await attempt(request)) } catch {
+                return .failure(error)
+            }
+        }
+        return try await task.value.get()
+    }
+
+    /// Takes no more requests, waits for the answers to those under way, then closes everything.
+    public func shutdown() async {
+        await flights.close()
+        // It fails only where it was shut down before.
+        try? await client.shutdown()
+    }
+
+    private func attempt(_ request: ProviderRequest) async throws(TransportFailure) -> ProviderReply {
+        let number = departures.announce()
+        do {
+            let outgoing = try OutgoingRequest(request, number)
+            return try await Deadline.run(within: request.timeout) { [client] in
+                try await IncomingReply.read(
+                    client.execute(
+                        outgoing.request, deadline: .distantFuture, logger: ConnectionRules.silence))
+            }
+        } catch {
+            throw departures.takeBack(number)
+                ? .notSent(.beforeDeparture(error)) : .ambiguous(.afterDeparture(error))
+        }
+    }
+
+    private static func addHandlers(to channel: any Channel, _ departures: Departures) throws {
+        let pipeline = channel.pipeline.syncOperations
+        let encoder = try pipeline.handler(type: HTTPRequestEncoder.self)
+        try pipeline.addHandler(ReplyBound(), position: .before(encoder))
+        let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPResponseDecoder>.self)
+        try pipeline.addHandler(DepartureGate(departures), position: .after(decoder))
+    }
+}

@@ -93,7 +93,7 @@ public struct ScriptedOptions: Sendable {
             case .seconds, .any: .seconds
             case .milliseconds: .milliseconds
             case .instant: .epochSeconds
-            case .clock: .hours
+            case .clock, .dayClock: .hours
             }
         // Who has a member for success says everything under 200.
         errorStatus = provider.replies.success == nil ? 400 : 200

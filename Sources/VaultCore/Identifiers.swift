@@ -34,6 +34,32 @@ public struct GrantID: Sendable, Hashable, Comparable {
     public static func < (left: GrantID, right: GrantID) -> Bool { left.rawValue < right.rawValue }
 }
 
+/// Row number of a provider: somebody who issues tokens to us.
+public struct ProviderID: Sendable, Hashable, Comparable {
+    public let rawValue: Int64
+
+    public init(_ rawValue: Int64) { self.rawValue = rawValue }
+
+    public static func < (left: ProviderID, right: ProviderID) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// Row number of a connection: a grant that a provider gave us.
+public struct ConnectionID: Sendable, Hashable, Comparable {
+    public let rawValue: Int64
+
+    public init(_ rawValue: Int64) { self.rawValue = rawValue }
+
+    public static func < (left: ConnectionID, right: ConnectionID) -> Bool { left.rawValue < right.rawValue }
+}
+
+extension ProviderID: CustomStringConvertible {
+    public var description: String { String(rawValue) }
+}
+
+extension ConnectionID: CustomStringConvertible {
+    public var description: String { String(rawValue) }
+}
+
 extension OwnerID: CustomStringConvertible {
     public var description: String { String(rawValue) }
 }

@@ -66,6 +66,20 @@ public enum Limits {
     public static let rowsPerLeaf = 24
     /// Expired rows of sessions and assertions deleted by one write of their kind.
     public static let purgedRowsPerWrite = 8
+    /// What is kept of a provider: an entry with generous comments.
+    public static let providerDefinitionBytes = 64 * 1024
+    /// The label that tells two connections of one user at one provider apart, in bytes.
+    public static let labelBytes = 128
+    /// What a provider told beside tokens and is kept with a connection, in bytes.
+    public static let connectionDetailsBytes = 16 * 1024
+    /// `scope` as a provider wrote it, in bytes: some list URLs.
+    public static let providerScopeBytes = 8 * 1024
+    /// How long a user may take to consent at a provider.
+    public static let authorizationRequestLifetime = Duration.seconds(3600)
+    /// `state`, or what binds a consent to a browser session, as it comes back from a browser, in bytes.
+    public static let callbackValueBytes = 4096
+    /// Webhooks of one vault: each is told everything.
+    public static let webhooks = 16
     /// Refusals anyone can cause, written to the log per second and process; the rest is counted.
     public static let auditedRefusalsPerSecond = 10
 }

@@ -22,6 +22,12 @@ package struct TagPurpose: RawRepresentable, Sendable, Hashable {
     package static let clientID = TagPurpose(rawValue: "tv.client-id")
     /// An assertion that a client used, by client and `jti`.
     package static let assertion = TagPurpose(rawValue: "tv.assertion")
+    /// Lookup of a connection by provider, owner and label.
+    package static let connection = TagPurpose(rawValue: "tv.connection")
+    /// `state` of an authorization request of ours at a provider.
+    package static let authorizationState = TagPurpose(rawValue: "tv.state")
+    /// The browser session that an authorization request belongs to.
+    package static let browserSession = TagPurpose(rawValue: "tv.session")
     /// Lookup of a client by name.
     package static let clientName = TagPurpose(rawValue: "tv.client-name")
 }

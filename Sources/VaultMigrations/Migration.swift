@@ -11,6 +11,7 @@ package struct Migration: Sendable {
     package static let all = [
         Migration(version: 1, bytes: PackageResources.V0001_create_vault_sql),
         Migration(version: 2, bytes: PackageResources.V0002_authorization_server_sql),
+        Migration(version: 3, bytes: PackageResources.V0003_keeper_sql),
     ]
 
     private init(version: Int, bytes: [UInt8]) {

@@ -18,6 +18,8 @@ public struct Provider: Sendable, Equatable {
     public var accessToken: AccessTokenPlacement = .bearer
     /// Requests to the token endpoint per client that the provider bears; nil: not known.
     public var rateLimit: RateLimit?
+    /// What `{name}` in an endpoint stands for where nothing else is given.
+    public var defaults: [String: String] = [:]
     /// Where and when the facts were read; empty for an entry of a user's own.
     public var sources: [Source] = []
     /// Every fact of the entry was read in its sources.
@@ -32,8 +34,9 @@ public struct Provider: Sendable, Equatable {
 
 extension Provider {
     /// URLs; `{name}` stands for a variable that is given when the provider is added (a tenant, a shop).
-    public struct Endpoints: Sendable, Equatable {
+    public struct Endpoints: Sendable, Equatable, Codable {
         public var authorization: String?
+        /// Empty: what the discovery document of ``issuer`` says.
         public var token: String
         /// Nil: the token endpoint.
         public var refresh: String?
@@ -66,6 +69,7 @@ extension Provider {
         /// GET sends everything in the query.
         public var method: ProviderRequest.Method = .post
         public var body: Body = .form
+        // Parameters that are added take the place of a standard one of that name; an empty value leaves it out.
         /// Other names for standard parameters: `client_id: clientId`.
         public var names: [String: String] = [:]
         /// Values for `grant_type` other than the standard's, by the standard's.
@@ -73,6 +77,7 @@ extension Provider {
         public var authorize: [String: String] = [:]
         public var exchange: [String: String] = [:]
         public var refresh: [String: String] = [:]
+        public var clientCredentials: [String: String] = [:]
         public var headers: [String: String] = [:]
         public var scopeSeparator = " "
         /// S256, or no PKCE at all.
@@ -93,21 +98,25 @@ extension Provider {
         public var error = ["error"]
         public var errorDescription = ["error_description"]
         /// A member that tells success from failure whatever the status: path and the values that mean success.
-        public var success: (path: String, values: [String])?
+        public var success: SuccessMember?
         /// Error codes of the provider's own, by what they mean (`bad_refresh_token: invalid_grant`).
         public var errorCodes: [String: String] = [:]
         /// Members that are kept with the connection (`instance_url`).
         public var kept: [String] = []
+        /// A body that is nothing but a token, as JSON string or as text, is the access token.
+        public var bareToken = false
 
         public init() {}
+    }
 
-        public static func == (left: Self, right: Self) -> Bool {
-            left.accessToken == right.accessToken && left.refreshToken == right.refreshToken
-                && left.expiry == right.expiry && left.refreshExpiry == right.refreshExpiry
-                && left.scope == right.scope && left.error == right.error
-                && left.errorDescription == right.errorDescription && left.success?.path == right.success?.path
-                && left.success?.values == right.success?.values && left.errorCodes == right.errorCodes
-                && left.kept == right.kept
+    /// Where a reply says whether it is a success, and the words for yes.
+    public struct SuccessMember: Sendable, Equatable {
+        public var path: String
+        public var values: [String]
+
+        public init(path: String, values: [String]) {
+            self.path = path
+            self.values = values
         }
     }
 
@@ -119,8 +128,10 @@ extension Provider {
             case milliseconds
             /// A point of time: seconds or milliseconds since 1970 by their size, or ISO 8601, or `YYYY-MM-DD HH:MM:SS` UTC.
             case instant
-            /// `D:HH:MM` or `HHH:MM:SS` from now.
+            /// `HHH:MM:SS` from now.
             case clock
+            /// `D:HH:MM` from now.
+            case dayClock = "day_clock"
             /// Whatever of the above the value looks like.
             case any
         }

@@ -58,3 +58,12 @@ package struct ProviderRefusal: Sendable, Equatable {
         self.diagnostic = diagnostic
     }
 }
+
+/// What a provider's answer to a revocation means.
+package enum RevocationReading: Sendable {
+    /// It is revoked, or was not known: RFC 7009 section 2.2 makes no difference.
+    case revoked
+    case refused(ProviderRefusal)
+    case busy(retryAfter: Duration?, diagnostic: String)
+    case ambiguous(diagnostic: String)
+}

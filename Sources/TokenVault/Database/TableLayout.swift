@@ -99,8 +99,30 @@ extension TableLayout {
 
     static let passwords = TableLayout("passwords", 11, ["version", "verifier", "changed_at"])
 
+    static let providers = TableLayout(
+        "providers", 14, ["name", "state", "revision", "definition", "credentials", "created_at"],
+        immutable: ["created_at"])
+
+    static let connections = TableLayout(
+        "connections", 15,
+        [
+            "provider_id", "owner_id", "kind", "lookup_tag", "created_at", "state", "reason", "is_verified",
+            "generation", "fence", "details", "scope", "pair", "reply", "issued_at", "access_expires_at",
+            "refresh_expires_at", "absolute_expires_at", "due_at", "failures", "attempt_at",
+            "attempt_monotonic", "attempt_boot", "attempt_token", "attempt_sends", "lease_holder",
+            "lease_until", "lease_boot",
+        ],
+        immutable: ["provider_id", "owner_id", "kind", "lookup_tag", "created_at"])
+
+    static let authorizationRequests = TableLayout(
+        "authorization_requests", 16,
+        ["provider_id", "owner_id", "state_tag", "session_tag", "secrets", "expires_at"])
+
+    static let webhooks = TableLayout("webhooks", 17, ["url", "secret", "created_at"])
+
     /// Every table whose rows carry a tag and are named by a leaf.
     static let tagged = [
         keyslots, systemKeys, owners, clients, clientSecrets, grants, consents, signingKeys, passwords,
+        providers, connections, authorizationRequests, webhooks,
     ]
 }

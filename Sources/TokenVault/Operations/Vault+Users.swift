@@ -105,6 +105,7 @@ extension Vault {
             row.lookupTag = nil
         }
         try await forgetConsents(of: .user(user.id))
+        try await endConnections(of: user.id)
     }
 
     private func changeUser(

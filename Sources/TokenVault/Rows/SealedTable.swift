@@ -16,6 +16,10 @@ enum SealedTable {
     static let signInCookies: UInt16 = 12
     /// Values that others keep for us for a while; no table at all.
     static let lentValues: UInt16 = 13
+    static let providers = TableLayout.providers.number
+    static let connections = TableLayout.connections.number
+    static let authorizationRequests = TableLayout.authorizationRequests.number
+    static let webhooks = TableLayout.webhooks.number
 
     /// The domain of every sealed field of the database; key wraps have their own.
     static let fieldDomain = "tokenvault.field"

@@ -1,0 +1,67 @@
+import AsyncHTTPClient
+import Logging
+import NIOCore
+import NIOSSL
+import VaultCore
+
+/// How connections to providers are made: TLS 1.2 or later, certificate and host name verified, no redirects, no
+/// second attempt, no decompression, no proxy (none is read from the environment), HTTP/1.1.
+///
+/// The addresses come from provider entries, which operators write. Whoever lets strangers write entries must keep
+/// this process from hosts that strangers may not reach; no address is refused here because it is an inner one.
+public struct ConnectionRules: Sendable {
+    /// Until TCP and TLS stand.
+    public var connectTimeout: Duration = .seconds(10)
+    /// To one host; more requests wait for one of these to end.
+    public var connectionsPerHost = 32
+    /// A PEM file of authorities that are trusted beside those of the system: a private provider's, a test's.
+    public var authoritiesFile: String?
+
+    /// Authorities files are smaller: a hundred certificates.
+    private static let authoritiesBytes = 256 * 1024
+
+    public init() {}
+
+    public init(authoritiesFile: String) { self.authoritiesFile = authoritiesFile }
+
+    /// What the library is told.
+    func configuration() throws -> HTTPClient.Configuration {
+        var tls = TLSConfiguration.makeClientConfiguration()
+        tls.certificateVerification = .fullVerification
+        tls.minimumTLSVersion = .tlsv12
+        if let authoritiesFile {
+            tls.additionalTrustRoots = [.certificates(try Self.authorities(authoritiesFile))]
+        }
+        var configuration = HTTPClient.Configuration(
+            tlsConfiguration: tls, redirectConfiguration: .disallow, decompression: .disabled)
+        configuration.timeout.connect = TimeAmount(connectTimeout)
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connectionsPerHost
+        configuration.httpVersion = .http1Only
+        // Spans of the library carry the whole URL with its query.
+        configuration.tracing.tracer = nil
+        return configuration
+    }
+
+    /// A client whose log goes nowhere: the library writes parts of replies at trace level.
+    static func client(_ configuration: HTTPClient.Configuration) -> HTTPClient {
+        HTTPClient(
+            eventLoopGroupProvider: .singleton, configuration: configuration,
+            backgroundActivityLogger: silence)
+    }
+
+    static let silence = Logger(label: "tokenvault.provider", factory: { _ in SwiftLogNoOpLogHandler() })
+
+    private static func authorities(_ path: String) throws -> [NIOSSLCertificate] {
+        let bytes = try SmallFile.read(
+            path, limit: authoritiesBytes, closed: .toWritingByAnybody,
+            remedy: "Name a PEM file of certificate authorities.")
+        let certificates = try? NIOSSLCertificate.fromPEMBytes(bytes)
+        guard let certificates, !certificates.isEmpty else {
+            throw VaultError(
+                .invalidInput, "\(path) holds no certificate that can be read.",
+                remedy: "Name a PEM file of certificate authorities.")
+        }
+        return certificates
+    }
+}

@@ -1,0 +1,52 @@
+/// Why a consent did not become a connection: a code to switch on, a sentence for the user, and one for the operator.
+///
+/// Equality looks at the code alone.
+public struct KeeperError: Error, Sendable {
+    /// Open set of codes; new ones may appear in any release.
+    public struct Code: RawRepresentable, Sendable, Hashable {
+        public let rawValue: String
+
+        public init(rawValue: String) { self.rawValue = rawValue }
+    }
+
+    public let code: Code
+    /// For the page the user sees: nothing of the provider's text, nothing that tells an attacker what was wrong.
+    public let message: String
+    /// For the log: bounded, secrets taken out.
+    public let diagnostic: String
+
+    package init(_ code: Code, _ message: String, diagnostic: String = "") {
+        self.code = code
+        self.message = message
+        self.diagnostic = diagnostic
+    }
+}
+
+extension KeeperError.Code {
+    private static func code(_ name: String) -> Self { Self(rawValue: name) }
+
+    /// The callback is malformed, was used before, is over, or belongs to another browser session.
+    public static let unknownCallback = code("unknown_callback")
+    /// The callback comes from another issuer than the user was sent to (RFC 9207).
+    public static let wrongIssuer = code("wrong_issuer")
+    /// The user said no.
+    public static let accessDenied = code("access_denied")
+    /// The provider refused the request or the code.
+    public static let refused = code("refused")
+    /// The provider refused our client.
+    public static let clientRefused = code("client_refused")
+    /// The provider did not answer, or not with what we can read: the user may begin again.
+    public static let unavailable = code("unavailable")
+    /// The provider answered with tokens that cannot be read: they are kept, an operator can read them again.
+    public static let unreadableReply = code("unreadable_reply")
+    /// The provider's entry does not say how.
+    public static let notSupported = code("not_supported")
+}
+
+extension KeeperError: Equatable {
+    public static func == (left: KeeperError, right: KeeperError) -> Bool { left.code == right.code }
+}
+
+extension KeeperError: CustomStringConvertible {
+    public var description: String { "\(code.rawValue): \(message)" }
+}

@@ -1,0 +1,145 @@
+import TokenVault
+public import VaultCore
+
+extension TokenKeeper {
+    /// A token that is valid for at least `span`, refreshed first where it is not.
+    ///
+    /// A valid token costs no lock and no write. One that is alive but about to expire is returned at once and refreshed
+    /// behind. Callers that need a refresh at the same time share one, in this process and in others. A fresh token is
+    /// returned even where the provider gives it a shorter life than `span`.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/denied`` for a user who is disabled,
+    ///   ``VaultError/Code/integrity`` for an edited row.
+    public func accessToken(
+        for id: ConnectionID, validFor span: Duration = .seconds(60)
+    ) async throws -> AccessTokenAnswer {
+        if let token = tokens.token(id, validFor: span, clock) {
+            KeeperMetrics.used(token, at: clock)
+            return .ready(token)
+        }
+        let held = try vault.heldConnection(id)
+        let provider = try providers.provider(held.connection.provider, in: vault)
+        return try await answer(held, provider, validFor: span)
+    }
+
+    /// After the API refused a token: one refresh, but only if that token is still the current one; then the current.
+    ///
+    /// - Parameter generation: of the token that was refused.
+    public func replacement(
+        forRefused generation: Int64, of id: ConnectionID, validFor span: Duration = .zero
+    ) async throws -> AccessTokenAnswer {
+        tokens.forget(id)
+        let held = try vault.heldConnection(id)
+        let provider = try providers.provider(held.connection.provider, in: vault)
+        guard held.generation == generation, held.connection.state == .live else {
+            return try await answer(held, provider, validFor: span)
+        }
+        if let pause = try restPause(held, provider) { return pause }
+        return try judge(await refresh(held, provider), provider)
+    }
+
+    private func answer(
+        _ held: HeldConnection, _ provider: KnownProvider, validFor span: Duration
+    ) async throws -> AccessTokenAnswer {
+        guard held.isOwnerActive else {
+            throw VaultError(.denied, "The user of this connection is disabled or was removed.")
+        }
+        let connection = held.connection
+        if connection.state == .revoking || connection.state == .revoked {
+            return .needsConsent(ConsentNeed(connection))
+        }
+        let now = clock.now()
+        if let token = HeldAccessToken(held, provider), token.isAlive(at: now, for: span) {
+            let staleAt = schedule(provider).staleAt(connection)
+            keep(token, held, staleAt: staleAt)
+            if let staleAt, now >= staleAt, connection.state == .live,
+                try restPause(held, provider) == nil
+            {
+                refreshBehind(held, provider)
+            }
+            KeeperMetrics.used(token, at: clock)
+            return .ready(token)
+        }
+        guard connection.state == .live else { return .needsConsent(ConsentNeed(connection)) }
+        if let pause = try restPause(held, provider) { return pause }
+        return try judge(await refresh(held, provider), provider)
+    }
+
+    /// While a provider is stopped, or wants to be left alone, nobody calls it.
+    private func restPause(_ held: HeldConnection, _ provider: KnownProvider) throws -> AccessTokenAnswer? {
+        if provider.isStopped { return .unavailable(retryAfter: .seconds(60), .providerStopped) }
+        guard held.connection.failures > 0, held.lease == nil, let due = held.connection.dueAt,
+            due > clock.now()
+        else { return nil }
+        // A clock that was set back does not make anybody wait for more than a day.
+        let wait = min(due.elapsed(since: clock.now()), .seconds(86400))
+        return .unavailable(
+            retryAfter: wait, held.connection.hasUnreadReply ? .unreadableReply : .provider)
+    }
+
+    func judge(_ outcome: RefreshOutcome, _ provider: KnownProvider) throws -> AccessTokenAnswer {
+        switch outcome {
+        case .refreshed(let held), .current(let held):
+            guard held.connection.state == .live || held.connection.state == .needsConsent,
+                let token = HeldAccessToken(held, provider), token.isAlive(at: clock.now(), for: .zero)
+            else {
+                guard held.connection.state == .live else {
+                    return .needsConsent(ConsentNeed(held.connection))
+                }
+                return .unavailable(retryAfter: .seconds(1), .provider)
+            }
+            keep(token, held, staleAt: schedule(provider).staleAt(held.connection))
+            KeeperMetrics.used(token, at: clock)
+            return .ready(token)
+        case .refused(let held):
+            tokens.forget(held.id)
+            return .needsConsent(ConsentNeed(held.connection))
+        case .failed(let held):
+            let wait = held.connection.dueAt.map { $0.elapsed(since: clock.now()) } ?? .zero
+            let isStopped = try providers.provider(provider.id, in: vault).isStopped
+            let reason: UnavailableReason =
+                isStopped
+                ? .providerStopped : held.connection.hasUnreadReply ? .unreadableReply : .provider
+            return .unavailable(retryAfter: max(wait, .seconds(1)), reason)
+        case .storage(let error):
+            guard error.isTransient else { throw error }
+            return .unavailable(retryAfter: .seconds(1), .vault)
+        }
+    }
+
+    private func keep(_ token: HeldAccessToken, _ held: HeldConnection, staleAt: VaultInstant?) {
+        guard held.connection.state == .live else { return }
+        tokens.keep(
+            held.id,
+            KnownTokens.Entry(
+                token: token, staleAt: token.expiresAt == nil ? nil : staleAt, lookedAt: clock.monotonic()))
+    }
+}
+
+extension HeldAccessToken {
+    init?(_ held: HeldConnection, _ provider: KnownProvider) {
+        guard let pair = held.pair else { return nil }
+        // An import may bring a refresh token alone.
+        guard pair.accessToken.withExposed({ !$0.isEmpty }) else { return nil }
+        token = pair.accessToken
+        expiresAt = held.connection.accessExpiresAt
+        generation = held.generation
+        scope = held.connection.scope
+        placement = provider.provider.accessToken
+        metadata = held.connection.metadata
+    }
+
+    func isAlive(at now: VaultInstant, for span: Duration) -> Bool {
+        guard let expiresAt else { return true }
+        return now < expiresAt && now.advanced(by: span) <= expiresAt
+    }
+}
+
+extension ConsentNeed {
+    init(_ connection: Connection) {
+        self.connection = connection.id
+        provider = connection.provider
+        let isRevoked = connection.state == .revoking || connection.state == .revoked
+        reason = isRevoked ? .revoked : connection.reason.flatMap(Reason.init(rawValue:)) ?? .refused
+    }
+}

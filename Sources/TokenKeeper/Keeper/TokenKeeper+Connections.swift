@@ -1,0 +1,165 @@
+public import TokenVault
+public import VaultCore
+
+/// Tokens that somebody else obtained, to be kept here from now on.
+public struct ImportedTokens: Sendable {
+    /// Nil: the first one comes with the first refresh.
+    public var accessToken: SecretBytes?
+    public var refreshToken: SecretBytes?
+    /// Nil: not known; the token counts as over, where there is something to refresh it with.
+    public var accessExpiresAt: VaultInstant?
+    public var scope = ""
+    public var metadata: [String: String] = [:]
+
+    public init(accessToken: SecretBytes?, refreshToken: SecretBytes?) {
+        self.accessToken = accessToken
+        self.refreshToken = refreshToken
+    }
+}
+
+extension TokenKeeper {
+    /// Keeps a pair that somebody else obtained.
+    ///
+    /// It is marked unverified and not refreshed before it is needed: whoever had it may use it still.
+    ///
+    /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/notFound``, ``VaultError/Code/denied``.
+    public func `import`(
+        _ imported: ImportedTokens, provider name: String, user: OwnerID, label: String = ""
+    ) async throws -> Connection {
+        let provider = try providers.provider(named: name, in: vault)
+        guard imported.accessToken != nil || imported.refreshToken != nil else {
+            throw VaultError(.invalidInput, "There is no token to import.")
+        }
+        for token in [imported.accessToken, imported.refreshToken].compactMap({ $0 }) {
+            let isToken = token.withExposed { bytes in
+                !bytes.isEmpty && bytes.count <= 16 * 1024 && bytes.allSatisfy { (0x20...0x7E).contains($0) }
+            }
+            guard isToken else {
+                throw VaultError(
+                    .invalidInput, "A token has 1 to 16384 printable ASCII characters.",
+                    remedy: "Is there an end of line in the file?")
+            }
+        }
+        let now = clock.now()
+        var tokens = NewTokens(accessToken: imported.accessToken ?? SecretBytes([]))
+        tokens.refreshToken = imported.refreshToken
+        tokens.scope = imported.scope
+        tokens.metadata = imported.metadata
+        tokens.accessExpiresAt = imported.accessExpiresAt ?? (imported.refreshToken == nil ? nil : now)
+        let grant = ConnectionGrant(
+            provider.id, user, label: label, tokens: tokens, isVerified: false, dueAt: nil)
+        let held = try await vault.storeConnection(grant)
+        self.tokens.forget(held.id)
+        return held.connection
+    }
+
+    /// The connection for tokens of our own at a provider (RFC 6749 section 4.4), made where there is none yet.
+    ///
+    /// Ask it for tokens by ``accessToken(for:validFor:)`` like any other.
+    public func clientConnection(at name: String, scope: String? = nil, label: String = "") async throws
+        -> Connection
+    {
+        let provider = try providers.provider(named: name, in: vault)
+        if let known = try vault.connection(at: provider.id, of: .system, label: label) { return known }
+        var grant = ConnectionGrant(provider.id, .system, label: label, kind: .clientCredentials)
+        grant.scope = scope ?? provider.defaultScope ?? ""
+        return try await vault.storeConnection(grant).connection
+    }
+
+    /// The connection of a user at a provider; nil: there is none.
+    public func connection(at name: String, of user: OwnerID, label: String = "") throws -> Connection? {
+        let provider = try providers.provider(named: name, in: vault)
+        return try vault.connection(at: provider.id, of: user, label: label)
+    }
+
+    /// Refreshes now, whether or not it is due.
+    ///
+    /// - Parameter spendsUncertain: send the refresh token again although an answer was lost and the provider takes a
+    ///   repeat for theft: either it was never used and this heals the connection, or the grant ends for good.
+    public func refresh(_ id: ConnectionID, spendsUncertain: Bool = false) async throws -> AccessTokenAnswer {
+        tokens.forget(id)
+        let held = try vault.heldConnection(id)
+        let provider = try providers.provider(held.connection.provider, in: vault)
+        guard held.connection.state == .live || held.connection.state == .needsConsent else {
+            return .needsConsent(ConsentNeed(held.connection))
+        }
+        let outcome = await refresh(
+            held, provider, isForced: true, spendsUncertain: spendsUncertain)
+        return try judge(outcome, provider)
+    }
+
+    /// Reads a kept reply again, with what this version knows.
+    ///
+    /// - Returns: the connection with the tokens that were in it; nil: it still cannot be read.
+    /// - Throws: ``VaultError/Code/notFound`` also where no reply is kept.
+    public func replayReply(of id: ConnectionID) async throws -> Connection? {
+        let held = try vault.heldConnection(id)
+        guard held.reply != nil else {
+            throw VaultError(.notFound, "No reply is kept with this connection.")
+        }
+        let provider = try providers.provider(held.connection.provider, in: vault)
+        switch await readKeptReply(of: held, provider) {
+        case .refreshed(let held), .current(let held): return held.connection
+        case .storage(let error): throw error
+        case nil, .refused, .failed: return nil
+        }
+    }
+
+    /// Ends a connection here at once and at the provider (RFC 7009) as soon as it answers: a ``KeeperService`` tries
+    /// until it does.
+    public func revoke(_ id: ConnectionID) async throws -> Connection {
+        let held = try vault.heldConnection(id)
+        let provider = try providers.provider(held.connection.provider, in: vault)
+        defer { tokens.forget(id) }
+        return try await vault.revokeConnection(
+            id, isKnownThere: provider.provider.endpoints.revocation != nil)
+    }
+
+    /// Asks the provider to revoke a connection that was given up, once.
+    ///
+    /// - Returns: whether that is settled now.
+    package func revokeThere(_ held: HeldConnection, _ provider: KnownProvider) async throws -> Bool {
+        let token = held.pair.map { $0.refreshToken ?? $0.accessToken }
+        let hint: TokenHint = held.pair?.refreshToken == nil ? .accessToken : .refreshToken
+        guard let token, let request = provider.dialect.revocation(token, hint: hint) else {
+            try await vault.settleRevocation(
+                held.id, generation: held.generation, reason: "ended-here", retryAt: nil)
+            return true
+        }
+        let now = clock.now()
+        let retry = now.advanced(
+            by: Backoff.delay(
+                afterFailures: held.connection.failures, spread: UInt64(bitPattern: held.id.rawValue),
+                asked: nil))
+        let reason: String
+        switch await revocationReading(request, held, provider) {
+        // RFC 7009 section 2.2: 200 also for a token the server does not know.
+        case .revoked: reason = "revoked-there"
+        // What it refuses now it refuses tomorrow; but a client it does not know today may be put right.
+        case .refused(let refusal) where refusal.kind != .client: reason = "refused-there"
+        default:
+            try await vault.settleRevocation(
+                held.id, generation: held.generation, reason: "no-answer", retryAt: retry)
+            return false
+        }
+        try await vault.settleRevocation(
+            held.id, generation: held.generation, reason: reason, retryAt: nil)
+        return true
+    }
+
+    private func revocationReading(
+        _ request: ProviderRequest, _ held: HeldConnection, _ provider: KnownProvider
+    ) async -> RevocationReading? {
+        guard let reply = try? await send(request, to: provider) else { return nil }
+        let sent = [held.pair?.accessToken, held.pair?.refreshToken].compactMap { $0 }
+        return provider.dialect.readRevocation(reply, at: clock.now(), sent: sent)
+    }
+
+    /// Removes a connection and destroys its tokens; revoke it first where the provider should know.
+    ///
+    /// - Throws: ``VaultError/Code/busy`` while a refresh of it is under way.
+    public func remove(_ id: ConnectionID) async throws {
+        defer { tokens.forget(id) }
+        try await vault.removeConnection(id)
+    }
+}

@@ -1,0 +1,160 @@
+public import TokenVault
+public import VaultCore
+import VaultCrypto
+
+/// What a service wants a user to consent to.
+public struct ConsentRequest: Sendable {
+    /// As it was added to the vault.
+    public var provider: String
+    public var user: OwnerID
+    /// Tells several connections of one user at one provider apart.
+    public var label = ""
+    /// Where the provider sends the browser back to; registered there.
+    public var redirectURI: String
+    /// Something only this browser has, such as the identifier of its session: the callback counts in it alone.
+    public var session: SecretBytes
+    /// Names joined by single spaces; nil: what was chosen when the provider was added.
+    public var scope: String?
+    /// How long the user may take, an hour at most.
+    public var lifetime = Duration.seconds(600)
+
+    public init(provider: String, user: OwnerID, redirectURI: String, session: SecretBytes) {
+        self.provider = provider
+        self.user = user
+        self.redirectURI = redirectURI
+        self.session = session
+    }
+}
+
+/// A consent that began: where to send the browser.
+public struct BegunConsent: Sendable {
+    public let url: String
+    /// As it is in the URL, for callers that compare it themselves too.
+    public let state: SecretBytes
+}
+
+extension TokenKeeper {
+    /// Begins a consent: durable before the browser leaves, for one use, bound to its session (RFC 9700 section 4.7).
+    ///
+    /// - Throws: ``VaultError/Code/notFound`` (provider), ``VaultError/Code/denied`` (user), ``KeeperError`` for a provider
+    ///   without an authorization endpoint.
+    public func begin(_ request: ConsentRequest) async throws -> BegunConsent {
+        let provider = try providers.provider(named: request.provider, in: vault)
+        guard provider.provider.endpoints.authorization != nil else {
+            throw KeeperError(.notSupported, "This provider asks no user for consent.")
+        }
+        let random = SystemRandom()
+        let state = SecretBytes(Base64URL.encode(random.bytes(32)))
+        let verifier = provider.provider.requests.usesPKCE ? PKCEVerifier.random() : nil
+        let scope = request.scope ?? provider.defaultScope
+        let isOpenID = scope?.split(separator: " ").contains("openid") ?? false
+        let nonce = isOpenID ? Base64URL.encodeToString(random.bytes(16)) : nil
+        let url = try provider.dialect.authorizationURL(
+            state: state, redirectURI: request.redirectURI, scope: scope,
+            codeChallenge: verifier.map(PKCEVerifier.challenge(of:)), nonce: nonce)
+        try await vault.beginAuthorization(
+            AuthorizationRequest(
+                provider: provider.id, owner: request.user, label: request.label,
+                redirectURI: request.redirectURI, scope: scope, verifier: verifier, nonce: nonce),
+            state: state, session: request.session, lifetime: request.lifetime)
+        return BegunConsent(url: url, state: state)
+    }
+
+    /// Ends a consent: exchanges the code and stores the tokens before this returns.
+    ///
+    /// A connection that the user has at this provider under this label goes on with the new tokens; a reply without a
+    /// refresh token leaves the stored one where it is.
+    ///
+    /// - Throws: ``KeeperError``; ``VaultError`` for trouble of our own.
+    public func complete(_ callback: ConsentCallback, session: SecretBytes) async throws -> Connection {
+        guard let state = callback.state,
+            let request = try await vault.takeAuthorization(state: state, session: session)
+        else { throw KeeperError.unknown }
+        let provider = try providers.provider(request.provider, in: vault)
+        if let issuer = callback.issuer, let expected = provider.provider.endpoints.issuer,
+            issuer != expected
+        {
+            throw KeeperError(.wrongIssuer, "The answer did not come from where you were sent. Begin again.")
+        }
+        if let error = callback.error {
+            throw error == "access_denied"
+                ? KeeperError(.accessDenied, "Access was not granted.")
+                : KeeperError(.refused, "The provider did not accept the request. Begin again.")
+        }
+        guard let code = callback.code else { throw KeeperError.unknown }
+        let exchange = provider.dialect.codeExchange(
+            code: code, redirectURI: request.redirectURI, verifier: request.verifier)
+        let secrets = [code] + [request.verifier].compactMap { $0 }
+        let answer = await ask(provider, exchange, sent: nil, alsoSent: secrets)
+        return try await settle(answer, of: request, callback, provider)
+    }
+
+    private func settle(
+        _ answer: ProviderAnswer, of request: AuthorizationRequest, _ callback: ConsentCallback,
+        _ provider: KnownProvider
+    ) async throws -> Connection {
+        switch answer {
+        case .reply(.granted(let granted), _) where granted.fitsOneRow:
+            guard IDTokenNonce.isEqual(request.nonce, in: granted.idToken) else { throw KeeperError.unknown }
+            var granted = granted
+            for name in provider.provider.requests.keptCallbackParameters {
+                granted.metadata[name] = callback.others[name]
+            }
+            granted.scope = granted.scope ?? request.scope
+            return try await store(granted, provider, request.owner, label: request.label).connection
+        case .reply(.granted, let raw), .reply(.unreadable, let raw):
+            let grant = ConnectionGrant(provider.id, request.owner, label: request.label, reply: raw)
+            _ = try await vault.storeConnection(grant)
+            throw KeeperError(
+                .unreadableReply, "The provider's answer was kept, but could not be read. We will look at it.",
+                diagnostic: "See 'tokenvault connection replay-reply'.")
+        case .reply(.refused(let refusal), _):
+            throw refusal.kind == .client
+                ? KeeperError(
+                    .clientRefused, "The provider does not accept this service at the moment.",
+                    diagnostic: refusal.diagnostic)
+                : KeeperError(
+                    .refused, "The provider did not accept the code. Begin again.",
+                    diagnostic: refusal.diagnostic)
+        case .reply(.busy(_, let text), _), .reply(.ambiguous(let text), _):
+            throw KeeperError(
+                .unavailable, "The provider did not answer. Begin again in a minute.", diagnostic: text)
+        case .failure(let failure):
+            throw KeeperError(
+                .unavailable, "The provider did not answer. Begin again in a minute.",
+                diagnostic: failure.cause.rawValue)
+        }
+    }
+
+    /// Stores what a provider granted, as the next generation of the owner's connection.
+    package func store(
+        _ granted: GrantedTokens, _ provider: KnownProvider, _ owner: OwnerID, label: String,
+        kind: ConnectionKind = .consent
+    ) async throws -> HeldConnection {
+        let now = clock.now()
+        var tokens = NewTokens(granted, provider.provider.expiry, at: now)
+        tokens.absoluteExpiresAt = provider.provider.expiry.refreshAbsolute.map { now.advanced(by: $0) }
+        var grant = ConnectionGrant(provider.id, owner, label: label, kind: kind, tokens: tokens)
+        // A connection of its own number spreads better; here the clock serves.
+        grant.dueAt = schedule(provider).dueAt(
+            issued: now, accessEnd: tokens.accessExpiresAt, refreshEnd: tokens.refreshExpiresAt,
+            spread: UInt64(bitPattern: now.millisecondsSince1970))
+        let held = try await vault.storeConnection(grant)
+        self.tokens.forget(held.id)
+        return held
+    }
+}
+
+extension KeeperError {
+    static let unknown = KeeperError(
+        .unknownCallback, "This page was opened before, took too long, or belongs to another browser. Begin again.")
+}
+
+/// PKCE on the client's side (RFC 7636 section 4): S256 alone.
+enum PKCEVerifier {
+    static func random() -> SecretBytes { SecretBytes(Base64URL.encode(SystemRandom().bytes(32))) }
+
+    static func challenge(of verifier: SecretBytes) -> String {
+        verifier.withExposed { Base64URL.encodeToString(SHA256.hash($0).bytes) }
+    }
+}

@@ -1,0 +1,120 @@
+public import TokenVault
+public import VaultCore
+
+/// A provider to add: which entry, and who we are there.
+public struct NewProvider: Sendable {
+    /// Its name in this vault.
+    public var name: String
+    package var registration: ProviderRegistration
+    public var clientID: String
+    /// Nil: a public client.
+    public var clientSecret: SecretBytes?
+    /// Instead of the entry's: a server of one's own, or what discovery found.
+    public var endpoints: Provider.Endpoints? {
+        get { registration.endpoints }
+        set { registration.endpoints = newValue }
+    }
+
+    /// From an entry of the catalogue; see docs/providers.md for its variables.
+    public init(
+        _ name: String, catalogue entry: String, variables: [String: String] = [:], scope: String? = nil,
+        clientID: String, clientSecret: SecretBytes?
+    ) {
+        self.name = name
+        registration = ProviderRegistration(catalogue: entry, variables: variables, scope: scope)
+        self.clientID = clientID
+        self.clientSecret = clientSecret
+    }
+
+    /// From an entry of one's own, as YAML.
+    public init(
+        _ name: String, yaml: String, variables: [String: String] = [:], scope: String? = nil,
+        clientID: String, clientSecret: SecretBytes?
+    ) {
+        self.name = name
+        registration = ProviderRegistration(yaml: yaml, variables: variables, scope: scope)
+        self.clientID = clientID
+        self.clientSecret = clientSecret
+    }
+}
+
+/// A provider of this vault, as an operator sees it: no secret in it.
+public struct ConfiguredProvider: Sendable {
+    public let id: ProviderID
+    public let name: String
+    public let provider: Provider
+    public let state: ProviderState
+    public let clientID: String
+    public let hasClientSecret: Bool
+    /// Asked for where nobody says otherwise.
+    public let scope: String?
+    public let createdAt: VaultInstant
+}
+
+extension TokenKeeper {
+    /// Adds a provider; its client secret is sealed under the vault's system key.
+    ///
+    /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/invalidInput`` (naming the field and line of an entry),
+    ///   ``VaultError/Code/notFound`` (no such entry).
+    @discardableResult
+    public func addProvider(_ new: NewProvider) async throws -> ConfiguredProvider {
+        let (definition, credentials) = try Self.checked(new)
+        let stored = try await vault.addProvider(
+            new.name, definition: definition, credentials: credentials)
+        return try configured(stored)
+    }
+
+    /// Puts another entry or other credentials in the place of a provider's; a stopped one is called again.
+    ///
+    /// Its connections stay.
+    @discardableResult
+    public func replaceProvider(_ new: NewProvider) async throws -> ConfiguredProvider {
+        let (definition, credentials) = try Self.checked(new)
+        return try configured(
+            try await vault.changeProvider(new.name, definition: definition, credentials: credentials))
+    }
+
+    /// Calls a stopped provider again, as when its side was put right.
+    @discardableResult
+    public func resumeProvider(_ name: String) async throws -> ConfiguredProvider {
+        try configured(try await vault.changeProvider(name))
+    }
+
+    /// - Throws: ``VaultError/Code/denied`` while it has connections.
+    public func removeProvider(_ name: String) async throws { try await vault.removeProvider(name) }
+
+    /// In order of their names.
+    public func configuredProviders() throws -> [ConfiguredProvider] {
+        try vault.providers().map(configured)
+    }
+
+    /// - Throws: ``VaultError/Code/notFound``.
+    public func configuredProvider(_ name: String) throws -> ConfiguredProvider {
+        try configured(try vault.provider(named: name))
+    }
+
+    private func configured(_ stored: StoredProvider) throws -> ConfiguredProvider {
+        let known = try providers.known(stored)
+        return ConfiguredProvider(
+            id: stored.id, name: stored.name, provider: known.provider, state: stored.state,
+            clientID: known.dialect.credentials.clientID,
+            hasClientSecret: known.dialect.credentials.clientSecret != nil, scope: known.defaultScope,
+            createdAt: stored.createdAt)
+    }
+
+    private static func checked(_ new: NewProvider) throws -> (definition: String, credentials: SecretBytes) {
+        let provider = try new.registration.provider()
+        let isPublic = provider.client == .none
+        guard isPublic || new.clientSecret != nil else {
+            throw VaultError(
+                .invalidInput, "This provider wants a client secret.",
+                remedy: "Give it by --client-secret-file.")
+        }
+        let isPlain = new.clientID.utf8.allSatisfy { (0x20...0x7E).contains($0) }
+        guard (1...1024).contains(new.clientID.utf8.count), isPlain else {
+            throw VaultError(.invalidInput, "A client identifier has 1 to 1024 printable ASCII characters.")
+        }
+        let credentials = ProviderCredentials(clientID: new.clientID, clientSecret: new.clientSecret)
+        return (try new.registration.encoded(), try credentials.sealedForm)
+    }
+}

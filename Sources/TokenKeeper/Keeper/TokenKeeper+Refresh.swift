@@ -1,0 +1,150 @@
+import Logging
+import Synchronization
+package import TokenVault
+package import VaultCore
+
+extension TokenKeeper {
+    /// Joins the refresh of this connection that is under way here, or begins one.
+    ///
+    /// The refresh runs in a task of its own: no caller's cancellation reaches it.
+    package func refresh(
+        _ held: HeldConnection, _ provider: KnownProvider, isForced: Bool = false,
+        spendsUncertain: Bool = false
+    ) async -> RefreshOutcome {
+        let (task, isJoined) = refreshes.withLock { running in
+            if let task = running[held.id] { return (task, true) }
+            let task = Task {
+                let outcome = await self.run(
+                    held, provider, isForced: isForced, spendsUncertain: spendsUncertain)
+                self.refreshes.withLock { _ = $0.removeValue(forKey: held.id) }
+                return outcome
+            }
+            running[held.id] = task
+            return (task, false)
+        }
+        if isJoined { KeeperMetrics.joined(provider) }
+        return await task.value
+    }
+
+    /// Begins a refresh that nobody waits for.
+    func refreshBehind(_ held: HeldConnection, _ provider: KnownProvider) {
+        Task { await refresh(held, provider) }
+    }
+
+    private func run(
+        _ held: HeldConnection, _ provider: KnownProvider, isForced: Bool, spendsUncertain: Bool
+    ) async -> RefreshOutcome {
+        if let read = await readKeptReply(of: held, provider) { return read }
+        let terms = RefreshTerms(
+            provider.dialect, schedule(provider), holder: holder, leaseSpan: options.leaseSpan,
+            isForced: isForced, spendsUncertain: spendsUncertain)
+        let outcome = await KeeperTracing.refresh(provider) {
+            await drive(RefreshAttempt(held, terms: terms), provider)
+        }
+        tokens.forget(held.id)
+        KeeperMetrics.refreshed(provider, outcome)
+        return outcome
+    }
+
+    private func drive(_ attempt: RefreshAttempt, _ provider: KnownProvider) async -> RefreshOutcome {
+        var attempt = attempt
+        var step = attempt.next(.begin)
+        while true {
+            switch step {
+            case .lease(let request):
+                step = attempt.next(await event { .leased(try await vault.leaseRefresh(request)) })
+            case .send(let request, let held):
+                let answer = await ask(provider, request, sent: held.pair)
+                step = attempt.next(.answered(answer, at: clock.now()))
+            case .settle(let settlement):
+                step = attempt.next(await event { .settled(try await vault.settleRefresh(settlement)) })
+            case .pause(let span):
+                await options.pause(span)
+                step = attempt.next(.paused)
+            case .finish(let outcome):
+                return outcome
+            }
+        }
+    }
+
+    private func event(_ body: () async throws -> RefreshAttempt.Event) async -> RefreshAttempt.Event {
+        do { return try await body() } catch let error as VaultError { return .failed(error) } catch {
+            return .failed(VaultError(.internalError, "Unexpected failure of type \(type(of: error))."))
+        }
+    }
+
+    /// Sends one request to the token endpoint and reads its answer.
+    package func ask(
+        _ provider: KnownProvider, _ request: ProviderRequest, sent pair: TokenPair?,
+        alsoSent: [SecretBytes] = []
+    ) async -> ProviderAnswer {
+        do throws(TransportFailure) {
+            let reply = try await send(request, to: provider)
+            let sent = [pair?.accessToken, pair?.refreshToken].compactMap { $0 } + alsoSent
+            let reading = provider.dialect.read(reply, to: request.purpose, at: clock.now(), sent: sent)
+            if let diagnostic = reading.diagnostic { note(diagnostic, request.purpose, provider) }
+            return .reply(reading, raw: reply.body)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    func send(
+        _ request: ProviderRequest, to provider: KnownProvider
+    ) async throws(TransportFailure) -> ProviderReply {
+        var request = request
+        request.timeout = options.callTimeout
+        do throws(TransportFailure) {
+            return try await transport.send(request)
+        } catch {
+            note("no answer: " + error.cause.rawValue, request.purpose, provider)
+            throw error
+        }
+    }
+
+    /// What a provider tells is logged as its dialect gives it out: bounded, secrets taken out.
+    func note(_ answer: String, _ purpose: ProviderRequest.Purpose, _ provider: KnownProvider) {
+        logger.info(
+            "A provider did not give what was asked for.",
+            metadata: [
+                "provider": "\(provider.stored.name)", "request": "\(purpose.rawValue)",
+                "answer": "\(answer)",
+            ])
+    }
+
+    /// A reply that was kept because it could not be read may be readable by now: a newer version, another entry.
+    ///
+    /// Nil: there is none, or it still cannot be read.
+    package func readKeptReply(of held: HeldConnection, _ provider: KnownProvider) async -> RefreshOutcome? {
+        guard let reply = held.reply else { return nil }
+        let reading = provider.dialect.read(
+            ProviderReply(status: 200, body: reply), to: .refresh,
+            at: held.connection.unsettledSince ?? clock.now(), sent: [])
+        guard case .granted(let granted) = reading, granted.fitsOneRow else { return nil }
+        let schedule = schedule(provider)
+        let tokens = NewTokens(granted, schedule.rules, at: clock.now())
+        let due = schedule.dueAt(
+            issued: clock.now(), accessEnd: tokens.accessExpiresAt, refreshEnd: tokens.refreshExpiresAt,
+            spread: UInt64(bitPattern: held.id.rawValue))
+        let settlement = Settlement(
+            held.id, generation: held.generation, fence: held.fence, .tokens(tokens), dueAt: due)
+        do {
+            switch try await vault.settleRefresh(settlement) {
+            case .settled(let held): return .refreshed(held)
+            case .superseded(let held): return .current(held)
+            }
+        } catch let error as VaultError { return .storage(error) } catch {
+            return .storage(VaultError(.internalError, "Unexpected failure of type \(type(of: error))."))
+        }
+    }
+}
+
+extension ReplyReading {
+    var diagnostic: String? {
+        switch self {
+        case .granted: nil
+        case .refused(let refusal): refusal.diagnostic
+        case .busy(_, let text), .ambiguous(let text), .unreadable(let text): text
+        }
+    }
+}

@@ -1,0 +1,92 @@
+package import TokenVault
+package import VaultCore
+
+/// When a connection is refreshed ahead of need: pure, from what is known of its tokens.
+///
+/// ```
+///  issued                     refreshed from here on      expires
+///    |────────────────────────────────|─────────────────────|
+///                                     └ margin = min(configured, a quarter of the life, what the provider allows)
+/// ```
+package struct RefreshSchedule: Sendable {
+    /// Upper end of the margin; short-lived tokens get less.
+    package var margin: Duration
+    package var rules: Provider.ExpiryRules
+
+    package init(margin: Duration, rules: Provider.ExpiryRules) {
+        self.margin = margin
+        self.rules = rules
+    }
+
+    /// How long before its end a token of this life is refreshed.
+    package func margin(ofLife life: Duration) -> Duration {
+        var margin = min(self.margin, life / 4)
+        if let earliest = rules.earliestRefresh { margin = min(margin, earliest) }
+        return max(margin, .zero)
+    }
+
+    /// The first moment at which the access token counts as stale; nil: it never does.
+    package func staleAt(_ connection: Connection) -> VaultInstant? {
+        guard let end = connection.accessExpiresAt else { return nil }
+        let life = end.elapsed(since: connection.issuedAt ?? end)
+        return end.advanced(by: .zero - margin(ofLife: life))
+    }
+
+    /// When a service refreshes next.
+    ///
+    /// The earlier of: the access token grows stale, the refresh token would die of not being used. Spread over a half
+    /// margin by the connection's number, so that what was connected together is not refreshed together.
+    ///
+    /// - Parameters:
+    ///   - issued: now.
+    ///   - spread: any number; equal ones give equal times.
+    ///   - previousEnd: of the access token before. A refresh that gained nothing waits a while for the next.
+    package func dueAt(
+        issued: VaultInstant, accessEnd: VaultInstant?, refreshEnd: VaultInstant?, spread: UInt64,
+        previousEnd: VaultInstant? = nil
+    ) -> VaultInstant? {
+        var due: [VaultInstant] = []
+        if let accessEnd {
+            let life = accessEnd.elapsed(since: issued)
+            let margin = margin(ofLife: life)
+            let jitter = rules.earliestRefresh == nil ? Self.share(of: margin / 2, spread) : .zero
+            due.append(accessEnd.advanced(by: .zero - margin - jitter))
+        }
+        if let refreshEnd {
+            let life = refreshEnd.elapsed(since: issued)
+            let margin = min(life / 4, .seconds(86400))
+            due.append(refreshEnd.advanced(by: .zero - margin - Self.share(of: margin, spread)))
+        }
+        guard let first = due.min() else { return nil }
+        let hasGained = previousEnd.map { end in accessEnd.map { $0 > end } ?? true } ?? true
+        return max(first, issued.advanced(by: hasGained ? Self.leastPause : Self.pauseWithoutGain))
+    }
+
+    /// Between two refreshes of one connection that nobody waits for.
+    private static let leastPause = Duration.seconds(1)
+    private static let pauseWithoutGain = Duration.seconds(60)
+
+    private static func share(of span: Duration, _ spread: UInt64) -> Duration {
+        .milliseconds(span.milliseconds * Int64(Self.scattered(spread) % 1000) / 1000)
+    }
+
+    /// SplitMix64's finisher: neighbours end up far apart.
+    private static func scattered(_ number: UInt64) -> UInt64 {
+        var mixed = number &+ 0x9E37_79B9_7F4A_7C15
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
+
+/// How long to wait after failures in a row.
+package enum Backoff {
+    /// 1 s, doubled with each failure up to 5 minutes, and up to half of that more, so that workers do not come back
+    /// together; at least what the provider asked for.
+    package static func delay(afterFailures failures: Int64, spread: UInt64, asked: Duration?) -> Duration {
+        let base = Duration.seconds(1 << min(max(failures, 0), 9))
+        let bounded = min(base, .seconds(300))
+        let jitter = Duration.milliseconds(bounded.milliseconds * Int64(spread % 500) / 1000)
+        return max(bounded + jitter, min(asked ?? .zero, .seconds(86400)))
+    }
+}

@@ -1,0 +1,138 @@
+package import TokenVault
+package import VaultCore
+
+/// What a provider's entry means for a refresh: what is sent, how an answer is settled, and whether a repeat is borne.
+package struct RefreshTerms: Sendable {
+    private let dialect: ProviderDialect
+    private let schedule: RefreshSchedule
+    private let holder: [UInt8]
+    private let leaseSpan: Duration
+    private let isForced: Bool
+    private let spendsUncertain: Bool
+
+    /// - Parameters:
+    ///   - isForced: also where the connection needs consent.
+    ///   - spendsUncertain: repeat even where the provider would take it for theft; an operator's decision.
+    package init(
+        _ dialect: ProviderDialect, _ schedule: RefreshSchedule, holder: [UInt8], leaseSpan: Duration,
+        isForced: Bool = false, spendsUncertain: Bool = false
+    ) {
+        self.dialect = dialect
+        self.schedule = schedule
+        self.holder = holder
+        self.leaseSpan = leaseSpan
+        self.isForced = isForced
+        self.spendsUncertain = spendsUncertain
+    }
+
+    func lease(_ connection: ConnectionID, generation: Int64, failures: Int64) -> LeaseRequest {
+        LeaseRequest(
+            connection, generation: generation, failures: failures, holder: holder, span: leaseSpan,
+            replay: spendsUncertain ? .always : dialect.provider.refresh.replay.allowance, isForced: isForced)
+    }
+
+    func request(for held: HeldConnection) -> ProviderRequest? {
+        guard held.connection.kind == .consent else {
+            return dialect.clientCredentials(scope: held.connection.scope.isEmpty ? nil : held.connection.scope)
+        }
+        guard let pair = held.pair else { return nil }
+        return dialect.refresh(refreshToken: pair.refreshToken, accessToken: pair.accessToken, scope: nil)
+    }
+
+    /// After no answer, whether the same worker asks again at once.
+    var repeatsAtOnce: Bool {
+        if case .never = dialect.provider.refresh.replay.allowance { false } else { true }
+    }
+
+    func settlement(of answer: ProviderAnswer, for held: HeldConnection, at now: VaultInstant) -> Settlement {
+        let (outcome, dueAt) = outcome(of: answer, for: held, at: now)
+        return Settlement(
+            held.id, generation: held.generation, fence: held.fence, outcome, dueAt: dueAt)
+    }
+
+    private func outcome(
+        of answer: ProviderAnswer, for held: HeldConnection, at now: VaultInstant
+    ) -> (Settlement.Outcome, VaultInstant?) {
+        func later(_ asked: Duration? = nil) -> VaultInstant {
+            let spread = UInt64(bitPattern: held.id.rawValue &+ held.fence &* 7919)
+            return now.advanced(
+                by: Backoff.delay(
+                    afterFailures: held.connection.failures, spread: spread, asked: asked))
+        }
+        switch answer {
+        case .failure(.notSent(let cause)):
+            return (.unsettled(reason: "not-sent-" + cause.rawValue, isSent: false), later())
+        case .failure(.ambiguous(let cause)):
+            return (.unsettled(reason: "no-answer-" + cause.rawValue, isSent: true), later())
+        case .reply(.ambiguous, _):
+            return (.unsettled(reason: "no-answer-gateway", isSent: true), later())
+        case .reply(.busy(let retryAfter, _), _):
+            return (.unsettled(reason: "provider-busy", isSent: false), later(retryAfter))
+        case .reply(.unreadable, let raw):
+            return (.unreadable(raw), later())
+        case .reply(.refused(let refusal), _):
+            return (self.outcome(of: refusal, for: held), later())
+        case .reply(.granted(let granted), let raw):
+            guard granted.fitsOneRow else { return (.unreadable(raw), later()) }
+            let tokens = NewTokens(granted, schedule.rules, at: now)
+            let due = schedule.dueAt(
+                issued: now, accessEnd: tokens.accessExpiresAt,
+                refreshEnd: tokens.refreshExpiresAt ?? held.connection.refreshExpiresAt,
+                spread: UInt64(bitPattern: held.id.rawValue),
+                previousEnd: held.connection.accessExpiresAt)
+            return (.tokens(tokens), due)
+        }
+    }
+
+    private func outcome(of refusal: ProviderRefusal, for held: HeldConnection) -> Settlement.Outcome {
+        switch refusal.kind {
+        case .grant:
+            // Refused on a repeat: the first answer is the one that was lost.
+            let isRepeat = (held.attempt?.sends ?? 1) > 1
+            return .refused(reason: isRepeat ? "lost-response" : refusal.code.reason)
+        case .client:
+            return .clientRefused(reason: refusal.code.reason)
+        case .pending, .slowDown, .denied, .request:
+            return .unsettled(reason: refusal.code.reason, isSent: false)
+        }
+    }
+}
+
+extension Provider.ReplayPolicy {
+    /// Whether a refresh token goes out again after a send whose outcome is not known.
+    ///
+    /// Where a repeat is merely refused nothing is lost by trying: the first send may not have arrived. Where it is
+    /// answered until the new tokens are used, it is answered: ours never were.
+    package var allowance: ReplayAllowance {
+        switch self {
+        case .tolerated, .rejected, .untilFirstUse(nil): .always
+        case .within(let window), .untilFirstUse(.some(let window)): .within(window)
+        case .revokes: .never
+        }
+    }
+}
+
+extension NewTokens {
+    package init(_ granted: GrantedTokens, _ rules: Provider.ExpiryRules, at now: VaultInstant) {
+        self.init(accessToken: granted.accessToken)
+        refreshToken = granted.refreshToken
+        scope = granted.scope
+        accessExpiresAt = granted.accessExpiresAt
+        // A refresh token that came or was just used lives on from now.
+        refreshExpiresAt = granted.refreshExpiresAt ?? rules.refreshIdle.map { now.advanced(by: $0) }
+        metadata = granted.metadata
+    }
+}
+
+extension GrantedTokens {
+    /// Both tokens together in one sealed field, with room for their lengths.
+    package var fitsOneRow: Bool {
+        let count = accessToken.withExposed(\.count) + (refreshToken?.withExposed(\.count) ?? 0)
+        return count <= Limits.sealedFieldBytes - 64
+    }
+}
+
+extension String {
+    /// An error code in the spelling of the log's reasons.
+    fileprivate var reason: String { replacing("_", with: "-") }
+}

@@ -1,0 +1,87 @@
+import VaultCore
+
+/// A body of a reply, told by what it looks like: providers send JSON as `text/html` and forms as `text/plain`.
+enum ReplyBody {
+    case tree(ReplyValue)
+    /// Nothing but a token.
+    case bare([UInt8])
+    /// What it is instead, in our own words.
+    case other(String)
+
+    /// - Parameter bareToken: whether a lone string may be taken for a token.
+    init(_ body: SecretBytes, bareToken: Bool) {
+        self = body.withExposed { Self.read($0, bareToken) }
+    }
+
+    var tree: ReplyValue? {
+        guard case .tree(let value) = self else { return nil }
+        return value
+    }
+
+    private static func read(_ body: [UInt8], _ bareToken: Bool) -> ReplyBody {
+        guard body.count <= Limits.sealedReplyBytes else { return .other("too long a body") }
+        let text = trimmed(body)
+        switch text.first {
+        case nil: return .other("no body")
+        case UInt8(ascii: "<"): return .other("a page of HTML or XML")
+        case UInt8(ascii: "{"), UInt8(ascii: "["):
+            return JSONReply.read(text).map(Self.tree) ?? .other("malformed JSON")
+        case UInt8(ascii: "\""):
+            guard bareToken, case .string(let string)? = JSONReply.read(text), isBareToken(string) else {
+                return .other("a lone JSON string")
+            }
+            return .bare(string)
+        default:
+            if bareToken, isBareToken(text) { return .bare(text) }
+            return form(text).map(Self.tree) ?? .other("neither JSON nor a form")
+        }
+    }
+
+    /// Without white space around it and without a byte order mark.
+    private static func trimmed(_ body: [UInt8]) -> [UInt8] {
+        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        let text = body.starts(with: mark) ? body.dropFirst(mark.count) : body[...]
+        guard let start = text.firstIndex(where: { !isSpace($0) }),
+            let end = text.lastIndex(where: { !isSpace($0) })
+        else { return [] }
+        return Array(text[start...end])
+    }
+
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+
+    /// RFC 6750 section 2.1 `b64token`, and too long for a word such as `Unauthorized`.
+    private static func isBareToken(_ text: [UInt8]) -> Bool {
+        guard (16...GrantedTokens.tokenBytes).contains(text.count),
+            let end = text.lastIndex(where: { $0 != UInt8(ascii: "=") })
+        else { return false }
+        return text[...end].allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
+                UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: "+"), UInt8(ascii: "/"):
+                true
+            default: false
+            }
+        }
+    }
+
+    /// Pairs of name and value; a token reply has about six.
+    private static func form(_ text: [UInt8]) -> ReplyValue? {
+        let pairs = text.split(separator: UInt8(ascii: "&"))
+        guard pairs.count <= 256 else { return nil }
+        var members: [String: ReplyValue] = [:]
+        for pair in pairs {
+            guard let equals = pair.firstIndex(of: UInt8(ascii: "=")),
+                let name = FormText.decode(pair[..<equals]), isName(name),
+                let value = FormText.decode(pair[(equals + 1)...]),
+                String(validating: value, as: UTF8.self) != nil
+            else { return nil }
+            ReplyValue.put(.string(value), String(decoding: name, as: UTF8.self), into: &members)
+        }
+        return .object(members)
+    }
+
+    private static func isName(_ name: [UInt8]) -> Bool {
+        !name.isEmpty && name.allSatisfy { (0x21...0x7E).contains($0) }
+    }
+}

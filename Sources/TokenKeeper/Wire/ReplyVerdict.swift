@@ -1,0 +1,73 @@
+import VaultCore
+
+/// What a reply says, before anybody asks for tokens in it: an error, or none, or what cannot be told.
+///
+/// The status alone does not tell: providers write errors into 200 (GitHub, Slack, QuantiModo), and `invalid_grant`
+/// into 403 (Atlassian).
+enum ReplyVerdict {
+    /// 2xx and no error in it.
+    case success
+    /// A code of ``RefusalCode``.
+    case error(code: String)
+    case busy(Duration?)
+    /// Why the outcome is not known.
+    case unclear(String)
+
+    init(_ reply: ProviderReply, _ tree: ReplyValue?, _ form: Provider.ReplyForm, at now: VaultInstant) {
+        let code = Self.code(in: tree, form)
+        switch (reply.status, code) {
+        case (200..<300, nil): self = .success
+        case (200..<300, .some), (400..<500, "invalid_grant"): self = Self.named(code, reply, now)
+        case (408, _): self = .unclear("a timeout")
+        case (425, _), (429, _): self = .busy(RetryAfter.read(reply, at: now))
+        case (401, nil): self = .error(code: "invalid_client")
+        case (400..<500, _): self = Self.named(code, reply, now)
+        case (504, _): self = .unclear("a timeout of a gateway")
+        case (500..<600, _): self = .busy(RetryAfter.read(reply, at: now))
+        case (300..<400, _): self = .unclear("a redirect")
+        default: self = .unclear("an unexpected status")
+        }
+    }
+
+    private static func named(_ code: String?, _ reply: ProviderReply, _ now: VaultInstant) -> ReplyVerdict {
+        switch code {
+        case "temporarily_unavailable", "server_error": .busy(RetryAfter.read(reply, at: now))
+        default: .error(code: code ?? RefusalCode.other)
+        }
+    }
+
+    /// The error that a body names; nil: none.
+    private static func code(in tree: ReplyValue?, _ form: Provider.ReplyForm) -> String? {
+        guard let tree else { return nil }
+        let error = tree.first(of: form.error.filter { tree.value(at: $0)?.isError == true })
+        if let text = error?.text { return RefusalCode.read(text, form.errorCodes) }
+        if error != nil { return RefusalCode.other }
+        guard let success = form.success, let word = tree.value(at: success.path) else { return nil }
+        guard let text = word.text else { return RefusalCode.other }
+        return success.values.contains(text) ? nil : RefusalCode.read(text, form.errorCodes)
+    }
+}
+
+extension ReplyValue {
+    /// `"error": false` and `"errcode": 0` are how some say that there is none.
+    fileprivate var isError: Bool {
+        switch self {
+        case .bool(false), .number("0"), .array([]): false
+        default: true
+        }
+    }
+}
+
+/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a time of the server's clock.
+enum RetryAfter {
+    /// Nobody is told to come back later than this.
+    static let longest = Duration.seconds(86400)
+
+    static func read(_ reply: ProviderReply, at now: VaultInstant) -> Duration? {
+        guard let text = reply.headers["retry-after"] else { return nil }
+        if let seconds = UInt32(text) { return min(.seconds(Int64(seconds)), longest) }
+        guard let time = HTTPDate.read(text) else { return nil }
+        let serverNow = reply.headers["date"].flatMap(HTTPDate.read) ?? now
+        return min(time.elapsed(since: serverNow), longest)
+    }
+}

@@ -1,0 +1,153 @@
+import Foundation
+import GRDB
+public import VaultCore
+import VaultCrypto
+
+/// A grant that a provider gave us, as an operator sees it: no token in it.
+public struct Connection: Sendable {
+    public let id: ConnectionID
+    public let provider: ProviderID
+    /// The user, or ``OwnerID/system`` for tokens of our own (client credentials).
+    public let owner: OwnerID
+    /// Tells several connections of one user at one provider apart; empty where there is one.
+    public let label: String
+    public let state: ConnectionState
+    /// Why it is not live, or why the last refresh did not end well: a word.
+    public let reason: String?
+    /// Whether the provider has answered for it yet; an import is not until its first refresh.
+    public let isVerified: Bool
+    /// Token pairs seen.
+    public let generation: Int64
+    /// As the provider wrote it, names joined by single spaces.
+    public let scope: String
+    /// What the provider told beside tokens and its entry wants kept (`instance_url`, `realmId`).
+    public let metadata: [String: String]
+    public let createdAt: VaultInstant
+    /// Of the current access token.
+    public let issuedAt: VaultInstant?
+    /// Nil: it does not expire, or there is none.
+    public let accessExpiresAt: VaultInstant?
+    public let refreshExpiresAt: VaultInstant?
+    public let absoluteExpiresAt: VaultInstant?
+    /// When a service looks at it next; nil: when somebody asks.
+    public let dueAt: VaultInstant?
+    /// Refreshes that failed, in a row.
+    public let failures: Int64
+    /// Since when it is not known what became of the refresh token.
+    public let unsettledSince: VaultInstant?
+    /// A reply is kept that could not be read.
+    public let hasUnreadReply: Bool
+    package let kind: ConnectionKind
+}
+
+/// A connection as the keeper acts on it.
+package struct HeldConnection: Sendable {
+    package let connection: Connection
+    package let fence: Int64
+    package let attempt: RefreshAttemptRecord?
+    package let lease: RefreshLease?
+    package let pair: TokenPair?
+    /// What the provider answered and could not be read.
+    package let reply: SecretBytes?
+    package let isOwnerActive: Bool
+
+    package var id: ConnectionID { connection.id }
+    package var generation: Int64 { connection.generation }
+}
+
+/// What is sealed in the column `details`.
+struct ConnectionDetails: Codable, Sendable {
+    var label: String
+    var metadata: [String: String]
+
+    func encoded() throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        let bytes = Array(try encoder.encode(self))
+        guard bytes.count <= Limits.connectionDetailsBytes else {
+            throw invalid("A provider told more beside its tokens than is kept with a connection.")
+        }
+        return bytes
+    }
+}
+
+extension ConnectionRow {
+    func details(_ owner: Owner, _ keyring: Keyring) throws -> ConnectionDetails {
+        let bytes = try SealedField.open(
+            details, with: owner.key, for: context(keyring, Self.detailsColumn, generation: 0))
+        return try JSONDecoder().decode(ConnectionDetails.self, from: Data(bytes))
+    }
+
+    func unsealedPair(_ owner: Owner, _ keyring: Keyring) throws -> TokenPair? {
+        guard let pair else { return nil }
+        let bytes = try SealedField.open(
+            pair, with: owner.key, for: context(keyring, Self.pairColumn, generation: generation))
+        guard let pair = TokenPair(sealedForm: bytes) else {
+            throw VaultError(.integrity, "A connection's token pair is not in the form of this version.")
+        }
+        return pair
+    }
+
+    func unsealedReply(_ owner: Owner, _ keyring: Keyring) throws -> SecretBytes? {
+        guard let reply else { return nil }
+        return SecretBytes(
+            try SealedField.open(
+                reply, with: owner.key, for: context(keyring, Self.replyColumn, generation: generation),
+                limit: Limits.sealedReplyBytes))
+    }
+
+    /// Seals a value of this row; the generation is the one the row has now.
+    func sealed(
+        _ bytes: [UInt8], _ column: UInt16, _ owner: Owner, _ keyring: Keyring,
+        limit: Int = Limits.sealedFieldBytes
+    ) throws -> [UInt8] {
+        try SealedField.seal(
+            bytes, under: owner.key,
+            for: context(keyring, column, generation: column == Self.detailsColumn ? 0 : generation),
+            padded: true, limit: limit)
+    }
+
+    private func context(_ keyring: Keyring, _ column: UInt16, generation: Int64) -> AssociatedData {
+        keyring.context(
+            owner: owner, table: SealedTable.connections, column: column, row: id,
+            generation: UInt64(clamping: generation))
+    }
+}
+
+extension HeldConnection {
+    init(_ row: ConnectionRow, _ owner: Owner, _ keyring: Keyring) throws {
+        connection = try Connection(row, owner, keyring)
+        fence = row.fence
+        attempt = row.attempt
+        lease = row.lease
+        pair = try row.unsealedPair(owner, keyring)
+        reply = try row.unsealedReply(owner, keyring)
+        isOwnerActive = owner.row.state == .active
+    }
+}
+
+extension Connection {
+    init(_ row: ConnectionRow, _ owner: Owner, _ keyring: Keyring) throws {
+        let details = try row.details(owner, keyring)
+        id = ConnectionID(row.id)
+        provider = row.provider
+        self.owner = row.owner
+        label = details.label
+        state = row.state
+        reason = row.reason
+        isVerified = row.isVerified
+        generation = row.generation
+        scope = row.scope
+        metadata = details.metadata
+        createdAt = row.createdAt
+        issuedAt = row.issuedAt
+        accessExpiresAt = row.accessExpiresAt
+        refreshExpiresAt = row.refreshExpiresAt
+        absoluteExpiresAt = row.absoluteExpiresAt
+        dueAt = row.dueAt
+        failures = row.failures
+        unsettledSince = row.attempt?.startedAt
+        hasUnreadReply = row.reply != nil
+        kind = row.kind
+    }
+}

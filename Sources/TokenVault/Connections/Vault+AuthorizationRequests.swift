@@ -1,0 +1,160 @@
+import Foundation
+import GRDB
+package import VaultCore
+import VaultCrypto
+
+/// A consent that was begun: what is needed when the browser comes back.
+package struct AuthorizationRequest: Sendable {
+    package let provider: ProviderID
+    package let owner: OwnerID
+    package let label: String
+    package let redirectURI: String
+    package let scope: String?
+    /// Nil: the provider knows no PKCE.
+    package let verifier: SecretBytes?
+    package let nonce: String?
+
+    package init(
+        provider: ProviderID, owner: OwnerID, label: String, redirectURI: String, scope: String?,
+        verifier: SecretBytes?, nonce: String?
+    ) {
+        self.provider = provider
+        self.owner = owner
+        self.label = label
+        self.redirectURI = redirectURI
+        self.scope = scope
+        self.verifier = verifier
+        self.nonce = nonce
+    }
+}
+
+extension Vault {
+    /// Keeps a consent that begins: durable before the browser leaves, for one use.
+    ///
+    /// - Parameters:
+    ///   - state: random, for the URL; only its tag is kept.
+    ///   - session: what the caller binds it to, such as a value in the browser's own session.
+    package func beginAuthorization(
+        _ request: AuthorizationRequest, state: SecretBytes, session: SecretBytes, lifetime: Duration
+    ) async throws {
+        guard lifetime > .zero, lifetime <= Limits.authorizationRequestLifetime else {
+            throw invalid("A consent may take at most an hour.")
+        }
+        try LabelRules.check(request.label)
+        let tags = (
+            keyring.currentTags.tag(.authorizationState, of: state),
+            keyring.currentTags.tag(.browserSession, of: session)
+        )
+        let secrets = try RequestSecrets(request).encoded()
+        try await write { [operatorActor, keyring] transaction in
+            guard let owner = try transaction.owner(request.owner), owner.row.state == .active else {
+                throw VaultError(.denied, "The user is disabled or was removed.")
+            }
+            let id = transaction.next(\.nextGrantID)
+            let sealed = try SealedField.seal(
+                secrets, under: owner.key, for: keyring.requestContext(id, request.owner), padded: true)
+            try transaction.insert(
+                AuthorizationRequestRow(
+                    id: id, provider: request.provider, owner: request.owner, stateTag: tags.0,
+                    sessionTag: tags.1, secrets: sealed,
+                    expiresAt: transaction.now.advanced(by: lifetime)))
+            if transaction.clocksAgree {
+                for old in try transaction.database.loadAll(
+                    AuthorizationRequestRow.self, where: "expires_at <= ? ORDER BY expires_at LIMIT ?",
+                    [
+                        .integer(transaction.now.millisecondsSince1970),
+                        .integer(Int64(Limits.purgedRowsPerWrite)),
+                    ], keyring)
+                { try transaction.delete(.authorizationRequests, id: old.id) }
+            }
+            var event = AuditEvent(.connectionBegin, by: operatorActor)
+            event.subject = request.owner == .system ? nil : owner.pseudonym
+            return Audited((), event)
+        }
+    }
+
+    /// Takes a consent that was begun, once: from now on its `state` is unknown.
+    ///
+    /// - Returns: nil for a `state` that was never given, was used, is over, or belongs to another session. Whoever
+    ///   brings another session's `state` cannot use it up.
+    package func takeAuthorization(
+        state: SecretBytes, session: SecretBytes
+    ) async throws -> AuthorizationRequest? {
+        guard state.isShort, session.isShort else { return nil }
+        let stateTag = keyring.currentTags.tag(.authorizationState, of: state)
+        let sessionTag = keyring.currentTags.tag(.browserSession, of: session)
+        return try await queue.submit(.finishing) { [operatorActor, keyring] transaction in
+            var event = AuditEvent(.connectionCallback, by: operatorActor)
+            func refuse(_ reason: String) -> (AuthorizationRequest?, [AuditEvent]) {
+                event.outcome = .refused
+                event.reason = reason
+                event.refusalOrigin = .anybody
+                return (nil, [event])
+            }
+            let found = try transaction.database.loadAll(
+                AuthorizationRequestRow.self, where: "state_tag = ?", [.blob(stateTag)], keyring
+            ).first
+            guard let row = found else { return refuse("unknown-state") }
+            guard ConstantTime.equal(row.sessionTag, sessionTag) else { return refuse("other-session") }
+            try transaction.delete(.authorizationRequests, id: row.id)
+            guard row.expiresAt > transaction.now, let owner = try transaction.owner(row.owner),
+                owner.row.state == .active
+            else {
+                event.outcome = .refused
+                event.reason = "state-expired"
+                return (nil, [event])
+            }
+            event.subject = row.owner == .system ? nil : owner.pseudonym
+            let bytes = try SealedField.open(
+                row.secrets, with: owner.key, for: keyring.requestContext(row.id, row.owner))
+            let secrets = try JSONDecoder().decode(RequestSecrets.self, from: Data(bytes))
+            return (secrets.request(row), [event])
+        }
+    }
+}
+
+/// What is sealed in the column `secrets`.
+private struct RequestSecrets: Codable, Sendable {
+    let label: String
+    let redirectURI: String
+    let scope: String?
+    let verifier: [UInt8]?
+    let nonce: String?
+
+    init(_ request: AuthorizationRequest) {
+        label = request.label
+        redirectURI = request.redirectURI
+        scope = request.scope
+        verifier = request.verifier?.withExposed { $0 }
+        nonce = request.nonce
+    }
+
+    func encoded() throws -> [UInt8] { Array(try JSONEncoder().encode(self)) }
+
+    func request(_ row: AuthorizationRequestRow) -> AuthorizationRequest {
+        AuthorizationRequest(
+            provider: row.provider, owner: row.owner, label: label, redirectURI: redirectURI, scope: scope,
+            verifier: verifier.map { SecretBytes($0) }, nonce: nonce)
+    }
+}
+
+extension Keyring {
+    fileprivate func requestContext(_ id: Int64, _ owner: OwnerID) -> AssociatedData {
+        context(
+            owner: owner, table: SealedTable.authorizationRequests,
+            column: AuthorizationRequestRow.columnNumber("secrets"), row: id)
+    }
+}
+
+extension SecretBytes {
+    fileprivate var isShort: Bool { withExposed { $0.count <= Limits.callbackValueBytes } }
+}
+
+/// What the label of a connection may be.
+enum LabelRules {
+    static func check(_ label: String) throws {
+        guard label.utf8.count <= Limits.labelBytes,
+            label.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F })
+        else { throw invalid("A label has at most \(Limits.labelBytes) bytes and no control characters.") }
+    }
+}

@@ -1,0 +1,213 @@
+import GRDB
+package import VaultCore
+import VaultCrypto
+
+/// Tokens that begin a connection, or begin it anew.
+package struct ConnectionGrant: Sendable {
+    package var provider: ProviderID
+    package var owner: OwnerID
+    package var label: String
+    package var kind: ConnectionKind
+    /// Of a connection without tokens yet: what to ask for.
+    package var scope = ""
+    /// Nil: there are none yet (client credentials), or they lie in `reply`.
+    package var tokens: NewTokens?
+    /// An answer to the code that could not be read.
+    package var reply: SecretBytes?
+    /// False for tokens that the provider has not answered for.
+    package var isVerified: Bool
+    package var dueAt: VaultInstant?
+
+    package init(
+        _ provider: ProviderID, _ owner: OwnerID, label: String, kind: ConnectionKind = .consent,
+        tokens: NewTokens? = nil, reply: SecretBytes? = nil, isVerified: Bool = true,
+        dueAt: VaultInstant? = nil
+    ) {
+        self.provider = provider
+        self.owner = owner
+        self.label = label
+        self.kind = kind
+        self.tokens = tokens
+        self.reply = reply
+        self.isVerified = isVerified
+        self.dueAt = dueAt
+    }
+}
+
+extension Vault {
+    /// Stores what a consent, an import or client credentials gave: a new connection, or the next generation of the
+    /// one that the owner has at the provider under this label.
+    ///
+    /// A refresh that is under way for the older tokens can no longer settle.
+    package func storeConnection(_ grant: ConnectionGrant) async throws -> HeldConnection {
+        try LabelRules.check(grant.label)
+        let tag = connectionTag(grant.provider, grant.owner, grant.label)
+        return try await write(.finishing) { [operatorActor, keyring] transaction in
+            guard let owner = try transaction.owner(grant.owner), owner.row.state != .removed else {
+                throw VaultError(.denied, "The user was removed.")
+            }
+            let known = try transaction.database.connection(tag: tag, keyring)
+            var row: ConnectionRow
+            if let known {
+                row = known
+                row.fence += 1
+                row.lease = nil
+                row.state = .live
+            } else {
+                row = ConnectionRow(
+                    id: transaction.next(\.nextGrantID), grant, tag: tag, now: transaction.now)
+                let details = ConnectionDetails(label: grant.label, metadata: [:])
+                row.details = try row.sealed(
+                    details.encoded(), ConnectionRow.detailsColumn, owner, keyring)
+            }
+            if let tokens = grant.tokens { try transaction.store(tokens, in: &row, owner) }
+            if let reply = grant.reply {
+                row.state = .needsConsent
+                row.reason = "unreadable-reply"
+                row.reply = try reply.withExposed {
+                    try row.sealed(
+                        $0, ConnectionRow.replyColumn, owner, keyring, limit: Limits.sealedReplyBytes)
+                }
+            }
+            row.isVerified = grant.isVerified
+            row.dueAt = grant.dueAt
+            if known == nil { try transaction.insert(row) } else { try transaction.update(row) }
+            var event = AuditEvent(.connectionAdd, row, by: operatorActor)
+            event.reason = grant.reply != nil ? "unreadable-reply" : grant.isVerified ? nil : "imported"
+            event.subject = row.owner == .system ? nil : owner.pseudonym
+            event.fingerprint = grant.tokens.map { TokenFingerprint.of($0.accessToken) }
+            return Audited(try transaction.held(row), event)
+        }
+    }
+
+    /// Ends a connection: no token of it is handed out from now on, and a service revokes it at the provider.
+    ///
+    /// - Parameter isKnownThere: false when the provider has no revocation endpoint: it ends here alone, its tokens
+    ///   destroyed at once.
+    /// - Throws: ``VaultError/Code/notFound``.
+    package func revokeConnection(_ id: ConnectionID, isKnownThere: Bool) async throws -> Connection {
+        try await write(.finishing) { [operatorActor] transaction in
+            var row = try transaction.connection(id)
+            if row.state != .revoked {
+                row.state = isKnownThere && row.pair != nil ? .revoking : .revoked
+                row.reason = row.state == .revoked ? "ended-here" : nil
+                row.dueAt = row.state == .revoking ? transaction.now : nil
+                if row.state == .revoked { row.forgetTokens() }
+                try transaction.update(row)
+            }
+            var event = AuditEvent(.connectionRevoke, row, by: operatorActor, reason: "requested")
+            event.subject = try transaction.subject(of: row)
+            return Audited(try transaction.held(row).connection, event)
+        }
+    }
+
+    /// Writes how a revocation at the provider ended.
+    ///
+    /// - Parameter retryAt: nil: it is done, and the tokens are destroyed.
+    package func settleRevocation(
+        _ id: ConnectionID, generation: Int64, reason: String, retryAt: VaultInstant?
+    ) async throws {
+        try await write(.finishing) { [operatorActor] transaction in
+            var row = try transaction.connection(id)
+            var event = AuditEvent(.connectionRevoke, row, by: operatorActor, reason: reason)
+            event.subject = try transaction.subject(of: row)
+            guard row.state == .revoking, row.generation == generation else {
+                // A late refresh brought tokens that want revoking too.
+                event.outcome = .refused
+                event.reason = "changed-meanwhile"
+                return Audited((), event)
+            }
+            if let retryAt {
+                event.outcome = .refused
+                row.dueAt = retryAt
+                row.failures += 1
+                row.reason = reason
+            } else {
+                row.state = .revoked
+                row.reason = reason
+                row.dueAt = nil
+                row.forgetTokens()
+            }
+            try transaction.update(row)
+            return Audited((), event)
+        }
+    }
+
+    /// Removes a connection and destroys its tokens; at the provider they live on unless it was revoked before.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``; ``VaultError/Code/busy`` while a refresh of it is under way, whose answer
+    ///   would have nowhere to go.
+    package func removeConnection(_ id: ConnectionID) async throws {
+        try await write(.finishing) { [operatorActor] transaction in
+            let row = try transaction.connection(id)
+            if let lease = row.lease, lease.boot == BootID.current, lease.until > transaction.monotonic {
+                let seconds = (lease.until - transaction.monotonic) / 1000 + 1
+                throw VaultError(
+                    .busy, "The connection is being refreshed.", remedy: "Try again in \(seconds) seconds.")
+            }
+            var event = AuditEvent(.connectionRemove, row, by: operatorActor)
+            event.subject = try transaction.subject(of: row)
+            try transaction.delete(.connections, id: row.id)
+            return Audited((), event)
+        }
+    }
+
+    /// The tokens of a connection, for a person; the log says so, and why, before they are shown.
+    ///
+    /// - Parameter reason: 1 to 256 bytes; kept sealed under the owner's key beside the log.
+    package func revealConnection(_ id: ConnectionID, reason: String) async throws -> HeldConnection {
+        try NameRules.check(reason, what: "reason")
+        return try await write(.finishing) { [operatorActor] transaction in
+            let row = try transaction.connection(id)
+            var event = AuditEvent(.connectionReveal, row, by: operatorActor)
+            event.subject = try transaction.subject(of: row)
+            event.personal = PersonalData(owner: row.owner, data: Array(reason.utf8))
+            return Audited(try transaction.held(row), event)
+        }
+    }
+
+    /// Ends the connections of a user who was removed, a few at a time; a service revokes them at their providers.
+    func endConnections(of owner: OwnerID) async throws {
+        var isDone = false
+        while !isDone {
+            isDone = try await queue.submit(.finishing) { [operatorActor, keyring] transaction in
+                let rows = try transaction.database.loadAll(
+                    ConnectionRow.self, where: "owner_id = ? AND state IN (1, 2) LIMIT ?",
+                    [.integer(owner.rawValue), .integer(Int64(Limits.rowsPerLeaf))], keyring)
+                for var row in rows {
+                    row.state = .revoking
+                    row.dueAt = transaction.now
+                    try transaction.update(row)
+                }
+                var event = AuditEvent(.connectionRevoke, by: operatorActor)
+                event.reason = "user-removed"
+                event.subject = try transaction.owner(owner)?.pseudonym
+                event.grants = rows.map { GrantID($0.id) }
+                return (rows.count < Limits.rowsPerLeaf, rows.isEmpty ? [] : [event])
+            }
+        }
+    }
+}
+
+extension ConnectionRow {
+    fileprivate init(id: Int64, _ grant: ConnectionGrant, tag: [UInt8], now: VaultInstant) {
+        self.init(
+            id: id, provider: grant.provider, owner: grant.owner, kind: grant.kind, lookupTag: tag,
+            createdAt: now, state: .live, reason: nil, isVerified: false, generation: 0, fence: 0,
+            details: [], scope: grant.scope, pair: nil, reply: nil, issuedAt: nil, accessExpiresAt: nil,
+            refreshExpiresAt: nil, absoluteExpiresAt: nil, dueAt: nil, failures: 0, attempt: nil, lease: nil)
+    }
+
+    fileprivate mutating func forgetTokens() {
+        pair = nil
+        reply = nil
+        attempt = nil
+        failures = 0
+    }
+}
+
+extension WriteTransaction {
+    fileprivate func subject(of row: ConnectionRow) throws -> Pseudonym? {
+        row.owner == .system ? nil : try owner(of: row).pseudonym
+    }
+}

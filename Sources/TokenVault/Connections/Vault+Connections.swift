@@ -1,0 +1,148 @@
+import GRDB
+public import VaultCore
+import VaultCrypto
+
+/// Which connections to list.
+public struct ConnectionFilter: Sendable {
+    public var provider: ProviderID?
+    public var owner: OwnerID?
+    public var state: ConnectionState?
+    public var after = ConnectionID(0)
+    public var limit = 1000
+
+    public init() {}
+}
+
+extension Vault {
+    /// - Throws: ``VaultError/Code/notFound``.
+    public func connection(_ id: ConnectionID) throws -> Connection {
+        try heldConnection(id).connection
+    }
+
+    /// The connection of an owner at a provider.
+    ///
+    /// Nil: there is none.
+    package func connection(at provider: ProviderID, of owner: OwnerID, label: String) throws -> Connection? {
+        let tag = connectionTag(provider, owner, label)
+        return try store.readers().snapshot { [keyring, registry] database in
+            guard let row = try database.connection(tag: tag, keyring) else { return nil }
+            return try database.opened(row, keyring, registry) { try Connection($0, $1, keyring) }
+        }
+    }
+
+    /// A connection with its tokens, as of now: no lock, no write.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/integrity`` for an edited row.
+    package func heldConnection(_ id: ConnectionID) throws -> HeldConnection {
+        try store.readers().snapshot { [keyring, registry] database in
+            guard let row = try database.load(ConnectionRow.self, id.rawValue, keyring)?.row else {
+                throw Self.noConnection
+            }
+            return try database.opened(row, keyring, registry) { try HeldConnection($0, $1, keyring) }
+        }
+    }
+
+    /// Connections in the order they were made, at most `limit` after `after`.
+    public func connections(_ filter: ConnectionFilter = ConnectionFilter()) throws -> [Connection] {
+        var conditions = ["id > ?"]
+        var values: [SQLValue] = [.integer(filter.after.rawValue)]
+        for (column, value) in [
+            ("provider_id", filter.provider?.rawValue), ("owner_id", filter.owner?.rawValue),
+            ("state", filter.state?.rawValue),
+        ] {
+            guard let value else { continue }
+            conditions.append("\(column) = ?")
+            values.append(.integer(value))
+        }
+        values.append(.integer(Int64(filter.limit)))
+        let condition = conditions.joined(separator: " AND ") + " ORDER BY id LIMIT ?"
+        return try store.readers().snapshot { [keyring, registry] database in
+            try database.loadAll(ConnectionRow.self, where: condition, values, keyring).map { row in
+                try database.opened(row, keyring, registry) { try Connection($0, $1, keyring) }
+            }
+        }
+    }
+
+    /// Connections that want to be looked at by `now`, longest due first, with the time of the next one after them.
+    package func connectionsDue(
+        at now: VaultInstant, limit: Int, except busy: Set<ConnectionID> = []
+    ) throws -> (due: [(id: ConnectionID, provider: ProviderID)], next: VaultInstant?) {
+        try store.readers().read { database in
+            var due: [(ConnectionID, ProviderID)] = []
+            var next: VaultInstant?
+            try database.forEachRow(
+                "SELECT id, provider_id, due_at FROM connections WHERE due_at IS NOT NULL ORDER BY due_at"
+            ) { row in
+                let at = VaultInstant(millisecondsSince1970: row.integer(2))
+                guard at <= now, due.count < limit else {
+                    next = at
+                    return false
+                }
+                let id = ConnectionID(row.integer(0))
+                if !busy.contains(id) { due.append((id, ProviderID(row.integer(1)))) }
+                return true
+            }
+            return (due, next)
+        }
+    }
+
+    func connectionTag(_ provider: ProviderID, _ owner: OwnerID, _ label: String) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(bigEndian: provider.rawValue)
+        bytes.append(bigEndian: owner.rawValue)
+        bytes += label.utf8
+        return keyring.lookup.tag(.connection, of: bytes)
+    }
+
+    static let noConnection = VaultError(
+        .notFound, "There is no such connection.", remedy: "See 'tokenvault connection list'.")
+}
+
+extension Database {
+    func connection(tag: [UInt8], _ keyring: Keyring) throws -> ConnectionRow? {
+        try loadAll(ConnectionRow.self, where: "lookup_tag = ?", [.blob(tag)], keyring).first
+    }
+
+    /// Hands a row to `body` with the owner whose key opens it.
+    func opened<Result>(
+        _ row: ConnectionRow, _ keyring: Keyring, _ registry: Registry,
+        _ body: (ConnectionRow, Owner) throws -> Result
+    ) throws -> Result {
+        let revision = try VaultRow.read(self, rowKey: keyring.rows).registryRevision
+        guard let owner = try registry.owner(row.owner, self, keyring, revision: revision) else {
+            throw VaultError(.notFound, "The owner of the connection was erased.")
+        }
+        return try body(row, owner)
+    }
+}
+
+extension WriteTransaction {
+    func connection(_ id: ConnectionID) throws -> ConnectionRow {
+        guard let row = try load(ConnectionRow.self, id.rawValue)?.row else { throw Vault.noConnection }
+        return row
+    }
+
+    func owner(of row: ConnectionRow) throws -> Owner {
+        guard let owner = try owner(row.owner) else {
+            throw VaultError(.notFound, "The owner of the connection was erased.")
+        }
+        return owner
+    }
+
+    func held(_ row: ConnectionRow) throws -> HeldConnection {
+        try HeldConnection(row, owner(of: row), keyring)
+    }
+}
+
+extension AuditEvent {
+    /// About a connection, which shares the numbers of grants and so their place in the leaf.
+    init(
+        _ operation: AuditOperation, _ row: ConnectionRow, _ outcome: AuditOutcome = .succeeded,
+        by actor: AuditActor, reason: String? = nil
+    ) {
+        self.init(operation, outcome, by: actor)
+        self.reason = reason
+        grant = GrantID(row.id)
+        generation = UInt32(clamping: row.generation)
+    }
+}

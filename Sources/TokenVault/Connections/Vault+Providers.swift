@@ -1,0 +1,178 @@
+import GRDB
+package import VaultCore
+import VaultCrypto
+
+/// A provider as it is kept: what its definition means is the keeper's business.
+package struct StoredProvider: Sendable {
+    package let id: ProviderID
+    package let name: String
+    package let state: ProviderState
+    /// Goes up with every change of definition or credentials.
+    package let revision: Int64
+    package let definition: String
+    package let credentials: SecretBytes
+    package let createdAt: VaultInstant
+}
+
+extension Vault {
+    /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/invalidInput``.
+    package func addProvider(
+        _ name: String, definition: String, credentials: SecretBytes
+    ) async throws -> StoredProvider {
+        try NameRules.check(name, what: "provider name")
+        try Self.check(definition)
+        return try await write { [operatorActor, systemKey] transaction in
+            guard try transaction.database.provider(named: name, transaction.keyring) == nil else {
+                throw VaultError(
+                    .alreadyExists, "There is a provider of that name.",
+                    remedy: "Choose another with --name, or change it with 'tokenvault provider add --replace'.")
+            }
+            let id = ProviderID(transaction.next(\.nextGrantID))
+            let row = ProviderRow(
+                id: id, name: name, state: .active, revision: 1, definition: definition,
+                credentials: try transaction.keyring.sealed(credentials, of: id, 1, systemKey),
+                createdAt: transaction.now)
+            try transaction.insert(row)
+            return Audited(
+                try StoredProvider(row, transaction.keyring, systemKey),
+                AuditEvent(.providerAdd, provider: row, by: operatorActor))
+        }
+    }
+
+    /// Changes what is given; a stopped provider is called again.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``.
+    package func changeProvider(
+        _ name: String, definition: String? = nil, credentials: SecretBytes? = nil
+    ) async throws -> StoredProvider {
+        if let definition { try Self.check(definition) }
+        return try await write { [operatorActor, systemKey] transaction in
+            let keyring = transaction.keyring
+            guard var row = try transaction.database.provider(named: name, keyring) else {
+                throw Self.noProvider
+            }
+            let kept = try keyring.credentials(of: row, systemKey)
+            row.revision += 1
+            row.state = .active
+            row.definition = definition ?? row.definition
+            row.credentials = try keyring.sealed(credentials ?? kept, of: row.id, row.revision, systemKey)
+            try transaction.update(row)
+            return Audited(
+                try StoredProvider(row, keyring, systemKey),
+                AuditEvent(.providerChange, provider: row, by: operatorActor))
+        }
+    }
+
+    /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/denied`` while it has connections.
+    package func removeProvider(_ name: String) async throws {
+        try await write(.finishing) { [operatorActor] transaction in
+            guard let row = try transaction.database.provider(named: name, transaction.keyring) else {
+                throw Self.noProvider
+            }
+            let id = SQLValue.integer(row.id.rawValue)
+            let isUsed = try transaction.database.firstRow(
+                "SELECT 1 FROM connections WHERE provider_id = ?", [id]
+            ) { _ in true }
+            guard isUsed == nil else {
+                throw VaultError(
+                    .denied, "The provider has connections.",
+                    remedy: "Remove them first: see 'tokenvault connection list --provider NAME'.")
+            }
+            try transaction.delete(.providers, id: row.id.rawValue)
+            return Audited((), AuditEvent(.providerRemove, provider: row, by: operatorActor))
+        }
+    }
+
+    package func provider(_ id: ProviderID) throws -> StoredProvider {
+        try store.readers().read { [keyring, systemKey] database in
+            guard let row = try database.load(ProviderRow.self, id.rawValue, keyring)?.row else {
+                throw Self.noProvider
+            }
+            return try StoredProvider(row, keyring, systemKey)
+        }
+    }
+
+    package func provider(named name: String) throws -> StoredProvider {
+        try store.readers().read { [keyring, systemKey] database in
+            guard let row = try database.provider(named: name, keyring) else { throw Self.noProvider }
+            return try StoredProvider(row, keyring, systemKey)
+        }
+    }
+
+    package func providers() throws -> [StoredProvider] {
+        try store.readers().read { [keyring, systemKey] database in
+            try database.loadAll(ProviderRow.self, where: "1 ORDER BY name", [], keyring).map {
+                try StoredProvider($0, keyring, systemKey)
+            }
+        }
+    }
+
+    private static func check(_ definition: String) throws {
+        guard definition.utf8.count <= Limits.providerDefinitionBytes else {
+            throw invalid("A provider's definition has at most \(Limits.providerDefinitionBytes) bytes.")
+        }
+    }
+
+    static let noProvider = VaultError(
+        .notFound, "There is no such provider.", remedy: "See 'tokenvault provider list'.")
+}
+
+extension WriteTransaction {
+    /// The provider refused our client: nobody calls it until an operator has looked.
+    func stopProvider(_ id: ProviderID, _ reason: String, by actor: AuditActor) throws -> [AuditEvent] {
+        guard var row = try load(ProviderRow.self, id.rawValue)?.row, row.state == .active else { return [] }
+        row.state = .stopped
+        try update(row)
+        var event = AuditEvent(.providerChange, provider: row, by: actor)
+        event.reason = "stopped"
+        return [event]
+    }
+}
+
+extension StoredProvider {
+    init(_ row: ProviderRow, _ keyring: Keyring, _ systemKey: OwnerKey) throws {
+        id = row.id
+        name = row.name
+        state = row.state
+        revision = row.revision
+        definition = row.definition
+        credentials = try keyring.credentials(of: row, systemKey)
+        createdAt = row.createdAt
+    }
+}
+
+extension AuditEvent {
+    fileprivate init(_ operation: AuditOperation, provider row: ProviderRow, by actor: AuditActor) {
+        self.init(operation, by: actor)
+        grant = GrantID(row.id.rawValue)
+        generation = UInt32(clamping: row.revision)
+    }
+}
+
+extension Keyring {
+    fileprivate func sealed(
+        _ credentials: SecretBytes, of id: ProviderID, _ revision: Int64, _ systemKey: OwnerKey
+    ) throws -> [UInt8] {
+        try credentials.withExposed {
+            try SealedField.seal($0, under: systemKey, for: credentialsContext(id, revision), padded: true)
+        }
+    }
+
+    fileprivate func credentials(of row: ProviderRow, _ systemKey: OwnerKey) throws -> SecretBytes {
+        SecretBytes(
+            try SealedField.open(
+                row.credentials, with: systemKey, for: credentialsContext(row.id, row.revision)))
+    }
+
+    private func credentialsContext(_ id: ProviderID, _ revision: Int64) -> AssociatedData {
+        context(
+            owner: .system, table: SealedTable.providers, column: ProviderRow.columnNumber("credentials"),
+            row: id.rawValue, generation: UInt64(clamping: revision))
+    }
+}
+
+extension Database {
+    fileprivate func provider(named name: String, _ keyring: Keyring) throws -> ProviderRow? {
+        try loadAll(ProviderRow.self, where: "name = ?", [.text(name)], keyring).first
+    }
+}

@@ -1,0 +1,103 @@
+import GRDB
+package import VaultCore
+import VaultCrypto
+
+/// Somebody who is told what happens to connections.
+package struct StoredWebhook: Sendable {
+    package let id: Int64
+    package let url: String
+    /// Signs what is told.
+    package let secret: SecretBytes
+    package let createdAt: VaultInstant
+    /// Index of the next leaf to look at.
+    package let position: Int64
+    package let failures: Int64
+    package let retryAt: VaultInstant
+}
+
+extension Vault {
+    /// Registers a webhook, to be told of everything from now on.
+    ///
+    /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/denied``.
+    package func addWebhook(_ url: String, secret: SecretBytes) async throws -> StoredWebhook {
+        guard url.utf8.count <= Limits.redirectURIBytes else { throw invalid("The URL is too long.") }
+        return try await write { [operatorActor, systemKey, keyring] transaction in
+            let known = try transaction.database.loadAll(WebhookRow.self, where: "1", [], keyring)
+            guard !known.contains(where: { $0.url == url }) else {
+                throw VaultError(.alreadyExists, "This webhook is there already.")
+            }
+            guard known.count < Limits.webhooks else {
+                throw VaultError(.denied, "A vault has at most \(Limits.webhooks) webhooks.")
+            }
+            let id = transaction.next(\.nextGrantID)
+            let sealed = try secret.withExposed {
+                try SealedField.seal($0, under: systemKey, for: keyring.webhookContext(id), padded: true)
+            }
+            let row = WebhookRow(id: id, url: url, secret: sealed, createdAt: transaction.now)
+            try transaction.insert(row)
+            try transaction.database.run(
+                "INSERT INTO webhook_cursors (id, position, failures, retry_at) VALUES (?, ?, 0, 0)",
+                [.integer(id), .integer(transaction.leaf + 1)])
+            var event = AuditEvent(.webhookAdd, by: operatorActor)
+            event.grant = GrantID(id)
+            return Audited(
+                StoredWebhook(
+                    id: id, url: url, secret: secret, createdAt: transaction.now,
+                    position: transaction.leaf + 1, failures: 0,
+                    retryAt: VaultInstant(millisecondsSince1970: 0)), event)
+        }
+    }
+
+    /// - Throws: ``VaultError/Code/notFound``.
+    package func removeWebhook(_ url: String) async throws {
+        try await write(.finishing) { [operatorActor, keyring] transaction in
+            guard
+                let row = try transaction.database.loadAll(
+                    WebhookRow.self, where: "url = ?", [.text(url)], keyring
+                ).first
+            else { throw VaultError(.notFound, "There is no such webhook.") }
+            try transaction.delete(.webhooks, id: row.id)
+            var event = AuditEvent(.webhookRemove, by: operatorActor)
+            event.grant = GrantID(row.id)
+            return Audited((), event)
+        }
+    }
+
+    package func webhooks() throws -> [StoredWebhook] {
+        try store.readers().snapshot { [keyring, systemKey] database in
+            try database.loadAll(WebhookRow.self, where: "1 ORDER BY id", [], keyring).map { row in
+                let cursor = try database.firstRow(
+                    "SELECT position, failures, retry_at FROM webhook_cursors WHERE id = ?",
+                    [.integer(row.id)]
+                ) { ($0.integer(0), $0.integer(1), $0.integer(2)) }
+                return StoredWebhook(
+                    id: row.id, url: row.url,
+                    secret: SecretBytes(
+                        try SealedField.open(
+                            row.secret, with: systemKey, for: keyring.webhookContext(row.id))),
+                    createdAt: row.createdAt, position: cursor?.0 ?? 0, failures: cursor?.1 ?? 0,
+                    retryAt: VaultInstant(millisecondsSince1970: cursor?.2 ?? 0))
+            }
+        }
+    }
+
+    /// Notes how far a webhook was told; without a leaf: at worst it is told something twice.
+    package func moveWebhook(
+        _ id: Int64, to position: Int64, failures: Int64 = 0,
+        retryAt: VaultInstant = VaultInstant(millisecondsSince1970: 0)
+    ) async throws {
+        try await housekeep { transaction in
+            try transaction.database.run(
+                "UPDATE webhook_cursors SET position = ?, failures = ?, retry_at = ? WHERE id = ?",
+                [.integer(position), .integer(failures), SQLValue(retryAt), .integer(id)])
+            transaction.noteUnloggedChange()
+        }
+    }
+}
+
+extension Keyring {
+    fileprivate func webhookContext(_ id: Int64) -> AssociatedData {
+        context(
+            owner: .system, table: SealedTable.webhooks, column: WebhookRow.columnNumber("secret"), row: id)
+    }
+}

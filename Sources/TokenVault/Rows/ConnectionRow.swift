@@ -1,0 +1,150 @@
+package import VaultCore
+import VaultCrypto
+
+/// What a connection holds: a user's grant, or tokens of our own.
+package enum ConnectionKind: Int64, Sendable {
+    case consent = 1
+    case clientCredentials = 2
+}
+
+/// Where a connection stands.
+public enum ConnectionState: Int64, Sendable {
+    case live = 1
+    /// The provider refuses it, or cannot be asked without harm: the user has to consent again.
+    case needsConsent = 2
+    /// To be revoked at the provider; no token of it is handed out.
+    case revoking = 3
+    case revoked = 4
+}
+
+/// A refresh token that went out and whose outcome is not known.
+package struct RefreshAttemptRecord: Sendable, Equatable {
+    /// Of the first time it was sent.
+    package var startedAt: VaultInstant
+    package var monotonic: Int64
+    package var boot: String
+    /// Of the refresh token: first 16 bytes of its SHA-256.
+    package var fingerprint: [UInt8]
+    package var sends: Int64
+}
+
+/// Who may call the provider for a connection now.
+package struct RefreshLease: Sendable, Equatable {
+    /// Drawn by each keeper for itself.
+    package var holder: [UInt8]
+    /// Milliseconds on the monotonic clock of `boot`: a wall clock that jumps moves no lease.
+    package var until: Int64
+    package var boot: String
+}
+
+/// One row of `connections`.
+struct ConnectionRow: Sendable {
+    let id: Int64
+    let provider: ProviderID
+    let owner: OwnerID
+    let kind: ConnectionKind
+    let lookupTag: [UInt8]
+    let createdAt: VaultInstant
+    var state: ConnectionState
+    var reason: String?
+    var isVerified: Bool
+    var generation: Int64
+    var fence: Int64
+    /// Sealed ``ConnectionDetails``.
+    var details: [UInt8]
+    var scope: String
+    /// Sealed ``TokenPair``.
+    var pair: [UInt8]?
+    /// Sealed; belongs to the attempt.
+    var reply: [UInt8]?
+    var issuedAt: VaultInstant?
+    var accessExpiresAt: VaultInstant?
+    var refreshExpiresAt: VaultInstant?
+    var absoluteExpiresAt: VaultInstant?
+    var dueAt: VaultInstant?
+    var failures: Int64
+    var attempt: RefreshAttemptRecord?
+    var lease: RefreshLease?
+}
+
+extension ConnectionRow: TypedRow {
+    static let layout = TableLayout.connections
+    static let detailsColumn = columnNumber("details")
+    static let pairColumn = columnNumber("pair")
+    static let replyColumn = columnNumber("reply")
+
+    init(_ row: StoredRow) throws {
+        var columns = ColumnReader(row)
+        id = row.id
+        provider = ProviderID(try columns.integer())
+        owner = OwnerID(try columns.integer())
+        kind = try columns.kind()
+        lookupTag = try columns.blob()
+        createdAt = try columns.instant()
+        state = try columns.kind()
+        reason = try columns.optionalText()
+        isVerified = try columns.integer() != 0
+        generation = try columns.integer()
+        fence = try columns.integer()
+        details = try columns.blob()
+        scope = try columns.text()
+        pair = try columns.optionalBlob()
+        reply = try columns.optionalBlob()
+        issuedAt = try columns.optionalInstant()
+        accessExpiresAt = try columns.optionalInstant()
+        refreshExpiresAt = try columns.optionalInstant()
+        absoluteExpiresAt = try columns.optionalInstant()
+        dueAt = try columns.optionalInstant()
+        failures = try columns.integer()
+        attempt = try RefreshAttemptRecord(&columns)
+        lease = try RefreshLease(&columns)
+    }
+
+    var rowID: Int64 { id }
+
+    var columns: [SQLValue] {
+        [
+            .integer(provider.rawValue), .integer(owner.rawValue), .integer(kind.rawValue),
+            .blob(lookupTag), SQLValue(createdAt), .integer(state.rawValue), SQLValue(reason),
+            .integer(isVerified ? 1 : 0), .integer(generation), .integer(fence), .blob(details),
+            .text(scope), SQLValue(pair), SQLValue(reply), SQLValue(issuedAt), SQLValue(accessExpiresAt),
+            SQLValue(refreshExpiresAt), SQLValue(absoluteExpiresAt), SQLValue(dueAt), .integer(failures),
+            SQLValue(attempt?.startedAt), SQLValue(attempt?.monotonic), SQLValue(attempt?.boot),
+            SQLValue(attempt?.fingerprint), SQLValue(attempt?.sends), SQLValue(lease?.holder),
+            SQLValue(lease?.until), SQLValue(lease?.boot),
+        ]
+    }
+}
+
+extension RefreshAttemptRecord {
+    /// Nil where its columns are null, all of them.
+    fileprivate init?(_ columns: inout ColumnReader) throws {
+        guard let startedAt = try columns.optionalInstant() else {
+            for _ in 0..<4 { try columns.skip() }
+            return nil
+        }
+        self.startedAt = startedAt
+        monotonic = try columns.integer()
+        boot = try columns.text()
+        fingerprint = try columns.blob()
+        sends = try columns.integer()
+    }
+
+    /// How long ago the token went out: the longer of what the clocks say, and nil where they cannot tell.
+    package func age(at now: VaultInstant, monotonic: Int64, boot: String) -> Duration? {
+        guard boot == self.boot else { return now >= startedAt ? now.elapsed(since: startedAt) : nil }
+        return max(now.elapsed(since: startedAt), .milliseconds(max(0, monotonic - self.monotonic)))
+    }
+}
+
+extension RefreshLease {
+    fileprivate init?(_ columns: inout ColumnReader) throws {
+        guard let holder = try columns.optionalBlob() else {
+            for _ in 0..<2 { try columns.skip() }
+            return nil
+        }
+        self.holder = holder
+        until = try columns.integer()
+        boot = try columns.text()
+    }
+}
