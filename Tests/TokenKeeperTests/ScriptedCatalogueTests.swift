@@ -23,7 +23,7 @@ import VaultCrypto
     private struct Misunderstanding: Error { let text: String }
 
     @Test(arguments: ProviderCatalogue.names)
-    func `every entry of the catalogue: consent, exchange, use, refresh, replay, revocation`(_ name: String)
+    func `every entry of the catalogue: consent, exchange, refresh, replay`(_ name: String)
         async throws
     {
         let original = try #require(ProviderCatalogue.provider(name))
