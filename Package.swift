@@ -185,7 +185,9 @@ let tests: [Target] = [
         ]),
     .testTarget(
         name: "TokenKeeperTests",
-        dependencies: ["VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "TokenVaultTesting"]),
+        dependencies: [
+            "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "TokenVaultTesting", logging,
+        ]),
     .testTarget(
         name: "ProviderHTTPTests",
         dependencies: [
