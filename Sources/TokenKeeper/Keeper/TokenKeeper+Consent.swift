@@ -106,7 +106,8 @@ extension TokenKeeper {
             let grant = ConnectionGrant(provider.id, request.owner, label: request.label, reply: raw)
             _ = try await vault.storeConnection(grant)
             throw KeeperError(
-                .unreadableReply, "The provider's answer was kept, but could not be read. We will look at it.",
+                .unreadableReply,
+                "The provider's answer was kept, but could not be read. We will look at it.",
                 diagnostic: "See 'tokenvault connection replay-reply'.")
         case .reply(.refused(let refusal), _):
             throw refusal.kind == .client
@@ -147,7 +148,8 @@ extension TokenKeeper {
 
 extension KeeperError {
     static let unknown = KeeperError(
-        .unknownCallback, "This page was opened before, took too long, or belongs to another browser. Begin again.")
+        .unknownCallback,
+        "This page was opened before, took too long, or belongs to another browser. Begin again.")
 }
 
 /// PKCE on the client's side (RFC 7636 section 4): S256 alone.

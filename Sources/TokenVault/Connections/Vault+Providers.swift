@@ -25,7 +25,8 @@ extension Vault {
             guard try transaction.database.provider(named: name, transaction.keyring) == nil else {
                 throw VaultError(
                     .alreadyExists, "There is a provider of that name.",
-                    remedy: "Choose another with --name, or change it with 'tokenvault provider add --replace'.")
+                    remedy:
+                        "Choose another with --name, or change it with 'tokenvault provider add --replace'.")
             }
             let id = ProviderID(transaction.next(\.nextGrantID))
             let row = ProviderRow(
@@ -52,14 +53,15 @@ extension Vault {
                 throw Self.noProvider
             }
             let kept = try keyring.credentials(of: row, systemKey)
+            var event = AuditEvent(.providerChange, provider: row, by: operatorActor)
+            event.reason = row.state == .stopped ? LeafReason.resumed : nil
             row.revision += 1
             row.state = .active
             row.definition = definition ?? row.definition
             row.credentials = try keyring.sealed(credentials ?? kept, of: row.id, row.revision, systemKey)
             try transaction.update(row)
-            return Audited(
-                try StoredProvider(row, keyring, systemKey),
-                AuditEvent(.providerChange, provider: row, by: operatorActor))
+            event.generation = UInt32(clamping: row.revision)
+            return Audited(try StoredProvider(row, keyring, systemKey), event)
         }
     }
 
@@ -124,7 +126,7 @@ extension WriteTransaction {
         row.state = .stopped
         try update(row)
         var event = AuditEvent(.providerChange, provider: row, by: actor)
-        event.reason = "stopped"
+        event.reason = LeafReason.stopped
         return [event]
     }
 }
