@@ -53,7 +53,7 @@ extension TokenKeeper {
             state: state, redirectURI: request.redirectURI, scope: scope,
             codeChallenge: verifier.map(PKCEVerifier.challenge(of:)), nonce: nonce)
         try await vault.beginAuthorization(
-            AuthorizationRequest(
+            BegunAuthorization(
                 provider: provider.id, owner: request.user, label: request.label,
                 redirectURI: request.redirectURI, scope: scope, verifier: verifier, nonce: nonce),
             state: state, session: request.session, lifetime: request.lifetime)
@@ -90,7 +90,7 @@ extension TokenKeeper {
     }
 
     private func settle(
-        _ answer: ProviderAnswer, of request: AuthorizationRequest, _ callback: ConsentCallback,
+        _ answer: ProviderAnswer, of request: BegunAuthorization, _ callback: ConsentCallback,
         _ provider: KnownProvider
     ) async throws -> Connection {
         switch answer {

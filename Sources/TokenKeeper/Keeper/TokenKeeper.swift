@@ -44,6 +44,10 @@ public final class TokenKeeper: Sendable {
         traces = KeeperTraces(options.tracer)
     }
 
+    package func knownProvider(of connection: Connection) throws -> KnownProvider {
+        try providers.provider(connection.provider, in: vault)
+    }
+
     func schedule(_ provider: KnownProvider) -> RefreshSchedule {
         RefreshSchedule(margin: options.refreshMargin, rules: provider.provider.expiry)
     }
