@@ -1,4 +1,3 @@
-import Foundation
 import Testing
 import TokenKeeper
 import TokenVault
@@ -13,11 +12,7 @@ extension KeeperBench {
             provider: "standard", user: user.id, redirectURI: Self.redirectURI, session: session)
         request.label = label
         let begun = try await keeper.begin(request)
-        let query = try #require(begun.url.split(separator: "?").last)
-        let answer = server.handle(ScriptedRequest("GET", "/authorize", query: String(query)))
-        let location = try #require(answer.header("location"))
-        let callback = try #require(
-            ConsentCallback(query: String(try #require(location.split(separator: "?").last))))
+        let callback = try Self.consent(at: begun.url, server)
         return try await keeper.complete(callback, session: session)
     }
 

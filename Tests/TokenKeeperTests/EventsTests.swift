@@ -81,8 +81,7 @@ import VaultCore
     }
 
     @Test func `a lost answer under a strict provider is told as the end that it is`() async throws {
-        let entry = KeeperBench.standardEntry.replacing("replay: rejected", with: "replay: revokes")
-        let bench = try await KeeperBench(entry)
+        let bench = try await KeeperBench(KeeperBench.entry(replay: "revokes"))
         let connection = try await bench.consent()
         bench.server.failNext(.dropAfter)
         _ = try await bench.keeper.refresh(connection.id)

@@ -156,8 +156,10 @@ import VaultCore
             #expect(
                 spans.contains { $0.spanID == call.parentSpanID && $0.operationName == "tokenvault.refresh" })
         }
-        var planted = ["planted label", "alice", bench.server.clientID]
-        for secret in [held.pair?.accessToken, held.pair?.refreshToken, bench.server.clientSecret] {
+        var planted = [
+            "planted label", "alice", KeeperBench.options.clientID, KeeperBench.options.clientSecret,
+        ]
+        for secret in [held.pair?.accessToken, held.pair?.refreshToken] {
             planted += try [#require(secret).withExposed { String(decoding: $0, as: UTF8.self) }]
         }
         for span in spans {
