@@ -4,7 +4,9 @@ public import VaultCore
 /// Something that happened to a connection or a provider, and is durable: it is told from the audit log, into which
 /// the very transaction wrote it that made it so.
 public struct KeeperEvent: Sendable, Equatable {
-    /// Index of its entry in the log: the order in which things happened, with gaps. The cursor to go on from.
+    /// Index of its entry in the log, and the cursor to go on from.
+    ///
+    /// The order in which things happened, with gaps.
     public let id: Int64
     public let time: VaultInstant
     public let kind: Kind
@@ -42,7 +44,9 @@ extension KeeperEvent.Kind {
     public static let needsConsent = connection("needs_consent")
     /// It needed consent, and a refresh worked nevertheless.
     public static let recovered = connection("recovered")
-    /// It was given up; the provider is to be told. Told again where tokens came late that want revoking too.
+    /// It was given up; the provider is to be told.
+    ///
+    /// Comes again where tokens came late that want revoking too.
     public static let revoking = connection("revoking")
     /// The provider was told, or cannot be: its tokens are destroyed.
     public static let revoked = connection("revoked")

@@ -3,7 +3,7 @@ import TokenVault
 import VaultCore
 import VaultCrypto
 
-/// What a webhook is sent, in the form of Standard Webhooks 1.0 (https://www.standardwebhooks.com):
+/// What a webhook is sent, in the form of Standard Webhooks 1.0 (https://www.standardwebhooks.com).
 ///
 /// ```
 /// webhook-id:        msg_<vault>_<index of the log's entry>     the same whenever the same event is told
