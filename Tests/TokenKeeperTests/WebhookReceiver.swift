@@ -57,9 +57,11 @@ final class WebhookReceiver: ProviderTransport {
         return ProviderReply(status: try await answer(message).get(), body: SecretBytes([]))
     }
 
-    /// Runs the service of a keeper, while time goes by, until the condition holds.
+    /// Runs the service of a keeper until the condition holds.
+    ///
+    /// - Parameter passes: at each look whether it does.
     func serve(
-        _ keeper: TokenKeeper, _ passes: Duration = .milliseconds(1),
+        _ keeper: TokenKeeper, _ passes: Duration = .zero,
         until condition: @escaping @Sendable ([ReceivedMessage]) throws -> Bool
     ) async throws {
         var limits = KeeperService.Limits()
