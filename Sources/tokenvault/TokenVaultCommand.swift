@@ -32,7 +32,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
         version: version,
         subcommands: [
             InitCommand.self, StatusCommand.self, ClientCommand.self, UserCommand.self, GrantCommand.self,
-            ConsentCommand.self, KeysCommand.self, ServeCommand.self, AuditCommand.self, DemoCommand.self,
+            ConsentCommand.self, WebhookCommand.self, KeysCommand.self, ServeCommand.self, AuditCommand.self, DemoCommand.self,
             CompletionCommand.self,
             VersionCommand.self,
         ])

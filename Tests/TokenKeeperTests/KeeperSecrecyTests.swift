@@ -107,9 +107,5 @@ private struct KeptLines: LogHandler {
         set { metadata[key] = newValue }
     }
 
-    func log(
-        level: Logger.Level, message: Logger.Message, metadata: Logger.Metadata?, source: String,
-        file: String,
-        function: String, line: UInt
-    ) { keep("\(level) \(message) \(metadata ?? [:])") }
+    func log(event: LogEvent) { keep("\(event.level) \(event.message) \(event.metadata ?? [:])") }
 }

@@ -22,7 +22,7 @@ extension TokenKeeper {
             running[held.id] = task
             return (task, false)
         }
-        if isJoined { KeeperMetrics.joined(provider) }
+        if isJoined { metrics.joined(provider) }
         return await task.value
     }
 
@@ -38,11 +38,11 @@ extension TokenKeeper {
         let terms = RefreshTerms(
             provider.dialect, schedule(provider), holder: holder, leaseSpan: options.leaseSpan,
             isForced: isForced, spendsUncertain: spendsUncertain)
-        let outcome = await KeeperTracing.refresh(provider) {
+        let outcome = await traces.refresh(provider) {
             await drive(RefreshAttempt(held, terms: terms), provider)
         }
         tokens.forget(held.id)
-        KeeperMetrics.refreshed(provider, outcome)
+        metrics.refreshed(provider, outcome)
         return outcome
     }
 
@@ -57,7 +57,9 @@ extension TokenKeeper {
                 let answer = await ask(provider, request, sent: held.pair)
                 step = attempt.next(.answered(answer, at: clock.now()))
             case .settle(let settlement):
-                step = attempt.next(await event { .settled(try await vault.settleRefresh(settlement)) })
+                let settled = await event { .settled(try await vault.settleRefresh(settlement)) }
+                if case .settled(.superseded) = settled { metrics.lostLease(provider) }
+                step = attempt.next(settled)
             case .pause(let span):
                 await options.pause(span)
                 step = attempt.next(.paused)
@@ -94,8 +96,12 @@ extension TokenKeeper {
     ) async throws(TransportFailure) -> ProviderReply {
         var request = request
         request.timeout = options.callTimeout
+        let start = clock.monotonic()
+        defer { metrics.called(provider, request.purpose, taking: clock.monotonic() - start) }
         do throws(TransportFailure) {
-            return try await transport.send(request)
+            return try await traces.call(provider, request.purpose) { () throws(TransportFailure) in
+                try await transport.send(request)
+            }
         } catch {
             note("no answer: " + error.cause.rawValue, request.purpose, provider)
             throw error

@@ -26,6 +26,8 @@ public struct ProviderRequest: Sendable {
         case deviceAuthorization = "device"
         case deviceToken = "device-token"
         case discovery
+        /// To somebody who is told of events; no provider.
+        case webhook
     }
 
     public var purpose: Purpose
