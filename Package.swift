@@ -108,7 +108,14 @@ let targets: [Target] = [
         name: "TokenKeeper",
         dependencies: [
             "VaultCore", "VaultCrypto", "TokenVault", yams, metrics, tracing, logging, lifecycle,
-        ]),
+        ],
+        resources: [
+            "atlassian", "box", "discord", "dropbox", "facebook", "fitbit", "github-app", "github-oauth-app",
+            "gitlab", "google", "hubspot", "linkedin", "microsoft", "notion", "oidc", "quantimodo",
+            "quantimodo-v1", "quantimodo-v2", "quantimodo-v2-get", "quantimodo-v3", "quickbooks", "reddit",
+            "salesforce", "shopify", "slack", "slack-user", "spotify", "strava", "withings", "xero",
+            "zendesk", "zoho", "zoom",
+        ].map { .embedInCode("Catalogue/\($0).yaml") }),
     .target(
         name: "ProviderHTTP",
         dependencies: [

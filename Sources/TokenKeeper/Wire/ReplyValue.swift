@@ -41,6 +41,21 @@ indirect enum ReplyValue: Equatable {
         return nil
     }
 
+    /// Whether an object in here has one of `names` with anything but nothing.
+    func hasMember(named names: Set<String>) -> Bool {
+        switch self {
+        case .object(let members):
+            members.contains { name, value in
+                switch value {
+                case .null, .string([]): false
+                default: names.contains(name) || value.hasMember(named: names)
+                }
+            }
+        case .array(let values): values.contains { $0.hasMember(named: names) }
+        case .null, .bool, .number, .string, .contradiction: false
+        }
+    }
+
     /// A string, a number or a truth value as text.
     var text: String? {
         switch self {

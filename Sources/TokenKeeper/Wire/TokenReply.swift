@@ -19,7 +19,7 @@ enum TokenReply {
             let members = TokenMembers(tree, provider)
             do {
                 guard let accessToken = try members.token(provider.replies.accessToken, "access token") else {
-                    self = .missing
+                    self = members.hasStray ? .broken("an access token is where none is expected") : .missing
                     return
                 }
                 self = .whole(try members.tokens(accessToken, at: now, serverAhead: serverAhead))
@@ -74,6 +74,12 @@ private struct TokenMembers {
         case .contradiction?: throw Broken(why: "there are two of the \(name)")
         default: throw Broken(why: "the \(name) is not a string")
         }
+    }
+
+    /// A member called like an access token, anywhere: an error that comes with one is not taken at its word.
+    var hasStray: Bool {
+        let names = provider.replies.accessToken.compactMap { $0.split(separator: ".").last.map(String.init) }
+        return tree.hasMember(named: Set(names + ["access_token", "accessToken"]))
     }
 
     /// Paths with the same holder as the access token, where there are any: tokens of two grants are not mixed.

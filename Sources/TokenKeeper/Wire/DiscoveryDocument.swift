@@ -1,0 +1,100 @@
+package import VaultCore
+
+/// What a provider says of itself (RFC 8414, OpenID Connect Discovery 1.0).
+package struct DiscoveryDocument: Sendable, Equatable {
+    package var endpoints: Provider.Endpoints
+    /// By secret, the first we can do of those the provider takes.
+    package var client: Provider.ClientAuthentication
+    /// S256 is among the methods it names.
+    package var namesS256: Bool
+    /// Callbacks carry `iss` (RFC 9207).
+    package var namesIssuerInCallbacks: Bool
+
+    /// Where the document of `issuer` may be, in the order to try: OpenID Connect's place, then RFC 8414's.
+    package static func requests(issuer: String) -> [ProviderRequest] {
+        urls(issuer: issuer).map { url in
+            ProviderRequest(
+                .discovery, .get, url, headers: [("Accept", SecretBytes(copying: "application/json"))])
+        }
+    }
+
+    /// Reads the document of `issuer`.
+    ///
+    /// - Throws: ``VaultError/Code/invalidInput`` unless it is 200 with a JSON object that says it is of that very
+    ///   issuer (RFC 8414 section 3.3, octet for octet) and names endpoints that may be used.
+    package init(_ reply: ProviderReply, issuer: String) throws(VaultError) {
+        guard reply.status == 200, let tree = ReplyBody(reply.body, bareToken: false).tree,
+            case .object = tree
+        else { throw Self.fault("is not there, or not JSON (HTTP \(reply.status))") }
+        // "The issuer value returned MUST be identical to the authorization server's issuer identifier value".
+        guard case .string(let octets)? = tree.value(at: "issuer"), octets.elementsEqual(issuer.utf8) else {
+            throw Self.fault("is of another issuer")
+        }
+        guard let token = try Self.endpoint("token_endpoint", tree) else {
+            throw Self.fault("names no token endpoint")
+        }
+        endpoints = Provider.Endpoints(token: token)
+        endpoints.issuer = issuer
+        endpoints.authorization = try Self.endpoint("authorization_endpoint", tree)
+        endpoints.revocation = try Self.endpoint("revocation_endpoint", tree)
+        endpoints.deviceAuthorization = try Self.endpoint("device_authorization_endpoint", tree)
+        client = try Self.client(Self.texts("token_endpoint_auth_methods_supported", tree))
+        namesS256 = try Self.texts("code_challenge_methods_supported", tree)?.contains("S256") == true
+        namesIssuerInCallbacks =
+            tree.value(at: "authorization_response_iss_parameter_supported") == .bool(true)
+    }
+
+    /// The entry with what the document says; what the entry already names stays.
+    package func completing(_ provider: Provider) -> Provider {
+        var provider = provider
+        let own = provider.endpoints
+        provider.endpoints = endpoints
+        provider.endpoints.refresh = own.refresh
+        provider.endpoints.authorization = own.authorization ?? endpoints.authorization
+        provider.endpoints.revocation = own.revocation ?? endpoints.revocation
+        provider.endpoints.deviceAuthorization = own.deviceAuthorization ?? endpoints.deviceAuthorization
+        if own.token.isEmpty { provider.client = client } else { provider.endpoints.token = own.token }
+        return provider
+    }
+
+    private static func urls(issuer: String) -> [String] {
+        let trimmed = issuer.hasSuffix("/") ? String(issuer.dropLast()) : issuer
+        let connect = trimmed + "/.well-known/openid-configuration"
+        guard let scheme = trimmed.firstRange(of: "://") else { return [] }
+        let slash = trimmed[scheme.upperBound...].firstIndex(of: "/") ?? trimmed.endIndex
+        // RFC 8414 section 3.1: between the host and the path.
+        let server = trimmed[..<slash] + "/.well-known/oauth-authorization-server" + trimmed[slash...]
+        return [connect, String(server)]
+    }
+
+    private static func endpoint(_ name: String, _ tree: ReplyValue) throws(VaultError) -> String? {
+        guard let value = tree.value(at: name) else { return nil }
+        guard case .string(let octets) = value else { throw fault("has a \(name) that is not one text") }
+        let url = String(decoding: octets, as: UTF8.self)
+        if let what = EndpointURL.fault(of: url) { throw fault("has a \(name) that \(what)") }
+        return url
+    }
+
+    private static func texts(_ name: String, _ tree: ReplyValue) throws(VaultError) -> [String]? {
+        switch tree.value(at: name) {
+        case nil: return nil
+        case .array(let values)?: return values.compactMap(\.text)
+        default: throw fault("has a \(name) that is not a list")
+        }
+    }
+
+    /// RFC 8414 section 2: "If omitted, the default is "client_secret_basic"".
+    private static func client(_ methods: [String]?) throws(VaultError) -> Provider.ClientAuthentication {
+        guard let methods else { return .basic }
+        if methods.contains("client_secret_basic") { return .basic }
+        if methods.contains("client_secret_post") { return .post }
+        if methods.contains("none") { return .none }
+        throw fault("asks for a client authentication that we do not have")
+    }
+
+    private static func fault(_ what: String) -> VaultError {
+        VaultError(
+            .invalidInput, "The discovery document \(what).",
+            remedy: "Check the issuer's spelling, or write an entry with endpoints.")
+    }
+}
