@@ -182,7 +182,7 @@ let tests: [Target] = [
         name: "ProviderHTTPTests",
         dependencies: [
             "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "ProviderHTTP", "TokenVaultTesting",
-            "IssuerHTTP", logging,
+            "IssuerHTTP", asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging,
         ]),
     .testTarget(name: "CommandTests", dependencies: ["tokenvault"], resources: [.copy("Transcripts")]),
     .testTarget(
