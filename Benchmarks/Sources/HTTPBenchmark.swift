@@ -14,6 +14,8 @@ struct HTTPBenchmark {
         case bearer = "bearer route"
         /// The same server, whole, with a handler that only says it is alive.
         case empty = "empty handler"
+        /// The same server around a handler that takes the requests of `refresh` and answers as long as it does.
+        case sameRequests = "empty handler with the same requests"
         /// Hummingbird alone: no access log, no limits, no request ids.
         case bare = "bare server"
     }
@@ -21,9 +23,8 @@ struct HTTPBenchmark {
     private let store: PopulatedVault
     private let seconds: Double
     private let server: String
-    private let connections: [Int]
-    private let loads: [Load]
-    private static let port = 4587
+    let connections: [Int]
+    let loads: [Load]
 
     init(
         _ store: PopulatedVault, _ seconds: Double, connections: [Int], loads: [Load], server: String
@@ -48,7 +49,8 @@ struct HTTPBenchmark {
             ])
         defer { Self.stop(serve) }
         let url = try await Self.url(in: ready)
-        for load in loads where load != .bearer && load != .bare {
+        let answer = try material.answer(of: url + "/oauth2/token")
+        for load in loads where !Self.ofHandlers.contains(load) {
             for count in connections {
                 let arguments = try await arguments(load, count, url, &material)
                 try measure(load, count, serve, into: &report) { try wrk(count, arguments) }
@@ -57,35 +59,7 @@ struct HTTPBenchmark {
         report.add(.serverMemory, ProcessMemory.value("VmHWM", of: String(serve.processIdentifier)))
         Self.stop(serve)
         await material.close()
-        try await measureHandlers(copy, material, into: &report)
-    }
-
-    /// What is measured in servers of the benchmark's own.
-    private func measureHandlers(_ copy: WorkingCopy, _ material: HTTPMaterial, into report: inout Report)
-        async throws
-    {
-        let vault = ["--vault", copy.vault.vaultPath, "--key-file", copy.vault.keyPath]
-        let port = ["--port", String(Self.port)]
-        let url = "http://127.0.0.1:\(Self.port)"
-        for (load, command) in [(Load.bearer, ["protected-handler"] + vault), (.bare, ["empty-handler"])]
-        where loads.contains(load) {
-            let process = try Self.start(CommandLine.arguments[0], command + port)
-            defer { Self.stop(process) }
-            try await Self.waitUntilAnswering(url)
-            for count in connections {
-                let arguments =
-                    load == .bare
-                    ? [
-                        Self.script("same"), url + "/oauth2/token", "--", material.form, material.basic,
-                        "refresh",
-                    ]
-                    : [
-                        Self.script("same"), url + "/protected", "--", "-", "Bearer " + material.accessToken,
-                        "basic",
-                    ]
-                try measure(load, count, process, into: &report) { try wrk(count, arguments) }
-            }
-        }
+        try await measureHandlers(copy, &material, answer, into: &report)
     }
 
     /// Script, URL and arguments of wrk.
@@ -94,9 +68,7 @@ struct HTTPBenchmark {
     ) async throws -> [String] {
         let token = url + "/oauth2/token"
         return switch load {
-        case .refresh:
-            // wrk sends a few more than it has connections.
-            [Self.script("rotate"), token, "--", try material.refreshTokens(count + 8), material.basic]
+        case .refresh: try rotation(token, count, &material)
         case .authorizationCode:
             [
                 Self.script("once"), token, "--",
@@ -113,8 +85,14 @@ struct HTTPBenchmark {
         }
     }
 
+    /// Every connection refreshes a token of its own.
+    func rotation(_ url: String, _ count: Int, _ material: inout HTTPMaterial) throws -> [String] {
+        // wrk sends a few more than it has connections.
+        [Self.script("rotate"), url, "--", try material.refreshTokens(count + 8), material.basic]
+    }
+
     /// Requests per second, and what each cost the server's processors: the latter hardly depends on who else is busy.
-    private func measure(
+    func measure(
         _ load: Load, _ count: Int, _ process: Process, into report: inout Report, _ run: () throws -> Double
     ) throws {
         let before = ProcessTime.seconds(of: process.processIdentifier)
@@ -124,7 +102,7 @@ struct HTTPBenchmark {
         report.add(.serverTime(load, connections: count), spent / (rate * seconds.rounded(.up)) * 1_000_000)
     }
 
-    private func wrk(_ connections: Int, _ arguments: [String]) throws -> Double {
+    func wrk(_ connections: Int, _ arguments: [String]) throws -> Double {
         let duration = Int(seconds.rounded(.up))
         let output = try Self.run("wrk", ["-t1", "-c\(connections)", "-d\(duration)s", "-s"] + arguments)
         guard let line = output.split(separator: "\n").first(where: { $0.hasPrefix("RESULT\t") }) else {
@@ -137,7 +115,7 @@ struct HTTPBenchmark {
         return rate
     }
 
-    private static func script(_ name: String) -> String {
+    static func script(_ name: String) -> String {
         URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .appendingPathComponent("wrk/\(name).lua").path
     }

@@ -42,6 +42,18 @@ struct HTTPMaterial {
         return try write((next..<next + count).map { String(decoding: copy.token($0), as: UTF8.self) })
     }
 
+    /// What the token endpoint answers to a refresh.
+    mutating func answer(of url: String) throws -> String {
+        defer { next += 1 }
+        let token = String(decoding: copy.token(next), as: UTF8.self)
+        return try HTTPBenchmark.run(
+            "curl",
+            [
+                "-sf", "-H", "Authorization: " + basic, "-d",
+                "grant_type=refresh_token&refresh_token=" + token, url,
+            ])
+    }
+
     /// A file of new codes.
     func codes(_ count: Int) async throws -> String {
         let callers = 256

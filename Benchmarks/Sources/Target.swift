@@ -34,6 +34,10 @@ struct Target {
                 $0.ratio(.http(.refresh, connections: 64), .http(.empty, connections: 64))
             })
         targets.append(
+            floor("HTTP refresh / empty handler with the same requests, 64 connections", 0.4) {
+                $0.ratio(.http(.refresh, connections: 64), .http(.sameRequests, connections: 64))
+            })
+        targets.append(
             Target(
                 name: "MiB of serve under load", bound: "< 150", reached: { $0.median(.serverMemory) },
                 limit: 150,

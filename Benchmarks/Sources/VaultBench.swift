@@ -7,7 +7,10 @@ struct VaultBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "vault-bench",
         abstract: "Measures swaps, validations and HTTP requests per second, and what bounds them.",
-        subcommands: [Measure.self, EmptyHandler.self, ProtectedHandler.self, Prepare.self, Grow.self],
+        subcommands: [
+            Measure.self, EmptyHandler.self, FramedHandler.self, ProtectedHandler.self, Prepare.self,
+            Grow.self,
+        ],
         defaultSubcommand: Measure.self)
 }
 

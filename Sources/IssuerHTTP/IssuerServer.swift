@@ -42,9 +42,8 @@ public struct IssuerServer: Service {
     ///   what binding throws.
     public func run() async throws {
         try configuration.check()
-        let metrics = RequestMetrics()
-        let router = Router(context: IssuerContext.self)
-        router.add(middleware: ServerMiddleware(logger, metrics))
+        let frame = ServerFrame(configuration, logger)
+        let router = frame.router
         let known = configuration.port == 0 ? nil : configuration.baseURL(port: configuration.port)
         let url = IssuerURL(configuration.issuer ?? known)
         let issuer = TokenIssuer(
@@ -54,26 +53,17 @@ public struct IssuerServer: Service {
         let signIn = SignInPages(issuer, limits: configuration.limits)
         signIn.mount(on: router)
         AuthorizeRoutes(issuer, users: signIn, limits: configuration.limits).mount(on: router)
-        var application = Application(
-            router: router,
-            server: configuration.server,
-            configuration: ApplicationConfiguration(
-                address: .hostname(configuration.host, port: configuration.port), backlog: 1024,
-                availableConnectionsDelegate: ConnectionLimit(
-                    configuration.maximumConnections, metrics, logger)),
-            onServerRunning: { [configuration, onReady] channel in
-                let bound = configuration.baseURL(port: channel.localAddress?.port ?? configuration.port)
-                // Clients learn a port that was chosen for us from `onReady`: nobody can have asked before.
-                url.become(bound)
-                await onReady(bound)
-            },
-            logger: logger)
+        var application = frame.application { [configuration, onReady] channel in
+            let bound = configuration.baseURL(port: channel.localAddress?.port ?? configuration.port)
+            // Clients learn a port that was chosen for us from `onReady`: nobody can have asked before.
+            url.become(bound)
+            await onReady(bound)
+        }
         // Before the first request, or a retry after an outage would be judged as if we had served all along.
         application.beforeServerStarts { [vault] in try await vault.beginServing() }
         application.addServices(VaultMaintenance(vault))
-        if let address = configuration.admin { addAdmin(address, issuer, metrics, to: &application) }
-        // Connections are child tasks, so they all see it.
-        try await RequestMetrics.$isCounting.withValue(true) { try await application.run() }
+        if let address = configuration.admin { addAdmin(address, issuer, frame.metrics, to: &application) }
+        try await frame.run(application)
     }
 
     /// Serves metrics before the first request, and until the last one is answered.
