@@ -1,4 +1,4 @@
-public import VaultCore
+import VaultCore
 
 extension NewProvider {
     /// The entry as it will be called: its variables filled in, the endpoints chosen.

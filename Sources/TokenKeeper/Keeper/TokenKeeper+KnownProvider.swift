@@ -1,4 +1,3 @@
-package import TokenVault
 package import VaultCore
 
 extension TokenKeeper {
