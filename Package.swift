@@ -22,7 +22,8 @@ let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     // Pages: escapes by default, templates apart from code. Imported by IssuerHTTP alone.
     .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
-    // TLS for `serve`, with certificates that can be changed while it runs. Imported by IssuerHTTP alone.
+    // TLS: certificates of `serve` that can be changed while it runs, and trust in a provider's own authority. Imported by
+    // IssuerHTTP and ProviderHTTP.
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     // Configuration of `serve` by file, environment and flags. Imported by the executable alone.
     .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
@@ -150,6 +151,13 @@ let examples: [Target] = [
             logging,
         ],
         path: "Examples/EmbedIssuer"),
+    .executableTarget(
+        name: "KeepTokens",
+        dependencies: [
+            "VaultCore", "TokenVault", "TokenKeeper", "ProviderHTTP", asyncHTTPClient, hummingbird, httpTypes,
+            nioCore, logging,
+        ],
+        path: "Examples/KeepTokens"),
 ]
 
 let tests: [Target] = [
@@ -192,7 +200,12 @@ let tests: [Target] = [
         dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "TokenVault"],
         exclude: ["Fixtures"]),
     .testTarget(name: "TidyTests"),
-    .testTarget(name: "DocumentationTests", dependencies: ["tokenvault", "IssueTokens", "EmbedIssuer"]),
+    .testTarget(
+        name: "DocumentationTests",
+        dependencies: [
+            "VaultCore", "TokenKeeper", "TokenVaultTesting", "tokenvault", "IssueTokens", "EmbedIssuer",
+            "KeepTokens",
+        ]),
 ]
 
 // Not part of the product: what measures it.
@@ -204,7 +217,7 @@ let benchmarks: [Target] = [
         name: "vault-bench",
         dependencies: [
             "CBareLoop", "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "TokenIssuer",
-            "IssuerHTTP",
+            "TokenKeeper", "IssuerHTTP",
             argumentParser, hummingbird, hummingbirdCore, httpTypes, nioCore, logging,
         ],
         path: "Benchmarks/Sources"),

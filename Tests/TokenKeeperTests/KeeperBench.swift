@@ -4,6 +4,7 @@ import TokenKeeper
 import TokenVault
 import TokenVaultTesting
 import VaultCore
+import VaultCrypto
 
 /// A clock that stands still until it is told otherwise.
 final class KeeperClock: VaultClock {
@@ -57,9 +58,12 @@ final class KeeperBench: Sendable {
         keeper = Self.keeper(vault, server, clock)
         try await keeper.addProvider(
             NewProvider(
-                "standard", yaml: yaml, scope: "read write", clientID: server.clientID,
-                clientSecret: server.clientSecret))
+                "standard", yaml: yaml, scope: "read write", clientID: Self.options.clientID,
+                clientSecret: SecretBytes(copying: Self.options.clientSecret)))
     }
+
+    /// The client that every scripted server knows.
+    static let options = ScriptedOptions(Provider(name: "", title: "", endpoints: .init(token: "")))
 
     deinit { try? FileManager.default.removeItem(atPath: directory) }
 
@@ -67,7 +71,8 @@ final class KeeperBench: Sendable {
         var options = KeeperOptions()
         options.pause = { clock.advance($0) }
         return TokenKeeper(
-            vault: vault, transport: ScriptedTransport(server, pause: { clock.advance($0) }), options: options)
+            vault: vault, transport: ScriptedTransport(server, pause: { clock.advance($0) }), options: options
+        )
     }
 
     /// Another process on the same vault.
@@ -89,4 +94,44 @@ final class KeeperBench: Sendable {
         refresh:
           replay: rejected
         """
+}
+
+extension KeeperBench {
+    static func entry(replay: String) -> String {
+        standardEntry.replacing("replay: rejected", with: "replay: \(replay)")
+    }
+
+    /// Plays the user's part of a consent.
+    func connect(label: String = "") async throws -> Connection {
+        var request = ConsentRequest(
+            provider: "standard", user: user.id, redirectURI: Self.redirectURI, session: session)
+        request.label = label
+        let begun = try await keeper.begin(request)
+        let callback = try Self.consent(at: begun.url, server)
+        return try await keeper.complete(callback, session: session)
+    }
+
+    /// Opens a consent URL as a browser whose user says yes.
+    static func consent(at url: String, _ server: ScriptedProvider) throws -> ConsentCallback {
+        let query = url.split(separator: "?", maxSplits: 1).last.map(String.init) ?? ""
+        let answer = server.handle(
+            ScriptedRequest("GET", ScriptedEndpoint.authorize.path, query: query))
+        guard let location = answer.header("location"),
+            let callback = ConsentCallback(query: String(location.drop { $0 != "?" }.dropFirst()))
+        else { throw VaultError(.internalError, "The scripted server did not redirect: \(answer.text)") }
+        return callback
+    }
+
+    /// The token, or a failure of the test.
+    func ready(_ id: ConnectionID, _ keeper: TokenKeeper? = nil) async throws -> HeldAccessToken {
+        let answer = try await (keeper ?? self.keeper).accessToken(for: id)
+        guard case .ready(let token) = answer else {
+            throw VaultError(.internalError, "No token: \(answer)")
+        }
+        return token
+    }
+}
+
+extension HeldAccessToken {
+    var text: String { token.withExposed { String(decoding: $0, as: UTF8.self) } }
 }

@@ -101,7 +101,7 @@ import TokenVaultTesting
                 $0.replies.refreshToken = ["body.refresh_token"]
                 $0.replies.expiry = ["body.expires_in"]
                 $0.replies.scope = ["body.scope"]
-                $0.replies.success = ("status", ["0"])
+                $0.replies.success = .init(path: "status", values: ["0"])
                 $0.replies.error = ["errors.0.errorType"]
                 $0.replies.errorDescription = ["errors.0.message"]
                 $0.replies.errorCodes = ["bad_code": "invalid_grant", "bad_refresh_token": "invalid_grant"]
@@ -126,7 +126,7 @@ import TokenVaultTesting
         for (values, good, bad) in [
             (["true"], "1", "0"), (["0000"], "0000", "failed"), (["0", "1"], "0", "2"),
         ] {
-            let bench = ScriptedBench(entry { $0.replies.success = ("ok", values) })
+            let bench = ScriptedBench(entry { $0.replies.success = .init(path: "ok", values: values) })
             let token = bench.provider.grant().refreshToken ?? ""
             #expect(bench.refresh(token)["ok"] == good)
             #expect(bench.refresh(token)["ok"] == bad)

@@ -88,7 +88,7 @@ public struct ProviderClient: Sendable {
         return response
     }
 
-    private func ready(_ answer: AccessTokenAnswer) throws(ProviderClientError) -> ProvidedToken {
+    private func ready(_ answer: ProvidedTokenAnswer) throws(ProviderClientError) -> ProvidedToken {
         switch answer {
         case .ready(let token): token
         case .needsConsent(let reason): throw .needsConsent(reason: reason)

@@ -13,7 +13,8 @@ enum IDTokenNonce {
         return idToken.withExposed { token in
             let parts = token.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
             guard parts.count == 3, token.count <= 32 * 1024, let payload = Base64URL.decode(Array(parts[1])),
-                let claims = try? JSONDecoder().decode(Claims.self, from: Data(payload)), let found = claims.nonce
+                let claims = try? JSONDecoder().decode(Claims.self, from: Data(payload)),
+                let found = claims.nonce
             else { return false }
             return ConstantTime.equal(Array(found.utf8), Array(nonce.utf8))
         }

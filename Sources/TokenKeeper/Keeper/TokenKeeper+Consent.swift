@@ -53,7 +53,7 @@ extension TokenKeeper {
             state: state, redirectURI: request.redirectURI, scope: scope,
             codeChallenge: verifier.map(PKCEVerifier.challenge(of:)), nonce: nonce)
         try await vault.beginAuthorization(
-            AuthorizationRequest(
+            BegunAuthorization(
                 provider: provider.id, owner: request.user, label: request.label,
                 redirectURI: request.redirectURI, scope: scope, verifier: verifier, nonce: nonce),
             state: state, session: request.session, lifetime: request.lifetime)
@@ -90,7 +90,7 @@ extension TokenKeeper {
     }
 
     private func settle(
-        _ answer: ProviderAnswer, of request: AuthorizationRequest, _ callback: ConsentCallback,
+        _ answer: ProviderAnswer, of request: BegunAuthorization, _ callback: ConsentCallback,
         _ provider: KnownProvider
     ) async throws -> Connection {
         switch answer {
@@ -106,7 +106,8 @@ extension TokenKeeper {
             let grant = ConnectionGrant(provider.id, request.owner, label: request.label, reply: raw)
             _ = try await vault.storeConnection(grant)
             throw KeeperError(
-                .unreadableReply, "The provider's answer was kept, but could not be read. We will look at it.",
+                .unreadableReply,
+                "The provider's answer was kept, but could not be read. We will look at it.",
                 diagnostic: "See 'tokenvault connection replay-reply'.")
         case .reply(.refused(let refusal), _):
             throw refusal.kind == .client
@@ -147,7 +148,8 @@ extension TokenKeeper {
 
 extension KeeperError {
     static let unknown = KeeperError(
-        .unknownCallback, "This page was opened before, took too long, or belongs to another browser. Begin again.")
+        .unknownCallback,
+        "This page was opened before, took too long, or belongs to another browser. Begin again.")
 }
 
 /// PKCE on the client's side (RFC 7636 section 4): S256 alone.

@@ -38,6 +38,10 @@ public final class TokenKeeper: Sendable {
         logger = vault.logger
     }
 
+    package func knownProvider(of connection: Connection) throws -> KnownProvider {
+        try providers.provider(connection.provider, in: vault)
+    }
+
     func schedule(_ provider: KnownProvider) -> RefreshSchedule {
         RefreshSchedule(margin: options.refreshMargin, rules: provider.provider.expiry)
     }

@@ -81,7 +81,8 @@ package struct RefreshAttempt: Sendable {
         case (_, .failed(let error)):
             return finish(.storage(error))
         default:
-            return finish(.storage(VaultError(.internalError, "A refresh took a step that was not its turn.")))
+            return finish(
+                .storage(VaultError(.internalError, "A refresh took a step that was not its turn.")))
         }
     }
 

@@ -33,7 +33,8 @@ package struct RefreshTerms: Sendable {
 
     func request(for held: HeldConnection) -> ProviderRequest? {
         guard held.connection.kind == .consent else {
-            return dialect.clientCredentials(scope: held.connection.scope.isEmpty ? nil : held.connection.scope)
+            return dialect.clientCredentials(
+                scope: held.connection.scope.isEmpty ? nil : held.connection.scope)
         }
         guard let pair = held.pair else { return nil }
         return dialect.refresh(refreshToken: pair.refreshToken, accessToken: pair.accessToken, scope: nil)

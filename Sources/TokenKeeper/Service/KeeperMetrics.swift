@@ -20,7 +20,8 @@ enum KeeperMetrics {
             dimensions: [("provider", name), ("outcome", outcome.word)]
         ).increment()
         if case .current = outcome {
-            Counter(label: "tokenvault_keeper_leases_lost_total", dimensions: [("provider", name)]).increment()
+            Counter(label: "tokenvault_keeper_leases_lost_total", dimensions: [("provider", name)])
+                .increment()
         }
     }
 

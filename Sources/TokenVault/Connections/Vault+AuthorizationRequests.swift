@@ -4,7 +4,7 @@ package import VaultCore
 import VaultCrypto
 
 /// A consent that was begun: what is needed when the browser comes back.
-package struct AuthorizationRequest: Sendable {
+package struct BegunAuthorization: Sendable {
     package let provider: ProviderID
     package let owner: OwnerID
     package let label: String
@@ -35,7 +35,7 @@ extension Vault {
     ///   - state: random, for the URL; only its tag is kept.
     ///   - session: what the caller binds it to, such as a value in the browser's own session.
     package func beginAuthorization(
-        _ request: AuthorizationRequest, state: SecretBytes, session: SecretBytes, lifetime: Duration
+        _ request: BegunAuthorization, state: SecretBytes, session: SecretBytes, lifetime: Duration
     ) async throws {
         guard lifetime > .zero, lifetime <= Limits.authorizationRequestLifetime else {
             throw invalid("A consent may take at most an hour.")
@@ -79,13 +79,13 @@ extension Vault {
     ///   brings another session's `state` cannot use it up.
     package func takeAuthorization(
         state: SecretBytes, session: SecretBytes
-    ) async throws -> AuthorizationRequest? {
+    ) async throws -> BegunAuthorization? {
         guard state.isShort, session.isShort else { return nil }
         let stateTag = keyring.currentTags.tag(.authorizationState, of: state)
         let sessionTag = keyring.currentTags.tag(.browserSession, of: session)
         return try await queue.submit(.finishing) { [operatorActor, keyring] transaction in
             var event = AuditEvent(.connectionCallback, by: operatorActor)
-            func refuse(_ reason: String) -> (AuthorizationRequest?, [AuditEvent]) {
+            func refuse(_ reason: String) -> (BegunAuthorization?, [AuditEvent]) {
                 event.outcome = .refused
                 event.reason = reason
                 event.refusalOrigin = .anybody
@@ -121,7 +121,7 @@ private struct RequestSecrets: Codable, Sendable {
     let verifier: [UInt8]?
     let nonce: String?
 
-    init(_ request: AuthorizationRequest) {
+    init(_ request: BegunAuthorization) {
         label = request.label
         redirectURI = request.redirectURI
         scope = request.scope
@@ -131,8 +131,8 @@ private struct RequestSecrets: Codable, Sendable {
 
     func encoded() throws -> [UInt8] { Array(try JSONEncoder().encode(self)) }
 
-    func request(_ row: AuthorizationRequestRow) -> AuthorizationRequest {
-        AuthorizationRequest(
+    func request(_ row: AuthorizationRequestRow) -> BegunAuthorization {
+        BegunAuthorization(
             provider: row.provider, owner: row.owner, label: label, redirectURI: redirectURI, scope: scope,
             verifier: verifier.map { SecretBytes($0) }, nonce: nonce)
     }

@@ -25,7 +25,8 @@ extension Vault {
             guard try transaction.database.provider(named: name, transaction.keyring) == nil else {
                 throw VaultError(
                     .alreadyExists, "There is a provider of that name.",
-                    remedy: "Choose another with --name, or change it with 'tokenvault provider add --replace'.")
+                    remedy:
+                        "Choose another with --name, or change it with 'tokenvault provider add --replace'.")
             }
             let id = ProviderID(transaction.next(\.nextGrantID))
             let row = ProviderRow(

@@ -25,9 +25,10 @@ import VaultCore
     ])
     func `once, with the next token`(_ fields: [String]) async throws {
         let tokens = TokenList()
+        let page = String(repeating: "no ", count: 10_000)
         let script: RawServer.Script = { request in
             request.field("authorization") == "Bearer planted-1"
-                ? [.write(Wire.answer("401 Unauthorized", "no", fields))] : [.write(Wire.ok("yes"))]
+                ? [.write(Wire.answer("401 Unauthorized", page, fields))] : [.write(Wire.ok("yes"))]
         }
         try await RawServer.with(script: script) { server in
             try await ProviderClient.with(tokens) { client in
@@ -151,7 +152,7 @@ import VaultCore
     }
 
     @Test func `no token: a typed error, before the call and after a 401`() async throws {
-        let answers: [(AccessTokenAnswer, ProviderClientError)] = [
+        let answers: [(ProvidedTokenAnswer, ProviderClientError)] = [
             (.needsConsent(reason: "revoked"), .needsConsent(reason: "revoked")),
             (.unavailable(retryAfter: .seconds(7)), .unavailable(retryAfter: .seconds(7))),
         ]
