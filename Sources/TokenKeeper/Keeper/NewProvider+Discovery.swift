@@ -1,4 +1,4 @@
-import VaultCore
+package import VaultCore
 
 extension NewProvider {
     /// The entry as it will be called: its variables filled in, the endpoints chosen.

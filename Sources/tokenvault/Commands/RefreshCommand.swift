@@ -4,6 +4,7 @@ import Logging
 import ServiceLifecycle
 import TokenKeeper
 import TokenVault
+import UnixSignals
 import VaultCore
 
 /// Keeps connections fresh.

@@ -91,7 +91,7 @@ final class CallbackConnection: ChannelInboundHandler {
             }
             self.head = head
         case .body:
-            finish(CallbackAnswer(status: .contentTooLarge, text: "No body is taken."), context)
+            finish(CallbackAnswer(status: .payloadTooLarge, text: "No body is taken."), context)
         case .end:
             guard let head else { return }
             isDone = true

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import ProviderHTTP
 import TokenKeeper
+import TokenVault
 import VaultCore
 
 /// Calls the provider's API once, to see whether a token works.
