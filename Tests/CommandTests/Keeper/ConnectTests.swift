@@ -116,7 +116,7 @@ struct ConnectTests {
                 : stage.provider.denyDevice(userCode: code ?? "")
             #expect(isKnown)
             let connected = try await connecting
-            #expect(connected.status == (approves ? 0 : 4), "\(try place.text("events"))")
+            #expect(connected.status == (approves ? 0 : 4), "\(connected.output)")
             if approves { #expect(try connected.object()["state"] as? String == "live") }
         }
     }

@@ -34,21 +34,32 @@ struct ConnectionExecCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let handOver = TokenHandOver()
         let token = try await network.withKeeper(location) { keeper in
             try await keeper.token(for: connection.find(keeper)).token
         }
         // The vault is closed by now: nothing of it is open in the command.
-        try TokenHandOver.run(command, token)
+        try handOver.run(command, token)
     }
 }
 
 /// Puts a command in the place of this process, with a token to read.
-enum TokenHandOver {
+struct TokenHandOver {
     private static let descriptor: Int32 = 3
 
-    static func run(_ command: [String], _ token: SecretBytes) throws -> Never {
-        try offer(token)
-        setenv("TOKENVAULT_TOKEN_FD", "\(descriptor)", 1)
+    /// What the caller left open for the command.
+    private let inherited: Set<Int32>
+
+    /// To be made before anything is opened.
+    init() { inherited = Set(Self.openDescriptors) }
+
+    func run(_ command: [String], _ token: SecretBytes) throws -> Never {
+        // Not every library closes what it opened when another program takes over.
+        for open in Self.openDescriptors where !inherited.contains(open) {
+            _ = fcntl(open, F_SETFD, FD_CLOEXEC)
+        }
+        try Self.offer(token)
+        setenv("TOKENVAULT_TOKEN_FD", "\(Self.descriptor)", 1)
         // The HTTP library ignores it; a command expects to end when nobody reads what it writes.
         signal(SIGPIPE, SIG_DFL)
         var none = sigset_t()
@@ -62,6 +73,10 @@ enum TokenHandOver {
             code == ENOENT ? .notFound : code == EACCES ? .permissionDenied : .ioFailure,
             "\(command[0]) cannot be run: \(String(cString: strerror(code))).",
             remedy: "Name a program on the path, as in: tokenvault connection exec 17 -- env")
+    }
+
+    private static var openDescriptors: [Int32] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: "/dev/fd")) ?? []).compactMap { Int32($0) }
     }
 
     /// Fills a pipe with the token: whoever reads it comes to its end, and nobody can read it twice.

@@ -44,7 +44,10 @@ struct ProviderAddCommand: AsyncParsableCommand {
             return ProviderRecord(configured)
         }
         try output.show(record)
-        if !record.verified { output.note("Not every fact of this entry was verified: see its comments.") }
+        if entry.file == nil, !record.verified {
+            output.note(
+                "Not every fact of this entry was verified: see its comments ('provider show --catalogue').")
+        }
     }
 
     private func discovered(_ new: NewProvider) async throws -> NewProvider {
