@@ -54,8 +54,9 @@ import TokenVaultTesting
                 ].map { Array($0.utf8) }
                 + (1...20).map { Self.noise($0) }
             for bytes in garbage { try Self.throwAt(port, bytes) }
-            let large = String(repeating: "x", count: 3_000_000)
-            let refused = try Curl.run(["--data", "@" + Self.file(large), server.url + "/token"])
+            let large = try Self.file(String(repeating: "x", count: 3_000_000))
+            defer { try? FileManager.default.removeItem(atPath: large) }
+            let refused = try Curl.run(["--data", "@" + large, server.url + "/token"])
             #expect(refused.status == 413 || [55, Curl.Code.reset].contains(refused.exit))
             #expect(try Curl.run("--request", "BREW", server.url + "/token").status == 400)
             #expect(try Curl.run("--data", "{", server.url + "/token").status == 400)
