@@ -11,6 +11,26 @@ extension TokenKeeper {
         _ held: HeldConnection, _ provider: KnownProvider, isForced: Bool = false,
         spendsUncertain: Bool = false
     ) async -> RefreshOutcome {
+        await task(held, provider, isForced: isForced, spendsUncertain: spendsUncertain).value
+    }
+
+    /// Begins a refresh that nobody waits for.
+    func refreshBehind(_ held: HeldConnection, _ provider: KnownProvider) {
+        _ = task(held, provider, isForced: false, spendsUncertain: false)
+    }
+
+    /// Waits for every refresh under way, also those that nobody waits for; to be called before the vault is closed,
+    /// or an answer may come that can no longer be stored.
+    ///
+    /// Whoever still asks for tokens meanwhile begins more of them.
+    public func finish() async {
+        while let task = refreshes.withLock({ $0.values.first }) { _ = await task.value }
+    }
+
+    /// It is known to ``finish()`` when this returns.
+    private func task(
+        _ held: HeldConnection, _ provider: KnownProvider, isForced: Bool, spendsUncertain: Bool
+    ) -> Task<RefreshOutcome, Never> {
         let (task, isJoined) = refreshes.withLock { running in
             if let task = running[held.id] { return (task, true) }
             let task = Task {
@@ -23,12 +43,7 @@ extension TokenKeeper {
             return (task, false)
         }
         if isJoined { metrics.joined(provider) }
-        return await task.value
-    }
-
-    /// Begins a refresh that nobody waits for.
-    func refreshBehind(_ held: HeldConnection, _ provider: KnownProvider) {
-        Task { await refresh(held, provider) }
+        return task
     }
 
     private func run(

@@ -28,6 +28,8 @@ public struct ProviderRequest: Sendable {
         case discovery
         /// To somebody who is told of events; no provider.
         case webhook
+        /// A call of the API itself, with an access token.
+        case api
     }
 
     public var purpose: Purpose
