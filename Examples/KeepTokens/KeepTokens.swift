@@ -71,6 +71,8 @@ import VaultCore
         // Refreshes ahead of expiry, and settles what a crash left behind.
         application.addServices(KeeperService(keeper))
         try await application.runService()
+        // Answers that are on their way are stored before the vault closes.
+        await keeper.finish()
         await calls.shutdown()
         await transport.shutdown()
         await vault.close()

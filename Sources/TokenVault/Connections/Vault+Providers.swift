@@ -121,8 +121,12 @@ extension Vault {
 
 extension WriteTransaction {
     /// The provider refused our client: nobody calls it until an operator has looked.
-    func stopProvider(_ id: ProviderID, _ reason: String, by actor: AuditActor) throws -> [AuditEvent] {
-        guard var row = try load(ProviderRow.self, id.rawValue)?.row, row.state == .active else { return [] }
+    func stopProvider(
+        _ id: ProviderID, at revision: Int64, by actor: AuditActor
+    ) throws -> [AuditEvent] {
+        guard var row = try load(ProviderRow.self, id.rawValue)?.row, row.state == .active,
+            row.revision == revision
+        else { return [] }
         row.state = .stopped
         try update(row)
         var event = AuditEvent(.providerChange, provider: row, by: actor)

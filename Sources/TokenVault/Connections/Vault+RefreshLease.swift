@@ -54,7 +54,8 @@ package enum LeaseAnswer: Sendable {
     case leased(HeldConnection)
     /// Another worker is at it, for so long at most.
     case held(HeldConnection, remaining: Duration)
-    /// There is nothing to do any more: a newer generation, or the end of the connection.
+    /// There is nothing to do, now or any more: a newer generation, another's failure, a provider that is stopped, or
+    /// the end of the connection.
     case moved(HeldConnection)
     /// The token went out once and must not again: the connection now needs consent.
     case lost(HeldConnection)
@@ -78,7 +79,10 @@ extension Vault {
                 let remaining = Duration.milliseconds(lease.until - transaction.monotonic)
                 return (.held(try transaction.held(row), remaining: remaining), [])
             }
-            guard row.failures <= request.failures else { return (.moved(try transaction.held(row)), []) }
+            let provider = try transaction.load(ProviderRow.self, row.provider.rawValue)?.row
+            guard row.failures <= request.failures, provider?.state == .active else {
+                return (.moved(try transaction.held(row)), [])
+            }
             let owner = try transaction.owner(of: row)
             let pair = try row.unsealedPair(owner, transaction.keyring)
             // Client credentials are asked for again and again; nothing is spent.
@@ -99,7 +103,7 @@ extension Vault {
             }
             row.fence += 1
             // Should this worker die, a service looks again when the lease is over.
-            row.dueAt = transaction.now.advanced(by: request.span)
+            if row.state == .live { row.dueAt = transaction.now.advanced(by: request.span) }
             row.lease = RefreshLease(
                 holder: request.holder, until: transaction.monotonic + request.span.milliseconds, boot: boot)
             if let spent {

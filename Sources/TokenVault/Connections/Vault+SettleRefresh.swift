@@ -13,7 +13,9 @@ package struct Settlement: Sendable {
         /// A success that could not be read, kept as it came.
         case unreadable(SecretBytes)
         /// The provider refused our client, before it looked at the token: it is not called any more.
-        case clientRefused(reason: String)
+        ///
+        /// - `revision`: of the provider as it was called; a change since then puts it right, maybe.
+        case clientRefused(reason: String, revision: Int64)
     }
 
     package var connection: ConnectionID
@@ -31,6 +33,16 @@ package struct Settlement: Sendable {
         self.fence = fence
         self.outcome = outcome
         self.dueAt = dueAt
+    }
+}
+
+extension Settlement.Outcome {
+    /// Something the provider gave, which is stored whoever brings it.
+    fileprivate var isGrant: Bool {
+        switch self {
+        case .tokens, .unreadable: true
+        case .refused, .unsettled, .clientRefused: false
+        }
     }
 }
 
@@ -68,20 +80,22 @@ extension Vault {
             var row = try transaction.connection(settlement.connection)
             let isHolder = row.fence == settlement.fence
             let isCurrent = row.generation == settlement.generation
-            let isTokens = if case .tokens = settlement.outcome { true } else { false }
-            guard isCurrent ? (isHolder || isTokens) : (isHolder && isTokens && row.lease != nil) else {
+            let isGrant = settlement.outcome.isGrant && (row.reply == nil || isHolder)
+            guard isCurrent ? (isHolder || isGrant) : (isHolder && isGrant && row.lease != nil) else {
                 return (.superseded(try transaction.held(row)), [])
             }
             let owner = try transaction.owner(of: row)
             if isHolder { row.lease = nil }
             var event = AuditEvent(.connectionRefresh, row, by: operatorActor)
             try transaction.apply(settlement, to: &row, owner, isHolder: isHolder, &event)
+            // Nobody attends to these: what is due for ever would stand before all others.
+            if row.state == .needsConsent || row.state == .revoked { row.dueAt = nil }
             try transaction.update(row)
             event.generation = UInt32(clamping: row.generation)
             event.subject = row.owner == .system ? nil : owner.pseudonym
             var events = [event]
-            if case .clientRefused(let reason) = settlement.outcome {
-                events += try transaction.stopProvider(row.provider, reason, by: operatorActor)
+            if case .clientRefused(_, let revision) = settlement.outcome {
+                events += try transaction.stopProvider(row.provider, at: revision, by: operatorActor)
             }
             return (.settled(try transaction.held(row)), events)
         }
@@ -103,10 +117,7 @@ extension WriteTransaction {
             event.outcome = .refused
             event.reason = LeafReason.lost(reason, from: row.state)
             row.attempt = nil
-            if row.state == .live {
-                row.state = .needsConsent
-                row.dueAt = nil
-            }
+            if row.state == .live { row.state = .needsConsent }
             row.reason = reason
             row.failures += 1
         case .unsettled(let reason, let isSent):
@@ -125,7 +136,7 @@ extension WriteTransaction {
             row.reply = try reply.withExposed {
                 try row.sealed($0, ConnectionRow.replyColumn, owner, keyring, limit: Limits.sealedReplyBytes)
             }
-        case .clientRefused(let reason):
+        case .clientRefused(let reason, _):
             event.outcome = .refused
             event.reason = reason
             row.forgetLastSend()
@@ -141,13 +152,19 @@ extension WriteTransaction {
         if !tokens.metadata.isEmpty {
             var details = try row.details(owner, keyring)
             details.metadata.merge(tokens.metadata) { $1 }
-            row.details = try row.sealed(details.encoded(), ConnectionRow.detailsColumn, owner, keyring)
+            // What does not fit must not cost the tokens.
+            if let encoded = try? details.encoded() {
+                row.details = try row.sealed(encoded, ConnectionRow.detailsColumn, owner, keyring)
+            }
         }
         row.generation += 1
         let pair = TokenPair(
             accessToken: tokens.accessToken, refreshToken: tokens.refreshToken ?? old?.refreshToken)
         row.pair = try row.sealed(pair.sealedForm, ConnectionRow.pairColumn, owner, keyring)
-        row.scope = tokens.scope ?? row.scope
+        // For tokens of our own the column says what is asked for; one answer with less must not stick.
+        if row.kind == .consent, let scope = tokens.scope, scope.utf8.count <= Limits.providerScopeBytes {
+            row.scope = scope
+        }
         row.issuedAt = now
         row.accessExpiresAt = tokens.accessExpiresAt
         if tokens.refreshToken != nil || tokens.refreshExpiresAt != nil {
