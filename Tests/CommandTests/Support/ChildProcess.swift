@@ -5,6 +5,12 @@ import Synchronization
 final class ChildProcess: Sendable {
     let processID: pid_t
     private let state = Mutex<State>(State())
+    private typealias CloseFrom =
+        @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
+    /// In every C library that is new enough, but not in the headers that Swift reads.
+    private static let closeFrom = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np").map {
+        unsafeBitCast($0, to: CloseFrom.self)
+    }
 
     private struct State {
         var status: Int32?
@@ -22,13 +28,25 @@ final class ChildProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, streams.input, O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, streams.output, O_WRONLY | O_APPEND, 0)
         posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, streams.error, O_WRONLY | O_APPEND, 0)
+        // A listening socket of this process would stay open for as long as the child holds it, too, and whoever
+        // connects to it would wait for an answer for ever.
+        _ = Self.closeFrom?(&actions, 3)
+        // Servers in this process ignore it; a shell's pipeline relies on it.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGPIPE)
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
         // The shell goes to the directory: not every C library can do that while spawning.
         let enter = ["/bin/sh", "-c", "cd \"$1\" && shift && exec \"$@\"", "sh", directory, program]
         var texts: [UnsafeMutablePointer<CChar>?] = (enter + arguments).map { strdup($0) } + [nil]
         var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0)=\($1)") } + [nil]
         defer { for text in texts + variables { free(text) } }
         var processID: pid_t = 0
-        let code = posix_spawn(&processID, "/bin/sh", &actions, nil, &texts, &variables)
+        let code = posix_spawn(&processID, "/bin/sh", &actions, &attributes, &texts, &variables)
         guard code == 0 else {
             throw Missing.value("a process for \(program): \(String(cString: strerror(code)))")
         }
