@@ -98,7 +98,7 @@ extension Vault {
             }
             row.fence += 1
             // Should this worker die, a service looks again when the lease is over.
-            row.dueAt = transaction.now.advanced(by: request.span)
+            if row.state == .live { row.dueAt = transaction.now.advanced(by: request.span) }
             row.lease = RefreshLease(
                 holder: request.holder, until: transaction.monotonic + request.span.milliseconds, boot: boot)
             if let spent {

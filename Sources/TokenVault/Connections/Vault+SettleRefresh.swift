@@ -60,18 +60,23 @@ extension Vault {
     /// Writes what became of a refresh (transaction 2 of 2); its tokens may be used once this has returned.
     ///
     /// A worker whose lease ran out may bring nothing but tokens: what a provider granted is stored as long as the
-    /// connection is still at the generation that was sent, whoever holds the lease by now.
+    /// connection is still at the generation that was sent, whoever holds the lease by now. A reply that cannot be read
+    /// may hold tokens too, and is kept beside what the others do. A lease settles once: whoever was not told that it did
+    /// may say it again, and changes nothing.
     ///
     /// - Throws: ``VaultError/Code/notFound``: the connection was removed meanwhile.
     package func settleRefresh(_ settlement: Settlement) async throws -> SettleAnswer {
         try await queue.submit(.finishing) { [operatorActor] transaction in
             var row = try transaction.connection(settlement.connection)
-            let isHolder = row.fence == settlement.fence
+            let isHolder = row.fence == settlement.fence && row.lease != nil
             let isCurrent = row.generation == settlement.generation
-            let isTokens = if case .tokens = settlement.outcome { true } else { false }
-            guard isCurrent ? (isHolder || isTokens) : (isHolder && isTokens && row.lease != nil) else {
-                return (.superseded(try transaction.held(row)), [])
-            }
+            let counts =
+                switch settlement.outcome {
+                case .tokens: isCurrent || isHolder
+                case .unreadable: isCurrent && (isHolder || row.reply == nil)
+                case .refused, .unsettled, .clientRefused: isCurrent && isHolder
+                }
+            guard counts else { return (.superseded(try transaction.held(row)), []) }
             let owner = try transaction.owner(of: row)
             if isHolder { row.lease = nil }
             var event = AuditEvent(.connectionRefresh, row, by: operatorActor)
@@ -102,25 +107,16 @@ extension WriteTransaction {
             event.outcome = .refused
             event.reason = reason
             row.attempt = nil
-            if row.state == .live {
-                row.state = .needsConsent
-                row.dueAt = nil
-            }
-            row.reason = reason
-            row.failures += 1
+            row.note(reason, isLast: true)
         case .unsettled(let reason, let isSent):
             event.outcome = .refused
             event.reason = reason
-            row.reason = reason
-            row.failures += 1
-            row.dueAt = row.state == .live ? settlement.dueAt : row.dueAt
+            row.note(reason, dueAt: settlement.dueAt)
             if !isSent { row.forgetLastSend() }
         case .unreadable(let reply):
             event.outcome = .refused
             event.reason = "unreadable-reply"
-            row.reason = event.reason
-            row.failures += 1
-            row.dueAt = settlement.dueAt
+            if isHolder { row.note("unreadable-reply", dueAt: settlement.dueAt) }
             row.reply = try reply.withExposed {
                 try row.sealed($0, ConnectionRow.replyColumn, owner, keyring, limit: Limits.sealedReplyBytes)
             }
@@ -166,6 +162,17 @@ extension WriteTransaction {
 }
 
 extension ConnectionRow {
+    /// A refresh that brought nothing; `isLast`: it ends the connection's life.
+    ///
+    /// Where the user has to consent already, the reason stays: asking once more did not change what happened.
+    fileprivate mutating func note(_ reason: String, dueAt: VaultInstant? = nil, isLast: Bool = false) {
+        failures += 1
+        guard state == .live else { return }
+        self.reason = reason
+        self.dueAt = dueAt
+        if isLast { state = .needsConsent }
+    }
+
     /// The last send did not reach the provider, or was refused before it looked at the token.
     fileprivate mutating func forgetLastSend() {
         attempt?.sends -= 1
