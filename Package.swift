@@ -22,7 +22,8 @@ let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     // Pages: escapes by default, templates apart from code. Imported by IssuerHTTP alone.
     .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
-    // TLS for `serve`, with certificates that can be changed while it runs. Imported by IssuerHTTP alone.
+    // TLS: certificates of `serve` that can be changed while it runs, and trust in a provider's own authority. Imported by
+    // IssuerHTTP and ProviderHTTP.
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     // Configuration of `serve` by file, environment and flags. Imported by the executable alone.
     .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
@@ -60,6 +61,9 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
+let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
+let inMemoryTracing = Target.Dependency.product(
+    name: "InMemoryTracing", package: "swift-distributed-tracing")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
 // The ladder of modules, lowest first: a target depends only on targets above it in this list.
@@ -150,6 +154,13 @@ let examples: [Target] = [
             logging,
         ],
         path: "Examples/EmbedIssuer"),
+    .executableTarget(
+        name: "KeepTokens",
+        dependencies: [
+            "VaultCore", "TokenVault", "TokenKeeper", "ProviderHTTP", asyncHTTPClient, hummingbird, httpTypes,
+            nioCore, logging,
+        ],
+        path: "Examples/KeepTokens"),
 ]
 
 let tests: [Target] = [
@@ -184,20 +195,30 @@ let tests: [Target] = [
         ]),
     .testTarget(
         name: "TokenKeeperTests",
-        dependencies: ["VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "TokenVaultTesting"]),
+        dependencies: [
+            "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "TokenVaultTesting", metrics,
+            metricsTestKit, tracing, inMemoryTracing, logging,
+        ]),
     .testTarget(
         name: "ProviderHTTPTests",
         dependencies: [
             "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "ProviderHTTP", "TokenVaultTesting",
             "IssuerHTTP", asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging,
         ]),
-    .testTarget(name: "CommandTests", dependencies: ["tokenvault"], resources: [.copy("Transcripts")]),
+    .testTarget(
+        name: "CommandTests", dependencies: ["tokenvault", "TokenKeeper", "TokenVaultTesting"],
+        resources: [.copy("Transcripts")]),
     .testTarget(
         name: "TokenVaultTests",
         dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "TokenVault"],
         exclude: ["Fixtures"]),
     .testTarget(name: "TidyTests"),
-    .testTarget(name: "DocumentationTests", dependencies: ["tokenvault", "IssueTokens", "EmbedIssuer"]),
+    .testTarget(
+        name: "DocumentationTests",
+        dependencies: [
+            "VaultCore", "TokenKeeper", "TokenVaultTesting", "tokenvault", "IssueTokens", "EmbedIssuer",
+            "KeepTokens",
+        ]),
 ]
 
 // Not part of the product: what measures it.
@@ -209,7 +230,7 @@ let benchmarks: [Target] = [
         name: "vault-bench",
         dependencies: [
             "CBareLoop", "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "TokenIssuer",
-            "IssuerHTTP",
+            "TokenKeeper", "IssuerHTTP",
             argumentParser, hummingbird, hummingbirdCore, httpTypes, nioCore, logging,
         ],
         path: "Benchmarks/Sources"),

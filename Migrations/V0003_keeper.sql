@@ -46,7 +46,7 @@ CREATE TABLE connections (
     leaf                INTEGER NOT NULL,
     row_tag             BLOB    NOT NULL
 ) STRICT;
-CREATE INDEX connections_by_due ON connections (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX connections_by_due ON connections (provider_id, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX connections_by_owner ON connections (owner_id);
 CREATE INDEX connections_by_provider ON connections (provider_id);
 

@@ -11,6 +11,7 @@ struct Report {
         case syncs
         case memory
         case http(HTTPBenchmark.Load, connections: Int)
+        case keeper(String)
         case serverMemory
         case serverTime(HTTPBenchmark.Load, connections: Int)
 
@@ -23,6 +24,7 @@ struct Report {
             case .syncs: "fdatasync/s of 4 KiB"
             case .memory: "MiB, peak of this process with its tokens"
             case .http(let load, let connections): "HTTP \(load.rawValue)/s, \(connections) connections"
+            case .keeper(let what): what
             case .serverMemory: "MiB, peak of serve under load"
             case .serverTime(let load, let connections):
                 "HTTP \(load.rawValue), microseconds of the server's processors each, \(connections) connections"

@@ -88,12 +88,16 @@ public struct ScriptedOptions: Sendable {
         // An entry has a default lifetime because replies do not name one.
         tellsExpiry = provider.expiry.defaultLifetime == nil
         tellsRefreshExpiry = provider.expiry.refreshIdle != nil
+        let member = provider.replies.expiry.first?.lowercased() ?? ""
         lifetimeSpelling =
             switch provider.expiry.form {
-            case .seconds, .any: .seconds
+            // The name says what the form leaves open (`accessTokenExpiresAtMilliseconds`).
+            case .any: member.hasSuffix("atmilliseconds") ? .epochMilliseconds : .seconds
+            case .seconds: .seconds
             case .milliseconds: .milliseconds
             case .instant: .epochSeconds
-            case .clock, .dayClock: .hours
+            case .clock: .hours
+            case .dayClock: .days
             }
         // Who has a member for success says everything under 200.
         errorStatus = provider.replies.success == nil ? 400 : 200

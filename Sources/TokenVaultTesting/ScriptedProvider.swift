@@ -41,6 +41,7 @@ public final class ScriptedProvider: Sendable {
     ) {
         var options = options ?? ScriptedOptions(entry)
         if let replay { options.replay = replay }
+        let entry = entry.isDiscovered ? entry.discovered : entry
         self.entry = entry
         self.seed = seed
         self.now = now
@@ -71,6 +72,9 @@ public final class ScriptedProvider: Sendable {
             $0 = Desk(entry: entry, options: $0.state.options, seed: seed, faults: FaultScript())
         }
     }
+
+    /// How it behaves now, with the client that is registered.
+    public var options: ScriptedOptions { desk.withLock { $0.state.options } }
 
     /// Changes how the server behaves from here on.
     public func configure(_ change: (inout ScriptedOptions) -> Void) {
@@ -120,6 +124,19 @@ public struct ScriptedExchange: Sendable {
     ///
     /// To call it twice is to deliver the request twice.
     public func arrive() -> ScriptedAnswer { act() }
+}
+
+extension Provider {
+    /// With the addresses that the discovery document of the scripted server will name.
+    fileprivate var discovered: Provider {
+        var found = self
+        let issuer = endpoints.issuer ?? ""
+        found.endpoints.authorization = issuer + ScriptedEndpoint.authorize.path
+        found.endpoints.token = issuer + ScriptedEndpoint.token.path
+        found.endpoints.revocation = issuer + ScriptedEndpoint.revoke.path
+        found.endpoints.deviceAuthorization = issuer + ScriptedEndpoint.device.path
+        return found
+    }
 }
 
 /// What the lock of a scripted server guards.

@@ -136,13 +136,34 @@ import VaultCore
         #expect(bench.server.reuseAlarms == 0)
     }
 
-    @Test func `a reply that cannot be read is kept, and read again later`() async throws {
+    @Test func `a reply that cannot be read is kept, and read again once the entry is put right`()
+        async throws
+    {
         let bench = try await KeeperBench(KeeperBench.entry(replay: "revokes"))
         let connection = try await bench.connect()
         bench.clock.advance(.seconds(3700))
-        bench.server.failNext(.unreadableExpiry)
-        _ = try await bench.keeper.accessToken(for: connection.id)
+        // The provider answers in another shape than its entry says.
+        let wrong = KeeperBench.entry(replay: "revokes") + "\nreplies:\n  access_token: data.access_token\n"
+        let credentials = KeeperBench.options
+        func entry(_ yaml: String) -> NewProvider {
+            NewProvider(
+                "standard", yaml: yaml, clientID: credentials.clientID,
+                clientSecret: SecretBytes(copying: credentials.clientSecret))
+        }
+        try await bench.keeper.replaceProvider(entry(wrong))
+        let answer = try await bench.keeper.accessToken(for: connection.id)
+        guard case .unavailable(_, .unreadableReply) = answer else {
+            Issue.record("\(answer)")
+            return
+        }
         #expect(try bench.vault.connection(connection.id).hasUnreadReply)
+        #expect(try await bench.keeper.replayReply(of: connection.id) == nil)
+        try await bench.keeper.replaceProvider(entry(KeeperBench.entry(replay: "revokes")))
+        let healed = try #require(try await bench.keeper.replayReply(of: connection.id))
+        #expect(healed.generation == 2)
+        #expect(!healed.hasUnreadReply)
+        #expect(bench.server.isLive(accessToken: try await bench.ready(connection.id).text))
+        #expect(bench.server.reuseAlarms == 0)
     }
 
     @Test func `a token that is alive but grows stale is returned at once and refreshed behind`() async throws

@@ -53,6 +53,12 @@ import VaultCore
         let provider = document.completing(.standard { $0.client = .none })
         #expect(provider.endpoints.token == "https://as.example.com/token")
         #expect(provider.client == .none)
+        var discovered = try ProviderReader.read(
+            "name: a\ntitle: A\nclient: post\nendpoints: {issuer: \"https://as.example.com/realms/x\"}",
+            file: "a")
+        discovered = document.completing(discovered)
+        #expect(discovered.client == .post)
+        #expect(discovered.endpoints.token == "https://as.example.com/t")
     }
 
     @Test(arguments: [

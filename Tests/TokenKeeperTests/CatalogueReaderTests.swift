@@ -38,7 +38,7 @@ private func refusal(_ yaml: String) -> String? {
             "mine.yaml, line 5: client must be one of basic, basic_raw, basic_secret_only, post, none."
         ),
         ("colour: red", "mine.yaml, line 5: colour is not a field of an entry."),
-        ("name: again", "mine.yaml, line 5: The field name is there twice."),
+        ("name: again", "mine.yaml, line 1: The field name is there twice."),
         ("client_secret: hunter2", "mine.yaml, line 5: client_secret is not a field of an entry."),
         ("client: [post]", "mine.yaml, line 5: client must be one value."),
         ("requests: form", "mine.yaml, line 5: requests must be a mapping of fields."),
@@ -130,13 +130,15 @@ private func refusal(_ yaml: String) -> String? {
         ("https://as.example.com/#x", "has a fragment, which is never sent"),
         ("as.example.com", "is not https://host/path"),
         ("https://-a.example/", "has no proper host"), ("https://a:0/", "has no proper host"),
+        ("https://a:+80/", "has no proper host"), ("https://a:/", "has no proper host"),
+        ("https://a:65536/", "has no proper host"),
         ("https:///x", "has no proper host"),
         ("https://a.example/{Tenant}", "has braces that are not"),
         ("https://a.example/{", "has braces that are not"),
         ("https://a.example/x}", "has braces that are not"),
         ("https://a.example/é", "has characters that no URL has"),
         ("http://127.0.0.1.evil.com/", "is http"), ("http://localhost.evil.com/", "is http"),
-        ("http://{host}/", "is http"), ("{issuer}/token", "has no proper host"),
+        ("http://{host}/", "is http"), ("{issuer}/token", "is not https://host/path"),
     ])
     func `has endpoints of https, or http on this machine`(_ url: String, _ what: String) throws {
         let text = try #require(

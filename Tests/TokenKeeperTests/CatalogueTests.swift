@@ -98,6 +98,30 @@ import VaultCore
             lines.contains { $0.hasPrefix("Authorization: Basic ") } == ["fitbit", "notion"].contains(name))
     }
 
+    @Test(arguments: [
+        (
+            "shopify",
+            "code=c&redirect_uri=https%3A%2F%2Fa.example&client_id=client%201&client_secret=sec&expiring=1"
+        ),
+        (
+            "zendesk",
+            "code=c&redirect_uri=https%3A%2F%2Fa.example&code_verifier=v&client_id=client%201&client_secret=sec&expires_in=172800"
+        ),
+        (
+            "withings",
+            "code=c&redirect_uri=https%3A%2F%2Fa.example&client_id=client%201&client_secret=sec&action=requesttoken"
+        ),
+        ("xero", "code=c&redirect_uri=https%3A%2F%2Fa.example&code_verifier=v"),
+        ("strava", "code=c&redirect_uri=https%3A%2F%2Fa.example&client_id=client%201&client_secret=sec"),
+    ])
+    func `an exchange as the provider wants it`(_ name: String, _ body: String) throws {
+        let provider = try #require(ProviderCatalogue.provider(name))
+        let request = ProviderDialect.of(provider, secret: "sec").codeExchange(
+            code: SecretBytes(copying: "c"), redirectURI: "https://a.example",
+            verifier: SecretBytes(copying: "v"))
+        #expect(request.lines.last == "grant_type=authorization_code&" + body)
+    }
+
     @Test func `consent as the provider wants it`() throws {
         func url(_ name: String, _ values: [String: String] = [:]) throws -> String {
             let provider = try #require(ProviderCatalogue.provider(name)).filling(values)
@@ -137,6 +161,10 @@ import VaultCore
         #expect(try replay("shopify") == .untilFirstUse(.seconds(30 * 86400)))
         #expect(try replay("withings") == .untilFirstUse(.seconds(8 * 3600)))
         #expect(try replay("notion") == .revokes)
+        for stable in ["hubspot", "zoho", "salesforce"] {
+            #expect(try replay(stable) == .tolerated)
+            #expect(try #require(ProviderCatalogue.provider(stable)).refresh.rotates == false)
+        }
         for strict in ["quantimodo", "github-app", "box", "slack"] {
             #expect(try replay(strict) == .rejected)
         }

@@ -32,8 +32,10 @@ enum Curl {
         process.standardOutput = output
         process.standardError = FileHandle.nullDevice
         try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
+        var data = output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
+        let interim = Data("HTTP/1.1 100 Continue\r\n\r\n".utf8)
+        if data.starts(with: interim) { data = Data(data.dropFirst(interim.count)) }
         let end = data.range(of: Data("\r\n\r\n".utf8))
         return Answer(
             exit: process.terminationStatus,

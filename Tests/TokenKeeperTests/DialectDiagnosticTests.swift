@@ -30,7 +30,7 @@ import VaultCore
         base64("xy" + refreshToken + "zz"), base64("client 1:" + clientSecret),
         "Basic " + base64("client%201:s3cr3t%2F%2B%20of%20ours"), percent(base64(clientSecret)),
         #"s3cr3t/\u200b+ of ours"#, #"s3cr3t/+\u202e of ours"#, "rt/9f8e+7d6...", "...5b4a~3210._-SECRET",
-        #"rt/9f8e\u0000+7d6c=5b4a~3210._-SECRET"#,
+        #"rt/9f8e\u0000+7d6c=5b4a~3210._-SECRET"#, #"rt/9f8e+7d\r\n6c=5b4a~3210. _-SECRET"#,
     ])
     func `a secret that was sent is masked, however it is spelled`(_ spelling: String) {
         for around in ["", "\\\"", "'", "<", "["] {
@@ -85,7 +85,7 @@ import VaultCore
             #"a\u001b[31mred\nnext\tline\u202eevil\u2066x\u0085y\u2028z\ufeff "#
                 + String(repeating: "word ", count: 100))
         #expect(text.unicodeScalars.count == 200)
-        #expect(text.hasPrefix("HTTP 400 invalid_grant: a [31mred next lineevilx y z word"))
+        #expect(text.hasPrefix("HTTP 400 invalid_grant: a[31mred next lineevilx y z word"))
         let odd = text.unicodeScalars.filter {
             [.control, .format, .lineSeparator].contains($0.properties.generalCategory)
         }
@@ -111,9 +111,9 @@ import VaultCore
     @Test func `nothing of a body that cannot be read is quoted`() {
         let dialect = ProviderDialect.standard()
         for body in [
-            "access_token=\u{1}tok", "<p>tok", "tok", #"{"access_token":"tok"#, #"{"access_token":["tok"]}"#,
+            "access_token=\u{1}zzz", "<p>zzz", "zzz", #"{"access_token":"zzz"#, #"{"access_token":["zzz"]}"#,
         ] {
-            #expect(!dialect.read(200, body).diagnostic.contains("tok"))
+            #expect(!dialect.read(200, body).diagnostic.contains("zzz"))
         }
         #expect(dialect.read(200, "<p>").diagnostic == "HTTP 200 no access token in a page of HTML or XML")
     }

@@ -300,7 +300,21 @@ import VaultCore
         ),
         ("quantimodo", 200, #""fe0c4fcd8a3bd5f1c0a3ad6b8e2df1b4a9c0de12""#, "granted"),
         ("quantimodo", 200, "fe0c4fcd8a3bd5f1c0a3ad6b8e2df1b4a9c0de12", "granted"),
-        ("quantimodo", 200, "Unauthorized", "unreadable"), ("quantimodo", 200, #""no""#, "unreadable"),
+        ("quantimodo", 200, "Unauthorized", "unreadable"),
+        ("quantimodo", 200, "ServiceUnavailable", "unreadable"),
+        ("hubspot", 400, #"{"status":"BAD_REFRESH_TOKEN","message":"x"}"#, "refused grant invalid_grant"),
+        (
+            "strava", 400,
+            #"{"message":"Bad Request","errors":[{"resource":"RefreshToken","code":"invalid"}]}"#,
+            "refused grant invalid_grant"
+        ),
+        (
+            "strava", 401,
+            #"{"message":"Authorization Error","errors":[{"resource":"Application","code":"invalid"}]}"#,
+            "refused client invalid_client"
+        ),
+        ("zoho", 200, #"{"error":"invalid_code"}"#, "refused grant invalid_grant"),
+        ("quantimodo", 200, #""no""#, "unreadable"),
         ("quantimodo", 400, "fe0c4fcd8a3bd5f1c0a3ad6b8e2df1b4a9c0de12", "refused request other"),
         ("quantimodo", 200, #"{"accessToken":"a","refreshToken":"r","expiresIn":86400}"#, "granted"),
     ])

@@ -171,6 +171,14 @@ private let basic = "Authorization: Basic Y2xpZW50JTIwMTpzM2NyM3QlMkYlMkIlMjBvZi
             $0.requests.grantTypes = ["refresh_token": "refresh"]
         }
         #expect(lines.last == "type=refresh&refresh_token=r1&clientId=client%201&client_secret=sec")
+        let tikTok = ProviderDialect.standard {
+            $0.client = .post
+            $0.requests.names = ["client_id": "client_key", "code": "auth_code"]
+        }
+        let exchange = tikTok.codeExchange(
+            code: SecretBytes(copying: "c"), redirectURI: "https://a.example", verifier: nil)
+        #expect(exchange.lines.last?.contains("&auth_code=c&") == true)
+        #expect(exchange.lines.last?.contains("&client_key=client%201&") == true)
     }
 
     @Test func `parameters are added, replaced and left out; headers too`() throws {

@@ -203,7 +203,7 @@ import TokenVaultTesting
         let bench = ScriptedBench(entry, replay: .revokes)
         let grant = bench.provider.grant()
         #expect(grant.refreshToken == nil)
-        let form = "grant_type=refresh_token&access_token=" + grant.accessToken
+        let form = "grant_type=access_token&access_token=" + grant.accessToken
         let first = bench.post("/token", form)
         #expect(first.status == 200 && first.access != grant.accessToken && first["refresh_token"] == nil)
         #expect(bench.post("/token", form).error == "invalid_grant")

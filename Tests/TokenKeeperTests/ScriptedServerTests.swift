@@ -54,11 +54,12 @@ import TokenVaultTesting
                 ].map { Array($0.utf8) }
                 + (1...20).map { Self.noise($0) }
             for bytes in garbage { try Self.throwAt(port, bytes) }
-            let large = String(repeating: "x", count: 3_000_000)
-            let refused = try Curl.run(["--data", "@" + Self.file(large), server.url + "/token"])
-            #expect(refused.status == 413 || refused.exit == Curl.Code.reset || refused.exit == 55)
-            #expect(try Curl.run("--request", "BREW", server.url + "/token").status == 405)
-            #expect(try Curl.run("--data", "{", server.url + "/token").status == 401)
+            let large = try Self.file(String(repeating: "x", count: 3_000_000))
+            defer { try? FileManager.default.removeItem(atPath: large) }
+            let refused = try Curl.run(["--data", "@" + large, server.url + "/token"])
+            #expect(refused.status == 413 || [55, Curl.Code.reset].contains(refused.exit))
+            #expect(try Curl.run("--request", "BREW", server.url + "/token").status == 400)
+            #expect(try Curl.run("--data", "{", server.url + "/token").status == 400)
             #expect(try Curl.run(server.url + "/nothing/here").status == 404)
             let token = bench.provider.grant().refreshToken ?? ""
             #expect(try Curl.refresh(server.url, token).status == 200)
@@ -116,13 +117,13 @@ import TokenVaultTesting
         }
     }
 
-    /// Sends octets as they are and waits for the other side to close.
+    /// Sends octets as they are, waits a moment for an answer and goes.
     private static func throwAt(_ port: String, _ bytes: [UInt8]) throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [
             "bash", "-c",
-            "exec 3<>/dev/tcp/127.0.0.1/\(port); cat >&3; timeout 0.2 cat <&3 >/dev/null; exec 3>&-",
+            "exec 3<>/dev/tcp/127.0.0.1/\(port); cat >&3; read -t 0.2 -N 1 -u 3",
         ]
         process.standardError = FileHandle.nullDevice
         let input = Pipe()

@@ -33,6 +33,14 @@ public struct ConsentCallback: Sendable {
         others = values
     }
 
+    /// A parameter that an entry wants kept: what a browser brings is bounded, and plain text.
+    func kept(_ name: String) -> String? {
+        guard let value = others[name], (1...GrantedTokens.metadataBytes).contains(value.utf8.count),
+            value.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control })
+        else { return nil }
+        return value
+    }
+
     /// `+` is a space, `%` begins two hexadecimal digits, and the whole is UTF-8.
     private static func decoded(_ text: Substring) -> String? {
         var bytes: [UInt8] = []

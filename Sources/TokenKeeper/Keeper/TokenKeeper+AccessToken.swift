@@ -14,12 +14,14 @@ extension TokenKeeper {
         for id: ConnectionID, validFor span: Duration = .seconds(60)
     ) async throws -> AccessTokenAnswer {
         if let token = tokens.token(id, validFor: span, clock) {
-            KeeperMetrics.used(token, at: clock)
+            metrics.used(token, at: clock)
             return .ready(token)
         }
-        let held = try vault.heldConnection(id)
-        let provider = try providers.provider(held.connection.provider, in: vault)
-        return try await answer(held, provider, validFor: span)
+        return try await orLater {
+            let held = try vault.heldConnection(id)
+            let provider = try providers.provider(held.connection.provider, in: vault)
+            return try await answer(held, provider, validFor: span)
+        }
     }
 
     /// After the API refused a token: one refresh, but only if that token is still the current one; then the current.
@@ -29,35 +31,61 @@ extension TokenKeeper {
         forRefused generation: Int64, of id: ConnectionID, validFor span: Duration = .zero
     ) async throws -> AccessTokenAnswer {
         tokens.forget(id)
-        let held = try vault.heldConnection(id)
-        let provider = try providers.provider(held.connection.provider, in: vault)
-        guard held.generation == generation, held.connection.state == .live else {
-            return try await answer(held, provider, validFor: span)
+        return try await orLater {
+            let held = try vault.heldConnection(id)
+            let provider = try providers.provider(held.connection.provider, in: vault)
+            let age = clock.now().elapsed(since: held.connection.issuedAt ?? clock.now())
+            let canRefresh = provider.dialect.canRefresh(held)
+            // An API that refuses a token this new refuses the next one too.
+            guard held.generation == generation, held.connection.state == .live, canRefresh,
+                age >= Self.leastAgeToReplace
+            else { return try await answer(held, provider, validFor: span) }
+            try Self.admit(held)
+            if let pause = try restPause(held, provider) { return pause }
+            return try judge(await refresh(held, provider), provider)
         }
-        if let pause = try restPause(held, provider) { return pause }
-        return try judge(await refresh(held, provider), provider)
+    }
+
+    private static let leastAgeToReplace = Duration.seconds(10)
+
+    /// Storage trouble is a reason to come back, like a provider's.
+    private func orLater(
+        _ body: () async throws -> AccessTokenAnswer
+    ) async throws -> AccessTokenAnswer {
+        do { return try await body() } catch let error as VaultError where error.isTransient {
+            return .unavailable(retryAfter: .seconds(1), .vault)
+        }
+    }
+
+    static func admit(_ held: HeldConnection) throws {
+        guard held.isOwnerActive else {
+            throw VaultError(.denied, "The user of this connection is disabled or was removed.")
+        }
     }
 
     private func answer(
         _ held: HeldConnection, _ provider: KnownProvider, validFor span: Duration
     ) async throws -> AccessTokenAnswer {
-        guard held.isOwnerActive else {
-            throw VaultError(.denied, "The user of this connection is disabled or was removed.")
-        }
+        try Self.admit(held)
         let connection = held.connection
         if connection.state == .revoking || connection.state == .revoked {
             return .needsConsent(ConsentNeed(connection))
         }
         let now = clock.now()
-        if let token = HeldAccessToken(held, provider), token.isAlive(at: now, for: span) {
-            let staleAt = schedule(provider).staleAt(connection)
+        let schedule = schedule(provider)
+        if let token = HeldAccessToken(held, provider),
+            token.isAlive(at: now, for: schedule.attainable(span, connection))
+        {
+            // Issued in the future: the clock was set back, and what it says of the end is worth nothing.
+            let isOdd = connection.issuedAt.map { $0 > now.advanced(by: .seconds(60)) } ?? false
+            let staleAt = isOdd ? now : schedule.staleAt(connection)
             keep(token, held, staleAt: staleAt)
             if let staleAt, now >= staleAt, connection.state == .live,
                 try restPause(held, provider) == nil
             {
                 refreshBehind(held, provider)
             }
-            KeeperMetrics.used(token, at: clock)
+            metrics.used(token, at: clock)
             return .ready(token)
         }
         guard connection.state == .live else { return .needsConsent(ConsentNeed(connection)) }
@@ -71,8 +99,9 @@ extension TokenKeeper {
         guard held.connection.failures > 0, held.lease == nil, let due = held.connection.dueAt,
             due > clock.now()
         else { return nil }
-        // A clock that was set back does not make anybody wait for more than a day.
-        let wait = min(due.elapsed(since: clock.now()), .seconds(86400))
+        // No pause is longer than a day, unless the clock was set back since.
+        let wait = due.elapsed(since: clock.now())
+        guard wait <= .seconds(86400 * 3 / 2) else { return nil }
         return .unavailable(
             retryAfter: wait, held.connection.hasUnreadReply ? .unreadableReply : .provider)
     }
@@ -80,6 +109,7 @@ extension TokenKeeper {
     func judge(_ outcome: RefreshOutcome, _ provider: KnownProvider) throws -> AccessTokenAnswer {
         switch outcome {
         case .refreshed(let held), .current(let held):
+            try Self.admit(held)
             guard held.connection.state == .live || held.connection.state == .needsConsent,
                 let token = HeldAccessToken(held, provider), token.isAlive(at: clock.now(), for: .zero)
             else {
@@ -89,7 +119,7 @@ extension TokenKeeper {
                 return .unavailable(retryAfter: .seconds(1), .provider)
             }
             keep(token, held, staleAt: schedule(provider).staleAt(held.connection))
-            KeeperMetrics.used(token, at: clock)
+            metrics.used(token, at: clock)
             return .ready(token)
         case .refused(let held):
             tokens.forget(held.id)
@@ -123,6 +153,7 @@ extension HeldAccessToken {
         guard pair.accessToken.withExposed({ !$0.isEmpty }) else { return nil }
         token = pair.accessToken
         expiresAt = held.connection.accessExpiresAt
+        issuedAt = held.connection.issuedAt
         generation = held.generation
         scope = held.connection.scope
         placement = provider.provider.accessToken

@@ -40,6 +40,13 @@ extension TokenKeeper {
                     remedy: "Is there an end of line in the file?")
             }
         }
+        if let known = try vault.connection(at: provider.id, of: user, label: label),
+            known.state == .live || known.state == .revoking
+        {
+            throw VaultError(
+                .alreadyExists, "The user has this connection, and its tokens would be lost.",
+                remedy: "Give another --label, or revoke the connection first.")
+        }
         let now = clock.now()
         var tokens = NewTokens(accessToken: imported.accessToken ?? SecretBytes([]))
         tokens.refreshToken = imported.refreshToken
@@ -60,7 +67,11 @@ extension TokenKeeper {
         -> Connection
     {
         let provider = try providers.provider(named: name, in: vault)
-        if let known = try vault.connection(at: provider.id, of: .system, label: label) { return known }
+        if let known = try vault.connection(at: provider.id, of: .system, label: label),
+            known.state == .live
+        {
+            return known
+        }
         var grant = ConnectionGrant(provider.id, .system, label: label, kind: .clientCredentials)
         grant.scope = scope ?? provider.defaultScope ?? ""
         return try await vault.storeConnection(grant).connection
@@ -80,6 +91,7 @@ extension TokenKeeper {
         tokens.forget(id)
         let held = try vault.heldConnection(id)
         let provider = try providers.provider(held.connection.provider, in: vault)
+        try Self.admit(held)
         guard held.connection.state == .live || held.connection.state == .needsConsent else {
             return .needsConsent(ConsentNeed(held.connection))
         }
@@ -109,10 +121,11 @@ extension TokenKeeper {
     /// until it does.
     public func revoke(_ id: ConnectionID) async throws -> Connection {
         let held = try vault.heldConnection(id)
-        let provider = try providers.provider(held.connection.provider, in: vault)
+        // An entry that cannot be read now may be readable when a service comes to it.
+        let provider = try? providers.provider(held.connection.provider, in: vault)
         defer { tokens.forget(id) }
         return try await vault.revokeConnection(
-            id, isKnownThere: provider.provider.endpoints.revocation != nil)
+            id, isKnownThere: provider.map { $0.provider.endpoints.revocation != nil } ?? true)
     }
 
     /// Asks the provider to revoke a connection that was given up, once.
@@ -135,8 +148,11 @@ extension TokenKeeper {
         switch await revocationReading(request, held, provider) {
         // RFC 7009 section 2.2: 200 also for a token the server does not know.
         case .revoked: reason = "revoked-there"
-        // What it refuses now it refuses tomorrow; but a client it does not know today may be put right.
-        case .refused(let refusal) where refusal.kind != .client: reason = "refused-there"
+        // What it cannot do it cannot do tomorrow either; other refusals may be put right, for a while.
+        case .refused(let refusal)
+        where refusal.code == "unsupported_token_type" || refusal.kind == .grant
+            || held.connection.failures >= Self.revocationTries:
+            reason = "refused-there"
         default:
             try await vault.settleRevocation(
                 held.id, generation: held.generation, reason: "no-answer", retryAt: retry)
@@ -146,6 +162,9 @@ extension TokenKeeper {
             held.id, generation: held.generation, reason: reason, retryAt: nil)
         return true
     }
+
+    /// Refused ones; those without an answer are repeated for as long as it takes.
+    private static let revocationTries = 12
 
     private func revocationReading(
         _ request: ProviderRequest, _ held: HeldConnection, _ provider: KnownProvider

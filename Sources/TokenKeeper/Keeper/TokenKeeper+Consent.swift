@@ -39,6 +39,9 @@ extension TokenKeeper {
     /// - Throws: ``VaultError/Code/notFound`` (provider), ``VaultError/Code/denied`` (user), ``KeeperError`` for a provider
     ///   without an authorization endpoint.
     public func begin(_ request: ConsentRequest) async throws -> BegunConsent {
+        guard request.user != .system else {
+            throw VaultError(.invalidInput, "Tokens of our own need no consent.")
+        }
         let provider = try providers.provider(named: request.provider, in: vault)
         guard provider.provider.endpoints.authorization != nil else {
             throw KeeperError(.notSupported, "This provider asks no user for consent.")
@@ -85,8 +88,21 @@ extension TokenKeeper {
         let exchange = provider.dialect.codeExchange(
             code: code, redirectURI: request.redirectURI, verifier: request.verifier)
         let secrets = [code] + [request.verifier].compactMap { $0 }
-        let answer = await ask(provider, exchange, sent: nil, alsoSent: secrets)
-        return try await settle(answer, of: request, callback, provider)
+        // The code is spent from here on: what comes is stored, whatever becomes of the caller.
+        return try await Task {
+            try await revokeLeftover(of: request, provider)
+            let answer = await ask(provider, exchange, sent: nil, alsoSent: secrets)
+            return try await settle(answer, of: request, callback, provider)
+        }.value
+    }
+
+    /// Tokens that the user gave up before, and that new ones are about to replace, are revoked first.
+    private func revokeLeftover(of request: BegunAuthorization, _ provider: KnownProvider) async throws {
+        guard
+            let old = try vault.connection(at: provider.id, of: request.owner, label: request.label),
+            old.state == .revoking
+        else { return }
+        _ = try await revokeThere(try vault.heldConnection(old.id), provider)
     }
 
     private func settle(
@@ -98,13 +114,13 @@ extension TokenKeeper {
             guard IDTokenNonce.isEqual(request.nonce, in: granted.idToken) else { throw KeeperError.unknown }
             var granted = granted
             for name in provider.provider.requests.keptCallbackParameters {
-                granted.metadata[name] = callback.others[name]
+                if let value = callback.kept(name) { granted.metadata[name] = value }
             }
             granted.scope = granted.scope ?? request.scope
             return try await store(granted, provider, request.owner, label: request.label).connection
         case .reply(.granted, let raw), .reply(.unreadable, let raw):
             let grant = ConnectionGrant(provider.id, request.owner, label: request.label, reply: raw)
-            _ = try await vault.storeConnection(grant)
+            _ = try await persistently { try await vault.storeConnection(grant) }
             throw KeeperError(
                 .unreadableReply,
                 "The provider's answer was kept, but could not be read. We will look at it.",
@@ -140,9 +156,33 @@ extension TokenKeeper {
         grant.dueAt = schedule(provider).dueAt(
             issued: now, accessEnd: tokens.accessExpiresAt, refreshEnd: tokens.refreshExpiresAt,
             spread: UInt64(bitPattern: now.millisecondsSince1970))
-        let held = try await vault.storeConnection(grant)
-        self.tokens.forget(held.id)
-        return held
+        do {
+            let held = try await persistently { [grant] in try await vault.storeConnection(grant) }
+            self.tokens.forget(held.id)
+            return held
+        } catch {
+            // Nobody will ever use them; the provider should not think so.
+            let token = granted.refreshToken ?? granted.accessToken
+            let hint: TokenHint = granted.refreshToken == nil ? .accessToken : .refreshToken
+            if let request = provider.dialect.revocation(token, hint: hint) {
+                _ = try? await send(request, to: provider)
+            }
+            throw error
+        }
+    }
+
+    /// Tries for half a minute, and each try waits for its turn besides: what a provider granted is worth it.
+    private func persistently<Result: Sendable>(
+        _ body: () async throws -> Result
+    ) async throws -> Result {
+        var tries = 0
+        while true {
+            do { return try await body() } catch let error as VaultError where error.isTransient {
+                guard tries < 10 else { throw error }
+                await options.pause(.milliseconds(100 << min(tries, 6)))
+                tries += 1
+            }
+        }
     }
 }
 

@@ -11,6 +11,26 @@ extension TokenKeeper {
         _ held: HeldConnection, _ provider: KnownProvider, isForced: Bool = false,
         spendsUncertain: Bool = false
     ) async -> RefreshOutcome {
+        await task(held, provider, isForced: isForced, spendsUncertain: spendsUncertain).value
+    }
+
+    /// Begins a refresh that nobody waits for.
+    func refreshBehind(_ held: HeldConnection, _ provider: KnownProvider) {
+        _ = task(held, provider, isForced: false, spendsUncertain: false)
+    }
+
+    /// Waits for every refresh under way, also those that nobody waits for; to be called before the vault is closed,
+    /// or an answer may come that can no longer be stored.
+    ///
+    /// Whoever still asks for tokens meanwhile begins more of them.
+    public func finish() async {
+        while let task = refreshes.withLock({ $0.values.first }) { _ = await task.value }
+    }
+
+    /// It is known to ``finish()`` when this returns.
+    private func task(
+        _ held: HeldConnection, _ provider: KnownProvider, isForced: Bool, spendsUncertain: Bool
+    ) -> Task<RefreshOutcome, Never> {
         let (task, isJoined) = refreshes.withLock { running in
             if let task = running[held.id] { return (task, true) }
             let task = Task {
@@ -22,13 +42,8 @@ extension TokenKeeper {
             running[held.id] = task
             return (task, false)
         }
-        if isJoined { KeeperMetrics.joined(provider) }
-        return await task.value
-    }
-
-    /// Begins a refresh that nobody waits for.
-    func refreshBehind(_ held: HeldConnection, _ provider: KnownProvider) {
-        Task { await refresh(held, provider) }
+        if isJoined { metrics.joined(provider) }
+        return task
     }
 
     private func run(
@@ -36,32 +51,51 @@ extension TokenKeeper {
     ) async -> RefreshOutcome {
         if let read = await readKeptReply(of: held, provider) { return read }
         let terms = RefreshTerms(
-            provider.dialect, schedule(provider), holder: holder, leaseSpan: options.leaseSpan,
+            provider.dialect, schedule(provider), revision: provider.stored.revision, holder: holder,
+            leaseSpan: options.leaseSpan,
             isForced: isForced, spendsUncertain: spendsUncertain)
-        let outcome = await KeeperTracing.refresh(provider) {
-            await drive(RefreshAttempt(held, terms: terms), provider)
+        let outcome = await traces.refresh(provider) {
+            await drive(RefreshAttempt(held, terms: terms), terms, provider)
         }
         tokens.forget(held.id)
-        KeeperMetrics.refreshed(provider, outcome)
+        metrics.refreshed(provider, outcome)
         return outcome
     }
 
-    private func drive(_ attempt: RefreshAttempt, _ provider: KnownProvider) async -> RefreshOutcome {
+    private func drive(
+        _ attempt: RefreshAttempt, _ terms: RefreshTerms, _ provider: KnownProvider
+    ) async -> RefreshOutcome {
         var attempt = attempt
+        var hasAnswer = false
+        let id = attempt.connection
         var step = attempt.next(.begin)
         while true {
             switch step {
             case .lease(let request):
                 step = attempt.next(await event { .leased(try await vault.leaseRefresh(request)) })
             case .send(let request, let held):
-                let answer = await ask(provider, request, sent: held.pair)
+                let isInTime = terms.isInTime(
+                    held, at: clock.monotonic(), callTimeout: options.callTimeout)
+                let answer =
+                    isInTime
+                    ? await ask(provider, request, sent: held.pair) : .failure(.notSent(.timeout))
                 step = attempt.next(.answered(answer, at: clock.now()))
             case .settle(let settlement):
-                step = attempt.next(await event { .settled(try await vault.settleRefresh(settlement)) })
+                hasAnswer = true
+                let settled = await event { .settled(try await vault.settleRefresh(settlement)) }
+                if case .settled(.superseded) = settled { metrics.lostLease(provider) }
+                step = attempt.next(settled)
             case .pause(let span):
                 await options.pause(span)
                 step = attempt.next(.paused)
             case .finish(let outcome):
+                if case .storage(let error) = outcome, hasAnswer {
+                    logger.critical(
+                        "A provider's answer could not be stored.",
+                        metadata: [
+                            "connection": "\(id)", "provider": "\(provider.stored.name)", "error": "\(error)",
+                        ])
+                }
                 return outcome
             }
         }
@@ -94,8 +128,12 @@ extension TokenKeeper {
     ) async throws(TransportFailure) -> ProviderReply {
         var request = request
         request.timeout = options.callTimeout
+        let start = clock.monotonic()
+        defer { metrics.called(provider, request.purpose, taking: clock.monotonic() - start) }
         do throws(TransportFailure) {
-            return try await transport.send(request)
+            return try await traces.call(provider, request.purpose) { () throws(TransportFailure) in
+                try await transport.send(request)
+            }
         } catch {
             note("no answer: " + error.cause.rawValue, request.purpose, provider)
             throw error
@@ -119,7 +157,7 @@ extension TokenKeeper {
         guard let reply = held.reply else { return nil }
         let reading = provider.dialect.read(
             ProviderReply(status: 200, body: reply), to: .refresh,
-            at: held.connection.unsettledSince ?? clock.now(), sent: [])
+            at: held.connection.unsettledSince ?? held.connection.createdAt, sent: [])
         guard case .granted(let granted) = reading, granted.fitsOneRow else { return nil }
         let schedule = schedule(provider)
         let tokens = NewTokens(granted, schedule.rules, at: clock.now())

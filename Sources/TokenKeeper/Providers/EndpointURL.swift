@@ -40,9 +40,12 @@ package enum EndpointURL {
         return host.lowercased()
     }
 
+    /// Nothing, or a colon and 1 to 65535.
     private static func isPort(_ text: Substring) -> Bool {
-        text.isEmpty
-            || (text.first == ":" && UInt16(text.dropFirst()).map { $0 > 0 } == true && text.count <= 6)
+        guard let first = text.first else { return true }
+        let digits = text.dropFirst()
+        return first == ":" && digits.utf8.allSatisfy { (0x30...0x39).contains($0) }
+            && UInt16(digits).map { $0 > 0 } == true
     }
 
     /// Labels of letters, digits, `-` and `_` with single dots between them.

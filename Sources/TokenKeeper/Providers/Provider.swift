@@ -69,15 +69,19 @@ extension Provider {
         /// GET sends everything in the query.
         public var method: ProviderRequest.Method = .post
         public var body: Body = .form
-        // Parameters that are added take the place of a standard one of that name; an empty value leaves it out.
         /// Other names for standard parameters: `client_id: clientId`.
         public var names: [String: String] = [:]
         /// Values for `grant_type` other than the standard's, by the standard's.
         public var grantTypes: [String: String] = [:]
+        /// Added to the consent URL: in place of a standard parameter of that name, an empty value leaves it out.
         public var authorize: [String: String] = [:]
+        /// Likewise to the exchange of a code.
         public var exchange: [String: String] = [:]
+        /// Likewise to a refresh.
         public var refresh: [String: String] = [:]
+        /// Likewise to a request of the client for itself.
         public var clientCredentials: [String: String] = [:]
+        /// Added to every request, in place of ours of that name.
         public var headers: [String: String] = [:]
         public var scopeSeparator = " "
         /// S256, or no PKCE at all.

@@ -44,7 +44,7 @@ package struct RefreshAttempt: Sendable {
         case done
     }
 
-    private let connection: ConnectionID
+    package let connection: ConnectionID
     private let generation: Int64
     private var failures: Int64
     private let terms: RefreshTerms
@@ -69,12 +69,12 @@ package struct RefreshAttempt: Sendable {
             return follow(answer)
         case (.sending(let held), .answered(let answer, let now)):
             return settle(terms.settlement(of: answer, for: held, at: now), held)
-        case (.settling(_, let held, _), .settled(let answer)):
-            return conclude(answer, sent: held)
+        case (.settling(let settlement, let held, _), .settled(let answer)):
+            return conclude(answer, sent: held, settlement.outcome)
         case (.settling(let settlement, let held, let tries), .failed(let error)):
             guard error.isTransient, tries < Self.settleTries else { return finish(.storage(error)) }
             state = .pausingBeforeSettle(settlement, held, tries: tries)
-            return .pause(.milliseconds(100 << tries))
+            return .pause(.milliseconds(100 << min(tries, 6)))
         case (.pausingBeforeSettle(let settlement, let held, let tries), .paused):
             state = .settling(settlement, held, tries: tries + 1)
             return .settle(settlement)
@@ -86,8 +86,8 @@ package struct RefreshAttempt: Sendable {
         }
     }
 
-    /// Tokens in hand are worth waiting for: 0.1 to 6.4 s, 13 s together.
-    private static let settleTries = 7
+    /// Tokens in hand are worth waiting for: 0.1 to 6.4 s, 32 s together, and each try waits for its turn besides.
+    private static let settleTries = 10
     /// Looks at another's lease, which lasts less than a minute.
     private static let pollLimit = 400
 
@@ -132,7 +132,9 @@ package struct RefreshAttempt: Sendable {
         return .settle(settlement)
     }
 
-    private mutating func conclude(_ answer: SettleAnswer, sent: HeldConnection) -> Step {
+    private mutating func conclude(
+        _ answer: SettleAnswer, sent: HeldConnection, _ outcome: Settlement.Outcome
+    ) -> Step {
         switch answer {
         case .superseded(let held):
             return finish(.current(held))
@@ -141,9 +143,9 @@ package struct RefreshAttempt: Sendable {
         case .settled(let held) where held.connection.state != .live:
             return finish(.refused(held))
         case .settled(let held):
-            guard held.attempt != nil, held.reply == nil, terms.repeatsAtOnce, repeats == 0 else {
-                return finish(.failed(held))
-            }
+            guard case .unsettled(_, isSent: true) = outcome, held.attempt != nil, held.reply == nil,
+                terms.repeatsAtOnce, repeats == 0
+            else { return finish(.failed(held)) }
             repeats += 1
             failures = held.connection.failures
             state = .pausingBeforeRepeat

@@ -25,6 +25,14 @@ package struct RefreshSchedule: Sendable {
         return max(margin, .zero)
     }
 
+    /// As much of `span` as a token of this connection's life can give: whoever asks for more would have it refreshed at
+    /// every call.
+    package func attainable(_ span: Duration, _ connection: Connection) -> Duration {
+        guard let end = connection.accessExpiresAt, let issued = connection.issuedAt else { return span }
+        let life = end.elapsed(since: issued)
+        return min(span, max(.zero, life - margin(ofLife: life)))
+    }
+
     /// The first moment at which the access token counts as stale; nil: it never does.
     package func staleAt(_ connection: Connection) -> VaultInstant? {
         guard let end = connection.accessExpiresAt else { return nil }
@@ -41,28 +49,32 @@ package struct RefreshSchedule: Sendable {
     ///   - issued: now.
     ///   - spread: any number; equal ones give equal times.
     ///   - previousEnd: of the access token before. A refresh that gained nothing waits a while for the next.
+    ///   - previousRefreshEnd: of the refresh token before.
     package func dueAt(
         issued: VaultInstant, accessEnd: VaultInstant?, refreshEnd: VaultInstant?, spread: UInt64,
-        previousEnd: VaultInstant? = nil
+        previousEnd: VaultInstant? = nil, previousRefreshEnd: VaultInstant? = nil
     ) -> VaultInstant? {
         var due: [VaultInstant] = []
-        if let accessEnd {
+        // A token that lives for seconds is refreshed by whoever needs it.
+        if let accessEnd, accessEnd.elapsed(since: issued) >= Self.leastLife || accessEnd <= issued {
             let life = accessEnd.elapsed(since: issued)
             let margin = margin(ofLife: life)
             let jitter = rules.earliestRefresh == nil ? Self.share(of: margin / 2, spread) : .zero
             due.append(accessEnd.advanced(by: .zero - margin - jitter))
         }
-        if let refreshEnd {
+        // An end that does not move is met sooner or later, however often the token is used.
+        if let refreshEnd, refreshEnd > previousRefreshEnd ?? VaultInstant(millisecondsSince1970: .min) {
             let life = refreshEnd.elapsed(since: issued)
             let margin = min(life / 4, .seconds(86400))
             due.append(refreshEnd.advanced(by: .zero - margin - Self.share(of: margin, spread)))
         }
         guard let first = due.min() else { return nil }
-        let hasGained = previousEnd.map { end in accessEnd.map { $0 > end } ?? true } ?? true
+        let hasGained = accessEnd.map { $0 > issued && $0 > previousEnd ?? issued } ?? true
         return max(first, issued.advanced(by: hasGained ? Self.leastPause : Self.pauseWithoutGain))
     }
 
     /// Between two refreshes of one connection that nobody waits for.
+    private static let leastLife = Duration.seconds(30)
     private static let leastPause = Duration.seconds(1)
     private static let pauseWithoutGain = Duration.seconds(60)
 

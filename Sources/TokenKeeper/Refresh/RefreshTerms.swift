@@ -9,16 +9,20 @@ package struct RefreshTerms: Sendable {
     private let leaseSpan: Duration
     private let isForced: Bool
     private let spendsUncertain: Bool
+    private let revision: Int64
 
     /// - Parameters:
+    ///   - revision: of the provider that `dialect` was made from.
     ///   - isForced: also where the connection needs consent.
     ///   - spendsUncertain: repeat even where the provider would take it for theft; an operator's decision.
     package init(
-        _ dialect: ProviderDialect, _ schedule: RefreshSchedule, holder: [UInt8], leaseSpan: Duration,
+        _ dialect: ProviderDialect, _ schedule: RefreshSchedule, revision: Int64, holder: [UInt8],
+        leaseSpan: Duration,
         isForced: Bool = false, spendsUncertain: Bool = false
     ) {
         self.dialect = dialect
         self.schedule = schedule
+        self.revision = revision
         self.holder = holder
         self.leaseSpan = leaseSpan
         self.isForced = isForced
@@ -31,7 +35,13 @@ package struct RefreshTerms: Sendable {
             replay: spendsUncertain ? .always : dialect.provider.refresh.replay.allowance, isForced: isForced)
     }
 
-    func request(for held: HeldConnection) -> ProviderRequest? {
+    /// Whether a call that begins now ends before its lease does; a process may have been stopped in between.
+    package func isInTime(_ held: HeldConnection, at monotonic: Duration, callTimeout: Duration) -> Bool {
+        guard let lease = held.lease else { return false }
+        return (monotonic + callTimeout).milliseconds <= lease.until
+    }
+
+    package func request(for held: HeldConnection) -> ProviderRequest? {
         guard held.connection.kind == .consent else {
             return dialect.clientCredentials(
                 scope: held.connection.scope.isEmpty ? nil : held.connection.scope)
@@ -77,10 +87,10 @@ package struct RefreshTerms: Sendable {
             guard granted.fitsOneRow else { return (.unreadable(raw), later()) }
             let tokens = NewTokens(granted, schedule.rules, at: now)
             let due = schedule.dueAt(
-                issued: now, accessEnd: tokens.accessExpiresAt,
-                refreshEnd: tokens.refreshExpiresAt ?? held.connection.refreshExpiresAt,
+                issued: now, accessEnd: tokens.accessExpiresAt, refreshEnd: tokens.refreshExpiresAt,
                 spread: UInt64(bitPattern: held.id.rawValue),
-                previousEnd: held.connection.accessExpiresAt)
+                previousEnd: held.connection.accessExpiresAt,
+                previousRefreshEnd: held.connection.refreshExpiresAt)
             return (.tokens(tokens), due)
         }
     }
@@ -103,7 +113,7 @@ package struct RefreshTerms: Sendable {
             let isRepeat = (held.attempt?.sends ?? 1) > 1
             return .refused(reason: isRepeat ? "lost-response" : refusal.code.reason)
         case .client:
-            return .clientRefused(reason: refusal.code.reason)
+            return .clientRefused(reason: refusal.code.reason, revision: revision)
         case .pending, .slowDown, .denied, .request:
             return .unsettled(reason: refusal.code.reason, isSent: false)
         }

@@ -8,7 +8,7 @@ struct Diagnostic {
     static let length = 200
     private static let redacted = "<redacted>"
     /// Longer text is left out, not cut: half a secret would not be found.
-    private static let readableBytes = 16 * 1024
+    private static let readableBytes = 4 * 1024
 
     private let needles: [[UInt8]]
 
@@ -42,9 +42,12 @@ struct Diagnostic {
     private static func visible(_ text: String) -> String {
         var scalars = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
+            if scalar.properties.isWhitespace {
+                scalars.append(" ")
+                continue
+            }
             switch scalar.properties.generalCategory {
-            case .control, .lineSeparator, .paragraphSeparator, .spaceSeparator: scalars.append(" ")
-            case .format, .surrogate, .privateUse, .unassigned: break
+            case .control, .format, .surrogate, .privateUse, .unassigned: break
             default: scalars.append(scalar)
             }
         }

@@ -3,7 +3,7 @@ package import VaultCore
 /// What a provider says of itself (RFC 8414, OpenID Connect Discovery 1.0).
 package struct DiscoveryDocument: Sendable, Equatable {
     package var endpoints: Provider.Endpoints
-    /// By secret, the first we can do of those the provider takes.
+    /// The first we can do of those the provider takes.
     package var client: Provider.ClientAuthentication
     /// S256 is among the methods it names.
     package var namesS256: Bool
@@ -53,7 +53,9 @@ package struct DiscoveryDocument: Sendable, Equatable {
         provider.endpoints.authorization = own.authorization ?? endpoints.authorization
         provider.endpoints.revocation = own.revocation ?? endpoints.revocation
         provider.endpoints.deviceAuthorization = own.deviceAuthorization ?? endpoints.deviceAuthorization
-        if own.token.isEmpty { provider.client = client } else { provider.endpoints.token = own.token }
+        if !own.token.isEmpty { provider.endpoints.token = own.token }
+        // Basic is what an entry has that says nothing.
+        if provider.client == .basic { provider.client = client }
         return provider
     }
 

@@ -89,9 +89,10 @@ struct Answer {
 
     /// `HTTP 400 invalid_grant (their_code): their description`, scrubbed and bounded.
     func diagnostic(_ what: String) -> String {
-        let own = words.scrubbed(body.tree?.first(of: replies.error)?.text)
+        let code = body.tree?.first(of: replies.error)?.text
+        let own = code == what ? "" : words.scrubbed(code)
         let description = words.scrubbed(body.tree?.first(of: replies.errorDescription)?.text)
-        let head = "HTTP \(reply.status) \(what)" + (own.isEmpty || own == what ? "" : " (\(own))")
+        let head = "HTTP \(reply.status) \(what)" + (own.isEmpty ? "" : " (\(own))")
         return Diagnostic.bounded(description.isEmpty ? head : head + ": " + description)
     }
 

@@ -49,10 +49,11 @@ enum ReplyBody {
 
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
 
-    /// RFC 6750 section 2.1 `b64token`, and too long for a word such as `Unauthorized`.
+    /// RFC 6750 section 2.1 `b64token`; long and with a digit, which `Unauthorized` and `OperationSuccessful` are not.
     private static func isBareToken(_ text: [UInt8]) -> Bool {
         guard (16...GrantedTokens.tokenBytes).contains(text.count),
-            let end = text.lastIndex(where: { $0 != UInt8(ascii: "=") })
+            let end = text.lastIndex(where: { $0 != UInt8(ascii: "=") }),
+            text.contains(where: { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
         else { return false }
         return text[...end].allSatisfy { byte in
             switch byte {

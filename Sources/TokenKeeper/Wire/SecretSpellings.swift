@@ -48,7 +48,7 @@ struct DecodedView {
     private let bytes: [UInt8]
     private let places: [Range<Int>]
 
-    /// The text as it is and with its escapes undone once, twice, three times, all in lower case.
+    /// The text as it is and with its escapes undone once, twice, three times, in lower case, with spaces and without.
     static func all(of text: [UInt8]) -> [DecodedView] {
         var views = [DecodedView(bytes: text, places: text.indices.map { $0..<$0 + 1 })]
         for _ in 0..<3 {
@@ -56,7 +56,16 @@ struct DecodedView {
             guard next.bytes.count < views[views.count - 1].bytes.count else { break }
             views.append(next)
         }
-        return views.map { DecodedView(bytes: $0.bytes.map(SecretSpellings.lowercase), places: $0.places) }
+        return views.flatMap { view in
+            let lower = DecodedView(bytes: view.bytes.map(SecretSpellings.lowercase), places: view.places)
+            return [lower, lower.closed]
+        }
+    }
+
+    /// Without spaces: some programs break a long word into lines.
+    private var closed: DecodedView {
+        let kept = bytes.indices.filter { bytes[$0] != UInt8(ascii: " ") }
+        return DecodedView(bytes: kept.map { bytes[$0] }, places: kept.map { places[$0] })
     }
 
     /// The places in the text that spell `needle`.

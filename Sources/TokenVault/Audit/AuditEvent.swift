@@ -113,7 +113,6 @@ package struct AuditOperation: RawRepresentable, Sendable, Hashable {
     package static let connectionAdd = verb("connection.add")
     package static let connectionIntent = verb("connection.intent")
     package static let connectionRefresh = verb("connection.refresh")
-    package static let connectionChange = verb("connection.change")
     package static let connectionRevoke = verb("connection.revoke")
     package static let connectionRemove = verb("connection.remove")
     package static let connectionReveal = verb("connection.reveal")

@@ -50,6 +50,7 @@ package struct HeldConnection: Sendable {
     /// What the provider answered and could not be read.
     package let reply: SecretBytes?
     package let isOwnerActive: Bool
+    package let isOwnerRemoved: Bool
 
     package var id: ConnectionID { connection.id }
     package var generation: Int64 { connection.generation }
@@ -123,6 +124,7 @@ extension HeldConnection {
         pair = try row.unsealedPair(owner, keyring)
         reply = try row.unsealedReply(owner, keyring)
         isOwnerActive = owner.row.state == .active
+        isOwnerRemoved = owner.row.state == .removed
     }
 }
 

@@ -41,6 +41,9 @@ extension Vault {
             throw invalid("A consent may take at most an hour.")
         }
         try LabelRules.check(request.label)
+        guard session.withExposed({ (16...Limits.callbackValueBytes).contains($0.count) }) else {
+            throw invalid("What binds a consent to a browser's session has 16 to 4096 bytes.")
+        }
         let tags = (
             keyring.currentTags.tag(.authorizationState, of: state),
             keyring.currentTags.tag(.browserSession, of: session)
@@ -83,6 +86,18 @@ extension Vault {
         guard state.isShort, session.isShort else { return nil }
         let stateTag = keyring.currentTags.tag(.authorizationState, of: state)
         let sessionTag = keyring.currentTags.tag(.browserSession, of: session)
+        // Whoever makes states up takes no turn of the writer's.
+        let isKnown = try store.readers().read { database in
+            try database.firstRow(
+                "SELECT 1 FROM authorization_requests WHERE state_tag = ?", [.blob(stateTag)]
+            ) { _ in true } ?? false
+        }
+        guard isKnown else {
+            var event = AuditEvent(.connectionCallback, .refused, by: operatorActor)
+            event.reason = "unknown-state"
+            try await record(event)
+            return nil
+        }
         return try await queue.submit(.finishing) { [operatorActor, keyring] transaction in
             var event = AuditEvent(.connectionCallback, by: operatorActor)
             func refuse(_ reason: String) -> (BegunAuthorization?, [AuditEvent]) {

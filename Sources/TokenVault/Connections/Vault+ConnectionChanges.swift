@@ -52,7 +52,7 @@ extension Vault {
                 row = known
                 row.fence += 1
                 row.lease = nil
-                row.state = .live
+                if grant.reply == nil || row.pair == nil { row.state = .live }
             } else {
                 row = ConnectionRow(
                     id: transaction.next(\.nextGrantID), grant, tag: tag, now: transaction.now)
@@ -60,20 +60,32 @@ extension Vault {
                 row.details = try row.sealed(
                     details.encoded(), ConnectionRow.detailsColumn, owner, keyring)
             }
-            if let tokens = grant.tokens { try transaction.store(tokens, in: &row, owner) }
+            let attempt = row.attempt
+            if let tokens = grant.tokens {
+                try transaction.store(tokens, in: &row, owner)
+                // A refresh token that stays is as spent as it was.
+                let kept = try row.unsealedPair(owner, keyring)?.refreshToken
+                if let attempt, let kept, TokenFingerprint.of(kept) == attempt.fingerprint {
+                    row.attempt = attempt
+                }
+            }
             if let reply = grant.reply {
-                row.state = .needsConsent
-                row.reason = "unreadable-reply"
-                row.reply = try reply.withExposed {
-                    try row.sealed(
-                        $0, ConnectionRow.replyColumn, owner, keyring, limit: Limits.sealedReplyBytes)
+                try row.keep(reply, owner, keyring)
+                // Tokens that work go on working.
+                if row.pair == nil || row.state != .live {
+                    row.state = .needsConsent
+                    row.reason = "unreadable-reply"
                 }
             }
             row.isVerified = grant.isVerified
-            row.dueAt = grant.dueAt
+            if grant.tokens != nil || row.state != .live { row.dueAt = grant.dueAt }
             if known == nil { try transaction.insert(row) } else { try transaction.update(row) }
             var event = AuditEvent(.connectionAdd, row, by: operatorActor)
-            event.reason = grant.reply != nil ? "unreadable-reply" : grant.isVerified ? nil : "imported"
+            event.reason =
+                grant.reply != nil
+                ? LeafReason.lost(
+                    "unreadable-reply", from: known?.state == .needsConsent ? .needsConsent : .live)
+                : grant.isVerified ? nil : LeafReason.imported
             event.subject = row.owner == .system ? nil : owner.pseudonym
             event.fingerprint = grant.tokens.map { TokenFingerprint.of($0.accessToken) }
             return Audited(try transaction.held(row), event)
@@ -88,14 +100,19 @@ extension Vault {
     package func revokeConnection(_ id: ConnectionID, isKnownThere: Bool) async throws -> Connection {
         try await write(.finishing) { [operatorActor] transaction in
             var row = try transaction.connection(id)
+            let isNews = row.state != .revoking && row.state != .revoked
             if row.state != .revoked {
                 row.state = isKnownThere && row.pair != nil ? .revoking : .revoked
-                row.reason = row.state == .revoked ? "ended-here" : nil
+                row.reason = row.state == .revoked ? LeafReason.endedHere : nil
                 row.dueAt = row.state == .revoking ? transaction.now : nil
                 if row.state == .revoked { row.forgetTokens() }
                 try transaction.update(row)
             }
-            var event = AuditEvent(.connectionRevoke, row, by: operatorActor, reason: "requested")
+            var event = AuditEvent(.connectionRevoke, row, by: operatorActor)
+            event.reason =
+                !isNews
+                ? LeafReason.requestedAgain
+                : row.state == .revoked ? LeafReason.endedHere : LeafReason.requested
             event.subject = try transaction.subject(of: row)
             return Audited(try transaction.held(row).connection, event)
         }
@@ -114,7 +131,7 @@ extension Vault {
             guard row.state == .revoking, row.generation == generation else {
                 // A late refresh brought tokens that want revoking too.
                 event.outcome = .refused
-                event.reason = "changed-meanwhile"
+                event.reason = LeafReason.changedMeanwhile
                 return Audited((), event)
             }
             if let retryAt {
@@ -174,16 +191,19 @@ extension Vault {
                 let rows = try transaction.database.loadAll(
                     ConnectionRow.self, where: "owner_id = ? AND state IN (1, 2) LIMIT ?",
                     [.integer(owner.rawValue), .integer(Int64(Limits.rowsPerLeaf))], keyring)
+                let subject = try transaction.owner(owner)?.pseudonym
+                // An entry for each, so that each is told; the first names the rows of all.
+                var events: [AuditEvent] = []
                 for var row in rows {
                     row.state = .revoking
                     row.dueAt = transaction.now
                     try transaction.update(row)
+                    var event = AuditEvent(
+                        .connectionRevoke, row, by: operatorActor, reason: LeafReason.userRemoved)
+                    event.subject = subject
+                    events.append(event)
                 }
-                var event = AuditEvent(.connectionRevoke, by: operatorActor)
-                event.reason = "user-removed"
-                event.subject = try transaction.owner(owner)?.pseudonym
-                event.grants = rows.map { GrantID($0.id) }
-                return (rows.count < Limits.rowsPerLeaf, rows.isEmpty ? [] : [event])
+                return (rows.count < Limits.rowsPerLeaf, events)
             }
         }
     }
@@ -196,6 +216,16 @@ extension ConnectionRow {
             createdAt: now, state: .live, reason: nil, isVerified: false, generation: 0, fence: 0,
             details: [], scope: grant.scope, pair: nil, reply: nil, issuedAt: nil, accessExpiresAt: nil,
             refreshExpiresAt: nil, absoluteExpiresAt: nil, dueAt: nil, failures: 0, attempt: nil, lease: nil)
+    }
+
+    /// Keeps an answer to a code, as a generation of its own: a refresh that is under way must not take its place.
+    fileprivate mutating func keep(_ reply: SecretBytes, _ owner: Owner, _ keyring: Keyring) throws {
+        let pair = try unsealedPair(owner, keyring)
+        generation += 1
+        self.pair = try pair.map { try sealed($0.sealedForm, Self.pairColumn, owner, keyring) }
+        self.reply = try reply.withExposed {
+            try sealed($0, Self.replyColumn, owner, keyring, limit: Limits.sealedReplyBytes)
+        }
     }
 
     fileprivate mutating func forgetTokens() {

@@ -63,26 +63,23 @@ extension Vault {
         }
     }
 
-    /// Connections that want to be looked at by `now`, longest due first, with the time of the next one after them.
+    /// Connections of one provider that want to be looked at by `now`, longest due first.
+    ///
+    /// Provider by provider, so that one with many that cannot be served does not stand before the others.
     package func connectionsDue(
-        at now: VaultInstant, limit: Int, except busy: Set<ConnectionID> = []
-    ) throws -> (due: [(id: ConnectionID, provider: ProviderID)], next: VaultInstant?) {
+        at provider: ProviderID, by now: VaultInstant, limit: Int, except others: Set<ConnectionID> = []
+    ) throws -> [ConnectionID] {
         try store.readers().read { database in
-            var due: [(ConnectionID, ProviderID)] = []
-            var next: VaultInstant?
+            var due: [ConnectionID] = []
             try database.forEachRow(
-                "SELECT id, provider_id, due_at FROM connections WHERE due_at IS NOT NULL ORDER BY due_at"
+                "SELECT id FROM connections WHERE provider_id = ? AND due_at <= ? ORDER BY due_at",
+                [.integer(provider.rawValue), SQLValue(now)]
             ) { row in
-                let at = VaultInstant(millisecondsSince1970: row.integer(2))
-                guard at <= now, due.count < limit else {
-                    next = at
-                    return false
-                }
                 let id = ConnectionID(row.integer(0))
-                if !busy.contains(id) { due.append((id, ProviderID(row.integer(1)))) }
-                return true
+                if !others.contains(id) { due.append(id) }
+                return due.count < limit
             }
-            return (due, next)
+            return due
         }
     }
 

@@ -26,7 +26,7 @@ extension Vault {
                 throw VaultError(
                     .alreadyExists, "There is a provider of that name.",
                     remedy:
-                        "Choose another with --name, or change it with 'tokenvault provider add --replace'.")
+                        "Choose another name, or change it with 'tokenvault provider add NAME --replace'.")
             }
             let id = ProviderID(transaction.next(\.nextGrantID))
             let row = ProviderRow(
@@ -53,14 +53,15 @@ extension Vault {
                 throw Self.noProvider
             }
             let kept = try keyring.credentials(of: row, systemKey)
+            var event = AuditEvent(.providerChange, provider: row, by: operatorActor)
+            event.reason = row.state == .stopped ? LeafReason.resumed : nil
             row.revision += 1
             row.state = .active
             row.definition = definition ?? row.definition
             row.credentials = try keyring.sealed(credentials ?? kept, of: row.id, row.revision, systemKey)
             try transaction.update(row)
-            return Audited(
-                try StoredProvider(row, keyring, systemKey),
-                AuditEvent(.providerChange, provider: row, by: operatorActor))
+            event.generation = UInt32(clamping: row.revision)
+            return Audited(try StoredProvider(row, keyring, systemKey), event)
         }
     }
 
@@ -120,12 +121,16 @@ extension Vault {
 
 extension WriteTransaction {
     /// The provider refused our client: nobody calls it until an operator has looked.
-    func stopProvider(_ id: ProviderID, _ reason: String, by actor: AuditActor) throws -> [AuditEvent] {
-        guard var row = try load(ProviderRow.self, id.rawValue)?.row, row.state == .active else { return [] }
+    func stopProvider(
+        _ id: ProviderID, at revision: Int64, by actor: AuditActor
+    ) throws -> [AuditEvent] {
+        guard var row = try load(ProviderRow.self, id.rawValue)?.row, row.state == .active,
+            row.revision == revision
+        else { return [] }
         row.state = .stopped
         try update(row)
         var event = AuditEvent(.providerChange, provider: row, by: actor)
-        event.reason = "stopped"
+        event.reason = LeafReason.stopped
         return [event]
     }
 }

@@ -54,7 +54,8 @@ package enum LeaseAnswer: Sendable {
     case leased(HeldConnection)
     /// Another worker is at it, for so long at most.
     case held(HeldConnection, remaining: Duration)
-    /// There is nothing to do any more: a newer generation, or the end of the connection.
+    /// There is nothing to do, now or any more: a newer generation, another's failure, a provider that is stopped, or
+    /// the end of the connection.
     case moved(HeldConnection)
     /// The token went out once and must not again: the connection now needs consent.
     case lost(HeldConnection)
@@ -78,7 +79,10 @@ extension Vault {
                 let remaining = Duration.milliseconds(lease.until - transaction.monotonic)
                 return (.held(try transaction.held(row), remaining: remaining), [])
             }
-            guard row.failures <= request.failures else { return (.moved(try transaction.held(row)), []) }
+            let provider = try transaction.load(ProviderRow.self, row.provider.rawValue)?.row
+            guard row.failures <= request.failures, provider?.state == .active else {
+                return (.moved(try transaction.held(row)), [])
+            }
             let owner = try transaction.owner(of: row)
             let pair = try row.unsealedPair(owner, transaction.keyring)
             // Client credentials are asked for again and again; nothing is spent.
@@ -86,13 +90,14 @@ extension Vault {
             if let attempt = row.attempt, spent != nil {
                 let age = attempt.age(at: transaction.now, monotonic: transaction.monotonic, boot: boot)
                 guard request.replay.permits(age: age) else {
+                    let reason = LeafReason.lost("lost-response", from: row.state)
                     row.state = .needsConsent
                     row.reason = "lost-response"
                     row.lease = nil
                     row.dueAt = nil
                     try transaction.update(row)
                     let event = AuditEvent(
-                        .connectionRefresh, row, .refused, by: operatorActor, reason: "lost-response")
+                        .connectionRefresh, row, .refused, by: operatorActor, reason: reason)
                     return (.lost(try transaction.held(row)), [event])
                 }
             }

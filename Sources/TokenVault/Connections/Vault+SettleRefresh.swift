@@ -13,7 +13,9 @@ package struct Settlement: Sendable {
         /// A success that could not be read, kept as it came.
         case unreadable(SecretBytes)
         /// The provider refused our client, before it looked at the token: it is not called any more.
-        case clientRefused(reason: String)
+        ///
+        /// - `revision`: of the provider as it was called; a change since then puts it right, maybe.
+        case clientRefused(reason: String, revision: Int64)
     }
 
     package var connection: ConnectionID
@@ -73,7 +75,7 @@ extension Vault {
             let counts =
                 switch settlement.outcome {
                 case .tokens: isCurrent || isHolder
-                case .unreadable: isCurrent && (isHolder || row.reply == nil)
+                case .unreadable: isHolder || (isCurrent && row.reply == nil)
                 case .refused, .unsettled, .clientRefused: isCurrent && isHolder
                 }
             guard counts else { return (.superseded(try transaction.held(row)), []) }
@@ -81,12 +83,14 @@ extension Vault {
             if isHolder { row.lease = nil }
             var event = AuditEvent(.connectionRefresh, row, by: operatorActor)
             try transaction.apply(settlement, to: &row, owner, isHolder: isHolder, &event)
+            // Nobody attends to these: what is due for ever would stand before all others.
+            if row.state == .needsConsent || row.state == .revoked { row.dueAt = nil }
             try transaction.update(row)
             event.generation = UInt32(clamping: row.generation)
             event.subject = row.owner == .system ? nil : owner.pseudonym
             var events = [event]
-            if case .clientRefused(let reason) = settlement.outcome {
-                events += try transaction.stopProvider(row.provider, reason, by: operatorActor)
+            if case .clientRefused(_, let revision) = settlement.outcome {
+                events += try transaction.stopProvider(row.provider, at: revision, by: operatorActor)
             }
             return (.settled(try transaction.held(row)), events)
         }
@@ -100,12 +104,13 @@ extension WriteTransaction {
     ) throws {
         switch settlement.outcome {
         case .tokens(let tokens):
+            event.reason = LeafReason.ofTokens(from: row.state)
             try store(tokens, in: &row, owner, keepingLease: !isHolder)
             row.dueAt = row.state == .revoking ? now : settlement.dueAt
             event.fingerprint = TokenFingerprint.of(tokens.accessToken)
         case .refused(let reason):
             event.outcome = .refused
-            event.reason = reason
+            event.reason = LeafReason.lost(reason, from: row.state)
             row.attempt = nil
             row.note(reason, isLast: true)
         case .unsettled(let reason, let isSent):
@@ -120,7 +125,7 @@ extension WriteTransaction {
             row.reply = try reply.withExposed {
                 try row.sealed($0, ConnectionRow.replyColumn, owner, keyring, limit: Limits.sealedReplyBytes)
             }
-        case .clientRefused(let reason):
+        case .clientRefused(let reason, _):
             event.outcome = .refused
             event.reason = reason
             row.forgetLastSend()
@@ -136,13 +141,19 @@ extension WriteTransaction {
         if !tokens.metadata.isEmpty {
             var details = try row.details(owner, keyring)
             details.metadata.merge(tokens.metadata) { $1 }
-            row.details = try row.sealed(details.encoded(), ConnectionRow.detailsColumn, owner, keyring)
+            // What does not fit must not cost the tokens.
+            if let encoded = try? details.encoded() {
+                row.details = try row.sealed(encoded, ConnectionRow.detailsColumn, owner, keyring)
+            }
         }
         row.generation += 1
         let pair = TokenPair(
             accessToken: tokens.accessToken, refreshToken: tokens.refreshToken ?? old?.refreshToken)
         row.pair = try row.sealed(pair.sealedForm, ConnectionRow.pairColumn, owner, keyring)
-        row.scope = tokens.scope ?? row.scope
+        // For tokens of our own the column says what is asked for; one answer with less must not stick.
+        if row.kind == .consent, let scope = tokens.scope, scope.utf8.count <= Limits.providerScopeBytes {
+            row.scope = scope
+        }
         row.issuedAt = now
         row.accessExpiresAt = tokens.accessExpiresAt
         if tokens.refreshToken != nil || tokens.refreshExpiresAt != nil {

@@ -1,4 +1,4 @@
-package import VaultCore
+import VaultCore
 
 /// Whether a provider is called.
 public enum ProviderState: Int64, Sendable {

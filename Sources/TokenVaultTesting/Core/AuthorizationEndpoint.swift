@@ -46,9 +46,11 @@ extension ScriptedState {
     }
 
     private func problem(_ parameters: RequestParameters) -> String? {
-        guard parameters["response_type"] == "code" else { return "unsupported_response_type" }
+        let type =
+            entry.requests.authorize[entry.requests.names["response_type"] ?? "response_type"] ?? "code"
+        guard parameters["response_type"] ?? "" == type else { return "unsupported_response_type" }
         for (name, value) in entry.requests.authorize where !value.contains("{") {
-            guard parameters.verbatim(name) == value else { return "invalid_request" }
+            guard parameters.verbatim(name) == (value.isEmpty ? nil : value) else { return "invalid_request" }
         }
         if entry.requests.usesPKCE {
             guard let challenge = parameters["code_challenge"], PKCE.isChallenge(challenge),

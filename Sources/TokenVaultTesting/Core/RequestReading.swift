@@ -83,8 +83,7 @@ struct RequestReading: Sendable {
         let posted = (id: parameters["client_id"], secret: parameters["client_secret"])
         let isRight =
             switch entry.client {
-            case .basic:
-                header == basic(FormCoding.escape(options.clientID), FormCoding.escape(options.clientSecret))
+            case .basic: isEncodedBasic(header)
             case .basicRaw: header == basic(options.clientID, options.clientSecret)
             case .basicSecretOnly: header == basic(options.clientSecret, "")
             case .post:
@@ -98,6 +97,17 @@ struct RequestReading: Sendable {
     /// Names between separators of the entry.
     func scope(_ text: String?) -> [String]? {
         text.map { $0.split(separator: entry.requests.scopeSeparator).map(String.init) }
+    }
+
+    /// Section 2.3.1: each "is encoded using the application/x-www-form-urlencoded encoding algorithm", a space in either spelling.
+    private func isEncodedBasic(_ header: String?) -> Bool {
+        guard let header, header.hasPrefix("Basic "), let pair = Base64.decode(header.dropFirst(6).utf8)
+        else {
+            return false
+        }
+        let parts = pair.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+        return parts.count == 2 && FormCoding.unescape(parts[0]) == options.clientID
+            && FormCoding.unescape(parts[1]) == options.clientSecret
     }
 
     private func basic(_ user: String, _ password: String) -> String {

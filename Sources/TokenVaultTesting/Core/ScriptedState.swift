@@ -120,8 +120,10 @@ struct ScriptedState: Sendable {
 
     /// For the wording of an error alone.
     private func isRefresh(_ request: ScriptedRequest) -> Bool {
-        let word = entry.requests.grantTypes["refresh_token"] ?? "refresh_token"
-        let parts = (try? reading.tokenParameters(request))
-        return parts?["grant_type"] == word
+        guard let parameters = try? reading.tokenParameters(request) else { return false }
+        return parameters["grant_type"] == entry.requests.grantTypes[refreshType] ?? refreshType
     }
+
+    /// The grant type of a refresh, before the entry renames it.
+    var refreshType: String { entry.refresh.method == .accessToken ? "access_token" : "refresh_token" }
 }

@@ -9,21 +9,21 @@ extension ScriptedState {
     ) throws(OAuthProblem) -> ScriptedAnswer {
         if let limited = limit(at: now) { return limited }
         let parameters = try reading.tokenParameters(request)
-        let sent = parameters["grant_type"] ?? ""
-        let types = entry.requests.grantTypes
-        let type = ["authorization_code", "refresh_token", "client_credentials", DeviceGrant.type]
-            .first { (types[$0] ?? $0) == sent }
-        guard let type else { throw OAuthProblem("unsupported_grant_type") }
+        let kinds = ["authorization_code", refreshType, "client_credentials", DeviceGrant.type]
+        guard let type = kinds.first(where: { parameters["grant_type"] == word(for: $0) }) else {
+            throw OAuthProblem("unsupported_grant_type")
+        }
         // Where the entry has an address for refreshes each address does its own work only.
-        let isRefresh = type == "refresh_token"
+        let isRefresh = type == refreshType
         guard isRefresh == isRefreshOnly || entry.endpoints.refresh == nil else {
             throw OAuthProblem("unsupported_grant_type", "Not at this address.")
         }
         if !isOpenRefresh(request, parameters, isRefresh) { try reading.authenticate(request, parameters) }
+        try require(extras(of: type), in: parameters)
         let issued =
             switch type {
             case "authorization_code": try exchange(parameters, at: now)
-            case "refresh_token": try refresh(parameters, at: now)
+            case refreshType: try refresh(parameters, at: now)
             case "client_credentials":
                 book.grant(.client, scope: grantable(parameters["scope"]), at: now, random: &random)
             default: try exchangeDeviceCode(parameters, at: now)
@@ -43,7 +43,6 @@ extension ScriptedState {
         _ parameters: RequestParameters, at now: VaultInstant
     ) throws(OAuthProblem) -> GrantBook.IssuedTokens {
         let name = try parameters.required("code")
-        try require(entry.requests.exchange, in: parameters)
         guard let code = codes[name] else { throw .grant("The code is not known here.") }
         if let family = code.family {
             // Section 4.1.2: deny the request and "revoke (when possible) all tokens previously issued".
@@ -66,13 +65,10 @@ extension ScriptedState {
     private mutating func refresh(
         _ parameters: RequestParameters, at now: VaultInstant
     ) throws(OAuthProblem) -> GrantBook.IssuedTokens {
-        try require(entry.requests.refresh, in: parameters)
         switch entry.refresh.method {
         case .none: throw OAuthProblem("unsupported_grant_type", "Nothing is refreshed here.")
         case .accessToken:
-            guard let token = parameters["access_token"] ?? parameters["refresh_token"] else {
-                throw .request("The access token is missing.")
-            }
+            let token = try parameters.required("access_token")
             return try book.refresh(token, scope: nil, at: now, random: &random)
         case .refreshToken:
             let token = try parameters.required("refresh_token")
@@ -89,14 +85,31 @@ extension ScriptedState {
             && parameters["client_secret"] == nil
     }
 
-    /// What the entry wants sent with every request of the kind.
+    /// What the entry calls a grant type; nil: requests of the kind go without.
+    private func word(for type: String) -> String? {
+        let name = entry.requests.names["grant_type"] ?? "grant_type"
+        let word = extras(of: type)[name] ?? entry.requests.grantTypes[type] ?? type
+        return word.isEmpty ? nil : word
+    }
+
+    private func extras(of type: String) -> [String: String] {
+        switch type {
+        case "authorization_code": entry.requests.exchange
+        case refreshType: entry.requests.refresh
+        case "client_credentials": entry.requests.clientCredentials
+        default: [:]
+        }
+    }
+
+    /// What the entry wants sent with every request of the kind, or left out of it.
     private func require(
         _ fixed: [String: String], in parameters: RequestParameters
     ) throws(OAuthProblem) {
         for (name, value) in fixed.sorted(by: { $0.key < $1.key }) {
             let sent = parameters.verbatim(name)
-            guard sent == value || (sent != nil && value.contains("{")) else {
-                throw .request("The parameter \(name) is missing or another.")
+            let isAsked = value.isEmpty ? sent == nil : sent == value || (sent != nil && value.contains("{"))
+            guard isAsked else {
+                throw .request("The parameter \(name) is missing, another or too much.")
             }
         }
     }

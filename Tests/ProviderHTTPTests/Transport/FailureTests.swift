@@ -47,16 +47,44 @@ import VaultCore
         #expect(try await outcome(.reset) == .failure(.ambiguous(.reset)))
     }
 
-    @Test func `no head by the deadline: ambiguous`() async throws {
-        let limit = Duration.milliseconds(300)
-        #expect(try await outcome(timeout: limit) == .failure(.ambiguous(.timeout)))
-        let half = RawServer.Step.write("HTTP/1.1 200 OK\r\nX-Slow: ")
-        #expect(try await outcome(half, timeout: limit) == .failure(.ambiguous(.timeout)))
+    @Test(arguments: [
+        "", "HTTP/1.1 200 OK\r\nX-Slow: ", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n",
+    ])
+    func `an answer that does not end by the deadline: ambiguous`(_ beginning: String) async throws {
+        try await RawServer.with(script: { _ in [.write(beginning)] }) { server in
+            // The time is over as soon as the server has read the request.
+            let transport = try AsyncHTTPTransport(ConnectionRules()) { span in
+                #expect(span == .seconds(20))
+                while server.requests.isEmpty { await Task.yield() }
+            }
+            #expect(await transport.outcome(.refresh(server.port)) == .failure(.ambiguous(.timeout)))
+            await transport.shutdown()
+            #expect(server.requests.count == 1)
+        }
     }
 
-    @Test func `a body that does not end by the deadline: ambiguous`() async throws {
-        let half = RawServer.Step.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345")
-        #expect(try await outcome(half, timeout: .milliseconds(300)) == .failure(.ambiguous(.timeout)))
+    @Test func `a server that does not finish the handshake by the deadline was sent nothing`() async throws {
+        try await RawServer.with(script: { _ in [] }) { server in
+            // The end of a transport waits for connections that are being made.
+            var rules = ConnectionRules()
+            rules.connectTimeout = .seconds(3)
+            let transport = try AsyncHTTPTransport(rules) { _ in
+                while server.connections == 0 { await Task.yield() }
+            }
+            var request = ProviderRequest.refresh(server.port)
+            request.url = "https://127.0.0.1:\(server.port)/"
+            #expect(await transport.outcome(request) == .failure(.notSent(.timeout)))
+            await transport.shutdown()
+        }
+    }
+
+    @Test func `the deadline is kept by the clock too`() async throws {
+        guard case .failure(let failure) = try await outcome(timeout: .milliseconds(200)) else {
+            Issue.record("there was no answer")
+            return
+        }
+        #expect(failure.cause == .timeout)
     }
 
     @Test(arguments: [

@@ -8,6 +8,7 @@ struct SimulatedWorker {
     let number: Int
     /// Which process it belongs to.
     let handle: Int
+    let terms: RefreshTerms
     var attempt: RefreshAttempt
     var step: RefreshAttempt.Step
     /// The request it waits for, by number.

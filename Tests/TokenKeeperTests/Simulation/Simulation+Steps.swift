@@ -57,6 +57,11 @@ extension Simulation {
     }
 
     private func send(_ index: Int, _ request: ProviderRequest, _ held: HeldConnection) {
+        let now = machine.time.monotonic()
+        guard workers[index].terms.isInTime(held, at: now, callTimeout: Self.callTimeout) else {
+            note("worker \(workers[index].number) was away for too long to send")
+            return follow(index, .answered(.failure(.notSent(.timeout)), at: machine.time.now()))
+        }
         var request = request
         request.timeout = Self.callTimeout
         sent += 1

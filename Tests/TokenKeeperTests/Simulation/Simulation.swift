@@ -116,12 +116,13 @@ final class Simulation {
             return
         }
         let holder = (0..<16).map { UInt8(truncatingIfNeeded: begun &* 31 &+ $0) }
+        // Of no revision that there is: a refused client stops nobody in the histories that follow.
         let terms = RefreshTerms(
-            dialect, schedule, holder: holder, leaseSpan: Self.leaseSpan, isForced: isForced)
+            dialect, schedule, revision: 0, holder: holder, leaseSpan: Self.leaseSpan, isForced: isForced)
         var attempt = RefreshAttempt(row, terms: terms)
         let step = attempt.next(.begin)
         workers.append(
-            SimulatedWorker(number: begun, handle: handle, attempt: attempt, step: step))
+            SimulatedWorker(number: begun, handle: handle, terms: terms, attempt: attempt, step: step))
         note("worker \(begun) of process \(handle) begins at generation \(row.generation)")
     }
 

@@ -6,7 +6,8 @@ public import TokenKeeper
 /// Carries requests to providers over the network, each at most once and on a connection of its own.
 ///
 /// A connection that waited in a pool may be dead without telling, and then nobody knows whether the provider read
-/// what was written to it; a token request is too dear for that. ``ConnectionRules`` says what connections are like.
+/// what was written to it; a token request is too dear for that. A connection that cannot be made fails whatever
+/// waits for one to the same host, as not sent. ``ConnectionRules`` says what connections are like.
 ///
 /// ```swift
 /// try await AsyncHTTPTransport.withTransport { transport in
@@ -17,11 +18,20 @@ public final class AsyncHTTPTransport: ProviderTransport {
     private let client: HTTPClient
     private let departures = Departures()
     private let flights = Flights()
+    private let sleep: Deadline.Sleep
 
     /// End it with ``shutdown()``.
     ///
     /// - Throws: `VaultError.invalidInput` if the authorities cannot be read.
-    public init(_ rules: ConnectionRules = ConnectionRules()) throws {
+    public convenience init(_ rules: ConnectionRules = ConnectionRules()) throws {
+        try self.init(rules, sleep: Deadline.sleep)
+    }
+
+    /// - Parameter sleep: waits until a request's time is over.
+    package init(
+        _ rules: ConnectionRules, sleep: @escaping @Sendable (Duration) async throws -> Void
+    ) throws {
+        self.sleep = sleep
         var configuration = try rules.configuration()
         configuration.maximumUsesPerConnection = 1
         // One that was made for a request that gave up; the next may have it, but not for long.
@@ -75,7 +85,7 @@ public final class AsyncHTTPTransport: ProviderTransport {
         let number = departures.announce()
         do {
             let outgoing = try OutgoingRequest(request, number)
-            return try await Deadline.run(within: request.timeout) { [client] in
+            return try await Deadline.run(within: request.timeout, sleep) { [client] in
                 try await IncomingReply.read(
                     client.execute(
                         outgoing.request, deadline: .distantFuture, logger: ConnectionRules.silence))

@@ -13,7 +13,8 @@ extension TransportFailure.Cause {
         case is OutgoingRequest.InvalidURL: .invalidURL
         case is Deadline.Exceeded: .timeout
         case let error as NIOConnectionError: connection(error)
-        case is IOError: .connect
+        // The last: closed before the gate was in its place.
+        case is IOError, is ChannelPipelineError: .connect
         case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError, is NIOTLSUnwrappingError: .tls
         case let error as ChannelError: if case .connectTimeout = error { .timeout } else { .connect }
         case let error as HTTPClientError: earlyClient(error)

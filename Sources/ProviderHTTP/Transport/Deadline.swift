@@ -2,14 +2,20 @@
 enum Deadline {
     struct Exceeded: Error {}
 
+    /// Waits for a span of time; a test's ends when the test wants it to.
+    typealias Sleep = @Sendable (Duration) async throws -> Void
+
+    static let sleep: Sleep = { try await Task.sleep(for: $0, clock: .continuous) }
+
     /// The library's own deadline ends with the head of an answer; this one with the last octet.
     static func run<Result: Sendable>(
-        within limit: Duration, _ work: @escaping @Sendable () async throws -> Result
+        within limit: Duration, _ sleep: @escaping Sleep = sleep,
+        _ work: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
         try await withThrowingTaskGroup(of: Result.self) { group in
             group.addTask { try await work() }
             group.addTask {
-                try await Task.sleep(for: limit, clock: .continuous)
+                try await sleep(limit)
                 throw Exceeded()
             }
             defer { group.cancelAll() }

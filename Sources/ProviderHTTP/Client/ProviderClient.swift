@@ -1,0 +1,109 @@
+public import AsyncHTTPClient
+public import NIOCore
+import NIOHTTP1
+import VaultCore
+
+/// Calls a provider's API with a token that is valid, put where the provider reads it.
+///
+/// ```swift
+/// let response = try await client.execute(HTTPClientRequest(url: "https://api.example/v3/measurements"))
+/// ```
+///
+/// Redirects are answers: a token follows none. A 401 that another token could help with is answered by one forced
+/// refresh and one more call, if the request can be sent again. Whatever else comes is the caller's.
+public struct ProviderClient: Sendable {
+    /// Shortest remaining life of a token that a call begins with.
+    public var validFor: Duration = .seconds(90)
+
+    private let tokens: any AccessTokenSource
+    private let connections: ProviderConnections
+    private let origins: Set<String>
+
+    /// - Parameters:
+    ///   - origins: the only places the token may go to (`https://api.example`); empty: wherever requests go.
+    /// - Throws: ``ProviderClientError/insecureURL`` for an origin that is none.
+    public init(
+        _ tokens: some AccessTokenSource, over connections: ProviderConnections, origins: [String] = []
+    ) throws(ProviderClientError) {
+        self.tokens = tokens
+        self.connections = connections
+        var places: Set<String> = []
+        for origin in origins {
+            // A path would look as if the rest of the host were closed.
+            guard let address = ProviderAddress(origin),
+                !origin.drop(while: { $0 != ":" }).dropFirst(3).contains(where: { "/?".contains($0) })
+            else { throw .insecureURL }
+            places.insert(address.origin)
+        }
+        self.origins = places
+    }
+
+    /// Calls the API.
+    ///
+    /// - Parameters:
+    ///   - request: without a token. A body inside of it may be a stream, which nobody can send twice: such a call is
+    ///     not repeated after a 401.
+    ///   - body: instead of one in the request; a call with it can be repeated.
+    ///   - timeout: until the head of the answer, refresh and second call included.
+    /// - Returns: the answer, its body yet to be read; a second 401 too. It has no `history` and so no `url`.
+    /// - Throws: ``ProviderClientError`` if there is no token for it, or none to follow one that was refused;
+    ///   errors of the library, which quote no token, if no answer came.
+    public func execute(
+        _ request: HTTPClientRequest, body: ByteBuffer? = nil, timeout: Duration = .seconds(30)
+    ) async throws -> HTTPClientResponse {
+        guard let address = ProviderAddress(request.url) else { throw ProviderClientError.insecureURL }
+        guard origins.isEmpty || origins.contains(address.origin) else {
+            throw ProviderClientError.foreignOrigin
+        }
+        let isRepeatable = body != nil || request.body == nil
+        var request = request
+        if let body { request.body = .bytes(body) }
+        let deadline = NIODeadline.now() + TimeAmount(timeout)
+
+        let first = try ready(await tokens.accessToken(validFor: validFor))
+        let response = try await call(request, first, body, deadline)
+        guard response.status == .unauthorized, isRepeatable,
+            BearerChallenge.asksForAnotherToken(response.headers["www-authenticate"])
+        else { return response }
+
+        let second = try ready(await tokens.replacement(for: first.generation, validFor: validFor))
+        // The same token would be refused again.
+        guard second.generation != first.generation else { return response }
+        await discard(response)
+        return try await call(request, second, body, deadline)
+    }
+
+    private func call(
+        _ request: HTTPClientRequest, _ token: ProvidedToken, _ body: ByteBuffer?, _ deadline: NIODeadline
+    ) async throws -> HTTPClientResponse {
+        var request = request
+        let isForm = request.headers.first(name: "content-type")?.lowercased()
+            .hasPrefix("application/x-www-form-urlencoded")
+        let form = isForm == true ? body.map { String(buffer: $0)[...].utf8 } : nil
+        try token.placement.attach(token.token, to: &request, form: form)
+        var response = try await connections.client.execute(
+            request, deadline: deadline, logger: ConnectionRules.silence)
+        // It holds the request with its token, and a response is printed easily.
+        response.history = []
+        return response
+    }
+
+    private func ready(_ answer: ProvidedTokenAnswer) throws(ProviderClientError) -> ProvidedToken {
+        switch answer {
+        case .ready(let token): token
+        case .needsConsent(let reason): throw .needsConsent(reason: reason)
+        case .unavailable(let span): throw .unavailable(retryAfter: span)
+        }
+    }
+
+    /// Reads the rest of a short answer, so that its connection can be used again; ends the connection of a long one.
+    private func discard(_ response: HTTPClientResponse) async {
+        try? await Deadline.run(within: .seconds(1)) {
+            var left = 64 * 1024
+            for try await part in response.body {
+                left -= part.readableBytes
+                if left < 0 { break }
+            }
+        }
+    }
+}
