@@ -93,6 +93,10 @@ release: deps ## Build the command for production into .build-release
 vectors: test-deps ## Write the format vectors of Tests/Vectors anew (only with a new format version)
 	TOKENVAULT_REGENERATE_VECTORS=1 swift test --filter VaultCryptoTests
 
+.PHONY: crash-matrix
+crash-matrix: test-deps ## Kill a refresh at each point under each policy, and write the table in docs/ anew
+	TOKENVAULT_REGENERATE_MATRIX=1 swift test --filter 'refresh killed at any point'
+
 .PHONY: bench
 bench: deps ## Measure: swaps, validations, HTTP, and the bounds beside them
 	$(call install,$(BENCH_TOOLS),swift)

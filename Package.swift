@@ -168,9 +168,16 @@ let tests: [Target] = [
     .executableTarget(
         name: "vault-worker", dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "TokenVault"],
         path: "Tests/DurabilityWorker"),
+    // Another one, which refreshes tokens.
+    .executableTarget(
+        name: "keeper-worker",
+        dependencies: ["VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "ProviderHTTP"],
+        path: "Tests/KeeperWorker"),
     .testTarget(
         name: "DurabilityTests",
-        dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "TokenVault"],
+        dependencies: [
+            "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "TokenKeeper", "TokenVaultTesting",
+        ],
         exclude: ["FaultyDisk"]),
     .testTarget(name: "VaultCryptoTests", dependencies: ["VaultCore", "VaultCrypto"]),
     .testTarget(name: "MerkleLogTests", dependencies: ["VaultCore", "VaultCrypto", "MerkleLog"]),

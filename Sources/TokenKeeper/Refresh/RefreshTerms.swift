@@ -80,7 +80,7 @@ package struct RefreshTerms: Sendable {
         case .reply(.busy(let retryAfter, _), _):
             return (.unsettled(reason: "provider-busy", isSent: false), later(retryAfter))
         case .reply(.unreadable, let raw):
-            return (.unreadable(raw), later())
+            return (.unreadable(worthier(of: held.reply, raw)), later())
         case .reply(.refused(let refusal), _):
             return (self.outcome(of: refusal, for: held), later())
         case .reply(.granted(let granted), let raw):
@@ -93,6 +93,17 @@ package struct RefreshTerms: Sendable {
                 previousRefreshEnd: held.connection.refreshExpiresAt)
             return (.tokens(tokens), due)
         }
+    }
+
+    /// Of two replies that cannot be read the one to keep: a page about maintenance is not worth one that names a token.
+    private func worthier(of old: SecretBytes?, _ new: SecretBytes) -> SecretBytes {
+        guard let old, namesToken(old), !namesToken(new) else { return new }
+        return old
+    }
+
+    private func namesToken(_ reply: SecretBytes) -> Bool {
+        let names = dialect.provider.replies.accessToken.compactMap { $0.split(separator: ".").last }
+        return reply.withExposed { bytes in names.contains { bytes.firstRange(of: Array($0.utf8)) != nil } }
     }
 
     private func outcome(of refusal: ProviderRefusal, for held: HeldConnection) -> Settlement.Outcome {

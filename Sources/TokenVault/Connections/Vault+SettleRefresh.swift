@@ -36,16 +36,6 @@ package struct Settlement: Sendable {
     }
 }
 
-extension Settlement.Outcome {
-    /// Something the provider gave, which is stored whoever brings it.
-    fileprivate var isGrant: Bool {
-        switch self {
-        case .tokens, .unreadable: true
-        case .refused, .unsettled, .clientRefused: false
-        }
-    }
-}
-
 /// What a provider granted.
 package struct NewTokens: Sendable {
     package var accessToken: SecretBytes
@@ -72,18 +62,23 @@ extension Vault {
     /// Writes what became of a refresh (transaction 2 of 2); its tokens may be used once this has returned.
     ///
     /// A worker whose lease ran out may bring nothing but tokens: what a provider granted is stored as long as the
-    /// connection is still at the generation that was sent, whoever holds the lease by now.
+    /// connection is still at the generation that was sent, whoever holds the lease by now. A reply that cannot be read
+    /// may hold tokens too, and is kept beside what the others do. A lease settles once: whoever was not told that it did
+    /// may say it again, and changes nothing.
     ///
     /// - Throws: ``VaultError/Code/notFound``: the connection was removed meanwhile.
     package func settleRefresh(_ settlement: Settlement) async throws -> SettleAnswer {
         try await queue.submit(.finishing) { [operatorActor] transaction in
             var row = try transaction.connection(settlement.connection)
-            let isHolder = row.fence == settlement.fence
+            let isHolder = row.fence == settlement.fence && row.lease != nil
             let isCurrent = row.generation == settlement.generation
-            let isGrant = settlement.outcome.isGrant && (row.reply == nil || isHolder)
-            guard isCurrent ? (isHolder || isGrant) : (isHolder && isGrant && row.lease != nil) else {
-                return (.superseded(try transaction.held(row)), [])
-            }
+            let counts =
+                switch settlement.outcome {
+                case .tokens: isCurrent || isHolder
+                case .unreadable: isHolder || (isCurrent && row.reply == nil)
+                case .refused, .unsettled, .clientRefused: isCurrent && isHolder
+                }
+            guard counts else { return (.superseded(try transaction.held(row)), []) }
             let owner = try transaction.owner(of: row)
             if isHolder { row.lease = nil }
             var event = AuditEvent(.connectionRefresh, row, by: operatorActor)
@@ -117,22 +112,16 @@ extension WriteTransaction {
             event.outcome = .refused
             event.reason = LeafReason.lost(reason, from: row.state)
             row.attempt = nil
-            if row.state == .live { row.state = .needsConsent }
-            row.reason = reason
-            row.failures += 1
+            row.note(reason, isLast: true)
         case .unsettled(let reason, let isSent):
             event.outcome = .refused
             event.reason = reason
-            row.reason = reason
-            row.failures += 1
-            row.dueAt = row.state == .live ? settlement.dueAt : row.dueAt
+            row.note(reason, dueAt: settlement.dueAt)
             if !isSent { row.forgetLastSend() }
         case .unreadable(let reply):
             event.outcome = .refused
             event.reason = "unreadable-reply"
-            row.reason = event.reason
-            row.failures += 1
-            row.dueAt = settlement.dueAt
+            if isHolder { row.note("unreadable-reply", dueAt: settlement.dueAt) }
             row.reply = try reply.withExposed {
                 try row.sealed($0, ConnectionRow.replyColumn, owner, keyring, limit: Limits.sealedReplyBytes)
             }
@@ -184,6 +173,17 @@ extension WriteTransaction {
 }
 
 extension ConnectionRow {
+    /// A refresh that brought nothing; `isLast`: it ends the connection's life.
+    ///
+    /// Where the user has to consent already, the reason stays: asking once more did not change what happened.
+    fileprivate mutating func note(_ reason: String, dueAt: VaultInstant? = nil, isLast: Bool = false) {
+        failures += 1
+        guard state == .live else { return }
+        self.reason = reason
+        self.dueAt = dueAt
+        if isLast { state = .needsConsent }
+    }
+
     /// The last send did not reach the provider, or was refused before it looked at the token.
     fileprivate mutating func forgetLastSend() {
         attempt?.sends -= 1

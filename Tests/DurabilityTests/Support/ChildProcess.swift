@@ -56,6 +56,9 @@ final class ChildProcess: Sendable {
         _ = Foundation.send(input, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     }
 
+    /// The child reads to its end.
+    func closeInput() { shutdown(input, Int32(SHUT_WR)) }
+
     func signal(_ number: Int32) { kill(id, number) }
 
     /// Waits for its end, or with `WUNTRACED` for its being stopped.

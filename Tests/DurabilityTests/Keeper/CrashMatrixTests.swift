@@ -1,0 +1,100 @@
+import Foundation
+import Testing
+import TokenKeeper
+import TokenVault
+import TokenVaultTesting
+import VaultCore
+import VaultCrypto
+
+extension Durability {
+    @Suite(.serialized)
+    struct `P8: a refresh killed at any point loses nothing that the provider lets be saved` {
+        private static let policies: [Provider.ReplayPolicy] = [
+            .tolerated, .within(.seconds(600)), .untilFirstUse(nil), .rejected, .revokes,
+        ]
+
+        /// `make crash-matrix` writes the table that this compares.
+        @Test func `each point under each policy ends as the table in the documentation says`() async throws {
+            let columns = try await withThrowingTaskGroup(of: (Int, [Recovery]).self) { group in
+                for (index, policy) in Self.policies.enumerated() {
+                    group.addTask { (index, try await Self.column(policy)) }
+                }
+                return try await group.reduce(into: [[Recovery]](repeating: [], count: Self.policies.count)) {
+                    $0[$1.0] = $1.1
+                }
+            }
+            let table = Self.table(columns)
+            print(table)
+            if ProcessInfo.processInfo.environment["TOKENVAULT_REGENERATE_MATRIX"] == "1" {
+                try DocumentedTable.write(table)
+            }
+            #expect(try DocumentedTable.read() == table, "run 'make crash-matrix' and look at what changed")
+        }
+
+        private static func column(_ policy: Provider.ReplayPolicy) async throws -> [Recovery] {
+            let rig = try await KeeperRig(policy, connections: CrashPoint.all.count)
+            var column: [Recovery] = []
+            for (index, point) in CrashPoint.all.enumerated() {
+                let killed = KilledRefresh(
+                    rig: rig, point: point, connection: rig.connections[index], family: index)
+                let recovery = try await killed.run()
+                #expect(recovery == point.expected(policy), "\(policy), \(point.name)")
+                let family = rig.provider.families[index]
+                switch policy {
+                case .revokes: #expect(family.replays == 0 && !family.isRevoked, "\(point.name)")
+                case .rejected: #expect(family.redemptions.allSatisfy { $0 <= 1 }, "\(point.name)")
+                default: break
+                }
+                column.append(recovery)
+            }
+            #expect(
+                rig.provider.reuseAlarms
+                    == (policy == .rejected ? column.count { $0 == .consent(asked: true) } : 0))
+            let vault = try await rig.rig.open()
+            try await vault.expectIntactLog("\(policy)")
+            await vault.close()
+            try await rig.server.shutdown()
+            return column
+        }
+
+        private static func table(_ columns: [[Recovery]]) -> String {
+            var lines = ["| killed at | " + policies.map { "`\($0.word)`" }.joined(separator: " | ") + " |"]
+            lines.append("|---|" + policies.map { _ in "---|" }.joined())
+            for (row, point) in CrashPoint.all.enumerated() {
+                lines.append("| \(point.name) | " + columns.map(\.[row].text).joined(separator: " | ") + " |")
+            }
+            return lines.joined(separator: "\n")
+        }
+    }
+}
+
+/// The table between its marks in docs/keeper.md, or in a file of its own.
+private enum DocumentedTable {
+    private static let (begin, end) = ("<!-- crash matrix -->\n", "\n<!-- end of crash matrix -->")
+    private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent().appending(path: "docs")
+
+    static func read() throws -> String {
+        let (_, text, range) = try find()
+        return String(text[range])
+    }
+
+    static func write(_ table: String) throws {
+        var (file, text, range) = try find()
+        text.replaceSubrange(range, with: table)
+        try text.write(to: file, atomically: true, encoding: .utf8)
+    }
+
+    private static func find() throws -> (URL, String, Range<String.Index>) {
+        for name in ["keeper.md", "keeper-crash-matrix.md"] {
+            let file = folder.appending(path: name)
+            guard let text = try? String(contentsOf: file, encoding: .utf8),
+                let start = text.range(of: begin),
+                let stop = text.range(of: end)
+            else { continue }
+            return (file, text, start.upperBound..<stop.lowerBound)
+        }
+        throw VaultError(.notFound, "No file of docs/ has the marks of the crash matrix.")
+    }
+}
