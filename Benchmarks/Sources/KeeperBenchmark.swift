@@ -49,7 +49,8 @@ struct KeeperBenchmark: AsyncParsableCommand {
                     try await refreshed(keeper, ids, callers))
             }
             report.add(
-                .keeper("seconds to settle \(interrupted) interrupted refreshes among \(connections) connections"),
+                .keeper(
+                    "seconds to settle \(interrupted) interrupted refreshes among \(connections) connections"),
                 try await recovered(keeper, ids, run))
         }
         report.add(.memory, ProcessMemory.peakMiB)
@@ -57,7 +58,8 @@ struct KeeperBenchmark: AsyncParsableCommand {
         await vault.close()
     }
 
-    private func imported(_ count: Int, _ keeper: TokenKeeper, _ user: OwnerID) async throws -> [ConnectionID] {
+    private func imported(_ count: Int, _ keeper: TokenKeeper, _ user: OwnerID) async throws -> [ConnectionID]
+    {
         try await withThrowingTaskGroup(of: [ConnectionID].self) { group in
             for lane in 0..<64 {
                 group.addTask {
@@ -100,7 +102,9 @@ struct KeeperBenchmark: AsyncParsableCommand {
     }
 
     /// Every caller refreshes connections of its own, one after another: intent, call, settle.
-    private func refreshed(_ keeper: TokenKeeper, _ ids: [ConnectionID], _ callers: Int) async throws -> Double {
+    private func refreshed(_ keeper: TokenKeeper, _ ids: [ConnectionID], _ callers: Int) async throws
+        -> Double
+    {
         let start = ContinuousClock.now
         let end = start + .seconds(seconds)
         let done = try await withThrowingTaskGroup(of: Int.self) { group in

@@ -31,7 +31,8 @@ import VaultCore
             let session = BrowserSession()
             let begun = try await keeper.begin(
                 ConsentRequest(
-                    provider: provider, user: alice, redirectURI: here + "/callback", session: session.secret))
+                    provider: provider, user: alice, redirectURI: here + "/callback", session: session.secret)
+            )
             return Response(
                 status: .seeOther, headers: [.location: begun.url, .setCookie: session.cookie])
         }
@@ -61,7 +62,8 @@ import VaultCore
                 throw HTTPError(.conflict, message: "Connect again: \(here)/connect")
             } catch ProviderClientError.unavailable(let wait) {
                 throw HTTPError(
-                    .serviceUnavailable, headers: [.retryAfter: "\(wait.components.seconds + 1)"], message: nil)
+                    .serviceUnavailable, headers: [.retryAfter: "\(wait.components.seconds + 1)"],
+                    message: nil)
             }
         }
 

@@ -16,8 +16,10 @@ final class DueWork: Sendable {
     private struct Pace {
         var calls = 0
         var bucket: TokenBucket?
-        /// Turns in a row that gave nothing. From a few on the provider is probed by one call at a time, seldom: its
-        /// outage writes no entries for every connection.
+        /// Turns in a row that gave nothing.
+        ///
+        /// From a few on the provider is probed by one call at a time, seldom: its outage writes no entries for every
+        /// connection.
         var failures = 0
         var probesFrom = Duration.zero
     }

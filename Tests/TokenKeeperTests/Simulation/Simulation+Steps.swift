@@ -214,7 +214,7 @@ extension Simulation {
         case .refused(let reason): "refused, \(reason)"
         case .unsettled(let reason, let isSent): "unsettled, \(reason), \(isSent ? "sent" : "not sent")"
         case .unreadable: "unreadable"
-        case .clientRefused(let reason): "client refused, \(reason)"
+        case .clientRefused(let reason, _): "client refused, \(reason)"
         }
     }
 
