@@ -192,7 +192,9 @@ let tests: [Target] = [
             "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "ProviderHTTP", "TokenVaultTesting",
             "IssuerHTTP", asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging,
         ]),
-    .testTarget(name: "CommandTests", dependencies: ["tokenvault"], resources: [.copy("Transcripts")]),
+    .testTarget(
+        name: "CommandTests", dependencies: ["tokenvault", "TokenKeeper", "TokenVaultTesting"],
+        resources: [.copy("Transcripts")]),
     .testTarget(
         name: "TokenVaultTests",
         dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "TokenVault"],

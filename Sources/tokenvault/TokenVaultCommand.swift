@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import TokenKeeper
 import VaultCore
 import VaultCrypto
 
@@ -32,8 +33,8 @@ struct TokenVaultCommand: AsyncParsableCommand {
         version: version,
         subcommands: [
             InitCommand.self, StatusCommand.self, ClientCommand.self, UserCommand.self, GrantCommand.self,
-            ConsentCommand.self, KeysCommand.self, ServeCommand.self, AuditCommand.self, DemoCommand.self,
-            CompletionCommand.self,
+            ConsentCommand.self, ProviderCommand.self, ConnectionCommand.self, RefreshCommand.self,
+            KeysCommand.self, ServeCommand.self, AuditCommand.self, DemoCommand.self, CompletionCommand.self,
             VersionCommand.self,
         ])
 
@@ -47,6 +48,9 @@ struct TokenVaultCommand: AsyncParsableCommand {
             try ProcessHardening.disableCoreDumps()
             return try await perform(arguments, report)
         } catch let error as VaultError {
+            report.show(error)
+            return ExitStatus(error.code)
+        } catch let error as KeeperError {
             report.show(error)
             return ExitStatus(error.code)
         } catch let status as ExitStatus {

@@ -54,6 +54,8 @@ package struct ProviderRegistration: Codable, Sendable, Equatable {
     package var scope: String?
     /// Instead of the entry's: found by discovery, or a server of one's own.
     package var endpoints: Provider.Endpoints?
+    /// Instead of the entry's: found by discovery.
+    package var client: Provider.ClientAuthentication?
 
     package init(catalogue: String, variables: [String: String] = [:], scope: String? = nil) {
         self.catalogue = catalogue
@@ -88,6 +90,7 @@ package struct ProviderRegistration: Codable, Sendable, Equatable {
     package func provider() throws -> Provider {
         var provider = try entry()
         if let endpoints { provider.endpoints = endpoints }
+        if let client { provider.client = client }
         return try provider.filling(variables)
     }
 
@@ -101,6 +104,8 @@ package struct ProviderRegistration: Codable, Sendable, Equatable {
         return provider
     }
 }
+
+extension Provider.ClientAuthentication: Codable {}
 
 extension ProviderCredentials {
     /// As sealed in the row: JSON.

@@ -26,6 +26,8 @@ public struct ProviderRequest: Sendable {
         case deviceAuthorization = "device"
         case deviceToken = "device-token"
         case discovery
+        /// A call of the API itself, with an access token.
+        case api
     }
 
     public var purpose: Purpose

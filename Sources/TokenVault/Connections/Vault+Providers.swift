@@ -26,7 +26,7 @@ extension Vault {
                 throw VaultError(
                     .alreadyExists, "There is a provider of that name.",
                     remedy:
-                        "Choose another with --name, or change it with 'tokenvault provider add --replace'.")
+                        "Choose another name, or change it with 'tokenvault provider add NAME --replace'.")
             }
             let id = ProviderID(transaction.next(\.nextGrantID))
             let row = ProviderRow(

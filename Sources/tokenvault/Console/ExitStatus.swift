@@ -17,6 +17,7 @@ struct ExitStatus: Error, Equatable {
     static let storage = ExitStatus(rawValue: 8)
     static let unavailable = ExitStatus(rawValue: 9)
     static let confirmationRequired = ExitStatus(rawValue: 10)
+    static let partial = ExitStatus(rawValue: 11)
     static let outcomeUnknown = ExitStatus(rawValue: 12)
     /// 128 + SIGINT, as shells report it.
     static let interrupted = ExitStatus(rawValue: 130)

@@ -28,7 +28,7 @@ struct FailureReport {
         show(VaultError.Code.invalidInput.rawValue, sentence, usage ?? "See 'tokenvault --help'.")
     }
 
-    private func show(_ code: String, _ message: String, _ remedy: String) {
+    func show(_ code: String, _ message: String, _ remedy: String) {
         // A path or an argument may be in the message, and that may hold anything.
         let failure = Failure(
             error: code, message: Console.harmless(message), remedy: Console.harmless(remedy))

@@ -27,7 +27,8 @@ struct SecretPrompt {
     private func read(_ terminal: Int32, _ prompt: String) throws -> SecretBytes {
         var settings = termios()
         guard tcgetattr(terminal, &settings) == 0 else {
-            throw VaultError(.ioFailure, "The terminal does not answer.", remedy: "Give --\(noun)-file.")
+            throw VaultError(
+                .ioFailure, "The terminal does not answer.", remedy: "Give \(reader.option)-file.")
         }
         var quiet = settings
         quiet.c_lflag &= ~tcflag_t(ECHO)

@@ -1,27 +1,44 @@
 import Foundation
 import VaultCore
 
-/// Reads a passphrase or a password from a file or a descriptor: the first line, as the bytes it has.
+/// Reads a passphrase, a password or somebody else's secret from a file or a descriptor: the first line, as the bytes it has.
 struct SecretReader {
     /// What it is to a person, and the option that names its file is `--<noun>-file`.
     let noun: String
     private let advice: String
+    /// More than any of them and its end of line.
+    private let limit: Int
     /// What to say where none was given and nobody can be asked.
     let missing: VaultError
 
     static let passphrase = SecretReader(
-        noun: "passphrase", advice: "Use at least 12 characters.",
+        noun: "passphrase", advice: "Use at least 12 characters.", limit: 4096,
         missing: VaultError(
             .locked, "No key was given, and there is no terminal to ask for a passphrase on.",
             remedy: "Give --key-file, --passphrase-file, --passphrase-fd or --credential."))
     static let password = SecretReader(
-        noun: "password", advice: "Use at least 8 characters.",
+        noun: "password", advice: "Use at least 8 characters.", limit: 4096,
         missing: VaultError(
             .invalidInput, "No password was given, and there is no terminal to ask for it on.",
             remedy: "Give --password-file or --password-fd."))
+    static let clientSecret = SecretReader(
+        noun: "client secret",
+        advice: "Write what the provider showed when the client was registered into it.",
+        limit: 4096,
+        missing: VaultError(
+            .invalidInput, "No client secret was given, and there is no terminal to ask for it on.",
+            remedy: "Give --client-secret-file or --client-secret-fd."))
+    static let accessToken = token("access token")
+    static let refreshToken = token("refresh token")
 
-    /// More than any of them (1024 bytes) and its end of line.
-    private static let limit = 4096
+    private static func token(_ noun: String) -> SecretReader {
+        SecretReader(
+            noun: noun, advice: "Write the token into the first line of the file.", limit: 32 * 1024,
+            missing: VaultError(.invalidInput, "No \(noun) was given.", remedy: "Name its file."))
+    }
+
+    /// The beginning of the options that name a source of it.
+    var option: String { "--" + noun.replacing(" ", with: "-") }
 
     func read(file path: String) throws -> SecretBytes {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
@@ -29,11 +46,11 @@ struct SecretReader {
             throw VaultError(
                 errno == ENOENT ? .notFound : errno == EACCES ? .permissionDenied : .ioFailure,
                 "The \(noun) file \(path) cannot be opened: \(String(cString: strerror(errno))).",
-                remedy: "Check --\(noun)-file.")
+                remedy: "Check \(option)-file.")
         }
         defer { close(descriptor) }
         guard let facts = FileFacts(of: descriptor), !facts.isDirectory else {
-            throw VaultError(.invalidInput, "\(path) is not a file.", remedy: "Check --\(noun)-file.")
+            throw VaultError(.invalidInput, "\(path) is not a file.", remedy: "Check \(option)-file.")
         }
         // A pipe of the shell shows modes of its own; only files lie around to be read by others.
         guard !facts.isRegular || facts.permissions & 0o077 == 0 else {
@@ -47,13 +64,13 @@ struct SecretReader {
     func read(descriptor: Int32) throws -> SecretBytes {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 512)
-        while bytes.count <= Self.limit, !bytes.contains(Self.newline) {
+        while bytes.count <= limit, !bytes.contains(Self.newline) {
             let count = Foundation.read(descriptor, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else {
                 throw VaultError(
                     .invalidInput, "No \(noun) can be read from descriptor \(descriptor).",
-                    remedy: "Connect it, as in: --\(noun)-fd 3 3< FILE")
+                    remedy: "Connect it, as in: \(option)-fd 3 3< FILE")
             }
             if count == 0 { break }
             bytes += buffer.prefix(count)

@@ -68,7 +68,8 @@ struct OwnerNames {
             grantedAt: Timestamp(consent.grantedAt))
     }
 
-    private mutating func user(_ id: OwnerID) throws -> String? {
+    /// Nil: removed, or no user.
+    mutating func user(_ id: OwnerID) throws -> String? {
         if let known = users[id] { return known }
         let next = try vault.users(after: OwnerID(id.rawValue - 1), page: 1).first
         let name = next.flatMap { $0.id == id ? $0.name : nil }

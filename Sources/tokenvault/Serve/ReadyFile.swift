@@ -1,7 +1,8 @@
 import Foundation
 import VaultCore
 
-/// Tells scripts where the server is: a file that appears, complete, once requests are taken, and goes at the end.
+/// Tells scripts where the server is, or that a service works: a file that appears, complete, once it does, and goes at
+/// the end.
 struct ReadyFile: Sendable {
     private let path: String
     private var draft: String { path + ".\(getpid())" }
@@ -36,7 +37,7 @@ struct ReadyFile: Sendable {
         let text =
             facts.isRegular && facts.size <= 512
             ? (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" : "-"
-        guard text.isEmpty || text.hasPrefix("http://") || text.hasPrefix("https://") else {
+        guard text.isEmpty || ["http://", "https://", "tokenvault "].contains(where: text.hasPrefix) else {
             throw VaultError(
                 .alreadyExists, "\(path) is there already and is no ready file.",
                 remedy: "Name another file with --ready-file.")

@@ -1,0 +1,81 @@
+import ArgumentParser
+import TokenKeeper
+import TokenVault
+import VaultCore
+
+/// Takes over tokens that somebody else obtained.
+struct ConnectionImportCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "import", abstract: "Keep tokens that somebody else obtained.",
+        discussion: """
+            Files hold a token each, on their first line. The connection is marked unverified until the provider \
+            answers for it, and not refreshed before a token is needed: whoever had it may use it still. From then on \
+            nobody else may refresh it.
+
+            Examples:
+              tokenvault connection import quantimodo --user alice --refresh-token-file ./token
+              tokenvault connection import quantimodo --user - --access-token-file ./a --refresh-token-file ./r --expires-in 1h
+            """)
+
+    @OptionGroup var provider: ProviderArgument
+    @OptionGroup var owner: ConnectionOwnerArguments
+    @Option(
+        name: .customLong("access-token-file"),
+        help: ArgumentHelp("Read the access token from this file.", valueName: "path"), completion: .file())
+    var accessTokenFile: String?
+    @Option(
+        name: .customLong("refresh-token-file"),
+        help: ArgumentHelp("Read the refresh token from this file.", valueName: "path"), completion: .file())
+    var refreshTokenFile: String?
+    @Option(
+        name: .customLong("expires-in"),
+        help: ArgumentHelp(
+            "How long the access token still lives. Not given, it counts as over where there is a refresh token.",
+            valueName: "duration"))
+    var expiresIn: DurationArgument?
+    @Option(help: "What was granted, separated by spaces.")
+    var scope: String?
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func validate() throws {
+        guard accessTokenFile != nil || refreshTokenFile != nil else {
+            throw ValidationError("Give --access-token-file, --refresh-token-file or both.")
+        }
+        guard expiresIn == nil || accessTokenFile != nil else {
+            throw ValidationError("--expires-in belongs to --access-token-file.")
+        }
+    }
+
+    func run() async throws {
+        let userName = try owner.userName()
+        var tokens = ImportedTokens(
+            accessToken: try accessTokenFile.map(SecretReader.accessToken.read(file:)),
+            refreshToken: try refreshTokenFile.map(SecretReader.refreshToken.read(file:)))
+        tokens.scope = scope ?? ""
+        try await location.withKeeper { keeper in
+            let now = keeper.vault.clock.now()
+            tokens.accessExpiresAt = expiresIn.map { now.advanced(by: $0.duration) }
+            let user = try keeper.vault.user(named: userName)
+            let kept = try await keeper.import(
+                tokens, provider: provider.name, user: user.id, label: owner.label)
+            try output.show(ConnectionRecord(kept, in: keeper.vault))
+        }
+    }
+}
+
+/// Whose connection it is to be.
+struct ConnectionOwnerArguments: ParsableArguments {
+    @Option(help: "The user, or - to read the name from standard input.")
+    var user: String?
+    @Option(help: "Tells several connections of one user at one provider apart.")
+    var label = ""
+
+    func userName() throws -> String {
+        guard let user else {
+            throw VaultError(
+                .invalidInput, "No user was named.", remedy: "Give --user NAME; see 'tokenvault user list'.")
+        }
+        return try StandardInput.name(user)
+    }
+}

@@ -1,0 +1,84 @@
+import ArgumentParser
+import Foundation
+import ProviderHTTP
+import TokenKeeper
+import TokenVault
+import VaultCore
+
+/// Calls the provider's API once, to see whether a token works.
+struct ConnectionProbeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "probe", abstract: "Call an API once with a connection's token and show the status.",
+        discussion: """
+            One GET, the token where the provider reads it; nothing of the answer but its status is shown, and a \
+            redirect is not followed. Ends with 0 for 2xx, 4 for 401 and 403, and 11 for any other status. The token \
+            goes to the URL you name: name one of this provider.
+
+            Example:
+              tokenvault connection probe quantimodo/alice --url https://app.quantimo.do/api/v3/user
+            """)
+
+    @OptionGroup var connection: ConnectionArgument
+    @Option(help: "What to call.")
+    var url: String
+    @OptionGroup var network: NetworkArguments
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        if let fault = EndpointURL.fault(of: url) {
+            throw VaultError(.invalidInput, "The URL \(fault).", remedy: "Tokens go to https://host/path.")
+        }
+        let record = try await network.withTransport { transport in
+            let (number, token) = try await location.withKeeper(over: transport) { keeper in
+                let found = try connection.find(keeper)
+                return (found.id.rawValue, try await keeper.token(for: found))
+            }
+            do throws(TransportFailure) {
+                let reply = try await transport.send(try token.request(url))
+                return ProbeRecord(
+                    connection: number, generation: token.generation, status: reply.status, url: url)
+            } catch {
+                throw VaultError(
+                    .unavailable, "The API does not answer (\(error.cause.rawValue)).",
+                    remedy: "Check --url and the network.")
+            }
+        }
+        try output.show(record)
+        switch record.status {
+        case 200..<300: return
+        case 401, 403: throw ExitStatus.denied
+        default: throw ExitStatus.partial
+        }
+    }
+}
+
+/// What an API answered, as printed: `{"connection":17,"generation":3,"status":200,"url":"…"}`.
+private struct ProbeRecord: Record {
+    let connection, generation: Int64
+    let status: Int
+    let url: String
+
+    var lines: [String] { ["HTTP \(status)"] }
+}
+
+extension HeldAccessToken {
+    /// The token in the one place that the provider reads.
+    fileprivate func request(_ url: String) throws(TransportFailure) -> ProviderRequest {
+        var request = ProviderRequest(.api, .get, url)
+        switch placement {
+        case .header(let scheme):
+            let value = token.withExposed { Array((scheme.isEmpty ? "" : scheme + " ").utf8) + $0 }
+            request.headers = [("Authorization", SecretBytes(value))]
+        case .query(let parameter):
+            let text = token.withExposed { String(decoding: $0, as: UTF8.self) }
+            let unreserved = CharacterSet(
+                charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+            guard let name = parameter.addingPercentEncoding(withAllowedCharacters: unreserved),
+                let value = text.addingPercentEncoding(withAllowedCharacters: unreserved)
+            else { throw .notSent(.invalidURL) }
+            request.query = SecretBytes(copying: "\(name)=\(value)")
+        }
+        return request
+    }
+}

@@ -1,0 +1,163 @@
+import ArgumentParser
+import TokenKeeper
+import VaultCore
+
+/// Adds a provider, or puts another entry or other credentials in its place.
+struct ProviderAddCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "add",
+        abstract: "Add a provider: an entry, and who we are there.",
+        discussion: """
+            The entry is that of the catalogue with the provider's name, another with --entry, or a file of your own. \
+            Where an entry leaves its endpoints to discovery, the issuer's document is fetched, now and never again. \
+            The client's secret is asked for on the terminal unless a file or descriptor is named; it is sealed.
+
+            Examples:
+              tokenvault provider add quantimodo --client-id my-app --client-secret-file ./secret --scope "basic readmeasurements"
+              tokenvault provider add shop --entry shopify --variable shop=acme --client-id-file ./id
+              tokenvault provider add login --entry oidc --variable issuer=https://id.example --client-id app
+              tokenvault provider add mine --file mine.yaml --client-id app --client-secret-fd 3 3< secret
+              tokenvault provider add quantimodo --replace --client-id my-app --client-secret-file ./new-secret
+            """)
+
+    @OptionGroup var provider: ProviderArgument
+    @OptionGroup(title: "Entry") var entry: EntryArguments
+    @Option(help: "What is asked for where nobody says otherwise, separated by spaces.")
+    var scope: String?
+    @OptionGroup(title: "Client (without a file or descriptor, you are asked for the secret)")
+    var client: ClientCredentialArguments
+    @Flag(help: "Put this in the place of the provider of that name; its connections stay.")
+    var replace = false
+    @OptionGroup var network: NetworkArguments
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        let clientID = try client.clientID()
+        var new = try entry.provider(provider.name, scope: scope, clientID: clientID)
+        new = try await discovered(new)
+        new.clientSecret = try client.secret(isPublic: try new.filledEntry().client == .none)
+        let record = try await location.withKeeper { [new] keeper in
+            let configured =
+                replace
+                ? try await keeper.replaceProvider(new) : try await keeper.addProvider(new)
+            return ProviderRecord(configured)
+        }
+        try output.show(record)
+        if entry.file == nil, !record.verified {
+            output.note(
+                "Not every fact of this entry was verified: see its comments ('provider show --catalogue').")
+        }
+    }
+
+    private func discovered(_ new: NewProvider) async throws -> NewProvider {
+        let entry = try new.filledEntry()
+        guard entry.isDiscovered, let issuer = entry.endpoints.issuer else { return new }
+        let found = try await network.withTransport { try await new.discovered(over: $0) }
+        output.note("Found in the discovery document of \(Console.harmless(issuer)):")
+        for line in Table.pairs(EndpointsRecord(try found.filledEntry().endpoints).pairs) {
+            output.note("  \(line)")
+        }
+        return found
+    }
+}
+
+/// Which entry, and what is chosen in it.
+struct EntryArguments: ParsableArguments {
+    @Option(
+        help: ArgumentHelp("The entry of the catalogue. (default: the name)", valueName: "catalogue-name"))
+    var entry: String?
+
+    @Option(
+        help: ArgumentHelp("A file with an entry of your own (YAML).", valueName: "path"),
+        completion: .file())
+    var file: String?
+
+    @Option(
+        name: .customLong("variable"),
+        help: ArgumentHelp(
+            "What {name} in the entry's endpoints stands for. May be repeated.", valueName: "name=value"))
+    var variables: [PairArgument] = []
+
+    @Option(
+        name: .customLong("endpoint"),
+        help: ArgumentHelp(
+            "Another address for token, authorization, refresh, revocation, device_authorization or issuer. "
+                + "May be repeated.", valueName: "name=url"))
+    var endpoints: [PairArgument] = []
+
+    func validate() throws {
+        guard entry == nil || file == nil else { throw ValidationError("Give --entry or --file, not both.") }
+        for pairs in [variables, endpoints] where Set(pairs.map(\.name)).count != pairs.count {
+            throw ValidationError("A name is given twice.")
+        }
+    }
+
+    func provider(_ name: String, scope: String?, clientID: String) throws -> NewProvider {
+        let values = Dictionary(variables.map { ($0.name, $0.value) }) { first, _ in first }
+        let template: Provider
+        var new: NewProvider
+        if let file {
+            let yaml = try Self.text(file)
+            template = try ProviderReader.read(yaml, file: file)
+            new = NewProvider(
+                name, yaml: yaml, variables: values, scope: scope, clientID: clientID, clientSecret: nil)
+        } else {
+            guard let known = ProviderCatalogue.provider(entry ?? name) else {
+                throw VaultError(
+                    .notFound, "The catalogue has no entry \(entry ?? name).",
+                    remedy: "See 'tokenvault provider list --catalogue', or give --file.")
+            }
+            template = known
+            new = NewProvider(
+                name, catalogue: entry ?? name, variables: values, scope: scope, clientID: clientID,
+                clientSecret: nil)
+        }
+        if !endpoints.isEmpty { new.endpoints = try chosen(template.endpoints) }
+        return new
+    }
+
+    private func chosen(_ template: Provider.Endpoints) throws -> Provider.Endpoints {
+        var chosen = template
+        for pair in endpoints {
+            if let fault = EndpointURL.fault(of: pair.value) {
+                throw VaultError(
+                    .invalidInput, "The URL of --endpoint \(pair.name) \(fault).",
+                    remedy: "As in: --endpoint token=https://id.example/token")
+            }
+            switch pair.name {
+            case "token": chosen.token = pair.value
+            case "authorization": chosen.authorization = pair.value
+            case "refresh": chosen.refresh = pair.value
+            case "revocation": chosen.revocation = pair.value
+            case "device_authorization": chosen.deviceAuthorization = pair.value
+            case "issuer": chosen.issuer = pair.value
+            default:
+                throw VaultError(
+                    .invalidInput, "There is no endpoint \(pair.name).",
+                    remedy: "token, authorization, refresh, revocation, device_authorization or issuer.")
+            }
+        }
+        return chosen
+    }
+
+    private static func text(_ path: String) throws -> String {
+        let bytes = try SmallFile.read(
+            path, limit: Limits.providerDefinitionBytes, closed: .toWritingByAnybody, remedy: "Check --file.")
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw VaultError(.invalidInput, "\(path) is not UTF-8.", remedy: "Check --file.")
+        }
+        return text
+    }
+}
+
+/// `name=value` on the command line.
+struct PairArgument: ExpressibleByArgument {
+    let name, value: String
+
+    init?(argument: String) {
+        guard let sign = argument.firstIndex(of: "="), sign != argument.startIndex else { return nil }
+        name = String(argument[..<sign])
+        value = String(argument[argument.index(after: sign)...])
+    }
+}

@@ -1,0 +1,109 @@
+import ArgumentParser
+import Foundation
+import Logging
+import ServiceLifecycle
+import TokenKeeper
+import TokenVault
+import UnixSignals
+import VaultCore
+
+/// Keeps connections fresh.
+struct RefreshCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "refresh", abstract: "Keep the tokens of connections fresh.",
+        subcommands: [RefreshRunCommand.self])
+}
+
+/// Refreshes what is due until it is told to stop.
+struct RefreshRunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Refresh tokens before they expire, and revoke what was given up, until told to stop.",
+        discussion: """
+            SIGTERM and SIGINT end it gracefully: answers to calls under way are stored first. Several may run on one \
+            vault, beside 'tokenvault serve' and other commands: one of them refreshes, the others see its result. \
+            The log goes to standard error; what it says of providers is bounded and holds no token.
+
+            Examples:
+              tokenvault refresh run
+              tokenvault refresh run --calls 64 --log-format json --ready-file /run/tokenvault/refreshing
+            """)
+
+    @Option(
+        help: ArgumentHelp("Calls under way at one time, to all providers together.", valueName: "number"))
+    var calls = KeeperService.Limits().calls
+    @Option(
+        name: .customLong("ready-file"),
+        help: ArgumentHelp("A file that appears once it works, and goes at the end.", valueName: "path"),
+        completion: .file())
+    var readyFile: String?
+    @Option(
+        name: .customLong("log-level"),
+        help: "trace, debug, info, notice, warning, error or critical.")
+    var logLevel = LogLevel(level: .info)
+    @Option(name: .customLong("log-format"), help: "text, or json for one object a line.")
+    var logFormat = LogFormat.text
+    @OptionGroup var network: NetworkArguments
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func validate() throws {
+        guard (1...10_000).contains(calls) else { throw ValidationError("--calls is 1 to 10000.") }
+    }
+
+    func run() async throws {
+        let logger = logFormat.logger(logLevel.level)
+        let ready = try readyFile.map { try ReadyFile(preparing: $0) }
+        defer { ready?.remove() }
+        try await network.withTransport { transport in
+            let vault = try await location.open(VaultOptions(channel: .command, logger: logger))
+            do {
+                try await refresh(TokenKeeper(vault: vault, transport: transport), logger, ready)
+            } catch {
+                await vault.close()
+                throw error
+            }
+            await vault.close()
+        }
+    }
+
+    /// Without ``VaultMaintenance``: its heartbeat says that tokens of ours are being served, which only `serve` does.
+    private func refresh(_ keeper: TokenKeeper, _ logger: Logger, _ ready: ReadyFile?) async throws {
+        var limits = KeeperService.Limits()
+        limits.calls = calls
+        let announcement = Announcement { [output] in
+            do { try ready?.publish("tokenvault refresh run \(getpid())") } catch {
+                logger.error("The ready file could not be written.", metadata: ["error": "\(error)"])
+            }
+            if output.isJSON {
+                try? Console.print(JSONText.encode(RefreshingRecord(state: "refreshing")))
+            } else {
+                Console.note("tokenvault: refreshing")
+            }
+            SupervisorNotice.ready.send()
+        }
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: [
+                    .init(service: KeeperService(keeper, limits: limits)), .init(service: announcement),
+                    .init(service: SupervisorNotices()),
+                ],
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        try await group.run()
+    }
+}
+
+/// That it works, as printed: `{"state":"refreshing"}`.
+private struct RefreshingRecord: Encodable {
+    let state: String
+}
+
+/// Says once that the services beside it run.
+private struct Announcement: Service {
+    let announce: @Sendable () -> Void
+
+    func run() async throws {
+        announce()
+        try await gracefulShutdown()
+    }
+}

@@ -1,0 +1,85 @@
+import TokenKeeper
+import TokenVault
+import VaultCore
+
+extension ExitStatus {
+    /// What became of a consent: 4 where somebody said no, 9 where nobody answered, 11 where the answer is kept unread.
+    init(_ code: KeeperError.Code) {
+        self =
+            switch code {
+            case .unknownCallback, .wrongIssuer, .accessDenied, .refused, .clientRefused: .denied
+            case .unavailable: .unavailable
+            case .unreadableReply: .partial
+            case .notSupported: .usage
+            default: .internalError
+            }
+    }
+}
+
+extension FailureReport {
+    /// An operator sees what the user of a service would not: the scrubbed words of the provider.
+    func show(_ error: KeeperError) {
+        show(error.code.rawValue, error.operatorMessage, error.remedy)
+    }
+}
+
+extension KeeperError {
+    fileprivate var operatorMessage: String {
+        diagnostic.isEmpty || code == .unreadableReply ? message : "\(message) (\(diagnostic))"
+    }
+
+    fileprivate var remedy: String {
+        switch code {
+        case .clientRefused:
+            "Check the client's identifier and secret; 'tokenvault provider add NAME --replace' changes them."
+        case .unreadableReply:
+            "Run 'tokenvault connection replay-reply' with a corrected entry or a newer version."
+        case .notSupported: "'tokenvault provider show NAME' lists its endpoints."
+        case .unavailable: "See 'tokenvault provider test NAME'."
+        case .accessDenied: ""
+        default: "Begin again with 'tokenvault connection connect'."
+        }
+    }
+}
+
+extension VaultError {
+    /// Why there is no token, as a failure of the command that wanted one: 4 needs consent, 9 not now.
+    init(_ need: ConsentNeed) {
+        let why =
+            switch need.reason {
+            case .refused: "the provider refused it"
+            case .lostResponse: "an answer was lost, and the provider takes a repeat for theft"
+            case .nothingToRefresh: "there is nothing to refresh it with"
+            case .revoked: "it was revoked"
+            case .unreadableReply: "the provider's answer could not be read"
+            }
+        let remedy =
+            switch need.reason {
+            case .unreadableReply: "Run 'tokenvault connection replay-reply \(need.connection.rawValue)'."
+            default:
+                "Run 'tokenvault connection connect' for its user; see 'tokenvault connection show "
+                    + "\(need.connection.rawValue)'."
+            }
+        self.init(.denied, "The connection needs its user's consent again: \(why).", remedy: remedy)
+    }
+
+    init(_ reason: UnavailableReason, retryAfter: Duration) {
+        let seconds = max(1, retryAfter.components.seconds)
+        let again = "Nothing is lost. Try again in \(seconds) s."
+        switch reason {
+        case .provider:
+            self.init(.unavailable, "The provider gives no token now.", remedy: again)
+        case .providerStopped:
+            self.init(
+                .unavailable, "The provider refused our client, so it is not called.",
+                remedy: "Put its credentials right with 'tokenvault provider add NAME --replace', or run "
+                    + "'tokenvault provider resume NAME'.")
+        case .vault:
+            self.init(.busy, "The vault takes no new work now.", remedy: again)
+        case .unreadableReply:
+            self.init(
+                .unavailable, "The provider's last answer could not be read; it is kept.",
+                remedy: "Run 'tokenvault connection replay-reply' with a corrected entry or a newer version.")
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import ArgumentParser
+import Foundation
+import VaultCore
+
+/// Who we are at a provider: the identifier may be seen, the secret comes from a file, a descriptor or the terminal.
+struct ClientCredentialArguments: ParsableArguments {
+    @Option(
+        name: .customLong("client-id"),
+        help: ArgumentHelp("The identifier the provider gave our client.", valueName: "id"))
+    var identifier: String?
+
+    @Option(
+        name: .customLong("client-id-file"),
+        help: ArgumentHelp("Read the identifier from the first line of this file.", valueName: "path"),
+        completion: .file())
+    var identifierFile: String?
+
+    @Option(
+        name: .customLong("client-secret-file"),
+        help: ArgumentHelp("Read the client's secret from the first line of this file.", valueName: "path"),
+        completion: .file())
+    var secretFile: String?
+
+    @Option(
+        name: .customLong("client-secret-fd"),
+        help: ArgumentHelp("Read the client's secret from this file descriptor.", valueName: "number"))
+    var secretDescriptor: Int32?
+
+    func validate() throws {
+        guard identifier == nil || identifierFile == nil else {
+            throw ValidationError("Give --client-id or --client-id-file, not both.")
+        }
+        guard secretFile == nil || secretDescriptor == nil else {
+            throw ValidationError("Give --client-secret-file or --client-secret-fd, not both.")
+        }
+    }
+
+    func clientID() throws -> String {
+        if let identifier { return identifier }
+        guard let identifierFile else {
+            throw VaultError(
+                .invalidInput, "No client identifier was given.",
+                remedy: "Give what the provider gave you: --client-id ID or --client-id-file FILE.")
+        }
+        let bytes = try SmallFile.read(
+            identifierFile, limit: 4096, closed: .toNobody, remedy: "Check --client-id-file.")
+        let line = bytes.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
+        return String(decoding: line, as: UTF8.self)
+    }
+
+    /// - Parameter isPublic: the provider wants no secret of us: nobody is asked for one.
+    func secret(isPublic: Bool) throws -> SecretBytes? {
+        if let secretFile { return try SecretReader.clientSecret.read(file: secretFile) }
+        if let secretDescriptor { return try SecretReader.clientSecret.read(descriptor: secretDescriptor) }
+        return isPublic ? nil : try SecretPrompt(.clientSecret).ask(isNew: false)
+    }
+}

@@ -1,0 +1,41 @@
+import ArgumentParser
+import ProviderHTTP
+import TokenKeeper
+
+/// How providers are reached.
+struct NetworkArguments: ParsableArguments {
+    @Option(
+        name: .customLong("ca-file"),
+        help: ArgumentHelp(
+            "Trust the certificate authorities in this file (PEM) beside the system's.", valueName: "path"),
+        completion: .file())
+    var authoritiesFile: String?
+
+    func withTransport<Result>(_ body: (AsyncHTTPTransport) async throws -> Result) async throws -> Result {
+        let rules = authoritiesFile.map { ConnectionRules(authoritiesFile: $0) } ?? ConnectionRules()
+        return try await AsyncHTTPTransport.withTransport(rules, body)
+    }
+
+    /// Opens the vault under a keeper that can call providers.
+    func withKeeper<Result>(
+        _ location: VaultArguments, _ body: (TokenKeeper) async throws -> Result
+    ) async throws -> Result {
+        try await withTransport { try await location.withKeeper(over: $0, body) }
+    }
+}
+
+extension VaultArguments {
+    /// Opens the vault under a keeper that calls nobody, for commands about what is stored here.
+    func withKeeper<Result>(
+        over transport: any ProviderTransport = NoTransport(), _ body: (TokenKeeper) async throws -> Result
+    ) async throws -> Result {
+        try await withVault { try await body(TokenKeeper(vault: $0, transport: transport)) }
+    }
+}
+
+/// The transport of a keeper that is to call nobody.
+struct NoTransport: ProviderTransport {
+    func send(_ request: ProviderRequest) async throws(TransportFailure) -> ProviderReply {
+        throw .notSent(.shutdown)
+    }
+}
