@@ -61,6 +61,9 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
+let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
+let inMemoryTracing = Target.Dependency.product(
+    name: "InMemoryTracing", package: "swift-distributed-tracing")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
 // The ladder of modules, lowest first: a target depends only on targets above it in this list.
@@ -185,7 +188,10 @@ let tests: [Target] = [
         ]),
     .testTarget(
         name: "TokenKeeperTests",
-        dependencies: ["VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "TokenVaultTesting"]),
+        dependencies: [
+            "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "TokenVaultTesting", metrics,
+            metricsTestKit, tracing, inMemoryTracing, logging,
+        ]),
     .testTarget(
         name: "ProviderHTTPTests",
         dependencies: [

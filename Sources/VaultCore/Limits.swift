@@ -80,6 +80,8 @@ public enum Limits {
     public static let callbackValueBytes = 4096
     /// Webhooks of one vault: each is told everything.
     public static let webhooks = 16
+    /// Leaves looked at in one read by who follows the log: some milliseconds of a reader's time.
+    public static let followedLeaves: Int64 = 8192
     /// Refusals anyone can cause, written to the log per second and process; the rest is counted.
     public static let auditedRefusalsPerSecond = 10
 }

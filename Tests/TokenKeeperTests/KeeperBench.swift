@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 import Synchronization
 import TokenKeeper
 import TokenVault
@@ -42,16 +43,18 @@ final class KeeperBench: Sendable {
     ///   - entry: of the catalogue; nil: a standard one.
     ///   - seed: of the scripted server.
     init(
-        _ yaml: String = KeeperBench.standardEntry, seed: UInt64 = 1, clock: KeeperClock = KeeperClock()
+        _ yaml: String = KeeperBench.standardEntry, seed: UInt64 = 1, clock: KeeperClock = KeeperClock(),
+        in folder: String = NSTemporaryDirectory(), logger: Logger? = nil
     ) async throws {
         self.clock = clock
-        directory = NSTemporaryDirectory() + "tokenvault-keeper-" + UUID().uuidString
+        directory = folder + "/tokenvault-keeper-" + UUID().uuidString
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
         try Vault.createKeyFile(at: directory + "/key")
+        var options = VaultOptions(clock: clock)
+        if let logger { options.logger = logger }
         vault = try await Vault.create(
-            at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/key"),
-            options: VaultOptions(clock: clock))
+            at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/key"), options: options)
         user = try await vault.addUser("alice")
         let entry = try ProviderReader.read(yaml, file: "test")
         server = ScriptedProvider(entry, seed: seed, now: { clock.now() })

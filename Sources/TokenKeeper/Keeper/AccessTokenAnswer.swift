@@ -14,6 +14,7 @@ public struct HeldAccessToken: Sendable {
     public let token: SecretBytes
     /// Nil: it does not expire.
     public let expiresAt: VaultInstant?
+    let issuedAt: VaultInstant?
     /// Which of the connection's tokens it is: 1 for the first.
     public let generation: Int64
     /// As the provider wrote it, names joined by single spaces.

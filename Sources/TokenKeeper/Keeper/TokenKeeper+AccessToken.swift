@@ -14,7 +14,7 @@ extension TokenKeeper {
         for id: ConnectionID, validFor span: Duration = .seconds(60)
     ) async throws -> AccessTokenAnswer {
         if let token = tokens.token(id, validFor: span, clock) {
-            KeeperMetrics.used(token, at: clock)
+            metrics.used(token, at: clock)
             return .ready(token)
         }
         let held = try vault.heldConnection(id)
@@ -57,7 +57,7 @@ extension TokenKeeper {
             {
                 refreshBehind(held, provider)
             }
-            KeeperMetrics.used(token, at: clock)
+            metrics.used(token, at: clock)
             return .ready(token)
         }
         guard connection.state == .live else { return .needsConsent(ConsentNeed(connection)) }
@@ -89,7 +89,7 @@ extension TokenKeeper {
                 return .unavailable(retryAfter: .seconds(1), .provider)
             }
             keep(token, held, staleAt: schedule(provider).staleAt(held.connection))
-            KeeperMetrics.used(token, at: clock)
+            metrics.used(token, at: clock)
             return .ready(token)
         case .refused(let held):
             tokens.forget(held.id)
@@ -123,6 +123,7 @@ extension HeldAccessToken {
         guard pair.accessToken.withExposed({ !$0.isEmpty }) else { return nil }
         token = pair.accessToken
         expiresAt = held.connection.accessExpiresAt
+        issuedAt = held.connection.issuedAt
         generation = held.generation
         scope = held.connection.scope
         placement = provider.provider.accessToken

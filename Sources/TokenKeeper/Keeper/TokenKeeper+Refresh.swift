@@ -11,6 +11,26 @@ extension TokenKeeper {
         _ held: HeldConnection, _ provider: KnownProvider, isForced: Bool = false,
         spendsUncertain: Bool = false
     ) async -> RefreshOutcome {
+        await task(held, provider, isForced: isForced, spendsUncertain: spendsUncertain).value
+    }
+
+    /// Begins a refresh that nobody waits for.
+    func refreshBehind(_ held: HeldConnection, _ provider: KnownProvider) {
+        _ = task(held, provider, isForced: false, spendsUncertain: false)
+    }
+
+    /// Waits for every refresh under way, also those that nobody waits for; to be called before the vault is closed,
+    /// or an answer may come that can no longer be stored.
+    ///
+    /// Whoever still asks for tokens meanwhile begins more of them.
+    public func finish() async {
+        while let task = refreshes.withLock({ $0.values.first }) { _ = await task.value }
+    }
+
+    /// It is known to ``finish()`` when this returns.
+    private func task(
+        _ held: HeldConnection, _ provider: KnownProvider, isForced: Bool, spendsUncertain: Bool
+    ) -> Task<RefreshOutcome, Never> {
         let (task, isJoined) = refreshes.withLock { running in
             if let task = running[held.id] { return (task, true) }
             let task = Task {
@@ -22,13 +42,8 @@ extension TokenKeeper {
             running[held.id] = task
             return (task, false)
         }
-        if isJoined { KeeperMetrics.joined(provider) }
-        return await task.value
-    }
-
-    /// Begins a refresh that nobody waits for.
-    func refreshBehind(_ held: HeldConnection, _ provider: KnownProvider) {
-        Task { await refresh(held, provider) }
+        if isJoined { metrics.joined(provider) }
+        return task
     }
 
     private func run(
@@ -38,11 +53,11 @@ extension TokenKeeper {
         let terms = RefreshTerms(
             provider.dialect, schedule(provider), holder: holder, leaseSpan: options.leaseSpan,
             isForced: isForced, spendsUncertain: spendsUncertain)
-        let outcome = await KeeperTracing.refresh(provider) {
+        let outcome = await traces.refresh(provider) {
             await drive(RefreshAttempt(held, terms: terms), provider)
         }
         tokens.forget(held.id)
-        KeeperMetrics.refreshed(provider, outcome)
+        metrics.refreshed(provider, outcome)
         return outcome
     }
 
@@ -57,7 +72,9 @@ extension TokenKeeper {
                 let answer = await ask(provider, request, sent: held.pair)
                 step = attempt.next(.answered(answer, at: clock.now()))
             case .settle(let settlement):
-                step = attempt.next(await event { .settled(try await vault.settleRefresh(settlement)) })
+                let settled = await event { .settled(try await vault.settleRefresh(settlement)) }
+                if case .settled(.superseded) = settled { metrics.lostLease(provider) }
+                step = attempt.next(settled)
             case .pause(let span):
                 await options.pause(span)
                 step = attempt.next(.paused)
@@ -94,8 +111,12 @@ extension TokenKeeper {
     ) async throws(TransportFailure) -> ProviderReply {
         var request = request
         request.timeout = options.callTimeout
+        let start = clock.monotonic()
+        defer { metrics.called(provider, request.purpose, taking: clock.monotonic() - start) }
         do throws(TransportFailure) {
-            return try await transport.send(request)
+            return try await traces.call(provider, request.purpose) { () throws(TransportFailure) in
+                try await transport.send(request)
+            }
         } catch {
             note("no answer: " + error.cause.rawValue, request.purpose, provider)
             throw error

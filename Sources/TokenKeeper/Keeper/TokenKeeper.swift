@@ -1,6 +1,8 @@
 import Logging
+package import Metrics
 import Synchronization
 public import TokenVault
+package import Tracing
 import VaultCore
 import VaultCrypto
 
@@ -25,6 +27,8 @@ public final class TokenKeeper: Sendable {
     let logger: Logger
     let providers = KnownProviders()
     let tokens = KnownTokens()
+    let metrics: KeeperMetrics
+    let traces: KeeperTraces
     /// Names this keeper in leases.
     let holder = SystemRandom().bytes(16)
     let refreshes = Mutex<[ConnectionID: Task<RefreshOutcome, Never>]>([:])
@@ -36,6 +40,8 @@ public final class TokenKeeper: Sendable {
         self.options = options
         clock = vault.clock
         logger = vault.logger
+        metrics = KeeperMetrics(options.metrics)
+        traces = KeeperTraces(options.tracer)
     }
 
     package func knownProvider(of connection: Connection) throws -> KnownProvider {
@@ -55,6 +61,9 @@ public struct KeeperOptions: Sendable {
     public var callTimeout = Duration.seconds(30)
     /// Waits; tests put their own clock here.
     package var pause: @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) }
+    /// Nil: what the program has set up, as with the next.
+    package var metrics: (any MetricsFactory)?
+    package var tracer: (any Tracer)?
 
     public init() {}
 

@@ -4,7 +4,8 @@ import Synchronization
 import TokenVault
 package import VaultCore
 
-/// Refreshes ahead of expiry, recovers what a crash left behind, and revokes at providers what was given up here.
+/// Refreshes ahead of expiry, recovers what a crash left behind, revokes at providers what was given up here, and tells
+/// webhooks of it all.
 ///
 /// Add it to the service's group. Several processes may each run one on the same vault.
 ///
@@ -36,6 +37,7 @@ public struct KeeperService: Service {
         let work = DueWork(limits)
         // The group ends with what is under way: a call that was sent wants its answer stored.
         await withDiscardingTaskGroup { group in
+            group.addTask { await WebhookDelivery(keeper: keeper, interval: limits.interval).run() }
             while !Task.isCancelled, !Task.isShuttingDownGracefully {
                 let pause = round(work, &group) ? Duration.milliseconds(20) : limits.interval
                 try? await cancelWhenGracefulShutdown { try await Task.sleep(for: pause) }

@@ -26,6 +26,8 @@ public struct ProviderRequest: Sendable {
         case deviceAuthorization = "device"
         case deviceToken = "device-token"
         case discovery
+        /// To somebody who is told of events; no provider.
+        case webhook
         /// A call of the API itself, with an access token.
         case api
     }

@@ -73,7 +73,11 @@ extension Vault {
             row.dueAt = grant.dueAt
             if known == nil { try transaction.insert(row) } else { try transaction.update(row) }
             var event = AuditEvent(.connectionAdd, row, by: operatorActor)
-            event.reason = grant.reply != nil ? "unreadable-reply" : grant.isVerified ? nil : "imported"
+            event.reason =
+                grant.reply != nil
+                ? LeafReason.lost(
+                    "unreadable-reply", from: known?.state == .needsConsent ? .needsConsent : .live)
+                : grant.isVerified ? nil : LeafReason.imported
             event.subject = row.owner == .system ? nil : owner.pseudonym
             event.fingerprint = grant.tokens.map { TokenFingerprint.of($0.accessToken) }
             return Audited(try transaction.held(row), event)
@@ -88,14 +92,19 @@ extension Vault {
     package func revokeConnection(_ id: ConnectionID, isKnownThere: Bool) async throws -> Connection {
         try await write(.finishing) { [operatorActor] transaction in
             var row = try transaction.connection(id)
+            let isNews = row.state != .revoking && row.state != .revoked
             if row.state != .revoked {
                 row.state = isKnownThere && row.pair != nil ? .revoking : .revoked
-                row.reason = row.state == .revoked ? "ended-here" : nil
+                row.reason = row.state == .revoked ? LeafReason.endedHere : nil
                 row.dueAt = row.state == .revoking ? transaction.now : nil
                 if row.state == .revoked { row.forgetTokens() }
                 try transaction.update(row)
             }
-            var event = AuditEvent(.connectionRevoke, row, by: operatorActor, reason: "requested")
+            var event = AuditEvent(.connectionRevoke, row, by: operatorActor)
+            event.reason =
+                !isNews
+                ? LeafReason.requestedAgain
+                : row.state == .revoked ? LeafReason.endedHere : LeafReason.requested
             event.subject = try transaction.subject(of: row)
             return Audited(try transaction.held(row).connection, event)
         }
@@ -114,7 +123,7 @@ extension Vault {
             guard row.state == .revoking, row.generation == generation else {
                 // A late refresh brought tokens that want revoking too.
                 event.outcome = .refused
-                event.reason = "changed-meanwhile"
+                event.reason = LeafReason.changedMeanwhile
                 return Audited((), event)
             }
             if let retryAt {
@@ -174,16 +183,19 @@ extension Vault {
                 let rows = try transaction.database.loadAll(
                     ConnectionRow.self, where: "owner_id = ? AND state IN (1, 2) LIMIT ?",
                     [.integer(owner.rawValue), .integer(Int64(Limits.rowsPerLeaf))], keyring)
+                let subject = try transaction.owner(owner)?.pseudonym
+                // An entry for each, so that each is told; the first names the rows of all.
+                var events: [AuditEvent] = []
                 for var row in rows {
                     row.state = .revoking
                     row.dueAt = transaction.now
                     try transaction.update(row)
+                    var event = AuditEvent(
+                        .connectionRevoke, row, by: operatorActor, reason: LeafReason.userRemoved)
+                    event.subject = subject
+                    events.append(event)
                 }
-                var event = AuditEvent(.connectionRevoke, by: operatorActor)
-                event.reason = "user-removed"
-                event.subject = try transaction.owner(owner)?.pseudonym
-                event.grants = rows.map { GrantID($0.id) }
-                return (rows.count < Limits.rowsPerLeaf, rows.isEmpty ? [] : [event])
+                return (rows.count < Limits.rowsPerLeaf, events)
             }
         }
     }

@@ -53,14 +53,15 @@ extension Vault {
                 throw Self.noProvider
             }
             let kept = try keyring.credentials(of: row, systemKey)
+            var event = AuditEvent(.providerChange, provider: row, by: operatorActor)
+            event.reason = row.state == .stopped ? LeafReason.resumed : nil
             row.revision += 1
             row.state = .active
             row.definition = definition ?? row.definition
             row.credentials = try keyring.sealed(credentials ?? kept, of: row.id, row.revision, systemKey)
             try transaction.update(row)
-            return Audited(
-                try StoredProvider(row, keyring, systemKey),
-                AuditEvent(.providerChange, provider: row, by: operatorActor))
+            event.generation = UInt32(clamping: row.revision)
+            return Audited(try StoredProvider(row, keyring, systemKey), event)
         }
     }
 
@@ -125,7 +126,7 @@ extension WriteTransaction {
         row.state = .stopped
         try update(row)
         var event = AuditEvent(.providerChange, provider: row, by: actor)
-        event.reason = "stopped"
+        event.reason = LeafReason.stopped
         return [event]
     }
 }

@@ -86,13 +86,14 @@ extension Vault {
             if let attempt = row.attempt, spent != nil {
                 let age = attempt.age(at: transaction.now, monotonic: transaction.monotonic, boot: boot)
                 guard request.replay.permits(age: age) else {
+                    let reason = LeafReason.lost("lost-response", from: row.state)
                     row.state = .needsConsent
                     row.reason = "lost-response"
                     row.lease = nil
                     row.dueAt = nil
                     try transaction.update(row)
                     let event = AuditEvent(
-                        .connectionRefresh, row, .refused, by: operatorActor, reason: "lost-response")
+                        .connectionRefresh, row, .refused, by: operatorActor, reason: reason)
                     return (.lost(try transaction.held(row)), [event])
                 }
             }

@@ -95,12 +95,13 @@ extension WriteTransaction {
     ) throws {
         switch settlement.outcome {
         case .tokens(let tokens):
+            event.reason = LeafReason.ofTokens(from: row.state)
             try store(tokens, in: &row, owner, keepingLease: !isHolder)
             row.dueAt = row.state == .revoking ? now : settlement.dueAt
             event.fingerprint = TokenFingerprint.of(tokens.accessToken)
         case .refused(let reason):
             event.outcome = .refused
-            event.reason = reason
+            event.reason = LeafReason.lost(reason, from: row.state)
             row.attempt = nil
             if row.state == .live {
                 row.state = .needsConsent

@@ -55,7 +55,10 @@ extension Vault {
                 let row = try transaction.database.loadAll(
                     WebhookRow.self, where: "url = ?", [.text(url)], keyring
                 ).first
-            else { throw VaultError(.notFound, "There is no such webhook.") }
+            else {
+                throw VaultError(
+                    .notFound, "There is no such webhook.", remedy: "See 'tokenvault webhook list'.")
+            }
             try transaction.delete(.webhooks, id: row.id)
             var event = AuditEvent(.webhookRemove, by: operatorActor)
             event.grant = GrantID(row.id)
@@ -82,13 +85,15 @@ extension Vault {
     }
 
     /// Notes how far a webhook was told; without a leaf: at worst it is told something twice.
+    ///
+    /// It never moves back, so that the slower of two processes tells less twice.
     package func moveWebhook(
         _ id: Int64, to position: Int64, failures: Int64 = 0,
         retryAt: VaultInstant = VaultInstant(millisecondsSince1970: 0)
     ) async throws {
         try await housekeep { transaction in
             try transaction.database.run(
-                "UPDATE webhook_cursors SET position = ?, failures = ?, retry_at = ? WHERE id = ?",
+                "UPDATE webhook_cursors SET position = max(position, ?), failures = ?, retry_at = ? WHERE id = ?",
                 [.integer(position), .integer(failures), SQLValue(retryAt), .integer(id)])
             transaction.noteUnloggedChange()
         }

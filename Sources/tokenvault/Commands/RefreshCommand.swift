@@ -90,6 +90,7 @@ struct RefreshRunCommand: AsyncParsableCommand {
                 ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         try await group.run()
+        await keeper.finish()
     }
 }
 

@@ -88,9 +88,17 @@ private enum Browser {
     /// The address is seen by whoever may list processes, as with every program that starts a browser: its `state`
     /// works once, and only in this process.
     static func open(_ url: String) {
+        #if os(Linux)
+            // Without a display it would start a browser in this very terminal.
+            let isDisplayed = ["DISPLAY", "WAYLAND_DISPLAY"].contains { KeyArguments.environment($0) != nil }
+            guard isDisplayed else { return }
+            let opener = "xdg-open"
+        #else
+            let opener = "open"
+        #endif
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["xdg-open", url]
+        process.arguments = [opener, url]
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice

@@ -29,7 +29,18 @@ extension VaultArguments {
     func withKeeper<Result>(
         over transport: any ProviderTransport = NoTransport(), _ body: (TokenKeeper) async throws -> Result
     ) async throws -> Result {
-        try await withVault { try await body(TokenKeeper(vault: $0, transport: transport)) }
+        try await withVault { vault in
+            let keeper = TokenKeeper(vault: vault, transport: transport)
+            do {
+                let result = try await body(keeper)
+                // A token that grows stale is refreshed behind: its successor must be stored before the vault closes.
+                await keeper.finish()
+                return result
+            } catch {
+                await keeper.finish()
+                throw error
+            }
+        }
     }
 }
 

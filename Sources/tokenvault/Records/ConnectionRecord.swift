@@ -2,7 +2,12 @@ public import ArgumentParser
 public import TokenVault
 import VaultCore
 
-/// A connection as printed: no token in it. `user` is absent for tokens of our own and once the user is removed.
+/// A connection as printed: no token in it.
+///
+/// `{"connection":17,"provider":"quantimodo","user":"alice","label":"","kind":"consent","state":"live","verified":true,
+/// "generation":3,"scope":"basic","metadata":{},"failures":0,"unread_reply":false,"created_at":"…"}`, and where they are
+/// known `reason`, `issued_at`, `access_expires_at`, `refresh_expires_at`, `absolute_expires_at`, `due_at` and
+/// `unsettled_since`. `user` is absent for tokens of our own and once the user is removed.
 struct ConnectionRecord: Record, ListRecord {
     let connection: Int64
     let provider: String

@@ -3,6 +3,10 @@ import TokenVault
 import VaultCore
 
 /// A provider of the vault as printed; its client secret is not in it.
+///
+/// `{"provider":"mine","entry":"google","title":"Google","state":"active","client_id":"…","has_client_secret":true,
+/// "authentication":"post","endpoints":{"token":"https://…"},"rotates":false,"replay":"tolerated","verified":true,
+/// "created_at":"…"}`, and `scope` where one was chosen.
 struct ProviderRecord: Record, ListRecord {
     let provider, entry, title, state: String
     let clientId: String
@@ -71,7 +75,8 @@ struct EndpointsRecord: Encodable, Sendable {
     }
 }
 
-/// An entry of the catalogue as printed.
+/// An entry of the catalogue as printed:
+/// `{"entry":"oidc","replay":"revokes","title":"…","variables":["issuer"],"verified":false}`.
 struct CatalogueRecord: ListRecord {
     let entry, title, replay: String
     /// What is to be given when it is added.

@@ -81,6 +81,21 @@ struct ConnectTests {
         }
     }
 
+    @Test func `a redirect URI elsewhere may lead here, under its own name`() async throws {
+        try await KeeperStage.run { stage in
+            let port = try FreePort.find()
+            let connected = try await stage.connect(
+                "--user alice --listen 127.0.0.1:\(port) --redirect-uri https://tunnel.example/cb",
+                before: """
+                    to=$(curl --silent --output /dev/null --write-out '%{redirect_url}' "$url")
+                    curl --silent -H 'Host: tunnel.example' "http://127.0.0.1:\(port)/cb?${to#*\\?}" > answer
+                    url=http://127.0.0.1:\(port)/gone
+                    """)
+            #expect(connected.status == 0, "\(connected.complaints)")
+            #expect(try stage.place.text("answer") == "Connected. You can close this page.\n")
+        }
+    }
+
     @Test func `a listener that others could reach is refused before anything is asked`() async throws {
         try await KeeperStage.run { stage in
             for options in [

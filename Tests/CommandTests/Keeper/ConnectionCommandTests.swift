@@ -37,6 +37,7 @@ struct ConnectionCommandTests {
             // Nothing of the vault is open in the command.
             let open = try stage.place.text("open")
             #expect(open.contains(" 3 -> pipe:") && !open.contains("/V"), "\(open)")
+            #expect(!open.contains("[eventpoll]"), "\(open)")
             let seen = try stage.place.text("seen")
             #expect(seen.contains("TOKENVAULT_TOKEN_FD=3"))
             #expect(!seen.contains(grant.accessToken) && !ran.output.contains(grant.accessToken))

@@ -16,7 +16,8 @@ struct ConnectionExecCommand: AsyncParsableCommand {
 
             Examples:
               tokenvault connection exec quantimodo/alice -- sh -c \\
-                'printf "header = \\"Authorization: Bearer %s\\"" "$(cat <&3)" | curl --config - https://app.quantimo.do/api/v3/user'
+                'echo "header = \\"Authorization: Bearer $(cat <&3)\\"" |
+                 curl --config - https://app.quantimo.do/api/v3/user'
               tokenvault connection exec 17 -- ./backup --token-fd 3
             """)
 
@@ -55,7 +56,7 @@ struct TokenHandOver {
 
     func run(_ command: [String], _ token: SecretBytes) throws -> Never {
         // Not every library closes what it opened when another program takes over.
-        for open in Self.openDescriptors where !inherited.contains(open) {
+        for open in Self.openDescriptors where !inherited.contains(open) || Self.isOwn(open) {
             _ = fcntl(open, F_SETFD, FD_CLOEXEC)
         }
         try Self.offer(token)
@@ -77,6 +78,12 @@ struct TokenHandOver {
 
     private static var openDescriptors: [Int32] {
         ((try? FileManager.default.contentsOfDirectory(atPath: "/dev/fd")) ?? []).compactMap { Int32($0) }
+    }
+
+    /// What a run-time library opens before the first line of ours runs, and nobody hands to a command.
+    private static func isOwn(_ open: Int32) -> Bool {
+        let kind = try? FileManager.default.destinationOfSymbolicLink(atPath: "/dev/fd/\(open)")
+        return ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[timerfd]"].contains(kind)
     }
 
     /// Fills a pipe with the token: whoever reads it comes to its end, and nobody can read it twice.
