@@ -16,18 +16,17 @@ from visitor import Form
 class DjangoServer:
     authorization, token, revocation, userinfo = "/o/authorize/", "/o/token/", "/o/revoke_token/", "/me"
 
-    def __init__(self, folder: Path, client_secret: str, grace: int = 0, protects: bool = False) -> None:
+    def __init__(self, folder: Path, client_secret: str) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         log = folder / "django.log"
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, Path(__file__).with_name("django_site.py"), folder, str(port), str(grace),
-                 "1" if protects else "0"],
+                [sys.executable, Path(__file__).with_name("django_site.py"), folder, str(port)],
                 stdin=subprocess.PIPE, stdout=out, stderr=out, cwd=folder)
         self.process.stdin.write(client_secret.encode())
         self.process.stdin.close()
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + 3 * SECONDS
         while True:
             assert self.process.poll() is None and time.monotonic() < deadline, log.read_text()
             try:
@@ -36,13 +35,18 @@ class DjangoServer:
             except requests.ConnectionError:
                 time.sleep(0.05)
 
+    def adopt(self, grace: int, protects: bool) -> None:
+        """What a second use of a refresh token does, from now on."""
+        assert requests.get(f"{self.url}/policy/{grace}/{int(protects)}", timeout=10).ok
+
     def go(self, link: str) -> str:
         """Its user is signed in, reads the page and presses the button that allows."""
         browser = requests.Session()
         page = browser.get(link, timeout=10)
         assert page.status_code == 200, page.text
         form = Form(page.text)
-        answer = browser.post(urljoin(link, form.action) if form.action else link, form.fields, allow_redirects=False, timeout=10)
+        target = urljoin(link, form.action) if form.action else link
+        answer = browser.post(target, form.fields, allow_redirects=False, timeout=10)
         assert answer.status_code == 302, answer.text
         return answer.headers["location"]
 

@@ -1,8 +1,4 @@
-"""A site with django-oauth-toolkit: `python django_site.py FOLDER PORT GRACE PROTECTS`.
-
-GRACE: seconds in which a refresh token may be sent again; PROTECTS=1: later uses end all that came of the grant.
-The client's secret is read from standard input.
-"""
+"""A site with django-oauth-toolkit: `python django_site.py FOLDER PORT`; the client's secret comes on standard input."""
 
 import sys
 from pathlib import Path
@@ -26,7 +22,14 @@ def signed_in(get_response):
     return respond
 
 
-def configure(folder: Path, grace: int, protects: bool) -> None:
+def toolkit(grace: int, protects: bool) -> dict:
+    """`grace`: seconds in which a refresh token may be sent again; `protects`: any later use ends the whole grant."""
+    return {
+        "SCOPES": {SCOPE: "Read measurements"}, "DEFAULT_SCOPES": [SCOPE], "ROTATE_REFRESH_TOKEN": True,
+        "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": grace, "REFRESH_TOKEN_REUSE_PROTECTION": protects}
+
+
+def configure(folder: Path) -> None:
     settings.configure(
         SECRET_KEY="of no use elsewhere", ALLOWED_HOSTS=["127.0.0.1"], ROOT_URLCONF=__name__, USE_TZ=True,
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
@@ -37,9 +40,8 @@ def configure(folder: Path, grace: int, protects: bool) -> None:
         DATABASES={"default": {
             "ENGINE": "django.db.backends.sqlite3", "NAME": folder / "django.db", "OPTIONS": {"timeout": 20}}},
         LOGGING={"version": 1, "disable_existing_loggers": True},
-        OAUTH2_PROVIDER={
-            "SCOPES": {SCOPE: "Read measurements"}, "DEFAULT_SCOPES": [SCOPE], "ROTATE_REFRESH_TOKEN": True,
-            "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": grace, "REFRESH_TOKEN_REUSE_PROTECTION": protects})
+        # The slow one is for passwords that people think of.
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"], OAUTH2_PROVIDER=toolkit(0, False))
     django.setup()
 
 
@@ -72,15 +74,23 @@ def __getattr__(name: str):
     from django.http import HttpResponse
     from django.urls import include, path
     from oauth2_provider.decorators import protected_resource
+    from oauth2_provider.settings import oauth2_settings
+
+    def policy(request, grace: int, protects: int):
+        """For the tests: one site in place of one for each policy."""
+        settings.OAUTH2_PROVIDER = toolkit(grace, protects == 1)
+        oauth2_settings.reload()
+        return HttpResponse()
 
     me = protected_resource()(lambda request: HttpResponse(USER))
-    return [path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")), path("me", me)]
+    return [path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")), path("me", me),
+            path("policy/<int:grace>/<int:protects>", policy)]
 
 
 if __name__ == "__main__":
     sys.modules["django_site"] = sys.modules["__main__"]
-    folder, port, grace, protects = sys.argv[1:]
-    configure(Path(folder), int(grace), protects == "1")
+    folder, port = sys.argv[1:]
+    configure(Path(folder))
     fill(sys.stdin.read())
     from django.core.wsgi import get_wsgi_application
 

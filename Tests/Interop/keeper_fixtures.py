@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,10 @@ class Known:
     scope: str
     own_client_id: str
     entry: str | None = None
+    """Of the catalogue, instead of one of the test's own."""
+    replies: str = "{}"
+    policy: tuple[int, bool] | None = None
+    """Of a server that can have several."""
 
 
 @dataclass
@@ -53,6 +57,7 @@ class Peer:
             lines = [f"name: {name}", f"title: {name}", "endpoints:"]
             lines += [f"  {key}: {url}" for key, url in endpoints.items()]
             lines += [f"client: {self.known.client}", f"refresh: {{rotates: true, replay: {self.known.replay}}}"]
+            lines += [f"replies: {self.known.replies}"]
             lines += [f"{key}: {value}" for key, value in more.items()]
             entry = keeper.folder / f"{name}.yaml"
             entry.write_text("\n".join(lines) + "\n")
@@ -89,42 +94,43 @@ class Peer:
 def known_servers(
     tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., Server]
 ) -> Iterator[Callable[[str], tuple[Any, Known]]]:
-    """Servers by name, each started when somebody first asks for it."""
-    started: dict[str, tuple[Any, Known]] = {}
+    """Servers by the name of the peer, each started when somebody first asks for it."""
+    servers: dict[str, Any] = {}
+    secret = "planted-" + secrets.token_urlsafe(24)
 
-    def start(name: str) -> tuple[Any, Known]:
-        folder, secret = Path(tmp_path_factory.mktemp(name)), "planted-" + secrets.token_urlsafe(24)
-        if name == "issuer" or name.startswith("seed"):
-            if name == "issuer":
-                server, entry = IssuerServer(serve, "standard", "/oauth2"), None
-            else:
-                server, entry = IssuerServer(serve, "quantimodo", "/api/v1/oauth"), "quantimodo-v1"
-            client = server.client
-            # The retry window of `client add`.
-            return server, Known(
-                "within 60s", "post" if entry else "basic", client["client_id"], client["client_secret"],
-                ISSUER_SCOPE, client["client_id"], entry)
-        replay, client = "rejected", "basic"
-        if name == "glewlwyd":
-            server, replay = Glewlwyd(folder, secret), "revokes"
-        elif name == "authlib":
-            server, client = AuthlibServer(secret), "post"
-        elif name == "django":
-            server = DjangoServer(folder, secret)
-        elif name == "django-grace":
-            server, replay = DjangoServer(folder, secret, grace=120), "within 2m"
-        else:
-            server, replay = DjangoServer(folder, secret, protects=True), "revokes"
-        own = "the-keeper-itself" if name.startswith("django") else "the-keeper"
-        return server, Known(replay, client, "the-keeper", secret, "measurements", own)
+    def start(name: str) -> Any:
+        folder = tmp_path_factory.mktemp(name)
+        match name:
+            case "glewlwyd": return Glewlwyd(folder, secret)
+            case "authlib": return AuthlibServer(secret)
+            case "django": return DjangoServer(folder, secret)
+            case "issuer": return IssuerServer(serve, "standard", "/oauth2")
+            case "seed": return IssuerServer(serve, "quantimodo", "/api/v1/oauth")
 
     def known(name: str) -> tuple[Any, Known]:
-        if name not in started:
-            started[name] = start(name)
-        return started[name]
+        kind = name.split("-")[0]
+        if kind not in servers:
+            servers[kind] = start(kind)
+        server = servers[kind]
+        usual = Known("rejected", "basic", "the-keeper", secret, "measurements", "the-keeper")
+        match name:
+            case "glewlwyd":
+                # It refuses without a word.
+                return server, replace(usual, replay="revokes", replies="{error_codes: {http_400: invalid_grant}}")
+            case "authlib": return server, replace(usual, client="post")
+            case "django": usual = replace(usual, policy=(0, False))
+            case "django-grace": usual = replace(usual, replay="within 2m", policy=(120, False))
+            case "django-protected": usual = replace(usual, replay="revokes", policy=(0, True))
+            case _:
+                client_id = server.client["client_id"]
+                # The retry window is that of `client add`.
+                usual = Known(
+                    "within 60s", "basic", client_id, server.client["client_secret"], ISSUER_SCOPE, client_id)
+                return server, usual if name == "issuer" else replace(usual, client="post", entry="quantimodo-v1")
+        return server, replace(usual, own_client_id="the-keeper-itself")
 
     yield known
-    for server, _ in started.values():
+    for server in servers.values():
         server.stop()
 
 
@@ -135,6 +141,8 @@ EVERY_PEER = ["glewlwyd", "authlib", "django", "django-grace", "django-protected
 def peer(request: pytest.FixtureRequest, known_servers: Callable[[str], tuple[Any, Known]]) -> Iterator[Peer]:
     """One server after the other; `@pytest.mark.parametrize("peer", […], indirect=True)` chooses."""
     server, known = known_servers(request.param)
+    if known.policy:
+        server.adopt(*known.policy)
     proxy = Lossy(server.url)
     yield Peer(request.param, server, known, proxy)
     proxy.close()

@@ -59,18 +59,37 @@ def test_a_thief_ends_the_grant_for_both(keeper: Keeper, peer: Peer, connected: 
     assert keeper.show(connected)["state"] == "needs-consent"
 
 
-@pytest.mark.parametrize("peer", ["authlib", "django", "issuer", "glewlwyd"], indirect=True)
+@pytest.mark.parametrize("peer", ["authlib", "django", "issuer"], indirect=True)
 def test_a_wrong_client_secret_stops_the_provider_and_harms_no_connection(
     keeper: Keeper, peer: Peer, connected: str
 ) -> None:
-    replace = ["provider", "add", peer.name, "--replace", "--file", keeper.folder / f"{peer.name}.yaml",
-               "--client-id", peer.known.client_id, "--scope", peer.known.scope, "--client-secret-file"]
-    keeper.run(*replace, keeper.secret_file("wrong", "not-the-secret"))
+    put_secret(keeper, peer, "not-the-secret")
     keeper.run("connection", "refresh", connected, code=UNAVAILABLE)
     assert keeper.json("provider", "show", peer.name)["state"] == "stopped"
     assert keeper.show(connected)["state"] == "live"
     count = len(peer.proxy.passed)
     keeper.run("connection", "refresh", connected, code=UNAVAILABLE)
     assert len(peer.proxy.passed) == count
-    keeper.run(*replace, keeper.secret_file("right", peer.known.client_secret))
+    put_secret(keeper, peer, peer.known.client_secret)
     keeper.run("connection", "refresh", connected)
+
+
+@pytest.mark.parametrize("peer", ["glewlwyd"], indirect=True)
+def test_a_server_that_spends_the_token_before_it_looks_at_the_secret(
+    keeper: Keeper, peer: Peer, connected: str
+) -> None:
+    put_secret(keeper, peer, "not-the-secret")
+    keeper.run("connection", "refresh", connected, code=DENIED)
+    assert [passed.status for passed in peer.proxy.refreshes] == [400]
+    # The token is dead there, as its answer said, whoever sends it.
+    assert peer.refuses(peer.proxy.refreshes[0].form["refresh_token"])
+    put_secret(keeper, peer, peer.known.client_secret)
+    assert peer.connect(keeper)["state"] == "live"
+    keeper.run("connection", "refresh", connected)
+
+
+def put_secret(keeper: Keeper, peer: Peer, secret: str) -> None:
+    keeper.run(
+        "provider", "add", peer.name, "--replace", "--file", keeper.folder / f"{peer.name}.yaml", "--client-id",
+        peer.known.client_id, "--scope", peer.known.scope, "--client-secret-file",
+        keeper.secret_file(f"{peer.name}.secret", secret))
