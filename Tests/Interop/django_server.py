@@ -26,6 +26,13 @@ class DjangoServer:
                 stdin=subprocess.PIPE, stdout=out, stderr=out, cwd=folder)
         self.process.stdin.write(client_secret.encode())
         self.process.stdin.close()
+        try:
+            self.await_answer(log)
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def await_answer(self, log: Path) -> None:
         deadline = time.monotonic() + 3 * SECONDS
         while True:
             assert self.process.poll() is None and time.monotonic() < deadline, log.read_text()

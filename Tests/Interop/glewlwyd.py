@@ -57,8 +57,12 @@ database = {{ type = "sqlite3"; path = "{folder}/glewlwyd.db"; }};
         with (folder / "glewlwyd.out").open("wb") as out:
             self.process = subprocess.Popen(
                 [PACKAGE / "usr/bin/glewlwyd", "-c", folder / "glewlwyd.conf"], cwd=folder, stdout=out, stderr=out)
-        self.await_answer()
-        self.set_up(client_secret)
+        try:
+            self.await_answer()
+            self.set_up(client_secret)
+        except BaseException:
+            self.process.kill()
+            raise
 
     def await_answer(self) -> None:
         deadline = time.monotonic() + SECONDS
