@@ -5,8 +5,11 @@ SHELL := /bin/bash
 LIBRARIES := libsodium-dev libsqlite3-dev
 # What tests drive: real tools instead of mocks.
 TEST_TOOLS := strace sqlite3 python3 python3-pip curl gcc util-linux openssl systemd
-INTEROP_TOOLS := python3 python3-venv openssl apache2 libapache2-mod-auth-openidc \
+INTEROP_TOOLS := python3 python3-venv openssl sqlite3 apache2 libapache2-mod-auth-openidc \
   libapache2-mod-oauth2 chromium chromium-driver fonts-dejavu-core
+# Unpacked and not installed: the package would set up a database and start a service with a known password.
+GLEWLWYD := .build/glewlwyd
+GLEWLWYD_LIBRARIES = $$(apt-cache depends glewlwyd | sed -n 's/^ *Depends: \(lib[^ ]*\)$$/\1/p')
 BENCH_TOOLS := wrk python3 curl
 
 # $(call install,PACKAGES): installs the Debian packages that are missing, or says what to install.
@@ -64,8 +67,12 @@ test: test-deps ## Build and run all tests
 
 .PHONY: interop
 interop: export PYTHONDONTWRITEBYTECODE = 1
-interop: deps ## Real clients and a real browser against the server; screenshots in .build/interop
+interop: deps ## Real clients and a browser against the server, the keeper against real servers; screenshots in .build/interop
 	$(call install,$(INTEROP_TOOLS),swift)
+	$(call install,$(GLEWLWYD_LIBRARIES),swift)
+	mkdir -p $(GLEWLWYD)
+	test -x $(GLEWLWYD)/usr/bin/glewlwyd || \
+	  { cd $(GLEWLWYD) && apt-get download -qq glewlwyd && dpkg -x glewlwyd_*.deb . && rm glewlwyd_*.deb; }
 	swift build --product tokenvault
 	swift build --product EmbedIssuer
 	test -x .build/python/bin/python || python3 -m venv .build/python

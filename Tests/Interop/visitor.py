@@ -21,7 +21,7 @@ class Form(HTMLParser):
         values = {name: value or "" for name, value in attributes}
         if tag == "form":
             self.action = values.get("action", "")
-        if tag == "input":
+        if tag == "input" and "name" in values:
             self.fields[values["name"]] = values.get("value", "")
 
 

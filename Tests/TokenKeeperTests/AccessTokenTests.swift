@@ -103,6 +103,7 @@ import VaultCore
         #expect(try bench.vault.connection(connection.id).state == .live)
         let calls = bench.server.requests(to: .token)
         _ = try await bench.keeper.accessToken(for: connection.id)
+        _ = try await bench.keeper.refresh(connection.id)
         #expect(bench.server.requests(to: .token) == calls)
         try await bench.keeper.resumeProvider("standard")
         bench.clock.advance(.seconds(400))

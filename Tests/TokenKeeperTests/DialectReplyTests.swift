@@ -338,6 +338,21 @@ import VaultCore
         #expect(dialect.read(200, body).summary == meaning)
     }
 
+    @Test(arguments: [
+        (400, "", "refused grant invalid_grant"),
+        (400, #"{"error":"invalid_scope"}"#, "refused request invalid_scope"),
+        (403, "no", "refused client invalid_client"), (404, "", "refused request other"),
+        (200, #"{"access_token":"a"}"#, "granted"),
+    ])
+    func `a refusal that names no code (glewlwyd)`(_ status: Int, _ body: String, _ meaning: String) {
+        let dialect = ProviderDialect.standard {
+            $0.replies.errorCodes = [
+                "http_400": "invalid_grant", "http_403": "invalid_client", "http_200": "invalid_grant",
+            ]
+        }
+        #expect(dialect.read(status, body).summary == meaning)
+    }
+
     @Test func `a path may lead through lists and envelopes (TikTok)`() throws {
         let dialect = ProviderDialect.standard {
             $0.replies.accessToken = ["data.0.access_token"]

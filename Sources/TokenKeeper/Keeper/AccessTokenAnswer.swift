@@ -30,7 +30,7 @@ public struct ConsentNeed: Sendable, Equatable {
     public enum Reason: String, Sendable {
         /// The provider refused the refresh token.
         case refused
-        /// An answer was lost, and the provider would take a repeat for theft.
+        /// An answer was lost; the provider refused a repeat, or would take it for theft.
         case lostResponse = "lost-response"
         /// The provider gives nothing to refresh with.
         case nothingToRefresh = "nothing-to-refresh"

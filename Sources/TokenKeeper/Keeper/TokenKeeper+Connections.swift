@@ -95,6 +95,7 @@ extension TokenKeeper {
         guard held.connection.state == .live || held.connection.state == .needsConsent else {
             return .needsConsent(ConsentNeed(held.connection))
         }
+        guard !provider.isStopped else { return .unavailable(retryAfter: .seconds(60), .providerStopped) }
         let outcome = await refresh(
             held, provider, isForced: true, spendsUncertain: spendsUncertain)
         return try judge(outcome, provider)

@@ -14,7 +14,7 @@ enum ReplyVerdict {
     case unclear(String)
 
     init(_ reply: ProviderReply, _ tree: ReplyValue?, _ form: Provider.ReplyForm, at now: VaultInstant) {
-        let code = Self.code(in: tree, form)
+        let code = Self.code(in: tree, form) ?? Self.code(of: reply.status, form)
         switch (reply.status, code) {
         case (200..<300, nil): self = .success
         case (200..<300, .some), (400..<500, "invalid_grant"): self = Self.named(code, reply, now)
@@ -45,6 +45,14 @@ enum ReplyVerdict {
         guard let success = form.success, let word = tree.value(at: success.path) else { return nil }
         guard let text = word.text else { return RefusalCode.other }
         return success.values.contains(text) ? nil : RefusalCode.read(text, form.errorCodes)
+    }
+
+    /// What a refusal without a code means by the entry (glewlwyd says 400 and nothing more); nil: the entry does not say.
+    private static func code(of status: Int, _ form: Provider.ReplyForm) -> String? {
+        guard (400..<500).contains(status), let meaning = form.errorCodes["http_\(status)"] else {
+            return nil
+        }
+        return RefusalCode.read(meaning, [:])
     }
 }
 

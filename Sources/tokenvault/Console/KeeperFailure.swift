@@ -48,7 +48,7 @@ extension VaultError {
         let why =
             switch need.reason {
             case .refused: "the provider refused it"
-            case .lostResponse: "an answer was lost, and the provider takes a repeat for theft"
+            case .lostResponse: "an answer was lost, and the provider does not give it twice"
             case .nothingToRefresh: "there is nothing to refresh it with"
             case .revoked: "it was revoked"
             case .unreadableReply: "the provider's answer could not be read"
