@@ -175,7 +175,10 @@ import VaultCore
         bench.clock.advance(.seconds(3600 - 200))
         let second = try await bench.ready(connection.id)
         #expect(second.text == first.text)
-        while try bench.vault.connection(connection.id).generation == 1 { await Task.yield() }
+        let deadline = ContinuousClock.now + .seconds(20)
+        while try bench.vault.connection(connection.id).generation == 1, ContinuousClock.now < deadline {
+            await Task.yield()
+        }
         #expect(try await bench.ready(connection.id).text != first.text)
     }
 

@@ -74,7 +74,7 @@ package struct RefreshSchedule: Sendable {
     }
 
     /// Between two refreshes of one connection that nobody waits for.
-    private static let leastLife = Duration.seconds(30)
+    private static let leastLife = Duration.seconds(3)
     private static let leastPause = Duration.seconds(1)
     private static let pauseWithoutGain = Duration.seconds(60)
 

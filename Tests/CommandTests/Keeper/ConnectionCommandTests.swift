@@ -209,7 +209,11 @@ struct ConnectionCommandTests {
             #expect(try await stage.connect().status == 0)
             let family = try #require(stage.provider.families.last)
             let service = try await RefreshService(in: stage.place, ["--log-level", "trace", "--calls", "2"])
-            while stage.provider.redemptions(of: family.id).count < 3 { await Task.yield() }
+            let deadline = ContinuousClock.now + .seconds(60)
+            while stage.provider.redemptions(of: family.id).count < 3, ContinuousClock.now < deadline {
+                await Task.yield()
+            }
+            #expect(stage.provider.redemptions(of: family.id).count >= 3)
             #expect(await service.end(by: SIGINT) == 0)
             #expect(stage.provider.reuseAlarms == 0)
             let now = try #require(stage.provider.families.first { $0.id == family.id })
