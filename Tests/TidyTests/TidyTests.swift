@@ -211,7 +211,7 @@ enum Repository {
             let names = row.matches(of: /\*([^*]+)\*/).map { String($0.1) }
             #expect(!names.isEmpty || row.hasSuffix("| not yet |"), "\(row)")
             for name in names {
-                let isThere = suites.contains("struct `\(name)`") || suites.contains("@Suite(\"\(name)\")")
+                let isThere = suites.contains("struct `\(name)`") || suites.contains("@Suite(\"\(name)\"")
                 #expect(isThere, "\(name)")
             }
         }
