@@ -8,4 +8,6 @@ build() { swift build -c release --scratch-path .build-release --product "$1"; }
 build tokenvault
 build vault-bench
 bin=$(swift build -c release --scratch-path .build-release --show-bin-path)
-exec "$bin/vault-bench" measure --server "$bin/tokenvault" --json .build-release/bench.json "$@"
+"$bin/vault-bench" measure --server "$bin/tokenvault" --json .build-release/bench.json "$@"
+# Without arguments the keeper too; alone: vault-bench keeper --help
+[ $# -gt 0 ] || "$bin/vault-bench" keeper
