@@ -90,7 +90,8 @@ extension TokenKeeper {
         let secrets = [code] + [request.verifier].compactMap { $0 }
         // The code is spent from here on: what comes is stored, whatever becomes of the caller.
         return try await Task {
-            try await revokeLeftover(of: request, provider)
+            // Trouble with what was given up must not cost what is being given.
+            try? await revokeLeftover(of: request, provider)
             let answer = await ask(provider, exchange, sent: nil, alsoSent: secrets)
             return try await settle(answer, of: request, callback, provider)
         }.value
@@ -160,8 +161,8 @@ extension TokenKeeper {
             let held = try await persistently { [grant] in try await vault.storeConnection(grant) }
             self.tokens.forget(held.id)
             return held
-        } catch {
-            // Nobody will ever use them; the provider should not think so.
+        } catch let error as VaultError where error.code != .outcomeUnknown {
+            // They are not in the vault and nobody will ever use them; the provider should not think so.
             let token = granted.refreshToken ?? granted.accessToken
             let hint: TokenHint = granted.refreshToken == nil ? .accessToken : .refreshToken
             if let request = provider.dialect.revocation(token, hint: hint) {

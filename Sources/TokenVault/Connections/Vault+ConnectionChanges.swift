@@ -71,8 +71,8 @@ extension Vault {
             }
             if let reply = grant.reply {
                 try row.keep(reply, owner, keyring)
-                // Tokens that work go on working.
-                if row.pair == nil || row.state != .live {
+                // Tokens that work go on working, and what is to be revoked still is.
+                if row.pair == nil || (row.state != .live && row.state != .revoking) {
                     row.state = .needsConsent
                     row.reason = "unreadable-reply"
                 }
