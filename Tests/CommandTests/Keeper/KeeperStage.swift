@@ -75,7 +75,8 @@ struct KeeperStage: Sendable {
     func connect(_ options: String = "--user alice", before: String = "") async throws -> Ending {
         try place.write(
             """
-            tokenvault connection connect scripted \(options) --json > connected 2> events & P=$!
+            : > events
+            tokenvault connection connect scripted \(options) --json > connected 2>> events & P=$!
             until grep -q '"url"' events; do kill -0 $P || { cat events >&2; exit 99; }; done
             url=$(sed -n 's/.*"url":"\\([^"]*\\)".*/\\1/p' events)
             back=$(sed -n 's/.*"redirect_uri":"\\([^"]*\\)".*/\\1/p' events)
