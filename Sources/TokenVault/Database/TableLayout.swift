@@ -120,9 +120,28 @@ extension TableLayout {
 
     static let webhooks = TableLayout("webhooks", 17, ["url", "secret", "created_at"])
 
+    static let keyslotDetails = TableLayout(
+        "keyslot_details", 18, ["name", "held", "epoch", "proved_at"])
+
+    static let retiredRoots = TableLayout("retired_roots", 19, ["epoch", "wrapped", "retired_at"])
+
+    static let previousOwnerKeys = TableLayout(
+        "previous_owner_keys", 20, ["key_version", "key_epoch", "wrapped_key"])
+
+    static let anchors = TableLayout("anchors", 21, ["kind", "target", "parameters", "created_at"])
+
+    static let logEpochs = TableLayout("log_epochs", 22, ["public_key", "first_leaf", "state"])
+
+    static let incarnations = TableLayout(
+        "incarnations", 23, ["parent_size", "parent_root", "restored_at"])
+
+    static let backups = TableLayout(
+        "backups", 24, ["backup_id", "log_size", "created_at", "keep_until"])
+
     /// Every table whose rows carry a tag and are named by a leaf.
     static let tagged = [
         keyslots, systemKeys, owners, clients, clientSecrets, grants, consents, signingKeys, passwords,
-        providers, connections, authorizationRequests, webhooks,
+        providers, connections, authorizationRequests, webhooks, keyslotDetails, retiredRoots,
+        previousOwnerKeys, anchors, logEpochs, incarnations, backups,
     ]
 }
