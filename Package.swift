@@ -78,6 +78,7 @@ let targets: [Target] = [
             .embedInCode("SQL/V0001_create_vault.sql"),
             .embedInCode("SQL/V0002_authorization_server.sql"),
             .embedInCode("SQL/V0003_keeper.sql"),
+            .embedInCode("SQL/V0004_custody.sql"),
         ]),
 
     .target(name: "VaultCrypto", dependencies: ["VaultCore", "CSodium", "CVaultShims", crypto]),

@@ -58,7 +58,7 @@ private final class TestDirectory: Sendable {
         let old = try OldVault.load(into: directory)
         #expect(try sqlite(directory.path, "SELECT max(version) FROM schema_migrations") == "1")
         let vault = try await old.open(directory)
-        #expect(try vault.status().schema == 3)
+        #expect(try vault.status().schema == 4)
         let access = try #require(try vault.validate(Secret(copying: old.accessToken)))
         #expect(access.scope.text == "basic")
         let client = try vault.client(old.clientId)
@@ -107,7 +107,7 @@ private final class TestDirectory: Sendable {
             }
         }
         #expect(
-            try sqlite(directory.path, "SELECT group_concat(version) FROM schema_migrations") == "1,2,3")
+            try sqlite(directory.path, "SELECT group_concat(version) FROM schema_migrations") == "1,2,3,4")
     }
 
     @Test(arguments: ["CREATE TABLE consents (id)", "DROP INDEX grants_by_owner"])
