@@ -65,9 +65,20 @@ package final class GuardedKey: @unchecked Sendable {
 package struct OwnerKey: Sendable {
     package let version: UInt32
     package let key: GuardedKey
+    /// While records are sealed anew: the key that the rest of them still needs.
+    private let previous: (version: UInt32, key: GuardedKey)?
 
-    package init(version: UInt32, key: GuardedKey) {
+    package init(version: UInt32, key: GuardedKey, previous: (version: UInt32, key: GuardedKey)? = nil) {
         self.version = version
         self.key = key
+        self.previous = previous
+    }
+
+    /// The key of one version.
+    ///
+    /// Nil: that version was destroyed, or never was.
+    func key(ofVersion wanted: UInt32?) -> GuardedKey? {
+        if wanted == version { return key }
+        return previous.flatMap { $0.version == wanted ? $0.key : nil }
     }
 }

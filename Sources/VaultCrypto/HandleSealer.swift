@@ -78,6 +78,19 @@ package struct HandleSealer: Sendable {
         }
     }
 
+    /// Whether `token` is spelled like one of ours but names a key that this sealer does not know: it may come from a
+    /// keyring that is newer.
+    package func namesUnknownKey(_ token: SecretBytes, as kind: TokenKind) -> Bool {
+        token.withExposed { text in
+            unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.sealedCount) { buffer in
+                guard let sealed = buffer.baseAddress, unsafe decode(text, as: kind, into: sealed) else {
+                    return false
+                }
+                return unsafe !known[Int(sealed[0])]
+            }
+        }
+    }
+
     private func seal(_ handle: TokenHandle, drawnNonce: [UInt8]?) -> SecretBytes {
         var plaintext: [UInt8] = []
         plaintext.reserveCapacity(Self.plaintextCount)

@@ -33,7 +33,7 @@ package enum SealedField {
     package static func open(
         _ record: [UInt8], with key: OwnerKey, for data: AssociatedData, limit: Int = Limits.sealedFieldBytes
     ) throws(VaultError) -> [UInt8] {
-        guard ownerKeyVersion(of: record) == key.version else { throw damaged }
+        guard let ownerKey = key.key(ofVersion: ownerKeyVersion(of: record)) else { throw damaged }
         let flags = CommittingRecord.flags(of: record)
         let isPadded = flags == Self.padded
         let count = record.count - overhead
@@ -44,7 +44,7 @@ package enum SealedField {
         var plaintext = unsafe [UInt8](unsafeUninitializedCapacity: count) { output, initialized in
             failure = unsafe record.withUnsafeBufferPointer { record in
                 unsafe CommittingRecord.open(
-                    record, into: output.baseAddress, with: key.key, personal: personal, data: data)
+                    record, into: output.baseAddress, with: ownerKey, personal: personal, data: data)
             }
             initialized = failure == nil ? count : 0
         }

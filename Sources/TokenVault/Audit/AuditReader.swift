@@ -46,7 +46,8 @@ extension Vault {
 
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/integrity``.
     public func auditEntry(_ index: Int64) throws -> AuditDetail {
-        try store.readers().snapshot { [keyring, registry] database in
+        try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
             let bytes = try database.firstRow(
                 "SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(index)]
             ) { row -> [UInt8] in

@@ -5,10 +5,7 @@ import VaultCrypto
 
 /// Appends entries to the log inside the transaction of the change they speak of.
 struct AuditTrail {
-    private let signer: NoteSigner
     private let boot = BootID.current
-
-    init(signer: NoteSigner) { self.signer = signer }
 
     /// Writes `entries` (whose indices follow the head), completes tiles, and signs the new head once.
     ///
@@ -43,8 +40,7 @@ struct AuditTrail {
             }
         }
         head.root = head.edge.root
-        head.note = try signer.sign(
-            Checkpoint(origin: signer.key.name, size: head.edge.size, root: head.root).body)
+        head.note = try transaction.sign(head)
         try head.update(database)
         return head
     }

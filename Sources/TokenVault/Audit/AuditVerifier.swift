@@ -249,9 +249,10 @@ extension Vault {
     public func verifyAudit(progress: @escaping @Sendable (Double) -> Void = { _ in }) async throws
         -> AuditReport
     {
-        try await BlockingThread.result { [store, keyring] in
+        try await BlockingThread.result { [store, keys] in
             try store.withOwnReader { database in
-                try AuditVerifier(database, key: keyring.signer.key, keyring: keyring, progress: progress)
+                let keyring = try keys.keys(for: database).keyring
+                return try AuditVerifier(database, key: keyring.signer.key, keyring: keyring, progress: progress)
                     .verify()
             }
         }

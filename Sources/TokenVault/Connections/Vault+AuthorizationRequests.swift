@@ -44,12 +44,9 @@ extension Vault {
         guard session.withExposed({ (16...Limits.callbackValueBytes).contains($0.count) }) else {
             throw invalid("What binds a consent to a browser's session has 16 to 4096 bytes.")
         }
-        let tags = (
-            keyring.currentTags.tag(.authorizationState, of: state),
-            keyring.currentTags.tag(.browserSession, of: session)
-        )
         let secrets = try RequestSecrets(request).encoded()
-        try await write { [operatorActor, keyring] transaction in
+        try await write { [operatorActor] transaction in
+            let keyring = transaction.keyring
             guard let owner = try transaction.owner(request.owner), owner.row.state == .active else {
                 throw VaultError(.denied, "The user is disabled or was removed.")
             }
@@ -58,8 +55,8 @@ extension Vault {
                 secrets, under: owner.key, for: keyring.requestContext(id, request.owner), padded: true)
             try transaction.insert(
                 AuthorizationRequestRow(
-                    id: id, provider: request.provider, owner: request.owner, stateTag: tags.0,
-                    sessionTag: tags.1, secrets: sealed,
+                    id: id, provider: request.provider, owner: request.owner, stateTag: keyring.currentTags.tag(.authorizationState, of: state),
+                    sessionTag: keyring.currentTags.tag(.browserSession, of: session), secrets: sealed,
                     expiresAt: transaction.now.advanced(by: lifetime)))
             if transaction.clocksAgree {
                 for old in try transaction.database.loadAll(
@@ -84,13 +81,9 @@ extension Vault {
         state: SecretBytes, session: SecretBytes
     ) async throws -> BegunAuthorization? {
         guard state.isShort, session.isShort else { return nil }
-        let stateTag = keyring.currentTags.tag(.authorizationState, of: state)
-        let sessionTag = keyring.currentTags.tag(.browserSession, of: session)
         // Whoever makes states up takes no turn of the writer's.
-        let isKnown = try store.readers().read { database in
-            try database.firstRow(
-                "SELECT 1 FROM authorization_requests WHERE state_tag = ?", [.blob(stateTag)]
-            ) { _ in true } ?? false
+        let isKnown = try snapshot { database, keys in
+            try database.authorizationRequest(state: state, keys.keyring) != nil
         }
         guard isKnown else {
             var event = AuditEvent(.connectionCallback, .refused, by: operatorActor)
@@ -98,7 +91,8 @@ extension Vault {
             try await record(event)
             return nil
         }
-        return try await queue.submit(.finishing) { [operatorActor, keyring] transaction in
+        return try await queue.submit(.finishing) { [operatorActor] transaction in
+            let keyring = transaction.keyring
             var event = AuditEvent(.connectionCallback, by: operatorActor)
             func refuse(_ reason: String) -> (BegunAuthorization?, [AuditEvent]) {
                 event.outcome = .refused
@@ -106,11 +100,10 @@ extension Vault {
                 event.refusalOrigin = .anybody
                 return (nil, [event])
             }
-            let found = try transaction.database.loadAll(
-                AuthorizationRequestRow.self, where: "state_tag = ?", [.blob(stateTag)], keyring
-            ).first
-            guard let row = found else { return refuse("unknown-state") }
-            guard ConstantTime.equal(row.sessionTag, sessionTag) else { return refuse("other-session") }
+            guard let (row, key) = try transaction.database.authorizationRequest(state: state, keyring) else {
+                return refuse("unknown-state")
+            }
+            guard ConstantTime.equal(row.sessionTag, key.tag(.browserSession, of: session)) else { return refuse("other-session") }
             try transaction.delete(.authorizationRequests, id: row.id)
             guard row.expiresAt > transaction.now, let owner = try transaction.owner(row.owner),
                 owner.row.state == .active
@@ -171,5 +164,22 @@ enum LabelRules {
         guard label.utf8.count <= Limits.labelBytes,
             label.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F })
         else { throw invalid("A label has at most \(Limits.labelBytes) bytes and no control characters.") }
+    }
+}
+
+extension Database {
+    /// A consent that was begun, and the key that tagged it: keys may have been rotated since.
+    fileprivate func authorizationRequest(
+        state: SecretBytes, _ keyring: Keyring
+    ) throws -> (row: AuthorizationRequestRow, key: TagKey)? {
+        for key in keyring.tags.values {
+            let tag = key.tag(.authorizationState, of: state)
+            if let row = try loadAll(
+                AuthorizationRequestRow.self, where: "state_tag = ?", [.blob(tag)], keyring
+            ).first {
+                return (row, key)
+            }
+        }
+        return nil
     }
 }

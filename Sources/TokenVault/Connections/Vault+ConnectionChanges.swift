@@ -41,12 +41,13 @@ extension Vault {
     /// A refresh that is under way for the older tokens can no longer settle.
     package func storeConnection(_ grant: ConnectionGrant) async throws -> HeldConnection {
         try LabelRules.check(grant.label)
-        let tag = connectionTag(grant.provider, grant.owner, grant.label)
-        return try await write(.finishing) { [operatorActor, keyring] transaction in
+        return try await write(.finishing) { [operatorActor] transaction in
+            let keyring = transaction.keyring
             guard let owner = try transaction.owner(grant.owner), owner.row.state != .removed else {
                 throw VaultError(.denied, "The user was removed.")
             }
-            let known = try transaction.database.connection(tag: tag, keyring)
+            let tags = keyring.connectionTags(grant.provider, grant.owner, grant.label)
+            let known = try transaction.database.connection(tags: tags, keyring)
             var row: ConnectionRow
             if let known {
                 row = known
@@ -55,7 +56,7 @@ extension Vault {
                 if grant.reply == nil || row.pair == nil { row.state = .live }
             } else {
                 row = ConnectionRow(
-                    id: transaction.next(\.nextGrantID), grant, tag: tag, now: transaction.now)
+                    id: transaction.next(\.nextGrantID), grant, tag: tags[0], now: transaction.now)
                 let details = ConnectionDetails(label: grant.label, metadata: [:])
                 row.details = try row.sealed(
                     details.encoded(), ConnectionRow.detailsColumn, owner, keyring)
@@ -187,7 +188,8 @@ extension Vault {
     func endConnections(of owner: OwnerID) async throws {
         var isDone = false
         while !isDone {
-            isDone = try await queue.submit(.finishing) { [operatorActor, keyring] transaction in
+            isDone = try await queue.submit(.finishing) { [operatorActor] transaction in
+                let keyring = transaction.keyring
                 let rows = try transaction.database.loadAll(
                     ConnectionRow.self, where: "owner_id = ? AND state IN (1, 2) LIMIT ?",
                     [.integer(owner.rawValue), .integer(Int64(Limits.rowsPerLeaf))], keyring)

@@ -22,7 +22,8 @@ extension Vault {
         from first: Int64, limit: Int
     ) throws -> (entries: [ConnectionEntry], next: Int64, isEnd: Bool) {
         let first = max(first, 0)
-        return try store.readers().snapshot { [keyring] database in
+        return try snapshot { database, keys in
+            let keyring = keys.keyring
             let size =
                 try database.firstRow("SELECT size FROM audit_head WHERE id = 1") { $0.integer(0) } ?? 0
             guard first < size else { return ([], first, true) }

@@ -23,9 +23,10 @@ extension Vault {
     ///
     /// Nil: there is none.
     package func connection(at provider: ProviderID, of owner: OwnerID, label: String) throws -> Connection? {
-        let tag = connectionTag(provider, owner, label)
-        return try store.readers().snapshot { [keyring, registry] database in
-            guard let row = try database.connection(tag: tag, keyring) else { return nil }
+        try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
+            let tags = keyring.connectionTags(provider, owner, label)
+            guard let row = try database.connection(tags: tags, keyring) else { return nil }
             return try database.opened(row, keyring, registry) { try Connection($0, $1, keyring) }
         }
     }
@@ -34,7 +35,8 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/integrity`` for an edited row.
     package func heldConnection(_ id: ConnectionID) throws -> HeldConnection {
-        try store.readers().snapshot { [keyring, registry] database in
+        try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
             guard let row = try database.load(ConnectionRow.self, id.rawValue, keyring)?.row else {
                 throw Self.noConnection
             }
@@ -56,8 +58,9 @@ extension Vault {
         }
         values.append(.integer(Int64(filter.limit)))
         let condition = conditions.joined(separator: " AND ") + " ORDER BY id LIMIT ?"
-        return try store.readers().snapshot { [keyring, registry] database in
-            try database.loadAll(ConnectionRow.self, where: condition, values, keyring).map { row in
+        return try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
+            return try database.loadAll(ConnectionRow.self, where: condition, values, keyring).map { row in
                 try database.opened(row, keyring, registry) { try Connection($0, $1, keyring) }
             }
         }
@@ -83,21 +86,26 @@ extension Vault {
         }
     }
 
-    func connectionTag(_ provider: ProviderID, _ owner: OwnerID, _ label: String) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.append(bigEndian: provider.rawValue)
-        bytes.append(bigEndian: owner.rawValue)
-        bytes += label.utf8
-        return keyring.lookup.tag(.connection, of: bytes)
-    }
-
     static let noConnection = VaultError(
         .notFound, "There is no such connection.", remedy: "See 'tokenvault connection list'.")
 }
 
+extension Keyring {
+    /// Every tag under which the one connection of these may be found, the current one first.
+    func connectionTags(_ provider: ProviderID, _ owner: OwnerID, _ label: String) -> [[UInt8]] {
+        var bytes: [UInt8] = []
+        bytes.append(bigEndian: provider.rawValue)
+        bytes.append(bigEndian: owner.rawValue)
+        bytes += label.utf8
+        return lookup.tags(.connection, of: bytes)
+    }
+}
+
 extension Database {
-    func connection(tag: [UInt8], _ keyring: Keyring) throws -> ConnectionRow? {
-        try loadAll(ConnectionRow.self, where: "lookup_tag = ?", [.blob(tag)], keyring).first
+    func connection(tags: [[UInt8]], _ keyring: Keyring) throws -> ConnectionRow? {
+        try tags.firstValue { tag in
+            try loadAll(ConnectionRow.self, where: "lookup_tag = ?", [.blob(tag)], keyring).first
+        }
     }
 
     /// Hands a row to `body` with the owner whose key opens it.

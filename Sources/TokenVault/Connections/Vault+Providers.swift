@@ -21,7 +21,8 @@ extension Vault {
     ) async throws -> StoredProvider {
         try NameRules.check(name, what: "provider name")
         try Self.check(definition)
-        return try await write { [operatorActor, systemKey] transaction in
+        return try await write { [operatorActor] transaction in
+            let systemKey = try transaction.systemKey
             guard try transaction.database.provider(named: name, transaction.keyring) == nil else {
                 throw VaultError(
                     .alreadyExists, "There is a provider of that name.",
@@ -47,7 +48,8 @@ extension Vault {
         _ name: String, definition: String? = nil, credentials: SecretBytes? = nil
     ) async throws -> StoredProvider {
         if let definition { try Self.check(definition) }
-        return try await write { [operatorActor, systemKey] transaction in
+        return try await write { [operatorActor] transaction in
+            let systemKey = try transaction.systemKey
             let keyring = transaction.keyring
             guard var row = try transaction.database.provider(named: name, keyring) else {
                 throw Self.noProvider
@@ -86,7 +88,9 @@ extension Vault {
     }
 
     package func provider(_ id: ProviderID) throws -> StoredProvider {
-        try store.readers().read { [keyring, systemKey] database in
+        try snapshot { database, keys in
+            let keyring = keys.keyring
+            let systemKey = keys.system.key
             guard let row = try database.load(ProviderRow.self, id.rawValue, keyring)?.row else {
                 throw Self.noProvider
             }
@@ -95,15 +99,19 @@ extension Vault {
     }
 
     package func provider(named name: String) throws -> StoredProvider {
-        try store.readers().read { [keyring, systemKey] database in
+        try snapshot { database, keys in
+            let keyring = keys.keyring
+            let systemKey = keys.system.key
             guard let row = try database.provider(named: name, keyring) else { throw Self.noProvider }
             return try StoredProvider(row, keyring, systemKey)
         }
     }
 
     package func providers() throws -> [StoredProvider] {
-        try store.readers().read { [keyring, systemKey] database in
-            try database.loadAll(ProviderRow.self, where: "1 ORDER BY name", [], keyring).map {
+        try snapshot { database, keys in
+            let keyring = keys.keyring
+            let systemKey = keys.system.key
+            return try database.loadAll(ProviderRow.self, where: "1 ORDER BY name", [], keyring).map {
                 try StoredProvider($0, keyring, systemKey)
             }
         }

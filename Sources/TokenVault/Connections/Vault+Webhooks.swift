@@ -21,7 +21,9 @@ extension Vault {
     /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/denied``.
     package func addWebhook(_ url: String, secret: SecretBytes) async throws -> StoredWebhook {
         guard url.utf8.count <= Limits.redirectURIBytes else { throw invalid("The URL is too long.") }
-        return try await write { [operatorActor, systemKey, keyring] transaction in
+        return try await write { [operatorActor] transaction in
+            let keyring = transaction.keyring
+            let systemKey = try transaction.systemKey
             let known = try transaction.database.loadAll(WebhookRow.self, where: "1", [], keyring)
             guard !known.contains(where: { $0.url == url }) else {
                 throw VaultError(.alreadyExists, "This webhook is there already.")
@@ -50,7 +52,8 @@ extension Vault {
 
     /// - Throws: ``VaultError/Code/notFound``.
     package func removeWebhook(_ url: String) async throws {
-        try await write(.finishing) { [operatorActor, keyring] transaction in
+        try await write(.finishing) { [operatorActor] transaction in
+            let keyring = transaction.keyring
             guard
                 let row = try transaction.database.loadAll(
                     WebhookRow.self, where: "url = ?", [.text(url)], keyring
@@ -67,8 +70,10 @@ extension Vault {
     }
 
     package func webhooks() throws -> [StoredWebhook] {
-        try store.readers().snapshot { [keyring, systemKey] database in
-            try database.loadAll(WebhookRow.self, where: "1 ORDER BY id", [], keyring).map { row in
+        try snapshot { database, keys in
+            let keyring = keys.keyring
+            let systemKey = keys.system.key
+            return try database.loadAll(WebhookRow.self, where: "1 ORDER BY id", [], keyring).map { row in
                 let cursor = try database.firstRow(
                     "SELECT position, failures, retry_at FROM webhook_cursors WHERE id = ?",
                     [.integer(row.id)]

@@ -4,20 +4,27 @@ import VaultCore
 import VaultCrypto
 
 /// The keys of an open vault: the root key and the system keys under it, all in guarded memory.
+///
+/// One value never changes; ``LiveKeys`` replaces it when keys are rotated.
 final class Keyring: Sendable {
     let vault: VaultID
     let epoch: UInt32
     let root: GuardedKey
+    /// Root keys of earlier epochs, by epoch, while something is still wrapped under them.
+    let retiredRoots: [UInt32: GuardedKey]
     let handles: HandleSealer
     /// Tags of tokens and secrets, by key id; rows say under which id theirs were made.
     let tags: [UInt8: TagKey]
     let currentTags: TagKey
-    let lookup: TagKey
-    let rows: TagKey
+    let lookup: LookupKeys
+    let rows: RowKeys
     let signer: NoteSigner
 
     /// Key ids are per purpose, from 1; exactly one key of each purpose is current.
-    init(vault: VaultID, epoch: UInt32, root: GuardedKey, keys: [SystemKey]) throws {
+    init(
+        vault: VaultID, epoch: UInt32, root: GuardedKey, retiredRoots: [UInt32: GuardedKey] = [:],
+        keys: [SystemKey], origin: String? = nil
+    ) throws {
         func all(_ purpose: SystemKeyPurpose) -> [SystemKey] { keys.filter { $0.purpose == purpose } }
         func current(_ purpose: SystemKeyPurpose) throws -> SystemKey {
             guard let key = all(purpose).first(where: \.isCurrent) else {
@@ -26,9 +33,17 @@ final class Keyring: Sendable {
             }
             return key
         }
+        func retired(_ purpose: SystemKeyPurpose) -> [TagKey] {
+            all(purpose).filter { !$0.isCurrent }.map { TagKey(id: $0.keyID, key: $0.key) }
+        }
+        func currentTagKey(_ purpose: SystemKeyPurpose) throws -> TagKey {
+            let key = try current(purpose)
+            return TagKey(id: key.keyID, key: key.key)
+        }
         self.vault = vault
         self.epoch = epoch
         self.root = root
+        self.retiredRoots = retiredRoots
         handles = try HandleSealer(
             vault: vault,
             keys: Dictionary(all(.handles).map { ($0.keyID, $0.key) }) { first, _ in first },
@@ -36,17 +51,27 @@ final class Keyring: Sendable {
         tags = Dictionary(all(.tags).map { ($0.keyID, TagKey(id: $0.keyID, key: $0.key)) }) { first, _ in
             first
         }
-        let currentTag = try current(.tags)
-        currentTags = TagKey(id: currentTag.keyID, key: currentTag.key)
-        let lookupKey = try current(.lookup)
-        lookup = TagKey(id: lookupKey.keyID, key: lookupKey.key)
-        let rowKey = try current(.rows)
-        rows = TagKey(id: rowKey.keyID, key: rowKey.key)
+        currentTags = try currentTagKey(.tags)
+        lookup = LookupKeys(current: try currentTagKey(.lookup), retired: retired(.lookup))
+        rows = RowKeys(try currentTagKey(.rows), retired: retired(.rows))
         let signing = SigningKey(seed: try current(.logSigning).key)
-        guard let signer = NoteSigner(name: LogHead.origin(of: vault), key: signing) else {
+        guard let signer = NoteSigner(name: origin ?? LogHead.origin(of: vault), key: signing) else {
             throw VaultError(.internalError, "The log's origin is not a key name.")
         }
         self.signer = signer
+    }
+
+    /// The root key of an epoch.
+    ///
+    /// - Throws: ``VaultError/Code/integrity`` for one that was destroyed or never was.
+    func root(ofEpoch epoch: Int64) throws -> GuardedKey {
+        if epoch == Int64(self.epoch) { return root }
+        guard let key = UInt32(exactly: epoch).flatMap({ retiredRoots[$0] }) else {
+            throw VaultError(
+                .integrity, "A key is wrapped under a root key that is no longer there.",
+                remedy: "Run 'tokenvault audit verify', then restore a backup.")
+        }
+        return key
     }
 }
 
@@ -59,9 +84,18 @@ struct SystemKey: Sendable {
 }
 
 extension Keyring {
-    /// Unwraps the system keys of the database and then checks the tags of their rows and of the keyslots.
+    /// Unwraps the keys of the database and then checks the tags of their rows and of the keyslots.
     static func load(_ database: Database, vault: VaultRow, root: GuardedKey) throws -> Keyring {
         let epoch = UInt32(truncatingIfNeeded: vault.keyEpoch)
+        var retiredRoots: [UInt32: GuardedKey] = [:]
+        try database.forEachRow("SELECT id, wrapped FROM retired_roots ORDER BY id LIMIT 8") { row in
+            guard let retired = UInt32(exactly: row.integer(0)), case .blob(let wrapped) = row.value(1) else {
+                throw VaultError(.integrity, "A retired root key is damaged.", remedy: "Restore a backup.")
+            }
+            retiredRoots[retired] = try KeyWrap.unwrap(
+                wrapped, with: root, epoch: epoch, for: wrapContext(vault.id, retiredRoot: row.integer(0)))
+            return true
+        }
         var keys: [SystemKey] = []
         try database.forEachRow("SELECT id, purpose, key_id, state, wrapped FROM system_keys ORDER BY id") {
             row in
@@ -77,9 +111,10 @@ extension Keyring {
                     isCurrent: row.integer(3) == SystemKeyRow.State.current.rawValue, key: key))
             return true
         }
-        let keyring = try Keyring(vault: vault.id, epoch: epoch, root: root, keys: keys)
+        let keyring = try Keyring(
+            vault: vault.id, epoch: epoch, root: root, retiredRoots: retiredRoots, keys: keys)
         // The wraps opened; that nobody edited the rows around them is shown by their tags.
-        for layout in [TableLayout.systemKeys, .keyslots] {
+        for layout in [TableLayout.systemKeys, .keyslots, .retiredRoots] {
             try database.forEachRow(layout.selectSQL + " ORDER BY id") { cursor in
                 _ = try StoredRow(reading: cursor, layout, rowKey: keyring.rows)
                 return true
@@ -93,6 +128,18 @@ extension Keyring {
             domain: SealedTable.wrapDomain, vault: vault, owner: .system, table: SealedTable.systemKeys,
             column: 5,
             row: row, generation: 0)
+    }
+
+    static func wrapContext(_ vault: VaultID, retiredRoot epoch: Int64) -> AssociatedData {
+        AssociatedData(
+            domain: SealedTable.wrapDomain, vault: vault, owner: .system,
+            table: TableLayout.retiredRoots.number, column: 2, row: epoch, generation: 0)
+    }
+
+    static func wrapContext(_ vault: VaultID, previousKeyOf owner: OwnerID) -> AssociatedData {
+        AssociatedData(
+            domain: SealedTable.wrapDomain, vault: vault, owner: owner,
+            table: TableLayout.previousOwnerKeys.number, column: 3, row: owner.rawValue, generation: 0)
     }
 
     static func wrapContext(_ vault: VaultID, owner: OwnerID) -> AssociatedData {

@@ -1,3 +1,4 @@
+import GRDB
 import VaultCore
 import VaultCrypto
 
@@ -7,14 +8,18 @@ final class Owner: Sendable {
     let key: OwnerKey
     let pseudonym: Pseudonym
 
-    init(_ row: OwnerRow, keyring: Keyring) throws {
+    /// - Parameter previous: the key before, while records are sealed anew.
+    init(_ row: OwnerRow, previous: PreviousOwnerKeyRow? = nil, keyring: Keyring) throws {
         guard let wrapped = row.wrappedKey, let sealedPseudonym = row.pseudonym else {
             throw VaultError(.notFound, "This owner was erased.")
         }
         let unwrapped = try KeyWrap.unwrap(
-            wrapped, with: keyring.root, epoch: UInt32(truncatingIfNeeded: row.keyEpoch),
+            wrapped, with: try keyring.root(ofEpoch: row.keyEpoch),
+            epoch: UInt32(truncatingIfNeeded: row.keyEpoch),
             for: Keyring.wrapContext(keyring.vault, owner: row.id))
-        key = OwnerKey(version: UInt32(truncatingIfNeeded: row.keyVersion), key: unwrapped)
+        key = OwnerKey(
+            version: UInt32(truncatingIfNeeded: row.keyVersion), key: unwrapped,
+            previous: try previous?.unwrapped(keyring))
         let bytes = try SealedField.open(
             sealedPseudonym, with: key, for: Self.context(row.id, column: "pseudonym", keyring))
         guard let pseudonym = Pseudonym(bytes: bytes) else {
@@ -57,7 +62,29 @@ final class Owner: Sendable {
             owner: id, table: SealedTable.owners, column: OwnerRow.columnNumber(column), row: id.rawValue)
     }
 
+    /// This owner with its row wrapped under the present root key.
+    func rewrapped(_ keyring: Keyring) -> OwnerRow {
+        var row = row
+        row.keyEpoch = Int64(keyring.epoch)
+        row.wrappedKey = KeyWrap.wrap(
+            key.key, under: keyring.root, epoch: keyring.epoch,
+            for: Keyring.wrapContext(keyring.vault, owner: row.id))
+        return row
+    }
+
     private static func unreachable() -> Pseudonym {
         preconditionFailure("a pseudonym is made with its own length")
+    }
+}
+
+extension Database {
+    /// An owner that was not erased, read and checked.
+    func owner(_ id: OwnerID, _ keyring: Keyring) throws -> Owner? {
+        guard let row = try load(OwnerRow.self, id.rawValue, keyring)?.row, row.wrappedKey != nil else {
+            return nil
+        }
+        // Mostly the table is empty; a record of the version before says that it is not.
+        let previous = row.keyVersion > 1 ? try load(PreviousOwnerKeyRow.self, id.rawValue, keyring)?.row : nil
+        return try Owner(row, previous: previous, keyring: keyring)
     }
 }

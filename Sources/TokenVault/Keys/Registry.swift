@@ -25,11 +25,7 @@ final class Registry: Sendable {
     ///   whose rows must not outlive a rollback.
     func owner(_ id: OwnerID, _ database: Database, _ keyring: Keyring, revision: Int64?) throws -> Owner? {
         if let cached = cached(revision, { $0.owners[id] }) { return cached }
-        guard let row = try database.load(OwnerRow.self, id.rawValue, keyring)?.row, row.wrappedKey != nil
-        else {
-            return nil
-        }
-        let owner = try Owner(row, keyring: keyring)
+        guard let owner = try database.owner(id, keyring) else { return nil }
         keep(revision) { $0.owners[id] = owner }
         return owner
     }
@@ -59,13 +55,11 @@ final class Registry: Sendable {
         }
     }
 
-    /// The owner whose lookup tag this is.
-    func ownerID(lookupTag tag: [UInt8], _ database: Database, revision: Int64?) throws -> OwnerID? {
-        if let cached = cached(revision, { $0.clientIDs[tag] }) { return cached }
-        let id = try database.firstRow("SELECT id FROM owners WHERE lookup_tag = ?", [.blob(tag)]) {
-            OwnerID($0.integer(0))
-        }
-        if let id { keep(revision) { $0.clientIDs[tag] = id } }
+    /// The owner whose lookup tag is one of these.
+    func ownerID(lookupTags tags: [[UInt8]], _ database: Database, revision: Int64?) throws -> OwnerID? {
+        if let cached = cached(revision, { state in tags.firstValue { state.clientIDs[$0] } }) { return cached }
+        let id = try database.ownerID(tags: tags)
+        if let id, let tag = tags.first { keep(revision) { $0.clientIDs[tag] = id } }
         return id
     }
 
@@ -85,6 +79,14 @@ final class Registry: Sendable {
             }
             change(&state)
         }
+    }
+}
+
+extension [[UInt8]] {
+    /// What the first of these tags leads to.
+    func firstValue<Value>(_ look: ([UInt8]) throws -> Value?) rethrows -> Value? {
+        for tag in self { if let value = try look(tag) { return value } }
+        return nil
     }
 }
 

@@ -13,16 +13,23 @@ extension Vault {
         var value: [UInt8] = []
         value.append(bigEndian: client.rawValue)
         value += identifier.utf8
-        let tag = keyring.lookup.tag(.assertion, of: value)
         // A clock that is set back must not bring a used one back to life.
         let forgottenAt = end.advanced(by: Limits.assertionRetention)
-        return try await housekeep { transaction in
+        return try await housekeep { [value] transaction in
             try transaction.purge("used_assertions")
+            let tags = transaction.keyring.lookup.tags(.assertion, of: value)
+            for tag in tags.dropFirst() where try transaction.database.isAssertionUsed(tag) { return false }
             try transaction.database.run(
                 "INSERT INTO used_assertions (id, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                [.blob(tag), SQLValue(forgottenAt)])
+                [.blob(tags[0]), SQLValue(forgottenAt)])
             transaction.noteUnloggedChange()
             return transaction.database.changesCount == 1
         }
+    }
+}
+
+extension Database {
+    fileprivate func isAssertionUsed(_ tag: [UInt8]) throws -> Bool {
+        try firstRow("SELECT 1 FROM used_assertions WHERE id = ?", [.blob(tag)]) { _ in true } ?? false
     }
 }

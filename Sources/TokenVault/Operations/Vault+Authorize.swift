@@ -79,7 +79,8 @@ extension Vault {
             }
         let context = try check(authorization, client, user)
         let encoded = Array(try JSONEncoder().encode(context))
-        return try await write { [keyring, operatorActor] transaction in
+        return try await write { [operatorActor] transaction in
+            let keyring = transaction.keyring
             guard let client = try transaction.client(client.id), client.state == .active,
                 let owner = try transaction.owner(user.id), owner.row.state == .active
             else { throw VaultError(.denied, "The client or the user was disabled.") }

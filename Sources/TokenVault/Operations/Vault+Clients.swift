@@ -22,15 +22,16 @@ extension Vault {
         try registration.check()
         let clientID = clientID ?? ClientIDRules.random()
         try ClientIDRules.check(clientID)
-        let idTag = keyring.lookup.tag(.clientID, of: Array(clientID.utf8))
-        let nameTag = keyring.lookup.tag(.clientName, of: Array(registration.name.utf8))
         let secret = registration.usesSecret ? ClientSecret.generate() : nil
         let stored = try StoredRegistration(registration).encoded()
         let identity = Array(
             try JSONEncoder().encode(ClientIdentity(clientID: clientID, name: registration.name)))
-        return try await write { [keyring, operatorActor] transaction in
+        return try await write { [operatorActor] transaction in
+            let keyring = transaction.keyring
             let database = transaction.database
-            guard try database.ownerID(tag: idTag) == nil, try database.clientID(nameTag: nameTag) == nil
+            let idTags = keyring.lookup.tags(.clientID, of: Array(clientID.utf8))
+            let nameTags = keyring.lookup.tags(.clientName, of: Array(registration.name.utf8))
+            guard try database.ownerID(tags: idTags) == nil, try database.clientID(nameTags: nameTags) == nil
             else {
                 throw VaultError(
                     .alreadyExists, "There is a client of that name or identifier.",
@@ -38,9 +39,9 @@ extension Vault {
             }
             let id = OwnerID(transaction.next(\.nextOwnerID))
             let owner = try Owner(
-                creating: id, kind: .client, identity: identity, lookupTag: idTag, keyring: keyring,
+                creating: id, kind: .client, identity: identity, lookupTag: idTags.first, keyring: keyring,
                 now: transaction.now)
-            let row = ClientRow(id: id, nameTag: nameTag, registration: stored)
+            let row = ClientRow(id: id, nameTag: nameTags.first, registration: stored)
             try transaction.insert(owner.row)
             try transaction.insert(row)
             var secrets: [ClientSecretRow] = []
@@ -58,12 +59,13 @@ extension Vault {
     /// - Throws: ``VaultError/Code/notFound``.
     public func client(_ name: String) throws -> Client {
         let bytes = Array(name.utf8)
-        return try store.readers().snapshot { [keyring, registry] database in
+        return try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
             let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
             let found =
                 try registry.ownerID(
-                    lookupTag: keyring.lookup.tag(.clientID, of: bytes), database, revision: revision)
-                ?? database.clientID(nameTag: keyring.lookup.tag(.clientName, of: bytes))
+                    lookupTags: keyring.lookup.tags(.clientID, of: bytes), database, revision: revision)
+                ?? database.clientID(nameTags: keyring.lookup.tags(.clientName, of: bytes))
             guard let id = found, let client = try registry.client(id, database, keyring, revision: revision),
                 client.state != .removed
             else { throw Self.noClient }
@@ -75,7 +77,8 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
     public func client(_ id: OwnerID) throws -> Client {
-        try store.readers().snapshot { [keyring, registry] database in
+        try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
             let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
             guard let client = try registry.client(id, database, keyring, revision: revision),
                 client.state != .removed
@@ -89,10 +92,11 @@ extension Vault {
     /// Removed clients are none.
     package func client(identifiedBy clientID: String) throws -> Client? {
         guard clientID.utf8.count <= Limits.nameBytes else { return nil }
-        let tag = keyring.lookup.tag(.clientID, of: Array(clientID.utf8))
-        return try store.readers().read { [keyring, registry] database in
+        return try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
             let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
-            guard let id = try registry.ownerID(lookupTag: tag, database, revision: revision),
+            let tags = keyring.lookup.tags(.clientID, of: Array(clientID.utf8))
+            guard let id = try registry.ownerID(lookupTags: tags, database, revision: revision),
                 let client = try registry.client(id, database, keyring, revision: revision),
                 client.state != .removed
             else { return nil }
@@ -108,7 +112,8 @@ extension Vault {
 
     /// Every client that was not removed, in order of registration.
     public func clients() throws -> [Client] {
-        try store.readers().snapshot { [keyring, registry] database in
+        try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
             let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
             var ids: [OwnerID] = []
             try database.forEachRow("SELECT id FROM owners WHERE kind = 3 AND state != 3 ORDER BY id") {
@@ -223,8 +228,10 @@ extension WriteTransaction {
 }
 
 extension Database {
-    fileprivate func clientID(nameTag: [UInt8]) throws -> OwnerID? {
-        try firstRow("SELECT id FROM clients WHERE name_tag = ?", [.blob(nameTag)]) { OwnerID($0.integer(0)) }
+    fileprivate func clientID(nameTags: [[UInt8]]) throws -> OwnerID? {
+        try nameTags.firstValue { tag in
+            try firstRow("SELECT id FROM clients WHERE name_tag = ?", [.blob(tag)]) { OwnerID($0.integer(0)) }
+        }
     }
 }
 

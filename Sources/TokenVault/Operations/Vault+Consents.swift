@@ -16,15 +16,17 @@ public struct Consent: Sendable {
 extension Vault {
     /// What a user allowed a client; nil: nothing.
     public func consent(of user: OwnerID, to client: OwnerID) throws -> Consent? {
-        try store.readers().read { [keyring] database in
-            try database.consent(of: user, to: client, keyring).map(Consent.init)
+        try snapshot { database, keys in
+            let keyring = keys.keyring
+            return try database.consent(of: user, to: client, keyring).map(Consent.init)
         }
     }
 
     /// What a user allowed, by client, oldest first.
     public func consents(of user: OwnerID) throws -> [Consent] {
-        try store.readers().read { [keyring] database in
-            try database.loadAll(
+        try snapshot { database, keys in
+            let keyring = keys.keyring
+            return try database.loadAll(
                 ConsentRow.self, where: "owner_id = ? ORDER BY id", [.integer(user.rawValue)], keyring
             ).map(Consent.init)
         }
@@ -32,8 +34,9 @@ extension Vault {
 
     /// Every consent, oldest first, at most `limit` after the one with the number `last`.
     public func consents(after last: Int64 = 0, limit: Int = 1000) throws -> [Consent] {
-        try store.readers().read { [keyring] database in
-            try database.loadAll(
+        try snapshot { database, keys in
+            let keyring = keys.keyring
+            return try database.loadAll(
                 ConsentRow.self, where: "id > ? ORDER BY id LIMIT ?",
                 [.integer(last), .integer(Int64(limit))], keyring
             ).map(Consent.init)
@@ -48,7 +51,8 @@ extension Vault {
         requestID: String? = nil
     ) async throws {
         if let known = try consent(of: user, to: client), scope.isSubset(of: known.scope) { return }
-        try await write { [keyring] transaction in
+        try await write { transaction in
+            let keyring = transaction.keyring
             guard let owner = try transaction.owner(user), owner.row.kind == .user,
                 let party = try transaction.client(client), owner.row.state == .active,
                 party.state == .active
@@ -83,7 +87,8 @@ extension Vault {
     ) async throws {
         var last: GrantID? = GrantID(0)
         while let after = last {
-            last = try await write(.finishing) { [keyring, operatorActor] transaction in
+            last = try await write(.finishing) { [operatorActor] transaction in
+                let keyring = transaction.keyring
                 let actor = try channel.flatMap { channel in
                     try transaction.owner(user).map { AuditActor($0.pseudonym, channel) }
                 }
@@ -119,7 +124,8 @@ extension Vault {
             }
         var isDone = false
         while !isDone {
-            isDone = try await queue.submit(.finishing) { [keyring, operatorActor] transaction in
+            isDone = try await queue.submit(.finishing) { [operatorActor] transaction in
+                let keyring = transaction.keyring
                 let rows = try transaction.database.loadAll(
                     ConsentRow.self, where: condition,
                     [.integer(id.rawValue), .integer(Int64(Limits.rowsPerLeaf))], keyring)

@@ -120,6 +120,6 @@ private struct Genesis {
                     createdAt: now))
         }
         try transaction.endBody([AuditEvent(.vaultCreate, by: AuditActor(system.pseudonym, channel))])
-        _ = try AuditTrail(signer: keyring.signer).append(transaction.entries, to: head, in: transaction)
+        _ = try AuditTrail().append(transaction.entries, to: head, in: transaction)
     }
 }

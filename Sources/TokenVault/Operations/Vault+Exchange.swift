@@ -54,7 +54,7 @@ extension Vault {
         _ request: ExchangeRequest, prepared expectation: PreparedExchange? = nil
     ) async throws -> ExchangeResult {
         let tokenKind: TokenKind = request.kind == .authorizationCode ? .authorizationCode : .refreshToken
-        guard let handle = keyring.handles.open(request.credential, as: tokenKind) else {
+        guard let handle = try openHandle(request.credential, as: tokenKind) else {
             try await recordRefusal(of: request, .unknownGrant)
             return .refused(.unknownGrant)
         }

@@ -42,7 +42,8 @@ extension Vault {
     /// - Throws: ``VaultError/Code/notFound``.
     public func grant(_ id: GrantID) throws -> Grant {
         let now = clock.now()
-        return try store.readers().snapshot { [keyring, registry] database in
+        return try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
             guard let row = try database.load(GrantRow.self, id.rawValue, keyring)?.row else {
                 throw Self.noGrant
             }
@@ -65,8 +66,9 @@ extension Vault {
         values.append(.integer(Int64(filter.limit)))
         let condition = conditions.joined(separator: " AND ") + " ORDER BY id LIMIT ?"
         let now = clock.now()
-        return try store.readers().snapshot { [keyring, registry] database in
-            try database.loadAll(GrantRow.self, where: condition, values, keyring).map {
+        return try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
+            return try database.loadAll(GrantRow.self, where: condition, values, keyring).map {
                 try Grant($0, database, keyring, registry, now)
             }
         }

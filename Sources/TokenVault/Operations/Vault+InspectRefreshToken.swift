@@ -23,9 +23,10 @@ extension Vault {
     /// Nil for all but the newest of a living grant: the one before it may be repeated for a moment, and is no token to
     /// rely on. Closes no retry window: only use does.
     package func inspectRefreshToken(_ token: SecretBytes) throws -> ValidRefreshToken? {
-        guard let handle = keyring.handles.open(token, as: .refreshToken) else { return nil }
+        guard let handle = try openHandle(token, as: .refreshToken) else { return nil }
         let now = clock.now()
-        return try store.readers().snapshot { [keyring, registry] database in
+        return try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
             let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
             guard let row = try database.load(GrantRow.self, handle.grant.rawValue, keyring)?.row,
                 row.generation == handle.generation, row.status == .live, let access = row.access,

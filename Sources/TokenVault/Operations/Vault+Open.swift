@@ -4,11 +4,10 @@ import MerkleLog
 import VaultCore
 public import VaultCrypto
 
-/// What opening produced: the file, the keys, and the owner of what is nobody else's, who is the operator in the log.
+/// What opening produced: the file and its keys.
 struct OpenedStore: Sendable {
     let store: Store
-    let keyring: Keyring
-    let system: Owner
+    let keys: LiveKeys
 }
 
 extension Vault {
@@ -65,19 +64,15 @@ extension Vault {
     {
         let vault = try VaultRow.read(database, rowKey: nil)
         let root = try Unlocking.root(database, vault: vault, source)
-        let keyring = try Keyring.load(database, vault: vault, root: root)
-        _ = try VaultRow.read(database, rowKey: keyring.rows)
+        let keys = try VaultKeys.load(database, root: root)
         let head = try LogHead.read(database)
-        guard head.isSigned(by: keyring.signer.key), try head.isTimed(database) else {
+        guard head.isSigned(by: keys.keyring.signer.key), try head.isTimed(database) else {
             throw VaultError(
                 .integrity, "The head of the audit log is not signed by this vault.",
                 remedy: "Run 'tokenvault audit verify' on a copy, then restore a backup.")
         }
-        guard let system = try database.load(OwnerRow.self, OwnerID.system.rawValue, keyring)?.row else {
-            throw VaultError(.integrity, "The vault's own owner is missing.", remedy: "Restore a backup.")
-        }
         return OpenedStore(
-            store: store, keyring: keyring, system: try Owner(system, keyring: keyring))
+            store: store, keys: LiveKeys(keys, revision: vault.registryRevision, source: source))
     }
 }
 

@@ -46,8 +46,9 @@ extension Vault {
         _ request: ExchangeRequest, ifScopeContains name: String? = nil
     ) throws -> PreparedExchange? {
         let tokenKind: TokenKind = request.kind == .authorizationCode ? .authorizationCode : .refreshToken
-        guard let handle = keyring.handles.open(request.credential, as: tokenKind) else { return nil }
-        return try store.readers().snapshot { [keyring, registry] database in
+        guard let handle = try openHandle(request.credential, as: tokenKind) else { return nil }
+        return try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
             let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
             guard let row = try database.load(GrantRow.self, handle.grant.rawValue, keyring)?.row,
                 row.client == request.client, row.status == .live,

@@ -12,8 +12,8 @@ extension Vault {
     package func revoke(
         _ token: SecretBytes, by client: Client, channel: AuditChannel = .http, requestID: String? = nil
     ) async throws -> Bool {
-        let refresh = keyring.handles.open(token, as: .refreshToken)
-        guard let handle = refresh ?? keyring.handles.open(token, as: .accessToken) else { return false }
+        let refresh = try openHandle(token, as: .refreshToken)
+        guard let handle = try refresh ?? openHandle(token, as: .accessToken) else { return false }
         var event = AuditEvent(.grantRevoke, by: AuditActor(client.pseudonym, channel))
         event.fingerprint = TokenFingerprint.of(token)
         event.requestID = requestID

@@ -38,7 +38,9 @@ final class KnownSigningKeys: Sendable {
 extension Vault {
     /// Every key that is current, or retired and still published, oldest first.
     package func signingKeys() throws -> [StoredSigningKey] {
-        let keys = try store.readers().snapshot { [keyring, systemKey, knownSigningKeys] database in
+        let keys = try snapshot { [knownSigningKeys] database, keys in
+            let keyring = keys.keyring
+            let systemKey = keys.system.key
             let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
             if let known = knownSigningKeys.keys(revision) { return known }
             let keys = try database.loadAll(SigningKeyRow.self, where: "1 ORDER BY id", [], keyring).map {
@@ -66,7 +68,9 @@ extension Vault {
     ) async throws -> Bool {
         guard (1...Limits.nameBytes).contains(kid.utf8.count), publicJWK.utf8.count <= Limits.keySetBytes
         else { throw invalid("A key identifier has 1 to \(Limits.nameBytes) bytes.") }
-        return try await queue.submit(.newWork) { [operatorActor, systemKey, keyring] transaction in
+        return try await queue.submit(.newWork) { [operatorActor] transaction in
+            let keyring = transaction.keyring
+            let systemKey = try transaction.systemKey
             let rows = try transaction.database.loadAll(
                 SigningKeyRow.self, where: "1 ORDER BY id", [], keyring)
             let older = rows.filter { $0.algorithm == algorithm }

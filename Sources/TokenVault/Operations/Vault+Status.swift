@@ -41,8 +41,8 @@ extension Vault {
     /// - Throws: ``VaultError/Code/integrity`` when the log's head is damaged, ``VaultError/Code/ioFailure``.
     public func status() throws -> VaultStatus {
         let now = clock.now().millisecondsSince1970
-        return try store.readers().snapshot { [acceptsNewWork] database in
-            let vault = try VaultRow.read(database, rowKey: keyring.rows)
+        return try snapshot { [acceptsNewWork] database, keys in
+            let vault = try VaultRow.read(database, rowKey: keys.keyring.rows)
             let head = try LogHead.read(database)
             return VaultStatus(
                 id: vault.id,

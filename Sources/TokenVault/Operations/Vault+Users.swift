@@ -18,14 +18,15 @@ extension Vault {
     /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/invalidInput``.
     public func addUser(_ name: String) async throws -> User {
         try NameRules.check(name, what: "user name")
-        let tag = keyring.lookup.tag(.userName, of: Array(name.utf8))
-        return try await write { [keyring, operatorActor] transaction in
-            guard try transaction.database.ownerID(tag: tag) == nil else {
+        return try await write { [operatorActor] transaction in
+            let keyring = transaction.keyring
+            let tags = keyring.lookup.tags(.userName, of: Array(name.utf8))
+            guard try transaction.database.ownerID(tags: tags) == nil else {
                 throw VaultError(.alreadyExists, "There is a user of that name.")
             }
             let id = OwnerID(transaction.next(\.nextOwnerID))
             let owner = try Owner(
-                creating: id, kind: .user, identity: Array(name.utf8), lookupTag: tag, keyring: keyring,
+                creating: id, kind: .user, identity: Array(name.utf8), lookupTag: tags.first, keyring: keyring,
                 now: transaction.now)
             try transaction.insert(owner.row)
             transaction.touchRegistry()
@@ -39,12 +40,13 @@ extension Vault {
 
     /// - Throws: ``VaultError/Code/notFound``.
     public func user(named name: String) throws -> User {
-        let tag = keyring.lookup.tag(.userName, of: Array(name.utf8))
-        return try store.readers().snapshot { [keyring] database in
-            guard let id = try database.ownerID(tag: tag),
-                let row = try database.load(OwnerRow.self, id.rawValue, keyring)?.row, row.kind == .user
+        try snapshot { database, keys in
+            let keyring = keys.keyring
+            let tags = keyring.lookup.tags(.userName, of: Array(name.utf8))
+            guard let id = try database.ownerID(tags: tags), let owner = try database.owner(id, keyring),
+                owner.row.kind == .user
             else { throw Self.noUser }
-            return try User(Owner(row, keyring: keyring), keyring)
+            return try User(owner, keyring)
         }
     }
 
@@ -52,7 +54,8 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
     public func user(_ id: OwnerID) throws -> User {
-        try store.readers().snapshot { [keyring, registry] database in
+        try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
             let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
             guard let owner = try registry.owner(id, database, keyring, revision: revision),
                 owner.row.kind == .user, owner.row.state != .removed
@@ -71,11 +74,12 @@ extension Vault {
 
     /// Every user that was not removed, in order of creation, `page` at a time.
     public func users(after last: OwnerID = .system, page: Int = 1000) throws -> [User] {
-        try store.readers().snapshot { [keyring] database in
-            try database.loadAll(
+        try snapshot { database, keys in
+            let keyring = keys.keyring
+            return try database.loadAll(
                 OwnerRow.self, where: "id > ? AND kind = 2 AND state != 3 ORDER BY id LIMIT ?",
                 [.integer(last.rawValue), .integer(Int64(page))], keyring
-            ).map { try User(Owner($0, keyring: keyring), keyring) }
+            ).compactMap { try database.owner($0.id, keyring).map { try User($0, keyring) } }
         }
     }
 
@@ -112,9 +116,9 @@ extension Vault {
         _ name: String, _ operation: AuditOperation, reason: String?, _ urgency: WriteUrgency,
         _ change: @escaping @Sendable (inout OwnerRow) -> Void
     ) async throws -> User {
-        let tag = keyring.lookup.tag(.userName, of: Array(name.utf8))
-        return try await write(urgency) { [operatorActor] transaction in
-            guard let id = try transaction.database.ownerID(tag: tag),
+        try await write(urgency) { [operatorActor] transaction in
+            let tags = transaction.keyring.lookup.tags(.userName, of: Array(name.utf8))
+            guard let id = try transaction.database.ownerID(tags: tags),
                 let owner = try transaction.owner(id), owner.row.kind == .user
             else { throw Self.noUser }
             var row = owner.row
@@ -142,7 +146,10 @@ extension User {
 }
 
 extension Database {
-    func ownerID(tag: [UInt8]) throws -> OwnerID? {
-        try firstRow("SELECT id FROM owners WHERE lookup_tag = ?", [.blob(tag)]) { OwnerID($0.integer(0)) }
+    /// The owner that one of these lookup tags finds.
+    func ownerID(tags: [[UInt8]]) throws -> OwnerID? {
+        try tags.firstValue { tag in
+            try firstRow("SELECT id FROM owners WHERE lookup_tag = ?", [.blob(tag)]) { OwnerID($0.integer(0)) }
+        }
     }
 }

@@ -35,22 +35,23 @@ extension Vault {
     package func validate(
         _ accessToken: SecretBytes, where isVisible: (ValidAccessToken) -> Bool
     ) throws -> ValidAccessToken? {
-        guard let handle = keyring.handles.open(accessToken, as: .accessToken) else { return nil }
+        guard let handle = try openHandle(accessToken, as: .accessToken) else { return nil }
         let now = clock.now()
         let found = try store.readers().firstRow(of: .accessToken, [.integer(handle.grant.rawValue)]) {
-            [keyring] database, cursor in
-            let vault = try knownVaultRow.read(cursor, rowKey: keyring.rows)
+            database, cursor in
+            let (vault, keyring) = try knownVaultRow.read(cursor, database, keys)
             let row = try AccessTokenRow(
                 reading: cursor, at: VaultRow.columnNames.count + 1, presented: handle.generation,
                 rowKey: keyring.rows)
-            return try judge(handle, accessToken, row, vault, database, now, isVisible)
+            return try judge(handle, accessToken, row, vault, database, keyring, now, isVisible)
         }
         return found ?? nil
     }
 
     private func judge(
         _ handle: TokenHandle, _ accessToken: SecretBytes, _ row: borrowing AccessTokenRow, _ vault: VaultRow,
-        _ database: Database, _ now: VaultInstant, _ isVisible: (ValidAccessToken) -> Bool
+        _ database: Database, _ keyring: Keyring, _ now: VaultInstant,
+        _ isVisible: (ValidAccessToken) -> Bool
     ) throws -> ValidAccessToken? {
         let revision = vault.registryRevision
         let owner = try registry.owner(row.owner, database, keyring, revision: revision)

@@ -1,3 +1,4 @@
+import GRDB
 public import Logging
 import MerkleLog
 public import VaultCore
@@ -25,39 +26,40 @@ public final class Vault: Sendable {
     let store: Store
     let queue: CommitQueue
     let ballast: Ballast
-    let keyring: Keyring
+    let keys: LiveKeys
     let registry: Registry
     let firstUses: FirstUses
     let knownVaultRow = KnownVaultRow()
     let refusals: RefusalLimiter
-    /// Seals what belongs to no user and no client.
-    let systemKey: OwnerKey
     let passwordHashing = PasswordHashing()
     let knownSigningKeys = KnownSigningKeys()
     /// The actor of what is done without a client: the operator's pseudonym, through this process's door.
     let operatorActor: AuditActor
+    /// The keys as last known to this process, for what opens and makes tokens.
+    ///
+    /// What reads or writes rows takes those of its snapshot or transaction.
+    var keyring: Keyring { keys.current.keyring }
     /// Whether one more write would be taken now.
     package var acceptsNewWork: Bool { ballast.isWhole }
     /// Writes waiting now.
     package var queueDepth: Int { queue.depth }
 
     init(_ opened: OpenedStore, options: VaultOptions) throws {
-        id = opened.keyring.vault
+        id = opened.keys.current.keyring.vault
         path = opened.store.path
         clock = options.clock
         logger = options.logger
         store = opened.store
-        keyring = opened.keyring
+        keys = opened.keys
         statistics = CommitStatistics()
         registry = Registry()
         firstUses = FirstUses()
         refusals = RefusalLimiter()
         ballast = Ballast(beside: opened.store.path)
-        operatorActor = AuditActor(opened.system.pseudonym, options.channel)
-        systemKey = opened.system.key
+        operatorActor = AuditActor(opened.keys.current.system.pseudonym, options.channel)
         queue = CommitQueue(
             CommitEngine(
-                store: opened.store, ballast: ballast, keyring: opened.keyring, registry: registry,
+                store: opened.store, ballast: ballast, keys: opened.keys, registry: registry,
                 firstUses: firstUses, refusals: refusals, statistics: statistics, clock: options.clock))
     }
 
@@ -120,6 +122,11 @@ extension Vault {
         _ body: @escaping @Sendable (WriteTransaction) throws -> Result
     ) async throws -> Result {
         try await queue.submit(.housekeeping) { (try body($0), []) }
+    }
+
+    /// Reads several rows as of one moment, with the keys that fit them.
+    func snapshot<Result>(_ body: (Database, VaultKeys) throws -> Result) throws -> Result {
+        try store.readers().snapshot { [keys] database in try body(database, keys.keys(for: database)) }
     }
 
     /// Runs blocking work outside the threads that tasks share.

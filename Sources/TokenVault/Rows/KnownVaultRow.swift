@@ -1,3 +1,4 @@
+import GRDB
 import Synchronization
 import VaultCore
 import VaultCrypto
@@ -8,16 +9,17 @@ import VaultCrypto
 final class KnownVaultRow: Sendable {
     private let last = Mutex<(row: VaultRow, tag: [UInt8])?>(nil)
 
-    /// The row whose columns and tag begin at column 0 of a query.
+    /// The row whose columns and tag begin at column 0 of a query, and the keys that fit it.
     ///
     /// - Throws: ``VaultError/Code/integrity``.
-    func read(_ cursor: RowCursor, rowKey: TagKey) throws -> VaultRow {
+    func read(_ cursor: RowCursor, _ database: Database, _ keys: LiveKeys) throws -> (VaultRow, Keyring) {
         let row = try VaultRow(cursor, rowKey: nil)
         guard case .blob(let tag) = cursor.value(VaultRow.columnNames.count) else { throw VaultRow.damaged }
+        let keyring = try keys.keys(for: database, revision: row.registryRevision).keyring
         let isKnown = last.withLock { last in last.map { $0.tag == tag && $0.row == row } ?? false }
-        if isKnown { return row }
-        try row.check(tag, rowKey: rowKey)
+        if isKnown { return (row, keyring) }
+        try row.check(tag, rowKey: keyring.rows)
         last.withLock { $0 = (row, tag) }
-        return row
+        return (row, keyring)
     }
 }

@@ -21,7 +21,7 @@ struct OwnerRow: Sendable {
     var state: OwnerState
     /// Grants issued under a lower count are revoked.
     var revocations: Int64
-    let keyVersion: Int64
+    var keyVersion: Int64
     var keyEpoch: Int64
     /// The owner key, wrapped; nil once erased.
     var wrappedKey: [UInt8]?

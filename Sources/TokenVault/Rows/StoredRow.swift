@@ -16,7 +16,7 @@ struct StoredRow: Sendable {
     private let canonical: Canonical
 
     /// A row about to be written.
-    init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64, rowKey: TagKey) {
+    init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64, rowKey: RowKeys) {
         canonical = Canonical(layout, id: id, columns: columns, leaf: leaf)
         self.layout = layout
         self.id = id
@@ -28,7 +28,7 @@ struct StoredRow: Sendable {
     /// The row a `selectSQL` query stands on (its first column at `offset`).
     ///
     /// - Throws: ``VaultError/Code/integrity`` when its tag is not the one its columns ask for.
-    init(reading cursor: RowCursor, _ layout: TableLayout, rowKey: TagKey, at offset: Int = 0) throws {
+    init(reading cursor: RowCursor, _ layout: TableLayout, rowKey: RowKeys, at offset: Int = 0) throws {
         let count = layout.columns.count
         let id = cursor.integer(offset)
         let columns = cursor.values(from: offset + 1, to: offset + 1 + count)
@@ -37,7 +37,7 @@ struct StoredRow: Sendable {
             throw Self.edited(layout, id)
         }
         canonical = Canonical(layout, id: id, columns: columns, leaf: leaf)
-        guard ConstantTime.equal(stored, rowKey.rowTag(over: canonical.bytes)) else {
+        guard rowKey.isTag(stored, of: canonical.bytes) else {
             throw Self.edited(layout, id)
         }
         self.layout = layout
@@ -62,7 +62,7 @@ struct StoredRow: Sendable {
     ///
     /// - Throws: ``VaultError/Code/integrity`` when its tag is not the one its columns ask for.
     static func check(
-        _ cursor: RowCursor, _ layout: TableLayout, rowKey: TagKey, at offset: Int
+        _ cursor: RowCursor, _ layout: TableLayout, rowKey: RowKeys, at offset: Int
     ) throws {
         let count = layout.columns.count
         var bytes: [UInt8] = []
@@ -72,7 +72,7 @@ struct StoredRow: Sendable {
         for index in offset + 1..<offset + 1 + count { cursor.append(index, to: &bytes) }
         bytes.append(bigEndian: cursor.integer(offset + 1 + count))
         guard case .blob(let stored) = cursor.value(offset + 2 + count),
-            ConstantTime.equal(stored, rowKey.rowTag(over: bytes))
+            rowKey.isTag(stored, of: bytes)
         else { throw edited(layout, cursor.integer(offset)) }
     }
 
@@ -81,8 +81,8 @@ struct StoredRow: Sendable {
     /// Taken when asked for: most reads only check the tag.
     var hash: Digest { SHA256.hash(Array(canonical.bytes.prefix(canonical.hashed))) }
 
-    func isTagged(by rowKey: TagKey) -> Bool {
-        ConstantTime.equal(tag, rowKey.rowTag(over: canonical.bytes))
+    func isTagged(by rowKey: RowKeys) -> Bool {
+        rowKey.isTag(tag, of: canonical.bytes)
     }
 
     private static func edited(_ layout: TableLayout, _ id: Int64) -> VaultError {

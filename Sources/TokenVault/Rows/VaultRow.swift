@@ -67,7 +67,7 @@ extension VaultRow {
 
     /// - Parameter rowKey: nil before the vault is unlocked: the tag is not judged then.
     /// - Throws: ``VaultError/Code/integrity`` when the row is missing, of another format, or was edited.
-    static func read(_ database: Database, rowKey: TagKey?) throws -> VaultRow {
+    static func read(_ database: Database, rowKey: RowKeys?) throws -> VaultRow {
         guard let row = try database.firstRow(selectSQL, [], { try VaultRow($0, rowKey: rowKey) }) else {
             throw damaged
         }
@@ -75,7 +75,7 @@ extension VaultRow {
     }
 
     /// The row whose columns and tag begin at column 0 of a query.
-    init(_ cursor: RowCursor, rowKey: TagKey?) throws {
+    init(_ cursor: RowCursor, rowKey: RowKeys?) throws {
         let count = Self.columnNames.count
         guard cursor.integer(0) == Self.format, case .blob(let bytes) = cursor.value(1),
             let id = VaultID(bytes: bytes), case .blob(let tag) = cursor.value(count)
@@ -96,25 +96,25 @@ extension VaultRow {
     }
 
     /// - Throws: ``VaultError/Code/integrity`` when `tag` is not the one these columns ask for.
-    func check(_ tag: [UInt8], rowKey: TagKey) throws {
-        guard ConstantTime.equal(tag, self.tag(rowKey)) else { throw Self.damaged }
+    func check(_ tag: [UInt8], rowKey: RowKeys) throws {
+        guard rowKey.isTag(tag, of: canonical) else { throw Self.damaged }
     }
 
-    func update(_ database: Database, rowKey: TagKey) throws {
-        try database.run(Self.updateSQL, columns + [.blob(tag(rowKey))])
+    func update(_ database: Database, rowKey: RowKeys) throws {
+        try database.run(Self.updateSQL, columns + [.blob(rowKey.rowTag(over: canonical))])
     }
 
-    func insert(_ database: Database, rowKey: TagKey) throws {
+    func insert(_ database: Database, rowKey: RowKeys) throws {
         let places = String(repeating: ", ?", count: columns.count + 1)
-        try database.run("INSERT INTO vault VALUES (1\(places))", columns + [.blob(tag(rowKey))])
+        try database.run("INSERT INTO vault VALUES (1\(places))", columns + [.blob(rowKey.rowTag(over: canonical))])
     }
 
-    private func tag(_ rowKey: TagKey) -> [UInt8] {
+    private var canonical: [UInt8] {
         var bytes: [UInt8] = []
         bytes.append(bigEndian: Self.tableNumber)
         bytes.append(bigEndian: Int64(1))
         for column in columns { bytes.append(column) }
-        return rowKey.rowTag(over: bytes)
+        return bytes
     }
 
     private var columns: [SQLValue] {

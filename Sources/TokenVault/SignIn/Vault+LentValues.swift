@@ -33,7 +33,7 @@ extension Vault {
 
     func lend(_ plaintext: [UInt8], table: UInt16) throws -> SecretBytes {
         let record = try SealedField.seal(
-            plaintext, under: systemKey, for: lentContext(table), padded: false,
+            plaintext, under: keys.current.system.key, for: lentContext(table), padded: false,
             limit: Limits.lentValueBytes)
         return SecretBytes(Base64URL.encode(record))
     }
@@ -44,7 +44,7 @@ extension Vault {
                 return nil
             }
             return try? SealedField.open(
-                record, with: systemKey, for: lentContext(table), limit: Limits.lentValueBytes)
+                record, with: keys.current.system.key, for: lentContext(table), limit: Limits.lentValueBytes)
         }
     }
 

@@ -42,8 +42,9 @@ extension Vault {
 
     /// Whether a user can sign in with a password.
     public func hasPassword(_ user: OwnerID) throws -> Bool {
-        try store.readers().read { [keyring] database in
-            try database.load(PasswordRow.self, user.rawValue, keyring)?.row.verifier != nil
+        try snapshot { database, keys in
+            let keyring = keys.keyring
+            return try database.load(PasswordRow.self, user.rawValue, keyring)?.row.verifier != nil
         }
     }
 
@@ -70,7 +71,8 @@ extension Vault {
             try await recordFailure(reason, of: known.owner.pseudonym, channel, requestID)
             return nil
         }
-        return try await write(.finishing) { [keyring] transaction in
+        return try await write(.finishing) { transaction in
+            let keyring = transaction.keyring
             // Meanwhile the user may have been disabled, or given another password.
             guard let owner = try transaction.owner(known.owner.row.id), owner.row.state == .active,
                 try transaction.load(PasswordRow.self, owner.row.id.rawValue)?.row.version == known.version
@@ -92,10 +94,11 @@ extension Vault {
 
     /// Nil: no such user.
     private func passwordRecord(ofUser name: String) throws -> PasswordRecord? {
-        let tag = keyring.lookup.tag(.userName, of: Array(name.utf8))
-        return try store.readers().snapshot { [keyring, registry] database in
+        try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
             let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
-            guard let id = try database.ownerID(tag: tag),
+            let tags = keyring.lookup.tags(.userName, of: Array(name.utf8))
+            guard let id = try database.ownerID(tags: tags),
                 let owner = try registry.owner(id, database, keyring, revision: revision),
                 owner.row.kind == .user
             else { return nil }

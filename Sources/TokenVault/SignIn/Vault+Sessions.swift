@@ -37,7 +37,8 @@ extension Vault {
     /// another password, or had every grant revoked.
     package func session(_ value: SecretBytes) throws -> SignInSession? {
         guard let cookie = cookie(value), clock.now() < cookie.expiresAt else { return nil }
-        return try store.readers().snapshot { [keyring, registry] database in
+        return try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
             let isOpen = try database.firstRow(
                 "SELECT 1 FROM sign_in_sessions WHERE id = ?", [.blob(cookie.id)]
             ) { _ in true }

@@ -19,11 +19,11 @@ final class CommitEngine: @unchecked Sendable {
     // @unchecked: `store`'s writer and the variables below are touched by the writer's thread only.
     let store: Store
     let ballast: Ballast
-    let keyring: Keyring
+    private let keys: LiveKeys
     private let registry: Registry
     private let firstUses: FirstUses
     private let refusals: RefusalLimiter
-    private let trail: AuditTrail
+    private let trail = AuditTrail()
     private let clock: any VaultClock
     private let statistics: CommitStatistics
     private var lastHead: LogHead?
@@ -33,18 +33,17 @@ final class CommitEngine: @unchecked Sendable {
     private var clockIsTrustedFrom = Duration.zero
 
     init(
-        store: Store, ballast: Ballast, keyring: Keyring, registry: Registry, firstUses: FirstUses,
+        store: Store, ballast: Ballast, keys: LiveKeys, registry: Registry, firstUses: FirstUses,
         refusals: RefusalLimiter, statistics: CommitStatistics, clock: any VaultClock
     ) {
         self.store = store
         self.ballast = ballast
-        self.keyring = keyring
+        self.keys = keys
         self.registry = registry
         self.firstUses = firstUses
         self.refusals = refusals
         self.statistics = statistics
         self.clock = clock
-        trail = AuditTrail(signer: keyring.signer)
     }
 
     /// Commits `batch` and resumes its callers.
@@ -108,9 +107,10 @@ final class CommitEngine: @unchecked Sendable {
         var head: LogHead
         var transaction: WriteTransaction
         do {
+            let keyring = try keys.keys(for: database).keyring
             let vault = try VaultRow.read(database, rowKey: keyring.rows)
             head = try LogHead.read(database)
-            try judge(vault, head, database)
+            try judge(head, keyring, database)
             transaction = WriteTransaction(
                 database, keyring: keyring, registry: registry, firstUses: firstUses, vault: vault,
                 size: head.size,
@@ -158,11 +158,7 @@ final class CommitEngine: @unchecked Sendable {
     }
 
     /// Another process may have written since our last batch: its head must carry the vault's signature.
-    private func judge(_ vault: VaultRow, _ head: LogHead, _ database: Database) throws {
-        guard UInt32(truncatingIfNeeded: vault.keyEpoch) == keyring.epoch else {
-            throw VaultError(
-                .unavailable, "The root key was rotated by another process.", remedy: "Restart this one.")
-        }
+    private func judge(_ head: LogHead, _ keyring: Keyring, _ database: Database) throws {
         if let lastHead, lastHead.size == head.size, lastHead.root == head.root { return }
         guard head.isSigned(by: keyring.signer.key), try head.isTimed(database),
             lastHead.map({ $0.size < head.size }) ?? true

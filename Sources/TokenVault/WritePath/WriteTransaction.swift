@@ -1,4 +1,5 @@
 import GRDB
+import MerkleLog
 import VaultCore
 import VaultCrypto
 
@@ -23,10 +24,13 @@ final class WriteTransaction {
     /// Entries of bodies that ended well.
     private(set) var entries: [PendingEntry] = []
     private(set) var hasChanges = false
+    /// Sign the new head too: a new key of the log, announced by one of the entries.
+    private(set) var cosigners: [NoteSigner] = []
     private var rows: [RowChange] = []
     private var vaultBeforeBody: VaultRow
     private var hasChangesBeforeBody = false
     private var entriesBeforeBody = 0
+    private var cosignersBeforeBody = 0
 
     init(
         _ database: Database, keyring: Keyring, registry: Registry, firstUses: FirstUses, vault: VaultRow,
@@ -54,6 +58,14 @@ final class WriteTransaction {
     /// Nil once this batch changed the registry itself: such rows must not enter a cache before the commit.
     private var registryRevision: Int64? {
         vault.registryRevision == unchangedVault.registryRevision ? vault.registryRevision : nil
+    }
+
+    /// Seals what belongs to no user and no client.
+    var systemKey: OwnerKey {
+        get throws {
+            guard let system = try owner(.system) else { throw VaultRow.damaged }
+            return system.key
+        }
     }
 
     func owner(_ id: OwnerID) throws -> Owner? {
@@ -128,6 +140,8 @@ extension WriteTransaction {
         hasChanges = true
     }
 
+    func cosign(_ signer: NoteSigner) { cosigners.append(signer) }
+
     /// Notes a change that no leaf names (expired rows, heartbeat).
     func noteUnloggedChange() { hasChanges = true }
 
@@ -179,6 +193,7 @@ extension WriteTransaction {
         vaultBeforeBody = vault
         hasChangesBeforeBody = hasChanges
         entriesBeforeBody = entries.count
+        cosignersBeforeBody = cosigners.count
     }
 
     /// The body ended well: its events become entries, the first of which names the rows it changed.
@@ -196,8 +211,18 @@ extension WriteTransaction {
     func abandonBody() {
         rows = []
         entries.removeLast(entries.count - entriesBeforeBody)
+        cosigners.removeLast(cosigners.count - cosignersBeforeBody)
         vault = vaultBeforeBody
         hasChanges = hasChangesBeforeBody
+    }
+
+    /// The signed note over the head as it will be committed.
+    func sign(_ head: LogHead) throws -> String {
+        let text = Checkpoint(origin: keyring.signer.key.name, size: head.edge.size, root: head.root).body
+        return try cosigners.reduce(try keyring.signer.sign(text)) { note, signer in
+            // The lines after the text and its empty line.
+            note + String(try signer.sign(text).dropFirst(text.count + 1))
+        }
     }
 
     /// After the last body: writes the vault row if a counter moved.

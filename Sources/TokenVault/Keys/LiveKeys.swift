@@ -1,0 +1,106 @@
+import GRDB
+import Synchronization
+import VaultCore
+import VaultCrypto
+
+/// The keyring of an open vault as it is now.
+///
+/// Keys are rotated while services run, by them or by another process. Whoever reads or writes asks for the keyring
+/// that fits what the database shows: every change of keys raises the registry's revision, so mostly that is a look at
+/// one number. A new root key is opened by the source the vault was opened with.
+final class LiveKeys: Sendable {
+    private struct State {
+        var keys: VaultKeys
+        /// The registry's revision at which `keys` were found to be the current ones.
+        var revision: Int64
+    }
+
+    private let state: Mutex<State>
+    private let source: KeySource
+    /// Held while keys are read anew: however many notice at once, a passphrase is hashed once.
+    private let turn = Mutex<Void>(())
+
+    init(_ keys: VaultKeys, revision: Int64, source: KeySource) {
+        state = Mutex(State(keys: keys, revision: revision))
+        self.source = source
+    }
+
+    /// As last known to this process.
+    var current: VaultKeys { state.withLock { $0.keys } }
+
+    /// The keys that fit the snapshot `database` shows.
+    ///
+    /// - Throws: ``VaultError/Code/locked`` when the source opens no keyslot any more.
+    func keys(for database: Database) throws -> VaultKeys {
+        let revision = try database.firstRow("SELECT registry_revision FROM vault WHERE id = 1") {
+            $0.integer(0)
+        }
+        return try keys(for: database, revision: revision ?? 0)
+    }
+
+    /// The same where the revision of the snapshot is known.
+    func keys(for database: Database, revision: Int64) throws -> VaultKeys {
+        let held = state.withLock { $0.revision == revision ? $0.keys : nil }
+        if let held { return held }
+        return try turn.withLock { _ in try reload(database, revision) }
+    }
+
+    private func reload(_ database: Database, _ revision: Int64) throws -> VaultKeys {
+        let held = state.withLock { $0 }
+        if held.revision == revision { return held.keys }
+        let mark = try KeyMark.read(database)
+        let keys: VaultKeys
+        if mark == held.keys.mark {
+            keys = held.keys
+        } else {
+            let vault = try VaultRow.read(database, rowKey: nil)
+            let root: GuardedKey =
+                vault.keyEpoch == Int64(held.keys.keyring.epoch)
+                ? held.keys.keyring.root : try Unlocking.root(database, vault: vault, source)
+            keys = try VaultKeys.load(database, root: root)
+        }
+        // A reader on an older snapshot must not bring back what a newer one has replaced.
+        state.withLock { if revision > $0.revision { $0 = State(keys: keys, revision: revision) } }
+        return keys
+    }
+}
+
+/// A keyring with the key of the vault's own owner, and what they were read from.
+struct VaultKeys: Sendable {
+    let keyring: Keyring
+    /// The owner of what is nobody else's, who is the operator in the log.
+    let system: Owner
+    fileprivate let mark: KeyMark
+
+    /// Reads and checks the keys, the vault row, and the system's owner.
+    static func load(_ database: Database, root: GuardedKey) throws -> VaultKeys {
+        let vault = try VaultRow.read(database, rowKey: nil)
+        let keyring = try Keyring.load(database, vault: vault, root: root)
+        _ = try VaultRow.read(database, rowKey: keyring.rows)
+        guard let system = try database.owner(.system, keyring) else {
+            throw VaultError(.integrity, "The vault's own owner is missing.", remedy: "Restore a backup.")
+        }
+        return VaultKeys(keyring: keyring, system: system, mark: try KeyMark.read(database))
+    }
+}
+
+/// Changes whenever keys do: which rows keys are in, and the entries that name their present state.
+private struct KeyMark: Equatable {
+    private let text: String
+
+    static func read(_ database: Database) throws -> KeyMark {
+        let text = try database.firstRow(
+            """
+            SELECT (SELECT key_epoch FROM vault) || ' '
+                || (SELECT count(*) || ' ' || total(leaf) || ' ' || max(leaf) FROM system_keys) || ' '
+                || (SELECT count(*) || ' ' || total(leaf) FROM retired_roots) || ' '
+                || (SELECT leaf FROM owners WHERE id = 1) || ' '
+                || (SELECT count(*) FROM previous_owner_keys WHERE id = 1)
+            """
+        ) { row -> String? in
+            if case .text(let text) = row.value(0) { text } else { nil }
+        }
+        guard let text = text ?? nil else { throw VaultRow.damaged }
+        return KeyMark(text: text)
+    }
+}
