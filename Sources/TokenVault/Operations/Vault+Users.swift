@@ -119,9 +119,10 @@ extension Vault {
         try await write(urgency) { [operatorActor] transaction in
             let tags = transaction.keyring.lookup.tags(.userName, of: Array(name.utf8))
             guard let id = try transaction.database.ownerID(tags: tags),
-                let owner = try transaction.owner(id), owner.row.kind == .user
+                let owner = try transaction.owner(id), owner.row.kind == .user,
+                // The cached row may be wrapped under a root key of before.
+                var row = try transaction.load(OwnerRow.self, id.rawValue)?.row
             else { throw Self.noUser }
-            var row = owner.row
             change(&row)
             try transaction.update(row)
             transaction.touchRegistry()
