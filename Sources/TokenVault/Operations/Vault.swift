@@ -34,6 +34,8 @@ public final class Vault: Sendable {
     let systemKey: OwnerKey
     let passwordHashing = PasswordHashing()
     let knownSigningKeys = KnownSigningKeys()
+    /// Opens the vault again after another process rotated the root key.
+    let unlocker: Unlocker
     /// The actor of what is done without a client: the operator's pseudonym, through this process's door.
     let operatorActor: AuditActor
     /// Whether one more write would be taken now.
@@ -48,6 +50,7 @@ public final class Vault: Sendable {
         logger = options.logger
         store = opened.store
         keyring = opened.keyring
+        unlocker = opened.unlocker
         statistics = CommitStatistics()
         registry = Registry()
         firstUses = FirstUses()
