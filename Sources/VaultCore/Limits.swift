@@ -84,4 +84,10 @@ public enum Limits {
     public static let followedLeaves: Int64 = 8192
     /// Refusals anyone can cause, written to the log per second and process; the rest is counted.
     public static let auditedRefusalsPerSecond = 10
+    /// Keyslots of one vault: each is a way in that somebody has to look after.
+    public static let keyslots = 8
+    /// What a key program keeps in its slot, in bytes: wrapped keys of cloud services are under 1 KiB.
+    public static let keyProgramBlobBytes = 4096
+    /// Shares of a recovery key: each is a person or a safe.
+    public static let recoveryShares = 32
 }

@@ -37,9 +37,17 @@ package final class GuardedKey: @unchecked Sendable {
     }
 
     /// Lends the bytes for the time of `body`, which must not keep or copy them.
-    package func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-        try withExtendedLifetime(self) {
-            try unsafe body(UnsafeRawBufferPointer(start: slot, count: Self.byteCount))
+    package func withBytes<R, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> R
+    ) throws(Failure) -> R {
+        defer { withExtendedLifetime(self) {} }
+        return try unsafe body(UnsafeRawBufferPointer(start: slot, count: Self.byteCount))
+    }
+
+    /// Whether both are the same key, in constant time.
+    package func isEqual(to other: GuardedKey) -> Bool {
+        unsafe withPointer { own in
+            unsafe other.withPointer { unsafe sodium_memcmp(own, $0, Self.byteCount) == 0 }
         }
     }
 

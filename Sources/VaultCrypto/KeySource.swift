@@ -19,23 +19,78 @@ public enum KeySource: Sendable {
     /// The content of a key file as a systemd credential: the file `name` in `$CREDENTIALS_DIRECTORY`
     /// (`LoadCredentialEncrypted=` in systemd.exec(5)).
     case systemdCredential(name: String)
+
+    /// The content of a key file that was read already, as from a pipe; opens the same keyslots as the file.
+    case heldKey(HeldKey)
+
+    /// A passphrase and a key file: neither opens the slot without the other.
+    case passphraseAndKeyFile(SecretBytes, path: String)
+
+    /// The private half of the key pair that a recovery slot is sealed to.
+    case recoveryKey(RecoveryKey)
+
+    /// A program that keeps a key where it cannot be copied: a key management service, a smart card, a TPM.
+    case program(KeyProgram)
 }
 
 /// How a keyslot is opened; stored as a number in its row.
-///
-/// 4 is kept for an X25519 recovery key.
-package enum KeyslotKind: Int64, Sendable {
+package enum KeyslotKind: Int64, Sendable, CaseIterable {
     case keyFile = 1
     case passphrase = 2
     case systemdCredential = 3
+    case recoveryKey = 4
+    case passphraseAndKeyFile = 5
+    case program = 6
 }
 
 extension KeySource {
     package var kind: KeyslotKind {
         switch self {
-        case .keyFile: .keyFile
+        case .keyFile, .heldKey: .keyFile
         case .passphrase: .passphrase
         case .systemdCredential: .systemdCredential
+        case .recoveryKey: .recoveryKey
+        case .passphraseAndKeyFile: .passphraseAndKeyFile
+        case .program: .program
         }
+    }
+}
+
+extension KeyslotKind {
+    /// What to call such a source in a sentence.
+    package var noun: String {
+        switch self {
+        case .keyFile: "key file"
+        case .passphrase: "passphrase"
+        case .systemdCredential: "systemd credential"
+        case .recoveryKey: "recovery key"
+        case .passphraseAndKeyFile: "passphrase and key file"
+        case .program: "key program"
+        }
+    }
+
+    /// The same in one word, for names and the log.
+    package var word: String {
+        switch self {
+        case .keyFile: "key-file"
+        case .passphrase: "passphrase"
+        case .systemdCredential: "credential"
+        case .recoveryKey: "recovery"
+        case .passphraseAndKeyFile: "passphrase-and-key-file"
+        case .program: "program"
+        }
+    }
+}
+
+/// The content of a key file, in guarded memory.
+public struct HeldKey: Sendable {
+    let key: GuardedKey
+
+    /// Reads `descriptor` to its end: a pipe or a file with what a key file holds.
+    ///
+    /// - Throws: `invalidInput` for anything else, `ioFailure` when it cannot be read.
+    public init(readingFrom descriptor: Int32) throws(VaultError) {
+        try Sodium.start()
+        key = try KeyFile.read(descriptor: descriptor)
     }
 }

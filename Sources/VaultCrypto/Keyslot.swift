@@ -20,10 +20,16 @@ package struct KeyslotRecord: Sendable, Equatable {
     }
 }
 
+/// A keyslot that was opened: what is inside, and the key that opens it again without its source.
+package struct UnlockedKeyslot: Sendable {
+    package let root: GuardedKey
+    package let slotKey: GuardedKey
+}
+
 /// Wraps the root key for one holder, and unwraps it again.
 ///
 /// ```
-/// input key = key file | Argon2id(passphrase, parameters)                                    32 bytes
+/// input key = what the source gives: see `Keyslot+InputKey.swift`                             32 bytes
 /// slot key  = BLAKE2b-256(key = input key, personal = "TokenVault.slot1",
 ///                         in = kind 1 ‖ vault id 16 ‖ slot id 16 ‖ BE16(len parameters) ‖ parameters)
 /// wrapped   = KeyWrap(root key, under slot key, epoch of the root key,
@@ -34,6 +40,8 @@ package enum Keyslot {
 
     /// A new slot with a random id.
     ///
+    /// It counts only once ``unlock(_:with:vault:)`` with what its holder will use has opened it.
+    ///
     /// Errors: those of the source (``KeySource``), `.invalidInput` for a passphrase that is empty or too
     /// long.
     package static func create(
@@ -41,10 +49,11 @@ package enum Keyslot {
     ) throws(VaultError) -> KeyslotRecord {
         try Sodium.start()
         let random = SystemRandom()
-        let parameters = source.kind == .passphrase ? PassphraseParameters(salt: random.bytes(16)).bytes : []
+        let id = random.bytes(KeyslotRecord.idBytes)
         return try create(
-            source, wrapping: root, epoch: epoch, vault: vault, id: random.bytes(KeyslotRecord.idBytes),
-            parameters: parameters, nonce: random.bytes(CommittingRecord.nonceBytes))
+            source, wrapping: root, epoch: epoch, vault: vault, id: id,
+            parameters: newParameters(for: source, vault: vault, slot: id),
+            nonce: random.bytes(CommittingRecord.nonceBytes))
     }
 
     /// The same with everything chosen, for format vectors.
@@ -55,10 +64,10 @@ package enum Keyslot {
         precondition(id.count == KeyslotRecord.idBytes, "a keyslot id has 16 bytes")
         let blank = KeyslotRecord(
             id: id, kind: source.kind, epoch: epoch, parameters: parameters, wrapped: [])
-        let key = try slotKey(of: blank, from: source, vault: vault)
-        let wrapped = KeyWrap.wrap(root, under: key, epoch: epoch, for: place(vault, epoch), nonce: nonce)
-        return KeyslotRecord(
-            id: id, kind: source.kind, epoch: epoch, parameters: parameters, wrapped: wrapped)
+        let inputKey = try inputKey(of: blank, from: source, vault: vault)
+        return fill(
+            blank, with: root, epoch: epoch, under: slotKey(of: blank, inputKey, vault: vault), vault: vault,
+            nonce: nonce)
     }
 
     /// The root key.
@@ -68,14 +77,29 @@ package enum Keyslot {
     package static func open(
         _ record: KeyslotRecord, with source: KeySource, vault: VaultID
     ) throws(VaultError) -> GuardedKey {
+        try unlock(record, with: source, vault: vault).root
+    }
+
+    /// The root key, and the key of the slot; errors as of ``open(_:with:vault:)``.
+    package static func unlock(
+        _ record: KeyslotRecord, with source: KeySource, vault: VaultID
+    ) throws(VaultError) -> UnlockedKeyslot {
         try Sodium.start()
         guard accepts(source, record) else { throw locked(record) }
-        guard record.id.count == KeyslotRecord.idBytes, record.parameters.count <= UInt16.max,
-            KeyWrap.epoch(of: record.wrapped) == record.epoch
-        else { throw malformed(record) }
-        let key = try slotKey(of: record, from: source, vault: vault)
+        try checkShape(of: record)
+        let inputKey = try inputKey(of: record, from: source, vault: vault)
+        let slotKey = slotKey(of: record, inputKey, vault: vault)
+        return UnlockedKeyslot(
+            root: try open(record, slotKey: slotKey, vault: vault), slotKey: slotKey)
+    }
+
+    /// The root key, by the key of the slot; errors as of ``open(_:with:vault:)``.
+    package static func open(
+        _ record: KeyslotRecord, slotKey: GuardedKey, vault: VaultID
+    ) throws(VaultError) -> GuardedKey {
+        try checkShape(of: record)
         switch KeyWrap.attempt(
-            record.wrapped, with: key, epoch: record.epoch, for: place(vault, record.epoch))
+            record.wrapped, with: slotKey, epoch: record.epoch, for: place(vault, record.epoch))
         {
         case .success(let root): return root
         case .failure(.anotherKey): throw locked(record)
@@ -96,10 +120,17 @@ package enum Keyslot {
         try KeyFile.create(.random(), at: path)
     }
 
-    private static func slotKey(
-        of record: KeyslotRecord, from source: KeySource, vault: VaultID
-    ) throws(VaultError) -> GuardedKey {
-        let inputKey = try inputKey(of: record, from: source)
+    /// `record` with `root` inside.
+    static func fill(
+        _ record: KeyslotRecord, with root: GuardedKey, epoch: UInt32, under slotKey: GuardedKey,
+        vault: VaultID, nonce: [UInt8]
+    ) -> KeyslotRecord {
+        KeyslotRecord(
+            id: record.id, kind: record.kind, epoch: epoch, parameters: record.parameters,
+            wrapped: KeyWrap.wrap(root, under: slotKey, epoch: epoch, for: place(vault, epoch), nonce: nonce))
+    }
+
+    static func slotKey(of record: KeyslotRecord, _ inputKey: GuardedKey, vault: VaultID) -> GuardedKey {
         var input: [UInt8] = [UInt8(truncatingIfNeeded: record.kind.rawValue)]
         input += vault.bytes
         input += record.id
@@ -113,22 +144,11 @@ package enum Keyslot {
         }
     }
 
-    private static func inputKey(
-        of record: KeyslotRecord, from source: KeySource
-    ) throws(VaultError) -> GuardedKey {
-        switch source {
-        case .keyFile(let path):
-            guard record.parameters.isEmpty else { throw malformed(record) }
-            return try KeyFile.read(at: path, isCredential: false)
-        case .systemdCredential(let name):
-            guard record.parameters.isEmpty else { throw malformed(record) }
-            return try KeyFile.readCredential(named: name)
-        case .passphrase(let passphrase):
-            guard let parameters = PassphraseParameters(bytes: record.parameters) else {
-                throw malformed(record)
-            }
-            return try parameters.key(from: passphrase)
-        }
+    /// Before anything slow: whether this can be a slot at all.
+    private static func checkShape(of record: KeyslotRecord) throws(VaultError) {
+        guard record.id.count == KeyslotRecord.idBytes, record.parameters.count <= UInt16.max,
+            KeyWrap.epoch(of: record.wrapped) == record.epoch
+        else { throw malformed(record) }
     }
 
     /// A slot belongs to no row but to its vault; its id is in its key.
@@ -138,26 +158,15 @@ package enum Keyslot {
             generation: UInt64(epoch))
     }
 
-    private static func locked(_ record: KeyslotRecord) -> VaultError {
+    static func locked(_ record: KeyslotRecord) -> VaultError {
         VaultError(
             .locked, "The key offered does not open keyslot \(Hex.encode(record.id)).",
             remedy: "Offer the \(record.kind.noun) that this slot was made with.")
     }
 
-    private static func malformed(_ record: KeyslotRecord) -> VaultError {
+    static func malformed(_ record: KeyslotRecord) -> VaultError {
         VaultError(
             .integrity, "Keyslot \(Hex.encode(record.id)) is not what was written: edited or damaged.",
             remedy: "Open the vault by another keyslot, or restore it from a backup.")
-    }
-}
-
-extension KeyslotKind {
-    /// What to call such a source in a sentence.
-    package var noun: String {
-        switch self {
-        case .keyFile: "key file"
-        case .passphrase: "passphrase"
-        case .systemdCredential: "systemd credential"
-        }
     }
 }

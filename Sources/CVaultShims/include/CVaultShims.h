@@ -2,6 +2,7 @@
 #define CVAULTSHIMS_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 // What Swift cannot call by itself: variadic C functions and macros. Each returns 0, or an errno value.
 
@@ -16,6 +17,13 @@ int tv_unlock_byte(int fd, int64_t offset);
 
 /// Tells the kernel to forget the cached pages of `fd`, so that the next read asks the disk.
 int tv_drop_cached_pages(int fd);
+
+/// Starts `path` without arguments, in a session of its own, with `environment` and nothing open but `input`, `output`
+/// and our standard error.
+int tv_start_program(const char *path, char *const environment[], int input, int output, pid_t *process);
+
+/// A pipe whose ends no other program inherits: ends[0] is read, ends[1] written.
+int tv_private_pipe(int ends[2]);
 
 /// Reserves `bytes` of disk for `fd`.
 int tv_reserve(int fd, int64_t bytes);

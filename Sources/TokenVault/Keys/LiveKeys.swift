@@ -7,7 +7,7 @@ import VaultCrypto
 ///
 /// Keys are rotated while services run, by them or by another process. Whoever reads or writes asks for the keyring
 /// that fits what the database shows: every change of keys raises the registry's revision, so mostly that is a look at
-/// one number. A new root key is opened by the source the vault was opened with.
+/// one number. A new root key is opened by what the vault was opened with.
 final class LiveKeys: Sendable {
     private struct State {
         var keys: VaultKeys
@@ -16,13 +16,13 @@ final class LiveKeys: Sendable {
     }
 
     private let state: Mutex<State>
-    private let source: KeySource
+    private let unlocker: Unlocker
     /// Held while keys are read anew: however many notice at once, a passphrase is hashed once.
     private let turn = Mutex<Void>(())
 
-    init(_ keys: VaultKeys, revision: Int64, source: KeySource) {
+    init(_ keys: VaultKeys, revision: Int64, unlocker: Unlocker) {
         state = Mutex(State(keys: keys, revision: revision))
-        self.source = source
+        self.unlocker = unlocker
     }
 
     /// As last known to this process.
@@ -56,7 +56,7 @@ final class LiveKeys: Sendable {
             let vault = try VaultRow.read(database, rowKey: nil)
             let root: GuardedKey =
                 vault.keyEpoch == Int64(held.keys.keyring.epoch)
-                ? held.keys.keyring.root : try Unlocking.root(database, vault: vault, source)
+                ? held.keys.keyring.root : try unlocker.root(database, vault: vault)
             keys = try VaultKeys.load(database, root: root)
         }
         // A reader on an older snapshot must not bring back what a newer one has replaced.

@@ -106,10 +106,12 @@ private struct Genesis {
             creating: .system, kind: .system, identity: [], lookupTag: nil, keyring: keyring, now: now)
         transaction.beginBody()
         try transaction.insert(system.row)
+        let slot = try ProvedKeyslot(source, source, root, 1, id)
+        try transaction.insert(KeyslotRow(id: 1, record: slot.record, createdAt: now))
         try transaction.insert(
-            KeyslotRow(
-                id: 1, record: try Keyslot.create(source, wrapping: root, epoch: 1, vault: id), createdAt: now
-            ))
+            KeyslotDetailsRow(
+                id: 1, name: "first", record: slot.record, slotKey: slot.slotKey, root: root, vault: id,
+                now: now))
         for (index, key) in keys.enumerated() {
             let row = Int64(index + 1)
             try transaction.insert(

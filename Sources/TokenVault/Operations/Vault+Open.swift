@@ -8,6 +8,7 @@ public import VaultCrypto
 struct OpenedStore: Sendable {
     let store: Store
     let keys: LiveKeys
+    let unlocker: Unlocker
 }
 
 extension Vault {
@@ -63,7 +64,7 @@ extension Vault {
         -> OpenedStore
     {
         let vault = try VaultRow.read(database, rowKey: nil)
-        let root = try Unlocking.root(database, vault: vault, source)
+        let (root, unlocker) = try Unlocking.unlock(database, vault: vault, source)
         let keys = try VaultKeys.load(database, root: root)
         let head = try LogHead.read(database)
         guard head.isSigned(by: keys.keyring.signer.key), try head.isTimed(database) else {
@@ -72,48 +73,7 @@ extension Vault {
                 remedy: "Run 'tokenvault audit verify' on a copy, then restore a backup.")
         }
         return OpenedStore(
-            store: store, keys: LiveKeys(keys, revision: vault.registryRevision, source: source))
-    }
-}
-
-/// Finds the keyslot that a source opens.
-enum Unlocking {
-    private static let locked = VaultError(.locked, "")
-
-    static func root(_ database: Database, vault: VaultRow, _ source: KeySource) throws -> GuardedKey {
-        var tried: [String] = []
-        var root: GuardedKey?
-        try database.forEachRow(
-            "SELECT slot_id, kind, epoch, parameters, wrapped FROM keyslots ORDER BY id LIMIT 64"
-        ) { row in
-            guard let record = KeyslotRecord(row) else { return true }
-            tried.append("\(record.kind.noun) \(Hex.encode(record.id.prefix(4)))")
-            guard record.epoch == UInt32(truncatingIfNeeded: vault.keyEpoch), Keyslot.accepts(source, record)
-            else {
-                return true
-            }
-            do {
-                root = try Keyslot.open(record, with: source, vault: vault.id)
-                return false
-            } catch let error as VaultError where error == Self.locked {
-                return true
-            }
-        }
-        if let root { return root }
-        throw VaultError(
-            .locked,
-            "What was given does not open vault \(vault.id); its keyslots are: "
-                + tried.joined(separator: ", ") + ".",
-            remedy: "Give the key file or passphrase of one of these slots (--key-file, --passphrase-file).")
-    }
-}
-
-extension KeyslotRecord {
-    fileprivate init?(_ row: RowCursor) {
-        guard case .blob(let id) = row.value(0), let kind = KeyslotKind(rawValue: row.integer(1)),
-            let epoch = UInt32(exactly: row.integer(2)), case .blob(let parameters) = row.value(3),
-            case .blob(let wrapped) = row.value(4)
-        else { return nil }
-        self.init(id: id, kind: kind, epoch: epoch, parameters: parameters, wrapped: wrapped)
+            store: store, keys: LiveKeys(keys, revision: vault.registryRevision, unlocker: unlocker),
+            unlocker: unlocker)
     }
 }

@@ -33,6 +33,8 @@ public final class Vault: Sendable {
     let refusals: RefusalLimiter
     let passwordHashing = PasswordHashing()
     let knownSigningKeys = KnownSigningKeys()
+    /// Opens the vault again after another process rotated the root key.
+    let unlocker: Unlocker
     /// The actor of what is done without a client: the operator's pseudonym, through this process's door.
     let operatorActor: AuditActor
     /// The keys as last known to this process, for what opens and makes tokens.
@@ -51,6 +53,7 @@ public final class Vault: Sendable {
         logger = options.logger
         store = opened.store
         keys = opened.keys
+        unlocker = opened.unlocker
         statistics = CommitStatistics()
         registry = Registry()
         firstUses = FirstUses()

@@ -1,0 +1,116 @@
+import GRDB
+import VaultCore
+import VaultCrypto
+
+/// Finds the keyslot that a source opens.
+enum Unlocking {
+    private static let locked = VaultError(.locked, "")
+
+    /// The root key, and what opens it again in this process.
+    ///
+    /// - Throws: ``VaultError/Code/locked`` naming the slots there are; what the source itself met.
+    static func unlock(
+        _ database: Database, vault: VaultRow, _ source: KeySource
+    ) throws -> (root: GuardedKey, unlocker: Unlocker) {
+        var tried: [String] = []
+        var refusal: VaultError?
+        var opened: (root: GuardedKey, unlocker: Unlocker)?
+        try forEachSlot(database) { row, record in
+            tried.append("\(record.kind.noun) \(Hex.encode(record.id.prefix(4)))")
+            guard record.epoch == UInt32(truncatingIfNeeded: vault.keyEpoch), Keyslot.accepts(source, record)
+            else { return true }
+            do {
+                let slot = try Keyslot.unlock(record, with: source, vault: vault.id)
+                opened = (slot.root, Unlocker(row: row, record, slot.slotKey, source))
+                return false
+            } catch let error as VaultError where error == Self.locked {
+                // A program says more than that a key does not fit.
+                if case .program = source { refusal = error }
+                return true
+            }
+        }
+        if let opened { return opened }
+        if let refusal { throw refusal }
+        throw VaultError(
+            .locked,
+            "What was given does not open vault \(vault.id); its keyslots are: "
+                + tried.joined(separator: ", ") + "." + Self.addition(source, vault.id),
+            remedy: "Give the key file or passphrase of one of these slots (--key-file, --passphrase-file).")
+    }
+
+    /// Rows of `keyslots` as far as this version understands them, until `body` says false.
+    static func forEachSlot(_ database: Database, _ body: (Int64, KeyslotRecord) throws -> Bool) throws {
+        try database.forEachRow(
+            "SELECT id, slot_id, kind, epoch, parameters, wrapped FROM keyslots ORDER BY id LIMIT 64"
+        ) { row in
+            guard let record = KeyslotRecord(row) else { return true }
+            return try body(row.integer(0), record)
+        }
+    }
+
+    private static func addition(_ source: KeySource, _ vault: VaultID) -> String {
+        guard case .recoveryKey(let key) = source else { return "" }
+        return key.vault == vault
+            ? " Recovery key \(key.id) is none of them." : " Recovery key \(key.id) is of vault \(key.vault)."
+    }
+}
+
+/// What this process opens the vault by again when another process has changed the root key.
+///
+/// That is the key of its keyslot, which outlives a change of the root key: a passphrase is forgotten once it opened
+/// the vault, and nobody has to keep a key file or a token plugged in for the sake of rotations.
+final class Unlocker: Sendable {
+    /// Of the row in `keyslots`.
+    let row: Int64
+    let slotID: [UInt8]
+    let kind: KeyslotKind
+    let slotKey: GuardedKey
+    /// For when the slot was replaced; nil for what is better forgotten.
+    private let source: KeySource?
+
+    init(row: Int64, _ record: KeyslotRecord, _ slotKey: GuardedKey, _ source: KeySource) {
+        self.row = row
+        slotID = record.id
+        kind = record.kind
+        self.slotKey = slotKey
+        self.source =
+            switch source {
+            case .passphrase, .passphraseAndKeyFile: nil
+            case .keyFile, .systemdCredential, .heldKey, .recoveryKey, .program: source
+            }
+    }
+
+    /// The root key of the epoch that `vault` names.
+    ///
+    /// Blocks as long as the source takes when its slot was replaced.
+    ///
+    /// - Throws: ``VaultError/Code/locked`` when the slot is gone, and nothing else is at hand or fits.
+    func root(_ database: Database, vault: VaultRow) throws -> GuardedKey {
+        var root: GuardedKey?
+        try Unlocking.forEachSlot(database) { _, record in
+            guard record.id == slotID, record.epoch == UInt32(truncatingIfNeeded: vault.keyEpoch) else {
+                return true
+            }
+            root = try? Keyslot.open(record, slotKey: slotKey, vault: vault.id)
+            return false
+        }
+        if let root { return root }
+        guard let source else {
+            throw VaultError(
+                .locked, "The keyslot by which this process opened the vault is gone.",
+                remedy: "Start it again with a key that opens the vault now.")
+        }
+        return try Unlocking.unlock(database, vault: vault, source).root
+    }
+}
+
+extension KeyslotRecord {
+    /// From the columns after `id`; nil for a kind of a later version.
+    fileprivate init?(_ row: RowCursor) {
+        guard case .blob(let id) = row.value(1), let kind = KeyslotKind(rawValue: row.integer(2)),
+            let epoch = UInt32(exactly: row.integer(3)), case .blob(let parameters) = row.value(4),
+            case .blob(let wrapped) = row.value(5)
+        else { return nil }
+        self.init(id: id, kind: kind, epoch: epoch, parameters: parameters, wrapped: wrapped)
+    }
+}

@@ -1,0 +1,142 @@
+import CVaultShims
+public import VaultCore
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// A program of the operator's that wraps and unwraps 32 bytes with a key that it keeps elsewhere.
+///
+/// It is started once for each question, without arguments, reads one JSON object to the end of its standard input,
+/// writes one to its standard output and ends with status 0. Its standard error is ours.
+///
+/// ```
+/// {"version":1,"op":"wrap","vault":"<32 hex digits>","slot":"<32 hex digits>","key":"<base64 of 32 bytes>"}   → {"blob":"<base64>"}
+/// {"version":1,"op":"unwrap","vault":"…","slot":"…","blob":"<base64>"}                                        → {"key":"<base64>"}
+/// ```
+///
+/// Where it is, is said by whoever opens the vault and never by the database: what could write that row could
+/// otherwise run programs here.
+public struct KeyProgram: Sendable {
+    /// Absolute.
+    public let path: String
+    /// How long it may take to answer.
+    public let deadline: Duration
+
+    /// - Throws: `invalidInput` when `path` is not absolute.
+    public init(path: String, deadline: Duration = .seconds(30)) throws(VaultError) {
+        guard path.hasPrefix("/"), !path.utf8.contains(0) else {
+            throw VaultError(
+                .invalidInput, "A key program is named by its absolute path.",
+                remedy: "As in: --key-exec /usr/local/libexec/vault-key")
+        }
+        self.path = path
+        self.deadline = deadline
+    }
+
+    /// What the slot keeps so that ``unwrap(_:vault:slot:)`` gives `key`: 1 to 4096 bytes.
+    func wrap(_ key: GuardedKey, vault: VaultID, slot: [UInt8]) throws(VaultError) -> [UInt8] {
+        var question = Question("wrap", vault, slot)
+        defer { question.wipe() }
+        unsafe key.withBytes { unsafe question.ask("key", $0.bindMemory(to: UInt8.self)) }
+        return try unsafe answer(question) { text throws(VaultError) in
+            let capacity = Limits.keyProgramBlobBytes
+            var blob = [UInt8](repeating: 0, count: capacity)
+            guard let count = unsafe ProgramReply.decode(text, member: "blob", into: &blob, capacity),
+                count > 0
+            else { throw garbage }
+            return Array(blob.prefix(count))
+        }
+    }
+
+    /// The key inside `blob`, if the program is the one that wrapped it; any key at all otherwise.
+    func unwrap(_ blob: [UInt8], vault: VaultID, slot: [UInt8]) throws(VaultError) -> GuardedKey {
+        var question = Question("unwrap", vault, slot)
+        defer { question.wipe() }
+        unsafe blob.withUnsafeBufferPointer { unsafe question.ask("blob", $0) }
+        return try unsafe answer(question) { text throws(VaultError) in
+            var count: Int?
+            let key = unsafe GuardedKey { bytes in
+                count = unsafe ProgramReply.decode(text, member: "key", into: bytes, GuardedKey.byteCount)
+            }
+            guard count == GuardedKey.byteCount else { throw garbage }
+            return key
+        }
+    }
+
+    private func answer<Result>(
+        _ question: Question, _ body: (UnsafeBufferPointer<UInt8>) throws(VaultError) -> Result
+    ) throws(VaultError) -> Result {
+        try checkFile()
+        do throws(ProgramRun.Failure) {
+            return try unsafe ProgramRun(path: path, environment: Self.environment, deadline: deadline)
+                .exchange(question.text, body)
+        } catch {
+            throw report(error)
+        }
+    }
+
+    /// Whoever can write the program can have the key.
+    private func checkFile() throws(VaultError) {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0 else {
+            throw SystemCall.failure("examine the key program", path, errno)
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw VaultError(
+                .invalidInput, "\(path) is not a regular file.", remedy: "Name a program: --key-exec PATH.")
+        }
+        guard status.st_mode & 0o022 == 0, [0, geteuid()].contains(status.st_uid) else {
+            throw VaultError(
+                .permissionDenied, "Others than you and root may write the key program \(path).",
+                remedy: "Run `chmod go-w \(path)`, and see who owns it.")
+        }
+    }
+
+    /// Little on purpose: a program is configured by the file that one variable names, or by its own path.
+    private static var environment: [String] {
+        var passed: [String] = []
+        for name in ["CREDENTIALS_DIRECTORY", "TOKENVAULT_KEY_EXEC_SETTINGS"] {
+            guard let value = unsafe getenv(name) else { continue }
+            passed.append(name + "=" + (unsafe String(cString: value)))
+        }
+        return ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
+            + passed
+    }
+
+    private var garbage: VaultError {
+        VaultError(
+            .unavailable, "What the key program \(path) answered is no answer.",
+            remedy:
+                #"It writes {"blob":"…"} or {"key":"…"}, base64 of what docs/keys.md says, and nothing else."#
+        )
+    }
+
+    private func report(_ failure: ProgramRun.Failure) -> VaultError {
+        switch failure {
+        case .start(let number): SystemCall.failure("run the key program", path, number)
+        case .pipe(let number): SystemCall.failure("talk to the key program", path, number)
+        case .deadline:
+            VaultError(
+                .unavailable, "The key program \(path) did not end in time and was stopped.",
+                remedy: "Run it by hand, and see whether what it asks can be reached.")
+        case .flood:
+            VaultError(
+                .unavailable, "The key program \(path) wrote more than any answer has and was stopped.",
+                remedy: "It writes one JSON object and nothing else to its standard output.")
+        case .status(let status):
+            VaultError(
+                .locked, "The key program \(path) refused: it ended with status \(status).",
+                remedy: "See what it says itself, on standard error.")
+        case .signal(let signal):
+            VaultError(
+                .unavailable, "The key program \(path) was ended by signal \(signal).",
+                remedy: "See what it says itself, on standard error.")
+        case .answer(let error): error
+        }
+    }
+}
