@@ -56,6 +56,17 @@ package enum SealedField {
         return plaintext
     }
 
+    /// The same plaintext under the present version of its owner's key, padded as it was.
+    package static func reseal(
+        _ record: [UInt8], with key: OwnerKey, for data: AssociatedData
+    ) throws(VaultError) -> [UInt8] {
+        var plaintext = try open(record, with: key, for: data, limit: Limits.sealedReplyBytes)
+        defer { Sodium.wipe(&plaintext) }
+        return try seal(
+            plaintext, under: key, for: data, padded: CommittingRecord.flags(of: record) == padded,
+            limit: Limits.sealedReplyBytes)
+    }
+
     /// Which version of its owner's key a record needs.
     ///
     /// Nil for what is no record of a known format.

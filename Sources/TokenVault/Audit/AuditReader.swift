@@ -96,6 +96,11 @@ struct PersonalRecord {
         } ?? nil
     }
 
+    /// What the sealed bytes are bound to.
+    func context(_ keyring: Keyring) -> AssociatedData {
+        keyring.context(owner: owner, table: SealedTable.auditPersonal, column: 1, row: leaf)
+    }
+
     /// Salt ‖ data.
     ///
     /// Nil: the owner was erased.
@@ -109,6 +114,6 @@ struct PersonalRecord {
         }
         return try SealedField.open(
             sealed, with: owner.key,
-            for: keyring.context(owner: self.owner, table: SealedTable.auditPersonal, column: 1, row: leaf))
+            for: context(keyring))
     }
 }

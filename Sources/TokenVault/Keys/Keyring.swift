@@ -97,14 +97,21 @@ extension Keyring {
             return true
         }
         var keys: [SystemKey] = []
-        try database.forEachRow("SELECT id, purpose, key_id, state, wrapped FROM system_keys ORDER BY id") {
+        try database.forEachRow("SELECT id, purpose, key_id, state, wrapped, epoch FROM system_keys ORDER BY id") {
             row in
             guard let purpose = SystemKeyPurpose(rawValue: row.integer(1)),
                 let keyID = UInt8(exactly: row.integer(2)),
                 case .blob(let wrapped) = row.value(4)
             else { throw VaultError(.integrity, "A system key is damaged.", remedy: "Restore a backup.") }
+            let itsEpoch = UInt32(truncatingIfNeeded: row.integer(5))
+            guard let itsRoot = itsEpoch == epoch ? root : retiredRoots[itsEpoch] else {
+                throw VaultError(
+                    .integrity, "A system key is wrapped under a root key that is no longer there.",
+                    remedy: "Restore a backup.")
+            }
             let key = try KeyWrap.unwrap(
-                wrapped, with: root, epoch: epoch, for: wrapContext(vault.id, systemKey: row.integer(0)))
+                wrapped, with: itsRoot, epoch: itsEpoch,
+                for: wrapContext(vault.id, systemKey: row.integer(0)))
             keys.append(
                 SystemKey(
                     purpose: purpose, keyID: keyID,

@@ -13,6 +13,8 @@ final class LiveKeys: Sendable {
         var keys: VaultKeys
         /// The registry's revision at which `keys` were found to be the current ones.
         var revision: Int64
+        /// A root key that this process is about to make the current one.
+        var expected: GuardedKey?
     }
 
     private let state: Mutex<State>
@@ -24,6 +26,9 @@ final class LiveKeys: Sendable {
         state = Mutex(State(keys: keys, revision: revision))
         self.unlocker = unlocker
     }
+
+    /// This process is about to commit a new root key: it will not have to open it.
+    func expect(_ root: GuardedKey) { state.withLock { $0.expected = root } }
 
     /// As last known to this process.
     var current: VaultKeys { state.withLock { $0.keys } }
@@ -54,14 +59,22 @@ final class LiveKeys: Sendable {
             keys = held.keys
         } else {
             let vault = try VaultRow.read(database, rowKey: nil)
-            let root: GuardedKey =
-                vault.keyEpoch == Int64(held.keys.keyring.epoch)
-                ? held.keys.keyring.root : try unlocker.root(database, vault: vault)
-            keys = try VaultKeys.load(database, root: root)
+            keys = try load(database, vault, held)
         }
         // A reader on an older snapshot must not bring back what a newer one has replaced.
-        state.withLock { if revision > $0.revision { $0 = State(keys: keys, revision: revision) } }
+        state.withLock { if revision > $0.revision { ($0.keys, $0.revision) = (keys, revision) } }
         return keys
+    }
+
+    private func load(_ database: Database, _ vault: VaultRow, _ held: State) throws -> VaultKeys {
+        guard vault.keyEpoch != Int64(held.keys.keyring.epoch) else {
+            return try VaultKeys.load(database, root: held.keys.keyring.root)
+        }
+        if let expected = held.expected, let keys = try? VaultKeys.load(database, root: expected) {
+            state.withLock { $0.expected = nil }
+            return keys
+        }
+        return try VaultKeys.load(database, root: unlocker.root(database, vault: vault))
     }
 }
 

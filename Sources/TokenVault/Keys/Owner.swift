@@ -72,6 +72,24 @@ final class Owner: Sendable {
         return row
     }
 
+    /// This owner with another key, everything in its row sealed under that.
+    func rekeyed(_ key: OwnerKey, _ keyring: Keyring) throws -> OwnerRow {
+        var row = row
+        row.keyVersion = Int64(key.version)
+        row.keyEpoch = Int64(keyring.epoch)
+        row.wrappedKey = KeyWrap.wrap(
+            key.key, under: keyring.root, epoch: keyring.epoch,
+            for: Keyring.wrapContext(keyring.vault, owner: row.id))
+        if row.identity != nil {
+            row.identity = try SealedField.seal(
+                try identity(keyring), under: key, for: Self.context(row.id, column: "identity", keyring),
+                padded: true)
+        }
+        row.pseudonym = try SealedField.seal(
+            pseudonym.bytes, under: key, for: Self.context(row.id, column: "pseudonym", keyring), padded: false)
+        return row
+    }
+
     private static func unreachable() -> Pseudonym {
         preconditionFailure("a pseudonym is made with its own length")
     }

@@ -6,7 +6,7 @@ import VaultCrypto
 struct VaultRow: Sendable, Equatable {
     let id: VaultID
     let createdAt: VaultInstant
-    let keyEpoch: Int64
+    var keyEpoch: Int64
     /// Goes up with every change to owners, clients, secrets and keys: caches of those are as old as it.
     var registryRevision: Int64
     var nextOwnerID: Int64

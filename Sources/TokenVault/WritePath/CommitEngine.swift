@@ -85,6 +85,8 @@ final class CommitEngine: @unchecked Sendable {
         }
         if let head = prepared?.head { lastHead = head }
         statistics.committed(batch.count, logSize: lastHead?.size, since: start)
+        // Who asked for it waits for it; what is committed stands whatever comes of it.
+        if let truncation = prepared?.truncation, (try? store.truncateWAL()) == true { truncation.succeeded() }
         Self.finish(batch, nil)
         do {
             try store.checkpointIfDue()
@@ -97,7 +99,10 @@ final class CommitEngine: @unchecked Sendable {
         }
     }
 
-    private struct Prepared { let head: LogHead? }
+    private struct Prepared {
+        let head: LogHead?
+        var truncation: WALTruncation?
+    }
 
     /// The transaction itself.
     ///
@@ -135,7 +140,7 @@ final class CommitEngine: @unchecked Sendable {
             throw UncertainCommit(
                 cause: error, lastLeaf: transaction.entries.isEmpty ? nil : (head.size - 1, head.root))
         }
-        return Prepared(head: head)
+        return Prepared(head: head, truncation: transaction.truncation)
     }
 
     /// A body in its own savepoint.

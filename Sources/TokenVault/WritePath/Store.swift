@@ -78,6 +78,22 @@ final class Store: @unchecked Sendable {
         }
     }
 
+    /// Copies everything back and empties the WAL.
+    ///
+    /// The caller holds the lock.
+    ///
+    /// - Returns: false when a reader still needs what is in it.
+    func truncateWAL() throws -> Bool {
+        try writer.inDatabase { database in
+            let code = sqlite3_wal_checkpoint_v2(
+                database.sqliteConnection, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
+            guard code != SQLITE_BUSY else { return false }
+            guard code == SQLITE_OK else { throw DatabaseError(resultCode: ResultCode(rawValue: code)) }
+            frames.pointee = 0
+            return true
+        }
+    }
+
     /// After a failed checkpoint: the pages it wrote may not be on the disk though the next sync would say so.
     func stopCheckpoints() {
         dueFrames = .max

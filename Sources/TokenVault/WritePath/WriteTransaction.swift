@@ -26,6 +26,8 @@ final class WriteTransaction {
     private(set) var hasChanges = false
     /// Sign the new head too: a new key of the log, announced by one of the entries.
     private(set) var cosigners: [NoteSigner] = []
+    /// After this commit nothing of what was before shall be left in the WAL.
+    private(set) var truncation: WALTruncation?
     private var rows: [RowChange] = []
     private var vaultBeforeBody: VaultRow
     private var hasChangesBeforeBody = false
@@ -123,6 +125,22 @@ extension WriteTransaction {
         hasChanges = true
     }
 
+    /// Puts other values into a row, whatever its layout says may change: for rotations.
+    func rewrite(_ layout: TableLayout, id: Int64, _ columns: [SQLValue]) throws {
+        let stored = StoredRow(layout, id: id, columns: columns, leaf: leaf, rowKey: keyring.rows)
+        let all = zip(layout.columns, columns) + [("leaf", .integer(leaf)), ("row_tag", .blob(stored.tag))]
+        try database.run(
+            "UPDATE \(layout.name) SET " + all.map { "\($0.0) = ?" }.joined(separator: ", ") + " WHERE id = ?",
+            all.map(\.1) + [.integer(id)])
+        var expiresDay: Int64?
+        if layout.number == TableLayout.grants.number, case .integer(let day) = stored["expires_day"] {
+            expiresDay = day
+        }
+        rows.removeAll { $0.table == layout.number && $0.id == id }
+        rows.append(RowChange(table: layout.number, id: id, hash: stored.hash.bytes, expiresDay: expiresDay))
+        hasChanges = true
+    }
+
     /// Marks every cache of owners, clients and secrets as outdated, in every process.
     func touchRegistry() {
         changeVault { $0.registryRevision += 1 }
@@ -137,6 +155,12 @@ extension WriteTransaction {
 
     func changeVault(_ change: (inout VaultRow) -> Void) {
         change(&vault)
+        hasChanges = true
+    }
+
+    /// Asks for the WAL to be copied back and emptied after this commit, if no reader needs it.
+    func truncateWAL(_ request: WALTruncation) {
+        truncation = request
         hasChanges = true
     }
 

@@ -1,0 +1,49 @@
+import Foundation
+import GRDB
+import VaultCore
+
+/// The row of `jobs` by which a rotation that was interrupted is found again.
+///
+/// Every step of a rotation may run twice, and by two operators at once: the row says only where to go on.
+struct RotationJob: Codable, Sendable {
+    let kind: String
+    /// The step that is not finished yet.
+    var step: Int
+    /// Owners that came later have new keys anyhow.
+    var lastOwner: Int64?
+}
+
+extension Database {
+    /// The job of a kind that is running.
+    func rotationJob(_ kind: String) throws -> RotationJob? {
+        let text = try firstRow(
+            "SELECT progress FROM jobs WHERE kind = ? AND state = 'running'", [.text("rotate-" + kind)]
+        ) { row -> String? in
+            if case .text(let text) = row.value(0) { text } else { nil }
+        }
+        guard let text = text ?? nil else { return nil }
+        guard text.utf8.count < 4096,
+            let job = try? JSONDecoder().decode(RotationJob.self, from: Data(text.utf8))
+        else {
+            throw VaultError(
+                .integrity, "The record of a rotation that was interrupted cannot be read.",
+                remedy: "Restore a backup, or ask for help: keys of both ages are still there.")
+        }
+        return job
+    }
+}
+
+extension WriteTransaction {
+    /// Writes where the job stands, or that it is over.
+    func keep(_ job: RotationJob, isOver: Bool = false) throws {
+        let kind = SQLValue.text("rotate-" + job.kind)
+        try database.run("DELETE FROM jobs WHERE kind = ?", [kind])
+        noteUnloggedChange()
+        guard !isOver else { return }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        let text = String(decoding: try encoder.encode(job), as: UTF8.self)
+        try database.run(
+            "INSERT INTO jobs (kind, state, progress) VALUES (?, 'running', ?)", [kind, .text(text)])
+    }
+}

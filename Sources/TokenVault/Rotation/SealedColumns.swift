@@ -1,0 +1,75 @@
+import GRDB
+import VaultCore
+import VaultCrypto
+
+/// Where a tagged table keeps sealed values, whose key seals them, and what they are bound to.
+struct SealedColumns: Sendable {
+    let layout: TableLayout
+    /// The column with the owner; nil: the system's.
+    let owner: String?
+    /// Sealed columns, each with the column that its AAD takes the generation from.
+    let fields: [(column: String, generation: String?)]
+
+    /// Everything but owners themselves and personal data of the log.
+    static let all = [
+        SealedColumns(layout: .grants, owner: "owner_id", fields: [("context", nil), ("pair", "generation")]),
+        SealedColumns(
+            layout: .connections, owner: "owner_id",
+            fields: [("details", nil), ("pair", "generation"), ("reply", "generation")]),
+        SealedColumns(layout: .passwords, owner: "id", fields: [("verifier", "version")]),
+        SealedColumns(layout: .authorizationRequests, owner: "owner_id", fields: [("secrets", nil)]),
+        SealedColumns(layout: .signingKeys, owner: nil, fields: [("private_key", nil)]),
+        SealedColumns(layout: .providers, owner: nil, fields: [("credentials", "revision")]),
+        SealedColumns(layout: .webhooks, owner: nil, fields: [("secret", nil)]),
+    ]
+
+    func owner(of row: StoredRow) -> OwnerID {
+        switch owner {
+        case nil: .system
+        case "id": OwnerID(row.id)
+        case .some(let column):
+            if case .integer(let id) = row[column] { OwnerID(id) } else { .system }
+        }
+    }
+
+    /// What `column` of `row` is bound to.
+    func context(_ field: (column: String, generation: String?), of row: StoredRow, _ keyring: Keyring)
+        -> AssociatedData
+    {
+        var generation: UInt64 = 0
+        if let column = field.generation, case .integer(let value) = row[column] {
+            generation = UInt64(bitPattern: value)
+        }
+        return keyring.context(
+            owner: owner(of: row), table: layout.number, column: UInt16(layout.index(of: field.column) + 1),
+            row: row.id, generation: generation)
+    }
+}
+
+extension TableLayout {
+    func index(of column: String) -> Int {
+        guard let index = columns.firstIndex(of: column) else {
+            preconditionFailure("no column \(column) in \(name)")
+        }
+        return index
+    }
+}
+
+extension StoredRow {
+    subscript(column: String) -> SQLValue { columns[layout.index(of: column)] }
+}
+
+extension WriteTransaction {
+    /// Writes a row anew with other values in some columns, whatever its layout says may change.
+    ///
+    /// For rotations: the row means the same as before.
+    func replace(_ layout: TableLayout, id: Int64, _ change: (inout [String: SQLValue]) throws -> Void) throws {
+        let found = try database.firstRow(layout.selectByID, [.integer(id)]) {
+            try StoredRow(reading: $0, layout, rowKey: keyring.rows)
+        }
+        guard let row = found else { return }
+        var values = Dictionary(uniqueKeysWithValues: zip(layout.columns, row.columns))
+        try change(&values)
+        try rewrite(layout, id: id, layout.columns.map { values[$0] ?? .null })
+    }
+}

@@ -1,0 +1,135 @@
+import GRDB
+public import VaultCore
+public import VaultCrypto
+
+extension Vault {
+    /// Replaces every key there is: after a disclosure of keys, or of a database with the key of a keyslot that was removed.
+    ///
+    /// New root key, new keyslots from their sources, new system keys, a new key for every owner, and every record sealed
+    /// anew. Online and resumable; the time grows with the number of records. Tokens stay valid: whoever read them can
+    /// still use them, so revoke grants as well when that is what happened. Sign-in sessions end. A service that opened the vault by a
+    /// passphrase has to be started again.
+    ///
+    /// - Parameters:
+    ///   - source: what opened this vault.
+    ///   - others: the sources of the other keyslots; recovery keys need none.
+    /// - Throws: ``VaultError/Code/denied`` naming keyslots that nothing given opens; nothing was changed then.
+    public func rotateDeeply(
+        openedBy source: KeySource, others: [KeySource] = [],
+        progress: @escaping KeyRotationObserver = { _ in }
+    ) async throws -> KeyRotationReport {
+        var report = try await beginDeepRotation([source] + others)
+        while let job = try store.readers().read({ try $0.rotationJob("deep") }) {
+            report.rewritten += try await run(job, progress)
+            var next = job
+            next.step += 1
+            try await queue.submit(.finishing) { [next, operatorActor] transaction in
+                // Another operator may have taken the step meanwhile.
+                guard try transaction.database.rotationJob("deep")?.step == job.step else { return ((), []) }
+                let isOver = next.step >= Self.deepSteps
+                try transaction.keep(next, isOver: isOver)
+                return ((), isOver ? [.keys(.keyRotate, "deep-done", by: operatorActor)] : [])
+            }
+        }
+        try await truncateWAL()
+        return report
+    }
+
+    private static let deepSteps = 9
+
+    /// Each step may run twice.
+    private func run(_ job: RotationJob, _ progress: @escaping KeyRotationObserver) async throws -> Int64 {
+        switch job.step {
+        case 0: return try await finishRootRotation(progress)
+        case 1: return try await rotateSystemKey(.rows, progress: progress).rewritten
+        case 2: return try await rotateSystemKey(.lookup, progress: progress).rewritten
+        case 3: return try await rotateSystemKey(.handles, progress: progress).rewritten
+        case 4: return try await rotateSystemKey(.tags, progress: progress).rewritten
+        case 5: return try await rotateSystemKey(.log, progress: progress).rewritten
+        case 6: return try await renewOwnerKeys(upTo: job.lastOwner ?? .max, progress)
+        case 7: return try await resealRecords(progress)
+        default:
+            try await proveRecords(progress)
+            try await destroyPreviousOwnerKeys()
+            return 0
+        }
+    }
+
+    private func beginDeepRotation(_ sources: [KeySource]) async throws -> KeyRotationReport {
+        if try store.readers().read({ try $0.rotationJob("deep") }) != nil {
+            var report = KeyRotationReport(kind: "deep", epoch: Int64(keyring.epoch))
+            report.isResumed = true
+            return report
+        }
+        // A rotation of the root key alone that was interrupted is finished first.
+        _ = try await finishRootRotation { _ in }
+        let slots = try snapshot { database, keys in try StoredKeyslot.all(database, keys.keyring) }
+        let root = GuardedKey.random()
+        let epoch = keyring.epoch + 1
+        let made = try await BlockingThread.result { [id] in
+            try Self.remake(slots, from: sources, root, epoch, id)
+        }
+        return try await beginRootRotation(kind: "deep", root: root) { transaction, root, newEpoch in
+            guard newEpoch == epoch else {
+                throw VaultError(.busy, "The root key was rotated meanwhile.", remedy: "Run the command again.")
+            }
+            try transaction.replaceKeyslots(by: made, root, epoch)
+            try transaction.rewrapKeyslots(to: root, epoch: epoch, oldRoot: transaction.keyring.root)
+            try transaction.keep(
+                RotationJob(kind: "deep", step: 0, lastOwner: transaction.vault.nextOwnerID - 1))
+        }
+    }
+
+    /// A new slot for each but recovery slots, which are sealed anew to their public key.
+    private static func remake(
+        _ slots: [StoredKeyslot], from sources: [KeySource], _ root: GuardedKey, _ epoch: UInt32,
+        _ vault: VaultID
+    ) throws -> [RemadeKeyslot] {
+        var unopened: [String] = []
+        var made: [RemadeKeyslot] = []
+        for slot in slots where slot.row.record.kind != .recoveryKey {
+            guard let source = sources.first(where: { Self.opens($0, slot.row.record, vault) }) else {
+                unopened.append(slot.name)
+                continue
+            }
+            made.append(
+                RemadeKeyslot(
+                    old: slot.row.id, name: slot.name, new: try ProvedKeyslot(source, source, root, epoch, vault)))
+        }
+        guard unopened.isEmpty else {
+            throw VaultError(
+                .denied,
+                "A deep rotation makes keyslots anew, and nothing given opens: "
+                    + unopened.joined(separator: ", ") + ".",
+                remedy: "Give their keys too (--also-key-file), or remove them first: 'tokenvault key slot remove'.")
+        }
+        return made
+    }
+
+    private static func opens(_ source: KeySource, _ record: KeyslotRecord, _ vault: VaultID) -> Bool {
+        Keyslot.accepts(source, record) && (try? Keyslot.unlock(record, with: source, vault: vault)) != nil
+    }
+}
+
+/// A keyslot that was made anew from its source, for the next root key.
+struct RemadeKeyslot: Sendable {
+    let old: Int64
+    let name: String
+    let new: ProvedKeyslot
+}
+
+extension WriteTransaction {
+    /// The new slot takes the place and the name of the old one.
+    fileprivate func replaceKeyslots(
+        by made: [RemadeKeyslot], _ root: GuardedKey, _ epoch: UInt32
+    ) throws {
+        for slot in made {
+            if try load(KeyslotDetailsRow.self, slot.old) != nil { try delete(.keyslotDetails, id: slot.old) }
+            try delete(.keyslots, id: slot.old)
+            var details = try add(slot.new, named: slot.name).details
+            details?.hold(
+                slot.new.slotKey, of: slot.new.record.kind, under: root, epoch: epoch, vault: keyring.vault)
+            if let details { try update(details) }
+        }
+    }
+}

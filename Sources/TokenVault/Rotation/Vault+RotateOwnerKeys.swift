@@ -1,0 +1,136 @@
+import GRDB
+import VaultCore
+import VaultCrypto
+
+/// New keys for owners, and every record sealed anew: the part of a deep rotation that touches each record.
+///
+/// 1. every owner gets a new key; the one before is kept beside it, so that all its records still open;
+/// 2. every record is sealed anew; 3. that each opens with the new keys alone is proved; 4. the keys before are destroyed.
+extension Vault {
+    func renewOwnerKeys(upTo last: Int64, _ progress: @escaping KeyRotationObserver) async throws -> Int64 {
+        let sweep = RotationSweep(
+            vault: self,
+            query: """
+                SELECT id FROM owners WHERE id > ? AND id <= ? AND wrapped_key IS NOT NULL
+                AND id NOT IN (SELECT id FROM previous_owner_keys) ORDER BY id LIMIT ?
+                """,
+            values: [.integer(last)], rowsPerBody: Limits.rowsPerLeaf / 2)
+        var done: Int64 = 0
+        return try await sweep.run(
+            { [operatorActor] transaction, ids in
+                let count = try ids.filter { try transaction.renewKey(of: OwnerID($0)) }.count
+                guard count > 0 else { return (0, []) }
+                transaction.touchRegistry()
+                return (count, [.keys(.keyRewrap, "new-owner-keys", by: operatorActor, count: count)])
+            },
+            progress: {
+                done += $0
+                progress(KeyRotationProgress(phase: "owners", done: done, total: max(done, last)))
+            })
+    }
+
+    func resealRecords(_ progress: @escaping KeyRotationObserver) async throws -> Int64 {
+        var written: Int64 = 0
+        for table in SealedColumns.all {
+            written += try await reseal(table.layout.name, rowsPerBody: Limits.rowsPerLeaf, progress) {
+                try $0.reseal(table, $1)
+            }
+        }
+        return try await written
+            + reseal("audit_personal", rowsPerBody: 100, progress) { try $0.resealPersonalData($1) }
+    }
+
+    private func reseal(
+        _ table: String, rowsPerBody: Int, _ progress: @escaping KeyRotationObserver,
+        _ body: @escaping @Sendable (WriteTransaction, Int64) throws -> Bool
+    ) async throws -> Int64 {
+        var done: Int64 = 0
+        let total = try store.readers().read { database in
+            try database.firstRow("SELECT count(*) FROM \(table)") { $0.integer(0) } ?? 0
+        }
+        let sweep = RotationSweep(
+            vault: self, query: "SELECT id FROM \(table) WHERE id > ? ORDER BY id LIMIT ?",
+            rowsPerBody: rowsPerBody)
+        return try await sweep.run(
+            { [operatorActor] transaction, ids in
+                let count = try ids.filter { try body(transaction, $0) }.count
+                guard count > 0, table != "audit_personal" else { return (count, []) }
+                return (count, [.keys(.keyRewrap, "sealed-anew", by: operatorActor, count: count)])
+            },
+            progress: {
+                done += $0
+                progress(KeyRotationProgress(phase: table, done: done, total: max(done, total)))
+            })
+    }
+
+    /// Opens every record with the present keys alone.
+    ///
+    /// - Throws: ``VaultError/Code/integrity`` naming the first that does not open.
+    func proveRecords(_ progress: @escaping KeyRotationObserver) async throws {
+        try await BlockingThread.result { [store, keys] in
+            try store.withOwnReader { database in
+                try TrialOpening(database, keys.keys(for: database).keyring).run(progress)
+            }
+        }
+    }
+
+    func destroyPreviousOwnerKeys() async throws {
+        let sweep = RotationSweep(
+            vault: self, query: "SELECT id FROM previous_owner_keys WHERE id > ? ORDER BY id LIMIT ?")
+        _ = try await sweep.run(
+            { [operatorActor] transaction, ids in
+                for id in ids { try transaction.delete(.previousOwnerKeys, id: id) }
+                transaction.touchRegistry()
+                return (ids.count, [.keys(.keyRewrap, "keys-destroyed", by: operatorActor, count: ids.count)])
+            }, progress: { _ in })
+    }
+}
+
+extension WriteTransaction {
+    fileprivate func renewKey(of id: OwnerID) throws -> Bool {
+        guard let owner = try database.owner(id, keyring),
+            try load(PreviousOwnerKeyRow.self, id.rawValue) == nil
+        else { return false }
+        let key = OwnerKey(version: owner.key.version + 1, key: .random())
+        try insert(
+            PreviousOwnerKeyRow(
+                id: id, keyVersion: owner.row.keyVersion, keyEpoch: Int64(keyring.epoch),
+                wrappedKey: KeyWrap.wrap(
+                    owner.key.key, under: keyring.root, epoch: keyring.epoch,
+                    for: Keyring.wrapContext(keyring.vault, previousKeyOf: id))))
+        try update(owner.rekeyed(key, keyring))
+        return true
+    }
+
+    fileprivate func reseal(_ table: SealedColumns, _ id: Int64) throws -> Bool {
+        let found = try database.firstRow(table.layout.selectByID, [.integer(id)]) {
+            try StoredRow(reading: $0, table.layout, rowKey: keyring.rows)
+        }
+        guard let row = found, let owner = try owner(table.owner(of: row)) else { return false }
+        var columns = row.columns
+        var isChanged = false
+        for field in table.fields {
+            let index = table.layout.index(of: field.column)
+            guard case .blob(let sealed) = columns[index],
+                SealedField.ownerKeyVersion(of: sealed) != owner.key.version
+            else { continue }
+            columns[index] = .blob(
+                try SealedField.reseal(sealed, with: owner.key, for: table.context(field, of: row, keyring)))
+            isChanged = true
+        }
+        if isChanged { try rewrite(table.layout, id: id, columns) }
+        return isChanged
+    }
+
+    /// Outside the tree, so no entry names it; the commitment inside the sealed bytes stays what it was.
+    fileprivate func resealPersonalData(_ leaf: Int64) throws -> Bool {
+        guard let record = try PersonalRecord.read(leaf, database), let owner = try owner(record.owner),
+            SealedField.ownerKeyVersion(of: record.sealed) != owner.key.version
+        else { return false }
+        let sealed = try SealedField.reseal(record.sealed, with: owner.key, for: record.context(keyring))
+        try database.run(
+            "UPDATE audit_personal SET sealed = ? WHERE id = ?", [.blob(sealed), .integer(leaf)])
+        noteUnloggedChange()
+        return true
+    }
+}

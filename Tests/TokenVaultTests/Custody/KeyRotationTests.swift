@@ -1,0 +1,163 @@
+import Foundation
+import Testing
+import TokenRotation
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+@Suite struct `Keys are rotated while services run` {
+    /// A vault with users and a grant, and a second handle on it as a service would have.
+    struct Stage {
+        let test: TestVault
+        let party: Party
+        let service: Vault
+
+        init(users: Int = 60) async throws {
+            test = try await TestVault()
+            party = try await Party(test.vault)
+            for number in 0..<users { _ = try await test.vault.addUser("user \(number)") }
+            service = try await test.reopen()
+        }
+
+        var vault: Vault { test.vault }
+
+        func expectIntact() async throws {
+            let report = try await vault.verifyAudit()
+            #expect(report.problems.isEmpty, "\(report.problems)")
+        }
+    }
+
+    @Test func `the root key: every key is wrapped anew, the old one is gone, and the service never notices`()
+        async throws
+    {
+        let stage = try await Stage()
+        let tokens = try await stage.party.begin()
+        #expect(try stage.service.validate(tokens.pair.accessToken) != nil)
+
+        let report = try await stage.vault.rotateRootKey()
+        #expect(report.epoch == 2)
+        #expect(report.rewritten == 63)
+        #expect(!report.isResumed)
+        #expect(try stage.vault.keyInventory().filter { $0.state == "retired" }.isEmpty)
+
+        let later = try #require(await stage.party.refresh(tokens.refreshToken, in: stage.service).issued)
+        #expect(try stage.service.validate(later.pair.accessToken) != nil)
+        #expect(try stage.service.user(named: "user 17").name == "user 17")
+        _ = try await stage.service.addUser("new")
+        #expect(try await stage.vault.user(named: "new").name == "new")
+        try await stage.expectIntact()
+        let again = try await stage.test.reopen()
+        #expect(try again.users().count == 62)
+    }
+
+    @Test(arguments: SystemKeyKind.allCases)
+    func `a system key: what was made before still works, here and in the service`(_ kind: SystemKeyKind)
+        async throws
+    {
+        let stage = try await Stage(users: 30)
+        let tokens = try await stage.party.begin()
+        let vkey = stage.vault.logVerifierKey
+        for round in 1...2 {
+            _ = try await stage.vault.rotateSystemKey(kind)
+            #expect(try stage.service.validate(tokens.pair.accessToken) != nil, "round \(round)")
+            let begun = try await stage.party.begin()
+            #expect(try stage.service.validate(begun.pair.accessToken) != nil, "round \(round)")
+            #expect(try stage.service.user(named: "user 7").name == "user 7")
+            #expect(try stage.service.client("app").clientID == stage.party.client.clientID)
+            try await stage.expectIntact()
+        }
+        let next = try #require(await stage.party.refresh(tokens.refreshToken, in: stage.service).issued)
+        #expect(try stage.vault.validate(next.pair.accessToken) != nil)
+        #expect((stage.vault.logVerifierKey == vkey) == (kind != .log))
+        let again = try await stage.test.reopen()
+        #expect(try again.validate(next.pair.accessToken) != nil)
+    }
+
+    @Test func `deep: every key is another one, and everything still opens`() async throws {
+        let stage = try await Stage(users: 30)
+        let tokens = try await stage.party.begin()
+        let source = KeySource.keyFile(path: stage.test.keyFile)
+        let before = try sqlite(stage.test.path, "SELECT group_concat(hex(wrapped)) FROM system_keys")
+        let report = try await stage.vault.rotateDeeply(openedBy: source)
+        #expect(report.epoch == 2)
+        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM owners WHERE key_version != 2") == "0")
+        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM previous_owner_keys") == "0")
+        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM retired_roots") == "0")
+        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM jobs") == "0")
+        #expect(try sqlite(stage.test.path, "SELECT group_concat(hex(wrapped)) FROM system_keys") != before)
+        let later = try #require(await stage.party.refresh(tokens.refreshToken, in: stage.service).issued)
+        #expect(try stage.vault.validate(later.pair.accessToken) != nil)
+        #expect(try stage.service.user(named: "user 7").name == "user 7")
+        try await stage.expectIntact()
+        _ = try await stage.test.reopen()
+    }
+
+    @Test func `a rotation that was cut off is taken up where it was`() async throws {
+        let stage = try await Stage(users: 200)
+        let cut = Task {
+            try await stage.vault.rotateRootKey { progress in
+                if progress.phase == "owners" { withUnsafeCurrentTask { $0?.cancel() } }
+            }
+        }
+        await #expect(throws: CancellationError.self) { try await cut.value }
+        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM retired_roots") == "1")
+        // Both ages of keys are in use, by whoever opens it now.
+        let between = try await stage.test.reopen()
+        #expect(try between.user(named: "user 199").name == "user 199")
+        try await stage.expectIntact()
+        let report = try await between.rotateRootKey()
+        #expect(report.isResumed)
+        #expect(report.epoch == 2)
+        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM retired_roots") == "0")
+        try await stage.expectIntact()
+    }
+
+    @Test func `an owner whose key does not open keeps the old root key`() async throws {
+        let stage = try await Stage(users: 5)
+        _ = try sqlite(
+            stage.test.path,
+            "UPDATE owners SET wrapped_key = (SELECT wrapped_key FROM owners WHERE id = 4) WHERE id = 5")
+        let failure = await #expect(throws: VaultError.self) { try await stage.vault.rotateRootKey() }
+        #expect(failure?.code == .integrity)
+        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM retired_roots") == "1")
+    }
+}
+
+@Suite struct `A user is erased` {
+    @Test func `key, name and tokens are gone from every file, and every proof stays valid`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault, user: "Zoë Erasmus-Planck")
+        let tokens = try await party.begin()
+        let wrapped = try sqlite(test.path, "SELECT hex(wrapped_key) FROM owners WHERE kind = 2")
+        let erasure = try await test.vault.eraseUser("Zoë Erasmus-Planck")
+        #expect(erasure.grants == 1)
+        for file in [test.path, test.path + "-wal"] {
+            guard let data = FileManager.default.contents(atPath: file) else { continue }
+            #expect(data.range(of: Data(hex(wrapped))) == nil, "\(file)")
+        }
+        #expect(try test.vault.validate(tokens.pair.accessToken) == nil)
+        #expect(try await party.refresh(tokens.refreshToken).issued == nil)
+        #expect(throws: VaultError.self) { try test.vault.user(named: "Zoë Erasmus-Planck") }
+        let report = try await test.vault.verifyAudit()
+        #expect(report.problems.isEmpty, "\(report.problems)")
+        await #expect(throws: VaultError.self) { try await test.vault.eraseUser("Zoë Erasmus-Planck") }
+        // The name is free again, and its new bearer inherits nothing.
+        _ = try await test.vault.addUser("Zoë Erasmus-Planck")
+    }
+
+    @Test func `one that was removed before is found by name`() async throws {
+        let test = try await TestVault()
+        _ = try await test.vault.addUser("bob")
+        try await test.vault.removeUser("bob")
+        _ = try await test.vault.eraseUser("bob")
+        #expect(try sqlite(test.path, "SELECT count(*) FROM owners WHERE kind = 2 AND identity IS NOT NULL") == "0")
+        #expect(try await test.vault.verifyAudit().problems.isEmpty)
+    }
+
+    private func hex(_ text: String) -> [UInt8] {
+        stride(from: 0, to: text.count, by: 2).compactMap { offset in
+            let start = text.index(text.startIndex, offsetBy: offset)
+            return UInt8(text[start..<text.index(start, offsetBy: 2)], radix: 16)
+        }
+    }
+}
