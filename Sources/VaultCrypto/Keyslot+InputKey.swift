@@ -1,4 +1,4 @@
-import VaultCore
+package import VaultCore
 
 /// What each kind of slot keeps in its parameters, and the 32 bytes that its source and those give.
 ///
@@ -15,17 +15,20 @@ extension Keyslot {
     private static let bothPersonal = Personal("TokenVault.both1")
     private static let version: UInt8 = 1
 
+    /// The parameters of a new slot, and its input key where that is drawn rather than given by the source.
     static func newParameters(
         for source: KeySource, vault: VaultID, slot: [UInt8]
-    ) throws(VaultError) -> [UInt8] {
+    ) throws(VaultError) -> (parameters: [UInt8], inputKey: GuardedKey?) {
         switch source {
-        case .keyFile, .heldKey, .systemdCredential: return []
+        case .keyFile, .heldKey, .systemdCredential: return ([], nil)
         case .passphrase, .passphraseAndKeyFile:
-            return PassphraseParameters(salt: SystemRandom().bytes(16)).bytes
+            return (PassphraseParameters(salt: SystemRandom().bytes(16)).bytes, nil)
         case .recoveryKey(let key):
-            return try recoveryParameters(.random(), to: key.publicKey)
+            let inputKey = GuardedKey.random()
+            return (try recoveryParameters(inputKey, to: key.publicKey), inputKey)
         case .program(let program):
-            return [version] + (try program.wrap(.random(), vault: vault, slot: slot))
+            let inputKey = GuardedKey.random()
+            return ([version] + (try program.wrap(inputKey, vault: vault, slot: slot)), inputKey)
         }
     }
 
@@ -59,7 +62,7 @@ extension Keyslot {
         }
     }
 
-    static func recoveryParameters(
+    package static func recoveryParameters(
         _ inputKey: GuardedKey, to publicKey: [UInt8], ephemeral: GuardedKey = .random()
     ) throws(VaultError) -> [UInt8] {
         guard let box = SealedBox.seal(inputKey, to: publicKey, ephemeral: ephemeral) else {

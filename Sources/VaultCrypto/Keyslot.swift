@@ -50,9 +50,11 @@ package enum Keyslot {
         try Sodium.start()
         let random = SystemRandom()
         let id = random.bytes(KeyslotRecord.idBytes)
-        return try create(
-            source, wrapping: root, epoch: epoch, vault: vault, id: id,
-            parameters: newParameters(for: source, vault: vault, slot: id),
+        let new = try newParameters(for: source, vault: vault, slot: id)
+        let blank = KeyslotRecord(
+            id: id, kind: source.kind, epoch: epoch, parameters: new.parameters, wrapped: [])
+        return try fill(
+            blank, with: root, epoch: epoch, from: source, new.inputKey, vault: vault,
             nonce: random.bytes(CommittingRecord.nonceBytes))
     }
 
@@ -64,10 +66,8 @@ package enum Keyslot {
         precondition(id.count == KeyslotRecord.idBytes, "a keyslot id has 16 bytes")
         let blank = KeyslotRecord(
             id: id, kind: source.kind, epoch: epoch, parameters: parameters, wrapped: [])
-        let inputKey = try inputKey(of: blank, from: source, vault: vault)
-        return fill(
-            blank, with: root, epoch: epoch, under: slotKey(of: blank, inputKey, vault: vault), vault: vault,
-            nonce: nonce)
+        return try fill(
+            blank, with: root, epoch: epoch, from: source, nil, vault: vault, nonce: nonce)
     }
 
     /// The root key.
@@ -118,6 +118,16 @@ package enum Keyslot {
     package static func createKeyFile(at path: String) throws(VaultError) {
         try Sodium.start()
         try KeyFile.create(.random(), at: path)
+    }
+
+    /// `record` with `root` inside, under the input key that was drawn for it, or the one that `source` gives.
+    private static func fill(
+        _ record: KeyslotRecord, with root: GuardedKey, epoch: UInt32, from source: KeySource,
+        _ drawn: GuardedKey?, vault: VaultID, nonce: [UInt8]
+    ) throws(VaultError) -> KeyslotRecord {
+        let inputKey = if let drawn { drawn } else { try inputKey(of: record, from: source, vault: vault) }
+        let slotKey = slotKey(of: record, inputKey, vault: vault)
+        return fill(record, with: root, epoch: epoch, under: slotKey, vault: vault, nonce: nonce)
     }
 
     /// `record` with `root` inside.

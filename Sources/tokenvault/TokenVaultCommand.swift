@@ -34,7 +34,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
         subcommands: [
             InitCommand.self, StatusCommand.self, ClientCommand.self, UserCommand.self, GrantCommand.self,
             ConsentCommand.self, ProviderCommand.self, ConnectionCommand.self, RefreshCommand.self,
-            WebhookCommand.self, KeysCommand.self, ServeCommand.self, AuditCommand.self, DemoCommand.self,
+            WebhookCommand.self, KeyCommand.self, ServeCommand.self, AuditCommand.self, DemoCommand.self,
             CompletionCommand.self,
             VersionCommand.self,
         ])

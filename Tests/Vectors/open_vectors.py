@@ -19,6 +19,7 @@ if SODIUM.sodium_init() < 0:
     sys.exit("libsodium did not start")
 
 SEAL, WRAP, SLOT, ROW = b"TokenVault.seal1", b"TokenVault.wrap1", b"TokenVault.slot1", b"TokenVault.rtag1"
+BOTH, RECOVERY = b"TokenVault.both1", b"TokenVault.recv1"
 OVERHEAD = 80
 FIELD_LIMIT = 64 * 1024
 TOKEN_PREFIXES = {1: "tv_at_", 2: "tv_rt_", 3: "tv_ac_"}
@@ -137,11 +138,42 @@ def read_key_file(content):
     return key
 
 
-def slot_input_key(kind, content, parameters):
+def slot_input_key(kind, content, parameters, key_file):
     if kind in (1, 3):
         if parameters:
             raise Refused("integrity", "malformed")
         return read_key_file(content)
+    if kind == 4:
+        return open_recovery_box(parameters, content)
+    if kind == 5:
+        stretched = stretch(content, parameters)
+        return blake2b(stretched, read_key_file(key_file), BOTH, 32)
+    if kind == 6:
+        if not 2 <= len(parameters) <= 4097 or parameters[0] != 1:
+            raise Refused("integrity", "malformed")
+        # What the program would have to be asked: here `source` is its answer.
+        return content
+    return stretch(content, parameters)
+
+
+def open_recovery_box(parameters, private_key):
+    if len(parameters) != 113 or parameters[0] != 1:
+        raise Refused("integrity", "malformed")
+    if parameters[1:33] != x25519_public_key(private_key):
+        raise Refused("locked", "public key")
+    key = ctypes.create_string_buffer(32)
+    if SODIUM.crypto_box_seal_open(key, parameters[33:], ctypes.c_ulonglong(80), parameters[1:33], private_key) != 0:
+        raise Refused("integrity", "box")
+    return key.raw
+
+
+def x25519_public_key(private_key):
+    public_key = ctypes.create_string_buffer(32)
+    SODIUM.crypto_scalarmult_base(public_key, private_key)
+    return public_key.raw
+
+
+def stretch(content, parameters):
     if len(parameters) != 25 or parameters[0] != 1:
         raise Refused("integrity", "malformed")
     passes, kib = int.from_bytes(parameters[1:5], "big"), int.from_bytes(parameters[5:9], "big")
@@ -160,7 +192,7 @@ def open_keyslot(vector):
     parameters, wrapped = bytes.fromhex(vector["parameters"]), bytes.fromhex(vector["wrapped"])
     if len(slot) != 16 or len(wrapped) != OVERHEAD + 32:
         raise Refused("integrity", "malformed")
-    key = slot_input_key(kind, bytes.fromhex(vector["source"]), parameters)
+    key = slot_input_key(kind, bytes.fromhex(vector["source"]), parameters, bytes.fromhex(vector.get("key_file", "")))
     key = blake2b(bytes([kind]) + vault + slot + len(parameters).to_bytes(2, "big") + parameters, key, SLOT, 32)
     place = associated_data({"domain": "tv.keyslot", "vault": vector["vault"], "owner": 1, "table": 0, "column": 0,
                              "row": 0, "generation": epoch})
@@ -169,6 +201,74 @@ def open_keyslot(vector):
     except Refused as refused:
         # Another key and an edited commitment look alike.
         raise Refused("locked", refused.why) if refused.why == "commitment" else refused
+
+
+# Recovery keys
+
+def read_line(text, label, count):
+    match = re.fullmatch(label + r" ([A-Za-z0-9_-]*)\n?", text, re.ASCII)
+    record = base64url(match.group(1), count) if match else None
+    if record is None:
+        raise Refused("invalid_input", "spelling")
+    return record
+
+
+def open_recovery_file(vector):
+    record = read_line(vector["text"], "TOKENVAULT-RECOVERY-1", 185)
+    vault, public_key, parameters = record[:16], record[16:48], record[48:73]
+    key = blake2b(record[:73], stretch(bytes.fromhex(vector["passphrase"]), parameters), RECOVERY, 32)
+    place = associated_data({"domain": "tv.recovery", "vault": vault.hex(), "owner": 1, "table": 0, "column": 0,
+                             "row": 0, "generation": 0})
+    try:
+        private_key = open_wrap(record[73:], key, 0, place)
+    except Refused as refused:
+        raise Refused("locked", refused.why) if refused.why == "commitment" else refused
+    if x25519_public_key(private_key) != public_key:
+        raise Refused("integrity", "public key")
+    return private_key
+
+
+# Exponents of 3, which generates the field.
+EXPONENTS = [1]
+for _ in range(254):
+    doubled = EXPONENTS[-1] << 1 ^ (0x11B if EXPONENTS[-1] & 0x80 else 0)
+    EXPONENTS.append(doubled ^ EXPONENTS[-1])
+LOGARITHMS = {value: exponent for exponent, value in enumerate(EXPONENTS)}
+
+
+def product(left, right):
+    return EXPONENTS[(LOGARITHMS[left] + LOGARITHMS[right]) % 255] if left and right else 0
+
+
+def quotient(left, right):
+    return EXPONENTS[(LOGARITHMS[left] - LOGARITHMS[right]) % 255] if left else 0
+
+
+def combine_shares(vector):
+    shares = []
+    for text in vector["text"].split("\n"):
+        record = read_line(text, "TOKENVAULT-SHARE-1", 106)
+        if hashlib.sha256(record[:90]).digest()[:16] != record[90:]:
+            raise Refused("integrity", "checksum")
+        shares.append(record)
+    for begin, end, why in ((0, 16, "vaults"), (16, 48, "keys"), (48, 57, "splits")):
+        if len({share[begin:end] for share in shares}) != 1:
+            raise Refused("invalid_input", why)
+    if len({share[57] for share in shares}) != len(shares):
+        raise Refused("invalid_input", "twice")
+    threshold, secret = shares[0][56], bytearray(32)
+    if len(shares) < threshold:
+        raise Refused("locked", "too few")
+    for share in shares[:threshold]:
+        weight = 1
+        for other in shares[:threshold]:
+            if other is not share:
+                weight = product(weight, quotient(other[57], other[57] ^ share[57]))
+        for index in range(32):
+            secret[index] ^= product(weight, share[58 + index])
+    if x25519_public_key(bytes(secret)) != shares[0][16:48]:
+        raise Refused("integrity", "public key")
+    return bytes(secret)
 
 
 # Tokens and tags
@@ -226,6 +326,9 @@ def open_vector(name, vector):
         return {"wrapped_key": key.hex()}
     if name == "keyslot.json":
         return {"root": open_keyslot(vector).hex()}
+    if name == "recovery.json":
+        opened = open_recovery_file(vector) if vector["kind"] == "file" else combine_shares(vector)
+        return {"private_key": opened.hex()}
     if name == "token-handle.json":
         return open_token(vector)
     return {"result": compute(vector).hex()}
@@ -268,7 +371,8 @@ def load(path):
         yield whole
 
 
-NAMES = ("sealed-field.json", "key-wrap.json", "keyslot.json", "token-handle.json", "tags.json", "forged.json")
+NAMES = ("sealed-field.json", "key-wrap.json", "keyslot.json", "recovery.json", "token-handle.json", "tags.json",
+         "forged.json")
 
 
 def main(directory):

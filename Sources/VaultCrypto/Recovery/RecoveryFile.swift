@@ -112,8 +112,16 @@ extension RecoveryKey {
     /// Writes the private half, sealed to `passphrase`, into a new file; it is on the disk when this returns.
     package func write(to path: String, passphrase: SecretBytes) throws(VaultError) {
         let random = SystemRandom()
-        let record = try RecoveryFile.seal(
-            self, to: passphrase, salt: random.bytes(16), nonce: random.bytes(CommittingRecord.nonceBytes))
-        try RecoveryFile.write(record, to: path)
+        try write(
+            to: path, passphrase: passphrase, salt: random.bytes(16),
+            nonce: random.bytes(CommittingRecord.nonceBytes))
+    }
+
+    /// The same with everything chosen, for format vectors.
+    package func write(
+        to path: String, passphrase: SecretBytes, salt: [UInt8], nonce: [UInt8]
+    ) throws(VaultError) {
+        try RecoveryFile.write(
+            RecoveryFile.seal(self, to: passphrase, salt: salt, nonce: nonce), to: path)
     }
 }

@@ -12,9 +12,16 @@ extension RecoveryKey {
                 "A recovery key is split into 2 to \(Limits.recoveryShares) shares, of which 2 or more open it.",
                 remedy: "As in: --shares 5 --threshold 3")
         }
-        let split = SystemRandom().bytes(8)
-        return SecretSharing.split(privateKey, threshold: threshold, count: count).enumerated().map {
-            RecoveryShare(of: self, split: split, threshold: threshold, index: $0 + 1, value: $1)
+        return split(
+            coefficients: (1..<threshold).map { _ in .random() }, count: count,
+            split: SystemRandom().bytes(8))
+    }
+
+    /// The same with everything chosen, for format vectors.
+    package func split(coefficients: [GuardedKey], count: Int, split: [UInt8]) -> [RecoveryShare] {
+        SecretSharing.split(privateKey, coefficients: coefficients, count: count).enumerated().map {
+            RecoveryShare(
+                of: self, split: split, threshold: coefficients.count + 1, index: $0 + 1, value: $1)
         }
     }
 

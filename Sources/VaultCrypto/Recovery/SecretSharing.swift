@@ -3,12 +3,7 @@
 /// Byte b of the share at x is p(x), where p is a random polynomial of degree threshold − 1 with p(0) = byte b of the
 /// key. Any `threshold` shares give the key; fewer say nothing about it, whatever the computer.
 package enum SecretSharing {
-    /// The shares at 1 … `count`.
-    package static func split(_ secret: GuardedKey, threshold: Int, count: Int) -> [GuardedKey] {
-        split(secret, coefficients: (1..<threshold).map { _ in .random() }, count: count)
-    }
-
-    /// The same with chosen coefficients, the lowest first, for format vectors.
+    /// The shares at 1 … `count`; `coefficients` are random keys, used for this once, one fewer than the threshold.
     package static func split(
         _ secret: GuardedKey, coefficients: [GuardedKey], count: Int
     ) -> [GuardedKey] {

@@ -13,7 +13,11 @@ struct InitCommand: AsyncParsableCommand {
             The key file is made with mode 600 and never overwritten. Keep a copy of it somewhere else: without it \
             nothing in the vault can be read, by anybody. Without --key-file you are asked for a passphrase.
 
+            With --recovery-file a recovery key is made as well and written there, sealed to a passphrase of its own: \
+            it opens the vault when all other keys are lost. Keep it off this machine.
+
             Examples:
+              tokenvault init --vault ./vault --key-file ./vault.key --create-key-file --recovery-file ./recovery
               tokenvault init --vault ./vault --key-file ./vault.key --create-key-file
               tokenvault init --vault ./vault --passphrase-file ./passphrase
             """)
@@ -21,6 +25,8 @@ struct InitCommand: AsyncParsableCommand {
     @OptionGroup var location: VaultArguments
     @Flag(name: .customLong("create-key-file"), help: "Make the key file named by --key-file.")
     var createsKeyFile = false
+    @OptionGroup(title: "Passphrase of the recovery file (you are asked for it otherwise)")
+    var recoveryPassphrase: RecoveryPassphraseArguments
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
@@ -30,24 +36,47 @@ struct InitCommand: AsyncParsableCommand {
                 .alreadyExists, "There is already a file at \(path).",
                 remedy: "Choose another path; an existing vault is never overwritten.")
         }
+        let recovery = try newRecovery()
         if createsKeyFile { try createKeyFile(besides: path) }
         let vault: Vault
         do {
             vault = try await Vault.create(
-                at: path, unlockedBy: location.key.source(isNew: true), options: .command)
+                at: path, unlockedBy: location.key.slotSource(isNew: true), options: .command)
         } catch {
             // A key that opens nothing would only be in the way of the next try.
             if createsKeyFile, access(path, F_OK) != 0, let file = location.key.keyFilePath { unlink(file) }
             throw error
         }
+        let slots: [VaultKeyslot]
+        do {
+            if let recovery {
+                _ = try await vault.createRecoveryKey(file: recovery.file, passphrase: recovery.passphrase)
+            }
+            slots = try vault.keyslots()
+        } catch {
+            await vault.close()
+            throw error
+        }
         let record = NewVaultRecord(
             vault: path, vaultId: vault.id.description, keyFile: location.key.keyFilePath,
-            logVerifierKey: vault.logVerifierKey)
+            recoveryFile: recovery?.file, logVerifierKey: vault.logVerifierKey)
         await vault.close()
         try output.show(record)
         if record.keyFile != nil {
             output.note("Keep a copy of the key file elsewhere: without it the vault cannot be opened.")
         }
+        output.noteMissingRecoveryKey(among: slots)
+    }
+
+    /// Asked for before anything is made.
+    private func newRecovery() throws -> (file: String, passphrase: SecretBytes)? {
+        guard let file = location.key.recoveryFile else { return nil }
+        guard access(file, F_OK) != 0 else {
+            throw VaultError(
+                .alreadyExists, "There is already a file at \(file).",
+                remedy: "Choose another path for the recovery file; none is ever overwritten.")
+        }
+        return (file, try recoveryPassphrase.read())
     }
 
     private func createKeyFile(besides path: String) throws {
@@ -63,17 +92,40 @@ struct InitCommand: AsyncParsableCommand {
     }
 }
 
-/// A new vault as printed: `{"key_file":"…","log_verifier_key":"…","vault":"…","vault_id":"…"}`.
+/// A new vault as printed: `{"key_file":"…","log_verifier_key":"…","recovery_file":"…","vault":"…",
+/// "vault_id":"…"}`.
 private struct NewVaultRecord: Record {
     let vault: String
     let vaultId: String
     let keyFile: String?
+    let recoveryFile: String?
     /// With this an outsider can check the log's checkpoints.
     let logVerifierKey: String
 
     var lines: [String] {
         var pairs = [("vault", vault), ("vault_id", vaultId)]
         if let keyFile { pairs.append(("key_file", keyFile)) }
+        if let recoveryFile { pairs.append(("recovery_file", recoveryFile)) }
         return Table.pairs(pairs + [("log_verifier_key", logVerifierKey)])
+    }
+}
+
+/// The passphrase of a recovery file that `init` makes.
+struct RecoveryPassphraseArguments: ParsableArguments {
+    @Option(
+        name: .customLong("recovery-passphrase-file"),
+        help: ArgumentHelp("Read it from the first line of this file.", valueName: "path"),
+        completion: .file())
+    var file: String?
+
+    @Option(
+        name: .customLong("recovery-passphrase-fd"),
+        help: ArgumentHelp("Read it from this file descriptor.", valueName: "number"))
+    var descriptor: Int32?
+
+    func read() throws -> SecretBytes {
+        if let file { return try SecretReader.recoveryPassphrase.read(file: file) }
+        if let descriptor { return try SecretReader.recoveryPassphrase.read(descriptor: descriptor) }
+        return try SecretPrompt(.recoveryPassphrase).ask(isNew: true)
     }
 }

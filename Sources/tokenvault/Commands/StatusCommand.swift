@@ -21,8 +21,9 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let path = try location.path()
-        let status = try await location.withVault { try $0.status() }
+        let (status, slots) = try await location.withVault { (try $0.status(), try $0.keyslots()) }
         try output.show(StatusRecord(status, path: path))
+        output.noteMissingRecoveryKey(among: slots)
     }
 }
 

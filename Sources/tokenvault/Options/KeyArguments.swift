@@ -3,7 +3,7 @@ import Foundation
 import VaultCore
 import VaultCrypto
 
-/// What opens the vault: a key file, a passphrase, or a systemd credential.
+/// What opens the vault: one key, of any kind that a keyslot can have.
 ///
 /// Never a secret in an argument.
 struct KeyArguments: ParsableArguments {
@@ -11,6 +11,11 @@ struct KeyArguments: ParsableArguments {
         name: .customLong("key-file"),
         help: ArgumentHelp("The key file (TOKENVAULT_KEY_FILE).", valueName: "path"), completion: .file())
     var keyFile: String?
+
+    @Option(
+        name: .customLong("key-fd"),
+        help: ArgumentHelp("Read what a key file holds from this file descriptor.", valueName: "number"))
+    var keyDescriptor: Int32?
 
     @Option(
         name: .customLong("passphrase-file"),
@@ -23,39 +28,127 @@ struct KeyArguments: ParsableArguments {
         help: ArgumentHelp("Read the passphrase from this file descriptor.", valueName: "number"))
     var passphraseDescriptor: Int32?
 
+    @Flag(
+        name: .customLong("passphrase-prompt"),
+        help: "Ask for the passphrase; with --key-file, for a slot that wants both.")
+    var isPassphraseAsked = false
+
     @Option(
         name: .customLong("credential"),
         help: ArgumentHelp("Use this systemd credential ($CREDENTIALS_DIRECTORY).", valueName: "name"))
     var credential: String?
 
+    @Option(
+        name: .customLong("recovery-file"),
+        help: ArgumentHelp("The file of a recovery key; its passphrase as above.", valueName: "path"),
+        completion: .file())
+    var recoveryFile: String?
+
+    @Option(
+        name: .customLong("recovery-share"),
+        help: ArgumentHelp("A share of a recovery key; repeat it for each.", valueName: "path"),
+        completion: .file())
+    var recoveryShares: [String] = []
+
+    @Option(
+        name: .customLong("key-exec"),
+        help: ArgumentHelp(
+            "A program that unwraps the key (TOKENVAULT_KEY_EXEC), by its absolute path.", valueName: "path"),
+        completion: .file())
+    var program: String?
+
     func validate() throws {
-        let given = [keyFile != nil, passphraseFile != nil, passphraseDescriptor != nil, credential != nil]
-        guard given.filter({ $0 }).count <= 1 else {
+        let passphrases = [passphraseFile != nil, passphraseDescriptor != nil, isPassphraseAsked].count(
+            of: true)
+        guard passphrases <= 1 else {
             throw ValidationError(
-                "Give one of --key-file, --passphrase-file, --passphrase-fd and --credential, not several.")
+                "Give one of --passphrase-file, --passphrase-fd and --passphrase-prompt, not several.")
+        }
+        let lone = [keyDescriptor != nil, credential != nil, !recoveryShares.isEmpty, program != nil].count(
+            of: true)
+        guard lone + (keyFile == nil ? 0 : 1) <= 1, lone == 0 || passphrases == 0 else {
+            throw ValidationError(Self.severalKeys)
         }
     }
 
     /// The key file named by option or, when no other key is, by the environment.
     var keyFilePath: String? {
-        if let keyFile { return keyFile }
-        let isOtherGiven = passphraseFile != nil || passphraseDescriptor != nil || credential != nil
-        return isOtherGiven ? nil : Self.environment("TOKENVAULT_KEY_FILE")
+        keyFile ?? (isOtherGiven ? nil : Self.environment("TOKENVAULT_KEY_FILE"))
+    }
+
+    /// A key that `serve` takes from its own flags or environment, never from its file of settings.
+    var isBeyondSettings: Bool {
+        passphraseDescriptor != nil || isPassphraseAsked || keyDescriptor != nil || recoveryFile != nil
+            || !recoveryShares.isEmpty || program != nil
     }
 
     /// - Parameter isNew: asks for a passphrase twice, because a misspelt one would lock the vault for good.
     func source(isNew: Bool = false) throws -> KeySource {
+        guard let recoveryFile else { return try slotSource(isNew: isNew) }
+        guard keyFile == nil, keyDescriptor == nil, credential == nil, recoveryShares.isEmpty, program == nil
+        else { throw VaultError(.invalidInput, Self.severalKeys, remedy: "See --help.") }
+        return .recoveryKey(try RecoveryKey(file: recoveryFile, passphrase: try passphrase() ?? ask()))
+    }
+
+    /// The same, leaving the recovery file out of account.
+    func slotSource(isNew: Bool) throws -> KeySource {
+        if let keyDescriptor { return .heldKey(try HeldKey(readingFrom: keyDescriptor)) }
         if let credential { return .systemdCredential(name: credential) }
-        if let passphraseFile { return .passphrase(try SecretReader.passphrase.read(file: passphraseFile)) }
-        if let passphraseDescriptor {
-            return .passphrase(try SecretReader.passphrase.read(descriptor: passphraseDescriptor))
+        if !recoveryShares.isEmpty {
+            return .recoveryKey(
+                try RecoveryKey(
+                    combining: recoveryShares.map { path throws(VaultError) in try RecoveryShare(file: path) }
+                ))
+        }
+        if let program = try programPath() { return .program(try KeyProgram(path: program)) }
+        if let given = try passphrase(isNew: isNew) {
+            return keyFile.map { .passphraseAndKeyFile(given, path: $0) } ?? .passphrase(given)
         }
         if let keyFilePath { return .keyFile(path: keyFilePath) }
-        return .passphrase(try SecretPrompt(.passphrase).ask(isNew: isNew))
+        return .passphrase(try ask(isNew: isNew))
     }
 
     /// A variable of the environment; an empty one counts as not set.
     static func environment(_ name: String) -> String? {
         ProcessInfo.processInfo.environment[name].flatMap { $0.isEmpty ? nil : $0 }
     }
+
+    private var isOtherGiven: Bool {
+        passphraseFile != nil || passphraseDescriptor != nil || isPassphraseAsked || keyDescriptor != nil
+            || credential != nil || !recoveryShares.isEmpty || program != nil
+    }
+
+    private func programPath() throws -> String? {
+        if let program { return program }
+        guard !isOtherGiven, keyFile == nil, let named = Self.environment("TOKENVAULT_KEY_EXEC") else {
+            return nil
+        }
+        guard Self.environment("TOKENVAULT_KEY_FILE") == nil else {
+            throw VaultError(
+                .invalidInput, "Both TOKENVAULT_KEY_FILE and TOKENVAULT_KEY_EXEC are set.",
+                remedy: "Unset one, or say which: --key-file or --key-exec.")
+        }
+        return named
+    }
+
+    /// The passphrase that the options name; nil where they name none.
+    private func passphrase(isNew: Bool = false) throws -> SecretBytes? {
+        if let passphraseFile { return try SecretReader.passphrase.read(file: passphraseFile) }
+        if let passphraseDescriptor {
+            return try SecretReader.passphrase.read(descriptor: passphraseDescriptor)
+        }
+        return isPassphraseAsked ? try ask(isNew: isNew) : nil
+    }
+
+    private func ask(isNew: Bool = false) throws -> SecretBytes {
+        try SecretPrompt(.passphrase).ask(isNew: isNew)
+    }
+
+    private static let severalKeys =
+        "Give one of --key-file, --key-fd, --passphrase-file, --passphrase-fd, --credential, --recovery-file, "
+        + "--recovery-share and --key-exec, not several; a passphrase also goes with --key-file and --recovery-file."
+}
+
+extension [Bool] {
+    func count(of value: Bool) -> Int { count { $0 == value } }
 }

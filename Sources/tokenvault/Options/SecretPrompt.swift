@@ -13,7 +13,11 @@ struct SecretPrompt {
         let terminal = open("/dev/tty", O_RDWR | O_CLOEXEC)
         guard terminal >= 0 else { throw reader.missing }
         defer { close(terminal) }
-        let passphrase = try read(terminal, isNew ? "New \(noun): " : "\(noun.capitalized): ")
+        let passphrase = try read(
+            terminal,
+            isNew
+                ? (noun.hasPrefix("new ") ? "N\(noun.dropFirst()): " : "New \(noun): ")
+                : "\(noun.capitalized): ")
         guard isNew else { return passphrase }
         let again = try read(terminal, "The same again: ")
         let isSame = passphrase.withExposed { first in again.withExposed { first == $0 } }

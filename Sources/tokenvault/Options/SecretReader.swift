@@ -16,6 +16,8 @@ struct SecretReader {
         missing: VaultError(
             .locked, "No key was given, and there is no terminal to ask for a passphrase on.",
             remedy: "Give --key-file, --passphrase-file, --passphrase-fd or --credential."))
+    static let newPassphrase = another("new passphrase")
+    static let recoveryPassphrase = another("recovery passphrase")
     static let password = SecretReader(
         noun: "password", advice: "Use at least 8 characters.", limit: 4096,
         missing: VaultError(
@@ -30,6 +32,15 @@ struct SecretReader {
             remedy: "Give --client-secret-file or --client-secret-fd."))
     static let accessToken = token("access token")
     static let refreshToken = token("refresh token")
+
+    private static func another(_ noun: String) -> SecretReader {
+        let option = "--" + noun.replacing(" ", with: "-")
+        return SecretReader(
+            noun: noun, advice: "Use at least 12 characters.", limit: 4096,
+            missing: VaultError(
+                .invalidInput, "No \(noun) was given, and there is no terminal to ask for it on.",
+                remedy: "Give \(option)-file or \(option)-fd."))
+    }
 
     private static func token(_ noun: String) -> SecretReader {
         SecretReader(

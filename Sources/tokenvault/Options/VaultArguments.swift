@@ -25,7 +25,8 @@ struct VaultArguments: ParsableArguments {
         return path
     }
 
-    func open(_ options: VaultOptions = .command) async throws -> Vault {
+    /// - Parameter source: nil takes the one that the options name.
+    func open(_ options: VaultOptions = .command, unlockedBy source: KeySource? = nil) async throws -> Vault {
         let path = try path()
         // Whoever mistyped the path should not be asked for a passphrase first.
         guard access(path, F_OK) == 0 || ![ENOENT, ENOTDIR, ENAMETOOLONG].contains(errno) else {
@@ -33,12 +34,14 @@ struct VaultArguments: ParsableArguments {
                 .notFound, "There is no vault at \(path).",
                 remedy: "Check --vault, or make one with 'tokenvault init'.")
         }
-        return try await Vault.open(at: path, unlockedBy: key.source(), options: options)
+        return try await Vault.open(at: path, unlockedBy: source ?? key.source(), options: options)
     }
 
     /// Opens the vault for one piece of work and closes it whatever comes of that.
-    func withVault<Result>(_ body: (Vault) async throws -> Result) async throws -> Result {
-        let vault = try await open()
+    func withVault<Result>(
+        unlockedBy source: KeySource? = nil, _ body: (Vault) async throws -> Result
+    ) async throws -> Result {
+        let vault = try await open(unlockedBy: source)
         let result: Result
         do {
             result = try await body(vault)

@@ -43,7 +43,9 @@ struct ServeSettings {
         logFormat = try Self.parsed(.logFormat, reader, "is text or json") { LogFormat(rawValue: $0) }
         readyFile = try reader.text(.readyFile)
         self.location = try Self.location(location, reader)
-        let known = Set(Setting.allCases.map(\.variable) + ["TOKENVAULT_CONFIG"])
+        let known = Set(
+            Setting.allCases.map(\.variable)
+                + ["TOKENVAULT_CONFIG", "TOKENVAULT_KEY_EXEC", "TOKENVAULT_KEY_EXEC_SETTINGS"])
         unknownVariables = environment.keys.filter { $0.hasPrefix("TOKENVAULT_") && !known.contains($0) }
             .sorted()
         effective = try Setting.allCases.compactMap { try SettingRecord($0, reader) }
@@ -87,21 +89,21 @@ struct ServeSettings {
     private static func location(_ given: VaultArguments, _ reader: SettingsReader) throws -> VaultArguments {
         var location = given
         location.vaultPath = try reader.text(.vault)
-        // Checked by the parser; a descriptor cannot come from anywhere else.
-        guard given.key.passphraseDescriptor == nil else { return location }
+        // Checked by the parser; these cannot come from anywhere else.
+        guard !given.key.isBeyondSettings else { return location }
         let named = try Setting.keys.compactMap { key -> (Setting, String, SettingSource)? in
             guard let value = try reader.text(key), let source = reader.source(key) else { return nil }
             return (key, value, source)
         }
         for source in SettingSource.allCases {
             let here = named.filter { $0.2 == source }
-            guard let (key, value, _) = here.first else { continue }
-            guard here.count == 1 else {
+            guard let (key, _, _) = here.first else { continue }
+            guard here.count == 1 || here.map(\.0) == [.keyFile, .passphraseFile] else {
                 throw reader.refusal(key, "One key opens the vault, and several are named.")
             }
-            location.key.keyFile = key == .keyFile ? value : nil
-            location.key.passphraseFile = key == .passphraseFile ? value : nil
-            location.key.credential = key == .credential ? value : nil
+            location.key.keyFile = here.first { $0.0 == .keyFile }?.1
+            location.key.passphraseFile = here.first { $0.0 == .passphraseFile }?.1
+            location.key.credential = here.first { $0.0 == .credential }?.1
             break
         }
         return location

@@ -40,6 +40,13 @@ enum KeyslotVectors {
         let kind = try vector["source_kind"].map { KeyslotKind(rawValue: Int64($0) ?? 0) } ?? kind(of: vector)
         switch kind {
         case .passphrase: return .passphrase(SecretBytes(content))
+        case .passphraseAndKeyFile:
+            let file = try CredentialDirectory.write(vector.bytes("key_file"))
+            return .passphraseAndKeyFile(SecretBytes(content), path: file.path())
+        case .recoveryKey:
+            return .recoveryKey(
+                RecoveryKey(vault: try vector.vault(), privateKey: try Chosen.key(of: content)))
+        case .program: return .program(try ScriptedProgram.answering(key: content))
         case .keyFile: return .keyFile(path: try CredentialDirectory.write(content).path())
         case .systemdCredential:
             return .systemdCredential(name: try CredentialDirectory.write(content).lastPathComponent)
@@ -61,18 +68,21 @@ enum KeyslotVectors {
                 "passphrase, 4 passes", .passphrase, Array("пароль".utf8), parameters: argon2id(passes: 4)),
         ]
         return try files + damaged(base) + misplaced(base, line) + cheapened(passphrase)
+            + KeyslotKindVectors.generate()
     }
 
-    private static func slot(
-        _ name: String, _ kind: KeyslotKind, _ content: [UInt8], parameters: [UInt8] = []
+    static func slot(
+        _ name: String, _ kind: KeyslotKind, _ content: [UInt8], parameters: [UInt8] = [],
+        keyFile: [UInt8]? = nil
     ) throws -> Vector {
-        let vector: Vector = [
+        var vector: Vector = [
             "name": name, "expect": "opens", "kind": "\(kind.rawValue)", "source": Hex.encode(content),
             "vault": Hex.encode(Chosen.bytes("vault", 16)),
             "slot": Hex.encode(Chosen.bytes("slot \(name)", 16)),
             "epoch": "3", "parameters": Hex.encode(parameters),
             "root": Hex.encode(Chosen.bytes("root \(name)", 32)),
         ]
+        vector["key_file"] = keyFile.map { Hex.encode($0) }
         let record = try Keyslot.create(
             source(of: vector), wrapping: vector.key("root"), epoch: 3, vault: vector.vault(),
             id: vector.bytes("slot"), parameters: parameters, nonce: Chosen.bytes("nonce \(name)", 24))
@@ -165,7 +175,7 @@ enum KeyslotVectors {
         ]
     }
 
-    private static func argon2id(passes: UInt8 = 3, memoryKiB: UInt32 = 64 * 1024) -> [UInt8] {
+    static func argon2id(passes: UInt8 = 3, memoryKiB: UInt32 = 64 * 1024) -> [UInt8] {
         [1, 0, 0, 0, passes] + withUnsafeBytes(of: memoryKiB.bigEndian) { Array($0) }
             + Chosen.bytes("salt", 16)
     }

@@ -3,12 +3,6 @@ import OpenIDConnect
 import TokenVault
 import VaultCore
 
-/// The keys of the vault; for now those that sign id_tokens.
-struct KeysCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "keys", abstract: "Show and rotate keys.", subcommands: [SigningKeysCommand.self])
-}
-
 /// The keys that sign id_tokens.
 struct SigningKeysCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -21,7 +15,7 @@ struct SigningKeysCommand: ParsableCommand {
 struct SigningKeysListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the keys that are current, or still published.",
-        discussion: "Example:\n  tokenvault keys signing list --json")
+        discussion: "Example:\n  tokenvault key signing list --json")
 
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
@@ -40,9 +34,9 @@ struct SigningKeysRotateCommand: AsyncParsableCommand {
             no more once clients have fetched the keys again.
 
             Examples:
-              tokenvault keys signing rotate
-              tokenvault keys signing rotate --overlap 0s
-              tokenvault keys signing rotate --algorithm ES256
+              tokenvault key signing rotate
+              tokenvault key signing rotate --overlap 0s
+              tokenvault key signing rotate --algorithm ES256
             """)
 
     @Option(help: ArgumentHelp("RS256, ES256 or EdDSA.", valueName: "alg"))

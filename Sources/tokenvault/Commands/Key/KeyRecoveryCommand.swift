@@ -1,0 +1,119 @@
+import ArgumentParser
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+/// Recovery keys: for the day when every other key is lost.
+struct KeyRecoveryCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "recovery", abstract: "Recovery keys: create, split into shares, and test them.",
+        subcommands: [
+            KeyRecoveryCreateCommand.self, KeyRecoverySplitCommand.self, KeyRecoveryTestCommand.self,
+        ])
+}
+
+struct KeyRecoveryCreateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "create",
+        abstract: "Make a recovery key and write it, sealed to a passphrase, into a file.",
+        discussion: """
+            The vault keeps the public half only. The file is read again and opens the new slot before the slot counts. \
+            Keep the file off this machine and the passphrase elsewhere again; there is no second copy of either. \
+            Without --new-passphrase-file and --new-passphrase-fd you are asked for the passphrase.
+
+            Examples:
+              tokenvault key recovery create --out /media/safe/recovery
+              tokenvault key recovery create --name notary --out ./recovery --new-passphrase-file ./passphrase
+            """)
+
+    @Option(help: ArgumentHelp("The file to make.", valueName: "path"), completion: .file())
+    var out: String
+    @Option(help: ArgumentHelp("What to call the slot; without, by its kind.", valueName: "name"))
+    var name: String?
+    @OptionGroup(title: "Passphrase of the file") var passphrase: NewPassphraseArguments
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        let slot = try await location.withVault { vault in
+            let given = try passphrase.read() ?? SecretPrompt(.newPassphrase).ask(isNew: true)
+            try await vault.proveOpenedKeyslot(isFirstOnly: true)
+            return try await vault.createRecoveryKey(named: name, file: out, passphrase: given)
+        }
+        try output.show(KeyslotRecord(slot, recoveryFile: out))
+        output.note(
+            "Move the file to a place that is not this machine. What opens it is asked for again by nobody else."
+        )
+    }
+}
+
+struct KeyRecoverySplitCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "split",
+        abstract: "Split a recovery key into shares, some of which together open the vault.",
+        discussion: """
+            The key is given by its file and passphrase, or by shares of an earlier split. Each split makes shares of its \
+            own; earlier ones stay good. Hand each to somebody else and delete the files here.
+
+            Examples:
+              tokenvault key recovery split --recovery-file ./recovery --shares 5 --threshold 3 --out-dir ./shares
+              tokenvault status --recovery-share ./a --recovery-share ./b --recovery-share ./c
+            """)
+
+    @Option(help: ArgumentHelp("How many shares there will be.", valueName: "number"))
+    var shares: Int
+    @Option(help: ArgumentHelp("How many of them open the vault.", valueName: "number"))
+    var threshold: Int
+    @Option(
+        name: .customLong("out-dir"),
+        help: ArgumentHelp("The directory for recovery-share-1 and on.", valueName: "path"),
+        completion: .directory)
+    var directory: String
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        let key = try location.key.recoveryKey()
+        let paths = try await location.withVault(unlockedBy: .recoveryKey(key)) { vault in
+            try await vault.splitRecoveryKey(key, shares: shares, threshold: threshold, into: directory)
+        }
+        try output.show(
+            paths.enumerated().map {
+                ShareRecord(recoveryKey: key.id, share: $0 + 1, threshold: threshold, file: $1)
+            })
+        output.note("Any \(threshold) of these open the vault. Hand them out, and delete them here.")
+    }
+}
+
+struct KeyRecoveryTestCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "test", abstract: "See whether a recovery key, or shares of one, still open the vault.",
+        discussion: """
+            Examples:
+              tokenvault key recovery test --recovery-file /media/safe/recovery
+              tokenvault key recovery test --recovery-share ./a --recovery-share ./b --recovery-share ./c
+            """)
+
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        let key = try location.key.recoveryKey()
+        let slot = try await location.withVault(unlockedBy: .recoveryKey(key)) {
+            try await $0.proveOpenedKeyslot()
+        }
+        try output.show(KeyslotRecord(slot))
+    }
+}
+
+extension KeyArguments {
+    /// The recovery key that the options name.
+    fileprivate func recoveryKey() throws -> RecoveryKey {
+        guard recoveryFile != nil || !recoveryShares.isEmpty, case .recoveryKey(let key) = try source() else {
+            throw VaultError(
+                .invalidInput, "No recovery key was named.",
+                remedy: "Give --recovery-file, or --recovery-share for each.")
+        }
+        return key
+    }
+}

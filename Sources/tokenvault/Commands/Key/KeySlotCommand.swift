@@ -1,0 +1,119 @@
+import ArgumentParser
+import TokenVault
+import VaultCore
+
+/// The keyslots: the ways to open the vault.
+struct KeySlotCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "slot", abstract: "Ways to open the vault: list, add, test and remove them.",
+        subcommands: [
+            KeySlotListCommand.self, KeySlotAddCommand.self, KeySlotTestCommand.self,
+            KeySlotRemoveCommand.self,
+        ])
+}
+
+struct KeySlotListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "List the ways to open the vault.",
+        discussion: """
+            PROVED is when the slot was last opened to see whether it opens. A slot that is not ROTATABLE has to be \
+            tested before the root key can be rotated.
+
+            Example:
+              tokenvault key slot list --json
+            """)
+
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        let slots = try await location.withVault { vault in
+            try await vault.proveOpenedKeyslot(isFirstOnly: true)
+            return try vault.keyslots()
+        }
+        try output.show(slots.map(KeyslotRecord.init))
+        output.noteMissingRecoveryKey(among: slots)
+    }
+}
+
+struct KeySlotAddCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "add", abstract: "Add a way to open the vault.",
+        discussion: """
+            The vault is opened with the usual options; what the new slot is for has options that begin with new. It \
+            counts only once it was opened with the new key, read again.
+
+            Examples:
+              tokenvault key slot add --new-key-file ./second.key --create
+              tokenvault key slot add --name office --new-passphrase-prompt
+              tokenvault key slot add --new-key-file ./second.key --new-passphrase-prompt
+              tokenvault key slot add --name hsm --new-key-exec /usr/local/libexec/pkcs11-key
+            """)
+
+    @Option(help: ArgumentHelp("What to call it; without, by its kind.", valueName: "name"))
+    var name: String?
+    @OptionGroup(title: "New key") var newKey: NewKeyArguments
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        let slot = try await location.withVault { vault in
+            try await vault.proveOpenedKeyslot(isFirstOnly: true)
+            return try await newKey.add(to: vault, named: name)
+        }
+        try output.show(KeyslotRecord(slot))
+    }
+}
+
+struct KeySlotTestCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "test", abstract: "See whether a key opens the vault, and which slot is its.",
+        discussion: """
+            Opens the vault with the key given, notes in the slot when that was, and keeps what a rotation of the root \
+            key needs of it.
+
+            Examples:
+              tokenvault key slot test --key-file ./second.key
+              tokenvault key slot test --passphrase-prompt
+            """)
+
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        try output.show(KeyslotRecord(try await location.withVault { try await $0.proveOpenedKeyslot() }))
+    }
+}
+
+struct KeySlotRemoveCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "remove", abstract: "Remove a way to open the vault. Cannot be undone.",
+        discussion: """
+            The vault is opened with the key of a slot that stays. Removing does not help against somebody who copied \
+            the key: older copies of the database still open with it, and whoever opened the vault once may have the \
+            root key. Then run 'tokenvault key rotate --deep' as well.
+
+            Example:
+              tokenvault key slot remove passphrase --confirm passphrase
+            """)
+
+    @Argument(help: "The slot, as in 'tokenvault key slot list'.")
+    var name: String
+    @OptionGroup var confirmation: ConfirmationArgument
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        try confirmation.check(name, consequence: "Removing a keyslot closes a way into the vault")
+        let left = try await location.withVault { vault in
+            try await vault.proveOpenedKeyslot(isFirstOnly: true)
+            try await vault.removeKeyslot(named: name)
+            return try vault.keyslots()
+        }
+        try output.show(RemovedRecord(removed: name))
+        output.note(
+            "If somebody may have copied its key: tokenvault key rotate --deep. Older backups still open with it."
+        )
+        output.noteMissingRecoveryKey(among: left)
+    }
+}

@@ -1,0 +1,107 @@
+import ArgumentParser
+import Foundation
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+/// What a new keyslot is made for.
+struct NewKeyArguments: ParsableArguments {
+    @Option(
+        name: .customLong("new-key-file"),
+        help: ArgumentHelp("A key file.", valueName: "path"), completion: .file())
+    var keyFile: String?
+
+    @Flag(name: .customLong("create"), help: "Make the key file named by --new-key-file.")
+    var createsKeyFile = false
+
+    @OptionGroup var passphrase: NewPassphraseArguments
+
+    @Option(
+        name: .customLong("new-credential"),
+        help: ArgumentHelp("A systemd credential ($CREDENTIALS_DIRECTORY).", valueName: "name"))
+    var credential: String?
+
+    @Option(
+        name: .customLong("new-key-exec"),
+        help: ArgumentHelp("A program that wraps the key, by its absolute path.", valueName: "path"),
+        completion: .file())
+    var program: String?
+
+    func validate() throws {
+        let lone = [credential != nil, program != nil].count(of: true)
+        let isCombined = keyFile != nil || passphrase.isGiven
+        guard lone + (isCombined ? 1 : 0) == 1 else {
+            throw ValidationError(
+                "Give one new key: --new-key-file, --new-passphrase-file (-fd, -prompt), both of these for a slot that "
+                    + "wants both, --new-credential or --new-key-exec.")
+        }
+        guard !createsKeyFile || keyFile != nil else {
+            throw ValidationError("--create needs the name of the key file: --new-key-file.")
+        }
+    }
+
+    /// Adds the slot; a key file that was made for it is removed again when that fails.
+    func add(to vault: Vault, named name: String?) async throws -> VaultKeyslot {
+        let given = try passphrase.read()
+        if createsKeyFile, let keyFile { try Vault.createKeyFile(at: keyFile) }
+        do {
+            // A passphrase that lies in a file has to come out of it a second time.
+            return try await vault.addKeyslot(
+                named: name, unlockedBy: source(given), provedBy: source(passphrase.readAgain() ?? given))
+        } catch {
+            if createsKeyFile, let keyFile, (error as? VaultError)?.code != .outcomeUnknown {
+                unlink(keyFile)
+            }
+            throw error
+        }
+    }
+
+    private func source(_ passphrase: SecretBytes?) throws -> KeySource {
+        if let program { return .program(try KeyProgram(path: program)) }
+        if let credential { return .systemdCredential(name: credential) }
+        switch (passphrase, keyFile) {
+        case (let passphrase?, let path?): return .passphraseAndKeyFile(passphrase, path: path)
+        case (let passphrase?, nil): return .passphrase(passphrase)
+        case (nil, let path?): return .keyFile(path: path)
+        case (nil, nil): throw VaultError(.internalError, "No new key was given.")
+        }
+    }
+}
+
+/// A passphrase to be: asked for twice, or read.
+struct NewPassphraseArguments: ParsableArguments {
+    @Option(
+        name: .customLong("new-passphrase-file"),
+        help: ArgumentHelp("Read the new passphrase from the first line of this file.", valueName: "path"),
+        completion: .file())
+    var file: String?
+
+    @Option(
+        name: .customLong("new-passphrase-fd"),
+        help: ArgumentHelp("Read the new passphrase from this file descriptor.", valueName: "number"))
+    var descriptor: Int32?
+
+    @Flag(name: .customLong("new-passphrase-prompt"), help: "Ask for the new passphrase on the terminal.")
+    var isAsked = false
+
+    var isGiven: Bool { file != nil || descriptor != nil || isAsked }
+
+    func validate() throws {
+        guard [file != nil, descriptor != nil, isAsked].count(of: true) <= 1 else {
+            throw ValidationError(
+                "Give one of --new-passphrase-file, --new-passphrase-fd and --new-passphrase-prompt, not several."
+            )
+        }
+    }
+
+    /// Nil: none was named.
+    func read() throws -> SecretBytes? {
+        if let descriptor { return try SecretReader.newPassphrase.read(descriptor: descriptor) }
+        return isAsked ? try SecretPrompt(.newPassphrase).ask(isNew: true) : try readAgain()
+    }
+
+    /// From its file; nil where it came from elsewhere.
+    func readAgain() throws -> SecretBytes? {
+        try file.map { try SecretReader.newPassphrase.read(file: $0) }
+    }
+}
