@@ -69,7 +69,8 @@ package struct ProofText: Sendable, Equatable {
             hashes.append(hash)
         }
         guard !lines.rest.isEmpty else { throw malformed("no checkpoint") }
-        return ProofText(claim, extra: extra, hashes: hashes, note: String(decoding: lines.rest, as: UTF8.self))
+        return ProofText(
+            claim, extra: extra, hashes: hashes, note: String(decoding: lines.rest, as: UTF8.self))
     }
 
     private static let header = "c2sp.org/tlog-proof@v1"

@@ -41,7 +41,9 @@ struct ProvenEntries {
             if count >= Self.width {
                 try judge(tiles: first / Self.width..<(first + count) / Self.width, subtree.hash)
             } else {
-                judge(leaves: first..<first + count, subtree.hash, stored: try storedHashes(of: first / Self.width))
+                judge(
+                    leaves: first..<first + count, subtree.hash,
+                    stored: try storedHashes(of: first / Self.width))
             }
         }
     }

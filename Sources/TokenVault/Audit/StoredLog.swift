@@ -46,7 +46,8 @@ struct StoredLog {
     /// What is said of a checkpoint too old for that.
     static func pruned(_ size: Int64) -> VaultError {
         VaultError(
-            .notFound, "The entries around \(size) were pruned; nothing can be proved about a log of that size.",
+            .notFound,
+            "The entries around \(size) were pruned; nothing can be proved about a log of that size.",
             remedy: "Use a newer checkpoint.")
     }
 

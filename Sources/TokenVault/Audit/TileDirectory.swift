@@ -75,7 +75,8 @@ struct TileDirectory {
         VaultError(
             errno == EACCES ? .permissionDenied : errno == ENOSPC ? .outOfSpace : .ioFailure,
             "\(path) cannot be \(action): \(String(cString: strerror(errno))).",
-            remedy: "Check the directory and its free space; what is written so far is used by the next export.")
+            remedy:
+                "Check the directory and its free space; what is written so far is used by the next export.")
     }
 
     /// A full bundle of the longest entries.

@@ -117,7 +117,8 @@ struct TileExport {
         while count(old, level) > 0 {
             let tile = count(old, level) / Self.width
             if count(head.size, level) >= (tile + 1) * Self.width {
-                let kinds: [TilePath.Kind] = level == 0 ? [.hashes(level: 0), .entries] : [.hashes(level: level)]
+                let kinds: [TilePath.Kind] =
+                    level == 0 ? [.hashes(level: 0), .entries] : [.hashes(level: level)]
                 for kind in kinds {
                     directory.remove(TilePath(kind, index: UInt64(tile), width: 1).partials)
                 }

@@ -61,7 +61,9 @@ extension Vault {
             guard proof.proves(extensionOf: old, by: checkpoint.head) else {
                 throw VaultError(
                     .integrity, "The log does not begin with the \(old.size) entries of the checkpoint.",
-                    remedy: "Run 'tokenvault audit verify --since' with it, and look for a second copy of the vault.")
+                    remedy:
+                        "Run 'tokenvault audit verify --since' with it, and look for a second copy of the vault."
+                )
             }
             return AuditProof(size: Int64(checkpoint.head.size), text: proof.text)
         }
@@ -86,8 +88,9 @@ extension Vault {
             origin: newest.origin, size: UInt64(size), root: try log.root(of: size))
         // Nothing is signed that the newest signature does not cover.
         let hashes = try MerkleProof.consistency(from: older.size, to: newest.size, hashes: log.subtrees)
-        guard ProofText(.consistency(old: older.size), hashes: hashes, note: "")
-            .proves(extensionOf: older, by: newest)
+        guard
+            ProofText(.consistency(old: older.size), hashes: hashes, note: "")
+                .proves(extensionOf: older, by: newest)
         else { throw unprovable }
         return (older, try keyring.signer.sign(older.body))
     }

@@ -59,7 +59,9 @@ extension Vault {
         guard let behind, behind < first else { return }
         throw VaultError(
             .denied, "A webhook was told of the log only up to entry \(behind).",
-            remedy: "Let 'tokenvault refresh run' or 'serve' tell it the rest, or remove it; or keep more entries.")
+            remedy:
+                "Let 'tokenvault refresh run' or 'serve' tell it the rest, or remove it; or keep more entries."
+        )
     }
 
     /// Names the rows of a table anew whose last leaf lies before `first`.

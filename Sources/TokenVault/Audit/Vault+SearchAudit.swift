@@ -51,7 +51,9 @@ extension Vault {
             let size = try LogHead.read(database).size
             let log = StoredLog(database)
             var start = max(first, try log.firstKept(size))
-            if let since = wanted.since { start = max(start, try log.firstIndex(at: since, from: start, to: size)) }
+            if let since = wanted.since {
+                start = max(start, try log.firstIndex(at: since, from: start, to: size))
+            }
             let end = min(start + Limits.followedLeaves, size)
             var found: [AuditEntry] = []
             var next = max(end, first)

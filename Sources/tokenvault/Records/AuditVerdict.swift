@@ -85,7 +85,8 @@ struct AuditVerdict: Record {
                 ? "  entries \(firstKept ?? 0) to \(provenSize - 1), which are as they were signed"
                 : "  no entry: nothing that is there leads up to a signed root")
         lines.append(
-            "  \(untouchedRows) of \(rows) rows, \(untouchedGrants) of \(grants) grants: they are what proven entries say")
+            "  \(untouchedRows) of \(rows) rows, \(untouchedGrants) of \(grants) grants: they are what proven entries say"
+        )
         return lines
     }
 }

@@ -84,7 +84,8 @@ struct OCSFEvent: Encodable, Sendable {
         status = isDone ? "Success" : "Failure"
         statusDetail = entry.reason
         metadata = Metadata(
-            uid: "\(origin)/\(entry.index)", sequence: entry.index, eventCode: entry.operation, logName: origin,
+            uid: "\(origin)/\(entry.index)", sequence: entry.index, eventCode: entry.operation,
+            logName: origin,
             correlationUid: entry.requestID)
         actor = Actor(user: User(uid: entry.actor))
         switch kind.eventClass {

@@ -40,7 +40,8 @@ struct AuditExportCommand: AsyncParsableCommand {
                 format == .tiles ? "Name the directory for the tiles." : "Only tiles go into a directory.")
         }
         guard format != .tiles || (from == 0 && limit == nil) else {
-            throw ValidationError("Tiles go on from what the directory holds; --from and --limit are for lines.")
+            throw ValidationError(
+                "Tiles go on from what the directory holds; --from and --limit are for lines.")
         }
     }
 
@@ -64,7 +65,9 @@ struct AuditExportCommand: AsyncParsableCommand {
         var next = from
         var left = limit ?? .max
         while next < end, left > 0 {
-            let page = try vault.auditLeaves(from: next, limit: min(1000, left)).filter { $0.entry.index < end }
+            let page = try vault.auditLeaves(from: next, limit: min(1000, left)).filter {
+                $0.entry.index < end
+            }
             guard let last = page.last else { break }
             for detail in page {
                 try Console.print(

@@ -18,7 +18,9 @@ struct AuditFollowCommand: AsyncParsableCommand {
               tokenvault audit follow --from 0 --until-end
             """)
 
-    @Option(help: ArgumentHelp("Where to keep the number of the next entry.", valueName: "file"), completion: .file())
+    @Option(
+        help: ArgumentHelp("Where to keep the number of the next entry.", valueName: "file"),
+        completion: .file())
     var cursorFile: String?
     @Option(help: "The first entry, where no cursor says otherwise.")
     var from: Int64 = 0
@@ -39,12 +41,15 @@ struct AuditFollowCommand: AsyncParsableCommand {
             guard next <= size else {
                 throw VaultError(
                     .integrity, "The cursor is at entry \(next); the log has \(size).",
-                    remedy: "The vault is older than the cursor: restore the newest copy, or remove the cursor file.")
+                    remedy:
+                        "The vault is older than the cursor: restore the newest copy, or remove the cursor file."
+                )
             }
             while true {
                 let page = try vault.auditEntries(from: next, limit: 1000)
                 if let first = page.first, first.index > next {
-                    Console.note("Entries \(next) to \(first.index - 1) were pruned before they were read here.")
+                    Console.note(
+                        "Entries \(next) to \(first.index - 1) were pruned before they were read here.")
                 }
                 if let last = page.last {
                     try output.showNext(page.map { AuditRecord($0) })

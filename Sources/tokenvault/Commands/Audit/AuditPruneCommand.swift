@@ -47,7 +47,8 @@ struct AuditPruneCommand: AsyncParsableCommand {
                     remedy: "Export them first if they are wanted, then: --confirm \(plan.newFirstKept)")
             }
             // The log has grown since: what was agreed to is removed, and no more.
-            guard confirm > plan.firstKept, confirm <= plan.newFirstKept, let agreed = plan.limited(to: confirm)
+            guard confirm > plan.firstKept, confirm <= plan.newFirstKept,
+                let agreed = plan.limited(to: confirm)
             else {
                 throw VaultError(
                     .confirmationRequired, "--confirm names an entry that the log would not be kept from.",

@@ -18,7 +18,8 @@ struct AuditVerifyCommand: AsyncParsableCommand {
             """)
 
     @Option(
-        help: ArgumentHelp("An older signed checkpoint to go on from.", valueName: "file"), completion: .file())
+        help: ArgumentHelp("An older signed checkpoint to go on from.", valueName: "file"),
+        completion: .file())
     var since: String?
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
@@ -28,7 +29,9 @@ struct AuditVerifyCommand: AsyncParsableCommand {
         let since = try since.map { String(decoding: try ProofFile.checkpoint($0), as: UTF8.self) }
         do {
             let report = try await location.withVault { vault in
-                try await vault.verifyAudit(since: since) { Console.progress("verifying: \(Int($0 * 100)) %") }
+                try await vault.verifyAudit(since: since) {
+                    Console.progress("verifying: \(Int($0 * 100)) %")
+                }
             }
             Console.progress("")
             verdict = AuditVerdict(report)
