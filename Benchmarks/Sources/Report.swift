@@ -8,6 +8,8 @@ struct Report {
         case batch(grants: Int, callers: Int)
         case bound(grants: Int, batch: Int)
         case validations(grants: Int, threads: Int)
+        case verified(grants: Int)
+        case verifiedSince(grants: Int)
         case syncs
         case memory
         case http(HTTPBenchmark.Load, connections: Int)
@@ -21,6 +23,8 @@ struct Report {
             case .batch(let grants, let callers): "swaps per commit, \(grants) grants, \(callers) callers"
             case .bound(let grants, let batch): "bare loop/s, \(grants) grants, batches of \(batch)"
             case .validations(let grants, let threads): "validations/s, \(grants) grants, \(threads) threads"
+            case .verified(let grants): "entries verified/s, with all rows, \(grants) grants"
+            case .verifiedSince(let grants): "ms to verify from the newest checkpoint on, \(grants) grants"
             case .syncs: "fdatasync/s of 4 KiB"
             case .memory: "MiB, peak of this process with its tokens"
             case .http(let load, let connections): "HTTP \(load.rawValue)/s, \(connections) connections"

@@ -36,8 +36,8 @@ struct Measure: AsyncParsableCommand {
     var server: String?
     @Option(help: "Writes the figures to this file.")
     var json: String?
-    @Option(help: "Parts to run: swaps, bound, validations, http.")
-    var parts = "swaps,bound,validations,http"
+    @Option(help: "Parts to run: swaps, bound, validations, verify, http.")
+    var parts = "swaps,bound,validations,verify,http"
 
     func run() async throws {
         let sizes = try Self.numbers(grants)
@@ -57,6 +57,7 @@ struct Measure: AsyncParsableCommand {
                 if parts.contains("validations") {
                     try await ValidationBenchmark(store, seconds).measure(into: &report)
                 }
+                if parts.contains("verify") { try await VerifyBenchmark(store).measure(into: &report) }
                 if parts.contains("http"), let server, size == sizes.first {
                     try await HTTPBenchmark(
                         store, seconds, connections: try Self.numbers(connections), loads: try httpLoads(),

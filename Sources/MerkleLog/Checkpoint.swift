@@ -40,10 +40,10 @@ package struct Checkpoint: Sendable, Equatable {
     }
 
     /// Decimal digits without sign or leading zero; nil when it is another spelling, or too large.
-    private static func size(_ text: Substring.UTF8View) -> UInt64? {
+    static func size(_ text: some Collection<UInt8>) -> UInt64? {
         guard text.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
             text.count == 1 || text.first != UInt8(ascii: "0")
         else { return nil }
-        return UInt64(Substring(text))
+        return UInt64(String(decoding: text, as: UTF8.self))
     }
 }

@@ -12,8 +12,13 @@ package enum MerkleHash {
         SHA256.hash(prefix: leafPrefix, bytes)
     }
 
+    /// The same over octets that lie somewhere else, as in a row of the database.
+    package static func leaf(raw bytes: UnsafeRawBufferPointer) -> Digest {
+        SHA256.hash(prefix: leafPrefix, raw: bytes)
+    }
+
     package static func node(_ left: Digest, _ right: Digest) -> Digest {
-        SHA256.hash(prefix: nodePrefix, left.bytes, right.bytes)
+        SHA256.hash(prefix: nodePrefix, left, right)
     }
 
     private static let leafPrefix: UInt8 = 0x00

@@ -63,6 +63,29 @@ package struct RightEdge: Sendable, Equatable {
         return tile
     }
 
+    /// Adds the leaves under a full tile at once, by their subtree hash.
+    ///
+    /// The size must be a multiple of the width of a tile.
+    package mutating func append(tile: Digest) {
+        precondition(size.isMultiple(of: UInt64(Limits.tileWidth)), "tiles follow full tiles only")
+        var subtree = tile
+        for _ in 0..<(~(size >> UInt64(Self.tileLevel))).trailingZeroBitCount {
+            subtree = MerkleHash.node(hashes.removeLast(), subtree)
+        }
+        hashes.append(subtree)
+        size += UInt64(Limits.tileWidth)
+    }
+
+    /// The perfect subtrees and where each begins, largest first.
+    package var subtrees: [(first: UInt64, count: UInt64, hash: Digest)] {
+        var first: UInt64 = 0
+        return hashes.map { hash in
+            let count = UInt64(1) << UInt64(63 - (size - first).leadingZeroBitCount)
+            defer { first += count }
+            return (first, count, hash)
+        }
+    }
+
     /// Height of a full tile: 2^8 = 256 leaves.
     static let tileLevel = Limits.tileWidth.trailingZeroBitCount
 }

@@ -11,7 +11,7 @@ package protocol SubtreeReader {
 extension SubtreeReader {
     /// The Merkle tree hash of a non-empty range that the recursion of RFC 6962 can reach: its start is a
     /// multiple of the smallest power of two that is not below its length.
-    func root(over range: Range<UInt64>) throws -> Digest {
+    package func root(over range: Range<UInt64>) throws -> Digest {
         let count = range.upperBound - range.lowerBound
         if count.nonzeroBitCount == 1 {
             let level = count.trailingZeroBitCount

@@ -28,6 +28,12 @@ public enum Limits {
     public static let noteSignatures = 64
     /// Live client secrets of one client: two suffice to rotate, a few more forgive.
     public static let clientSecrets = 8
+    /// Hashes in one proof: a path through a tree of 2^63 leaves, and one more that a consistency proof can have.
+    public static let proofHashes = 64
+    /// What stands before the checkpoint of a proof, in bytes: its hashes at 45 each, and a leaf as base64.
+    public static let proofHeadBytes = 16 * 1024
+    /// Leaves that pruning removes in one transaction, a multiple of the tile: some milliseconds of the writer's time.
+    public static let prunedLeavesPerWrite: Int64 = 1024
     /// Longest life of an authorization code: RFC 6749 section 4.1.2 recommends at most 10 minutes.
     public static let authorizationCodeLifetime = Duration.seconds(600)
     /// Upper end of the retry window a client may be given.

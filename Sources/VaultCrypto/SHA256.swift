@@ -1,49 +1,47 @@
 import Crypto
 package import VaultCore
 
-/// A SHA-256 value: 32 bytes.
-package struct Digest: Sendable, Hashable {
-    package static let byteCount = 32
-    package let bytes: [UInt8]
-
-    package init?(bytes: [UInt8]) {
-        guard bytes.count == Self.byteCount else { return nil }
-        self.bytes = bytes
-    }
-
-    /// For bytes that are a digest by construction.
-    package init(unchecked bytes: [UInt8]) {
-        assert(bytes.count == Self.byteCount)
-        self.bytes = bytes
-    }
-}
-
-extension Digest: CustomStringConvertible {
-    /// 64 lower-case hexadecimal digits.
-    package var description: String { Hex.encode(bytes) }
-}
-
 /// SHA-256 (FIPS 180-4), plain and with the one-byte prefixes of RFC 6962.
 ///
 /// Not libsodium's: every write hashes a row, a leaf and a path of the tree, and swift-crypto has the processor do it.
 package enum SHA256 {
     package static func hash(_ bytes: [UInt8]) -> Digest {
-        Digest(unchecked: Array(Crypto.SHA256.hash(data: bytes)))
+        unsafe bytes.withUnsafeBytes { unsafe hash(raw: $0) }
     }
 
     /// The hash of `prefix ‖ part`.
     package static func hash(prefix: UInt8, _ part: [UInt8]) -> Digest {
-        hash(prefix: prefix, part, [])
+        unsafe part.withUnsafeBytes { unsafe hash(prefix: prefix, raw: $0) }
     }
 
     /// The hash of `prefix ‖ a ‖ b`.
-    package static func hash(prefix: UInt8, _ a: [UInt8], _ b: [UInt8]) -> Digest {
-        var message: [UInt8] = []
-        message.reserveCapacity(1 + a.count + b.count)
-        message.append(prefix)
-        message += a
-        message += b
-        return hash(message)
+    package static func hash(prefix: UInt8, _ a: Digest, _ b: Digest) -> Digest {
+        unsafe withUnsafeTemporaryAllocation(byteCount: 1 + 2 * Digest.byteCount, alignment: 1) { message in
+            guard let start = message.baseAddress else { preconditionFailure("no room for a node") }
+            unsafe start.storeBytes(of: prefix, as: UInt8.self)
+            unsafe a.store(to: start + 1)
+            unsafe b.store(to: start + 1 + Digest.byteCount)
+            return unsafe hash(raw: UnsafeRawBufferPointer(message))
+        }
+    }
+
+    /// The hash of bytes that somebody else owns.
+    package static func hash(raw bytes: UnsafeRawBufferPointer) -> Digest {
+        var function = Crypto.SHA256()
+        unsafe function.update(bufferPointer: bytes)
+        return digest(function)
+    }
+
+    /// The hash of `prefix ‖ bytes`.
+    package static func hash(prefix: UInt8, raw bytes: UnsafeRawBufferPointer) -> Digest {
+        var function = Crypto.SHA256()
+        unsafe withUnsafeBytes(of: prefix) { unsafe function.update(bufferPointer: $0) }
+        unsafe function.update(bufferPointer: bytes)
+        return digest(function)
+    }
+
+    private static func digest(_ function: Crypto.SHA256) -> Digest {
+        unsafe function.finalize().withUnsafeBytes { unsafe Digest(loading: $0) }
     }
 }
 

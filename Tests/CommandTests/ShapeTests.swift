@@ -82,7 +82,9 @@ struct ShapeTests {
             "keys signing list", "keys signing rotate", "user disable", "user enable",
             "user remove", "grant authorize", "grant list", "grant show", "grant revoke", "serve",
             "audit list",
-            "audit show", "audit tail", "audit verify", "demo", "version", "completion",
+            "audit show", "audit tail", "audit verify", "audit search", "audit follow", "audit checkpoint",
+            "audit prove", "audit consistency", "audit check-proof", "audit export", "audit prune", "demo",
+            "version", "completion",
         ]
         for command in commands {
             let help = try await place.run(command.split(separator: " ").map(String.init) + ["--help"])

@@ -28,6 +28,24 @@ struct RightEdgeTests {
             ])
     }
 
+    @Test func `whole tiles are as good as their leaves`() throws {
+        let width = Limits.tileWidth
+        let tree = MemoryTree(size: width * 6 + 5)
+        var (edge, known) = (RightEdge(), RightEdge())
+        for tile in 0..<6 { edge.append(tile: try tree.hash(level: 8, index: UInt64(tile))) }
+        for leaf in tree.leafHashes[(width * 6)...] { _ = edge.append(leaf) }
+        for leaf in tree.leafHashes { _ = known.append(leaf) }
+        #expect(edge == known)
+    }
+
+    @Test func `it says where its subtrees begin`() {
+        var edge = RightEdge()
+        for leaf in MemoryTree(size: 300).leafHashes { _ = edge.append(leaf) }
+        #expect(edge.subtrees.map(\.first) == [0, 256, 288, 296])
+        #expect(edge.subtrees.map(\.count) == [256, 32, 8, 4])
+        #expect(RightEdge().subtrees.isEmpty)
+    }
+
     @Test func `it gives the subtree hash of each tile when the tile is complete, and never else`() throws {
         let width = Limits.tileWidth
         let tree = MemoryTree(size: width * 4 + 3)

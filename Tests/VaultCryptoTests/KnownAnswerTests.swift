@@ -15,12 +15,13 @@ import VaultCrypto
         #expect(SHA256.hash(Array(message.utf8)).description == digest)
     }
 
-    @Test func `a prefix and two parts are hashed as if they were one`() {
-        let (a, b) = (Chosen.bytes("a", 70), Chosen.bytes("b", 33))
-        #expect(SHA256.hash(prefix: 1, a, b) == SHA256.hash([1] + a + b))
-        #expect(SHA256.hash(prefix: 0, a) == SHA256.hash([0] + a))
+    @Test func `a prefix and what follows are hashed as if they were one`() throws {
+        let (a, b) = (Chosen.bytes("a", 32), Chosen.bytes("b", 32))
+        let (left, right) = (try #require(Digest(bytes: a)), try #require(Digest(bytes: b)))
+        #expect(SHA256.hash(prefix: 1, left, right) == SHA256.hash([1] + a + b))
+        let part = Chosen.bytes("part", 70)
+        #expect(SHA256.hash(prefix: 0, part) == SHA256.hash([0] + part))
         #expect(SHA256.hash(prefix: 0, []) == SHA256.hash([0]))
-        #expect(SHA256.hash(prefix: 1, [], b) == SHA256.hash([1] + b))
     }
 
     @Test func `a digest has 32 bytes`() {

@@ -132,6 +132,8 @@ package struct AuditOperation: RawRepresentable, Sendable, Hashable {
     package static let implicit = verb("token.implicit")
     package static let clientAuthentication = verb("client.authenticate")
     package static let tokenRequest = verb("token.request")
+    package static let auditCarry = verb("audit.carry")
+    package static let auditPrune = verb("audit.prune")
 }
 
 /// The result of a write together with its entries: a change without an event does not type-check.

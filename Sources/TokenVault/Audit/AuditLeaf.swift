@@ -7,7 +7,7 @@ struct RowChange: Sendable, Equatable {
     let table: UInt16
     let id: Int64
     /// Nil: the row was deleted.
-    let hash: [UInt8]?
+    let hash: Digest?
     /// Grants: the day after which the row may be missing, because expired grants are deleted without a leaf.
     let expiresDay: Int64?
 }
@@ -71,31 +71,6 @@ enum AuditLeaf {
 
     /// Reads what ``encode(_:)`` wrote, and nothing else: keys out of order or a second spelling are refused.
     static func decode(_ bytes: [UInt8]) -> AuditEntry? {
-        guard bytes.count <= Limits.leafBytes, var json = LeafReader(bytes) else { return nil }
-        var entry = AuditEntry()
-        guard json.member("v") == Int64(format), let index = json.member("i"), let time = json.member("t"),
-            let monotonic = json.member("m"), let boot = json.text("b"), let operation = json.text("op"),
-            let outcome = json.text("out")
-        else { return nil }
-        entry.index = index
-        entry.time = VaultInstant(millisecondsSince1970: time)
-        entry.monotonic = monotonic
-        entry.boot = boot
-        entry.operation = operation
-        entry.outcome = outcome
-        entry.reason = json.text("why")
-        guard let actor = json.text("by"), let channel = json.text("via") else { return nil }
-        entry.actor = actor
-        entry.channel = channel
-        entry.subject = json.text("who")
-        entry.grant = json.member("g")
-        entry.generation = json.member("n")
-        entry.fingerprint = json.text("tok")
-        entry.requestID = json.text("req")
-        entry.count = json.member("count")
-        entry.grants = json.integers("gs") ?? []
-        entry.rows = json.rows("rows") ?? []
-        entry.personalCommitment = json.text("pd")
-        return json.isAtEnd ? entry : nil
+        bytes.withUnsafeBytes { LeafFields(reading: $0)?.entry(of: $0) }
     }
 }

@@ -44,6 +44,28 @@ extension Vault {
         }
     }
 
+    /// Up to `limit` entries from index `first` on with their exact bytes, oldest first, without personal data.
+    ///
+    /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
+    public func auditLeaves(from first: Int64 = 0, limit: Int) throws -> [AuditDetail] {
+        try store.readers().read { database in
+            var details: [AuditDetail] = []
+            try database.forEachRow(
+                "SELECT id, bytes FROM audit_leaves WHERE id >= ? ORDER BY id LIMIT ?",
+                [.integer(first), .integer(Int64(limit))]
+            ) { row in
+                guard case .blob(let bytes) = row.value(1), let entry = AuditLeaf.decode(bytes),
+                    entry.index == row.integer(0)
+                else {
+                    throw Self.unreadable(row.integer(0))
+                }
+                details.append(AuditDetail(entry: entry, leaf: bytes, personalData: nil))
+                return true
+            }
+            return details
+        }
+    }
+
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/integrity``.
     public func auditEntry(_ index: Int64) throws -> AuditDetail {
         try snapshot { [registry] database, keys in

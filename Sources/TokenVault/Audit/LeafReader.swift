@@ -1,64 +1,67 @@
 import VaultCore
+import VaultCrypto
 
 /// Reads a leaf's JSON in the one order and spelling in which ``LeafWriter`` writes it.
+///
+/// Valid only as long as the bytes stay where they are.
 struct LeafReader {
-    private let bytes: [UInt8]
-    private var position = 1
+    /// A member that is there has another shape than it may have.
+    struct Malformed: Error {}
 
-    init?(_ bytes: [UInt8]) {
-        guard bytes.first == UInt8(ascii: "{"), bytes.last == UInt8(ascii: "}") else { return nil }
-        self.bytes = bytes
+    private let bytes: UnsafeRawBufferPointer
+    private var position = 0
+
+    init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+    var isAtEnd: Bool { position == bytes.count }
+
+    /// Passes over `literal` if it is next.
+    mutating func take(_ literal: StaticString) -> Bool {
+        let count = literal.utf8CodeUnitCount
+        guard bytes.count - position >= count else { return false }
+        for offset in 0..<count where bytes[position + offset] != literal.utf8Start[offset] { return false }
+        position += count
+        return true
     }
 
-    /// Whether only the closing brace is left.
-    var isAtEnd: Bool { position == bytes.count - 1 }
-
-    mutating func member(_ name: StaticString) -> Int64? {
-        attempt(name) { $0.integer() }
+    /// The value after `key` if that is next; nil, and nothing passed over, if it is not.
+    mutating func optional<Value>(
+        _ key: StaticString, _ value: (inout LeafReader) -> Value?
+    ) throws(Malformed) -> Value? {
+        guard take(key) else { return nil }
+        guard let value = value(&self) else { throw Malformed() }
+        return value
     }
 
-    mutating func text(_ name: StaticString) -> String? {
-        attempt(name) { $0.string() }
-    }
-
-    mutating func integers(_ name: StaticString) -> [Int64]? {
-        attempt(name) { $0.list { $0.integer() } }
-    }
-
-    mutating func rows(_ name: StaticString) -> [RowChange]? {
-        attempt(name) { $0.list { $0.row() } }
-    }
-
-    /// The member `name` if it is next; otherwise nothing is consumed.
-    private mutating func attempt<Value>(_ name: StaticString, _ value: (inout LeafReader) -> Value?)
-        -> Value?
-    {
+    /// Digits without leading zeros, with a sign where it is needed.
+    mutating func integer() -> Int64? {
+        let isNegative = take("-")
         let start = position
-        if position > 1, !take(",") { return nil }
-        if take("\""), take(name), take("\":"), let value = value(&self) { return value }
-        position = start
-        return nil
+        var value: Int64 = 0
+        while position < bytes.count, case let digit = bytes[position] &- 48, digit < 10 {
+            let (scaled, overflow) = value.multipliedReportingOverflow(by: 10)
+            let (next, carry) = scaled.subtractingReportingOverflow(Int64(digit))
+            guard !overflow, !carry else { return nil }
+            value = next
+            position += 1
+        }
+        // Counted downwards, because the smallest number has no positive counterpart.
+        guard position > start, isNegative || value != .min else { return nil }
+        guard bytes[start] != 48 || (position == start + 1 && !isNegative) else { return nil }
+        return isNegative ? value : -value
     }
 
-    private mutating func row() -> RowChange? {
-        guard take("["), let table = integer(), let number = UInt16(exactly: table), take(","),
-            let id = integer(),
-            take(",")
-        else { return nil }
-        var hash: [UInt8]?
-        if !take("null") {
-            guard let text = string(), let bytes = Hex.decode(text), bytes.count == 32 else { return nil }
-            hash = bytes
-        }
-        var day: Int64?
-        if take(",") {
-            guard let value = integer() else { return nil }
-            day = value
-        }
-        return take("]") ? RowChange(table: number, id: id, hash: hash, expiresDay: day) : nil
+    /// Where the characters of a string are.
+    mutating func text() -> LeafFields.Text? {
+        guard take("\"") else { return nil }
+        let start = position
+        while position < bytes.count, LeafText.isPlain(bytes[position]) { position += 1 }
+        let text = start..<position
+        return take("\"") ? text : nil
     }
 
-    private mutating func list<Element>(_ one: (inout LeafReader) -> Element?) -> [Element]? {
+    /// One element or more.
+    mutating func list<Element>(_ one: (inout LeafReader) -> Element?) -> [Element]? {
         guard take("[") else { return nil }
         var elements: [Element] = []
         repeat {
@@ -68,30 +71,46 @@ struct LeafReader {
         return take("]") ? elements : nil
     }
 
-    private mutating func take(_ literal: StaticString) -> Bool {
-        literal.withUTF8Buffer { expected in
-            let end = position + expected.count
-            guard end < bytes.count, bytes[position..<end].elementsEqual(expected) else { return false }
-            position = end
-            return true
+    mutating func row() -> RowChange? {
+        guard take("["), let table = integer(), let number = UInt16(exactly: table), take(","),
+            let id = integer(), take(",")
+        else { return nil }
+        var hash: Digest?
+        if !take("null") {
+            guard let value = digest() else { return nil }
+            hash = value
+        }
+        var day: Int64?
+        if take(",") {
+            guard let value = integer() else { return nil }
+            day = value
+        }
+        return take("]") ? RowChange(table: number, id: id, hash: hash, expiresDay: day) : nil
+    }
+
+    /// 64 hexadecimal digits, lower case, in quotes.
+    private mutating func digest() -> Digest? {
+        let digits = 2 * Digest.byteCount
+        guard take("\""), bytes.count - position > digits else { return nil }
+        let start = position
+        position += digits
+        guard take("\"") else { return nil }
+        return withUnsafeTemporaryAllocation(byteCount: Digest.byteCount, alignment: 8) { target in
+            for index in 0..<Digest.byteCount {
+                guard let high = Self.value(bytes[start + 2 * index]),
+                    let low = Self.value(bytes[start + 2 * index + 1])
+                else { return nil }
+                target[index] = high << 4 | low
+            }
+            return Digest(loading: UnsafeRawBufferPointer(target))
         }
     }
 
-    /// Digits without leading zeros, at most 19 of them.
-    private mutating func integer() -> Int64? {
-        let start = position
-        if bytes[position] == UInt8(ascii: "-") { position += 1 }
-        while position < bytes.count - 1, (48...57).contains(bytes[position]) { position += 1 }
-        let text = String(decoding: bytes[start..<position], as: UTF8.self)
-        guard let value = Int64(text), String(value) == text else { return nil }
-        return value
-    }
-
-    private mutating func string() -> String? {
-        guard take("\"") else { return nil }
-        let start = position
-        while position < bytes.count - 1, LeafText.isPlain(bytes[position]) { position += 1 }
-        let text = String(decoding: bytes[start..<position], as: UTF8.self)
-        return take("\"") ? text : nil
+    private static func value(_ digit: UInt8) -> UInt8? {
+        switch digit {
+        case 48...57: digit - 48
+        case 97...102: digit - 87
+        default: nil
+        }
     }
 }

@@ -1,4 +1,5 @@
 import VaultCore
+import VaultCrypto
 
 /// Builds a leaf's JSON member by member.
 ///
@@ -43,7 +44,11 @@ struct LeafWriter {
             writer.bytes.append(UInt8(ascii: ","))
             writer.append(row.id)
             writer.bytes.append(UInt8(ascii: ","))
-            if let hash = row.hash { writer.append(hex: hash) } else { writer.bytes += Array("null".utf8) }
+            if let hash = row.hash {
+                writer.append(hex: hash.bytes)
+            } else {
+                writer.bytes += Array("null".utf8)
+            }
             if let day = row.expiresDay {
                 writer.bytes.append(UInt8(ascii: ","))
                 writer.append(day)

@@ -132,6 +132,17 @@ struct RowCursor {
 
     func integer(_ index: Int) -> Int64 { sqlite3_column_int64(statement, Int32(index)) }
 
+    /// Hands the bytes of a blob to `body`, where they lie; nil for anything but a blob.
+    func withBlob<Result>(_ index: Int, _ body: (UnsafeRawBufferPointer?) throws -> Result) rethrows
+        -> Result
+    {
+        let column = Int32(index)
+        guard sqlite3_column_type(statement, column) == SQLITE_BLOB else { return try body(nil) }
+        let start = sqlite3_column_blob(statement, column)
+        return try body(
+            UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column))))
+    }
+
     /// Appends the canonical bytes of a column: what `[UInt8].append(_: SQLValue)` appends of its value.
     func append(_ index: Int, to bytes: inout [UInt8]) {
         let column = Int32(index)

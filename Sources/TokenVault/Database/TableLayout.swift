@@ -19,6 +19,8 @@ final class TableLayout: Sendable {
     /// As `updateSQL`, leaving the indexed columns alone: for rows whose indexed columns did not change.
     let updateUnindexedSQL: String
     let deleteSQL: String
+    /// Changes nothing but the leaf that names the row.
+    let carrySQL: String
     let selectByID: String
     let settable: [Int]
     let settableUnindexed: [Int]
@@ -46,6 +48,7 @@ final class TableLayout: Sendable {
             "INSERT INTO \(name) (id, \(all.joined(separator: ", "))) VALUES (?"
             + String(repeating: ", ?", count: all.count) + ")"
         selectByID = selectSQL + " WHERE id = ?"
+        carrySQL = "UPDATE \(name) SET leaf = ?, row_tag = ? WHERE id = ?"
         deleteSQL = "DELETE FROM \(name) WHERE id = ?"
     }
 }

@@ -119,6 +119,20 @@ extension WriteTransaction {
         try write(stored, true, expected)
     }
 
+    /// Writes a row as it is, so that this body's leaf names it.
+    func carry(_ row: StoredRow) throws {
+        let stored = StoredRow(
+            row.layout, id: row.id, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
+        try database.run(
+            row.layout.carrySQL, [.integer(stored.leaf), .blob(stored.tag), .integer(stored.id)])
+        let day = row.layout.columns.firstIndex(of: "expires_day").flatMap { index in
+            if case .integer(let day) = row.columns[index] { day } else { Int64?.none }
+        }
+        rows.append(
+            RowChange(table: row.layout.number, id: row.id, hash: stored.hash, expiresDay: day))
+        hasChanges = true
+    }
+
     func delete(_ layout: TableLayout, id: Int64) throws {
         try database.run(layout.deleteSQL, [.integer(id)])
         rows.append(RowChange(table: layout.number, id: id, hash: nil, expiresDay: nil))
@@ -186,7 +200,7 @@ extension WriteTransaction {
         let stored = StoredRow(
             Row.layout, id: row.rowID, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
         let change = RowChange(
-            table: Row.layout.number, id: stored.id, hash: stored.hash.bytes,
+            table: Row.layout.number, id: stored.id, hash: stored.hash,
             expiresDay: (row as? GrantRow)?.expiresDay)
         // A row written twice by one body is named once, as it was left.
         rows.removeAll { $0.table == change.table && $0.id == change.id }

@@ -23,7 +23,7 @@ import VaultCrypto
 
         func expectIntact() async throws {
             let report = try await vault.verifyAudit()
-            #expect(report.problems.isEmpty, "\(report.problems)")
+            #expect(report.findings.isEmpty, "\(report.findings)")
         }
     }
 
@@ -139,7 +139,7 @@ import VaultCrypto
         #expect(try await party.refresh(tokens.refreshToken).issued == nil)
         #expect(throws: VaultError.self) { try test.vault.user(named: "Zoë Erasmus-Planck") }
         let report = try await test.vault.verifyAudit()
-        #expect(report.problems.isEmpty, "\(report.problems)")
+        #expect(report.findings.isEmpty, "\(report.findings)")
         await #expect(throws: VaultError.self) { try await test.vault.eraseUser("Zoë Erasmus-Planck") }
         // The name is free again, and its new bearer inherits nothing.
         _ = try await test.vault.addUser("Zoë Erasmus-Planck")
@@ -151,7 +151,7 @@ import VaultCrypto
         try await test.vault.removeUser("bob")
         _ = try await test.vault.eraseUser("bob")
         #expect(try sqlite(test.path, "SELECT count(*) FROM owners WHERE kind = 2 AND identity IS NOT NULL") == "0")
-        #expect(try await test.vault.verifyAudit().problems.isEmpty)
+        #expect(try await test.vault.verifyAudit().findings.isEmpty)
     }
 
     private func hex(_ text: String) -> [UInt8] {

@@ -7,9 +7,12 @@ struct AuditCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "audit",
         abstract: "Read and verify the log of everything that was done.",
-        discussion: "Opening the vault is an entry too, so every command adds at least one.",
+        discussion: "Opening the vault is an entry too, so every command but check-proof adds at least one.",
         subcommands: [
-            AuditListCommand.self, AuditShowCommand.self, AuditTailCommand.self, AuditVerifyCommand.self,
+            AuditListCommand.self, AuditShowCommand.self, AuditTailCommand.self, AuditSearchCommand.self,
+            AuditFollowCommand.self, AuditVerifyCommand.self, AuditCheckpointCommand.self,
+            AuditProveCommand.self, AuditConsistencyCommand.self, AuditCheckProofCommand.self,
+            AuditExportCommand.self, AuditPruneCommand.self,
         ])
 }
 

@@ -1,0 +1,151 @@
+import GRDB
+import MerkleLog
+import VaultCore
+import VaultCrypto
+
+/// State equals log: every live row is the one its last leaf names.
+extension AuditVerifier {
+    /// Every row of every table.
+    mutating func verifyRows(_ scan: LeafScan, _ proven: ProvenEntries) throws {
+        var unseen = scan.lastChanges
+        for layout in TableLayout.tagged {
+            // A copy of an older vault lacks the newer tables; rows of a table that was dropped turn out to be missing.
+            guard try database.tableExists(layout.name) else { continue }
+            var reader = RowReader(layout, keyring?.rows)
+            try database.forEachRow(layout.selectSQL + " ORDER BY id") { cursor in
+                let row = reader.read(cursor)
+                let last = unseen.removeValue(forKey: RowName(table: layout.number, id: row.id))
+                try judge(row, layout, last, proven)
+                return true
+            }
+            progress(0.7 + 0.2 * Double(layout.number) / Double(TableLayout.tagged.count))
+        }
+        for (name, state) in unseen where state.hash != nil { reportMissing(name, state) }
+    }
+
+    /// The rows that the scan met, and no other.
+    mutating func verifyNamedRows(_ scan: LeafScan, _ proven: ProvenEntries) throws {
+        for layout in TableLayout.tagged {
+            guard try database.tableExists(layout.name) else { continue }
+            var reader = RowReader(layout, keyring?.rows)
+            for (name, state) in scan.lastChanges where name.table == layout.number {
+                let row = try database.firstRow(layout.selectByID, [.integer(name.id)]) { reader.read($0) }
+                if let row {
+                    try judge(row, layout, state, proven)
+                } else if state.hash != nil {
+                    reportMissing(name, state)
+                }
+            }
+        }
+    }
+
+    private mutating func judge(
+        _ row: RowReader.Row, _ layout: TableLayout, _ last: RowState?, _ proven: ProvenEntries
+    ) throws {
+        report.rows += 1
+        let isGrant = layout.number == TableLayout.grants.number
+        if isGrant { report.grants += 1 }
+        var problems: [String] = []
+        if row.isTagged == false { problems.append("was changed from outside") }
+        if let last {
+            if last.hash == nil {
+                problems.append("is there although entry \(last.leaf) deleted it")
+            } else if last.hash != row.hash || last.leaf != row.leaf {
+                problems.append("is not what entry \(last.leaf), the last that names it, says")
+            }
+        } else if try !isExpiredAndNamed(row, layout) {
+            problems.append("is named by no entry")
+        }
+        for problem in problems { report.add("\(layout.name) \(row.id)", problem) }
+        if problems.isEmpty, proven.contains(row.leaf) {
+            report.untouchedRows += 1
+            if isGrant { report.untouchedGrants += 1 }
+        } else if isGrant {
+            affected.insert(row.id)
+        }
+    }
+
+    /// Whether the row is a grant that could be gone by now, and still is what the leaf it points to says.
+    private func isExpiredAndNamed(_ row: RowReader.Row, _ layout: TableLayout) throws -> Bool {
+        let bytes = try database.firstRow("SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(row.leaf)])
+        {
+            $0.value(0)
+        }
+        guard case .blob(let leaf) = bytes, let entry = AuditLeaf.decode(leaf) else { return false }
+        return entry.rows.contains { change in
+            change.table == layout.number && change.id == row.id && change.hash == row.hash
+                && (change.expiresDay ?? .max) < firstKeptDay
+        }
+    }
+
+    /// What is named as living and is not there.
+    private mutating func reportMissing(_ name: RowName, _ state: RowState) {
+        let table = TableLayout.tagged.first { $0.number == name.table }?.name ?? "table \(name.table)"
+        report.add("\(table) \(name.id)", "is missing; entry \(state.leaf) says it is there")
+        if name.table == TableLayout.grants.number { affected.insert(name.id) }
+    }
+
+    /// Grants of the entries that nothing vouches for, as far as these can still be read.
+    mutating func collectGrants(in ranges: [Range<Int64>]) throws {
+        var left = Self.examined
+        for range in ranges where left > 0 {
+            try database.forEachRow(
+                "SELECT bytes FROM audit_leaves WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+                [.integer(range.lowerBound), .integer(range.upperBound), .integer(left)]
+            ) { row in
+                left -= 1
+                guard case .blob(let bytes) = row.value(0), let entry = AuditLeaf.decode(bytes) else {
+                    return true
+                }
+                for change in entry.rows where change.table == TableLayout.grants.number {
+                    affected.insert(change.id)
+                }
+                affected.formUnion(entry.grants)
+                return true
+            }
+        }
+    }
+
+    /// Damaged entries looked at for grants: a report names no more than fit on a screen anyway.
+    private static let examined: Int64 = 10_000
+}
+
+/// Reads rows for their hash and their tag, in one buffer, without making values of their columns.
+struct RowReader {
+    struct Row {
+        let id, leaf: Int64
+        let hash: Digest
+        /// Nil: no key to tell with.
+        let isTagged: Bool?
+    }
+
+    private let layout: TableLayout
+    private let rowKey: RowKeys?
+    private var bytes: [UInt8] = []
+
+    init(_ layout: TableLayout, _ rowKey: RowKeys?) {
+        self.layout = layout
+        self.rowKey = rowKey
+        bytes.reserveCapacity(4096)
+    }
+
+    /// The row a `selectSQL` query stands on.
+    mutating func read(_ cursor: RowCursor) -> Row {
+        let count = layout.columns.count
+        let id = cursor.integer(0)
+        let leaf = cursor.integer(1 + count)
+        bytes.removeAll(keepingCapacity: true)
+        bytes.append(bigEndian: layout.number)
+        bytes.append(bigEndian: id)
+        for index in 1..<1 + count - layout.unhashed { cursor.append(index, to: &bytes) }
+        let hash = bytes.withUnsafeBytes { SHA256.hash(raw: $0) }
+        for index in 1 + count - layout.unhashed..<1 + count { cursor.append(index, to: &bytes) }
+        bytes.append(bigEndian: leaf)
+        let isTagged = rowKey.map { rowKey in
+            cursor.withBlob(2 + count) { stored in
+                stored.map { rowKey.isTag(Array($0), of: bytes) } ?? false
+            }
+        }
+        return Row(id: id, leaf: leaf, hash: hash, isTagged: isTagged)
+    }
+}

@@ -1,0 +1,147 @@
+import GRDB
+import MerkleLog
+import VaultCore
+import VaultCrypto
+
+/// A row of a tagged table, by name.
+struct RowName: Hashable {
+    let table: UInt16
+    let id: Int64
+}
+
+/// What the last leaf that names a row says of it, kept small: there is one for each live row.
+struct RowState {
+    let leaf: Int64
+    /// Nil: deleted.
+    let hash: Digest?
+}
+
+/// One pass over the leaves: their hashes gathered into tiles, and what they say of the rows.
+struct LeafScan {
+    /// What a leaf says of the personal data that lies outside the tree.
+    struct Commitment {
+        let hash: Digest?
+        /// Where the leaf names one owner, whose data it is.
+        let owner: Int64?
+    }
+
+    /// Where it begins, a multiple of the tile's width, and the size of the log.
+    let first, end: Int64
+    /// Subtree hashes of the full tiles all of whose leaves are there, and the leaves after the last full tile.
+    private(set) var tiles: [Int64: Digest] = [:]
+    private(set) var tail: [Int64: Digest] = [:]
+    /// Ranges of indexes without a leaf; at most ``AuditReport/limit``.
+    private(set) var missing: [Range<Int64>] = []
+    private(set) var missingCount: Int64 = 0
+    private(set) var lastChanges: [RowName: RowState] = [:]
+    private(set) var commitments: [Int64: Commitment] = [:]
+    private(set) var lastTime = VaultInstant(millisecondsSince1970: .min)
+    /// The entries before this one may be gone: a leaf announced it.
+    private(set) var announced: Int64 = 0
+
+    /// Grants that expired before it may be gone: they are deleted without an entry of their own.
+    private let firstKeptDay: Int64
+    private var expected: Int64
+    private var edge = RightEdge()
+    private var isTileWhole = true
+
+    init(first: Int64, end: Int64, firstKeptDay: Int64) {
+        self.first = first
+        self.end = end
+        self.firstKeptDay = firstKeptDay
+        expected = first
+    }
+
+    /// Reads every leaf from `first` on.
+    mutating func run(
+        _ database: Database, _ report: inout AuditReport, progress: (Double) -> Void
+    ) throws {
+        let span = Double(max(1, end - first))
+        try database.forEachRow(
+            "SELECT id, bytes, hash FROM audit_leaves WHERE id >= ? ORDER BY id",
+            [.integer(first == 0 ? .min : first)]
+        ) { row in
+            let index = row.integer(0)
+            guard (first..<end).contains(index) else {
+                report.add("entry \(index)", "lies outside the log that the head speaks of")
+                return true
+            }
+            if index > expected { skip(to: index) }
+            row.withBlob(1) { bytes in
+                row.withBlob(2) { stored in take(index, bytes, stored, &report) }
+            }
+            if index & 0xFFFF == 0 { progress(Double(index - first) / span) }
+            return true
+        }
+        if expected < end { skip(to: end) }
+    }
+
+    private mutating func take(
+        _ index: Int64, _ bytes: UnsafeRawBufferPointer?, _ stored: UnsafeRawBufferPointer?,
+        _ report: inout AuditReport
+    ) {
+        guard let bytes, let stored else {
+            report.add(entry: index, "is damaged")
+            return append(nil)
+        }
+        let hash = MerkleHash.leaf(raw: bytes)
+        if stored.count != Digest.byteCount || Digest(loading: stored) != hash {
+            report.add(entry: index, "does not have the hash stored with it")
+        }
+        append(hash)
+        guard let leaf = LeafFields(reading: bytes) else {
+            return report.add(entry: index, "is not an entry of this format")
+        }
+        if leaf.index != index { report.add(entry: index, "was written as entry \(leaf.index)") }
+        let time = VaultInstant(millisecondsSince1970: leaf.time)
+        if time < lastTime { report.add(entry: index, "is older than the one before it") }
+        lastTime = max(lastTime, time)
+        if let text = leaf.personalCommitment {
+            commitments[index] = Commitment(
+                hash: Hex.decode(String(decoding: bytes[text], as: UTF8.self)).flatMap(Digest.init(bytes:)),
+                owner: leaf.rows.first { $0.table == TableLayout.owners.number }?.id)
+        }
+        if let count = leaf.count, bytes.has("audit.prune", at: leaf.operation), count <= index {
+            announced = max(announced, count)
+        }
+        for change in leaf.rows { note(change, index) }
+    }
+
+    private mutating func note(_ change: RowChange, _ index: Int64) {
+        let name = RowName(table: change.table, id: change.id)
+        // Kept by the thousand million otherwise: every grant there ever was.
+        if let day = change.expiresDay, day < firstKeptDay {
+            lastChanges[name] = nil
+        } else {
+            lastChanges[name] = RowState(leaf: index, hash: change.hash)
+        }
+    }
+
+    // MARK: Tiles
+
+    private mutating func append(_ hash: Digest?) {
+        let width = Int64(Limits.tileWidth)
+        if let hash {
+            if expected >= end / width * width { tail[expected] = hash }
+            if isTileWhole, let tile = edge.append(hash) { tiles[expected / width] = tile }
+        } else {
+            isTileWhole = false
+        }
+        expected += 1
+        if expected % width == 0 { startTile() }
+    }
+
+    private mutating func skip(to index: Int64) {
+        missingCount += index - expected
+        if missing.count < AuditReport.limit { missing.append(expected..<index) }
+        let width = Int64(Limits.tileWidth)
+        expected = index
+        startTile()
+        isTileWhole = index % width == 0
+    }
+
+    private mutating func startTile() {
+        edge = RightEdge()
+        isTileWhole = true
+    }
+}

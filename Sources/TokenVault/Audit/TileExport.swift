@@ -1,0 +1,171 @@
+import GRDB
+import MerkleLog
+import VaultCore
+import VaultCrypto
+
+/// Writes the log as C2SP tlog-tiles, from what the last export wrote on.
+///
+/// Nothing is written before the tiles that are stored were shown to give the signed root, no entry before its tile was
+/// shown to be one of these, and the checkpoint last: whoever serves the directory never shows a part of an export.
+struct TileExport {
+    private let log: StoredLog
+    private let head: LogHead
+    private let directory: TileDirectory
+    private let firstKept: Int64
+    private var filesWritten = 0
+    private static let width = Int64(Limits.tileWidth)
+
+    init(_ database: Database, to directory: TileDirectory, key: NoteKey) throws {
+        log = StoredLog(database)
+        self.directory = directory
+        head = try LogHead.read(database)
+        firstKept = try log.firstKept(head.size)
+        guard head.isSigned(by: key), try log.root(of: head.size) == head.root else { throw Self.damaged }
+    }
+
+    consuming func run(after old: Checkpoint?, progress: (Double) -> Void) throws -> TileExportSummary {
+        let start = old.map { Int64(clamping: $0.size) } ?? 0
+        try check(old, start)
+        for tile in start / Self.width..<(head.size + Self.width - 1) / Self.width {
+            guard (tile + 1) * Self.width > firstKept else { continue }
+            try writeLeaves(of: tile)
+            if tile & 0xFF == 0 { progress(Double(tile * Self.width) / Double(head.size)) }
+        }
+        var level = 1
+        while count(head.size, level) > 0 {
+            try writeHashes(level, after: count(start, level))
+            level += 1
+        }
+        if start < head.size {
+            directory.settle()
+            try directory.replace("checkpoint", Array(head.note.utf8))
+            directory.settle()
+            removePartials(of: start)
+        }
+        progress(1)
+        return TileExportSummary(size: head.size, firstKept: firstKept, filesWritten: filesWritten)
+    }
+
+    private func check(_ old: Checkpoint?, _ size: Int64) throws {
+        guard let old else { return }
+        guard size <= head.size else {
+            throw VaultError(
+                .integrity, "The directory holds \(size) entries; the log has \(head.size).",
+                remedy: "An older copy of the vault is in place of the newest: restore the newest.")
+        }
+        guard try log.keeps(prefix: size), size >= firstKept || size.isMultiple(of: Self.width) else {
+            throw StoredLog.pruned(size)
+        }
+        guard try log.root(of: size) == old.root else {
+            throw VaultError(
+                .integrity, "The log does not begin with the \(size) entries of the directory.",
+                remedy: "Run 'tokenvault audit verify --since' with the directory's checkpoint.")
+        }
+    }
+
+    /// Tile of leaf hashes and bundle of entries, whole or partial.
+    private mutating func writeLeaves(of tile: Int64) throws {
+        let range = tile * Self.width..<min((tile + 1) * Self.width, head.size)
+        var (hashes, bundle): ([UInt8], [UInt8]) = ([], [])
+        var edge = RightEdge()
+        var subtree: Digest?
+        try log.database.forEachRow(
+            "SELECT bytes FROM audit_leaves WHERE id >= ? AND id < ? ORDER BY id",
+            [.integer(range.lowerBound), .integer(range.upperBound)]
+        ) { row in
+            try row.withBlob(0) { bytes in
+                guard let bytes, bytes.count <= Limits.leafBytes else { throw Self.damaged }
+                let hash = MerkleHash.leaf(raw: bytes)
+                subtree = edge.append(hash)
+                hashes += hash.bytes
+                bundle.append(bigEndian: UInt16(bytes.count))
+                bundle += bytes
+            }
+            return true
+        }
+        guard edge.size == UInt64(range.count) else { throw Self.damaged }
+        if let subtree {
+            let stored = try log.subtrees.hash(level: 8, index: UInt64(tile))
+            guard subtree == stored else { throw Self.damaged }
+        }
+        try add(.hashes(level: 0), tile, range.count, hashes)
+        try add(.entries, tile, range.count, bundle)
+    }
+
+    /// Tiles of a level above the leaves, from its hash `first` on.
+    private mutating func writeHashes(_ level: Int, after first: Int64) throws {
+        let total = count(head.size, level)
+        for tile in first / Self.width..<(total + Self.width - 1) / Self.width {
+            let range = tile * Self.width..<min((tile + 1) * Self.width, total)
+            if range.count == Self.width, range.upperBound <= first { continue }
+            var hashes: [UInt8] = []
+            for index in range {
+                hashes += try log.subtrees.hash(level: 8 * level, index: UInt64(index)).bytes
+            }
+            try add(.hashes(level: level), tile, range.count, hashes)
+        }
+    }
+
+    private mutating func add(_ kind: TilePath.Kind, _ index: Int64, _ width: Int, _ bytes: [UInt8]) throws {
+        let path = TilePath(kind, index: UInt64(index), width: width)
+        if try directory.add(path.text, bytes) { filesWritten += 1 }
+    }
+
+    /// Partial tiles of the export before, where the full tile has come.
+    private func removePartials(of old: Int64) {
+        var level = 0
+        while count(old, level) > 0 {
+            let tile = count(old, level) / Self.width
+            if count(head.size, level) >= (tile + 1) * Self.width {
+                let kinds: [TilePath.Kind] =
+                    level == 0 ? [.hashes(level: 0), .entries] : [.hashes(level: level)]
+                for kind in kinds {
+                    directory.remove(TilePath(kind, index: UInt64(tile), width: 1).partials)
+                }
+            }
+            level += 1
+        }
+    }
+
+    /// Hashes of a level in a tree of so many leaves: only full tiles below count.
+    private func count(_ size: Int64, _ level: Int) -> Int64 { level < 8 ? size >> Int64(8 * level) : 0 }
+
+    private static let damaged = VaultError(
+        .integrity, "The log is damaged: its entries do not give the root that was signed.",
+        remedy: "Run 'tokenvault audit verify' to see where.")
+}
+
+/// What an export of tiles wrote.
+public struct TileExportSummary: Sendable {
+    /// Entries of the log, as the checkpoint in the directory now says.
+    public let size: Int64
+    /// The first entry whose bytes are kept: 0 unless the log was pruned.
+    public let firstKept: Int64
+    /// Files that were not there before.
+    public let filesWritten: Int
+}
+
+extension Vault {
+    /// Writes the log into a directory as C2SP tlog-tiles: `checkpoint`, `tile/<level>/…`, `tile/entries/…`.
+    ///
+    /// Called again, it adds what has come since; a full tile is never written twice. Pruned entries are left out, as
+    /// tlog-tiles provides.
+    ///
+    /// - Parameter progress: called now and then with the share done, 0 to 1.
+    /// - Throws: ``VaultError/Code/integrity`` for a damaged log, and when the directory holds something else than the
+    ///   beginning of this log.
+    public func exportTiles(
+        to path: String, progress: @escaping @Sendable (Double) -> Void = { _ in }
+    ) async throws -> TileExportSummary {
+        try await BlockingThread.result { [store, keys] in
+            let directory = try TileDirectory(path)
+            return try store.withOwnReader { database in
+                let key = try keys.keys(for: database).keyring.signer.key
+                let old = try directory.read("checkpoint", limit: Limits.signedNoteBytes).map {
+                    try Checkpoint.read($0, signedBy: key)
+                }
+                return try TileExport(database, to: directory, key: key).run(after: old, progress: progress)
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+import GRDB
+import VaultCore
+
+extension Vault {
+    /// Removes the entries that a plan names, and the personal data that belongs to them.
+    ///
+    /// 1. Live rows whose last entry would go are named anew, 24 to an entry (`audit.carry`), so that the state still
+    ///    equals the log.
+    /// 2. One entry announces the first index that is kept (`audit.prune`, in `count`).
+    /// 3. Only then bytes are deleted, a few tiles to a transaction. The subtree hash of each tile stays, and with it
+    ///    every proof about what is kept.
+    ///
+    /// The whole log is verified before: what is damaged must not be made to look as if it had been pruned. Live traffic goes on between the transactions. After a crash, or when cancelled, it is called again and goes on.
+    ///
+    /// - Parameter progress: called now and then with the share done, 0 to 1.
+    /// - Returns: the first entry kept.
+    /// - Throws: ``VaultError/Code/denied`` where a webhook was not told of everything yet that would go;
+    ///   ``VaultError/Code/integrity`` for a damaged log.
+    public func prune(
+        _ plan: PrunePlan, progress: @escaping @Sendable (Double) -> Void = { _ in }
+    ) async throws -> Int64 {
+        let first = plan.newFirstKept
+        guard first > plan.firstKept else { return plan.firstKept }
+        try checkWebhooks(have: first)
+        guard try await verifyAudit(progress: { progress($0 * 0.3) }).isIntact else {
+            throw VaultError(
+                .integrity, "The log or the database is not what was written; nothing was removed.",
+                remedy: "Run 'tokenvault audit verify'.")
+        }
+        for layout in TableLayout.tagged { try await carryRows(of: layout, before: first) }
+        progress(0.6)
+        try await write { [operatorActor] _ in
+            var event = AuditEvent(.auditPrune, by: operatorActor)
+            event.count = Int(first)
+            return Audited((), event)
+        }
+        var next = plan.firstKept
+        while next < first {
+            try Task.checkCancellation()
+            next = min(first, next + Limits.prunedLeavesPerWrite)
+            try await housekeep { [next] transaction in
+                for table in ["audit_personal", "audit_leaves"] {
+                    try transaction.database.run("DELETE FROM \(table) WHERE id < ?", [.integer(next)])
+                }
+                transaction.noteUnloggedChange()
+            }
+            progress(0.6 + 0.4 * Double(next - plan.firstKept) / Double(plan.entries))
+        }
+        return first
+    }
+
+    /// Webhooks are told from the log: what goes before they were told would never reach them.
+    private func checkWebhooks(have first: Int64) throws {
+        let behind = try store.readers().read { database in
+            try database.firstRow("SELECT min(position) FROM webhook_cursors HAVING count(*) > 0") {
+                $0.integer(0)
+            }
+        }
+        guard let behind, behind < first else { return }
+        throw VaultError(
+            .denied, "A webhook was told of the log only up to entry \(behind).",
+            remedy:
+                "Let 'tokenvault refresh run' or 'serve' tell it the rest, or remove it; or keep more entries."
+        )
+    }
+
+    /// Names the rows of a table anew whose last leaf lies before `first`.
+    ///
+    /// The leaf of a row only ever rises, so one pass over a snapshot meets them all.
+    private func carryRows(of layout: TableLayout, before first: Int64) async throws {
+        var last = Int64.min
+        while true {
+            try Task.checkCancellation()
+            let ids = try rowIDs(of: layout, after: last, before: first)
+            guard let highest = ids.last else { return }
+            last = highest
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for start in stride(from: 0, to: ids.count, by: Limits.rowsPerLeaf) {
+                    let some = Array(ids[start..<min(ids.count, start + Limits.rowsPerLeaf)])
+                    group.addTask { try await self.carry(some, of: layout, before: first) }
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+
+    private func rowIDs(of layout: TableLayout, after last: Int64, before first: Int64) throws -> [Int64] {
+        try store.withOwnReader { database in
+            var ids: [Int64] = []
+            try database.forEachRow(
+                "SELECT id FROM \(layout.name) WHERE id > ? AND leaf < ? ORDER BY id LIMIT ?",
+                [.integer(last), .integer(first), .integer(Self.carriedAtOnce)]
+            ) { row in
+                ids.append(row.integer(0))
+                return true
+            }
+            return ids
+        }
+    }
+
+    private func carry(_ ids: [Int64], of layout: TableLayout, before first: Int64) async throws {
+        try await queue.submit(.housekeeping) { [operatorActor] transaction in
+            var carried = false
+            for id in ids {
+                let row = try transaction.database.firstRow(layout.selectByID, [.integer(id)]) { cursor in
+                    try StoredRow(reading: cursor, layout, rowKey: transaction.keyring.rows)
+                }
+                // Gone, or named by a later leaf meanwhile.
+                guard let row, row.leaf < first else { continue }
+                try transaction.carry(row)
+                carried = true
+            }
+            return ((), carried ? [AuditEvent(.auditCarry, by: operatorActor)] : [])
+        }
+    }
+
+    /// Few enough that what waits behind them waits some tens of milliseconds.
+    private static let carriedAtOnce = Int64(8 * Limits.rowsPerLeaf)
+}

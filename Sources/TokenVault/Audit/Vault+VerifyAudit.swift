@@ -1,0 +1,52 @@
+import MerkleLog
+import VaultCore
+
+extension Vault {
+    /// Verifies the log, and every live row against it.
+    ///
+    /// Reads one snapshot on a connection of its own; writers and other readers go on meanwhile. Memory grows with the
+    /// number of live rows, not of entries.
+    ///
+    /// - Parameters:
+    ///   - since: a signed checkpoint of this log, kept outside it: that the log begins with it is checked, and then
+    ///     only what came since, with the rows it names.
+    ///   - progress: called now and then with the share done, 0 to 1.
+    /// - Throws: ``VaultError/Code/integrity`` for a checkpoint this log did not sign.
+    public func verifyAudit(
+        since: String? = nil, progress: @escaping @Sendable (Double) -> Void = { _ in }
+    ) async throws -> AuditReport {
+        try await BlockingThread.result { [store, keys] in
+            try store.withOwnReader { database in
+                let keyring = try keys.keys(for: database).keyring
+                let key = keyring.signer.key
+                let checkpoint = try since.map { try Checkpoint.read(Array($0.utf8), signedBy: key) }
+                return try AuditVerifier(database, key: key, keyring: keyring, progress: progress)
+                    .verify(since: checkpoint)
+            }
+        }
+    }
+
+    /// Verifies a copy of a vault without its keys: the log against its public key, and the rows against the log.
+    ///
+    /// Writes nothing. What needs keys (row tags, personal data) is not checked.
+    ///
+    /// - Parameters:
+    ///   - verifierKey: the log's C2SP vkey, kept by whoever checks; see ``logVerifierKey``.
+    ///   - since: as for ``verifyAudit(since:progress:)``.
+    public static func inspect(
+        _ path: String, verifierKey: String, since: String? = nil
+    ) async throws -> AuditReport {
+        try await BlockingThread.result {
+            let path = try VaultFile.resolve(path)
+            try VaultFile.check(path)
+            let key = try AuditProof.key(verifierKey)
+            let checkpoint = try since.map { try Checkpoint.read(Array($0.utf8), signedBy: key) }
+            ParkedDescriptors.storeOpens(path)
+            defer { ParkedDescriptors.storeClosed(path) }
+            return try ReaderConnections(path, count: 1).snapshot { database in
+                try AuditVerifier(database, key: key, keyring: nil, progress: { _ in })
+                    .verify(since: checkpoint)
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import ArgumentParser
+import TokenVault
+import VaultCore
+
+/// Hands the log on, in formats of others.
+struct AuditExportCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export",
+        abstract: "Hand the log on: as tiles that others verify, as lines, or as OCSF events.",
+        discussion: """
+            tiles   a directory as C2SP tlog-tiles: checkpoint, tile/…, tile/entries/…; run again, it adds what is new
+            ndjson  the exact bytes of each entry, one a line
+            ocsf    events of OCSF \(OCSFEvent.schemaVersion), one a line
+
+            Examples:
+              tokenvault audit export --format tiles /var/www/log
+              tokenvault audit export --format ndjson --from 4096 > log.ndjson
+              tokenvault audit export --format ocsf > events.ndjson
+            """)
+
+    enum Format: String, ExpressibleByArgument, CaseIterable { case tiles, ndjson, ocsf }
+
+    @Option(help: "tiles, ndjson or ocsf.")
+    var format: Format
+    @Argument(help: "Where tiles go.", completion: .directory)
+    var directory: String?
+    @Option(help: "The first entry, for ndjson and ocsf.")
+    var from: Int64 = 0
+    @Option(help: "At most so many entries, for ndjson and ocsf.")
+    var limit: Int?
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func validate() throws {
+        guard from >= 0, limit ?? 1 > 0 else {
+            throw ValidationError("--limit is at least 1 and --from not negative.")
+        }
+        guard (format == .tiles) == (directory != nil) else {
+            throw ValidationError(
+                format == .tiles ? "Name the directory for the tiles." : "Only tiles go into a directory.")
+        }
+        guard format != .tiles || (from == 0 && limit == nil) else {
+            throw ValidationError(
+                "Tiles go on from what the directory holds; --from and --limit are for lines.")
+        }
+    }
+
+    func run() async throws {
+        try await location.withVault { vault in
+            if let directory {
+                let summary = try await vault.exportTiles(to: directory) {
+                    Console.progress("exporting: \(Int($0 * 100)) %")
+                }
+                Console.progress("")
+                try output.show(TileExportRecord(summary, verifierKey: vault.logVerifierKey))
+            } else {
+                try printLines(vault)
+            }
+        }
+    }
+
+    private func printLines(_ vault: Vault) throws {
+        let end = try vault.auditSize()
+        let origin = "tokenvault/\(vault.id)"
+        var next = from
+        var left = limit ?? .max
+        while next < end, left > 0 {
+            let page = try vault.auditLeaves(from: next, limit: min(1000, left)).filter {
+                $0.entry.index < end
+            }
+            guard let last = page.last else { break }
+            for detail in page {
+                try Console.print(
+                    format == .ndjson
+                        ? String(decoding: detail.leaf, as: UTF8.self)
+                        : JSONText.encode(OCSFEvent(detail, origin: origin)))
+            }
+            next = last.entry.index + 1
+            left -= page.count
+        }
+        output.note("The next entry is \(next): go on with --from \(next)")
+    }
+}
+
+/// What an export of tiles did.
+struct TileExportRecord: Record {
+    let size: Int64
+    let firstKept: Int64
+    let filesWritten: Int
+    let verifierKey: String
+
+    init(_ summary: TileExportSummary, verifierKey: String) {
+        size = summary.size
+        firstKept = summary.firstKept
+        filesWritten = summary.filesWritten
+        self.verifierKey = verifierKey
+    }
+
+    var lines: [String] {
+        Table.pairs([
+            ("entries", "\(size)"), ("first_kept", "\(firstKept)"), ("files_written", "\(filesWritten)"),
+            ("verifier_key", verifierKey),
+        ])
+    }
+}

@@ -1,0 +1,143 @@
+import ArgumentParser
+import TokenVault
+import VaultCore
+
+/// Proves to others that the log has an entry.
+struct AuditProveCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "prove",
+        abstract: "Prove that the log has an entry, to whoever knows its verifier key.",
+        discussion: """
+            Writes a C2SP tlog-proof to standard output: the entry, its place, the hashes up to the root, and the \
+            signed checkpoint. 'audit check-proof' checks it without the vault, and so does other people's software.
+
+            Examples:
+              tokenvault audit prove 17 > 17.tlog-proof
+              tokenvault audit prove 17 --checkpoint-size 4096 --json
+            """)
+
+    @Argument(help: "The number of the entry.")
+    var entry: Int64
+    @Option(help: ArgumentHelp("Prove it in the log as it was at this size.", valueName: "entries"))
+    var checkpointSize: Int64?
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        let proof = try await location.withVault { vault in
+            (try vault.auditProof(of: entry, checkpointSize: checkpointSize), vault.logVerifierKey)
+        }
+        try output.show(AuditProofRecord(proof.0, verifierKey: proof.1))
+        output.note("Whoever checks it needs the verifier key: \(proof.1)")
+    }
+}
+
+/// Proves to others that the log only grew.
+struct AuditConsistencyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "consistency",
+        abstract: "Prove that an older checkpoint is the beginning of today's log.",
+        discussion: """
+            Writes the proof to standard output, in the form in which C2SP witnesses take it; 'audit check-proof --from' \
+            checks it without the vault. Exit code 7 means that the log does not begin with that checkpoint.
+
+            Examples:
+              tokenvault audit consistency --from monday.checkpoint
+              tokenvault audit consistency --from monday.checkpoint > since-monday.proof
+            """)
+
+    @Option(help: ArgumentHelp("An older signed checkpoint.", valueName: "file"), completion: .file())
+    var from: String
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        let old = try ProofFile.checkpoint(from)
+        let proof = try await location.withVault { vault in
+            (try vault.auditConsistency(from: old), vault.logVerifierKey)
+        }
+        try output.show(AuditProofRecord(proof.0, verifierKey: proof.1))
+        output.note("The log of \(proof.0.size) entries begins with the checkpoint.")
+    }
+}
+
+/// Prints the newest signed checkpoint, to be kept somewhere else.
+struct AuditCheckpointCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "checkpoint",
+        abstract: "Print the newest signed checkpoint, to be kept outside.",
+        discussion: """
+            A C2SP checkpoint: which log, how many entries, the root over them, signed. 'audit consistency' and \
+            'audit verify --since' take it later.
+
+            Example:
+              tokenvault audit checkpoint > /elsewhere/monday.checkpoint
+            """)
+
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        let checkpoint = try await location.withVault { vault in
+            AuditCheckpointRecord(checkpoint: try vault.auditCheckpoint(), verifierKey: vault.logVerifierKey)
+        }
+        try output.show(checkpoint)
+    }
+}
+
+/// Checks a proof without any vault.
+struct AuditCheckProofCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check-proof",
+        abstract: "Check a proof about a log, without its vault and without any secret.",
+        discussion: """
+            The verifier key comes from somewhere else than the proof: it is what decides which log is believed. Exit \
+            code 7 means that the proof does not show what it claims.
+
+            Examples:
+              tokenvault audit check-proof 17.tlog-proof --vkey "$VKEY"
+              tokenvault audit check-proof 17.tlog-proof --vkey "$VKEY" --leaf entry.json
+              tokenvault audit check-proof since-monday.proof --vkey "$VKEY" --from monday.checkpoint
+            """)
+
+    @Argument(help: "The proof.", completion: .file())
+    var file: String
+    @Option(help: ArgumentHelp("The log's verifier key (C2SP vkey).", valueName: "vkey"))
+    var vkey: String
+    @Option(
+        help: ArgumentHelp("The entry's exact bytes, when not those in the proof.", valueName: "file"),
+        completion: .file())
+    var leaf: String?
+    @Option(
+        help: ArgumentHelp("The older checkpoint, for a proof of consistency.", valueName: "file"),
+        completion: .file())
+    var from: String?
+    @OptionGroup var output: OutputArguments
+
+    func run() throws {
+        let verdict = try AuditProof.check(
+            try ProofFile.proof(file), verifierKey: vkey, leaf: try leaf.map(ProofFile.leaf),
+            old: try from.map(ProofFile.checkpoint))
+        try output.show(CheckedProofRecord(verdict))
+    }
+}
+
+/// Files that come from outside, read with their bounds.
+enum ProofFile {
+    static func proof(_ path: String) throws -> [UInt8] {
+        try read(path, Limits.signedNoteBytes + Limits.proofHeadBytes)
+    }
+
+    static func checkpoint(_ path: String) throws -> [UInt8] { try read(path, Limits.signedNoteBytes) }
+
+    /// The end of line that an editor or a shell puts after an entry is not part of it.
+    static func leaf(_ path: String) throws -> [UInt8] {
+        var bytes = try read(path, Limits.leafBytes + 1)
+        if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+        return bytes
+    }
+
+    private static func read(_ path: String, _ limit: Int) throws -> [UInt8] {
+        try SmallFile.read(path, limit: limit, closed: .toNobody, remedy: "Check the name of the file.")
+    }
+}

@@ -1,0 +1,79 @@
+import ArgumentParser
+import TokenVault
+import VaultCore
+
+/// Removes old entries.
+struct AuditPruneCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "prune",
+        abstract: "Remove old entries and their personal data; proofs about the rest stay valid.",
+        discussion: """
+            Goes by whole tiles of 256 entries. Live rows whose last entry would go are named anew before, an entry \
+            announces from where on the log is kept, and only then bytes are removed. Without --confirm it says what \
+            it would do. After a crash the same command goes on.
+
+            Examples:
+              tokenvault audit prune --before 2026-01-01
+              tokenvault audit prune --keep 1000000 --confirm 52736
+            """)
+
+    @Option(help: ArgumentHelp("Remove what was written before.", valueName: "time"))
+    var before: InstantArgument?
+    @Option(help: ArgumentHelp("Keep at least the newest so many.", valueName: "entries"))
+    var keep: Int64?
+    @Option(
+        help: ArgumentHelp("The first entry that is kept, as said without this option.", valueName: "entry"))
+    var confirm: Int64?
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func validate() throws {
+        guard (before == nil) != (keep == nil) else { throw ValidationError("Give --before or --keep.") }
+        guard keep ?? 0 >= 0 else { throw ValidationError("--keep is not negative.") }
+    }
+
+    func run() async throws {
+        try await location.withVault { vault in
+            let retention = before.map { AuditRetention.since($0.instant) } ?? .newest(keep ?? 0)
+            let plan = try await vault.planPrune(keeping: retention)
+            guard plan.entries > 0 else {
+                output.note("Nothing to remove: entries go by whole tiles of 256.")
+                return try output.show(PruneRecord(plan, removed: 0))
+            }
+            guard let confirm else {
+                throw VaultError(
+                    .confirmationRequired,
+                    "\(plan.entries) entries before entry \(plan.newFirstKept) would be removed, with \(plan.personalRecords) pieces of personal data; \(plan.rows) live rows would be named anew. This cannot be undone.",
+                    remedy: "Export them first if they are wanted, then: --confirm \(plan.newFirstKept)")
+            }
+            // The log has grown since: what was agreed to is removed, and no more.
+            guard confirm > plan.firstKept, confirm <= plan.newFirstKept,
+                let agreed = plan.limited(to: confirm)
+            else {
+                throw VaultError(
+                    .confirmationRequired, "--confirm names an entry that the log would not be kept from.",
+                    remedy: "Give it as said now: --confirm \(plan.newFirstKept)")
+            }
+            _ = try await vault.prune(agreed) { Console.progress("pruning: \(Int($0 * 100)) %") }
+            Console.progress("")
+            try output.show(PruneRecord(agreed, removed: agreed.entries))
+        }
+    }
+}
+
+/// What pruning did.
+struct PruneRecord: Record {
+    let removed: Int64
+    let firstKept: Int64
+    let size: Int64
+
+    init(_ plan: PrunePlan, removed: Int64) {
+        self.removed = removed
+        firstKept = removed > 0 ? plan.newFirstKept : plan.firstKept
+        size = plan.size
+    }
+
+    var lines: [String] {
+        Table.pairs([("removed", "\(removed)"), ("first_kept", "\(firstKept)"), ("entries", "\(size)")])
+    }
+}

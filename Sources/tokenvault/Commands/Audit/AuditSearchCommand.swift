@@ -1,0 +1,112 @@
+import ArgumentParser
+import TokenKeeper
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+/// Finds entries.
+struct AuditSearchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "search",
+        abstract: "Find entries by client, user, grant, connection, token, time, outcome or operation.",
+        discussion: """
+            All conditions that are given must hold. A token is never an argument: --token reads it from standard input, \
+            and the log is searched for its fingerprint. An --operation is a verb, as token.refresh, or its first \
+            part, as token.
+
+            Examples:
+              tokenvault audit search --client app --outcome refused
+              tokenvault audit search --user alice --since 2026-11-01 --limit 20
+              tokenvault audit search --token --json < suspicious-token
+              tokenvault audit search --operation connection --connection google/alice
+            """)
+
+    @Option(help: ArgumentHelp("What a client did, and what was done to its grants.", valueName: "client"))
+    var client: String?
+    @Option(help: ArgumentHelp("What a user did or had done; - reads the name.", valueName: "user"))
+    var user: String?
+    @Option(help: ArgumentHelp("About this grant.", valueName: "number"))
+    var grant: Int64?
+    @Option(help: ArgumentHelp("About this connection.", valueName: "connection"))
+    var connection: String?
+    @Flag(help: "About the token on standard input.")
+    var token = false
+    @Option(help: ArgumentHelp("Written then or later.", valueName: "time"))
+    var since: InstantArgument?
+    @Option(help: ArgumentHelp("Written before.", valueName: "time"))
+    var until: InstantArgument?
+    @Option(help: ArgumentHelp("ok, replayed, refused or revoked.", valueName: "outcome"))
+    var outcome: String?
+    @Option(help: ArgumentHelp("A verb, or its first part.", valueName: "operation"))
+    var operation: String?
+    @Option(help: "The first entry to look at.")
+    var from: Int64 = 0
+    @Option(help: "At most so many.")
+    var limit: Int?
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func validate() throws {
+        guard limit ?? 1 > 0, from >= 0 else {
+            throw ValidationError("--limit is at least 1 and --from not negative.")
+        }
+        let about = [client != nil, user != nil, grant != nil, connection != nil].filter(\.self).count
+        guard about <= 1 else {
+            throw ValidationError("Give one of --client, --user, --grant and --connection, not several.")
+        }
+        guard outcome.map(Self.outcomes.contains) ?? true else {
+            throw ValidationError("--outcome is one of \(Self.outcomes.joined(separator: ", ")).")
+        }
+        guard !token || user != "-" else { throw ValidationError("Standard input is the token or the name.") }
+    }
+
+    func run() async throws {
+        try await location.withKeeper { keeper in
+            var filter = try self.filter(keeper)
+            var next = from
+            var left = limit ?? .max
+            var records: [AuditRecord] = []
+            while left > 0 {
+                let page = try keeper.vault.searchAudit(&filter, from: next, limit: min(left, 1000))
+                records += page.entries.map { AuditRecord($0) }
+                left -= page.entries.count
+                next = page.next
+                if output.isJSON {
+                    try output.showNext(records)
+                    records = []
+                }
+                if page.isEnd { break }
+            }
+            if !output.isJSON { try output.show(records) }
+        }
+    }
+
+    private func filter(_ keeper: TokenKeeper) throws -> AuditFilter {
+        var filter = AuditFilter()
+        if token { filter = keeper.vault.auditFilter(token: try Self.readToken()) }
+        if let client { filter.restrict(to: try keeper.vault.auditFilter(client: client)) }
+        if let user { filter.restrict(to: try keeper.vault.auditFilter(user: StandardInput.name(user))) }
+        if let grant { filter.restrict(to: grant) }
+        if let connection {
+            var argument = ConnectionArgument()
+            argument.name = connection
+            filter.restrict(to: try argument.find(keeper).id.rawValue)
+        }
+        filter.since = since?.instant
+        filter.until = until?.instant
+        filter.outcome = outcome
+        filter.operation = operation
+        return filter
+    }
+
+    private static func readToken() throws -> SecretBytes {
+        var bytes = try StandardInput.bytes(limit: 64 * 1024)
+        if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+        guard !bytes.isEmpty else {
+            throw VaultError(.invalidInput, "There is no token on standard input.", remedy: "Pipe it in.")
+        }
+        return Secret(bytes)
+    }
+
+    private static let outcomes = ["ok", "replayed", "refused", "revoked"]
+}

@@ -1,0 +1,36 @@
+import Foundation
+import Testing
+import TokenVault
+import VaultCore
+
+/// A vault with one grant that lives and a log of so many entries more, and how outsiders see it.
+struct Log: Sendable {
+    let test: TestVault
+    let party: Party
+    let tokens: IssuedTokens
+    var vault: Vault { test.vault }
+    var vkey: String { test.vault.logVerifierKey }
+
+    init(entries: Int) async throws {
+        test = try await TestVault()
+        party = try await Party(test.vault)
+        tokens = try await party.begin()
+        try await grow(entries)
+    }
+
+    /// Codes that nobody redeems: an entry and a row each.
+    func grow(_ entries: Int) async throws {
+        let before = try vault.auditSize()
+        while try vault.auditSize() < before + Int64(entries) { _ = try await party.authorize() }
+    }
+
+    func checkpoint() throws -> String { try vault.auditCheckpoint() }
+
+    func proof(of index: Int64, size: Int64? = nil) throws -> [UInt8] {
+        Array(try vault.auditProof(of: index, checkpointSize: size).text.utf8)
+    }
+}
+
+extension AuditReport {
+    var places: [String] { findings.map(\.place) }
+}

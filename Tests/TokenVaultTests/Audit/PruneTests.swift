@@ -1,0 +1,146 @@
+import Foundation
+import Testing
+import TokenVault
+import VaultCore
+
+@Suite struct `Pruning removes old entries and no proof` {
+    private func prune(_ log: Log, keeping count: Int64) async throws -> Int64 {
+        try await log.vault.prune(log.vault.planPrune(keeping: .newest(count)))
+    }
+
+    @Test func `whole tiles go, rows are named anew, everything still verifies`() async throws {
+        let log = try await Log(entries: 900)
+        let old = Array(try log.checkpoint().utf8)
+        let before = try log.proof(of: 10)
+        let plan = try await log.vault.planPrune(keeping: .newest(300))
+        #expect(plan.newFirstKept == 512 && plan.firstKept == 0 && plan.entries == 512)
+        // Keys, owners, the client and every code whose entry goes.
+        #expect(plan.rows > 450 && plan.personalRecords > 0)
+        #expect(try await log.vault.prune(plan) == 512)
+
+        let report = try await log.vault.verifyAudit()
+        #expect(report.isIntact, "\(report.findings)")
+        #expect(report.firstKept == 512 && report.notes.isEmpty)
+        #expect(report.provenSize == report.size && report.untouchedRows == report.rows)
+        #expect(try sqlite(log.test.path, "SELECT min(id), count(*) > 0 FROM audit_leaves") == "512|1")
+        #expect(try sqlite(log.test.path, "SELECT count(*) FROM audit_personal") == "0")
+        #expect(try sqlite(log.test.path, "SELECT count(*) FROM grants WHERE leaf < 512") == "0")
+
+        for index in [512, 600, try log.vault.auditSize() - 1] {
+            _ = try AuditProof.check(try log.proof(of: index), verifierKey: log.vkey)
+        }
+        // What was proved once stays proved; what is gone is proved no more.
+        _ = try AuditProof.check(before, verifierKey: log.vkey)
+        #expect(throws: VaultError(.notFound, "")) { try log.proof(of: 10) }
+        _ = try log.vault.auditConsistency(from: old)
+        _ = try AuditProof.check(try log.proof(of: 512, size: 600), verifierKey: log.vkey)
+        #expect(throws: VaultError(.notFound, "")) { try log.proof(of: 10, size: 300) }
+        let key = log.vkey
+        await log.vault.close()
+        #expect(try await Vault.inspect(log.test.path, verifierKey: key).isIntact)
+        let vault = try await log.test.reopen()
+        #expect(try await vault.verifyAudit(since: String(decoding: old, as: UTF8.self)).isIntact)
+        await vault.close()
+    }
+
+    @Test func `tokens go on working, and it can be done again and again`() async throws {
+        let log = try await Log(entries: 300)
+        var tokens = log.tokens
+        for _ in 0..<3 {
+            _ = try await prune(log, keeping: 10)
+            tokens = try #require(await log.party.refresh(tokens.refreshToken).issued)
+            try await log.grow(300)
+        }
+        let report = try await log.vault.verifyAudit()
+        #expect(report.isIntact && report.firstKept >= 768, "\(report.findings)")
+        let nothing = try await log.vault.planPrune(keeping: .newest(.max))
+        #expect(nothing.entries == 0)
+        #expect(try await log.vault.prune(nothing) == nothing.firstKept)
+    }
+
+    @Test func `by time: what was written since is kept`() async throws {
+        let log = try await Log(entries: 300)
+        log.test.clock.advance(.seconds(86_400))
+        let time = log.test.clock.now()
+        let size = try log.vault.auditSize()
+        try await log.grow(300)
+        let plan = try await log.vault.planPrune(keeping: .since(time))
+        #expect(plan.newFirstKept == size / 256 * 256)
+        #expect(
+            try await log.vault.planPrune(keeping: .since(VaultInstant(millisecondsSince1970: 0))).entries
+                == 0)
+    }
+
+    @Test func `an interrupted one is said to be unfinished, and goes on`() async throws {
+        let log = try await Log(entries: 2400)
+        let plan = try await log.vault.planPrune(keeping: .newest(10))
+        #expect(plan.newFirstKept == 2304)
+        let copy = log.test.directory + "/before"
+        _ = try sqlite(log.test.path, "VACUUM INTO '\(copy)'")
+        _ = try await log.vault.prune(plan)
+        // As a crash between two of its transactions would leave it.
+        _ = try sqlite(
+            log.test.path,
+            "ATTACH '\(copy)' AS old; INSERT INTO audit_leaves SELECT * FROM old.audit_leaves WHERE id BETWEEN 1024 AND 2303"
+        )
+        let report = try await log.vault.verifyAudit()
+        #expect(report.isIntact, "\(report.findings)")
+        #expect(report.notes.count == 1 && report.firstKept == 2304)
+        let rest = try await log.vault.planPrune(keeping: .newest(10))
+        #expect(rest.firstKept == 1024)
+        _ = try await log.vault.prune(rest)
+        let done = try await log.vault.verifyAudit()
+        #expect(done.isIntact && done.notes.isEmpty)
+    }
+
+    @Test func `one entry more than announced is missed, and so is a tile above it`() async throws {
+        let log = try await Log(entries: 900)
+        _ = try await prune(log, keeping: 300)
+        _ = try sqlite(log.test.path, "DELETE FROM audit_leaves WHERE id = 512")
+        let report = try await log.vault.verifyAudit()
+        #expect(report.findings.contains { $0.place == "entry 512" && $0.problem == "is missing" })
+        #expect(report.firstBadEntry == 512)
+    }
+
+    @Test func `a tile hash of what was pruned is vouched for by the root`() async throws {
+        let log = try await Log(entries: 900)
+        _ = try await prune(log, keeping: 300)
+        _ = try sqlite(log.test.path, "UPDATE audit_tiles SET hash = zeroblob(32) WHERE id = 0")
+        let report = try await log.vault.verifyAudit()
+        #expect(report.places.contains("head"))
+        #expect(throws: VaultError(.integrity, "")) { try log.proof(of: 600) }
+    }
+
+    @Test func `a damaged log is not pruned`() async throws {
+        let log = try await Log(entries: 600)
+        let plan = try await log.vault.planPrune(keeping: .newest(10))
+        _ = try sqlite(log.test.path, "UPDATE audit_leaves SET hash = zeroblob(32) WHERE id = 5")
+        await #expect(throws: VaultError(.integrity, "")) { try await log.vault.prune(plan) }
+        #expect(try sqlite(log.test.path, "SELECT min(id) FROM audit_leaves") == "0")
+    }
+
+    @Test func `what webhooks were not told of stays`() async throws {
+        let log = try await Log(entries: 600)
+        _ = try await log.vault.addWebhook("https://hooks.example/", secret: Secret(copying: "s"))
+        _ = try sqlite(log.test.path, "UPDATE webhook_cursors SET position = 3")
+        let plan = try await log.vault.planPrune(keeping: .newest(10))
+        await #expect(throws: VaultError(.denied, "")) { try await log.vault.prune(plan) }
+    }
+
+    @Test func `traffic goes on meanwhile`() async throws {
+        let log = try await Log(entries: 1500)
+        let plan = try await log.vault.planPrune(keeping: .newest(10))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { _ = try await log.vault.prune(plan) }
+            group.addTask {
+                var tokens = log.tokens
+                for _ in 0..<60 {
+                    tokens = try #require(await log.party.refresh(tokens.refreshToken).issued)
+                    _ = try await log.party.authorize()
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try await log.vault.verifyAudit().isIntact)
+    }
+}

@@ -1,0 +1,76 @@
+import Foundation
+import Testing
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+@Suite struct `The log is searched as a stream` {
+    private func all(_ vault: Vault, _ filter: AuditFilter, limit: Int = 7) throws -> [AuditEntry] {
+        var (filter, next, found) = (filter, Int64(0), [AuditEntry]())
+        while true {
+            let page = try vault.searchAudit(&filter, from: next, limit: limit)
+            #expect(page.entries.count <= limit)
+            found += page.entries
+            next = page.next
+            if page.isEnd { return found }
+        }
+    }
+
+    @Test func `by client and by user, with what concerns their grants`() async throws {
+        let log = try await Log(entries: 3)
+        let bob = try await Party(log.vault, "other app", user: "bob")
+        let tokens = try await bob.begin()
+        _ = try await bob.refresh(tokens.refreshToken)
+        let client = try all(log.vault, try log.vault.auditFilter(client: "other app"))
+        #expect(client.map(\.operation) == ["client.add", "grant.authorize", "token.code", "token.refresh"])
+        let user = try all(log.vault, try log.vault.auditFilter(user: "bob"))
+        #expect(user.map(\.operation) == ["user.add", "grant.authorize", "token.code", "token.refresh"])
+        #expect(throws: VaultError(.notFound, "")) { try log.vault.auditFilter(user: "nobody") }
+
+        // The row goes with time; the entries that named the grant still lead to the others.
+        _ = try sqlite(log.test.path, "DELETE FROM grants WHERE id = \(tokens.grant)")
+        #expect(try all(log.vault, try log.vault.auditFilter(user: "bob")).count == 4)
+    }
+
+    @Test func `by token, known by its fingerprint alone`() async throws {
+        let log = try await Log(entries: 3)
+        let token = try log.tokens.refreshToken
+        _ = try await log.party.refresh(token)
+        let found = try all(log.vault, log.vault.auditFilter(token: token))
+        #expect(found.map(\.operation) == ["token.refresh"])
+        #expect(try all(log.vault, log.vault.auditFilter(token: Secret(copying: "another"))).isEmpty)
+    }
+
+    @Test func `by grant, outcome, operation and time, all at once`() async throws {
+        let log = try await Log(entries: 3)
+        log.test.clock.advance(.seconds(1000))
+        let time = log.test.clock.now()
+        _ = try await log.party.refresh(log.tokens.refreshToken)
+        log.test.clock.advance(.seconds(1000))
+        _ = try await log.party.begin()
+        var filter = AuditFilter()
+        filter.since = time
+        filter.until = time.advanced(by: .seconds(1))
+        #expect(try all(log.vault, filter).map(\.operation) == ["token.refresh"])
+        filter.outcome = "refused"
+        #expect(try all(log.vault, filter).isEmpty)
+        filter = AuditFilter()
+        filter.restrict(to: log.tokens.grant.rawValue)
+        #expect(
+            try all(log.vault, filter).map(\.operation) == ["grant.authorize", "token.code", "token.refresh"])
+        filter.operation = "token"
+        #expect(try all(log.vault, filter).map(\.operation) == ["token.code", "token.refresh"])
+        filter.operation = "token.code"
+        #expect(try all(log.vault, filter, limit: 1).count == 1)
+        filter.operation = "tok"
+        #expect(try all(log.vault, filter).isEmpty)
+    }
+
+    @Test func `what was pruned is passed over`() async throws {
+        let log = try await Log(entries: 600)
+        _ = try await log.vault.prune(log.vault.planPrune(keeping: .newest(10)))
+        let found = try all(log.vault, AuditFilter(), limit: 1000)
+        #expect(found.first?.index == 512)
+        #expect(try found.last?.index == log.vault.auditSize() - 1)
+    }
+}
