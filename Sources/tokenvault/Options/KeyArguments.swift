@@ -43,6 +43,11 @@ struct KeyArguments: ParsableArguments {
         return isOtherGiven ? nil : Self.environment("TOKENVAULT_KEY_FILE")
     }
 
+    /// Whether there is a key to be had without asking anybody.
+    var isGiven: Bool {
+        keyFilePath != nil || passphraseFile != nil || passphraseDescriptor != nil || credential != nil
+    }
+
     /// - Parameter isNew: asks for a passphrase twice, because a misspelt one would lock the vault for good.
     func source(isNew: Bool = false) throws -> KeySource {
         if let credential { return .systemdCredential(name: credential) }
