@@ -1,5 +1,5 @@
 import GRDB
-public import VaultCore
+import VaultCore
 
 /// How many live grants end by themselves, and when: idle or absolute lifetime, whichever is over first.
 public struct ExpiryHistogram: Sendable {

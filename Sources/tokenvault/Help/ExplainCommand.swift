@@ -12,7 +12,7 @@ struct ExplainCommand: ParsableCommand {
     ///
     /// The parser has a `help` of its own, which explains commands.
     static func spelledOut(_ arguments: [String]) -> [String] {
-        let topics = configuration.subcommands.compactMap(\.configuration.commandName)
+        let topics = configuration.subcommands.compactMap { $0.configuration.commandName }
         guard arguments.count >= 2, arguments[0] == "help", topics.contains(arguments[1]) else {
             return arguments
         }

@@ -1,4 +1,5 @@
 import TokenVault
+import VaultCore
 
 /// A check as printed: `{"check":"files.vault","severity":"ok","what":"…"}`, with `remedy` and `error` where there are.
 struct DoctorRecord: ListRecord {
