@@ -45,7 +45,7 @@ public struct AuditDigest: Sendable {
     public internal(set) var entries: Int64 = 0
     /// Of the first and the last entry; nil where the period is empty.
     public internal(set) var span: (from: VaultInstant, to: VaultInstant)?
-    /// Without gaps, oldest first; all of ``columnWidth``, which divides the day.
+    /// Without gaps, oldest first; all of ``columnWidth``: a second to a year.
     public internal(set) var timeline: [Column] = []
     public internal(set) var columnWidth = Duration.seconds(60)
     /// Reuse of what was spent, credentials of others, a database older than its tokens.

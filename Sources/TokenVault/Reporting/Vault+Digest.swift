@@ -83,12 +83,15 @@ private struct DigestReader {
 
     /// Columns of the narrowest round width of which few enough cover the span.
     private mutating func lay(out span: (from: VaultInstant, to: VaultInstant)) {
-        let minutes: [Int64] = [1, 5, 15, 60, 180, 360, 720, 1440, 7 * 1440, 30 * 1440, 365 * 1440]
+        let minute: Int64 = 60
+        let seconds: [Int64] =
+            [1, 5, 15]
+            + [1, 5, 15, 60, 180, 360, 720, 1440, 7 * 1440, 30 * 1440, 365 * 1440].map { $0 * minute }
         let (from, to) = (span.from.millisecondsSince1970, span.to.millisecondsSince1970)
-        var width: Int64 = 60_000
-        for minute in minutes {
-            width = minute * 60_000
-            if (to / width - from / width) < AuditDigest.columns { break }
+        var width: Int64 = 1000
+        for second in seconds {
+            width = second * 1000
+            if to / width - from / width < AuditDigest.columns { break }
         }
         // A clock that was wrong by centuries makes no endless chart.
         let columns = min(to / width - from / width + 1, AuditDigest.columns)

@@ -16,8 +16,9 @@ struct ManualPage {
     /// The whole file.
     var source: String {
         var page = Roff()
-        page.macro(
-            "TH", name.uppercased(), "1", Self.date, "tokenvault \(TokenVaultCommand.version)", "TokenVault")
+        // A date with its hyphens escaped is none to mandoc.
+        let version = Roff.escape("tokenvault \(TokenVaultCommand.version)")
+        page.raw(".TH \(Roff.escape(name.uppercased())) 1 \(Self.date) \"\(version)\" TokenVault")
         page.macro("SH", "NAME")
         page.raw(Roff.escape(name) + " \\- " + Roff.escape(Self.sentence(definition.abstract ?? "")))
         synopsis(&page)

@@ -8,12 +8,15 @@ struct Roff {
     }
 
     /// A line of running text.
-    mutating func text(_ text: String) { raw(Self.escape(text)) }
-
-    /// A line with escapes of its own; what begins as a request is kept from being one.
-    mutating func raw(_ line: String) {
-        lines.append(line.hasPrefix(".") || line.hasPrefix("'") ? "\\&" + line : line)
+    ///
+    /// What begins as a request is kept from being one.
+    mutating func text(_ text: String) {
+        let line = Self.escape(text)
+        lines.append(line.hasPrefix(".") ? "\\&" + line : line)
     }
+
+    /// A line with escapes of its own.
+    mutating func raw(_ line: String) { lines.append(line) }
 
     /// Lines as they are, in a fixed-width font, indented.
     mutating func example(_ examples: [String]) {

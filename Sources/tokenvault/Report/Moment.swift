@@ -9,14 +9,15 @@ enum Moment {
         String(Timestamp(instant).description.prefix(19)).replacing("T", with: " ")
     }
 
-    /// `24 Nov 18:40`.
-    static func short(_ instant: VaultInstant) -> String {
+    /// `24 Nov 18:40`, and the seconds where a bar is less than a minute.
+    static func short(_ instant: VaultInstant, within span: Duration) -> String {
         let text = Timestamp(instant).description
         let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
         guard let month = Int(text.dropFirst(5).prefix(2)), months.indices.contains(month - 1) else {
             return text
         }
-        return "\(text.dropFirst(8).prefix(2)) \(months[month - 1]) \(text.dropFirst(11).prefix(5))"
+        return
+            "\(text.dropFirst(8).prefix(2)) \(months[month - 1]) \(text.dropFirst(11).prefix(span < .seconds(60) ? 8 : 5))"
     }
 
     /// `5 minutes`, `1 day`.
@@ -25,7 +26,7 @@ enum Moment {
         for (unit, name) in [(86_400 as Int64, "day"), (3600, "hour"), (60, "minute")] where seconds >= unit {
             return seconds / unit == 1 ? "1 \(name)" : "\(seconds / unit) \(name)s"
         }
-        return "\(seconds) seconds"
+        return seconds == 1 ? "1 second" : "\(seconds) seconds"
     }
 }
 

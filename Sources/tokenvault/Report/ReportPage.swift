@@ -88,9 +88,9 @@ struct ReportPage {
             ("Entries", facts.digest.entries, "entries"),
         ]
         return """
-            <dl class="tiles">\(numbers.map { name, number, style in
-                "<div class=\"\(style)\"><dt>\(name)</dt><dd>\(Self.grouped(number))</dd></div>" as HTML
-            })</dl>
+            <ul class="tiles">\(numbers.map { name, number, style in
+                "<li class=\"\(style)\"><span>\(name)</span><strong>\(Self.grouped(number))</strong></li>" as HTML
+            })</ul>
             """
     }
 

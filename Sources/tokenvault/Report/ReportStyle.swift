@@ -32,11 +32,11 @@ enum ReportStyle {
         .good .mark{background:var(--good);color:var(--good-soft)}
         .bad{background:var(--bad-soft);border-color:var(--bad);color:var(--bad)}
         .bad .mark{background:var(--bad);color:var(--bad-soft)}
-        .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.75rem;margin:0 0 1.25rem}
-        .tiles div{padding:1rem 1.25rem;background:var(--card);border:1px solid var(--line);border-top:4px solid var(--tone,var(--quiet));
+        .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.75rem;margin:0 0 1.25rem;padding:0;list-style:none}
+        .tiles li{padding:1rem 1.25rem;background:var(--card);border:1px solid var(--line);border-top:4px solid var(--tone,var(--quiet));
         border-radius:.875rem}
-        .tiles dt{color:var(--quiet);font-size:.875rem}
-        .tiles dd{margin:0;font-size:1.75rem;line-height:1.25;font-weight:650;font-variant-numeric:tabular-nums}
+        .tiles span{color:var(--quiet);font-size:.875rem}
+        .tiles strong{display:block;font-size:1.75rem;line-height:1.25;font-weight:650;font-variant-numeric:tabular-nums}
         .answered{--tone:var(--answered)}.replayed{--tone:var(--replayed)}.refused{--tone:var(--refused)}.revoked{--tone:var(--revoked)}
         figure{margin:0}
         .legend{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;margin:0 0 1rem;padding:0;list-style:none;font-size:.875rem}
@@ -67,11 +67,11 @@ enum ReportStyle {
         h1{font-size:1.625rem}
         section{padding:1.125rem}
         .tiles{grid-template-columns:repeat(2,minmax(0,1fr))}
-        .tiles div{padding:.75rem .875rem}
-        .tiles dd{font-size:1.375rem}
+        .tiles li{padding:.75rem .875rem}
+        .tiles strong{font-size:1.375rem}
         .axis li:nth-child(2){display:none}
         table,tbody,tr,td{display:block}
-        thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+        thead{display:none}
         tr{padding:.625rem 0;border-bottom:1px solid var(--line)}
         tr:last-child{border-bottom:0}
         td{display:grid;grid-template-columns:7.5rem minmax(0,1fr);gap:.75rem;padding:.125rem 0;border:0}
@@ -83,10 +83,10 @@ enum ReportStyle {
         :root{color-scheme:light;--ground:#fff;--card:#fff;--text:#000;--quiet:#444;--line:#bbb;--soft:#fff;--shadow:none}
         body{padding:0;font-size:10pt}
         main{max-width:none}
-        section,.tiles div{break-inside:avoid;border-radius:0}
+        section,.tiles li{break-inside:avoid;border-radius:0}
         section:has(table){break-inside:auto}
         tr{break-inside:avoid}
-        svg rect,.legend i,.verdict,.mark,.tiles div{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+        svg rect,.legend i,.verdict,.mark,.tiles li{print-color-adjust:exact;-webkit-print-color-adjust:exact}
         }
         @media (forced-colors:active){svg rect,.legend i{forced-color-adjust:none}}
         """

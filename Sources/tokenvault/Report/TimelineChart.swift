@@ -53,7 +53,7 @@ struct TimelineChart {
             <path class="grid" d="M0 0.5H\(columns.count * 10)M0 50H\(columns.count * 10)M0 99.5H\(columns.count * 10)"></path>
             \(columns.enumerated().map { bar($0, $1) })
             </svg>
-            <ol class="axis" aria-hidden="true"><li>\(Moment.short(first.from))</li><li>\(Moment.short(columns[columns.count / 2].from))</li><li>\(Moment.short(last.from))</li></ol>
+            <ol class="axis" aria-hidden="true"><li>\(Moment.short(first.from, within: span))</li><li>\(Moment.short(columns[columns.count / 2].from, within: span))</li><li>\(Moment.short(last.from, within: span))</li></ol>
             </div>
             <figcaption>Each bar is \(Moment.span(span)), times are UTC.</figcaption>
             </figure>
