@@ -83,6 +83,7 @@ struct ShapeTests {
             "user remove", "grant authorize", "grant list", "grant show", "grant revoke", "serve",
             "audit list",
             "audit show", "audit tail", "audit verify", "demo", "version", "completion",
+            "doctor", "report", "man", "explain error", "explain exit-codes", "explain secrets",
         ]
         for command in commands {
             let help = try await place.run(command.split(separator: " ").map(String.init) + ["--help"])

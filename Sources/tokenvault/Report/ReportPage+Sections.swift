@@ -45,10 +45,17 @@ extension ReportPage {
             """
             <p class="note">A signed note over the tree (C2SP tlog-checkpoint). Keep it: a later log that does not contain this tree \
             was cut or replaced.</p>
-            <pre tabindex="0" aria-label="Signed checkpoint">\(facts.verdict.checkpointNote.split(separator: "\n", omittingEmptySubsequences: false).map { "\(String($0))\n" as HTML })</pre>
+            <pre tabindex="0" aria-label="Signed checkpoint">\(note)</pre>
             <h3>Verifier key</h3>
             <pre tabindex="0" aria-label="Verifier key">\(facts.verifierKey)</pre>
             """)
+    }
+
+    /// Line by line: within a line nothing may break.
+    private var note: [HTML] {
+        var lines = facts.verdict.checkpointNote.split(separator: "\n", omittingEmptySubsequences: false)
+        if lines.last == "" { lines.removeLast() }
+        return lines.map { "\(String($0))\n" }
     }
 
     var vaultFacts: HTML {

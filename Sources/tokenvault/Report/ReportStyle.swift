@@ -23,7 +23,7 @@ enum ReportStyle {
         .note{margin:0 0 .75rem;max-width:46rem}
         section{margin:0 0 1.25rem;padding:1.5rem;background:var(--card);border:1px solid var(--line);border-radius:1rem;
         box-shadow:var(--shadow)}
-        .verdict{border-width:1px 1px 1px 6px;box-shadow:none}
+        .verdict{box-shadow:none}
         .verdict h2{display:flex;gap:.625rem;align-items:center;margin:0}
         .verdict p,.verdict ul{margin:.5rem 0 0}
         .verdict ul{padding-left:1.25rem}
@@ -33,9 +33,9 @@ enum ReportStyle {
         .bad{background:var(--bad-soft);border-color:var(--bad);color:var(--bad)}
         .bad .mark{background:var(--bad);color:var(--bad-soft)}
         .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.75rem;margin:0 0 1.25rem;padding:0;list-style:none}
-        .tiles li{padding:1rem 1.25rem;background:var(--card);border:1px solid var(--line);border-top:4px solid var(--tone,var(--quiet));
-        border-radius:.875rem}
-        .tiles span{color:var(--quiet);font-size:.875rem}
+        .tiles li{padding:1rem 1.25rem;background:var(--card);border:1px solid var(--line);border-radius:.875rem}
+        .tiles span{display:flex;align-items:center;gap:.5rem;color:var(--quiet);font-size:.875rem}
+        .tiles span::before{content:"";flex:none;width:.625rem;height:.625rem;border-radius:.1875rem;background:var(--tone,var(--quiet))}
         .tiles strong{display:block;font-size:1.75rem;line-height:1.25;font-weight:650;font-variant-numeric:tabular-nums}
         .answered{--tone:var(--answered)}.replayed{--tone:var(--replayed)}.refused{--tone:var(--refused)}.revoked{--tone:var(--revoked)}
         figure{margin:0}
@@ -53,7 +53,7 @@ enum ReportStyle {
         .grid{fill:none;stroke:var(--line);stroke-width:1;vector-effect:non-scaling-stroke}
         figcaption{margin-top:.75rem}
         table{width:100%;border-collapse:collapse;font-size:.9375rem;font-variant-numeric:tabular-nums}
-        th{padding:.375rem 1rem .375rem 0;color:var(--quiet);font-size:.8125rem;font-weight:600;text-align:left;border-bottom:1px solid var(--line)}
+        th{min-width:5.25rem;white-space:nowrap;padding:.375rem 1rem .375rem 0;color:var(--quiet);font-size:.8125rem;font-weight:600;text-align:left;border-bottom:1px solid var(--line)}
         td{padding:.5rem 1rem .5rem 0;vertical-align:top;border-bottom:1px solid var(--line)}
         tr:last-child td{border-bottom:0}
         .facts{display:grid;grid-template-columns:max-content 1fr;gap:.375rem 1.25rem;margin:0;font-size:.9375rem}
@@ -68,6 +68,7 @@ enum ReportStyle {
         section{padding:1.125rem}
         .tiles{grid-template-columns:repeat(2,minmax(0,1fr))}
         .tiles li{padding:.75rem .875rem}
+        .tiles li:last-child:nth-child(odd){grid-column:1/-1}
         .tiles strong{font-size:1.375rem}
         .axis li:nth-child(2){display:none}
         table,tbody,tr,td{display:block}
@@ -86,7 +87,7 @@ enum ReportStyle {
         section,.tiles li{break-inside:avoid;border-radius:0}
         section:has(table){break-inside:auto}
         tr{break-inside:avoid}
-        svg rect,.legend i,.verdict,.mark,.tiles li{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+        svg rect,.legend i,.verdict,.mark,.tiles span::before{print-color-adjust:exact;-webkit-print-color-adjust:exact}
         }
         @media (forced-colors:active){svg rect,.legend i{forced-color-adjust:none}}
         """

@@ -25,11 +25,11 @@ struct TimelineChart {
 
     private let span: Duration
 
-    /// 1, 2 or 5 times a power of ten, and even, so that the middle of the scale is a number too.
+    /// One even digit and zeros, or a power of ten: the middle of the scale is a number, too.
     private static func round(_ largest: Int64) -> Int64 {
         var scale: Int64 = 1
         while scale < Int64.max / 100 {
-            for step in [2, 4, 10] as [Int64] where step * scale >= largest { return step * scale }
+            for step in [2, 4, 6, 8, 10] as [Int64] where step * scale >= largest { return step * scale }
             scale *= 10
         }
         return largest
