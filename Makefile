@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 LIBRARIES := libsodium-dev libsqlite3-dev
 # What tests drive: real tools instead of mocks.
-TEST_TOOLS := strace sqlite3 python3 python3-pip curl gcc util-linux openssl systemd
+TEST_TOOLS := strace sqlite3 python3 python3-pip curl gcc util-linux openssl systemd groff mandoc bsdextrautils
 INTEROP_TOOLS := python3 python3-venv openssl sqlite3 apache2 libapache2-mod-auth-openidc \
   libapache2-mod-oauth2 chromium chromium-driver fonts-dejavu-core
 # Unpacked and not installed: the package would set up a database and start a service with a known password.
@@ -98,6 +98,16 @@ check: lint test ## What CI runs: format, warnings as errors, imports, all tests
 release: deps ## Build the command for production into .build-release
 	swift build -c release --scratch-path .build-release --product tokenvault
 	@echo "built: $$(swift build -c release --scratch-path .build-release --show-bin-path)/tokenvault"
+
+.PHONY: man
+man: deps ## Write the manual pages into .build/man, one for each command
+	swift build --product tokenvault
+	mkdir -p .build/man
+	"$$(swift build --show-bin-path)/tokenvault" man --directory .build/man
+
+.PHONY: errors
+errors: test-deps ## Write docs/errors.md anew from what `help error` says
+	TOKENVAULT_REGENERATE_ERRORS=1 swift test --filter 'Every error has a code'
 
 .PHONY: vectors
 vectors: test-deps ## Write the format vectors of Tests/Vectors anew (only with a new format version)

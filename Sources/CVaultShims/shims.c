@@ -43,6 +43,17 @@ int tv_unlock_byte(int fd, int64_t offset) {
     return set_lock(fd, offset, F_UNLCK);
 }
 
+int tv_byte_is_locked(int fd, int64_t offset) {
+    struct flock lock;
+    memset(&lock, 0, sizeof lock);
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = offset;
+    lock.l_len = 1;
+    if (fcntl(fd, F_OFD_GETLK, &lock) != 0) return -errno;
+    return lock.l_type != F_UNLCK;
+}
+
 int tv_drop_cached_pages(int fd) {
 #ifdef __linux__
     return posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);

@@ -26,6 +26,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
               1 internal error   5 locked          9 unavailable                   130 interrupted
               2 usage            6 busy           10 confirmation required
               3 not found        7 integrity      11 partly done
+            'tokenvault help exit-codes', 'help error CODE' and 'help secrets' say more.
 
             Start with:
               tokenvault demo
@@ -35,7 +36,8 @@ struct TokenVaultCommand: AsyncParsableCommand {
             InitCommand.self, StatusCommand.self, ClientCommand.self, UserCommand.self, GrantCommand.self,
             ConsentCommand.self, ProviderCommand.self, ConnectionCommand.self, RefreshCommand.self,
             WebhookCommand.self, KeyCommand.self, ServeCommand.self, AuditCommand.self, DemoCommand.self,
-            CompletionCommand.self,
+            DoctorCommand.self, ReportCommand.self,
+            CompletionCommand.self, ManCommand.self, ExplainCommand.self,
             VersionCommand.self,
         ])
 
@@ -67,7 +69,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
     private static func perform(_ arguments: [String], _ report: FailureReport) async throws -> ExitStatus {
         var command: any ParsableCommand
         do {
-            command = try await asyncParseAsRoot(arguments)
+            command = try await asyncParseAsRoot(ExplainCommand.spelledOut(arguments))
         } catch {
             return try answer(error, report)
         }

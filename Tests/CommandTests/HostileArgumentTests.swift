@@ -11,6 +11,7 @@ struct HostileArgumentTests {
         ["client", "add", "x", "--redirect-uri"], ["serve", "--listen"], ["serve", "--issuer"],
         ["status", "--vault"],
         ["status", "--key-file"], ["completion"], ["nonsense"],
+        ["explain", "error"], ["help", "error"], ["man"], ["doctor", "--vault"], ["report", "--from"],
     ]
 
     private static let arguments: [(name: String, text: String)] = [

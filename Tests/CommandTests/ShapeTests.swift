@@ -85,6 +85,7 @@ struct ShapeTests {
             "audit show", "audit tail", "audit verify", "audit search", "audit follow", "audit checkpoint",
             "audit prove", "audit consistency", "audit check-proof", "audit export", "audit prune", "demo",
             "version", "completion",
+            "doctor", "report", "man", "explain error", "explain exit-codes", "explain secrets",
         ]
         for command in commands {
             let help = try await place.run(command.split(separator: " ").map(String.init) + ["--help"])

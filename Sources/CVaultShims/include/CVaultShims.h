@@ -15,6 +15,9 @@ int tv_lock_byte(int fd, int64_t offset, int exclusive);
 /// Gives that byte's lock up.
 int tv_unlock_byte(int fd, int64_t offset);
 
+/// Whether somebody else holds a lock on that byte, without taking it: 1 or 0, or an errno value negated.
+int tv_byte_is_locked(int fd, int64_t offset);
+
 /// Tells the kernel to forget the cached pages of `fd`, so that the next read asks the disk.
 int tv_drop_cached_pages(int fd);
 

@@ -16,6 +16,18 @@ enum SchemaLedger {
     ///
     /// - Throws: ``VaultError/Code/schemaNewer`` or ``VaultError/Code/schemaChanged``; the file is left as it was.
     static func bringUpToDate(_ database: Database, at now: VaultInstant) throws {
+        for migration in try pending(database) {
+            try database.inTransaction(.immediate) {
+                try apply(migration, database, now)
+                return .commit
+            }
+        }
+    }
+
+    /// Checks the ledger and the schema, and says which migrations the file lacks; writes nothing.
+    ///
+    /// - Throws: ``VaultError/Code/schemaNewer`` or ``VaultError/Code/schemaChanged``.
+    static func pending(_ database: Database) throws -> ArraySlice<Migration> {
         let applied = try appliedMigrations(database)
         let newest = Migration.all.last?.version ?? 0
         if let ahead = applied.last(where: { $0.version > newest }) {
@@ -32,12 +44,7 @@ enum SchemaLedger {
         guard try fingerprint(database) == expectedFingerprint(of: present) else {
             throw changed("The tables of the vault are not those its ledger names.")
         }
-        for migration in Migration.all.dropFirst(applied.count) {
-            try database.inTransaction(.immediate) {
-                try apply(migration, database, now)
-                return .commit
-            }
-        }
+        return Migration.all.dropFirst(applied.count)
     }
 
     private static func changed(_ message: String) -> VaultError {

@@ -151,7 +151,7 @@ extension WriteTransaction {
             expiresDay = day
         }
         rows.removeAll { $0.table == layout.number && $0.id == id }
-        rows.append(RowChange(table: layout.number, id: id, hash: stored.hash.bytes, expiresDay: expiresDay))
+        rows.append(RowChange(table: layout.number, id: id, hash: stored.hash, expiresDay: expiresDay))
         hasChanges = true
     }
 

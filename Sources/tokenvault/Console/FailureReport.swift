@@ -4,9 +4,11 @@ import VaultCore
 /// Says on standard error what went wrong and what would help.
 ///
 /// ```
-/// tokenvault: There is no vault at ./vault.
+/// tokenvault: There is no vault at ./vault. [not_found]
 ///   → Check --vault, or make one with 'tokenvault init'.
 /// ```
+///
+/// The code is what `help error CODE` explains.
 struct FailureReport {
     /// One JSON object instead of sentences.
     let isJSON: Bool
@@ -36,7 +38,7 @@ struct FailureReport {
             if let line = try? JSONText.encode(failure) { Console.note(line) }
             return
         }
-        Console.note("tokenvault: \(failure.message)")
+        Console.note("tokenvault: \(failure.message) [\(code)]")
         if !failure.remedy.isEmpty { Console.note("  → \(failure.remedy)") }
     }
 }

@@ -82,6 +82,11 @@ struct KeyArguments: ParsableArguments {
             || !recoveryShares.isEmpty || program != nil
     }
 
+    /// Whether there is a key to be had without asking anybody.
+    var isGiven: Bool {
+        keyFilePath != nil || passphraseFile != nil || passphraseDescriptor != nil || credential != nil
+    }
+
     /// - Parameter isNew: asks for a passphrase twice, because a misspelt one would lock the vault for good.
     func source(isNew: Bool = false) throws -> KeySource {
         guard let recoveryFile else { return try slotSource(isNew: isNew) }

@@ -9,6 +9,7 @@ import Foundation
 /// ! note                          a line of standard error
 /// ? 4                             the exit status, where it is not 0
 /// ```
+/// The code of an error, in brackets at the end of a line of standard error, may be left out.
 /// `<name>` stands for something that is not known beforehand. It must be the same wherever the name comes again,
 /// and later commands have it as `$name`. `<*>` stands for anything.
 struct Transcript {
@@ -58,7 +59,11 @@ struct Transcript {
             if ending.status != step.status {
                 differences.append("line \(step.line): ended with \(ending.status), expected \(step.status)")
             }
-            let pairs = [(step.output, ending.outputLines), (step.complaints, ending.complaintLines)]
+            let complaints = ending.complaintLines.enumerated().map { index, line in
+                let isCodeWritten = index < step.complaints.count && step.complaints[index].hasSuffix("]")
+                return isCodeWritten ? line : line.replacing(/\ \[[a-z_]+\]$/, with: "")
+            }
+            let pairs = [(step.output, ending.outputLines), (step.complaints, complaints)]
             for (expected, found) in pairs where !Self.match(expected, found, &known) {
                 differences.append(
                     "line \(step.line): expected\n\(expected.joined(separator: "\n"))\nbut there came\n"

@@ -1,0 +1,105 @@
+import VaultCore
+import VaultCrypto
+
+/// The ways to open the vault, and the age of what they open.
+extension DatabaseExamination {
+    private static let year: Int64 = 365 * 86_400_000
+    /// Of `keyslots.kind`: the X25519 recovery key.
+    private static let recoveryKind: Int64 = 4
+    /// A rotation takes minutes; a day later it was forgotten.
+    private static let rotationPatience: Int64 = 86_400_000
+
+    func slotChecks() throws -> [DoctorCheck] {
+        let slots = try count("SELECT count(*) FROM keyslots")
+        let recovery = try count(
+            "SELECT count(*) FROM keyslots WHERE kind = ?", [.integer(Self.recoveryKind)])
+        var checks: [DoctorCheck] = []
+        switch slots {
+        case 0:
+            checks.append(
+                .error(
+                    "slots.count", .integrity, "There is no keyslot: nothing opens this vault.",
+                    "Restore a backup."))
+        case 1:
+            checks.append(
+                .warning(
+                    "slots.count", "One keyslot is the only way into this vault.",
+                    "Add another with 'tokenvault key slot add', and keep it elsewhere."))
+        default: checks.append(.ok("slots.count", "\(slots) keyslots open this vault."))
+        }
+        checks.append(
+            recovery > 0
+                ? .ok("slots.recovery", "There is a recovery key.")
+                : .warning(
+                    "slots.recovery", "There is no recovery key: whoever loses the key loses every token.",
+                    "Run 'tokenvault key recovery create', and keep what it writes off this machine."))
+        return checks + (try proofs())
+    }
+
+    /// When each slot was last opened by somebody who has what it takes.
+    private func proofs() throws -> [DoctorCheck] {
+        let id = "slots.proved"
+        // Slots of a vault from before this table were proved by opening it.
+        guard try has("keyslot_details") else { return [] }
+        let never = try count(
+            """
+            SELECT count(*) FROM keyslots s LEFT JOIN keyslot_details d ON d.id = s.id
+            WHERE coalesce(d.proved_at, 0) = 0
+            """)
+        let old = try count(
+            "SELECT count(*) FROM keyslot_details WHERE proved_at > 0 AND proved_at < ?",
+            [.integer(now.millisecondsSince1970 - Self.year)])
+        if never > 0 {
+            return [
+                .advice(
+                    id, "\(DoctorText.count(never, "keyslot")) never proved that somebody holds the key.",
+                    "Run 'tokenvault key slot test' with each key.")
+            ]
+        }
+        guard old == 0 else {
+            return [
+                .advice(
+                    id, "\(DoctorText.count(old, "keyslot")) was last opened more than a year ago.",
+                    "Run 'tokenvault key slot test', to see that the key still exists.")
+            ]
+        }
+        return [.ok(id, "Every keyslot was opened within the year.")]
+    }
+
+    func keyChecks() throws -> [DoctorCheck] {
+        var checks = [rootAge(try KeyAges.root(database))]
+        let epoch = try count("SELECT key_epoch FROM vault WHERE id = 1")
+        let retired =
+            try has("retired_roots") ? try optional("SELECT min(retired_at) FROM retired_roots") : nil
+        let old = try count("SELECT count(*) FROM system_keys WHERE epoch <> ?", [.integer(epoch)])
+        if let retired {
+            let age = age(retired)
+            let what = "A rotation of the root key that began \(DoctorText.span(age)) ago is not finished."
+            let remedy = "Run 'tokenvault key rotate root' again: it goes on where it stopped."
+            checks.append(
+                age > Self.rotationPatience
+                    ? .warning("keys.rotation", what, remedy) : .advice("keys.rotation", what, remedy))
+        } else if old > 0 {
+            checks.append(
+                .error(
+                    "keys.rotation", .integrity,
+                    "\(DoctorText.count(old, "system key")) is under a root key that is gone.",
+                    "Run 'tokenvault audit verify', then restore a backup."))
+        } else {
+            checks.append(.ok("keys.rotation", "Everything is under the root key of epoch \(epoch)."))
+        }
+        return checks
+    }
+
+    private func rootAge(_ made: VaultInstant?) -> DoctorCheck {
+        let id = "keys.root"
+        guard let made else { return .ok(id, "The age of the root key cannot be told.") }
+        let age = age(made.millisecondsSince1970)
+        guard age < Self.year else {
+            return .advice(
+                id, "The root key is \(DoctorText.span(age)) old.",
+                "Run 'tokenvault key rotate root' once a year.")
+        }
+        return .ok(id, "The root key is \(DoctorText.span(age)) old.")
+    }
+}

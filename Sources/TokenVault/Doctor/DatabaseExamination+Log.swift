@@ -1,0 +1,169 @@
+import MerkleLog
+import VaultCore
+import VaultCrypto
+
+/// The head of the log, its newest entries, and the clock that dates them.
+extension DatabaseExamination {
+    /// Clocks of one machine that drift further apart than this were set.
+    private static let clockTolerance: Int64 = 5000
+
+    func logChecks() throws -> [DoctorCheck] {
+        let head = try LogHead.read(database)
+        return [.ok("log.head", "\(head.size) entries; the root is that of its right edge."), try tail(head)]
+    }
+
+    /// The newest entries: each has its hash, and together they are the end of the tree that the head speaks of.
+    private func tail(_ head: LogHead) throws -> DoctorCheck {
+        let id = "log.tail"
+        let width = Int64(Limits.tileWidth)
+        let first = max(0, head.size - VaultDoctor.tailLeaves) / width * width
+        var next = first
+        var time = Int64.min
+        var edge = RightEdge()
+        var trouble: String?
+        try database.forEachRow(
+            "SELECT id, bytes, hash FROM audit_leaves WHERE id >= ? ORDER BY id", [.integer(first)]
+        ) { row in
+            guard case .blob(let bytes) = row.value(1), case .blob(let stored) = row.value(2),
+                row.integer(0) == next, let entry = AuditLeaf.decode(bytes), entry.index == next,
+                entry.time.millisecondsSince1970 >= time
+            else {
+                trouble = "Entry \(next) of the log is missing, or is not what was written."
+                return false
+            }
+            let hash = MerkleHash.leaf(bytes)
+            guard hash.bytes == stored else {
+                trouble = "Entry \(next) of the log does not have the hash stored with it."
+                return false
+            }
+            time = entry.time.millisecondsSince1970
+            next += 1
+            guard let tile = edge.append(hash) else { return true }
+            edge = RightEdge()
+            let known = try database.firstRow(
+                "SELECT hash FROM audit_tiles WHERE id = ?", [.integer(next / width - 1)]
+            ) { $0.value(0) }
+            guard known != .blob(tile.bytes) else { return true }
+            trouble = "Tile \(next / width - 1) of the log is not the hash of its entries."
+            return false
+        }
+        if trouble == nil, next != head.size {
+            trouble = "The head speaks of \(head.size) entries; there are \(next)."
+        }
+        if trouble == nil, head.edge.hashes.suffix(edge.hashes.count) != edge.hashes[...] {
+            trouble = "The newest entries are not those the head was made over."
+        }
+        if trouble == nil, head.size > 0, time != head.lastTime.millisecondsSince1970 {
+            trouble = "The head has another time than the newest entry."
+        }
+        if let trouble {
+            return .error(id, .integrity, trouble, "Run 'tokenvault audit verify', then restore a backup.")
+        }
+        return .ok(id, "The newest \(next - first) entries are what the head was made over.")
+    }
+
+    /// The machine's clock against the newest entry, and against the monotonic clock since it.
+    func clockChecks() throws -> [DoctorCheck] {
+        let id = "clock.wall"
+        let head = try LogHead.read(database)
+        let behind = head.lastTime.millisecondsSince1970 - now.millisecondsSince1970
+        guard behind < Self.clockTolerance else {
+            return [
+                .warning(
+                    id, "The clock is \(DoctorText.span(behind)) behind the newest entry of the log.",
+                    "Set the clock; until then lifetimes stand still and expired grants are not deleted.")
+            ]
+        }
+        let bytes = try database.firstRow(
+            "SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(head.size - 1)]
+        ) { $0.value(0) }
+        guard case .blob(let leaf)? = bytes, let entry = AuditLeaf.decode(leaf), entry.boot == BootID.current
+        else {
+            return [.ok(id, "Ahead of the newest entry, which another boot wrote.")]
+        }
+        let deviation = -behind - (monotonic - entry.monotonic)
+        guard abs(deviation) < Self.clockTolerance else {
+            let direction = deviation > 0 ? "forward" : "back"
+            return [
+                .warning(
+                    id,
+                    "The clock was set \(direction) by \(DoctorText.span(deviation)) since the newest entry.",
+                    "See that time synchronisation runs (timedatectl); lifetimes follow this clock.")
+            ]
+        }
+        return [.ok(id, "It went as the monotonic clock since the newest entry.")]
+    }
+
+    func anchorChecks() throws -> [DoctorCheck] {
+        let id = "anchors.progress"
+        guard try has("anchors"), try count("SELECT count(*) FROM anchors") > 0 else {
+            return [
+                .advice(
+                    id, "No anchor is configured: a cut or older file could not be told from the true one.",
+                    "Add one with 'tokenvault audit anchor add'.")
+            ]
+        }
+        let size = try LogHead.read(database).size
+        var checks: [DoctorCheck] = []
+        try database.forEachRow(
+            """
+            SELECT a.id, a.kind, coalesce(p.size, 0), coalesce(p.anchored_at, a.created_at), coalesce(p.failures, 0),
+              coalesce(p.trouble, '') FROM anchors a LEFT JOIN anchor_progress p ON p.id = a.id ORDER BY a.id LIMIT 64
+            """
+        ) { row in
+            guard case .text(let kind) = row.value(1), case .text(let trouble) = row.value(5) else {
+                return true
+            }
+            let name = "Anchor \(row.integer(0)) (\(kind))"
+            let lag = size - row.integer(2)
+            let age = age(row.integer(3))
+            if row.integer(4) > 0 {
+                let why = trouble.isEmpty ? "" : ": \(trouble)"
+                checks.append(
+                    .warning(
+                        id,
+                        "\(name) failed \(DoctorText.count(row.integer(4), "time"))\(why); it is \(lag) entries behind.",
+                        "Run 'tokenvault audit anchor check'."))
+            } else if lag > 0, age > 60_000 {
+                checks.append(
+                    .warning(
+                        id, "\(name) is \(lag) entries behind; it was told last \(DoctorText.span(age)) ago.",
+                        "Only a serving process tells anchors by itself; run 'tokenvault audit anchor check'."
+                    ))
+            } else {
+                checks.append(.ok(id, "\(name) has the log up to \(lag) entries."))
+            }
+            return true
+        }
+        return checks
+    }
+
+    func backupChecks() throws -> [DoctorCheck] {
+        let id = "backups.age"
+        let day: Int64 = 86_400_000
+        guard try has("backups"), let newest = try optional("SELECT max(created_at) FROM backups") else {
+            return [
+                .advice(
+                    id, "No backup was made with tokenvault.",
+                    "Run 'tokenvault backup create', best by a timer.")
+            ]
+        }
+        let age = age(newest)
+        let over = try count("SELECT count(*) FROM backups WHERE keep_until < ?", [SQLValue(now)])
+        var checks = [
+            age < 7 * day
+                ? DoctorCheck.ok(id, "The newest backup is \(DoctorText.span(age)) old.")
+                : .warning(
+                    id, "The newest backup is \(DoctorText.span(age)) old.",
+                    "Run 'tokenvault backup create', best by a timer.")
+        ]
+        if over > 0 {
+            checks.append(
+                .advice(
+                    "backups.retention",
+                    "\(DoctorText.count(over, "backup")) should have been destroyed by now.",
+                    "Destroy them: users erased since can still be read from them."))
+        }
+        return checks
+    }
+}

@@ -1,0 +1,104 @@
+import GRDB
+import GRDBSQLite
+import VaultCore
+
+/// The library under everything: its version, how it was built, what the file is set to, and its pages.
+extension DatabaseExamination {
+    /// SQLite repaired the WAL-reset defect in this version.
+    private static let walResetRepaired: Int32 = 3_051_003
+    /// STRICT tables, and what Debian 12 has.
+    private static let oldestSupported: Int32 = 3_040_000
+
+    func sqliteChecks() throws -> [DoctorCheck] {
+        [version(), try options(), try settings(), try pages()]
+    }
+
+    private func version() -> DoctorCheck {
+        let id = "sqlite.version"
+        let text = String(cString: sqlite3_libversion())
+        let number = sqlite3_libversion_number()
+        guard number >= Self.oldestSupported else {
+            return .error(
+                id, .unavailable, "SQLite \(text) is older than what TokenVault is tested with (3.40).",
+                "Use the SQLite of a current distribution.")
+        }
+        guard number < Self.walResetRepaired else { return .ok(id, "SQLite \(text).") }
+        return .advice(
+            id,
+            "SQLite \(text) has the WAL-reset defect (repaired in 3.51.3). It does not strike here: one writer at a time "
+                + "writes and checkpoints, under the vault's lock.",
+            "Write to the file with tokenvault alone, never with another program.")
+    }
+
+    private func options() throws -> DoctorCheck {
+        let id = "sqlite.options"
+        var found: Set<String> = []
+        try database.forEachRow("PRAGMA compile_options") { row in
+            if case .text(let option) = row.value(0) { found.insert(option) }
+            return true
+        }
+        let wrong = ["THREADSAFE=0", "OMIT_WAL", "OMIT_FOREIGN_KEY", "OMIT_AUTHORIZATION"].filter(
+            found.contains)
+        guard wrong.isEmpty else {
+            return .error(
+                id, .unavailable, "SQLite was built with \(wrong.joined(separator: ", ")).",
+                "Use SQLite as packaged by the distribution.")
+        }
+        return .ok(id, "Threads, WAL and foreign keys are built in.")
+    }
+
+    /// What a fresh connection reads back, and the journal mode that is part of the file.
+    private func settings() throws -> DoctorCheck {
+        let id = "sqlite.settings"
+        guard try count("PRAGMA application_id") == Int64(VaultFile.applicationID) else {
+            return .error(id, .notAVault, "The file is not a vault.", "Check --vault.")
+        }
+        let mode = try database.firstRow("PRAGMA journal_mode") { $0.value(0) }
+        guard mode == .text("wal") else {
+            return .warning(
+                id, "The file is not in WAL mode: another program changed that.",
+                "Let only tokenvault write to it; the next command that opens the vault turns WAL on again.")
+        }
+        let wanted: [(String, Int64)] = [
+            ("foreign_keys", 1), ("trusted_schema", 0), ("cell_size_check", 1), ("mmap_size", 0),
+            ("temp_store", 2),
+        ]
+        for (name, value) in wanted where try count("PRAGMA \(name)") != value {
+            return .error(
+                id, .unavailable, "SQLite does not take the setting \(name) = \(value).",
+                "Use SQLite as packaged by the distribution.")
+        }
+        return .ok(id, "WAL mode; every setting reads back as it was set.")
+    }
+
+    private func pages() throws -> DoctorCheck {
+        let id = "sqlite.pages"
+        let size = try count("PRAGMA page_count") * (try count("PRAGMA page_size"))
+        guard isThorough || size <= VaultDoctor.quickCheckBytes else {
+            return .advice(
+                id, "The pages were not looked at: the file has \(DoctorText.size(size)).",
+                "Run 'tokenvault doctor --full' when there is time: it reads the whole file.")
+        }
+        let answer = try database.firstRow("PRAGMA quick_check(1)") { $0.value(0) }
+        guard answer == .text("ok") else {
+            return .error(
+                id, .integrity, "SQLite finds the file damaged.",
+                "Stop the service, keep a copy of the file, and restore a backup.")
+        }
+        return .ok(id, "All \(DoctorText.size(size)) of pages hang together.")
+    }
+
+    func schemaChecks() throws -> [DoctorCheck] {
+        let id = "schema.version"
+        let pending = try SchemaLedger.pending(database)
+        let version = try count("SELECT max(version) FROM schema_migrations")
+        guard pending.isEmpty else {
+            return [
+                .advice(
+                    id, "The schema is version \(version); \(pending.count) newer migrations are known.",
+                    "Make a backup; the next command that opens the vault brings it up to date.")
+            ]
+        }
+        return [.ok(id, "Version \(version), and the tables are those its ledger names.")]
+    }
+}

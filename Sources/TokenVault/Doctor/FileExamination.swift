@@ -1,0 +1,142 @@
+import Foundation
+import VaultCore
+
+/// Who may read and replace the files of a vault.
+struct FileExamination {
+    /// As the caller named it, and with links followed.
+    let path: String
+    let resolved: String
+    let keyFile: String?
+
+    func checks() -> [DoctorCheck] {
+        [vault()] + ["wal", "shm"].map { side("-" + $0, $0) }
+            + ["lock", "ballast"].map { side("." + $0, $0) }
+            + [directory()] + (keyFile.map { [key($0)] } ?? [])
+    }
+
+    private func vault() -> DoctorCheck {
+        let id = "files.vault"
+        var information = stat()
+        guard lstat(resolved, &information) == 0 else {
+            return .failed(id, StorageFailure.opening(resolved, errno))
+        }
+        guard information.st_mode & S_IFMT == S_IFREG else {
+            return .error(id, .notAVault, "\(resolved) is not a regular file.", "Name the vault file itself.")
+        }
+        guard information.st_mode & 0o077 == 0 else {
+            return .error(
+                id, .permissionDenied,
+                "Others than its owner may use \(resolved): mode \(Self.mode(information)).",
+                "Run: chmod 600 \(resolved)")
+        }
+        guard geteuid() == 0 || information.st_uid == geteuid() else {
+            return .error(
+                id, .permissionDenied, "The vault belongs to user \(information.st_uid), not to this one.",
+                "Run tokenvault as the vault's owner.")
+        }
+        guard information.st_nlink == 1 else {
+            return .warning(
+                id,
+                "The vault has \(information.st_nlink) names: whoever opens it by another finds no WAL and no lock.",
+                "Remove the other hard links.")
+        }
+        guard !Self.isLink(path) else {
+            return .advice(
+                id, "\(path) is a symbolic link to \(resolved).",
+                "Name the file itself in settings: a link can be turned to another file.")
+        }
+        return .ok(
+            id,
+            "A regular file of \(DoctorText.size(Int64(information.st_size))), mode \(Self.mode(information))."
+        )
+    }
+
+    /// A file that comes and goes beside the vault.
+    private func side(_ suffix: String, _ name: String) -> DoctorCheck {
+        let id = "files.\(name)"
+        let place = resolved + suffix
+        var information = stat()
+        var vault = stat()
+        guard lstat(place, &information) == 0 else {
+            guard errno == ENOENT else { return .failed(id, StorageFailure.opening(place, errno)) }
+            return .ok(id, "Not there; it is made when needed.")
+        }
+        guard information.st_mode & S_IFMT == S_IFREG else {
+            return .error(
+                id, .permissionDenied, "\(place) is no regular file: somebody put it there.",
+                "Stop what uses the vault, look at what it is, and remove it.")
+        }
+        guard information.st_mode & 0o077 == 0 else {
+            return .warning(
+                id, "Others than its owner may use \(place): mode \(Self.mode(information)).",
+                "Run: chmod 600 \(place)")
+        }
+        if lstat(resolved, &vault) == 0, vault.st_uid != information.st_uid {
+            return .warning(
+                id, "\(place) belongs to user \(information.st_uid), the vault to user \(vault.st_uid).",
+                "Run: chown --reference=\(resolved) \(place)")
+        }
+        return .ok(id, "Mode \(Self.mode(information)), the vault's owner.")
+    }
+
+    private func directory() -> DoctorCheck {
+        let id = "files.directory"
+        let place = Self.directory(of: resolved)
+        var information = stat()
+        guard stat(place, &information) == 0 else { return .failed(id, StorageFailure.opening(place, errno)) }
+        let isSticky = information.st_mode & S_ISVTX != 0
+        if information.st_mode & 0o002 != 0, !isSticky {
+            return .error(
+                id, .permissionDenied, "Anybody may rename and replace files in \(place).",
+                "Run: chmod 700 \(place)")
+        }
+        guard information.st_mode & 0o022 == 0 || isSticky else {
+            return .warning(
+                id, "A group may rename and replace files in \(place).", "Run: chmod 700 \(place)")
+        }
+        guard access(place, W_OK | X_OK) == 0 else {
+            return .failed(id, StorageFailure.opening(place, errno))
+        }
+        return .ok(id, "Writable for its owner alone.")
+    }
+
+    /// The key file itself; its content is not read.
+    private func key(_ place: String) -> DoctorCheck {
+        let id = "files.key"
+        var information = stat()
+        guard stat(place, &information) == 0 else {
+            return .error(
+                id, errno == ENOENT ? .notFound : .permissionDenied,
+                "The key file \(place) cannot be looked at: \(String(cString: strerror(errno))).",
+                "Check --key-file and TOKENVAULT_KEY_FILE.")
+        }
+        guard information.st_mode & S_IFMT == S_IFREG, information.st_mode & 0o077 == 0 else {
+            return .error(
+                id, .permissionDenied,
+                "Others than its owner may use \(place): mode \(Self.mode(information)).",
+                "Run: chmod 600 \(place)")
+        }
+        var own = stat()
+        var others = stat()
+        if stat(Self.directory(of: place), &own) == 0, stat(Self.directory(of: resolved), &others) == 0,
+            own.st_dev == others.st_dev, own.st_ino == others.st_ino
+        {
+            return .advice(
+                id, "The key file lies beside the vault: whoever copies the directory has both.",
+                "Keep it elsewhere, or hand it over as a systemd credential (docs/operations.md).")
+        }
+        return .ok(id, "Mode \(Self.mode(information)), apart from the vault.")
+    }
+
+    private static func isLink(_ path: String) -> Bool {
+        var information = stat()
+        return lstat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFLNK
+    }
+
+    private static func mode(_ information: stat) -> String { String(information.st_mode & 0o7777, radix: 8) }
+
+    private static func directory(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+}

@@ -1,0 +1,80 @@
+import CVaultShims
+import Foundation
+import VaultCore
+
+/// Whether somebody serves the vault now, and which processes have its lock file open as far as this user may see.
+struct ServingState {
+    /// A heartbeat is written every 5 s; several missed ones mean that writes do not get through.
+    static let silence: Int64 = 30_000
+    /// Processes and descriptors looked at in /proc.
+    private static let processes = 32_768
+    private static let descriptors = 65_536
+
+    let isServed: Bool
+    /// Holders of the lock by which services know each other.
+    let holders: [Int32]
+
+    init(beside path: String) {
+        let lock = path + ".lock"
+        // Not ours to make, and never to be followed elsewhere.
+        let descriptor = open(lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        guard descriptor >= 0 else {
+            isServed = false
+            holders = []
+            return
+        }
+        defer { close(descriptor) }
+        var information = stat()
+        isServed = tv_byte_is_locked(descriptor, 2) == 1
+        holders = isServed && fstat(descriptor, &information) == 0 ? Self.holders(of: information) : []
+    }
+
+    func check(heartbeat: Int64?, now: VaultInstant) -> DoctorCheck {
+        let id = "serving.process"
+        guard isServed else { return .ok(id, "Nobody serves this vault now.") }
+        let names = holders.map { "process \($0)" }.joined(separator: ", ")
+        let who =
+            names.isEmpty
+            ? "A process of another user or container" : names.prefix(1).uppercased() + names.dropFirst()
+        if let heartbeat, now.millisecondsSince1970 - heartbeat > Self.silence {
+            let age = DoctorText.span(now.millisecondsSince1970 - heartbeat)
+            return .warning(
+                id, "\(who) serves this vault, but its last heartbeat is \(age) old.",
+                "Look at its log: writes do not get through, or the process hangs.")
+        }
+        return .ok(id, "\(who) serves this vault.")
+    }
+
+    /// Who holds byte 2 of this lock file; nothing where /proc is not there or closed to us.
+    private static func holders(of lock: stat) -> [Int32] {
+        var found: [Int32] = []
+        var looked = 0
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        for process in names.compactMap({ Int32($0) }).sorted().prefix(processes) {
+            let folder = "/proc/\(process)/fd"
+            for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
+                looked += 1
+                guard looked <= descriptors else { return found }
+                var information = stat()
+                guard stat("\(folder)/\(name)", &information) == 0, information.st_dev == lock.st_dev,
+                    information.st_ino == lock.st_ino,
+                    let facts = try? String(
+                        contentsOfFile: "/proc/\(process)/fdinfo/\(name)", encoding: .utf8),
+                    facts.split(separator: "\n").contains(where: {
+                        $0.contains("OFDLCK") && $0.hasSuffix(" 2 2")
+                    })
+                else { continue }
+                found.append(process)
+                break
+            }
+        }
+        return found
+    }
+}
+
+extension DatabaseExamination {
+    func servingChecks() throws -> [DoctorCheck] {
+        let heartbeat = try optional("SELECT heartbeat_at FROM vault WHERE id = 1")
+        return [serving.check(heartbeat: heartbeat, now: now)]
+    }
+}

@@ -1,0 +1,129 @@
+import Foundation
+import GRDB
+public import VaultCore
+import VaultCrypto
+
+/// Looks at everything around and in a vault that can be looked at without its keys, and says what to do.
+///
+/// Writes nothing, needs no key, and goes on when the vault does not open: what cannot be read is a finding. What needs
+/// keys is ``Vault/examine()``.
+///
+/// ```swift
+/// for check in await VaultDoctor("/var/lib/app/vault").examine() where check.severity >= .warning {
+///     print(check.id, check.what, check.remedy)
+/// }
+/// ```
+///
+/// Bounded: it reads the newest ``tailLeaves`` entries of the log, every provider and connection once, and pages of
+/// the file up to ``quickCheckBytes`` unless it is asked to be thorough.
+public struct VaultDoctor: Sendable {
+    /// Entries at the end of the log whose hashes are taken anew: some milliseconds.
+    public static let tailLeaves: Int64 = 1024
+    /// Largest file whose pages are all looked at without being asked: about a second.
+    public static let quickCheckBytes: Int64 = 256 << 20
+
+    let path: String
+    let keyFile: String?
+    let clock: any VaultClock
+    let isThorough: Bool
+
+    /// - Parameters:
+    ///   - path: of the database file.
+    ///   - keyFile: the key file to look at, where there is one; its content is not read.
+    ///   - isThorough: look at every page of the file however large it is.
+    public init(
+        _ path: String, keyFile: String? = nil, clock: any VaultClock = SystemClock(),
+        isThorough: Bool = false
+    ) {
+        self.path = path
+        self.keyFile = keyFile
+        self.clock = clock
+        self.isThorough = isThorough
+    }
+
+    /// Every check that needs no key, in the order of its groups: files, space, serving, sqlite, schema, log, keys, and
+    /// what the tables say.
+    public func examine() async -> [DoctorCheck] {
+        do {
+            return try await BlockingThread.result { examineNow() }
+        } catch {
+            return [.failed("files.vault", error)]
+        }
+    }
+
+    private func examineNow() -> [DoctorCheck] {
+        let resolved: String
+        do { resolved = try VaultFile.resolve(path) } catch { return [.failed("files.vault", error)] }
+        var checks = FileExamination(path: path, resolved: resolved, keyFile: keyFile).checks()
+        checks += SpaceExamination(path: resolved).checks()
+        let serving = ServingState(beside: resolved)
+        ParkedDescriptors.storeOpens(resolved)
+        defer { ParkedDescriptors.storeClosed(resolved) }
+        do {
+            let reader = try ReaderConnections(resolved, count: 1)
+            defer { try? reader.close() }
+            checks += try reader.snapshot { database in
+                DatabaseExamination(
+                    database, path: resolved, clock: clock, serving: serving, isThorough: isThorough
+                ).checks()
+            }
+        } catch {
+            checks.append(serving.check(heartbeat: nil, now: clock.now()))
+            checks.append(.failed("sqlite.opens", StorageFailure.translate(error, isOpening: true)))
+        }
+        return checks
+    }
+}
+
+/// One snapshot of the database, and what it is judged by.
+struct DatabaseExamination {
+    let database: Database
+    let path: String
+    let now: VaultInstant
+    /// Milliseconds since the machine started.
+    let monotonic: Int64
+    let serving: ServingState
+    let isThorough: Bool
+
+    init(_ database: Database, path: String, clock: any VaultClock, serving: ServingState, isThorough: Bool) {
+        self.database = database
+        self.path = path
+        now = clock.now()
+        monotonic = clock.monotonic().milliseconds
+        self.serving = serving
+        self.isThorough = isThorough
+    }
+
+    /// Each group by itself: one that fails keeps no other from being looked at.
+    func checks() -> [DoctorCheck] {
+        let groups: [(String, () throws -> [DoctorCheck])] = [
+            ("serving", servingChecks), ("sqlite", sqliteChecks), ("schema", schemaChecks),
+            ("log", logChecks),
+            ("clock", clockChecks), ("anchors", anchorChecks), ("slots", slotChecks), ("keys", keyChecks),
+            ("clients", clientChecks), ("jobs", jobChecks), ("connections", connectionChecks),
+            ("providers", providerChecks), ("webhooks", webhookChecks), ("backups", backupChecks),
+        ]
+        return groups.flatMap { name, examine in
+            do { return try examine() } catch { return [.failed("\(name).readable", error)] }
+        }
+    }
+
+    /// The first column of the first row as an integer; 0 where there is none.
+    func count(_ sql: String, _ values: [SQLValue] = []) throws -> Int64 {
+        try database.firstRow(sql, values) { $0.integer(0) } ?? 0
+    }
+
+    /// As ``count(_:_:)``; nil where there is no row or the column is null.
+    func optional(_ sql: String, _ values: [SQLValue] = []) throws -> Int64? {
+        guard case .integer(let value)? = try database.firstRow(sql, values, { $0.value(0) }) else {
+            return nil
+        }
+        return value
+    }
+
+    /// Milliseconds since `instant`; negative where that lies ahead.
+    func age(_ millisecondsSince1970: Int64) -> Int64 { now.millisecondsSince1970 - millisecondsSince1970 }
+
+    /// A file of an older schema lacks the newer tables.
+    func has(_ table: String) throws -> Bool { try database.tableExists(table) }
+}

@@ -1,0 +1,84 @@
+import ArgumentParser
+import TokenVault
+import VaultCore
+
+/// Looks at everything, and says what to do.
+struct DoctorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor",
+        abstract: "Look at files, disk, clock, locks, keys, log and tables, and say what to do.",
+        discussion: """
+            Changes nothing, and goes on where the vault does not open. You are never asked for a passphrase: without a \
+            key, what needs one is left out and listed. With a key the vault is opened, which is an entry of the log.
+
+            Ends with 0 where there is nothing but advice, with 11 for warnings, with 7 or 8 for errors of integrity or \
+            of storage, and with the code of the first error otherwise.
+
+            Examples:
+              tokenvault doctor
+              tokenvault doctor --full --json
+              env -u TOKENVAULT_KEY_FILE tokenvault doctor --vault copy-of-the-vault
+            """)
+
+    @Flag(help: "Look at every page of the file, however large it is.")
+    var full = false
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        let path = try location.path()
+        var checks = await VaultDoctor(path, keyFile: location.key.keyFilePath, isThorough: full).examine()
+        checks += await checksWithKeys(after: checks)
+        let records = checks.map { DoctorRecord($0) }
+        if output.isJSON {
+            try output.showNext(records)
+        } else {
+            for line in records.flatMap(\.lines) { try Console.print(line) }
+        }
+        output.note(DoctorRecord.summary(of: checks))
+        let status = ExitStatus(of: checks)
+        guard status == .done else { throw status }
+    }
+
+    /// What can only be seen from inside, where somebody lets us in.
+    private func checksWithKeys(after checks: [DoctorCheck]) async -> [DoctorCheck] {
+        let id = "key.opens"
+        guard !checks.contains(where: { $0.severity == .error && Self.entrances.contains($0.id) }) else {
+            return [
+                DoctorCheck.skipped(
+                    id, "The vault was not opened, because of the errors above.", "Mend them first.")
+            ]
+        }
+        guard location.key.isGiven else {
+            return [
+                DoctorCheck.skipped(
+                    id,
+                    "Without a key these were left out: whether it opens, the log's signature, the tags of rows.",
+                    "Give --key-file, --passphrase-file, --passphrase-fd or --credential.")
+            ]
+        }
+        do {
+            let vault = try await location.open()
+            let found = await vault.examine()
+            await vault.close()
+            return [DoctorCheck.passed(id, "The key that was given opens the vault.")] + found
+        } catch { return [DoctorCheck.failed(id, error)] }
+    }
+
+    /// Whoever finds an error here need not try to open the vault.
+    private static let entrances: Set = [
+        "files.vault", "files.directory", "sqlite.opens", "sqlite.settings", "schema.readable",
+        "log.readable",
+    ]
+}
+
+extension ExitStatus {
+    /// By the gravest: damage, then storage, then the first error, then warnings.
+    fileprivate init(of checks: [DoctorCheck]) {
+        let errors = checks.filter { $0.severity == .error }.map { ExitStatus($0.code ?? .internalError) }
+        let hasWarning = checks.contains { $0.severity == .warning }
+        self =
+            [ExitStatus.integrity, .storage].first(where: errors.contains) ?? errors.first
+            ?? (hasWarning ? .partial : .done)
+    }
+}
