@@ -50,9 +50,6 @@ extension DatabaseExamination {
     /// What a fresh connection reads back, and the journal mode that is part of the file.
     private func settings() throws -> DoctorCheck {
         let id = "sqlite.settings"
-        guard try count("PRAGMA application_id") == Int64(VaultFile.applicationID) else {
-            return .error(id, .notAVault, "The file is not a vault.", "Check --vault.")
-        }
         let mode = try database.firstRow("PRAGMA journal_mode") { $0.value(0) }
         guard mode == .text("wal") else {
             return .warning(

@@ -55,6 +55,7 @@ public struct VaultDoctor: Sendable {
         let resolved: String
         do { resolved = try VaultFile.resolve(path) } catch { return [.failed("files.vault", error)] }
         var checks = FileExamination(path: path, resolved: resolved, keyFile: keyFile).checks()
+        guard !checks.contains(where: { $0.code == .notAVault }) else { return checks }
         checks += SpaceExamination(path: resolved).checks()
         let serving = ServingState(beside: resolved)
         ParkedDescriptors.storeOpens(resolved)
@@ -63,9 +64,13 @@ public struct VaultDoctor: Sendable {
             let reader = try ReaderConnections(resolved, count: 1)
             defer { try? reader.close() }
             checks += try reader.snapshot { database in
-                DatabaseExamination(
-                    database, path: resolved, clock: clock, serving: serving, isThorough: isThorough
-                ).checks()
+                let examination = DatabaseExamination(
+                    database, path: resolved, clock: clock, serving: serving, isThorough: isThorough)
+                // Of another program's file everything else would be nonsense.
+                guard try examination.isVault() else {
+                    throw VaultError(.notAVault, "The file is not a vault.", remedy: "Check --vault.")
+                }
+                return examination.checks()
             }
         } catch {
             checks.append(serving.check(heartbeat: nil, now: clock.now()))
@@ -107,6 +112,9 @@ struct DatabaseExamination {
             do { return try examine() } catch { return [.failed("\(name).readable", error)] }
         }
     }
+
+    /// Whether the header says that the file is one of ours.
+    func isVault() throws -> Bool { try count("PRAGMA application_id") == Int64(VaultFile.applicationID) }
 
     /// The first column of the first row as an integer; 0 where there is none.
     func count(_ sql: String, _ values: [SQLValue] = []) throws -> Int64 {

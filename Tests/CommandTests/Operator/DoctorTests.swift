@@ -93,7 +93,7 @@ struct DoctorTests {
             "umask 077; sqlite3 foreign 'PRAGMA journal_mode = WAL; CREATE TABLE t (a)'")
         #expect(foreign.status == 0)
         let (status, findings) = try await examine(place, ["--vault", "foreign"])
-        #expect(status == 3 && findings["sqlite.settings"]?.error == "not_a_vault")
+        #expect(status == 3 && findings["sqlite.opens"]?.error == "not_a_vault")
     }
 
     @Test func `permissions`() async throws {
@@ -136,7 +136,11 @@ struct DoctorTests {
     }
 
     @Test func `a row that was edited is seen with the key`() async throws {
-        try await expect("rows.tags", "error", 7, after: "sqlite3 V 'UPDATE owners SET revocations = 7'")
+        try await expect(
+            "rows.tags", "error", 7,
+            after:
+                "tokenvault user add alice >/dev/null; sqlite3 V 'UPDATE owners SET state = 2 WHERE kind = 2'"
+        )
     }
 
     @Test func `another journal mode`() async throws {
