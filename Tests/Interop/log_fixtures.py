@@ -3,10 +3,12 @@
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from served import BINARY, SECONDS
 from tlog_reader import Checkpoint, read_checkpoint
@@ -32,9 +34,32 @@ class LogVault:
         return done.stdout
 
     def grow(self, entries: int) -> None:
-        """Each command that opens the vault is an entry; the checkpoints are kept."""
-        for _ in range(entries):
-            self.checkpoints.append(self.run("audit", "checkpoint"))
+        """Tokens of a client, an entry each, and the checkpoint after every ten."""
+        if entries == 0:
+            return
+        name = f"client-{len(self.checkpoints)}"
+        client = json.loads(
+            self.run("client", "add", name, "--grant-type", "client_credentials", "--scope", "basic", "--json"))
+        ready = self.folder / "ready"
+        ready.unlink(missing_ok=True)
+        process = subprocess.Popen(
+            [BINARY, "serve", "--listen", "127.0.0.1:0", "--ready-file", ready], env=self.environment,
+            cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + SECONDS
+            while not (ready.exists() and ready.read_text().endswith("\n")):
+                assert process.poll() is None and time.monotonic() < deadline, "the server was not ready in time"
+                time.sleep(0.02)
+            with requests.Session() as session:
+                for number in range(entries):
+                    session.post(
+                        ready.read_text().strip() + "/oauth2/token", data={"grant_type": "client_credentials"},
+                        auth=(client["client_id"], client["client_secret"]), timeout=10).raise_for_status()
+                    if number % 10 == 0:
+                        self.checkpoints.append(self.run("audit", "checkpoint"))
+        finally:
+            process.terminate()
+            assert process.wait(SECONDS) == 0
 
     def checkpoint(self, note: bytes) -> Checkpoint:
         return read_checkpoint(note, self.vkey)

@@ -21,7 +21,7 @@ def test_checkpoints_verify_and_altered_ones_do_not(log: LogVault) -> None:
 
 def test_checkpoints_are_over_the_leaves_as_exported(log: LogVault) -> None:
     hashes = [leaf_hash(leaf) for leaf in log.leaves()]
-    for note in log.checkpoints[::25]:
+    for note in log.checkpoints[::5]:
         checkpoint = log.checkpoint(note)
         assert tree_root(hashes[:checkpoint.size]) == checkpoint.root
 
@@ -43,7 +43,7 @@ def test_inclusion_proofs_verify(log: LogVault) -> None:
 
 
 def test_consistency_proofs_verify(log: LogVault) -> None:
-    for note in log.checkpoints[::60]:
+    for note in log.checkpoints[::8]:
         old = log.checkpoint(note)
         proof = log.run("audit", "consistency", "--from", log.file("old", note))
         assert check_consistency(proof, log.vkey, old).size > old.size
@@ -96,16 +96,16 @@ def test_a_proof_made_from_the_tiles_is_believed_by_the_command(log: LogVault, t
 
 def test_a_pruned_log_proves_what_it_keeps(tmp_path: Path) -> None:
     log = LogVault(tmp_path)
-    log.grow(560)
+    log.grow(500)
     whole = log.export("whole")
     log.run("audit", "prune", "--keep", "20", "--confirm", "512")
-    assert b"256" not in log.run("audit", "verify", "--json").split(b"first_kept")[0]
+    assert b'"first_kept":512' in log.run("audit", "verify", "--json")
     _, entries, used = read_tiles(log.export("kept"), log.vkey, first=512)
-    assert 40 < len(entries) < 80 and "tile/0/001" not in used
+    assert 40 < len(entries) < 256 and "tile/0/001" not in used
     read_tiles(log.export(str(whole)), log.vkey)
     index, _ = check_inclusion(log.run("audit", "prove", "512"), log.vkey)
     assert index == 512
     log.run("audit", "prove", "511", status=3)
-    old = next(note for note in log.checkpoints if log.checkpoint(note).size == 540)
+    old = next(note for note in log.checkpoints if log.checkpoint(note).size > 512)
     proof = log.run("audit", "consistency", "--from", log.file("old", old))
     check_consistency(proof, log.vkey, log.checkpoint(old))
