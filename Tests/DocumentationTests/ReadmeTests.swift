@@ -5,7 +5,7 @@ import TokenVaultTesting
 import VaultCore
 
 /// Files of the repository, and the programs built beside this test bundle.
-private enum Place {
+enum Place {
     static let root = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
@@ -23,7 +23,7 @@ private enum Place {
 }
 
 /// A bash script in a directory of its own, the programs on its path; everything it started ends with it.
-private func bash(_ script: String) throws -> (status: Int32, output: String) {
+func bash(_ script: String) throws -> (status: Int32, output: String) {
     let directory = FileManager.default.temporaryDirectory.appendingPathComponent(
         "readme-\(UUID().uuidString)")
     try FileManager.default.createDirectory(

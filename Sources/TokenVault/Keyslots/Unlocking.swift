@@ -12,15 +12,20 @@ enum Unlocking {
     static func unlock(
         _ database: Database, vault: VaultRow, _ source: KeySource
     ) throws -> (root: GuardedKey, unlocker: Unlocker) {
+        try unlock(database, vault.id, epoch: UInt32(truncatingIfNeeded: vault.keyEpoch), source)
+    }
+
+    static func unlock(
+        _ database: Database, _ vault: VaultID, epoch: UInt32, _ source: KeySource
+    ) throws -> (root: GuardedKey, unlocker: Unlocker) {
         var tried: [String] = []
         var refusal: VaultError?
         var opened: (root: GuardedKey, unlocker: Unlocker)?
         try forEachSlot(database) { row, record in
             tried.append("\(record.kind.noun) \(Hex.encode(record.id.prefix(4)))")
-            guard record.epoch == UInt32(truncatingIfNeeded: vault.keyEpoch), Keyslot.accepts(source, record)
-            else { return true }
+            guard record.epoch == epoch, Keyslot.accepts(source, record) else { return true }
             do {
-                let slot = try Keyslot.unlock(record, with: source, vault: vault.id)
+                let slot = try Keyslot.unlock(record, with: source, vault: vault)
                 opened = (slot.root, Unlocker(row: row, record, slot.slotKey, source))
                 return false
             } catch let error as VaultError where error == Self.locked {
@@ -33,8 +38,8 @@ enum Unlocking {
         if let refusal { throw refusal }
         throw VaultError(
             .locked,
-            "What was given does not open vault \(vault.id); its keyslots are: "
-                + tried.joined(separator: ", ") + "." + Self.addition(source, vault.id),
+            "What was given does not open vault \(vault); its keyslots are: "
+                + tried.joined(separator: ", ") + "." + Self.addition(source, vault),
             remedy: "Give the key file or passphrase of one of these slots (--key-file, --passphrase-file).")
     }
 
@@ -86,12 +91,14 @@ final class Unlocker: Sendable {
     ///
     /// - Throws: ``VaultError/Code/locked`` when the slot is gone, and nothing else is at hand or fits.
     func root(_ database: Database, vault: VaultRow) throws -> GuardedKey {
+        try root(database, vault.id, epoch: UInt32(truncatingIfNeeded: vault.keyEpoch))
+    }
+
+    func root(_ database: Database, _ vault: VaultID, epoch: UInt32) throws -> GuardedKey {
         var root: GuardedKey?
         try Unlocking.forEachSlot(database) { _, record in
-            guard record.id == slotID, record.epoch == UInt32(truncatingIfNeeded: vault.keyEpoch) else {
-                return true
-            }
-            root = try? Keyslot.open(record, slotKey: slotKey, vault: vault.id)
+            guard record.id == slotID, record.epoch == epoch else { return true }
+            root = try? Keyslot.open(record, slotKey: slotKey, vault: vault)
             return false
         }
         if let root { return root }
@@ -100,7 +107,7 @@ final class Unlocker: Sendable {
                 .locked, "The keyslot by which this process opened the vault is gone.",
                 remedy: "Start it again with a key that opens the vault now.")
         }
-        return try Unlocking.unlock(database, vault: vault, source).root
+        return try Unlocking.unlock(database, vault, epoch: epoch, source).root
     }
 }
 

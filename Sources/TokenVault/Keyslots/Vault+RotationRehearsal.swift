@@ -1,0 +1,37 @@
+import VaultCore
+package import VaultCrypto
+
+extension Vault {
+    /// Puts a root key that nobody will ever use into every keyslot, sees that each opens, and rolls all that back.
+    ///
+    /// What a rotation of the root key would do to the slots, without its consequences: for a dry run, and for who
+    /// wants to know today whether the day of the rotation will go well.
+    ///
+    /// - Parameter sources: each has to open the new root key, too; writes wait for as long as that takes.
+    /// - Returns: the names of the slots.
+    /// - Throws: what a rotation would: ``VaultError/Code/denied`` naming the slots whose key is not held.
+    package func rehearseKeyslotRotation(openedBy sources: [KeySource] = []) async throws -> [String] {
+        do {
+            return try await housekeep { [unlocker] transaction in
+                let (keyring, database) = (transaction.keyring, transaction.database)
+                let (root, epoch) = (GuardedKey.random(), keyring.epoch + 1)
+                try transaction.rewrapKeyslots(to: root, epoch: epoch, oldRoot: keyring.root)
+                var roots = [try unlocker.root(database, keyring.vault, epoch: epoch)]
+                for source in sources {
+                    roots.append(try Unlocking.unlock(database, keyring.vault, epoch: epoch, source).root)
+                }
+                guard roots.allSatisfy({ $0.isEqual(to: root) }) else {
+                    throw VaultError(.internalError, "A keyslot opened to another key than was put into it.")
+                }
+                throw Rehearsed(names: try StoredKeyslot.all(database, keyring).map(\.name))
+            }
+        } catch let end as Rehearsed {
+            return end.names
+        }
+    }
+}
+
+/// Ends a rehearsal that went well: thrown, so that nothing of it stays.
+private struct Rehearsed: Error {
+    let names: [String]
+}

@@ -1,0 +1,223 @@
+import Foundation
+import Testing
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+@Suite(.serialized) struct `Keyslots: every way in is proved, named, and survives a rotation` {
+    private static let passphrase = SecretBytes(copying: "correct horse battery staple")
+
+    private func keyFile(_ test: TestVault, _ name: String) throws -> KeySource {
+        let path = test.directory + "/" + name
+        try Vault.createKeyFile(at: path)
+        return .keyFile(path: path)
+    }
+
+    /// Turns over what it is given.
+    private func program(_ test: TestVault) throws -> KeySource {
+        let path = test.directory + "/program"
+        try Data(
+            """
+            #!/usr/bin/env python3
+            import base64, json, sys
+            question = json.load(sys.stdin)
+            turned = lambda text: base64.b64encode(base64.b64decode(text)[::-1]).decode()
+            wraps = question["op"] == "wrap"
+            print(json.dumps({"blob" if wraps else "key": turned(question["key" if wraps else "blob"])}))
+            """.utf8
+        ).write(to: URL(fileURLWithPath: path))
+        try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: path)
+        return .program(try KeyProgram(path: path))
+    }
+
+    /// A source of each kind but the credential, which needs an environment, with its slot.
+    private func allKinds(_ test: TestVault) async throws -> [KeySource] {
+        let vault = test.vault
+        let file = test.directory + "/recovery"
+        _ = try await vault.createRecoveryKey(file: file, passphrase: Self.passphrase)
+        let second = test.directory + "/second"
+        try Vault.createKeyFile(at: second)
+        let others: [KeySource] = [
+            .passphrase(Self.passphrase), .passphraseAndKeyFile(Self.passphrase, path: second),
+            try program(test), .keyFile(path: second),
+        ]
+        for source in others { _ = try await vault.addKeyslot(unlockedBy: source) }
+        return others + [
+            .keyFile(path: test.keyFile),
+            .recoveryKey(try RecoveryKey(file: file, passphrase: Self.passphrase)),
+        ]
+    }
+
+    private func refusal(_ body: () async throws -> Void) async -> VaultError? {
+        do {
+            try await body()
+            return nil
+        } catch { return error as? VaultError }
+    }
+
+    @Test func `each kind opens the vault, and the vault says by which slot`() async throws {
+        let test = try await TestVault()
+        let sources = try await allKinds(test)
+        let names = ["passphrase", "passphrase-and-key-file", "program", "key-file", "first", "recovery"]
+        #expect(try Set(test.vault.keyslots().map(\.name)) == Set(names))
+        for (source, name) in zip(sources, names) {
+            let vault = try await Vault.open(at: test.path, unlockedBy: source)
+            let opened = try vault.keyslots().filter(\.isOpened)
+            #expect(opened.map(\.name) == [name])
+            #expect(opened.allSatisfy { $0.provedAt != nil && $0.isRotatable })
+            await vault.close()
+        }
+        #expect(try await test.vault.verifyAudit().isIntact)
+    }
+
+    @Test func `a rotation of the root key asks nobody for a key, and all open it afterwards`() async throws {
+        let test = try await TestVault()
+        let sources = try await allKinds(test)
+        let before = try sqlite(test.path, "SELECT quote(wrapped), quote(parameters) FROM keyslots")
+        let names = try await test.vault.rehearseKeyslotRotation(openedBy: sources)
+        #expect(names.count == 6)
+        // It was a rehearsal.
+        #expect(try sqlite(test.path, "SELECT quote(wrapped), quote(parameters) FROM keyslots") == before)
+        for source in sources {
+            let vault = try await Vault.open(at: test.path, unlockedBy: source)
+            // As a running process that was opened by any of them would go on.
+            #expect(try await vault.rehearseKeyslotRotation().count == 6)
+            await vault.close()
+        }
+    }
+
+    @Test func `a slot of an older vault has to be tested before the root key can be rotated`() async throws {
+        let test = try await TestVault()
+        let second = try keyFile(test, "second")
+        _ = try await test.vault.addKeyslot(named: "spare", unlockedBy: second)
+        _ = try sqlite(test.path, "DELETE FROM keyslot_details")
+        let refused = await refusal { _ = try await test.vault.rehearseKeyslotRotation() }
+        #expect(refused?.code == .denied && refused?.message.contains("key-file-1") == true)
+        #expect(refused?.remedy.contains("key slot test") == true)
+        #expect(try test.vault.keyslots().allSatisfy { !$0.isRotatable && $0.provedAt == nil })
+        #expect(try await test.vault.proveOpenedKeyslot(isFirstOnly: true).name == "key-file-1")
+        #expect(await refusal { _ = try await test.vault.rehearseKeyslotRotation() }?.code == .denied)
+        let other = try await Vault.open(at: test.path, unlockedBy: second)
+        try await other.proveOpenedKeyslot()
+        await other.close()
+        #expect(try await test.vault.rehearseKeyslotRotation(openedBy: [second]).count == 2)
+    }
+
+    @Test func `a slot that its holder cannot open does not count`() async throws {
+        let test = try await TestVault()
+        let (one, other) = (try keyFile(test, "one"), try keyFile(test, "other"))
+        let refused = await refusal { _ = try await test.vault.addKeyslot(unlockedBy: one, provedBy: other) }
+        #expect(refused?.code == .locked)
+        #expect(try test.vault.keyslots().count == 1)
+    }
+
+    @Test func `names are plain and unique, and eight slots are enough`() async throws {
+        let test = try await TestVault()
+        let source = try keyFile(test, "second")
+        for name in ["", "two words", "a/b", "-x", "ü", String(repeating: "n", count: 65)] {
+            #expect(
+                await refusal { _ = try await test.vault.addKeyslot(named: name, unlockedBy: source) }?.code
+                    == .invalidInput)
+        }
+        #expect(
+            await refusal { _ = try await test.vault.addKeyslot(named: "first", unlockedBy: source) }?.code
+                == .alreadyExists)
+        for _ in 0..<7 { _ = try await test.vault.addKeyslot(unlockedBy: source) }
+        #expect(try test.vault.keyslots().map(\.name).prefix(3) == ["first", "key-file", "key-file-2"])
+        #expect(await refusal { _ = try await test.vault.addKeyslot(unlockedBy: source) }?.code == .denied)
+        // One leaf names two rows a slot: they have to fit.
+        #expect(try await test.vault.rehearseKeyslotRotation().count == 8)
+    }
+
+    @Test func `neither the last slot nor the one in use is removed`() async throws {
+        let test = try await TestVault()
+        #expect(await refusal { try await test.vault.removeKeyslot(named: "first") }?.code == .denied)
+        let source = try keyFile(test, "second")
+        _ = try await test.vault.addKeyslot(named: "second", unlockedBy: source)
+        #expect(await refusal { try await test.vault.removeKeyslot(named: "first") }?.code == .denied)
+        #expect(await refusal { try await test.vault.removeKeyslot(named: "third") }?.code == .notFound)
+        let other = try await Vault.open(at: test.path, unlockedBy: source)
+        try await other.removeKeyslot(named: "first")
+        #expect(try other.keyslots().map(\.name) == ["second"])
+        #expect(await refusal { _ = try await test.reopen() }?.code == .locked)
+        #expect(try await other.verifyAudit().isIntact)
+        await other.close()
+    }
+
+    @Test(arguments: [
+        "UPDATE keyslot_details SET name = 'other'", "UPDATE keyslot_details SET held = NULL",
+        "UPDATE keyslot_details SET held = zeroblob(112)", "UPDATE keyslot_details SET epoch = 2",
+        "UPDATE keyslot_details SET proved_at = 0",
+    ])
+    func `details edited from outside are refused`(_ sql: String) async throws {
+        let test = try await TestVault()
+        _ = try sqlite(test.path, sql)
+        #expect(await refusal { _ = try test.vault.keyslots() }?.code == .integrity)
+        #expect(await refusal { _ = try await test.vault.rehearseKeyslotRotation() }?.code == .integrity)
+    }
+}
+
+@Suite(.serialized) struct `Recovery keys of a vault` {
+    private let passphrase = SecretBytes(copying: "correct horse battery staple")
+
+    private func code(_ body: () async throws -> Void) async -> VaultError? {
+        do {
+            try await body()
+            return nil
+        } catch { return error as? VaultError }
+    }
+
+    @Test func `no file, no slot, and no slot, no file`() async throws {
+        let test = try await TestVault()
+        let vault = test.vault
+        #expect(try !vault.hasRecoveryKey())
+        let taken = test.keyFile
+        #expect(
+            await code { _ = try await vault.createRecoveryKey(file: taken, passphrase: passphrase) }?.code
+                == .alreadyExists)
+        let file = test.directory + "/recovery"
+        #expect(
+            await code {
+                _ = try await vault.createRecoveryKey(named: "first", file: file, passphrase: passphrase)
+            }?.code
+                == .alreadyExists)
+        #expect(!FileManager.default.fileExists(atPath: file))
+        #expect(try vault.keyslots().count == 1)
+        _ = try await vault.createRecoveryKey(file: file, passphrase: passphrase)
+        #expect(try vault.hasRecoveryKey())
+        let wrong = await code { _ = try RecoveryKey(file: file, passphrase: SecretBytes(copying: "other")) }
+        #expect(wrong?.code == .locked)
+    }
+
+    @Test func `the key of another vault is told from a lost slot`() async throws {
+        let (test, other) = (try await TestVault(), try await TestVault())
+        let file = other.directory + "/recovery"
+        _ = try await other.vault.createRecoveryKey(file: file, passphrase: passphrase)
+        let key = try RecoveryKey(file: file, passphrase: passphrase)
+        let refused = await code { _ = try await Vault.open(at: test.path, unlockedBy: .recoveryKey(key)) }
+        #expect(refused?.code == .locked)
+        #expect(refused?.message.contains(other.vault.id.description) == true)
+        let denied = await code {
+            _ = try await test.vault.splitRecoveryKey(key, shares: 3, threshold: 2, into: test.directory)
+        }
+        #expect(denied?.code == .denied)
+    }
+
+    @Test func `shares are written all or not at all`() async throws {
+        let test = try await TestVault()
+        let file = test.directory + "/recovery"
+        _ = try await test.vault.createRecoveryKey(file: file, passphrase: passphrase)
+        let key = try RecoveryKey(file: file, passphrase: passphrase)
+        try Data("mine".utf8).write(to: URL(fileURLWithPath: test.directory + "/recovery-share-3"))
+        let refused = await code {
+            _ = try await test.vault.splitRecoveryKey(key, shares: 5, threshold: 3, into: test.directory)
+        }
+        #expect(refused?.code == .alreadyExists)
+        let left = try FileManager.default.contentsOfDirectory(atPath: test.directory)
+        #expect(left.filter { $0.hasPrefix("recovery-share") } == ["recovery-share-3"])
+        try FileManager.default.removeItem(atPath: test.directory + "/recovery-share-3")
+        let paths = try await test.vault.splitRecoveryKey(key, shares: 5, threshold: 3, into: test.directory)
+        let again = try RecoveryKey(combining: [4, 0, 2].map { try RecoveryShare(file: paths[$0]) })
+        await (try Vault.open(at: test.path, unlockedBy: .recoveryKey(again))).close()
+    }
+}
