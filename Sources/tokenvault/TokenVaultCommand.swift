@@ -35,6 +35,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
             InitCommand.self, StatusCommand.self, ClientCommand.self, UserCommand.self, GrantCommand.self,
             ConsentCommand.self, ProviderCommand.self, ConnectionCommand.self, RefreshCommand.self,
             WebhookCommand.self, KeysCommand.self, ServeCommand.self, AuditCommand.self, DemoCommand.self,
+            BackupCommand.self, RestoreCommand.self,
             CompletionCommand.self,
             VersionCommand.self,
         ])

@@ -17,7 +17,9 @@ final class Keyring: Sendable {
     let signer: NoteSigner
 
     /// Key ids are per purpose, from 1; exactly one key of each purpose is current.
-    init(vault: VaultID, epoch: UInt32, root: GuardedKey, keys: [SystemKey]) throws {
+    ///
+    /// - Parameter origin: of the log, when the vault was restored.
+    init(vault: VaultID, epoch: UInt32, root: GuardedKey, keys: [SystemKey], origin: String? = nil) throws {
         func all(_ purpose: SystemKeyPurpose) -> [SystemKey] { keys.filter { $0.purpose == purpose } }
         func current(_ purpose: SystemKeyPurpose) throws -> SystemKey {
             guard let key = all(purpose).first(where: \.isCurrent) else {
@@ -43,7 +45,7 @@ final class Keyring: Sendable {
         let rowKey = try current(.rows)
         rows = TagKey(id: rowKey.keyID, key: rowKey.key)
         let signing = SigningKey(seed: try current(.logSigning).key)
-        guard let signer = NoteSigner(name: LogHead.origin(of: vault), key: signing) else {
+        guard let signer = NoteSigner(name: origin ?? LogHead.origin(of: vault), key: signing) else {
             throw VaultError(.internalError, "The log's origin is not a key name.")
         }
         self.signer = signer
@@ -77,9 +79,12 @@ extension Keyring {
                     isCurrent: row.integer(3) == SystemKeyRow.State.current.rawValue, key: key))
             return true
         }
-        let keyring = try Keyring(vault: vault.id, epoch: epoch, root: root, keys: keys)
+        let incarnation = try database.newestIncarnation()
+        let keyring = try Keyring(
+            vault: vault.id, epoch: epoch, root: root, keys: keys,
+            origin: LogHead.origin(of: vault.id, incarnation: incarnation))
         // The wraps opened; that nobody edited the rows around them is shown by their tags.
-        for layout in [TableLayout.systemKeys, .keyslots] {
+        for layout in [TableLayout.systemKeys, .keyslots, .incarnations] {
             try database.forEachRow(layout.selectSQL + " ORDER BY id") { cursor in
                 _ = try StoredRow(reading: cursor, layout, rowKey: keyring.rows)
                 return true
