@@ -14,6 +14,9 @@ package struct NoteSigner: Sendable {
         self.signingKey = signingKey
     }
 
+    /// The same key under another name.
+    package func named(_ name: String) -> NoteSigner? { NoteSigner(name: name, key: signingKey) }
+
     /// The whole signed note: the text, an empty line, and one signature line.
     ///
     /// Throws ``VaultError/Code/invalidInput`` for a text that would not read back as itself: one that ends

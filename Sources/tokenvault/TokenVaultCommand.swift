@@ -36,7 +36,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
             InitCommand.self, StatusCommand.self, ClientCommand.self, UserCommand.self, GrantCommand.self,
             ConsentCommand.self, ProviderCommand.self, ConnectionCommand.self, RefreshCommand.self,
             WebhookCommand.self, KeyCommand.self, ServeCommand.self, AuditCommand.self, DemoCommand.self,
-            DoctorCommand.self, ReportCommand.self,
+            BackupCommand.self, RestoreCommand.self, DoctorCommand.self, ReportCommand.self,
             CompletionCommand.self, ManCommand.self, ExplainCommand.self,
             VersionCommand.self,
         ])

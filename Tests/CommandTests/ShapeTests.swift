@@ -81,6 +81,7 @@ struct ShapeTests {
             "refresh run", "webhook add", "webhook list", "webhook test", "webhook remove",
             "key signing list", "key signing rotate", "key slot list", "key slot add", "key slot test",
             "key slot remove", "key recovery create", "key recovery split", "key recovery test",
+            "key rotate", "key inventory", "user erase",
             "user disable", "user enable",
             "user remove", "grant authorize", "grant list", "grant show", "grant revoke", "serve",
             "audit list",
@@ -88,6 +89,7 @@ struct ShapeTests {
             "audit prove", "audit consistency", "audit check-proof", "audit export", "audit prune", "demo",
             "version", "completion",
             "doctor", "report", "man", "explain error", "explain exit-codes", "explain secrets",
+            "backup create", "backup inspect", "backup verify", "restore",
         ]
         for command in commands {
             let help = try await place.run(command.split(separator: " ").map(String.init) + ["--help"])

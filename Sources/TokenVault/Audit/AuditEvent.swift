@@ -126,6 +126,8 @@ package struct AuditOperation: RawRepresentable, Sendable, Hashable {
     package static let connectionReveal = verb("connection.reveal")
     package static let webhookAdd = verb("webhook.add")
     package static let webhookRemove = verb("webhook.remove")
+    package static let backupCreate = verb("backup.create")
+    package static let vaultRestore = verb("vault.restore")
     package static let codeExchange = verb("token.code")
     package static let refresh = verb("token.refresh")
     package static let clientCredentials = verb("token.client-credentials")

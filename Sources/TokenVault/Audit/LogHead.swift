@@ -34,7 +34,12 @@ struct LogHead: Sendable {
         return time == .some(lastTime)
     }
 
-    static func origin(of vault: VaultID) -> String { "tokenvault/\(vault)" }
+    /// The name of the log: each time the vault is restored it goes on under another.
+    ///
+    /// - Parameter incarnation: 1 for a vault that was never restored.
+    static func origin(of vault: VaultID, incarnation: Int64 = 1) -> String {
+        incarnation == 1 ? "tokenvault/\(vault)" : "tokenvault/\(vault)/\(incarnation)"
+    }
 }
 
 extension LogHead {

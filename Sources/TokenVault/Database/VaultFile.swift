@@ -59,7 +59,7 @@ enum VaultFile {
     }
 
     /// Foundation's `deletingLastPathComponent` traps on a name of one character.
-    private static func directory(of path: String) -> String {
+    static func directory(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }

@@ -79,6 +79,14 @@ final class VaultLock: Sendable {
         return isFirst
     }
 
+    /// Whether a process serves now.
+    func isServed() throws -> Bool {
+        let code = tv_lock_byte(descriptor, Byte.serving, 1)
+        guard code == 0 || code == EAGAIN else { throw StorageFailure.failed("lock", code) }
+        if code == 0 { _ = tv_unlock_byte(descriptor, Byte.serving) }
+        return code == EAGAIN
+    }
+
     /// Leaves the serving processes.
     func endServing() { _ = tv_unlock_byte(descriptor, Byte.serving) }
 

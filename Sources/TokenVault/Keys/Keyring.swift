@@ -21,6 +21,8 @@ final class Keyring: Sendable {
     let signer: NoteSigner
 
     /// Key ids are per purpose, from 1; exactly one key of each purpose is current.
+    ///
+    /// - Parameter origin: of the log, when the vault was restored.
     init(
         vault: VaultID, epoch: UInt32, root: GuardedKey, retiredRoots: [UInt32: GuardedKey] = [:],
         keys: [SystemKey], origin: String? = nil
@@ -118,10 +120,12 @@ extension Keyring {
                     isCurrent: row.integer(3) == SystemKeyRow.State.current.rawValue, key: key))
             return true
         }
+        let incarnation = try database.newestIncarnation()
         let keyring = try Keyring(
-            vault: vault.id, epoch: epoch, root: root, retiredRoots: retiredRoots, keys: keys)
+            vault: vault.id, epoch: epoch, root: root, retiredRoots: retiredRoots, keys: keys,
+            origin: LogHead.origin(of: vault.id, incarnation: incarnation))
         // The wraps opened; that nobody edited the rows around them is shown by their tags.
-        for layout in [TableLayout.systemKeys, .keyslots, .retiredRoots] {
+        for layout in [TableLayout.systemKeys, .keyslots, .retiredRoots, .incarnations] {
             try database.forEachRow(layout.selectSQL + " ORDER BY id") { cursor in
                 _ = try StoredRow(reading: cursor, layout, rowKey: keyring.rows)
                 return true

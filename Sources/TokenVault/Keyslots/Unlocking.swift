@@ -85,6 +85,15 @@ final class Unlocker: Sendable {
             }
     }
 
+    /// Of a vault whose root key was at hand: nothing opens it again after somebody else rotates that.
+    init(root: GuardedKey) {
+        row = 0
+        slotID = []
+        kind = .keyFile
+        slotKey = root
+        source = nil
+    }
+
     /// The root key of the epoch that `vault` names.
     ///
     /// Blocks as long as the source takes when its slot was replaced.

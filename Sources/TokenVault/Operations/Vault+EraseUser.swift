@@ -8,6 +8,10 @@ public struct Erasure: Sendable {
     public let grants: Int64
     /// Connections that were deleted. Their tokens may still be valid at the providers.
     public let connections: Int64
+    /// Backups that may still be kept: with their keys they can open what was erased.
+    public let backups: Int
+    /// Until when the last of them is kept; nil when there is none, or nobody said.
+    public let backupsKeptUntil: VaultInstant?
 }
 
 extension Vault {
@@ -53,7 +57,20 @@ extension Vault {
         // What began before the key was destroyed may have written a row since.
         let late = try await deleteSealedRows(of: id)
         try await truncateWAL()
-        return Erasure(grants: grants, connections: connections + late)
+        let kept = try keptBackups()
+        let isDated = kept.allSatisfy { $0.keepUntil != nil }
+        return Erasure(
+            grants: grants, connections: connections + late, backups: kept.count,
+            backupsKeptUntil: isDated ? kept.compactMap(\.keepUntil).max() : nil)
+    }
+
+    /// Those that nobody has promised to have destroyed by now.
+    private func keptBackups() throws -> [BackupRow] {
+        let now = clock.now()
+        return try snapshot { database, keys in
+            try database.loadAll(
+                BackupRow.self, where: "keep_until IS NULL OR keep_until > ?", [SQLValue(now)], keys.keyring)
+        }
     }
 
     private func userToErase(_ name: String) throws -> OwnerID? {

@@ -60,11 +60,39 @@ extension Vault {
         } catch { throw StorageFailure.translate(error, isOpening: true) }
     }
 
+    /// A vault whose root key is at hand: one that is being restored.
+    ///
+    /// Writes nothing by itself.
+    static func opened(at path: String, root: GuardedKey, options: VaultOptions) throws -> Vault {
+        let lock = try VaultLock(beside: path)
+        do {
+            let store = try lock.withWriterLock(within: .seconds(10)) {
+                try Store(path, lock: lock, readerCount: options.readers)
+            }
+            do {
+                return try Vault(
+                    store.readers().snapshot { database in
+                        try unlocked(
+                            database, store, VaultRow.read(database, rowKey: nil), root, Unlocker(root: root))
+                    }, options: options)
+            } catch {
+                try? store.close()
+                throw error
+            }
+        } catch { throw StorageFailure.translate(error, isOpening: true) }
+    }
+
     private static func unlock(_ database: Database, _ store: Store, _ source: KeySource) throws
         -> OpenedStore
     {
         let vault = try VaultRow.read(database, rowKey: nil)
         let (root, unlocker) = try Unlocking.unlock(database, vault: vault, source)
+        return try unlocked(database, store, vault, root, unlocker)
+    }
+
+    private static func unlocked(
+        _ database: Database, _ store: Store, _ vault: VaultRow, _ root: GuardedKey, _ unlocker: Unlocker
+    ) throws -> OpenedStore {
         let keys = try VaultKeys.load(database, root: root)
         let head = try LogHead.read(database)
         guard head.isSigned(by: keys.keyring.signer.key), try head.isTimed(database) else {

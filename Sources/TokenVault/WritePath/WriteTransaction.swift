@@ -16,6 +16,8 @@ final class WriteTransaction {
     /// False while the wall clock does not move as the monotonic one does: nothing is deleted on its word then.
     let clocksAgree: Bool
     private(set) var vault: VaultRow
+    /// Of the log: the keyring's, but where a restored log goes on under another name.
+    private let signer: NoteSigner
     private let registry: Registry
     private let firstUses: FirstUses
     private let committedSize: Int64
@@ -36,8 +38,10 @@ final class WriteTransaction {
 
     init(
         _ database: Database, keyring: Keyring, registry: Registry, firstUses: FirstUses, vault: VaultRow,
-        size: Int64, now: VaultInstant, monotonic: Int64, clocksAgree: Bool = true
+        size: Int64, now: VaultInstant, monotonic: Int64, clocksAgree: Bool = true,
+        signer: NoteSigner? = nil
     ) {
+        self.signer = signer ?? keyring.signer
         self.database = database
         self.keyring = keyring
         self.registry = registry
@@ -256,8 +260,8 @@ extension WriteTransaction {
 
     /// The signed note over the head as it will be committed.
     func sign(_ head: LogHead) throws -> String {
-        let text = Checkpoint(origin: keyring.signer.key.name, size: head.edge.size, root: head.root).body
-        return try cosigners.reduce(try keyring.signer.sign(text)) { note, signer in
+        let text = Checkpoint(origin: signer.key.name, size: head.edge.size, root: head.root).body
+        return try cosigners.reduce(try signer.sign(text)) { note, signer in
             // The lines after the text and its empty line.
             note + String(try signer.sign(text).dropFirst(text.count + 1))
         }

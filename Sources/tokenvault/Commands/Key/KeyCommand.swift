@@ -4,6 +4,9 @@ import ArgumentParser
 struct KeyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "key", abstract: "Show, add, test, rotate and recover keys.",
-        subcommands: [KeySlotCommand.self, KeyRecoveryCommand.self, SigningKeysCommand.self],
+        subcommands: [
+            KeySlotCommand.self, KeyRecoveryCommand.self, KeyRotateCommand.self, KeyInventoryCommand.self,
+            SigningKeysCommand.self,
+        ],
         aliases: ["keys"])
 }

@@ -12,7 +12,7 @@ struct UserCommand: ParsableCommand {
         subcommands: [
             UserAddCommand.self, UserListCommand.self, UserSetPasswordCommand.self,
             UserRevokeTokensCommand.self, UserDisableCommand.self, UserEnableCommand.self,
-            UserRemoveCommand.self,
+            UserRemoveCommand.self, UserEraseCommand.self,
         ])
 }
 

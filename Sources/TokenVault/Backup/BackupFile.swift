@@ -1,0 +1,141 @@
+import Foundation
+import VaultCore
+import VaultCrypto
+
+/// A backup as it lies on a disk: opened, its header read, its length the one the header asks for.
+final class BackupFile {
+    let path: String
+    let header: BackupHeader
+    private let headerBytes: [UInt8]
+    private let descriptor: Int32
+
+    /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/notAVault`` (no backup),
+    ///   ``VaultError/Code/integrity`` (cut off, longer than it should be, or of another version).
+    init(_ path: String) throws {
+        self.path = path
+        // Without waiting: a pipe nobody writes to would keep us for ever.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw Self.unreadable(path, errno) }
+        do {
+            guard let facts = FileFacts(of: descriptor), facts.isRegular else { throw Self.notABackup(path) }
+            let start = try Self.read(
+                descriptor, at: 0, upTo: BackupHeader.fixedBytes + BackupHeader.noteBytes, path)
+            guard start.starts(with: BackupHeader.magic) else { throw Self.notABackup(path) }
+            guard let header = BackupHeader(prefixOf: start) else {
+                throw VaultError(
+                    .integrity,
+                    "The backup \(path) is cut off, damaged, or of a version that this tokenvault does not know.",
+                    remedy: "Use another copy of it.")
+            }
+            guard Int64(facts.size) == header.fileBytes else {
+                throw VaultError(
+                    .integrity,
+                    "The backup \(path) has \(facts.size) bytes; whole it would have \(header.fileBytes).",
+                    remedy: "It was not copied to its end, or is damaged: use another copy.")
+            }
+            self.header = header
+            headerBytes = header.bytes
+            self.descriptor = descriptor
+        } catch {
+            close(descriptor)
+            throw error
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Whether the file is the one that was written, as far as that can be told without its key.
+    func isWhole(_ progress: (Double) -> Void) throws -> Bool {
+        var digest = RunningDigest()
+        let end = header.fileBytes - Int64(BackupHeader.digestBytes)
+        var place: Int64 = 0
+        while place < end {
+            let part = try read(at: place, Int(min(1 << 20, end - place)))
+            digest.add(part)
+            place += Int64(part.count)
+            progress(Double(place) / Double(end))
+        }
+        return try digest.finish().bytes == read(at: end, BackupHeader.digestBytes)
+    }
+
+    /// Hands the database inside to `body`, chunk by chunk, each checked before.
+    ///
+    /// - Throws: ``VaultError/Code/locked`` when the root key is another, ``VaultError/Code/integrity``.
+    func forEachChunk(openedBy root: GuardedKey, _ body: ([UInt8], Double) throws -> Void) throws {
+        let cipher = try cipher(root)
+        var place = Int64(headerBytes.count + BackupCipher.commitmentBytes)
+        var rest = header.byteCount
+        for index in 0..<header.chunkCount {
+            let count = Int(min(rest, Int64(BackupCipher.chunkBytes)))
+            let sealed = try read(at: place, count + BackupCipher.tagBytes)
+            let isLast = index == header.chunkCount - 1
+            guard let chunk = cipher.open(sealed, index: UInt64(index), isLast: isLast) else {
+                throw damaged("part \(index + 1) of \(header.chunkCount)")
+            }
+            rest -= Int64(count)
+            place += Int64(sealed.count)
+            try body(chunk, Double(index + 1) / Double(header.chunkCount))
+        }
+    }
+
+    private func cipher(_ root: GuardedKey) throws -> BackupCipher {
+        let key: GuardedKey
+        do {
+            key = try KeyWrap.unwrap(
+                header.wrappedKey, with: root, epoch: header.epoch,
+                for: BackupHeader.wrapContext(header.vault, epoch: header.epoch))
+        } catch {
+            throw VaultError(
+                .locked, "The key of the backup \(path) does not open with the root key of these keys.",
+                remedy: "Use the keys of the same vault from about the same time; if they are, it is damaged."
+            )
+        }
+        let cipher = BackupCipher(key, header: headerBytes)
+        let commitment = try read(at: Int64(headerBytes.count), BackupCipher.commitmentBytes)
+        guard ConstantTime.equal(commitment, cipher.commitment) else { throw damaged("its head") }
+        return cipher
+    }
+
+    private func read(at place: Int64, _ count: Int) throws -> [UInt8] {
+        let bytes = try Self.read(descriptor, at: place, upTo: count, path)
+        // Somebody cut it since it was opened.
+        guard bytes.count == count else { throw damaged("its end") }
+        return bytes
+    }
+
+    private static func read(
+        _ descriptor: Int32, at place: Int64, upTo count: Int, _ path: String
+    ) throws -> [UInt8] {
+        var code: Int32 = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            while initialized < count {
+                let read = pread(
+                    descriptor, buffer.baseAddress.map { $0 + initialized }, count - initialized,
+                    off_t(place) + off_t(initialized))
+                if read < 0, errno == EINTR { continue }
+                if read < 0 { code = errno }
+                guard read > 0 else { break }
+                initialized += read
+            }
+        }
+        guard code == 0 else { throw unreadable(path, code) }
+        return bytes
+    }
+
+    private func damaged(_ part: String) -> VaultError {
+        VaultError(
+            .integrity, "The backup \(path) is damaged: \(part) is not what was written.",
+            remedy: "Use another copy of it.")
+    }
+
+    private static func notABackup(_ path: String) -> VaultError {
+        VaultError(
+            .notAVault, "\(path) is not a backup.", remedy: "Name the file that 'backup create --out' wrote.")
+    }
+
+    private static func unreadable(_ path: String, _ code: Int32) -> VaultError {
+        code == ENOENT
+            ? VaultError(.notFound, "There is no backup at \(path).", remedy: "Check the path.")
+            : StorageFailure.opening(path, code)
+    }
+}

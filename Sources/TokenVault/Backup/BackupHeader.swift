@@ -1,0 +1,106 @@
+import VaultCore
+import VaultCrypto
+
+/// What a backup says of itself in the clear; its key vouches for every byte of it.
+///
+/// ```
+///  0  8  "TVBACKUP"     8  1  version 0x01   9  1  suite 0x01   10  2  zero   12  4  root key epoch BE
+/// 16 16  vault id      32 16  backup id     48  4  schema       52  8  log size
+/// 60 32  log root      92  8  created at, ms                   100  8  bytes of the database
+/// 108 112  the backup key wrapped under the root key           220  4  n   224  n  the log's signed note
+/// then 32  commitment   chunks of 64 KiB + 16   32  SHA-256 of all that came before
+/// ```
+struct BackupHeader: Sendable, Equatable {
+    static let magic = Array("TVBACKUP".utf8)
+    /// Of the header up to the note.
+    static let fixedBytes = 224
+    static let noteBytes = 8 * 1024
+    static let digestBytes = Digest.byteCount
+    /// SQLite's own bound is 281 TB; past it a length is damage.
+    private static let databaseBytes: Int64 = 1 << 48
+
+    let epoch: UInt32
+    let vault: VaultID
+    let backup: BackupID
+    let schema: Int
+    let logSize: Int64
+    let logRoot: Digest
+    let createdAt: VaultInstant
+    let byteCount: Int64
+    let wrappedKey: [UInt8]
+    let note: String
+
+    var bytes: [UInt8] {
+        var bytes = Self.magic + [1, 1, 0, 0]
+        bytes.append(bigEndian: epoch)
+        bytes += vault.bytes + backup.bytes
+        bytes.append(bigEndian: UInt32(clamping: schema))
+        bytes.append(bigEndian: logSize)
+        bytes += logRoot.bytes
+        bytes.append(bigEndian: createdAt.millisecondsSince1970)
+        bytes.append(bigEndian: byteCount)
+        bytes += wrappedKey
+        bytes.append(bigEndian: UInt32(note.utf8.count))
+        return bytes + Array(note.utf8)
+    }
+
+    var chunkCount: Int64 {
+        (byteCount + Int64(BackupCipher.chunkBytes) - 1) / Int64(BackupCipher.chunkBytes)
+    }
+
+    /// Of the whole file that begins with this header.
+    var fileBytes: Int64 {
+        Int64(bytes.count + BackupCipher.commitmentBytes + Self.digestBytes) + byteCount
+            + chunkCount * Int64(BackupCipher.tagBytes)
+    }
+
+    /// Where the wrapped backup key belongs.
+    static func wrapContext(_ vault: VaultID, epoch: UInt32) -> AssociatedData {
+        AssociatedData(
+            domain: "tv.backup", vault: vault, owner: .system, table: TableLayout.backups.number, column: 0,
+            row: 0, generation: UInt64(epoch))
+    }
+}
+
+extension BackupHeader {
+    /// Nil unless `bytes` begin with a header in its one spelling.
+    init?(prefixOf bytes: [UInt8]) {
+        var reader = ByteReader(bytes)
+        guard reader.take(Self.magic.count) == Self.magic, reader.take(4) == [1, 1, 0, 0],
+            let epoch = reader.number(UInt32.self),
+            let vault = reader.take(VaultID.byteCount).flatMap(VaultID.init(bytes:)),
+            let backup = reader.take(BackupID.byteCount).flatMap(BackupID.init(bytes:)),
+            let schema = reader.number(UInt32.self), let logSize = reader.number(Int64.self), logSize > 0,
+            let root = reader.take(Digest.byteCount).flatMap(Digest.init(bytes:)),
+            let createdAt = reader.number(Int64.self), let count = reader.number(Int64.self),
+            count > 0, count <= Self.databaseBytes, let wrapped = reader.take(KeyWrap.byteCount),
+            let note = reader.counted(limit: Self.noteBytes),
+            let text = String(validating: note, as: UTF8.self)
+        else { return nil }
+        self.init(
+            epoch: epoch, vault: vault, backup: backup, schema: Int(schema), logSize: logSize, logRoot: root,
+            createdAt: VaultInstant(millisecondsSince1970: createdAt), byteCount: count, wrappedKey: wrapped,
+            note: text)
+    }
+}
+
+/// Names a backup: 16 random bytes.
+public struct BackupID: Sendable, Hashable, CustomStringConvertible {
+    static let byteCount = 16
+    let bytes: [UInt8]
+
+    init?(bytes: [UInt8]) {
+        guard bytes.count == Self.byteCount else { return nil }
+        self.bytes = bytes
+    }
+
+    static func random() -> BackupID {
+        guard let id = BackupID(bytes: SystemRandom().bytes(byteCount)) else {
+            preconditionFailure("an identifier is made with its own length")
+        }
+        return id
+    }
+
+    /// 32 hexadecimal digits.
+    public var description: String { Hex.encode(bytes) }
+}

@@ -1,0 +1,102 @@
+import Foundation
+import GRDB
+import MerkleLog
+public import VaultCore
+public import VaultCrypto
+
+/// What can be told of a backup without its key.
+public struct BackupInspection: Sendable {
+    public let facts: BackupFacts
+    /// Whether the file is, byte for byte, the one that was written; a forger could make it so.
+    public let isWhole: Bool
+}
+
+/// What can be told of a key artefact without opening it.
+public struct BackupKeysFacts: Sendable {
+    public let vault: VaultID
+    /// Of the root key in it.
+    public let keyEpoch: Int64
+    public let createdAt: VaultInstant
+    /// Kind and first 8 hexadecimal digits of each keyslot: what opens them opens the backup.
+    public let slots: [String]
+}
+
+/// A backup that was opened and checked.
+public struct BackupVerification: Sendable {
+    public let facts: BackupFacts
+    /// Of the log, and of every row against it.
+    public let report: AuditReport
+    /// What SQLite says of its own structure; nil: nothing is wrong.
+    public let structure: String?
+
+    public var isIntact: Bool { report.isIntact && structure == nil }
+}
+
+/// Looks at backups.
+public enum Backup {
+    /// Reads what a backup says of itself, and whether it is whole.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/notAVault``, ``VaultError/Code/integrity`` for one that is
+    ///   cut off.
+    public static func inspect(
+        _ path: String, progress: @escaping @Sendable (Double) -> Void = { _ in }
+    ) async throws -> BackupInspection {
+        try await BlockingThread.result {
+            let file = try BackupFile(path)
+            return BackupInspection(facts: BackupFacts(file.header), isWhole: try file.isWhole(progress))
+        }
+    }
+
+    /// Reads what a key artefact is for.
+    public static func inspectKeys(_ path: String) throws -> BackupKeysFacts {
+        let keys = try BackupKeys.read(path)
+        return BackupKeysFacts(
+            vault: keys.vault, keyEpoch: Int64(keys.epoch), createdAt: keys.createdAt,
+            slots: keys.records.map { "\($0.kind.noun) \(Hex.encode($0.id.prefix(4)))" })
+    }
+
+    /// Opens a backup into a directory of its own, checks everything there is to check, and removes it again.
+    ///
+    /// - Parameter scratch: where that directory is made; by default where the system keeps temporary files.
+    /// - Throws: ``VaultError/Code/locked``, ``VaultError/Code/integrity``, ``VaultError/Code/outOfSpace``.
+    public static func verify(
+        _ path: String, keys: String, unlockedBy source: KeySource, scratch: String? = nil,
+        progress: @escaping @Sendable (Double) -> Void = { _ in }
+    ) async throws -> BackupVerification {
+        try await BlockingThread.result {
+            try Sodium.start()
+            let opened = try OpenedBackup(path, keys, source)
+            let place = scratch ?? FileManager.default.temporaryDirectory.path
+            try FreeSpace.check(opened.file.header.byteCount, in: place)
+            let directory = place + "/tokenvault-verify-" + UUID().uuidString
+            guard mkdir(directory, 0o700) == 0 else { throw StorageFailure.writing(directory, errno) }
+            defer { try? FileManager.default.removeItem(atPath: directory) }
+            let copy = directory + "/vault"
+            try opened.unseal(to: copy) { progress($0 * 0.4) }
+            do {
+                let writer = try Connections.openWriter(copy)
+                defer { try? writer.close() }
+                return try writer.inDatabase { database in
+                    try check(database, opened) { progress(0.4 + $0 * 0.6) }
+                }
+            } catch { throw StorageFailure.translate(error) }
+        }
+    }
+
+    private static func check(
+        _ database: Database, _ opened: OpenedBackup, _ progress: @escaping (Double) -> Void
+    ) throws -> BackupVerification {
+        let structure = try database.firstRow("PRAGMA quick_check(1)") { $0.value(0) }
+        try opened.check(database)
+        // An older vault is brought up to date in the copy, as a restore would do it.
+        try SchemaLedger.bringUpToDate(database, at: opened.file.header.createdAt)
+        let row = try VaultRow.read(database, rowKey: nil)
+        let keyring = try Keyring.load(database, vault: row, root: opened.root)
+        let report = try AuditVerifier(
+            database, key: keyring.signer.key, keyring: keyring, progress: progress
+        ).verify()
+        var problem: String?
+        if case .text(let text) = structure, text != "ok" { problem = "its database file is damaged" }
+        return BackupVerification(facts: BackupFacts(opened.file.header), report: report, structure: problem)
+    }
+}

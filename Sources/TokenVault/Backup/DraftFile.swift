@@ -1,0 +1,107 @@
+import CVaultShims
+import Foundation
+import VaultCore
+
+/// A file that is written under a provisional name, by one process at a time, and gets its own when it is whole.
+final class DraftFile {
+    let path: String
+    private let draft: String
+    private let descriptor: Int32
+    private var isPublished = false
+
+    /// - Throws: ``VaultError/Code/busy`` while another process writes the same file.
+    init(of path: String) throws {
+        self.path = path
+        draft = path + ".partial"
+        descriptor = open(draft, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw StorageFailure.writing(draft, errno) }
+        guard tv_lock_byte(descriptor, 0, 1) == 0 else {
+            close(descriptor)
+            throw VaultError(
+                .busy, "Another process is writing \(path).",
+                remedy: "Wait for its end, or choose another name.")
+        }
+        // What a killed process left.
+        guard fchmod(descriptor, 0o600) == 0, ftruncate(descriptor, 0) == 0 else {
+            let code = errno
+            close(descriptor)
+            throw StorageFailure.writing(draft, code)
+        }
+    }
+
+    deinit {
+        if !isPublished { unlink(draft) }
+        close(descriptor)
+    }
+
+    func write(_ bytes: [UInt8]) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw StorageFailure.writing(draft, count < 0 ? errno : ENOSPC) }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    /// Gives the file its name, on the disk when this returns.
+    ///
+    /// - Parameter replacing: whatever has the name is replaced; otherwise it stays and this throws
+    ///   ``VaultError/Code/alreadyExists``.
+    func publish(replacing: Bool) throws {
+        guard fsync(descriptor) == 0 else { throw StorageFailure.writing(draft, errno) }
+        if replacing {
+            guard rename(draft, path) == 0 else { throw StorageFailure.writing(path, errno) }
+        } else {
+            guard link(draft, path) == 0 else {
+                throw errno == EEXIST ? Self.exists(path) : StorageFailure.writing(path, errno)
+            }
+            unlink(draft)
+        }
+        isPublished = true
+        try VaultFile.synchronize(VaultFile.directory(of: path), O_RDONLY | O_DIRECTORY)
+    }
+
+    static func exists(_ path: String) -> VaultError {
+        VaultError(
+            .alreadyExists, "There is already a file at \(path).",
+            remedy: "Choose another name, or replace an older backup with --force.")
+    }
+}
+
+/// How much more fits on a disk.
+enum FreeSpace {
+    /// Beside what is needed, so that whoever else writes there can go on.
+    static let margin: Int64 = 64 << 20
+
+    /// - Throws: ``VaultError/Code/outOfSpace``.
+    static func check(_ needed: Int64, in directory: String) throws {
+        var facts = statvfs()
+        guard statvfs(directory, &facts) == 0 else { throw StorageFailure.writing(directory, errno) }
+        let free = Int64(clamping: UInt64(facts.f_bavail) * UInt64(facts.f_frsize))
+        guard free >= needed + min(margin, needed) else {
+            throw VaultError(
+                .outOfSpace,
+                "\(directory) has \(free >> 20) MiB free; \((needed >> 20) + 1) MiB and some room are needed.",
+                remedy: "Free some space, or choose another disk. Nothing was changed.")
+        }
+    }
+}
+
+extension StorageFailure {
+    /// As ``opening(_:_:)``, for files that are no vault.
+    static func writing(_ path: String, _ code: Int32) -> VaultError {
+        switch code {
+        case ENOENT, ENOTDIR:
+            VaultError(.notFound, "The directory of \(path) does not exist.", remedy: "Make it first.")
+        case EACCES, EPERM:
+            VaultError(
+                .permissionDenied, "This user may not write \(path).", remedy: "Choose another directory.")
+        case ENOSPC, EDQUOT:
+            VaultError(
+                .outOfSpace, "No space is left for \(path).",
+                remedy: "Free some space and try again. Nothing was left behind.")
+        default: opening(path, code)
+        }
+    }
+}

@@ -1,0 +1,191 @@
+import Foundation
+import GRDB
+import Logging
+public import VaultCore
+import VaultCrypto
+
+/// What is to be backed up where.
+public struct BackupRequest: Sendable {
+    /// Of the sealed data: a path that is free.
+    public var path: String
+    /// Of the key artefact, without which the data does not open; nil: one that was written earlier under the same root
+    /// key is kept elsewhere.
+    public var keysPath: String?
+    /// When the backup will be destroyed; nil: nobody knows.
+    public var keepUntil: VaultInstant?
+    /// Whether an older backup, or older keys, under these names may be replaced.
+    ///
+    /// Nothing else ever is.
+    public var replaces = false
+    /// Where a copy of the database lies while it is sealed, as safe as the vault's own directory, which is the default.
+    public var scratchDirectory: String?
+
+    public init(path: String, keysPath: String?) {
+        self.path = path
+        self.keysPath = keysPath
+    }
+}
+
+/// A backup that was made.
+public struct BackupReceipt: Sendable {
+    public let backup: BackupID
+    /// Where the data lies.
+    public let path: String
+    public let keysPath: String?
+    /// Bytes of the data file.
+    public let byteCount: Int64
+    /// Entries of the log in it.
+    public let logSize: Int64
+    /// 64 hexadecimal digits.
+    public let logRoot: String
+    public let createdAt: VaultInstant
+    public let keepUntil: VaultInstant?
+}
+
+extension Vault {
+    /// Writes a sealed, consistent copy of the vault while it is in use.
+    ///
+    /// The log says so before anything leaves the vault, and again when the backup lies on the disk.
+    ///
+    /// - Parameter progress: called now and then with the share done, 0 to 1.
+    /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/outOfSpace``, ``VaultError/Code/busy`` (another
+    ///   process writes the same file), ``VaultError/Code/invalidInput``; no half backup is left behind.
+    public func backUp(
+        _ request: BackupRequest, progress: @escaping @Sendable (Double) -> Void = { _ in }
+    ) async throws -> BackupReceipt {
+        try checkPlaces(request)
+        let row = try await beginBackup(request)
+        let receipt: BackupReceipt
+        do {
+            receipt = try await BlockingThread.result { [self] in try copy(request, row, progress) }
+        } catch {
+            await abandonBackup(row)
+            throw error
+        }
+        try await finishBackup(receipt)
+        return receipt
+    }
+
+    /// Backups that the log knows of, oldest first, those past the time they were to be kept included.
+    public func backups() throws -> [BackupRecord] {
+        try snapshot { database, keys in
+            let keyring = keys.keyring
+            return try database.loadAll(BackupRow.self, where: "id > 0 ORDER BY id", [], keyring).map { row in
+                BackupRecord(
+                    backup: row.backup, logSize: row.logSize, createdAt: row.createdAt,
+                    keepUntil: row.keepUntil)
+            }
+        }
+    }
+
+    private func checkPlaces(_ request: BackupRequest) throws {
+        guard request.path != request.keysPath else {
+            throw VaultError(
+                .invalidInput, "Data and keys of a backup are two files.",
+                remedy: "Give --keys-out another name, on another disk.")
+        }
+        let places =
+            [(request.path, BackupHeader.magic)] + (request.keysPath.map { [($0, BackupKeys.magic)] } ?? [])
+        for (path, magic) in places where access(path, F_OK) == 0 {
+            guard request.replaces else { throw DraftFile.exists(path) }
+            let start = FileHandle(forReadingAtPath: path)?.readData(ofLength: magic.count)
+            guard let start, Array(start) == magic else {
+                throw VaultError(
+                    .denied, "The file at \(path) is none of an older backup, so it is not replaced.",
+                    remedy: "Choose another name.")
+            }
+        }
+    }
+
+    /// On the blocking thread.
+    private func copy(
+        _ request: BackupRequest, _ row: BackupRow, _ progress: @escaping @Sendable (Double) -> Void
+    ) throws -> BackupReceipt {
+        let data = try DraftFile(of: request.path)
+        let keysFile = try request.keysPath.map { try DraftFile(of: $0) }
+        let scratch = request.scratchDirectory ?? VaultFile.directory(of: path)
+        let size = (FileFacts(at: path)?.size ?? 0) + (FileFacts(at: path + "-wal")?.size ?? 0)
+        for directory in [scratch, VaultFile.directory(of: request.path)] {
+            try FreeSpace.check(Int64(size), in: directory)
+        }
+        let keyring = keyring
+        var keys: BackupKeys?
+        let snapshot = try Snapshot(of: store, in: scratch) { database in
+            // The copy must be under the keys that are at hand: they may be changed by another process.
+            guard try VaultRow.read(database, rowKey: keyring.rows).keyEpoch == Int64(keyring.epoch) else {
+                throw VaultError(
+                    .busy, "The root key was changed while the backup began.", remedy: "Make it again.")
+            }
+            keys = try BackupKeys(database, keyring, at: row.createdAt)
+        } progress: {
+            progress($0 * 0.4)
+        }
+        let writer = BackupWriter(keyring: keyring, backup: row.backup, now: row.createdAt)
+        let count = try writer.write(snapshot, to: data) { progress(0.4 + $0 * 0.55) }
+        if let keysFile, let keys {
+            try keysFile.write(keys.bytes)
+            try keysFile.publish(replacing: request.replaces)
+        }
+        try data.publish(replacing: request.replaces)
+        progress(1)
+        return BackupReceipt(
+            backup: row.backup, path: request.path, keysPath: request.keysPath, byteCount: count,
+            logSize: snapshot.head.size, logRoot: Hex.encode(snapshot.head.root.bytes),
+            createdAt: row.createdAt,
+            keepUntil: request.keepUntil)
+    }
+}
+
+/// What the vault remembers of a backup.
+public struct BackupRecord: Sendable {
+    public let backup: BackupID
+    /// Entries of the log in it, at least.
+    public let logSize: Int64
+    public let createdAt: VaultInstant
+    /// Nil: nobody said when it will be destroyed.
+    public let keepUntil: VaultInstant?
+}
+
+// MARK: - In the log
+
+extension Vault {
+    private func beginBackup(_ request: BackupRequest) async throws -> BackupRow {
+        try await write(.finishing) { [operatorActor] transaction in
+            let row = BackupRow(
+                id: transaction.next(\.nextKeyID), backup: .random(), logSize: transaction.leaf + 1,
+                createdAt: transaction.now, keepUntil: request.keepUntil)
+            try transaction.insert(row)
+            var event = AuditEvent(.backupCreate, by: operatorActor)
+            event.reason = "begun"
+            return Audited(row, event)
+        }
+    }
+
+    private func finishBackup(_ receipt: BackupReceipt) async throws {
+        try await write(.finishing) { [operatorActor, keyring] transaction in
+            let rows = try transaction.database.loadAll(
+                BackupRow.self, where: "backup_id = ?", [.blob(receipt.backup.bytes)], keyring)
+            if var row = rows.first {
+                row.logSize = receipt.logSize
+                try transaction.update(row)
+            }
+            return Audited((), AuditEvent(.backupCreate, by: operatorActor))
+        }
+    }
+
+    /// Nothing left the vault: the row would only worry whoever erases a user.
+    private func abandonBackup(_ row: BackupRow) async {
+        do {
+            try await write(.finishing) { [operatorActor] transaction in
+                var event = AuditEvent(.backupCreate, .refused, by: operatorActor)
+                event.reason = "failed"
+                if try transaction.load(BackupRow.self, row.id) != nil {
+                    try transaction.delete(.backups, id: row.id)
+                }
+                return Audited((), event)
+            }
+        } catch {
+            logger.warning("A backup that failed is still listed.", metadata: ["error": "\(error)"])
+        }
+    }
+}

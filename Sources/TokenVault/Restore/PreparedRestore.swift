@@ -1,0 +1,95 @@
+import GRDB
+import MerkleLog
+import VaultCore
+import VaultCrypto
+
+/// A backup unsealed and compared: what is known before the first change.
+struct PreparedRestore: Sendable {
+    let plan: RestorePlan
+    let hasEntries: Bool
+    let root: GuardedKey
+    /// As in the backup: its log has the name of the life before.
+    let keyring: Keyring
+    let parent: LogHead
+    let openedBy: KeyslotRecord
+    /// The largest id of each table that the newest log names.
+    let largest: [UInt16: Int64]
+
+    /// The first transaction of the new life: the log goes on under its new name, counters jump past every number that
+    /// may have been given out, and who was signed in is not any more.
+    func beginIncarnation(at path: String, _ options: VaultOptions) throws {
+        do {
+            let writer = try Connections.openWriter(path)
+            defer { try? writer.close() }
+            try writer.inDatabase { database in
+                try database.inTransaction(.immediate) {
+                    try begin(database, options)
+                    return .commit
+                }
+            }
+        } catch { throw StorageFailure.translate(error) }
+    }
+
+    private func begin(_ database: Database, _ options: VaultOptions) throws {
+        let origin = LogHead.origin(of: keyring.vault, incarnation: plan.incarnation)
+        guard let signer = keyring.signer.named(origin) else {
+            throw VaultError(.internalError, "The log's origin is not a key name.")
+        }
+        let vault = try VaultRow.read(database, rowKey: keyring.rows)
+        let transaction = WriteTransaction(
+            database, keyring: keyring, registry: Registry(), firstUses: FirstUses(), vault: vault,
+            size: parent.size, now: max(options.clock.now(), parent.lastTime),
+            monotonic: options.clock.monotonic().milliseconds, signer: signer)
+        guard let system = try transaction.owner(.system) else {
+            throw VaultError(
+                .integrity, "The vault's own owner is missing.", remedy: "Restore another backup.")
+        }
+        transaction.beginBody()
+        try transaction.insert(
+            IncarnationRow(
+                id: plan.incarnation, parentSize: parent.size, parentRoot: parent.root.bytes,
+                restoredAt: transaction.now))
+        try keepSlot(transaction)
+        transaction.changeVault(jump)
+        // A session that was ended since would be there again.
+        try database.run("DELETE FROM sign_in_sessions")
+        var event = AuditEvent(.vaultRestore, by: AuditActor(system.pseudonym, options.channel))
+        event.reason = plan.newest == nil ? "without-log" : hasEntries ? "with-log" : "with-checkpoint"
+        try transaction.endBody([event])
+        _ = try AuditTrail().append(transaction.entries, to: parent, in: transaction)
+        try transaction.finish()
+    }
+
+    /// What opened the backup opens the vault too, also where the slot was made after the backup.
+    private func keepSlot(_ transaction: WriteTransaction) throws {
+        let slot = [SQLValue.blob(openedBy.id)]
+        let known = try transaction.database.firstRow("SELECT id FROM keyslots WHERE slot_id = ?", slot) {
+            _ in true
+        }
+        guard known == nil else { return }
+        let last = try transaction.database.firstRow("SELECT max(id) FROM keyslots") { $0.integer(0) } ?? 0
+        let newest = max(last, largest[TableLayout.keyslots.number] ?? 0)
+        try transaction.insert(KeyslotRow(id: newest + 1, record: openedBy, createdAt: transaction.now))
+    }
+
+    /// Numbers that were given out in the lost time must not be given out again.
+    private func jump(_ vault: inout VaultRow) {
+        let stride = hasEntries ? Self.provenStride : Self.blindStride
+        func past(_ counter: Int64, _ tables: [TableLayout]) -> Int64 {
+            let named = tables.compactMap { largest[$0.number] }.max() ?? 0
+            return max(counter, named + 1) + stride
+        }
+        vault.nextOwnerID = past(vault.nextOwnerID, [.owners])
+        vault.nextGrantID = past(
+            vault.nextGrantID,
+            [.grants, .consents, .providers, .connections, .authorizationRequests, .webhooks])
+        vault.nextSecretID = past(vault.nextSecretID, [.clientSecrets])
+        vault.nextKeyID = past(vault.nextKeyID, [.systemKeys, .signingKeys, .logEpochs, .backups, .anchors])
+        vault.registryRevision += stride
+    }
+
+    /// The newest log may end a moment before its vault did: more than a service gives out in that.
+    private static let provenStride: Int64 = 1 << 20
+    /// At 10,000 a second five days' worth; and a million restores fit into the numbers there are.
+    private static let blindStride: Int64 = 1 << 32
+}

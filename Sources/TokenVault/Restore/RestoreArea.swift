@@ -1,0 +1,68 @@
+import CVaultShims
+import Foundation
+import VaultCore
+
+/// The directory beside a new vault in which it is built: used by one process at a time, and gone at the end.
+final class RestoreArea: @unchecked Sendable {
+    // @unchecked: nothing in it changes.
+    let target: String
+    var draft: String { directory + "/vault" }
+    private let directory: String
+    private let claim: Int32
+
+    /// - Throws: ``VaultError/Code/alreadyExists`` where something has the vault's name, or lies where its side files
+    ///   would; ``VaultError/Code/busy`` while another process restores to it.
+    init(for path: String) throws {
+        guard access(VaultFile.directory(of: path), F_OK) == 0 else {
+            throw VaultError(
+                .notFound, "The directory of \(path) does not exist.", remedy: "Make it first, with mode 700."
+            )
+        }
+        target = try VaultFile.resolve(path, isNew: true)
+        // A write-ahead log left by an older vault of this name would be taken for the new one's.
+        for file in [target, target + "-wal", target + "-shm"] where FileFacts(at: file) != nil {
+            throw VaultError(
+                .alreadyExists, "There is already a file at \(file).",
+                remedy:
+                    "Choose another path: a restore never overwrites a vault, nor builds beside remains of one."
+            )
+        }
+        directory = target + ".restoring"
+        guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
+            throw StorageFailure.writing(directory, errno)
+        }
+        guard FileFacts(at: directory)?.isDirectory == true else {
+            throw VaultError(
+                .permissionDenied, "\(directory) is no directory.",
+                remedy: "Remove it, or choose another path.")
+        }
+        let claim = open(directory + "/claim", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard claim >= 0 else { throw StorageFailure.writing(directory, errno) }
+        guard tv_lock_byte(claim, 0, 1) == 0 else {
+            close(claim)
+            throw VaultError(
+                .busy, "Another process is restoring to \(path).", remedy: "Wait for its end.")
+        }
+        self.claim = claim
+        removeDraft()
+    }
+
+    deinit {
+        removeDraft()
+        unlink(directory + "/claim")
+        rmdir(directory)
+        close(claim)
+    }
+
+    /// Gives the finished vault its name, unless that was taken meanwhile.
+    func publish() throws {
+        guard access(draft + "-wal", F_OK) != 0 else {
+            throw StorageFailure.failed("checkpoint of the restored vault", EIO)
+        }
+        try VaultFile.publish(draft, as: target)
+    }
+
+    private func removeDraft() {
+        for suffix in ["", "-wal", "-shm", ".lock", ".ballast"] { unlink(draft + suffix) }
+    }
+}

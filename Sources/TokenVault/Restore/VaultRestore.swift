@@ -1,0 +1,191 @@
+import Foundation
+import GRDB
+import MerkleLog
+import VaultCore
+public import VaultCrypto
+
+/// Makes a vault from a backup, without bringing back what was superseded, revoked or erased since.
+///
+/// ```swift
+/// var restore = VaultRestore(
+///     backup: "vault.backup", keys: "vault.backup-keys", unlockedBy: .keyFile(path: "vault.key"), to: "restored")
+/// restore.newest = try .found(at: "damaged-vault")
+/// let plan = try await restore.plan()
+/// let outcome = try await restore.apply()
+/// ```
+public struct VaultRestore: Sendable {
+    /// The data file of a backup.
+    public var backup: String
+    /// Its key artefact.
+    public var keys: String
+    /// What opens one of the keyslots in the key artefact.
+    public var source: KeySource
+    /// Of the new vault: a path that is free.
+    public var path: String
+    /// Nil: nothing tells what happened since, and every issued grant is revoked.
+    public var newest: NewestLog?
+    /// A signed checkpoint that the newest log must reach, as an anchor keeps it: a log that was cut is found by it.
+    public var checkpoint: String?
+    /// The log's vkey, where its key was changed since the backup.
+    public var logVerifierKey: String?
+    /// Without entries of the time since: leave the grants as they are.
+    public var keepsGrants = false
+    public var options: VaultOptions
+
+    public init(
+        backup: String, keys: String, unlockedBy source: KeySource, to path: String,
+        options: VaultOptions = VaultOptions()
+    ) {
+        self.backup = backup
+        self.keys = keys
+        self.source = source
+        self.path = path
+        self.options = options
+    }
+
+    /// Says what ``apply(progress:)`` would do, and changes nothing.
+    ///
+    /// - Parameter progress: called now and then with the share done, 0 to 1.
+    /// - Throws: as ``apply(progress:)``.
+    public func plan(progress: @escaping @Sendable (Double) -> Void = { _ in }) async throws -> RestorePlan {
+        try await BlockingThread.result {
+            let area = try RestoreArea(for: path)
+            return try withExtendedLifetime(area) { try prepare(in: area, progress).plan }
+        }
+    }
+
+    /// Restores: builds the vault under a provisional name, checks it whole, and gives it its own at the end.
+    ///
+    /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/locked`` (the keys are others'),
+    ///   ``VaultError/Code/integrity`` (a damaged backup, or a newest log that proves nothing),
+    ///   ``VaultError/Code/busy`` (another operator restores here, or the damaged vault is still served),
+    ///   ``VaultError/Code/outOfSpace``; nothing is left at `path` then.
+    public func apply(progress: @escaping @Sendable (Double) -> Void = { _ in }) async throws
+        -> RestoreOutcome
+    {
+        try checkNobodyServes()
+        let (area, prepared) = try await BlockingThread.result {
+            let area = try RestoreArea(for: path)
+            return (area, try prepare(in: area) { progress($0 * 0.5) })
+        }
+        let vault = try await BlockingThread.result {
+            try prepared.beginIncarnation(at: area.draft, options)
+            return try Vault.opened(at: area.draft, root: prepared.root, options: options)
+        }
+        let outcome: RestoreOutcome
+        do {
+            try await RestoreWork(vault: vault, plan: prepared.plan, hasEntries: prepared.hasEntries).run()
+            let report = try await vault.verifyAudit { progress(0.5 + $0 * 0.45) }
+            guard report.isIntact else {
+                throw VaultError(
+                    .integrity,
+                    "The restored vault is not what its log says: "
+                        + (report.findings.first.map { "\($0.place) \($0.problem)" } ?? "") + ".",
+                    remedy: "The backup was made of a damaged vault: restore an older one.")
+            }
+            outcome = RestoreOutcome(
+                plan: prepared.plan, path: area.target, logOrigin: vault.keyring.signer.key.name,
+                logVerifierKey: vault.logVerifierKey, logSize: try vault.auditSize())
+        } catch {
+            await vault.close()
+            throw error
+        }
+        await vault.close()
+        try await BlockingThread.result { try area.publish() }
+        progress(1)
+        return outcome
+    }
+
+    /// Two vaults of one name that both hand out tokens could not be told apart.
+    private func checkNobodyServes() throws {
+        guard case .vault(let path)? = newest, access(path + ".lock", F_OK) == 0 else { return }
+        guard try VaultLock(beside: path).isServed() else { return }
+        throw VaultError(
+            .busy, "A service still uses \(path).",
+            remedy: "Stop it first: what it does from now on would be lost.")
+    }
+}
+
+/// A vault that was restored.
+public struct RestoreOutcome: Sendable {
+    public let plan: RestorePlan
+    /// Where it lies.
+    public let path: String
+    /// The name under which its log goes on.
+    public let logOrigin: String
+    /// What outsiders need from now on to check the log's checkpoints.
+    public let logVerifierKey: String
+    public let logSize: Int64
+}
+
+extension VaultRestore {
+    /// Unseals the backup into the area, brings its schema up to date, and compares it with the newest log.
+    func prepare(in area: RestoreArea, _ progress: @Sendable (Double) -> Void) throws -> PreparedRestore {
+        try Sodium.start()
+        let opened = try OpenedBackup(backup, keys, source)
+        let size = opened.file.header.byteCount
+        try FreeSpace.check(size, in: VaultFile.directory(of: area.target))
+        try opened.unseal(to: area.draft, progress)
+        do {
+            let writer = try Connections.openWriter(area.draft)
+            defer { try? writer.close() }
+            return try writer.inDatabase { database in
+                try opened.check(database)
+                try SchemaLedger.bringUpToDate(database, at: options.clock.now())
+                return try compare(database, opened)
+            }
+        } catch { throw StorageFailure.translate(error) }
+    }
+
+    private func compare(_ database: Database, _ opened: OpenedBackup) throws -> PreparedRestore {
+        let row = try VaultRow.read(database, rowKey: nil)
+        let keyring = try Keyring.load(database, vault: row, root: opened.root)
+        _ = try VaultRow.read(database, rowKey: keyring.rows)
+        let head = try LogHead.read(database)
+        guard head.isSigned(by: keyring.signer.key), try head.isTimed(database) else {
+            throw VaultError(
+                .integrity, "The log in the backup is not signed by its vault.",
+                remedy: "Restore another backup.")
+        }
+        var plan = RestorePlan(backup: BackupFacts(opened.file.header))
+        let proven = try newest.map { try prove($0, after: head.edge, keyring) }
+        plan.newest = proven?.facts
+        let planner = RestorePlanner(
+            database: database, keyring: keyring, replay: proven?.replay, keepsGrants: keepsGrants)
+        try planner.fill(&plan)
+        return PreparedRestore(
+            plan: plan, hasEntries: proven?.replay != nil, root: opened.root, keyring: keyring,
+            parent: head, openedBy: opened.slot, largest: proven?.replay?.largest ?? [:])
+    }
+
+    private func prove(
+        _ source: NewestLog, after edge: RightEdge, _ keyring: Keyring
+    ) throws -> (replay: LogReplay?, facts: NewestLogFacts) {
+        var keys = [keyring.signer.key.publicKey]
+        if let logVerifierKey {
+            guard let key = NoteKey(vkey: logVerifierKey) else {
+                throw VaultError(
+                    .invalidInput, "That is not a verifier key.",
+                    remedy: "It has the form tokenvault/<vault id>+<8 hex digits>+<base64>.")
+            }
+            keys.append(key.publicKey)
+        }
+        let (replay, head) = try LaterLog.withLog(source) {
+            try LogReplay.proven($0, after: edge, vault: keyring.vault, publicKeys: keys)
+        }
+        if let checkpoint {
+            let reached = try LaterLog.withLog(.checkpoint(path: checkpoint)) { log in
+                try LogReplay.check(log.note, keyring.vault, keys)
+            }
+            let isReached =
+                reached.size < head.size || (reached.size == head.size && reached.root == head.root)
+            guard isReached else {
+                throw LaterLog.unproven("The checkpoint in \(checkpoint) is of \(reached.size) entries.")
+            }
+        }
+        let facts = NewestLogFacts(
+            size: Int64(head.size), root: Hex.encode(head.root.bytes),
+            entriesSince: Int64(head.size - edge.size), hasEntries: replay != nil)
+        return (replay, facts)
+    }
+}

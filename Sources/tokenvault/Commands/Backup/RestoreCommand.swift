@@ -1,0 +1,79 @@
+import ArgumentParser
+import TokenVault
+import VaultCore
+
+/// Makes a vault from a backup.
+struct RestoreCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "restore",
+        abstract: "Make a vault from a backup, bringing nothing back that ended since.",
+        discussion: """
+            --plan says what moved on since the backup and changes nothing; --apply restores to a path that is free. \
+            What moved on is read from the newest log there is: the damaged vault itself, an export of its log, or an \
+            anchored checkpoint. Grants that moved on are revoked, connections are quarantined; what was removed, \
+            disabled or erased since is so again. Without a log every issued grant is revoked.
+
+            Stop the service first. The log goes on under a new name, so others need the new log_verifier_key.
+
+            Examples:
+              tokenvault restore --plan --from vault.backup --keys vault.keys --log vault.damaged --vault vault.new
+              tokenvault restore --apply --from vault.backup --keys vault.keys --log vault.damaged --vault vault.new
+            """)
+
+    @Flag(name: [.customLong("plan"), .customLong("dry-run")], help: "Say what would be done.")
+    var plans = false
+
+    @Flag(name: .customLong("apply"), help: "Do it.")
+    var applies = false
+
+    @Option(help: ArgumentHelp("The data of a backup.", valueName: "file"), completion: .file())
+    var from: String
+
+    @Option(help: ArgumentHelp("The keys of the backup.", valueName: "file"), completion: .file())
+    var keys: String
+
+    @Option(
+        help: ArgumentHelp(
+            "The newest log: a vault file, exported tiles or entries, or a checkpoint.", valueName: "path"),
+        completion: .file())
+    var log: String?
+
+    @Option(
+        help: ArgumentHelp("A signed checkpoint that the newest log must reach.", valueName: "file"),
+        completion: .file())
+    var checkpoint: String?
+
+    @Option(help: ArgumentHelp("The log's vkey, where its key was changed since.", valueName: "vkey"))
+    var logVerifierKey: String?
+
+    @Flag(help: "Without entries of the time since, leave the grants as they are.")
+    var keepGrants = false
+
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func validate() throws {
+        guard plans != applies else { throw ValidationError("Give --plan or --apply.") }
+    }
+
+    func run() async throws {
+        var restore = VaultRestore(
+            backup: from, keys: keys, unlockedBy: try location.key.source(), to: try location.path(),
+            options: .command)
+        restore.newest = try log.map { try .found(at: $0, checkpoint: checkpoint) }
+        restore.checkpoint = checkpoint
+        restore.logVerifierKey = logVerifierKey
+        restore.keepsGrants = keepGrants
+        let progress = ShareProgress("restore", isJSON: output.isJSON)
+        let record: RestoreRecord
+        do {
+            defer { progress.end() }
+            if applies {
+                record = RestoreRecord(try await restore.apply { progress.report($0) })
+            } else {
+                record = RestoreRecord(try await restore.plan { progress.report($0) })
+            }
+        }
+        try output.show(record)
+    }
+}

@@ -1,0 +1,102 @@
+import Foundation
+import Testing
+import TokenRotation
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+@Suite struct `A restore brings back what did not move on, and nothing else` {
+    @Test func `24 points in time, each restored against the newest log`() async throws {
+        let seed = UInt64.random(in: .min ... .max)
+        print("seed \(seed)")
+        var drill = try await Drill(seed: seed)
+        for _ in 0..<24 {
+            for _ in 0..<Int.random(in: 1...12, using: &drill.random) { try await drill.step() }
+            try await drill.backUp()
+        }
+        for _ in 0..<10 { try await drill.step() }
+        await drill.test.vault.close()
+        var moved = 0
+        for index in drill.points.indices {
+            moved += try await check(drill, index, "seed \(seed), point \(index)")
+        }
+        #expect(moved > 24, "seed \(seed): the drill hardly drilled")
+    }
+
+    /// - Returns: how many grants moved on.
+    private func check(_ drill: Drill, _ index: Int, _ place: String) async throws -> Int {
+        let point = drill.points[index]
+        let restore = drill.test.restore(
+            point.kept, to: "restored-\(index)", newest: .vault(path: drill.test.path))
+        let plan = try await restore.plan()
+        #expect(try !drill.test.names().contains("restored-\(index)"), "\(place): a plan leaves nothing")
+
+        let expected = point.grants.values.filter { $0.isLive && drill.grants[$0.id]?.changes != $0.changes }
+        #expect(
+            plan.movedGrants.map(\.id) == expected.map(\.id.rawValue).sorted(),
+            "\(place): exactly those grants")
+        let untouched = point.grants.values.filter { grant in
+            grant.isLive && !expected.contains { $0.id == grant.id }
+        }
+        #expect(plan.keptGrants == Int64(untouched.count), "\(place)")
+        #expect(
+            Set(plan.lostGrants) == Set(drill.grants.keys.filter { point.grants[$0] == nil }.map(\.rawValue)))
+        let connections = point.connections.values.filter {
+            $0.isLive && drill.connections[$0.id]?.changes != $0.changes
+        }
+        let movedConnections = plan.movedConnections.map(\.id)
+        #expect(
+            movedConnections == connections.map(\.id.rawValue).sorted(), "\(place): exactly those connections"
+        )
+        let removed = point.users.subtracting(drill.users.map(\.name))
+        #expect(plan.movedOwners.map(\.change) == removed.map { _ in .removed }, "\(place)")
+
+        let outcome = try await restore.apply()
+        #expect(outcome.logOrigin == "tokenvault/\(drill.test.vault.id)/2")
+        let vault = try await drill.test.open("restored-\(index)")
+        try await checkGrants(expected + lost(drill, point), untouched, drill, vault, place)
+        try checkConnections(point, connections, drill, vault, place)
+        for name in removed { #expect(throws: VaultError(.notFound, "")) { try vault.user(named: name) } }
+        #expect(try await vault.verifyAudit().isIntact, "\(place)")
+        await vault.close()
+        return expected.count
+    }
+
+    private func lost(_ drill: Drill, _ point: DrillPoint) -> [DrilledGrant] {
+        drill.grants.values.filter { point.grants[$0.id] == nil }
+    }
+
+    private func checkGrants(
+        _ ended: [DrilledGrant], _ untouched: [DrilledGrant], _ drill: Drill, _ vault: Vault, _ place: String
+    ) async throws {
+        for grant in ended {
+            let newest = drill.grants[grant.id]?.newest ?? grant.newest
+            for tokens in [newest, grant.newest] {
+                let result = try await drill.party.refresh(tokens.refreshToken, in: vault)
+                #expect(result.refusal != nil, "\(place): a grant that moved on is refused for good")
+                #expect(try vault.validate(tokens.pair.accessToken) == nil, "\(place)")
+            }
+        }
+        for grant in untouched {
+            let next = try await drill.party.refresh(grant.newest.refreshToken, in: vault)
+            #expect(next.issued != nil, "\(place): a grant that did not move on continues")
+        }
+    }
+
+    private func checkConnections(
+        _ point: DrillPoint, _ moved: [DrilledConnection], _ drill: Drill, _ vault: Vault, _ place: String
+    ) throws {
+        for connection in point.connections.values where connection.isLive {
+            let held = try vault.heldConnection(connection.id)
+            guard moved.contains(where: { $0.id == connection.id }) else {
+                #expect(held.connection.state == .live, "\(place)")
+                continue
+            }
+            let isOver = drill.connections[connection.id]?.isLive == false
+            #expect(held.connection.state == (isOver ? .revoked : .needsConsent), "\(place)")
+            #expect(held.connection.reason == "restored")
+            #expect(isOver ? held.pair == nil : held.attempt?.sends == 1)
+            if let end = held.connection.accessExpiresAt { #expect(end <= drill.test.clock.now()) }
+        }
+    }
+}

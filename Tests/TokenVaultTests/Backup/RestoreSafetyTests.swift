@@ -1,0 +1,220 @@
+import Foundation
+import Testing
+import TokenRotation
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+@Suite(.serialized) struct `A restore overwrites nothing and leaves no half` {
+    @Test func `a vault, or the remains of one, at the place is in the way`() async throws {
+        let test = try await TestVault()
+        let kept = try await test.backUp()
+        for suffix in ["", "-wal", "-shm"] {
+            let path = test.directory + "/restored" + suffix
+            try test.write([1, 2, 3], to: path)
+            await #expect(throws: VaultError(.alreadyExists, "")) { try await test.restore(kept).apply() }
+            #expect(try test.bytes(path) == [1, 2, 3])
+            unlink(path)
+        }
+        await #expect(throws: VaultError(.notFound, "")) {
+            try await test.restore(kept, to: "no/where").apply()
+        }
+        #expect(try test.names().allSatisfy { !$0.contains("restor") })
+    }
+
+    @Test func `a damaged, a foreign or a locked backup: nothing is left`() async throws {
+        let test = try await TestVault()
+        let kept = try await test.backUp()
+        let foreign = try await TestVault()
+        let others = try await foreign.backUp()
+        var bytes = try test.bytes(kept.data)
+        bytes[bytes.count / 2] ^= 1
+        let damaged = TestVault.Kept(data: test.directory + "/damaged", keys: kept.keys)
+        try test.write(bytes, to: damaged.data)
+        let before = try test.names()
+        await #expect(throws: VaultError(.integrity, "")) { try await test.restore(damaged).apply() }
+        let mixed = TestVault.Kept(data: kept.data, keys: others.keys)
+        await #expect(throws: VaultError(.locked, "")) { try await test.restore(mixed).apply() }
+        await #expect(throws: VaultError(.locked, "")) {
+            try await test.restore(kept, source: foreign.source).apply()
+        }
+        #expect(try test.names() == before)
+    }
+
+    @Test func `two operators at once make one vault`() async throws {
+        let test = try await TestVault()
+        let kept = try await test.backUp()
+        let results = await withTaskGroup(of: VaultError?.self) { group in
+            for _ in 0..<4 {
+                group.addTask {
+                    do { _ = try await test.restore(kept).apply() } catch { return error as? VaultError }
+                    return nil
+                }
+            }
+            return await group.reduce(into: [VaultError?]()) { $0.append($1) }
+        }
+        #expect(results.filter { $0 == nil }.count == 1, "\(results)")
+        let vault = try await test.open()
+        #expect(try await vault.verifyAudit().isIntact)
+        await vault.close()
+        #expect(try !test.names().contains("restored.restoring"))
+    }
+
+    @Test func `what a killed restore left is cleared away by the next`() async throws {
+        let test = try await TestVault()
+        let kept = try await test.backUp()
+        let area = test.directory + "/restored.restoring"
+        try FileManager.default.createDirectory(atPath: area, withIntermediateDirectories: false)
+        for name in ["vault", "vault-wal", "vault.lock", "vault.ballast"] {
+            try test.write([0, 1], to: area + "/" + name)
+        }
+        _ = try await test.restore(kept).apply()
+        #expect(try !test.names().contains("restored.restoring"))
+    }
+
+    @Test func `a disk that is too small is told before, and holds nothing after`() async throws {
+        let test = try await TestVault()
+        for _ in 0..<500 { _ = try await test.vault.addUser(UUID().uuidString) }
+        let kept = try await test.backUp()
+        let small = test.directory + "/small"
+        try FileManager.default.createDirectory(atPath: small, withIntermediateDirectories: false)
+        for size in ["100k", "1200k"] {
+            try run("mount", "-t", "tmpfs", "-o", "size=\(size),mode=700", "tmpfs", small)
+            defer { try? run("umount", "-l", small) }
+            var change = BackupRequest(path: small + "/backup", keysPath: nil)
+            change.scratchDirectory = test.directory
+            let request = change
+            await #expect(throws: VaultError(.outOfSpace, "")) { try await test.vault.backUp(request) }
+            await #expect(throws: VaultError(.outOfSpace, "")) {
+                try await test.restore(kept, to: "small/vault").apply()
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: small).isEmpty)
+        }
+    }
+
+    @Test func `while the damaged vault is still served, nothing is restored against it`() async throws {
+        let test = try await TestVault()
+        let kept = try await test.backUp()
+        try await test.vault.beginServing()
+        let restore = test.restore(kept, newest: .vault(path: test.path))
+        await #expect(throws: VaultError(.busy, "")) { try await restore.apply() }
+        _ = try await restore.plan()
+        await test.vault.close()
+        _ = try await restore.apply()
+    }
+
+    private func run(_ arguments: String...) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = arguments
+        try process.run()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0, "\(arguments)")
+    }
+}
+
+@Suite struct `A restore revives no decision that was taken since` {
+    @Test func `users, clients, passwords and secrets are as the log says, or out of use`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        _ = try await Party(test.vault, "changed", user: "bob")
+        _ = try await Party(test.vault, "removed", user: "carol")
+        _ = try await Party(test.vault, "disabled", user: "dave")
+        let rotated = try await Party(test.vault, "rotated", user: "erin")
+        let password = SecretBytes(copying: "correct horse battery")
+        for user in ["alice", "bob"] { try await test.vault.setPassword(ofUser: user, password) }
+        try await test.vault.rememberConsent(
+            of: party.user.id, to: party.client.id, scope: try #require(ScopeSet(parsing: "basic")))
+        let cookie = try await test.vault.startSession(
+            user: party.user.id, signedInAt: test.clock.now(), lifetime: .seconds(3600))
+        let tokens = try await party.begin()
+        let kept = try await test.backUp()
+
+        _ = try await test.vault.setUser("carol", enabled: false)
+        _ = try await test.vault.revokeGrants(ofUser: "alice")
+        try await test.vault.removeClient("removed")
+        _ = try await test.vault.setClient("disabled", enabled: false)
+        _ = try await test.vault.rotateSecret(ofClient: "rotated", overlap: .seconds(86400))
+        try await test.vault.setPassword(ofUser: "bob", SecretBytes(copying: "another horse battery"))
+        try await test.vault.withdrawConsent(of: party.user.id, from: party.client.id)
+
+        let outcome = try await test.restore(kept, newest: .vault(path: test.path)).apply()
+        let vault = try await test.open()
+        #expect(try vault.user(named: "carol").state == .disabled)
+        #expect(throws: VaultError(.notFound, "")) { try vault.client("removed") }
+        #expect(try vault.client("disabled").state == .disabled)
+        #expect(try vault.client("changed").state == .active)
+        #expect(outcome.plan.movedGrants.map(\.id) == [tokens.grant.rawValue])
+        #expect(try await party.refresh(tokens.refreshToken, in: vault).refusal == .grantRevoked)
+        let secrets = try vault.client("rotated").secrets
+        #expect(secrets.count == rotated.client.secrets.count)
+        #expect(
+            secrets.allSatisfy {
+                ($0.notAfter ?? test.clock.now().advanced(by: .seconds(1))) <= test.clock.now()
+            })
+        #expect(try await vault.signIn(user: "alice", password: password) != nil)
+        #expect(try await vault.signIn(user: "bob", password: password) == nil)
+        #expect(try vault.consent(of: party.user.id, to: party.client.id) == nil)
+        #expect(try vault.session(cookie) == nil, "who was signed in is not any more")
+        #expect(try await vault.verifyAudit().isIntact)
+        await vault.close()
+    }
+
+    @Test func `a vault restored from a restored one lives a third time, and its log is one tree`()
+        async throws
+    {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let tokens = try await party.begin()
+        let kept = try await test.backUp()
+        let first = try await test.restore(kept, newest: .vault(path: test.path)).apply()
+        let vault = try await test.open()
+        let next = try #require(await party.refresh(tokens.refreshToken, in: vault).issued)
+        #expect(first.plan.incarnation == 2)
+        #expect(vault.logVerifierKey.hasPrefix("tokenvault/\(test.vault.id)/2+"))
+        let request = BackupRequest(
+            path: test.directory + "/second.data", keysPath: test.directory + "/second.keys")
+        _ = try await vault.backUp(request)
+        await vault.close()
+        let again = TestVault.Kept(data: request.path, keys: test.directory + "/second.keys")
+        let path = test.directory + "/restored"
+        let second = try await test.restore(again, to: "again", newest: .vault(path: path)).apply()
+        #expect(second.plan.incarnation == 3 && second.logOrigin.hasSuffix("/3"))
+        let third = try await test.open("again")
+        #expect(try await party.refresh(next.refreshToken, in: third).issued != nil)
+        #expect(try await third.verifyAudit().isIntact)
+        await third.close()
+        // Of the first backup's two futures, one knows of the other's number.
+        let fork = try await test.restore(kept, to: "fork", newest: .vault(path: path)).plan()
+        #expect(fork.incarnation == 3)
+    }
+
+    @Test func `of connections nothing is known without a log, so none is used by itself`() async throws {
+        let test = try await TestVault()
+        let user = try await test.vault.addUser("alice")
+        let provider = try await test.vault.addProvider(
+            "provider", definition: "{}", credentials: Secret(copying: "secret")
+        ).id
+        var tokens = NewTokens(accessToken: Secret(copying: "access"))
+        tokens.refreshToken = Secret(copying: "refresh")
+        let held = try await test.vault.storeConnection(
+            ConnectionGrant(provider, user.id, label: "", tokens: tokens))
+        let kept = try await test.backUp()
+        let outcome = try await test.restore(kept).apply()
+        #expect(outcome.plan.movedConnections.map(\.action) == [.quarantined])
+        let vault = try await test.open()
+        let connection = try vault.heldConnection(held.id)
+        #expect(connection.connection.state == .needsConsent)
+        #expect(connection.connection.reason == "restored-uncertain")
+        for replay in [ReplayAllowance.never, .within(.seconds(3600))] {
+            let request = LeaseRequest(
+                held.id, generation: connection.generation, failures: 0, holder: [1], span: .seconds(60),
+                replay: replay, isForced: true)
+            guard case .lost = try await vault.leaseRefresh(request) else {
+                Issue.record("the refresh token went out where a repeat does harm")
+                continue
+            }
+        }
+        await vault.close()
+    }
+}
