@@ -6,19 +6,13 @@ import VaultCrypto
 /// State equals log: every live row is the one its last leaf names.
 extension AuditVerifier {
     /// Every row of every table.
-    mutating func verifyRows(_ scan: LeafScan, _ proven: ProvenEntries) throws {
+    mutating func verifyRows(_ rows: RowScan, _ scan: LeafScan, _ proven: ProvenEntries) throws {
         var unseen = scan.lastChanges
-        for layout in TableLayout.tagged {
-            // A copy of an older vault lacks the newer tables; rows of a table that was dropped turn out to be missing.
-            guard try database.tableExists(layout.name) else { continue }
-            var reader = RowReader(layout, keyring?.rows)
-            try database.forEachRow(layout.selectSQL + " ORDER BY id") { cursor in
-                let row = reader.read(cursor)
-                let last = unseen.removeValue(forKey: RowName(table: layout.number, id: row.id))
-                try judge(row, layout, last, proven)
-                return true
+        for table in rows.tables {
+            for row in table.rows {
+                let last = unseen.removeValue(forKey: RowName(table: table.layout.number, id: row.id))
+                try judge(row, table.layout, last, proven)
             }
-            progress(0.7 + 0.2 * Double(layout.number) / Double(TableLayout.tagged.count))
         }
         for (name, state) in unseen where state.hash != nil { reportMissing(name, state) }
     }
@@ -108,44 +102,4 @@ extension AuditVerifier {
 
     /// Damaged entries looked at for grants: a report names no more than fit on a screen anyway.
     private static let examined: Int64 = 10_000
-}
-
-/// Reads rows for their hash and their tag, in one buffer, without making values of their columns.
-struct RowReader {
-    struct Row {
-        let id, leaf: Int64
-        let hash: Digest
-        /// Nil: no key to tell with.
-        let isTagged: Bool?
-    }
-
-    private let layout: TableLayout
-    private let rowKey: RowKeys?
-    private var bytes: [UInt8] = []
-
-    init(_ layout: TableLayout, _ rowKey: RowKeys?) {
-        self.layout = layout
-        self.rowKey = rowKey
-        bytes.reserveCapacity(4096)
-    }
-
-    /// The row a `selectSQL` query stands on.
-    mutating func read(_ cursor: RowCursor) -> Row {
-        let count = layout.columns.count
-        let id = cursor.integer(0)
-        let leaf = cursor.integer(1 + count)
-        bytes.removeAll(keepingCapacity: true)
-        bytes.append(bigEndian: layout.number)
-        bytes.append(bigEndian: id)
-        for index in 1..<1 + count - layout.unhashed { cursor.append(index, to: &bytes) }
-        let hash = bytes.withUnsafeBytes { SHA256.hash(raw: $0) }
-        for index in 1 + count - layout.unhashed..<1 + count { cursor.append(index, to: &bytes) }
-        bytes.append(bigEndian: leaf)
-        let isTagged = rowKey.map { rowKey in
-            cursor.withBlob(2 + count) { stored in
-                stored.map { rowKey.isTag(Array($0), of: bytes) } ?? false
-            }
-        }
-        return Row(id: id, leaf: leaf, hash: hash, isTagged: isTagged)
-    }
 }

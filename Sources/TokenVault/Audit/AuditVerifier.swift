@@ -32,9 +32,11 @@ struct AuditVerifier {
         self.progress = progress
     }
 
-    /// - Parameter since: signed by the log's key, as the caller has checked.
-    /// - Throws: ``VaultError/Code/invalidInput`` where the checkpoint lies before what pruning kept.
-    consuming func verify(since: Checkpoint? = nil) throws -> AuditReport {
+    /// - Parameters:
+    ///   - since: signed by the log's key, as the caller has checked.
+    ///   - rows: every row of the same snapshot; asked for when the leaves are done.
+    /// - Throws: ``VaultError/Code/notFound`` where the checkpoint lies before what pruning kept.
+    consuming func verify(since: Checkpoint? = nil, rows: () throws -> RowScan) throws -> AuditReport {
         let head = try StoredHead(database, key)
         report.checkpointNote = head.note
         report.size = head.size
@@ -51,12 +53,16 @@ struct AuditVerifier {
         try collectGrants(in: proven.unproven)
 
         if since == nil {
-            try verifyRows(scan, proven)
+            let rows = try rows()
+            try verifyRows(rows, scan, proven)
+            if keyring != nil { verifyPersonalData(rows.personal, scan) }
         } else {
             try verifyNamedRows(scan, proven)
+            if let keyring {
+                verifyPersonalData(try PersonalFact.read(database, keyring, from: scan.first), scan)
+            }
         }
         if let keyring {
-            try verifyPersonalData(scan, keyring)
             do { _ = try VaultRow.read(database, rowKey: keyring.rows) } catch let error as VaultError {
                 report.add("vault", error.message)
             }
@@ -149,7 +155,7 @@ struct AuditVerifier {
         let width = Int64(Limits.tileWidth)
         var edge = RightEdge()
         for tile in 0..<scan.end / width {
-            guard let hash = tile < scan.first / width ? tiles[tile] : scan.tiles[tile] else { return nil }
+            guard let hash = scan.tile(tile, stored: tiles) else { return nil }
             edge.append(tile: hash)
         }
         for index in scan.end / width * width..<scan.end {

@@ -117,6 +117,12 @@ struct LeafScan {
         }
     }
 
+    /// The subtree hash of a tile: of its leaves, or as it was stored where these are not looked at or may be gone.
+    func tile(_ index: Int64, stored: [Int64: Digest]) -> Digest? {
+        let width = Int64(Limits.tileWidth)
+        return tiles[index] ?? (index < max(first, announced) / width ? stored[index] : nil)
+    }
+
     // MARK: Tiles
 
     private mutating func append(_ hash: Digest?) {

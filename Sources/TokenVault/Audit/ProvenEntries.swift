@@ -102,10 +102,7 @@ struct ProvenEntries {
         return hashes
     }
 
-    /// Of a tile before the scan nothing but its hash is looked at.
-    private func computedTile(_ tile: Int64) -> Digest? {
-        tile < scan.first / Self.width ? storedTiles[tile] : scan.tiles[tile]
-    }
+    private func computedTile(_ tile: Int64) -> Digest? { scan.tile(tile, stored: storedTiles) }
 
     private mutating func doubt(_ range: Range<Int64>) {
         guard !range.isEmpty else { return }

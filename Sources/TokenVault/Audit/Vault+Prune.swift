@@ -99,7 +99,7 @@ extension Vault {
     }
 
     private func carry(_ ids: [Int64], of layout: TableLayout, before first: Int64) async throws {
-        try await queue.submit(.housekeeping) { [operatorActor] transaction in
+        try await queue.submit(.newWork) { [operatorActor] transaction in
             var carried = false
             for id in ids {
                 let row = try transaction.database.firstRow(layout.selectByID, [.integer(id)]) { cursor in

@@ -5,7 +5,7 @@ extension Vault {
     /// Verifies the log, and every live row against it.
     ///
     /// Reads one snapshot on a connection of its own; writers and other readers go on meanwhile. Memory grows with the
-    /// number of live rows, not of entries.
+    /// number of live rows, not of entries. Takes two processors where there are two.
     ///
     /// - Parameters:
     ///   - since: a signed checkpoint of this log, kept outside it: that the log begins with it is checked, and then
@@ -20,8 +20,12 @@ extension Vault {
                 let keyring = try keys.keys(for: database).keyring
                 let key = keyring.signer.key
                 let checkpoint = try since.map { try Checkpoint.read(Array($0.utf8), signedBy: key) }
+                let rows =
+                    checkpoint == nil
+                    ? try RowScanBeside(store, keyring).source(database, keyring)
+                    : { try RowScan(database, keyring) }
                 return try AuditVerifier(database, key: key, keyring: keyring, progress: progress)
-                    .verify(since: checkpoint)
+                    .verify(since: checkpoint, rows: rows)
             }
         }
     }
@@ -45,7 +49,7 @@ extension Vault {
             defer { ParkedDescriptors.storeClosed(path) }
             return try ReaderConnections(path, count: 1).snapshot { database in
                 try AuditVerifier(database, key: key, keyring: nil, progress: { _ in })
-                    .verify(since: checkpoint)
+                    .verify(since: checkpoint) { try RowScan(database, nil) }
             }
         }
     }

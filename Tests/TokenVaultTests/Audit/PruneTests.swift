@@ -58,6 +58,23 @@ import VaultCore
         #expect(try await log.vault.prune(nothing) == nothing.firstKept)
     }
 
+    @Test func `a checkpoint before what is kept proves the rest where it ends with a tile`() async throws {
+        let log = try await Log(entries: 1)
+        try await log.grow(256 - Int(try log.vault.auditSize()))
+        let whole = try log.checkpoint()
+        try await log.grow(44)
+        let within = try log.checkpoint()
+        try await log.grow(600)
+        #expect(try await prune(log, keeping: 10) == 768)
+        let report = try await log.vault.verifyAudit(since: whole)
+        #expect(report.isIntact && report.since == 256, "\(report.findings)")
+        _ = try log.vault.auditConsistency(from: Array(whole.utf8))
+        await #expect(throws: VaultError(.notFound, "")) { try await log.vault.verifyAudit(since: within) }
+        #expect(throws: VaultError(.notFound, "")) {
+            try log.vault.auditConsistency(from: Array(within.utf8))
+        }
+    }
+
     @Test func `by time: what was written since is kept`() async throws {
         let log = try await Log(entries: 300)
         log.test.clock.advance(.seconds(86_400))
