@@ -75,15 +75,23 @@ import VaultCrypto
         #expect(refusal { _ = try Keyslot.reseal(nowhere, root: next, epoch: 2, vault: vault) } == .integrity)
     }
 
-    /// Poly1305 alone would allow it, as forged.json shows; the commitment of the slot does not.
-    @Test func `no slot opens to two root keys under two slot keys`() throws {
-        let source = try sources()[0]
-        let record = try Keyslot.create(source, wrapping: root, epoch: 1, vault: vault)
-        let own = try Keyslot.unlock(record, with: source, vault: vault).slotKey
-        #expect(try Keyslot.open(record, slotKey: own, vault: vault).isEqual(to: root))
-        for stranger in 0..<64 {
-            let key = try Chosen.key("stranger \(stranger)")
-            #expect(refusal { _ = try Keyslot.open(record, slotKey: key, vault: vault) } == .locked)
+    /// Made by somebody who knows both: the bare cipher opens it under either key file.
+    @Test func `a slot forged for two key files opens to one root key, for one of them`() throws {
+        let forged = try VectorFile.load("forged.json").filter { $0["kind"] == "slot" }
+        #expect(forged.map { $0["expect"] } == ["opens", "locked"])
+        for vector in forged {
+            let vector = vector.with(["kind": try vector.value("slot_kind")])
+            let record = KeyslotRecord(
+                id: try vector.bytes("slot"), kind: .keyFile, epoch: 1, parameters: [],
+                wrapped: try vector.bytes("wrapped"))
+            let (source, vault) = (try KeyslotVectors.source(of: vector), try vector.vault())
+            var opened: [UInt8]?
+            let code = refusal { opened = try Keyslot.open(record, with: source, vault: vault).exposed }
+            if vector["expect"] == "opens" {
+                #expect(try opened == vector.bytes("root"))
+            } else {
+                #expect(code == .locked)
+            }
         }
     }
 

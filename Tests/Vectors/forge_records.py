@@ -120,6 +120,23 @@ def pair(kind, personal, output, version_name, name, elsewhere):
     return [opened, refused]
 
 
+def slot_pair():
+    """A keyslot that two key files open to two root keys, had the bare cipher its way."""
+    base = {"kind": "slot", "slot_kind": "1", "vault": chosen("vault", 16).hex(), "slot": chosen("forged slot", 16).hex(),
+            "epoch": "1", "parameters": "", "raw_cipher": "opens"}
+    name = "two keys, one keyslot"
+    first, second = ({**base, "kind": "1", "source": chosen(f"{which} key file, {name}", 32).hex()}
+                     for which in ("first", "second"))
+    record = two_key_record(
+        reader.WRAP, reader.slot_place(base), reader.slot_place(base), reader.slot_key(first), reader.slot_key(second), 1)
+    key, _ = reader.derive(record[:32], reader.slot_key(first), reader.WRAP, reader.slot_place(base))
+    opened = {**base, "name": f"{name}, first key file", "expect": "opens", "source": first["source"],
+              "wrapped": record.hex(), "root": reader.aead_decrypt(record[64:], record[:64], record[8:32], key).hex()}
+    refused = {"name": f"{name}, second key file", "of": opened["name"], "expect": "locked", "why": "commitment",
+               "source": second["source"], "raw_cipher": "opens"}
+    return [opened, refused]
+
+
 def misformed():
     """Authentic under the right key, and still not what a writer makes."""
     key, place = chosen("forger's key", 32), reader.associated_data(PLACE)
@@ -158,6 +175,7 @@ def main(arguments):
     vectors += pair("field", reader.SEAL, "plaintext", "key_version", "two keys, two rows", {"row": "43"})
     vectors += pair("wrap", reader.WRAP, "wrapped_key", "epoch", "two keys, one wrap", {})
     vectors += misformed()
+    vectors += slot_pair()
     text = json.dumps({"format": "records made by somebody who has the keys", "vectors": vectors}, indent=2,
                       sort_keys=True) + "\n"
     path = pathlib.Path(__file__).parent / "forged.json"

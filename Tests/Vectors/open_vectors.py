@@ -184,20 +184,27 @@ def stretch(content, parameters):
     return argon2id(content, parameters[9:], passes, kib * 1024)
 
 
+def slot_place(vector):
+    return associated_data({"domain": "tv.keyslot", "vault": vector["vault"], "owner": 1, "table": 0, "column": 0,
+                            "row": 0, "generation": vector["epoch"]})
+
+
+def slot_key(vector):
+    kind, parameters = int(vector["kind"]), bytes.fromhex(vector["parameters"])
+    key = slot_input_key(kind, bytes.fromhex(vector["source"]), parameters, bytes.fromhex(vector.get("key_file", "")))
+    head = bytes([kind]) + bytes.fromhex(vector["vault"]) + bytes.fromhex(vector["slot"])
+    return blake2b(head + len(parameters).to_bytes(2, "big") + parameters, key, SLOT, 32)
+
+
 def open_keyslot(vector):
     kind, epoch = int(vector["kind"]), int(vector["epoch"])
     if int(vector.get("source_kind", kind)) != kind:
         raise Refused("locked", "kind")
-    vault, slot = bytes.fromhex(vector["vault"]), bytes.fromhex(vector["slot"])
-    parameters, wrapped = bytes.fromhex(vector["parameters"]), bytes.fromhex(vector["wrapped"])
-    if len(slot) != 16 or len(wrapped) != OVERHEAD + 32:
+    wrapped = bytes.fromhex(vector["wrapped"])
+    if len(bytes.fromhex(vector["slot"])) != 16 or len(wrapped) != OVERHEAD + 32:
         raise Refused("integrity", "malformed")
-    key = slot_input_key(kind, bytes.fromhex(vector["source"]), parameters, bytes.fromhex(vector.get("key_file", "")))
-    key = blake2b(bytes([kind]) + vault + slot + len(parameters).to_bytes(2, "big") + parameters, key, SLOT, 32)
-    place = associated_data({"domain": "tv.keyslot", "vault": vector["vault"], "owner": 1, "table": 0, "column": 0,
-                             "row": 0, "generation": epoch})
     try:
-        return open_wrap(wrapped, key, epoch, place)
+        return open_wrap(wrapped, slot_key(vector), epoch, slot_place(vector))
     except Refused as refused:
         # Another key and an edited commitment look alike.
         raise Refused("locked", refused.why) if refused.why == "commitment" else refused
@@ -324,6 +331,8 @@ def open_vector(name, vector):
         key = open_wrap(bytes.fromhex(vector["record"]), bytes.fromhex(vector["key"]), int(vector["epoch"]),
                         associated_data(vector))
         return {"wrapped_key": key.hex()}
+    if vector.get("kind") == "slot":
+        return {"root": open_keyslot({**vector, "kind": vector["slot_kind"]}).hex()}
     if name == "keyslot.json":
         return {"root": open_keyslot(vector).hex()}
     if name == "recovery.json":
@@ -336,9 +345,12 @@ def open_vector(name, vector):
 
 def raw_cipher_opens(vector):
     """Whether the bare cipher accepts the record, had nobody looked at the commitment."""
-    record = bytes.fromhex(vector["record"])
-    personal = SEAL if vector["kind"] == "field" else WRAP
-    record_key, _ = derive(record[:32], bytes.fromhex(vector["key"]), personal, associated_data(vector))
+    if vector["kind"] == "slot":
+        slot = {**vector, "kind": vector["slot_kind"]}
+        record, key, place = bytes.fromhex(vector["wrapped"]), slot_key(slot), slot_place(slot)
+    else:
+        record, key, place = bytes.fromhex(vector["record"]), bytes.fromhex(vector["key"]), associated_data(vector)
+    record_key, _ = derive(record[:32], key, SEAL if vector["kind"] == "field" else WRAP, place)
     return aead_decrypt(record[64:], record[:64], record[8:32], record_key) is not None
 
 

@@ -94,7 +94,7 @@ public enum Backup {
         let keyring = try Keyring.load(database, vault: row, root: opened.root)
         let report = try AuditVerifier(
             database, key: keyring.signer.key, keyring: keyring, progress: progress
-        ).verify()
+        ).verify(rows: { try RowScan(database, keyring) })
         var problem: String?
         if case .text(let text) = structure, text != "ok" { problem = "its database file is damaged" }
         return BackupVerification(facts: BackupFacts(opened.file.header), report: report, structure: problem)

@@ -12,7 +12,7 @@ extension Vault {
     /// - Throws: what a rotation would: ``VaultError/Code/denied`` naming the slots whose key is not held.
     package func rehearseKeyslotRotation(openedBy sources: [KeySource] = []) async throws -> [String] {
         do {
-            return try await housekeep { [unlocker] transaction in
+            try await housekeep { [unlocker] transaction in
                 let (keyring, database) = (transaction.keyring, transaction.database)
                 let (root, epoch) = (GuardedKey.random(), keyring.epoch + 1)
                 try transaction.rewrapKeyslots(to: root, epoch: epoch, oldRoot: keyring.root)
@@ -23,15 +23,12 @@ extension Vault {
                 guard roots.allSatisfy({ $0.isEqual(to: root) }) else {
                     throw VaultError(.internalError, "A keyslot opened to another key than was put into it.")
                 }
-                throw Rehearsed(names: try StoredKeyslot.all(database, keyring).map(\.name))
+                throw Self.rehearsed
             }
-        } catch let end as Rehearsed {
-            return end.names
-        }
+        } catch let end as VaultError where end == Self.rehearsed {}
+        return try keyslots().map(\.name)
     }
-}
 
-/// Ends a rehearsal that went well: thrown, so that nothing of it stays.
-private struct Rehearsed: Error {
-    let names: [String]
+    /// Ends a rehearsal that went well: thrown, so that nothing of it stays.
+    private static let rehearsed = VaultError(.init(rawValue: "rehearsed"), "Nothing was changed.")
 }

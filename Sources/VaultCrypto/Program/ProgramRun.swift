@@ -40,14 +40,19 @@ struct ProgramRun {
             defer { unsafe sodium_memzero(output.baseAddress, output.count) }
             let (process, answers) = try start(input)
             defer { close(answers) }
-            var count = 0
+            let count: Int
+            let status: Int32
             do throws(Failure) {
                 count = try unsafe read(answers, into: output, until: end)
-                try wait(for: process, until: end)
+                status = try wait(for: process, until: end)
             } catch {
                 stop(process)
                 throw error
             }
+            // It is gone: its number may be somebody else's by now, and is not to be killed.
+            guard status & 0x7F == 0 else { throw .signal(status & 0x7F) }
+            let code = status >> 8 & 0xFF
+            guard code == 0 else { throw .status(code) }
             let answer = unsafe UnsafeBufferPointer(rebasing: output[..<count])
             do throws(VaultError) { return try unsafe body(answer) } catch { throw .answer(error) }
         }
@@ -98,18 +103,15 @@ struct ProgramRun {
     }
 
     /// It closed its output; now it has to end.
-    private func wait(for process: pid_t, until end: ContinuousClock.Instant) throws(Failure) {
+    private func wait(for process: pid_t, until end: ContinuousClock.Instant) throws(Failure) -> Int32 {
         var status: Int32 = 0
         while true {
             let ended = unsafe waitpid(process, &status, WNOHANG)
-            if ended == process { break }
+            if ended == process { return status }
             // Somebody else's wait took it: how it ended cannot be known.
             guard ended == 0 || errno == EINTR else { throw .pipe(errno) }
             _ = poll(nil, 0, min(5, try Self.milliseconds(until: end)))
         }
-        guard status & 0x7F == 0 else { throw .signal(status & 0x7F) }
-        let code = status >> 8 & 0xFF
-        guard code == 0 else { throw .status(code) }
     }
 
     /// With all that it started in its session's first group.
