@@ -15,7 +15,8 @@ final class DraftFile {
         draft = path + ".partial"
         descriptor = open(draft, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw StorageFailure.writing(draft, errno) }
-        guard tv_lock_byte(descriptor, 0, 1) == 0 else {
+        // Who had it until now may have published or removed it since we opened it.
+        guard tv_lock_byte(descriptor, 0, 1) == 0, VaultFile.isNamed(descriptor, draft) else {
             close(descriptor)
             throw VaultError(
                 .busy, "Another process is writing \(path).",
