@@ -11,11 +11,11 @@ final class DraftFile {
 
     /// - Throws: ``VaultError/Code/busy`` while another process writes the same file.
     init(of path: String) throws {
-        self.path = path
-        draft = path + ".partial"
-        descriptor = open(draft, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        let draft = path + ".partial"
+        let descriptor = open(draft, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw StorageFailure.writing(draft, errno) }
-        guard tv_lock_byte(descriptor, 0, 1) == 0 else {
+        // Who had it until now may have published or removed it since we opened it.
+        guard tv_lock_byte(descriptor, 0, 1) == 0, VaultFile.isNamed(descriptor, draft) else {
             close(descriptor)
             throw VaultError(
                 .busy, "Another process is writing \(path).",
@@ -27,6 +27,10 @@ final class DraftFile {
             close(descriptor)
             throw StorageFailure.writing(draft, code)
         }
+        // Last, so that the draft of whoever was faster is not removed when this throws.
+        self.path = path
+        self.draft = draft
+        self.descriptor = descriptor
     }
 
     deinit {

@@ -91,6 +91,14 @@ enum VaultFile {
         try synchronize(directory(of: path), O_RDONLY | O_DIRECTORY)
     }
 
+    /// Whether an open file is the one that has this name now.
+    static func isNamed(_ descriptor: Int32, _ path: String) -> Bool {
+        var own = stat()
+        var named = stat()
+        return fstat(descriptor, &own) == 0 && stat(path, &named) == 0 && own.st_dev == named.st_dev
+            && own.st_ino == named.st_ino
+    }
+
     static func synchronize(_ path: String, _ flags: Int32) throws {
         let descriptor = open(path, flags | O_CLOEXEC)
         guard descriptor >= 0 else { throw StorageFailure.opening(path, errno) }

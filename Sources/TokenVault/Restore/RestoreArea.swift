@@ -1,14 +1,15 @@
 import CVaultShims
 import Foundation
+import Synchronization
 import VaultCore
 
 /// The directory beside a new vault in which it is built: used by one process at a time, and gone at the end.
-final class RestoreArea: @unchecked Sendable {
-    // @unchecked: nothing in it changes.
+final class RestoreArea: Sendable {
     let target: String
     var draft: String { directory + "/vault" }
     private let directory: String
     private let claim: Int32
+    private let isCleared = Atomic<Bool>(false)
 
     /// - Throws: ``VaultError/Code/alreadyExists`` where something has the vault's name, or lies where its side files
     ///   would; ``VaultError/Code/busy`` while another process restores to it.
@@ -38,7 +39,7 @@ final class RestoreArea: @unchecked Sendable {
         }
         let claim = open(directory + "/claim", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard claim >= 0 else { throw StorageFailure.writing(directory, errno) }
-        guard tv_lock_byte(claim, 0, 1) == 0 else {
+        guard tv_lock_byte(claim, 0, 1) == 0, VaultFile.isNamed(claim, directory + "/claim") else {
             close(claim)
             throw VaultError(
                 .busy, "Another process is restoring to \(path).", remedy: "Wait for its end.")
@@ -48,10 +49,16 @@ final class RestoreArea: @unchecked Sendable {
     }
 
     deinit {
+        clear()
+        close(claim)
+    }
+
+    /// Removes what is left of the work; once, since afterwards the place may be another's.
+    func clear() {
+        guard !isCleared.exchange(true, ordering: .acquiringAndReleasing) else { return }
         removeDraft()
         unlink(directory + "/claim")
         rmdir(directory)
-        close(claim)
     }
 
     /// Gives the finished vault its name, unless that was taken meanwhile.
@@ -60,6 +67,7 @@ final class RestoreArea: @unchecked Sendable {
             throw StorageFailure.failed("checkpoint of the restored vault", EIO)
         }
         try VaultFile.publish(draft, as: target)
+        clear()
     }
 
     private func removeDraft() {

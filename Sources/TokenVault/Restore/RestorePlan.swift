@@ -60,6 +60,8 @@ public struct MovedConnection: Sendable, Equatable {
     /// The last deed to it, a verb of the log; nil: nothing tells.
     public let because: String?
     public let action: Action
+    /// The newest log has it no more.
+    let isGone: Bool
 }
 
 /// A user or client about whom something was decided since the backup.
@@ -87,6 +89,8 @@ public struct RetiredRow: Sendable, Equatable {
     /// A sentence.
     public let what: String
     let number: UInt16
+    /// The newest log has it no more.
+    let isGone: Bool
 }
 
 /// What the newest log proved.

@@ -79,7 +79,8 @@ struct RestorePlanner {
             plan.movedConnections.append(
                 MovedConnection(
                     id: id, generation: row.integer(1), newestGeneration: fate?.generation,
-                    because: fate?.operation, action: isOver ? .revoked : isOwn ? .renewed : .quarantined))
+                    because: fate?.operation, action: isOver ? .revoked : isOwn ? .renewed : .quarantined,
+                    isGone: fate?.isGone == true))
             return true
         }
         plan.lostConnections =
@@ -128,7 +129,9 @@ struct RestorePlanner {
                 guard let fate = replay[layout, id], isMeant(fate),
                     try database.firstRow(layout.selectByID, [.integer(id)], { _ in true }) == true
                 else { continue }
-                plan.retired.append(RetiredRow(table: layout.name, id: id, what: what, number: layout.number))
+                plan.retired.append(
+                    RetiredRow(
+                        table: layout.name, id: id, what: what, number: layout.number, isGone: fate.isGone))
             }
         }
         try retire(.clientSecrets, "superseded: it is accepted no more") { _ in true }

@@ -103,7 +103,12 @@ extension RestoreWork {
                 event = AuditEvent(.connectionRefresh, row, .refused, by: vault.operatorActor, reason: reason)
             }
             event.subject = row.owner == .system ? nil : try transaction.owner(row.owner)?.pseudonym
-            try transaction.update(row)
+            if connection.isGone {
+                event.operation = .connectionRemove
+                try transaction.delete(.connections, id: row.id)
+            } else {
+                try transaction.update(row)
+            }
             events.append(event)
         }
         return events
@@ -147,6 +152,8 @@ extension RestoreWork {
     private func retire(_ item: RetiredRow, _ transaction: WriteTransaction) throws -> Bool {
         let now = transaction.now
         switch item.number {
+        case TableLayout.passwords.number where item.isGone:
+            try transaction.delete(.passwords, id: item.id)
         case TableLayout.clientSecrets.number:
             guard var row = try transaction.load(ClientSecretRow.self, item.id)?.row else { return false }
             row.notAfter = min(row.notAfter ?? now, now)
@@ -196,6 +203,12 @@ extension RestoreWork {
                     row.wrappedKey = nil
                     row.identity = nil
                     row.pseudonym = nil
+                    // The key before it would open what is left as well.
+                    let table = TableLayout.previousOwnerKeys
+                    let previous = try transaction.database.firstRow(
+                        table.selectByID, [.integer(moved.id.rawValue)]
+                    ) { _ in true }
+                    if previous == true { try transaction.delete(table, id: moved.id.rawValue) }
                 }
                 if moved.isClient, var client = try transaction.load(ClientRow.self, moved.id.rawValue)?.row {
                     client.nameTag = nil

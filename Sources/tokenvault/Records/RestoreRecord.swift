@@ -122,6 +122,8 @@ extension RestoreRecord {
     }
 
     private static func lost(_ ids: [Int64], _ what: String) -> [String] {
-        ids.isEmpty ? [] : ["\(ids.count) \(what) that came since the backup are not in it"]
+        guard !ids.isEmpty else { return [] }
+        let shown = ids.prefix(20).map(String.init).joined(separator: ", ")
+        return ["newer than the backup, so lost: \(what) \(shown)\(ids.count > 20 ? " and others" : "")"]
     }
 }

@@ -26,6 +26,7 @@ struct BackupInspectCommand: AsyncParsableCommand {
 
     func run() async throws {
         let progress = ShareProgress("inspection", isJSON: output.isJSON)
+        defer { progress.end() }
         let inspection = try await Backup.inspect(file) { progress.report($0) }
         progress.end()
         let record = InspectionRecord(inspection, keys: try keys.map { try Backup.inspectKeys($0) })
