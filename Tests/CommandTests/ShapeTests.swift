@@ -82,7 +82,8 @@ struct ShapeTests {
             "keys signing list", "keys signing rotate", "user disable", "user enable",
             "user remove", "grant authorize", "grant list", "grant show", "grant revoke", "serve",
             "audit list",
-            "audit show", "audit tail", "audit verify", "backup create", "backup inspect", "backup verify", "restore", "demo", "version", "completion",
+            "audit show", "audit tail", "audit verify", "backup create", "backup inspect", "backup verify",
+            "restore", "demo", "version", "completion",
         ]
         for command in commands {
             let help = try await place.run(command.split(separator: " ").map(String.init) + ["--help"])
