@@ -13,10 +13,17 @@ import VaultCrypto
 /// `ack GRANT GENERATION TOKEN`, `replay GRANT GENERATION TOKEN`, `fail GRANT CODE`, `refuse GRANT REASON`,
 /// `swapped`, and after the vault was closed `done`.
 /// After `ready` it waits for one more line before it begins.
+///
+///     vault-worker rotate VAULT KEY-FILE KEY
+///
+/// Rotates `root`, `lookup`, `rows` or, all of them and more, `deep`; says `ready` before and `done` after.
 @main
 struct VaultWorker {
     static func main() async throws {
         let arguments = CommandLine.arguments
+        if arguments.count == 5, arguments[1] == "rotate" {
+            return try await rotate(arguments[2], .keyFile(path: arguments[3]), arguments[4])
+        }
         guard arguments.count >= 5, let limit = Int(arguments[4]) else { exit(2) }
         let callers = arguments.count > 5 ? Int(arguments[5]) ?? 1 : 1
         var chains: [Chain] = []
@@ -35,6 +42,20 @@ struct VaultWorker {
             }
         }
         say("swapped")
+        await vault.close()
+        say("done")
+    }
+
+    private static func rotate(_ path: String, _ source: KeySource, _ key: String) async throws {
+        let vault = try await Vault.open(at: path, unlockedBy: source)
+        say("ready")
+        switch key {
+        case "root": _ = try await vault.rotateRootKey()
+        case "deep": _ = try await vault.rotateDeeply(openedBy: source)
+        default:
+            guard let kind = SystemKeyKind(rawValue: key) else { exit(2) }
+            _ = try await vault.rotateSystemKey(kind)
+        }
         await vault.close()
         say("done")
     }

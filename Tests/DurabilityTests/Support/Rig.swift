@@ -64,6 +64,11 @@ final class Rig: Sendable {
         return child
     }
 
+    /// A worker that rotates keys of the vault.
+    func rotator(_ key: String) throws -> ChildProcess {
+        try ChildProcess([Self.executable, "rotate", path, keyFile, key])
+    }
+
     /// Beside the test bundle.
     private static let executable: String = {
         let bundle = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
