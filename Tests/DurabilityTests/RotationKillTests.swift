@@ -24,7 +24,7 @@ extension Durability {
             var kills = 0
             var unfinished = 0
             let keys = ["root", "rows", "lookup", "deep"]
-            for round in 0..<56 {
+            for round in 0..<140 where kills < 56 {
                 let rotator = try rig.rotator(keys[(round / 7) % keys.count])
                 // The longer ones get more time, so that a kill meets every part of them.
                 let patience = Duration.milliseconds(Int.random(in: 0...(round % 7 + 1) * 60, using: &random))
