@@ -7,7 +7,8 @@ import VaultCore
 extension Durability {
     @Suite(.serialized) struct `Keys rotate under load, and a killed rotation is taken up` {
         /// The clients are in this process, as a service's are; the rotations in others, as an operator's command is.
-        @Test func `fifty kills of rotations while 64 clients refresh: no token is lost, and each rotation ends`()
+        @Test
+        func `fifty kills of rotations while 64 clients refresh: no token is lost, and each rotation ends`()
             async throws
         {
             var random = SeededGenerator("rotations")
@@ -51,7 +52,9 @@ extension Durability {
 
             #expect(kills >= 50)
             #expect(unfinished > 0, "no kill met a rotation in its middle")
-            #expect(crowd.refusals == [], "none of them is a refusal that a client would take for the end of its grant")
+            #expect(
+                crowd.refusals == [],
+                "none of them is a refusal that a client would take for the end of its grant")
             #expect(crowd.refreshes > 64)
             var after = crowd.chains
             try await after.resume(in: vault)
@@ -61,7 +64,9 @@ extension Durability {
             #expect(try sqliteCount(rig, "SELECT count(*) FROM previous_owner_keys") == 0)
             #expect(try sqliteCount(rig, "SELECT count(*) FROM jobs") == 0)
             await vault.close()
-            print("rotations: \(kills) kills, \(unfinished) in the middle, \(crowd.refreshes) refreshes meanwhile")
+            print(
+                "rotations: \(kills) kills, \(unfinished) in the middle, \(crowd.refreshes) refreshes meanwhile"
+            )
         }
 
         private func sqliteCount(_ rig: Rig, _ query: String) throws -> Int {

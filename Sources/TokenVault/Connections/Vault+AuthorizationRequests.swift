@@ -55,7 +55,8 @@ extension Vault {
                 secrets, under: owner.key, for: keyring.requestContext(id, request.owner), padded: true)
             try transaction.insert(
                 AuthorizationRequestRow(
-                    id: id, provider: request.provider, owner: request.owner, stateTag: keyring.currentTags.tag(.authorizationState, of: state),
+                    id: id, provider: request.provider, owner: request.owner,
+                    stateTag: keyring.currentTags.tag(.authorizationState, of: state),
                     sessionTag: keyring.currentTags.tag(.browserSession, of: session), secrets: sealed,
                     expiresAt: transaction.now.advanced(by: lifetime)))
             if transaction.clocksAgree {
@@ -103,7 +104,9 @@ extension Vault {
             guard let (row, key) = try transaction.database.authorizationRequest(state: state, keyring) else {
                 return refuse("unknown-state")
             }
-            guard ConstantTime.equal(row.sessionTag, key.tag(.browserSession, of: session)) else { return refuse("other-session") }
+            guard ConstantTime.equal(row.sessionTag, key.tag(.browserSession, of: session)) else {
+                return refuse("other-session")
+            }
             try transaction.delete(.authorizationRequests, id: row.id)
             guard row.expiresAt > transaction.now, let owner = try transaction.owner(row.owner),
                 owner.row.state == .active

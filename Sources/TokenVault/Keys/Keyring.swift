@@ -99,7 +99,9 @@ extension Keyring {
             return true
         }
         var keys: [SystemKey] = []
-        try database.forEachRow("SELECT id, purpose, key_id, state, wrapped, epoch FROM system_keys ORDER BY id") {
+        try database.forEachRow(
+            "SELECT id, purpose, key_id, state, wrapped, epoch FROM system_keys ORDER BY id"
+        ) {
             row in
             guard let purpose = SystemKeyPurpose(rawValue: row.integer(1)),
                 let keyID = UInt8(exactly: row.integer(2)),

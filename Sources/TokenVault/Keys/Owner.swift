@@ -86,7 +86,8 @@ final class Owner: Sendable {
                 padded: true)
         }
         row.pseudonym = try SealedField.seal(
-            pseudonym.bytes, under: key, for: Self.context(row.id, column: "pseudonym", keyring), padded: false)
+            pseudonym.bytes, under: key, for: Self.context(row.id, column: "pseudonym", keyring),
+            padded: false)
         return row
     }
 
@@ -102,7 +103,8 @@ extension Database {
             return nil
         }
         // Mostly the table is empty; a record of the version before says that it is not.
-        let previous = row.keyVersion > 1 ? try load(PreviousOwnerKeyRow.self, id.rawValue, keyring)?.row : nil
+        let previous =
+            row.keyVersion > 1 ? try load(PreviousOwnerKeyRow.self, id.rawValue, keyring)?.row : nil
         return try Owner(row, previous: previous, keyring: keyring)
     }
 }

@@ -57,7 +57,9 @@ final class Registry: Sendable {
 
     /// The owner whose lookup tag is one of these.
     func ownerID(lookupTags tags: [[UInt8]], _ database: Database, revision: Int64?) throws -> OwnerID? {
-        if let cached = cached(revision, { state in tags.firstValue { state.clientIDs[$0] } }) { return cached }
+        if let cached = cached(revision, { state in tags.firstValue { state.clientIDs[$0] } }) {
+            return cached
+        }
         let id = try database.ownerID(tags: tags)
         if let id, let tag = tags.first { keep(revision) { $0.clientIDs[tag] = id } }
         return id

@@ -26,7 +26,8 @@ extension Vault {
             }
             let id = OwnerID(transaction.next(\.nextOwnerID))
             let owner = try Owner(
-                creating: id, kind: .user, identity: Array(name.utf8), lookupTag: tags.first, keyring: keyring,
+                creating: id, kind: .user, identity: Array(name.utf8), lookupTag: tags.first,
+                keyring: keyring,
                 now: transaction.now)
             try transaction.insert(owner.row)
             transaction.touchRegistry()
@@ -150,7 +151,9 @@ extension Database {
     /// The owner that one of these lookup tags finds.
     func ownerID(tags: [[UInt8]]) throws -> OwnerID? {
         try tags.firstValue { tag in
-            try firstRow("SELECT id FROM owners WHERE lookup_tag = ?", [.blob(tag)]) { OwnerID($0.integer(0)) }
+            try firstRow("SELECT id FROM owners WHERE lookup_tag = ?", [.blob(tag)]) {
+                OwnerID($0.integer(0))
+            }
         }
     }
 }

@@ -2,7 +2,7 @@ import VaultCore
 
 /// How far a rotation is.
 public struct KeyRotationProgress: Sendable {
-    /// What is done now: `owners`, `rows`, `records`, `proof`, …
+    /// What is done now: `owners`, `proof`, or the name of a table.
     public let phase: String
     /// Of `total`, in this phase.
     public let done: Int64

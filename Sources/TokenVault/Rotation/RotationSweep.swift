@@ -8,8 +8,9 @@ import VaultCore
 /// the turn took, whichever process the others are.
 struct RotationSweep {
     let vault: Vault
-    /// `SELECT id FROM … WHERE id > ? AND … ORDER BY id LIMIT ?`: the ids that still need work. Further values are bound
-    /// in between.
+    /// `SELECT id FROM … WHERE id > ? AND … ORDER BY id LIMIT ?`, which gives the ids that still need work.
+    ///
+    /// Further values are bound in between.
     let query: String
     var values: [SQLValue] = []
     /// Rows that one body writes.

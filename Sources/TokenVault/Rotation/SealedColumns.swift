@@ -12,7 +12,8 @@ struct SealedColumns: Sendable {
 
     /// Everything but owners themselves and personal data of the log.
     static let all = [
-        SealedColumns(layout: .grants, owner: "owner_id", fields: [("context", nil), ("pair", "generation")]),
+        SealedColumns(
+            layout: .grants, owner: "owner_id", fields: [("context", nil), ("pair", "generation")]),
         SealedColumns(
             layout: .connections, owner: "owner_id",
             fields: [("details", nil), ("pair", "generation"), ("reply", "generation")]),
@@ -63,7 +64,8 @@ extension WriteTransaction {
     /// Writes a row anew with other values in some columns, whatever its layout says may change.
     ///
     /// For rotations: the row means the same as before.
-    func replace(_ layout: TableLayout, id: Int64, _ change: (inout [String: SQLValue]) throws -> Void) throws {
+    func replace(_ layout: TableLayout, id: Int64, _ change: (inout [String: SQLValue]) throws -> Void) throws
+    {
         let found = try database.firstRow(layout.selectByID, [.integer(id)]) {
             try StoredRow(reading: $0, layout, rowKey: keyring.rows)
         }

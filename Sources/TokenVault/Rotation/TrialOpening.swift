@@ -43,9 +43,12 @@ struct TrialOpening {
             }
         }
         try database.forEachRow("SELECT id, owner_id, sealed FROM audit_personal ORDER BY id") { cursor in
-            guard let record = PersonalRecord(cursor) else { throw VaultError(.integrity, "An entry is damaged.") }
+            guard let record = PersonalRecord(cursor) else {
+                throw VaultError(.integrity, "An entry is damaged.")
+            }
             try open(
-                record.sealed, record.owner, record.context(keyring), "the personal data of entry \(record.leaf)")
+                record.sealed, record.owner, record.context(keyring),
+                "the personal data of entry \(record.leaf)")
             step()
             return true
         }
@@ -54,7 +57,8 @@ struct TrialOpening {
         }
     }
 
-    private func open(_ sealed: [UInt8], _ owner: OwnerID, _ context: AssociatedData, _ place: String) throws {
+    private func open(_ sealed: [UInt8], _ owner: OwnerID, _ context: AssociatedData, _ place: String) throws
+    {
         guard let row = try database.load(OwnerRow.self, owner.rawValue, keyring)?.row, row.wrappedKey != nil
         else { return }
         do {

@@ -42,7 +42,8 @@ struct TrialUnwrap {
         try each(.systemKeys) { stored in
             let row = try SystemKeyRow(stored)
             try open(
-                row.wrapped, row.epoch == epoch, Keyring.wrapContext(keyring.vault, systemKey: row.id), stored)
+                row.wrapped, row.epoch == epoch, Keyring.wrapContext(keyring.vault, systemKey: row.id), stored
+            )
             step()
         }
         guard done == total else {

@@ -71,7 +71,8 @@ extension Vault {
         }
         return try await beginRootRotation(kind: "deep", root: root) { transaction, root, newEpoch in
             guard newEpoch == epoch else {
-                throw VaultError(.busy, "The root key was rotated meanwhile.", remedy: "Run the command again.")
+                throw VaultError(
+                    .busy, "The root key was rotated meanwhile.", remedy: "Run the command again.")
             }
             try transaction.replaceKeyslots(by: made, root, epoch)
             try transaction.rewrapKeyslots(to: root, epoch: epoch, oldRoot: transaction.keyring.root)
@@ -94,14 +95,17 @@ extension Vault {
             }
             made.append(
                 RemadeKeyslot(
-                    old: slot.row.id, name: slot.name, new: try ProvedKeyslot(source, source, root, epoch, vault)))
+                    old: slot.row.id, name: slot.name,
+                    new: try ProvedKeyslot(source, source, root, epoch, vault)))
         }
         guard unopened.isEmpty else {
             throw VaultError(
                 .denied,
                 "A deep rotation makes keyslots anew, and nothing given opens: "
                     + unopened.joined(separator: ", ") + ".",
-                remedy: "Give their keys too (--also-key-file), or remove them first: 'tokenvault key slot remove'.")
+                remedy:
+                    "Give their keys too (--also-key-file), or remove them first: 'tokenvault key slot remove'."
+            )
         }
         return made
     }

@@ -41,7 +41,8 @@ extension Vault {
                 entries.append(
                     KeyInventoryEntry(
                         purpose: "owners", algorithm: Self.sealing,
-                        state: row.integer(0) == vault.keyEpoch ? "current" : "retired", count: row.integer(1),
+                        state: row.integer(0) == vault.keyEpoch ? "current" : "retired",
+                        count: row.integer(1),
                         epoch: row.integer(0),
                         createdAt: VaultInstant(millisecondsSince1970: row.integer(2))))
                 return true

@@ -4,7 +4,9 @@ import VaultCore
 import VaultCrypto
 
 extension Vault {
-    /// A new lookup key: every name is tagged anew from its sealed spelling. Until that is done both keys find.
+    /// A new lookup key: every name is tagged anew from its sealed spelling.
+    ///
+    /// Until that is done both keys find.
     func rotateLookupKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
         try await destroyUnusedKeys()
         var report = try await queue.submit(.newWork) { [operatorActor] transaction in

@@ -103,7 +103,8 @@ extension Vault {
             }
             var done: Int64 = 0
             let sweep = RotationSweep(
-                vault: self, query: "SELECT id FROM \(table) WHERE id > ? AND \(condition) ORDER BY id LIMIT ?",
+                vault: self,
+                query: "SELECT id FROM \(table) WHERE id > ? AND \(condition) ORDER BY id LIMIT ?",
                 values: [.integer(epoch)])
             count += try await sweep.run(
                 { [operatorActor] transaction, ids in

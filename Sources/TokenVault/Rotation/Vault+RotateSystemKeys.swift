@@ -35,7 +35,9 @@ extension Vault {
     }
 
     /// Where nothing has to be written anew.
-    private func replaceKey(_ purpose: SystemKeyPurpose, _ kind: SystemKeyKind) async throws -> KeyRotationReport {
+    private func replaceKey(_ purpose: SystemKeyPurpose, _ kind: SystemKeyKind) async throws
+        -> KeyRotationReport
+    {
         try await destroyUnusedKeys()
         return try await write { [operatorActor] transaction in
             _ = try transaction.replaceSystemKey(purpose)

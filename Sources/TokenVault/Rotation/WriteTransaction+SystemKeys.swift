@@ -11,7 +11,10 @@ extension WriteTransaction {
             SystemKeyRow.self, where: "purpose = ? ORDER BY id", [.integer(purpose.rawValue)], keyring)
         let taken = Set(rows.map(\.keyID))
         let newest = rows.map(\.keyID).max() ?? 0
-        guard let keyID = (newest + 1...newest + 255).map({ ($0 - 1) % 255 + 1 }).first(where: { !taken.contains($0) })
+        guard
+            let keyID = (newest + 1...newest + 255).map({ ($0 - 1) % 255 + 1 }).first(where: {
+                !taken.contains($0)
+            })
         else {
             throw VaultError(
                 .denied, "All 255 keys of this purpose are still in use.",
@@ -38,7 +41,9 @@ extension WriteTransaction {
     /// Destroys retired keys of one purpose that nothing alive was made with.
     ///
     /// - Returns: how many.
-    func destroyRetiredKeys(_ purpose: SystemKeyPurpose, where isUnused: (SystemKeyRow, VaultInstant) throws -> Bool)
+    func destroyRetiredKeys(
+        _ purpose: SystemKeyPurpose, where isUnused: (SystemKeyRow, VaultInstant) throws -> Bool
+    )
         throws -> Int
     {
         let rows = try database.loadAll(

@@ -106,7 +106,8 @@ extension VaultRow {
 
     func insert(_ database: Database, rowKey: RowKeys) throws {
         let places = String(repeating: ", ?", count: columns.count + 1)
-        try database.run("INSERT INTO vault VALUES (1\(places))", columns + [.blob(rowKey.rowTag(over: canonical))])
+        try database.run(
+            "INSERT INTO vault VALUES (1\(places))", columns + [.blob(rowKey.rowTag(over: canonical))])
     }
 
     private var canonical: [UInt8] {

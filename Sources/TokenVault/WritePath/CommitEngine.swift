@@ -86,7 +86,9 @@ final class CommitEngine: @unchecked Sendable {
         if let head = prepared?.head { lastHead = head }
         statistics.committed(batch.count, logSize: lastHead?.size, since: start)
         // Who asked for it waits for it; what is committed stands whatever comes of it.
-        if let truncation = prepared?.truncation, (try? store.truncateWAL()) == true { truncation.succeeded() }
+        if let truncation = prepared?.truncation, (try? store.truncateWAL()) == true {
+            truncation.succeeded()
+        }
         Self.finish(batch, nil)
         do {
             try store.checkpointIfDue()

@@ -24,7 +24,8 @@ extension Vault {
             try await Task.sleep(for: .milliseconds(100))
         }
         throw VaultError(
-            .busy, "Somebody has been reading an old state of the vault for seconds; its WAL could not be emptied.",
+            .busy,
+            "Somebody has been reading an old state of the vault for seconds; its WAL could not be emptied.",
             remedy: "Run the same command again when long readers (backup, audit verify) are done.")
     }
 }

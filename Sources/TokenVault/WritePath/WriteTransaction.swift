@@ -148,7 +148,8 @@ extension WriteTransaction {
         let stored = StoredRow(layout, id: id, columns: columns, leaf: leaf, rowKey: keyring.rows)
         let all = zip(layout.columns, columns) + [("leaf", .integer(leaf)), ("row_tag", .blob(stored.tag))]
         try database.run(
-            "UPDATE \(layout.name) SET " + all.map { "\($0.0) = ?" }.joined(separator: ", ") + " WHERE id = ?",
+            "UPDATE \(layout.name) SET " + all.map { "\($0.0) = ?" }.joined(separator: ", ")
+                + " WHERE id = ?",
             all.map(\.1) + [.integer(id)])
         var expiresDay: Int64?
         if layout.number == TableLayout.grants.number, case .integer(let day) = stored["expires_day"] {

@@ -38,23 +38,25 @@ struct OCSFMapping: Sendable {
             1, "Create",
             [
                 "vault.create", "grant.authorize", "consent.grant", "signing-key.add", "provider.add",
-                "connection.begin", "connection.add", "webhook.add", "token.code",
+                "connection.begin", "connection.add", "webhook.add", "token.code", "keyslot.add",
+                "recovery.create", "recovery.split", "backup.create",
                 "token.client-credentials", "token.implicit",
             ]
         ),
-        (2, "Read", ["vault.open", "connection.reveal"]),
+        (2, "Read", ["vault.open", "connection.reveal", "keyslot.test"]),
         (
             3, "Update",
             [
                 "grant.first-use", "provider.change", "connection.callback", "connection.intent",
-                "connection.refresh", "token.refresh", "audit.carry",
+                "connection.refresh", "token.refresh", "audit.carry", "key.rotate",
+                "key.rewrap", "vault.restore",
             ]
         ),
         (
             4, "Delete",
             [
                 "grant.revoke", "consent.withdraw", "provider.remove", "connection.revoke",
-                "connection.remove", "webhook.remove", "audit.prune",
+                "connection.remove", "webhook.remove", "audit.prune", "keyslot.remove",
             ]
         ),
     ]

@@ -36,7 +36,8 @@ struct KeyRotateCommand: AsyncParsableCommand {
     var deep = false
     @Option(
         name: .customLong("also-key-file"),
-        help: ArgumentHelp("The key file of another keyslot, for --deep. May be repeated.", valueName: "path"),
+        help: ArgumentHelp(
+            "The key file of another keyslot, for --deep. May be repeated.", valueName: "path"),
         completion: .file())
     var otherKeyFiles: [String] = []
     @OptionGroup var location: VaultArguments
@@ -84,7 +85,9 @@ struct KeyRotateCommand: AsyncParsableCommand {
         case .signing:
             let keys = VaultSigningKeys(vault)
             let algorithms = try await keys.algorithms()
-            for algorithm in algorithms.isEmpty ? [.rs256] : algorithms { _ = try await keys.rotate(algorithm) }
+            for algorithm in algorithms.isEmpty ? [.rs256] : algorithms {
+                _ = try await keys.rotate(algorithm)
+            }
             return RotationRecord(rotated: "signing")
         case .handles, .tags, .lookup, .rows, .log:
             guard let kind = SystemKeyKind(rawValue: key.rawValue) else {
