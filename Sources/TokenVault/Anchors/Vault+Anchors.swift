@@ -58,7 +58,9 @@ extension Vault {
         }
     }
 
-    /// Removes an anchor: it is told nothing more, and not looked at. Its file stays.
+    /// Removes an anchor: it is told nothing more, and not looked at.
+    ///
+    /// Its file stays.
     ///
     /// - Throws: ``VaultError/Code/notFound``.
     public func removeAnchor(_ id: Int64) async throws {

@@ -29,7 +29,7 @@ final class AnchorTurns: Sendable {
         }
     }
 
-    /// Gives the turn back. After failures the next comes later and later: at most every minute.
+    /// Gives the turn back; after failures the next comes later and later, up to a minute.
     func giveBack(_ id: Int64, told size: Int64?, at now: Duration) {
         turns.withLock { turns in
             var turn = turns[id] ?? Turn()

@@ -1,3 +1,4 @@
+import MerkleLog
 import VaultCore
 
 /// How far the places outside the vault were told.

@@ -36,6 +36,11 @@ private struct Anchored {
             at: test.path, unlockedBy: .keyFile(path: test.keyFile), options: options)
     }
 
+    func expectRefusal() async {
+        let refusal = await refusal()
+        #expect(refusal?.code == .integrity)
+    }
+
     /// What keeps the vault from being opened.
     func refusal() async -> VaultError? {
         do {
@@ -119,14 +124,14 @@ private struct Anchored {
             #expect(refusal.code == .integrity && refusal.message.contains("another log"))
         }
         try one.write(first)
-        #expect(await one.refusal() == nil)
+        #expect((await one.refusal()) == nil)
     }
 
     @Test func `an anchor pointed elsewhere in the database is refused`() async throws {
         let anchored = try await Anchored()
         await anchored.log.vault.close()
         _ = try sqlite(anchored.test.path, "UPDATE anchors SET target = '/nowhere'")
-        #expect(await anchored.refusal()?.code == .integrity)
+        await anchored.expectRefusal()
         _ = try sqlite(anchored.test.path, "UPDATE anchors SET target = '\(anchored.file)'")
         _ = try sqlite(anchored.test.path, "PRAGMA foreign_keys = ON; DELETE FROM anchors")
         let vault = try await anchored.open()
@@ -172,10 +177,10 @@ private struct Anchored {
         #expect(try anchored.note() != before)
         await anchored.log.vault.close()
         try anchored.save("rotated")
-        #expect(await anchored.refusal() == nil)
+        #expect((await anchored.refusal()) == nil)
         // Signed by a key that the database of before does not have, and found all the same.
         try anchored.bringBack("rotated")
-        #expect(await anchored.refusal()?.code == .integrity)
+        await anchored.expectRefusal()
     }
 
     @Test func `a copy elsewhere is compared and speaks for nobody`() async throws {
@@ -189,7 +194,7 @@ private struct Anchored {
         #expect(try copy.anchors().map(\.trouble) == ["moved"])
         await copy.close()
         #expect(try anchored.note() == note)
-        #expect(await anchored.refusal() == nil)
+        #expect((await anchored.refusal()) == nil)
     }
 
     @Test func `a directory that vanished is counted and comes back by itself`() async throws {
