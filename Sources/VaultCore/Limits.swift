@@ -96,4 +96,8 @@ public enum Limits {
     public static let keyProgramBlobBytes = 4096
     /// Shares of a recovery key: each is a person or a safe.
     public static let recoveryShares = 32
+    /// Anchors of one vault: each is told of every second in which something changed.
+    public static let anchors = 8
+    /// How long a program may take to hear of a checkpoint.
+    public static let anchorDeadline = Duration.seconds(5)
 }

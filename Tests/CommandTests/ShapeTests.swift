@@ -89,6 +89,7 @@ struct ShapeTests {
             "audit prove", "audit consistency", "audit check-proof", "audit export", "audit prune", "demo",
             "version", "completion",
             "doctor", "report", "man", "explain error", "explain exit-codes", "explain secrets",
+            "audit anchor add", "audit anchor list", "audit anchor remove", "audit anchor check",
             "backup create", "backup inspect", "backup verify", "restore",
         ]
         for command in commands {

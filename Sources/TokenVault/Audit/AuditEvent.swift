@@ -126,6 +126,8 @@ package struct AuditOperation: RawRepresentable, Sendable, Hashable {
     package static let connectionReveal = verb("connection.reveal")
     package static let webhookAdd = verb("webhook.add")
     package static let webhookRemove = verb("webhook.remove")
+    package static let anchorAdd = verb("anchor.add")
+    package static let anchorRemove = verb("anchor.remove")
     package static let backupCreate = verb("backup.create")
     package static let vaultRestore = verb("vault.restore")
     package static let codeExchange = verb("token.code")

@@ -40,6 +40,15 @@ struct LogHead: Sendable {
     static func origin(of vault: VaultID, incarnation: Int64 = 1) -> String {
         incarnation == 1 ? "tokenvault/\(vault)" : "tokenvault/\(vault)/\(incarnation)"
     }
+
+    /// Which incarnation of this vault's log has that name; nil for another log.
+    static func incarnation(named origin: String, of vault: VaultID) -> Int64? {
+        let number = origin.split(separator: "/", omittingEmptySubsequences: false).dropFirst(2).first
+        guard let incarnation = number.map({ Int64($0) }) ?? 1, incarnation > 0,
+            origin == self.origin(of: vault, incarnation: incarnation)
+        else { return nil }
+        return incarnation
+    }
 }
 
 extension LogHead {

@@ -2,7 +2,7 @@ import MerkleLog
 import VaultCore
 
 extension Vault {
-    /// Verifies the log, and every live row against it.
+    /// Verifies the log, every live row against it, and the log against what file anchors were told.
     ///
     /// Reads one snapshot on a connection of its own; writers and other readers go on meanwhile. Memory grows with the
     /// number of live rows, not of entries. Takes two processors where there are two.
@@ -16,7 +16,9 @@ extension Vault {
         since: String? = nil, progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> AuditReport {
         try await BlockingThread.result { [store, keys] in
-            try store.withOwnReader { database in
+            // Read before the snapshot: what an anchor was told by then is in it.
+            let anchors = (try? AnchorComparison.readings(store, keys)) ?? []
+            return try store.withOwnReader { database in
                 let keyring = try keys.keys(for: database).keyring
                 let key = keyring.signer.key
                 let checkpoint = try since.map { try Checkpoint.read(Array($0.utf8), signedBy: key) }
@@ -24,8 +26,10 @@ extension Vault {
                     checkpoint == nil
                     ? try RowScanBeside(store, keyring).source(database, keyring)
                     : { try RowScan(database, keyring) }
-                return try AuditVerifier(database, key: key, keyring: keyring, progress: progress)
+                var report = try AuditVerifier(database, key: key, keyring: keyring, progress: progress)
                     .verify(since: checkpoint, rows: rows)
+                for anchor in anchors { report.add(anchor.comparison(with: database, keyring)) }
+                return report
             }
         }
     }

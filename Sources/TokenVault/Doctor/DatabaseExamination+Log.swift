@@ -94,50 +94,6 @@ extension DatabaseExamination {
         return [.ok(id, "It went as the monotonic clock since the newest entry.")]
     }
 
-    func anchorChecks() throws -> [DoctorCheck] {
-        let id = "anchors.progress"
-        guard try has("anchors"), try count("SELECT count(*) FROM anchors") > 0 else {
-            return [
-                .advice(
-                    id, "No anchor is configured: a cut or older file could not be told from the true one.",
-                    "Add one with 'tokenvault audit anchor add'.")
-            ]
-        }
-        let size = try LogHead.read(database).size
-        var checks: [DoctorCheck] = []
-        try database.forEachRow(
-            """
-            SELECT a.id, a.kind, coalesce(p.size, 0), coalesce(p.anchored_at, a.created_at), coalesce(p.failures, 0),
-              coalesce(p.trouble, '') FROM anchors a LEFT JOIN anchor_progress p ON p.id = a.id ORDER BY a.id LIMIT 64
-            """
-        ) { row in
-            guard case .text(let kind) = row.value(1), case .text(let trouble) = row.value(5) else {
-                return true
-            }
-            let name = "Anchor \(row.integer(0)) (\(kind))"
-            let lag = size - row.integer(2)
-            let age = age(row.integer(3))
-            if row.integer(4) > 0 {
-                let why = trouble.isEmpty ? "" : ": \(trouble)"
-                checks.append(
-                    .warning(
-                        id,
-                        "\(name) failed \(DoctorText.count(row.integer(4), "time"))\(why); it is \(lag) entries behind.",
-                        "Run 'tokenvault audit anchor check'."))
-            } else if lag > 0, age > 60_000 {
-                checks.append(
-                    .warning(
-                        id, "\(name) is \(lag) entries behind; it was told last \(DoctorText.span(age)) ago.",
-                        "Only a serving process tells anchors by itself; run 'tokenvault audit anchor check'."
-                    ))
-            } else {
-                checks.append(.ok(id, "\(name) has the log up to \(lag) entries."))
-            }
-            return true
-        }
-        return checks
-    }
-
     func backupChecks() throws -> [DoctorCheck] {
         let id = "backups.age"
         let day: Int64 = 86_400_000

@@ -19,7 +19,8 @@ extension Vault {
     ///   - source: what opens one of its keyslots.
     /// - Throws: ``VaultError`` with the code
     ///   `not_found` (no file), `not_a_vault` (another file), `permission_denied`, `read_only`,
-    ///   `locked` (no keyslot opens with this source), `schema_newer`, `schema_changed`, `integrity`, `busy`.
+    ///   `locked` (no keyslot opens with this source), `schema_newer`, `schema_changed`, `integrity` (also: behind or
+    ///   beside what an anchor was told), `busy`.
     public static func open(
         at path: String, unlockedBy source: KeySource, options: VaultOptions = VaultOptions()
     ) async throws -> Vault {
@@ -52,7 +53,9 @@ extension Vault {
             }
             do {
                 // A passphrase takes a while: nobody waits for the lock meanwhile.
-                return try store.readers().snapshot { try unlock($0, store, source) }
+                let opened = try store.readers().snapshot { try unlock($0, store, source) }
+                if !options.ignoresAnchors { try AnchorComparison.requireAgreement(opened, options.logger) }
+                return opened
             } catch {
                 try? store.close()
                 throw error

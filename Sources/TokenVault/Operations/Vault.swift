@@ -31,6 +31,7 @@ public final class Vault: Sendable {
     let firstUses: FirstUses
     let knownVaultRow = KnownVaultRow()
     let refusals: RefusalLimiter
+    let anchorTurns = AnchorTurns()
     let passwordHashing = PasswordHashing()
     let knownSigningKeys = KnownSigningKeys()
     /// Opens the vault again after another process rotated the root key.
@@ -75,6 +76,7 @@ public final class Vault: Sendable {
         } catch {
             logger.warning("First uses could not be written before closing.", metadata: ["error": "\(error)"])
         }
+        await tellFileAnchors()
         await Self.onThread { [queue, store, logger] in
             queue.close()
             do { try store.close() } catch {
@@ -95,6 +97,8 @@ public struct VaultOptions: Sendable {
     public var logger: Logger
     /// Read-only connections; two suit a machine of few cores.
     public var readers = 2
+    /// Opens a vault that lies behind or beside its anchors: for whoever restores an older one on purpose.
+    public var ignoresAnchors = false
 
     public init(
         channel: AuditChannel = .library, clock: any VaultClock = SystemClock(),

@@ -82,17 +82,20 @@ public struct KeyProgram: Sendable {
 
     /// Whoever can write the program can have the key.
     private func checkFile() throws(VaultError) {
+        try Self.checkFile(path, called: "key program", remedy: "Name a program: --key-exec PATH.")
+    }
+
+    static func checkFile(_ path: String, called name: String, remedy: String) throws(VaultError) {
         var status = stat()
         guard unsafe stat(path, &status) == 0 else {
-            throw SystemCall.failure("examine the key program", path, errno)
+            throw SystemCall.failure("examine the \(name)", path, errno)
         }
         guard status.st_mode & S_IFMT == S_IFREG else {
-            throw VaultError(
-                .invalidInput, "\(path) is not a regular file.", remedy: "Name a program: --key-exec PATH.")
+            throw VaultError(.invalidInput, "\(path) is not a regular file.", remedy: remedy)
         }
         guard status.st_mode & 0o022 == 0, [0, geteuid()].contains(status.st_uid) else {
             throw VaultError(
-                .permissionDenied, "Others than you and root may write the key program \(path).",
+                .permissionDenied, "Others than you and root may write the \(name) \(path).",
                 remedy: "Run `chmod go-w \(path)`, and see who owns it.")
         }
     }

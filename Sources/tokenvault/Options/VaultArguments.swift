@@ -12,6 +12,9 @@ struct VaultArguments: ParsableArguments {
         help: ArgumentHelp("The vault file (TOKENVAULT_PATH).", valueName: "path"), completion: .file())
     var vaultPath: String?
 
+    @Flag(help: "Open it although it lies behind or beside what an anchor was told of.")
+    var ignoreAnchors = false
+
     @OptionGroup(title: "Key (without any, you are asked for a passphrase)")
     var key: KeyArguments
 
@@ -34,6 +37,8 @@ struct VaultArguments: ParsableArguments {
                 .notFound, "There is no vault at \(path).",
                 remedy: "Check --vault, or make one with 'tokenvault init'.")
         }
+        var options = options
+        options.ignoresAnchors = ignoreAnchors
         return try await Vault.open(at: path, unlockedBy: source ?? key.source(), options: options)
     }
 

@@ -12,7 +12,7 @@ struct AuditCommand: ParsableCommand {
             AuditListCommand.self, AuditShowCommand.self, AuditTailCommand.self, AuditSearchCommand.self,
             AuditFollowCommand.self, AuditVerifyCommand.self, AuditCheckpointCommand.self,
             AuditProveCommand.self, AuditConsistencyCommand.self, AuditCheckProofCommand.self,
-            AuditExportCommand.self, AuditPruneCommand.self,
+            AuditExportCommand.self, AuditPruneCommand.self, AuditAnchorCommand.self,
         ])
 }
 

@@ -1,0 +1,54 @@
+public import VaultCore
+
+/// What an anchor is.
+public enum AnchorKind: String, Sendable, CaseIterable {
+    /// A file, best on another file system: holds the newest checkpoint, and is compared when the vault is opened.
+    case file
+    /// A program of the operator's that reads the checkpoint from its standard input.
+    case exec
+    /// A line in the system's log.
+    case syslog
+}
+
+/// A place outside the vault's file that is told of new checkpoints, so that a cut or older file is found.
+public struct Anchor: Sendable {
+    public let id: Int64
+    public let kind: AnchorKind
+    /// A path: of the file, the program, or the system log's socket.
+    public let target: String
+    public let createdAt: VaultInstant
+    /// Entries of the newest checkpoint it took; 0 before the first.
+    public let size: Int64
+    /// When it took that; nil before the first.
+    public let anchoredAt: VaultInstant?
+    /// How often in a row it did not take one.
+    public let failures: Int64
+    /// A word for the last failure: `unreachable`, `denied`, `full`, `hung`, `refused`, `damaged`, `behind`,
+    /// `differs`, `foreign`, `moved`, `busy` or `failed`.
+    public let trouble: String?
+    /// Entries that it was not told of yet.
+    public let lag: Int64
+}
+
+/// Why an anchor was not told.
+struct AnchorTrouble: Error {
+    let word: String
+
+    init(_ word: String) { self.word = word }
+
+    init(_ error: any Error) {
+        if let error = error as? AnchorTrouble {
+            self = error
+            return
+        }
+        switch (error as? VaultError)?.code {
+        case .notFound?, .unavailable?: word = "unreachable"
+        case .permissionDenied?, .readOnly?: word = "denied"
+        case .outOfSpace?: word = "full"
+        case .busy?: word = "busy"
+        case .denied?: word = "refused"
+        case .integrity?: word = "damaged"
+        default: word = "failed"
+        }
+    }
+}

@@ -1,0 +1,146 @@
+import Foundation
+import GRDB
+import VaultCore
+import VaultCrypto
+
+extension Vault {
+    /// Adds a place that is told of new checkpoints, and tells it the newest.
+    ///
+    /// That it could be told is in the result, and does not decide whether it is added.
+    ///
+    /// - Parameter target: an absolute path: of the file that will hold the checkpoint, in a directory that exists; of the
+    ///   program; or of the system log's socket.
+    /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/notFound``, ``VaultError/Code/permissionDenied``,
+    ///   ``VaultError/Code/alreadyExists`` (the same anchor, or a file that is no checkpoint),
+    ///   ``VaultError/Code/integrity`` (a checkpoint that is not of this log).
+    public func addAnchor(_ kind: AnchorKind, target: String) async throws -> Anchor {
+        guard target.hasPrefix("/"), target.utf8.count <= 1024, !target.utf8.contains(where: { $0 < 0x20 })
+        else {
+            throw VaultError(
+                .invalidInput, "An anchor is named by its absolute path.", remedy: "As in: /mnt/anchor/vault")
+        }
+        try await BlockingThread.result { [self] in try checkTarget(kind, target) }
+        let id = try await write { [operatorActor, path] transaction in
+            let known = try transaction.database.anchors(transaction.keyring)
+            guard !known.contains(where: { $0.kind == kind && $0.target == target }) else {
+                throw VaultError(
+                    .alreadyExists, "There is already an anchor of this kind at \(target).",
+                    remedy: "See 'tokenvault audit anchor list'.")
+            }
+            guard known.count < Limits.anchors else {
+                throw VaultError(
+                    .denied, "A vault has at most \(Limits.anchors) anchors.", remedy: "Remove one first.")
+            }
+            let row = AnchorRow(
+                id: transaction.next(\.nextKeyID), kind: kind, target: target, vaultPath: path,
+                createdAt: transaction.now)
+            try transaction.insert(row)
+            var event = AuditEvent(.anchorAdd, by: operatorActor)
+            event.reason = kind.rawValue
+            return Audited(row.id, event)
+        }
+        try await anchorNewCheckpoints([kind], isForced: true)
+        return try anchor(id)
+    }
+
+    /// Anchors, oldest first, and how far each was told.
+    public func anchors() throws -> [Anchor] {
+        try snapshot { database, keys in
+            let size = try LogHead.read(database).size
+            return try database.anchors(keys.keyring).map { row in
+                let progress = try database.anchorProgress(row.id)
+                let told = progress?.size ?? 0
+                return Anchor(
+                    id: row.id, kind: row.kind, target: row.target, createdAt: row.createdAt, size: told,
+                    anchoredAt: told > 0 ? progress?.anchoredAt : nil, failures: progress?.failures ?? 0,
+                    trouble: progress?.trouble, lag: max(0, size - told))
+            }
+        }
+    }
+
+    /// Removes an anchor: it is told nothing more, and not looked at.
+    ///
+    /// Its file stays.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``.
+    public func removeAnchor(_ id: Int64) async throws {
+        try await write(.finishing) { [operatorActor] transaction in
+            guard let row = try transaction.load(AnchorRow.self, id)?.row else { throw Self.noAnchor(id) }
+            try transaction.delete(.anchors, id: id)
+            var event = AuditEvent(.anchorRemove, by: operatorActor)
+            event.reason = row.kind.rawValue
+            return Audited((), event)
+        }
+    }
+
+    /// Whether a file anchor is on the vault's own file system, and lost or set back together with it.
+    public func isOnSameFileSystem(_ anchor: Anchor) -> Bool {
+        anchor.kind == .file && AnchorFile.isBeside(anchor.target, path)
+    }
+
+    private func anchor(_ id: Int64) throws -> Anchor {
+        guard let anchor = try anchors().first(where: { $0.id == id }) else { throw Self.noAnchor(id) }
+        return anchor
+    }
+
+    private func checkTarget(_ kind: AnchorKind, _ target: String) throws {
+        switch kind {
+        case .exec: try NoteProgram.check(target)
+        case .syslog: break
+        case .file:
+            // What keeps us from writing there is said now.
+            _ = try AnchorFile(target)
+            let reading = AnchorReading(target)
+            if case .unreadable = reading {
+                throw VaultError(
+                    .alreadyExists, "The file at \(target) is no signed checkpoint, so it is not replaced.",
+                    remedy: "Choose another name.")
+            }
+            let row = AnchorRow(id: 0, kind: kind, target: target, vaultPath: path, createdAt: clock.now())
+            let comparison = try snapshot { try AnchorComparison(row, reading, $0, $1.keyring) }
+            guard comparison.problem == nil else {
+                throw VaultError(
+                    .integrity, "The checkpoint at \(target) is not of this log, or of a newer state of it.",
+                    remedy: "Choose another name, or find out which vault wrote it.")
+            }
+        }
+    }
+
+    private static func noAnchor(_ id: Int64) -> VaultError {
+        VaultError(.notFound, "There is no anchor \(id).", remedy: "See 'tokenvault audit anchor list'.")
+    }
+}
+
+// MARK: - Rows
+
+/// One row of `anchor_progress`: upkeep that nothing vouches for.
+struct AnchorProgress {
+    let size: Int64
+    let anchoredAt: VaultInstant
+    let failures: Int64
+    let trouble: String?
+}
+
+extension Database {
+    /// Oldest first, their tags checked.
+    func anchors(_ keyring: Keyring) throws -> [AnchorRow] {
+        try loadAll(AnchorRow.self, where: "id > 0 ORDER BY id", [], keyring)
+    }
+
+    func hasAnchors(_ kind: AnchorKind? = nil) throws -> Bool {
+        let filter = kind.map { " WHERE kind = '\($0.rawValue)'" } ?? ""
+        return try firstRow("SELECT 1 FROM anchors\(filter) LIMIT 1") { _ in true } ?? false
+    }
+
+    func anchorProgress(_ id: Int64) throws -> AnchorProgress? {
+        try firstRow(
+            "SELECT size, anchored_at, failures, trouble FROM anchor_progress WHERE id = ?", [.integer(id)]
+        ) { row in
+            var trouble: String?
+            if case .text(let word) = row.value(3) { trouble = word }
+            return AnchorProgress(
+                size: row.integer(0), anchoredAt: VaultInstant(millisecondsSince1970: row.integer(1)),
+                failures: row.integer(2), trouble: trouble)
+        }
+    }
+}

@@ -1,0 +1,166 @@
+import GRDB
+import Logging
+import Synchronization
+import VaultCore
+import VaultCrypto
+
+/// When each anchor may be tried again, in this process.
+final class AnchorTurns: Sendable {
+    private struct Turn {
+        /// Nothing newer than this is news to it.
+        var told: Int64 = 0
+        var failures = 0
+        var notBefore = Duration.zero
+        /// Somebody is telling it.
+        var isTaken = false
+    }
+
+    private let turns = Mutex<[Int64: Turn]>([:])
+
+    /// Takes the turn to tell an anchor of `size` entries, if it is due.
+    func take(_ id: Int64, _ size: Int64, told: Int64, at now: Duration, isForced: Bool) -> Bool {
+        turns.withLock { turns in
+            var turn = turns[id] ?? Turn()
+            let isDue = max(turn.told, told) < size && now >= turn.notBefore
+            guard !turn.isTaken, isDue || isForced else { return false }
+            turn.isTaken = true
+            turns[id] = turn
+            return true
+        }
+    }
+
+    /// Gives the turn back; after failures the next comes later and later, up to a minute.
+    func giveBack(_ id: Int64, told size: Int64?, at now: Duration) {
+        turns.withLock { turns in
+            var turn = turns[id] ?? Turn()
+            turn.isTaken = false
+            if let size {
+                turn = Turn(told: size)
+            } else {
+                turn.failures += 1
+                turn.notBefore = now + .seconds(1 << min(6, turn.failures))
+            }
+            turns[id] = turn
+        }
+    }
+}
+
+extension Vault {
+    /// Tells anchors of the newest checkpoint, those that do not have it.
+    ///
+    /// Takes as long as the slowest of them, some seconds at most but for a file system that hangs. What fails is counted
+    /// with the anchor and thrown nowhere.
+    ///
+    /// - Parameter isForced: also those that were told, or failed a moment ago.
+    /// - Throws: ``VaultError/Code/integrity`` when the list of anchors is damaged; storage trouble.
+    public func anchorNewCheckpoints(
+        _ kinds: Set<AnchorKind> = Set(AnchorKind.allCases), isForced: Bool = false
+    ) async throws {
+        let now = clock.monotonic()
+        let due: [AnchorRow] = try snapshot { database, keys in
+            guard try database.hasAnchors() else { return [] }
+            let size = try LogHead.read(database).size
+            return try database.anchors(keys.keyring).filter { row in
+                try kinds.contains(row.kind)
+                    && anchorTurns.take(
+                        row.id, size, told: database.anchorProgress(row.id)?.size ?? 0, at: now,
+                        isForced: isForced)
+            }
+        }
+        guard !due.isEmpty else { return }
+        let outcomes = await withTaskGroup { group in
+            for row in due { group.addTask { (row.id, await self.tell(row)) } }
+            return await group.reduce(into: [Int64: Result<Int64, AnchorTrouble>]()) { $0[$1.0] = $1.1 }
+        }
+        try await housekeep { transaction in
+            for (id, outcome) in outcomes.sorted(by: { $0.key < $1.key }) {
+                try transaction.note(outcome, of: id)
+            }
+        }
+    }
+
+    /// Best effort when the vault is closed: files only, which are quick.
+    func tellFileAnchors() async {
+        do {
+            guard try store.readers().snapshot({ try $0.hasAnchors(.file) }) else { return }
+            try await anchorNewCheckpoints([.file])
+        } catch {
+            logger.debug("Anchors could not be told before closing.", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func tell(_ row: AnchorRow) async -> Result<Int64, AnchorTrouble> {
+        let result: Result<Int64, AnchorTrouble>
+        do {
+            result = .success(try await BlockingThread.result { [self] in try deliver(to: row) })
+        } catch { result = .failure(AnchorTrouble(error)) }
+        anchorTurns.giveBack(row.id, told: try? result.get(), at: clock.monotonic())
+        return result
+    }
+
+    /// On a thread of its own.
+    ///
+    /// - Returns: the size that the anchor was told of.
+    private func deliver(to row: AnchorRow) throws -> Int64 {
+        // A copy of the vault somewhere else must not speak for it.
+        guard row.vaultPath == path else { throw AnchorTrouble("moved") }
+        switch row.kind {
+        case .file: return try deliver(toFile: row)
+        case .syslog:
+            let head = try newestHead()
+            try SystemLogLine(head.note).send(to: row.target)
+            return head.size
+        case .exec:
+            let head = try newestHead()
+            try NoteProgram.check(row.target)
+            do throws(NoteProgram.Failure) {
+                try NoteProgram(path: row.target, deadline: Limits.anchorDeadline).tell(
+                    Array(head.note.utf8))
+            } catch {
+                switch error {
+                case .start: throw AnchorTrouble("unreachable")
+                case .deadline: throw AnchorTrouble("hung")
+                case .refusal: throw AnchorTrouble("refused")
+                }
+            }
+            return head.size
+        }
+    }
+
+    /// Replaces only what the log goes on from: what speaks against this database is evidence, and stays.
+    private func deliver(toFile row: AnchorRow) throws -> Int64 {
+        let file = try AnchorFile(row.target)
+        let reading = AnchorReading(row.target)
+        let (head, trouble) = try snapshot { database, keys in
+            (
+                try LogHead.read(database),
+                try AnchorComparison(row, reading, database, keys.keyring).trouble
+            )
+        }
+        if let trouble { throw trouble }
+        try file.publish(head.note)
+        return head.size
+    }
+
+    private func newestHead() throws -> LogHead { try snapshot { database, _ in try LogHead.read(database) } }
+}
+
+extension WriteTransaction {
+    /// Upkeep without a leaf; nothing where the anchor was removed meanwhile.
+    fileprivate func note(_ outcome: Result<Int64, AnchorTrouble>, of id: Int64) throws {
+        let start = "INSERT INTO anchor_progress SELECT id, "
+        let end = " FROM anchors WHERE id = ? ON CONFLICT (id) DO UPDATE SET "
+        switch outcome {
+        case .success(let size):
+            try database.run(
+                start + "?, ?, 0, NULL" + end
+                    + "size = excluded.size, anchored_at = excluded.anchored_at, failures = 0, trouble = NULL",
+                [.integer(size), SQLValue(now), .integer(id)])
+        case .failure(let trouble):
+            try database.run(
+                start + "0, created_at, 1, ?" + end + "failures = failures + 1, trouble = excluded.trouble",
+                [.text(trouble.word), .integer(id)])
+        }
+        noteUnloggedChange()
+    }
+}

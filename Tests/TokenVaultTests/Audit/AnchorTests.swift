@@ -1,0 +1,264 @@
+import Foundation
+import Testing
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+/// A log with a file anchor, and what somebody with the disk does to them.
+private struct Anchored {
+    let log: Log
+    let file: String
+    var test: TestVault { log.test }
+
+    init(entries: Int = 20) async throws {
+        log = try await Log(entries: entries)
+        file = log.test.directory + "/anchor"
+        let anchor = try await log.vault.addAnchor(.file, target: file)
+        #expect(anchor.trouble == nil && anchor.lag == 0 && anchor.size > 20)
+    }
+
+    func note() throws -> String { try String(contentsOfFile: file, encoding: .utf8) }
+    func write(_ text: String) throws { try Data(text.utf8).write(to: URL(filePath: file)) }
+    func save(_ name: String) throws { try Self.copy(test.path, test.directory + "/" + name) }
+    func bringBack(_ name: String) throws { try Self.copy(test.directory + "/" + name, test.path) }
+
+    /// Only while nobody has the vault open: then all of it is in one file.
+    private static func copy(_ from: String, _ to: String) throws {
+        try #require(!FileManager.default.fileExists(atPath: from + "-wal"))
+        try? FileManager.default.removeItem(atPath: to)
+        try FileManager.default.copyItem(atPath: from, toPath: to)
+    }
+
+    func open(ignoringAnchors: Bool = false) async throws -> Vault {
+        var options = VaultOptions(clock: test.clock)
+        options.ignoresAnchors = ignoringAnchors
+        return try await Vault.open(
+            at: test.path, unlockedBy: .keyFile(path: test.keyFile), options: options)
+    }
+
+    func expectRefusal() async {
+        let refusal = await refusal()
+        #expect(refusal?.code == .integrity)
+    }
+
+    /// What keeps the vault from being opened.
+    func refusal() async -> VaultError? {
+        do {
+            await (try open()).close()
+            return nil
+        } catch { return error as? VaultError }
+    }
+}
+
+@Suite struct `P6: an anchor finds a cut tail, an older file and another history` {
+    @Test func `yesterday's file opens without an anchor and is refused with one`() async throws {
+        let log = try await Log(entries: 20)
+        await log.vault.close()
+        let copy = log.test.directory + "/yesterday"
+        try FileManager.default.copyItem(atPath: log.test.path, toPath: copy)
+        await (try await log.test.reopen()).close()
+        try FileManager.default.removeItem(atPath: log.test.path)
+        try FileManager.default.copyItem(atPath: copy, toPath: log.test.path)
+        // That is why anchors exist.
+        await (try await log.test.reopen()).close()
+
+        let anchored = try await Anchored()
+        await anchored.log.vault.close()
+        try anchored.save("yesterday")
+        await (try await anchored.open()).close()
+        let newest = try anchored.note()
+        try anchored.bringBack("yesterday")
+        let refusal = try #require(await anchored.refusal())
+        #expect(refusal.code == .integrity)
+        #expect(refusal.message.contains("an older copy is in place of the newest"))
+
+        // Whoever wants it all the same gets it, is told, and the evidence stays.
+        let old = try await anchored.open(ignoringAnchors: true)
+        let report = try await old.verifyAudit()
+        #expect(report.places == ["anchors"])
+        try await old.anchorNewCheckpoints(isForced: true)
+        #expect(try old.anchors().map(\.trouble) == ["behind"])
+        await old.close()
+        #expect(try anchored.note() == newest)
+    }
+
+    @Test func `a log that was cut and signed before is refused`() async throws {
+        let anchored = try await Anchored()
+        let path = anchored.test.path
+        let size = try anchored.log.vault.auditSize()
+        let head = try sqlite(
+            path, "SELECT quote(root), quote(edge), last_time, quote(note) FROM audit_head")
+        let parts = head.split(separator: "|", maxSplits: 3).map(String.init)
+        try await anchored.log.grow(3)
+        await anchored.log.vault.close()
+        _ = try sqlite(
+            path,
+            "DELETE FROM audit_leaves WHERE id >= \(size); UPDATE audit_head SET size = \(size), root = \(parts[0]), edge = \(parts[1]), last_time = \(parts[2]), note = \(parts[3])"
+        )
+        let refusal = try #require(await anchored.refusal())
+        #expect(refusal.code == .integrity && refusal.message.contains("the log has \(size)"))
+    }
+
+    @Test func `another history of the same vault is refused, however long it is`() async throws {
+        let anchored = try await Anchored()
+        await anchored.log.vault.close()
+        try anchored.save("fork")
+        await (try await anchored.open()).close()
+        try anchored.bringBack("fork")
+        let fork = try await anchored.open(ignoringAnchors: true)
+        for index in 0..<10 { _ = try await fork.addUser("user \(index)") }
+        await fork.close()
+        let refusal = try #require(await anchored.refusal())
+        #expect(refusal.code == .integrity && refusal.message.contains("another history"))
+    }
+
+    @Test func `the anchors of two vaults, exchanged, are refused by both`() async throws {
+        let (one, other) = (try await Anchored(), try await Anchored())
+        await one.log.vault.close()
+        await other.log.vault.close()
+        let (first, second) = (try one.note(), try other.note())
+        try one.write(second)
+        try other.write(first)
+        for anchored in [one, other] {
+            let refusal = try #require(await anchored.refusal())
+            #expect(refusal.code == .integrity && refusal.message.contains("another log"))
+        }
+        try one.write(first)
+        #expect((await one.refusal()) == nil)
+    }
+
+    @Test func `an anchor pointed elsewhere in the database is refused`() async throws {
+        let anchored = try await Anchored()
+        await anchored.log.vault.close()
+        _ = try sqlite(anchored.test.path, "UPDATE anchors SET target = '/nowhere'")
+        await anchored.expectRefusal()
+        _ = try sqlite(anchored.test.path, "UPDATE anchors SET target = '\(anchored.file)'")
+        _ = try sqlite(anchored.test.path, "PRAGMA foreign_keys = ON; DELETE FROM anchors")
+        let vault = try await anchored.open()
+        #expect(try await vault.verifyAudit().places.contains { $0.hasPrefix("anchors") })
+        await vault.close()
+    }
+
+    @Test(arguments: ["", "tokenvault/", String(repeating: "a", count: 100_000), "gone", "directory", "pipe"])
+    func `a file that tells nothing is a warning and is left alone`(_ content: String) async throws {
+        let anchored = try await Anchored()
+        await anchored.log.vault.close()
+        if ["gone", "directory", "pipe"].contains(content) {
+            unlink(anchored.file)
+        } else {
+            try anchored.write(content)
+        }
+        if content == "directory" { mkdir(anchored.file, 0o700) }
+        if content == "pipe" { mkfifo(anchored.file, 0o600) }
+        let vault = try await anchored.open()
+        let report = try await vault.verifyAudit()
+        #expect(report.isIntact && report.notes.count == 1, "\(report.notes)")
+        try await vault.anchorNewCheckpoints()
+        #expect(try vault.anchors().map(\.trouble) == [content == "gone" ? nil : "damaged"])
+        await vault.close()
+        if content == "gone" {
+            #expect(try anchored.note().hasPrefix("tokenvault/"))
+        } else if !["directory", "pipe"].contains(content) {
+            #expect(try anchored.note() == content)
+        }
+    }
+}
+
+@Suite struct `P6: anchors outlive changes of keys and moves, and hold nothing up` {
+    @Test func `what was told before the log's key was rotated still counts, and is soon replaced`()
+        async throws
+    {
+        let anchored = try await Anchored()
+        let before = try anchored.note()
+        _ = try await anchored.log.vault.rotateSystemKey(.log)
+        let report = try await anchored.log.vault.verifyAudit()
+        #expect(report.isIntact && report.notes.contains { $0.contains("not its present one") })
+        try await anchored.log.vault.anchorNewCheckpoints()
+        #expect(try anchored.note() != before)
+        await anchored.log.vault.close()
+        try anchored.save("rotated")
+        #expect((await anchored.refusal()) == nil)
+        // Signed by a key that the database of before does not have, and found all the same.
+        try anchored.bringBack("rotated")
+        await anchored.expectRefusal()
+    }
+
+    @Test func `a copy elsewhere is compared and speaks for nobody`() async throws {
+        let anchored = try await Anchored()
+        await anchored.log.vault.close()
+        let note = try anchored.note()
+        try anchored.save("copy")
+        let copy = try await Vault.open(
+            at: anchored.test.directory + "/copy", unlockedBy: .keyFile(path: anchored.test.keyFile))
+        try await copy.anchorNewCheckpoints(isForced: true)
+        #expect(try copy.anchors().map(\.trouble) == ["moved"])
+        await copy.close()
+        #expect(try anchored.note() == note)
+        #expect((await anchored.refusal()) == nil)
+    }
+
+    @Test func `a directory that vanished is counted and comes back by itself`() async throws {
+        let log = try await Log(entries: 1)
+        let directory = log.test.directory + "/other"
+        mkdir(directory, 0o700)
+        _ = try await log.vault.addAnchor(.file, target: directory + "/anchor")
+        try FileManager.default.removeItem(atPath: directory)
+        try await log.grow(1)
+        for _ in 0..<3 { try await log.vault.anchorNewCheckpoints() }
+        // The clock of this test stands still: the second and third time it was not due.
+        #expect(try log.vault.anchors().map(\.failures) == [1])
+        #expect(try log.vault.anchors().map(\.trouble) == ["unreachable"])
+        mkdir(directory, 0o700)
+        log.test.clock.advance(.seconds(2))
+        try await log.vault.anchorNewCheckpoints()
+        #expect(try log.vault.anchors().map(\.failures) == [0])
+        #expect(try log.vault.anchors().map(\.lag) == [0])
+    }
+
+    @Test func `a program gets the signed note; one that hangs is ended and writes go on`() async throws {
+        let log = try await Log(entries: 1)
+        let program = log.test.directory + "/hook"
+        func write(_ body: String) throws {
+            try Data("#!/bin/sh\n\(body)\n".utf8).write(to: URL(filePath: program))
+            chmod(program, 0o700)
+        }
+        try write("cat > \(log.test.directory)/told")
+        #expect(try await log.vault.addAnchor(.exec, target: program).trouble == nil)
+        let told = try String(contentsOfFile: log.test.directory + "/told", encoding: .utf8)
+        #expect(try told == log.vault.auditCheckpoint())
+
+        try write("sleep 600 & sleep 600")
+        try await log.grow(1)
+        async let telling: Void = log.vault.anchorNewCheckpoints()
+        _ = try await log.vault.addUser("meanwhile")
+        try await telling
+        #expect(try log.vault.anchors().map(\.trouble) == ["hung"])
+        try write("exit 3")
+        try await log.vault.anchorNewCheckpoints(isForced: true)
+        #expect(try log.vault.anchors().map(\.trouble) == ["refused"])
+        chmod(program, 0o777)
+        try await log.vault.anchorNewCheckpoints(isForced: true)
+        #expect(try log.vault.anchors().map(\.trouble) == ["denied"])
+    }
+
+    @Test func `what is no place for an anchor is refused, and changes nothing`() async throws {
+        let log = try await Log(entries: 1)
+        let directory = log.test.directory
+        let size = try log.vault.auditSize()
+        for (kind, target, code): (AnchorKind, String, VaultError.Code) in [
+            (.file, "anchor", .invalidInput), (.file, directory + "/no/anchor", .notFound),
+            (.file, log.test.path, .alreadyExists), (.file, directory, .alreadyExists),
+            (.exec, directory + "/none", .notFound), (.exec, directory, .invalidInput),
+        ] {
+            await #expect(throws: VaultError(code, ""), "\(target)") {
+                try await log.vault.addAnchor(kind, target: target)
+            }
+        }
+        let foreign = try await Anchored()
+        await #expect(throws: VaultError(.integrity, "")) {
+            try await log.vault.addAnchor(.file, target: foreign.file)
+        }
+        #expect(try log.vault.auditSize() == size)
+        await #expect(throws: VaultError(.notFound, "")) { try await log.vault.removeAnchor(99) }
+    }
+}
