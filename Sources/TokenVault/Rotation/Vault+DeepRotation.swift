@@ -1,5 +1,5 @@
 import GRDB
-public import VaultCore
+import VaultCore
 public import VaultCrypto
 
 extension Vault {

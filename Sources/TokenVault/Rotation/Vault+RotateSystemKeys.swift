@@ -1,6 +1,6 @@
 import GRDB
 import MerkleLog
-public import VaultCore
+import VaultCore
 import VaultCrypto
 
 /// A key of the vault itself that can be replaced while services run.
