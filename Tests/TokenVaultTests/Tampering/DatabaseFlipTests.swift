@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import TokenVault
 import VaultCore
+import VaultCrypto
 
 @Suite struct `One bit turned in a vault is found, or every row still reads unchanged` {
     /// How a flip came out.
