@@ -150,7 +150,9 @@ import VaultCrypto
         _ = try await test.vault.addUser("bob")
         try await test.vault.removeUser("bob")
         _ = try await test.vault.eraseUser("bob")
-        #expect(try sqlite(test.path, "SELECT count(*) FROM owners WHERE kind = 2 AND identity IS NOT NULL") == "0")
+        #expect(
+            try sqlite(test.path, "SELECT count(*) FROM owners WHERE kind = 2 AND identity IS NOT NULL")
+                == "0")
         #expect(try await test.vault.verifyAudit().findings.isEmpty)
     }
 

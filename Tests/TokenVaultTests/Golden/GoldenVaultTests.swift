@@ -17,6 +17,11 @@ import VaultCrypto
         let before = try await vault.verifyAudit()
         #expect(before.isIntact, "\(before.findings)")
 
+        if schema < 4 {
+            // Before there was a place for the slot's own key.
+            await #expect(throws: VaultError(.denied, "")) { try await vault.rotateRootKey() }
+            _ = try await vault.proveOpenedKeyslot()
+        }
         let epoch = try await vault.rotateRootKey().epoch
         #expect(epoch == (schema < 4 ? 2 : 3))
         await vault.close()

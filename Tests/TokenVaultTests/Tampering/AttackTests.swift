@@ -71,8 +71,8 @@ import VaultCrypto
     @Test func `a row as it was before`() async throws {
         let scene = try await Scene()
         try scene.keepCopy()
+        _ = try #require(await scene.party.refresh(scene.tokens.refreshToken).issued)
         _ = try await scene.test.vault.setClient("app", enabled: false)
-        _ = try await scene.party.refresh(scene.tokens.refreshToken)
         let client = scene.party.client.id.rawValue
         try scene.attack(
             """

@@ -68,6 +68,14 @@ final class Workbench: Sendable {
     }
 }
 
+extension [Int] {
+    /// In another order, the same for the same seed, so that both hands have as much to do.
+    func shuffled(seed: UInt64) -> [Int] {
+        var random = SplitMix64(seed: seed)
+        return shuffled(using: &random)
+    }
+}
+
 extension [UInt8] {
     /// With one bit turned.
     func flipped(_ bit: Int) -> [UInt8] {
@@ -75,7 +83,9 @@ extension [UInt8] {
         bytes[bit / 8] ^= 1 << UInt8(bit % 8)
         return bytes
     }
+}
 
+extension Collection {
     /// So many bits of it, by chance; the same for the same seed.
     func bits(_ count: Int, seed: UInt64) -> [Int] {
         var random = SplitMix64(seed: seed)
