@@ -11,7 +11,7 @@ import VaultCrypto
         case found
         case foundWithKeys
         case unchanged
-        /// Rows differ in tables that decide nothing alone, which no leaf and no tag covers.
+        /// Rows differ, or SQLite refuses to read them, in tables that decide nothing alone: no leaf and no tag covers these.
         case upkeep([String])
         case unnoticed([String])
         /// Of the WAL: what was committed until some moment before.

@@ -8,7 +8,9 @@ enum PlainSQLite {
 
     /// The rows of each table, one after the other, as they are stored; indexes are not used.
     ///
-    /// - Throws: ``Failure`` where SQLite finds the file damaged.
+    /// A table that SQLite finds damaged is ``unreadable``.
+    ///
+    /// - Throws: ``Failure`` where the file cannot be read at all.
     static func dump(_ path: String) throws -> [String: [UInt8]] {
         var connection: OpaquePointer?
         let opened = library.open(path, &connection, readOnly, nil)
@@ -22,15 +24,17 @@ enum PlainSQLite {
         for name in names {
             var content: [UInt8] = []
             let quoted = name.replacing("\"", with: "\"\"")
-            try forEachRow(connection, "SELECT * FROM \"\(quoted)\" NOT INDEXED") { row in
-                for column in 0..<library.columnCount(row) {
-                    let value = bytes(row, column)
-                    content += [UInt8(truncatingIfNeeded: library.columnType(row, column))]
-                    content += withUnsafeBytes(of: UInt32(value.count).bigEndian, Array.init)
-                    content += value
+            do {
+                try forEachRow(connection, "SELECT * FROM \"\(quoted)\" NOT INDEXED") { row in
+                    for column in 0..<library.columnCount(row) {
+                        let value = bytes(row, column)
+                        content += [UInt8(truncatingIfNeeded: library.columnType(row, column))]
+                        content += withUnsafeBytes(of: UInt32(value.count).bigEndian, Array.init)
+                        content += value
+                    }
+                    content.append(0xFF)
                 }
-                content.append(0xFF)
-            }
+            } catch { content = Self.unreadable }
             tables[name] = content
         }
         return tables
@@ -56,6 +60,7 @@ enum PlainSQLite {
         return Array(UnsafeRawBufferPointer(start: start, count: Int(library.columnBytes(row, column))))
     }
 
+    static let unreadable = Array("unreadable".utf8)
     private static let readOnly: Int32 = 1
     private static let row: Int32 = 100
     private static let done: Int32 = 101
