@@ -113,6 +113,10 @@ errors: test-deps ## Write docs/errors.md anew from what `help error` says
 vectors: test-deps ## Write the format vectors of Tests/Vectors anew (only with a new format version)
 	TOKENVAULT_REGENERATE_VECTORS=1 swift test --filter VaultCryptoTests
 
+.PHONY: golden
+golden: test-deps ## Write the golden vault of the newest schema anew (only before that schema has landed)
+	TOKENVAULT_REGENERATE_GOLDEN=1 swift test --filter 'the newest is made anew'
+
 .PHONY: crash-matrix
 crash-matrix: test-deps ## Kill a refresh at each point under each policy, and write the table in docs/ anew
 	TOKENVAULT_REGENERATE_MATRIX=1 swift test --filter 'refresh killed at any point'

@@ -51,10 +51,12 @@ extension Vault {
             let checkpoint = try since.map { try Checkpoint.read(Array($0.utf8), signedBy: key) }
             ParkedDescriptors.storeOpens(path)
             defer { ParkedDescriptors.storeClosed(path) }
-            return try ReaderConnections(path, count: 1).snapshot { database in
-                try AuditVerifier(database, key: key, keyring: nil, progress: { _ in })
-                    .verify(since: checkpoint) { try RowScan(database, nil) }
-            }
+            do {
+                return try ReaderConnections(path, count: 1).snapshot { database in
+                    try AuditVerifier(database, key: key, keyring: nil, progress: { _ in })
+                        .verify(since: checkpoint) { try RowScan(database, nil) }
+                }
+            } catch { throw StorageFailure.translate(error, isOpening: true) }
         }
     }
 }

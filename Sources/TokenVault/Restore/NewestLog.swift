@@ -76,9 +76,9 @@ struct LaterLog {
         try VaultFile.check(path)
         ParkedDescriptors.storeOpens(path)
         defer { ParkedDescriptors.storeClosed(path) }
-        let readers = try ReaderConnections(path, count: 1)
-        defer { try? readers.close() }
         do {
+            let readers = try ReaderConnections(path, count: 1)
+            defer { try? readers.close() }
             return try readers.snapshot { database in
                 let note = try database.firstRow("SELECT note FROM audit_head WHERE id = 1") { $0.value(0) }
                 guard case .text(let note) = note else { throw unproven("It has no head.") }
@@ -95,7 +95,7 @@ struct LaterLog {
                         }
                     })
             }
-        } catch let error as DatabaseError { throw StorageFailure.translate(error) }
+        } catch let error as DatabaseError { throw StorageFailure.translate(error, isOpening: true) }
     }
 
     private static func readNote(_ path: String) throws -> String {

@@ -1,0 +1,210 @@
+import Foundation
+import Testing
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+@Suite struct `Who writes into the file without keys is named by the log` {
+    /// A vault with two of everything, and a copy of the file as it was at some moment.
+    private struct Scene {
+        let test: TestVault
+        let party: Party
+        let tokens: IssuedTokens
+        let vkey: String
+        var old: String { test.directory + "/old" }
+
+        init() async throws {
+            test = try await TestVault()
+            party = try await Party(test.vault)
+            let bob = try await Party(test.vault, "other", user: "bob")
+            tokens = try await party.begin()
+            _ = try await bob.begin()
+            _ = try await test.connect(party.user)
+            _ = try await test.connect(bob.user, provider: "second")
+            vkey = test.vault.logVerifierKey
+        }
+
+        func keepCopy() throws {
+            _ = try sqlite(test.path, "VACUUM INTO '\(old)'")
+            #expect(chmod(old, 0o600) == 0)
+        }
+
+        func attack(_ sql: String) throws { _ = try sqlite(test.path, sql) }
+
+        /// As anybody with the public key sees it, and as the vault itself does: the same places.
+        func places() async throws -> Set<String> {
+            let outside = try await Vault.inspect(test.path, verifierKey: vkey).places
+            let inside = try await test.vault.verifyAudit().places
+            #expect(Set(outside).isSubset(of: inside))
+            return Set(outside)
+        }
+    }
+
+    @Test(arguments: ["grants", "owners", "connections", "providers", "client_secrets"])
+    func `two rows that changed places`(_ table: String) async throws {
+        let scene = try await Scene()
+        let ids = try sqlite(scene.test.path, "SELECT id FROM \(table) ORDER BY id DESC LIMIT 2").split(
+            separator: "\n")
+        let (first, second) = (try #require(ids.first), try #require(ids.last))
+        try scene.attack(
+            """
+            UPDATE \(table) SET id = -1 WHERE id = \(first); UPDATE \(table) SET id = \(first) WHERE id = \(second);
+            UPDATE \(table) SET id = \(second) WHERE id = -1
+            """)
+        #expect(try await scene.places() == ["\(table) \(first)", "\(table) \(second)"])
+    }
+
+    @Test(arguments: [
+        "grants", "owners", "clients", "client_secrets", "connections", "providers", "keyslots",
+        "keyslot_details",
+        "system_keys",
+    ])
+    func `a row that was deleted`(_ table: String) async throws {
+        let scene = try await Scene()
+        let id = try sqlite(scene.test.path, "SELECT max(id) FROM \(table)")
+        try scene.attack("DELETE FROM \(table) WHERE id = \(id)")
+        let report = try await Vault.inspect(scene.test.path, verifierKey: scene.vkey)
+        #expect(report.places == ["\(table) \(id)"])
+        #expect(report.findings.allSatisfy { $0.problem.contains("is missing") })
+    }
+
+    @Test func `a row as it was before`() async throws {
+        let scene = try await Scene()
+        try scene.keepCopy()
+        _ = try #require(await scene.party.refresh(scene.tokens.refreshToken).issued)
+        _ = try await scene.test.vault.setClient("app", enabled: false)
+        let client = scene.party.client.id.rawValue
+        try scene.attack(
+            """
+            ATTACH '\(scene.old)' AS old;
+            REPLACE INTO owners SELECT * FROM old.owners WHERE id = \(client);
+            REPLACE INTO grants SELECT * FROM old.grants WHERE id = \(scene.tokens.grant);
+            """)
+        #expect(try await scene.places() == ["owners \(client)", "grants \(scene.tokens.grant)"])
+    }
+
+    @Test func `a log cut back to an older head that was signed: rows speak of entries to come`() async throws
+    {
+        let scene = try await Scene()
+        try scene.keepCopy()
+        try await scene.test.vault.revokeGrant(scene.tokens.grant)
+        let newest = try scene.test.vault.auditCheckpoint()
+        await scene.test.vault.close()
+        try scene.attack(
+            """
+            ATTACH '\(scene.old)' AS old; DELETE FROM main.audit_leaves; DELETE FROM main.audit_tiles;
+            INSERT INTO main.audit_leaves SELECT * FROM old.audit_leaves;
+            INSERT INTO main.audit_tiles SELECT * FROM old.audit_tiles;
+            REPLACE INTO main.audit_head SELECT * FROM old.audit_head;
+            """)
+        let report = try await Vault.inspect(scene.test.path, verifierKey: scene.vkey)
+        #expect(report.places == ["grants \(scene.tokens.grant)"])
+        #expect(report.affectedGrants == [scene.tokens.grant.rawValue])
+        // With the row set back as well it is yesterday's vault, which only somebody outside can tell.
+        try scene.attack(
+            "ATTACH '\(scene.old)' AS old; REPLACE INTO main.grants SELECT * FROM old.grants")
+        #expect(try await Vault.inspect(scene.test.path, verifierKey: scene.vkey).isIntact)
+        let since = try await Vault.inspect(scene.test.path, verifierKey: scene.vkey, since: newest)
+        #expect(since.places == ["head"])
+    }
+
+    @Test func `a sealed value moved to another row`() async throws {
+        let scene = try await Scene()
+        let ids = try scene.test.vault.connections().map(\.id.rawValue)
+        let (from, to) = (try #require(ids.first), try #require(ids.last))
+        try scene.attack(
+            "UPDATE connections SET pair = (SELECT pair FROM connections WHERE id = \(from)) WHERE id = \(to)"
+        )
+        #expect(throws: VaultError(.integrity, "")) { try scene.test.vault.heldConnection(ConnectionID(to)) }
+        #expect(try await scene.places() == ["connections \(to)"])
+        // The tokens of the row it came from are as they were.
+        _ = try scene.test.vault.heldConnection(ConnectionID(from))
+    }
+
+    @Test func `an owner's key replaced by another owner's`() async throws {
+        let scene = try await Scene()
+        let (alice, bob) = (scene.party.user.id.rawValue, try scene.test.vault.user(named: "bob").id.rawValue)
+        try scene.attack(
+            "UPDATE owners SET wrapped_key = (SELECT wrapped_key FROM owners WHERE id = \(bob)) WHERE id = \(alice)"
+        )
+        #expect(try await scene.places() == ["owners \(alice)"])
+        await scene.test.vault.close()
+        let vault = try await scene.test.reopen()
+        #expect(throws: VaultError(.integrity, "")) { try vault.users() }
+        await vault.close()
+    }
+
+    @Test(arguments: [
+        "parameters = X'00'", "parameters = zeroblob(16)", "kind = 2", "epoch = 2", "wrapped = zeroblob(137)",
+    ])
+    func `a keyslot's parameters`(_ change: String) async throws {
+        let scene = try await Scene()
+        await scene.test.vault.close()
+        try scene.attack("UPDATE keyslots SET \(change) WHERE id = 1")
+        #expect(try await Vault.inspect(scene.test.path, verifierKey: scene.vkey).places == ["keyslots 1"])
+        let refusal = await #expect(throws: VaultError.self) { try await scene.test.reopen() }
+        #expect([.locked, .integrity].contains(refusal?.code))
+    }
+}
+
+@Suite struct `Keys of an older copy do not come back unseen` {
+    private func replay(_ table: String, _ id: Int64, of old: String, in test: TestVault) throws {
+        _ = try sqlite(
+            test.path,
+            "ATTACH '\(old)' AS old; REPLACE INTO main.\(table) SELECT * FROM old.\(table) WHERE id = \(id)")
+    }
+
+    private func copy(_ test: TestVault) throws -> String {
+        _ = try sqlite(test.path, "VACUUM INTO '\(test.directory)/old'")
+        return test.directory + "/old"
+    }
+
+    @Test func `a retired root key after its rotation`() async throws {
+        let stage = try await `Keys are rotated while services run`.Stage(users: 200)
+        let cut = Task {
+            try await stage.vault.rotateRootKey { progress in
+                if progress.phase == "owners" { withUnsafeCurrentTask { $0?.cancel() } }
+            }
+        }
+        await #expect(throws: CancellationError.self) { try await cut.value }
+        let old = try copy(stage.test)
+        #expect(try await stage.vault.rotateRootKey().isResumed)
+        try replay("retired_roots", 1, of: old, in: stage.test)
+        let report = try await Vault.inspect(stage.test.path, verifierKey: stage.vault.logVerifierKey)
+        #expect(report.places == ["retired_roots 1"])
+        #expect(report.findings.allSatisfy { $0.problem.contains("deleted it") })
+    }
+
+    @Test func `a keyslot after a rotation opens nothing`() async throws {
+        let test = try await TestVault()
+        let vkey = test.vault.logVerifierKey
+        let old = try copy(test)
+        _ = try await test.vault.rotateRootKey()
+        await test.vault.close()
+        try replay("keyslots", 1, of: old, in: test)
+        #expect(try await Vault.inspect(test.path, verifierKey: vkey).places == ["keyslots 1"])
+        await #expect(throws: VaultError(.locked, "")) { try await test.reopen() }
+    }
+
+    @Test func `a keyslot that was removed is named, and of no use after the deep rotation`() async throws {
+        let test = try await TestVault()
+        let lost = test.directory + "/lost"
+        try Vault.createKeyFile(at: lost)
+        let slot = try await test.vault.addKeyslot(named: "lost", unlockedBy: .keyFile(path: lost))
+        let old = try copy(test)
+        try await test.vault.removeKeyslot(named: slot.name)
+        let id = try #require(
+            Int64(try sqlite(test.path, "ATTACH '\(old)' AS old; SELECT max(id) FROM old.keyslots")))
+        try replay("keyslots", id, of: old, in: test)
+        let vkey = test.vault.logVerifierKey
+        #expect(try await Vault.inspect(test.path, verifierKey: vkey).places == ["keyslots \(id)"])
+        _ = try sqlite(test.path, "DELETE FROM keyslots WHERE id = \(id)")
+        _ = try await test.vault.rotateDeeply(openedBy: .keyFile(path: test.keyFile))
+        try replay("keyslots", id, of: old, in: test)
+        await test.vault.close()
+        await #expect(throws: VaultError.self) {
+            try await Vault.open(
+                at: test.path, unlockedBy: .keyFile(path: lost), options: VaultOptions(clock: test.clock))
+        }
+    }
+}
