@@ -8,16 +8,18 @@ import VaultCore
 struct RowScanBeside {
     private let mark = Handoff<Result<SnapshotMark, any Error>>()
     private let isWanted = Handoff<Bool>()
-    private let rows = Handoff<Result<RowScan, any Error>>()
+    /// Comes when the connection is closed again; nil where the rows were not wanted.
+    private let rows = Handoff<Result<RowScan?, any Error>>()
 
     /// Begins the other snapshot.
     init(_ store: Store, _ keyring: Keyring) {
         BlockingThread.run { [mark, isWanted, rows] in
             do {
-                try store.withOwnReader { database in
+                let scan = try store.withOwnReader { database in
                     mark.put(.success(try SnapshotMark(database)))
-                    if isWanted.take() { rows.put(.success(try RowScan(database, keyring))) }
+                    return isWanted.take() ? try RowScan(database, keyring) : nil
                 }
+                rows.put(.success(scan))
             } catch {
                 mark.put(.failure(error))
                 rows.put(.failure(error))
@@ -28,10 +30,13 @@ struct RowScanBeside {
     /// The rows as they are in the snapshot of `database`, which was not read yet.
     func source(_ database: Database, _ keyring: Keyring) throws -> () throws -> RowScan {
         let other = mark.take()
-        let isSame = try (try? other.get()) == SnapshotMark(database)
+        let isSame = (try? other.get()).flatMap { other in (try? SnapshotMark(database)) == other } ?? false
         isWanted.put(isSame)
-        guard isSame else { return { try RowScan(database, keyring) } }
-        return { [rows] in try rows.take().get() }
+        guard isSame else {
+            _ = rows.take()
+            return { try RowScan(database, keyring) }
+        }
+        return { [rows] in try rows.take().get() ?? RowScan(database, keyring) }
     }
 }
 

@@ -13,6 +13,8 @@ extension Vault {
     public func rotateRootKey(
         progress: @escaping KeyRotationObserver = { _ in }
     ) async throws -> KeyRotationReport {
+        // A slot of before rotations were possible is taken along once it was opened: as it just was.
+        try await proveOpenedKeyslot(isFirstOnly: true)
         var report = try await beginRootRotation { transaction, root, epoch in
             try transaction.rewrapKeyslots(to: root, epoch: epoch, oldRoot: transaction.keyring.root)
         }
