@@ -44,7 +44,7 @@ import VaultCrypto
         #expect(try stage.service.validate(later.pair.accessToken) != nil)
         #expect(try stage.service.user(named: "user 17").name == "user 17")
         _ = try await stage.service.addUser("new")
-        #expect(try await stage.vault.user(named: "new").name == "new")
+        #expect(try stage.vault.user(named: "new").name == "new")
         try await stage.expectIntact()
         let again = try await stage.test.reopen()
         #expect(try again.users().count == 62)
