@@ -46,11 +46,9 @@ struct AnchorCommandTests {
     @Test func `a restore that lost nothing goes on, one that lost entries asks for a decision`() async throws
     {
         let place = try await anchored()
-        let id = try #require(
-            try Ending.object(
-                try #require(try await place.run(["audit", "anchor", "list", "--json"]).outputLines.first))[
-                    "id"]
-                as? Int)
+        let listed = try await place.run(["audit", "anchor", "list", "--json"])
+        let anchor = try Ending.object(#require(listed.outputLines.first))
+        let id = try #require(anchor["id"] as? Int)
         let made = try await place.run(["backup", "create", "--out", "B", "--keys-out", "BK"])
         #expect(made.status == 0, "\(made.complaints)")
         #expect(try await place.run(["user", "add", "alice"]).status == 0)

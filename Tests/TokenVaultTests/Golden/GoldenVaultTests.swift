@@ -17,9 +17,6 @@ import VaultCrypto
         let before = try await vault.verifyAudit()
         #expect(before.isIntact, "\(before.findings)")
 
-        if schema < 4 {
-            // Before there was a place for the slot's own key.
-        }
         let epoch = try await vault.rotateRootKey().epoch
         #expect(epoch == (schema < 4 ? 2 : 3))
         await vault.close()

@@ -1,6 +1,6 @@
-import ArgumentParser
+public import ArgumentParser
 import Foundation
-import TokenVault
+public import TokenVault
 import VaultCore
 
 /// Places outside the vault's file that are told of new checkpoints.
