@@ -37,7 +37,7 @@ struct AnchorCommandTests {
         #expect(try await place.run(["user", "list", "--ignore-anchors"]).status == 0)
         let check = try await place.run(["audit", "anchor", "check", "--ignore-anchors", "--json"])
         #expect(check.status == 9)
-        #expect(try Ending.object(try #require(check.outputLines.first))["trouble"] as? String == "behind")
+        #expect(check.output.contains("\"trouble\":\"behind\""))
 
         _ = try await place.shell("cp today V")
         #expect(try await place.run(["user", "list"]).status == 0)
@@ -46,11 +46,10 @@ struct AnchorCommandTests {
     @Test func `a restore that lost nothing goes on, one that lost entries asks for a decision`() async throws
     {
         let place = try await anchored()
-        let id = try #require(
-            try Ending.object(
-                try #require(try await place.run(["audit", "anchor", "list", "--json"]).outputLines.first))[
-                    "id"]
-                as? Int)
+        let listed = try await place.run(["audit", "anchor", "list", "--json"])
+        let line = try #require(listed.outputLines.first)
+        let object = try Ending.object(line)
+        let id = try #require(object["id"] as? Int)
         let made = try await place.run(["backup", "create", "--out", "B", "--keys-out", "BK"])
         #expect(made.status == 0, "\(made.complaints)")
         #expect(try await place.run(["user", "add", "alice"]).status == 0)
