@@ -37,7 +37,8 @@ struct AnchorCommandTests {
         #expect(try await place.run(["user", "list", "--ignore-anchors"]).status == 0)
         let check = try await place.run(["audit", "anchor", "check", "--ignore-anchors", "--json"])
         #expect(check.status == 9)
-        #expect(try Ending.object(try #require(check.outputLines.first))["trouble"] as? String == "behind")
+        // By now it has as many entries again, but others.
+        #expect(check.output.contains("\"trouble\":\"differs\""))
 
         _ = try await place.shell("cp today V")
         #expect(try await place.run(["user", "list"]).status == 0)
@@ -47,8 +48,9 @@ struct AnchorCommandTests {
     {
         let place = try await anchored()
         let listed = try await place.run(["audit", "anchor", "list", "--json"])
-        let anchor = try Ending.object(#require(listed.outputLines.first))
-        let id = try #require(anchor["id"] as? Int)
+        let line = try #require(listed.outputLines.first)
+        let object = try Ending.object(line)
+        let id = try #require(object["id"] as? Int)
         let made = try await place.run(["backup", "create", "--out", "B", "--keys-out", "BK"])
         #expect(made.status == 0, "\(made.complaints)")
         #expect(try await place.run(["user", "add", "alice"]).status == 0)

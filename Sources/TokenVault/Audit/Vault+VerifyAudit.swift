@@ -15,9 +15,17 @@ extension Vault {
     public func verifyAudit(
         since: String? = nil, progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> AuditReport {
+        try await verifyAudit(since: since, comparesAnchors: true, progress: progress)
+    }
+
+    /// - Parameter comparesAnchors: false for a vault just restored: what was given up is the operator's to decide.
+    func verifyAudit(
+        since: String? = nil, comparesAnchors: Bool,
+        progress: @escaping @Sendable (Double) -> Void = { _ in }
+    ) async throws -> AuditReport {
         try await BlockingThread.result { [store, keys] in
             // Read before the snapshot: what an anchor was told by then is in it.
-            let anchors = (try? AnchorComparison.readings(store, keys)) ?? []
+            let anchors = comparesAnchors ? (try? AnchorComparison.readings(store, keys)) ?? [] : []
             return try store.withOwnReader { database in
                 let keyring = try keys.keys(for: database).keyring
                 let key = keyring.signer.key

@@ -36,6 +36,13 @@ private struct Anchored {
             at: test.path, unlockedBy: .keyFile(path: test.keyFile), options: options)
     }
 
+    /// More happens to the newest, and its anchor is told.
+    func goOn() async throws {
+        let vault = try await open()
+        for index in 0..<3 { _ = try await vault.addUser("newest \(index)") }
+        await vault.close()
+    }
+
     func expectOpening() async {
         let refusal = await refusal()
         #expect(refusal == nil)
@@ -70,7 +77,7 @@ private struct Anchored {
         let anchored = try await Anchored()
         await anchored.log.vault.close()
         try anchored.save("yesterday")
-        await (try await anchored.open()).close()
+        try await anchored.goOn()
         let newest = try anchored.note()
         try anchored.bringBack("yesterday")
         let refusal = try #require(await anchored.refusal())
@@ -108,7 +115,7 @@ private struct Anchored {
         let anchored = try await Anchored()
         await anchored.log.vault.close()
         try anchored.save("fork")
-        await (try await anchored.open()).close()
+        try await anchored.goOn()
         try anchored.bringBack("fork")
         let fork = try await anchored.open(ignoringAnchors: true)
         for index in 0..<10 { _ = try await fork.addUser("user \(index)") }

@@ -18,8 +18,6 @@ struct AuditAnchorCommand: ParsableCommand {
         ])
 }
 
-extension AnchorKind: ExpressibleByArgument {}
-
 struct AuditAnchorAddCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "add", abstract: "Add an anchor, and tell it the newest checkpoint.",
@@ -34,8 +32,10 @@ struct AuditAnchorAddCommand: AsyncParsableCommand {
               tokenvault audit anchor add syslog
             """)
 
+    enum Kind: String, ExpressibleByArgument, CaseIterable { case file, exec, syslog }
+
     @Argument(help: "file, exec or syslog.")
-    var kind: AnchorKind
+    var kind: Kind
     @Argument(help: "The file or the program; for syslog another socket than /dev/log.", completion: .file())
     var target: String?
     @OptionGroup var location: VaultArguments
@@ -46,6 +46,12 @@ struct AuditAnchorAddCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let kind: AnchorKind =
+            switch kind {
+            case .file: .file
+            case .exec: .exec
+            case .syslog: .syslog
+            }
         let target = target ?? "/dev/log"
         let place =
             target.hasPrefix("/") ? target : FileManager.default.currentDirectoryPath + "/" + target
