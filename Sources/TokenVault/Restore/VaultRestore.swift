@@ -50,7 +50,8 @@ public struct VaultRestore: Sendable {
     public func plan(progress: @escaping @Sendable (Double) -> Void = { _ in }) async throws -> RestorePlan {
         try await BlockingThread.result {
             let area = try RestoreArea(for: path)
-            return try withExtendedLifetime(area) { try prepare(in: area, progress).plan }
+            defer { area.clear() }
+            return try prepare(in: area, progress).plan
         }
     }
 
@@ -64,28 +65,16 @@ public struct VaultRestore: Sendable {
         -> RestoreOutcome
     {
         try checkNobodyServes()
-        let (area, prepared) = try await BlockingThread.result {
-            let area = try RestoreArea(for: path)
-            return (area, try prepare(in: area) { progress($0 * 0.5) })
-        }
+        let area = try RestoreArea(for: path)
+        defer { area.clear() }
+        let prepared = try await BlockingThread.result { try prepare(in: area) { progress($0 * 0.5) } }
         let vault = try await BlockingThread.result {
             try prepared.beginIncarnation(at: area.draft, options)
             return try Vault.opened(at: area.draft, root: prepared.root, options: options)
         }
         let outcome: RestoreOutcome
         do {
-            try await RestoreWork(vault: vault, plan: prepared.plan, hasEntries: prepared.hasEntries).run()
-            let report = try await vault.verifyAudit(comparesAnchors: false) { progress(0.5 + $0 * 0.45) }
-            guard report.isIntact else {
-                throw VaultError(
-                    .integrity,
-                    "The restored vault is not what its log says: "
-                        + (report.findings.first.map { "\($0.place) \($0.problem)" } ?? "") + ".",
-                    remedy: "The backup was made of a damaged vault: restore an older one.")
-            }
-            outcome = RestoreOutcome(
-                plan: prepared.plan, path: area.target, logOrigin: vault.keyring.signer.key.name,
-                logVerifierKey: vault.logVerifierKey, logSize: try vault.auditSize())
+            outcome = try await work(in: vault, prepared, area) { progress(0.5 + $0 * 0.45) }
         } catch {
             await vault.close()
             throw error
@@ -94,6 +83,24 @@ public struct VaultRestore: Sendable {
         try await BlockingThread.result { try area.publish() }
         progress(1)
         return outcome
+    }
+
+    private func work(
+        in vault: Vault, _ prepared: PreparedRestore, _ area: RestoreArea,
+        _ progress: @escaping @Sendable (Double) -> Void
+    ) async throws -> RestoreOutcome {
+        try await RestoreWork(vault: vault, plan: prepared.plan, hasEntries: prepared.hasEntries).run()
+        let report = try await vault.verifyAudit(comparesAnchors: false, progress: progress)
+        guard report.isIntact else {
+            throw VaultError(
+                .integrity,
+                "The restored vault is not what its log says: "
+                    + (report.findings.first.map { "\($0.place) \($0.problem)" } ?? "") + ".",
+                remedy: "The backup was made of a damaged vault: restore an older one.")
+        }
+        return RestoreOutcome(
+            plan: prepared.plan, path: area.target, logOrigin: vault.keyring.signer.key.name,
+            logVerifierKey: vault.logVerifierKey, logSize: try vault.auditSize())
     }
 
     /// Two vaults of one name that both hand out tokens could not be told apart.

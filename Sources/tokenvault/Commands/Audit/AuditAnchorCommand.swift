@@ -1,6 +1,6 @@
-public import ArgumentParser
+import ArgumentParser
 import Foundation
-public import TokenVault
+import TokenVault
 import VaultCore
 
 /// Places outside the vault's file that are told of new checkpoints.
