@@ -42,6 +42,7 @@ struct OperationsPageTests {
         let others: Set = [
             "config", "check-config", "json", "help", "version", "passphrase-fd", "no-trusted-proxy",
             "no-legacy-get", "passphrase-prompt", "key-fd", "key-exec", "recovery-file", "recovery-share",
+            "ignore-anchors",
         ]
         #expect(flags.subtracting(others).subtracting(explained).isEmpty, "\(flags.subtracting(others))")
         #expect(explained.subtracting(flags).isEmpty, "\(explained.subtracting(flags))")
