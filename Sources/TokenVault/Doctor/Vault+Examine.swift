@@ -12,9 +12,10 @@ extension Vault {
     /// Reads at most ``examinedRows`` of each table; changes nothing.
     public func examine() async -> [DoctorCheck] {
         do {
-            return try await BlockingThread.result { [store, keyring] in
+            return try await BlockingThread.result { [store, keys] in
                 try store.withOwnReader { database in
-                    [Self.signature(database, keyring), Self.tags(database, keyring)]
+                    let keyring = try keys.keys(for: database).keyring
+                    return [Self.signature(database, keyring), Self.tags(database, keyring)]
                 }
             }
         } catch {

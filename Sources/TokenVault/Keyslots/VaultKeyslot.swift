@@ -26,7 +26,7 @@ public struct VaultKeyslot: Sendable {
 extension Vault {
     /// Every keyslot, oldest first.
     public func keyslots() throws -> [VaultKeyslot] {
-        try store.readers().snapshot { try StoredKeyslot.all($0, keyring).map { $0.shown(unlocker) } }
+        try snapshot { try StoredKeyslot.all($0, $1.keyring).map { $0.shown(unlocker) } }
     }
 
     /// Whether there is a way in that is kept for the day when all others are lost.

@@ -69,7 +69,7 @@ extension Vault {
         let made = try await BlockingThread.result { [id] in
             try Self.remake(slots, from: sources, root, epoch, id)
         }
-        return try await beginRootRotation(kind: "deep", root: root) { transaction, root, newEpoch in
+        let report = try await beginRootRotation(kind: "deep", root: root) { transaction, root, newEpoch in
             guard newEpoch == epoch else {
                 throw VaultError(
                     .busy, "The root key was rotated meanwhile.", remedy: "Run the command again.")
@@ -79,6 +79,13 @@ extension Vault {
             try transaction.keep(
                 RotationJob(kind: "deep", step: 0, lastOwner: transaction.vault.nextOwnerID - 1))
         }
+        guard !report.isResumed else {
+            // Somebody else began a rotation of the root key alone in between: that is not what was asked for.
+            throw VaultError(
+                .busy, "The root key is being rotated by somebody else.",
+                remedy: "Run the command again when that is over; nothing of a deep rotation was done.")
+        }
+        return report
     }
 
     /// A new slot for each but recovery slots, which are sealed anew to their public key.
