@@ -22,15 +22,24 @@ package struct NoteSigner: Sendable {
     /// Throws ``VaultError/Code/invalidInput`` for a text that would not read back as itself: one that ends
     /// in no newline, contains another control character, or is too long.
     package func sign(_ text: String) throws(VaultError) -> String {
-        let message = Array(text.utf8)
-        guard message.last == UInt8(ascii: "\n"), !message.contains(where: SignedNote.isForbidden) else {
-            throw VaultError(.invalidInput, "A note ends in a newline and has no other control character.")
-        }
-        let signature = Base64.encode(key.id.bigEndianOctets + signingKey.sign(message))
-        let note = "\(text)\n\(SignedNote.linePrefix)\(key.name) \(signature)\n"
+        let note = "\(text)\n\(try signatureLine(of: text))"
         guard note.utf8.count <= Limits.signedNoteBytes else {
             throw VaultError(.invalidInput, "A signed note holds at most \(Limits.signedNoteBytes) octets.")
         }
         return note
+    }
+
+    /// What a further signer adds to a note over the same text.
+    package func signatureLine(of text: String) throws(VaultError) -> String {
+        "\(SignedNote.linePrefix)\(key.name) \(try signature(of: text))\n"
+    }
+
+    /// The last word of the signature line: base64 of the key's id and the signature.
+    package func signature(of text: String) throws(VaultError) -> String {
+        let message = Array(text.utf8)
+        guard message.last == UInt8(ascii: "\n"), !message.contains(where: SignedNote.isForbidden) else {
+            throw VaultError(.invalidInput, "A note ends in a newline and has no other control character.")
+        }
+        return Base64.encode(key.id.bigEndianOctets + signingKey.sign(message))
     }
 }

@@ -17,6 +17,8 @@ public struct AuditReport: Sendable {
     public internal(set) var untouchedGrants = 0
     /// The entries from ``firstKept`` to before this one are the ones that were signed.
     public internal(set) var provenSize: Int64 = 0
+    /// The entries before this one carry the last signature of a key that is gone: nobody can sign others in their place.
+    public internal(set) var sealedSize: Int64 = 0
     /// The first entry that is not as it was written, as near as the hashes tell.
     public internal(set) var firstBadEntry: Int64?
     /// Grants whose row, or whose entry, is not as it was written; at most ``limit``, ascending.

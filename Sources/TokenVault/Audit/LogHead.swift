@@ -17,7 +17,11 @@ struct LogHead: Sendable {
     /// Whether the note is the signed checkpoint of exactly this tree.
     func isSigned(by key: NoteKey) -> Bool {
         guard let note = try? SignedNote.parse(Array(note.utf8)), note.isSigned(by: key) else { return false }
-        return note.text == Checkpoint(origin: key.name, size: edge.size, root: root).body
+        return note.text == checkpoint(named: key.name).body
+    }
+
+    func checkpoint(named origin: String) -> Checkpoint {
+        Checkpoint(origin: origin, size: edge.size, root: root)
     }
 
     /// Whether `last_time` is the time of the last leaf: nothing else vouches for it.

@@ -31,6 +31,7 @@ public final class Vault: Sendable {
     let firstUses: FirstUses
     let knownVaultRow = KnownVaultRow()
     let refusals: RefusalLimiter
+    let logEpochs = LogEpochs()
     let anchorTurns = AnchorTurns()
     let passwordHashing = PasswordHashing()
     let knownSigningKeys = KnownSigningKeys()
@@ -64,7 +65,8 @@ public final class Vault: Sendable {
         queue = CommitQueue(
             CommitEngine(
                 store: opened.store, ballast: ballast, keys: opened.keys, registry: registry,
-                firstUses: firstUses, refusals: refusals, statistics: statistics, clock: options.clock))
+                firstUses: firstUses, refusals: refusals, epochs: logEpochs, statistics: statistics,
+                clock: options.clock))
     }
 
     /// Finishes the writes already taken, then closes the file.
@@ -73,8 +75,10 @@ public final class Vault: Sendable {
     public func close() async {
         do {
             try await flushFirstUses()
+            try await endLogEpoch()
         } catch {
-            logger.warning("First uses could not be written before closing.", metadata: ["error": "\(error)"])
+            logger.warning(
+                "The last entries could not be written before closing.", metadata: ["error": "\(error)"])
         }
         await tellFileAnchors()
         await Self.onThread { [queue, store, logger] in

@@ -5,7 +5,7 @@ import TokenRotation
 import VaultCore
 
 /// Upkeep while a process serves: heartbeat (so that an outage does not use up anybody's retry window), first
-/// uses, and the ballast.
+/// uses, the ballast, and a key in memory that signs the log too.
 ///
 /// Add it to the service's group.
 ///
@@ -24,6 +24,7 @@ public struct VaultMaintenance: Service {
                 // Anchors may be slow: nothing else waits for them.
                 group.addTask { try await everySecond { _ in await tellAnchors() } }
                 group.addTask { try await everySecond { await upkeep(heartbeat: $0.isMultiple(of: 5)) } }
+                group.addTask { try await signEpochs() }
                 try await group.waitForAll()
             }
         }
@@ -35,6 +36,19 @@ public struct VaultMaintenance: Service {
             try await Task.sleep(for: .seconds(1))
             turns += 1
             await body(turns)
+        }
+    }
+
+    /// A new key for the log's head each hour, and at once where there is none.
+    private func signEpochs() async throws {
+        while !Task.isCancelled {
+            var pause = Limits.logEpoch
+            do { try await vault.beginLogEpoch() } catch {
+                pause = .seconds(5)
+                vault.logger.warning(
+                    "A new key for the log could not be announced.", metadata: ["error": "\(error)"])
+            }
+            try await Task.sleep(for: pause)
         }
     }
 

@@ -38,7 +38,7 @@ struct PreparedRestore: Sendable {
         let vault = try VaultRow.read(database, rowKey: keyring.rows)
         let transaction = WriteTransaction(
             database, keyring: keyring, registry: Registry(), firstUses: FirstUses(), vault: vault,
-            size: parent.size, now: max(options.clock.now(), parent.lastTime),
+            head: parent, now: max(options.clock.now(), parent.lastTime),
             monotonic: options.clock.monotonic().milliseconds, signer: signer)
         guard let system = try transaction.owner(.system) else {
             throw VaultError(

@@ -23,6 +23,7 @@ final class CommitEngine: @unchecked Sendable {
     private let registry: Registry
     private let firstUses: FirstUses
     private let refusals: RefusalLimiter
+    private let epochs: LogEpochs
     private let trail = AuditTrail()
     private let clock: any VaultClock
     private let statistics: CommitStatistics
@@ -34,7 +35,7 @@ final class CommitEngine: @unchecked Sendable {
 
     init(
         store: Store, ballast: Ballast, keys: LiveKeys, registry: Registry, firstUses: FirstUses,
-        refusals: RefusalLimiter, statistics: CommitStatistics, clock: any VaultClock
+        refusals: RefusalLimiter, epochs: LogEpochs, statistics: CommitStatistics, clock: any VaultClock
     ) {
         self.store = store
         self.ballast = ballast
@@ -42,6 +43,7 @@ final class CommitEngine: @unchecked Sendable {
         self.registry = registry
         self.firstUses = firstUses
         self.refusals = refusals
+        self.epochs = epochs
         self.statistics = statistics
         self.clock = clock
     }
@@ -120,8 +122,8 @@ final class CommitEngine: @unchecked Sendable {
             try judge(head, keyring, database)
             transaction = WriteTransaction(
                 database, keyring: keyring, registry: registry, firstUses: firstUses, vault: vault,
-                size: head.size,
-                now: clock.now(), monotonic: clock.monotonic().milliseconds, clocksAgree: clocksAgree(head))
+                head: head, now: clock.now(), monotonic: clock.monotonic().milliseconds,
+                clocksAgree: clocksAgree(head), epoch: epochs.current)
             for job in batch { try run(job, in: transaction) }
             guard transaction.hasChanges || !transaction.entries.isEmpty else {
                 try database.run("ROLLBACK")

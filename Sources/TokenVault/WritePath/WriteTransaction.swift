@@ -20,13 +20,14 @@ final class WriteTransaction {
     private let signer: NoteSigner
     private let registry: Registry
     private let firstUses: FirstUses
-    private let committedSize: Int64
+    /// The log as it was before this transaction.
+    let committed: LogHead
     private let unchangedVault: VaultRow
 
     /// Entries of bodies that ended well.
     private(set) var entries: [PendingEntry] = []
     private(set) var hasChanges = false
-    /// Sign the new head too: a new key of the log, announced by one of the entries.
+    /// Sign the new head too: the epoch's key, and a new key of the log that one of the entries announces.
     private(set) var cosigners: [NoteSigner] = []
     /// After this commit nothing of what was before shall be left in the WAL.
     private(set) var truncation: WALTruncation?
@@ -38,10 +39,11 @@ final class WriteTransaction {
 
     init(
         _ database: Database, keyring: Keyring, registry: Registry, firstUses: FirstUses, vault: VaultRow,
-        size: Int64, now: VaultInstant, monotonic: Int64, clocksAgree: Bool = true,
-        signer: NoteSigner? = nil
+        head: LogHead, now: VaultInstant, monotonic: Int64, clocksAgree: Bool = true,
+        signer: NoteSigner? = nil, epoch: LogEpoch? = nil
     ) {
         self.signer = signer ?? keyring.signer
+        self.cosigners = epoch.map { [$0.signer] } ?? []
         self.database = database
         self.keyring = keyring
         self.registry = registry
@@ -49,7 +51,7 @@ final class WriteTransaction {
         self.vault = vault
         self.unchangedVault = vault
         self.vaultBeforeBody = vault
-        self.committedSize = size
+        self.committed = head
         self.now = now
         self.monotonic = monotonic
         self.clocksAgree = clocksAgree
@@ -59,7 +61,10 @@ final class WriteTransaction {
     var serving: VaultInstant { vault.serving(at: now) }
 
     /// The index of this body's first leaf.
-    var leaf: Int64 { committedSize + Int64(entries.count) }
+    var leaf: Int64 { committed.size + Int64(entries.count) }
+
+    /// The name of the log.
+    var origin: String { signer.key.name }
 
     /// Nil once this batch changed the registry itself: such rows must not enter a cache before the commit.
     private var registryRevision: Int64? {
@@ -261,11 +266,8 @@ extension WriteTransaction {
 
     /// The signed note over the head as it will be committed.
     func sign(_ head: LogHead) throws -> String {
-        let text = Checkpoint(origin: signer.key.name, size: head.edge.size, root: head.root).body
-        return try cosigners.reduce(try signer.sign(text)) { note, signer in
-            // The lines after the text and its empty line.
-            note + String(try signer.sign(text).dropFirst(text.count + 1))
-        }
+        let text = head.checkpoint(named: origin).body
+        return try cosigners.reduce(try signer.sign(text)) { try $0 + $1.signatureLine(of: text) }
     }
 
     /// After the last body: writes the vault row if a counter moved.

@@ -10,6 +10,8 @@ struct AuditVerdict: Record {
     var rows: Int?
     var firstKept: Int64?
     var since: Int64?
+    /// The entries before it were sealed by a key that is gone; absent where none was.
+    var sealedSize: Int64?
     var notes: [String]?
     var findings: [Finding]?
     /// How many there are beyond those listed.
@@ -37,6 +39,7 @@ struct AuditVerdict: Record {
         rows = report.rows
         firstKept = report.firstKept > 0 ? report.firstKept : nil
         since = report.since > 0 ? report.since : nil
+        sealedSize = report.sealedSize > 0 ? report.sealedSize : nil
         notes = report.notes.isEmpty ? nil : report.notes
         guard !ok else { return }
         findings = report.findings.map { Finding(place: $0.place, problem: $0.problem) }
@@ -60,6 +63,7 @@ struct AuditVerdict: Record {
         guard !ok else {
             var pairs = [("log", "intact"), ("entries", "\(size ?? 0)"), ("root", root ?? "-")]
             if let since { pairs.append(("checked_from", "\(since)")) }
+            if let sealedSize { pairs.append(("sealed_size", "\(sealedSize)")) }
             if let firstKept { pairs.append(("first_kept", "\(firstKept)")) }
             return Table.pairs(pairs) + (notes ?? [])
         }
