@@ -57,7 +57,7 @@ package struct SignedNote: Sendable {
     }
 
     /// An em dash and a space open every signature line.
-    package static let linePrefix = "\u{2014} "
+    static let linePrefix = "\u{2014} "
 
     /// Control characters other than newline have no place in a note.
     static func isForbidden(_ byte: UInt8) -> Bool { byte < 0x20 && byte != newline }

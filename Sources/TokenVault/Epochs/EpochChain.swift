@@ -16,7 +16,8 @@ struct EpochChain {
         var isSealed = false
     }
 
-    private var epochs: [UInt32: Epoch] = [:]
+    /// By the id of the key, which over the years may be that of several.
+    private var epochs: [UInt32: [Epoch]] = [:]
     private var roots: PrefixRoots
     /// Whether every announcement there ever was has been read.
     private let isWhole: Bool
@@ -41,44 +42,54 @@ struct EpochChain {
 
     private mutating func announce(_ entry: AuditEntry) -> String? {
         guard let text = entry.announcedKey else { return nil }
-        guard let key = NoteKey(vkey: text), epochs[key.id] == nil else {
+        guard let key = NoteKey(vkey: text), epochs[key.id]?.contains(where: { $0.key == key }) != true else {
             return "announces a key that is none, or was there before"
         }
-        epochs[key.id] = Epoch(key: key, announced: entry.index, time: entry.time)
+        epochs[key.id, default: []].append(Epoch(key: key, announced: entry.index, time: entry.time))
         return nil
     }
 
     private mutating func judge(_ seal: String, _ entry: AuditEntry) throws -> String? {
-        guard let id = Base64.decode(seal.utf8).flatMap({ $0.count == 68 ? Array($0.prefix(4)) : nil }),
+        guard let octets = Base64.decode(seal.utf8), octets.count == 4 + Ed25519.signatureBytes,
             let size = entry.count, size <= entry.index
         else { return "carries a seal that is none" }
-        let keyID = id.reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-        guard let epoch = epochs[keyID] else {
-            return isWhole ? "carries a seal of a key that no entry announces" : nil
+        let id = octets.prefix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        let known = epochs[id] ?? []
+        let open = known.indices.filter { !known[$0].isSealed && known[$0].announced < size }
+        guard !open.isEmpty else {
+            return isWhole
+                ? "carries a seal of a key that no entry before it announces, or that had ended" : nil
         }
-        guard !epoch.isSealed, size > epoch.announced else { return "carries a seal of a key that had ended" }
-        epochs[keyID]?.isSealed = true
-        guard size <= provenSize, let root = try roots.root(of: size) else { return nil }
-        let text = Checkpoint(origin: epoch.key.name, size: UInt64(size), root: root).body
-        let note = "\(text)\n\(SignedNote.linePrefix)\(epoch.key.name) \(seal)\n"
-        guard (try? SignedNote.parse(Array(note.utf8)))?.isSigned(by: epoch.key) == true else {
-            return "carries the seal of a key that is gone, and it is not over the \(size) entries before it"
+        guard size <= provenSize, let root = try roots.root(of: size) else {
+            for index in open { epochs[id]?[index].isSealed = true }
+            return nil
         }
-        sealedSize = max(sealedSize, size)
-        return nil
+        for index in open {
+            let key = known[index].key
+            let text = Checkpoint(origin: key.name, size: UInt64(size), root: root).body
+            guard Self.isSigned(text, Array(octets.dropFirst(4)), by: key) else { continue }
+            epochs[id]?[index].isSealed = true
+            sealedSize = max(sealedSize, size)
+            return nil
+        }
+        return "carries the seal of a key that is gone, and it is not over the \(size) entries before it"
     }
 
     /// Whether each line of the head's note that is of a key announced here is by that key.
     func agrees(with note: SignedNote) -> Bool {
-        epochs.values.allSatisfy { epoch in
-            !note.signatures.contains { $0.id == epoch.key.id && $0.name == epoch.key.name }
-                || note.isSigned(by: epoch.key)
+        note.signatures.allSatisfy { signature in
+            let keys = (epochs[signature.id] ?? []).map(\.key).filter { $0.name == signature.name }
+            return keys.isEmpty || keys.contains { Self.isSigned(note.text, signature.bytes, by: $0) }
         }
     }
 
     /// The entries that announced a key before `time` which left no last signature, ascending.
     func unsealed(before time: VaultInstant) -> [Int64] {
-        epochs.values.filter { !$0.isSealed && $0.time < time }.map(\.announced).sorted()
+        epochs.values.joined().filter { !$0.isSealed && $0.time < time }.map(\.announced).sorted()
+    }
+
+    private static func isSigned(_ text: String, _ signature: [UInt8], by key: NoteKey) -> Bool {
+        Ed25519.verify(signature: signature, message: Array(text.utf8), publicKey: key.publicKey)
     }
 }
 

@@ -8,7 +8,7 @@ enum PlainSQLite {
 
     /// The rows of each table, one after the other, as they are stored; indexes are not used.
     ///
-    /// A table that SQLite finds damaged is ``unreadable``.
+    /// A table that SQLite finds damaged (error, corrupt, not a database) is ``unreadable``.
     ///
     /// - Throws: ``Failure`` where the file cannot be read at all.
     static func dump(_ path: String) throws -> [String: [UInt8]] {
@@ -16,6 +16,8 @@ enum PlainSQLite {
         let opened = library.open(path, &connection, readOnly, nil)
         defer { _ = library.close(connection) }
         guard opened == 0 else { throw Failure(code: opened) }
+        // A connection that closes somewhere else may hold the file for a moment.
+        _ = library.busyTimeout(connection, 5000)
         var names: [String] = []
         try forEachRow(connection, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name") {
             names.append(String(decoding: bytes($0, 0), as: UTF8.self))
@@ -34,7 +36,9 @@ enum PlainSQLite {
                     }
                     content.append(0xFF)
                 }
-            } catch { content = Self.unreadable }
+            } catch let failure as Failure where [1, 11, 26].contains(failure.code & 0xFF) {
+                content = Self.unreadable
+            }
             tables[name] = content
         }
         return tables
@@ -81,7 +85,7 @@ enum PlainSQLite {
             ) -> Int32
         let columnBlob: @convention(c) (OpaquePointer?, Int32) -> UnsafeRawPointer?
         let close, step, finalize, columnCount: OfRow
-        let columnType, columnBytes: OfColumn
+        let columnType, columnBytes, busyTimeout: OfColumn
 
         init() {
             let handle = dlopen("libsqlite3.so.0", RTLD_NOW)
@@ -100,6 +104,7 @@ enum PlainSQLite {
             columnCount = symbol("column_count")
             columnType = symbol("column_type")
             columnBytes = symbol("column_bytes")
+            busyTimeout = symbol("busy_timeout")
         }
     }
 }

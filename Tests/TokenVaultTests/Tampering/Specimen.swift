@@ -83,6 +83,11 @@ extension [UInt8] {
         bytes[bit / 8] ^= 1 << UInt8(bit % 8)
         return bytes
     }
+
+    /// The octets before and after a bit, to see what it was part of.
+    func around(_ bit: Int) -> [UInt8] {
+        Array(self[Swift.max(0, bit / 8 - 48)..<Swift.min(count, bit / 8 + 48)])
+    }
 }
 
 extension Collection {
