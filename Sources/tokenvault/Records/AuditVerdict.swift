@@ -63,7 +63,7 @@ struct AuditVerdict: Record {
         guard !ok else {
             var pairs = [("log", "intact"), ("entries", "\(size ?? 0)"), ("root", root ?? "-")]
             if let since { pairs.append(("checked_from", "\(since)")) }
-            if let sealedSize { pairs.append(("sealed_size", "\(sealedSize)")) }
+            if let sealedSize { pairs.append(("sealed", "\(sealedSize)")) }
             if let firstKept { pairs.append(("first_kept", "\(firstKept)")) }
             return Table.pairs(pairs) + (notes ?? [])
         }
