@@ -10,6 +10,9 @@ struct Report {
         case validations(grants: Int, threads: Int)
         case verified(grants: Int)
         case verifiedSince(grants: Int)
+        case rewrapped(grants: Int)
+        case swapsAlone(grants: Int)
+        case swapsWhileRotating(grants: Int)
         case syncs
         case memory
         case http(HTTPBenchmark.Load, connections: Int)
@@ -25,6 +28,9 @@ struct Report {
             case .validations(let grants, let threads): "validations/s, \(grants) grants, \(threads) threads"
             case .verified(let grants): "entries verified/s, with all rows, \(grants) grants"
             case .verifiedSince(let grants): "ms to verify from the newest checkpoint on, \(grants) grants"
+            case .rewrapped(let grants): "owners/s of a root key's rotation, \(grants) grants"
+            case .swapsAlone(let grants): "swaps/s before it, \(grants) grants, 64 callers"
+            case .swapsWhileRotating(let grants): "swaps/s while it runs, \(grants) grants, 64 callers"
             case .syncs: "fdatasync/s of 4 KiB"
             case .memory: "MiB, peak of this process with its tokens"
             case .http(let load, let connections): "HTTP \(load.rawValue)/s, \(connections) connections"

@@ -18,35 +18,41 @@ struct SwapBenchmark {
         let copy = try store.copy()
         defer { copy.remove() }
         let vault = try await copy.vault.open()
-        let client = try vault.client(PopulatedVault.clientName)
         // Each number of callers has grants of its own: no token is used in two measurements.
         for (turn, count) in callers.enumerated() {
             let share = copy.tokenCount / callers.count
-            let chains = (0..<count).map { caller in
-                Chains(
-                    (0..<share / count).map { copy.token(turn * share + $0 * count + caller) },
-                    seed: UInt64(caller))
-            }
             let commits = vault.statistics.commits
             let bodies = vault.statistics.bodies
-            let start = ContinuousClock.now
-            let end = start + .seconds(seconds)
-            let swaps = try await withThrowingTaskGroup(of: Int.self) { group in
-                for chain in chains {
-                    group.addTask {
-                        try await chain.swap(vault, client, until: end)
-                    }
-                }
-                return try await group.reduce(0, +)
-            }
-            let elapsed = start.duration(to: .now) / .seconds(1)
-            report.add(.swaps(grants: store.grants, callers: count), Double(swaps) / elapsed)
+            let rate = try await swap(
+                vault, copy, tokens: turn * share..<(turn + 1) * share, callers: count)
+            report.add(.swaps(grants: store.grants, callers: count), rate)
             report.add(
                 .batch(grants: store.grants, callers: count),
                 Double(vault.statistics.bodies - bodies) / Double(max(vault.statistics.commits - commits, 1)))
         }
         await vault.close()
         report.add(.memory, ProcessMemory.peakMiB)
+    }
+
+    /// Refreshes per second by so many callers, who share these tokens of the copy among them.
+    func swap(_ vault: Vault, _ copy: WorkingCopy, tokens: Range<Int>, callers: Int) async throws -> Double {
+        let client = try vault.client(PopulatedVault.clientName)
+        let chains = (0..<callers).map { caller in
+            Chains(
+                (0..<tokens.count / callers).map { copy.token(tokens.lowerBound + $0 * callers + caller) },
+                seed: UInt64(caller))
+        }
+        let start = ContinuousClock.now
+        let end = start + .seconds(seconds)
+        let swaps = try await withThrowingTaskGroup(of: Int.self) { group in
+            for chain in chains {
+                group.addTask {
+                    try await chain.swap(vault, client, until: end)
+                }
+            }
+            return try await group.reduce(0, +)
+        }
+        return Double(swaps) / (start.duration(to: .now) / .seconds(1))
     }
 }
 

@@ -27,6 +27,13 @@ struct Target {
                 floor("validations/s on one thread, \(size) grants", 100_000) {
                     $0.median(.validations(grants: size, threads: 1))
                 },
+                floor("owners/s of a root key's rotation, \(size) grants", 20_000) {
+                    $0.median(.rewrapped(grants: size))
+                },
+                floor("swaps/s while rotating / before, \(size) grants", 0.7) {
+                    $0.ratio(.swapsWhileRotating(grants: size), .swapsAlone(grants: size))
+                },
+                floor("entries verified/s, \(size) grants", 200_000) { $0.median(.verified(grants: size)) },
             ]
         }
         if small != large {

@@ -36,8 +36,8 @@ struct Measure: AsyncParsableCommand {
     var server: String?
     @Option(help: "Writes the figures to this file.")
     var json: String?
-    @Option(help: "Parts to run: swaps, bound, validations, verify, http.")
-    var parts = "swaps,bound,validations,verify,http"
+    @Option(help: "Parts to run: swaps, bound, validations, verify, rotation, http.")
+    var parts = "swaps,bound,validations,verify,rotation,http"
 
     func run() async throws {
         let sizes = try Self.numbers(grants)
@@ -56,6 +56,9 @@ struct Measure: AsyncParsableCommand {
                 }
                 if parts.contains("validations") {
                     try await ValidationBenchmark(store, seconds).measure(into: &report)
+                }
+                if parts.contains("rotation") {
+                    try await RotationBenchmark(store, seconds).measure(into: &report)
                 }
                 if parts.contains("verify") { try await VerifyBenchmark(store).measure(into: &report) }
                 if parts.contains("http"), let server, size == sizes.first {
