@@ -10,7 +10,8 @@ import VaultCrypto
 /// 2. the head: its note is signed by the log's key over exactly that tree; leaves that are gone were announced; the
 ///    seals of keys that are gone fit what is there;
 /// 3. state equals log: the last leaf that names a row gives the hash the row has, and every live row is named;
-/// 4. with the keys at hand: every row's tag, and every piece of personal data against its commitment.
+/// 4. every index leads to the rows of its table, and to no other;
+/// 5. with the keys at hand: every row's tag, and every piece of personal data against its commitment.
 ///
 /// From a checkpoint on: that the tree begins with that of the checkpoint, then the same for what came since and the
 /// rows it names.
@@ -57,6 +58,7 @@ struct AuditVerifier {
         if since == nil {
             let rows = try rows()
             try verifyRows(rows, scan, proven)
+            try verifyIndexes()
             if keyring != nil { verifyPersonalData(rows.personal, scan) }
         } else {
             try verifyNamedRows(scan, proven)

@@ -54,6 +54,31 @@ import VaultCrypto
         #expect(try await scene.places() == ["\(table) \(first)", "\(table) \(second)"])
     }
 
+    @Test func `an index that hides a row: the grant would escape its revocation`() async throws {
+        let scene = try await Scene()
+        let grant = scene.tokens.grant
+        await scene.test.vault.close()
+        // The index is taken out of the schema while the row is put back, and comes back as it was.
+        try scene.attack(
+            """
+            CREATE TABLE kept AS SELECT * FROM grants WHERE id = \(grant);
+            CREATE TABLE kept_schema AS SELECT * FROM sqlite_schema WHERE name = 'grants_by_owner';
+            DELETE FROM grants WHERE id = \(grant);
+            PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'grants_by_owner';
+            """)
+        try scene.attack(
+            """
+            INSERT INTO grants SELECT * FROM kept; DROP TABLE kept;
+            PRAGMA writable_schema = ON; INSERT INTO sqlite_schema SELECT * FROM kept_schema;
+            """)
+        try scene.attack("DROP TABLE kept_schema")
+        let owner =
+            "SELECT count(*) FROM grants INDEXED BY grants_by_owner WHERE owner_id = \(scene.party.user.id.rawValue)"
+        #expect(try sqlite(scene.test.path, owner) == "0")
+        let report = try await Vault.inspect(scene.test.path, verifierKey: scene.vkey)
+        #expect(Set(report.places) == ["grants"], "\(report.findings)")
+    }
+
     @Test(arguments: [
         "grants", "owners", "clients", "client_secrets", "connections", "providers", "keyslots",
         "keyslot_details",
