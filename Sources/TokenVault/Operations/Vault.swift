@@ -32,6 +32,7 @@ public final class Vault: Sendable {
     let knownVaultRow = KnownVaultRow()
     let refusals: RefusalLimiter
     let anchorTurns = AnchorTurns()
+    let witnesses: (any WitnessTransport)?
     let passwordHashing = PasswordHashing()
     let knownSigningKeys = KnownSigningKeys()
     /// Opens the vault again after another process rotated the root key.
@@ -52,6 +53,7 @@ public final class Vault: Sendable {
         path = opened.store.path
         clock = options.clock
         logger = options.logger
+        witnesses = options.witnesses
         store = opened.store
         keys = opened.keys
         unlocker = opened.unlocker
@@ -99,6 +101,8 @@ public struct VaultOptions: Sendable {
     public var readers = 2
     /// Opens a vault that lies behind or beside its anchors: for whoever restores an older one on purpose.
     public var ignoresAnchors = false
+    /// Carries checkpoints to witnesses; without, they are not asked.
+    public var witnesses: (any WitnessTransport)?
 
     public init(
         channel: AuditChannel = .library, clock: any VaultClock = SystemClock(),
