@@ -34,6 +34,8 @@ extension Vault {
         var old: Int64?
         // Another process may tell it of more between two requests; nobody can keep us here by it.
         for _ in 0..<Limits.witnessAttempts {
+            // Whoever ends the service waits for one answer at most.
+            if Task.isCancelled { break }
             let request = try continuation(from: old, orAtMost: told)
             let reply: WitnessReply
             do throws(WitnessTransportFailure) {

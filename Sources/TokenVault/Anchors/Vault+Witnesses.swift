@@ -75,15 +75,17 @@ extension Vault {
 
     /// Has a witness cosign the newest checkpoint, and keeps that where it is wanted.
     func ask(_ row: AnchorRow, told: Int64) async -> Told {
+        var cosigned: CosignedCheckpoint?
         do {
-            let cosigned = try await cosign(by: row, told: told)
+            let newest = try await cosign(by: row, told: told)
+            cosigned = newest
             if let path = row.keptAt {
                 try await BlockingThread.result { [id] in
-                    try KeptCheckpoint(path: path, vault: id).keep(cosigned)
+                    try KeptCheckpoint(path: path, vault: id).keep(newest)
                 }
             }
-            return Told(anchor: row, outcome: .success(cosigned.size), cosigned: cosigned)
-        } catch { return Told(anchor: row, outcome: .failure(error)) }
+            return Told(anchor: row, outcome: .success(newest.size), cosigned: newest)
+        } catch { return Told(anchor: row, outcome: .failure(error), cosigned: cosigned) }
     }
 
     /// For `audit verify`, which says what they answered and fails for nothing else.
@@ -99,7 +101,8 @@ extension Vault {
 extension AuditReport {
     mutating func add(_ told: Vault.Told) {
         let name = "anchor \(told.anchor.id) (\(told.anchor.target))"
-        guard case .failure(let error) = told.outcome else { return }
+        // That a file could not be kept says nothing about the log.
+        guard case .failure(let error) = told.outcome, told.cosigned == nil else { return }
         switch error as? WitnessObjection {
         case .behind(let told, let size)?:
             add(

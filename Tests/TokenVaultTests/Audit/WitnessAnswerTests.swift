@@ -88,6 +88,7 @@ import VaultCore
 
         try Data("precious".utf8).write(to: URL(filePath: file))
         #expect(try await log.trouble() == "damaged")
+        #expect(try await log.vault.verifyAudit().notes.isEmpty)
         #expect(try text() == "precious")
         let stranger = try await Log(entries: 1).checkpoint()
         try Data(stranger.utf8).write(to: URL(filePath: file))
