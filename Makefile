@@ -77,9 +77,9 @@ interop: deps ## Real clients and a browser against the server, the keeper again
 	swift build --product EmbedIssuer
 	test -x .build/python/bin/python || python3 -m venv .build/python
 	.build/python/bin/python -m pip install --quiet --disable-pip-version-check --requirement Tests/Interop/requirements.txt
-	# It asks for Python 3.12 and needs nothing of it; its one dependency is in the list above.
+	# They ask for Python 3.12 and need nothing of it; what they depend on is in the list above.
 	.build/python/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python \
-	  aics-tlog==0.2.1
+	  aics-tlog==0.2.1 aics-witness==0.1.0
 	.build/python/bin/python -m pytest --quiet --durations=5 Tests/Interop
 
 .PHONY: lint

@@ -40,7 +40,7 @@ package struct Checkpoint: Sendable, Equatable {
     }
 
     /// Decimal digits without sign or leading zero; nil when it is another spelling, or too large.
-    static func size(_ text: some Collection<UInt8>) -> UInt64? {
+    package static func size(_ text: some Collection<UInt8>) -> UInt64? {
         guard text.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
             text.count == 1 || text.first != UInt8(ascii: "0")
         else { return nil }

@@ -1,6 +1,3 @@
-import VaultCore
-import VaultCrypto
-
 /// Who signs a note: a name and an Ed25519 public key (C2SP signed-note).
 ///
 /// Names are kept to visible ASCII, which is less than C2SP allows, so that one name has one spelling.
@@ -16,28 +13,19 @@ package struct NoteKey: Sendable, Equatable {
         guard Self.isName(name), publicKey.count == 32 else { return nil }
         self.name = name
         self.publicKey = publicKey
-        let digest = SHA256.hash(Array(name.utf8) + [UInt8(ascii: "\n"), Self.ed25519] + publicKey)
-        id = UInt32(bigEndianOctets: digest.bytes.prefix(4))
+        id = VerifierKeyText.id(name, .ed25519, publicKey)
     }
 
     /// Reads the text form, ``vkey``.
     ///
     /// Nil for another algorithm, another spelling, or an id that is not the key's.
     package init?(vkey: String) {
-        let parts = vkey.utf8.split(
-            separator: UInt8(ascii: "+"), maxSplits: 2, omittingEmptySubsequences: false)
-        guard parts.count == 3, let name = String(parts[0]),
-            let id = Hex.decode(Substring(parts[1])), id.count == 4,
-            let key = Base64.decode(parts[2]), key.first == Self.ed25519
-        else { return nil }
-        self.init(name: name, publicKey: Array(key.dropFirst()))
-        guard self.id == UInt32(bigEndianOctets: id) else { return nil }
+        guard let (name, publicKey) = VerifierKeyText.parse(vkey, .ed25519) else { return nil }
+        self.init(name: name, publicKey: publicKey)
     }
 
     /// The text form in which a verifier key is published: `name+id+key`, the id in hex, the key in base64.
-    package var vkey: String {
-        "\(name)+\(Hex.encode(id.bigEndianOctets))+\(Base64.encode([Self.ed25519] + publicKey))"
-    }
+    package var vkey: String { VerifierKeyText.text(name, .ed25519, publicKey) }
 
     /// Whether `text` is one or more visible ASCII characters without plus, which separates a vkey's parts.
     package static func isName(_ text: String) -> Bool {
@@ -46,9 +34,6 @@ package struct NoteKey: Sendable, Equatable {
                 (UInt8(ascii: "!")...UInt8(ascii: "~")).contains(character) && character != UInt8(ascii: "+")
             }
     }
-
-    /// The signature type octet of C2SP signed-note.
-    private static let ed25519: UInt8 = 0x01
 }
 
 extension UInt32 {

@@ -100,6 +100,12 @@ public enum Limits {
     public static let recoveryShares = 32
     /// Anchors of one vault: each is told of every second in which something changed.
     public static let anchors = 8
-    /// How long a program may take to hear of a checkpoint.
+    /// How long a program may take to hear of a checkpoint, and a witness to answer one request.
     public static let anchorDeadline = Duration.seconds(5)
+    /// A witness's answer, in bytes: a few signature lines; the largest, of ML-DSA-44, have 3.3 KB.
+    public static let witnessReplyBytes = 16 * 1024
+    /// Requests to a witness for one checkpoint: it says what it has, is told of more by another process, and once more.
+    public static let witnessAttempts = 3
+    /// Between two checkpoints for a witness, which serves many logs.
+    public static let witnessPause = Duration.seconds(5)
 }

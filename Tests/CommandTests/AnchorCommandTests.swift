@@ -116,4 +116,66 @@ struct AnchorCommandTests {
             ending.output
                 == troubles.replacing("%", with: "full") + troubles.replacing("%", with: "denied") + "9\n")
     }
+
+    /// A witness's key as another program made it (aics-tlog, seed 00 01 … 1f).
+    private static let witnessKey =
+        "witness.example.com/w1+a0059f11+BAOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
+
+    @Test func `a witness that is not there is counted, told of on standard error, and in nobody's way`()
+        async throws
+    {
+        let place = try await Workplace.withVault()
+        let added = try await place.run(
+            [
+                "audit", "anchor", "add", "witness", "http://127.0.0.1:1/", "--key", Self.witnessKey,
+                "--keep", "C", "--json",
+            ])
+        #expect(added.status == 0, "\(added.complaints)")
+        let anchor = try added.object()
+        #expect(anchor["trouble"] as? String == "unreachable" && anchor["kind"] as? String == "witness")
+        #expect(anchor["target"] as? String == "http://127.0.0.1:1")
+        #expect(anchor["key"] as? String == Self.witnessKey)
+        #expect((anchor["keep"] as? String)?.hasSuffix("/C") == true && !place.exists("C"))
+        #expect(try await place.run(["user", "add", "alice"]).status == 0)
+        let check = try await place.run(["audit", "anchor", "check"])
+        #expect(check.status == 9 && check.complaints.contains("Nobody is there"))
+        let verdict = try await place.run(["audit", "verify", "--json"])
+        #expect(verdict.status == 0 && verdict.output.contains("vouches for nothing now: unreachable"))
+        let cosigned = try await place.run(["audit", "checkpoint", "--cosigned"])
+        #expect(cosigned.status == 9 && cosigned.output.hasPrefix("tokenvault/"))
+    }
+
+    @Test func `what is no witness's URL or key, or has no use for one, ends with 2`() async throws {
+        let place = try await Workplace.withVault()
+        let vkey = try await place.run(["audit", "checkpoint", "--json"]).object()["verifier_key"] as? String
+        let size = try await place.run(["status", "--json"]).object()["log_size"] as? Int
+        let add = ["audit", "anchor", "add"]
+        for arguments in [
+            ["witness"], ["witness", "https://w.example"], ["witness", "--key", Self.witnessKey],
+            ["witness", "http://w.example", "--key", Self.witnessKey],
+            ["witness", "https://me:secret@w.example", "--key", Self.witnessKey],
+            ["witness", "/dev/log", "--key", Self.witnessKey],
+            ["witness", "https://w.example", "--key", try #require(vkey)],
+            ["witness", "https://w.example", "--key", Self.witnessKey.lowercased()],
+            ["file", "F", "--key", Self.witnessKey], ["journald", "--keep", "F"], ["carrier-pigeon", "F"],
+        ] {
+            let ending = try await place.run(add + arguments)
+            #expect(ending.status == 2 && ending.output.isEmpty, "\(arguments)")
+            #expect(!ending.complaints.contains("secret"))
+        }
+        #expect(try await place.run(["audit", "checkpoint", "--cosigned"]).status == 3)
+        let after = try await place.run(["status", "--json"]).object()["log_size"] as? Int
+        // Opening is an entry: of the commands above those opened it that named a witness with a key.
+        #expect(after == size.map { $0 + 7 })
+        #expect(try await place.run(["audit", "anchor", "list", "--json"]).output.isEmpty)
+    }
+
+    @Test func `journald is told at its socket, and its absence is named`() async throws {
+        let place = try await Workplace.withVault()
+        let added = try await place.run(["audit", "anchor", "add", "journald", "nobody", "--json"])
+        #expect(added.status == 0)
+        #expect(try added.object()["trouble"] as? String == "unreachable")
+        let usual = try await place.run(["audit", "anchor", "add", "journald", "--json"])
+        #expect(try usual.object()["target"] as? String == "/run/systemd/journal/socket")
+    }
 }

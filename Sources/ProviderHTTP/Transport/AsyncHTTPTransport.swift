@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
 public import TokenKeeper
+import VaultCore
 
 /// Carries requests to providers over the network, each at most once and on a connection of its own.
 ///
@@ -19,6 +20,7 @@ public final class AsyncHTTPTransport: ProviderTransport {
     private let departures = Departures()
     private let flights = Flights()
     private let sleep: Deadline.Sleep
+    private let replyBytes: Int
 
     /// End it with ``shutdown()``.
     ///
@@ -27,17 +29,21 @@ public final class AsyncHTTPTransport: ProviderTransport {
         try self.init(rules, sleep: Deadline.sleep)
     }
 
-    /// - Parameter sleep: waits until a request's time is over.
+    /// - Parameters:
+    ///   - replyBytes: the body of an answer has at most so many.
+    ///   - sleep: waits until a request's time is over.
     package init(
-        _ rules: ConnectionRules, sleep: @escaping @Sendable (Duration) async throws -> Void
+        _ rules: ConnectionRules, replyBytes: Int = Limits.sealedReplyBytes,
+        sleep: @escaping @Sendable (Duration) async throws -> Void
     ) throws {
         self.sleep = sleep
+        self.replyBytes = replyBytes
         var configuration = try rules.configuration()
         configuration.maximumUsesPerConnection = 1
         // One that was made for a request that gave up; the next may have it, but not for long.
         configuration.connectionPool.idleTimeout = .seconds(1)
         configuration.http1_1ConnectionDebugInitializer = { [departures] channel in
-            channel.eventLoop.submit { try Self.addHandlers(to: channel, departures) }
+            channel.eventLoop.submit { try Self.addHandlers(to: channel, departures, replyBytes) }
         }
         client = ConnectionRules.client(configuration)
     }
@@ -85,10 +91,11 @@ public final class AsyncHTTPTransport: ProviderTransport {
         let number = departures.announce()
         do {
             let outgoing = try OutgoingRequest(request, number)
-            return try await Deadline.run(within: request.timeout, sleep) { [client] in
+            return try await Deadline.run(within: request.timeout, sleep) { [client, replyBytes] in
                 try await IncomingReply.read(
                     client.execute(
-                        outgoing.request, deadline: .distantFuture, logger: ConnectionRules.silence))
+                        outgoing.request, deadline: .distantFuture, logger: ConnectionRules.silence),
+                    atMost: replyBytes)
             }
         } catch {
             throw departures.takeBack(number)
@@ -96,10 +103,12 @@ public final class AsyncHTTPTransport: ProviderTransport {
         }
     }
 
-    private static func addHandlers(to channel: any Channel, _ departures: Departures) throws {
+    private static func addHandlers(
+        to channel: any Channel, _ departures: Departures, _ replyBytes: Int
+    ) throws {
         let pipeline = channel.pipeline.syncOperations
         let encoder = try pipeline.handler(type: HTTPRequestEncoder.self)
-        try pipeline.addHandler(ReplyBound(), position: .before(encoder))
+        try pipeline.addHandler(ReplyBound(bodyBytes: replyBytes), position: .before(encoder))
         let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPResponseDecoder>.self)
         try pipeline.addHandler(DepartureGate(departures), position: .after(decoder))
     }

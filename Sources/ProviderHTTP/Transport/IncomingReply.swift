@@ -14,20 +14,21 @@ enum IncomingReply {
     /// Header fields of an answer; busy servers send 40.
     private static let maximumFields = 256
 
-    static func read(_ response: HTTPClientResponse) async throws -> ProviderReply {
+    static func read(_ response: HTTPClientResponse, atMost bodyBytes: Int) async throws -> ProviderReply {
         guard response.headers.count <= maximumFields else { throw Failure(cause: .tooLarge) }
         let headers = Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { first, _ in
             first
         }
         return ProviderReply(
-            status: Int(response.status.code), headers: headers, body: SecretBytes(try await body(response)))
+            status: Int(response.status.code), headers: headers,
+            body: SecretBytes(try await body(response, atMost: bodyBytes)))
     }
 
-    private static func body(_ response: HTTPClientResponse) async throws -> [UInt8] {
+    private static func body(_ response: HTTPClientResponse, atMost limit: Int) async throws -> [UInt8] {
         var bytes: [UInt8] = []
         do {
             for try await part in response.body {
-                guard bytes.count + part.readableBytes <= Limits.sealedReplyBytes else {
+                guard bytes.count + part.readableBytes <= limit else {
                     throw Failure(cause: .tooLarge)
                 }
                 bytes.append(contentsOf: part.readableBytesView)

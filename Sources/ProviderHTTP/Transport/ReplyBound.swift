@@ -8,10 +8,10 @@ final class ReplyBound: ChannelInboundHandler {
 
     struct Exceeded: Error {}
 
-    /// A whole body, and what stands around it: header fields, sizes of chunks.
-    static let octets = Limits.sealedReplyBytes + 64 * 1024
+    private var left: Int
 
-    private var left = octets
+    /// - Parameter bodyBytes: of a whole body, to which comes what stands around it: header fields, sizes of chunks.
+    init(bodyBytes: Int) { left = bodyBytes + 64 * 1024 }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard left >= 0 else { return }

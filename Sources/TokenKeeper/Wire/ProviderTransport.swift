@@ -28,6 +28,8 @@ public struct ProviderRequest: Sendable {
         case discovery
         /// To somebody who is told of events; no provider.
         case webhook
+        /// A checkpoint of the log; no provider either.
+        case witness
         /// A call of the API itself, with an access token.
         case api
     }

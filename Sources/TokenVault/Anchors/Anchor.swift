@@ -8,14 +8,26 @@ public enum AnchorKind: String, Sendable, CaseIterable {
     case exec
     /// A line in the system's log.
     case syslog
+    /// An entry in the journal of systemd.
+    case journald
+    /// A C2SP witness, asked by HTTP: it keeps the newest checkpoint that it cosigned, and takes none that does not go
+    /// on from it.
+    case witness
+
+    /// What is told without a network.
+    static let local: Set<AnchorKind> = [.file, .exec, .syslog, .journald]
 }
 
 /// A place outside the vault's file that is told of new checkpoints, so that a cut or older file is found.
 public struct Anchor: Sendable {
     public let id: Int64
     public let kind: AnchorKind
-    /// A path: of the file, the program, or the system log's socket.
+    /// A path: of the file, the program, or the log's socket; a witness's URL.
     public let target: String
+    /// The verifier key of a witness.
+    public let witnessKey: String?
+    /// The file that gets the newest checkpoint a witness cosigned.
+    public let keptAt: String?
     public let createdAt: VaultInstant
     /// Entries of the newest checkpoint it took; 0 before the first.
     public let size: Int64
@@ -24,7 +36,8 @@ public struct Anchor: Sendable {
     /// How often in a row it did not take one.
     public let failures: Int64
     /// A word for the last failure: `unreachable`, `denied`, `full`, `hung`, `refused`, `damaged`, `behind`,
-    /// `differs`, `foreign`, `moved`, `busy` or `failed`.
+    /// `differs`, `foreign`, `moved`, `busy` or `failed`; of witnesses also `unknown`, `untrusted`, `unsigned`, `garbled`,
+    /// `tls`, `unavailable`, `pruned` or `unasked`.
     public let trouble: String?
     /// Entries that it was not told of yet.
     public let lag: Int64
@@ -39,6 +52,10 @@ struct AnchorTrouble: Error {
     init(_ error: any Error) {
         if let error = error as? AnchorTrouble {
             self = error
+            return
+        }
+        if let objection = error as? WitnessObjection {
+            self = AnchorTrouble(objection == .differs ? "differs" : "behind")
             return
         }
         switch (error as? VaultError)?.code {

@@ -7,6 +7,8 @@ import VaultCrypto
 /// from which the signed note can be put together again.
 struct SystemLogLine {
     let text: String
+    private let note: String
+    private let checkpoint: Checkpoint
 
     init(_ note: String) throws {
         let signed = try SignedNote.parse(Array(note.utf8))
@@ -18,41 +20,26 @@ struct SystemLogLine {
         text =
             "checkpoint \(checkpoint.origin) \(checkpoint.size) \(Base64.encode(checkpoint.root.bytes)) "
             + signatures.joined(separator: " ")
+        self.note = note
+        self.checkpoint = checkpoint
     }
 
-    /// Sends it as one datagram, without waiting (RFC 3164: facility authpriv, severity notice).
-    ///
-    /// - Throws: ``VaultError/Code/unavailable`` when nobody listens at `socketPath`.
-    func send(to socketPath: String) throws {
-        #if canImport(Glibc)
-            let kind = Int32(SOCK_DGRAM.rawValue)
-        #else
-            let kind = SOCK_DGRAM
-        #endif
-        let descriptor = socket(AF_UNIX, kind, 0)
-        guard descriptor >= 0 else { throw StorageFailure.failed("socket", errno) }
-        defer { close(descriptor) }
-        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-        _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let name = Array(socketPath.utf8)
-        let isFitting = withUnsafeMutableBytes(of: &address.sun_path) { space in
-            guard name.count < space.count else { return false }
-            space.copyBytes(from: name)
-            return true
-        }
-        guard isFitting else { throw AnchorTrouble("unreachable") }
-        let message = Array("<85>tokenvault[\(getpid())]: \(text)".utf8)
-        let count = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                message.withUnsafeBytes { bytes in
-                    sendto(
-                        descriptor, bytes.baseAddress, bytes.count, 0, address,
-                        socklen_t(MemoryLayout<sockaddr_un>.size))
-                }
-            }
-        }
-        guard count == message.count else { throw AnchorTrouble(errno == EAGAIN ? "busy" : "unreachable") }
+    /// As syslog takes it (RFC 3164: facility authpriv, severity notice).
+    var syslog: [UInt8] { Array("<85>tokenvault[\(getpid())]: \(text)".utf8) }
+
+    /// As journald takes it (systemd's native protocol), with the parts in fields of their own.
+    var journal: [UInt8] {
+        var entry: [UInt8] = []
+        for (name, value) in [
+            ("MESSAGE", text), ("PRIORITY", "5"), ("SYSLOG_FACILITY", "10"),
+            ("SYSLOG_IDENTIFIER", "tokenvault"), ("TOKENVAULT_ORIGIN", checkpoint.origin),
+            ("TOKENVAULT_SIZE", String(checkpoint.size)),
+            ("TOKENVAULT_ROOT", Base64.encode(checkpoint.root.bytes)),
+        ] { entry += Array("\(name)=\(value)\n".utf8) }
+        // A value of several lines: name, newline, length in 64 bits, lowest octet first, value, newline.
+        let octets = UInt64(note.utf8.count)
+        entry += Array("TOKENVAULT_CHECKPOINT\n".utf8)
+        entry += (0..<8).map { UInt8(truncatingIfNeeded: octets >> ($0 * 8)) }
+        return entry + Array(note.utf8) + [UInt8(ascii: "\n")]
     }
 }

@@ -9,22 +9,31 @@ extension Vault {
     /// That it could be told is in the result, and does not decide whether it is added.
     ///
     /// - Parameter target: an absolute path: of the file that will hold the checkpoint, in a directory that exists; of the
-    ///   program; or of the system log's socket.
+    ///   program; or of the log's socket. For a witness see ``addWitness(at:key:keptAt:)``.
     /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/notFound``, ``VaultError/Code/permissionDenied``,
     ///   ``VaultError/Code/alreadyExists`` (the same anchor, or a file that is no checkpoint),
     ///   ``VaultError/Code/integrity`` (a checkpoint that is not of this log).
     public func addAnchor(_ kind: AnchorKind, target: String) async throws -> Anchor {
-        guard target.hasPrefix("/"), target.utf8.count <= 1024, !target.utf8.contains(where: { $0 < 0x20 })
-        else {
+        try Self.requirePath(target)
+        try await BlockingThread.result { [self] in try checkTarget(kind, target) }
+        return try await addAnchor(
+            AnchorRow(id: 0, kind: kind, target: target, vaultPath: path, createdAt: clock.now()))
+    }
+
+    static func requirePath(_ text: String) throws(VaultError) {
+        guard text.hasPrefix("/"), text.utf8.count <= 1024, !text.utf8.contains(where: { $0 < 0x20 }) else {
             throw VaultError(
                 .invalidInput, "An anchor is named by its absolute path.", remedy: "As in: /mnt/anchor/vault")
         }
-        try await BlockingThread.result { [self] in try checkTarget(kind, target) }
-        let id = try await write { [operatorActor, path] transaction in
+    }
+
+    /// Adds it under an id and a time of its own, and tells it.
+    func addAnchor(_ new: AnchorRow) async throws -> Anchor {
+        let id = try await write { [operatorActor] transaction in
             let known = try transaction.database.anchors(transaction.keyring)
-            guard !known.contains(where: { $0.kind == kind && $0.target == target }) else {
+            guard !known.contains(where: { $0.kind == new.kind && $0.target == new.target }) else {
                 throw VaultError(
-                    .alreadyExists, "There is already an anchor of this kind at \(target).",
+                    .alreadyExists, "There is already an anchor of this kind at \(new.target).",
                     remedy: "See 'tokenvault audit anchor list'.")
             }
             guard known.count < Limits.anchors else {
@@ -32,14 +41,15 @@ extension Vault {
                     .denied, "A vault has at most \(Limits.anchors) anchors.", remedy: "Remove one first.")
             }
             let row = AnchorRow(
-                id: transaction.next(\.nextKeyID), kind: kind, target: target, vaultPath: path,
+                id: transaction.next(\.nextKeyID), kind: new.kind, target: new.target,
+                vaultPath: new.vaultPath, witnessKey: new.witnessKey, keptAt: new.keptAt,
                 createdAt: transaction.now)
             try transaction.insert(row)
             var event = AuditEvent(.anchorAdd, by: operatorActor)
-            event.reason = kind.rawValue
+            event.reason = new.kind.rawValue
             return Audited(row.id, event)
         }
-        try await anchorNewCheckpoints([kind], isForced: true)
+        try await anchorNewCheckpoints([new.kind], isForced: true)
         return try anchor(id)
     }
 
@@ -51,7 +61,8 @@ extension Vault {
                 let progress = try database.anchorProgress(row.id)
                 let told = progress?.size ?? 0
                 return Anchor(
-                    id: row.id, kind: row.kind, target: row.target, createdAt: row.createdAt, size: told,
+                    id: row.id, kind: row.kind, target: row.target, witnessKey: row.witnessKey,
+                    keptAt: row.keptAt, createdAt: row.createdAt, size: told,
                     anchoredAt: told > 0 ? progress?.anchoredAt : nil, failures: progress?.failures ?? 0,
                     trouble: progress?.trouble, lag: max(0, size - told))
             }
@@ -86,7 +97,11 @@ extension Vault {
     private func checkTarget(_ kind: AnchorKind, _ target: String) throws {
         switch kind {
         case .exec: try NoteProgram.check(target)
-        case .syslog: break
+        case .syslog, .journald: break
+        case .witness:
+            throw VaultError(
+                .invalidInput, "A witness is added with its verifier key.",
+                remedy: "See 'tokenvault audit anchor add --help'.")
         case .file:
             // What keeps us from writing there is said now.
             _ = try AnchorFile(target)

@@ -30,12 +30,14 @@ final class AnchorTurns: Sendable {
     }
 
     /// Gives the turn back; after failures the next comes later and later, up to a minute.
-    func giveBack(_ id: Int64, told size: Int64?, at now: Duration) {
+    ///
+    /// - Parameter pause: before the next, after one that went well.
+    func giveBack(_ id: Int64, told size: Int64?, at now: Duration, pause: Duration = .zero) {
         turns.withLock { turns in
             var turn = turns[id] ?? Turn()
             turn.isTaken = false
             if let size {
-                turn = Turn(told: size)
+                turn = Turn(told: size, notBefore: now + pause)
             } else {
                 turn.failures += 1
                 turn.notBefore = now + .seconds(1 << min(6, turn.failures))
@@ -56,25 +58,44 @@ extension Vault {
     public func anchorNewCheckpoints(
         _ kinds: Set<AnchorKind> = Set(AnchorKind.allCases), isForced: Bool = false
     ) async throws {
+        let told = try await tellAnchors(kinds, isForced: isForced)
+        guard !told.isEmpty else { return }
+        try await note(told)
+    }
+
+    /// What became of telling an anchor.
+    struct Told: Sendable {
+        let anchor: AnchorRow
+        /// Entries it has now.
+        let outcome: Result<Int64, any Error>
+        /// Of a witness.
+        var cosigned: CosignedCheckpoint?
+    }
+
+    /// Tells anchors, and leaves it to the caller to ``note(_:)`` what became of it.
+    func tellAnchors(_ kinds: Set<AnchorKind>, isForced: Bool) async throws -> [Told] {
         let now = clock.monotonic()
-        let due: [AnchorRow] = try snapshot { database, keys in
+        let due: [(row: AnchorRow, told: Int64)] = try snapshot { database, keys in
             guard try database.hasAnchors() else { return [] }
             let size = try LogHead.read(database).size
-            return try database.anchors(keys.keyring).filter { row in
-                try kinds.contains(row.kind)
-                    && anchorTurns.take(
-                        row.id, size, told: database.anchorProgress(row.id)?.size ?? 0, at: now,
-                        isForced: isForced)
+            return try database.anchors(keys.keyring).compactMap { row in
+                let told = try database.anchorProgress(row.id)?.size ?? 0
+                let isTaken =
+                    kinds.contains(row.kind)
+                    && anchorTurns.take(row.id, size, told: told, at: now, isForced: isForced)
+                return isTaken ? (row, told) : nil
             }
         }
-        guard !due.isEmpty else { return }
-        let outcomes = await withTaskGroup { group in
-            for row in due { group.addTask { (row.id, await self.tell(row)) } }
-            return await group.reduce(into: [Int64: Result<Int64, AnchorTrouble>]()) { $0[$1.0] = $1.1 }
+        return await withTaskGroup { group in
+            for (row, told) in due { group.addTask { await self.tell(row, told: told) } }
+            return await group.reduce(into: []) { $0.append($1) }.sorted { $0.anchor.id < $1.anchor.id }
         }
+    }
+
+    func note(_ told: [Told]) async throws {
         try await housekeep { transaction in
-            for (id, outcome) in outcomes.sorted(by: { $0.key < $1.key }) {
-                try transaction.note(outcome, of: id)
+            for told in told {
+                try transaction.note(told.outcome.mapError { AnchorTrouble($0) }, of: told.anchor.id)
             }
         }
     }
@@ -89,12 +110,21 @@ extension Vault {
         }
     }
 
-    private func tell(_ row: AnchorRow) async -> Result<Int64, AnchorTrouble> {
-        let result: Result<Int64, AnchorTrouble>
+    private func tell(_ row: AnchorRow, told: Int64) async -> Told {
+        let result: Told
         do {
-            result = .success(try await BlockingThread.result { [self] in try deliver(to: row) })
-        } catch { result = .failure(AnchorTrouble(error)) }
-        anchorTurns.giveBack(row.id, told: try? result.get(), at: clock.monotonic())
+            // A copy of the vault somewhere else must not speak for it.
+            guard row.vaultPath == path else { throw AnchorTrouble("moved") }
+            if row.kind == .witness {
+                result = await ask(row, told: told)
+            } else {
+                let size = try await BlockingThread.result { [self] in try deliver(to: row) }
+                result = Told(anchor: row, outcome: .success(size))
+            }
+        } catch { result = Told(anchor: row, outcome: .failure(error)) }
+        anchorTurns.giveBack(
+            row.id, told: try? result.outcome.get(), at: clock.monotonic(),
+            pause: row.kind == .witness ? Limits.witnessPause : .zero)
         return result
     }
 
@@ -102,14 +132,14 @@ extension Vault {
     ///
     /// - Returns: the size that the anchor was told of.
     private func deliver(to row: AnchorRow) throws -> Int64 {
-        // A copy of the vault somewhere else must not speak for it.
-        guard row.vaultPath == path else { throw AnchorTrouble("moved") }
         switch row.kind {
         case .file: return try deliver(toFile: row)
-        case .syslog:
+        case .syslog, .journald:
             let head = try newestHead()
-            try SystemLogLine(head.note).send(to: row.target)
+            let line = try SystemLogLine(head.note)
+            try LocalDatagram.send(row.kind == .syslog ? line.syslog : line.journal, to: row.target)
             return head.size
+        case .witness: throw AnchorTrouble("failed")
         case .exec:
             let head = try newestHead()
             try NoteProgram.check(row.target)

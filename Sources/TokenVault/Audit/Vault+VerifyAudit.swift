@@ -2,7 +2,8 @@ import MerkleLog
 import VaultCore
 
 extension Vault {
-    /// Verifies the log, every live row against it, and the log against what file anchors were told.
+    /// Verifies the log, every live row against it, and the log against what file anchors were told and witnesses
+    /// cosigned.
     ///
     /// Reads one snapshot on a connection of its own; writers and other readers go on meanwhile. Memory grows with the
     /// number of live rows, not of entries. Takes two processors where there are two.
@@ -23,7 +24,8 @@ extension Vault {
         since: String? = nil, comparesAnchors: Bool,
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> AuditReport {
-        try await BlockingThread.result { [store, keys] in
+        let witnesses = comparesAnchors ? await askWitnesses() : []
+        return try await BlockingThread.result { [store, keys] in
             // Read before the snapshot: what an anchor was told by then is in it.
             let anchors = comparesAnchors ? (try? AnchorComparison.readings(store, keys)) ?? [] : []
             return try store.withOwnReader { database in
@@ -37,6 +39,7 @@ extension Vault {
                 var report = try AuditVerifier(database, key: key, keyring: keyring, progress: progress)
                     .verify(since: checkpoint, rows: rows)
                 for anchor in anchors { report.add(anchor.comparison(with: database, keyring)) }
+                for witness in witnesses { report.add(witness) }
                 return report
             }
         }

@@ -33,6 +33,7 @@ public final class Vault: Sendable {
     let refusals: RefusalLimiter
     let logEpochs = LogEpochs()
     let anchorTurns = AnchorTurns()
+    let witnesses: (any WitnessTransport)?
     let passwordHashing = PasswordHashing()
     let knownSigningKeys = KnownSigningKeys()
     /// Opens the vault again after another process rotated the root key.
@@ -53,6 +54,7 @@ public final class Vault: Sendable {
         path = opened.store.path
         clock = options.clock
         logger = options.logger
+        witnesses = options.witnesses
         store = opened.store
         keys = opened.keys
         unlocker = opened.unlocker
@@ -103,6 +105,8 @@ public struct VaultOptions: Sendable {
     public var readers = 2
     /// Opens a vault that lies behind or beside its anchors: for whoever restores an older one on purpose.
     public var ignoresAnchors = false
+    /// Carries checkpoints to witnesses; without, they are not asked.
+    public var witnesses: (any WitnessTransport)?
 
     public init(
         channel: AuditChannel = .library, clock: any VaultClock = SystemClock(),

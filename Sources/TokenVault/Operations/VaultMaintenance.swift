@@ -22,7 +22,8 @@ public struct VaultMaintenance: Service {
         try? await cancelWhenGracefulShutdown {
             try await withThrowingTaskGroup { group in
                 // Anchors may be slow: nothing else waits for them.
-                group.addTask { try await everySecond { _ in await tellAnchors() } }
+                group.addTask { try await everySecond { _ in await tellAnchors(AnchorKind.local) } }
+                group.addTask { try await everySecond { _ in await tellAnchors([.witness]) } }
                 group.addTask { try await everySecond { await upkeep(heartbeat: $0.isMultiple(of: 5)) } }
                 group.addTask { try await signEpochs() }
                 try await group.waitForAll()
@@ -53,8 +54,8 @@ public struct VaultMaintenance: Service {
     }
 
     /// An anchor that fails is counted and tried again, ever more rarely; `doctor` speaks of it.
-    private func tellAnchors() async {
-        do { try await vault.anchorNewCheckpoints() } catch {
+    private func tellAnchors(_ kinds: Set<AnchorKind>) async {
+        do { try await vault.anchorNewCheckpoints(kinds) } catch {
             vault.logger.warning("Anchors could not be told.", metadata: ["error": "\(error)"])
         }
     }

@@ -5,17 +5,24 @@ import VaultCore
 struct AnchorRow: Sendable {
     let id: Int64
     let kind: AnchorKind
-    /// A path: of the file, the program, or the system log's socket.
+    /// A path: of the file, the program, or the log's socket; a witness's URL.
     let target: String
     /// Where the vault was when the anchor was added: a copy elsewhere tells nobody.
     let vaultPath: String
+    /// Of a witness: its verifier key, and the file for what it cosigned.
+    var witnessKey: String?
+    var keptAt: String?
     let createdAt: VaultInstant
 }
 
 extension AnchorRow: TypedRow {
     static let layout = TableLayout.anchors
 
-    private struct Parameters: Codable { let vault: String }
+    private struct Parameters: Codable {
+        let vault: String
+        let key: String?
+        let keep: String?
+    }
 
     init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
@@ -27,6 +34,8 @@ extension AnchorRow: TypedRow {
             let parameters = try? JSONDecoder().decode(Parameters.self, from: Data(try columns.text().utf8))
         else { throw Self.unknown(row.id) }
         vaultPath = parameters.vault
+        witnessKey = parameters.key
+        keptAt = parameters.keep
         createdAt = try columns.instant()
     }
 
@@ -39,7 +48,7 @@ extension AnchorRow: TypedRow {
     private var parameters: String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let data = try? encoder.encode(Parameters(vault: vaultPath))
+        let data = try? encoder.encode(Parameters(vault: vaultPath, key: witnessKey, keep: keptAt))
         return String(decoding: data ?? Data(), as: UTF8.self)
     }
 

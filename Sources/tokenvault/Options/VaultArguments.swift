@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Logging
+import ProviderHTTP
 import TokenVault
 import VaultCore
 import VaultCrypto
@@ -39,6 +40,7 @@ struct VaultArguments: ParsableArguments {
         }
         var options = options
         options.ignoresAnchors = ignoreAnchors
+        options.witnesses = WitnessClient()
         return try await Vault.open(at: path, unlockedBy: source ?? key.source(), options: options)
     }
 

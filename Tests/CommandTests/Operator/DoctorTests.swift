@@ -216,6 +216,17 @@ struct DoctorTests {
                 sqlite3 V "INSERT INTO anchors VALUES (1, 'file', '/x', '{}', 0, 0, \(tag));
                 INSERT INTO anchor_progress VALUES (1, 1, 1000, 2, 'unreachable')"
                 """)
+        for kind in ["syslog", "journald", "exec", "witness"] {
+            // It failed; and it is only behind.
+            for progress in ["2, 'unknown'", "0, NULL"] {
+                try await expect(
+                    "anchors.progress", "warning", 7,
+                    after: """
+                        sqlite3 V "INSERT INTO anchors VALUES (1, '\(kind)', '/x', '{}', 0, 0, \(tag));
+                        INSERT INTO anchor_progress VALUES (1, 1, 1000, \(progress))"
+                        """)
+            }
+        }
         try await expect(
             "backups.age", "warning", 7,
             after: "sqlite3 V \"INSERT INTO backups VALUES (1, zeroblob(16), 1, 1000, NULL, 0, \(tag))\"")

@@ -9,8 +9,9 @@ struct AuditAnchorCommand: ParsableCommand {
         commandName: "anchor",
         abstract: "Tell places outside the vault of new checkpoints: a cut or older file is found by them.",
         discussion: """
-            A serving process tells every anchor once a second when something changed; any other command tells the \
-            files when it ends. A vault that lies behind or beside what a file was told of does not open: exit code 7.
+            A serving process tells every anchor once a second when something changed, witnesses every five; any other \
+            command tells the files when it ends. A vault that lies behind or beside what a file was told of does not \
+            open: exit code 7.
             """,
         subcommands: [
             AuditAnchorAddCommand.self, AuditAnchorListCommand.self, AuditAnchorCheckCommand.self,
@@ -25,45 +26,82 @@ struct AuditAnchorAddCommand: AsyncParsableCommand {
             file PATH      holds the newest signed checkpoint; best on another file system
             exec PROGRAM   reads the signed checkpoint from its standard input, within 5 seconds, and ends with 0
             syslog         one line: checkpoint ORIGIN SIZE ROOT SIGNATURE
+            journald       the same, with the parts and the signed checkpoint in fields TOKENVAULT_*
+            witness URL    a C2SP witness: cosigns what goes on from all it saw; https, or http to this machine
+
+            Who runs a witness must know the log by its verifier key ('audit checkpoint --json' has it). The key of the \
+            witness is a C2SP vkey for cosignature/v1; nothing that it did not sign is believed.
 
             Examples:
               tokenvault audit anchor add file /mnt/other-disk/vault.checkpoint
               tokenvault audit anchor add exec /usr/local/libexec/publish-checkpoint
-              tokenvault audit anchor add syslog
+              tokenvault audit anchor add journald
+              tokenvault audit anchor add witness https://witness.example/w1 --key "$WITNESS_VKEY" \
+                --keep /var/www/checkpoint
             """)
 
-    enum Kind: String, ExpressibleByArgument, CaseIterable { case file, exec, syslog }
+    enum Kind: String, ExpressibleByArgument, CaseIterable { case file, exec, syslog, journald, witness }
 
-    @Argument(help: "file, exec or syslog.")
+    @Argument(help: "file, exec, syslog, journald or witness.")
     var kind: Kind
-    @Argument(help: "The file or the program; for syslog another socket than /dev/log.", completion: .file())
+    @Argument(
+        help: "The file, program or URL; for syslog and journald another socket than the usual one.",
+        completion: .file())
     var target: String?
+    @Option(help: ArgumentHelp("Of a witness: its verifier key.", valueName: "vkey"))
+    var key: String?
+    @Option(
+        help: ArgumentHelp(
+            "Of a witness: a file that gets the newest checkpoint with its cosignature.", valueName: "file"),
+        completion: .file())
+    var keep: String?
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
 
     func validate() throws {
-        guard kind == .syslog || target != nil else { throw ValidationError("Name the \(kind.rawValue).") }
+        guard usualTarget != nil || target != nil else { throw ValidationError("Name the \(kind.rawValue).") }
+        guard kind == .witness || (key == nil && keep == nil) else {
+            throw ValidationError("--key and --keep are for witnesses.")
+        }
+        guard kind != .witness || key != nil else {
+            throw ValidationError("Give the verifier key of the witness: --key VKEY.")
+        }
+    }
+
+    private var usualTarget: String? {
+        switch kind {
+        case .syslog: "/dev/log"
+        case .journald: "/run/systemd/journal/socket"
+        case .file, .exec, .witness: nil
+        }
     }
 
     func run() async throws {
-        let kind: AnchorKind =
-            switch kind {
-            case .file: .file
-            case .exec: .exec
-            case .syslog: .syslog
-            }
-        let target = target ?? "/dev/log"
-        let place =
-            target.hasPrefix("/") ? target : FileManager.default.currentDirectoryPath + "/" + target
+        let target = target ?? usualTarget ?? ""
         let (anchor, isBeside) = try await location.withVault { vault in
-            let anchor = try await vault.addAnchor(kind, target: place)
+            let anchor =
+                switch kind {
+                case .file: try await vault.addAnchor(.file, target: absolute(target))
+                case .exec: try await vault.addAnchor(.exec, target: absolute(target))
+                case .syslog: try await vault.addAnchor(.syslog, target: absolute(target))
+                case .journald: try await vault.addAnchor(.journald, target: absolute(target))
+                case .witness:
+                    try await vault.addWitness(at: target, key: key ?? "", keptAt: keep.map { absolute($0) })
+                }
             return (anchor, vault.isOnSameFileSystem(anchor))
         }
         try output.show(AnchorRecord(anchor))
         if isBeside {
             output.note("It is on the vault's own file system: whoever sets that back sets both back.")
         }
-        if let trouble = anchor.trouble { output.note("It was added, but could not be told: \(trouble).") }
+        if let trouble = anchor.trouble {
+            output.note("It was added, but could not be told: \(trouble).")
+            output.note(AnchorAdvice(anchor).text)
+        }
+    }
+
+    private func absolute(_ path: String) -> String {
+        path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
     }
 }
 
@@ -82,9 +120,10 @@ struct AuditAnchorListCommand: AsyncParsableCommand {
 
 struct AuditAnchorCheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "check", abstract: "Compare the log with every file anchor, and tell every anchor now.",
+        commandName: "check",
+        abstract: "Compare the log with every file and witness, and tell every anchor now.",
         discussion: """
-            Exit code 9 when one could not be told, with the reason under TROUBLE.
+            Exit code 9 when one could not be told, with the reason under TROUBLE; what to do is said on standard error.
 
             Example:
               tokenvault audit anchor check
@@ -99,6 +138,7 @@ struct AuditAnchorCheckCommand: AsyncParsableCommand {
             return try vault.anchors()
         }
         try output.show(anchors.map { AnchorRecord($0) })
+        for anchor in anchors where anchor.trouble != nil { output.note(AnchorAdvice(anchor).text) }
         guard anchors.allSatisfy({ $0.trouble == nil }) else { throw ExitStatus.unavailable }
     }
 }
@@ -116,38 +156,5 @@ struct AuditAnchorRemoveCommand: AsyncParsableCommand {
     func run() async throws {
         try await location.withVault { try await $0.removeAnchor(id) }
         try output.show(RemovedRecord(removed: "\(id)"))
-    }
-}
-
-/// An anchor as scripts see it.
-struct AnchorRecord: Record, ListRecord {
-    let id: Int64
-    let kind, target: String
-    /// Entries of the newest checkpoint it took, and how many came since.
-    let size, lag: Int64
-    let createdAt: Timestamp
-    let anchoredAt: Timestamp?
-    let failures: Int64
-    let trouble: String?
-
-    init(_ anchor: Anchor) {
-        id = anchor.id
-        kind = anchor.kind.rawValue
-        target = anchor.target
-        size = anchor.size
-        lag = anchor.lag
-        createdAt = Timestamp(anchor.createdAt)
-        anchoredAt = anchor.anchoredAt.map { Timestamp($0) }
-        failures = anchor.failures
-        trouble = anchor.trouble
-    }
-
-    static let header = ["ID", "KIND", "TARGET", "ENTRIES", "BEHIND", "TROUBLE"]
-    var cells: [String] { ["\(id)", kind, target, "\(size)", "\(lag)", trouble ?? "-"] }
-    var lines: [String] {
-        Table.pairs([
-            ("anchor", "\(id)"), ("kind", kind), ("target", target), ("entries", "\(size)"),
-            ("trouble", trouble ?? "-"),
-        ])
     }
 }

@@ -70,18 +70,34 @@ struct AuditCheckpointCommand: AsyncParsableCommand {
             A C2SP checkpoint: which log, how many entries, the root over them, signed. 'audit consistency' and \
             'audit verify --since' take it later.
 
-            Example:
+            With --cosigned every witness among the anchors is asked to cosign it first: whoever knows their keys needs \
+            not believe you alone. Exit code 9 when one did not; what the others signed is printed.
+
+            Examples:
               tokenvault audit checkpoint > /elsewhere/monday.checkpoint
+              tokenvault audit checkpoint --cosigned > /var/www/checkpoint
             """)
 
+    @Flag(name: .customLong("cosigned"), help: "With the cosignatures of the witnesses among the anchors.")
+    var isCosigned = false
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let checkpoint = try await location.withVault { vault in
-            AuditCheckpointRecord(checkpoint: try vault.auditCheckpoint(), verifierKey: vault.logVerifierKey)
+        let (checkpoint, missing) = try await location.withVault { vault in
+            let (note, missing) =
+                isCosigned ? try await vault.cosignedCheckpoint() : (try vault.auditCheckpoint(), [])
+            guard try !isCosigned || vault.anchors().contains(where: { $0.kind == .witness }) else {
+                throw VaultError(
+                    .notFound, "No anchor is a witness.", remedy: "See 'tokenvault audit anchor add --help'.")
+            }
+            return (
+                AuditCheckpointRecord(checkpoint: note, verifierKey: vault.logVerifierKey), missing
+            )
         }
         try output.show(checkpoint)
+        for anchor in missing { output.note(AnchorAdvice(anchor).text) }
+        guard missing.isEmpty else { throw ExitStatus.unavailable }
     }
 }
 

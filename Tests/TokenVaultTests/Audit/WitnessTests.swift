@@ -1,0 +1,142 @@
+import Foundation
+import MerkleLog
+import Testing
+import TokenVault
+import VaultCore
+
+@Suite struct `P6: a witness finds a cut tail, an older file and another history` {
+    @Test func `it cosigns what goes on from what it saw, and is told from where`() async throws {
+        let log = try await Witnessed()
+        let added = try await log.add()
+        #expect(added.trouble == nil && added.lag == 0 && added.size > 10)
+        #expect(added.witnessKey == log.witness.key.vkey)
+        #expect(log.witness.requests.count == 1)
+        #expect(
+            log.witness.requests[0].hasPrefix(
+                "https://witness.example/add-checkpoint\nold 0\n\n\(log.origin)\n"))
+        try await log.grow(30)
+        #expect(try await log.trouble() == nil)
+        #expect(log.witness.requests.count == 2 && log.witness.requests[1].contains("\nold \(added.size)\n"))
+        #expect(try log.witness.newest(log.origin)?.size == UInt64(log.vault.auditSize()))
+        // The same checkpoint once more, with no proof.
+        #expect(try await log.trouble() == nil)
+        #expect(try await log.vault.verifyAudit().isIntact)
+        #expect(try await log.vault.verifyAudit().notes.isEmpty)
+        await log.vault.close()
+    }
+
+    @Test func `a witness that is ahead of what we know, or forgot it all, says so and gets its proof`()
+        async throws
+    {
+        let log = try await Witnessed()
+        try await log.add()
+        log.witness.forget()
+        try await log.grow(2)
+        #expect(try await log.trouble() == nil)
+        // Another copy of this process told it, and the note of that got lost.
+        let before = log.witness.requests.count
+        _ = try sqlite(log.test.path, "DELETE FROM anchor_progress")
+        try await log.grow(5)
+        #expect(try await log.trouble() == nil)
+        #expect(log.witness.requests.count == before + 2)
+        #expect(log.witness.requests[before].contains("\nold 0\n\n"))
+        await log.vault.close()
+    }
+
+    @Test func `yesterday's file opens, and is found when it is verified, and speaks for nobody`()
+        async throws
+    {
+        let log = try await Witnessed()
+        let yesterday = log.test.directory + "/yesterday"
+        try await log.add()
+        await log.vault.close()
+        try log.copy(log.test.path, yesterday)
+        var vault = try await log.reopen()
+        for index in 0..<5 { _ = try await vault.addUser("newest \(index)") }
+        try await vault.anchorNewCheckpoints(isForced: true)
+        let told = try #require(log.witness.newest(log.origin))
+        await vault.close()
+
+        try log.copy(yesterday, log.test.path)
+        vault = try await log.reopen()
+        let report = try await vault.verifyAudit()
+        #expect(report.places == ["anchors"])
+        #expect(report.findings[0].problem.contains("has cosigned \(told.size) entries"))
+        #expect(report.findings[0].problem.contains("an older copy is in place of the newest"))
+        #expect(try vault.anchors().map(\.trouble) == ["behind"])
+        #expect(log.witness.newest(log.origin) == told)
+
+        // A fork that grew beyond what the witness saw is no continuation of it.
+        for index in 0..<9 { _ = try await vault.addUser("fork \(index)") }
+        let fork = try await vault.verifyAudit()
+        #expect(fork.places == ["anchors"] && fork.findings[0].problem.contains("another history"))
+        #expect(try vault.anchors().map(\.trouble) == ["differs"])
+        #expect(log.witness.newest(log.origin) == told)
+        await vault.close()
+    }
+
+    @Test func `a fork of the very same size is found`() async throws {
+        let log = try await Witnessed()
+        try await log.add()
+        let size = try log.vault.auditSize()
+        log.witness.script { _ in ModelWitness.reply(409, "\(size)\n") }
+        #expect(try await log.trouble() == "differs")
+        await log.vault.close()
+    }
+
+    @Test func `what is between us and it damages nothing: a note, and the vault opens`() async throws {
+        let log = try await Witnessed()
+        try await log.add()
+        log.witness.script { _ throws(WitnessTransportFailure) in throw .unreachable }
+        let report = try await log.vault.verifyAudit()
+        #expect(report.isIntact && report.notes.count == 1 && report.notes[0].contains("unreachable"))
+        await log.vault.close()
+        // As a program does that has no network.
+        let vault = try await Witnessed.open(log.test.path, log.test, nil)
+        let alone = try await vault.verifyAudit()
+        #expect(alone.isIntact && alone.notes.count == 1 && alone.notes[0].contains("unasked"))
+        await vault.close()
+    }
+
+    @Test func `a copy elsewhere says nothing to it`() async throws {
+        let log = try await Witnessed()
+        try await log.add()
+        await log.vault.close()
+        try log.copy(log.test.path, log.test.directory + "/copy")
+        let requests = log.witness.requests.count
+        let copy = try await Witnessed.open(log.test.directory + "/copy", log.test, log.witness)
+        try await copy.anchorNewCheckpoints(isForced: true)
+        #expect(try copy.anchors().map(\.trouble) == ["moved"])
+        #expect(try await copy.verifyAudit().notes.count == 1)
+        #expect(log.witness.requests.count == requests)
+        await copy.close()
+    }
+
+    @Test func `a new key of the log is trusted once the witness has it`() async throws {
+        let log = try await Witnessed()
+        try await log.add()
+        _ = try await log.vault.rotateSystemKey(.log)
+        // The head that announces it is signed by both.
+        #expect(try await log.trouble() == nil)
+        try await log.grow(1)
+        #expect(try await log.trouble() == "untrusted")
+        try log.witness.trust(log.vault.logVerifierKey)
+        #expect(try await log.trouble() == nil)
+        await log.vault.close()
+    }
+
+    @Test func `it is spared: at most one checkpoint in five seconds`() async throws {
+        let log = try await Witnessed()
+        try await log.add()
+        for _ in 0..<4 {
+            try await log.grow(1)
+            try await log.vault.anchorNewCheckpoints()
+        }
+        #expect(log.witness.requests.count == 1)
+        log.test.clock.advance(.seconds(6))
+        try await log.vault.anchorNewCheckpoints()
+        #expect(log.witness.requests.count == 2)
+        #expect(try log.vault.anchors().map(\.lag) == [0])
+        await log.vault.close()
+    }
+}
