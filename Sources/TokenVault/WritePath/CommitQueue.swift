@@ -109,7 +109,7 @@ final class CommitQueue: @unchecked Sendable {
     /// An idle vault never gets here.
     private func letCallersReturn(_ count: Int) {
         for _ in 0..<16 {
-            if depth * 2 >= count { return }
+            if depth >= count { return }
             sched_yield()
         }
     }
