@@ -109,7 +109,7 @@ final class CommitQueue: @unchecked Sendable {
     /// An idle vault never gets here.
     private func letCallersReturn(_ count: Int) {
         for _ in 0..<16 {
-            if depth >= count { return }
+            if depth * 2 >= count { return }
             sched_yield()
         }
     }
