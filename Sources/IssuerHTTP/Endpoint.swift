@@ -52,7 +52,9 @@ extension Response {
     ///
     /// The answer is the same for every origin, so that no cache has to tell them apart.
     fileprivate consuming func readable(by request: Request) -> Response {
-        guard request.headers.contains(.origin) || headers[.cacheControl] != "no-store" else { return self }
+        guard request.headers.contains(.origin) || headers.only(.cacheControl) != "no-store" else {
+            return self
+        }
         headers[.accessControlAllowOrigin] = "*"
         headers[.accessControlExposeHeaders] = "Retry-After, WWW-Authenticate, X-Request-Id"
         return self

@@ -18,7 +18,8 @@ extension Response {
         headers: HTTPFields = [:]
     ) {
         var fields = Self.fields
-        fields[.requestID] = id.description
+        // Appended: setting a field looks for others of its name first.
+        fields.append(HTTPField(name: .requestID, value: id.description))
         for field in headers { fields.append(field) }
         if request.method == .head {
             fields[.contentLength] = String(body.count)

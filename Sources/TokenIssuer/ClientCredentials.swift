@@ -54,10 +54,10 @@ enum ClientCredentials: Sendable {
         let text = Array(header.utf8)
         guard let space = text.firstIndex(of: UInt8(ascii: " ")),
             String(decoding: text[..<space], as: UTF8.self).lowercased() == "basic",
-            let decoded = Base64.decode(text[space...].drop { $0 == UInt8(ascii: " ") }),
+            let decoded = Base64.decode(octets: Array(text[space...].drop { $0 == UInt8(ascii: " ") })),
             let colon = decoded.firstIndex(of: UInt8(ascii: ":")),
-            let clientID = try? FormDecoder.decodeComponent(decoded[..<colon]),
-            let secret = try? FormDecoder.decodeComponent(decoded[(colon + 1)...]),
+            let clientID = try? FormDecoder.decode(component: decoded[..<colon]),
+            let secret = try? FormDecoder.decode(component: decoded[(colon + 1)...]),
             let clientID = String(validating: clientID, as: UTF8.self), !clientID.isEmpty
         else { return .unsupported }
         return .basic(clientID: clientID, secret: SecretBytes(secret))

@@ -2,7 +2,7 @@ package import VaultCore
 
 /// Decodes `application/x-www-form-urlencoded` strictly: what two readers could take for two things is refused.
 ///
-/// One pass over the body. Refused are malformed percent-encoding, control characters, NUL however spelled, octets
+/// Refused are malformed percent-encoding, control characters, NUL however spelled, octets
 /// that are not UTF-8 (RFC 6749 appendix B), a name that comes twice, and more than ``parameterLimit`` parameters.
 package enum FormDecoder {
     /// The longest request of ours has 9 parameters; the rest is room for extensions.
@@ -11,33 +11,29 @@ package enum FormDecoder {
     package static func decode(_ body: [UInt8]) throws(FormError) -> [FormParameter] {
         var parameters: [FormParameter] = []
         parameters.reserveCapacity(8)
-        var pair = Pair()
-        var index = 0
-        while index < body.count {
-            let byte = body[index]
-            index += 1
-            switch byte {
-            case UInt8(ascii: "&"): try pair.finish(into: &parameters)
-            case UInt8(ascii: "=") where !pair.hasValue: pair.hasValue = true
-            case UInt8(ascii: "+"): pair.append(UInt8(ascii: " "))
-            case UInt8(ascii: "%"):
-                pair.append(try octet(body, at: index))
-                index += 2
-            case 0x00...0x1F, 0x7F: throw .controlCharacter
-            default: pair.append(byte)
-            }
+        // Nothing between two ampersands is no parameter.
+        for pair in body.split(separator: UInt8(ascii: "&")) {
+            let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
+            let name = try decode(component: pair[..<equals])
+            let value = try decode(component: pair[equals...].dropFirst())
+            try add(name, value, to: &parameters)
         }
-        try pair.finish(into: &parameters)
         return parameters
     }
 
     /// One name or value alone, as clients encode their credentials for Basic (RFC 6749 section 2.3.1).
     package static func decodeComponent(_ text: some Collection<UInt8>) throws(FormError) -> [UInt8] {
-        let text = Array(text)
+        try decode(component: Array(text)[...])
+    }
+
+    /// Not generic, so that the compiler sees what it loops over.
+    static func decode(component text: ArraySlice<UInt8>) throws(FormError) -> [UInt8] {
+        // Tokens and names are taken as they stand.
+        guard text.contains(where: isSpecial) else { return Array(text) }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count)
-        var index = 0
-        while index < text.count {
+        var index = text.startIndex
+        while index < text.endIndex {
             let byte = text[index]
             index += 1
             switch byte {
@@ -52,9 +48,29 @@ package enum FormDecoder {
         return bytes
     }
 
+    private static func add(
+        _ name: [UInt8], _ value: [UInt8], to parameters: inout [FormParameter]
+    ) throws(FormError) {
+        guard parameters.count < parameterLimit else { throw .tooManyParameters }
+        guard let name = String(validating: name, as: UTF8.self),
+            value.allSatisfy({ $0 < 0x80 }) || String(validating: value, as: UTF8.self) != nil
+        else { throw .notUTF8 }
+        // Octets, not `==`: that takes two spellings of one character for equal.
+        guard !parameters.contains(where: { $0.name.utf8.elementsEqual(name.utf8) }) else {
+            throw .repeatedParameter
+        }
+        parameters.append(FormParameter(name: name, value: SecretBytes(value)))
+    }
+
+    /// Stands for another octet, or may not stand there.
+    private static func isSpecial(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == 0x7F || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "%")
+    }
+
     /// The octet whose two digits stand at `index`.
-    private static func octet(_ text: [UInt8], at index: Int) throws(FormError) -> UInt8 {
-        guard index + 1 < text.count, let high = digit(text[index]), let low = digit(text[index + 1]) else {
+    private static func octet(_ text: ArraySlice<UInt8>, at index: Int) throws(FormError) -> UInt8 {
+        guard index + 1 < text.endIndex, let high = digit(text[index]), let low = digit(text[index + 1])
+        else {
             throw .percentEncoding
         }
         let octet = high << 4 | low
@@ -86,31 +102,4 @@ package enum FormError: Error, Sendable {
     case tooManyParameters
     /// RFC 6749 section 3.2: "Request and response parameters MUST NOT be included more than once."
     case repeatedParameter
-}
-
-/// The pair being read.
-private struct Pair {
-    var hasValue = false
-    private var name: [UInt8] = []
-    private var value: [UInt8] = []
-    private var isASCII = true
-
-    mutating func append(_ byte: UInt8) {
-        if byte >= 0x80 { isASCII = false }
-        if hasValue { value.append(byte) } else { name.append(byte) }
-    }
-
-    mutating func finish(into parameters: inout [FormParameter]) throws(FormError) {
-        defer { self = Pair() }
-        guard hasValue || !name.isEmpty else { return }
-        guard parameters.count < FormDecoder.parameterLimit else { throw .tooManyParameters }
-        guard isASCII || String(validating: value, as: UTF8.self) != nil,
-            let name = String(validating: name, as: UTF8.self)
-        else { throw .notUTF8 }
-        // Octets, not `==`: that takes two spellings of one character for equal.
-        guard !parameters.contains(where: { $0.name.utf8.elementsEqual(name.utf8) }) else {
-            throw .repeatedParameter
-        }
-        parameters.append(FormParameter(name: name, value: SecretBytes(value)))
-    }
 }

@@ -14,7 +14,12 @@ package enum Base64 {
 
     /// Nil for any other alphabet, for missing or surplus padding, and for spare bits that are not zero.
     package static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
-        var characters = Array(text)
+        decode(octets: Array(text))
+    }
+
+    /// Not generic, so that the compiler sees what it loops over.
+    package static func decode(octets text: [UInt8]) -> [UInt8]? {
+        var characters = text
         guard characters.count.isMultiple(of: 4) else { return nil }
         for index in characters.indices {
             switch characters[index] {
@@ -26,7 +31,7 @@ package enum Base64 {
         }
         // At most two: a third would leave an impossible length, which the decoder below refuses.
         for _ in 0..<2 where characters.last == padding { characters.removeLast() }
-        return Base64URL.decode(characters)
+        return Base64URL.decode(octets: characters)
     }
 
     private static let padding = UInt8(ascii: "=")

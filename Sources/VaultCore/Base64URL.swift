@@ -27,7 +27,7 @@ public enum Base64URL {
     }
 
     /// Not generic: other modules would run it unspecialised, octet by octet through a witness table.
-    private static func decode(octets text: [UInt8]) -> [UInt8]? {
+    static func decode(octets text: [UInt8]) -> [UInt8]? {
         guard text.count % 4 != 1 else { return nil }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count * 3 / 4)

@@ -35,7 +35,7 @@ import VaultCore
         for (text, error) in damage { #expect(throws: error) { try decode(text) } }
     }
 
-    /// What the grammar says, slowly: the model that the one-pass decoder is held against.
+    /// What the grammar says, slowly: the model that the decoder is held against.
     private func model(_ body: [UInt8]) -> [[UInt8]: [UInt8]]? {
         var found: [[UInt8]: [UInt8]] = [:]
         for pair in body.split(separator: UInt8(ascii: "&")) {

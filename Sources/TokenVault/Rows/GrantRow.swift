@@ -87,6 +87,7 @@ extension GrantRow: TypedRow {
     }
 
     var rowID: Int64 { id.rawValue }
+    var lastDay: Int64? { expiresDay }
 
     var columns: [SQLValue] {
         var values: [SQLValue] = []

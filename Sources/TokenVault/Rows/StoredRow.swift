@@ -79,7 +79,17 @@ struct StoredRow: Sendable {
     /// SHA-256 over the hashed columns: what the leaf says.
     ///
     /// Taken when asked for: most reads only check the tag.
-    var hash: Digest { SHA256.hash(Array(canonical.bytes.prefix(canonical.hashed))) }
+    var hash: Digest {
+        canonical.bytes.withUnsafeBytes {
+            SHA256.hash(raw: UnsafeRawBufferPointer(rebasing: $0[..<canonical.hashed]))
+        }
+    }
+
+    /// The value in one column of the layout, or in `leaf` or `row_tag`, which follow them.
+    func value(inColumn index: Int) -> SQLValue {
+        if index < columns.count { return columns[index] }
+        return index == columns.count ? .integer(leaf) : .blob(tag)
+    }
 
     func isTagged(by rowKey: RowKeys) -> Bool {
         rowKey.isTag(tag, of: canonical.bytes)

@@ -211,7 +211,7 @@ extension WriteTransaction {
             Row.layout, id: row.rowID, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
         let change = RowChange(
             table: Row.layout.number, id: stored.id, hash: stored.hash,
-            expiresDay: (row as? GrantRow)?.expiresDay)
+            expiresDay: row.lastDay)
         // A row written twice by one body is named once, as it was left.
         rows.removeAll { $0.table == change.table && $0.id == change.id }
         rows.append(change)
@@ -220,11 +220,11 @@ extension WriteTransaction {
 
     private func write(_ stored: StoredRow, _ isIndexUnchanged: Bool, _ expected: Int64?) throws {
         let layout = stored.layout
-        let all = stored.columns + [.integer(stored.leaf), .blob(stored.tag)]
-        let indices = isIndexUnchanged ? layout.settableUnindexed : layout.settable
-        try database.run(
-            isIndexUnchanged ? layout.updateUnindexedSQL : layout.updateSQL,
-            indices.map { all[$0] } + [.integer(stored.id)] + (expected.map { [.integer($0)] } ?? []))
+        var values = (isIndexUnchanged ? layout.settableUnindexed : layout.settable).map(
+            stored.value(inColumn:))
+        values.append(.integer(stored.id))
+        if let expected { values.append(.integer(expected)) }
+        try database.run(isIndexUnchanged ? layout.updateUnindexedSQL : layout.updateSQL, values)
         guard database.changesCount == 1 else {
             throw VaultError(.internalError, "A row of \(layout.name) was not where it had just been read.")
         }
