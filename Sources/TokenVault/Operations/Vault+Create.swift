@@ -100,7 +100,8 @@ private struct Genesis {
         try head.insert(database)
 
         let transaction = WriteTransaction(
-            database, keyring: keyring, registry: Registry(), firstUses: FirstUses(), vault: vault, head: head,
+            database, keyring: keyring, registry: Registry(), firstUses: FirstUses(), vault: vault,
+            head: head,
             now: now, monotonic: monotonic)
         let system = try Owner(
             creating: .system, kind: .system, identity: [], lookupTag: nil, keyring: keyring, now: now)

@@ -58,7 +58,8 @@ extension Vault {
             for row in try database.loadAll(LogEpochRow.self, where: "1 ORDER BY id", [], keyring) {
                 entries.append(
                     KeyInventoryEntry(
-                        purpose: "log_epoch", algorithm: SystemKeyPurpose.logSigning.algorithm, state: "current",
+                        purpose: "log_epoch", algorithm: SystemKeyPurpose.logSigning.algorithm,
+                        state: "current",
                         count: 1, epoch: nil, createdAt: try database.timeOfLeaf(row.firstLeaf)))
             }
             return entries

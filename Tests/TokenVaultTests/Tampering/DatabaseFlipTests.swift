@@ -64,7 +64,8 @@ import VaultCrypto
             if let withKeys { return withKeys == .found ? .foundWithKeys : withKeys }
             let changed = Set(rows.keys).union((now ?? [:]).keys).filter { rows[$0] != now?[$0] }.sorted()
             return now != nil && Self.upkeep.isSuperset(of: changed)
-                ? .upkeep(changed) : .unnoticed(changed + ["bit \(bit)", Hex.encode(specimen.database.around(bit))])
+                ? .upkeep(changed)
+                : .unnoticed(changed + ["bit \(bit)", Hex.encode(specimen.database.around(bit))])
         }
         // Much of a small file is empty: most flips go where something is written.
         let content = specimen.database.indices.filter { specimen.database[$0] != 0 }
