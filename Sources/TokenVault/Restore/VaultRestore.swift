@@ -158,7 +158,8 @@ extension VaultRestore {
         let proven = try newest.map { try prove($0, after: head.edge, keyring) }
         plan.newest = proven?.facts
         let planner = RestorePlanner(
-            database: database, keyring: keyring, replay: proven?.replay, keepsGrants: keepsGrants)
+            database: database, keyring: keyring, replay: proven?.replay, keepsGrants: keepsGrants,
+            openedBy: opened.slot.id)
         try planner.fill(&plan)
         return PreparedRestore(
             plan: plan, hasEntries: proven?.replay != nil, root: opened.root, keyring: keyring,
