@@ -14,7 +14,8 @@ final class DraftFile {
         let draft = path + ".partial"
         var descriptor = try Self.claim(draft, of: path)
         // A process was killed when the file had its own name already: it must not be emptied under that.
-        if let facts = FileFacts(of: descriptor), facts.links > 1 {
+        var facts = stat()
+        if fstat(descriptor, &facts) == 0, facts.st_nlink > 1 {
             unlink(draft)
             close(descriptor)
             descriptor = try Self.claim(draft, of: path)

@@ -1,3 +1,4 @@
+import CVaultShims
 import Foundation
 import VaultCore
 
@@ -95,8 +96,8 @@ enum VaultFile {
     ///
     /// - Returns: 0 or the error.
     static func rename(_ draft: String, toFree path: String) -> Int32 {
-        if renameat2(AT_FDCWD, draft, AT_FDCWD, path, UInt32(RENAME_NOREPLACE)) == 0 { return 0 }
-        guard errno == EINVAL || errno == ENOSYS else { return errno }
+        let code = tv_rename_new(draft, path)
+        guard code == EINVAL || code == ENOSYS else { return code }
         // A process that ends between the two leaves a file of two names.
         guard link(draft, path) == 0 else { return errno }
         unlink(draft)

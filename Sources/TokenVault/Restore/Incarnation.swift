@@ -41,7 +41,8 @@ struct Incarnation: Sendable, Hashable {
         if parts.count == 1 {
             id = number
         } else {
-            guard number < 1 << (63 - Self.randomBits), let drawn = Int64(parts[1], radix: 16), drawn >= 0 else {
+            guard number < 1 << (63 - Self.randomBits), let drawn = Int64(parts[1], radix: 16), drawn >= 0
+            else {
                 return nil
             }
             id = number << Self.randomBits | drawn

@@ -108,13 +108,15 @@ struct LaterLog {
         _ why: String, remedy: String = "Give another, or none: every grant is revoked then."
     ) -> VaultError {
         VaultError(
-            .integrity, "The log given does not prove what happened since the backup. \(why)", remedy: remedy)
+            .integrity, "The log given does not prove what happened since the backup. \(why)",
+            remedy: remedy)
     }
 
     static func missing(_ index: Int64) -> VaultError {
         unproven(
             "Entry \(index) is missing: it was pruned, or the log was cut.",
-            remedy: "Give a log that still has it, as exported tiles may, or its checkpoint alone: every grant is "
+            remedy:
+                "Give a log that still has it, as exported tiles may, or its checkpoint alone: every grant is "
                 + "revoked then.")
     }
 }

@@ -85,7 +85,8 @@ struct PreparedRestore: Sendable {
             vault.nextGrantID,
             [.grants, .consents, .providers, .connections, .authorizationRequests, .webhooks])
         vault.nextSecretID = past(vault.nextSecretID, [.clientSecrets])
-        vault.nextKeyID = past(vault.nextKeyID, 
+        vault.nextKeyID = past(
+            vault.nextKeyID,
             [.systemKeys, .keyslots, .signingKeys, .logEpochs, .backups, .anchors])
         vault.registryRevision += stride
     }

@@ -50,7 +50,8 @@ final class RestoreArea: Sendable {
     private static func exists(_ file: String) -> VaultError {
         VaultError(
             .alreadyExists, "There is already a file at \(file).",
-            remedy: "Choose another path: a restore never overwrites a vault, nor builds beside remains of one.")
+            remedy:
+                "Choose another path: a restore never overwrites a vault, nor builds beside remains of one.")
     }
 
     deinit {

@@ -1,5 +1,6 @@
 import GRDB
 import VaultCore
+import VaultCrypto
 
 /// Compares a backup with what happened since: reads, changes nothing.
 struct RestorePlanner {
@@ -152,7 +153,8 @@ struct RestorePlanner {
         var removed = slots.filter { replay[.keyslots, $0.id]?.isGone == true }
         if !slots.contains(where: { $0.record.id == openedBy }) {
             plan.notes.append(
-                "The keyslot that opens the backup was added after it, and is kept: remove it if it was removed since.")
+                "The keyslot that opens the backup was added after it, and is kept: remove it if it was removed since."
+            )
         } else if removed.count == slots.count {
             removed.removeAll { $0.record.id == openedBy }
             plan.notes.append(

@@ -114,8 +114,9 @@ extension RestoreWork {
         return events
     }
 
-    /// Its tokens are destroyed: a refresh token that may have been spent since is never sent, at nobody's word. One that is
-    /// to be revoked keeps them, because all they are still sent for is that.
+    /// Destroys its tokens: a refresh token that may have been spent since is never sent, at nobody's word.
+    ///
+    /// A connection that is to be revoked keeps them, because all they are still sent for is that.
     private func quarantine(_ row: inout ConnectionRow, _ reason: String, at now: VaultInstant) {
         row.accessExpiresAt = now
         row.lease = nil
