@@ -33,9 +33,10 @@ import VaultCrypto
         let kept = try await test.backUp()
         let hex = try sqlite(
             test.path, "SELECT hex(wrapped_key) FROM owners WHERE id = \(party.user.id.rawValue)")
+        let wrappedKey = Data(try #require(Hex.decode(hex.lowercased())))
+        try #require(wrappedKey.count > 64)
         return Scene(
-            test: test, party: party, tokens: tokens, connection: held.id, kept: kept,
-            wrappedKey: Data(try #require(Hex.decode(hex.lowercased()))))
+            test: test, party: party, tokens: tokens, connection: held.id, kept: kept, wrappedKey: wrappedKey)
     }
 
     private func expectErased(_ scene: Scene, _ name: String) async throws {
