@@ -128,6 +128,10 @@ extension StorageFailure {
             VaultError(
                 .outOfSpace, "No space is left for \(path).",
                 remedy: "Free some space and try again. Nothing was left behind.")
+        case EFBIG:
+            VaultError(
+                .outOfSpace, "The file \(path) may not grow as large as it has to.",
+                remedy: "Raise the limit (ulimit -f), or choose another disk. Nothing was left behind.")
         default: opening(path, code)
         }
     }

@@ -176,15 +176,22 @@ extension LogReplay {
                 .invalidInput, "The log given is of another vault: \(checkpoint.origin).",
                 remedy: "Give the log of vault \(vault).")
         }
-        let isSigned = publicKeys.contains { key in
-            NoteKey(name: checkpoint.origin, publicKey: key).map(note.isSigned(by:)) ?? false
-        }
-        guard isSigned else {
+        guard isSigned(text, publicKeys) else {
             throw LaterLog.unproven(
                 "Its checkpoint is not signed by the vault's key.",
                 remedy: "If the log's key was rotated since the backup, give the present one with "
                     + "--log-verifier-key. Otherwise give another log, or none: every grant is revoked then.")
         }
         return checkpoint
+    }
+
+    /// Whether one of these keys signed it, under whatever name it has.
+    static func isSigned(_ text: String, _ publicKeys: [[UInt8]]) -> Bool {
+        guard let note = try? SignedNote.parse(Array(text.utf8)),
+            let origin = Checkpoint(parsing: note.text)?.origin
+        else { return false }
+        return publicKeys.contains { key in
+            NoteKey(name: origin, publicKey: key).map(note.isSigned(by:)) ?? false
+        }
     }
 }

@@ -46,6 +46,8 @@ struct LaterLog {
     let note: String
     /// Hands over index and bytes of each entry from an index on; nil where there is a checkpoint only.
     let entries: ((_ first: Int64, _ body: (Int64, [UInt8]) throws -> Void) throws -> Void)?
+    /// Of a vault file: the key that signs its log now, for whoever opens the vault; nil for anybody else.
+    var signingKey: (KeySource, VaultID) -> [UInt8]? = { _, _ in nil }
 
     static func withLog<Result>(_ source: NewestLog, _ body: (LaterLog) throws -> Result) throws -> Result {
         switch source {
@@ -93,9 +95,23 @@ struct LaterLog {
                             try body(row.integer(0), bytes)
                             return true
                         }
-                    })
+                    }, signingKey: { try? Self.signingKey(of: database, $1, openedBy: $0) })
             }
         } catch let error as DatabaseError { throw StorageFailure.translate(error, isOpening: true) }
+    }
+
+    /// Only by what nobody else can wrap a key for: to a recovery key, or a program, anybody can.
+    private static func signingKey(
+        of database: Database, _ vault: VaultID, openedBy source: KeySource
+    ) throws -> [UInt8]? {
+        switch source {
+        case .recoveryKey, .program, .heldKey: return nil
+        case .keyFile, .passphrase, .passphraseAndKeyFile, .systemdCredential: break
+        }
+        let row = try VaultRow.read(database, rowKey: nil)
+        guard row.id == vault else { return nil }
+        let (root, _) = try Unlocking.unlock(database, vault: row, source)
+        return try Keyring.load(database, vault: row, root: root).signer.key.publicKey
     }
 
     private static func readNote(_ path: String) throws -> String {
