@@ -85,19 +85,25 @@ struct LaterLog {
                 let note = try database.firstRow("SELECT note FROM audit_head WHERE id = 1") { $0.value(0) }
                 guard case .text(let note) = note else { throw unproven("It has no head.") }
                 return try body(
-                    LaterLog(note: note) { first, body in
-                        try database.forEachRow(
-                            "SELECT id, bytes FROM audit_leaves WHERE id >= ? ORDER BY id", [.integer(first)]
-                        ) { row in
-                            guard case .blob(let bytes) = row.value(1) else {
-                                throw unproven("Entry \(row.integer(0)) is damaged.")
-                            }
-                            try body(row.integer(0), bytes)
-                            return true
-                        }
-                    }, signingKey: { try? Self.signingKey(of: database, $1, openedBy: $0) })
+                    LaterLog(
+                        note: note, entries: { try Self.forEachEntry(of: database, from: $0, $1) },
+                        signingKey: { try? Self.signingKey(of: database, $1, openedBy: $0) }))
             }
         } catch let error as DatabaseError { throw StorageFailure.translate(error, isOpening: true) }
+    }
+
+    private static func forEachEntry(
+        of database: Database, from first: Int64, _ body: (Int64, [UInt8]) throws -> Void
+    ) throws {
+        try database.forEachRow(
+            "SELECT id, bytes FROM audit_leaves WHERE id >= ? ORDER BY id", [.integer(first)]
+        ) { row in
+            guard case .blob(let bytes) = row.value(1) else {
+                throw unproven("Entry \(row.integer(0)) is damaged.")
+            }
+            try body(row.integer(0), bytes)
+            return true
+        }
     }
 
     /// Only by what nobody else can wrap a key for: to a recovery key, or a program, anybody can.
