@@ -224,4 +224,33 @@ import VaultCrypto
         #expect(try await vault.verifyAudit().isIntact)
         await vault.close()
     }
+    @Test func `a connection that is being revoked keeps its tokens for that, and for nothing else`()
+        async throws
+    {
+        let test = try await TestVault()
+        let user = try await test.vault.addUser("alice")
+        let provider = try await test.vault.addProvider(
+            "provider", definition: "{}", credentials: Secret(copying: "secret")
+        ).id
+        var tokens = NewTokens(accessToken: Secret(copying: "access"))
+        tokens.refreshToken = Secret(copying: "refresh")
+        let id = try await test.vault.storeConnection(
+            ConnectionGrant(provider, user.id, label: "", tokens: tokens)
+        ).id
+        _ = try await test.vault.revokeConnection(id, isKnownThere: true)
+        let kept = try await test.backUp()
+        _ = try await test.restore(kept).apply()
+        let vault = try await test.open()
+        let held = try vault.heldConnection(id)
+        #expect(held.connection.state == .revoking && held.pair?.refreshToken != nil)
+        let request = LeaseRequest(
+            id, generation: held.generation, failures: 0, holder: [1], span: .seconds(60), replay: .always,
+            isForced: true)
+        guard case .moved = try await vault.leaseRefresh(request) else {
+            Issue.record("the refresh token went out")
+            return
+        }
+        #expect(try await vault.verifyAudit().isIntact)
+        await vault.close()
+    }
 }
