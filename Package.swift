@@ -178,6 +178,7 @@ let tests: [Target] = [
         name: "DurabilityTests",
         dependencies: [
             "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "TokenKeeper", "TokenVaultTesting",
+            "tokenvault",
         ],
         exclude: ["FaultyDisk"]),
     .testTarget(name: "VaultCryptoTests", dependencies: ["VaultCore", "VaultCrypto"]),

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/resource.h>
@@ -37,6 +38,16 @@ static int set_lock(int fd, int64_t offset, short type) {
 
 int tv_lock_byte(int fd, int64_t offset, int exclusive) {
     return set_lock(fd, offset, exclusive ? F_WRLCK : F_RDLCK);
+}
+
+int tv_rename_new(const char *from, const char *to) {
+#ifdef RENAME_NOREPLACE
+    return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0 ? 0 : errno;
+#else
+    (void)from;
+    (void)to;
+    return ENOSYS;
+#endif
 }
 
 int tv_unlock_byte(int fd, int64_t offset) {

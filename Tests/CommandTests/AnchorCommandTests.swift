@@ -68,7 +68,7 @@ struct AnchorCommandTests {
             tokenvault audit anchor add file anchor; tokenvault user list
             """)
         #expect(decided.status == 0, "\(decided.complaints)")
-        #expect(try place.text("anchor").contains("/2\n"))
+        #expect(try place.text("anchor").contains("/2-"))
     }
 
     @Test func `a serving process tells a program of what others write`() async throws {

@@ -31,6 +31,9 @@ int tv_private_pipe(int ends[2]);
 /// Reserves `bytes` of disk for `fd`.
 int tv_reserve(int fd, int64_t bytes);
 
+/// Gives a file another name unless that is taken (EEXIST), in one step. EINVAL, ENOSYS: this file system cannot.
+int tv_rename_new(const char *from, const char *to);
+
 /// Puts a `sqlite3 *` into defensive mode with an untrusted schema. Returns SQLite's result code.
 int tv_sqlite_harden(void *connection);
 

@@ -38,6 +38,8 @@ public struct ConsentNeed: Sendable, Equatable {
         case revoked
         /// The answer to the code could not be read; an operator can read it again.
         case unreadableReply = "unreadable-reply"
+        /// The vault was restored from a backup, and its tokens may have been spent since: they are destroyed.
+        case restored
     }
 
     public let connection: ConnectionID

@@ -171,6 +171,13 @@ extension ConsentNeed {
         self.connection = connection.id
         provider = connection.provider
         let isRevoked = connection.state == .revoking || connection.state == .revoked
-        reason = isRevoked ? .revoked : connection.reason.flatMap(Reason.init(rawValue:)) ?? .refused
+        reason = isRevoked ? .revoked : connection.reason.flatMap(Reason.init(leaf:)) ?? .refused
+    }
+}
+
+extension ConsentNeed.Reason {
+    /// Nil for what a provider said.
+    fileprivate init?(leaf reason: String) {
+        self.init(rawValue: reason.hasPrefix(Self.restored.rawValue + "-") ? Self.restored.rawValue : reason)
     }
 }

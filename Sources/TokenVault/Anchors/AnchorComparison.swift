@@ -40,11 +40,9 @@ struct AnchorComparison {
         let head = try LogHead.read(database)
         let size = Int64(clamping: told.size)
         let newest = try database.newestIncarnation()
-        guard life <= newest else { return .behind(size, database: head.size) }
-        if life < newest {
-            guard let parent = try database.load(IncarnationRow.self, life + 1, keyring)?.row else {
-                return .differs(size)
-            }
+        guard life.number <= newest.number else { return .behind(size, database: head.size) }
+        if life != newest {
+            guard let parent = try database.incarnation(after: life, keyring) else { return .differs(size) }
             guard size <= parent.parentSize else { return .givenUp(size, parent: parent.parentSize) }
         }
         guard size <= head.size else { return .behind(size, database: head.size) }

@@ -40,15 +40,15 @@ struct LogHead: Sendable {
 
     /// The name of the log: each time the vault is restored it goes on under another.
     ///
-    /// - Parameter incarnation: 1 for a vault that was never restored.
-    static func origin(of vault: VaultID, incarnation: Int64 = 1) -> String {
-        incarnation == 1 ? "tokenvault/\(vault)" : "tokenvault/\(vault)/\(incarnation)"
+    /// - Parameter incarnation: the first for a vault that was never restored.
+    static func origin(of vault: VaultID, incarnation: Incarnation = .first) -> String {
+        "tokenvault/\(vault)" + (incarnation == .first ? "" : "/\(incarnation.name)")
     }
 
     /// Which incarnation of this vault's log has that name; nil for another log.
-    static func incarnation(named origin: String, of vault: VaultID) -> Int64? {
-        let number = origin.split(separator: "/", omittingEmptySubsequences: false).dropFirst(2).first
-        guard let incarnation = number.map({ Int64($0) }) ?? 1, incarnation > 0,
+    static func incarnation(named origin: String, of vault: VaultID) -> Incarnation? {
+        let name = origin.split(separator: "/", omittingEmptySubsequences: false).dropFirst(2).first
+        guard let incarnation = name.map({ Incarnation(name: $0) }) ?? .first,
             origin == self.origin(of: vault, incarnation: incarnation)
         else { return nil }
         return incarnation

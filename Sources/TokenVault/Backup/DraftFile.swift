@@ -12,14 +12,13 @@ final class DraftFile {
     /// - Throws: ``VaultError/Code/busy`` while another process writes the same file.
     init(of path: String) throws {
         let draft = path + ".partial"
-        let descriptor = open(draft, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw StorageFailure.writing(draft, errno) }
-        // Who had it until now may have published or removed it since we opened it.
-        guard tv_lock_byte(descriptor, 0, 1) == 0, VaultFile.isNamed(descriptor, draft) else {
+        var descriptor = try Self.claim(draft, of: path)
+        // A process was killed when the file had its own name already: it must not be emptied under that.
+        var facts = stat()
+        if fstat(descriptor, &facts) == 0, facts.st_nlink > 1 {
+            unlink(draft)
             close(descriptor)
-            throw VaultError(
-                .busy, "Another process is writing \(path).",
-                remedy: "Wait for its end, or choose another name.")
+            descriptor = try Self.claim(draft, of: path)
         }
         // What a killed process left.
         guard fchmod(descriptor, 0o600) == 0, ftruncate(descriptor, 0) == 0 else {
@@ -31,6 +30,20 @@ final class DraftFile {
         self.path = path
         self.draft = draft
         self.descriptor = descriptor
+    }
+
+    /// Opens the draft, and locks it until it is closed: whoever holds the lock of what has the name now owns the name.
+    private static func claim(_ draft: String, of path: String) throws -> Int32 {
+        let descriptor = open(draft, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw StorageFailure.writing(draft, errno) }
+        // Who had it until now may have published or removed it since we opened it.
+        guard tv_lock_byte(descriptor, 0, 1) == 0, VaultFile.isNamed(descriptor, draft) else {
+            close(descriptor)
+            throw VaultError(
+                .busy, "Another process is writing \(path).",
+                remedy: "Wait for its end, or choose another name.")
+        }
+        return descriptor
     }
 
     deinit {
@@ -57,13 +70,23 @@ final class DraftFile {
         if replacing {
             guard rename(draft, path) == 0 else { throw StorageFailure.writing(path, errno) }
         } else {
-            guard link(draft, path) == 0 else {
-                throw errno == EEXIST ? Self.exists(path) : StorageFailure.writing(path, errno)
+            let code = VaultFile.rename(draft, toFree: path)
+            guard code == 0 else {
+                throw code == EEXIST ? Self.exists(path) : StorageFailure.writing(path, code)
             }
-            unlink(draft)
         }
         isPublished = true
-        try VaultFile.synchronize(VaultFile.directory(of: path), O_RDONLY | O_DIRECTORY)
+        do {
+            try VaultFile.synchronize(VaultFile.directory(of: path), O_RDONLY | O_DIRECTORY)
+        } catch {
+            withdraw()
+            throw error
+        }
+    }
+
+    /// Takes a published file away again: what it belongs to came to nothing.
+    func withdraw() {
+        if isPublished, VaultFile.isNamed(descriptor, path) { unlink(path) }
     }
 
     static func exists(_ path: String) -> VaultError {
@@ -105,6 +128,10 @@ extension StorageFailure {
             VaultError(
                 .outOfSpace, "No space is left for \(path).",
                 remedy: "Free some space and try again. Nothing was left behind.")
+        case EFBIG:
+            VaultError(
+                .outOfSpace, "The file \(path) may not grow as large as it has to.",
+                remedy: "Raise the limit (ulimit -f), or choose another disk. Nothing was left behind.")
         default: opening(path, code)
         }
     }

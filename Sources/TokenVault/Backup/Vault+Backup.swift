@@ -108,25 +108,28 @@ extension Vault {
         for directory in [scratch, VaultFile.directory(of: request.path)] {
             try FreeSpace.check(Int64(size), in: directory)
         }
-        let keyring = keyring
-        var keys: BackupKeys?
+        // The keys of the copy: they may be rotated meanwhile, by another process too.
+        var copied: (keyring: Keyring, slots: BackupKeys)?
         let snapshot = try Snapshot(of: store, in: scratch) { database in
-            // The copy must be under the keys that are at hand: they may be changed by another process.
-            guard try VaultRow.read(database, rowKey: keyring.rows).keyEpoch == Int64(keyring.epoch) else {
-                throw VaultError(
-                    .busy, "The root key was changed while the backup began.", remedy: "Make it again.")
-            }
-            keys = try BackupKeys(database, keyring, at: row.createdAt)
+            let keyring = try keys.keys(for: database).keyring
+            copied = (keyring, try BackupKeys(database, keyring, at: row.createdAt))
         } progress: {
             progress($0 * 0.4)
         }
-        let writer = BackupWriter(keyring: keyring, backup: row.backup, now: row.createdAt)
+        guard let copied else { throw StorageFailure.failed("copy of the database", EIO) }
+        let writer = BackupWriter(keyring: copied.keyring, backup: row.backup, now: row.createdAt)
         let count = try writer.write(snapshot, to: data) { progress(0.4 + $0 * 0.55) }
-        if let keysFile, let keys {
-            try keysFile.write(keys.bytes)
+        if let keysFile {
+            try keysFile.write(copied.slots.bytes)
             try keysFile.publish(replacing: request.replaces)
         }
-        try data.publish(replacing: request.replaces)
+        do {
+            try data.publish(replacing: request.replaces)
+        } catch {
+            // Keys that took the place of older ones open whatever those opened.
+            if !request.replaces { keysFile?.withdraw() }
+            throw error
+        }
         progress(1)
         return BackupReceipt(
             backup: row.backup, path: request.path, keysPath: request.keysPath, byteCount: count,
@@ -162,9 +165,9 @@ extension Vault {
     }
 
     private func finishBackup(_ receipt: BackupReceipt) async throws {
-        try await write(.finishing) { [operatorActor, keyring] transaction in
+        try await write(.finishing) { [operatorActor] transaction in
             let rows = try transaction.database.loadAll(
-                BackupRow.self, where: "backup_id = ?", [.blob(receipt.backup.bytes)], keyring)
+                BackupRow.self, where: "backup_id = ?", [.blob(receipt.backup.bytes)], transaction.keyring)
             if var row = rows.first {
                 row.logSize = receipt.logSize
                 try transaction.update(row)

@@ -1,3 +1,4 @@
+import CVaultShims
 import Foundation
 import VaultCore
 
@@ -84,11 +85,23 @@ enum VaultFile {
     /// Gives a finished file its name, unless that is taken, and makes the name durable.
     static func publish(_ draft: String, as path: String) throws {
         try synchronize(draft, O_RDONLY)
-        guard link(draft, path) == 0 else {
-            throw errno == EEXIST ? alreadyExists(path) : StorageFailure.opening(path, errno)
+        let code = rename(draft, toFree: path)
+        guard code == 0 else {
+            throw code == EEXIST ? alreadyExists(path) : StorageFailure.opening(path, code)
         }
-        unlink(draft)
         try synchronize(directory(of: path), O_RDONLY | O_DIRECTORY)
+    }
+
+    /// Gives a file another name unless that is taken: in one step, but on file systems that cannot.
+    ///
+    /// - Returns: 0 or the error.
+    static func rename(_ draft: String, toFree path: String) -> Int32 {
+        let code = tv_rename_new(draft, path)
+        guard code == EINVAL || code == ENOSYS else { return code }
+        // A process that ends between the two leaves a file of two names.
+        guard link(draft, path) == 0 else { return errno }
+        unlink(draft)
+        return 0
     }
 
     /// Whether an open file is the one that has this name now.

@@ -1,4 +1,5 @@
 import Foundation
+import MerkleLog
 import VaultCore
 
 /// Reads entries of a log from files that were exported from it; whether they are the log's is for the caller to prove.
@@ -28,7 +29,10 @@ enum LogExport {
         var tile = first / width
         while tile * width < end {
             let count = min(width, end - tile * width)
-            let path = directory + "/tile/entries/" + name(of: tile) + (count == width ? "" : ".p/\(count)")
+            let name = TilePath(.entries, index: UInt64(tile), width: Int(count)).text
+            let path = directory + "/" + name
+            // An export of a pruned log has no bundles of what was pruned.
+            guard FileFacts(at: path) != nil else { throw LaterLog.missing(max(first, tile * width)) }
             let bytes = try SmallFile.read(
                 path, limit: Limits.tileWidth * (Limits.leafBytes + 2), closed: .toNobody,
                 remedy: "The export is not complete: export the log again.")
@@ -42,19 +46,5 @@ enum LogExport {
             guard reader.isAtEnd else { throw LaterLog.unproven("\(path) is damaged.") }
             tile += 1
         }
-    }
-
-    /// Groups of three digits, all but the last marked: 1234067 is `x001/x234/067`.
-    private static func name(of index: Int64) -> String {
-        func group(_ value: Int64) -> String {
-            String(repeating: "0", count: 3 - String(value).count) + String(value)
-        }
-        var name = group(index % 1000)
-        var rest = index / 1000
-        while rest > 0 {
-            name = "x\(group(rest % 1000))/\(name)"
-            rest /= 1000
-        }
-        return name
     }
 }

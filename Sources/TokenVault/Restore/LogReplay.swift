@@ -40,7 +40,10 @@ struct LogReplay {
     private(set) var owners: [Int64: OwnerFate] = [:]
     /// The largest id of each table that was named.
     private(set) var largest: [UInt16: Int64] = [:]
-    private(set) var hasKeyChanges = false
+    /// Kinds of keys that were rotated.
+    private(set) var rotations: Set<String> = []
+    /// A deep rotation puts new keyslots in the place of the old ones: which each stands for.
+    private var slotOrigins: [Int64: Int64] = [:]
     /// Of the tree over the backup's entries and those after them.
     private(set) var edge: RightEdge
     let first: Int64
@@ -52,19 +55,19 @@ struct LogReplay {
     }
 
     mutating func add(_ index: Int64, _ bytes: [UInt8]) throws {
-        guard index == Int64(edge.size) else { throw LaterLog.unproven("Entry \(edge.size) is missing.") }
+        guard index == Int64(edge.size) else { throw LaterLog.missing(Int64(edge.size)) }
         guard let entry = AuditLeaf.decode(bytes), entry.index == index else {
             throw LaterLog.unproven("Entry \(index) cannot be read.")
         }
         _ = edge.append(MerkleHash.leaf(bytes))
-        // Keys that were changed move rows on without a change of what they say.
-        let isOfKeys = entry.operation.hasPrefix("key.")
-        if isOfKeys { hasKeyChanges = true }
+        for change in entry.rows { largest[change.table] = max(largest[change.table] ?? 0, change.id) }
+        // Rows that were named anew before a pruning, or written under other keys, say what they said.
+        guard entry.operation != AuditOperation.auditCarry.rawValue else { return }
+        guard !entry.operation.hasPrefix("key.") else { return note(rotation: entry) }
         for change in entry.rows {
-            largest[change.table] = max(largest[change.table] ?? 0, change.id)
             if change.table == TableLayout.owners.number { note(entry, owner: change.id) }
-            if isOfKeys && change.hash != nil { continue }
-            var fate = rows[RowName(table: change.table, id: change.id)] ?? Fate()
+            let row = name(of: change)
+            var fate = rows[row] ?? Fate()
             fate.isGone = change.hash == nil
             fate.operation = entry.operation
             fate.reason = entry.reason
@@ -75,7 +78,28 @@ struct LogReplay {
                 if entry.operation == AuditOperation.connectionAdd.rawValue { fate.isRevoked = false }
             }
             if !["enabled", "disabled"].contains(entry.reason) { fate.isRewritten = true }
-            rows[RowName(table: change.table, id: change.id)] = fate
+            rows[row] = fate
+        }
+    }
+
+    /// Keyslots are followed through deep rotations: what befalls a new one befalls the one whose place it took.
+    private func name(of change: RowChange) -> RowName {
+        let isSlot = [TableLayout.keyslots.number, TableLayout.keyslotDetails.number].contains(change.table)
+        return RowName(table: change.table, id: (isSlot ? slotOrigins[change.id] : nil) ?? change.id)
+    }
+
+    private mutating func note(rotation entry: AuditEntry) {
+        guard entry.operation == AuditOperation.keyRotate.rawValue else { return }
+        let kind = entry.reason?.split(separator: "-").first.map(String.init) ?? ""
+        if kind != "unused" { rotations.insert(kind) }
+        var replaced: Int64?
+        for change in entry.rows where change.table == TableLayout.keyslots.number {
+            if change.hash == nil {
+                replaced = slotOrigins[change.id] ?? change.id
+            } else if let origin = replaced {
+                slotOrigins[change.id] = origin
+                replaced = nil
+            }
         }
     }
 
@@ -100,7 +124,6 @@ struct LogReplay {
         case (_, "disabled"): fate.state = .disabled
         case (_, "grants_revoked"): fate.revocations += 1
         case ("user.add", _), ("client.add", _): break
-        case (let operation, _) where operation.hasPrefix("key."): break
         default: fate.isUnclear = true
         }
         if fate.revocations > 0, fate.ended == nil { fate.ended = entry.operation }
@@ -153,10 +176,22 @@ extension LogReplay {
                 .invalidInput, "The log given is of another vault: \(checkpoint.origin).",
                 remedy: "Give the log of vault \(vault).")
         }
-        let isSigned = publicKeys.contains { key in
-            NoteKey(name: checkpoint.origin, publicKey: key).map(note.isSigned(by:)) ?? false
+        guard isSigned(text, publicKeys) else {
+            throw LaterLog.unproven(
+                "Its checkpoint is not signed by the vault's key.",
+                remedy: "If the log's key was rotated since the backup, give the present one with "
+                    + "--log-verifier-key. Otherwise give another log, or none: every grant is revoked then.")
         }
-        guard isSigned else { throw LaterLog.unproven("Its checkpoint is not signed by the vault's key.") }
         return checkpoint
+    }
+
+    /// Whether one of these keys signed it, under whatever name it has.
+    static func isSigned(_ text: String, _ publicKeys: [[UInt8]]) -> Bool {
+        guard let note = try? SignedNote.parse(Array(text.utf8)),
+            let origin = Checkpoint(parsing: note.text)?.origin
+        else { return false }
+        return publicKeys.contains { key in
+            NoteKey(name: origin, publicKey: key).map(note.isSigned(by:)) ?? false
+        }
     }
 }

@@ -46,6 +46,8 @@ struct LaterLog {
     let note: String
     /// Hands over index and bytes of each entry from an index on; nil where there is a checkpoint only.
     let entries: ((_ first: Int64, _ body: (Int64, [UInt8]) throws -> Void) throws -> Void)?
+    /// Of a vault file: the key that signs its log now, for whoever opens the vault; nil for anybody else.
+    var signingKey: (KeySource, VaultID) -> [UInt8]? = { _, _ in nil }
 
     static func withLog<Result>(_ source: NewestLog, _ body: (LaterLog) throws -> Result) throws -> Result {
         switch source {
@@ -83,19 +85,39 @@ struct LaterLog {
                 let note = try database.firstRow("SELECT note FROM audit_head WHERE id = 1") { $0.value(0) }
                 guard case .text(let note) = note else { throw unproven("It has no head.") }
                 return try body(
-                    LaterLog(note: note) { first, body in
-                        try database.forEachRow(
-                            "SELECT id, bytes FROM audit_leaves WHERE id >= ? ORDER BY id", [.integer(first)]
-                        ) { row in
-                            guard case .blob(let bytes) = row.value(1) else {
-                                throw unproven("Entry \(row.integer(0)) is damaged.")
-                            }
-                            try body(row.integer(0), bytes)
-                            return true
-                        }
-                    })
+                    LaterLog(
+                        note: note, entries: { try Self.forEachEntry(of: database, from: $0, $1) },
+                        signingKey: { try? Self.signingKey(of: database, $1, openedBy: $0) }))
             }
         } catch let error as DatabaseError { throw StorageFailure.translate(error, isOpening: true) }
+    }
+
+    private static func forEachEntry(
+        of database: Database, from first: Int64, _ body: (Int64, [UInt8]) throws -> Void
+    ) throws {
+        try database.forEachRow(
+            "SELECT id, bytes FROM audit_leaves WHERE id >= ? ORDER BY id", [.integer(first)]
+        ) { row in
+            guard case .blob(let bytes) = row.value(1) else {
+                throw unproven("Entry \(row.integer(0)) is damaged.")
+            }
+            try body(row.integer(0), bytes)
+            return true
+        }
+    }
+
+    /// Only by what nobody else can wrap a key for: to a recovery key, or a program, anybody can.
+    private static func signingKey(
+        of database: Database, _ vault: VaultID, openedBy source: KeySource
+    ) throws -> [UInt8]? {
+        switch source {
+        case .recoveryKey, .program, .heldKey: return nil
+        case .keyFile, .passphrase, .passphraseAndKeyFile, .systemdCredential: break
+        }
+        let row = try VaultRow.read(database, rowKey: nil)
+        guard row.id == vault else { return nil }
+        let (root, _) = try Unlocking.unlock(database, vault: row, source)
+        return try Keyring.load(database, vault: row, root: root).signer.key.publicKey
     }
 
     private static func readNote(_ path: String) throws -> String {
@@ -104,9 +126,19 @@ struct LaterLog {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    static func unproven(_ why: String) -> VaultError {
+    static func unproven(
+        _ why: String, remedy: String = "Give another, or none: every grant is revoked then."
+    ) -> VaultError {
         VaultError(
             .integrity, "The log given does not prove what happened since the backup. \(why)",
-            remedy: "Give another, or none: every grant is revoked then.")
+            remedy: remedy)
+    }
+
+    static func missing(_ index: Int64) -> VaultError {
+        unproven(
+            "Entry \(index) is missing: it was pruned, or the log was cut.",
+            remedy:
+                "Give a log that still has it, as exported tiles may, or its checkpoint alone: every grant is "
+                + "revoked then.")
     }
 }

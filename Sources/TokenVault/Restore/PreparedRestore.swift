@@ -31,7 +31,8 @@ struct PreparedRestore: Sendable {
     }
 
     private func begin(_ database: Database, _ options: VaultOptions) throws {
-        let origin = LogHead.origin(of: keyring.vault, incarnation: plan.incarnation)
+        let incarnation = Incarnation.random(number: plan.incarnation)
+        let origin = LogHead.origin(of: keyring.vault, incarnation: incarnation)
         guard let signer = keyring.signer.named(origin) else {
             throw VaultError(.internalError, "The log's origin is not a key name.")
         }
@@ -47,7 +48,7 @@ struct PreparedRestore: Sendable {
         transaction.beginBody()
         try transaction.insert(
             IncarnationRow(
-                id: plan.incarnation, parentSize: parent.size, parentRoot: parent.root.bytes,
+                id: incarnation.id, parentSize: parent.size, parentRoot: parent.root.bytes,
                 restoredAt: transaction.now))
         try keepSlot(transaction)
         transaction.changeVault(jump)
@@ -84,7 +85,9 @@ struct PreparedRestore: Sendable {
             vault.nextGrantID,
             [.grants, .consents, .providers, .connections, .authorizationRequests, .webhooks])
         vault.nextSecretID = past(vault.nextSecretID, [.clientSecrets])
-        vault.nextKeyID = past(vault.nextKeyID, [.systemKeys, .signingKeys, .logEpochs, .backups, .anchors])
+        vault.nextKeyID = past(
+            vault.nextKeyID,
+            [.systemKeys, .keyslots, .signingKeys, .logEpochs, .backups, .anchors])
         vault.registryRevision += stride
     }
 

@@ -20,15 +20,12 @@ final class RestoreArea: Sendable {
             )
         }
         target = try VaultFile.resolve(path, isNew: true)
-        // A write-ahead log left by an older vault of this name would be taken for the new one's.
-        for file in [target, target + "-wal", target + "-shm"] where FileFacts(at: file) != nil {
-            throw VaultError(
-                .alreadyExists, "There is already a file at \(file).",
-                remedy:
-                    "Choose another path: a restore never overwrites a vault, nor builds beside remains of one."
-            )
-        }
         directory = target + ".restoring"
+        // A write-ahead log left by an older vault of this name would be taken for the new one's.
+        let obstacle = [target, target + "-wal", target + "-shm"].first { FileFacts(at: $0) != nil }
+            .map(Self.exists)
+        // Where a restore was killed after its end there is still something to clear away.
+        if let obstacle, FileFacts(at: directory) == nil { throw obstacle }
         guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
             throw StorageFailure.writing(directory, errno)
         }
@@ -41,11 +38,20 @@ final class RestoreArea: Sendable {
         guard claim >= 0 else { throw StorageFailure.writing(directory, errno) }
         guard tv_lock_byte(claim, 0, 1) == 0, VaultFile.isNamed(claim, directory + "/claim") else {
             close(claim)
-            throw VaultError(
-                .busy, "Another process is restoring to \(path).", remedy: "Wait for its end.")
+            throw obstacle
+                ?? VaultError(
+                    .busy, "Another process is restoring to \(path).", remedy: "Wait for its end.")
         }
         self.claim = claim
         removeDraft()
+        if let obstacle { throw obstacle }
+    }
+
+    private static func exists(_ file: String) -> VaultError {
+        VaultError(
+            .alreadyExists, "There is already a file at \(file).",
+            remedy:
+                "Choose another path: a restore never overwrites a vault, nor builds beside remains of one.")
     }
 
     deinit {

@@ -27,7 +27,7 @@ public struct RestorePlan: Sendable {
     public internal(set) var retired: [RetiredRow] = []
     /// What an operator has to look at, in sentences.
     public internal(set) var notes: [String] = []
-    /// Which life of the vault begins.
+    /// Which life of the vault begins, from 2; two restores of one backup may both be the second.
     public internal(set) var incarnation: Int64 = 2
 }
 
@@ -45,7 +45,7 @@ public struct MovedRow: Sendable, Equatable {
 /// A connection that is not, or may not be, what it was when the backup was made.
 public struct MovedConnection: Sendable, Equatable {
     public enum Action: String, Sendable {
-        /// No token of it is used until its user consents again, or an operator tries it.
+        /// Its tokens are destroyed, and its user has to consent again; what is to be revoked is revoked first.
         case quarantined
         /// It was given up since, and is so again; its tokens are destroyed.
         case revoked

@@ -1,5 +1,6 @@
 import GRDB
 import VaultCore
+import VaultCrypto
 
 /// Compares a backup with what happened since: reads, changes nothing.
 struct RestorePlanner {
@@ -8,6 +9,8 @@ struct RestorePlanner {
     /// Nil: nothing tells what moved on.
     let replay: LogReplay?
     let keepsGrants: Bool
+    /// Identifier of the keyslot that opened the backup.
+    let openedBy: [UInt8]
 
     func fill(_ plan: inout RestorePlan) throws {
         try planGrants(&plan)
@@ -15,15 +18,15 @@ struct RestorePlanner {
         if let replay {
             try planOwners(&plan, replay)
             try planOthers(&plan, replay)
+            try planKeyslots(&plan, replay)
             planNotes(&plan, replay)
         } else {
             plan.notes.append(
                 "Nothing tells what happened since the backup: look through users, clients, passwords, secrets and "
                     + "providers for changes that were made since \(plan.backup.createdAt.text).")
         }
-        let newest = max(
-            try database.newestIncarnation(), replay?.largest[TableLayout.incarnations.number] ?? 1)
-        plan.incarnation = newest + 1
+        let later = Incarnation(id: replay?.largest[TableLayout.incarnations.number] ?? 1)
+        plan.incarnation = max(try database.newestIncarnation().number, later.number) + 1
     }
 
     private func planGrants(_ plan: inout RestorePlan) throws {
@@ -141,18 +144,46 @@ struct RestorePlanner {
         try retire(.authorizationRequests, "used or over") { $0.isGone }
         try retire(.webhooks, "removed") { $0.isGone }
         try retire(.anchors, "removed") { $0.isGone }
-        try retire(.keyslotDetails, "removed") { $0.isGone }
-        try retire(.keyslots, "removed: it opens the vault no more") { $0.isGone }
+        try retire(.signingKeys, "superseded: it signs no more") { _ in true }
+    }
+
+    /// Removes again what was removed, but never the last way in.
+    private func planKeyslots(_ plan: inout RestorePlan, _ replay: LogReplay) throws {
+        let slots = try database.loadAll(KeyslotRow.self, where: "1 ORDER BY id", [], keyring)
+        var removed = slots.filter { replay[.keyslots, $0.id]?.isGone == true }
+        if !slots.contains(where: { $0.record.id == openedBy }) {
+            plan.notes.append(
+                "The keyslot that opens the backup was added after it, and is kept: remove it if it was removed since."
+            )
+        } else if removed.count == slots.count {
+            removed.removeAll { $0.record.id == openedBy }
+            plan.notes.append(
+                "Every keyslot of the backup was removed since. The one that opens it is kept, so that the vault can be "
+                    + "opened: add another, then remove it.")
+        }
+        for slot in removed {
+            // Its details first, which refer to it.
+            for layout in [TableLayout.keyslotDetails, .keyslots] {
+                let found = try database.firstRow(layout.selectByID, [.integer(slot.id)]) { _ in true }
+                guard found == true else { continue }
+                plan.retired.append(
+                    RetiredRow(
+                        table: layout.name, id: slot.id, what: "removed: it opens the vault no more",
+                        number: layout.number, isGone: true))
+            }
+        }
+        let known = Set(slots.map(\.id))
+        let isLost = replay.ids(of: .keyslots).contains { id in
+            !known.contains(id) && replay[.keyslots, id]?.isGone == false
+        }
+        if isLost { plan.notes.append("Keyslots that were added since the backup are lost: add them again.") }
     }
 
     private func planNotes(_ plan: inout RestorePlan, _ replay: LogReplay) {
-        if replay.hasKeyChanges {
+        if !replay.rotations.isEmpty {
             plan.notes.append(
-                "Keys were rotated since the backup, which brings the older ones back: rotate again.")
-        }
-        if !replay.ids(of: .signingKeys).isEmpty {
-            plan.notes.append(
-                "Keys that sign id_tokens changed since the backup: see 'tokenvault keys signing list'.")
+                "Keys were rotated since the backup, which brings the older ones back: rotate again ("
+                    + replay.rotations.sorted().joined(separator: ", ") + ").")
         }
         if plan.retired.contains(where: { $0.number == TableLayout.clientSecrets.number }) {
             plan.notes.append(

@@ -86,7 +86,7 @@ extension RestoreWork {
                 event = AuditEvent(
                     .connectionRefresh, row, .refused, by: vault.operatorActor,
                     reason: LeafReason.lost(reason, from: row.state))
-                try quarantine(&row, reason, transaction)
+                quarantine(&row, reason, at: transaction.now)
             case .revoked:
                 row.state = .revoked
                 row.reason = reason
@@ -114,23 +114,20 @@ extension RestoreWork {
         return events
     }
 
-    /// No token of it is handed out, and its refresh token counts as sent long ago with unknown outcome: it never goes
-    /// out by itself, and at an operator's word only where its provider bears a repeat.
-    private func quarantine(
-        _ row: inout ConnectionRow, _ reason: String, _ transaction: WriteTransaction
-    ) throws {
-        if row.state == .live { row.state = .needsConsent }
-        row.reason = reason
-        row.accessExpiresAt = transaction.now
+    /// Destroys its tokens: a refresh token that may have been spent since is never sent, at nobody's word.
+    ///
+    /// A connection that is to be revoked keeps them, because all they are still sent for is that.
+    private func quarantine(_ row: inout ConnectionRow, _ reason: String, at now: VaultInstant) {
+        row.accessExpiresAt = now
         row.lease = nil
         row.fence += 1
-        if row.state == .needsConsent { row.dueAt = nil }
-        guard row.pair != nil, let owner = try transaction.owner(row.owner),
-            let pair = try row.unsealedPair(owner, transaction.keyring)
-        else { return }
-        row.attempt = RefreshAttemptRecord(
-            startedAt: VaultInstant(millisecondsSince1970: 0), monotonic: 0, boot: "",
-            fingerprint: TokenFingerprint.of(pair.refreshToken ?? pair.accessToken), sends: 1)
+        guard row.state != .revoking else { return }
+        row.state = .needsConsent
+        row.reason = reason
+        row.pair = nil
+        row.reply = nil
+        row.attempt = nil
+        row.dueAt = nil
     }
 }
 
@@ -168,12 +165,11 @@ extension RestoreWork {
             guard var row = try transaction.load(ProviderRow.self, item.id)?.row else { return false }
             row.state = .stopped
             try transaction.update(row)
-        case TableLayout.keyslots.number:
-            let count =
-                try transaction.database.firstRow("SELECT count(*) FROM keyslots") { $0.integer(0) } ?? 0
-            // A vault that nobody can open helps nobody.
-            guard count > 1 else { return false }
-            try transaction.delete(.keyslots, id: item.id)
+        case TableLayout.signingKeys.number where !item.isGone:
+            guard var row = try transaction.load(SigningKeyRow.self, item.id)?.row else { return false }
+            row.state = .retired
+            row.publishedUntil = min(row.publishedUntil ?? now, now)
+            try transaction.update(row)
         default:
             guard let layout = TableLayout.tagged.first(where: { $0.number == item.number }) else {
                 return false
@@ -188,8 +184,8 @@ extension RestoreWork {
             guard var row = try transaction.load(OwnerRow.self, moved.id.rawValue)?.row else {
                 throw VaultError(.integrity, "A user or client that was just read is gone.")
             }
-            var event = AuditEvent(moved.isClient ? .clientChange : .userChange, by: operatorActor)
-            event.reason = Reason.moved
+            var event = AuditEvent(moved.operation, by: operatorActor)
+            event.reason = moved.reason
             event.subject = try transaction.owner(moved.id)?.pseudonym
             row.revocations += moved.revocations
             switch moved.change {
@@ -221,6 +217,26 @@ extension RestoreWork {
         }
         if moved.change == .removed || moved.change == .erased {
             try await vault.forgetConsents(of: moved.isClient ? .client(moved.id) : .user(moved.id))
+        }
+    }
+}
+
+/// The words by which another restore, which reads this log, does the same again.
+extension MovedOwner {
+    fileprivate var operation: AuditOperation {
+        switch change {
+        case .erased: .userErase
+        case .removed: isClient ? .clientRemove : .userRemove
+        default: isClient ? .clientChange : .userChange
+        }
+    }
+
+    fileprivate var reason: String {
+        switch change {
+        case .enabled: "enabled"
+        case .disabled: "disabled"
+        case .revoked: "grants_revoked"
+        case .removed, .erased, .quarantined: RestoreWork.Reason.moved
         }
     }
 }

@@ -68,21 +68,34 @@ public struct VaultRestore: Sendable {
         let area = try RestoreArea(for: path)
         defer { area.clear() }
         let prepared = try await BlockingThread.result { try prepare(in: area) { progress($0 * 0.5) } }
+        do {
+            let outcome = try await build(prepared, in: area) { progress(0.5 + $0 * 0.45) }
+            try await BlockingThread.result { try area.publish() }
+            progress(1)
+            return outcome
+        } catch let error as VaultError where error.code == .outcomeUnknown {
+            // Of a commit to what is thrown away.
+            throw VaultError(
+                .ioFailure, "The disk failed while the restored vault was written; nothing was left behind.",
+                remedy: "Look for space and errors of the disk, then restore again.")
+        }
+    }
+
+    private func build(
+        _ prepared: PreparedRestore, in area: RestoreArea, _ progress: @escaping @Sendable (Double) -> Void
+    ) async throws -> RestoreOutcome {
         let vault = try await BlockingThread.result {
             try prepared.beginIncarnation(at: area.draft, options)
             return try Vault.opened(at: area.draft, root: prepared.root, options: options)
         }
-        let outcome: RestoreOutcome
         do {
-            outcome = try await work(in: vault, prepared, area) { progress(0.5 + $0 * 0.45) }
+            let outcome = try await work(in: vault, prepared, area, progress)
+            await vault.close()
+            return outcome
         } catch {
             await vault.close()
             throw error
         }
-        await vault.close()
-        try await BlockingThread.result { try area.publish() }
-        progress(1)
-        return outcome
     }
 
     private func work(
@@ -158,7 +171,8 @@ extension VaultRestore {
         let proven = try newest.map { try prove($0, after: head.edge, keyring) }
         plan.newest = proven?.facts
         let planner = RestorePlanner(
-            database: database, keyring: keyring, replay: proven?.replay, keepsGrants: keepsGrants)
+            database: database, keyring: keyring, replay: proven?.replay, keepsGrants: keepsGrants,
+            openedBy: opened.slot.id)
         try planner.fill(&plan)
         return PreparedRestore(
             plan: plan, hasEntries: proven?.replay != nil, root: opened.root, keyring: keyring,
@@ -177,8 +191,11 @@ extension VaultRestore {
             }
             keys.append(key.publicKey)
         }
-        let (replay, head) = try LaterLog.withLog(source) {
-            try LogReplay.proven($0, after: edge, vault: keyring.vault, publicKeys: keys)
+        let (replay, head) = try LaterLog.withLog(source) { log in
+            if !LogReplay.isSigned(log.note, keys), let own = log.signingKey(self.source, keyring.vault) {
+                keys.append(own)
+            }
+            return try LogReplay.proven(log, after: edge, vault: keyring.vault, publicKeys: keys)
         }
         if let checkpoint {
             let reached = try LaterLog.withLog(.checkpoint(path: checkpoint)) { log in

@@ -13,7 +13,7 @@ struct BackupRow: Sendable {
 
 /// One row of `incarnations`: that the vault was restored, and from where its log goes on.
 struct IncarnationRow: Sendable {
-    /// From 2: the first incarnation has no row.
+    /// Of an ``Incarnation``; the first has no row.
     let id: Int64
     let parentSize: Int64
     let parentRoot: [UInt8]

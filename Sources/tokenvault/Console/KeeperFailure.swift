@@ -52,6 +52,7 @@ extension VaultError {
             case .nothingToRefresh: "there is nothing to refresh it with"
             case .revoked: "it was revoked"
             case .unreadableReply: "the provider's answer could not be read"
+            case .restored: "the vault was restored from a backup, and its tokens may have been spent since"
             }
         let remedy =
             switch need.reason {

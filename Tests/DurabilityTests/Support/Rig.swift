@@ -69,10 +69,17 @@ final class Rig: Sendable {
         try ChildProcess([Self.executable, "rotate", path, keyFile, key])
     }
 
+    /// The command itself.
+    func command(_ arguments: [String]) throws -> ChildProcess {
+        try ChildProcess([Self.directory + "/tokenvault"] + arguments)
+    }
+
+    private static let executable = directory + "/vault-worker"
+
     /// Beside the test bundle.
-    private static let executable: String = {
+    private static let directory: String = {
         let bundle = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
-        return (bundle as NSString).deletingLastPathComponent + "/vault-worker"
+        return (bundle as NSString).deletingLastPathComponent
     }()
 }
 

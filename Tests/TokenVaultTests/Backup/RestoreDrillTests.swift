@@ -52,7 +52,7 @@ import VaultCrypto
         #expect(plan.movedOwners.map(\.change) == removed.map { _ in .removed }, "\(place)")
 
         let outcome = try await restore.apply()
-        #expect(outcome.logOrigin == "tokenvault/\(drill.test.vault.id)/2")
+        #expect(outcome.logOrigin.hasPrefix("tokenvault/\(drill.test.vault.id)/2-"))
         let vault = try await drill.test.open("restored-\(index)")
         try await checkGrants(expected + lost(drill, point), untouched, drill, vault, place)
         try checkConnections(point, connections, drill, vault, place)
@@ -95,7 +95,7 @@ import VaultCrypto
             let isOver = drill.connections[connection.id]?.isLive == false
             #expect(held.connection.state == (isOver ? .revoked : .needsConsent), "\(place)")
             #expect(held.connection.reason == "restored")
-            #expect(isOver ? held.pair == nil : held.attempt?.sends == 1)
+            #expect(held.pair == nil && held.attempt == nil, "\(place): no token of it is left to be sent")
             if let end = held.connection.accessExpiresAt { #expect(end <= drill.test.clock.now()) }
         }
     }

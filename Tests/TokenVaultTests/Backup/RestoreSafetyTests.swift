@@ -171,7 +171,7 @@ import VaultCrypto
         let vault = try await test.open()
         let next = try #require(await party.refresh(tokens.refreshToken, in: vault).issued)
         #expect(first.plan.incarnation == 2)
-        #expect(vault.logVerifierKey.hasPrefix("tokenvault/\(test.vault.id)/2+"))
+        #expect(vault.logVerifierKey.hasPrefix(first.logOrigin + "+"))
         let request = BackupRequest(
             path: test.directory + "/second.data", keysPath: test.directory + "/second.keys")
         _ = try await vault.backUp(request)
@@ -179,7 +179,7 @@ import VaultCrypto
         let again = TestVault.Kept(data: request.path, keys: test.directory + "/second.keys")
         let path = test.directory + "/restored"
         let second = try await test.restore(again, to: "again", newest: .vault(path: path)).apply()
-        #expect(second.plan.incarnation == 3 && second.logOrigin.hasSuffix("/3"))
+        #expect(second.plan.incarnation == 3 && second.logOrigin.contains("/3-"))
         let third = try await test.open("again")
         #expect(try await party.refresh(next.refreshToken, in: third).issued != nil)
         #expect(try await third.verifyAudit().isIntact)
@@ -206,15 +206,51 @@ import VaultCrypto
         let connection = try vault.heldConnection(held.id)
         #expect(connection.connection.state == .needsConsent)
         #expect(connection.connection.reason == "restored-uncertain")
-        for replay in [ReplayAllowance.never, .within(.seconds(3600))] {
+        #expect(connection.pair == nil && connection.attempt == nil)
+        // At nobody's word, and not even where the provider bears a repeat.
+        for replay in [ReplayAllowance.never, .within(.seconds(3600)), .always] {
             let request = LeaseRequest(
                 held.id, generation: connection.generation, failures: 0, holder: [1], span: .seconds(60),
                 replay: replay, isForced: true)
-            guard case .lost = try await vault.leaseRefresh(request) else {
-                Issue.record("the refresh token went out where a repeat does harm")
+            guard case .moved = try await vault.leaseRefresh(request) else {
+                Issue.record("the refresh token went out")
                 continue
             }
         }
+        // Its user consents anew.
+        let again = try await vault.storeConnection(
+            ConnectionGrant(provider, user.id, label: "", tokens: tokens))
+        #expect(again.id == held.id && again.connection.state == .live && again.pair != nil)
+        #expect(try await vault.verifyAudit().isIntact)
+        await vault.close()
+    }
+    @Test func `a connection that is being revoked keeps its tokens for that, and for nothing else`()
+        async throws
+    {
+        let test = try await TestVault()
+        let user = try await test.vault.addUser("alice")
+        let provider = try await test.vault.addProvider(
+            "provider", definition: "{}", credentials: Secret(copying: "secret")
+        ).id
+        var tokens = NewTokens(accessToken: Secret(copying: "access"))
+        tokens.refreshToken = Secret(copying: "refresh")
+        let id = try await test.vault.storeConnection(
+            ConnectionGrant(provider, user.id, label: "", tokens: tokens)
+        ).id
+        _ = try await test.vault.revokeConnection(id, isKnownThere: true)
+        let kept = try await test.backUp()
+        _ = try await test.restore(kept).apply()
+        let vault = try await test.open()
+        let held = try vault.heldConnection(id)
+        #expect(held.connection.state == .revoking && held.pair?.refreshToken != nil)
+        let request = LeaseRequest(
+            id, generation: held.generation, failures: 0, holder: [1], span: .seconds(60), replay: .always,
+            isForced: true)
+        guard case .moved = try await vault.leaseRefresh(request) else {
+            Issue.record("the refresh token went out")
+            return
+        }
+        #expect(try await vault.verifyAudit().isIntact)
         await vault.close()
     }
 }

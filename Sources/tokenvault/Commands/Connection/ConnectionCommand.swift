@@ -78,7 +78,11 @@ struct ConnectionShowCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await location.withKeeper { keeper in
-            try output.show(ConnectionRecord(try connection.find(keeper), in: keeper.vault))
+            let found = try connection.find(keeper)
+            try output.show(ConnectionRecord(found, in: keeper.vault))
+            if found.state == .needsConsent {
+                output.note("Its user has to consent again: 'tokenvault connection connect'.")
+            }
         }
     }
 }

@@ -1,0 +1,131 @@
+import Foundation
+import Testing
+import TokenRotation
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+@Suite struct `A restore never revives an erased user` {
+    private struct Scene {
+        let test: TestVault
+        let party: Party
+        let tokens: IssuedTokens
+        let connection: ConnectionID
+        let kept: TestVault.Kept
+        /// As it lies in the backup: who has it, and the root key, opens everything of the user.
+        let wrappedKey: Data
+    }
+
+    private func scene() async throws -> Scene {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let tokens = try await party.begin()
+        try await test.vault.setPassword(ofUser: "alice", SecretBytes(copying: "correct horse battery"))
+        try await test.vault.rememberConsent(
+            of: party.user.id, to: party.client.id, scope: try #require(ScopeSet(parsing: "basic")))
+        let provider = try await test.vault.addProvider(
+            "provider", definition: "{}", credentials: Secret(copying: "secret")
+        ).id
+        var pair = NewTokens(accessToken: Secret(copying: "access"))
+        pair.refreshToken = Secret(copying: "refresh")
+        let held = try await test.vault.storeConnection(
+            ConnectionGrant(provider, party.user.id, label: "", tokens: pair))
+        let kept = try await test.backUp()
+        let hex = try sqlite(
+            test.path, "SELECT hex(wrapped_key) FROM owners WHERE id = \(party.user.id.rawValue)")
+        let wrappedKey = Data(try #require(Hex.decode(hex.lowercased())))
+        try #require(wrappedKey.count > 64)
+        return Scene(
+            test: test, party: party, tokens: tokens, connection: held.id, kept: kept, wrappedKey: wrappedKey)
+    }
+
+    private func expectErased(_ scene: Scene, _ name: String) async throws {
+        let path = scene.test.directory + "/" + name
+        let id = scene.party.user.id.rawValue
+        let row = try sqlite(
+            path,
+            """
+            SELECT state, wrapped_key IS NULL, identity IS NULL, lookup_tag IS NULL, pseudonym IS NULL
+            FROM owners WHERE id = \(id)
+            """)
+        #expect(row == "3|1|1|1|1")
+        for table in ["passwords WHERE id", "connections WHERE owner_id", "previous_owner_keys WHERE id"] {
+            #expect(try sqlite(path, "SELECT count(*) FROM \(table) = \(id)") == "0", "\(table)")
+        }
+        #expect(try Data(scene.test.bytes(path)).range(of: scene.wrappedKey) == nil, "not even in free pages")
+        let vault = try await scene.test.open(name)
+        #expect(throws: VaultError(.notFound, "")) { try vault.user(named: "alice") }
+        #expect(
+            try await vault.signIn(user: "alice", password: SecretBytes(copying: "correct horse battery"))
+                == nil)
+        #expect(try await scene.party.refresh(scene.tokens.refreshToken, in: vault).refusal != nil)
+        #expect(try vault.validate(scene.tokens.pair.accessToken) == nil)
+        #expect(throws: VaultError(.notFound, "")) { try vault.heldConnection(scene.connection) }
+        #expect(try vault.consent(of: scene.party.user.id, to: scene.party.client.id) == nil)
+        let entries = try vault.auditEntries(limit: 1000)
+        #expect(entries.contains { $0.operation == "user.erase" && $0.reason == "restored" })
+        let report = try await vault.verifyAudit()
+        #expect(report.isIntact, "\(report.findings)")
+        // Whoever comes back under the name is somebody else.
+        #expect(try await vault.addUser("alice").id != scene.party.user.id)
+        await vault.close()
+    }
+
+    @Test(arguments: [false, true])
+    func `key, name and lookup tag are gone again, and what was sealed under the key`(isRemovedFirst: Bool)
+        async throws
+    {
+        let scene = try await scene()
+        if isRemovedFirst { try await scene.test.vault.removeUser("alice") }
+        _ = try await scene.test.vault.eraseUser("alice")
+        let restore = scene.test.restore(scene.kept, newest: .vault(path: scene.test.path))
+        #expect(try await restore.plan().movedOwners.map(\.change) == [.erased])
+        _ = try await restore.apply()
+        try await expectErased(scene, "restored")
+    }
+
+    @Test func `nor does the restore after it, which knows only the log of the first`() async throws {
+        let scene = try await scene()
+        _ = try await scene.test.vault.eraseUser("alice")
+        _ = try await scene.test.restore(scene.kept, newest: .vault(path: scene.test.path)).apply()
+        let first = scene.test.directory + "/restored"
+        let again = scene.test.restore(scene.kept, to: "again", newest: .vault(path: first))
+        let plan = try await again.plan()
+        #expect(plan.movedOwners.map(\.change) == [.erased] && plan.incarnation == 3)
+        _ = try await again.apply()
+        try await expectErased(scene, "again")
+    }
+
+    @Test func `what a restore decided about others, the next decides too`() async throws {
+        let test = try await TestVault()
+        for name in ["kept", "disabled", "removed", "revoked", "enabled"] {
+            _ = try await test.vault.addUser(name)
+        }
+        _ = try await test.vault.setUser("enabled", enabled: false)
+        let party = try await Party(test.vault)
+        let kept = try await test.backUp()
+        _ = try await test.vault.setUser("disabled", enabled: false)
+        _ = try await test.vault.setUser("enabled", enabled: true)
+        try await test.vault.removeUser("removed")
+        _ = try await test.vault.revokeGrants(ofUser: "revoked")
+        try await test.vault.removeClient("app")
+        _ = try await test.restore(kept, newest: .vault(path: test.path)).apply()
+        let log = NewestLog.vault(path: test.directory + "/restored")
+        let plans = [
+            try await test.restore(kept, to: "second", newest: .vault(path: test.path)).plan(),
+            try await test.restore(kept, to: "second", newest: log).plan(),
+        ]
+        for plan in plans {
+            #expect(plan.movedOwners.map(\.change) == [.disabled, .removed, .revoked, .enabled, .removed])
+        }
+        _ = try await test.restore(kept, to: "second", newest: log).apply()
+        let vault = try await test.open("second")
+        #expect(try vault.user(named: "disabled").state == .disabled)
+        #expect(try vault.user(named: "kept").state == .active)
+        #expect(try vault.user(named: "enabled").state == .active)
+        #expect(throws: VaultError(.notFound, "")) { try vault.user(named: "removed") }
+        #expect(throws: VaultError(.notFound, "")) { try vault.client(party.client.clientID) }
+        #expect(try await vault.verifyAudit().isIntact)
+        await vault.close()
+    }
+}
