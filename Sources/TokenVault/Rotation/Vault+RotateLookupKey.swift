@@ -9,15 +9,16 @@ extension Vault {
     /// Until that is done both keys find.
     func rotateLookupKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
         try await destroyUnusedKeys()
-        var report = try await queue.submit(.newWork) { [operatorActor] transaction in
+        var (report, job) = try await queue.submit(.newWork) { [operatorActor] transaction in
             var report = KeyRotationReport(kind: "lookup", epoch: Int64(transaction.keyring.epoch))
-            guard try transaction.database.rotationJob("lookup") == nil else {
+            if let job = try transaction.database.rotationJob("lookup") {
                 report.isResumed = true
-                return (report, [])
+                return ((report, job), [])
             }
-            _ = try transaction.replaceSystemKey(.lookup)
-            try transaction.keep(RotationJob(kind: "lookup", step: 0))
-            return (report, [AuditEvent.keys(.keyRotate, "lookup-begun", by: operatorActor)])
+            let key = try transaction.replaceSystemKey(.lookup)
+            let job = RotationJob(kind: "lookup", step: 0, number: Int64(key.keyID))
+            try transaction.keep(job)
+            return ((report, job), [AuditEvent.keys(.keyRotate, "lookup-begun", by: operatorActor)])
         }
         for table in ["owners", "clients", "connections"] {
             var done: Int64 = 0
@@ -38,9 +39,9 @@ extension Vault {
                     progress(KeyRotationProgress(phase: table, done: done, total: max(done, total)))
                 })
         }
-        try await queue.submit(.finishing) { [operatorActor] transaction in
-            guard try transaction.database.rotationJob("lookup") != nil else { return ((), []) }
-            try transaction.keep(RotationJob(kind: "lookup", step: 0), isOver: true)
+        try await queue.submit(.finishing) { [operatorActor, job] transaction in
+            guard try transaction.isStill(job) else { return ((), []) }
+            try transaction.keep(job, isOver: true)
             return ((), [.keys(.keyRotate, "lookup-done", by: operatorActor)])
         }
         try await destroyUnusedKeys()
