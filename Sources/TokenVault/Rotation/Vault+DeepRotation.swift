@@ -83,7 +83,8 @@ extension Vault {
         }
         let seen = slots.map(\.identity)
         do {
-            let report = try await beginRootRotation(kind: "deep", root: root) { transaction, root, newEpoch in
+            let report = try await beginRootRotation(kind: "deep", root: root) {
+                transaction, root, newEpoch in
                 // A slot that was added meanwhile would only be wrapped by the key held of it, and whoever has that key
                 // would be let in by the new slot as by the old one.
                 let present = try StoredKeyslot.all(transaction.database, transaction.keyring)
@@ -118,19 +119,11 @@ extension Vault {
                     old: slot.row.id, name: slot.name,
                     new: try ProvedKeyslot(source, source, root, epoch, vault)))
         }
-        guard unopened.isEmpty else {
-            throw VaultError(
-                .denied,
-                "A deep rotation makes keyslots anew, and nothing given opens: "
-                    + unopened.joined(separator: ", ") + ".",
-                remedy:
-                    "Give their keys too (--also-key-file), or remove them first: 'tokenvault key slot remove'."
-            )
-        }
+        guard unopened.isEmpty else { throw VaultError.unopenedKeyslots(unopened) }
         return made
     }
 
-    private static func opens(_ source: KeySource, _ record: KeyslotRecord, _ vault: VaultID) -> Bool {
+    static func opens(_ source: KeySource, _ record: KeyslotRecord, _ vault: VaultID) -> Bool {
         Keyslot.accepts(source, record) && (try? Keyslot.unlock(record, with: source, vault: vault)) != nil
     }
 }

@@ -9,7 +9,7 @@ extension Vault {
     /// Until that is done both keys find.
     func rotateLookupKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
         try await destroyUnusedKeys()
-        var (report, job) = try await queue.submit(.newWork) { [operatorActor] transaction in
+        let (begun, job) = try await queue.submit(.newWork) { [operatorActor] transaction in
             var report = KeyRotationReport(kind: "lookup", epoch: Int64(transaction.keyring.epoch))
             if let job = try transaction.database.rotationJob("lookup") {
                 report.isResumed = true
@@ -20,6 +20,7 @@ extension Vault {
             try transaction.keep(job)
             return ((report, job), [AuditEvent.keys(.keyRotate, "lookup-begun", by: operatorActor)])
         }
+        var report = begun
         for table in ["owners", "clients", "connections"] {
             var done: Int64 = 0
             let total = try store.readers().read { database in
@@ -39,7 +40,7 @@ extension Vault {
                     progress(KeyRotationProgress(phase: table, done: done, total: max(done, total)))
                 })
         }
-        try await queue.submit(.finishing) { [operatorActor, job] transaction in
+        try await queue.submit(.finishing) { [operatorActor] transaction in
             guard try transaction.isStill(job) else { return ((), []) }
             try transaction.keep(job, isOver: true)
             return ((), [.keys(.keyRotate, "lookup-done", by: operatorActor)])

@@ -7,7 +7,7 @@ extension Vault {
     ///
     /// Tags are outside the log, so no entry names the rows.
     func rotateRowKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
-        var (report, keyID) = try await queue.submit(.newWork) { [operatorActor] transaction in
+        let (begun, keyID) = try await queue.submit(.newWork) { [operatorActor] transaction in
             var report = KeyRotationReport(kind: "rows", epoch: Int64(transaction.keyring.epoch))
             guard transaction.keyring.rows.retired.isEmpty else {
                 report.isResumed = true
@@ -16,6 +16,7 @@ extension Vault {
             let key = try transaction.replaceSystemKey(.rows)
             return ((report, key.keyID), [AuditEvent.keys(.keyRotate, "rows-begun", by: operatorActor)])
         }
+        var report = begun
         // Every process must tag by the new key before rows count as done: each reads keys in its next transaction.
         for layout in TableLayout.tagged {
             var done: Int64 = 0

@@ -92,6 +92,91 @@ import VaultCrypto
         _ = try await stage.test.reopen()
     }
 
+    @Test
+    func `a keyslot added while a deep rotation looks at the others is not taken along by its held key`()
+        async throws
+    {
+        let stage = try await Stage(users: 3)
+        let (path, directory) = (stage.test.path, stage.test.directory)
+        let other = directory + "/other"
+        try Vault.createKeyFile(at: other)
+        let phrase = SecretBytes(copying: "words that nobody says in a row")
+        _ = try await stage.vault.addKeyslot(named: "slow", unlockedBy: .passphrase(phrase))
+        // Remaking a passphrase's slot takes a while, in which the other operator adds theirs.
+        let adding = Task { try await stage.service.addKeyslot(unlockedBy: .keyFile(path: other)) }
+        let failure = await result {
+            try await stage.vault.rotateDeeply(
+                openedBy: .keyFile(path: stage.test.keyFile), others: [.passphrase(phrase)])
+        }
+        let added = try await adding.value
+        let isThere = try sqlite(
+            path, "SELECT count(*) FROM keyslots WHERE hex(slot_id) = upper('\(added.id)')")
+        if let failure {
+            #expect(failure.code == .denied && failure.message.contains(added.name), "\(failure)")
+            #expect(try sqlite(path, "SELECT key_epoch FROM vault") == "1")
+            #expect(isThere == "1")
+        } else {
+            // It came after the first transaction, so its source was new then, and it wraps the new root key.
+            #expect(try sqlite(path, "SELECT key_epoch FROM vault") == "2")
+        }
+        try await stage.expectIntact()
+    }
+
+    @Test func `rehearsed: what would be done is said, every slot is reached, and nothing is written`()
+        async throws
+    {
+        let stage = try await Stage(users: 20)
+        let (kept, other) = (KeySource.keyFile(path: stage.test.keyFile), stage.test.directory + "/other")
+        try Vault.createKeyFile(at: other)
+        _ = try await stage.vault.addKeyslot(named: "other", unlockedBy: .keyFile(path: other))
+        let path = stage.test.path
+        func state() throws -> String { try sqlite(path, ".dump") }
+        let before = try state()
+        let root = try await stage.vault.planRootRotation(openedBy: kept)
+        #expect(root.slots.map(\.reach) == [.held, .held])
+        #expect(root.owners == 23 && root.refusal == nil && !root.isResuming)
+        let short = try await stage.vault.planDeepRotation(openedBy: kept)
+        #expect(short.slots.map(\.reach) == [.given, .missing])
+        #expect(short.refusal?.code == .denied && short.refusal?.message.contains("other") == true)
+        let whole = try await stage.vault.planDeepRotation(openedBy: kept, others: [.keyFile(path: other)])
+        #expect(whole.isReachable && whole.records > 20)
+        for kind in SystemKeyKind.allCases {
+            #expect(try stage.vault.planSystemKeyRotation(kind).kind == kind.rawValue)
+        }
+        #expect(try state() == before)
+        #expect(try await stage.vault.rotateRootKey().rewritten == root.owners)
+    }
+
+    @Test func `an old token in the wrong hands is recognised after two more keys for tokens, and revokes`()
+        async throws
+    {
+        let stage = try await Stage(users: 1)
+        let first = try await stage.party.begin()
+        stage.test.clock.advance(.seconds(5))
+        _ = try await stage.vault.rotateSystemKey(.handles)
+        stage.test.clock.advance(.seconds(5))
+        let second = try #require(await stage.party.refresh(first.refreshToken).issued)
+        _ = try await stage.vault.rotateSystemKey(.handles)
+        // The answer was lost: the same request again has the same answer, though the key of its token was replaced twice.
+        let again = try #require(await stage.party.refresh(first.refreshToken, in: stage.service).replayed)
+        #expect(again.refreshToken.withExposed { $0 } == second.refreshToken.withExposed { $0 })
+        stage.test.clock.advance(.seconds(5))
+        _ = try #require(await stage.party.refresh(second.refreshToken).issued)
+        _ = try await stage.vault.rotateSystemKey(.handles)
+        guard case .refused(let reason) = try await stage.party.refresh(first.refreshToken) else {
+            Issue.record("an old token was exchanged")
+            return
+        }
+        #expect(reason == .refreshTokenReused)
+    }
+
+    private func result(_ work: () async throws -> KeyRotationReport) async -> VaultError? {
+        do {
+            _ = try await work()
+            return nil
+        } catch { return error as? VaultError ?? VaultError(.internalError, "\(error)") }
+    }
+
     @Test func `a rotation that was cut off is taken up where it was`() async throws {
         let stage = try await Stage(users: 200)
         let cut = Task {
