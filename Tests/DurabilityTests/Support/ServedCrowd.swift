@@ -89,8 +89,13 @@ final class ServedCrowd: Sendable {
                 state.counts.refreshes += 1
             }
             guard looksCloser else { return true }
-            return try await isActive(access, number) && verify(answer["id_token"] as? String, number)
-        } catch { return fail("client \(number): \(error)") }
+            guard try await isActive(access, number) else { return false }
+            return try await verify(answer["id_token"] as? String, number)
+        } catch {
+            // Told to stop while it waited: an answer that it never got, as when a line breaks.
+            if Task.isCancelled { return false }
+            return fail("client \(number): \(error)")
+        }
     }
 
     private func fail(_ sentence: String) -> Bool {
