@@ -47,9 +47,7 @@ extension Vault {
         _ body: @escaping @Sendable (WriteTransaction, Int64) throws -> Bool
     ) async throws -> Int64 {
         var done: Int64 = 0
-        let total = try store.readers().read { database in
-            try database.firstRow("SELECT count(*) FROM \(table)") { $0.integer(0) } ?? 0
-        }
+        let total = try store.readers().read { try $0.rowCount(table) }
         let sweep = RotationSweep(
             vault: self, query: "SELECT id FROM \(table) WHERE id > ? ORDER BY id LIMIT ?",
             rowsPerBody: rowsPerBody)

@@ -103,10 +103,8 @@ extension Vault {
         var count: Int64 = 0
         for table in ["owners", "previous_owner_keys"] {
             let condition = "key_epoch != ? AND wrapped_key IS NOT NULL"
-            let total = try store.readers().read { database in
-                try database.firstRow("SELECT count(*) FROM \(table) WHERE \(condition)", [.integer(epoch)]) {
-                    $0.integer(0)
-                } ?? 0
+            let total = try store.readers().read {
+                try $0.rowCount(table, where: condition, [.integer(epoch)])
             }
             var done: Int64 = 0
             let sweep = RotationSweep(
@@ -139,10 +137,9 @@ extension Vault {
             for table in ["owners", "previous_owner_keys", "system_keys", "keyslots"] {
                 let key = ["owners": "wrapped_key", "previous_owner_keys": "wrapped_key"][table] ?? "wrapped"
                 let epochColumn = key == "wrapped_key" ? "key_epoch" : "epoch"
-                let left = try transaction.database.firstRow(
-                    "SELECT count(*) FROM \(table) WHERE \(epochColumn) != ? AND \(key) IS NOT NULL",
-                    [.integer(Int64(keyring.epoch))]
-                ) { $0.integer(0) }
+                let left = try transaction.database.rowCount(
+                    table, where: "\(epochColumn) != ? AND \(key) IS NOT NULL",
+                    [.integer(Int64(keyring.epoch))])
                 guard left == 0 else {
                     throw VaultError(
                         .integrity, "Keys are still wrapped under an old root key, which is kept.",

@@ -36,10 +36,7 @@ extension Vault {
                 // Another operator ended this rotation and began the next, which is not ours to judge.
                 guard current.current.id == keyID else { return false }
                 for layout in TableLayout.tagged {
-                    try database.forEachRow(layout.selectSQL) { cursor in
-                        _ = try StoredRow(reading: cursor, layout, rowKey: current)
-                        return true
-                    }
+                    try database.forEachTagged(layout, current) { _ in }
                 }
                 return true
             }

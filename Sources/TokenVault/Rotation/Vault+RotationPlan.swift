@@ -112,10 +112,7 @@ extension Vault {
     private func count(_ tables: [String], _ condition: String = "1") throws -> Int64 {
         try store.readers().snapshot { database in
             try tables.reduce(0) { sum, table in
-                try sum
-                    + (database.firstRow("SELECT count(*) FROM \(table) WHERE \(condition)") {
-                        $0.integer(0)
-                    } ?? 0)
+                try sum + database.rowCount(table, where: condition)
             }
         }
     }
