@@ -231,11 +231,15 @@ import VaultCrypto
             return true
         }
         #expect(await !opensByLost())
+        try replay("keyslots", id, of: old, in: test)
+        await #expect(throws: VaultError(.denied, "")) { try await test.vault.rotateRootKey() }
         try putBack()
         // The row is authentic, and the root key is the same: until the next rotation only the log tells.
         #expect(await opensByLost())
         let report = try await Vault.inspect(test.path, verifierKey: test.vault.logVerifierKey)
         #expect(report.places == ["keyslots \(id)", "keyslot_details \(id)"])
+        _ = try await test.vault.rotateRootKey()
+        #expect(await opensByLost(), "taken along: docs/keys.md says so")
         let refusal = await #expect(throws: VaultError(.denied, "")) {
             try await test.vault.rotateDeeply(openedBy: kept)
         }
