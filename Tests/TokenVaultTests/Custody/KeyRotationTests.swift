@@ -93,33 +93,54 @@ import VaultCrypto
     }
 
     @Test
-    func `a keyslot added while a deep rotation looks at the others is not taken along by its held key`()
+    func `a keyslot added while a deep rotation makes the others anew is not taken along: it is refused`()
         async throws
     {
         let stage = try await Stage(users: 3)
-        let (path, directory) = (stage.test.path, stage.test.directory)
-        let other = directory + "/other"
+        let (directory, other) = (stage.test.directory, stage.test.directory + "/other")
         try Vault.createKeyFile(at: other)
-        let phrase = SecretBytes(copying: "words that nobody says in a row")
-        _ = try await stage.vault.addKeyslot(named: "slow", unlockedBy: .passphrase(phrase))
-        // Remaking a passphrase's slot takes a while, in which the other operator adds theirs.
-        let adding = Task { try await stage.service.addKeyslot(unlockedBy: .keyFile(path: other)) }
-        let failure = await result {
-            try await stage.vault.rotateDeeply(
-                openedBy: .keyFile(path: stage.test.keyFile), others: [.passphrase(phrase)])
+        let slow = try slowProgram(in: directory)
+        _ = try await stage.vault.addKeyslot(named: "slow", unlockedBy: slow)
+        let files = FileManager.default
+        #expect(files.createFile(atPath: directory + "/armed", contents: nil))
+        let kept = KeySource.keyFile(path: stage.test.keyFile)
+        let rotating = Task {
+            await result { try await stage.vault.rotateDeeply(openedBy: kept, others: [slow]) }
         }
-        let added = try await adding.value
-        let isThere = try sqlite(
-            path, "SELECT count(*) FROM keyslots WHERE hex(slot_id) = upper('\(added.id)')")
-        if let failure {
-            #expect(failure.code == .denied && failure.message.contains(added.name), "\(failure)")
-            #expect(try sqlite(path, "SELECT key_epoch FROM vault") == "1")
-            #expect(isThere == "1")
-        } else {
-            // It came after the first transaction, so its source was new then, and it wraps the new root key.
-            #expect(try sqlite(path, "SELECT key_epoch FROM vault") == "2")
-        }
+        while !files.fileExists(atPath: directory + "/waiting") { await Task.yield() }
+        // It has read which slots there are, and is making this one anew.
+        _ = try await stage.service.addKeyslot(named: "late", unlockedBy: .keyFile(path: other))
+        #expect(files.createFile(atPath: directory + "/go", contents: nil))
+        let failure = await rotating.value
+        #expect(failure?.code == .denied)
+        #expect(failure?.message.hasSuffix("nothing given opens: late.") == true, "\(failure?.message ?? "")")
+        #expect(
+            try sqlite(stage.test.path, "SELECT key_epoch, (SELECT count(*) FROM jobs) FROM vault") == "1|0")
+        let all = [slow, .keyFile(path: other)]
+        #expect(try await stage.vault.rotateDeeply(openedBy: kept, others: all).epoch == 2)
         try await stage.expectIntact()
+    }
+
+    /// Wraps when it is told to, once it is armed; for at most ten seconds.
+    private func slowProgram(in directory: String) throws -> KeySource {
+        let path = directory + "/program"
+        try Data(
+            """
+            #!/usr/bin/env python3
+            import json, os, sys, time
+            place = "\(directory)/"
+            question = json.load(sys.stdin)
+            wraps = question["op"] == "wrap"
+            if wraps and os.path.exists(place + "armed"):
+                os.remove(place + "armed")
+                open(place + "waiting", "w").close()
+                end = time.monotonic() + 10
+                while not os.path.exists(place + "go") and time.monotonic() < end: time.sleep(0.01)
+            print(json.dumps({"blob" if wraps else "key": question["key" if wraps else "blob"]}))
+            """.utf8
+        ).write(to: URL(fileURLWithPath: path))
+        try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: path)
+        return .program(try KeyProgram(path: path))
     }
 
     @Test func `rehearsed: what would be done is said, every slot is reached, and nothing is written`()
