@@ -178,7 +178,7 @@ let tests: [Target] = [
         name: "DurabilityTests",
         dependencies: [
             "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "TokenKeeper", "TokenVaultTesting",
-            "tokenvault",
+            "tokenvault", asyncHTTPClient, jwtKit, nioCore, nioHTTP1,
         ],
         exclude: ["FaultyDisk"]),
     .testTarget(name: "VaultCryptoTests", dependencies: ["VaultCore", "VaultCrypto"]),

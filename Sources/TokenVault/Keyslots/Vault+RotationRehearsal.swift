@@ -7,14 +7,24 @@ extension Vault {
     /// What a rotation of the root key would do to the slots, without its consequences: for a dry run, and for who
     /// wants to know today whether the day of the rotation will go well.
     ///
-    /// - Parameter sources: each has to open the new root key, too; writes wait for as long as that takes.
+    /// - Parameters:
+    ///   - sources: each has to open the new root key, too; writes wait for as long as that takes.
+    ///   - isOpenedSlotNoted: as a rotation begins: first the slot by which this vault was opened is noted.
     /// - Returns: the names of the slots.
     /// - Throws: what a rotation would: ``VaultError/Code/denied`` naming the slots whose key is not held.
-    package func rehearseKeyslotRotation(openedBy sources: [KeySource] = []) async throws -> [String] {
+    package func rehearseKeyslotRotation(
+        openedBy sources: [KeySource] = [], isOpenedSlotNoted: Bool = false
+    ) async throws -> [String] {
         do {
             try await housekeep { [unlocker] transaction in
                 let (keyring, database) = (transaction.keyring, transaction.database)
                 let (root, epoch) = (GuardedKey.random(), keyring.epoch + 1)
+                let opened = try StoredKeyslot.all(database, keyring).first {
+                    $0.row.record.id == unlocker.slotID
+                }
+                if isOpenedSlotNoted, let opened, !opened.isRotatable {
+                    _ = try transaction.note(opened, openedBy: unlocker.slotKey)
+                }
                 try transaction.rewrapKeyslots(to: root, epoch: epoch, oldRoot: keyring.root)
                 var roots = [try unlocker.root(database, keyring.vault, epoch: epoch)]
                 for source in sources {

@@ -43,6 +43,9 @@ struct StoredKeyslot {
     var name: String { details?.name ?? "\(row.record.kind.word)-\(row.id)" }
     var isRotatable: Bool { row.record.kind == .recoveryKey || details?.held != nil }
 
+    /// Tells the slot from every other that ever was in its place, whatever root key is in it.
+    var identity: [UInt8] { row.record.id }
+
     static func all(_ database: Database, _ keyring: Keyring) throws -> [StoredKeyslot] {
         let details = try database.loadAll(KeyslotDetailsRow.self, where: "1 ORDER BY id", [], keyring)
         return try database.loadAll(KeyslotRow.self, where: "1 ORDER BY id", [], keyring).map { row in

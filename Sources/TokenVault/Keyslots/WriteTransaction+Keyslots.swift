@@ -60,14 +60,7 @@ extension WriteTransaction {
     func rewrapKeyslots(to newRoot: GuardedKey, epoch: UInt32, oldRoot: GuardedKey) throws {
         let slots = try StoredKeyslot.all(database, keyring)
         let stuck = slots.filter { !$0.isRotatable }
-        guard stuck.isEmpty else {
-            throw VaultError(
-                .denied,
-                "Keyslots were never opened since keys can be rotated: "
-                    + stuck.map(\.name).joined(separator: ", ")
-                    + ".",
-                remedy: "Run 'tokenvault key slot test' with the key of each, or remove it.")
-        }
+        guard stuck.isEmpty else { throw VaultError.unheldKeyslots(stuck.map(\.name)) }
         for slot in slots where slot.row.record.epoch != epoch {
             try rewrap(slot, to: newRoot, epoch, oldRoot)
         }

@@ -5,12 +5,14 @@ import VaultCore
 /// The row of `jobs` by which a rotation that was interrupted is found again.
 ///
 /// Every step of a rotation may run twice, and by two operators at once: the row says only where to go on.
-struct RotationJob: Codable, Sendable {
+struct RotationJob: Codable, Equatable, Sendable {
     let kind: String
     /// The step that is not finished yet.
     var step: Int
     /// Owners that came later have new keys anyhow.
     var lastOwner: Int64?
+    /// Tells it from the next job of its kind: the root key's epoch, or the id of the key that it leads to.
+    var number: Int64?
 }
 
 extension Database {
@@ -34,6 +36,10 @@ extension Database {
 }
 
 extension WriteTransaction {
+    /// Whether the job is where the caller knows it to be: another operator may have gone on with it, ended it, and begun
+    /// the next, whose keys must not be judged by what was proved of this one.
+    func isStill(_ job: RotationJob) throws -> Bool { try database.rotationJob(job.kind) == job }
+
     /// Writes where the job stands, or that it is over.
     func keep(_ job: RotationJob, isOver: Bool = false) throws {
         let kind = SQLValue.text("rotate-" + job.kind)

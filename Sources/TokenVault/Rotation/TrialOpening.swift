@@ -15,9 +15,8 @@ struct TrialOpening {
 
     /// - Throws: ``VaultError/Code/integrity`` naming the first value that does not open.
     func run(_ progress: KeyRotationObserver) throws {
-        let total = try SealedColumns.all.reduce(try count("owners") + count("audit_personal")) {
-            $0 + (try count($1.layout.name))
-        }
+        let tables = ["owners", "audit_personal"] + SealedColumns.all.map(\.layout.name)
+        let total = try tables.reduce(0) { try $0 + database.rowCount($1) }
         var done: Int64 = 0
         func step() {
             done += 1
@@ -25,14 +24,14 @@ struct TrialOpening {
             progress(KeyRotationProgress(phase: "proof", done: done, total: total))
         }
         // One key at a time: the owners of a large vault do not fit in guarded memory together.
-        try each(.owners) { stored in
+        try database.forEachTagged(.owners, keyring.rows) { stored in
             let row = try OwnerRow(stored)
             // Opening it opens its key and its pseudonym; its identity is opened here.
             if row.wrappedKey != nil { _ = try Owner(row, keyring: keyring).identity(keyring) }
             step()
         }
         for table in SealedColumns.all {
-            try each(table.layout) { stored in
+            try database.forEachTagged(table.layout, keyring.rows) { stored in
                 for field in table.fields {
                     guard case .blob(let sealed) = stored[field.column] else { continue }
                     try open(
@@ -68,17 +67,6 @@ struct TrialOpening {
             throw VaultError(
                 .integrity, "A value in \(place) does not open with the new keys; the old ones are kept.",
                 remedy: "Run 'tokenvault key rotate --deep' again, then 'tokenvault audit verify'.")
-        }
-    }
-
-    private func count(_ table: String) throws -> Int64 {
-        try database.firstRow("SELECT count(*) FROM \(table)") { $0.integer(0) } ?? 0
-    }
-
-    private func each(_ layout: TableLayout, _ body: (StoredRow) throws -> Void) throws {
-        try database.forEachRow(layout.selectSQL + " ORDER BY id") { cursor in
-            try body(StoredRow(reading: cursor, layout, rowKey: keyring.rows))
-            return true
         }
     }
 }

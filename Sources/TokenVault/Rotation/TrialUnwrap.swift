@@ -17,14 +17,16 @@ struct TrialUnwrap {
     /// - Throws: ``VaultError/Code/integrity`` naming the first row that does not open, or whose tag is wrong.
     func run(_ progress: KeyRotationObserver) throws {
         let epoch = Int64(keyring.epoch)
-        let total = try count("owners") + count("previous_owner_keys") + count("system_keys")
+        let total = try ["owners", "previous_owner_keys", "system_keys"].reduce(0) {
+            try $0 + database.rowCount($1)
+        }
         var done: Int64 = 0
         func step() {
             done += 1
             guard done.isMultiple(of: 4096) || done == total else { return }
             progress(KeyRotationProgress(phase: "proof", done: done, total: total))
         }
-        try each(.owners) { stored in
+        try database.forEachTagged(.owners, keyring.rows) { stored in
             let row = try OwnerRow(stored)
             if let wrapped = row.wrappedKey {
                 try open(
@@ -32,14 +34,14 @@ struct TrialUnwrap {
             }
             step()
         }
-        try each(.previousOwnerKeys) { stored in
+        try database.forEachTagged(.previousOwnerKeys, keyring.rows) { stored in
             let row = try PreviousOwnerKeyRow(stored)
             try open(
                 row.wrappedKey, row.keyEpoch == epoch,
                 Keyring.wrapContext(keyring.vault, previousKeyOf: row.id), stored)
             step()
         }
-        try each(.systemKeys) { stored in
+        try database.forEachTagged(.systemKeys, keyring.rows) { stored in
             let row = try SystemKeyRow(stored)
             try open(
                 row.wrapped, row.epoch == epoch, Keyring.wrapContext(keyring.vault, systemKey: row.id), stored
@@ -48,17 +50,6 @@ struct TrialUnwrap {
         }
         guard done == total else {
             throw VaultError(.integrity, "Fewer keys were seen than there are; the old root key is kept.")
-        }
-    }
-
-    private func count(_ table: String) throws -> Int64 {
-        try database.firstRow("SELECT count(*) FROM \(table)") { $0.integer(0) } ?? 0
-    }
-
-    private func each(_ layout: TableLayout, _ body: (StoredRow) throws -> Void) throws {
-        try database.forEachRow(layout.selectSQL + " ORDER BY id") { cursor in
-            try body(StoredRow(reading: cursor, layout, rowKey: keyring.rows))
-            return true
         }
     }
 

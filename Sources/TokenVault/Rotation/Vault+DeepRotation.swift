@@ -25,7 +25,7 @@ extension Vault {
             next.step += 1
             try await queue.submit(.finishing) { [next, operatorActor] transaction in
                 // Another operator may have taken the step meanwhile.
-                guard try transaction.database.rotationJob("deep")?.step == job.step else { return ((), []) }
+                guard try transaction.isStill(job) else { return ((), []) }
                 let isOver = next.step >= Self.deepSteps
                 try transaction.keep(next, isOver: isOver)
                 return ((), isOver ? [.keys(.keyRotate, "deep-done", by: operatorActor)] : [])
@@ -46,47 +46,61 @@ extension Vault {
         case 3: return try await rotateSystemKey(.handles, progress: progress).rewritten
         case 4: return try await rotateSystemKey(.tags, progress: progress).rewritten
         case 5: return try await rotateSystemKey(.log, progress: progress).rewritten
-        case 6: return try await renewOwnerKeys(upTo: job.lastOwner ?? .max, progress)
+        case 6: return try await renewOwnerKeys(job, progress)
         case 7: return try await resealRecords(progress)
         default:
-            try await proveRecords(progress)
-            try await destroyPreviousOwnerKeys()
+            try await proveRecords(job, progress)
+            try await destroyPreviousOwnerKeys(job)
             return 0
         }
     }
 
     private func beginDeepRotation(_ sources: [KeySource]) async throws -> KeyRotationReport {
-        if try store.readers().read({ try $0.rotationJob("deep") }) != nil {
-            var report = KeyRotationReport(kind: "deep", epoch: Int64(keyring.epoch))
-            report.isResumed = true
-            return report
+        // Once more when keyslots or the root key were changed between the look at them and the first transaction.
+        for _ in 0..<3 {
+            if try store.readers().read({ try $0.rotationJob("deep") }) != nil {
+                var report = KeyRotationReport(kind: "deep", epoch: Int64(keyring.epoch))
+                report.isResumed = true
+                return report
+            }
+            // A rotation of the root key alone that was interrupted is finished first.
+            _ = try await finishRootRotation { _ in }
+            if let report = try await tryDeepRotation(sources) { return report }
         }
-        // A rotation of the root key alone that was interrupted is finished first.
-        _ = try await finishRootRotation { _ in }
-        let slots = try snapshot { database, keys in try StoredKeyslot.all(database, keys.keyring) }
+        throw VaultError(
+            .busy, "Keyslots or the root key are being changed by somebody else again and again.",
+            remedy: "Run the command again when that is over; nothing of a deep rotation was done.")
+    }
+
+    /// - Returns: nil, and nothing was done, when somebody else was faster with the root key or with a keyslot.
+    private func tryDeepRotation(_ sources: [KeySource]) async throws -> KeyRotationReport? {
+        let (slots, epoch) = try snapshot { database, keys in
+            (try StoredKeyslot.all(database, keys.keyring), keys.keyring.epoch + 1)
+        }
         let root = GuardedKey.random()
-        let epoch = keyring.epoch + 1
         let made = try await BlockingThread.result { [id] in
             try Self.remake(slots, from: sources, root, epoch, id)
         }
-        let report = try await beginRootRotation(kind: "deep", root: root) { transaction, root, newEpoch in
-            guard newEpoch == epoch else {
-                throw VaultError(
-                    .busy, "The root key was rotated meanwhile.", remedy: "Run the command again.")
+        let seen = slots.map(\.identity)
+        do {
+            let report = try await beginRootRotation(kind: "deep", root: root) {
+                transaction, root, newEpoch in
+                // A slot that was added meanwhile would only be wrapped by the key held of it, and whoever has that key
+                // would be let in by the new slot as by the old one.
+                let present = try StoredKeyslot.all(transaction.database, transaction.keyring)
+                guard newEpoch == epoch, present.map(\.identity) == seen else { throw Self.overtaken }
+                try transaction.replaceKeyslots(by: made, root, epoch)
+                try transaction.rewrapKeyslots(to: root, epoch: epoch, oldRoot: transaction.keyring.root)
+                try transaction.keep(
+                    RotationJob(
+                        kind: "deep", step: 0, lastOwner: transaction.vault.nextOwnerID - 1,
+                        number: Int64(epoch)))
             }
-            try transaction.replaceKeyslots(by: made, root, epoch)
-            try transaction.rewrapKeyslots(to: root, epoch: epoch, oldRoot: transaction.keyring.root)
-            try transaction.keep(
-                RotationJob(kind: "deep", step: 0, lastOwner: transaction.vault.nextOwnerID - 1))
-        }
-        guard !report.isResumed else {
-            // Somebody else began a rotation of the root key alone in between: that is not what was asked for.
-            throw VaultError(
-                .busy, "The root key is being rotated by somebody else.",
-                remedy: "Run the command again when that is over; nothing of a deep rotation was done.")
-        }
-        return report
+            return report.isResumed ? nil : report
+        } catch let error as VaultError where error == Self.overtaken { return nil }
     }
+
+    private static let overtaken = VaultError(.registryChanged, "Keyslots were changed meanwhile.")
 
     /// A new slot for each but recovery slots, which are sealed anew to their public key.
     private static func remake(
@@ -105,19 +119,11 @@ extension Vault {
                     old: slot.row.id, name: slot.name,
                     new: try ProvedKeyslot(source, source, root, epoch, vault)))
         }
-        guard unopened.isEmpty else {
-            throw VaultError(
-                .denied,
-                "A deep rotation makes keyslots anew, and nothing given opens: "
-                    + unopened.joined(separator: ", ") + ".",
-                remedy:
-                    "Give their keys too (--also-key-file), or remove them first: 'tokenvault key slot remove'."
-            )
-        }
+        guard unopened.isEmpty else { throw VaultError.unopenedKeyslots(unopened) }
         return made
     }
 
-    private static func opens(_ source: KeySource, _ record: KeyslotRecord, _ vault: VaultID) -> Bool {
+    static func opens(_ source: KeySource, _ record: KeyslotRecord, _ vault: VaultID) -> Bool {
         Keyslot.accepts(source, record) && (try? Keyslot.unlock(record, with: source, vault: vault)) != nil
     }
 }

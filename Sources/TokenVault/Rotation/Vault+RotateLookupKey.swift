@@ -9,21 +9,21 @@ extension Vault {
     /// Until that is done both keys find.
     func rotateLookupKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
         try await destroyUnusedKeys()
-        var report = try await queue.submit(.newWork) { [operatorActor] transaction in
+        let (begun, job) = try await queue.submit(.newWork) { [operatorActor] transaction in
             var report = KeyRotationReport(kind: "lookup", epoch: Int64(transaction.keyring.epoch))
-            guard try transaction.database.rotationJob("lookup") == nil else {
+            if let job = try transaction.database.rotationJob("lookup") {
                 report.isResumed = true
-                return (report, [])
+                return ((report, job), [])
             }
-            _ = try transaction.replaceSystemKey(.lookup)
-            try transaction.keep(RotationJob(kind: "lookup", step: 0))
-            return (report, [AuditEvent.keys(.keyRotate, "lookup-begun", by: operatorActor)])
+            let key = try transaction.replaceSystemKey(.lookup)
+            let job = RotationJob(kind: "lookup", step: 0, number: Int64(key.keyID))
+            try transaction.keep(job)
+            return ((report, job), [AuditEvent.keys(.keyRotate, "lookup-begun", by: operatorActor)])
         }
+        var report = begun
         for table in ["owners", "clients", "connections"] {
             var done: Int64 = 0
-            let total = try store.readers().read { database in
-                try database.firstRow("SELECT count(*) FROM \(table)") { $0.integer(0) } ?? 0
-            }
+            let total = try store.readers().read { try $0.rowCount(table) }
             let sweep = RotationSweep(
                 vault: self, query: "SELECT id FROM \(table) WHERE id > ? ORDER BY id LIMIT ?")
             report.rewritten += try await sweep.run(
@@ -39,8 +39,8 @@ extension Vault {
                 })
         }
         try await queue.submit(.finishing) { [operatorActor] transaction in
-            guard try transaction.database.rotationJob("lookup") != nil else { return ((), []) }
-            try transaction.keep(RotationJob(kind: "lookup", step: 0), isOver: true)
+            guard try transaction.isStill(job) else { return ((), []) }
+            try transaction.keep(job, isOver: true)
             return ((), [.keys(.keyRotate, "lookup-done", by: operatorActor)])
         }
         try await destroyUnusedKeys()

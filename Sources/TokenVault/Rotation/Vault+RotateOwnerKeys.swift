@@ -7,7 +7,8 @@ import VaultCrypto
 /// 1. every owner gets a new key; the one before is kept beside it, so that all its records still open;
 /// 2. every record is sealed anew; 3. that each opens with the new keys alone is proved; 4. the keys before are destroyed.
 extension Vault {
-    func renewOwnerKeys(upTo last: Int64, _ progress: @escaping KeyRotationObserver) async throws -> Int64 {
+    func renewOwnerKeys(_ job: RotationJob, _ progress: @escaping KeyRotationObserver) async throws -> Int64 {
+        let last = job.lastOwner ?? .max
         let sweep = RotationSweep(
             vault: self,
             query: """
@@ -18,6 +19,7 @@ extension Vault {
         var done: Int64 = 0
         return try await sweep.run(
             { [operatorActor] transaction, ids in
+                guard try transaction.isStill(job) else { return (0, []) }
                 let count = try ids.filter { try transaction.renewKey(of: OwnerID($0)) }.count
                 guard count > 0 else { return (0, []) }
                 transaction.touchRegistry()
@@ -45,9 +47,7 @@ extension Vault {
         _ body: @escaping @Sendable (WriteTransaction, Int64) throws -> Bool
     ) async throws -> Int64 {
         var done: Int64 = 0
-        let total = try store.readers().read { database in
-            try database.firstRow("SELECT count(*) FROM \(table)") { $0.integer(0) } ?? 0
-        }
+        let total = try store.readers().read { try $0.rowCount(table) }
         let sweep = RotationSweep(
             vault: self, query: "SELECT id FROM \(table) WHERE id > ? ORDER BY id LIMIT ?",
             rowsPerBody: rowsPerBody)
@@ -66,19 +66,22 @@ extension Vault {
     /// Opens every record with the present keys alone.
     ///
     /// - Throws: ``VaultError/Code/integrity`` naming the first that does not open.
-    func proveRecords(_ progress: @escaping KeyRotationObserver) async throws {
+    func proveRecords(_ job: RotationJob, _ progress: @escaping KeyRotationObserver) async throws {
         try await BlockingThread.result { [store, keys] in
             try store.withOwnReader { database in
+                // Another operator ended this rotation, and maybe began the next, which is not ours to judge.
+                guard try database.rotationJob(job.kind) == job else { return }
                 try TrialOpening(database, keys.keys(for: database).keyring).run(progress)
             }
         }
     }
 
-    func destroyPreviousOwnerKeys() async throws {
+    func destroyPreviousOwnerKeys(_ job: RotationJob) async throws {
         let sweep = RotationSweep(
             vault: self, query: "SELECT id FROM previous_owner_keys WHERE id > ? ORDER BY id LIMIT ?")
         _ = try await sweep.run(
             { [operatorActor] transaction, ids in
+                guard try transaction.isStill(job) else { return (0, []) }
                 for id in ids { try transaction.delete(.previousOwnerKeys, id: id) }
                 transaction.touchRegistry()
                 return (ids.count, [.keys(.keyRewrap, "keys-destroyed", by: operatorActor, count: ids.count)])

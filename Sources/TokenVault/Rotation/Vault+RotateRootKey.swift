@@ -60,15 +60,20 @@ extension Vault {
     ///
     /// - Returns: how many keys were wrapped anew.
     func finishRootRotation(_ progress: @escaping KeyRotationObserver) async throws -> Int64 {
-        guard try snapshot({ _, keys in !keys.keyring.retiredRoots.isEmpty }) else { return 0 }
+        let current = try snapshot { _, keys in keys.keyring.retiredRoots.isEmpty ? nil : keys.keyring.epoch }
+        guard let epoch = current else { return 0 }
         try await rewrapSystemKeys()
         let count = try await rewrapOwners(progress)
-        try await BlockingThread.result { [store, keys] in
+        let isProved = try await BlockingThread.result { [store, keys] in
             try store.withOwnReader { database in
-                try TrialUnwrap(database, keys.keys(for: database).keyring).run(progress)
+                let keyring = try keys.keys(for: database).keyring
+                // Another operator ended this rotation and began the next, which is not ours to judge.
+                guard keyring.epoch == epoch else { return false }
+                try TrialUnwrap(database, keyring).run(progress)
+                return true
             }
         }
-        try await destroyRetiredRoots()
+        if isProved { try await destroyRetiredRoots(before: epoch) }
         try await truncateWAL()
         return count
     }
@@ -98,10 +103,8 @@ extension Vault {
         var count: Int64 = 0
         for table in ["owners", "previous_owner_keys"] {
             let condition = "key_epoch != ? AND wrapped_key IS NOT NULL"
-            let total = try store.readers().read { database in
-                try database.firstRow("SELECT count(*) FROM \(table) WHERE \(condition)", [.integer(epoch)]) {
-                    $0.integer(0)
-                } ?? 0
+            let total = try store.readers().read {
+                try $0.rowCount(table, where: condition, [.integer(epoch)])
             }
             var done: Int64 = 0
             let sweep = RotationSweep(
@@ -126,18 +129,17 @@ extension Vault {
     }
 
     /// The last transaction: nothing is wrapped under an old root key any more, so nobody needs it.
-    private func destroyRetiredRoots() async throws {
+    private func destroyRetiredRoots(before epoch: UInt32) async throws {
         try await queue.submit(.finishing) { [operatorActor] transaction in
             let keyring = transaction.keyring
             let retired = keyring.retiredRoots.keys.map(Int64.init)
-            guard !retired.isEmpty else { return ((), []) }
+            guard !retired.isEmpty, keyring.epoch == epoch else { return ((), []) }
             for table in ["owners", "previous_owner_keys", "system_keys", "keyslots"] {
                 let key = ["owners": "wrapped_key", "previous_owner_keys": "wrapped_key"][table] ?? "wrapped"
                 let epochColumn = key == "wrapped_key" ? "key_epoch" : "epoch"
-                let left = try transaction.database.firstRow(
-                    "SELECT count(*) FROM \(table) WHERE \(epochColumn) != ? AND \(key) IS NOT NULL",
-                    [.integer(Int64(keyring.epoch))]
-                ) { $0.integer(0) }
+                let left = try transaction.database.rowCount(
+                    table, where: "\(epochColumn) != ? AND \(key) IS NOT NULL",
+                    [.integer(Int64(keyring.epoch))])
                 guard left == 0 else {
                     throw VaultError(
                         .integrity, "Keys are still wrapped under an old root key, which is kept.",

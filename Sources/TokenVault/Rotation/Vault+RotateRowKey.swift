@@ -7,15 +7,16 @@ extension Vault {
     ///
     /// Tags are outside the log, so no entry names the rows.
     func rotateRowKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
-        var report = try await queue.submit(.newWork) { [operatorActor] transaction in
+        let (begun, keyID) = try await queue.submit(.newWork) { [operatorActor] transaction in
             var report = KeyRotationReport(kind: "rows", epoch: Int64(transaction.keyring.epoch))
             guard transaction.keyring.rows.retired.isEmpty else {
                 report.isResumed = true
-                return (report, [])
+                return ((report, transaction.keyring.rows.current.id), [])
             }
-            _ = try transaction.replaceSystemKey(.rows)
-            return (report, [AuditEvent.keys(.keyRotate, "rows-begun", by: operatorActor)])
+            let key = try transaction.replaceSystemKey(.rows)
+            return ((report, key.keyID), [AuditEvent.keys(.keyRotate, "rows-begun", by: operatorActor)])
         }
+        var report = begun
         // Every process must tag by the new key before rows count as done: each reads keys in its next transaction.
         for layout in TableLayout.tagged {
             var done: Int64 = 0
@@ -29,19 +30,21 @@ extension Vault {
                     progress(KeyRotationProgress(phase: layout.name, done: done, total: done))
                 })
         }
-        try await BlockingThread.result { [store, keys] in
+        let isProved = try await BlockingThread.result { [store, keys] in
             try store.withOwnReader { database in
                 let current = RowKeys(try keys.keys(for: database).keyring.rows.current)
+                // Another operator ended this rotation and began the next, which is not ours to judge.
+                guard current.current.id == keyID else { return false }
                 for layout in TableLayout.tagged {
-                    try database.forEachRow(layout.selectSQL) { cursor in
-                        _ = try StoredRow(reading: cursor, layout, rowKey: current)
-                        return true
-                    }
+                    try database.forEachTagged(layout, current) { _ in }
                 }
+                return true
             }
         }
+        guard isProved else { return report }
         try await queue.submit(.finishing) { [operatorActor] transaction in
-            guard !transaction.keyring.rows.retired.isEmpty else { return ((), []) }
+            let rows = transaction.keyring.rows
+            guard !rows.retired.isEmpty, rows.current.id == keyID else { return ((), []) }
             // Its own row is written by the end of this transaction, because the registry is touched.
             _ = try transaction.destroyRetiredKeys(.rows) { _, _ in true }
             return ((), [.keys(.keyRotate, "rows-done", by: operatorActor)])

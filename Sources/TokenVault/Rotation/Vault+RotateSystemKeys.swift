@@ -70,10 +70,12 @@ extension Vault {
     func destroyUnusedKeys() async throws -> Int {
         try await queue.submit(.finishing) { [operatorActor] transaction in
             guard transaction.clocksAgree else { return (0, []) }
+            // Not only the newest tokens of a grant: an older one in the wrong hands has to be recognised, because it
+            // revokes the grant, and one whose answer was lost is presented again.
             let today = transaction.now.millisecondsSince1970 / 86_400_000
             var count = try transaction.destroyRetiredKeys(.handles) { _, retiredAt in
                 try transaction.isNothing(
-                    "SELECT 1 FROM grants WHERE swapped_at <= ? AND expires_day >= ? LIMIT 1",
+                    "SELECT 1 FROM grants WHERE created_at <= ? AND expires_day >= ? LIMIT 1",
                     [SQLValue(retiredAt), .integer(today)])
             }
             count += try transaction.destroyRetiredKeys(.tags) { key, _ in

@@ -43,8 +43,7 @@ struct InitCommand: AsyncParsableCommand {
             vault = try await Vault.create(
                 at: path, unlockedBy: location.key.slotSource(isNew: true), options: .command)
         } catch {
-            // A key that opens nothing would only be in the way of the next try.
-            if createsKeyFile, access(path, F_OK) != 0, let file = location.key.keyFilePath { unlink(file) }
+            if access(path, F_OK) != 0 { removeCreatedKeyFile() }
             throw error
         }
         let slots: [VaultKeyslot]
@@ -55,6 +54,12 @@ struct InitCommand: AsyncParsableCommand {
             slots = try vault.keyslots()
         } catch {
             await vault.close()
+            // Without the recovery key that was asked for there is no vault, and the next try finds the place free; only
+            // where the slot may have been written after all, what there is has to stay.
+            if (error as? VaultError)?.code != .outcomeUnknown {
+                for suffix in ["", "-wal", "-shm", ".ballast"] { unlink(path + suffix) }
+                removeCreatedKeyFile()
+            }
             throw error
         }
         let record = NewVaultRecord(
@@ -76,7 +81,22 @@ struct InitCommand: AsyncParsableCommand {
                 .alreadyExists, "There is already a file at \(file).",
                 remedy: "Choose another path for the recovery file; none is ever overwritten.")
         }
+        let directory = URL(filePath: file).deletingLastPathComponent().path
+        guard access(directory, W_OK | X_OK) == 0 else {
+            throw errno == ENOENT || errno == ENOTDIR
+                ? VaultError(
+                    .notFound, "The directory of \(file) does not exist.",
+                    remedy: "Make it first, with mode 700.")
+                : VaultError(
+                    .permissionDenied, "The recovery file cannot be written into the directory of \(file).",
+                    remedy: "Choose another path for the recovery file.")
+        }
         return (file, try recoveryPassphrase.read())
+    }
+
+    /// A key that opens nothing would only be in the way of the next try.
+    private func removeCreatedKeyFile() {
+        if createsKeyFile, let file = location.key.keyFilePath { unlink(file) }
     }
 
     private func createKeyFile(besides path: String) throws {

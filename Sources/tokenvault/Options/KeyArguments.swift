@@ -79,7 +79,7 @@ struct KeyArguments: ParsableArguments {
     /// A key that `serve` takes from its own flags or environment, never from its file of settings.
     var isBeyondSettings: Bool {
         passphraseDescriptor != nil || isPassphraseAsked || keyDescriptor != nil || recoveryFile != nil
-            || !recoveryShares.isEmpty || program != nil
+            || !recoveryShares.isEmpty
     }
 
     /// Whether there is a key to be had without asking anybody.

@@ -31,6 +31,7 @@ struct ServeSettings {
         flags[.keyFile] = location.key.keyFile.map { .text($0) }
         flags[.passphraseFile] = location.key.passphraseFile.map { .text($0) }
         flags[.credential] = location.key.credential.map { .text($0) }
+        flags[.keyProgram] = location.key.program.map { .text($0) }
         let file = options.config ?? environment["TOKENVAULT_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
         let reader = try SettingsReader(
             flags: flags, environment: environment, file: file, defaults: Self.defaults)
@@ -45,7 +46,7 @@ struct ServeSettings {
         self.location = try Self.location(location, reader)
         let known = Set(
             Setting.allCases.map(\.variable)
-                + ["TOKENVAULT_CONFIG", "TOKENVAULT_KEY_EXEC", "TOKENVAULT_KEY_EXEC_SETTINGS"])
+                + ["TOKENVAULT_CONFIG", "TOKENVAULT_KEY_EXEC_SETTINGS"])
         unknownVariables = environment.keys.filter { $0.hasPrefix("TOKENVAULT_") && !known.contains($0) }
             .sorted()
         effective = try Setting.allCases.compactMap { try SettingRecord($0, reader) }
@@ -104,6 +105,7 @@ struct ServeSettings {
             location.key.keyFile = here.first { $0.0 == .keyFile }?.1
             location.key.passphraseFile = here.first { $0.0 == .passphraseFile }?.1
             location.key.credential = here.first { $0.0 == .credential }?.1
+            location.key.program = here.first { $0.0 == .keyProgram }?.1
             break
         }
         return location

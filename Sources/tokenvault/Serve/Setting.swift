@@ -18,6 +18,7 @@ enum Setting: String, CaseIterable {
     case keyFile = "key-file"
     case passphraseFile = "passphrase-file"
     case credential
+    case keyProgram = "key-exec"
 
     /// The values a setting takes.
     enum Kind: String {
@@ -54,7 +55,7 @@ enum Setting: String, CaseIterable {
     }
 
     /// One of these opens the vault; the most preferred source that names one decides.
-    static let keys: [Setting] = [.keyFile, .passphraseFile, .credential]
+    static let keys: [Setting] = [.keyFile, .passphraseFile, .credential, .keyProgram]
 }
 
 /// Where a value comes from, the most preferred first.

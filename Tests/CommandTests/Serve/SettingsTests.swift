@@ -79,6 +79,37 @@ struct SettingsTests {
         #expect(both.status == 2 && both.complaints.contains("several are named"), "\(both.complaints)")
     }
 
+    @Test func `a key program is named in the file, the environment or a flag, as other keys are`()
+        async throws
+    {
+        let place = try await Workplace.withVault()
+        let program = place.path + "/program"
+        try place.write(
+            """
+            #!/usr/bin/env python3
+            import json, sys
+            question = json.load(sys.stdin)
+            wraps = question["op"] == "wrap"
+            print(json.dumps({"blob" if wraps else "key": question["key" if wraps else "blob"]}))
+            """, to: "program", mode: 0o700)
+        let added = try await place.run(["key", "slot", "add", "--new-key-exec", program])
+        #expect(added.status == 0, "\(added.complaints)")
+        try place.write("{\"key-exec\": \"\(program)\"}", to: "serve.json")
+        let none = ["TOKENVAULT_KEY_FILE": ""]
+        let fromFile = try await RunningService(in: place, ["--config", "serve.json"], environment: none)
+        #expect(await fromFile.end(by: SIGTERM) == 0)
+        let named = none.merging(["TOKENVAULT_KEY_EXEC": program]) { $1 }
+        let fromEnvironment = try await RunningService(in: place, environment: named)
+        #expect(await fromEnvironment.end(by: SIGTERM) == 0)
+        // A flag wins over the file, and two of one source are told apart by nobody.
+        try place.write(#"{"key-file": "nowhere"}"#, to: "serve.json")
+        let fromFlag = try await RunningService(
+            in: place, ["--config", "serve.json", "--key-exec", program], environment: none)
+        #expect(await fromFlag.end(by: SIGTERM) == 0)
+        let both = try await place.run(["serve"], environment: ["TOKENVAULT_KEY_EXEC": program])
+        #expect(both.status == 2 && both.complaints.contains("several are named"), "\(both.complaints)")
+    }
+
     @Test(arguments: [
         (#"{"lisen": "127.0.0.1:1"}"#, "'lisen'"), (#"{"tls": {"key": "x"}}"#, "'tls'"),
         (#"{"listen": 8080}"#, "'listen' in serve.json must be a string"),

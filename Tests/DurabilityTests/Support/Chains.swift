@@ -29,13 +29,13 @@ struct Chains: Sendable {
     }
 
     /// Fresh grants, redeemed.
-    static func begin(_ count: Int, in vault: Vault) async throws -> Chains {
+    static func begin(_ count: Int, in vault: Vault, scope: String = "basic") async throws -> Chains {
         let client = try vault.client(Rig.client)
         var chains = Chains()
         try await withThrowingTaskGroup { group in
             for _ in 0..<count {
                 group.addTask {
-                    let scope = try #require(ScopeSet(parsing: "basic"))
+                    let scope = try #require(ScopeSet(parsing: scope))
                     let code = try await vault.authorize(
                         Authorization(client: Rig.client, user: "alice", scope: scope, redirectURI: nil)
                     ).code

@@ -27,11 +27,11 @@ final class Rig: Sendable {
     deinit { try? FileManager.default.removeItem(atPath: directory) }
 
     /// Makes the vault with its client and user.
-    func create() async throws -> Vault {
+    func create(scope: String = "basic") async throws -> Vault {
         let vault = try await Vault.create(at: path, unlockedBy: .keyFile(path: keyFile))
         var registration = ClientRegistration(name: Self.client)
         registration.redirectURIs = ["https://app.example/callback"]
-        registration.scope = try #require(ScopeSet(parsing: "basic"))
+        registration.scope = try #require(ScopeSet(parsing: scope))
         // A test that takes its time must not outlast the window in which an answer is repeated.
         registration.lifetimes.retryWindow = Limits.retryWindow
         _ = try await vault.addClient(registration)

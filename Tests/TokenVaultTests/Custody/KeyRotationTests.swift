@@ -92,6 +92,112 @@ import VaultCrypto
         _ = try await stage.test.reopen()
     }
 
+    @Test
+    func `a keyslot added while a deep rotation makes the others anew is not taken along: it is refused`()
+        async throws
+    {
+        let stage = try await Stage(users: 3)
+        let (directory, other) = (stage.test.directory, stage.test.directory + "/other")
+        try Vault.createKeyFile(at: other)
+        let slow = try slowProgram(in: directory)
+        _ = try await stage.vault.addKeyslot(named: "slow", unlockedBy: slow)
+        let files = FileManager.default
+        #expect(files.createFile(atPath: directory + "/armed", contents: nil))
+        let kept = KeySource.keyFile(path: stage.test.keyFile)
+        let rotating = Task {
+            await result { try await stage.vault.rotateDeeply(openedBy: kept, others: [slow]) }
+        }
+        while !files.fileExists(atPath: directory + "/waiting") { await Task.yield() }
+        // It has read which slots there are, and is making this one anew.
+        _ = try await stage.service.addKeyslot(named: "late", unlockedBy: .keyFile(path: other))
+        #expect(files.createFile(atPath: directory + "/go", contents: nil))
+        let failure = await rotating.value
+        #expect(failure?.code == .denied)
+        #expect(failure?.message.hasSuffix("nothing given opens: late.") == true, "\(failure?.message ?? "")")
+        #expect(
+            try sqlite(stage.test.path, "SELECT key_epoch, (SELECT count(*) FROM jobs) FROM vault") == "1|0")
+        let all = [slow, .keyFile(path: other)]
+        #expect(try await stage.vault.rotateDeeply(openedBy: kept, others: all).epoch == 2)
+        try await stage.expectIntact()
+    }
+
+    /// Wraps when it is told to, once it is armed; for at most ten seconds.
+    private func slowProgram(in directory: String) throws -> KeySource {
+        let path = directory + "/program"
+        try Data(
+            """
+            #!/usr/bin/env python3
+            import json, os, sys, time
+            place = "\(directory)/"
+            question = json.load(sys.stdin)
+            wraps = question["op"] == "wrap"
+            if wraps and os.path.exists(place + "armed"):
+                os.remove(place + "armed")
+                open(place + "waiting", "w").close()
+                end = time.monotonic() + 10
+                while not os.path.exists(place + "go") and time.monotonic() < end: time.sleep(0.01)
+            print(json.dumps({"blob" if wraps else "key": question["key" if wraps else "blob"]}))
+            """.utf8
+        ).write(to: URL(fileURLWithPath: path))
+        try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: path)
+        return .program(try KeyProgram(path: path))
+    }
+
+    @Test func `rehearsed: what would be done is said, every slot is reached, and nothing is written`()
+        async throws
+    {
+        let stage = try await Stage(users: 20)
+        let (kept, other) = (KeySource.keyFile(path: stage.test.keyFile), stage.test.directory + "/other")
+        try Vault.createKeyFile(at: other)
+        _ = try await stage.vault.addKeyslot(named: "other", unlockedBy: .keyFile(path: other))
+        let path = stage.test.path
+        func state() throws -> String { try sqlite(path, ".dump") }
+        let before = try state()
+        let root = try await stage.vault.planRootRotation(openedBy: kept)
+        #expect(root.slots.map(\.reach) == [.held, .held])
+        #expect(root.owners == 23 && root.refusal == nil && !root.isResuming)
+        let short = try await stage.vault.planDeepRotation(openedBy: kept)
+        #expect(short.slots.map(\.reach) == [.given, .missing])
+        #expect(short.refusal?.code == .denied && short.refusal?.message.contains("other") == true)
+        let whole = try await stage.vault.planDeepRotation(openedBy: kept, others: [.keyFile(path: other)])
+        #expect(whole.isReachable && whole.records > 20)
+        for kind in SystemKeyKind.allCases {
+            #expect(try stage.vault.planSystemKeyRotation(kind).kind == kind.rawValue)
+        }
+        #expect(try state() == before)
+        #expect(try await stage.vault.rotateRootKey().rewritten == root.owners)
+    }
+
+    @Test func `an old token in the wrong hands is recognised after two more keys for tokens, and revokes`()
+        async throws
+    {
+        let stage = try await Stage(users: 1)
+        let first = try await stage.party.begin()
+        stage.test.clock.advance(.seconds(5))
+        _ = try await stage.vault.rotateSystemKey(.handles)
+        stage.test.clock.advance(.seconds(5))
+        let second = try #require(await stage.party.refresh(first.refreshToken).issued)
+        _ = try await stage.vault.rotateSystemKey(.handles)
+        // The answer was lost: the same request again has the same answer, though the key of its token was replaced twice.
+        let again = try #require(await stage.party.refresh(first.refreshToken, in: stage.service).replayed)
+        #expect(try again.refreshToken.withExposed { $0 } == second.refreshToken.withExposed { $0 })
+        stage.test.clock.advance(.seconds(5))
+        _ = try #require(await stage.party.refresh(second.refreshToken).issued)
+        _ = try await stage.vault.rotateSystemKey(.handles)
+        guard case .refused(let reason) = try await stage.party.refresh(first.refreshToken) else {
+            Issue.record("an old token was exchanged")
+            return
+        }
+        #expect(reason == .refreshTokenReused)
+    }
+
+    private func result(_ work: () async throws -> KeyRotationReport) async -> VaultError? {
+        do {
+            _ = try await work()
+            return nil
+        } catch { return error as? VaultError ?? VaultError(.internalError, "\(error)") }
+    }
+
     @Test func `a rotation that was cut off is taken up where it was`() async throws {
         let stage = try await Stage(users: 200)
         let cut = Task {

@@ -232,4 +232,48 @@ import VaultCrypto
                 at: test.path, unlockedBy: .keyFile(path: lost), options: VaultOptions(clock: test.clock))
         }
     }
+
+    @Test func `one put back with its details opens until the deep rotation, which refuses to take it along`()
+        async throws
+    {
+        let test = try await TestVault()
+        let (kept, lost) = (KeySource.keyFile(path: test.keyFile), test.directory + "/lost")
+        try Vault.createKeyFile(at: lost)
+        _ = try await test.vault.addKeyslot(named: "lost", unlockedBy: .keyFile(path: lost))
+        let old = try copy(test)
+        try await test.vault.removeKeyslot(named: "lost")
+        let id = try #require(
+            Int64(try sqlite(test.path, "ATTACH '\(old)' AS old; SELECT max(id) FROM old.keyslots")))
+        func putBack() throws {
+            for table in ["keyslots", "keyslot_details"] { try replay(table, id, of: old, in: test) }
+        }
+        func opensByLost() async -> Bool {
+            guard
+                let vault = try? await Vault.open(
+                    at: test.path, unlockedBy: .keyFile(path: lost), options: VaultOptions(clock: test.clock))
+            else { return false }
+            await vault.close()
+            return true
+        }
+        #expect(await !opensByLost())
+        try replay("keyslots", id, of: old, in: test)
+        await #expect(throws: VaultError(.denied, "")) { try await test.vault.rotateRootKey() }
+        try putBack()
+        // The row is authentic, and the root key is the same: until the next rotation only the log tells.
+        #expect(await opensByLost())
+        let report = try await Vault.inspect(test.path, verifierKey: test.vault.logVerifierKey)
+        #expect(report.places == ["keyslots \(id)", "keyslot_details \(id)"])
+        _ = try await test.vault.rotateRootKey()
+        #expect(await opensByLost(), "taken along: docs/keys.md says so")
+        let refusal = await #expect(throws: VaultError(.denied, "")) {
+            try await test.vault.rotateDeeply(openedBy: kept)
+        }
+        #expect(refusal?.message.contains("lost") == true)
+        try await test.vault.removeKeyslot(named: "lost")
+        _ = try await test.vault.rotateDeeply(openedBy: kept)
+        #expect(await !opensByLost())
+        try putBack()
+        #expect(await !opensByLost())
+        await test.vault.close()
+    }
 }

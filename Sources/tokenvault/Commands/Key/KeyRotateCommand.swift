@@ -27,6 +27,7 @@ struct KeyRotateCommand: AsyncParsableCommand {
             Examples:
               tokenvault key rotate root
               tokenvault key rotate log --json
+              tokenvault key rotate --deep --dry-run
               tokenvault key rotate --deep --also-key-file /media/safe/second.key
             """)
 
@@ -40,6 +41,9 @@ struct KeyRotateCommand: AsyncParsableCommand {
             "The key file of another keyslot, for --deep. May be repeated.", valueName: "path"),
         completion: .file())
     var otherKeyFiles: [String] = []
+    @Flag(
+        name: .customLong("dry-run"), help: "Say what would be done, and try every keyslot; change nothing.")
+    var isRehearsal = false
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
 
@@ -60,6 +64,10 @@ struct KeyRotateCommand: AsyncParsableCommand {
         let vault = try await Vault.open(at: path, unlockedBy: source, options: .command)
         let record: RotationRecord
         do {
+            if isRehearsal {
+                try await rehearse(vault, source)
+                return await vault.close()
+            }
             record = try await rotate(vault, source, progress)
         } catch {
             await vault.close()
@@ -70,6 +78,25 @@ struct KeyRotateCommand: AsyncParsableCommand {
         try output.show(record)
         if deep { output.note("Grants are as they were: revoke them too if tokens were read.") }
     }
+
+    private func rehearse(_ vault: Vault, _ source: KeySource) async throws {
+        let plan: KeyRotationPlan
+        switch key {
+        case nil:
+            plan = try await vault.planDeepRotation(
+                openedBy: source, others: otherKeyFiles.map { .keyFile(path: $0) })
+        case .root: plan = try await vault.planRootRotation(openedBy: source)
+        case .signing: return try output.show(RotationPlanRecord(rotates: "signing"))
+        case .some(let key):
+            guard let kind = SystemKeyKind(rawValue: key.rawValue) else { throw Self.unknownKey }
+            plan = try vault.planSystemKeyRotation(kind)
+        }
+        try output.show(RotationPlanRecord(plan))
+        if let refusal = plan.refusal { throw refusal }
+    }
+
+    private static let unknownKey = VaultError(
+        .internalError, "A key that can be named cannot be rotated.")
 
     private func rotate(
         _ vault: Vault, _ source: KeySource, _ progress: RotationProgressLine
@@ -90,9 +117,7 @@ struct KeyRotateCommand: AsyncParsableCommand {
             }
             return RotationRecord(rotated: "signing")
         case .handles, .tags, .lookup, .rows, .log:
-            guard let kind = SystemKeyKind(rawValue: key.rawValue) else {
-                throw VaultError(.internalError, "A key that can be named cannot be rotated.")
-            }
+            guard let kind = SystemKeyKind(rawValue: key.rawValue) else { throw Self.unknownKey }
             return RotationRecord(try await vault.rotateSystemKey(kind, progress: observer))
         }
     }

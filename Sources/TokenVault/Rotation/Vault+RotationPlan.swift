@@ -1,0 +1,157 @@
+import GRDB
+public import VaultCore
+public import VaultCrypto
+
+/// What a rotation would do, as of one moment.
+public struct KeyRotationPlan: Sendable {
+    /// How a keyslot would get its new root key.
+    public enum Reach: String, Sendable {
+        /// Its key is held under the root key: nobody has to bring it.
+        case held
+        /// Sealed to a recovery key's public half.
+        case publicKey = "public_key"
+        /// Made anew from a source that was given, which opened it just now.
+        case given
+        /// Nothing at hand reaches it: the rotation would be refused.
+        case missing
+    }
+
+    public struct Slot: Sendable {
+        public let name: String
+        public let kind: String
+        public let reach: Reach
+    }
+
+    /// As in ``KeyRotationReport/kind``.
+    public let kind: String
+    /// An interrupted one would be taken up instead of a new one begun.
+    public let isResuming: Bool
+    /// Users and clients whose keys would be wrapped or made anew.
+    public let owners: Int64
+    /// Records or rows that would be written anew.
+    public let records: Int64
+    /// Empty where no keyslot is touched.
+    public let slots: [Slot]
+
+    /// On an idle machine of two cores; live traffic makes it longer.
+    ///
+    /// From the rates that `docs/performance.md` asks of rotations, cautiously rounded: 20,000 keys and 5,000 records
+    /// a second, and a second for each source that is hashed.
+    public var estimatedSeconds: Int64 {
+        1 + owners / 20_000 + records / 5_000 + Int64(slots.count { $0.reach == .given })
+    }
+}
+
+extension Vault {
+    /// What ``rotateRootKey(progress:)`` would do, once every keyslot was wrapped for a new root key and opened again,
+    /// and all that was rolled back.
+    ///
+    /// - Parameter source: what opened this vault.
+    /// - Throws: ``VaultError/Code/integrity`` for a slot that its held key does not open.
+    public func planRootRotation(openedBy source: KeySource) async throws -> KeyRotationPlan {
+        let (slots, isResuming) = try snapshot { database, keys in
+            (try StoredKeyslot.all(database, keys.keyring), !keys.keyring.retiredRoots.isEmpty)
+        }
+        let plan = KeyRotationPlan(
+            kind: "root", isResuming: isResuming,
+            owners: try count(["owners", "previous_owner_keys"], "wrapped_key IS NOT NULL"), records: 0,
+            slots: slots.map { slot in
+                let isOpened = slot.row.record.id == unlocker.slotID
+                return slot.planned(slot.isRotatable || isOpened ? .held : .missing)
+            })
+        if plan.isReachable {
+            _ = try await rehearseKeyslotRotation(openedBy: [source], isOpenedSlotNoted: true)
+        }
+        return plan
+    }
+
+    /// What ``rotateDeeply(openedBy:others:progress:)`` would do, once each source has opened its keyslot.
+    public func planDeepRotation(openedBy source: KeySource, others: [KeySource] = []) async throws
+        -> KeyRotationPlan
+    {
+        let (slots, isResuming) = try snapshot { database, keys in
+            (
+                try StoredKeyslot.all(database, keys.keyring),
+                try database.rotationJob("deep") != nil
+            )
+        }
+        // The first transaction has made all slots anew already where one is taken up.
+        let planned = try await BlockingThread.result { [id] () -> [KeyRotationPlan.Slot] in
+            guard !isResuming else { return [] }
+            return slots.map { slot in
+                let isOpened = ([source] + others).contains { Self.opens($0, slot.row.record, id) }
+                return slot.planned(isOpened ? .given : .missing)
+            }
+        }
+        return KeyRotationPlan(
+            kind: "deep", isResuming: isResuming, owners: try count(["owners"], "wrapped_key IS NOT NULL"),
+            records: try count(SealedColumns.all.map(\.layout.name) + ["audit_personal"])
+                + count(TableLayout.tagged.map(\.name)),
+            slots: planned)
+    }
+
+    /// What ``rotateSystemKey(_:progress:)`` would do.
+    public func planSystemKeyRotation(_ kind: SystemKeyKind) throws -> KeyRotationPlan {
+        let isResuming = try snapshot { database, keys in
+            switch kind {
+            case .rows: !keys.keyring.rows.retired.isEmpty
+            case .lookup: try database.rotationJob("lookup") != nil
+            case .handles, .tags, .log: false
+            }
+        }
+        let tables: [String] =
+            switch kind {
+            case .rows: TableLayout.tagged.map(\.name)
+            case .lookup: ["owners", "clients", "connections"]
+            case .handles, .tags, .log: []
+            }
+        return KeyRotationPlan(
+            kind: kind.rawValue, isResuming: isResuming, owners: 0, records: try count(tables), slots: [])
+    }
+
+    private func count(_ tables: [String], _ condition: String = "1") throws -> Int64 {
+        try store.readers().snapshot { database in
+            try tables.reduce(0) { sum, table in
+                try sum + database.rowCount(table, where: condition)
+            }
+        }
+    }
+}
+
+extension KeyRotationPlan {
+    /// Whether nothing stands in the way.
+    public var isReachable: Bool { !slots.contains { $0.reach == .missing } }
+
+    /// What the rotation itself would say of keyslots that nothing reaches; nil where nothing stands in the way.
+    public var refusal: VaultError? {
+        let names = slots.filter { $0.reach == .missing }.map(\.name)
+        guard !names.isEmpty else { return nil }
+        return kind == "deep" ? .unopenedKeyslots(names) : .unheldKeyslots(names)
+    }
+}
+
+extension StoredKeyslot {
+    fileprivate func planned(_ reach: KeyRotationPlan.Reach) -> KeyRotationPlan.Slot {
+        KeyRotationPlan.Slot(
+            name: name, kind: row.record.kind.word,
+            reach: row.record.kind == .recoveryKey ? .publicKey : reach)
+    }
+}
+
+extension VaultError {
+    static func unopenedKeyslots(_ names: [String]) -> VaultError {
+        VaultError(
+            .denied,
+            "A deep rotation makes keyslots anew, and nothing given opens: " + names.joined(separator: ", ")
+                + ".",
+            remedy:
+                "Give their keys too (--also-key-file), or remove them first: 'tokenvault key slot remove'.")
+    }
+
+    static func unheldKeyslots(_ names: [String]) -> VaultError {
+        VaultError(
+            .denied,
+            "Keyslots were never opened since keys can be rotated: " + names.joined(separator: ", ") + ".",
+            remedy: "Run 'tokenvault key slot test' with the key of each, or remove it.")
+    }
+}
