@@ -4,49 +4,59 @@ import base64
 import json
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from log_fixtures import LogVault
-from tlog_reader import Refused, leaf_hash, read_checkpoint, tree_root
+from tlog_reader import leaf_hash, tree_root
 
 
-def seals(leaves: list[bytes]) -> list[tuple[str, str, int]]:
-    """The key, the seal and how many entries it covers, of each epoch that ended."""
+Seal = tuple[str, str, int, str]
+
+
+def seals(leaves: list[bytes]) -> list[Seal]:
+    """Of each epoch that ended: its key, the seal, how many entries it covers, and what follows."""
     keys: dict[str, str] = {}
-    found: list[tuple[str, str, int]] = []
+    found: list[Seal] = []
     for leaf in leaves:
         entry = json.loads(leaf)
         if entry["op"] != "log.epoch":
             continue
         if "seal" in entry:
-            found.append((keys.pop(base64.b64decode(entry["seal"])[:4].hex()), entry["seal"], entry["count"]))
+            key = keys.pop(base64.b64decode(entry["seal"])[:4].hex())
+            found.append((key, entry["seal"], entry["count"], entry.get("key", "end")))
         if "key" in entry:
             keys[entry["key"].split("+")[1]] = entry["key"]
     return found
 
 
-def note(leaves: list[bytes], key: str, seal: str, size: int) -> bytes:
-    origin = key.split("+")[0]
+def check(leaves: list[bytes], seal: Seal) -> None:
+    """Raises unless the key made the seal over these entries."""
+    key, signature, size, following = seal
     root = base64.b64encode(tree_root([leaf_hash(leaf) for leaf in leaves[:size]])).decode()
-    return f"{origin}\n{size}\n{root}\n\n\u2014 {origin} {seal}\n".encode()
+    text = f"tokenvault epoch seal\n{key.split('+')[0]}\n{size}\n{root}\n{following}\n"
+    public = base64.b64decode(key.split("+", 2)[2])[1:]
+    Ed25519PublicKey.from_public_bytes(public).verify(base64.b64decode(signature)[4:], text.encode())
 
 
 def test_a_service_that_ended_sealed_all_it_wrote(log: LogVault) -> None:
     leaves = log.leaves()
     found = seals(leaves)
     assert len(found) == 1
-    key, seal, size = found[0]
-    assert size > 530 and "count" in json.loads(leaves[size]) and json.loads(leaves[size])["op"] == "log.epoch"
-    assert read_checkpoint(note(leaves, key, seal, size), key).size == size
+    _, _, size, following = found[0]
+    assert size > 530 and following == "end" and json.loads(leaves[size])["op"] == "log.epoch"
+    check(leaves, found[0])
 
 
-def test_a_seal_fits_no_other_entries(log: LogVault) -> None:
+def test_a_seal_fits_nothing_else(log: LogVault) -> None:
     leaves = log.leaves()
-    key, seal, size = seals(leaves)[0]
+    key, signature, size, following = seal = seals(leaves)[0]
     for index in [0, 1, 255, 256, size - 1]:
         other = list(leaves)
         other[index] = other[index].replace(b'"ok"', b'"no"')
         assert other != leaves
-        with pytest.raises(Refused):
-            read_checkpoint(note(other, key, seal, size), key)
-    with pytest.raises(Refused):
-        read_checkpoint(note(leaves, key, seal, size - 1), key)
+        with pytest.raises(InvalidSignature):
+            check(other, seal)
+    for changed in [(key, signature, size - 1, following), (key, signature, size, key)]:
+        with pytest.raises(InvalidSignature):
+            check(leaves, changed)

@@ -21,17 +21,19 @@ struct KeptCheckpoint {
     }
 
     /// Puts it in place of an older one; of what is not a checkpoint nothing is replaced.
-    func keep(_ cosigned: CosignedCheckpoint) throws {
+    ///
+    /// - Parameter key: of the log: only what it signed can be newer.
+    func keep(_ cosigned: CosignedCheckpoint, signedBy key: NoteKey) throws {
         let file = try AnchorFile(path)
         switch AnchorReading(path) {
         case .missing: break
         case .unreadable: throw AnchorTrouble("damaged")
-        case .note(_, let kept):
+        case .note(let note, let kept):
             guard isOurs(kept) else { throw AnchorTrouble("foreign") }
             let newer = try SignedNote.parse(Array(cosigned.note.utf8))
             // Another process was faster, with a newer one.
             if let newer = Checkpoint(parsing: newer.text), newer.origin == kept.origin,
-                newer.size < kept.size
+                newer.size < kept.size, note.isSigned(by: key)
             {
                 return
             }

@@ -80,8 +80,9 @@ extension Vault {
             let size = try LogHead.read(database).size
             return try database.anchors(keys.keyring).compactMap { row in
                 let told = try database.anchorProgress(row.id)?.size ?? 0
+                // A process that has no way to ask witnesses leaves them to those that have.
                 let isTaken =
-                    kinds.contains(row.kind)
+                    kinds.contains(row.kind) && (row.kind != .witness || witnesses != nil || isForced)
                     && anchorTurns.take(row.id, size, told: told, at: now, isForced: isForced)
                 return isTaken ? (row, told) : nil
             }

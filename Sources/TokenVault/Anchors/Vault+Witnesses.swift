@@ -80,8 +80,8 @@ extension Vault {
             let newest = try await cosign(by: row, told: told)
             cosigned = newest
             if let path = row.keptAt {
-                try await BlockingThread.result { [id] in
-                    try KeptCheckpoint(path: path, vault: id).keep(newest)
+                try await BlockingThread.result { [id, keyring] in
+                    try KeptCheckpoint(path: path, vault: id).keep(newest, signedBy: keyring.signer.key)
                 }
             }
             return Told(anchor: row, outcome: .success(newest.size), cosigned: newest)

@@ -17,8 +17,9 @@ public struct AuditReport: Sendable {
     public internal(set) var untouchedGrants = 0
     /// The entries from ``firstKept`` to before this one are the ones that were signed.
     public internal(set) var provenSize: Int64 = 0
-    /// The entries before this one carry the last signature of a key that is gone: nobody can sign others in their place.
-    public internal(set) var sealedSize: Int64 = 0
+    /// The entries that keys in memory sealed one after another without a gap: another past that begins between them
+    /// cannot be sealed, by whoever holds the keys that are stored. Empty where no service ran.
+    public internal(set) var sealed: Range<Int64> = 0..<0
     /// The first entry that is not as it was written, as near as the hashes tell.
     public internal(set) var firstBadEntry: Int64?
     /// Grants whose row, or whose entry, is not as it was written; at most ``limit``, ascending.

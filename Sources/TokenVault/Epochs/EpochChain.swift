@@ -5,30 +5,38 @@ import VaultCrypto
 
 /// The keys in memory that signed the head, one after another, as the entries tell of them.
 ///
-/// An entry announces a key; a later one carries the last signature of that key, over all that came before. Who holds
-/// every key that is stored can write another past and sign it, but not make those signatures: they would have to go,
-/// and a key without a seal is reported.
+/// An entry announces a key; a later one carries the last signature of that key, over all that came before and the key
+/// that follows. Who holds every key that is stored can write another past and sign it, but not make those signatures:
+/// a past that begins while a service ran leaves a key without a seal, which is reported. One that begins where none ran
+/// is not told apart here: anchors and witnesses do.
 struct EpochChain {
     private struct Epoch {
         let key: NoteKey
         let announced: Int64
         let time: VaultInstant
-        var isSealed = false
     }
 
     /// By the id of the key, which over the years may be that of several.
     private var epochs: [UInt32: [Epoch]] = [:]
+    /// In order; those at the end that are over are gone.
+    private var recent: [Epoch] = []
+    /// The entries whose keys sealed.
+    private var over: Set<Int64> = []
+    /// The newest restore: services of before it went on with a log that is lost.
+    private var restored: Int64 = 0
     private var roots: PrefixRoots
-    /// Whether every announcement there ever was has been read.
-    private let isWhole: Bool
+    /// The entries before it may have been pruned; 0 when every announcement there ever was is read.
+    private let firstKept: Int64
     /// Entries from here on are not proven: seals over them tell nothing.
     private let provenSize: Int64
-    /// Size of the log at the newest seal that fits.
-    private(set) var sealedSize: Int64 = 0
+    private var lastSize: Int64 = 0
+    /// From where on the newest keys follow each other without a gap, and up to where they sealed.
+    private(set) var sealed: Range<Int64> = 0..<0
+    private var chainStart: Int64 = 0
 
-    init(roots: PrefixRoots, isWhole: Bool, provenSize: Int64) {
+    init(roots: PrefixRoots, firstKept: Int64, provenSize: Int64) {
         self.roots = roots
-        self.isWhole = isWhole
+        self.firstKept = firstKept
         self.provenSize = provenSize
     }
 
@@ -36,8 +44,19 @@ struct EpochChain {
     ///
     /// - Returns: what is wrong with it.
     mutating func take(_ entry: AuditEntry) throws -> [String] {
+        if entry.operation == AuditOperation.vaultRestore.rawValue { restored = entry.index }
+        if !hasOpenEpoch(at: entry.time) { chainStart = entry.index }
         let problem = try entry.seal.flatMap { try judge($0, entry) }
         return [problem, announce(entry)].compactMap(\.self)
+    }
+
+    private func isOver(_ epoch: Epoch) -> Bool {
+        epoch.announced < restored || over.contains(epoch.announced)
+    }
+
+    private mutating func hasOpenEpoch(at time: VaultInstant) -> Bool {
+        while let last = recent.last, isOver(last) { recent.removeLast() }
+        return recent.last.map { $0.time >= time.advanced(by: Limits.logEpoch * -2) } ?? false
     }
 
     private mutating func announce(_ entry: AuditEntry) -> String? {
@@ -45,34 +64,45 @@ struct EpochChain {
         guard let key = NoteKey(vkey: text), epochs[key.id]?.contains(where: { $0.key == key }) != true else {
             return "announces a key that is none, or was there before"
         }
-        epochs[key.id, default: []].append(Epoch(key: key, announced: entry.index, time: entry.time))
+        let epoch = Epoch(key: key, announced: entry.index, time: entry.time)
+        epochs[key.id, default: []].append(epoch)
+        recent.append(epoch)
         return nil
     }
 
     private mutating func judge(_ seal: String, _ entry: AuditEntry) throws -> String? {
         guard let octets = Base64.decode(seal.utf8), octets.count == 4 + Ed25519.signatureBytes,
-            let size = entry.count, size <= entry.index
+            let size = entry.count, size <= entry.index, size >= lastSize
         else { return "carries a seal that is none" }
+        lastSize = size
         let id = octets.prefix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-        let known = epochs[id] ?? []
-        let open = known.indices.filter { !known[$0].isSealed && known[$0].announced < size }
+        let open = (epochs[id] ?? []).filter { !isOver($0) && $0.announced < size }
         guard !open.isEmpty else {
-            return isWhole
+            return firstKept == 0
                 ? "carries a seal of a key that no entry before it announces, or that had ended" : nil
         }
-        guard size <= provenSize, let root = try roots.root(of: size) else {
-            for index in open { epochs[id]?[index].isSealed = true }
+        guard size <= provenSize else { return nil }
+        guard let root = try roots.root(of: size) else {
+            let width = Int64(Limits.tileWidth)
+            guard size / width * width < firstKept else {
+                return "carries a seal over entries that are not all there"
+            }
+            over.formUnion(open.map(\.announced))
             return nil
         }
-        for index in open {
-            let key = known[index].key
-            let text = Checkpoint(origin: key.name, size: UInt64(size), root: root).body
-            guard Self.isSigned(text, Array(octets.dropFirst(4)), by: key) else { continue }
-            epochs[id]?[index].isSealed = true
-            sealedSize = max(sealedSize, size)
+        for epoch in open {
+            let text = EpochSeal.text(
+                over: Checkpoint(origin: epoch.key.name, size: UInt64(size), root: root),
+                next: entry.announcedKey)
+            guard Self.isSigned(text, Array(octets.dropFirst(4)), by: epoch.key) else { continue }
+            over.insert(epoch.announced)
+            sealed = min(chainStart, size)..<size
             return nil
         }
-        return "carries the seal of a key that is gone, and it is not over the \(size) entries before it"
+        return """
+            carries the seal of a key that is gone, and it is not over the \(size) entries before it and the key \
+            that follows
+            """
     }
 
     /// Whether each line of the head's note that is of a key announced here is by that key.
@@ -85,7 +115,7 @@ struct EpochChain {
 
     /// The entries that announced a key before `time` which left no last signature, ascending.
     func unsealed(before time: VaultInstant) -> [Int64] {
-        epochs.values.joined().filter { !$0.isSealed && $0.time < time }.map(\.announced).sorted()
+        epochs.values.joined().filter { !isOver($0) && $0.time < time }.map(\.announced).sorted()
     }
 
     private static func isSigned(_ text: String, _ signature: [UInt8], by key: NoteKey) -> Bool {
@@ -98,11 +128,12 @@ extension AuditVerifier {
         _ scan: LeafScan, _ tiles: [Int64: Digest], _ proven: ProvenEntries, _ head: StoredHead
     ) throws {
         var chain = EpochChain(
-            roots: PrefixRoots(database, scan, tiles), isWhole: scan.first == 0, provenSize: proven.size)
+            roots: PrefixRoots(database, scan, tiles), firstKept: max(scan.first, scan.announced),
+            provenSize: proven.size)
         for entry in scan.epochs {
             for problem in try chain.take(entry) { report.add(entry: entry.index, problem) }
         }
-        report.sealedSize = chain.sealedSize
+        report.sealed = chain.sealed
         if let note = try? SignedNote.parse(Array(head.note.utf8)), !chain.agrees(with: note) {
             report.add("head", "has a second signature that is not by the key announced for it")
         }

@@ -7,7 +7,8 @@ import VaultCrypto
 ///
 /// The vault's key signs for as long as the vault lives, so whoever steals it could sign another past. This one is drawn
 /// by a process that serves, announced by an entry that the vault's key signs, and gone after an hour: its last
-/// signature, over all entries so far, is kept in the entry that announces the next. Nobody can make it anew.
+/// signature, over all entries so far and the key that follows, is kept in the entry that announces that. Nobody can
+/// make it anew.
 struct LogEpoch: Sendable {
     /// Of its row in `log_epochs`.
     let id: Int64
@@ -15,14 +16,21 @@ struct LogEpoch: Sendable {
     let signer: NoteSigner
 }
 
-/// The epoch this process is in: none in one that does not serve.
+/// The epoch this process is in, set by the writer's thread: none in one that does not serve.
 final class LogEpochs: Sendable {
     private let state = Mutex(LogEpoch?.none)
 
-    /// The key before it is wiped when the last commit that uses it has ended.
     var current: LogEpoch? {
         get { state.withLock { $0 } }
         set { state.withLock { $0 = newValue } }
+    }
+}
+
+/// What the last signature of a key is over: a text of its own, so that no line of a checkpoint passes for it.
+enum EpochSeal {
+    /// - Parameter next: the key announced along with it, as C2SP vkey; nil: the service ends.
+    static func text(over checkpoint: Checkpoint, next: String?) -> String {
+        "tokenvault epoch seal\n\(checkpoint.body)\(next ?? "end")\n"
     }
 }
 

@@ -4,56 +4,54 @@ import VaultCore
 import VaultCrypto
 
 extension Vault {
-    /// Draws a key for the log's head and announces it; the one before it seals the log with its last signature.
+    /// Draws a key for the log's head and announces it; the one before it seals the log, and the new key with it.
     ///
-    /// Whatever goes wrong, a key that sealed does not sign again.
+    /// The new key signs from this very commit on, and the old one nothing more, also where others began and ended
+    /// epochs of this process meanwhile: which is which is settled by the writer's thread.
     package func beginLogEpoch() async throws {
         let key = SigningKey.generate()
-        let previous = logEpochs.current
-        let begun: LogEpoch
-        do {
-            begun = try await write(.finishing) { [operatorActor] transaction in
-                guard let signer = NoteSigner(name: transaction.origin, key: key) else {
-                    throw VaultError(.internalError, "The log's origin is not a key name.")
-                }
-                let epoch = LogEpoch(id: transaction.next(\.nextKeyID), signer: signer)
-                try transaction.forgetEpochs(previous)
-                try transaction.insert(
-                    LogEpochRow(id: epoch.id, publicKey: key.publicKey, firstLeaf: transaction.leaf))
-                transaction.cosign(signer)
-                var event = AuditEvent(.logEpoch, by: operatorActor)
-                event.reason = previous == nil ? "begin" : "next"
-                event.announcedKey = signer.key.vkey
-                try event.seal(transaction.committed, with: previous)
-                return Audited(epoch, event)
+        try await queue.submit(.finishing) { [operatorActor] transaction in
+            // Somebody else of this process began one a moment ago.
+            guard !transaction.hasNewEpoch else { return ((), []) }
+            guard let signer = NoteSigner(name: transaction.origin, key: key) else {
+                throw VaultError(.internalError, "The log's origin is not a key name.")
             }
-        } catch {
-            // It may have sealed, or not: that cannot be told, so it is over.
-            if previous != nil, (error as? VaultError)?.code == .outcomeUnknown { logEpochs.current = nil }
-            throw error
+            let (previous, next) = (
+                transaction.epoch, LogEpoch(id: transaction.next(\.nextKeyID), signer: signer)
+            )
+            try transaction.forgetEpochs(previous)
+            try transaction.insert(
+                LogEpochRow(id: next.id, publicKey: key.publicKey, firstLeaf: transaction.leaf))
+            transaction.changeEpoch(to: next)
+            var event = AuditEvent(.logEpoch, by: operatorActor)
+            event.reason = previous == nil ? "begin" : "next"
+            event.announcedKey = signer.key.vkey
+            try event.seal(transaction.committed, with: previous)
+            return ((), [event])
         }
-        logEpochs.current = begun
     }
 
     /// The key seals the log and is gone.
     package func endLogEpoch() async throws {
-        guard let epoch = logEpochs.current else { return }
-        defer { logEpochs.current = nil }
-        try await write(.finishing) { [operatorActor] transaction in
+        guard logEpochs.current != nil else { return }
+        try await queue.submit(.finishing) { [operatorActor] transaction in
+            guard let epoch = transaction.epoch, !transaction.hasNewEpoch else { return ((), []) }
             try transaction.forgetEpochs(epoch)
+            transaction.changeEpoch(to: nil)
             var event = AuditEvent(.logEpoch, by: operatorActor)
             event.reason = "end"
             try event.seal(transaction.committed, with: epoch)
-            return Audited((), event)
+            return ((), [event])
         }
     }
 }
 
 extension AuditEvent {
-    /// The signature over the log as it was before this transaction.
+    /// The signature over the log as it was before this transaction, and over the key that comes next.
     fileprivate mutating func seal(_ head: LogHead, with epoch: LogEpoch?) throws {
         guard let signer = epoch?.signer else { return }
-        seal = try signer.signature(of: head.checkpoint(named: signer.key.name).body)
+        seal = try signer.signature(
+            of: EpochSeal.text(over: head.checkpoint(named: signer.key.name), next: announcedKey))
         count = Int(head.size)
     }
 }

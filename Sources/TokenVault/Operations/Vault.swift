@@ -75,12 +75,11 @@ public final class Vault: Sendable {
     ///
     /// Later calls get ``VaultError/Code/unavailable``.
     public func close() async {
-        do {
-            try await flushFirstUses()
-            try await endLogEpoch()
-        } catch {
-            logger.warning(
-                "The last entries could not be written before closing.", metadata: ["error": "\(error)"])
+        do { try await flushFirstUses() } catch {
+            logger.warning("First uses could not be written before closing.", metadata: ["error": "\(error)"])
+        }
+        do { try await endLogEpoch() } catch {
+            logger.warning("The log could not be sealed before closing.", metadata: ["error": "\(error)"])
         }
         await tellFileAnchors()
         await Self.onThread { [queue, store, logger] in
@@ -93,6 +92,9 @@ public final class Vault: Sendable {
 
     /// The public key of the log, as C2SP vkey: what an outsider needs to check a checkpoint.
     public var logVerifierKey: String { keyring.signer.key.vkey }
+
+    /// The name of the log, which is another after each restore.
+    public var logOrigin: String { keyring.signer.key.name }
 }
 
 /// How a vault is opened.

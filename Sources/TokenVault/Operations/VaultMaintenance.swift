@@ -7,7 +7,7 @@ import VaultCore
 /// Upkeep while a process serves: heartbeat (so that an outage does not use up anybody's retry window), first
 /// uses, the ballast, and a key in memory that signs the log too.
 ///
-/// Add it to the service's group.
+/// Add it to the service's group; `IssuerServer` runs one of its own.
 ///
 /// ```swift
 /// let group = ServiceGroup(services: [server, VaultMaintenance(vault)], logger: logger)

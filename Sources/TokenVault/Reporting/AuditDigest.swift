@@ -72,7 +72,7 @@ extension AuditEntry {
     private static let keyVerbs = [
         "vault.create", "vault.restore", "key.", "key-", "keyslot", "slot.", "recovery", "root.",
         "signing-key.",
-        "backup", "restore", "anchor", "log.", "client.rotate-secret", "connection.reveal", "user.erase",
+        "backup", "restore", "anchor", "client.rotate-secret", "connection.reveal", "user.erase",
         "rotation",
     ]
 
@@ -81,7 +81,7 @@ extension AuditEntry {
         outcome == AuditOutcome.revoked.rawValue || Self.alarms.contains(reason ?? "")
     }
 
-    /// Whether it is about keys, slots, the log itself, backups, or a secret that was shown.
+    /// Whether it is about keys, slots, anchors, backups, or a secret that was shown; hourly epochs are not.
     public var isKeyEvent: Bool { Self.keyVerbs.contains { operation.hasPrefix($0) } }
 }
 

@@ -35,8 +35,8 @@ public struct KeyRotationPlan: Sendable {
 
     /// On an idle machine of two cores; live traffic makes it longer.
     ///
-    /// From the rates that `docs/performance.md` asks of rotations, cautiously rounded: 20,000 keys and 5,000 records
-    /// a second, and a second for each source that is hashed.
+    /// 20,000 keys a second (`docs/performance.md` has more), 5,000 records a second, which is a guess, and a second
+    /// for each source that is hashed.
     public var estimatedSeconds: Int64 {
         1 + owners / 20_000 + records / 5_000 + Int64(slots.count { $0.reach == .given })
     }

@@ -86,6 +86,7 @@ final class CommitEngine: @unchecked Sendable {
             return
         }
         if let head = prepared?.head { lastHead = head }
+        if let epoch = prepared?.newEpoch { epochs.current = epoch }
         statistics.committed(batch.count, logSize: lastHead?.size, since: start)
         // Who asked for it waits for it; what is committed stands whatever comes of it.
         if let truncation = prepared?.truncation, (try? store.truncateWAL()) == true {
@@ -106,6 +107,7 @@ final class CommitEngine: @unchecked Sendable {
     private struct Prepared {
         let head: LogHead?
         var truncation: WALTruncation?
+        var newEpoch: LogEpoch??
     }
 
     /// The transaction itself.
@@ -137,14 +139,16 @@ final class CommitEngine: @unchecked Sendable {
             rollBack(database)
             throw error
         }
+        let newEpoch = transaction.hasNewEpoch ? LogEpoch??.some(transaction.epoch) : nil
         do {
             try database.run("COMMIT")
         } catch {
             rollBack(database)
             throw UncertainCommit(
-                cause: error, lastLeaf: transaction.entries.isEmpty ? nil : (head.size - 1, head.root))
+                cause: error, lastLeaf: transaction.entries.isEmpty ? nil : (head.size - 1, head.root),
+                newEpoch: newEpoch)
         }
-        return Prepared(head: head, truncation: transaction.truncation)
+        return Prepared(head: head, truncation: transaction.truncation, newEpoch: newEpoch)
     }
 
     /// A body in its own savepoint.
@@ -214,13 +218,17 @@ final class CommitEngine: @unchecked Sendable {
         do {
             guard failures < 2 else { throw Self.unknown }
             guard let isThere = try store.isCommitted(uncertain) else {
+                // The key has sealed, or not: that cannot be told, so it is over.
+                if uncertain.newEpoch != nil { epochs.current = nil }
                 return Self.finish(batch, Self.unknown)
             }
             guard isThere else { throw NotCommitted(cause: uncertain.cause) }
+            if let epoch = uncertain.newEpoch { epochs.current = epoch }
             Self.finish(batch, nil)
         } catch let error as NotCommitted {
             throw error.cause
         } catch {
+            if uncertain.newEpoch != nil { epochs.current = nil }
             if isFull {
                 // Space comes back, unlike a broken disk: the next commit tries again.
                 needsReopening = true

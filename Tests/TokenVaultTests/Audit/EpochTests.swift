@@ -26,7 +26,7 @@ import VaultCrypto
         for _ in 0..<3 { try await hour(test, party) }
         let sealed = try await test.vault.verifyAudit()
         #expect(sealed.isIntact && sealed.notes.isEmpty, "\(sealed.findings) \(sealed.notes)")
-        #expect(sealed.sealedSize == sealed.size - 1)
+        #expect(sealed.sealed.upperBound == sealed.size - 1)
         _ = try await party.begin()
         #expect(try lines(test.vault.auditCheckpoint()).count == 2)
         #expect(try lines(test.vault.auditCheckpoint()).last != second)
@@ -38,7 +38,7 @@ import VaultCrypto
         let report = try await vault.verifyAudit()
         #expect(report.isIntact && report.notes.isEmpty)
         // The entries of the end and of this opening came after.
-        #expect(report.sealedSize == report.size - 2)
+        #expect(report.sealed.upperBound == report.size - 2)
         #expect(try lines(vault.auditCheckpoint()).count == 1)
         #expect(try sqlite(test.path, "SELECT count(*) FROM log_epochs") == "0")
         await vault.close()
@@ -65,7 +65,7 @@ import VaultCrypto
         try await test.vault.endLogEpoch()
         let report = try await test.vault.verifyAudit()
         #expect(report.isIntact && report.notes.isEmpty, "\(report.findings) \(report.notes)")
-        #expect(report.sealedSize == report.size - 1)
+        #expect(report.sealed.upperBound == report.size - 1)
     }
 
     @Test func `a service that was killed is noted once its hour is long over`() async throws {
@@ -117,6 +117,70 @@ import VaultCrypto
         #expect(
             report.findings.allSatisfy { $0.problem.contains("seal of a key that is gone") },
             "\(report.findings)")
+    }
+
+    @Test func `a seal holds for its entries, its key and its size: nothing else passes for it`() async throws
+    {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        try await test.vault.beginLogEpoch()
+        _ = try await party.begin()
+        // Published while the key signed: its line is no seal.
+        let published = try lines(test.vault.auditCheckpoint())
+        let line = try #require(published.last?.split(separator: " ").last)
+        let size = try test.vault.auditSize()
+        for _ in 0..<2 { try await hour(test, party) }
+        let (vkey, last) = (test.vault.logVerifierKey, try test.vault.auditSize() - 1)
+        await test.vault.close()
+        let thief = try Thief(of: test)
+        let entries = try sqlite(
+            test.path, "SELECT id FROM audit_leaves WHERE CAST(bytes AS TEXT) LIKE '%log.epoch%'")
+        let sealed = try #require(entries.split(separator: "\n").dropFirst().first.flatMap { Int64($0) })
+        #expect(sealed < last)
+        let stranger = try #require(NoteSigner(name: "a", key: .generate())).key.publicKey
+        for change: (String) -> String in [
+            // Another key follows: the thief's own.
+            {
+                $0.replacing(/"key":"([^+]*)\+[0-9a-f]+\+[^"]*"/) { match in
+                    "\"key\":\"\(NoteKey(name: String(match.1), publicKey: stranger)?.vkey ?? "")\""
+                }
+            },
+            { $0.replacing(/"key":"[^"]*",/, with: "") },
+            {
+                $0.replacing(/"seal":"[^"]*"/, with: "\"seal\":\"\(line)\"").replacing(
+                    /"count":\d+/, with: "\"count\":\(size)")
+            },
+            { $0.replacing(/"count":\d+/, with: "\"count\":1") },
+            {
+                $0.replacing(
+                    /"seal":"[^"]*"/, with: "\"seal\":\"\(Base64.encode([UInt8](repeating: 7, count: 68)))\"")
+            },
+        ] {
+            let honest = try test.bytes(test.path)
+            try thief.rewrite(sealed, change)
+            let report = try await Vault.inspect(test.path, verifierKey: vkey)
+            #expect(report.places.contains("entry \(sealed)"), "\(report.findings)")
+            try Data(honest).write(to: URL(fileURLWithPath: test.path))
+        }
+        #expect(try await Vault.inspect(test.path, verifierKey: vkey).isIntact)
+    }
+
+    @Test func `two loops of one process keep one chain`() async throws {
+        let test = try await TestVault()
+        for _ in 0..<4 {
+            async let first: Void = test.vault.beginLogEpoch()
+            async let second: Void = test.vault.beginLogEpoch()
+            _ = try await (first, second)
+            test.clock.advance(.seconds(3600))
+        }
+        async let first: Void = test.vault.endLogEpoch()
+        async let second: Void = test.vault.endLogEpoch()
+        _ = try await (first, second)
+        test.clock.advance(.seconds(86400))
+        _ = try await Party(test.vault)
+        let report = try await test.vault.verifyAudit()
+        #expect(report.isIntact && report.notes.isEmpty, "\(report.findings) \(report.notes)")
+        #expect(report.sealed.lowerBound == 2)
     }
 
     @Test func `another past without the seals: the key that never sealed is noted`() async throws {

@@ -61,7 +61,7 @@ struct AuditExportCommand: AsyncParsableCommand {
 
     private func printLines(_ vault: Vault) throws {
         let end = try vault.auditSize()
-        let origin = "tokenvault/\(vault.id)"
+        let origin = vault.logOrigin
         var next = from
         var left = limit ?? .max
         while next < end, left > 0 {
