@@ -66,7 +66,9 @@ struct AuditVerdict: Record {
         guard !ok else {
             var pairs = [("log", "intact"), ("entries", "\(size ?? 0)"), ("root", root ?? "-")]
             if let since { pairs.append(("checked_from", "\(since)")) }
-            if let sealedFrom, let sealedSize { pairs.append(("sealed", "\(sealedFrom) to \(sealedSize - 1)")) }
+            if let sealedFrom, let sealedSize {
+                pairs.append(("sealed", "\(sealedFrom) to \(sealedSize - 1)"))
+            }
             if let firstKept { pairs.append(("first_kept", "\(firstKept)")) }
             return Table.pairs(pairs) + (notes ?? [])
         }
