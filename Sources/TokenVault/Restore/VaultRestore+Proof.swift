@@ -1,0 +1,55 @@
+import GRDB
+import MerkleLog
+import VaultCore
+import VaultCrypto
+
+/// The newest log, as far as it is proven.
+struct ProvenLog {
+    /// Nil where it is a checkpoint only, and of a longer log.
+    let replay: LogReplay?
+    let facts: NewestLogFacts
+}
+
+extension VaultRestore {
+    /// Proves that a log goes on from the backup's, up to a checkpoint signed by a key of the vault.
+    func prove(
+        _ newest: NewestLog, _ database: Database, after head: LogHead, _ keyring: Keyring
+    ) throws -> ProvenLog {
+        var keys = [keyring.signer.key.publicKey]
+        if let key = try verifierKey() { keys.append(key) }
+        let (replay, end) = try LaterLog.withLog(newest) { log in
+            // Who names the key means no other.
+            if logVerifierKey == nil, !LogReplay.isSigned(log.note, keys),
+                let own = try log.signingKey(source, BackupTrust(database, keyring))
+            {
+                keys.append(own)
+            }
+            return try LogReplay.proven(log, after: head.edge, vault: keyring.vault, publicKeys: keys)
+        }
+        if let checkpoint {
+            let reached = try LaterLog.withLog(.checkpoint(path: checkpoint)) { log in
+                try LogReplay.check(log.note, keyring.vault, keys)
+            }
+            let isReached =
+                reached.size < end.size || (reached.size == end.size && reached.root == end.root)
+            guard isReached else {
+                throw LaterLog.unproven("The checkpoint in \(checkpoint) is of \(reached.size) entries.")
+            }
+        }
+        let facts = NewestLogFacts(
+            size: Int64(end.size), root: Hex.encode(end.root.bytes),
+            entriesSince: Int64(end.size - head.edge.size), hasEntries: replay != nil)
+        return ProvenLog(replay: replay, facts: facts)
+    }
+
+    /// The public key that the operator names.
+    func verifierKey() throws -> [UInt8]? {
+        guard let logVerifierKey else { return nil }
+        guard let key = NoteKey(vkey: logVerifierKey) else {
+            throw VaultError(
+                .invalidInput, "That is not a verifier key.",
+                remedy: "It has the form tokenvault/<vault id>+<8 hex digits>+<base64>.")
+        }
+        return key.publicKey
+    }
+}
