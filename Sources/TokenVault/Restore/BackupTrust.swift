@@ -32,7 +32,9 @@ struct BackupTrust {
         guard slots.contains(opened.slot) else {
             throw Self.unvouched("It is opened by a keyslot that the backup does not have")
         }
-        guard opened.signer >= signer else { throw Self.unvouched("Its log's key is older than the backup's") }
+        guard opened.signer >= signer else {
+            throw Self.unvouched("Its log's key is older than the backup's")
+        }
         return opened.publicKey
     }
 
@@ -60,7 +62,8 @@ struct BackupTrust {
     private static func unvouched(_ why: String) -> VaultError {
         LaterLog.unproven(
             "\(why), so its own word for the key that signs its log is not taken.",
-            remedy: "Give that key with --log-verifier-key, as it was kept outside the vault when keys were rotated; "
+            remedy:
+                "Give that key with --log-verifier-key, as it was kept outside the vault when keys were rotated; "
                 + "or no log: every grant is revoked then.")
     }
 }

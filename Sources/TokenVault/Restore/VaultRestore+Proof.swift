@@ -24,22 +24,25 @@ extension VaultRestore {
             {
                 keys.append(own)
             }
-            return try LogReplay.proven(log, after: head.edge, vault: keyring.vault, publicKeys: keys)
-        }
-        if let checkpoint {
-            let reached = try LaterLog.withLog(.checkpoint(path: checkpoint)) { log in
-                try LogReplay.check(log.note, keyring.vault, keys)
-            }
-            let isReached =
-                reached.size < end.size || (reached.size == end.size && reached.root == end.root)
-            guard isReached else {
-                throw LaterLog.unproven("The checkpoint in \(checkpoint) is of \(reached.size) entries.")
-            }
+            let reached = try checkpoint.map { try reachedCheckpoint($0, keyring.vault, keys) }
+            let (replay, end) = try LogReplay.proven(
+                log, after: head.edge, vault: keyring.vault, publicKeys: keys,
+                watching: reached?.checkpoint.size)
+            try reached?.check(database, head, keyring, replay, newest: end)
+            return (replay, end)
         }
         let facts = NewestLogFacts(
             size: Int64(end.size), root: Hex.encode(end.root.bytes),
             entriesSince: Int64(end.size - head.edge.size), hasEntries: replay != nil)
         return ProvenLog(replay: replay, facts: facts)
+    }
+
+    private func reachedCheckpoint(
+        _ path: String, _ vault: VaultID, _ keys: [[UInt8]]
+    ) throws -> ReachedCheckpoint {
+        try LaterLog.withLog(.checkpoint(path: path)) { log in
+            ReachedCheckpoint(path: path, checkpoint: try LogReplay.check(log.note, vault, keys))
+        }
     }
 
     /// The public key that the operator names.
