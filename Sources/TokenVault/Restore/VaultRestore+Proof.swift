@@ -8,6 +8,8 @@ struct ProvenLog {
     /// Nil where it is a checkpoint only, and of a longer log.
     let replay: LogReplay?
     let facts: NewestLogFacts
+    /// The signed checkpoint that it was proven to end at.
+    let note: String
 }
 
 extension VaultRestore {
@@ -17,7 +19,7 @@ extension VaultRestore {
     ) throws -> ProvenLog {
         var keys = [keyring.signer.key.publicKey]
         if let key = try verifierKey() { keys.append(key) }
-        let (replay, end) = try LaterLog.withLog(newest) { log in
+        let (replay, end, note) = try LaterLog.withLog(newest) { log in
             // Who names the key means no other.
             if logVerifierKey == nil, !LogReplay.isSigned(log.note, keys),
                 let own = try log.signingKey(source, BackupTrust(database, keyring))
@@ -29,12 +31,39 @@ extension VaultRestore {
                 log, after: head.edge, vault: keyring.vault, publicKeys: keys,
                 watching: reached?.checkpoint.size)
             try reached?.check(database, head, keyring, replay, newest: end)
-            return (replay, end)
+            return (replay, end, log.note)
         }
         let facts = NewestLogFacts(
             size: Int64(end.size), root: Hex.encode(end.root.bytes),
             entriesSince: Int64(end.size - head.edge.size), hasEntries: replay != nil)
-        return ProvenLog(replay: replay, facts: facts)
+        return ProvenLog(replay: replay, facts: facts, note: note)
+    }
+
+    /// Whether the key that the operator names signed the backup, or the log that goes on from it.
+    ///
+    /// What opens the backup does not say whose it is where anybody can wrap a root key for it.
+    ///
+    /// - Throws: ``VaultError/Code/integrity``.
+    /// - Returns: a sentence for the plan where nobody vouches for the backup.
+    func checkSigner(_ head: LogHead, _ proven: ProvenLog?) throws -> String? {
+        if let key = try verifierKey() {
+            guard [head.note, proven?.note ?? ""].contains(where: { LogReplay.isSigned($0, [key]) }) else {
+                throw VaultError(
+                    .integrity,
+                    "The key of --log-verifier-key signed neither the backup's log nor a newer one given.",
+                    remedy:
+                        "Give the key that signed one of them, as it was kept outside the vault; if it did, "
+                        + "this is not a backup of your vault.")
+            }
+            return nil
+        }
+        switch source {
+        case .recoveryKey, .program:
+            return
+                "Nothing shows who made the backup, for anybody can make one that a recovery key or a program opens: "
+                + "give --log-verifier-key, as it was kept outside the vault."
+        case .keyFile, .passphrase, .passphraseAndKeyFile, .systemdCredential, .heldKey: return nil
+        }
     }
 
     private func reachedCheckpoint(

@@ -26,7 +26,7 @@ public struct VaultRestore: Sendable {
     public var newest: NewestLog?
     /// A signed checkpoint that the newest log must reach, as an anchor keeps it: a log that was cut is found by it.
     public var checkpoint: String?
-    /// The log's vkey, where its key was changed since the backup.
+    /// The log's vkey as it was kept outside the vault: it must have signed the backup's log, or the newest one.
     public var logVerifierKey: String?
     /// Without entries of the time since: leave the grants as they are.
     public var keepsGrants = false
@@ -170,6 +170,7 @@ extension VaultRestore {
         var plan = RestorePlan(backup: BackupFacts(opened.file.header))
         let proven = try newest.map { try prove($0, database, after: head, keyring) }
         plan.newest = proven?.facts
+        if let note = try checkSigner(head, proven) { plan.notes.append(note) }
         let planner = RestorePlanner(
             database: database, keyring: keyring, replay: proven?.replay, keepsGrants: keepsGrants,
             openedBy: opened.slot.id)
