@@ -26,7 +26,7 @@ struct ReachedCheckpoint {
         let isPassed: Bool
         let origin: String
         if size <= head.edge.size {
-            isPassed = try isPassed(database, head)
+            isPassed = try begins(database, head)
             origin = try self.origin(database, keyring, [])
         } else if let replay {
             isPassed = replay.watchedRoot == checkpoint.root
@@ -50,7 +50,7 @@ struct ReachedCheckpoint {
     }
 
     /// Whether the backup's own log begins so.
-    private func isPassed(_ database: Database, _ head: LogHead) throws -> Bool {
+    private func begins(_ database: Database, _ head: LogHead) throws -> Bool {
         if size == head.edge.size { return checkpoint.root == head.root }
         let log = StoredLog(database)
         guard try log.keeps(prefix: Int64(size)) else {
