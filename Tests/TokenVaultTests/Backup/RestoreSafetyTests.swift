@@ -224,6 +224,26 @@ import VaultCrypto
         #expect(try await vault.verifyAudit().isIntact)
         await vault.close()
     }
+
+    @Test func `a kept answer that nobody could read may be stale as well, and is destroyed`() async throws {
+        let test = try await TestVault()
+        let user = try await test.vault.addUser("alice")
+        let provider = try await test.vault.addProvider(
+            "provider", definition: "{}", credentials: Secret(copying: "secret")
+        ).id
+        let id = try await test.vault.storeConnection(
+            ConnectionGrant(provider, user.id, label: "", reply: SecretBytes(copying: "{garbled"))
+        ).id
+        let kept = try await test.backUp()
+        let outcome = try await test.restore(kept).apply()
+        #expect(outcome.plan.movedConnections.map(\.action) == [.quarantined])
+        let vault = try await test.open()
+        let held = try vault.heldConnection(id)
+        #expect(held.reply == nil && held.pair == nil && held.connection.state == .needsConsent)
+        #expect(try await vault.verifyAudit().isIntact)
+        await vault.close()
+    }
+
     @Test func `a connection that is being revoked keeps its tokens for that, and for nothing else`()
         async throws
     {
