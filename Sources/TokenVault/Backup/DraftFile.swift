@@ -7,7 +7,8 @@ final class DraftFile {
     let path: String
     private let draft: String
     private let descriptor: Int32
-    private var isPublished = false
+    /// Whether it was given its name, on the disk or not yet.
+    private(set) var isPublished = false
 
     /// - Throws: ``VaultError/Code/busy`` while another process writes the same file.
     init(of path: String) throws {
@@ -65,6 +66,8 @@ final class DraftFile {
     ///
     /// - Parameter replacing: whatever has the name is replaced; otherwise it stays and this throws
     ///   ``VaultError/Code/alreadyExists``.
+    /// - Throws: where the name cannot be made durable, the file is taken away again, unless it replaced another: that one
+    ///   is gone, so this one stays.
     func publish(replacing: Bool) throws {
         guard fsync(descriptor) == 0 else { throw StorageFailure.writing(draft, errno) }
         if replacing {
@@ -79,7 +82,7 @@ final class DraftFile {
         do {
             try VaultFile.synchronize(VaultFile.directory(of: path), O_RDONLY | O_DIRECTORY)
         } catch {
-            withdraw()
+            if !replacing { withdraw() }
             throw error
         }
     }

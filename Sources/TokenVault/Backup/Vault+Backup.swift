@@ -49,7 +49,8 @@ extension Vault {
     ///
     /// - Parameter progress: called now and then with the share done, 0 to 1.
     /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/outOfSpace``, ``VaultError/Code/busy`` (another
-    ///   process writes the same file), ``VaultError/Code/invalidInput``; no half backup is left behind.
+    ///   process writes the same file), ``VaultError/Code/invalidInput``, ``VaultError/Code/outcomeUnknown`` (the new backup
+    ///   replaced an older one, and may not outlive a power cut); no half backup is left behind.
     public func backUp(
         _ request: BackupRequest, progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> BackupReceipt {
@@ -59,7 +60,8 @@ extension Vault {
         do {
             receipt = try await BlockingThread.result { [self] in try copy(request, row, progress) }
         } catch {
-            await abandonBackup(row)
+            // Where it took the place of an older one it is there, and stays listed.
+            if (error as? VaultError)?.code != .outcomeUnknown { await abandonBackup(row) }
             throw error
         }
         try await finishBackup(receipt)
@@ -119,23 +121,45 @@ extension Vault {
         guard let copied else { throw StorageFailure.failed("copy of the database", EIO) }
         let writer = BackupWriter(keyring: copied.keyring, backup: row.backup, now: row.createdAt)
         let count = try writer.write(snapshot, to: data) { progress(0.4 + $0 * 0.55) }
-        if let keysFile {
-            try keysFile.write(copied.slots.bytes)
-            try keysFile.publish(replacing: request.replaces)
-        }
-        do {
-            try data.publish(replacing: request.replaces)
-        } catch {
-            // Keys that took the place of older ones open whatever those opened.
-            if !request.replaces { keysFile?.withdraw() }
-            throw error
-        }
+        try keysFile?.write(copied.slots.bytes)
+        try publish(data, keysFile, request)
         progress(1)
         return BackupReceipt(
             backup: row.backup, path: request.path, keysPath: request.keysPath, byteCount: count,
             logSize: snapshot.head.size, logRoot: Hex.encode(snapshot.head.root.bytes),
             createdAt: row.createdAt,
             keepUntil: request.keepUntil)
+    }
+
+    /// Gives both files their names, the keys first: data without keys would look like a backup.
+    private func publish(_ data: DraftFile, _ keysFile: DraftFile?, _ request: BackupRequest) throws {
+        let older = request.replaces ? request.keysPath.flatMap(Self.keys(at:)) : nil
+        do {
+            try keysFile?.publish(replacing: request.replaces)
+            try data.publish(replacing: request.replaces)
+        } catch {
+            guard !(request.replaces && data.isPublished) else { throw Self.unsettled(request.path) }
+            // The data that is there may need the keys that were there: of an older root key.
+            if let older, let path = request.keysPath, keysFile?.isPublished == true {
+                let file = try? DraftFile(of: path)
+                try? file?.write(older)
+                try? file?.publish(replacing: true)
+            } else {
+                keysFile?.withdraw()
+            }
+            throw error
+        }
+    }
+
+    private static func keys(at path: String) -> [UInt8]? {
+        try? SmallFile.read(path, limit: BackupKeys.fileBytes, closed: .toNobody, remedy: "")
+    }
+
+    private static func unsettled(_ path: String) -> VaultError {
+        VaultError(
+            .outcomeUnknown,
+            "The new backup lies at \(path), but the disk failed when its name was to be made durable.",
+            remedy: "Run 'tokenvault backup verify', and make another on another disk.")
     }
 }
 

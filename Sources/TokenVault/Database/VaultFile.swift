@@ -83,13 +83,23 @@ enum VaultFile {
     }
 
     /// Gives a finished file its name, unless that is taken, and makes the name durable.
+    ///
+    /// Where that fails, the file is gone: nobody takes for made what was said to have failed.
     static func publish(_ draft: String, as path: String) throws {
-        try synchronize(draft, O_RDONLY)
+        let descriptor = open(draft, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw StorageFailure.opening(draft, errno) }
+        defer { ParkedDescriptors.close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw StorageFailure.failed("fsync", errno) }
         let code = rename(draft, toFree: path)
         guard code == 0 else {
             throw code == EEXIST ? alreadyExists(path) : StorageFailure.opening(path, code)
         }
-        try synchronize(directory(of: path), O_RDONLY | O_DIRECTORY)
+        do {
+            try synchronize(directory(of: path), O_RDONLY | O_DIRECTORY)
+        } catch {
+            if isNamed(descriptor, path) { unlink(path) }
+            throw error
+        }
     }
 
     /// Gives a file another name unless that is taken: in one step, but on file systems that cannot.

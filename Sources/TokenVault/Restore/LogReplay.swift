@@ -47,11 +47,23 @@ struct LogReplay {
     /// Of the tree over the backup's entries and those after them.
     private(set) var edge: RightEdge
     let first: Int64
+    /// Size at which the root is kept.
+    private let watched: UInt64?
+    private(set) var watchedRoot: Digest?
+    /// That began after the backup.
+    private(set) var lives: [Life] = []
+
+    /// A life of the vault, and the entry that began it.
+    struct Life {
+        let id: Int64
+        let entry: Int64
+    }
 
     /// - Parameter edge: of the backup's own log.
-    init(after edge: RightEdge) {
+    init(after edge: RightEdge, watching size: UInt64? = nil) {
         self.edge = edge
         first = Int64(edge.size)
+        watched = size
     }
 
     mutating func add(_ index: Int64, _ bytes: [UInt8]) throws {
@@ -60,7 +72,15 @@ struct LogReplay {
             throw LaterLog.unproven("Entry \(index) cannot be read.")
         }
         _ = edge.append(MerkleHash.leaf(bytes))
-        for change in entry.rows { largest[change.table] = max(largest[change.table] ?? 0, change.id) }
+        if edge.size == watched { watchedRoot = edge.root }
+        for change in entry.rows {
+            largest[change.table] = max(largest[change.table] ?? 0, change.id)
+            if entry.operation == AuditOperation.vaultRestore.rawValue,
+                change.table == TableLayout.incarnations.number
+            {
+                lives.append(Life(id: change.id, entry: index))
+            }
+        }
         // Rows that were named anew before a pruning, or written under other keys, say what they said.
         guard entry.operation != AuditOperation.auditCarry.rawValue else { return }
         guard !entry.operation.hasPrefix("key.") else { return note(rotation: entry) }
@@ -135,10 +155,13 @@ extension LogReplay {
     /// Reads a log's entries after the backup and proves them: the tree over the backup's entries and these is the one of
     /// a checkpoint that the vault signed.
     ///
-    /// - Parameter keys: that may have signed it.
+    /// - Parameters:
+    ///   - publicKeys: that may have signed it.
+    ///   - watched: a size at which to keep the root.
     /// - Returns: nil where the log is a checkpoint only, and of a longer log.
     static func proven(
-        _ log: LaterLog, after edge: RightEdge, vault: VaultID, publicKeys: [[UInt8]]
+        _ log: LaterLog, after edge: RightEdge, vault: VaultID, publicKeys: [[UInt8]],
+        watching watched: UInt64? = nil
     ) throws -> (replay: LogReplay?, checkpoint: Checkpoint) {
         let checkpoint = try check(log.note, vault, publicKeys)
         guard checkpoint.size >= edge.size else {
@@ -147,7 +170,7 @@ extension LogReplay {
                 "The log given has \(checkpoint.size) entries, the backup \(edge.size): it tells nothing newer.",
                 remedy: "Give a newer log, or none: every grant is revoked then.")
         }
-        var replay = LogReplay(after: edge)
+        var replay = LogReplay(after: edge, watching: watched)
         if let entries = log.entries {
             try entries(Int64(edge.size)) { index, bytes in
                 // What lies past the checkpoint is proven by nothing.

@@ -46,8 +46,8 @@ struct LaterLog {
     let note: String
     /// Hands over index and bytes of each entry from an index on; nil where there is a checkpoint only.
     let entries: ((_ first: Int64, _ body: (Int64, [UInt8]) throws -> Void) throws -> Void)?
-    /// Of a vault file: the key that signs its log now, for whoever opens the vault; nil for anybody else.
-    var signingKey: (KeySource, VaultID) -> [UInt8]? = { _, _ in nil }
+    /// Of a vault file: the key that signs its log now, as far as the backup vouches for it.
+    var signingKey: (KeySource, BackupTrust) throws -> [UInt8]? = { _, _ in nil }
 
     static func withLog<Result>(_ source: NewestLog, _ body: (LaterLog) throws -> Result) throws -> Result {
         switch source {
@@ -87,7 +87,7 @@ struct LaterLog {
                 return try body(
                     LaterLog(
                         note: note, entries: { try Self.forEachEntry(of: database, from: $0, $1) },
-                        signingKey: { try? Self.signingKey(of: database, $1, openedBy: $0) }))
+                        signingKey: { try $1.signingKey(of: database, openedBy: $0) }))
             }
         } catch let error as DatabaseError { throw StorageFailure.translate(error, isOpening: true) }
     }
@@ -104,20 +104,6 @@ struct LaterLog {
             try body(row.integer(0), bytes)
             return true
         }
-    }
-
-    /// Only by what nobody else can wrap a key for: to a recovery key, or a program, anybody can.
-    private static func signingKey(
-        of database: Database, _ vault: VaultID, openedBy source: KeySource
-    ) throws -> [UInt8]? {
-        switch source {
-        case .recoveryKey, .program, .heldKey: return nil
-        case .keyFile, .passphrase, .passphraseAndKeyFile, .systemdCredential: break
-        }
-        let row = try VaultRow.read(database, rowKey: nil)
-        guard row.id == vault else { return nil }
-        let (root, _) = try Unlocking.unlock(database, vault: row, source)
-        return try Keyring.load(database, vault: row, root: root).signer.key.publicKey
     }
 
     private static func readNote(_ path: String) throws -> String {

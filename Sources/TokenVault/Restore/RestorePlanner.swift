@@ -66,7 +66,9 @@ struct RestorePlanner {
 
     private func planConnections(_ plan: inout RestorePlan) throws {
         var known: Set<Int64> = []
-        let sql = "SELECT id, generation, kind, pair IS NOT NULL, state FROM connections ORDER BY id"
+        let sql = """
+            SELECT id, generation, kind, pair IS NOT NULL OR reply IS NOT NULL, state FROM connections ORDER BY id
+            """
         try database.forEachRow(sql) { row in
             let id = row.integer(0)
             known.insert(id)

@@ -25,7 +25,9 @@ struct RestoreWork: Sendable {
         } else if plan.revokedGrants > 0 {
             try await revokeEveryGrant()
         }
-        try await inBatches(plan.movedConnections, settle)
+        // The entry that names the rows of a batch says one deed of all of them.
+        let deeds = Dictionary(grouping: plan.movedConnections) { "\($0.action) \($0.isGone)" }
+        for deed in deeds.keys.sorted() { try await inBatches(deeds[deed] ?? [], settle) }
         try await inBatches(plan.retired, retire)
         for owner in plan.movedOwners { try await settle(owner) }
     }

@@ -26,7 +26,7 @@ public struct VaultRestore: Sendable {
     public var newest: NewestLog?
     /// A signed checkpoint that the newest log must reach, as an anchor keeps it: a log that was cut is found by it.
     public var checkpoint: String?
-    /// The log's vkey, where its key was changed since the backup.
+    /// The log's vkey as it was kept outside the vault: it must have signed the backup's log, or the newest one.
     public var logVerifierKey: String?
     /// Without entries of the time since: leave the grants as they are.
     public var keepsGrants = false
@@ -168,8 +168,9 @@ extension VaultRestore {
                 remedy: "Restore another backup.")
         }
         var plan = RestorePlan(backup: BackupFacts(opened.file.header))
-        let proven = try newest.map { try prove($0, after: head.edge, keyring) }
+        let proven = try newest.map { try prove($0, database, after: head, keyring) }
         plan.newest = proven?.facts
+        if let note = try checkSigner(head, proven) { plan.notes.append(note) }
         let planner = RestorePlanner(
             database: database, keyring: keyring, replay: proven?.replay, keepsGrants: keepsGrants,
             openedBy: opened.slot.id)
@@ -177,39 +178,5 @@ extension VaultRestore {
         return PreparedRestore(
             plan: plan, hasEntries: proven?.replay != nil, root: opened.root, keyring: keyring,
             parent: head, openedBy: opened.slot, largest: proven?.replay?.largest ?? [:])
-    }
-
-    private func prove(
-        _ source: NewestLog, after edge: RightEdge, _ keyring: Keyring
-    ) throws -> (replay: LogReplay?, facts: NewestLogFacts) {
-        var keys = [keyring.signer.key.publicKey]
-        if let logVerifierKey {
-            guard let key = NoteKey(vkey: logVerifierKey) else {
-                throw VaultError(
-                    .invalidInput, "That is not a verifier key.",
-                    remedy: "It has the form tokenvault/<vault id>+<8 hex digits>+<base64>.")
-            }
-            keys.append(key.publicKey)
-        }
-        let (replay, head) = try LaterLog.withLog(source) { log in
-            if !LogReplay.isSigned(log.note, keys), let own = log.signingKey(self.source, keyring.vault) {
-                keys.append(own)
-            }
-            return try LogReplay.proven(log, after: edge, vault: keyring.vault, publicKeys: keys)
-        }
-        if let checkpoint {
-            let reached = try LaterLog.withLog(.checkpoint(path: checkpoint)) { log in
-                try LogReplay.check(log.note, keyring.vault, keys)
-            }
-            let isReached =
-                reached.size < head.size || (reached.size == head.size && reached.root == head.root)
-            guard isReached else {
-                throw LaterLog.unproven("The checkpoint in \(checkpoint) is of \(reached.size) entries.")
-            }
-        }
-        let facts = NewestLogFacts(
-            size: Int64(head.size), root: Hex.encode(head.root.bytes),
-            entriesSince: Int64(head.size - edge.size), hasEntries: replay != nil)
-        return (replay, facts)
     }
 }

@@ -108,16 +108,23 @@ import VaultCrypto
         }
         try await rotate(test.vault)
         let newest = try #require(await party.refresh(moved.refreshToken).issued)
-        // Whoever opens the newest vault has the key that signs its log; an export comes without.
+        // Whoever opens the newest vault by a slot of the backup has the key that signs its log; an export comes without.
         let tiles = test.directory + "/tiles"
         _ = try await test.vault.exportTiles(to: tiles)
-        let restore = test.restore(kept, newest: .vault(path: test.path))
+        var restore = test.restore(kept, newest: .vault(path: test.path))
         var exported = test.restore(kept, newest: .tiles(directory: tiles))
         if ["log", "deep"].contains(kind) {
             let unproven = exported
             let refusal = await #expect(throws: VaultError(.integrity, "")) { try await unproven.plan() }
             #expect(refusal?.remedy.contains("--log-verifier-key") == true)
             exported.logVerifierKey = test.vault.logVerifierKey
+        }
+        if kind == "deep" {
+            let unvouched = restore
+            let refusal = await #expect(throws: VaultError(.integrity, "")) { try await unvouched.plan() }
+            #expect(refusal?.message.contains("a keyslot that the backup does not have") == true)
+            #expect(refusal?.remedy.contains("--log-verifier-key") == true)
+            restore.logVerifierKey = test.vault.logVerifierKey
         }
         #expect(try await exported.plan().movedGrants.map(\.id) == [moved.grant.rawValue])
         let plan = try await restore.plan()
@@ -149,7 +156,8 @@ import VaultCrypto
         _ = try await test.vault.addKeyslot(named: "spare", unlockedBy: spare)
         let kept = try await test.backUp()
         for _ in 0..<2 { _ = try await test.vault.rotateDeeply(openedBy: test.source, others: [spare]) }
-        let restore = test.restore(kept, newest: .vault(path: test.path))
+        var restore = test.restore(kept, newest: .vault(path: test.path))
+        restore.logVerifierKey = test.vault.logVerifierKey
         #expect(try await restore.plan().retired.isEmpty, "they were replaced, not removed")
         try await test.vault.removeKeyslot(named: "spare")
         _ = try await restore.apply()

@@ -224,6 +224,47 @@ import VaultCrypto
         #expect(try await vault.verifyAudit().isIntact)
         await vault.close()
     }
+
+    @Test func `another restore reads in the log of the first what it did to each connection`() async throws {
+        let test = try await TestVault()
+        let users = try await [test.vault.addUser("alice"), test.vault.addUser("bob")]
+        let provider = try await test.vault.addProvider(
+            "provider", definition: "{}", credentials: Secret(copying: "secret")
+        ).id
+        var tokens = NewTokens(accessToken: Secret(copying: "access"))
+        tokens.refreshToken = Secret(copying: "refresh")
+        let grants = users.map { ConnectionGrant(provider, $0.id, label: "", tokens: tokens) }
+        var ids: [ConnectionID] = []
+        for grant in grants { ids.append(try await test.vault.storeConnection(grant).id) }
+        let kept = try await test.backUp()
+        _ = try await test.vault.storeConnection(grants[0])
+        _ = try await test.vault.revokeConnection(ids[1], isKnownThere: false)
+        let first = try await test.restore(kept, newest: .vault(path: test.path)).apply()
+        #expect(first.plan.movedConnections.map(\.action) == [.quarantined, .revoked])
+        let restored = NewestLog.vault(path: test.directory + "/restored")
+        let second = try await test.restore(kept, to: "second", newest: restored).plan()
+        #expect(second.movedConnections.map(\.action) == [.quarantined, .revoked])
+    }
+
+    @Test func `a kept answer that nobody could read may be stale as well, and is destroyed`() async throws {
+        let test = try await TestVault()
+        let user = try await test.vault.addUser("alice")
+        let provider = try await test.vault.addProvider(
+            "provider", definition: "{}", credentials: Secret(copying: "secret")
+        ).id
+        let id = try await test.vault.storeConnection(
+            ConnectionGrant(provider, user.id, label: "", reply: SecretBytes(copying: "{garbled"))
+        ).id
+        let kept = try await test.backUp()
+        let outcome = try await test.restore(kept).apply()
+        #expect(outcome.plan.movedConnections.map(\.action) == [.quarantined])
+        let vault = try await test.open()
+        let held = try vault.heldConnection(id)
+        #expect(held.reply == nil && held.pair == nil && held.connection.state == .needsConsent)
+        #expect(try await vault.verifyAudit().isIntact)
+        await vault.close()
+    }
+
     @Test func `a connection that is being revoked keeps its tokens for that, and for nothing else`()
         async throws
     {

@@ -39,11 +39,14 @@ struct RestoreCommand: AsyncParsableCommand {
     var log: String?
 
     @Option(
-        help: ArgumentHelp("A signed checkpoint that the newest log must reach.", valueName: "file"),
+        help: ArgumentHelp("A signed checkpoint that the newest log must go through.", valueName: "file"),
         completion: .file())
     var checkpoint: String?
 
-    @Option(help: ArgumentHelp("The log's vkey, where its key was changed since.", valueName: "vkey"))
+    @Option(
+        help: ArgumentHelp(
+            "The log's vkey as it was kept outside the vault: it must have signed the backup's log or the newest.",
+            valueName: "vkey"))
     var logVerifierKey: String?
 
     @Flag(help: "Without entries of the time since, leave the grants as they are.")
@@ -54,6 +57,9 @@ struct RestoreCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard plans != applies else { throw ValidationError("Give --plan or --apply.") }
+        guard checkpoint == nil || log != nil else {
+            throw ValidationError("Give the log that must go through the checkpoint with --log.")
+        }
     }
 
     func run() async throws {

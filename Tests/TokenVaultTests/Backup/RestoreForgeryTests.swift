@@ -1,0 +1,185 @@
+import Foundation
+import MerkleLog
+import Testing
+import TokenRotation
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+@Suite struct `A restore believes no log that an old key leads to` {
+    @Test func `after a root key leaked and all was rotated, a vault built in an old keyslot`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let tokens = try await party.begin()
+        // The thief opens an old copy, and has new keys in it as he likes.
+        let stolen = try copy(test, "stolen")
+        _ = try await test.vault.rotateDeeply(openedBy: test.source)
+        let kept = try await test.backUp()
+        let own = try await test.open("stolen")
+        while try signerRow(stolen) <= signerRow(test.path) { _ = try await own.rotateSystemKey(.log) }
+        await own.close()
+        let thief = try forge(test, stolen, size: try await Backup.inspect(kept.data).facts.logSize + 1)
+        // What it hides.
+        _ = try await test.vault.revokeGrants(ofUser: "alice")
+        _ = try await party.refresh(tokens.refreshToken)
+
+        var restore = test.restore(kept, newest: .vault(path: stolen))
+        let refusal = try await refusal(of: restore)
+        #expect(refusal?.message.contains("a keyslot that the backup does not have") == true)
+        #expect(refusal?.remedy.contains("--log-verifier-key") == true)
+        restore.logVerifierKey = test.vault.logVerifierKey
+        _ = try await self.refusal(of: restore)
+        // But for his key it is a log without a flaw.
+        restore.logVerifierKey = thief.key.vkey
+        #expect(try await restore.plan().keptGrants == 1)
+        // The genuine one needs the key that was noted.
+        restore.newest = .vault(path: test.path)
+        _ = try await self.refusal(of: restore)
+        restore.logVerifierKey = nil
+        #expect(try await restore.plan().keptGrants == 0)
+    }
+
+    @Test func `after the log's key leaked and was rotated, an older vault that still has it`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        _ = try await party.begin()
+        let older = try copy(test, "older")
+        _ = try await test.vault.rotateSystemKey(.log)
+        let kept = try await test.backUp()
+        _ = try forge(test, older, size: try await Backup.inspect(kept.data).facts.logSize + 1)
+        let refusal = try await refusal(of: test.restore(kept, newest: .vault(path: older)))
+        #expect(refusal?.message.contains("older than the backup's") == true)
+        // One rotated since is taken at the vault's own word.
+        _ = try await test.vault.rotateSystemKey(.log)
+        #expect(try await test.restore(kept, newest: .vault(path: test.path)).plan().keptGrants == 1)
+    }
+
+    @Test func `a checkpoint of another life, or of the same size and another root, is not passed`()
+        async throws
+    {
+        let test = try await TestVault()
+        let checkpoint = test.directory + "/checkpoint"
+        let first = try await test.backUp("first")
+        let name = try await test.restore(first, to: "sibling").apply().logOrigin
+        let sibling = try await test.open("sibling")
+        let short = try sibling.auditCheckpoint()
+        for number in 0..<20 { _ = try await test.vault.addUser("before \(number)") }
+        let kept = try await test.backUp()
+        let between = try test.vault.auditCheckpoint()
+        for number in 0..<20 { _ = try await test.vault.addUser("after \(number)") }
+        let facts = try await (Backup.inspect(first.data).facts, Backup.inspect(kept.data).facts)
+        while try sibling.auditSize() <= facts.1.logSize { _ = try await sibling.addUser(UUID().uuidString) }
+        let long = try sibling.auditCheckpoint()
+        await sibling.close()
+        let tiles = test.directory + "/tiles"
+        _ = try await test.vault.exportTiles(to: tiles)
+        for source in [NewestLog.vault(path: test.path), .tiles(directory: tiles)] {
+            var restore = test.restore(kept, newest: source)
+            restore.checkpoint = checkpoint
+            // Of before the backup, of the backup, of after it, of the end.
+            for note in [facts.0.checkpoint, facts.1.checkpoint, between, try test.vault.auditCheckpoint()] {
+                try test.write(Array(note.utf8), to: checkpoint)
+                _ = try await restore.plan()
+            }
+            for note in [short, long] {
+                try test.write(Array(note.utf8), to: checkpoint)
+                let refusal = try await refusal(of: restore)
+                #expect(refusal?.message.contains("does not go through the checkpoint") == true)
+            }
+            // The same tree under the other life's name, by the same key.
+            let signer = try #require(
+                NoteSigner(name: name, key: try signingKey(test.path, test)))
+            for note in [facts.0.checkpoint, between] {
+                let text = try SignedNote.parse(Array(note.utf8)).text
+                let tree = try #require(Checkpoint(parsing: text))
+                let renamed = Checkpoint(origin: signer.key.name, size: tree.size, root: tree.root)
+                try test.write(Array(try signer.sign(renamed.body).utf8), to: checkpoint)
+                let refusal = try await refusal(of: restore)
+                #expect(refusal?.message.contains("another life") == true)
+            }
+        }
+    }
+
+    @Test func `what a recovery key opens is vouched for by the key that the operator names`() async throws {
+        let test = try await TestVault()
+        let other = try await TestVault()
+        let file = test.directory + "/recovery"
+        let passphrase = SecretBytes(copying: "correct horse battery staple")
+        _ = try await test.vault.createRecoveryKey(file: file, passphrase: passphrase)
+        let kept = try await test.backUp()
+        let source = KeySource.recoveryKey(try RecoveryKey(file: file, passphrase: passphrase))
+        var restore = test.restore(kept, source: source)
+        #expect(try await restore.plan().notes.contains { $0.contains("Nothing shows who made") })
+        restore.logVerifierKey = test.vault.logVerifierKey
+        #expect(try await !restore.plan().notes.contains { $0.contains("Nothing shows who made") })
+        restore.logVerifierKey = other.vault.logVerifierKey
+        let refusal = try await refusal(of: restore)
+        #expect(refusal?.message.contains("signed neither") == true)
+    }
+}
+
+// MARK: - What somebody with old keys can do
+
+extension `A restore believes no log that an old key leads to` {
+    private func refusal(of restore: VaultRestore) async throws -> VaultError? {
+        await #expect(throws: VaultError(.integrity, "")) { try await restore.plan() }
+    }
+
+    private func copy(_ test: TestVault, _ name: String) throws -> String {
+        let path = test.directory + "/" + name
+        _ = try sqlite(test.path, "VACUUM INTO '\(path)'")
+        chmod(path, 0o600)
+        return path
+    }
+
+    private func signerRow(_ path: String) throws -> Int64 {
+        let text = try sqlite(path, "SELECT id FROM system_keys WHERE purpose = 5 AND state = 1")
+        return try #require(Int64(text))
+    }
+
+    /// Puts the genuine log, cut off at a size, in the place of a vault's own, and signs it by that vault's key.
+    private func forge(_ test: TestVault, _ path: String, size: Int64) throws -> NoteSigner {
+        var edge = RightEdge()
+        for index in 0..<size {
+            _ = edge.append(MerkleHash.leaf(try test.vault.auditEntry(index).leaf))
+        }
+        let signer = try #require(
+            NoteSigner(name: "tokenvault/\(test.vault.id)", key: try signingKey(path, test)))
+        let checkpoint = Checkpoint(origin: signer.key.name, size: edge.size, root: edge.root)
+        let genuine = try copy(test, "genuine-\(UUID().uuidString)")
+        _ = try sqlite(
+            path,
+            """
+            ATTACH '\(genuine)' AS genuine;
+            DELETE FROM audit_leaves;
+            INSERT INTO audit_leaves SELECT * FROM genuine.audit_leaves WHERE id < \(size);
+            UPDATE audit_head SET note = '\(try signer.sign(checkpoint.body))';
+            """)
+        return signer
+    }
+
+    /// The key that signs a vault's log, as who can open the vault gets it.
+    private func signingKey(_ path: String, _ test: TestVault) throws -> SigningKey {
+        func fields(_ sql: String) throws -> [String] {
+            try sqlite(path, sql).lowercased().split(separator: "|", omittingEmptySubsequences: false).map(
+                String.init)
+        }
+        let slot = try fields(
+            "SELECT hex(slot_id), kind, epoch, hex(parameters), hex(wrapped) FROM keyslots LIMIT 1")
+        let record = KeyslotRecord(
+            id: try #require(Hex.decode(slot[0])),
+            kind: try #require(Int64(slot[1]).flatMap(KeyslotKind.init(rawValue:))),
+            epoch: try #require(UInt32(slot[2])), parameters: try #require(Hex.decode(slot[3])),
+            wrapped: try #require(Hex.decode(slot[4])))
+        let root = try Keyslot.open(record, with: test.source, vault: test.vault.id)
+        let key = try fields(
+            "SELECT id, epoch, hex(wrapped) FROM system_keys WHERE purpose = 5 AND state = 1")
+        let place = AssociatedData(
+            domain: "tokenvault.wrap", vault: test.vault.id, owner: .system, table: 2, column: 5,
+            row: try #require(Int64(key[0])), generation: 0)
+        return SigningKey(
+            seed: try KeyWrap.unwrap(
+                try #require(Hex.decode(key[2])), with: root, epoch: try #require(UInt32(key[1])), for: place)
+        )
+    }
+}
