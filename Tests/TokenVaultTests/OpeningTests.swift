@@ -101,6 +101,30 @@ import VaultCrypto
         try await open(test)
     }
 
+    @Test(arguments: ["-wal", "-shm", ".ballast"])
+    func `nor are remains of an older vault of that name taken for the new one's`(_ suffix: String)
+        async throws
+    {
+        let test = try await closed()
+        let path = test.directory + "/second"
+        try Data("remains".utf8).write(to: URL(fileURLWithPath: path + suffix))
+        await expect(.alreadyExists) {
+            _ = try await Vault.create(at: path, unlockedBy: .keyFile(path: test.keyFile))
+        }
+        #expect(try Data(contentsOf: URL(fileURLWithPath: path + suffix)) == Data("remains".utf8))
+        #expect(!FileManager.default.fileExists(atPath: path))
+    }
+
+    @Test func `a vault that somebody serves is not discarded`() async throws {
+        let test = try await TestVault()
+        try await test.vault.beginServing()
+        #expect(try !Vault.discard(at: test.path))
+        #expect(FileManager.default.fileExists(atPath: test.path))
+        await test.vault.close()
+        #expect(try Vault.discard(at: test.path))
+        #expect(!FileManager.default.fileExists(atPath: test.path))
+    }
+
     @Test func `a draft that a crash left behind is in nobody's way`() async throws {
         let test = try await closed()
         let path = test.directory + "/second"

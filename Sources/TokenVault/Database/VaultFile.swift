@@ -57,7 +57,16 @@ enum VaultFile {
             )
         }
         guard access(path, F_OK) != 0 else { throw alreadyExists(path) }
+        // They would be taken for the new vault's.
+        for file in sideFiles(of: path) where FileFacts(at: file) != nil {
+            throw VaultError(
+                .alreadyExists, "There is already a file at \(file).",
+                remedy: "Choose another path, or move what is left of the vault that was there.")
+        }
     }
+
+    /// What lies beside a vault and belongs to it, but for the lock file.
+    static func sideFiles(of path: String) -> [String] { ["-wal", "-shm", ".ballast"].map { path + $0 } }
 
     /// Foundation's `deletingLastPathComponent` traps on a name of one character.
     static func directory(of path: String) -> String {

@@ -11,13 +11,16 @@ extension Vault {
     ///   - sources: each has to open the new root key, too; writes wait for as long as that takes.
     ///   - isOpenedSlotNoted: as a rotation begins: first the slot by which this vault was opened is noted.
     /// - Returns: the names of the slots.
-    /// - Throws: what a rotation would: ``VaultError/Code/denied`` naming the slots whose key is not held.
+    /// - Throws: what a rotation would: ``VaultError/Code/denied`` naming the slots whose key is not held,
+    ///   ``VaultError/Code/integrity`` naming those that are not what the log says.
     package func rehearseKeyslotRotation(
         openedBy sources: [KeySource] = [], isOpenedSlotNoted: Bool = false
     ) async throws -> [String] {
+        let history = try await keyslotHistory()
         do {
             try await housekeep { [unlocker] transaction in
                 let (keyring, database) = (transaction.keyring, transaction.database)
+                try transaction.expectKeyslots(of: history)
                 let (root, epoch) = (GuardedKey.random(), keyring.epoch + 1)
                 let opened = try StoredKeyslot.all(database, keyring).first {
                     $0.row.record.id == unlocker.slotID

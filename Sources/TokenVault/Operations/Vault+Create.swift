@@ -28,6 +28,18 @@ extension Vault {
         return try await open(at: path, unlockedBy: source, options: options)
     }
 
+    /// Removes a vault that was just made, and closed, because something that belongs to it could not be made.
+    ///
+    /// - Returns: false, and nothing was removed, where another process serves it already.
+    package static func discard(at path: String) throws -> Bool {
+        let lock = try VaultLock(beside: path)
+        return try lock.withWriterLock(within: .seconds(10)) {
+            guard try !lock.isServed() else { return false }
+            for file in [path] + VaultFile.sideFiles(of: path) { unlink(file) }
+            return true
+        }
+    }
+
     /// Makes a key file: 32 random bytes that only the owner of the file may read.
     ///
     /// - Throws: ``VaultError/Code/alreadyExists``: a key file is never overwritten.

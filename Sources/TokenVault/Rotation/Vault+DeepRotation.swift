@@ -13,7 +13,8 @@ extension Vault {
     /// - Parameters:
     ///   - source: what opened this vault.
     ///   - others: the sources of the other keyslots; recovery keys need none.
-    /// - Throws: ``VaultError/Code/denied`` naming keyslots that nothing given opens; nothing was changed then.
+    /// - Throws: ``VaultError/Code/denied`` naming keyslots that nothing given opens, ``VaultError/Code/integrity``
+    ///   naming those that are not what the log says; nothing was changed then.
     public func rotateDeeply(
         openedBy source: KeySource, others: [KeySource] = [],
         progress: @escaping KeyRotationObserver = { _ in }

@@ -9,7 +9,8 @@ extension Vault {
     /// was. The keys under the root stay what they are; after a disclosure use ``rotateDeeply(openedBy:others:progress:)``.
     ///
     /// - Throws: ``VaultError/Code/denied`` when a keyslot cannot be wrapped anew (its remedy says what to do),
-    ///   ``VaultError/Code/integrity`` when a key does not open: the old root key is kept then.
+    ///   ``VaultError/Code/integrity`` when a key does not open: the old root key is kept then; and naming keyslots that are
+    ///   not what the log says, before anything is changed.
     public func rotateRootKey(
         progress: @escaping KeyRotationObserver = { _ in }
     ) async throws -> KeyRotationReport {
@@ -29,6 +30,7 @@ extension Vault {
         kind: String = "root", root: GuardedKey = .random(),
         _ rewrapSlots: @escaping @Sendable (WriteTransaction, GuardedKey, UInt32) throws -> Void
     ) async throws -> KeyRotationReport {
+        let history = try await keyslotHistory()
         // This process need not open the new key by its keyslot, which may be another one then.
         keys.expect(root)
         return try await queue.submit(.newWork) { [operatorActor] transaction in
@@ -38,6 +40,8 @@ extension Vault {
                 report.isResumed = true
                 return (report, [])
             }
+            // A slot that was removed and put back would be given the new root key, and a recovery slot needs no key for it.
+            try transaction.expectKeyslots(of: history)
             let epoch = keyring.epoch + 1
             try transaction.insert(
                 RetiredRootRow(

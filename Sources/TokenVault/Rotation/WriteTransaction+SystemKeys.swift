@@ -32,7 +32,8 @@ extension WriteTransaction {
                 wrapped: KeyWrap.wrap(
                     key, under: keyring.root, epoch: keyring.epoch,
                     for: Keyring.wrapContext(keyring.vault, systemKey: id)),
-                createdAt: now))
+                // The end of the one before: not earlier than anything made with that, though the clock was set back.
+                createdAt: max(now, committed.lastTime)))
         touchRegistry()
         return SystemKey(
             purpose: purpose, keyID: UInt8(truncatingIfNeeded: keyID), isCurrent: true, key: key)

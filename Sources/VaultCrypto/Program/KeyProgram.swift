@@ -85,7 +85,10 @@ public struct KeyProgram: Sendable {
         try Self.checkFile(path, called: "key program", remedy: "Name a program: --key-exec PATH.")
     }
 
-    static func checkFile(_ path: String, called name: String, remedy: String) throws(VaultError) {
+    /// - Throws: `permissionDenied` where others than its owner may write the file, or its owner is neither us nor root.
+    package static func checkFile(
+        _ path: String, called name: String, remedy: String
+    ) throws(VaultError) {
         var status = stat()
         guard unsafe stat(path, &status) == 0 else {
             throw SystemCall.failure("examine the \(name)", path, errno)

@@ -55,9 +55,8 @@ struct InitCommand: AsyncParsableCommand {
         } catch {
             await vault.close()
             // Without the recovery key that was asked for there is no vault, and the next try finds the place free; only
-            // where the slot may have been written after all, what there is has to stay.
-            if (error as? VaultError)?.code != .outcomeUnknown {
-                for suffix in ["", "-wal", "-shm", ".ballast"] { unlink(path + suffix) }
+            // where the slot may have been written after all, or a service has opened the vault, what there is has to stay.
+            if (error as? VaultError)?.code != .outcomeUnknown, (try? Vault.discard(at: path)) == true {
                 removeCreatedKeyFile()
             }
             throw error

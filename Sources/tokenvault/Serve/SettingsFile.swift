@@ -1,5 +1,6 @@
 import Foundation
 import VaultCore
+import VaultCrypto
 
 /// The file of settings: a JSON object with the names of the flags as members.
 ///
@@ -29,6 +30,10 @@ struct SettingsFile {
                     remedy: "See docs/operations.md.")
             }
             values[setting] = value
+        }
+        // Whoever names the program can have the key, as whoever writes the program itself.
+        if values[.keyProgram] != nil {
+            try KeyProgram.checkFile(path, called: "file", remedy: "Check --config.")
         }
         self.values = values
     }

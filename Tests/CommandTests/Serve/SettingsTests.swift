@@ -164,6 +164,19 @@ struct SettingsTests {
         #expect(try await place.run(["serve", "--config", "."]).status == 2)
     }
 
+    @Test func `one that names a key program is for its owner alone to write`() async throws {
+        let place = try Workplace()
+        let arguments = ["serve", "--config", "serve.json", "--check-config"]
+        try place.write(#"{"key-exec": "/usr/bin/true"}"#, to: "serve.json", mode: 0o660)
+        let refused = try await place.run(arguments)
+        #expect(refused.status == 4, "\(refused.complaints)")
+        #expect(refused.complaints.contains("chmod go-w"), "\(refused.complaints)")
+        try place.write(#"{"key-exec": "/usr/bin/true"}"#, to: "serve.json", mode: 0o640)
+        #expect(!(try await place.run(arguments)).complaints.contains("chmod"))
+        try place.write(#"{"listen": "127.0.0.1:1"}"#, to: "serve.json", mode: 0o660)
+        #expect(!(try await place.run(arguments)).complaints.contains("chmod"))
+    }
+
     @Test func `people get a table`() async throws {
         let ending = try await Workplace().run(["serve", "--check-config"])
         #expect(ending.outputLines.first?.contains("SETTING") == true)

@@ -191,6 +191,21 @@ import VaultCrypto
         #expect(reason == .refreshTokenReused)
     }
 
+    @Test func `a key for tokens is kept for what was made with it, though the clock was set back since`()
+        async throws
+    {
+        let stage = try await Stage(users: 1)
+        let first = try await stage.party.begin()
+        stage.test.clock.step(.seconds(-3600))
+        // Started anew, a process has nothing to see by that the clock was set.
+        let again = try await stage.test.reopen()
+        for _ in 1...2 {
+            _ = try await again.rotateSystemKey(.handles)
+            stage.test.clock.advance(.seconds(5))
+        }
+        #expect(try await stage.party.refresh(first.refreshToken, in: again).issued != nil)
+    }
+
     private func result(_ work: () async throws -> KeyRotationReport) async -> VaultError? {
         do {
             _ = try await work()
