@@ -24,6 +24,8 @@ struct EpochChain {
     private var over: Set<Int64> = []
     /// The newest restore: services of before it went on with a log that is lost.
     private var restored: Int64 = 0
+    /// Restores that cut off a service which ran, ascending.
+    private(set) var cuts: [Int64] = []
     private var roots: PrefixRoots
     /// The entries before it may have been pruned; 0 when every announcement there ever was is read.
     private let firstKept: Int64
@@ -44,7 +46,10 @@ struct EpochChain {
     ///
     /// - Returns: what is wrong with it.
     mutating func take(_ entry: AuditEntry) throws -> [String] {
-        if entry.operation == AuditOperation.vaultRestore.rawValue { restored = entry.index }
+        if entry.operation == AuditOperation.vaultRestore.rawValue {
+            if newestOpen() != nil { cuts.append(entry.index) }
+            restored = entry.index
+        }
         if !hasOpenEpoch(at: entry.time) { chainStart = entry.index }
         let problem = try entry.seal.flatMap { try judge($0, entry) }
         return [problem, announce(entry)].compactMap(\.self)
@@ -54,9 +59,13 @@ struct EpochChain {
         epoch.announced < restored || over.contains(epoch.announced)
     }
 
-    private mutating func hasOpenEpoch(at time: VaultInstant) -> Bool {
+    private mutating func newestOpen() -> Epoch? {
         while let last = recent.last, isOver(last) { recent.removeLast() }
-        return recent.last.map { $0.time >= time.advanced(by: Limits.logEpoch * -2) } ?? false
+        return recent.last
+    }
+
+    private mutating func hasOpenEpoch(at time: VaultInstant) -> Bool {
+        newestOpen().map { $0.time >= time.advanced(by: Limits.logEpoch * -2) } ?? false
     }
 
     private mutating func announce(_ entry: AuditEntry) -> String? {
@@ -136,6 +145,11 @@ extension AuditVerifier {
         report.sealed = chain.sealed
         if let note = try? SignedNote.parse(Array(head.note.utf8)), !chain.agrees(with: note) {
             report.add("head", "has a second signature that is not by the key announced for it")
+        }
+        if let last = chain.cuts.last {
+            report.notes.append(
+                "Entry \(last) says that the vault was restored from a backup of a running service. If nobody restored it "
+                    + "then, the entries from there on may not be the ones that were written.")
         }
         let unsealed = chain.unsealed(before: scan.lastTime.advanced(by: Limits.logEpoch * -2))
         guard let last = unsealed.last else { return }

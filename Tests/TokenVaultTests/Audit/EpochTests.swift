@@ -165,6 +165,24 @@ import VaultCrypto
         #expect(try await Vault.inspect(test.path, verifierKey: vkey).isIntact)
     }
 
+    @Test func `a restore ends the key of a service that was backed up, and that is said`() async throws {
+        let test = try await TestVault()
+        try await test.vault.beginLogEpoch()
+        let kept = try await test.backUp()
+        test.clock.advance(.seconds(86400))
+        _ = try await test.restore(kept).apply()
+        let vault = try await test.open()
+        #expect(try sqlite(test.directory + "/restored", "SELECT count(*) FROM log_epochs") == "0")
+        try await vault.beginLogEpoch()
+        test.clock.advance(.seconds(86400))
+        try await vault.beginLogEpoch()
+        let report = try await vault.verifyAudit()
+        #expect(report.isIntact && report.notes.count == 1, "\(report.findings) \(report.notes)")
+        #expect(report.notes.first?.contains("running service") == true)
+        #expect(report.sealed.upperBound == report.size - 1)
+        await vault.close()
+    }
+
     @Test func `two loops of one process keep one chain`() async throws {
         let test = try await TestVault()
         for _ in 0..<4 {
