@@ -17,7 +17,8 @@ public enum KeySource: Sendable {
     case passphrase(SecretBytes)
 
     /// The content of a key file as a systemd credential: the file `name` in `$CREDENTIALS_DIRECTORY`
-    /// (`LoadCredentialEncrypted=` in systemd.exec(5)).
+    /// (`LoadCredential=` and `LoadCredentialEncrypted=` in systemd.exec(5)). It opens the keyslots of that key
+    /// file too, and the key file opens a keyslot that was made for the credential.
     case systemdCredential(name: String)
 
     /// The content of a key file that was read already, as from a pipe; opens the same keyslots as the file.

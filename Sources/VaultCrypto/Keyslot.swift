@@ -108,8 +108,11 @@ package enum Keyslot {
     }
 
     /// Whether `source` is of the kind that `record` asks for; says nothing about whether it fits.
+    ///
+    /// A key file and a systemd credential hold the same bytes, so either opens the slot of the other.
     package static func accepts(_ source: KeySource, _ record: KeyslotRecord) -> Bool {
-        source.kind == record.kind
+        let holders: Set<KeyslotKind> = [.keyFile, .systemdCredential]
+        return source.kind == record.kind || holders.isSuperset(of: [source.kind, record.kind])
     }
 
     /// Makes a key file with a new random key, readable by its owner alone, on the disk when this returns.

@@ -29,9 +29,20 @@ import VaultCrypto
             #expect(record.epoch == 5 && record.kind == source.kind && record.wrapped.count == 112)
             #expect(try Keyslot.open(record, with: source, vault: vault).exposed == root.exposed)
             #expect(refusal { _ = try Keyslot.open(record, with: stranger, vault: vault) } == .locked)
-            for offered in fitting {
-                #expect(Keyslot.accepts(offered, record) == (offered.kind == source.kind))
-            }
+        }
+    }
+
+    @Test func `a key file and a credential with its content open one slot, a passphrase does not`() throws {
+        let key = try CredentialDirectory.write(Chosen.bytes("key file", 32))
+        let file = KeySource.keyFile(path: key.path())
+        let credential = KeySource.systemdCredential(name: key.lastPathComponent)
+        let passphrase = KeySource.passphrase(SecretBytes(copying: "open sesame"))
+        for (maker, opener) in [(file, credential), (credential, file)] {
+            let record = try Keyslot.create(maker, wrapping: root, epoch: 5, vault: vault)
+            #expect(record.kind == maker.kind)
+            #expect(try Keyslot.open(record, with: opener, vault: vault).exposed == root.exposed)
+            #expect(!Keyslot.accepts(passphrase, record))
+            #expect(refusal { _ = try Keyslot.open(record, with: passphrase, vault: vault) } == .locked)
         }
     }
 
