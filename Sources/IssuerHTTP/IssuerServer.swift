@@ -83,6 +83,10 @@ public struct IssuerServer: Service {
             announce.finish()
         }
         application.addServices(listener)
-        application.beforeServerStarts { for await _ in bound {} }
+        // The stream ends by itself where the listener failed: then nothing is served, and nothing announced.
+        application.beforeServerStarts {
+            for await _ in bound {}
+            try Task.checkCancellation()
+        }
     }
 }

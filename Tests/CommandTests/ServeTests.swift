@@ -110,6 +110,34 @@ struct ServeTests {
         #expect(await service.end(by: SIGTERM) == 0)
     }
 
+    /// Both ways round: the service's own port, and the one for metrics.
+    @Test(arguments: [["--listen"], ["--listen", "127.0.0.1:0", "--admin-listen"]])
+    func `it announces itself nowhere unless every address is listened on`(_ options: [String]) async throws {
+        let place = try await Workplace.withVault()
+        let holder = try await RunningService(in: place)
+        let taken = holder.url.replacing("http://", with: "")
+        try place.write(
+            """
+            import os, socket, subprocess, sys
+            wire = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            wire.bind("notify")
+            wire.setblocking(False)
+            second = subprocess.run(
+                ["tokenvault", "serve", *sys.argv[1:], "--ready-file", "second", "--json"],
+                env=dict(os.environ, NOTIFY_SOCKET=os.getcwd() + "/notify"), capture_output=True, text=True)
+            try: notice = wire.recv(100).decode()
+            except BlockingIOError: notice = "nothing"
+            print(second.returncode, notice, os.path.exists("second"), "http://" in second.stdout + second.stderr)
+            print(second.stderr)
+            """, to: "supervisor.py")
+        let second = try await place.shell(
+            "python3 supervisor.py \((options + [taken]).joined(separator: " "))")
+        #expect(second.outputLines.first == "9 nothing False False", "\(second.output)\(second.complaints)")
+        let named = "\(taken) cannot be listened on"
+        #expect(second.output.contains(named) && second.output.contains("another \(options.last ?? "")"))
+        #expect(await holder.end(by: SIGTERM) == 0)
+    }
+
     @Test func `an address in use is 9, and a stale ready file goes`() async throws {
         let place = try await Workplace.withVault()
         let service = try await RunningService(in: place)
