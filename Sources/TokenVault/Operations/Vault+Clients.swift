@@ -241,7 +241,7 @@ enum ClientIDRules {
     static func random() -> String {
         while true {
             let clientID = Base64URL.encodeToString(SystemRandom().bytes(16))
-            if !clientID.hasPrefix(SubjectIdentifier.prefix) { return clientID }
+            if !clientID.hasPrefix(SubjectIdentifier.prefix), !clientID.hasPrefix("-") { return clientID }
         }
     }
 
@@ -252,6 +252,10 @@ enum ClientIDRules {
         }
         guard isPlain, (1...128).contains(clientID.utf8.count) else {
             throw invalid("A client identifier has 1 to 128 letters, digits, '-', '_' or '.'.")
+        }
+        guard !clientID.hasPrefix("-") else {
+            throw invalid(
+                "A client identifier does not begin with '-': commands would take it for an option.")
         }
         // RFC 9700 section 4.15: a client must not be able to pass for a user by the choice of its identifier.
         guard !clientID.hasPrefix(SubjectIdentifier.prefix) else {

@@ -28,6 +28,8 @@ struct GrantAuthorizeCommand: AsyncParsableCommand {
     var redirectURI: String?
     @Option(
         name: .customLong("code-challenge"),
+        // One base64url text in 64 begins with a dash.
+        parsing: .unconditional,
         help: ArgumentHelp("PKCE challenge, method S256 (RFC 7636).", valueName: "challenge"))
     var codeChallenge: String?
     @OptionGroup var location: VaultArguments

@@ -6,6 +6,8 @@ import VaultCore
 struct ClientCredentialArguments: ParsableArguments {
     @Option(
         name: .customLong("client-id"),
+        // Providers give such identifiers too: with a dash in front.
+        parsing: .unconditional,
         help: ArgumentHelp("The identifier the provider gave our client.", valueName: "id"))
     var identifier: String?
 
