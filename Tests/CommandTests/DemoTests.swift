@@ -10,6 +10,9 @@ struct DemoTests {
         #expect(ending.status == 0, "\(ending.complaints)")
         #expect(ending.complaints.isEmpty)
         #expect(ending.output.contains("generation 21."))
+        #expect(ending.outputLines.filter { $0.contains("… refresh ") }.count == 4)
+        // 64 clients share each pair: a rate of pairs would sound as if little were done.
+        #expect(!ending.output.contains("pairs per second"))
         #expect(ending.outputLines.filter { $0.hasPrefix("  ✓ ") }.count == 12)
         let left = try FileManager.default.contentsOfDirectory(atPath: place.path)
         #expect(left.filter { $0.hasPrefix("tokenvault-demo") }.isEmpty)

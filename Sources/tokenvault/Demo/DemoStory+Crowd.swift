@@ -27,7 +27,7 @@ extension DemoStory {
         for turn in 1...plan.refreshes {
             try Task.checkCancellation()
             tokens = try await race(crowd, tokens.refresh, turn, &figures)
-            if turn.isMultiple(of: 10) { Console.progress("refresh \(turn) of \(plan.refreshes)") }
+            try showProgress(turn)
         }
         figures.duration = ContinuousClock.now - start
         figures.commits = stage.vault.statistics.commits - commitsBefore
@@ -74,12 +74,20 @@ extension DemoStory {
         return first
     }
 
+    /// A line that moves on a terminal; elsewhere one line a quarter.
+    private func showProgress(_ turn: Int) throws {
+        let line = "refresh \(turn) of \(plan.refreshes)"
+        if turn.isMultiple(of: 10) { Console.progress(line) }
+        guard !Console.showsProgress, turn.isMultiple(of: max(1, plan.refreshes / 4)) else { return }
+        try say("… " + line)
+    }
+
     private func sayFigures(_ figures: CrowdFigures) throws {
         let seconds = figures.duration.inSeconds
         try say(
             "\(figures.requests) requests, \(figures.lostResponses) of them without a response, in "
-                + "\(seconds.rounded(to: 1)) s: \(Int(Double(figures.requests) / seconds)) requests and "
-                + "\(Int(Double(plan.refreshes) / seconds)) new pairs per second.")
+                + "\(seconds.rounded(to: 1)) s: \(Int(Double(figures.requests) / seconds)) requests per second, "
+                + "of which all but one in \(plan.clients) got a pair that another had made.")
         try say(
             "\(figures.commits) commits, each on the disk before its answers went out: "
                 + "\((Double(figures.commits) / Double(plan.refreshes)).rounded(to: 2)) per refresh.")
