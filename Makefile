@@ -11,6 +11,18 @@ INTEROP_TOOLS := python3 python3-venv openssl sqlite3 apache2 libapache2-mod-aut
 GLEWLWYD := .build/glewlwyd
 GLEWLWYD_LIBRARIES = $$(apt-cache depends glewlwyd | sed -n 's/^ *Depends: \(lib[^ ]*\)$$/\1/p')
 BENCH_TOOLS := wrk python3 curl
+RELEASE_TOOLS := binutils mmdebstrap python3 curl
+# It starts where no toolchain is: Swift's runtime and that of C++ are linked in, nothing is looked for beside the
+# binary, and its symbols are not exported, which would keep code that nothing calls.
+RELEASE_BUILD := swift build -c release --static-swift-stdlib --disable-local-rpath --scratch-path .build-release \
+  --product tokenvault -Xlinker --no-export-dynamic -Xlinker -L$(CURDIR)/.build-release/static
+RELEASED := .build-release/release/tokenvault
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+BIN = $(DESTDIR)$(PREFIX)/bin
+MAN = $(DESTDIR)$(PREFIX)/share/man/man1
+COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 # $(call install,PACKAGES): installs the Debian packages that are missing, or says what to install.
 define install
@@ -95,9 +107,33 @@ check: export TOKENVAULT_STRICT = 1
 check: lint test ## What CI runs: format, warnings as errors, imports, all tests
 
 .PHONY: release
-release: deps ## Build the command for production into .build-release
-	swift build -c release --scratch-path .build-release --product tokenvault
-	@echo "built: $$(swift build -c release --scratch-path .build-release --show-bin-path)/tokenvault"
+release: deps ## Build the command for production: .build-release/release/tokenvault, its debug information beside it
+	$(call install,binutils g++,swift)
+	mkdir -p .build-release/static && ln -sf "$$(gcc -print-file-name=libstdc++.a)" .build-release/static/
+	$(RELEASE_BUILD)
+	if readelf --sections --wide $(RELEASED) | grep -q '\.debug_info'; then \
+	  objcopy --only-keep-debug $(RELEASED) $(RELEASED).debug && \
+	  objcopy --strip-unneeded --add-gnu-debuglink=$(RELEASED).debug $(RELEASED); \
+	fi
+	@echo "built: $(CURDIR)/$(RELEASED); install it with 'make install', PREFIX=$(PREFIX)"
+
+.PHONY: install
+install: ## Install the command, its manual pages and bash completion: make install PREFIX=/usr/local
+	@test -x $(RELEASED) || { echo "Run 'make release' first: there is no $(RELEASED)." >&2; exit 1; }
+	install -D -m 755 $(RELEASED) $(BIN)/tokenvault
+	rm -rf .build-release/man && mkdir -p .build-release/man $(MAN) $(COMPLETIONS)
+	$(RELEASED) man --directory .build-release/man
+	install -m 644 .build-release/man/*.1 $(MAN)/
+	$(RELEASED) completion bash > $(COMPLETIONS)/tokenvault && chmod 644 $(COMPLETIONS)/tokenvault
+
+.PHONY: uninstall
+uninstall: ## Remove what `make install` installed under the same PREFIX; vaults stay
+	rm -f $(BIN)/tokenvault $(MAN)/tokenvault.1 $(MAN)/tokenvault-*.1 $(COMPLETIONS)/tokenvault
+
+.PHONY: test-release
+test-release: ## Start the release build in a fresh Debian root that has only the two libraries it needs
+	$(call install,$(RELEASE_TOOLS),python3)
+	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover --verbose --start-directory Tests/Release
 
 .PHONY: man
 man: deps ## Write the manual pages into .build/man, one for each command
