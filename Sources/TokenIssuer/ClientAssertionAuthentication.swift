@@ -21,8 +21,14 @@ extension TokenIssuer {
                 assertion, from: clientID, keySet: client?.registration.keySet ?? Self.emptyKeySet,
                 audiences: audiences(issuer), now: vault.clock.now())
         } catch {
-            throw await refused(
-                client == nil ? .unknownClient : TokenRequestRefusal(error), client, clientID, origin)
+            // Without keys every assertion fails, and the keys are not why.
+            let reason: TokenRequestRefusal =
+                switch client?.registration.authenticationMethods.contains(.privateKeyJWT) {
+                case nil: .unknownClient
+                case false?: .wrongMethod
+                case true?: TokenRequestRefusal(error)
+                }
+            throw await refused(reason, client, clientID, origin)
         }
         guard let client else { throw await refused(.unknownClient, nil, clientID, origin) }
         guard client.state == .active else { throw await refused(.clientDisabled, client, clientID, origin) }
@@ -63,6 +69,7 @@ extension TokenRequestRefusal {
             case .malformed: .assertionMalformed
             case .algorithm: .assertionAlgorithm
             case .unknownKey: .assertionUnknownKey
+            case .unusableKey: .assertionUnusableKey
             case .signature: .assertionSignature
             case .claims: .assertionClaims
             case .expired: .assertionExpired

@@ -36,7 +36,10 @@ public struct VerifiedAssertion: Sendable {
 public enum ClientAssertionRefusal: String, Error, Sendable, CaseIterable {
     case malformed = "assertion_malformed"
     case algorithm = "assertion_algorithm"
+    /// No registered key has that name, or more than one key could be meant.
     case unknownKey = "assertion_unknown_key"
+    /// The key is registered and cannot verify assertions, or no registered key can.
+    case unusableKey = "assertion_unusable_key"
     case signature = "assertion_signature"
     case claims = "assertion_claims"
     case expired = "assertion_expired"

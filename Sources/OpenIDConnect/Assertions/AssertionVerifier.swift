@@ -36,7 +36,8 @@ public struct AssertionVerifier: ClientAssertionVerifying {
         }
         let kid = jws.header["kid"]
         guard kid == nil || kid?.string != nil else { throw .malformed }
-        guard let keys = try? ClientKeySet(keySet) else { throw .unknownKey }
+        let keys: ClientKeySet
+        do { keys = try ClientKeySet(keySet) } catch { throw .unusableKey }
         let key = try keys.key(named: kid?.string, for: algorithm)
         guard await key.verifies(jws.signature, over: jws.signingInput, by: algorithm) else {
             throw .signature

@@ -12,7 +12,7 @@ enum VerificationKey: Sendable {
     /// RSA moduli, in bits: RFC 7518 section 3.3 asks for 2048, and past the upper end verifying is a burden.
     static let modulusBits = 2048...8192
 
-    /// Why a JWK is none that we can verify with: the sentence goes to whoever registers it.
+    /// Why no assertion can be verified with a JWK: the operator who registers it reads the reason.
     struct Unfit: Error { let reason: String }
 
     init(_ jwk: StrictJSON) throws(Unfit) {

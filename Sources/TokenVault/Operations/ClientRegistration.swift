@@ -46,6 +46,8 @@ public struct ClientRegistration: Sendable, Equatable {
     /// How its id_tokens are signed.
     public var idTokenAlgorithm = SigningAlgorithm.rs256
     /// Its public keys, as the text of a JWK Set: with `private_key_jwt`, and only with it.
+    ///
+    /// The vault sees that they are public. Check with `ClientKeySet.check` that assertions can be verified with them.
     public var keySet: String?
     /// It is a resource server: it may introspect access tokens that were issued to other clients.
     public var mayIntrospect = false

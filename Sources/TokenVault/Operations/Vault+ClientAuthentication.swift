@@ -22,6 +22,7 @@ package enum TokenRequestRefusal: String, Sendable, CaseIterable {
     case assertionMalformed = "assertion_malformed"
     case assertionAlgorithm = "assertion_algorithm"
     case assertionUnknownKey = "assertion_unknown_key"
+    case assertionUnusableKey = "assertion_unusable_key"
     case assertionSignature = "assertion_signature"
     case assertionClaims = "assertion_claims"
     case assertionExpired = "assertion_expired"
@@ -35,8 +36,9 @@ package enum TokenRequestRefusal: String, Sendable, CaseIterable {
     fileprivate var operation: AuditOperation {
         switch self {
         case .noAuthentication, .unknownClient, .wrongSecret, .secretExpired, .wrongMethod, .clientDisabled,
-            .throttled, .assertionMalformed, .assertionAlgorithm, .assertionUnknownKey, .assertionSignature,
-            .assertionClaims, .assertionExpired, .assertionAudience, .assertionReplayed:
+            .throttled, .assertionMalformed, .assertionAlgorithm, .assertionUnknownKey,
+            .assertionUnusableKey, .assertionSignature, .assertionClaims, .assertionExpired,
+            .assertionAudience, .assertionReplayed:
             .clientAuthentication
         case .unauthorizedClient, .missingParameter, .malformedScope, .scopeExceeded: .tokenRequest
         }

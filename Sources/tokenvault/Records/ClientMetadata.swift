@@ -1,4 +1,5 @@
 import Foundation
+import OpenIDConnect
 import TokenVault
 import VaultCore
 
@@ -92,6 +93,7 @@ extension ClientMetadata {
                 "id_token_signed_response_alg", SigningAlgorithm(rawValue: algorithm))
         }
         registration.keySet = try members.json("jwks")
+        if let keySet = registration.keySet { try ClientKeySet.check(keySet) }
         registration.mayIntrospect = try members.truth("tokenvault_may_introspect") ?? false
         for (name, seconds) in try members.integers("tokenvault_lifetimes") ?? [:] {
             guard let path = Self.lifetimes[name] else {

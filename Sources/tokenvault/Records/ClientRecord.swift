@@ -1,3 +1,4 @@
+import OpenIDConnect
 import TokenVault
 import VaultCore
 
@@ -20,6 +21,8 @@ struct ClientRecord: Record, ListRecord {
     let idTokenSignedResponseAlg: String
     /// Its public keys, a JWK Set, as registered.
     let jwks: String?
+    /// Those that cannot verify an assertion, and why; nil where all can.
+    let unusedKeys: [String]?
     let mayIntrospect: Bool
     /// Seconds.
     let codeLifetime, accessLifetime, idleLifetime, absoluteLifetime, retryWindow: Int64
@@ -46,6 +49,7 @@ struct ClientRecord: Record, ListRecord {
         redirectUris = registration.redirectURIs
         idTokenSignedResponseAlg = registration.idTokenAlgorithm.rawValue
         jwks = registration.keySet
+        unusedKeys = registration.keySet.flatMap(Self.unusedKeys)
         mayIntrospect = registration.mayIntrospect
         scope = registration.scope.text
         codeLifetime = lifetimes.authorizationCode.components.seconds
@@ -82,11 +86,19 @@ struct ClientRecord: Record, ListRecord {
             ("retry_window", span(retryWindow)),
         ]
         if let jwks { pairs.append(("jwks", jwks)) }
+        pairs += (unusedKeys ?? []).map { ("unused key", $0) }
         pairs += secrets.map { secret in
             let end = secret.notAfter.map { " to \($0)" } ?? ""
             return ("secret \(secret.generation)", "from \(secret.notBefore)\(end)")
         }
         return Table.pairs(pairs + [("created_at", createdAt.description)])
+    }
+
+    private static func unusedKeys(_ keySet: String) -> [String]? {
+        do throws(VaultError) {
+            let unused = try ClientKeySet.check(keySet)
+            return unused.isEmpty ? nil : unused.map(\.description)
+        } catch { return [error.message] }
     }
 
     private func span(_ seconds: Int64) -> String {

@@ -121,8 +121,9 @@ import VaultCore
         for good in [["use": "sig"], ["alg": "RS256"], ["key_ops": ["verify"]]] as [[String: Any]] {
             #expect(try await verdict(good) == nil)
         }
-        for wrong in [["use": "enc"], ["alg": "PS256"], ["key_ops": ["encrypt"]]] as [[String: Any]] {
-            #expect(try await verdict(wrong) == .algorithm)
+        #expect(try await verdict(["alg": "PS256"]) == .algorithm)
+        for wrong in [["use": "enc"], ["key_ops": ["encrypt"]]] as [[String: Any]] {
+            #expect(try await verdict(wrong) == .unusableKey)
         }
     }
 }

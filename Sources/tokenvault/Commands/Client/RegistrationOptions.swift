@@ -1,5 +1,6 @@
 public import ArgumentParser
 import Foundation
+import OpenIDConnect
 public import TokenVault
 import VaultCore
 
@@ -43,7 +44,8 @@ struct RegistrationOptions: ParsableArguments {
     @Option(
         name: .customLong("jwks-file"),
         help: ArgumentHelp(
-            "The client's public keys, a JWK Set, for private_key_jwt.", valueName: "file"),
+            "The client's public keys, a JWK Set, for private_key_jwt. Keys that cannot verify are passed over.",
+            valueName: "file"),
         completion: .file())
     var keySetFile: String?
 
@@ -102,6 +104,7 @@ struct RegistrationOptions: ParsableArguments {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw VaultError(.invalidInput, "\(path) is not UTF-8.", remedy: "Check --jwks-file.")
         }
+        try ClientKeySet.check(text)
         return text.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 }
