@@ -60,7 +60,7 @@ extension TokenIssuer {
             case .accepted(let generation, let isNewest):
                 if let guessed { forgetFailures(of: guessed, origin) }
                 return AuthenticatedClient(client: client, supersededSecret: isNewest ? nil : generation)
-            case .outsideWindow(let old):
+            case .expired(let old):
                 reason = .secretExpired
                 generation = old
             case .wrong: reason = .wrongSecret

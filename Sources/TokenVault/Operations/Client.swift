@@ -35,6 +35,7 @@ public struct Client: Sendable {
 public struct ClientSecretInfo: Sendable, Codable {
     /// 1 for the first secret.
     public let generation: Int64
+    /// When it was made, by the clock of that moment; it is accepted at once.
     public let notBefore: VaultInstant
     public let notAfter: VaultInstant?
 }

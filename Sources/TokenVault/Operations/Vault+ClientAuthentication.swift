@@ -5,8 +5,8 @@ import VaultCrypto
 package enum ClientSecretVerdict: Sendable, Equatable {
     /// Accepted now. Not the newest: the client was given another, and this one is about to end.
     case accepted(generation: UInt32, isNewest: Bool)
-    /// One of the client's, but not at this time.
-    case outsideWindow(generation: UInt32)
+    /// One of the client's, which has ended.
+    case expired(generation: UInt32)
     case wrong
 }
 
@@ -61,12 +61,13 @@ extension Vault {
             guard let key = keyring.tags[UInt8(truncatingIfNeeded: row.tagKeyID)] else { continue }
             guard ConstantTime.equal(row.tag, key.tag(.clientSecret, of: secret)) else { continue }
             let generation = UInt32(truncatingIfNeeded: row.generation)
-            let isInTime = now >= row.notBefore && (row.notAfter.map { now < $0 } ?? true)
+            // No secret is given out before it begins. One that begins in the future was made while the clock was
+            // ahead, so only its end counts.
             verdict =
-                isInTime
+                row.notAfter.map { now < $0 } ?? true
                 ? .accepted(
                     generation: generation, isNewest: row.generation == client.secretRows.last?.generation)
-                : .outsideWindow(generation: generation)
+                : .expired(generation: generation)
         }
         return verdict
     }

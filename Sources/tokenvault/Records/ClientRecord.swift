@@ -32,6 +32,7 @@ struct ClientRecord: Record, ListRecord {
     /// When a secret is accepted.
     struct SecretRecord: Encodable, Sendable {
         let generation: Int64
+        /// When it was made.
         let notBefore: Timestamp
         let notAfter: Timestamp?
     }
