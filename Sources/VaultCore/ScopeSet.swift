@@ -10,10 +10,10 @@ public struct ScopeSet: Sendable, Hashable {
         self.text = text
     }
 
-    /// Parses space-separated names.
+    /// Parses space-separated names; one that repeats counts once, where it stands first.
     ///
-    /// Nil when a character is outside the RFC's set, when spaces lead, trail or double, when a name repeats,
-    /// or when there is more than ``Limits/scopeBytes`` of it.
+    /// Nil when a character is outside the RFC's set, when spaces lead, trail or double, or when there is more than
+    /// ``Limits/scopeBytes`` of it.
     public init?(parsing text: String) {
         guard !text.isEmpty else {
             self = .empty
@@ -28,8 +28,18 @@ public struct ScopeSet: Sendable, Hashable {
         let legal = parts.allSatisfy { name in
             !name.isEmpty && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }
         }
-        guard legal, parts.count == 1 || Set(parts).count == parts.count else { return nil }
-        self.init(names: parts, text: text)
+        guard legal else { return nil }
+        // RFC 6749 section 3.3: "each string adds an additional access range to the requested scope", so a repeated
+        // one adds nothing.
+        var seen: Set<String> = []
+        let names = parts.count == 1 ? parts : parts.filter { seen.insert($0).inserted }
+        self.init(names: names, text: names.count == parts.count ? text : names.joined(separator: " "))
+    }
+
+    /// Reads what ``text`` wrote, and no other spelling of it.
+    package init?(stored text: String) {
+        self.init(parsing: text)
+        guard self.text == text else { return nil }
     }
 
     public var isEmpty: Bool { names.isEmpty }

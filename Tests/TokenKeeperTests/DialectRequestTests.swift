@@ -192,7 +192,7 @@ private let basic = "Authorization: Basic Y2xpZW50JTIwMTpzM2NyM3QlMkYlMkIlMjBvZi
         #expect(!lines.contains(accept))
     }
 
-    @Test func `a refresh has a URL of its own; the scope its own separator`() throws {
+    @Test func `a refresh has a URL of its own; the scope its own separator, and each name once`() throws {
         let dialect = ProviderDialect.standard {
             $0.endpoints.refresh = "https://as.example.com/refresh"
             $0.requests.scopeSeparator = ","
@@ -200,7 +200,7 @@ private let basic = "Authorization: Basic Y2xpZW50JTIwMTpzM2NyM3QlMkYlMkIlMjBvZi
         let request = try #require(
             dialect.refresh(
                 refreshToken: SecretBytes(copying: "r1"), accessToken: SecretBytes(copying: "a1"),
-                scope: "a b"))
+                scope: "a  b\na"))
         #expect(request.url == "https://as.example.com/refresh")
         #expect(request.lines.last?.hasSuffix("&scope=a%2Cb") == true)
     }

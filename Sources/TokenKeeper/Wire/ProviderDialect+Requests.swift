@@ -75,7 +75,9 @@ extension ProviderDialect {
 
     /// A scope as the provider separates its names.
     func written(_ scope: String) -> String {
-        scope.split(separator: " ").joined(separator: provider.requests.scopeSeparator)
+        var seen: Set<Substring> = []
+        return scope.split(whereSeparator: \.isWhitespace).filter { seen.insert($0).inserted }
+            .joined(separator: provider.requests.scopeSeparator)
     }
 
     private func parameters(grantType: String) -> RequestParameters {

@@ -76,7 +76,7 @@ struct StoredRegistration: Codable {
         registration.authenticationMethods = methods
         registration.grantTypes = grants
         registration.redirectURIs = redirects
-        registration.scope = ScopeSet(parsing: scope) ?? .empty
+        registration.scope = ScopeSet(stored: scope) ?? .empty
         registration.lifetimes = lifetimes
         registration.responseTypes = responses ?? registration.responseTypes
         registration.idTokenAlgorithm = idTokenAlgorithm ?? registration.idTokenAlgorithm

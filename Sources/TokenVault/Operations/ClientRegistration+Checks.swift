@@ -2,10 +2,20 @@ import Foundation
 import VaultCore
 
 extension ClientRegistration {
-    /// Refuses what could not work or would not be safe.
+    /// The registration with each value of a list once; what could not work or would not be safe is refused.
     ///
     /// - Throws: ``VaultError/Code/invalidInput`` with the member and what it may be.
-    func check() throws {
+    func checked() throws -> ClientRegistration {
+        var registration = self
+        registration.authenticationMethods = authenticationMethods.withoutRepeats
+        registration.grantTypes = grantTypes.withoutRepeats
+        registration.responseTypes = responseTypes.withoutRepeats
+        registration.redirectURIs = redirectURIs.withoutRepeats
+        try registration.check()
+        return registration
+    }
+
+    private func check() throws {
         try NameRules.check(name, what: "client name")
         guard !authenticationMethods.isEmpty, !grantTypes.isEmpty || isImplicit else {
             throw invalid("A client needs an authentication method and a grant type.")
@@ -31,6 +41,14 @@ extension ClientRegistration {
         }
         for uri in redirectURIs { try RedirectURIRules.check(uri) }
         try lifetimes.check()
+    }
+}
+
+extension Array where Element: Hashable {
+    /// Each value once, where it stands first.
+    fileprivate var withoutRepeats: [Element] {
+        var seen: Set<Element> = []
+        return filter { seen.insert($0).inserted }
     }
 }
 

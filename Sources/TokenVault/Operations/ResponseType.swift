@@ -6,9 +6,9 @@ public enum ResponseType: String, Codable, Sendable, CaseIterable {
     case idToken = "id_token"
     case idTokenToken = "id_token token"
 
-    /// The order of the words does not matter: `token id_token` is `id_token token`.
+    /// The order of the words does not matter, and one that repeats counts once: `token id_token` is `id_token token`.
     public init?(words text: String) {
-        let words = text.split(separator: " ", omittingEmptySubsequences: false).sorted()
+        let words = Set(text.split(separator: " ", omittingEmptySubsequences: false)).sorted()
         self.init(rawValue: words.joined(separator: " "))
     }
 }

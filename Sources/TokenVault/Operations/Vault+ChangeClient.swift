@@ -22,7 +22,7 @@ extension Vault {
             guard registration.name == client.registration.name else {
                 throw invalid("A client keeps its name.")
             }
-            try registration.check()
+            registration = try registration.checked()
             row.registration = try StoredRegistration(registration).encoded()
             try transaction.update(row)
             var secret: SecretBytes?

@@ -19,7 +19,7 @@ extension Vault {
     public func addClient(_ registration: ClientRegistration, clientID: String? = nil) async throws
         -> NewClient
     {
-        try registration.check()
+        let registration = try registration.checked()
         let clientID = clientID ?? ClientIDRules.random()
         try ClientIDRules.check(clientID)
         let secret = registration.usesSecret ? ClientSecret.generate() : nil

@@ -73,7 +73,7 @@ struct AccessTokenRow {
 extension AccessTokenSlot {
     /// Nil: the grant keeps no such token, or not in the shape of this version.
     fileprivate init?(_ cursor: RowCursor, first: Int) {
-        guard case .text(let text) = cursor.value(first), let scope = ScopeSet(parsing: text),
+        guard case .text(let text) = cursor.value(first), let scope = ScopeSet(stored: text),
             case .blob(let tag) = cursor.value(first + 4)
         else { return nil }
         self.scope = scope

@@ -68,7 +68,7 @@ struct ColumnReader {
     }
 
     mutating func scope() throws -> ScopeSet {
-        guard let scope = ScopeSet(parsing: try text()) else { throw malformed }
+        guard let scope = ScopeSet(stored: try text()) else { throw malformed }
         return scope
     }
 

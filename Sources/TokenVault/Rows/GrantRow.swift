@@ -116,7 +116,7 @@ extension AccessTokenSlot {
             for _ in 0..<4 { try columns.skip() }
             return nil
         }
-        self.scope = scope == grant.text ? grant : ScopeSet(parsing: scope) ?? .empty
+        self.scope = scope == grant.text ? grant : ScopeSet(stored: scope) ?? .empty
         audience = try columns.optionalText()
         issuedAt = try columns.instant()
         expiresAt = try columns.instant()

@@ -37,7 +37,7 @@ struct GrantAuthorizeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let userName = try StandardInput.name(user)
-        let asked = try scope.map(ScopeSet.init(argument:))
+        let asked = try scope.map(ScopeArgument.scope)
         let code = try await location.withVault { vault in
             let scope = try asked ?? vault.client(client).registration.scope
             return try await vault.authorize(

@@ -31,7 +31,7 @@ struct DemoStage: Sendable {
             at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/vault.key"), options: options)
         var registration = ClientRegistration(name: "Mood tracker")
         registration.redirectURIs = [DemoClient.redirectURI]
-        registration.scope = try ScopeSet(argument: "basic readmeasurements")
+        registration.scope = try ScopeArgument.scope("basic readmeasurements")
         // Time enough to type what the demonstration ends with.
         registration.lifetimes.authorizationCode = .seconds(600)
         guard let secret = try await vault.addClient(registration, clientID: Self.clientID).secret else {
@@ -44,7 +44,7 @@ struct DemoStage: Sendable {
     func authorize() async throws -> AuthorizationCode {
         try await vault.authorize(
             Authorization(
-                client: Self.clientID, user: Self.user, scope: try ScopeSet(argument: "basic"),
+                client: Self.clientID, user: Self.user, scope: try ScopeArgument.scope("basic"),
                 redirectURI: DemoClient.redirectURI))
     }
 

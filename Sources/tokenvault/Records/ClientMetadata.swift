@@ -70,7 +70,7 @@ extension ClientMetadata {
         }
         var registration = ClientRegistration(name: name)
         if let uris = try members.texts("redirect_uris") { registration.redirectURIs = uris }
-        if let scope = try members.text("scope") { registration.scope = try ScopeSet(argument: scope) }
+        if let scope = try members.text("scope") { registration.scope = try ScopeArgument.scope(scope) }
         if let types = try members.texts("response_types") {
             registration.responseTypes = try types.map {
                 try members.word("response_types", ResponseType(words: $0))

@@ -51,6 +51,27 @@ import VaultCore
         }
     }
 
+    @Test func `a name that repeats in scope, response_type or prompt is one name`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            let browser = Browser(server)
+            try await browser.haveSession()
+            let asked = [
+                "scope": "basic readmeasurements basic", "response_type": "code code",
+                "prompt": "consent consent",
+            ]
+            let page = try await browser.authorize(app, asked)
+            #expect(page.text.ranges(of: "<code class=\"key\">basic</code>").count == 1)
+            let answer = try await browser.decide("allow", page)
+            let tokens = try await server.redeem(try #require(answer.answer["code"], "\(answer.text)"), app)
+            #expect(tokens.member("scope") == "basic readmeasurements")
+            // It was remembered as what it is.
+            let again = try await browser.authorize(
+                app, ["scope": "readmeasurements basic basic", "prompt": "none none"])
+            #expect(again.answer["code"] != nil)
+        }
+    }
+
     @Test func `a denial goes to the client, and gives nothing`() async throws {
         try await TestServer.run { server in
             let app = try await server.client()

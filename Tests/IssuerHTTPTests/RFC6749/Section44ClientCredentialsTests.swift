@@ -49,8 +49,14 @@ import VaultCore
             }
             #expect(try await ask("").member("scope") == "basic readmeasurements")
             #expect(try await ask("basic").member("scope") == "basic")
+            #expect(try await ask("basic basic").member("scope") == "basic")
+            #expect(
+                try await ask("readmeasurements basic readmeasurements").member("scope")
+                    == "readmeasurements basic")
             for scope in [
-                "writemeasurements", "basic writemeasurements", "Basic", " basic", "basic\\", "bäsic",
+                "writemeasurements", "basic writemeasurements", "Basic", " basic", "basic ", "basic  basic",
+                "basic\tbasic",
+                "basic\\", "bäsic",
             ] {
                 #expect(try await ask(scope).error == "invalid_scope", "\(scope)")
             }

@@ -33,6 +33,24 @@ import VaultCore
         await again.close()
     }
 
+    @Test func `a value that repeats in a list is there once`() async throws {
+        let test = try await TestVault()
+        let repeated: @Sendable (inout ClientRegistration) -> Void = {
+            $0.authenticationMethods = [.none, .none]
+            $0.grantTypes = [.refreshToken, .authorizationCode, .refreshToken]
+            $0.responseTypes = [.code, .code]
+            $0.redirectURIs += $0.redirectURIs
+        }
+        let new = try await test.vault.addClient(registration(repeated))
+        let changed = try await test.vault.changeClient("app", repeated)
+        for client in [new.client, changed.client] {
+            #expect(client.registration.isPublic)
+            #expect(client.registration.grantTypes == [.refreshToken, .authorizationCode])
+            #expect(client.registration.responseTypes == [.code])
+            #expect(client.registration.redirectURIs == ["https://app.example/callback"])
+        }
+    }
+
     @Test func `a client with keys and a secret gets its secret`() async throws {
         let test = try await TestVault()
         let new = try await test.vault.addClient(

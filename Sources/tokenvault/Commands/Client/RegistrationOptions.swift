@@ -72,7 +72,7 @@ struct RegistrationOptions: ParsableArguments {
 
     /// What changes: files are read and texts parsed before anything is.
     func changes() throws -> @Sendable (inout ClientRegistration) -> Void {
-        let scope = try scope.map { try ScopeSet(argument: $0) }
+        let scope = try scope.map(ScopeArgument.scope)
         let keySet = try keySetFile.map(Self.keySet)
         return { [self] registration in
             if !redirectURIs.isEmpty { registration.redirectURIs = redirectURIs }
@@ -142,17 +142,4 @@ extension SigningAlgorithm: ExpressibleByArgument {}
 
 extension ResponseType: ExpressibleByArgument {
     public init?(argument: String) { self.init(words: argument) }
-}
-
-extension ScopeSet {
-    /// A scope from the command line.
-    init(argument: String) throws {
-        guard let scope = ScopeSet(parsing: argument) else {
-            throw VaultError(
-                .invalidInput,
-                "The scope is not a list of names with single spaces between (RFC 6749 section 3.3).",
-                remedy: "As in: --scope \"basic readmeasurements\"")
-        }
-        self = scope
-    }
 }

@@ -28,7 +28,9 @@ struct ConnectionConnectCommand: AsyncParsableCommand {
 
     @OptionGroup var provider: ProviderArgument
     @OptionGroup var owner: ConnectionOwnerArguments
-    @Option(help: "What to ask for, separated by spaces. (default: as the provider was added)")
+    @Option(
+        help: "What to ask for, separated by spaces. (default: as the provider was added)",
+        transform: ScopeArgument.tidy)
     var scope: String?
     @Option(
         help: ArgumentHelp(

@@ -33,7 +33,7 @@ struct ConnectionImportCommand: AsyncParsableCommand {
             "How long the access token still lives. Not given, it counts as over where there is a refresh token.",
             valueName: "duration"))
     var expiresIn: DurationArgument?
-    @Option(help: "What was granted, separated by spaces.")
+    @Option(help: "What was granted, separated by spaces.", transform: ScopeArgument.tidy)
     var scope: String?
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments

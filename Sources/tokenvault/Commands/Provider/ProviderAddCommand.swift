@@ -22,7 +22,9 @@ struct ProviderAddCommand: AsyncParsableCommand {
 
     @OptionGroup var provider: ProviderArgument
     @OptionGroup(title: "Entry") var entry: EntryArguments
-    @Option(help: "What is asked for where nobody says otherwise, separated by spaces.")
+    @Option(
+        help: "What is asked for where nobody says otherwise, separated by spaces.",
+        transform: ScopeArgument.tidy)
     var scope: String?
     @OptionGroup(title: "Client (without a file or descriptor, you are asked for the secret)")
     var client: ClientCredentialArguments

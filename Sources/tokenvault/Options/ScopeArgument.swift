@@ -1,0 +1,23 @@
+import VaultCore
+
+/// A scope from the command line, or from a file of JSON: any white space separates its names.
+enum ScopeArgument {
+    /// Its names with single spaces between, each once.
+    static func tidy(_ text: String) -> String {
+        var seen: Set<Substring> = []
+        return text.split(whereSeparator: \.isWhitespace).filter { seen.insert($0).inserted }
+            .joined(separator: " ")
+    }
+
+    /// - Throws: `VaultError.Code.invalidInput` for a name that the issuer's own clients cannot have.
+    static func scope(_ text: String) throws -> ScopeSet {
+        guard let scope = ScopeSet(parsing: tidy(text)) else {
+            throw VaultError(
+                .invalidInput,
+                "The scope has a character that no name may have (RFC 6749 section 3.3), "
+                    + "or more than \(Limits.scopeBytes) bytes.",
+                remedy: "As in: --scope \"basic readmeasurements\"")
+        }
+        return scope
+    }
+}
