@@ -6,11 +6,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 class Loopback:
-    """Serves `pages` by path, and remembers the queries that came to `/callback`."""
+    """Serves `pages` by path, and remembers the queries that came to `/callback`.
+
+    With `onward` set, the callback redirects there.
+    """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.pages: dict[str, str] = {"/callback": "<h1>Back at the application</h1>"}
         self.answers: list[dict[str, str]] = []
+        self.onward: str | None = None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -18,6 +22,11 @@ class Loopback:
                 url = urlsplit(self.path)
                 if url.path == "/callback":
                     outer.answers.append(dict(parse_qsl(url.query, keep_blank_values=True)))
+                    if outer.onward is not None:
+                        self.send_response(302)
+                        self.send_header("Location", outer.onward)
+                        self.end_headers()
+                        return
                 page = outer.pages.get(url.path)
                 self.send_response(404 if page is None else 200)
                 self.send_header("Content-Type", "text/html; charset=utf-8")

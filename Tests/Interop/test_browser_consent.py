@@ -57,6 +57,29 @@ def test_deny(device: Chromium, app: App, alice: Person) -> None:
 
 
 def test_consent_is_remembered_until_it_is_asked_for_again(desk: Chromium, app: App, alice: Person) -> None:
+def test_the_callback_may_send_the_user_on(desk: Chromium, app: App, alice: Person) -> None:
+    """Chromium applies `form-action` to the whole chain of redirects after a form."""
+    home = Loopback("localhost")
+    home.pages["/home"] = "<h1>Home</h1>"
+    try:
+        app.loopback.onward = home.origin + "/home"
+        # After the consent form, and after the sign-in form where consent is remembered.
+        alice.sign_in(app.link())
+        desk.press(ALLOW)
+        assert desk.heading == "Home"
+        assert app.loopback.answer()["code"]
+        alice.sign_out()
+        alice.sign_in(app.link())
+        assert desk.heading == "Home"
+        assert app.loopback.answer()["code"]
+        desk.driver.get(app.link(prompt="consent"))
+        desk.press(DENY)
+        assert desk.heading == "Home"
+        assert app.loopback.answer()["error"] == "access_denied"
+    finally:
+        home.close()
+
+
     alice.sign_in(app.link(scope="openid basic"))
     desk.press(ALLOW)
     assert app.loopback.answer()["code"]

@@ -34,11 +34,10 @@ struct AuthorizationSteps: Sendable {
         case .needsSignIn(let pending):
             let need = SignInRequest(
                 returnTo: try resumption(of: asked), clientName: pending.client.registration.name,
-                loginHint: pending.loginHint, formTargets: Destination(pending.redirectURI).formTargets)
+                loginHint: pending.loginHint)
             return try await users.signIn(need, for: request)
         case .needsConsent(let pending, let account):
             guard let user else { throw VaultError(.internalError, "Nobody can be asked.") }
-            let destination = Destination(pending.redirectURI)
             let form = ConsentForm(
                 session: user.session, user: user.id.rawValue, scope: pending.scope.text,
                 request: try asked.sealed(by: issuer).text)
@@ -46,8 +45,8 @@ struct AuthorizationSteps: Sendable {
                 to: ConsentQuestion(
                     clientName: pending.client.registration.name, clientID: pending.client.clientID,
                     userName: account.name, scopes: scopes.describe(pending.scope.names),
-                    destination: destination.description, action: pages.link(PagePaths.consent),
-                    form: try form.sealed(by: issuer.vault), formTargets: destination.formTargets),
+                    destination: Destination(pending.redirectURI).description,
+                    action: pages.link(PagePaths.consent), form: try form.sealed(by: issuer.vault)),
                 for: request)
         }
     }

@@ -7,7 +7,9 @@ import TokenIssuer
 public protocol ConsentPage: Sendable {
     /// A page with a form that posts to ``ConsentQuestion/action``.
     ///
-    /// Its fields: `form`, with the value of ``ConsentQuestion/form``, and `decision`, `allow` or `deny`.
+    /// Its fields: `form`, with the value of ``ConsentQuestion/form``, and `decision`, `allow` or `deny`. Leave
+    /// `form-action` out of the page's Content-Security-Policy: browsers apply it to every redirect after the form,
+    /// so it would stop clients whose callback redirects on.
     func response(to question: ConsentQuestion, for request: Request) async throws -> Response
 }
 
@@ -24,8 +26,6 @@ public struct ConsentQuestion: Sendable {
     public let action: String
     /// Goes into the hidden field `form`: it binds the answer to this request, user and session.
     public let form: String
-    /// For `form-action` of a Content-Security-Policy, besides `'self'`.
-    public let formTargets: [String]
 }
 
 /// A name in a scope, and what it allows.

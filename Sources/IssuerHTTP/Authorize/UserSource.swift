@@ -11,7 +11,9 @@ public protocol UserSource: Sendable {
 
     /// What the browser gets when somebody must sign in, or sign in again.
     ///
-    /// Afterwards the browser is sent to ``SignInRequest/returnTo`` and the request goes on.
+    /// Afterwards the browser is sent to ``SignInRequest/returnTo`` and the request goes on. Leave `form-action` out of
+    /// the Content-Security-Policy of a page with a form for this: browsers apply it to every redirect after the form,
+    /// and the last of them may lead to the client and further.
     func signIn(_ need: SignInRequest, for request: Request) async throws -> Response
 }
 
@@ -23,18 +25,11 @@ public struct SignInRequest: Sendable, Codable {
     public let clientName: String?
     /// Whom the client expects (`login_hint`): text from outside.
     public let loginHint: String?
-    /// For `form-action` of a Content-Security-Policy.
-    ///
-    /// Browsers apply it to the redirects that follow a form, and the last of them leads to the client.
-    public let formTargets: [String]
 
-    public init(
-        returnTo: String, clientName: String? = nil, loginHint: String? = nil, formTargets: [String] = []
-    ) {
+    public init(returnTo: String, clientName: String? = nil, loginHint: String? = nil) {
         self.returnTo = returnTo
         self.clientName = clientName
         self.loginHint = loginHint
-        self.formTargets = formTargets
     }
 }
 

@@ -19,7 +19,7 @@ struct BundledConsentPage: ConsentPage {
                 "scopes": Self.items(question.scopes), "hasScopes": !question.scopes.isEmpty,
                 "destination": question.destination, "action": question.action, "form": question.form,
                 "consents": pages.link(PagePaths.consents),
-            ], formTargets: question.formTargets, to: request)
+            ], leadsToClient: true, to: request)
     }
 
     static func items(_ scopes: [ScopeDescription]) -> [[String: Any]] {

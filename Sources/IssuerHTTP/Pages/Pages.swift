@@ -23,10 +23,10 @@ struct Pages: Sendable {
         return (prefix.hasSuffix("/") ? prefix.dropLast() : prefix) + path
     }
 
-    /// - Parameter formTargets: where a form on the page may lead besides this server.
+    /// - Parameter leadsToClient: redirects after a form on the page may lead to a client, and from there on.
     func page(
         _ template: PageTemplate, _ values: [String: Any], status: HTTPResponse.Status = .ok,
-        formTargets: [String] = [], to request: Request, _ id: RequestID = RequestID(),
+        leadsToClient: Bool = false, to request: Request, _ id: RequestID = RequestID(),
         headers: HTTPFields = [:]
     ) -> Response {
         var values = values
@@ -38,7 +38,7 @@ struct Pages: Sendable {
         }
         var fields = Self.fields(id)
         fields[.contentType] = "text/html; charset=utf-8"
-        fields[.contentSecurityPolicy] = Self.policy(formTargets)
+        fields[.contentSecurityPolicy] = Self.policy(leadsToClient)
         for field in headers { fields.append(field) }
         return Response(
             status: status, headers: fields, body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
@@ -112,9 +112,15 @@ struct Pages: Sendable {
         return fields
     }
 
-    private static func policy(_ formTargets: [String]) -> String {
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action "
-            + (["'self'"] + formTargets).joined(separator: " ") + "; frame-ancestors 'none'; base-uri 'none'"
+    /// Where a form leads to a client, the policy has no `form-action`: Chromium applies it to every redirect after the
+    /// form, so it would stop a client whose callback redirects on, to an origin that only the client knows.
+    ///
+    /// The directive is a second line against markup that slipped into a page and sends a form elsewhere. The others
+    /// stay: no text from outside is markup (``EscapedText``), nothing runs as a script, `base-uri` fixes what our
+    /// forms' addresses mean, and the hidden field of a form works in one session of one browser alone.
+    private static func policy(_ leadsToClient: Bool) -> String {
+        "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+            + (leadsToClient ? "" : "; form-action 'self'")
     }
 }
 

@@ -93,8 +93,9 @@ struct SignInEndpoint: Sendable {
         if known == nil { headers[.setCookie] = cookies.setting(browser: browser) }
         if let seconds = trouble?.retryAfter { headers[.retryAfter] = String(seconds) }
         return pages.page(
-            .signIn, values, status: trouble?.status ?? .ok, formTargets: need.formTargets, to: request, id,
-            headers: headers)
+            .signIn, values, status: trouble?.status ?? .ok, leadsToClient: need.clientName != nil,
+            to: request,
+            id, headers: headers)
     }
 
     private var cookies: BrowserCookies { BrowserCookies(issuer) }
