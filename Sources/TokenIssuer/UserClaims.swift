@@ -16,7 +16,7 @@ public struct UserClaims: Sendable {
     public static let none = UserClaims { _, _ in [:] }
 
     /// The claims there may be, for metadata.
-    let names: [String]
+    package let names: [String]
     private let source: @Sendable (User, ScopeSet) async throws -> [String: ClaimValue]
 
     /// - Parameters:

@@ -27,8 +27,9 @@ def test_sign_in_read_and_approve(device: Chromium, app: App, alice: Person) -> 
     assert f"You are signed in as {alice.name}." in device.text
     assert app.loopback.origin.removeprefix("http://") in device.text
     for text, scope in [
-        ("Know who you are when you sign in", "openid"), ("See your profile, such as your name", "profile"),
-        ("See your email address", "email"), ("Keep this access while you are away", "offline_access"),
+        # The server knows no name and no address of its users, so it promises none.
+        ("Know who you are when you sign in", "openid"), ("Use the permission profile", "profile"),
+        ("Use the permission email", "email"), ("Keep this access while you are away", "offline_access"),
         ("Read your measurements", "readmeasurements"),
     ]:
         assert any(
@@ -56,7 +57,6 @@ def test_deny(device: Chromium, app: App, alice: Person) -> None:
     assert device.count(ALLOW) == 1
 
 
-def test_consent_is_remembered_until_it_is_asked_for_again(desk: Chromium, app: App, alice: Person) -> None:
 def test_the_callback_may_send_the_user_on(desk: Chromium, app: App, alice: Person) -> None:
     """Chromium applies `form-action` to the whole chain of redirects after a form."""
     home = Loopback("localhost")
@@ -80,6 +80,7 @@ def test_the_callback_may_send_the_user_on(desk: Chromium, app: App, alice: Pers
         home.close()
 
 
+def test_consent_is_remembered_until_it_is_asked_for_again(desk: Chromium, app: App, alice: Person) -> None:
     alice.sign_in(app.link(scope="openid basic"))
     desk.press(ALLOW)
     assert app.loopback.answer()["code"]

@@ -9,7 +9,7 @@ struct AuthorizationSteps: Sendable {
     let issuer: TokenIssuer
     let users: any UserSource
     let pages: Pages
-    let scopes: ScopeDescriptions
+    private let scopes: ScopeDescriptions
     private let consentPage: any ConsentPage
 
     init(
@@ -44,11 +44,16 @@ struct AuthorizationSteps: Sendable {
             return try await consentPage.response(
                 to: ConsentQuestion(
                     clientName: pending.client.registration.name, clientID: pending.client.clientID,
-                    userName: account.name, scopes: scopes.describe(pending.scope.names),
+                    userName: account.name, scopes: describe(pending.scope),
                     destination: Destination(pending.redirectURI).description,
                     action: pages.link(PagePaths.consent), form: try form.sealed(by: issuer.vault)),
                 for: request)
         }
+    }
+
+    /// What the names in a scope allow, for the user to read.
+    func describe(_ scope: ScopeSet) -> [ScopeDescription] {
+        scopes.describe(scope.names, telling: issuer.claims.names)
     }
 
     /// Where an authorization request goes on after a page.

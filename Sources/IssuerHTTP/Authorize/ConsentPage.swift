@@ -37,19 +37,30 @@ public struct ScopeDescription: Sendable {
 
 /// What the names in scopes allow, in the words of the consent page.
 public struct ScopeDescriptions: Sendable {
-    private let texts: [String: String]
+    private let own: [String: String]
 
     /// - Parameter texts: by name of scope; added to ``standard``, which they may override.
-    public init(_ texts: [String: String]) {
-        self.texts = Self.builtIn.merging(texts) { _, own in own }
-    }
+    public init(_ texts: [String: String]) { own = texts }
 
     /// Those of OpenID Connect and of the QuantiModo API.
+    ///
+    /// `profile` and `email` are described where the issuer tells such claims (`UserClaims`), and shown by name
+    /// elsewhere.
     public static let standard = ScopeDescriptions([:])
 
-    func describe(_ names: [String]) -> [ScopeDescription] {
-        names.map { ScopeDescription(name: $0, text: texts[$0]) }
+    /// - Parameter claims: what the issuer tells of users.
+    func describe(_ names: [String], telling claims: [String]) -> [ScopeDescription] {
+        names.map { name in
+            let isTold = Self.claims[name].map { !$0.isDisjoint(with: claims) } ?? true
+            return ScopeDescription(name: name, text: own[name] ?? (isTold ? Self.builtIn[name] : nil))
+        }
     }
+
+    /// The claims that a text promises (OpenID Connect Core section 5.4).
+    private static let claims: [String: Set<String>] = [
+        "profile": ["name", "given_name", "family_name", "nickname", "preferred_username"],
+        "email": ["email"],
+    ]
 
     private static let builtIn = [
         "openid": "Know who you are when you sign in",

@@ -62,7 +62,7 @@ struct ConsentsEndpoint: Sendable {
         return [
             "client": client.registration.name.displayed, "since": consent.grantedAt.date,
             "sinceText": consent.grantedAt.writtenDate,
-            "scopes": BundledConsentPage.items(steps.scopes.describe(consent.scope.names)),
+            "scopes": BundledConsentPage.items(steps.describe(consent.scope)),
             "form": try form.sealed(by: vault),
         ]
     }

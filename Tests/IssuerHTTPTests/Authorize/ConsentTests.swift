@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TokenIssuer
 import TokenVault
 import VaultCore
 
@@ -13,13 +14,41 @@ import VaultCore
             try await browser.haveSession()
             let page = try await browser.authorize(app, ["scope": nil])
             for text in [
-                "Mood tracker", "alice", "Know who you are", "your profile", "email address",
-                "while you are away", "basic account information", "Read your measurements",
-                "<code>x:custom</code>", "app.example", "Allow", "Deny",
+                "Mood tracker", "alice", "Know who you are", "while you are away",
+                "basic account information", "Read your measurements", "<code>x:custom</code>", "app.example",
+                "Allow", "Deny",
             ] {
                 #expect(page.text.contains(text), "\(text)")
             }
             #expect(!page.text.contains("writemeasurements"))
+        }
+    }
+
+    @Test func `it promises what the issuer tells of users, and no more`() async throws {
+        let texts = [
+            "profile": "See your profile, such as your name", "email": "See your email address",
+        ]
+        for told in [[], ["email", "locale"], ["nickname"], ["email", "name"]] {
+            try await TestServer.run(configure: { configuration, _ in
+                configuration.claims = UserClaims(told) { _, _ in [:] }
+            }) { server in
+                let app = try await server.client("app", scope: "openid profile email")
+                let browser = Browser(server)
+                try await browser.haveSession()
+                let asked = try await browser.authorize(app, ["scope": nil])
+                _ = try await browser.decide("allow", asked)
+                let promised = [
+                    "profile": told.contains("name") || told.contains("nickname"),
+                    "email": told.contains("email"),
+                ]
+                for page in [asked, try await browser.get("/account/consents")] {
+                    for (name, text) in texts {
+                        #expect(page.text.contains(text) == promised[name], "\(name), \(told)")
+                        let bare = page.text.contains("Use the permission <code>\(name)</code>")
+                        #expect(bare != promised[name], "\(name), \(told)")
+                    }
+                }
+            }
         }
     }
 
