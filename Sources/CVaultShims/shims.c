@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -81,6 +82,27 @@ int tv_reserve(int fd, int64_t bytes) {
 #endif
 }
 
+int tv_look_at(const char *path, struct tv_file *file) {
+#ifdef __linux__
+    struct statx found;
+    if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &found) != 0) return errno;
+    file->device = (uint64_t)found.stx_dev_major << 32 | found.stx_dev_minor;
+    file->inode = found.stx_ino;
+    file->links = found.stx_nlink;
+    file->size = (int64_t)found.stx_size;
+    file->is_mount = (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+#else
+    struct stat found;
+    if (lstat(path, &found) != 0) return errno;
+    file->device = (uint64_t)found.st_dev;
+    file->inode = (uint64_t)found.st_ino;
+    file->links = (uint64_t)found.st_nlink;
+    file->size = (int64_t)found.st_size;
+    file->is_mount = 0;
+#endif
+    return 0;
+}
+
 int tv_private_pipe(int ends[2]) {
 #ifdef __linux__
     return pipe2(ends, O_CLOEXEC) == 0 ? 0 : errno;
@@ -132,4 +154,24 @@ int tv_sqlite_harden(void *connection) {
 
 int tv_sqlite_keep_wal(void *connection) {
     return sqlite3_db_config((sqlite3 *)connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)0);
+}
+
+int tv_sqlite_wal_bytes(void *connection, int64_t *bytes) {
+    // https://sqlite.org/walformat.html section 2.1: the header of the index, in the machine's byte order.
+    enum { region = 32768, page_size = 14, last_frame = 16 };
+    sqlite3_file *file = NULL;
+    void volatile *index = NULL;
+    uint16_t size;
+    uint32_t frames;
+    int code = sqlite3_file_control((sqlite3 *)connection, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (code != SQLITE_OK) return code;
+    if (file == NULL || file->pMethods == NULL || file->pMethods->iVersion < 2) return SQLITE_MISUSE;
+    code = file->pMethods->xShmMap(file, 0, region, 0, &index);
+    if (code != SQLITE_OK) return code;
+    if (index == NULL) return SQLITE_MISUSE;
+    memcpy(&size, (const char *)index + page_size, sizeof size);
+    memcpy(&frames, (const char *)index + last_frame, sizeof frames);
+    // A header of 32 bytes, and one of 24 before each page; a size of 1 stands for 65,536.
+    *bytes = frames == 0 ? 0 : 32 + (int64_t)frames * (24 + (size == 1 ? 65536 : size));
+    return SQLITE_OK;
 }

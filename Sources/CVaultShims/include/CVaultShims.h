@@ -34,10 +34,26 @@ int tv_reserve(int fd, int64_t bytes);
 /// Gives a file another name unless that is taken (EEXIST), in one step. EINVAL, ENOSYS: this file system cannot.
 int tv_rename_new(const char *from, const char *to);
 
+/// What lies at a path now, a symbolic link itself included.
+struct tv_file {
+    uint64_t device;
+    uint64_t inode;
+    uint64_t links;
+    int64_t size;
+    /// The file is mounted by itself, as `mount --bind` of a single file does. 0 where the system does not say.
+    int is_mount;
+};
+
+int tv_look_at(const char *path, struct tv_file *file);
+
 /// Puts a `sqlite3 *` into defensive mode with an untrusted schema. Returns SQLite's result code.
 int tv_sqlite_harden(void *connection);
 
 /// Makes a `sqlite3 *` leave the WAL alone when it closes. Returns SQLite's result code.
 int tv_sqlite_keep_wal(void *connection);
+
+/// How long the WAL must be to hold every frame that its index (the shared memory) knows. The caller has read by this
+/// connection, and keeps writers away. Returns SQLite's result code.
+int tv_sqlite_wal_bytes(void *connection, int64_t *bytes);
 
 #endif

@@ -43,7 +43,7 @@ enum Connections {
         configuration.foreignKeysEnabled = true
         configuration.publicStatementArguments = false
         configuration.observesSuspensionNotifications = false
-        // Writers take turns by the lock file; this covers recovery by another process, and readers' starts.
+        // While a connection is opened another process may recover the WAL. The writer gives this up (see Store).
         configuration.busyMode = .timeout(5)
         return configuration
     }

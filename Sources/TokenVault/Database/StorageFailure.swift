@@ -44,6 +44,7 @@ enum StorageFailure {
     /// - Parameter isOpening: the file was never open yet, so what SQLite cannot open it may not open.
     static func translate(_ error: any Error, isOpening: Bool = false) -> VaultError {
         if let error = error as? VaultError { return error }
+        if let lost = error as? LostFiles { return lost.error }
         guard let error = error as? DatabaseError else {
             return VaultError(.internalError, "Unexpected failure of type \(type(of: error)).")
         }
@@ -74,6 +75,12 @@ enum StorageFailure {
             VaultError(
                 .integrity, "The database file is damaged.",
                 remedy: "Stop the service, keep a copy of the file, and restore a backup.")
+        case .SQLITE_ERROR, .SQLITE_CONSTRAINT:
+            // Our statements are the same for every vault: it is the tables that are not.
+            VaultError(
+                .integrity,
+                "The database does not hold what was written (SQLite code \(error.extendedResultCode.rawValue)).",
+                remedy: "Run 'tokenvault audit verify' and 'tokenvault doctor', then restore a backup.")
         case .SQLITE_MISUSE:
             // The connection was closed under a reader: by close(), or to find out about a failed commit.
             VaultError(

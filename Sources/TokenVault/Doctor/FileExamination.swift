@@ -34,12 +34,7 @@ struct FileExamination {
                 id, .permissionDenied, "The vault belongs to user \(information.st_uid), not to this one.",
                 "Run tokenvault as the vault's owner.")
         }
-        guard information.st_nlink == 1 else {
-            return .warning(
-                id,
-                "The vault has \(information.st_nlink) names: whoever opens it by another finds no WAL and no lock.",
-                "Remove the other hard links.")
-        }
+        do { try FoundFile(resolved).checkIsAlone() } catch { return .failed(id, error) }
         guard !Self.isLink(path) else {
             return .advice(
                 id, "\(path) is a symbolic link to \(resolved).",

@@ -44,10 +44,11 @@ extension Vault {
         try Sodium.start()
         let path = try VaultFile.resolve(path)
         try VaultFile.check(path)
-        let lock = try VaultLock(beside: path)
         do {
+            try FoundFile(path).checkIsAlone()
+            let lock = try VaultLock(beside: path)
             let store = try lock.withWriterLock(within: .seconds(10)) {
-                let store = try Store(path, lock: lock, readerCount: options.readers)
+                let store = try Store(path, lock: lock, options)
                 try store.writer.inDatabase { try SchemaLedger.bringUpToDate($0, at: options.clock.now()) }
                 return store
             }
@@ -70,7 +71,7 @@ extension Vault {
         let lock = try VaultLock(beside: path)
         do {
             let store = try lock.withWriterLock(within: .seconds(10)) {
-                try Store(path, lock: lock, readerCount: options.readers)
+                try Store(path, lock: lock, options)
             }
             do {
                 return try Vault(

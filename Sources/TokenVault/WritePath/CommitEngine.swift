@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import GRDBSQLite
 import MerkleLog
@@ -57,16 +58,33 @@ final class CommitEngine: @unchecked Sendable {
 
     private func commit(_ batch: [any WriteJob], isRetry: Bool, _ waiting: () -> Void) {
         guard failures < 2 else { return Self.finish(batch, Self.down) }
-        let patience = ContinuousClock.now + Limits.writeQueueDeadline
         do {
-            try store.lock.withWriterLock(
-                waiting: {
-                    waiting()
-                    guard ContinuousClock.now < patience else { throw VaultLock.busy }
-                },
-                { try commitUnderLock(batch) })
+            try commitInTurn(batch, until: .now + Limits.writeQueueDeadline, waiting)
         } catch {
+            // As when a directory was replaced, with the lock.
+            if (error as? VaultError)?.code == .unavailable { try? store.lookAtFiles() }
             fail(batch, error, isRetry: isRetry)
+        }
+    }
+
+    private func commitInTurn(
+        _ batch: [any WriteJob], until patience: ContinuousClock.Instant, _ waiting: () -> Void
+    ) throws {
+        while true {
+            do {
+                return try store.lock.withWriterLock(
+                    waiting: {
+                        waiting()
+                        guard ContinuousClock.now < patience else { throw VaultLock.busy }
+                    },
+                    { try commitUnderLock(batch) })
+            } catch let error as DatabaseError
+                where error.resultCode == .SQLITE_BUSY && ContinuousClock.now < patience
+            {
+                // A program that does not know the lock writes. It is waited for without the lock, for others' sake.
+                waiting()
+                usleep(1000)
+            }
         }
     }
 
@@ -75,6 +93,7 @@ final class CommitEngine: @unchecked Sendable {
             try store.reopen()
             needsReopening = false
         }
+        try store.checkFiles()
         let prepared: Prepared?
         let start = ContinuousClock.now
         do {

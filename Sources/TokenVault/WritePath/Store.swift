@@ -2,6 +2,7 @@ import CVaultShims
 import Foundation
 import GRDB
 import GRDBSQLite
+import Logging
 import Synchronization
 import VaultCore
 import VaultCrypto
@@ -19,24 +20,31 @@ struct UncertainCommit: Error {
 ///
 /// Can be closed and opened again after a failed commit.
 final class Store: @unchecked Sendable {
-    // @unchecked: `current` is behind its mutex; `writer` and `dueFrames` are used by the writer's thread only after opening.
+    // @unchecked: `current` and `lost` are behind a mutex; `writer`, `files` and `dueFrames` are used by the writer's
+    // thread only after opening.
     let path: String
     let lock: VaultLock
     private let readerCount: Int
+    private let logger: Logger
     private let frames = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
     private let current = Mutex<ReaderConnections?>(nil)
+    private let lost = Mutex<LostFiles?>(nil)
     private var dueFrames = Store.checkpointFrames
     private(set) var writer: DatabaseQueue
+    private var files: StoreFiles
 
     /// The caller holds the lock.
-    init(_ path: String, lock: VaultLock, readerCount: Int) throws {
+    init(_ path: String, lock: VaultLock, _ options: VaultOptions) throws {
         self.path = path
         self.lock = lock
-        self.readerCount = readerCount
+        readerCount = options.readers
+        logger = options.logger
         frames.initialize(to: 0)
         ParkedDescriptors.storeOpens(path)
+        let database = try FoundFile(path)
         writer = try Connections.openWriter(path)
-        watchFrames()
+        files = try StoreFiles(database)
+        prepareWriter()
         try openReaders()
     }
 
@@ -48,6 +56,7 @@ final class Store: @unchecked Sendable {
     }
 
     func readers() throws -> ReaderConnections {
+        if let lost = lost.withLock({ $0 }), lost.kind != .shared { throw lost.error }
         guard let readers = current.withLock({ $0 }) else { throw Self.closed }
         return readers
     }
@@ -60,6 +69,50 @@ final class Store: @unchecked Sendable {
         return try own.snapshot(body)
     }
 
+    /// Refuses to go on with files that are not the ones others find: what is committed there would be lost.
+    ///
+    /// The caller holds the lock. Where WAL and index were only deleted, what is committed can still be read here, and
+    /// nobody has made others, which takes the lock: it is copied back, and both are made again.
+    func checkFiles() throws {
+        do {
+            try lookAtFiles()
+        } catch let loss as LostFiles where loss.kind == .sideFilesDeleted {
+            guard dueFrames < .max, try checkpoint() else { throw loss }
+            try reopen()
+            try lookAtFiles()
+        }
+    }
+
+    /// Looks whether the open files are still the ones at their paths; while they are not, nothing is read either.
+    func lookAtFiles() throws {
+        let loss: LostFiles?
+        do {
+            try files.check {
+                try writer.inDatabase { database in
+                    guard let connection = database.sqliteConnection else { throw Self.closed }
+                    var bytes: Int64 = 0
+                    let code = tv_sqlite_wal_bytes(UnsafeMutableRawPointer(connection), &bytes)
+                    guard code == SQLITE_OK else {
+                        throw DatabaseError(resultCode: ResultCode(rawValue: code))
+                    }
+                    return bytes
+                }
+            }
+            loss = nil
+        } catch let found as LostFiles { loss = found }
+        let before = lost.withLock { lost in
+            defer { lost = loss }
+            return lost
+        }
+        if let loss {
+            if before == nil {
+                logger.critical("The vault takes no writes.", metadata: ["error": "\(loss.error)"])
+            }
+            throw loss
+        }
+        if before != nil { logger.notice("The files of the vault are in their place again.") }
+    }
+
     /// Copies the WAL back into the database once it has grown.
     ///
     /// The caller holds the lock.
@@ -67,16 +120,24 @@ final class Store: @unchecked Sendable {
     /// Every page is copied once however often it changed, so fewer and larger checkpoints write less; the bound keeps
     /// the WAL near 16 MiB.
     func checkpointIfDue() throws {
-        guard frames.pointee >= dueFrames else { return }
+        if frames.pointee >= dueFrames { _ = try checkpoint() }
+    }
+
+    /// Copies what no reader keeps back.
+    ///
+    /// - Returns: whether that was all.
+    private func checkpoint() throws -> Bool {
         try writer.inDatabase { database in
+            guard let connection = database.sqliteConnection else { throw Self.closed }
             var total: Int32 = 0
             var copied: Int32 = 0
             let code = sqlite3_wal_checkpoint_v2(
-                database.sqliteConnection, nil, SQLITE_CHECKPOINT_PASSIVE, &total, &copied)
+                connection, nil, SQLITE_CHECKPOINT_PASSIVE, &total, &copied)
             guard code == SQLITE_OK else { throw DatabaseError(resultCode: ResultCode(rawValue: code)) }
             // A long reader kept pages back: try again when there is as much more to copy.
             dueFrames = copied == total ? Self.checkpointFrames : total + Self.checkpointFrames
             if copied == total { frames.pointee = 0 }
+            return copied == total
         }
     }
 
@@ -106,12 +167,20 @@ final class Store: @unchecked Sendable {
     func close() throws {
         defer { lock.endServing() }
         defer { ParkedDescriptors.storeClosed(path) }
-        try lock.withWriterLock(within: .seconds(10)) {
-            try current.withLock { readers in
-                try readers?.close()
-                readers = nil
+        // Before the lock: a reader may take its time.
+        try closeReaders()
+        guard writer.inDatabase({ $0.sqliteConnection != nil }) else { return }
+        do {
+            try lock.withWriterLock(within: .seconds(10)) {
+                try checkFiles()
+                try closeReaders()
+                try writer.close()
             }
-            try writer.close()
+        } catch {
+            // Closing must not copy anything into files that are not the vault's.
+            keepWAL()
+            try? writer.close()
+            throw error
         }
     }
 
@@ -140,15 +209,14 @@ final class Store: @unchecked Sendable {
     ///
     /// The caller holds the lock.
     func reopen() throws {
-        try current.withLock { readers in
-            try readers?.close()
-            readers = nil
-        }
+        try closeReaders()
         keepWAL()
         try writer.close()
         for file in [path, path + "-wal"] { try settlePages(of: file) }
+        let database = try FoundFile(path)
         writer = try Connections.openWriter(path)
-        watchFrames()
+        files = try StoreFiles(database)
+        prepareWriter()
         try openReaders()
     }
 
@@ -158,13 +226,21 @@ final class Store: @unchecked Sendable {
         keepWAL()
     }
 
+    private func closeReaders() throws {
+        try current.withLock { readers in
+            try readers?.close()
+            readers = nil
+        }
+    }
+
     private static let checkpointFrames: Int32 = 4096
     private static let closed = VaultError(
         .unavailable, "The vault is closed.", remedy: "Restart the service if the disk failed.")
 
-    /// SQLite reports the length of the WAL after each commit.
-    private func watchFrames() {
+    /// SQLite reports the length of the WAL after each commit, and waits for nobody: others wait for the lock meanwhile.
+    private func prepareWriter() {
         writer.inDatabase { database in
+            sqlite3_busy_timeout(database.sqliteConnection, 0)
             _ = sqlite3_wal_hook(
                 database.sqliteConnection,
                 { context, _, _, frames in

@@ -82,9 +82,10 @@ extension ErrorExplanation {
         ),
         ErrorExplanation(
             .unavailable,
-            "It cannot be done now: the vault is closed or gave up after failures, a provider does not answer, or SQLite is "
-                + "not fit for it.",
-            changed: "Nothing.", remedy: "Try again later; restart the service if its disk failed."
+            "It cannot be done now: the vault is closed, gave up after failures, or its files are not in their place; a "
+                + "provider does not answer; or SQLite is not fit for it.",
+            changed: "Nothing.",
+            remedy: "Do what the message says, or try again later; restart the service if its disk failed."
         ).alsoMet(in: .keeper),
         ErrorExplanation(
             .confirmationRequired, "It cannot be undone, so its name is wanted twice.",
