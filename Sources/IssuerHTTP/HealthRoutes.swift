@@ -43,6 +43,11 @@ private actor Readiness {
     init(_ vault: Vault) { self.vault = vault }
 
     func prove() async throws(OAuthError) {
+        guard !vault.isDamaged else {
+            throw OAuthError(
+                .temporarilyUnavailable, status: 503, "The vault is damaged; the log says where.",
+                retryAfter: 60)
+        }
         if let provenAt, vault.clock.monotonic() - provenAt < .seconds(1), vault.acceptsNewWork { return }
         // Whoever asks meanwhile waits for the same proof.
         let proof = underWay ?? Task { [vault] in try await vault.proveWritePath() }

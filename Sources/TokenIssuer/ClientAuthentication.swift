@@ -63,7 +63,9 @@ extension TokenIssuer {
             case .expired(let old):
                 reason = .secretExpired
                 generation = old
-            case .wrong: reason = .wrongSecret
+            case .wrong:
+                do { try vault.confirmSecrets(of: client.id) } catch { throw failure(error) }
+                reason = .wrongSecret
             }
         } else {
             reason = clientID == nil ? .noAuthentication : .unknownClient

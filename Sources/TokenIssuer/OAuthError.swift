@@ -107,9 +107,10 @@ extension OAuthError {
         invalidRequest("The parameter \(parameter) is missing.")
     }
 
-    static let behind = OAuthError(
+    /// What decides is damaged, newer elsewhere, or locked: only an operator can help.
+    package static let undecidable = OAuthError(
         .temporarilyUnavailable, status: 503,
-        "The server cannot decide about this token now. Try again later.",
+        "The server cannot decide about this request now; nothing was changed. Send the same request again later.",
         retryAfter: 60)
 }
 
@@ -118,6 +119,11 @@ extension OAuthError {
     init(_ error: VaultError) {
         switch error.code {
         case .denied, .notFound: self = .invalidClient
+        case .integrity, .notAVault, .schemaChanged, .schemaNewer, .locked, .permissionDenied:
+            self = .undecidable
+        case .unavailable:
+            self.init(
+                .temporarilyUnavailable, status: 503, Self.undecidable.description, retryAfter: 10)
         case .outcomeUnknown:
             self.init(
                 .temporarilyUnavailable, status: 503,

@@ -109,10 +109,7 @@ public struct TokenIssuer: Sendable {
             }
             throw OAuthError(reason, exchange.kind)
         case .databaseIsBehind:
-            vault.logger.critical(
-                "A client holds a token that is newer than the database: an older copy was restored. Nothing was changed.",
-                metadata: exchange.requestID.map { ["request_id": "\($0)"] })
-            throw .behind
+            throw failure(vault.databaseIsBehind)
         }
     }
 
@@ -139,6 +136,7 @@ public struct TokenIssuer: Sendable {
         if cause.code == .registryChanged { return .outdated }
         let answer = OAuthError(cause)
         switch answer.status {
+        case _ where cause.code == .integrity || cause.code == .notAVault: vault.noteDamage(cause)
         case 500...502: vault.logger.error("A token request failed.", metadata: ["error": "\(cause)"])
         case 503: vault.logger.warning("A token request was put off.", metadata: ["error": "\(cause)"])
         default: break

@@ -66,9 +66,11 @@ struct MetricsPage: Sendable {
         text.gauge("tokenvault_queue_depth", "Writes waiting for a commit now.", Double(vault.queueDepth))
         text.gauge("tokenvault_log_size", "Entries of the audit log.", figures.logSize.map { Double($0) })
         text.gauge("tokenvault_last_commit_age_seconds", "Time since the last commit.", silence)
-        let isReady = vault.acceptsNewWork && (silence ?? .infinity) < Self.longestSilence
+        let isReady =
+            vault.acceptsNewWork && !vault.isDamaged && (silence ?? .infinity) < Self.longestSilence
         text.gauge(
-            "tokenvault_ready", "1: the vault takes new work and has committed a moment ago.",
+            "tokenvault_ready",
+            "1: the vault takes new work, has committed a moment ago, and was not found damaged.",
             isReady ? 1 : 0)
         text.gauge(
             "tokenvault_database_bytes", "Size of the database file.", Self.size(of: vault.path))

@@ -98,10 +98,14 @@ final class Owner: Sendable {
 
 extension Database {
     /// An owner that was not erased, read and checked.
+    ///
+    /// Nil also for one that never was.
     func owner(_ id: OwnerID, _ keyring: Keyring) throws -> Owner? {
-        guard let row = try load(OwnerRow.self, id.rawValue, keyring)?.row, row.wrappedKey != nil else {
+        guard let row = try load(OwnerRow.self, id.rawValue, keyring)?.row else {
+            guard try !indexNames(id) else { throw LostRow.error(.owners, id.rawValue) }
             return nil
         }
+        guard row.wrappedKey != nil else { return nil }
         // Mostly the table is empty; a record of the version before says that it is not.
         let previous =
             row.keyVersion > 1 ? try load(PreviousOwnerKeyRow.self, id.rawValue, keyring)?.row : nil

@@ -14,6 +14,7 @@ final class Registry: Sendable {
         var clients: [OwnerID: Client] = [:]
         var clientIDs: [[UInt8]: OwnerID] = [:]
         var clientNames: [String: OwnerID] = [:]
+        var census: ClientCensus?
     }
 
     // 16,384 owners take about 20 MiB with their keys; past it the cache starts anew rather than keep an order.
@@ -32,9 +33,11 @@ final class Registry: Sendable {
 
     func client(_ id: OwnerID, _ database: Database, _ keyring: Keyring, revision: Int64?) throws -> Client? {
         if let cached = cached(revision, { $0.clients[id] }) { return cached }
-        guard let owner = try owner(id, database, keyring, revision: revision), owner.row.kind == .client,
-            let row = try database.load(ClientRow.self, id.rawValue, keyring)?.row
+        guard let owner = try owner(id, database, keyring, revision: revision), owner.row.kind == .client
         else { return nil }
+        guard let row = try database.load(ClientRow.self, id.rawValue, keyring)?.row else {
+            throw LostRow.error(.clients, id.rawValue)
+        }
         let secrets = try database.loadAll(
             ClientSecretRow.self, where: "client_id = ? ORDER BY generation", [.integer(id.rawValue)], keyring
         )
@@ -63,6 +66,14 @@ final class Registry: Sendable {
         let id = try database.ownerID(tags: tags)
         if let id, let tag = tags.first { keep(revision) { $0.clientIDs[tag] = id } }
         return id
+    }
+
+    /// What to compare a miss with.
+    func census(_ database: Database, revision: Int64) throws -> ClientCensus {
+        if let cached = cached(revision, { $0.census }) { return cached }
+        let census = try ClientCensus(database)
+        keep(revision) { $0.census = census }
+        return census
     }
 
     private func cached<Value: Sendable>(_ revision: Int64?, _ look: (inout State) -> Value?) -> Value? {

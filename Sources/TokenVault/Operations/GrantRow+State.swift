@@ -11,18 +11,27 @@ extension GrantRow {
 /// What an authentic handle proves of a grant row: that it knows the family secret, and which tokens are its.
 struct HandleProof {
     let isFamilyProven: Bool
-    private let key: TagKey?
+    private let key: TagKey
 
-    init(_ handle: TokenHandle, familyTag: [UInt8], tagKeyID: Int64, _ keyring: Keyring) {
-        key = keyring.tags[UInt8(truncatingIfNeeded: tagKeyID)]
-        isFamilyProven =
-            key.map { ConstantTime.equal(familyTag, $0.tag(.familySecret, of: handle.familySecret)) }
-            ?? false
+    /// - Throws: ``VaultError/Code/integrity`` when the key is gone: it is kept while there is a row of it.
+    init(_ handle: TokenHandle, familyTag: [UInt8], tagKeyID: Int64, _ keyring: Keyring) throws {
+        key = try keyring.tagKey(tagKeyID)
+        isFamilyProven = ConstantTime.equal(familyTag, key.tag(.familySecret, of: handle.familySecret))
     }
 
     func isToken(_ token: SecretBytes, _ tag: [UInt8]?) -> Bool {
-        guard let key, let tag else { return false }
+        guard let tag else { return false }
         return ConstantTime.equal(tag, key.tag(.token, of: token))
+    }
+}
+
+extension Keyring {
+    /// The key that a row's tags were made with.
+    func tagKey(_ id: Int64) throws -> TagKey {
+        guard let key = tags[UInt8(truncatingIfNeeded: id)] else {
+            throw VaultError(.integrity, "A grant was tagged with a key this vault does not have.")
+        }
+        return key
     }
 }
 
@@ -67,7 +76,7 @@ extension GrantState {
 
 extension WriteTransaction {
     func proof(of handle: TokenHandle, _ row: GrantRow) throws -> HandleProof {
-        HandleProof(handle, familyTag: row.familyTag, tagKeyID: row.tagKeyID, keyring)
+        try HandleProof(handle, familyTag: row.familyTag, tagKeyID: row.tagKeyID, keyring)
     }
 
     func context(of row: GrantRow) throws -> GrantContext {

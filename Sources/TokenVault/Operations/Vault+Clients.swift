@@ -96,11 +96,27 @@ extension Vault {
             let keyring = keys.keyring
             let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
             let tags = keyring.lookup.tags(.clientID, of: Array(clientID.utf8))
-            guard let id = try registry.ownerID(lookupTags: tags, database, revision: revision),
-                let client = try registry.client(id, database, keyring, revision: revision),
+            guard let id = try registry.ownerID(lookupTags: tags, database, revision: revision) else {
+                try registry.census(database, revision: revision).confirmUnknown(tags)
+                return nil
+            }
+            guard let client = try registry.client(id, database, keyring, revision: revision),
                 client.state != .removed
             else { return nil }
             return client
+        }
+    }
+
+    /// Makes sure that a client whose secret was found wrong has no other.
+    ///
+    /// - Throws: ``VaultError/Code/integrity`` when an index left one out.
+    package func confirmSecrets(of id: OwnerID) throws {
+        try snapshot { [registry] database, keys in
+            let revision = try VaultRow.read(database, rowKey: keys.keyring.rows).registryRevision
+            guard let client = try registry.client(id, database, keys.keyring, revision: revision) else {
+                return
+            }
+            try registry.census(database, revision: revision).confirmAll(client.secretRows, of: id)
         }
     }
 

@@ -61,9 +61,26 @@ extension Vault {
         let challenge = request.codeVerifier.flatMap(PKCE.challengeS256(of:))
         let expectation = expectation.flatMap { $0.handle == handle ? $0 : nil }
         let prepared = expectation?.pair ?? PreparedPair(after: handle, keyring)
-        return try await write { transaction in
+        let result: ExchangeResult? = try await queue.submit(.newWork) { transaction in
             try transaction.expect(registryRevision: request.registryRevision)
-            return try Exchange(request, handle, challenge, prepared, expectation, transaction).perform()
+            guard let row = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row else {
+                return (nil, [])
+            }
+            let audited = try Exchange(request, handle, challenge, prepared, expectation, transaction)
+                .perform(row)
+                .noting(supersededSecret: request.supersededSecret, of: request.actor, request.requestID)
+            return (audited.result, audited.events)
+        }
+        if let result { return result }
+        return try await refuse(request, isAhead: try isAhead(handle.grant))
+    }
+
+    /// The grant of an authentic credential is not there, and rightly so.
+    private func refuse(_ request: ExchangeRequest, isAhead: Bool) async throws -> ExchangeResult {
+        try await write(.finishing) { _ in
+            var event = Exchange.event(request, .refused, isAhead ? nil : .unknownGrant)
+            if isAhead { event.reason = Exchange.databaseIsBehind }
+            return Audited(isAhead ? .databaseIsBehind : .refused(.unknownGrant), event)
                 .noting(supersededSecret: request.supersededSecret, of: request.actor, request.requestID)
         }
     }
@@ -102,10 +119,9 @@ private struct Exchange {
         self.transaction = transaction
     }
 
-    func perform() throws -> Audited<ExchangeResult> {
-        guard let row = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row else {
-            return refuse(.unknownGrant, nil)
-        }
+    static let databaseIsBehind = "database_is_behind"
+
+    func perform(_ row: GrantRow) throws -> Audited<ExchangeResult> {
         guard let client = try transaction.client(request.client), client.state == .active else {
             return refuse(.clientDisabled, row)
         }
@@ -124,7 +140,7 @@ private struct Exchange {
         case .revoke(let reason): return try revoke(row, reason)
         case .databaseIsBehind:
             var event = Self.event(request, .refused, nil)
-            event.reason = "database_is_behind"
+            event.reason = Self.databaseIsBehind
             event.grant = row.id
             event.generation = handle.generation
             event.refusalOrigin = .tokenHolder
@@ -158,9 +174,7 @@ private struct Exchange {
         let lifetimes = client.registration.lifetimes
         var row = old
         row.generation = old.generation + 1
-        guard let tagKey = transaction.keyring.tags[UInt8(truncatingIfNeeded: old.tagKeyID)] else {
-            throw VaultError(.integrity, "A grant was tagged with a key this vault does not have.")
-        }
+        let tagKey = try transaction.keyring.tagKey(old.tagKeyID)
         let (pair, accessTag, refreshTag) = try prepared.pair(
             for: row.generation, tagKey: tagKey,
             withRefreshToken: client.registration.grantTypes.contains(.refreshToken))
@@ -211,10 +225,10 @@ private struct Exchange {
         return Audited(.refused(reason), event)
     }
 
-    private func refuse(_ reason: RefusalReason, _ row: GrantRow?) -> Audited<ExchangeResult> {
+    private func refuse(_ reason: RefusalReason, _ row: GrantRow) -> Audited<ExchangeResult> {
         var event = Self.event(request, .refused, reason)
-        event.grant = row?.id
-        event.generation = row.map { _ in handle.generation }
+        event.grant = row.id
+        event.generation = handle.generation
         return Audited(.refused(reason), event)
     }
 

@@ -25,24 +25,34 @@ extension Vault {
     package func inspectRefreshToken(_ token: SecretBytes) throws -> ValidRefreshToken? {
         guard let handle = try openHandle(token, as: .refreshToken) else { return nil }
         let now = clock.now()
-        return try snapshot { [registry] database, keys in
+        let found: ValidRefreshToken?? = try snapshot { [registry] database, keys in
             let keyring = keys.keyring
             let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
-            guard let row = try database.load(GrantRow.self, handle.grant.rawValue, keyring)?.row,
-                row.generation == handle.generation, row.status == .live, let access = row.access,
+            guard let row = try database.load(GrantRow.self, handle.grant.rawValue, keyring)?.row else {
+                return nil
+            }
+            let proof = try HandleProof(handle, familyTag: row.familyTag, tagKeyID: row.tagKeyID, keyring)
+            if handle.generation > row.generation, proof.isFamilyProven, row.status == .live {
+                throw try database.isBehind()
+            }
+            guard row.generation == handle.generation, row.status == .live, let access = row.access,
                 let client = try registry.owner(row.client, database, keyring, revision: revision),
                 client.row.state == .active
-            else { return nil }
-            let proof = HandleProof(handle, familyTag: row.familyTag, tagKeyID: row.tagKeyID, keyring)
+            else { return .some(nil) }
             let owner = try registry.owner(row.owner, database, keyring, revision: revision)
             let standing = OwnerStanding(row, owner: owner, clientRevocations: client.row.revocations)
             let expiresAt = min(row.idleExpiresAt, row.absoluteExpiresAt)
             guard proof.isFamilyProven, proof.isToken(token, row.credentialTag), standing == .good,
                 now < expiresAt
-            else { return nil }
+            else { return .some(nil) }
             return ValidRefreshToken(
                 grant: row.id, generation: row.generation, client: row.client, owner: row.owner,
                 kind: row.kind, scope: row.scope, issuedAt: access.issuedAt, expiresAt: expiresAt)
         }
+        guard let found else {
+            if try isAhead(handle.grant) { throw databaseIsBehind }
+            return nil
+        }
+        return found
     }
 }

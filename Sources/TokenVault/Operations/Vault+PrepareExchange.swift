@@ -57,7 +57,7 @@ extension Vault {
             // A code is never answered twice.
             let isReplay = handle.generation > 0 && row.generation == handle.generation &+ 1
             guard isReplay || row.generation == handle.generation else { return nil }
-            let proof = HandleProof(handle, familyTag: row.familyTag, tagKeyID: row.tagKeyID, keyring)
+            let proof = try HandleProof(handle, familyTag: row.familyTag, tagKeyID: row.tagKeyID, keyring)
             let tag = isReplay ? row.previousCredentialTag : row.credentialTag
             guard proof.isFamilyProven, proof.isToken(request.credential, tag) else { return nil }
             let asked = request.scope.flatMap { $0.isEmpty ? nil : $0 }

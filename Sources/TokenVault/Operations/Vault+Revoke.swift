@@ -18,22 +18,33 @@ extension Vault {
         event.fingerprint = TokenFingerprint.of(token)
         event.requestID = requestID
         event.generation = handle.generation
-        return try await write(.finishing) { [event, client = client.id] transaction in
+        let isRevoked: Bool? = try await queue.submit(.finishing) { [event, client = client.id] transaction in
+            guard var row = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row else {
+                return (nil, [])
+            }
             var event = event
-            let found = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row
-            let doubt = try found.map { try transaction.doubt(about: token, handle, of: $0, for: client) }
-            event.grant = found?.id
-            guard var row = found, doubt == .some(nil) else {
-                event.outcome = .refused
-                event.reason = ((doubt ?? nil) ?? RefusalReason.unknownGrant).rawValue
-                event.refusalOrigin = .tokenHolder
-                return Audited(false, event)
+            event.grant = row.id
+            if let doubt = try transaction.doubt(about: token, handle, of: row, for: client) {
+                return (false, [event.refused(doubt)])
             }
             event.reason = "client"
             event.subject = try transaction.owner(row.owner)?.pseudonym
             try transaction.revoke(&row)
-            return Audited(true, event)
+            return (true, [event])
         }
+        if let isRevoked { return isRevoked }
+        if try isAhead(handle.grant) { throw databaseIsBehind }
+        return try await write(.finishing) { [event] _ in Audited(false, event.refused(.unknownGrant)) }
+    }
+}
+
+extension AuditEvent {
+    fileprivate func refused(_ reason: RefusalReason) -> AuditEvent {
+        var event = self
+        event.outcome = .refused
+        event.reason = reason.rawValue
+        event.refusalOrigin = .tokenHolder
+        return event
     }
 }
 

@@ -151,9 +151,16 @@ extension Database {
     /// The owner that one of these lookup tags finds.
     func ownerID(tags: [[UInt8]]) throws -> OwnerID? {
         try tags.firstValue { tag in
-            try firstRow("SELECT id FROM owners WHERE lookup_tag = ?", [.blob(tag)]) {
+            let found = try firstRow("SELECT id FROM owners WHERE lookup_tag = ?", [.blob(tag)]) {
                 OwnerID($0.integer(0))
             }
+            guard let id = found else { return nil }
+            // The index alone said so.
+            let isTagged = try firstRow(
+                "SELECT 1 FROM owners WHERE id = ? AND +lookup_tag = ?", [.integer(id.rawValue), .blob(tag)]
+            ) { _ in true }
+            guard isTagged == true else { throw LostRow.unindexed(.owners) }
+            return id
         }
     }
 }

@@ -45,7 +45,11 @@ extension Vault {
                 rowKey: keyring.rows)
             return try judge(handle, accessToken, row, vault, database, keyring, now, isVisible)
         }
-        return found ?? nil
+        guard let found else {
+            if try isAhead(handle.grant) { throw databaseIsBehind }
+            return nil
+        }
+        return found
     }
 
     private func judge(
@@ -56,11 +60,13 @@ extension Vault {
         let revision = vault.registryRevision
         let owner = try registry.owner(row.owner, database, keyring, revision: revision)
         guard let clientOwner = try registry.owner(row.client, database, keyring, revision: revision),
-            clientOwner.row.state == .active,
-            let slot = row.slot
+            clientOwner.row.state == .active
         else { return nil }
-        let proof = HandleProof(
-            handle, familyTag: row.familyTag, tagKeyID: row.tagKeyID, keyring)
+        let proof = try HandleProof(handle, familyTag: row.familyTag, tagKeyID: row.tagKeyID, keyring)
+        if handle.generation > row.generation, proof.isFamilyProven, row.status == .live {
+            throw try database.isBehind()
+        }
+        guard let slot = row.slot else { return nil }
         let standing = OwnerStanding(
             owner, ownerRevocations: row.ownerRevocations,
             isRevokedByClient: clientOwner.row.revocations > row.clientRevocations)

@@ -238,7 +238,7 @@ extension WriteTransaction {
         if let expected { values.append(.integer(expected)) }
         try database.run(isIndexUnchanged ? layout.updateUnindexedSQL : layout.updateSQL, values)
         guard database.changesCount == 1 else {
-            throw VaultError(.internalError, "A row of \(layout.name) was not where it had just been read.")
+            throw LostRow.error(layout, stored.id)
         }
         hasChanges = true
     }

@@ -37,7 +37,7 @@ extension ErrorExplanation {
         ),
         ErrorExplanation(
             .temporarilyUnavailable,
-            "The server is busy, short of space, or behind its tokens; or authentication failed too often.",
+            "The server is busy, short of space, damaged, or behind its tokens; or authentication failed too often.",
             changed: "Nothing, unless the description says that it is not known.",
             remedy:
                 "Wait as Retry-After says, then send the same request again: never log the user out for it."),

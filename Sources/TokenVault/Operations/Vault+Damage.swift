@@ -1,0 +1,87 @@
+import GRDB
+import Logging
+import Synchronization
+package import VaultCore
+
+/// What this process met of its vault that is not what was written.
+///
+/// It serves what is whole, and is not ready until it is started again.
+final class DamageNotes: Sendable {
+    /// Past this many the log has said enough.
+    private static let capacity = 100
+    private let seen = Mutex<Set<String>>([])
+
+    var isEmpty: Bool { seen.withLock { $0.isEmpty } }
+
+    /// Tells the operator, once of each.
+    func note(_ error: VaultError, _ logger: Logger) {
+        let isNew = seen.withLock { seen in
+            seen.count < Self.capacity && seen.insert(error.message).inserted
+        }
+        if isNew { logger.critical("The vault is damaged.", metadata: ["error": "\(error)"]) }
+    }
+}
+
+/// Grants that this process looked for and found to be deleted; numbers are not given twice.
+final class DeletedGrants: Sendable {
+    // A few hundred kilobytes; past it the set starts anew.
+    private static let capacity = 16_384
+    private let known = Mutex<Set<GrantID>>([])
+
+    func contains(_ grant: GrantID) -> Bool { known.withLock { $0.contains(grant) } }
+
+    func insert(_ grant: GrantID) {
+        known.withLock { known in
+            if known.count >= Self.capacity { known = [] }
+            known.insert(grant)
+        }
+    }
+}
+
+extension Vault {
+    /// An answer had to be refused because of what is stored: says so in the log, and ends readiness.
+    package func noteDamage(_ error: VaultError) { damage.note(error, logger) }
+
+    /// Whether that happened since the vault was opened.
+    package var isDamaged: Bool { !damage.isEmpty }
+
+    /// Why a grant that an authentic token names is not there.
+    ///
+    /// - Returns: whether its number was not given out yet, so that the token is newer than the database. If not, the
+    ///   grant ended, and was deleted a week later.
+    /// - Throws: ``VaultError/Code/integrity`` when it was not deleted.
+    func isAhead(_ grant: GrantID) throws -> Bool {
+        guard !deletedGrants.contains(grant) else { return false }
+        let isAhead = try snapshot { database, keys in
+            let vault = try VaultRow.read(database, rowKey: keys.keyring.rows)
+            guard grant.rawValue < vault.nextGrantID else { return true }
+            guard try !database.indexNames(grant) else { throw LostRow.error(.grants, grant.rawValue) }
+            return false
+        }
+        if !isAhead { deletedGrants.insert(grant) }
+        return isAhead
+    }
+
+    /// A token is newer than the database, which is an older copy or lost its WAL.
+    ///
+    /// A vault that was restored knows that it is older than some tokens: no damage then, though no answer either.
+    package var databaseIsBehind: VaultError {
+        do { return try store.readers().read { try $0.isBehind() } } catch {
+            return StorageFailure.translate(error)
+        }
+    }
+}
+
+extension Database {
+    /// As ``Vault/databaseIsBehind``.
+    func isBehind() throws -> VaultError {
+        let message = "A client holds a token that is newer than the database: nothing was changed."
+        guard try newestIncarnation() == .first else {
+            return VaultError(
+                .unavailable, message, remedy: "The vault was restored: revoke the grants of such tokens.")
+        }
+        return VaultError(
+            .integrity, message,
+            remedy: "An older copy was put back, or a WAL was lost: bring the newest database back.")
+    }
+}
