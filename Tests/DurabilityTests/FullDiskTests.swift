@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TokenRotation
 import TokenVault
 import VaultCore
 
@@ -8,7 +9,7 @@ extension Durability {
         @Test(
             .enabled(
                 if: geteuid() == 0, "mounting a small disk is for root; a worker's disk is full in P9 above"))
-        func `revocation works on a full disk, new work again once there is space`() async throws {
+        func `refreshes and revocations go on on a full disk, new work once there is space`() async throws {
             let place = NSTemporaryDirectory() + "/tokenvault-small-disk-" + UUID().uuidString
             try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: false)
             _ = try await run("mount", "-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs", place)
@@ -29,6 +30,20 @@ extension Durability {
             let filler = place + "/filler"
             try fill(filler)
 
+            // From the reserve: some hundred refreshes after the last page that was free.
+            let ballast = rig.path + ".ballast"
+            while let size = try FileManager.default.attributesOfItem(atPath: ballast)[.size] as? Int,
+                size > 0
+            {
+                let failure = try await swapAll(&chains, vault, client)
+                try #require(failure == nil)
+            }
+            for _ in 0..<4 {
+                let failure = try await swapAll(&chains, vault, client)
+                #expect(failure == nil)
+            }
+            await #expect(throws: VaultError(.outOfSpace, "")) { try await vault.addUser("bob") }
+
             var refused: VaultError?
             var rounds = 0
             while refused == nil, rounds < 2000 {
@@ -46,7 +61,10 @@ extension Durability {
             #expect(try vault.grant(GrantID(grant)).state == .live)
             try await vault.revokeGrant(GrantID(grant))
             #expect(try vault.grant(GrantID(grant)).state == .revoked)
-            await #expect(throws: VaultError(.outOfSpace, "")) { try await vault.refresh(link.token, client) }
+            guard case .refused(.grantRevoked) = try await vault.refresh(link.token, client) else {
+                Issue.record("a revoked grant was refreshed")
+                return
+            }
             chains.last[grant] = nil
 
             try FileManager.default.removeItem(atPath: filler)

@@ -61,7 +61,7 @@ extension Vault {
         let challenge = request.codeVerifier.flatMap(PKCE.challengeS256(of:))
         let expectation = expectation.flatMap { $0.handle == handle ? $0 : nil }
         let prepared = expectation?.pair ?? PreparedPair(after: handle, keyring)
-        let result: ExchangeResult? = try await queue.submit(.newWork) { transaction in
+        let result: ExchangeResult? = try await queue.submit(.finishing) { transaction in
             try transaction.expect(registryRevision: request.registryRevision)
             guard let row = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row else {
                 return (nil, [])

@@ -39,7 +39,7 @@ import VaultCrypto
         }
     }
 
-    @Test func `with the disk full a refresh is put off and its token stays good`() async throws {
+    @Test func `with the disk full new work is put off, and what was granted goes on`() async throws {
         let directory = NSTemporaryDirectory() + "tokenvault-full-" + UUID().uuidString
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
@@ -56,10 +56,10 @@ import VaultCrypto
         try #require(mkfifo(path + ".ballast", 0o600) == 0)
         let second = try await Vault.open(at: path, unlockedBy: key, options: options)
         try await TestServer.serve(second, directory, clock) { server in
-            expectUnavailable(try await server.refresh(before.refreshToken, before.app), "refresh")
-            expectUnavailable(try await server.redeem(before.code, before.app), "code")
             expectUnavailable(
                 try await server.post(["grant_type": "client_credentials"], authorization: before.app.basic))
+            #expect(try await server.refresh(before.refreshToken, before.app).status == 200)
+            #expect(try await server.redeem(before.code, before.app).status == 200)
             let wire = try Wire(port: server.port)
             try await wire.send("GET /health/ready HTTP/1.1\r\nHost: a\r\n\r\n")
             expectUnavailable(try await wire.reply(), "readiness")
@@ -70,10 +70,9 @@ import VaultCrypto
         try FileManager.default.removeItem(atPath: path + ".ballast")
         let third = try await Vault.open(at: path, unlockedBy: key, options: options)
         try await TestServer.serve(third, directory, clock) { server in
-            let refreshed = try await server.refresh(before.refreshToken, before.app)
-            let redeemed = try await server.redeem(before.code, before.app)
-            #expect(refreshed.status == 200)
-            #expect(redeemed.status == 200)
+            let new = try await server.post(
+                ["grant_type": "client_credentials"], authorization: before.app.basic)
+            #expect(new.status == 200)
         }
         await third.close()
     }
