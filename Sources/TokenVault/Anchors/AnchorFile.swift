@@ -45,15 +45,18 @@ final class AnchorFile {
     ///
     /// - Throws: ``VaultError/Code/busy`` while another process writes, and what keeps a file from being made there.
     init(_ path: String) throws {
-        self.path = path
-        draft = path + ".partial"
-        descriptor = open(draft, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o644)
+        let draft = path + ".partial"
+        let descriptor = open(draft, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o644)
         guard descriptor >= 0 else { throw StorageFailure.writing(draft, errno) }
         // Whoever was first may have given the file its name meanwhile: then this is no draft any more.
         guard tv_lock_byte(descriptor, 0, 1) == 0, Self.isSame(descriptor, draft) else {
             close(descriptor)
             throw VaultError(.busy, "Another process is writing \(path).", remedy: "Try again.")
         }
+        // Last: with every property set, a throw runs `deinit`, which removes the draft and closes its descriptor.
+        self.path = path
+        self.draft = draft
+        self.descriptor = descriptor
     }
 
     deinit {
