@@ -115,6 +115,17 @@ import VaultCrypto
         #expect(!FileManager.default.fileExists(atPath: path))
     }
 
+    @Test func `nor is a symbolic link that leads nowhere`() async throws {
+        let test = try await TestVault()
+        let path = test.directory + "/link"
+        #expect(symlink("/nowhere/vault", path) == 0)
+        await #expect(throws: VaultError(.alreadyExists, "")) {
+            try await Vault.create(at: path, unlockedBy: .keyFile(path: test.keyFile))
+        }
+        #expect(access(path + ".lock", F_OK) != 0)
+        await test.vault.close()
+    }
+
     @Test func `a vault that somebody serves is not discarded`() async throws {
         let test = try await TestVault()
         try await test.vault.beginServing()

@@ -56,7 +56,8 @@ enum VaultFile {
                 .notFound, "The directory of \(path) does not exist.", remedy: "Make it first, with mode 700."
             )
         }
-        guard access(path, F_OK) != 0 else { throw alreadyExists(path) }
+        // Also a symbolic link that leads nowhere.
+        guard FileFacts(at: path) == nil else { throw alreadyExists(path) }
         // They would be taken for the new vault's.
         for file in sideFiles(of: path) where FileFacts(at: file) != nil {
             throw VaultError(

@@ -6,7 +6,7 @@ import VaultCrypto
 
 /// Whatever tells of the time between a backup and now.
 public enum NewestLog: Sendable {
-    /// A vault file: the damaged one, or a copy. Only its log is read, and nothing of it changed.
+    /// A vault file: the damaged one, or a copy. Its log is read, and the rows that tell the key that signs it.
     case vault(path: String)
     /// A directory in the layout of C2SP tlog-tiles, as `audit export --format tiles` writes it.
     case tiles(directory: String)
@@ -19,7 +19,7 @@ public enum NewestLog: Sendable {
     ///
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/invalidInput``.
     public static func found(at path: String, checkpoint: String? = nil) throws -> NewestLog {
-        guard let facts = FileFacts(at: path) else {
+        guard let resolved = try? VaultFile.resolve(path), let facts = FileFacts(at: resolved) else {
             throw VaultError(.notFound, "There is no log at \(path).", remedy: "Check --log.")
         }
         if facts.isDirectory { return .tiles(directory: path) }

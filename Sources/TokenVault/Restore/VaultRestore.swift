@@ -64,9 +64,9 @@ public struct VaultRestore: Sendable {
     public func apply(progress: @escaping @Sendable (Double) -> Void = { _ in }) async throws
         -> RestoreOutcome
     {
-        try checkNobodyServes()
         let area = try RestoreArea(for: path)
         defer { area.clear() }
+        try checkNobodyServes(area.target)
         let prepared = try await BlockingThread.result { try prepare(in: area) { progress($0 * 0.5) } }
         do {
             let outcome = try await build(prepared, in: area) { progress(0.5 + $0 * 0.45) }
@@ -117,12 +117,17 @@ public struct VaultRestore: Sendable {
     }
 
     /// Two vaults of one name that both hand out tokens could not be told apart.
-    private func checkNobodyServes() throws {
-        guard case .vault(let path)? = newest, access(path + ".lock", F_OK) == 0 else { return }
-        guard try VaultLock(beside: path).isServed() else { return }
-        throw VaultError(
-            .busy, "A service still uses \(path).",
-            remedy: "Stop it first: what it does from now on would be lost.")
+    ///
+    /// A service whose file was moved away still holds the lock where the new vault will be.
+    private func checkNobodyServes(_ target: String) throws {
+        var places = [target]
+        if case .vault(let path)? = newest { places.append(try VaultFile.resolve(path)) }
+        for place in places where access(place + ".lock", F_OK) == 0 {
+            guard try VaultLock(beside: place).isServed() else { continue }
+            throw VaultError(
+                .busy, "A service still uses \(place).",
+                remedy: "Stop it first: what it does from now on would be lost.")
+        }
     }
 }
 

@@ -56,7 +56,7 @@ struct InitCommand: AsyncParsableCommand {
             await vault.close()
             // Without the recovery key that was asked for there is no vault, and the next try finds the place free; only
             // where the slot may have been written after all, or a service has opened the vault, what there is has to stay.
-            if (error as? VaultError)?.code != .outcomeUnknown, (try? Vault.discard(at: path)) == true {
+            if (error as? VaultError)?.code != .outcomeUnknown, (try? Vault.discard(at: vault.path)) == true {
                 removeCreatedKeyFile()
             }
             throw error
@@ -104,10 +104,14 @@ struct InitCommand: AsyncParsableCommand {
                 .invalidInput, "--create-key-file needs the name of the key file.",
                 remedy: "Give --key-file PATH.")
         }
-        guard file != path else {
-            throw VaultError(.invalidInput, "The vault and its key file cannot be one file.")
-        }
         try Vault.createKeyFile(at: file)
+        // By whatever names: nothing was there a moment ago.
+        guard access(path, F_OK) != 0 else {
+            unlink(file)
+            throw VaultError(
+                .invalidInput, "The vault and its key file cannot be one file.",
+                remedy: "Give --key-file another path, best in another directory.")
+        }
     }
 }
 
