@@ -7,7 +7,7 @@ struct AuthenticatedClient: Sendable {
     /// The generation of the secret used, where a newer one exists: the log says who still uses the old one.
     let supersededSecret: UInt32?
     /// Of the registry, where the client was not read anew: what is done for it must find the same revision.
-    var registryRevision: Int64?
+    var registryRevision: RegistryRevision?
 
     var registration: ClientRegistration { client.registration }
 }

@@ -27,7 +27,7 @@ extension Vault {
             let keyring = keys.keyring
             let tags = keyring.connectionTags(provider, owner, label)
             guard let row = try database.connection(tags: tags, keyring) else { return nil }
-            return try database.opened(row, keyring, registry) { try Connection($0, $1, keyring) }
+            return try database.opened(row, keys, registry) { try Connection($0, $1, keyring) }
         }
     }
 
@@ -40,7 +40,7 @@ extension Vault {
             guard let row = try database.load(ConnectionRow.self, id.rawValue, keyring)?.row else {
                 throw Self.noConnection
             }
-            return try database.opened(row, keyring, registry) { try HeldConnection($0, $1, keyring) }
+            return try database.opened(row, keys, registry) { try HeldConnection($0, $1, keyring) }
         }
     }
 
@@ -61,7 +61,7 @@ extension Vault {
         return try snapshot { [registry] database, keys in
             let keyring = keys.keyring
             return try database.loadAll(ConnectionRow.self, where: condition, values, keyring).map { row in
-                try database.opened(row, keyring, registry) { try Connection($0, $1, keyring) }
+                try database.opened(row, keys, registry) { try Connection($0, $1, keyring) }
             }
         }
     }
@@ -110,11 +110,11 @@ extension Database {
 
     /// Hands a row to `body` with the owner whose key opens it.
     func opened<Result>(
-        _ row: ConnectionRow, _ keyring: Keyring, _ registry: Registry,
+        _ row: ConnectionRow, _ keys: VaultKeys, _ registry: Registry,
         _ body: (ConnectionRow, Owner) throws -> Result
     ) throws -> Result {
-        let revision = try VaultRow.read(self, rowKey: keyring.rows).registryRevision
-        guard let owner = try registry.owner(row.owner, self, keyring, revision: revision) else {
+        let revision = try keys.checkedRevision(self)
+        guard let owner = try registry.owner(row.owner, self, keys.keyring, revision: revision) else {
             throw VaultError(.notFound, "The owner of the connection was erased.")
         }
         return try body(row, owner)

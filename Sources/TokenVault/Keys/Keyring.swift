@@ -29,9 +29,15 @@ final class Keyring: Sendable {
     ) throws {
         func all(_ purpose: SystemKeyPurpose) -> [SystemKey] { keys.filter { $0.purpose == purpose } }
         func current(_ purpose: SystemKeyPurpose) throws -> SystemKey {
-            guard let key = all(purpose).first(where: \.isCurrent) else {
+            let current = all(purpose).filter(\.isCurrent)
+            // Two: an older row of one that was retired was put back.
+            guard let key = current.first, current.count == 1 else {
                 throw VaultError(
-                    .integrity, "A system key of the vault is missing.", remedy: "Restore a backup.")
+                    .integrity,
+                    current.isEmpty
+                        ? "A system key of the vault is missing."
+                        : "Two system keys of the vault are current for one purpose.",
+                    remedy: "Restore a backup.")
             }
             return key
         }

@@ -6,24 +6,27 @@ import VaultCrypto
 /// The keyring of an open vault as it is now.
 ///
 /// Keys are rotated while services run, by them or by another process. Whoever reads or writes asks for the keyring
-/// that fits what the database shows: every change of keys raises the registry's revision, so mostly that is a look at
-/// one number. A new root key is opened by what the vault was opened with.
+/// that fits what the database shows: every change of keys makes another revision of the registry, so mostly that is a
+/// look at two numbers. A new root key is opened by what the vault was opened with.
 final class LiveKeys: Sendable {
     private struct State {
         var keys: VaultKeys
         /// The registry's revision at which `keys` were found to be the current ones.
-        var revision: Int64
+        var revision: RegistryRevision?
         /// A root key that this process is about to make the current one.
         var expected: GuardedKey?
     }
 
+    let watch: RegistryWatch
     private let state: Mutex<State>
     private let unlocker: Unlocker
     /// Held while keys are read anew: however many notice at once, a passphrase is hashed once.
     private let turn = Mutex<Void>(())
 
-    init(_ keys: VaultKeys, revision: Int64, unlocker: Unlocker) {
-        state = Mutex(State(keys: keys, revision: revision))
+    /// - Parameter watch: of the snapshot that `keys` were read in.
+    init(_ keys: VaultKeys, watch: RegistryWatch, unlocker: Unlocker) {
+        self.watch = watch
+        state = Mutex(State(keys: keys))
         self.unlocker = unlocker
     }
 
@@ -35,24 +38,30 @@ final class LiveKeys: Sendable {
 
     /// The keys that fit the snapshot `database` shows.
     ///
-    /// - Throws: ``VaultError/Code/locked`` when the source opens no keyslot any more.
-    func keys(for database: Database) throws -> VaultKeys {
-        let revision = try database.firstRow("SELECT registry_revision FROM vault WHERE id = 1") {
-            $0.integer(0)
-        }
-        return try keys(for: database, revision: revision ?? 0)
+    /// - Parameter floor: asked for before the snapshot was begun.
+    /// - Throws: ``VaultError/Code/locked`` when the source opens no keyslot any more, ``VaultError/Code/integrity``
+    ///   when the snapshot is older than it can be.
+    func keys(for database: Database, above floor: RegistryWatch.Floor? = nil) throws -> VaultKeys {
+        let (number, logSize) =
+            try database.firstRow(
+                "SELECT registry_revision, (SELECT size FROM audit_head WHERE id = 1) FROM vault WHERE id = 1"
+            ) { ($0.integer(0), $0.integer(1)) } ?? (0, 0)
+        return try keys(
+            for: database,
+            revision: watch.revision(database, number: number, logSize: logSize, above: floor))
     }
 
     /// The same where the revision of the snapshot is known.
-    func keys(for database: Database, revision: Int64) throws -> VaultKeys {
-        let held = state.withLock { $0.revision == revision ? $0.keys : nil }
-        if let held { return held }
-        return try turn.withLock { _ in try reload(database, revision) }
+    func keys(for database: Database, revision: RegistryRevision?) throws -> VaultKeys {
+        let held = state.withLock { revision != nil && $0.revision == revision ? $0.keys : nil }
+        var keys = try held ?? turn.withLock { _ in try reload(database, revision) }
+        keys.revision = revision
+        return keys
     }
 
-    private func reload(_ database: Database, _ revision: Int64) throws -> VaultKeys {
+    private func reload(_ database: Database, _ revision: RegistryRevision?) throws -> VaultKeys {
         let held = state.withLock { $0 }
-        if held.revision == revision { return held.keys }
+        if let revision, held.revision == revision { return held.keys }
         let mark = try KeyMark.read(database)
         let keys: VaultKeys
         if mark == held.keys.mark {
@@ -62,7 +71,12 @@ final class LiveKeys: Sendable {
             keys = try load(database, vault, held)
         }
         // A reader on an older snapshot must not bring back what a newer one has replaced.
-        state.withLock { if revision > $0.revision { ($0.keys, $0.revision) = (keys, revision) } }
+        guard let revision else { return keys }
+        state.withLock { state in
+            if state.revision.map({ revision > $0 }) ?? true {
+                (state.keys, state.revision) = (keys, revision)
+            }
+        }
         return keys
     }
 
@@ -84,6 +98,8 @@ struct VaultKeys: Sendable {
     /// The owner of what is nobody else's, who is the operator in the log.
     let system: Owner
     fileprivate let mark: KeyMark
+    /// Of the registry in the snapshot these were asked for; nil: keep nothing that is read in it.
+    fileprivate(set) var revision: RegistryRevision?
 
     /// Reads and checks the keys, the vault row, and the system's owner.
     static func load(_ database: Database, root: GuardedKey) throws -> VaultKeys {
@@ -94,6 +110,12 @@ struct VaultKeys: Sendable {
             throw VaultError(.integrity, "The vault's own owner is missing.", remedy: "Restore a backup.")
         }
         return VaultKeys(keyring: keyring, system: system, mark: try KeyMark.read(database))
+    }
+
+    /// The registry's revision, once the vault row that it is read from has proved authentic.
+    func checkedRevision(_ database: Database) throws -> RegistryRevision? {
+        _ = try VaultRow.read(database, rowKey: keyring.rows)
+        return revision
     }
 }
 

@@ -5,11 +5,11 @@ import VaultCrypto
 
 /// Owners and clients as last read, with their keys unwrapped.
 ///
-/// Everything here is as old as the vault row's registry revision: every change to an owner, a client or a secret
-/// raises it, in whichever process, and the first read that sees another revision empties the cache.
+/// Everything here is of one ``RegistryRevision``: every change to an owner, a client or a secret makes another,
+/// in whichever process, and the first read that sees it empties the cache.
 final class Registry: Sendable {
     private struct State {
-        var revision: Int64 = -1
+        var revision: RegistryRevision?
         var owners: [OwnerID: Owner] = [:]
         var clients: [OwnerID: Client] = [:]
         var clientIDs: [[UInt8]: OwnerID] = [:]
@@ -22,16 +22,20 @@ final class Registry: Sendable {
 
     private let state = Mutex(State())
 
-    /// - Parameter revision: of the snapshot `database` shows; nil when the transaction itself changed the registry,
-    ///   whose rows must not outlive a rollback.
-    func owner(_ id: OwnerID, _ database: Database, _ keyring: Keyring, revision: Int64?) throws -> Owner? {
+    /// - Parameter revision: of the snapshot `database` shows; nil when that is an old one, and when the transaction
+    ///   itself changed the registry: such rows must not outlive it.
+    func owner(_ id: OwnerID, _ database: Database, _ keyring: Keyring, revision: RegistryRevision?) throws
+        -> Owner?
+    {
         if let cached = cached(revision, { $0.owners[id] }) { return cached }
         guard let owner = try database.owner(id, keyring) else { return nil }
         keep(revision) { $0.owners[id] = owner }
         return owner
     }
 
-    func client(_ id: OwnerID, _ database: Database, _ keyring: Keyring, revision: Int64?) throws -> Client? {
+    func client(_ id: OwnerID, _ database: Database, _ keyring: Keyring, revision: RegistryRevision?) throws
+        -> Client?
+    {
         if let cached = cached(revision, { $0.clients[id] }) { return cached }
         guard let owner = try owner(id, database, keyring, revision: revision), owner.row.kind == .client
         else { return nil }
@@ -51,15 +55,19 @@ final class Registry: Sendable {
 
     /// A client as this process read it last, without asking the database: whoever acts on it compares `revision`
     /// in the transaction that acts.
-    func recentClient(identifiedBy clientID: String) -> (client: Client, revision: Int64)? {
+    func recentClient(identifiedBy clientID: String) -> (client: Client, revision: RegistryRevision)? {
         state.withLock { state in
-            guard let id = state.clientNames[clientID], let client = state.clients[id] else { return nil }
-            return (client, state.revision)
+            guard let id = state.clientNames[clientID], let client = state.clients[id],
+                let revision = state.revision
+            else { return nil }
+            return (client, revision)
         }
     }
 
     /// The owner whose lookup tag is one of these.
-    func ownerID(lookupTags tags: [[UInt8]], _ database: Database, revision: Int64?) throws -> OwnerID? {
+    func ownerID(lookupTags tags: [[UInt8]], _ database: Database, revision: RegistryRevision?) throws
+        -> OwnerID?
+    {
         if let cached = cached(revision, { state in tags.firstValue { state.clientIDs[$0] } }) {
             return cached
         }
@@ -69,24 +77,26 @@ final class Registry: Sendable {
     }
 
     /// What to compare a miss with.
-    func census(_ database: Database, revision: Int64) throws -> ClientCensus {
+    func census(_ database: Database, revision: RegistryRevision) throws -> ClientCensus {
         if let cached = cached(revision, { $0.census }) { return cached }
         let census = try ClientCensus(database)
         keep(revision) { $0.census = census }
         return census
     }
 
-    private func cached<Value: Sendable>(_ revision: Int64?, _ look: (inout State) -> Value?) -> Value? {
+    private func cached<Value: Sendable>(_ revision: RegistryRevision?, _ look: (inout State) -> Value?)
+        -> Value?
+    {
         guard let revision else { return nil }
         return state.withLock { $0.revision == revision ? look(&$0) : nil }
     }
 
-    private func keep(_ revision: Int64?, _ change: (inout State) -> Void) {
+    private func keep(_ revision: RegistryRevision?, _ change: (inout State) -> Void) {
         guard let revision else { return }
         state.withLock { state in
             // A reader on an older snapshot must not bring back what a newer one has replaced.
-            guard revision >= state.revision else { return }
-            if revision > state.revision || state.owners.count >= Self.capacity {
+            guard state.revision.map({ revision >= $0 }) ?? true else { return }
+            if revision != state.revision || state.owners.count >= Self.capacity {
                 state = State()
                 state.revision = revision
             }

@@ -8,7 +8,7 @@ extension Vault {
     /// - Throws: ``VaultError/Code/denied`` when the client was disabled meanwhile.
     package func issueClientCredentials(
         to client: Client, scope: ScopeSet, channel: AuditChannel, requestID: String?,
-        supersededSecret: UInt32? = nil, registryRevision: Int64? = nil
+        supersededSecret: UInt32? = nil, registryRevision: RegistryRevision? = nil
     ) async throws -> IssuedTokens {
         try await write { transaction in
             try transaction.expect(registryRevision: registryRevision)

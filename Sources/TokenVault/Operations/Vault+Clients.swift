@@ -61,7 +61,7 @@ extension Vault {
         let bytes = Array(name.utf8)
         return try snapshot { [registry] database, keys in
             let keyring = keys.keyring
-            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
+            let revision = try keys.checkedRevision(database)
             let found =
                 try registry.ownerID(
                     lookupTags: keyring.lookup.tags(.clientID, of: bytes), database, revision: revision)
@@ -79,7 +79,7 @@ extension Vault {
     public func client(_ id: OwnerID) throws -> Client {
         try snapshot { [registry] database, keys in
             let keyring = keys.keyring
-            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
+            let revision = try keys.checkedRevision(database)
             guard let client = try registry.client(id, database, keyring, revision: revision),
                 client.state != .removed
             else { throw Self.noClient }
@@ -94,7 +94,7 @@ extension Vault {
         guard clientID.utf8.count <= Limits.nameBytes else { return nil }
         return try snapshot { [registry] database, keys in
             let keyring = keys.keyring
-            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
+            let revision = try keys.checkedRevision(database)
             let tags = keyring.lookup.tags(.clientID, of: Array(clientID.utf8))
             guard let id = try registry.ownerID(lookupTags: tags, database, revision: revision) else {
                 try registry.census(database, revision: revision).confirmUnknown(tags)
@@ -122,7 +122,8 @@ extension Vault {
 
     /// A client as this process saw it last, and the registry's revision then: for who has the revision compared
     /// where it counts (``ExchangeRequest/registryRevision``), and refuses nothing because of it.
-    package func recentClient(identifiedBy clientID: String) -> (client: Client, revision: Int64)? {
+    package func recentClient(identifiedBy clientID: String) -> (client: Client, revision: RegistryRevision)?
+    {
         registry.recentClient(identifiedBy: clientID)
     }
 
@@ -130,7 +131,7 @@ extension Vault {
     public func clients() throws -> [Client] {
         try snapshot { [registry] database, keys in
             let keyring = keys.keyring
-            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
+            let revision = try keys.checkedRevision(database)
             var ids: [OwnerID] = []
             try database.forEachRow("SELECT id FROM owners WHERE kind = 3 AND state != 3 ORDER BY id") {
                 row in

@@ -20,7 +20,7 @@ package struct ExchangeRequest: Sendable {
     package var codeVerifier: SecretBytes?
     package var requestID: String?
     /// Of the registry when the client was authenticated, to be the same at the swap; nil: whatever it is.
-    package var registryRevision: Int64?
+    package var registryRevision: RegistryRevision?
     /// The generation of the client secret used, where a newer one exists.
     package var supersededSecret: UInt32?
 

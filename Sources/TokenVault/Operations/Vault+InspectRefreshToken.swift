@@ -27,7 +27,7 @@ extension Vault {
         let now = clock.now()
         let found: ValidRefreshToken?? = try snapshot { [registry] database, keys in
             let keyring = keys.keyring
-            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
+            let revision = try keys.checkedRevision(database)
             guard let row = try database.load(GrantRow.self, handle.grant.rawValue, keyring)?.row else {
                 return nil
             }

@@ -104,8 +104,8 @@ extension Vault {
                 .integrity, "The head of the audit log is not signed by this vault.",
                 remedy: "Run 'tokenvault audit verify' on a copy, then restore a backup.")
         }
+        let watch = RegistryWatch(vault, logSize: head.size)
         return OpenedStore(
-            store: store, keys: LiveKeys(keys, revision: vault.registryRevision, unlocker: unlocker),
-            unlocker: unlocker)
+            store: store, keys: LiveKeys(keys, watch: watch, unlocker: unlocker), unlocker: unlocker)
     }
 }

@@ -49,7 +49,7 @@ extension Vault {
         guard let handle = try openHandle(request.credential, as: tokenKind) else { return nil }
         return try snapshot { [registry] database, keys in
             let keyring = keys.keyring
-            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
+            let revision = try keys.checkedRevision(database)
             guard let row = try database.load(GrantRow.self, handle.grant.rawValue, keyring)?.row,
                 row.client == request.client, row.status == .live,
                 let owner = try registry.owner(row.owner, database, keyring, revision: revision)

@@ -24,14 +24,15 @@ package struct StoredSigningKey: Sendable {
 
 /// The signing keys as last read, as old as the registry revision beside them.
 final class KnownSigningKeys: Sendable {
-    private let last = Mutex<(revision: Int64, keys: [StoredSigningKey])?>(nil)
+    private let last = Mutex<(revision: RegistryRevision, keys: [StoredSigningKey])?>(nil)
 
-    func keys(_ revision: Int64) -> [StoredSigningKey]? {
+    func keys(_ revision: RegistryRevision?) -> [StoredSigningKey]? {
         last.withLock { last in last.flatMap { $0.revision == revision ? $0.keys : nil } }
     }
 
-    func keep(_ keys: [StoredSigningKey], _ revision: Int64) {
-        last.withLock { last in if revision >= last?.revision ?? .min { last = (revision, keys) } }
+    func keep(_ keys: [StoredSigningKey], _ revision: RegistryRevision?) {
+        guard let revision else { return }
+        last.withLock { last in if last.map({ revision >= $0.revision }) ?? true { last = (revision, keys) } }
     }
 }
 
@@ -41,7 +42,7 @@ extension Vault {
         let keys = try snapshot { [knownSigningKeys] database, keys in
             let keyring = keys.keyring
             let systemKey = keys.system.key
-            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
+            let revision = try keys.checkedRevision(database)
             if let known = knownSigningKeys.keys(revision) { return known }
             let keys = try database.loadAll(SigningKeyRow.self, where: "1 ORDER BY id", [], keyring).map {
                 try StoredSigningKey($0, keyring, systemKey)

@@ -57,7 +57,7 @@ extension Vault {
     public func user(_ id: OwnerID) throws -> User {
         try snapshot { [registry] database, keys in
             let keyring = keys.keyring
-            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
+            let revision = try keys.checkedRevision(database)
             guard let owner = try registry.owner(id, database, keyring, revision: revision),
                 owner.row.kind == .user, owner.row.state != .removed
             else { throw Self.noUser }

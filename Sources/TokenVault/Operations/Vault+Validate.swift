@@ -16,8 +16,8 @@ public struct ValidAccessToken: Sendable {
     public let audience: String?
     public let issuedAt: VaultInstant
     public let expiresAt: VaultInstant
-    /// Of the registry, in the snapshot that was judged.
-    package let registryRevision: Int64
+    /// Of the registry, in the snapshot that was judged; nil: an old one.
+    package let registryRevision: RegistryRevision?
 }
 
 extension Vault {
@@ -37,13 +37,14 @@ extension Vault {
     ) throws -> ValidAccessToken? {
         guard let handle = try openHandle(accessToken, as: .accessToken) else { return nil }
         let now = clock.now()
+        let floor = keys.watch.floor
         let found = try store.readers().firstRow(of: .accessToken, [.integer(handle.grant.rawValue)]) {
             database, cursor in
-            let (vault, keyring) = try knownVaultRow.read(cursor, database, keys)
+            let (vault, keys) = try knownVaultRow.read(cursor, database, keys, above: floor)
             let row = try AccessTokenRow(
-                reading: cursor, at: VaultRow.columnNames.count + 1, presented: handle.generation,
-                rowKey: keyring.rows)
-            return try judge(handle, accessToken, row, vault, database, keyring, now, isVisible)
+                reading: cursor, at: KnownVaultRow.columnCount, presented: handle.generation,
+                rowKey: keys.keyring.rows)
+            return try judge(handle, accessToken, row, vault, database, keys, now, isVisible)
         }
         guard let found else {
             if try isAhead(handle.grant) { throw databaseIsBehind }
@@ -54,10 +55,10 @@ extension Vault {
 
     private func judge(
         _ handle: TokenHandle, _ accessToken: SecretBytes, _ row: borrowing AccessTokenRow, _ vault: VaultRow,
-        _ database: Database, _ keyring: Keyring, _ now: VaultInstant,
+        _ database: Database, _ keys: VaultKeys, _ now: VaultInstant,
         _ isVisible: (ValidAccessToken) -> Bool
     ) throws -> ValidAccessToken? {
-        let revision = vault.registryRevision
+        let (keyring, revision) = (keys.keyring, keys.revision)
         let owner = try registry.owner(row.owner, database, keyring, revision: revision)
         guard let clientOwner = try registry.owner(row.client, database, keyring, revision: revision),
             clientOwner.row.state == .active
@@ -87,9 +88,10 @@ extension Vault {
         return valid
     }
 
-    /// The vault row and the grant, in one snapshot.
+    /// The vault row, the size of the log, and the grant, in one snapshot.
     static let validationSQL =
-        "SELECT " + (VaultRow.columnNames + ["row_tag"]).map { "vault.\($0), " }.joined() + "grants.id, "
+        "SELECT " + (VaultRow.columnNames + ["row_tag"]).map { "vault.\($0), " }.joined()
+        + "(SELECT size FROM audit_head WHERE id = 1), grants.id, "
         + (TableLayout.grants.columns + ["leaf", "row_tag"]).map { "grants.\($0)" }.joined(separator: ", ")
         + " FROM grants, vault WHERE grants.id = ? AND vault.id = 1"
 }

@@ -145,7 +145,10 @@ extension Vault {
 
     /// Reads several rows as of one moment, with the keys that fit them.
     func snapshot<Result>(_ body: (Database, VaultKeys) throws -> Result) throws -> Result {
-        try store.readers().snapshot { [keys] database in try body(database, keys.keys(for: database)) }
+        let floor = keys.watch.floor
+        return try store.readers().snapshot { [keys] database in
+            try body(database, keys.keys(for: database, above: floor))
+        }
     }
 
     /// Runs blocking work outside the threads that tasks share.

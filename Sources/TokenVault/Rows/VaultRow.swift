@@ -126,6 +126,18 @@ extension VaultRow {
         ]
     }
 
+    /// Whether a number is lower than in `other`, which none of these ever is again.
+    func isOlder(than other: VaultRow) -> Bool {
+        let numbers: [KeyPath<VaultRow, Int64>] = [
+            \.registryRevision, \.keyEpoch, \.nextOwnerID, \.nextGrantID, \.nextSecretID, \.nextKeyID,
+        ]
+        return numbers.contains { self[keyPath: $0] < other[keyPath: $0] }
+    }
+
+    static let outdated = VaultError(
+        .integrity, "The vault is older than this process saw it before: an earlier record was put back.",
+        remedy: "Stop the service, keep a copy of the files, and restore a backup.")
+
     static let damaged = VaultError(
         .integrity, "The vault's own record is missing, of another format, or was changed from outside.",
         remedy: "Run 'tokenvault audit verify' on a copy, then restore a backup.")

@@ -96,7 +96,7 @@ extension Vault {
     private func passwordRecord(ofUser name: String) throws -> PasswordRecord? {
         try snapshot { [registry] database, keys in
             let keyring = keys.keyring
-            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
+            let revision = try keys.checkedRevision(database)
             let tags = keyring.lookup.tags(.userName, of: Array(name.utf8))
             guard let id = try database.ownerID(tags: tags),
                 let owner = try registry.owner(id, database, keyring, revision: revision),

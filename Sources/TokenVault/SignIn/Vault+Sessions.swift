@@ -42,7 +42,7 @@ extension Vault {
             let isOpen = try database.firstRow(
                 "SELECT 1 FROM sign_in_sessions WHERE id = ?", [.blob(cookie.id)]
             ) { _ in true }
-            let revision = try VaultRow.read(database, rowKey: keyring.rows).registryRevision
+            let revision = try keys.checkedRevision(database)
             guard isOpen == true,
                 let owner = try registry.owner(cookie.user, database, keyring, revision: revision),
                 owner.row.kind == .user, owner.row.state == .active,

@@ -141,10 +141,13 @@ final class CommitEngine: @unchecked Sendable {
             let vault = try VaultRow.read(database, rowKey: keyring.rows)
             head = try LogHead.read(database)
             try judge(head, keyring, database)
-            transaction = WriteTransaction(
+            try keys.watch.reach(vault, logSize: head.size)
+            transaction = try WriteTransaction(
                 database, keyring: keyring, registry: registry, firstUses: firstUses, vault: vault,
                 head: head, now: clock.now(), monotonic: clock.monotonic().milliseconds,
-                clocksAgree: clocksAgree(head), epoch: epochs.current)
+                clocksAgree: clocksAgree(head), epoch: epochs.current,
+                revision: keys.watch.revision(
+                    database, number: vault.registryRevision, logSize: head.size))
             for job in batch { try run(job, in: transaction) }
             guard transaction.hasChanges || !transaction.entries.isEmpty else {
                 try database.run("ROLLBACK")
@@ -167,6 +170,7 @@ final class CommitEngine: @unchecked Sendable {
                 cause: error, lastLeaf: transaction.entries.isEmpty ? nil : (head.size - 1, head.root),
                 newEpoch: newEpoch)
         }
+        keys.watch.committed(transaction, head)
         return Prepared(head: head, truncation: transaction.truncation, newEpoch: newEpoch)
     }
 
@@ -200,6 +204,8 @@ final class CommitEngine: @unchecked Sendable {
                 "The head of the audit log is not signed by this vault, or lies behind what was there.",
                 remedy: "Run 'tokenvault audit verify', then restore a backup.")
         }
+        // Readers looked at them as well, but before anything vouched for the head they saw.
+        if let lastHead { try keys.watch.look(database, lastHead.size..<head.size) }
         lastHead = head
     }
 

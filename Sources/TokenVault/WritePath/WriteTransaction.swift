@@ -23,6 +23,7 @@ final class WriteTransaction {
     /// The log as it was before this transaction.
     let committed: LogHead
     private let unchangedVault: VaultRow
+    private let revision: RegistryRevision?
 
     /// Entries of bodies that ended well.
     private(set) var entries: [PendingEntry] = []
@@ -45,7 +46,7 @@ final class WriteTransaction {
     init(
         _ database: Database, keyring: Keyring, registry: Registry, firstUses: FirstUses, vault: VaultRow,
         head: LogHead, now: VaultInstant, monotonic: Int64, clocksAgree: Bool = true,
-        signer: NoteSigner? = nil, epoch: LogEpoch? = nil
+        signer: NoteSigner? = nil, epoch: LogEpoch? = nil, revision: RegistryRevision? = nil
     ) {
         self.signer = signer ?? keyring.signer
         self.epoch = epoch
@@ -56,6 +57,7 @@ final class WriteTransaction {
         self.firstUses = firstUses
         self.vault = vault
         self.unchangedVault = vault
+        self.revision = revision
         self.vaultBeforeBody = vault
         self.committed = head
         self.now = now
@@ -73,8 +75,8 @@ final class WriteTransaction {
     var origin: String { signer.key.name }
 
     /// Nil once this batch changed the registry itself: such rows must not enter a cache before the commit.
-    private var registryRevision: Int64? {
-        vault.registryRevision == unchangedVault.registryRevision ? vault.registryRevision : nil
+    private var registryRevision: RegistryRevision? {
+        vault.registryRevision == unchangedVault.registryRevision ? revision : nil
     }
 
     /// Seals what belongs to no user and no client.
@@ -92,7 +94,7 @@ final class WriteTransaction {
     /// Refuses to act on what was read of the registry at another revision.
     ///
     /// - Throws: ``VaultError/Code/registryChanged``.
-    func expect(registryRevision expected: Int64?) throws {
+    func expect(registryRevision expected: RegistryRevision?) throws {
         guard let expected, expected != registryRevision else { return }
         throw VaultError(.registryChanged, "Clients or users changed meanwhile; nothing was done.")
     }
