@@ -3,7 +3,8 @@ import TokenIssuer
 import TokenVault
 import VaultCore
 
-/// Whether the process answers (`/health/live`), and whether a write reached the disk just now (`/health/ready`).
+/// Whether the process answers (`/health/live`), and whether a write reached the disk just now and the rows are what the
+/// log says (`/health/ready`).
 struct HealthRoutes: Sendable {
     private let readiness: Readiness
 

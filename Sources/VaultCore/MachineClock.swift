@@ -20,6 +20,9 @@ enum MachineClock {
         #endif
     }
 
+    /// What the calling thread used of a processor.
+    static var thread: Duration { read(CLOCK_THREAD_CPUTIME_ID) }
+
     private static func read(_ clock: clockid_t) -> Duration {
         var time = timespec()
         clock_gettime(clock, &time)

@@ -73,6 +73,12 @@ struct MetricsPage: Sendable {
             "1: the vault takes new work, has committed a moment ago, and was not found damaged.",
             isReady ? 1 : 0)
         text.gauge(
+            "tokenvault_damaged_rows", "Rows that are not what the log says, by the last comparison.",
+            Double(vault.damagedRows))
+        text.counter(
+            "tokenvault_row_passes_total", "Comparisons of every row with the log that were finished.",
+            vault.rowPasses)
+        text.gauge(
             "tokenvault_database_bytes", "Size of the database file.", Self.size(of: vault.path))
         text.gauge(
             "tokenvault_wal_bytes", "Size of the write-ahead log beside it.",

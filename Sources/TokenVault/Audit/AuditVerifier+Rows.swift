@@ -47,7 +47,7 @@ extension AuditVerifier {
             } else if last.hash != row.hash || last.leaf != row.leaf {
                 problems.append("is not what entry \(last.leaf), the last that names it, says")
             }
-        } else if try !isExpiredAndNamed(row, layout) {
+        } else if try !row.isExpiredAndNamed(in: layout, before: firstKeptDay, database) {
             problems.append("is named by no entry")
         }
         for problem in problems { report.add("\(layout.name) \(row.id)", problem) }
@@ -56,19 +56,6 @@ extension AuditVerifier {
             if isGrant { report.untouchedGrants += 1 }
         } else if isGrant {
             affected.insert(row.id)
-        }
-    }
-
-    /// Whether the row is a grant that could be gone by now, and still is what the leaf it points to says.
-    private func isExpiredAndNamed(_ row: RowReader.Row, _ layout: TableLayout) throws -> Bool {
-        let bytes = try database.firstRow("SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(row.leaf)])
-        {
-            $0.value(0)
-        }
-        guard case .blob(let leaf) = bytes, let entry = AuditLeaf.decode(leaf) else { return false }
-        return entry.rows.contains { change in
-            change.table == layout.number && change.id == row.id && change.hash == row.hash
-                && (change.expiresDay ?? .max) < firstKeptDay
         }
     }
 

@@ -24,6 +24,15 @@ struct StoredLog {
             })
     }
 
+    /// The entry with this index; nil where it is not there, or cannot be read.
+    func entry(_ index: Int64) throws -> AuditEntry? {
+        let bytes = try database.firstRow("SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(index)]) {
+            $0.value(0)
+        }
+        guard case .blob(let leaf) = bytes else { return nil }
+        return AuditLeaf.decode(leaf)
+    }
+
     /// The root of the tree of the first `size` leaves.
     func root(of size: Int64) throws -> Digest {
         size == 0 ? MerkleHash.empty : try subtrees.root(over: 0..<UInt64(size))

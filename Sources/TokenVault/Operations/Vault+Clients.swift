@@ -112,7 +112,7 @@ extension Vault {
     /// - Throws: ``VaultError/Code/integrity`` when an index left one out.
     package func confirmSecrets(of id: OwnerID) throws {
         try snapshot { [registry] database, keys in
-            let revision = try VaultRow.read(database, rowKey: keys.keyring.rows).registryRevision
+            let revision = try keys.checkedRevision(database)
             guard let client = try registry.client(id, database, keys.keyring, revision: revision) else {
                 return
             }

@@ -43,7 +43,7 @@ extension Vault {
     package func noteDamage(_ error: VaultError) { damage.note(error, logger) }
 
     /// Whether that happened since the vault was opened.
-    package var isDamaged: Bool { !damage.isEmpty }
+    package var isDamaged: Bool { !damage.isEmpty || damagedRows > 0 }
 
     /// Why a grant that an authentic token names is not there.
     ///

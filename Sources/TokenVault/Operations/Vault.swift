@@ -32,6 +32,7 @@ public final class Vault: Sendable {
     let knownVaultRow = KnownVaultRow()
     let refusals: RefusalLimiter
     let logEpochs = LogEpochs()
+    let rowWatch = RowWatch()
     let anchorTurns = AnchorTurns()
     let witnesses: (any WitnessTransport)?
     let passwordHashing = PasswordHashing()

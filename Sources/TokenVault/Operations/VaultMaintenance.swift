@@ -5,7 +5,7 @@ import TokenRotation
 import VaultCore
 
 /// Upkeep while a process serves: heartbeat (so that an outage does not use up anybody's retry window), first
-/// uses, the ballast, and a key in memory that signs the log too.
+/// uses, the ballast, a key in memory that signs the log too, and the comparison of every row with the log.
 ///
 /// Add it to the service's group; `IssuerServer` runs one of its own.
 ///
@@ -26,6 +26,7 @@ public struct VaultMaintenance: Service {
                 group.addTask { try await everySecond { _ in await tellAnchors([.witness]) } }
                 group.addTask { try await everySecond { await upkeep(heartbeat: $0.isMultiple(of: 5)) } }
                 group.addTask { try await signEpochs() }
+                group.addTask { try await vault.watchRows() }
                 try await group.waitForAll()
             }
         }

@@ -63,8 +63,7 @@ final class Store: @unchecked Sendable {
 
     /// Runs long reading on a connection of its own, so that nobody waits behind it.
     func withOwnReader<Result>(_ body: (Database) throws -> Result) throws -> Result {
-        _ = try readers()
-        let own = try ReaderConnections(path, count: 1)
+        let own = try ownReader()
         defer { try? own.close() }
         return try own.snapshot(body)
     }
@@ -111,6 +110,12 @@ final class Store: @unchecked Sendable {
             throw loss
         }
         if before != nil { logger.notice("The files of the vault are in their place again.") }
+    }
+
+    /// A connection for long reading, which the caller closes.
+    func ownReader() throws -> ReaderConnections {
+        _ = try readers()
+        return try ReaderConnections(path, count: 1)
     }
 
     /// Copies the WAL back into the database once it has grown.

@@ -1,0 +1,254 @@
+import GRDB
+import MerkleLog
+import VaultCore
+import VaultCrypto
+
+/// One pass over the log and then over every row, in slices: each row must be the one that the last entry naming it
+/// left there.
+///
+/// `audit verify` does the same in one snapshot. Here each slice has a snapshot of its own, and first reads what was
+/// added to the log since the slice before; so the vault may be written meanwhile.
+///
+/// A row's tag covers the row and the number of its entry, so it need not be hashed against that entry again: an
+/// authentic row that points to the last entry that names it is the newest one. What no leaf names (the vault row, a
+/// column left out of the hash) is not looked at.
+///
+/// Memory: 16 bytes and slack for each live row.
+struct RowPass {
+    /// The log was pruned under the pass: it must begin again.
+    struct Outrun: Error {}
+
+    private enum Stage {
+        /// Comparing rows of the table with this index, from an id on.
+        case rows(table: Int, from: Int64)
+        /// Looking for rows that the log names and that were not met.
+        case missing([RowName])
+        case done
+    }
+
+    private struct Mark {
+        private var bits: Int64
+        var leaf: Int64 { bits >> 1 }
+        var isMet: Bool { bits & 1 == 1 }
+
+        init(leaf: Int64, isMet: Bool) { bits = leaf << 1 | (isMet ? 1 : 0) }
+    }
+
+    /// The rows that are not what the log says, and what is wrong with the log itself; at most ``AuditReport/limit``.
+    private(set) var findings: [AuditFinding] = []
+    private(set) var count = 0
+    private let tables = TableLayout.tagged
+    /// By table, then by row: the last entry that names it.
+    private var last: [[Int64: Mark]]
+    private let positions: [UInt16: Int]
+    private var stage = Stage.rows(table: 0, from: .min)
+    /// Over every entry read so far.
+    private var edge = RightEdge()
+    /// The first entry that was there when the pass began.
+    private var firstKept: Int64?
+    private var provenSize: Int64 = -1
+
+    init() {
+        last = Array(repeating: [:], count: tables.count)
+        positions = Dictionary(uniqueKeysWithValues: tables.enumerated().map { ($1.number, $0) })
+    }
+
+    var isDone: Bool { if case .done = stage { true } else { false } }
+
+    /// Goes on until `isOver`, which is asked now and then.
+    ///
+    /// - Throws: ``Outrun``, and what reading throws.
+    mutating func step(_ database: Database, _ keyring: Keyring, isOver: () -> Bool) throws {
+        let head = try LogHead.read(database)
+        guard try follow(head, database, isOver), try prove(head, keyring, database) else { return }
+        let day = head.firstKeptDay
+        repeat {
+            switch stage {
+            case .rows(let table, let first) where table < tables.count:
+                try compare(table, from: first, keyring, day, database, isOver)
+            case .rows: stage = .missing(unmet)
+            case .missing(let names): try lookFor(names, keyring, day, database, isOver)
+            case .done: return
+            }
+        } while !isOver()
+    }
+
+    // MARK: The log
+
+    /// Reads entries up to the head; false: there are more.
+    private mutating func follow(
+        _ head: LogHead, _ database: Database, _ isOver: () -> Bool
+    ) throws -> Bool {
+        let kept = try firstKept ?? StoredLog(database).firstKept(head.size)
+        firstKept = kept
+        var isCut = false
+        if Int64(edge.size) < kept {
+            try database.forEachRow(
+                "SELECT id, hash FROM audit_tiles WHERE id >= ? AND id < ? ORDER BY id",
+                [tile(edge.size), tile(UInt64(kept))]
+            ) { row in
+                guard .integer(row.integer(0)) == tile(edge.size),
+                    let hash = row.withBlob(1, { $0.flatMap { Digest(bytes: Array($0)) } })
+                else { return false }
+                edge.append(tile: hash)
+                isCut = isOver()
+                return !isCut
+            }
+            guard Int64(edge.size) == kept else {
+                if !isCut { end("tile \(edge.size / UInt64(Limits.tileWidth))", "is missing or damaged") }
+                return false
+            }
+        }
+        let day = head.firstKeptDay
+        try database.forEachRow(
+            "SELECT id, bytes FROM audit_leaves WHERE id >= ? AND id < ? ORDER BY id",
+            [.integer(Int64(edge.size)), .integer(head.size)]
+        ) { row in
+            guard row.integer(0) == Int64(edge.size), row.withBlob(1, { take($0, expiredBefore: day) }) else {
+                return false
+            }
+            isCut = edge.size.isMultiple(of: 16) && isOver()
+            return !isCut
+        }
+        if Int64(edge.size) < head.size, !isCut {
+            guard try StoredLog(database).firstKept(head.size) <= Int64(edge.size) else { throw Outrun() }
+            end("entry \(edge.size)", "is missing or damaged")
+        }
+        return Int64(edge.size) == head.size
+    }
+
+    private func tile(_ index: UInt64) -> SQLValue { .integer(Int64(index / UInt64(Limits.tileWidth))) }
+
+    /// False: it is no entry.
+    private mutating func take(_ bytes: UnsafeRawBufferPointer?, expiredBefore day: Int64) -> Bool {
+        guard let bytes, let leaf = LeafFields(reading: bytes) else { return false }
+        let index = Int64(edge.size)
+        _ = edge.append(MerkleHash.leaf(raw: bytes))
+        for change in leaf.rows {
+            guard let table = positions[change.table] else { continue }
+            if change.hash == nil || change.expiresDay ?? .max < day {
+                last[table][change.id] = nil
+            } else {
+                let isMet = last[table][change.id]?.isMet ?? false
+                last[table][change.id] = Mark(leaf: index, isMet: isMet)
+            }
+        }
+        return true
+    }
+
+    /// Whether the entries read are the ones that the vault's key signed.
+    private mutating func prove(_ head: LogHead, _ keyring: Keyring, _ database: Database) throws -> Bool {
+        guard head.size != provenSize else { return true }
+        guard edge.root == head.root, head.isSigned(by: keyring.signer.key), try head.isTimed(database) else {
+            end("head", "is not the signed head of the entries that are there")
+            return false
+        }
+        provenSize = head.size
+        return true
+    }
+
+    /// Without its log, nothing can be said of the rows.
+    private mutating func end(_ place: String, _ problem: String) {
+        add(place, problem)
+        stage = .done
+    }
+
+    // MARK: The rows
+
+    private mutating func compare(
+        _ table: Int, from first: Int64, _ keyring: Keyring, _ day: Int64, _ database: Database,
+        _ isOver: () -> Bool
+    ) throws {
+        let layout = tables[table]
+        var reader = RowReader(layout, keyring.rows)
+        var next: Int64?
+        var read = 0
+        try database.forEachRow(layout.selectSQL + " WHERE id >= ? ORDER BY id", [.integer(first)]) {
+            cursor in
+            let row = reader.read(cursor)
+            try judge(row, table, day, database)
+            read += 1
+            guard read.isMultiple(of: 8), isOver(), row.id < .max else { return true }
+            next = row.id + 1
+            return false
+        }
+        stage = next.map { .rows(table: table, from: $0) } ?? .rows(table: table + 1, from: .min)
+    }
+
+    private mutating func judge(
+        _ row: RowReader.Row, _ table: Int, _ day: Int64, _ database: Database
+    ) throws {
+        let layout = tables[table]
+        let place = "\(layout.name) \(row.id)"
+        if row.isTagged == false { add(place, "was changed from outside") }
+        if let mark = last[table][row.id] {
+            last[table][row.id] = Mark(leaf: mark.leaf, isMet: true)
+            if mark.leaf != row.leaf {
+                add(place, "is not what entry \(mark.leaf), the last that names it, says")
+            }
+        } else if try !row.isExpiredAndNamed(in: layout, before: day, database) {
+            add(place, "is there although the log does not say so")
+        }
+    }
+
+    private var unmet: [RowName] {
+        zip(tables, last).flatMap { layout, marks in
+            marks.lazy.filter { !$1.isMet }.map { RowName(table: layout.number, id: $0.key) }
+        }
+    }
+
+    /// Rows that came after their table was read, and rows that are gone.
+    private mutating func lookFor(
+        _ names: [RowName], _ keyring: Keyring, _ day: Int64, _ database: Database, _ isOver: () -> Bool
+    ) throws {
+        var rest = names
+        while let name = rest.popLast() {
+            try lookFor(name, keyring, day, database)
+            if rest.count.isMultiple(of: 8), isOver() { break }
+        }
+        stage = rest.isEmpty ? .done : .missing(rest)
+    }
+
+    private mutating func lookFor(
+        _ name: RowName, _ keyring: Keyring, _ day: Int64, _ database: Database
+    ) throws {
+        // Deleted meanwhile, or expired.
+        guard let table = positions[name.table], let mark = last[table][name.id] else { return }
+        let layout = tables[table]
+        var reader = RowReader(layout, keyring.rows)
+        if let row = try database.firstRow(layout.selectByID, [.integer(name.id)], { reader.read($0) }) {
+            return try judge(row, table, day, database)
+        }
+        let change = try StoredLog(database).entry(mark.leaf)?.rows.first {
+            $0.table == name.table && $0.id == name.id
+        }
+        if change?.expiresDay ?? .max >= day {
+            add("\(layout.name) \(name.id)", "is missing; entry \(mark.leaf) says it is there")
+        }
+    }
+
+    private mutating func add(_ place: String, _ problem: String) {
+        count += 1
+        if findings.count < AuditReport.limit {
+            findings.append(AuditFinding(place: place, problem: problem))
+        }
+    }
+}
+
+extension LogHead {
+    /// The day before which grants may be missing, by the time of the last entry.
+    fileprivate var firstKeptDay: Int64 {
+        lastTime.advanced(by: .zero - Limits.expiredGrantRetention).millisecondsSince1970 / 86_400_000
+    }
+}
+
+extension RowReader.Row {
+    /// Whether this is a grant that could be gone by now, and still is what the entry it points to says.
+    func isExpiredAndNamed(in layout: TableLayout, before day: Int64, _ database: Database) throws -> Bool {
+        guard let entry = try StoredLog(database).entry(leaf) else { return false }
+        return entry.rows.contains { change in
+            change.table == layout.number && change.id == id && change.hash == hash
+                && (change.expiresDay ?? .max) < day
+        }
+    }
+}

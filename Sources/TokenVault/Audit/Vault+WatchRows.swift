@@ -1,0 +1,135 @@
+import Logging
+import Synchronization
+import VaultCore
+
+/// What the passes over the rows found.
+final class RowWatch: Sendable {
+    private struct State {
+        var damage: [AuditFinding] = []
+        var count = 0
+        var passes = 0
+    }
+
+    private let state = Mutex(State())
+
+    /// Rows that are not what the log says, by the last pass that ended, or by the one under way.
+    var count: Int { state.withLock { $0.count } }
+    /// Passes that ended.
+    var passes: Int { state.withLock { $0.passes } }
+
+    /// Returns those of the findings that were not known.
+    fileprivate func found(_ findings: [AuditFinding], count: Int) -> [AuditFinding] {
+        state.withLock { state in
+            let new = findings.filter { !state.damage.contains($0) }
+            state.damage += new
+            state.count = max(state.count, count)
+            return new
+        }
+    }
+
+    fileprivate func ended(_ findings: [AuditFinding], count: Int) {
+        state.withLock { state in
+            state.damage = findings
+            state.count = count
+            state.passes += 1
+        }
+    }
+}
+
+/// A pass under way, with the connection it reads on.
+private final class RunningPass: Sendable {
+    struct Slice: Sendable {
+        let findings: [AuditFinding]
+        let count: Int
+        let isDone: Bool
+        /// What it took of a processor.
+        let used: Duration
+    }
+
+    private let pass = Mutex(RowPass())
+    private let store: Store
+    private let reader: ReaderConnections
+
+    init(_ store: Store) throws {
+        self.store = store
+        reader = try store.ownReader()
+    }
+
+    /// On a thread of its own, whose time is measured.
+    func slice(_ keys: LiveKeys, of limit: Duration) async throws -> Slice {
+        try await BlockingThread.result { [self] in
+            let start = ThreadTime.now
+            // A vault that was closed is not read on.
+            _ = try store.readers()
+            return try pass.withLock { pass in
+                let floor = keys.watch.floor
+                try reader.snapshot { database in
+                    let keyring = try keys.keys(for: database, above: floor).keyring
+                    try pass.step(database, keyring) { ThreadTime.now - start >= limit }
+                }
+                return Slice(
+                    findings: pass.findings, count: pass.count, isDone: pass.isDone,
+                    used: ThreadTime.now - start)
+            }
+        }
+    }
+
+    func close() { try? reader.close() }
+}
+
+extension Vault {
+    /// Rows that are not what the last entry naming them says, as far as ``compareRows(_:rest:)`` found out.
+    package var damagedRows: Int { rowWatch.count }
+    package var rowPasses: Int { rowWatch.passes }
+
+    /// Compares every row with the log again and again, until it is cancelled.
+    func watchRows() async throws {
+        while !Task.isCancelled {
+            var pace = PassPace()
+            do {
+                try await compareRows(&pace) { try await Task.sleep(for: $0) }
+            } catch let error as VaultError {
+                logger.warning(
+                    "The rows could not be compared with the log; it is tried again.",
+                    metadata: ["error": "\(error)"])
+            }
+            try await Task.sleep(for: pace.pause)
+        }
+    }
+
+    /// Compares every row with the last entry that names it, once.
+    ///
+    /// What is found is logged and counted at once, and stands until a pass ends without it.
+    ///
+    /// - Parameter rest: called after each slice with how long to rest.
+    /// - Throws: what reading throws, but damage, which is a finding; and what `rest` throws.
+    package func compareRows(
+        _ pace: inout PassPace, of slice: Duration = PassPace.slice, rest: (Duration) async throws -> Void
+    ) async throws {
+        var running = try RunningPass(store)
+        defer { running.close() }
+        while true {
+            do {
+                let slice = try await running.slice(keys, of: slice)
+                report(slice.findings, slice.count)
+                guard !slice.isDone else { return rowWatch.ended(slice.findings, count: slice.count) }
+                try await rest(pace.rest(after: slice.used))
+            } catch is RowPass.Outrun {
+                running.close()
+                running = try RunningPass(store)
+            } catch let error as VaultError where error.code == .integrity {
+                let finding = AuditFinding(place: "database", problem: error.message)
+                report([finding], 1)
+                return rowWatch.ended([finding], count: 1)
+            }
+        }
+    }
+
+    private func report(_ findings: [AuditFinding], _ count: Int) {
+        for finding in rowWatch.found(findings, count: count) {
+            logger.error(
+                "The vault is not what its log says. Stop the service, run 'tokenvault audit verify' and restore.",
+                metadata: ["row": "\(finding.place)", "problem": "\(finding.problem)"])
+        }
+    }
+}
