@@ -31,14 +31,27 @@ extension Checkpoint {
     /// Throws ``VaultError/Code/integrity`` unless it is a well-formed one of the log of `key`, signed by it.
     package static func read(_ bytes: [UInt8], signedBy key: NoteKey) throws(VaultError) -> Checkpoint {
         let note = try SignedNote.parse(bytes)
+        let checkpoint = try read(note, ofLog: key.name)
+        guard note.isSigned(by: key) else { throw otherLog }
+        return checkpoint
+    }
+
+    /// A checkpoint that names this log, whoever signed it: for a caller that computes its root itself.
+    package static func read(_ bytes: [UInt8], ofLog name: String) throws(VaultError) -> Checkpoint {
+        try read(SignedNote.parse(bytes), ofLog: name)
+    }
+
+    private static func read(_ note: SignedNote, ofLog name: String) throws(VaultError) -> Checkpoint {
         guard let checkpoint = Checkpoint(parsing: note.text) else {
             throw VaultError(.integrity, "The signed text is not a checkpoint.")
         }
-        guard checkpoint.origin == key.name, note.isSigned(by: key) else {
-            throw VaultError(
-                .integrity, "The checkpoint is not signed by the key of this log.",
-                remedy: "Check where the file and the verifier key came from.")
-        }
+        guard checkpoint.origin == name else { throw otherLog }
         return checkpoint
+    }
+
+    private static var otherLog: VaultError {
+        VaultError(
+            .integrity, "The checkpoint is not signed by the key of this log.",
+            remedy: "Check where the file and the verifier key came from.")
     }
 }

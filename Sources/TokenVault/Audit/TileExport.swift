@@ -161,8 +161,9 @@ extension Vault {
             let directory = try TileDirectory(path)
             return try store.withOwnReader { database in
                 let key = try keys.keys(for: database).keyring.signer.key
+                // Whoever signed it: that this log begins with it is shown by its root. The key may have been rotated.
                 let old = try directory.read("checkpoint", limit: Limits.signedNoteBytes).map {
-                    try Checkpoint.read($0, signedBy: key)
+                    try Checkpoint.read($0, ofLog: key.name)
                 }
                 return try TileExport(database, to: directory, key: key).run(after: old, progress: progress)
             }

@@ -63,6 +63,24 @@ import VaultCore
         #expect(!known.keys.contains { $0.hasPrefix("tile/0/000.p") || $0.hasPrefix("tile/entries/000.p") })
     }
 
+    @Test func `after its key was rotated the log goes on in the same directory`() async throws {
+        let log = try await Log(entries: 300)
+        let directory = log.test.directory + "/tiles"
+        _ = try await log.vault.exportTiles(to: directory)
+        for _ in 0..<2 {
+            _ = try await log.vault.rotateSystemKey(.log)
+            let size = try await log.vault.exportTiles(to: directory).size
+            #expect(try log.vault.auditSize() == size)
+        }
+        let checkpoint = try String(contentsOfFile: directory + "/checkpoint", encoding: .utf8)
+        #expect(try log.vault.auditCheckpoint() == checkpoint)
+        // The log's name alone is believed of nobody.
+        let root = checkpoint.split(separator: "\n")[2]
+        let forged = checkpoint.replacing(root, with: String(repeating: "A", count: 43) + "=")
+        try Data(forged.utf8).write(to: URL(fileURLWithPath: directory + "/checkpoint"))
+        await #expect(throws: VaultError(.integrity, "")) { try await log.vault.exportTiles(to: directory) }
+    }
+
     @Test func `an interrupted export is taken up, an altered one is refused`() async throws {
         let log = try await Log(entries: 300)
         let directory = log.test.directory + "/tiles"

@@ -11,7 +11,8 @@ struct AuditFollowCommand: AsyncParsableCommand {
         discussion: """
             One JSON object a line, as 'audit list --json' prints them. With --cursor-file it goes on after a restart \
             where it had come to; the file is written after the lines, so that a crash prints some of them twice and \
-            loses none. Without a cursor yet it begins at --from.
+            loses none. Without a cursor yet it begins at --from. After a restore, write the number of the vault.restore \
+            entry into the cursor file: a restored log uses the numbers after its backup again.
 
             Examples:
               tokenvault audit follow --cursor-file /var/lib/app/siem.cursor | ship-to-siem
