@@ -90,8 +90,10 @@ public enum Limits {
     public static let webhooks = 16
     /// Leaves looked at in one read by who follows the log: some milliseconds of a reader's time.
     public static let followedLeaves: Int64 = 8192
-    /// Refusals anyone can cause, written to the log per second and process; the rest is counted.
-    public static let auditedRefusalsPerSecond = 10
+    /// Refusals anyone can cause that one process writes to the log at once, when there were none before.
+    public static let auditedRefusalsAtOnce = 10
+    /// Between two of them after that: 86,400 entries a day, some 35 MB; the rest is counted.
+    public static let auditedRefusalInterval = Duration.seconds(1)
     /// Keyslots of one vault: each is a way in that somebody has to look after.
     public static let keyslots = 8
     /// What a key program keeps in its slot, in bytes: wrapped keys of cloud services are under 1 KiB.

@@ -101,12 +101,25 @@ import VaultCrypto
         for index in 0..<200 {
             _ = try await party.refresh(Secret(copying: "tv_rt_forged\(index)"))
         }
-        #expect(try test.vault.auditSize() - before == Int64(Limits.auditedRefusalsPerSecond))
+        #expect(try test.vault.auditSize() - before == Int64(Limits.auditedRefusalsAtOnce))
         test.clock.advance(.seconds(2))
         _ = try await party.refresh(Secret(copying: "tv_rt_forged"))
         let last = try #require(test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
         #expect(last.outcome == "refused")
-        #expect(last.count == Int64(200 - Limits.auditedRefusalsPerSecond))
+        #expect(last.count == Int64(200 - Limits.auditedRefusalsAtOnce))
+    }
+
+    @Test func `a stranger who never stops gets one entry a second`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let before = try test.vault.auditSize()
+        for index in 0..<600 {
+            _ = try await party.refresh(Secret(copying: "tv_rt_forged\(index)"))
+            test.clock.advance(.milliseconds(100))
+        }
+        let entries = try test.vault.auditSize() - before
+        #expect(entries <= Int64(60 + Limits.auditedRefusalsAtOnce))
+        #expect(entries >= 60)
     }
 }
 

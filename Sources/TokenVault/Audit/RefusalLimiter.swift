@@ -9,13 +9,17 @@ package enum RefusalOrigin: Sendable, CaseIterable {
     case tokenHolder
 }
 
-/// Keeps refusals that others can cause at will from filling the log: so many a second of each origin, the rest is
-/// counted and the count goes into the next one written.
+/// Keeps refusals that others can cause at will from filling the log: of each origin some at once and then one a second;
+/// the rest is counted, and the count goes into the next one written.
 final class RefusalLimiter: Sendable {
     private struct State {
-        var second: Int64 = -1
-        var admitted = 0
+        /// When as many as ever may come at once again.
+        var restedAt = Duration.zero
         var suppressed = 0
+
+        func isFull(at monotonic: Duration) -> Bool {
+            restedAt - monotonic > Limits.auditedRefusalInterval * (Limits.auditedRefusalsAtOnce - 1)
+        }
     }
 
     private let states = Mutex<[RefusalOrigin: State]>([:])
@@ -24,9 +28,7 @@ final class RefusalLimiter: Sendable {
     func hasRoom(_ origin: RefusalOrigin, at monotonic: Duration) -> Bool {
         states.withLock { states in
             var state = states[origin] ?? State()
-            let isFull =
-                state.second == monotonic.components.seconds
-                && state.admitted >= Limits.auditedRefusalsPerSecond
+            let isFull = state.isFull(at: monotonic)
             if isFull { state.suppressed += 1 }
             states[origin] = state
             return !isFull
@@ -41,15 +43,11 @@ final class RefusalLimiter: Sendable {
                 guard let origin = event.refusalOrigin else { return event }
                 var state = states[origin] ?? State()
                 defer { states[origin] = state }
-                if state.second != monotonic.components.seconds {
-                    state.second = monotonic.components.seconds
-                    state.admitted = 0
-                }
-                guard state.admitted < Limits.auditedRefusalsPerSecond else {
+                guard !state.isFull(at: monotonic) else {
                     state.suppressed += 1
                     return nil
                 }
-                state.admitted += 1
+                state.restedAt = max(state.restedAt, monotonic) + Limits.auditedRefusalInterval
                 var event = event
                 if state.suppressed > 0 { event.count = state.suppressed }
                 state.suppressed = 0

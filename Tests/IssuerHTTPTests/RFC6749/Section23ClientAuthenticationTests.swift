@@ -61,11 +61,11 @@ import VaultCore
             for number in 0..<40 {
                 _ = try await server.post(Self.own, authorization: Party.basic("nobody-\(number)", "wrong"))
             }
-            #expect(try server.entries("client.authenticate").count == Limits.auditedRefusalsPerSecond)
+            #expect(try server.entries("client.authenticate").count == Limits.auditedRefusalsAtOnce)
             server.clock.advance(by: .seconds(1))
             _ = try await server.post(Self.own, authorization: Party.basic(app.id, "wrong"))
             let last = try #require(try server.entries("client.authenticate").last)
-            #expect(last.count == Int64(40 - Limits.auditedRefusalsPerSecond))
+            #expect(last.count == Int64(40 - Limits.auditedRefusalsAtOnce))
         }
     }
 
