@@ -1,3 +1,4 @@
+import CSodium
 import CVaultShims
 package import VaultCore
 
@@ -13,5 +14,14 @@ package enum ProcessHardening {
                 .permissionDenied, "Core dumps could not be turned off (error \(code)).",
                 remedy: "Allow prctl(2) and setrlimit(2) to this process.")
         }
+    }
+
+    /// Whether the system locks the pages that keys lie in; where it does not, they may be written to swap.
+    ///
+    /// libsodium asks for it and goes on where it is refused, so this asks once more for a page of them.
+    package static func areKeysLocked() -> Bool {
+        let slot = unsafe GuardedPool.shared.take()
+        defer { unsafe GuardedPool.shared.give(back: slot) }
+        return unsafe sodium_mlock(slot, GuardedPool.slotBytes) == 0
     }
 }

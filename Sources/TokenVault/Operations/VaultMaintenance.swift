@@ -3,6 +3,7 @@ import Logging
 public import ServiceLifecycle
 import TokenRotation
 import VaultCore
+import VaultCrypto
 
 /// Upkeep while a process serves: heartbeat (so that an outage does not use up anybody's retry window), first
 /// uses, the ballast, a key in memory that signs the log too, and the comparison of every row with the log.
@@ -18,6 +19,13 @@ public struct VaultMaintenance: Service {
     public init(_ vault: Vault) { self.vault = vault }
 
     public func run() async throws {
+        if !ProcessHardening.areKeysLocked() {
+            vault.logger.warning(
+                """
+                Keys cannot be locked into memory here, so they may be written to swap: raise LimitMEMLOCK \
+                (ulimit -l) to 1 MiB, or encrypt the swap.
+                """)
+        }
         try await vault.beginServing()
         try? await cancelWhenGracefulShutdown {
             try await withThrowingTaskGroup { group in

@@ -8,7 +8,8 @@ struct DoctorCommand: AsyncParsableCommand {
         commandName: "doctor",
         abstract: "Look at files, disk, clock, locks, keys, log and tables, and say what to do.",
         discussion: """
-            Changes nothing, and goes on where the vault does not open. You are never asked for a passphrase: without a \
+            Writes nothing into the vault without a key, and goes on where the vault does not open. Beside a file that \
+            no process has open, SQLite leaves an empty -wal and a -shm. You are never asked for a passphrase: without a \
             key, what needs one is left out and listed. With a key the vault is opened, which is an entry of the log.
 
             Ends with 0 where there is nothing but advice, with 11 for warnings, with 7 or 8 for errors of integrity or \
@@ -54,7 +55,8 @@ struct DoctorCommand: AsyncParsableCommand {
                 DoctorCheck.skipped(
                     id,
                     "Without a key these were left out: whether it opens, the log's signature, the tags of rows.",
-                    "Give --key-file, --passphrase-file, --passphrase-fd or --credential.")
+                    "Give a key by an option that does not ask you for a passphrase: --key-file, or see --help."
+                )
             ]
         }
         do {

@@ -82,9 +82,13 @@ struct KeyArguments: ParsableArguments {
             || !recoveryShares.isEmpty
     }
 
-    /// Whether there is a key to be had without asking anybody.
+    /// Whether there is a key to be had without asking for a passphrase.
     var isGiven: Bool {
-        keyFilePath != nil || passphraseFile != nil || passphraseDescriptor != nil || credential != nil
+        guard !isPassphraseAsked else { return false }
+        let isPassphraseGiven = passphraseFile != nil || passphraseDescriptor != nil
+        guard recoveryFile == nil else { return isPassphraseGiven }
+        return isPassphraseGiven || keyFilePath != nil || keyDescriptor != nil || credential != nil
+            || !recoveryShares.isEmpty || program != nil || Self.environment("TOKENVAULT_KEY_EXEC") != nil
     }
 
     /// - Parameter isNew: asks for a passphrase twice, because a misspelt one would lock the vault for good.

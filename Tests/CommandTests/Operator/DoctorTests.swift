@@ -72,6 +72,16 @@ struct DoctorTests {
         #expect(try await place.shell("sqlite3 -readonly V 'SELECT size FROM audit_head'").output == size)
     }
 
+    @Test(arguments: ["--key-fd 3 3< K", "--recovery-file R --passphrase-file P"])
+    func `every key that needs no question is taken`(_ key: String) async throws {
+        let place = try await Workplace.withVault()
+        try place.write("correct horse battery staple", to: "P")
+        _ = try await place.shell(
+            "chmod 600 P; tokenvault key recovery create --out R --new-passphrase-file P")
+        let ending = try await place.shell("env -u TOKENVAULT_KEY_FILE tokenvault doctor \(key)")
+        #expect(ending.output.contains("The key that was given opens the vault."), "\(ending.output)")
+    }
+
     @Test func `a wrong key is 5, and the rest was looked at`() async throws {
         let place = try await Workplace.withVault()
         _ = try await place.run(["init", "--vault", "W", "--key-file", "L", "--create-key-file"])
