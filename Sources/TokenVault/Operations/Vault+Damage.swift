@@ -42,7 +42,7 @@ extension Vault {
     /// An answer had to be refused because of what is stored: says so in the log, and ends readiness.
     package func noteDamage(_ error: VaultError) { damage.note(error, logger) }
 
-    /// Whether that happened since the vault was opened.
+    /// Whether that happened since the vault was opened, or a row was found that is not what the log says.
     package var isDamaged: Bool { !damage.isEmpty || damagedRows > 0 }
 
     /// Why a grant that an authentic token names is not there.
