@@ -1,4 +1,3 @@
-import Foundation
 public import Hummingbird
 public import TokenIssuer
 
@@ -27,6 +26,7 @@ public struct IssuerRoutes: Sendable {
     /// Below the router's root: well-known addresses are there. An issuer whose URL has a path is served under that path
     /// as well as without it, for proxies that take it off.
     public func mount<Routes: RouterMethods>(on router: Routes) {
+        let router = IssuerPaths(router, of: issuer)
         mountToken(on: router)
         let revocation = FormRoute.revocation(issuer, limits)
         mount(
@@ -98,20 +98,6 @@ public struct IssuerRoutes: Sendable {
         for path in paths {
             issuer.endpoints.add(name, at: path)
             endpoint.mount(at: path, on: router)
-            if !issuer.path.isEmpty { endpoint.mount(at: issuer.path + path, on: router) }
         }
-    }
-}
-
-extension TokenIssuer {
-    /// The path of the issuer's URL, without a slash at its end; empty when it has none that a router takes literally.
-    package var path: String {
-        guard let issuer, let path = URLComponents(string: issuer)?.percentEncodedPath else { return "" }
-        let trimmed = path.hasSuffix("/") ? String(path.dropLast()) : path
-        let isPlain = trimmed.utf8.allSatisfy {
-            (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
-                || "/-._~".utf8.contains($0)
-        }
-        return isPlain ? trimmed : ""
     }
 }

@@ -69,6 +69,14 @@ extension IssuerServer {
                     .invalidInput, "The issuer is an https URL without query and fragment.",
                     remedy: "Use --issuer https://…; http is for loopback.")
             }
+            // Browsers resolve such parts away, or take what follows an empty one for a host.
+            let parts = url.percentEncodedPath.split(separator: "/", omittingEmptySubsequences: false)
+            guard !parts.dropFirst().dropLast().contains(""), !parts.contains("."), !parts.contains("..")
+            else {
+                throw VaultError(
+                    .invalidInput, "The path of the issuer has a part that is empty, '.' or '..'.",
+                    remedy: "Use --issuer https://host.example/path.")
+            }
             guard tls == nil || url.scheme == "https" else {
                 throw VaultError(
                     .invalidInput, "Served with TLS, the issuer has an https URL.",

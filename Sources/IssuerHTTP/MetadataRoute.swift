@@ -22,10 +22,11 @@ struct MetadataRoute: Sendable {
         }
     }
 
-    /// Where the documents are found below an issuer whose URL has this path (empty, or `/tenant`).
+    /// Where the documents are found, besides below the path of the issuer's URL (OpenID Connect Discovery section 4.1).
+    ///
+    /// RFC 8414 section 3.1 puts that path behind the well-known part.
     static func paths(_ name: String, issuerPath: String) -> [String] {
         let plain = "/.well-known/" + name
-        // RFC 8414 section 3.1 puts the well-known part before the path, OpenID Connect Discovery section 4.1 after it.
-        return issuerPath.isEmpty ? [plain] : [plain, plain + issuerPath, issuerPath + plain]
+        return issuerPath.isEmpty ? [plain] : [plain, plain + issuerPath]
     }
 }

@@ -70,8 +70,12 @@ import VaultCore
     @Test(arguments: [
         "", "issuer.example", "http://issuer.example", "https://", "https://issuer.example?a=b",
         "https://issuer.example#a", "https://user@issuer.example", "ftp://issuer.example", "https:// x",
+        "https://issuer.example//a", "https://issuer.example/a//b", "https://issuer.example/a//",
+        "https://issuer.example/./a", "https://issuer.example/a/../b", "https://issuer.example/..",
     ])
-    func `an issuer is an https URL without query and fragment`(_ issuer: String) {
+    func `an issuer is an https URL without query and fragment, whose path a browser leaves as it is`(
+        _ issuer: String
+    ) {
         #expect(throws: VaultError(.invalidInput, "")) {
             try IssuerServer.Configuration(issuer: issuer).check()
         }

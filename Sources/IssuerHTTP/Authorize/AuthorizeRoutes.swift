@@ -12,7 +12,7 @@ import TokenVault
 /// ```
 ///
 /// With users of one's own, pass a ``UserAuthentication`` and leave ``SignInPages`` out. The issuer must know its URL.
-/// Mount where that URL leads: for `https://host.example/id` on a group at `/id`, or behind a proxy that takes `/id` off.
+/// Mount on the router itself: where that URL has a path, every address answers with it and without it.
 public struct AuthorizeRoutes: Sendable {
     private let issuer: TokenIssuer
     private let authorize: AuthorizeEndpoint
@@ -42,6 +42,7 @@ public struct AuthorizeRoutes: Sendable {
     ///
     /// None of them answers other origins (RFC 9700 section 2.6): put no CORS middleware in front.
     public func mount<Routes: RouterMethods>(on router: Routes) {
+        let router = IssuerPaths(router, of: issuer)
         for path in issuer.profile.authorizePaths {
             issuer.endpoints.add(.authorization, at: path)
             pages.mount(

@@ -31,6 +31,7 @@ public struct SignInPages: UserSource {
 
     /// Adds `/sign-in` and `/sign-out`.
     public func mount<Routes: RouterMethods>(on router: Routes) {
+        let router = IssuerPaths(router, of: issuer)
         let signIn = endpoint
         let signOut = signOut
         pages.mount(
