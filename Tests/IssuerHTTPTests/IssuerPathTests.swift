@@ -92,6 +92,33 @@ import VaultCore
     }
 }
 
+/// Two issuers on one host, whose cookies browsers send to both (RFC 6265 section 8.5).
+@Suite struct `Two issuers on one host` {
+    // At two ports, and below two paths.
+    @Test(arguments: [(nil, nil), ("https://id.example/a", "https://id.example/b")])
+    func `neither signs the other's users out`(_ first: String?, _ second: String?) async throws {
+        try await TestServer.run(issuer: first) { one in
+            try await TestServer.run(issuer: second) { two in
+                let (here, there) = (Browser(one), Browser(two))
+                for (browser, other) in [(here, there), (there, here)] {
+                    _ = try await browser.server.user(hasPassword: true)
+                    _ = try await browser.signIn(try await browser.get("/sign-in"))
+                    for (name, value) in browser.cookies { other.setCookie(name, value) }
+                }
+                #expect(Set(here.cookies.keys).count == 4)
+                for browser in [here, there] {
+                    #expect(try await browser.get("/account/consents").text.contains("alice"))
+                }
+                let form = try #require(try await there.get("/sign-out").field("form"))
+                _ = try await there.post("/sign-out", ["form": form])
+                #expect(there.session == nil)
+                here.setCookie(there.sessionCookie, nil)
+                #expect(try await here.get("/account/consents").text.contains("alice"))
+            }
+        }
+    }
+}
+
 /// A browser in front of a proxy: asks for what the pages name.
 private struct Visit {
     let browser: Browser

@@ -6,19 +6,25 @@ import VaultCore
 import VaultCrypto
 
 /// The two cookies: the session of who is signed in, and a name for a browser in which nobody is.
+///
+/// Their names end in a hash of the issuer's URL. Browsers send the cookies of a host to all of its ports and paths
+/// (RFC 6265 section 8.5), and two issuers there would otherwise replace each other's.
 struct BrowserCookies: Sendable {
     private let vault: Vault
     private let isSecure: Bool
+    private let sessionName: String
+    private var browserName: String { sessionName + "-form" }
 
     init(_ issuer: TokenIssuer) {
         vault = issuer.vault
-        isSecure = issuer.issuer?.hasPrefix("https://") ?? true
+        let url = issuer.issuer ?? ""
+        isSecure = !url.hasPrefix("http://")
+        // RFC 6265bis section 4.1.3.2: with the prefix a browser takes the cookie over https alone, for this host alone
+        // and for all of its paths, so that no neighbour can plant one.
+        sessionName =
+            (isSecure ? "__Host-" : "") + "tokenvault-"
+            + SHA256.hash(Array(url.utf8)).description.prefix(16)
     }
-
-    // RFC 6265bis section 4.1.3.2: with the prefix a browser takes the cookie over https alone, for this host alone,
-    // so that no neighbour can plant one.
-    private var sessionName: String { isSecure ? "__Host-tokenvault" : "tokenvault" }
-    private var browserName: String { sessionName + "-form" }
 
     func session(of request: Request) throws -> SignInSession? {
         try sessionCookie(of: request).flatMap { try vault.session($0) }

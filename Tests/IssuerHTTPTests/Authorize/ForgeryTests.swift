@@ -81,11 +81,11 @@ import VaultCore
             let form = try #require(page.field("form"))
             let victim = Browser(server)
             for cookie in [nil, "AAAAAAAAAAAAAAAAAAAAAA"] {
-                victim.setCookie("tokenvault-form", cookie)
+                victim.setCookie(victim.sessionCookie + "-form", cookie)
                 let reply = try await victim.post(
                     "/sign-in", ["form": form, "user": "mallory", "password": Browser.password])
                 #expect(reply.status == 403)
-                #expect(victim.cookies["tokenvault"] == nil)
+                #expect(victim.session == nil)
             }
         }
     }
@@ -152,10 +152,7 @@ import VaultCore
         try await TestServer.run(issuer: "https://id.example/tenant") { server in
             let app = try await server.client()
             let browser = Browser(server)
-            let user = try await server.user()
-            let session = try await server.vault.startSession(
-                user: user.id, signedInAt: server.clock.now(), lifetime: .seconds(3600))
-            browser.setCookie("__Host-tokenvault", session.text)
+            try await browser.haveSession()
             let page = try await browser.authorize(app)
             #expect(page.text.contains("action=\"/tenant/consent\""))
             let answers = [
@@ -204,7 +201,7 @@ import VaultCore
             let code = try #require(answer.answer["code"])
             #expect(answer.answer["client_secret"] == nil)
             let hidden = [
-                code, "a-state-to-hide", app.secret ?? "?", browser.cookies["tokenvault"] ?? "?",
+                code, "a-state-to-hide", app.secret ?? "?", browser.session ?? "?",
                 Browser.password,
             ]
             for line in server.log.all {

@@ -21,7 +21,7 @@ import VaultCore
                 #expect(reply.text.contains("The user name or the password is not right."))
                 #expect(reply.text.contains("value=\"\(name)\""))
                 #expect(!reply.text.contains(password))
-                #expect(browser.cookies["tokenvault"] == nil)
+                #expect(browser.session == nil)
                 // The page still leads on.
                 #expect(reply.field("form") != nil)
             }
@@ -63,12 +63,12 @@ import VaultCore
             let browser = Browser(server)
             // Session fixation: somebody else knows the cookie that is there before.
             try await browser.haveSession("mallory")
-            let planted = try #require(browser.cookies["tokenvault"])
+            let planted = try #require(browser.session)
             _ = try await browser.signIn(try await browser.get("/sign-in"))
-            let first = try #require(browser.cookies["tokenvault"])
+            let first = try #require(browser.session)
             #expect(first != planted)
             _ = try await browser.signIn(try await browser.get("/sign-in"))
-            let second = try #require(browser.cookies["tokenvault"])
+            let second = try #require(browser.session)
             #expect(second != first)
             for (cookie, isGood) in [(planted, false), (first, false), (second, true)] {
                 let session = try server.vault.session(SecretBytes(copying: cookie))
@@ -82,14 +82,14 @@ import VaultCore
             let app = try await server.client()
             let browser = Browser(server)
             try await browser.haveSession()
-            let cookie = try #require(browser.cookies["tokenvault"])
+            let cookie = try #require(browser.session)
             let page = try await browser.get("/sign-out")
             #expect(page.text.contains("alice"))
             let reply = try await browser.post("/sign-out", ["form": try #require(page.field("form"))])
-            #expect(reply.header("set-cookie")?.hasPrefix("tokenvault=; ") == true)
-            #expect(browser.cookies["tokenvault"] == nil)
+            #expect(reply.header("set-cookie")?.hasPrefix(browser.sessionCookie + "=; ") == true)
+            #expect(browser.session == nil)
             #expect(try await browser.follow(reply).text.contains("You are signed out"))
-            browser.setCookie("tokenvault", cookie)
+            browser.setCookie(browser.sessionCookie, cookie)
             #expect(try await browser.authorize(app).text.contains("name=\"password\""))
         }
     }
@@ -124,13 +124,17 @@ import VaultCore
     }
 
     @Test func `cookies are HttpOnly and Lax, and over https Secure and of this host alone`() async throws {
-        for (issuer, name, ending) in [
-            (nil, "tokenvault", "; Path=/; HttpOnly; SameSite=Lax"),
-            ("https://id.example", "__Host-tokenvault", "; Path=/; HttpOnly; SameSite=Lax; Secure"),
+        for (issuer, prefix, ending) in [
+            (nil, "tokenvault-", "; Path=/; HttpOnly; SameSite=Lax"),
+            ("https://id.example", "__Host-tokenvault-", "; Path=/; HttpOnly; SameSite=Lax; Secure"),
+            // The prefix is for cookies of the whole host: the path is in the name.
+            ("https://id.example/a", "__Host-tokenvault-", "; Path=/; HttpOnly; SameSite=Lax; Secure"),
         ] as [(String?, String, String)] {
             try await TestServer.run(issuer: issuer) { server in
                 _ = try await server.user(hasPassword: true)
                 let browser = Browser(server)
+                let name = browser.sessionCookie
+                #expect(name.hasPrefix(prefix) && name.utf8.count == prefix.utf8.count + 16)
                 let page = try await browser.get("/sign-in")
                 let before = try #require(page.header("set-cookie"))
                 #expect(before.hasPrefix(name + "-form="))

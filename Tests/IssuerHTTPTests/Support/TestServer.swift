@@ -15,6 +15,8 @@ struct TestServer: Sendable {
     let vault: Vault
     let clock: TestClock
     let port: Int
+    /// The URL that clients know it by.
+    let issuer: String
     let log: LogLines
     /// Begins a graceful shutdown.
     let shutDown: @Sendable () async -> Void
@@ -68,7 +70,8 @@ struct TestServer: Sendable {
             if let url = await urls.first(where: { _ in true }) {
                 let port = try #require(URL(string: url)?.port)
                 let test = TestServer(
-                    directory: directory, vault: vault, clock: clock, port: port, log: log,
+                    directory: directory, vault: vault, clock: clock, port: port,
+                    issuer: configuration.issuer ?? url, log: log,
                     shutDown: { await group.triggerGracefulShutdown() })
                 do { try await body(test) } catch {
                     await group.triggerGracefulShutdown()

@@ -4,6 +4,7 @@ import Synchronization
 import Testing
 import TokenVault
 import VaultCore
+import VaultCrypto
 
 /// A browser as far as these tests need one: it keeps cookies, and follows a redirect when told to.
 final class Browser: Sendable {
@@ -13,6 +14,15 @@ final class Browser: Sendable {
     init(_ server: TestServer) { self.server = server }
 
     var cookies: [String: String] { jar.withLock { $0 } }
+
+    /// The name of the cookie that says who is signed in.
+    var sessionCookie: String {
+        (server.issuer.hasPrefix("https:") ? "__Host-" : "") + "tokenvault-"
+            + SHA256.hash(Array(server.issuer.utf8)).description.prefix(16)
+    }
+
+    /// What that cookie holds.
+    var session: String? { cookies[sessionCookie] }
 
     func setCookie(_ name: String, _ value: String?) { jar.withLock { $0[name] = value } }
 
@@ -83,7 +93,7 @@ extension Browser {
         let user = try await server.user(name)
         let session = try await server.vault.startSession(
             user: user.id, signedInAt: server.clock.now(), lifetime: .seconds(86400))
-        setCookie("tokenvault", session.text)
+        setCookie(sessionCookie, session.text)
         return user
     }
 
