@@ -30,14 +30,14 @@ public struct IssuerRoutes: Sendable {
         mountToken(on: router)
         let revocation = FormRoute.revocation(issuer, limits)
         mount(
-            Endpoint(.post, isCrossOrigin: true) { [limits] request, context in
-                await revocation.respond(to: request, from: PeerAddress.of(request, context, limits))
+            Endpoint(.post, isCrossOrigin: true) { request, context in
+                await revocation.respond(to: request, from: network(request, context))
             }, .revocation, at: ["/oauth2/revoke"], on: router)
         // No script in a browser is a resource server.
         let introspection = FormRoute.introspection(issuer, limits)
         mount(
-            Endpoint(.post) { [limits] request, context in
-                await introspection.respond(to: request, from: PeerAddress.of(request, context, limits))
+            Endpoint(.post) { request, context in
+                await introspection.respond(to: request, from: network(request, context))
             }, .introspection, at: ["/oauth2/introspect"], on: router)
         mountOpenID(on: router)
         mountMetadata(on: router)
@@ -47,18 +47,24 @@ public struct IssuerRoutes: Sendable {
         }
     }
 
+    /// What the throttle of clients counts by.
+    private func network(_ request: Request, _ context: some RequestContext) -> @Sendable () -> String? {
+        let peer = PeerAddress.of(request, context, limits, issuer)
+        return { peer().network }
+    }
+
     private func mountToken<Routes: RouterMethods>(on router: Routes) {
         let endpoint: Endpoint<Routes.Context>
         if issuer.profile.acceptsLegacyGet {
             let token = LegacyTokenRoute(issuer, limits)
-            endpoint = Endpoint(.post, .get, isCrossOrigin: true) { [limits] request, context in
-                await token.respond(to: request, from: PeerAddress.of(request, context, limits))
+            endpoint = Endpoint(.post, .get, isCrossOrigin: true) { request, context in
+                await token.respond(to: request, from: network(request, context))
             }
         } else {
             // RFC 6749 section 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
             let token = TokenRoute(issuer, limits)
-            endpoint = Endpoint(.post, isCrossOrigin: true) { [limits] request, context in
-                await token.respond(to: request, from: PeerAddress.of(request, context, limits))
+            endpoint = Endpoint(.post, isCrossOrigin: true) { request, context in
+                await token.respond(to: request, from: network(request, context))
             }
         }
         mount(endpoint, .token, at: issuer.profile.tokenPaths, on: router)

@@ -1,45 +1,49 @@
 import HTTPTypes
 import Hummingbird
-import NIOCore
+import TokenIssuer
 import VaultCore
 
-/// Where a request came from, as the throttle of failed authentications counts it.
-enum PeerAddress {
+/// Where a request came from, as the throttles of failed authentications count it.
+package struct PeerAddress: Sendable {
+    /// The network that counts as one place, in hexadecimal; nil where it is not known.
+    let network: String?
+    /// Whether it is known that people who have nothing to do with each other come from there.
+    let isShared: Bool
+    /// Whether it belongs to this machine or to a private network, and so may be a proxy's.
+    let isPrivate: Bool
+
     /// Looked up when it is asked for: few requests need it.
-    ///
-    /// Nil where the context does not know (``RemoteAddressRequestContext``).
     static func of<Context: RequestContext>(
-        _ request: Request, _ context: Context, _ limits: RequestLimits
-    ) -> @Sendable () -> String? {
-        let forwarded = limits.trustsForwardedFor ? request.headers[values: .forwardedFor].last : nil
+        _ request: Request, _ context: Context, _ limits: RequestLimits, _ issuer: TokenIssuer
+    ) -> @Sendable () -> PeerAddress {
+        let headers = limits.trustsForwardedFor ? request.headers : [:]
         return {
-            // The proxy appends whom it speaks for; what stands before was written by strangers.
-            if let last = forwarded?.split(separator: ",").last,
-                let address = try? SocketAddress(
-                    ipAddress: String(last.filter { $0 != " " && $0 != "\t" }), port: 0)
-            {
-                return network(address)
+            let connection = (context as? any RemoteAddressRequestContext)?.remoteAddress
+                .flatMap(IPAddress.init)
+            guard limits.trustsForwardedFor else {
+                return PeerAddress(connection, isShared: connection == nil)
             }
-            let known = (context as? any RemoteAddressRequestContext)?.remoteAddress
-            return known.flatMap(network)
+            let named = Set(IPAddress.forwarded(by: headers))
+            if named.count == 1, let address = named.first, let address {
+                return PeerAddress(address, isShared: false)
+            }
+            // Strangers can add a header that the proxy does not write. What they say then counts for nothing, and frees
+            // them of nothing.
+            let isContradicted = named.contains { $0 != nil }
+            issuer.sharedAddress.give(isContradicted ? .contradiction : .noAddress)
+            return PeerAddress(connection, isShared: !isContradicted)
         }
     }
 
-    /// An IPv4 address, or the /64 of an IPv6 address: whoever has one of those has all of it.
-    private static func network(_ address: SocketAddress) -> String? {
-        switch address {
-        // The address stands at octet 4 of sockaddr_in and at octet 8 of sockaddr_in6, everywhere.
-        case .v4(let address): return withUnsafeBytes(of: address.address) { Hex.encode($0[4..<8]) }
-        case .v6(let address):
-            let octets = withUnsafeBytes(of: address.address) { Array($0[8..<24]) }
-            let isMapped = octets[..<10].allSatisfy { $0 == 0 } && octets[10...11] == [0xFF, 0xFF]
-            return Hex.encode(isMapped ? octets[12...] : octets[..<8])
-        case .unixDomainSocket: return nil
-        }
+    private init(_ address: IPAddress?, isShared: Bool) {
+        self.init(
+            network: address.map { Hex.encode($0.network) }, isShared: isShared,
+            isPrivate: address?.isPrivate ?? false)
     }
-}
 
-extension HTTPField.Name {
-    /// `X-Forwarded-For`.
-    static let forwardedFor = HTTPField.Name.field("X-Forwarded-For")
+    package init(network: String?, isShared: Bool, isPrivate: Bool) {
+        self.network = network
+        self.isShared = isShared
+        self.isPrivate = isPrivate
+    }
 }

@@ -8,10 +8,11 @@ public struct RequestLimits: Sendable {
     ///
     /// More: 408, or the connection is closed.
     public var readTime = Duration.seconds(10)
-    /// Whether failed authentications are counted by the last address in `X-Forwarded-For` instead of the connection's.
+    /// Whether failed authentications are counted by the last address in `X-Forwarded-For`, or in `Forwarded` (RFC 7239),
+    /// instead of the connection's.
     ///
-    /// Only behind a proxy that writes this header itself: otherwise every stranger chooses where its guesses seem to
-    /// come from. Without it behind a proxy, all clients share the proxy's address.
+    /// Only behind a proxy that writes one of these headers itself: otherwise every stranger chooses where its guesses
+    /// seem to come from. Without it behind a proxy, all clients share the proxy's address.
     public var trustsForwardedFor = false
     /// Body beyond ``bodyBytes`` that is read and thrown away, so that the connection survives a 413.
     static let drainedBytes = 1024 * 1024

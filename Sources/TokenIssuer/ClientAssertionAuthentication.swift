@@ -13,7 +13,6 @@ extension TokenIssuer {
         guard let clientID = assertions.claimedClient(of: assertion) else {
             throw await refused(.assertionMalformed, nil, named, origin)
         }
-        try await refuseIfThrottled(clientID, origin)
         let client = try client(named: clientID)
         let verified: VerifiedAssertion
         do throws(ClientAssertionRefusal) {

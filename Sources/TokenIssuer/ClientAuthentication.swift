@@ -16,10 +16,9 @@ extension TokenIssuer {
     /// Authenticates against what this process read last, which costs no query.
     ///
     /// Good news only: nil says nothing, and whoever acts on the answer has the revision compared.
-    func authenticateRecent(_ credentials: ClientCredentials) -> AuthenticatedClient? {
-        guard !throttle.isUsed, case (let clientID?, let secret?, let method?) = credentials.claim else {
-            return nil
-        }
+    func authenticateRecent(_ credentials: ClientCredentials, _ origin: RequestOrigin) -> AuthenticatedClient?
+    {
+        guard case (let clientID?, let secret?, let method?) = credentials.claim else { return nil }
         let recent = vault.recentClient(identifiedBy: clientID)
         // Asked for unknown clients too: the time it takes must not tell which are known.
         let verdict = vault.judge(secret, of: recent?.client)
@@ -27,6 +26,7 @@ extension TokenIssuer {
             recent.client.state == .active,
             recent.client.registration.authenticationMethods.contains(method)
         else { return nil }
+        forgetFailures(of: clientID, origin)
         return AuthenticatedClient(
             client: recent.client, supersededSecret: isNewest ? nil : generation,
             registryRevision: recent.revision)
@@ -35,7 +35,8 @@ extension TokenIssuer {
     /// Authenticates the client (RFC 6749 section 2.3), or throws `invalid_client` and logs why.
     ///
     /// RFC 6749 section 2.3.1: "Since this client authentication method involves a password, the authorization server
-    /// MUST protect any endpoint utilizing it against brute force attacks."
+    /// MUST protect any endpoint utilizing it against brute force attacks." Only what is wrong is slowed down: secrets are
+    /// machine-made, of 256 bits, and to check one costs little. So wrong guesses never lock a client out.
     func authenticate(
         _ credentials: ClientCredentials, _ origin: RequestOrigin
     ) async throws(OAuthError) -> AuthenticatedClient {
@@ -45,7 +46,6 @@ extension TokenIssuer {
         let (clientID, secret, method) = credentials.claim
         // Who only says a name guesses nothing.
         let guessed = method == ClientAuthenticationMethod.none ? nil : clientID
-        try await refuseIfThrottled(guessed, origin)
         let client = try client(named: clientID)
         // An unknown client costs what a wrong secret costs.
         let verdict = secret.map { vault.judge($0, of: client) }
@@ -73,18 +73,6 @@ extension TokenIssuer {
         throw await refused(reason, client, secretGeneration: generation, guessed, origin)
     }
 
-    /// After too many failures of this client at this address, nothing is looked at.
-    func refuseIfThrottled(_ guessed: String?, _ origin: RequestOrigin) async throws(OAuthError) {
-        guard throttle.isUsed, let guessed, let address = origin.address(),
-            let wait = throttle.wait(for: guessed, from: address)
-        else { return }
-        do {
-            try await vault.recordRefusal(
-                .throttled, client: nil, channel: .http, requestID: origin.requestID)
-        } catch { throw failure(error) }
-        throw .throttled(wait)
-    }
-
     /// Nil: there is none of this name, or there is no name.
     func client(named clientID: String?) throws(OAuthError) -> Client? {
         do { return try clientID.flatMap { try vault.client(identifiedBy: $0) } } catch {
@@ -93,12 +81,22 @@ extension TokenIssuer {
     }
 
     /// Counts and logs a failed authentication, and returns the error to send.
+    ///
+    /// After too many failures of this client at this address, the answer does not say what was wrong, and the failure
+    /// counts no further.
     func refused(
         _ reason: TokenRequestRefusal, _ client: Client?, secretGeneration: UInt32? = nil,
         _ guessed: String?, _ origin: RequestOrigin
     ) async -> OAuthError {
-        if let guessed, let address = origin.address() { throttle.failed(guessed, from: address) }
         do {
+            if let guessed, let address = origin.address() {
+                if let wait = throttle.wait(for: guessed, from: address) {
+                    try await vault.recordRefusal(
+                        .throttled, client: nil, channel: .http, requestID: origin.requestID)
+                    return .throttled(wait)
+                }
+                throttle.failed(guessed, from: address)
+            }
             try await vault.recordRefusal(
                 reason, client: client, secretGeneration: secretGeneration, channel: .http,
                 requestID: origin.requestID)

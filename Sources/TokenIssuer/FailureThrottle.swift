@@ -1,8 +1,8 @@
 import Synchronization
 package import VaultCore
 
-/// Slows down whoever guesses secrets: after some failures each further one doubles a wait, during which nothing is
-/// even looked at.
+/// Slows down guesses at secrets: after some failures each further one doubles a wait, and further guesses are refused
+/// until it is over.
 ///
 /// Counted per subject (a client, a user name) *and* address: guesses at one subject slow no other down, and the
 /// subject itself goes on working from elsewhere. What is waited out counts no further.

@@ -69,8 +69,7 @@ extension OAuthError {
             + "or a method this client is not registered for.",
         challengesBasic: true)
 
-    /// Too many failures of one client at one address: until the wait is over not even a right secret
-    /// is looked at.
+    /// Too many failures of one client at one address: until the wait is over, what is wrong is told no better.
     package static func throttled(_ wait: Duration) -> OAuthError {
         OAuthError(
             .temporarilyUnavailable, status: 429,

@@ -31,7 +31,7 @@ extension TokenIssuer {
     public func introspect(_ request: IntrospectionRequest) async throws(OAuthError) -> [UInt8] {
         let presented = request.presented
         do {
-            if let recent = authenticateRecent(presented.credentials),
+            if let recent = authenticateRecent(presented.credentials, presented.origin),
                 let accessToken = try validate(presented.token, for: recent),
                 // Nothing was registered, disabled or removed since the caller was read.
                 accessToken.registryRevision == recent.registryRevision

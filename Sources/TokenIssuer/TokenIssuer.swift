@@ -21,6 +21,8 @@ public struct TokenIssuer: Sendable {
     package let endpoints = MountedEndpoints()
     /// Of clients that fail to authenticate.
     let throttle: FailureThrottle
+    /// Told once, however many routes find out.
+    package let sharedAddress: SharedAddressNotice
 
     /// - Parameters:
     ///   - issuer: the URL that clients know this issuer by; without it there are no metadata and no id_tokens.
@@ -48,6 +50,7 @@ public struct TokenIssuer: Sendable {
         self.assertions = assertions
         self.claims = claims
         throttle = FailureThrottle(clock: vault.clock)
+        sharedAddress = SharedAddressNotice(vault.logger)
     }
 
     /// The URL that clients know this issuer by.
@@ -60,7 +63,7 @@ public struct TokenIssuer: Sendable {
     /// - Throws: the refusal to send. `temporarily_unavailable` and `server_error` mean that nothing was changed.
     public func token(_ request: TokenRequest) async throws(OAuthError) -> TokenResponse {
         guard let grantType = GrantType(rawValue: request.grantType) else { throw .unsupportedGrantType }
-        if !request.isLegacyGet, let recent = authenticateRecent(request.credentials) {
+        if !request.isLegacyGet, let recent = authenticateRecent(request.credentials, request.origin) {
             do throws(OAuthError) {
                 return try await answer(request, grantType, recent)
             } catch {

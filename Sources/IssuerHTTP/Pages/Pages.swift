@@ -89,8 +89,8 @@ struct Pages: Sendable {
     ) {
         let path = RouterPath(path)
         for (method, respond) in endpoints {
-            router.on(path, method: method) { [limits] request, context in
-                await respond(request, PeerAddress.of(request, context, limits))
+            router.on(path, method: method) { [limits, issuer] request, context in
+                await respond(request, PeerAddress.of(request, context, limits, issuer))
             }
         }
         let taken = endpoints.map(\.0)
@@ -125,7 +125,7 @@ struct Pages: Sendable {
 }
 
 /// Answers a request from a browser; the address is looked up when it is asked for.
-typealias PageResponder = @Sendable (Request, _ address: @Sendable () -> String?) async -> Response
+typealias PageResponder = @Sendable (Request, _ peer: @Sendable () -> PeerAddress) async -> Response
 
 extension HTTPField.Name {
     /// `X-Frame-Options` (RFC 7034), for browsers that do not know `frame-ancestors`.

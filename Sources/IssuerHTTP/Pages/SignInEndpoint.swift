@@ -18,15 +18,15 @@ struct SignInEndpoint: Sendable {
         self.pages = pages
         self.body = body
         self.lifetime = lifetime
-        throttle = SignInThrottle(clock: issuer.vault.clock)
+        throttle = SignInThrottle(clock: issuer.vault.clock, issuer.sharedAddress)
     }
 
     /// For a user who came by itself; the page of an authorization request is shown where that was asked.
-    func get(_ request: Request, _ address: @Sendable () -> String?) async -> Response {
+    func get(_ request: Request) async -> Response {
         await pages.answering(request) { id in try page(byItself, for: request, id) }
     }
 
-    func post(_ request: Request, _ address: @Sendable () -> String?) async -> Response {
+    func post(_ request: Request, _ peer: @Sendable () -> PeerAddress) async -> Response {
         await pages.answering(request) { id in
             let posted = try await PostedForm(request, body)
             guard let form = posted.form(SignInForm.self, by: vault) else { throw Refusal.expired }
@@ -39,7 +39,7 @@ struct SignInEndpoint: Sendable {
                 return try page(form.need, .incomplete, user: name, for: request, id)
             }
             let user: User
-            switch try await check(name, password, from: address() ?? "", id) {
+            switch try await check(name, password, from: peer(), id) {
             case .success(let known): user = known
             case .failure(let trouble):
                 return try page(form.need, trouble, user: name, for: request, id)
@@ -55,10 +55,10 @@ struct SignInEndpoint: Sendable {
 
     /// The user, or why there is none.
     private func check(
-        _ name: String, _ password: SecretBytes, from address: String, _ id: RequestID
+        _ name: String, _ password: SecretBytes, from peer: PeerAddress, _ id: RequestID
     ) async throws -> Result<User, Trouble> {
-        if let wait = throttle.wait(for: name, from: address) { return .failure(.throttled(wait)) }
-        let attempt = throttle.begin(name, from: address)
+        if let wait = throttle.wait(for: name, from: peer) { return .failure(.throttled(wait)) }
+        let attempt = throttle.begin(name, from: peer)
         let user: User?
         do {
             user = try await vault.signIn(

@@ -36,7 +36,10 @@ public struct SignInPages: UserSource {
         let signOut = signOut
         pages.mount(
             PagePaths.signIn, on: router,
-            [(.get, { await signIn.get($0, $1) }), (.post, { await signIn.post($0, $1) })])
+            [
+                (.get, { request, _ in await signIn.get(request) }),
+                (.post, { await signIn.post($0, $1) }),
+            ])
         pages.mount(
             PagePaths.signOut, on: router,
             [

@@ -1,12 +1,18 @@
-import TokenIssuer
-import VaultCore
+import Synchronization
+package import TokenIssuer
+package import VaultCore
 
 /// Slows down whoever guesses passwords: by user name and address, and by address whatever the name.
-struct SignInThrottle: Sendable {
+///
+/// Where an address is shared by people who have nothing to do with each other, only the first counts: a stranger's
+/// failures must not keep all users out.
+package struct SignInThrottle: Sendable {
     private let names: FailureThrottle
     private let addresses: FailureThrottle
+    private let crowds: Crowds
 
-    init(clock: any VaultClock) {
+    package init(clock: any VaultClock, _ notice: SharedAddressNotice) {
+        crowds = Crowds(notice)
         names = FailureThrottle(clock: clock)
         var rules = FailureThrottle.Rules()
         // Many people may share an address, and all of them mistype; one password for many names is still slow work.
@@ -16,19 +22,21 @@ struct SignInThrottle: Sendable {
     }
 
     /// Nil: may try now.
-    func wait(for name: String, from address: String) -> Duration? {
-        let waits = [names.wait(for: name, from: address), addresses.wait(for: "", from: address)]
-        return waits.compactMap(\.self).max()
+    package func wait(for name: String, from peer: PeerAddress) -> Duration? {
+        let address = peer.network ?? ""
+        let ofName = names.wait(for: name, from: address)
+        guard !peer.isShared, !crowds.contain(address) else { return ofName }
+        return [ofName, addresses.wait(for: "", from: address)].compactMap(\.self).max()
     }
 
     /// A check takes a fifth of a second: it counts as failed until it is not, or many would start meanwhile.
-    func begin(_ name: String, from address: String) -> Attempt {
-        names.failed(name, from: address)
-        return Attempt(name: name, address: address, throttle: self)
+    package func begin(_ name: String, from peer: PeerAddress) -> Attempt {
+        names.failed(name, from: peer.network ?? "")
+        return Attempt(name: name, peer: peer, throttle: self)
     }
 
-    struct Attempt {
-        enum Outcome {
+    package struct Attempt {
+        package enum Outcome {
             case succeeded
             case failed
             /// Nothing was compared.
@@ -36,16 +44,44 @@ struct SignInThrottle: Sendable {
         }
 
         fileprivate let name: String
-        fileprivate let address: String
+        fileprivate let peer: PeerAddress
         fileprivate let throttle: SignInThrottle
 
-        func end(_ outcome: Outcome) {
+        package func end(_ outcome: Outcome) {
+            let address = peer.network ?? ""
             switch outcome {
-            case .succeeded: throttle.names.succeeded(name, from: address)
+            case .succeeded:
+                throttle.names.succeeded(name, from: address)
+                if peer.isPrivate { throttle.crowds.add(name, at: address) }
             // A success says nothing about the other names, so it forgives nothing here.
             case .failed: throttle.addresses.failed("", from: address)
             case .unjudged: break
             }
         }
     }
+}
+
+/// Private addresses from which many users signed in: those of a proxy, or of a container's network.
+///
+/// Only who has the passwords of as many users can make an address seem so.
+private final class Crowds: Sendable {
+    private static let users = 8
+    /// Addresses that are remembered; beyond it all are forgotten, and found again.
+    private static let capacity = 1000
+
+    private let notice: SharedAddressNotice
+    private let known = Mutex<[String: Set<String>]>([:])
+
+    init(_ notice: SharedAddressNotice) { self.notice = notice }
+
+    func add(_ user: String, at address: String) {
+        let isCrowd = known.withLock { known in
+            if known[address] == nil, known.count >= Self.capacity { known = [:] }
+            if known[address, default: []].count < Self.users { known[address, default: []].insert(user) }
+            return known[address]?.count == Self.users
+        }
+        if isCrowd { notice.give(.crowd) }
+    }
+
+    func contain(_ address: String) -> Bool { known.withLock { $0[address]?.count == Self.users } }
 }

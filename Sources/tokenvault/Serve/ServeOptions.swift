@@ -45,8 +45,10 @@ struct ServeOptions: ParsableArguments {
 
     @Flag(
         name: .customLong("trusted-proxy"), inversion: .prefixedNo,
-        help:
-            "Count failures by the last address in X-Forwarded-For: only behind a proxy that writes it itself."
+        help: """
+            Count failures by the last address in X-Forwarded-For or Forwarded: only behind a proxy that writes \
+            one of them itself.
+            """
     )
     var trustedProxy: Bool?
 

@@ -34,10 +34,13 @@ struct TestServer: Sendable {
         let key = KeySource.keyFile(path: directory + "/key")
         try Vault.createKeyFile(at: directory + "/key")
         let clock = TestClock()
+        let log = LogLines()
         let vault = try await Vault.create(
-            at: directory + "/vault", unlockedBy: key, options: VaultOptions(channel: .http, clock: clock))
+            at: directory + "/vault", unlockedBy: key,
+            options: VaultOptions(channel: .http, clock: clock, logger: log.logger))
         do {
-            try await serve(vault, directory, clock, profile, limits, configure: configure, body)
+            try await serve(
+                vault, directory, clock, profile, limits, log: log, configure: configure, body)
             #expect(try await vault.verifyAudit().findings == [])
         } catch {
             await vault.close()
@@ -49,11 +52,10 @@ struct TestServer: Sendable {
     /// Opens the vault of this server again, as after a restart, and serves that.
     static func serve(
         _ vault: Vault, _ directory: String, _ clock: TestClock, _ profile: IssuerProfile = .standard,
-        _ limits: RequestLimits = RequestLimits(),
+        _ limits: RequestLimits = RequestLimits(), log: LogLines = LogLines(),
         configure: (inout IssuerServer.Configuration, Vault) -> Void = { _, _ in },
         _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
-        let log = LogLines()
         var configuration = IssuerServer.Configuration(profile: profile)
         configuration.limits = limits
         configure(&configuration, vault)
