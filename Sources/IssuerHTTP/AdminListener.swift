@@ -1,11 +1,9 @@
-import Foundation
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import Logging
 import NIOCore
 import ServiceLifecycle
-import VaultCore
 
 /// `/metrics` and `/health` on an address of their own, which the clients of the issuer need not reach.
 struct AdminListener: Service {
@@ -47,11 +45,8 @@ struct AdminListener: Service {
                 await onReady(address.url(scheme: "http", port: channel.localAddress?.port ?? address.port))
             },
             logger: logger)
-        do { try await application.run() } catch let error as IOError {
-            throw VaultError(
-                error.errnoCode == EACCES ? .permissionDenied : .unavailable,
-                "\(address) cannot be listened on: \(String(cString: strerror(error.errnoCode))).",
-                remedy: "Choose another --admin-listen HOST:PORT.")
+        do { try await application.run() } catch {
+            throw address.bindingFailure(error, option: "--admin-listen") ?? error
         }
     }
 

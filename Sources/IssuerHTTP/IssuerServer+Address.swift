@@ -1,3 +1,7 @@
+import Foundation
+import NIOCore
+public import VaultCore
+
 extension IssuerServer {
     /// A host and a port to listen on.
     public struct Address: Sendable, CustomStringConvertible {
@@ -16,6 +20,28 @@ extension IssuerServer {
 
         /// Whether only this machine can reach it.
         public var isLoopback: Bool { Self.isLoopback(host) }
+
+        /// What to tell the operator when the address could not be listened on.
+        ///
+        /// - Parameters:
+        ///   - error: what binding threw.
+        ///   - option: the flag that the address came from.
+        /// - Returns: nil for an error of another kind.
+        public func bindingFailure(_ error: any Error, option: String) -> VaultError? {
+            switch error {
+            case let error as IOError:
+                VaultError(
+                    error.errnoCode == EACCES ? .permissionDenied : .unavailable,
+                    "\(self) cannot be listened on: \(String(cString: strerror(error.errnoCode))).",
+                    remedy: "Choose another \(option) HOST:PORT.")
+            case is SocketAddressError.UnknownHost:
+                VaultError(
+                    .unavailable, "The host name \(host) has no address.",
+                    remedy:
+                        "Check the spelling in \(option) HOST:PORT and the name service, or give an address.")
+            default: nil
+            }
+        }
 
         func url(scheme: String, port: Int) -> String { "\(scheme)://\(Self.bracketed(host)):\(port)" }
 

@@ -38,8 +38,8 @@ public struct IssuerServer: Service {
 
     /// Serves until graceful shutdown or cancellation.
     ///
-    /// - Throws: `VaultError.Code.invalidInput` for a configuration that will not do, before anything is bound, and
-    ///   what binding throws.
+    /// - Throws: `VaultError.Code.invalidInput` for a configuration that will not do, before anything is bound;
+    ///   `unavailable` or `permissionDenied` for an address that cannot be listened on.
     public func run() async throws {
         try configuration.check()
         let frame = ServerFrame(configuration, logger)
@@ -63,7 +63,10 @@ public struct IssuerServer: Service {
         application.beforeServerStarts { [vault] in try await vault.beginServing() }
         application.addServices(VaultMaintenance(vault))
         if let address = configuration.admin { addAdmin(address, issuer, frame.metrics, to: &application) }
-        try await frame.run(application)
+        do { try await frame.run(application) } catch {
+            let address = Address(host: configuration.host, port: configuration.port)
+            throw address.bindingFailure(error, option: "--listen") ?? error
+        }
     }
 
     /// Serves metrics before the first request, and until the last one is answered.

@@ -53,6 +53,18 @@ struct RefusalTests {
         try expectRefusal(await place.run(["status", "--vault", ".", "--json"]), 3, "not_a_vault")
     }
 
+    // Longer than a label of a name may be: the resolver refuses it without asking anyone.
+    @Test(arguments: [["--listen"], ["--listen", "127.0.0.1:0", "--admin-listen"]])
+    func `a host name without an address is 9, and named`(_ options: [String]) async throws {
+        let place = try await Workplace.withVault()
+        let name = String(repeating: "a", count: 64) + ".invalid"
+        let ending = try await place.run(
+            ["serve", "--issuer", "https://id.example", "--json"] + options + [name + ":0"])
+        #expect(ending.status == 9, "\(ending.complaints)")
+        #expect(ending.complaints.contains("unavailable") && ending.complaints.contains(name))
+        #expect(ending.complaints.contains(try #require(options.last)))
+    }
+
     @Test func `a newer schema is 9 and left alone`() async throws {
         let place = try await Workplace.withVault()
         let aged = try await place.shell(

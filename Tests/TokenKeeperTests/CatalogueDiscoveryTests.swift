@@ -84,4 +84,25 @@ import VaultCore
             #expect(throws: VaultError(.invalidInput, "")) { try read(good, status: status) }
         }
     }
+
+    @Test(arguments: [
+        (TransportFailure.Cause.nameLookup, "the host name id.example has no address"), (.connect, "connect"),
+    ])
+    func `an issuer that does not answer is named where its name has no address`(
+        _ cause: TransportFailure.Cause, _ reason: String
+    ) async {
+        let error = await #expect(throws: VaultError.self) {
+            try await DiscoveryDocument.fetch("https://id.example/a", over: Failing(cause: cause))
+        }
+        #expect(error?.code == .unavailable && error?.message.contains(": \(reason).") == true)
+    }
+}
+
+/// A network on which no request leaves.
+private struct Failing: ProviderTransport {
+    let cause: TransportFailure.Cause
+
+    func send(_ request: ProviderRequest) async throws(TransportFailure) -> ProviderReply {
+        throw .notSent(cause)
+    }
 }

@@ -39,7 +39,7 @@ extension DiscoveryDocument {
                 }
             } catch {
                 throw VaultError(
-                    .unavailable, "The issuer does not answer (\(error.cause.rawValue)).",
+                    .unavailable, "The issuer does not answer: \(error.reason(at: request.url)).",
                     remedy: "Check its spelling and the network, or write an entry with endpoints.")
             }
         }

@@ -1,3 +1,4 @@
+import Foundation
 public import VaultCore
 
 /// Carries one request to a provider and brings its answer: no redirects, no retries, a bounded reply.
@@ -100,5 +101,11 @@ public enum TransportFailure: Error, Sendable, Equatable {
         switch self {
         case .notSent(let cause), .ambiguous(let cause): cause
         }
+    }
+
+    /// Why nothing came from `url`, as an operator reads it who gave that URL: with the host name that has no address.
+    package func reason(at url: String) -> String {
+        guard cause == .nameLookup, let host = URLComponents(string: url)?.host else { return cause.rawValue }
+        return "the host name \(host) has no address"
     }
 }

@@ -1,7 +1,7 @@
+import IssuerHTTP
 import NIOCore
 import NIOHTTP1
 import NIOPosix
-import VaultCore
 
 /// Waits on a loopback address for the browser to come back from the provider, and answers it with a line of text.
 ///
@@ -36,11 +36,9 @@ final class CallbackListener: Sendable {
             let port = listener.localAddress?.port ?? place.port
             doors.open(at: port)
             return CallbackListener(place.redirectURI(port: port), arrivals, knocks, listener)
-        } catch let error as IOError {
-            throw VaultError(
-                error.errnoCode == EACCES ? .permissionDenied : .unavailable,
-                "\(place.host):\(place.port) cannot be listened on: \(String(cString: strerror(error.errnoCode))).",
-                remedy: "Choose another --listen HOST:PORT; port 0 takes a free one.")
+        } catch {
+            let address = IssuerServer.Address(host: place.host, port: place.port)
+            throw address.bindingFailure(error, option: "--listen") ?? error
         }
     }
 

@@ -2,7 +2,6 @@ import ArgumentParser
 import Foundation
 import IssuerHTTP
 import Logging
-import NIOCore
 import OpenIDConnect
 import ServiceLifecycle
 import Synchronization
@@ -60,21 +59,13 @@ struct ServeCommand: AsyncParsableCommand {
             try await serve(vault, configuration, logger, ready)
         } catch {
             await vault.close()
-            throw (error as? IOError).map { bindingFailure($0, configuration) } ?? error
+            throw error
         }
         await vault.close()
     }
 
     /// Started by hand, and nothing to read again: closing the terminal ends it, as with any command.
     private var endsWithTerminal: Bool { isatty(STDERR_FILENO) == 1 }
-
-    private func bindingFailure(_ error: IOError, _ configuration: IssuerServer.Configuration) -> VaultError {
-        let address = IssuerServer.Address(host: configuration.host, port: configuration.port)
-        return VaultError(
-            error.errnoCode == EACCES ? .permissionDenied : .unavailable,
-            "\(address) cannot be listened on: \(String(cString: strerror(error.errnoCode))).",
-            remedy: "Choose another --listen HOST:PORT.")
-    }
 
     private func serve(
         _ vault: Vault, _ configuration: IssuerServer.Configuration, _ logger: Logger, _ ready: ReadyFile?

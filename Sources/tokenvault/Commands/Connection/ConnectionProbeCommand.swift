@@ -40,7 +40,7 @@ struct ConnectionProbeCommand: AsyncParsableCommand {
                     connection: number, generation: token.generation, status: reply.status, url: url)
             } catch {
                 throw VaultError(
-                    .unavailable, "The API does not answer (\(error.cause.rawValue)).",
+                    .unavailable, "The API does not answer: \(error.reason(at: url)).",
                     remedy: "Check --url and the network.")
             }
         }

@@ -99,7 +99,8 @@ private struct ProviderCheck {
             return CheckFinding(
                 name, ok: isThere, "answers with HTTP \(reply.status)", isReachability: true)
         } catch {
-            return CheckFinding(name, ok: false, "no answer: \(error.cause.rawValue)", isReachability: true)
+            return CheckFinding(
+                name, ok: false, "no answer: \(error.reason(at: url))", isReachability: true)
         }
     }
 
@@ -130,7 +131,7 @@ private struct ProviderCheck {
         case .reply(.unreadable(let text), _), .reply(.busy(_, let text), _), .reply(.ambiguous(let text), _):
             return CheckFinding("client", ok: false, text)
         case .failure(let failure):
-            return CheckFinding("client", ok: false, "no answer: \(failure.cause.rawValue)")
+            return CheckFinding("client", ok: false, "no answer: \(failure.reason(at: request.url))")
         }
     }
 }
