@@ -47,12 +47,14 @@ struct SecretFile {
         guard status.st_mode & S_IFMT == S_IFREG else {
             throw VaultError(.invalidInput, "\(path) is not a regular file.", remedy: "Name a \(noun).")
         }
+        // First: nothing is advised for a file that is another's.
+        let result = try unsafe read(descriptor, path, body)
         guard status.st_mode & forbidden == 0 else {
             throw VaultError(
                 .permissionDenied, "Others than its owner may use the \(noun) \(path).",
                 remedy: "Run `chmod 600 \(path)`, and ask who may have read it.")
         }
-        return try unsafe read(descriptor, path, body)
+        return result
     }
 
     /// The same from what is open, to its end.

@@ -53,6 +53,27 @@ struct RefusalTests {
         try expectRefusal(await place.run(["status", "--vault", ".", "--json"]), 3, "not_a_vault")
     }
 
+    // What others may read is refused, with the command that closes it; but not where it is no file of ours.
+    @Test func `what is no vault and no key file is not to be closed by chmod`() async throws {
+        let place = try await Workplace.withVault()
+        let made = try await place.shell(
+            "echo 'some text' > other; mkdir dir; cp other dir/other; sqlite3 db 'CREATE TABLE t (a)';"
+                + " chmod 666 other dir/other; chmod 777 dir; chmod 644 db")
+        #expect(made.status == 0)
+        for other in ["other", "dir", "dir/other", "db", "/etc/passwd"] {
+            for command in [["status"], ["client", "list"], ["audit", "verify"], ["doctor"]] {
+                let ending = try await place.run(command + ["--vault", other])
+                let told = ending.output + ending.complaints
+                #expect(ending.status == 3, "\(command) \(other): \(told)")
+                #expect(told.contains("is not a") && !told.contains("chmod"), "\(command) \(other): \(told)")
+            }
+            let ending = try await place.run(["status", "--key-file", other])
+            #expect(ending.status == 2 && !ending.complaints.contains("chmod"), "\(ending.complaints)")
+        }
+        let doctor = try await place.run(["doctor", "--key-file", "dir"])
+        #expect(doctor.output.contains("dir is not a regular file") && !doctor.output.contains("chmod"))
+    }
+
     // Longer than a label of a name may be: the resolver refuses it without asking anyone.
     @Test(arguments: [["--listen"], ["--listen", "127.0.0.1:0", "--admin-listen"]])
     func `a host name without an address is 9, and named`(_ options: [String]) async throws {

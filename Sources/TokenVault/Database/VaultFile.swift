@@ -27,26 +27,32 @@ enum VaultFile {
             throw VaultError(
                 .notAVault, "\(path) is not a regular file.", remedy: "Name the vault file itself.")
         }
+        // First: nothing is advised for a file that is another's.
+        guard try isVault(path) else {
+            throw VaultError(
+                .notAVault, "\(path) is not a vault.",
+                remedy: "Check --vault, or make one with 'tokenvault init'.")
+        }
         guard information.st_mode & 0o077 == 0 else {
             throw VaultError(
                 .permissionDenied, "Others than its owner may read \(path).", remedy: "Run: chmod 600 \(path)"
             )
         }
-        let descriptor = open(path, O_RDWR | O_CLOEXEC)
+        guard access(path, R_OK | W_OK) == 0 else { throw StorageFailure.opening(path, errno) }
+        let place = directory(of: path)
+        guard access(place, W_OK | X_OK) == 0 else { throw StorageFailure.opening(place, errno) }
+    }
+
+    /// Whether the file begins as a vault does.
+    static func isVault(_ path: String) throws -> Bool {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw StorageFailure.opening(path, errno) }
         defer { ParkedDescriptors.close(descriptor) }
         var header = [UInt8](repeating: 0, count: 100)
         let count = read(descriptor, &header, header.count)
         let identifier = header[68..<72].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-        guard count == header.count, header.starts(with: Array("SQLite format 3\0".utf8)),
-            identifier == UInt32(applicationID)
-        else {
-            throw VaultError(
-                .notAVault, "\(path) is not a vault.",
-                remedy: "Check --vault, or make one with 'tokenvault init'.")
-        }
-        let place = directory(of: path)
-        guard access(place, W_OK | X_OK) == 0 else { throw StorageFailure.opening(place, errno) }
+        return count == header.count && header.starts(with: Array("SQLite format 3\0".utf8))
+            && identifier == UInt32(applicationID)
     }
 
     /// Whether there is a place for a new vault at `path`.

@@ -9,9 +9,12 @@ struct FileExamination {
     let keyFile: String?
 
     func checks() -> [DoctorCheck] {
-        [vault()] + ["wal", "shm"].map { side("-" + $0, $0) }
-            + ["lock", "ballast"].map { side("." + $0, $0) }
-            + [directory()] + (keyFile.map { [key($0)] } ?? [])
+        let vault = vault()
+        let keys = keyFile.map { [key($0)] } ?? []
+        // Of another's file and directory there is nothing to advise.
+        guard vault.code != .notAVault else { return [vault] + keys }
+        return [vault] + ["wal", "shm"].map { side("-" + $0, $0) }
+            + ["lock", "ballast"].map { side("." + $0, $0) } + [directory()] + keys
     }
 
     private func vault() -> DoctorCheck {
@@ -23,6 +26,11 @@ struct FileExamination {
         guard information.st_mode & S_IFMT == S_IFREG else {
             return .error(id, .notAVault, "\(resolved) is not a regular file.", "Name the vault file itself.")
         }
+        do {
+            guard try VaultFile.isVault(resolved) else {
+                return .error(id, .notAVault, "\(resolved) is not a vault.", "Check --vault.")
+            }
+        } catch { return .failed(id, error) }
         guard information.st_mode & 0o077 == 0 else {
             return .error(
                 id, .permissionDenied,
@@ -105,11 +113,14 @@ struct FileExamination {
                 "The key file \(place) cannot be looked at: \(String(cString: strerror(errno))).",
                 "Check --key-file and TOKENVAULT_KEY_FILE.")
         }
-        guard information.st_mode & S_IFMT == S_IFREG, information.st_mode & 0o077 == 0 else {
+        guard information.st_mode & S_IFMT == S_IFREG else {
+            return .error(id, .invalidInput, "\(place) is not a regular file.", "Check --key-file.")
+        }
+        guard information.st_mode & 0o077 == 0 else {
             return .error(
                 id, .permissionDenied,
                 "Others than its owner may use \(place): mode \(Self.mode(information)).",
-                "Run: chmod 600 \(place)")
+                "If this is the key file, run: chmod 600 \(place)")
         }
         var own = stat()
         var others = stat()

@@ -103,7 +103,7 @@ struct DoctorTests {
             "umask 077; sqlite3 foreign 'PRAGMA journal_mode = WAL; CREATE TABLE t (a)'")
         #expect(foreign.status == 0)
         let (status, findings) = try await examine(place, ["--vault", "foreign"])
-        #expect(status == 3 && findings["sqlite.opens"]?.error == "not_a_vault")
+        #expect(status == 3 && findings["files.vault"]?.error == "not_a_vault")
     }
 
     @Test func `permissions`() async throws {
