@@ -42,6 +42,10 @@ import VaultCore
         #expect(whole.replies.errorDescription == ["error_description", "errors.0.message"])
         #expect(whole.replies.success == .init(path: "ok", values: ["true"]))
         #expect(whole.replies.errorCodes.count == 2)
+        #expect(
+            whole.replies.deadToken == [
+                .init(status: 403, code: "unauthorized_client", description: "refresh*token is invalid")
+            ])
         #expect(whole.replies.kept == ["instance_url", "team.id"])
         #expect(whole.expiry.form == .any)
         #expect(whole.expiry.defaultLifetime == .seconds(3600))

@@ -15,10 +15,11 @@ import VaultCore
         // Of the registration, not of the user's grant.
         (401, #"{"error":"invalid_client"}"#, "refused client invalid_client"),
         (200, #"{"error":"invalid_client"}"#, "refused client invalid_client"),
-        (400, #"{"error":"unauthorized_client"}"#, "refused client unauthorized_client"),
-        (401, "", "refused client invalid_client"),
-        (401, "<html>no</html>", "refused client invalid_client"),
-        (401, #"{"message":"no"}"#, "refused client invalid_client"),
+        // Of the registration, or of this token.
+        (400, #"{"error":"unauthorized_client"}"#, "refused client-or-token unauthorized_client"),
+        (401, "", "refused client-or-token unauthorized"),
+        (401, "<html>no</html>", "refused client-or-token unauthorized"),
+        (401, #"{"message":"no"}"#, "refused client-or-token unauthorized"),
         // The request alone.
         (400, #"{"error":"invalid_scope"}"#, "refused request invalid_scope"),
         (400, #"{"error":"we do not like you"}"#, "refused request other"),

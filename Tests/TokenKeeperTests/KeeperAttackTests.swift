@@ -113,8 +113,9 @@ import VaultCore
         let second = try await lease(2)
         #expect(second.fence > first.fence)
         for outcome in [
-            Settlement.Outcome.refused(reason: "invalid-grant"), .unsettled(reason: "late", isSent: true),
-            .clientRefused(reason: "invalid-client", revision: 1),
+            Settlement.Outcome.refused(RefusedRefresh("invalid-grant", .needsConsent, revision: 1)),
+            .unsettled(reason: "late", isSent: true),
+            .refused(RefusedRefresh("invalid-client", .client, revision: 1)),
         ] {
             let late = Settlement(
                 first.id, generation: first.generation, fence: first.fence, outcome, dueAt: nil)
@@ -135,8 +136,8 @@ import VaultCore
         #expect(saved.generation == 2)
         // The winner's refusal speaks of a token that is not the current one any more.
         let refusal = Settlement(
-            second.id, generation: second.generation, fence: second.fence, .refused(reason: "invalid-grant"),
-            dueAt: nil)
+            second.id, generation: second.generation, fence: second.fence,
+            .refused(RefusedRefresh("invalid-grant", .needsConsent, revision: 1)), dueAt: nil)
         guard case .superseded(let now) = try await bench.vault.settleRefresh(refusal) else {
             Issue.record("the winner of the lease harmed the connection")
             return

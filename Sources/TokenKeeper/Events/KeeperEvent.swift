@@ -39,10 +39,14 @@ extension KeeperEvent.Kind {
     public static let imported = connection("imported")
     public static let refreshed = connection("refreshed")
     /// A refresh got no tokens, and the connection is what it was: live ones are tried again.
+    ///
+    /// Of refusals in a row the first alone is told.
     public static let refreshFailed = connection("refresh_failed")
     /// From here on only the user can help: told once, until the connection has tokens again.
     public static let needsConsent = connection("needs_consent")
-    /// It needed consent, and a refresh worked nevertheless.
+    /// Its access token is over and the provider has refused to refresh it for hours: told once, until it has tokens again.
+    public static let failing = connection("failing")
+    /// It needed consent or was failing, and a refresh worked nevertheless.
     public static let recovered = connection("recovered")
     /// It was given up; the provider is to be told.
     ///
@@ -60,13 +64,13 @@ extension KeeperEvent.Kind {
     /// Another entry or other credentials.
     public static let providerChanged = provider("changed")
     public static let providerRemoved = provider("removed")
-    /// It refused our client and is not called any more; an operator has to look.
+    /// It refuses our client and is called once a minute at most, until it gives tokens; an operator has to look.
     public static let providerStopped = provider("stopped")
     public static let providerResumed = provider("resumed")
 }
 
 extension KeeperEvent {
-    /// Nil: an entry that tells nothing new (an intent, a repeated wish), or of a later version.
+    /// Nil: an entry that tells nothing new (an intent, a repeated wish or refusal), or of a later version.
     init?(_ found: ConnectionEntry) {
         let entry = found.entry
         guard let id = entry.grant, let (kind, reason) = Self.meaning(of: entry) else { return nil }
@@ -82,6 +86,8 @@ extension KeeperEvent {
 
     private static func meaning(of entry: AuditEntry) -> (kind: Kind, reason: String?)? {
         if let cause = LeafReason.causeOfLoss(entry.reason) { return (.needsConsent, cause) }
+        if let cause = LeafReason.causeOfFailing(entry.reason) { return (.failing, cause) }
+        if LeafReason.isRepeat(entry.reason) { return nil }
         let isRefused = entry.outcome == AuditOutcome.refused.rawValue
         return kind(of: AuditOperation(rawValue: entry.operation), isRefused: isRefused, entry.reason)
             .map { ($0, entry.reason) }

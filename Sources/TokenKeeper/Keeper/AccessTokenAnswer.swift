@@ -51,6 +51,9 @@ public struct ConsentNeed: Sendable, Equatable {
 public enum UnavailableReason: String, Sendable {
     /// It is busy or does not answer.
     case provider
+    /// It answers, and refuses to refresh this connection, for a reason that may pass; `tokenvault connection show` has its
+    /// words.
+    case refused
     /// It refuses our client; an operator has to look.
     case providerStopped = "provider-stopped"
     /// The vault's disk or queue.

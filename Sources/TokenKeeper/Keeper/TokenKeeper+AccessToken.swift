@@ -37,7 +37,7 @@ extension TokenKeeper {
             let age = clock.now().elapsed(since: held.connection.issuedAt ?? clock.now())
             let canRefresh = provider.dialect.canRefresh(held)
             // An API that refuses a token this new refuses the next one too.
-            guard held.generation == generation, held.connection.state == .live, canRefresh,
+            guard held.generation == generation, held.connection.state.isRefreshed, canRefresh,
                 age >= Self.leastAgeToReplace
             else { return try await answer(held, provider, validFor: span) }
             try Self.admit(held)
@@ -80,7 +80,7 @@ extension TokenKeeper {
             let isOdd = connection.issuedAt.map { $0 > now.advanced(by: .seconds(60)) } ?? false
             let staleAt = isOdd ? now : schedule.staleAt(connection)
             keep(token, held, staleAt: staleAt)
-            if let staleAt, now >= staleAt, connection.state == .live,
+            if let staleAt, now >= staleAt, connection.state.isRefreshed,
                 try restPause(held, provider) == nil
             {
                 refreshBehind(held, provider)
@@ -88,32 +88,44 @@ extension TokenKeeper {
             metrics.used(token, at: clock)
             return .ready(token)
         }
-        guard connection.state == .live else { return .needsConsent(ConsentNeed(connection)) }
+        guard connection.state.isRefreshed else { return .needsConsent(ConsentNeed(connection)) }
         if let pause = try restPause(held, provider) { return pause }
         return try judge(await refresh(held, provider), provider)
     }
 
     /// While a provider is stopped, or wants to be left alone, nobody calls it.
     private func restPause(_ held: HeldConnection, _ provider: KnownProvider) throws -> AccessTokenAnswer? {
-        if provider.isStopped { return .unavailable(retryAfter: .seconds(60), .providerStopped) }
+        if let pause = stopPause(provider) { return pause }
         guard held.connection.failures > 0, held.lease == nil, let due = held.connection.dueAt,
             due > clock.now()
         else { return nil }
+        // What was refused before the provider was changed is worth a try with what it is now.
+        if let refusal = held.connection.refusal, refusal.revision != provider.stored.revision,
+            !LeafReason.isOutage(held.connection.reason)
+        {
+            return nil
+        }
         // No pause is longer than a day, unless the clock was set back since.
         let wait = due.elapsed(since: clock.now())
         guard wait <= .seconds(86400 * 3 / 2) else { return nil }
-        return .unavailable(
-            retryAfter: wait, held.connection.hasUnreadReply ? .unreadableReply : .provider)
+        return .unavailable(retryAfter: wait, UnavailableReason(held.connection))
+    }
+
+    /// Nil: the provider may be called; a stopped one once in a while, to see.
+    func stopPause(_ provider: KnownProvider) -> AccessTokenAnswer? {
+        guard provider.isStopped, let wait = provider.stored.probeWait(at: clock.now()) else { return nil }
+        return .unavailable(retryAfter: max(wait, .seconds(1)), .providerStopped)
     }
 
     func judge(_ outcome: RefreshOutcome, _ provider: KnownProvider) throws -> AccessTokenAnswer {
         switch outcome {
         case .refreshed(let held), .current(let held):
             try Self.admit(held)
-            guard held.connection.state == .live || held.connection.state == .needsConsent,
+            let isRefreshed = held.connection.state.isRefreshed
+            guard isRefreshed || held.connection.state == .needsConsent,
                 let token = HeldAccessToken(held, provider), token.isAlive(at: clock.now(), for: .zero)
             else {
-                guard held.connection.state == .live else {
+                guard isRefreshed else {
                     return .needsConsent(ConsentNeed(held.connection))
                 }
                 return .unavailable(retryAfter: .seconds(1), .provider)
@@ -127,10 +139,9 @@ extension TokenKeeper {
         case .failed(let held):
             let wait = held.connection.dueAt.map { $0.elapsed(since: clock.now()) } ?? .zero
             let isStopped = try providers.provider(provider.id, in: vault).isStopped
-            let reason: UnavailableReason =
-                isStopped
-                ? .providerStopped : held.connection.hasUnreadReply ? .unreadableReply : .provider
-            return .unavailable(retryAfter: max(wait, .seconds(1)), reason)
+            return .unavailable(
+                retryAfter: max(wait, .seconds(1)),
+                isStopped ? .providerStopped : UnavailableReason(held.connection))
         case .storage(let error):
             guard error.isTransient else { throw error }
             return .unavailable(retryAfter: .seconds(1), .vault)
@@ -163,6 +174,16 @@ extension HeldAccessToken {
     func isAlive(at now: VaultInstant, for span: Duration) -> Bool {
         guard let expiresAt else { return true }
         return now < expiresAt && now.advanced(by: span) <= expiresAt
+    }
+}
+
+extension UnavailableReason {
+    /// Of a connection whose last refresh got nothing.
+    fileprivate init(_ connection: Connection) {
+        self =
+            connection.hasUnreadReply
+            ? .unreadableReply
+            : connection.refusal == nil || LeafReason.isOutage(connection.reason) ? .provider : .refused
     }
 }
 

@@ -68,7 +68,7 @@ extension TokenKeeper {
     {
         let provider = try providers.provider(named: name, in: vault)
         if let known = try vault.connection(at: provider.id, of: .system, label: label),
-            known.state == .live
+            known.state.isRefreshed
         {
             return known
         }
@@ -92,10 +92,10 @@ extension TokenKeeper {
         let held = try vault.heldConnection(id)
         let provider = try providers.provider(held.connection.provider, in: vault)
         try Self.admit(held)
-        guard held.connection.state == .live || held.connection.state == .needsConsent else {
+        guard held.connection.state.isRefreshed || held.connection.state == .needsConsent else {
             return .needsConsent(ConsentNeed(held.connection))
         }
-        guard !provider.isStopped else { return .unavailable(retryAfter: .seconds(60), .providerStopped) }
+        if let pause = stopPause(provider) { return pause }
         let outcome = await refresh(
             held, provider, isForced: true, spendsUncertain: spendsUncertain)
         return try judge(outcome, provider)

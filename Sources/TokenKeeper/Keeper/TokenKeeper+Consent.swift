@@ -127,7 +127,7 @@ extension TokenKeeper {
                 "The provider's answer was kept, but could not be read. We will look at it.",
                 diagnostic: "See 'tokenvault connection replay-reply'.")
         case .reply(.refused(let refusal), _):
-            throw refusal.kind == .client
+            throw refusal.kind.isOfClient
                 ? KeeperError(
                     .clientRefused, "The provider does not accept this service at the moment.",
                     diagnostic: refusal.diagnostic)

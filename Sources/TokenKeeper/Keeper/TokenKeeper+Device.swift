@@ -107,7 +107,7 @@ extension TokenKeeper {
             return nil
         case .denied where refusal.code == "expired_token": throw Self.late
         case .denied: throw KeeperError(.accessDenied, "Access was not granted.")
-        case .client, .grant, .request: throw Self.refusal(refusal)
+        case .client, .clientOrToken, .grant, .request: throw Self.refusal(refusal)
         }
     }
 
@@ -119,7 +119,7 @@ extension TokenKeeper {
     }
 
     private static func refusal(_ refusal: ProviderRefusal) -> KeeperError {
-        refusal.kind == .client
+        refusal.kind.isOfClient
             ? KeeperError(
                 .clientRefused, "The provider does not accept this service at the moment.",
                 diagnostic: refusal.diagnostic)

@@ -49,6 +49,11 @@ public struct ConfiguredProvider: Sendable {
     /// Asked for where nobody says otherwise.
     public let scope: String?
     public let createdAt: VaultInstant
+    /// Connections that were refused so that our client is in doubt, with no success since; of a stopped provider those
+    /// that stopped it.
+    public let doubtedBy: [ConnectionID]
+    /// What the last of them was refused with: `invalid-client`, `unauthorized-client`, `unauthorized`.
+    public let doubt: String?
 }
 
 extension TokenKeeper {
@@ -99,7 +104,8 @@ extension TokenKeeper {
             id: stored.id, name: stored.name, provider: known.provider, state: stored.state,
             clientID: known.dialect.credentials.clientID,
             hasClientSecret: known.dialect.credentials.clientSecret != nil, scope: known.defaultScope,
-            createdAt: stored.createdAt)
+            createdAt: stored.createdAt, doubtedBy: stored.doubt?.connections.map { ConnectionID($0) } ?? [],
+            doubt: stored.doubt?.reason)
     }
 
     private static func checked(_ new: NewProvider) throws -> (definition: String, credentials: SecretBytes) {

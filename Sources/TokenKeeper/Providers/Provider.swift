@@ -105,6 +105,8 @@ extension Provider {
         public var success: SuccessMember?
         /// Error codes of the provider's own, by what they mean (`bad_refresh_token: invalid_grant`).
         public var errorCodes: [String: String] = [:]
+        /// What else says that a refresh token is dead; one that fits is enough.
+        public var deadToken: [DeadTokenRule] = []
         /// Members that are kept with the connection (`instance_url`).
         public var kept: [String] = []
         /// A body that is nothing but a token, as JSON string or as text, is the access token.

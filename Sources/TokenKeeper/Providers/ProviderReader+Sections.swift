@@ -45,6 +45,7 @@ extension ProviderReader {
         if let node = try fields.take("error_description") { form.errorDescription = try node.paths() }
         if let node = try fields.take("success") { form.success = try success(node) }
         if let node = try fields.take("error_codes") { form.errorCodes = try errorCodes(node) }
+        if let node = try fields.take("dead_token") { form.deadToken = try deadTokens(node) }
         if let node = try fields.take("kept") {
             form.kept = try node.paths()
             guard Set(form.kept).isDisjoint(with: form.accessToken + form.refreshToken + ["id_token"]) else {

@@ -103,13 +103,13 @@ package struct RefreshAttempt: Sendable {
                 return settle(
                     Settlement(
                         held.id, generation: held.generation, fence: held.fence,
-                        .refused(reason: "nothing-to-refresh"), dueAt: nil), held)
+                        .refused(terms.nothingToRefresh), dueAt: nil), held)
             }
             state = .sending(held)
             return .send(request, held)
         case .held(let held, _):
             return wait(held)
-        case .moved(let held) where held.generation == generation && held.connection.state == .live:
+        case .moved(let held) where held.generation == generation && held.connection.state.isRefreshed:
             // It tried and got nothing; its word on when to try again counts for us too.
             return finish(.failed(held))
         case .moved(let held):
@@ -140,7 +140,7 @@ package struct RefreshAttempt: Sendable {
             return finish(.current(held))
         case .settled(let held) where held.generation != sent.generation:
             return finish(.refreshed(held))
-        case .settled(let held) where held.connection.state != .live:
+        case .settled(let held) where !held.connection.state.isRefreshed:
             return finish(.refused(held))
         case .settled(let held):
             guard case .unsettled(_, isSent: true) = outcome, held.attempt != nil, held.reply == nil,

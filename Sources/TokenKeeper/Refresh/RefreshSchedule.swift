@@ -93,12 +93,24 @@ package struct RefreshSchedule: Sendable {
 
 /// How long to wait after failures in a row.
 package enum Backoff {
+    private static let day = Duration.seconds(86400)
+
     /// 1 s, doubled with each failure up to 5 minutes, and up to half of that more, so that workers do not come back
     /// together; at least what the provider asked for.
     package static func delay(afterFailures failures: Int64, spread: UInt64, asked: Duration?) -> Duration {
-        let base = Duration.seconds(1 << min(max(failures, 0), 9))
-        let bounded = min(base, .seconds(300))
-        let jitter = Duration.milliseconds(bounded.milliseconds * Int64(spread % 500) / 1000)
-        return max(bounded + jitter, min(asked ?? .zero, .seconds(86400)))
+        max(doubled(failures, upTo: .seconds(300), spread), min(asked ?? .zero, day))
+    }
+
+    /// After refusals, which time alone seldom heals: 1 s, doubled up to an hour, and for a connection that is failing up to
+    /// a day, and up to half of that more.
+    ///
+    /// A refusal that does pass is found out in as much time as it has lasted.
+    package static func delay(afterRefusals refusals: Int64, isFailing: Bool, spread: UInt64) -> Duration {
+        min(doubled(refusals, upTo: isFailing ? day : .seconds(3600), spread), day)
+    }
+
+    private static func doubled(_ times: Int64, upTo longest: Duration, _ spread: UInt64) -> Duration {
+        let bounded = min(Duration.seconds(1 << min(max(times, 0), 17)), longest)
+        return bounded + .milliseconds(bounded.milliseconds * Int64(spread % 500) / 1000)
     }
 }

@@ -50,6 +50,10 @@ package struct RefreshTerms: Sendable {
         return dialect.refresh(refreshToken: pair.refreshToken, accessToken: pair.accessToken, scope: nil)
     }
 
+    var nothingToRefresh: RefusedRefresh {
+        RefusedRefresh("nothing-to-refresh", .needsConsent, revision: revision)
+    }
+
     /// After no answer, whether the same worker asks again at once.
     var repeatsAtOnce: Bool {
         if case .never = dialect.provider.refresh.replay.allowance { false } else { true }
@@ -64,25 +68,27 @@ package struct RefreshTerms: Sendable {
     private func outcome(
         of answer: ProviderAnswer, for held: HeldConnection, at now: VaultInstant
     ) -> (Settlement.Outcome, VaultInstant?) {
+        let spread = UInt64(bitPattern: held.id.rawValue &+ held.fence &* 7919)
         func later(_ asked: Duration? = nil) -> VaultInstant {
-            let spread = UInt64(bitPattern: held.id.rawValue &+ held.fence &* 7919)
-            return now.advanced(
-                by: Backoff.delay(
-                    afterFailures: held.connection.failures, spread: spread, asked: asked))
+            now.advanced(
+                by: Backoff.delay(afterFailures: held.connection.failures, spread: spread, asked: asked))
         }
         switch answer {
         case .failure(.notSent(let cause)):
-            return (.unsettled(reason: "not-sent-" + cause.rawValue, isSent: false), later())
+            return (.unsettled(reason: LeafReason.notSentPrefix + cause.rawValue, isSent: false), later())
         case .failure(.ambiguous(let cause)):
-            return (.unsettled(reason: "no-answer-" + cause.rawValue, isSent: true), later())
+            return (.unsettled(reason: LeafReason.noAnswerPrefix + cause.rawValue, isSent: true), later())
         case .reply(.ambiguous, _):
-            return (.unsettled(reason: "no-answer-gateway", isSent: true), later())
+            return (.unsettled(reason: LeafReason.noAnswerPrefix + "gateway", isSent: true), later())
         case .reply(.busy(let retryAfter, _), _):
-            return (.unsettled(reason: "provider-busy", isSent: false), later(retryAfter))
+            return (.unsettled(reason: LeafReason.busy, isSent: false), later(retryAfter))
         case .reply(.unreadable, let raw):
             return (.unreadable(worthier(of: held.reply, raw)), later())
         case .reply(.refused(let refusal), _):
-            return (self.outcome(of: refusal, for: held), later())
+            let delay = Backoff.delay(
+                afterRefusals: held.connection.refusal?.count ?? 0,
+                isFailing: held.connection.state == .failing, spread: spread)
+            return (.refused(self.refused(refusal, for: held)), now.advanced(by: delay))
         case .reply(.granted(let granted), let raw):
             guard granted.fitsOneRow else { return (.unreadable(raw), later()) }
             let tokens = NewTokens(granted, schedule.rules, at: now)
@@ -106,17 +112,18 @@ package struct RefreshTerms: Sendable {
         return reply.withExposed { bytes in names.contains { bytes.firstRange(of: Array($0.utf8)) != nil } }
     }
 
-    private func outcome(of refusal: ProviderRefusal, for held: HeldConnection) -> Settlement.Outcome {
-        switch refusal.kind {
-        case .grant:
-            // Refused on a repeat: the first answer is the one that was lost.
-            let isRepeat = (held.attempt?.sends ?? 1) > 1
-            return .refused(reason: isRepeat ? "lost-response" : refusal.code.reason)
-        case .client:
-            return .clientRefused(reason: refusal.code.reason, revision: revision)
-        case .pending, .slowDown, .denied, .request:
-            return .unsettled(reason: refusal.code.reason, isSent: false)
-        }
+    private func refused(_ refusal: ProviderRefusal, for held: HeldConnection) -> RefusedRefresh {
+        let meaning: RefusedRefresh.Meaning =
+            switch refusal.kind {
+            case .grant: .needsConsent
+            case .client: .client
+            case .clientOrToken: .clientOrToken
+            case .pending, .slowDown, .denied, .request: .request
+            }
+        // Refused on a repeat: the first answer is the one that was lost.
+        let isLost = refusal.code == "invalid_grant" && (held.attempt?.sends ?? 1) > 1
+        return RefusedRefresh(
+            isLost ? "lost-response" : refusal.reason, meaning, words: refusal.diagnostic, revision: revision)
     }
 }
 
@@ -154,7 +161,7 @@ extension GrantedTokens {
     }
 }
 
-extension String {
-    /// An error code in the spelling of the log's reasons.
-    fileprivate var reason: String { replacing("_", with: "-") }
+extension ProviderRefusal {
+    /// Its code in the spelling of the log's reasons.
+    fileprivate var reason: String { code.replacing("_", with: "-") }
 }

@@ -16,10 +16,12 @@ final class DueWork: Sendable {
     private struct Pace {
         var calls = 0
         var bucket: TokenBucket?
-        /// Turns in a row that gave nothing.
+        /// Of them, those for connections that were refused last time: they never take the place of the others.
+        var refused: Set<ConnectionID> = []
+        /// Turns in a row without an answer, or with a busy provider's.
         ///
         /// From a few on the provider is probed by one call at a time, seldom: its outage writes no entries for every
-        /// connection.
+        /// connection. A refusal is an answer: the provider is there.
         var failures = 0
         var probesFrom = Duration.zero
     }
@@ -68,11 +70,21 @@ final class DueWork: Sendable {
         }
     }
 
-    func begin(_ id: ConnectionID, _ provider: KnownProvider) {
+    /// How many of them may be for connections that were refused last time.
+    func roomForRefused(at provider: KnownProvider) -> Int {
+        state.withLock { state in
+            max(1, limits.callsPerProvider / 2) - (state.providers[provider.id]?.refused.count ?? 0)
+        }
+    }
+
+    func begin(_ id: ConnectionID, _ provider: KnownProvider, wasRefused: Bool) {
         state.withLock { state in
             state.busy.insert(id)
-            state.providers[provider.id, default: Pace()].calls += 1
-            state.providers[provider.id]?.bucket?.take()
+            var pace = state.providers[provider.id] ?? Pace()
+            pace.calls += 1
+            pace.bucket?.take()
+            if wasRefused { pace.refused.insert(id) }
+            state.providers[provider.id] = pace
         }
     }
 
@@ -82,6 +94,7 @@ final class DueWork: Sendable {
             if case .stuck = outcome { state.restingUntil[id] = now + Self.rest }
             var pace = state.providers[provider.id] ?? Pace()
             pace.calls -= 1
+            pace.refused.remove(id)
             switch outcome {
             case .done: pace.failures = 0
             case .failed:

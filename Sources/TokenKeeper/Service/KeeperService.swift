@@ -56,10 +56,13 @@ public struct KeeperService: Service {
             return false
         }
         var isMore = false
-        for provider in work.inTurn(stored) where provider.state == .active {
+        for provider in work.inTurn(stored) {
             // One provider's trouble is not the others'.
             do {
-                if try begin(provider, work, &group) { isMore = true }
+                switch provider.state {
+                case .active: if try begin(provider, work, &group) { isMore = true }
+                case .stopped: try probe(provider, work, &group)
+                }
             } catch { note("What is due at a provider could not be read; it is tried again.", error) }
         }
         return isMore
@@ -72,16 +75,41 @@ public struct KeeperService: Service {
         let monotonic = keeper.clock.monotonic()
         let room = work.room(for: provider, at: monotonic)
         guard room > 0 else { return false }
+        let now = keeper.clock.now()
+        let others = work.others(at: monotonic)
         let due = try keeper.vault.connectionsDue(
-            at: provider.id, by: keeper.clock.now(), limit: room, except: work.others(at: monotonic))
-        for id in due {
-            work.begin(id, provider)
-            group.addTask {
-                let outcome = await keeper.attend(to: id, provider)
-                work.end(id, provider, outcome, at: keeper.clock.monotonic())
-            }
-        }
+            at: provider.id, by: now, wereRefused: false, limit: room, except: others)
+        // Connections that are refused one by one, however many, hold up none that is not.
+        let refused = try keeper.vault.connectionsDue(
+            at: provider.id, by: now, wereRefused: true,
+            limit: min(room - due.count, work.roomForRefused(at: provider)), except: others)
+        for id in due { begin(id, provider, wasRefused: false, work, &group) }
+        for id in refused { begin(id, provider, wasRefused: true, work, &group) }
         return due.count == room
+    }
+
+    /// Calls a stopped provider for one connection, once in a while, to see whether it takes our client again.
+    private func probe(
+        _ stored: StoredProvider, _ work: DueWork, _ group: inout DiscardingTaskGroup
+    ) throws {
+        guard stored.probeWait(at: keeper.clock.now()) == nil else { return }
+        let provider = try keeper.providers.known(stored)
+        let monotonic = keeper.clock.monotonic()
+        guard work.room(for: provider, at: monotonic) > 0,
+            let id = try keeper.vault.connectionToProbe(provider.id, except: work.others(at: monotonic))
+        else { return }
+        begin(id, provider, wasRefused: true, work, &group)
+    }
+
+    private func begin(
+        _ id: ConnectionID, _ provider: KnownProvider, wasRefused: Bool, _ work: DueWork,
+        _ group: inout DiscardingTaskGroup
+    ) {
+        work.begin(id, provider, wasRefused: wasRefused)
+        group.addTask {
+            let outcome = await keeper.attend(to: id, provider)
+            work.end(id, provider, outcome, at: keeper.clock.monotonic())
+        }
     }
 
     private func note(_ message: Logger.Message, _ error: any Error) {
@@ -91,8 +119,9 @@ public struct KeeperService: Service {
 
 /// How a connection's turn ended, for whoever plans the next.
 package enum TurnOutcome: Sendable {
+    /// The provider answered, if with a refusal.
     case done
-    /// The provider gave nothing.
+    /// It did not answer, or is busy.
     case failed
     /// The vault did not let it happen: the connection sits out for a while.
     case stuck
@@ -107,14 +136,15 @@ extension TokenKeeper {
             switch held.connection.state {
             case .revoking:
                 return try await revokeThere(held, provider) ? .done : .failed
-            case .live where held.isOwnerRemoved:
+            case .live where held.isOwnerRemoved, .failing where held.isOwnerRemoved:
                 // The process that removed the user did not get this far.
                 _ = try await revoke(id)
                 return .done
-            case .live:
+            case .live, .failing:
                 switch await refresh(held, provider) {
                 case .refreshed, .current, .refused: return .done
-                case .failed: return .failed
+                // The row has the last word also where another process had it.
+                case .failed(let held): return LeafReason.isOutage(held.connection.reason) ? .failed : .done
                 case .storage: return .stuck
                 }
             case .needsConsent, .revoked:

@@ -69,7 +69,7 @@ struct Answer {
         self.purpose = purpose
         replies = dialect.provider.replies
         body = ReplyBody(reply.body, bareToken: replies.bareToken && (200..<300).contains(reply.status))
-        verdict = ReplyVerdict(reply, body.tree, replies, at: now)
+        verdict = ReplyVerdict(reply, body.tree, replies, to: purpose, at: now)
         serverAhead = Self.serverAhead(reply, now)
         words = Diagnostic(masking: dialect.secrets(sent))
     }

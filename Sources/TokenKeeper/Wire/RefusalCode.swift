@@ -1,6 +1,8 @@
 /// Error codes as the standards spell them; a provider's own text never travels further than a diagnostic.
 enum RefusalCode {
     static let other = "other"
+    /// 401 without a code: some say so of a client, others of a refresh token.
+    static let unauthorized = "unauthorized"
 
     // RFC 6749 sections 4.1.2.1 and 5.2, RFC 7009 section 2.2.1, RFC 8628 section 3.5, RFC 8707 section 2,
     // RFC 6750 section 3.1, RFC 9449 section 5, OpenID Connect Core section 3.1.2.6.
@@ -25,7 +27,11 @@ enum RefusalCode {
     static func kind(_ code: String, to purpose: ProviderRequest.Purpose) -> ProviderRefusal.Kind {
         switch code {
         case "invalid_grant": .grant
-        case "invalid_client", "unauthorized_client": .client
+        // OpenID Connect Core section 3.1.2.6: what the end user has to do.
+        case "login_required", "interaction_required", "consent_required", "account_selection_required":
+            purpose == .refresh ? .grant : .request
+        case "invalid_client": .client
+        case "unauthorized_client", unauthorized: .clientOrToken
         case "authorization_pending" where purpose == .deviceToken: .pending
         case "slow_down" where purpose == .deviceToken: .slowDown
         case "access_denied", "expired_token": purpose == .deviceToken ? .denied : .request

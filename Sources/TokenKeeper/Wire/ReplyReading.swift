@@ -33,10 +33,13 @@ package struct GrantedTokens: Sendable {
 /// An OAuth error.
 package struct ProviderRefusal: Sendable, Equatable {
     package enum Kind: String, Sendable {
-        /// `invalid_grant`: the token or code is refused for good.
+        /// `invalid_grant`, and in answer to a refresh whatever else says that only the user can help: the token or code is
+        /// refused for good.
         case grant
-        /// `invalid_client`, `unauthorized_client`: the registration is refused, not the user's grant.
+        /// `invalid_client`: the registration is refused, not the user's grant.
         case client
+        /// `unauthorized_client`, and 401 without a code: the registration or the token is refused; which is not told.
+        case clientOrToken = "client-or-token"
         /// `authorization_pending`, `slow_down` of the device flow.
         case pending
         case slowDown = "slow-down"
@@ -44,10 +47,13 @@ package struct ProviderRefusal: Sendable, Equatable {
         case denied
         /// Anything else: the request was not to the provider's liking.
         case request
+
+        /// Where no refresh token went out, what may be refused is the client.
+        var isOfClient: Bool { self == .client || self == .clientOrToken }
     }
 
     package var kind: Kind
-    /// The code as the standard spells it, or `other`: nothing of the provider's own text.
+    /// The code as the standard spells it, `unauthorized` for 401 without one, or `other`: nothing of the provider's own text.
     package var code: String
     /// For operators: status, code, description; bounded, control characters and whatever was secret taken out.
     package var diagnostic: String

@@ -13,14 +13,21 @@ enum ReplyVerdict {
     /// Why the outcome is not known.
     case unclear(String)
 
-    init(_ reply: ProviderReply, _ tree: ReplyValue?, _ form: Provider.ReplyForm, at now: VaultInstant) {
+    init(
+        _ reply: ProviderReply, _ tree: ReplyValue?, _ form: Provider.ReplyForm,
+        to purpose: ProviderRequest.Purpose, at now: VaultInstant
+    ) {
+        if purpose == .refresh, Self.isDeadToken(reply.status, tree, form) {
+            self = .error(code: "invalid_grant")
+            return
+        }
         let code = Self.code(in: tree, form) ?? Self.code(of: reply.status, form)
         switch (reply.status, code) {
         case (200..<300, nil): self = .success
         case (200..<300, .some), (400..<500, "invalid_grant"): self = Self.named(code, reply, now)
         case (408, _): self = .unclear("a timeout")
         case (425, _), (429, _): self = .busy(RetryAfter.read(reply, at: now))
-        case (401, nil): self = .error(code: "invalid_client")
+        case (401, nil): self = .error(code: RefusalCode.unauthorized)
         case (400..<500, _): self = Self.named(code, reply, now)
         case (504, _): self = .unclear("a timeout of a gateway")
         case (500..<600, _): self = .busy(RetryAfter.read(reply, at: now))
@@ -34,6 +41,14 @@ enum ReplyVerdict {
         case "temporarily_unavailable", "server_error": .busy(RetryAfter.read(reply, at: now))
         default: .error(code: code ?? RefusalCode.other)
         }
+    }
+
+    /// Whether the entry knows this answer for that of a dead refresh token.
+    private static func isDeadToken(_ status: Int, _ tree: ReplyValue?, _ form: Provider.ReplyForm) -> Bool {
+        guard let tree, !form.deadToken.isEmpty else { return false }
+        let code = tree.first(of: form.error)?.text
+        let description = tree.first(of: form.errorDescription)?.text
+        return form.deadToken.contains { $0.matches(status: status, code: code, description: description) }
     }
 
     /// The error that a body names; nil: none.

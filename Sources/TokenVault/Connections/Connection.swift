@@ -33,6 +33,8 @@ public struct Connection: Sendable {
     public let dueAt: VaultInstant?
     /// Refreshes that failed, in a row.
     public let failures: Int64
+    /// What the provider refuses with; nil: it has not refused since it last gave tokens.
+    public let refusal: ConnectionRefusal?
     /// Since when it is not known what became of the refresh token.
     public let unsettledSince: VaultInstant?
     /// A reply is kept that could not be read.
@@ -60,6 +62,7 @@ package struct HeldConnection: Sendable {
 struct ConnectionDetails: Codable, Sendable {
     var label: String
     var metadata: [String: String]
+    var refusal: ConnectionRefusal?
 
     func encoded() throws -> [UInt8] {
         let encoder = JSONEncoder()
@@ -148,6 +151,7 @@ extension Connection {
         absoluteExpiresAt = row.absoluteExpiresAt
         dueAt = row.dueAt
         failures = row.failures
+        refusal = details.refusal
         unsettledSince = row.attempt?.startedAt
         hasUnreadReply = row.reply != nil
         kind = row.kind

@@ -21,23 +21,50 @@ package enum LeafReason {
 
     /// Before the cause, where the leaf is the one by which a connection came to need consent.
     private static let lostPrefix = "needs-consent-"
+    private static let failingPrefix = "failing-"
+    private static let againPrefix = "again-"
+
+    // What stands in the row, and in the leaf, after a try that the provider did not answer.
+    package static let busy = "provider-busy"
+    package static let notSentPrefix = "not-sent-"
+    package static let noAnswerPrefix = "no-answer-"
+
+    /// Whether the reason in a row is no answer or a busy provider, which is nothing the connection could help.
+    package static func isOutage(_ reason: String?) -> Bool {
+        guard let reason else { return false }
+        return reason == busy || reason.hasPrefix(notSentPrefix) || reason.hasPrefix(noAnswerPrefix)
+    }
 
     /// The cause as a leaf has it: told apart from a further failure of what needed consent already.
     static func lost(_ cause: String, from state: ConnectionState) -> String {
-        state == .live ? lostPrefix + cause : cause
+        state.isRefreshed ? lostPrefix + cause : cause
     }
 
     static func ofTokens(from state: ConnectionState) -> String? {
         switch state {
         case .live: nil
-        case .needsConsent: recovered
+        case .needsConsent, .failing: recovered
         case .revoking, .revoked: cameLate
         }
     }
 
+    /// From this leaf on the connection is failing.
+    static func failing(_ cause: String) -> String { failingPrefix + cause }
+
+    /// One more refusal in a row of them: the leaf names the row, which counts them, and tells nothing new.
+    static func again(_ cause: String) -> String { againPrefix + cause }
+
     /// The cause for which the connection came to need consent by this leaf; nil: it did not.
-    package static func causeOfLoss(_ reason: String?) -> String? {
-        guard let reason, reason.hasPrefix(lostPrefix) else { return nil }
-        return String(reason.dropFirst(lostPrefix.count))
+    package static func causeOfLoss(_ reason: String?) -> String? { reason?.after(lostPrefix) }
+
+    /// The cause for which the connection is failing from this leaf on; nil: it is not.
+    package static func causeOfFailing(_ reason: String?) -> String? { reason?.after(failingPrefix) }
+
+    package static func isRepeat(_ reason: String?) -> Bool { reason?.hasPrefix(againPrefix) ?? false }
+}
+
+extension String {
+    fileprivate func after(_ prefix: String) -> String? {
+        hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil
     }
 }

@@ -191,7 +191,7 @@ extension Vault {
             isDone = try await queue.submit(.finishing) { [operatorActor] transaction in
                 let keyring = transaction.keyring
                 let rows = try transaction.database.loadAll(
-                    ConnectionRow.self, where: "owner_id = ? AND state IN (1, 2) LIMIT ?",
+                    ConnectionRow.self, where: "owner_id = ? AND state IN (1, 2, 5) LIMIT ?",
                     [.integer(owner.rawValue), .integer(Int64(Limits.rowsPerLeaf))], keyring)
                 let subject = try transaction.owner(owner)?.pseudonym
                 // An entry for each, so that each is told; the first names the rows of all.

@@ -68,15 +68,40 @@ extension Vault {
 
     /// Connections of one provider that want to be looked at by `now`, longest due first.
     ///
-    /// Provider by provider, so that one with many that cannot be served does not stand before the others.
+    /// Provider by provider, so that one with many that cannot be served does not stand before the others. For the same
+    /// reason those that the provider refused are asked for apart from the rest.
+    ///
+    /// - Parameter wereRefused: those whose last refresh was refused, or the others.
     package func connectionsDue(
-        at provider: ProviderID, by now: VaultInstant, limit: Int, except others: Set<ConnectionID> = []
+        at provider: ProviderID, by now: VaultInstant, wereRefused: Bool, limit: Int,
+        except others: Set<ConnectionID> = []
     ) throws -> [ConnectionID] {
-        try store.readers().read { database in
+        try dueConnections(
+            "due_at <= ? AND \(wereRefused ? "NOT " : "")\(Self.isUnrefused)",
+            [.integer(provider.rawValue), SQLValue(now)], limit, except: others)
+    }
+
+    /// The connection to probe a stopped provider with: the one that is due next, rather one that was not refused.
+    package func connectionToProbe(_ provider: ProviderID, except others: Set<ConnectionID>) throws
+        -> ConnectionID?
+    {
+        let isRefreshed = "state IN (1, 5)"
+        for condition in ["\(isRefreshed) AND \(Self.isUnrefused)", isRefreshed] {
+            let found = try dueConnections(
+                "due_at IS NOT NULL AND \(condition)", [.integer(provider.rawValue)], 1, except: others)
+            if let found = found.first { return found }
+        }
+        return nil
+    }
+
+    private func dueConnections(
+        _ condition: String, _ values: [SQLValue], _ limit: Int, except others: Set<ConnectionID>
+    ) throws -> [ConnectionID] {
+        guard limit > 0 else { return [] }
+        return try store.readers().read { database in
             var due: [ConnectionID] = []
             try database.forEachRow(
-                "SELECT id FROM connections WHERE provider_id = ? AND due_at <= ? ORDER BY due_at",
-                [.integer(provider.rawValue), SQLValue(now)]
+                "SELECT id FROM connections WHERE provider_id = ? AND \(condition) ORDER BY due_at", values
             ) { row in
                 let id = ConnectionID(row.integer(0))
                 if !others.contains(id) { due.append(id) }
@@ -85,6 +110,12 @@ extension Vault {
             return due
         }
     }
+
+    /// ``LeafReason/isOutage(_:)``, or no trouble at all.
+    private static let isUnrefused = """
+        (reason IS NULL OR reason = '\(LeafReason.busy)' OR reason GLOB '\(LeafReason.notSentPrefix)*'
+        OR reason GLOB '\(LeafReason.noAnswerPrefix)*')
+        """
 
     static let noConnection = VaultError(
         .notFound, "There is no such connection.", remedy: "See 'tokenvault connection list'.")

@@ -12,6 +12,8 @@ package struct StoredProvider: Sendable {
     package let definition: String
     package let credentials: SecretBytes
     package let createdAt: VaultInstant
+    /// Which connections were refused so that our client is in doubt; nil: none since the last success.
+    package let doubt: ProviderDoubt?
 }
 
 extension Vault {
@@ -60,6 +62,7 @@ extension Vault {
             row.revision += 1
             row.state = .active
             row.definition = definition ?? row.definition
+            try row.setDoubt(nil)
             row.credentials = try keyring.sealed(credentials ?? kept, of: row.id, row.revision, systemKey)
             try transaction.update(row)
             event.generation = UInt32(clamping: row.revision)
@@ -127,22 +130,6 @@ extension Vault {
         .notFound, "There is no such provider.", remedy: "See 'tokenvault provider list'.")
 }
 
-extension WriteTransaction {
-    /// The provider refused our client: nobody calls it until an operator has looked.
-    func stopProvider(
-        _ id: ProviderID, at revision: Int64, by actor: AuditActor
-    ) throws -> [AuditEvent] {
-        guard var row = try load(ProviderRow.self, id.rawValue)?.row, row.state == .active,
-            row.revision == revision
-        else { return [] }
-        row.state = .stopped
-        try update(row)
-        var event = AuditEvent(.providerChange, provider: row, by: actor)
-        event.reason = LeafReason.stopped
-        return [event]
-    }
-}
-
 extension StoredProvider {
     init(_ row: ProviderRow, _ keyring: Keyring, _ systemKey: OwnerKey) throws {
         id = row.id
@@ -152,11 +139,18 @@ extension StoredProvider {
         definition = row.definition
         credentials = try keyring.credentials(of: row, systemKey)
         createdAt = row.createdAt
+        doubt = row.doubt
+    }
+
+    /// How long a stopped provider is left alone; nil: it may be called once, to see whether it takes our client again.
+    package func probeWait(at now: VaultInstant) -> Duration? {
+        guard let doubt else { return .seconds(60) }
+        return doubt.probeWait(at: now)
     }
 }
 
 extension AuditEvent {
-    fileprivate init(_ operation: AuditOperation, provider row: ProviderRow, by actor: AuditActor) {
+    init(_ operation: AuditOperation, provider row: ProviderRow, by actor: AuditActor) {
         self.init(operation, by: actor)
         grant = GrantID(row.id.rawValue)
         generation = UInt32(clamping: row.revision)

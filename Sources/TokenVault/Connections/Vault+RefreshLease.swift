@@ -54,7 +54,7 @@ package enum LeaseAnswer: Sendable {
     case leased(HeldConnection)
     /// Another worker is at it, for so long at most.
     case held(HeldConnection, remaining: Duration)
-    /// There is nothing to do, now or any more: a newer generation, another's failure, a provider that is stopped, or
+    /// There is nothing to do, now or any more: a newer generation, another's failure, a provider that is stopped and not probed, or
     /// the end of the connection.
     case moved(HeldConnection)
     /// The token went out once and must not again: the connection now needs consent.
@@ -73,14 +73,13 @@ extension Vault {
             var row = try transaction.connection(request.connection)
             let boot = BootID.current
             guard row.generation == request.generation, row.pair != nil || row.kind == .clientCredentials,
-                row.state == .live || (request.isForced && row.state == .needsConsent)
+                row.state.isRefreshed || (request.isForced && row.state == .needsConsent)
             else { return (.moved(try transaction.held(row)), []) }
             if let lease = row.lease, lease.boot == boot, lease.until > transaction.monotonic {
                 let remaining = Duration.milliseconds(lease.until - transaction.monotonic)
                 return (.held(try transaction.held(row), remaining: remaining), [])
             }
-            let provider = try transaction.load(ProviderRow.self, row.provider.rawValue)?.row
-            guard row.failures <= request.failures, provider?.state == .active else {
+            guard row.failures <= request.failures, try transaction.admitCall(to: row.provider) else {
                 return (.moved(try transaction.held(row)), [])
             }
             let owner = try transaction.owner(of: row)
@@ -103,7 +102,7 @@ extension Vault {
             }
             row.fence += 1
             // Should this worker die, a service looks again when the lease is over.
-            if row.state == .live { row.dueAt = transaction.now.advanced(by: request.span) }
+            if row.state.isRefreshed { row.dueAt = transaction.now.advanced(by: request.span) }
             row.lease = RefreshLease(
                 holder: request.holder, until: transaction.monotonic + request.span.milliseconds, boot: boot)
             if let spent {

@@ -6,16 +6,12 @@ import VaultCrypto
 package struct Settlement: Sendable {
     package enum Outcome: Sendable {
         case tokens(NewTokens)
-        /// `invalid_grant` on the very token that was sent.
-        case refused(reason: String)
+        /// An error, in answer to the very token that was sent.
+        case refused(RefusedRefresh)
         /// No answer that counts; `isSent`: the provider may have acted.
         case unsettled(reason: String, isSent: Bool)
         /// A success that could not be read, kept as it came.
         case unreadable(SecretBytes)
-        /// The provider refused our client, before it looked at the token: it is not called any more.
-        ///
-        /// - `revision`: of the provider as it was called; a change since then puts it right, maybe.
-        case clientRefused(reason: String, revision: Int64)
     }
 
     package var connection: ConnectionID
@@ -76,43 +72,38 @@ extension Vault {
                 switch settlement.outcome {
                 case .tokens: isCurrent || isHolder
                 case .unreadable: isHolder || (isCurrent && row.reply == nil)
-                case .refused, .unsettled, .clientRefused: isCurrent && isHolder
+                case .refused, .unsettled: isCurrent && isHolder
                 }
             guard counts else { return (.superseded(try transaction.held(row)), []) }
             let owner = try transaction.owner(of: row)
             if isHolder { row.lease = nil }
             var event = AuditEvent(.connectionRefresh, row, by: operatorActor)
-            try transaction.apply(settlement, to: &row, owner, isHolder: isHolder, &event)
+            let news = try transaction.apply(settlement, to: &row, owner, isHolder: isHolder, &event)
             // Nobody attends to these: what is due for ever would stand before all others.
             if row.state == .needsConsent || row.state == .revoked { row.dueAt = nil }
             try transaction.update(row)
             event.generation = UInt32(clamping: row.generation)
             event.subject = row.owner == .system ? nil : owner.pseudonym
-            var events = [event]
-            if case .clientRefused(_, let revision) = settlement.outcome {
-                events += try transaction.stopProvider(row.provider, at: revision, by: operatorActor)
-            }
-            return (.settled(try transaction.held(row)), events)
+            return (.settled(try transaction.held(row)), [event] + [news].compactMap(\.self))
         }
     }
 }
 
 extension WriteTransaction {
+    /// - Returns: a further entry, about the provider.
     fileprivate func apply(
         _ settlement: Settlement, to row: inout ConnectionRow, _ owner: Owner, isHolder: Bool,
         _ event: inout AuditEvent
-    ) throws {
+    ) throws -> AuditEvent? {
         switch settlement.outcome {
         case .tokens(let tokens):
             event.reason = LeafReason.ofTokens(from: row.state)
             try store(tokens, in: &row, owner, keepingLease: !isHolder)
             row.dueAt = row.state == .revoking ? now : settlement.dueAt
             event.fingerprint = TokenFingerprint.of(tokens.accessToken)
-        case .refused(let reason):
-            event.outcome = .refused
-            event.reason = LeafReason.lost(reason, from: row.state)
-            row.attempt = nil
-            row.note(reason, isLast: true)
+            return try trustProvider(row.provider, event.actor)
+        case .refused(let refusal):
+            return try settle(refusal, in: &row, owner, dueAt: settlement.dueAt, &event)
         case .unsettled(let reason, let isSent):
             event.outcome = .refused
             event.reason = reason
@@ -125,12 +116,8 @@ extension WriteTransaction {
             row.reply = try reply.withExposed {
                 try row.sealed($0, ConnectionRow.replyColumn, owner, keyring, limit: Limits.sealedReplyBytes)
             }
-        case .clientRefused(let reason, _):
-            event.outcome = .refused
-            event.reason = reason
-            row.forgetLastSend()
-            row.dueAt = settlement.dueAt
         }
+        return nil
     }
 
     /// Moves a connection to its next generation.
@@ -138,8 +125,9 @@ extension WriteTransaction {
         _ tokens: NewTokens, in row: inout ConnectionRow, _ owner: Owner, keepingLease: Bool = false
     ) throws {
         let old = try row.unsealedPair(owner, keyring)
-        if !tokens.metadata.isEmpty {
-            var details = try row.details(owner, keyring)
+        var details = try row.details(owner, keyring)
+        if !tokens.metadata.isEmpty || details.refusal != nil {
+            details.refusal = nil
             details.metadata.merge(tokens.metadata) { $1 }
             // What does not fit must not cost the tokens.
             if let encoded = try? details.encoded() {
@@ -164,7 +152,7 @@ extension WriteTransaction {
         row.attempt = nil
         row.failures = 0
         row.isVerified = true
-        if row.state == .needsConsent { row.state = .live }
+        if row.state == .needsConsent || row.state == .failing { row.state = .live }
         // A late answer for a connection that was given up: these tokens want revoking too.
         if row.state == .revoked { row.state = .revoking }
         if row.state == .live { row.reason = nil }
@@ -176,16 +164,16 @@ extension ConnectionRow {
     /// A refresh that brought nothing; `isLast`: it ends the connection's life.
     ///
     /// Where the user has to consent already, the reason stays: asking once more did not change what happened.
-    fileprivate mutating func note(_ reason: String, dueAt: VaultInstant? = nil, isLast: Bool = false) {
+    mutating func note(_ reason: String, dueAt: VaultInstant? = nil, isLast: Bool = false) {
         failures += 1
-        guard state == .live else { return }
+        guard state.isRefreshed else { return }
         self.reason = reason
         self.dueAt = dueAt
         if isLast { state = .needsConsent }
     }
 
     /// The last send did not reach the provider, or was refused before it looked at the token.
-    fileprivate mutating func forgetLastSend() {
+    mutating func forgetLastSend() {
         attempt?.sends -= 1
         if attempt?.sends == 0 { attempt = nil }
     }

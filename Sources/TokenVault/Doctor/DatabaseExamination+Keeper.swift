@@ -9,7 +9,7 @@ extension DatabaseExamination {
     private static let webhookLag: Int64 = 10_000
 
     func connectionChecks() throws -> [DoctorCheck] {
-        [try leases(), try replies(), try consents(), try late()].compactMap { $0 }
+        [try leases(), try replies(), try consents(), try failing(), try late()].compactMap { $0 }
     }
 
     private func leases() throws -> DoctorCheck {
@@ -43,9 +43,19 @@ extension DatabaseExamination {
             "See 'tokenvault connection list'; 'tokenvault connection connect' asks the user.")
     }
 
+    private func failing() throws -> DoctorCheck? {
+        let failing = try count("SELECT count(*) FROM connections WHERE state = 5")
+        guard failing > 0 else { return nil }
+        return .warning(
+            "connections.failing",
+            "The provider has refused for hours to refresh \(DoctorText.count(failing, "connection")).",
+            "See 'tokenvault connection list --failing'; 'tokenvault connection show' has the provider's words."
+        )
+    }
+
     private func late() throws -> DoctorCheck? {
         let late = try count(
-            "SELECT count(*) FROM connections WHERE state IN (1, 3) AND due_at < ?",
+            "SELECT count(*) FROM connections WHERE state IN (1, 3, 5) AND due_at < ?",
             [.integer(now.millisecondsSince1970 - Self.overdue)])
         guard late > 0 else { return nil }
         return .advice(
@@ -64,8 +74,10 @@ extension DatabaseExamination {
         guard !names.isEmpty else { return [.ok(id, "Every provider is called.")] }
         return [
             .warning(
-                id, "Not called, because the provider refused our client: \(names.joined(separator: ", ")).",
-                "Put its credentials right with 'tokenvault provider add NAME --replace', then 'tokenvault provider resume NAME'."
+                id,
+                "Stopped, because the provider refuses our client or the vault was restored: "
+                    + "\(names.joined(separator: ", ")).",
+                "'tokenvault provider show NAME' says which connections it refused. Put its credentials right with 'tokenvault provider add NAME --replace', or run 'tokenvault provider resume NAME'."
             )
         ]
     }

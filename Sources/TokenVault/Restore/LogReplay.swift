@@ -85,6 +85,10 @@ struct LogReplay {
         guard entry.operation != AuditOperation.auditCarry.rawValue else { return }
         guard !entry.operation.hasPrefix("key.") else { return note(rotation: entry) }
         for change in entry.rows {
+            // What a refresh notes of its provider changes neither entry nor credentials.
+            if change.table == TableLayout.providers.number, !entry.operation.hasPrefix("provider.") {
+                continue
+            }
             if change.table == TableLayout.owners.number { note(entry, owner: change.id) }
             let row = name(of: change)
             var fate = rows[row] ?? Fate()

@@ -101,7 +101,7 @@ extension RestoreWork {
             case .renewed:
                 row.accessExpiresAt = transaction.now
                 row.lease = nil
-                if row.state == .live { row.dueAt = transaction.now }
+                if row.state.isRefreshed { row.dueAt = transaction.now }
                 event = AuditEvent(.connectionRefresh, row, .refused, by: vault.operatorActor, reason: reason)
             }
             event.subject = row.owner == .system ? nil : try transaction.owner(row.owner)?.pseudonym
@@ -166,6 +166,7 @@ extension RestoreWork {
         case TableLayout.providers.number:
             guard var row = try transaction.load(ProviderRow.self, item.id)?.row else { return false }
             row.state = .stopped
+            try row.setDoubt(nil)
             try transaction.update(row)
         case TableLayout.signingKeys.number where !item.isGone:
             guard var row = try transaction.load(SigningKeyRow.self, item.id)?.row else { return false }

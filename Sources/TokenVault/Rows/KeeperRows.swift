@@ -3,7 +3,8 @@ import VaultCore
 /// Whether a provider is called.
 public enum ProviderState: Int64, Sendable {
     case active = 1
-    /// It refused our client's credentials: no call is made until an operator has looked.
+    /// It refuses our client, and is called now and then until it gives tokens; or it was changed before a restore, and is
+    /// not called until an operator resumes it.
     case stopped = 2
 }
 

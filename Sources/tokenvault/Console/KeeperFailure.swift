@@ -64,16 +64,26 @@ extension VaultError {
         self.init(.denied, "The connection needs its user's consent again: \(why).", remedy: remedy)
     }
 
-    init(_ reason: UnavailableReason, retryAfter: Duration) {
+    /// - Parameter refusal: what the provider refuses with, as an operator may see it.
+    init(_ reason: UnavailableReason, retryAfter: Duration, refusal: ConnectionRefusal?) {
         let seconds = max(1, retryAfter.components.seconds)
         let again = "Nothing is lost. Try again in \(seconds) s."
         switch reason {
         case .provider:
             self.init(.unavailable, "The provider gives no token now.", remedy: again)
+        case .refused:
+            let words = refusal.map { $0.words.isEmpty ? $0.reason : $0.words } ?? "it does not say why"
+            self.init(
+                .unavailable, "The provider refuses to refresh this connection (\(words)).",
+                remedy:
+                    "\(again) Should it go on, its user has to consent again: 'tokenvault connection connect'."
+            )
         case .providerStopped:
             self.init(
-                .unavailable, "The provider refused our client, so it is not called.",
-                remedy: "Put its credentials right with 'tokenvault provider add NAME --replace', or run "
+                .unavailable, "The provider is stopped: it refuses our client, or the vault was restored.",
+                remedy:
+                    "Try again in \(seconds) s. 'tokenvault provider show NAME' says which connections it refused; put "
+                    + "our credentials right with 'tokenvault provider add NAME --replace', or run "
                     + "'tokenvault provider resume NAME'.")
         case .vault:
             self.init(.busy, "The vault takes no new work now.", remedy: again)

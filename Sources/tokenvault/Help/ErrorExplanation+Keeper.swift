@@ -23,9 +23,8 @@ extension ErrorExplanation {
         ErrorExplanation(
             .clientRefused,
             "The provider refused our own client: its identifier, its secret, or its authentication method.",
-            changed: "The provider is stopped so that no more calls are made; connections are unhurt.",
-            remedy:
-                "Correct it with 'tokenvault provider add NAME --replace', then 'tokenvault provider resume NAME'."
+            changed: "No connection was made; those that exist are unhurt.",
+            remedy: "Correct it with 'tokenvault provider add NAME --replace'."
         ),
         ErrorExplanation(
             .unreadableReply, "The provider answered, perhaps with tokens, in a form that cannot be read.",

@@ -7,7 +7,8 @@ import VaultCore
 /// `{"connection":17,"provider":"quantimodo","user":"alice","label":"","kind":"consent","state":"live","verified":true,
 /// "generation":3,"scope":"basic","metadata":{},"failures":0,"unread_reply":false,"created_at":"…"}`, and where they are
 /// known `reason`, `issued_at`, `access_expires_at`, `refresh_expires_at`, `absolute_expires_at`, `due_at` and
-/// `unsettled_since`. `user` is absent for tokens of our own and once the user is removed.
+/// `unsettled_since`, and `refusal` once the provider has refused to refresh it:
+/// `{"reason":"invalid-request","words":"HTTP 400 …","since":"…","count":12}`. `user` is absent for tokens of our own and once the user is removed.
 struct ConnectionRecord: Record, ListRecord {
     let connection: Int64
     let provider: String
@@ -23,6 +24,7 @@ struct ConnectionRecord: Record, ListRecord {
     let unreadReply: Bool
     let createdAt: Timestamp
     let issuedAt, accessExpiresAt, refreshExpiresAt, absoluteExpiresAt, dueAt, unsettledSince: Timestamp?
+    let refusal: RefusalRecord?
 
     init(_ connection: Connection, provider: String, user: String?) {
         self.connection = connection.id.rawValue
@@ -45,6 +47,7 @@ struct ConnectionRecord: Record, ListRecord {
         absoluteExpiresAt = connection.absoluteExpiresAt.map(Timestamp.init)
         dueAt = connection.dueAt.map(Timestamp.init)
         unsettledSince = connection.unsettledSince.map(Timestamp.init)
+        refusal = connection.refusal.map(RefusalRecord.init)
     }
 
     static let header = ["CONNECTION", "STATE", "PROVIDER", "USER", "LABEL", "GENERATION", "SCOPE"]
@@ -65,7 +68,30 @@ struct ConnectionRecord: Record, ListRecord {
                 ("kind", kind), ("verified", verified ? "yes" : "no"), ("scope", scope),
                 ("generation", "\(generation)"), ("failures", "\(failures)"),
                 ("unread_reply", unreadReply ? "kept" : "none"), ("created_at", createdAt.description),
-            ] + times + metadata.sorted { $0.key < $1.key }.map { ("kept \($0.key)", $0.value) })
+            ] + times + (refusal?.pairs ?? [])
+                + metadata.sorted { $0.key < $1.key }.map { ("kept \($0.key)", $0.value) })
+    }
+}
+
+/// What a provider refuses with, in its words, scrubbed.
+struct RefusalRecord: Encodable, Sendable {
+    let reason, words: String
+    /// The first of `count` refusals in a row.
+    let since: Timestamp
+    let count: Int64
+
+    init(_ refusal: ConnectionRefusal) {
+        reason = refusal.reason
+        words = refusal.words
+        since = Timestamp(refusal.since)
+        count = refusal.count
+    }
+
+    var pairs: [(String, String)] {
+        [
+            ("refused", "\(count == 1 ? "once" : "\(count) times"), since \(since.description)"),
+            ("provider_says", words.isEmpty ? reason : words),
+        ]
     }
 }
 
@@ -95,6 +121,7 @@ extension ConnectionRecord {
 extension ConnectionState: ExpressibleByArgument {
     private static let words = [
         "live": Self.live, "needs-consent": .needsConsent, "revoking": .revoking, "revoked": .revoked,
+        "failing": .failing,
     ]
 
     public init?(argument: String) {

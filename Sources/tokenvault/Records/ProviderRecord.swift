@@ -6,7 +6,8 @@ import VaultCore
 ///
 /// `{"provider":"mine","entry":"google","title":"Google","state":"active","client_id":"…","has_client_secret":true,
 /// "authentication":"post","endpoints":{"token":"https://…"},"rotates":false,"replay":"tolerated","verified":true,
-/// "created_at":"…"}`, and `scope` where one was chosen.
+/// "created_at":"…"}`, and `scope` where one was chosen. While our client is in doubt, `refused_connections` and
+/// `refused_because` say by which connections and why: `[17,23,31]`, `"unauthorized-client"`.
 struct ProviderRecord: Record, ListRecord {
     let provider, entry, title, state: String
     let clientId: String
@@ -19,6 +20,8 @@ struct ProviderRecord: Record, ListRecord {
     /// Every fact of the entry was read in the provider's documents.
     let verified: Bool
     let createdAt: Timestamp
+    let refusedConnections: [Int64]?
+    let refusedBecause: String?
 
     init(_ configured: ConfiguredProvider) {
         provider = configured.name
@@ -34,6 +37,8 @@ struct ProviderRecord: Record, ListRecord {
         replay = configured.provider.refresh.replay.word
         verified = configured.provider.isVerified
         createdAt = Timestamp(configured.createdAt)
+        refusedConnections = configured.doubtedBy.isEmpty ? nil : configured.doubtedBy.map(\.rawValue)
+        refusedBecause = configured.doubt
     }
 
     static let header = ["PROVIDER", "ENTRY", "STATE", "CLIENT_ID", "TITLE"]
@@ -48,7 +53,13 @@ struct ProviderRecord: Record, ListRecord {
             ] + endpoints.pairs + [
                 ("rotates", rotates ? "yes" : "no"), ("replay", replay),
                 ("verified", verified ? "yes" : "no"), ("created_at", createdAt.description),
-            ])
+            ] + refusals)
+    }
+
+    private var refusals: [(String, String)] {
+        guard let refusedConnections else { return [] }
+        let numbers = refusedConnections.map(String.init).joined(separator: ", ")
+        return [("refused", "connections \(numbers) (\(refusedBecause ?? "-"))")]
     }
 }
 

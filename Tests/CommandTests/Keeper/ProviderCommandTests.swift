@@ -90,8 +90,26 @@ struct ProviderCommandTests {
             #expect(shown["state"] as? String == "stopped")
             let unhurt = try await stage.done(["connection", "show", "scripted/alice", "--json"]).object()
             #expect(unhurt["state"] as? String == "live")
+            #expect(shown["refused_connections"] as? [Int] == [unhurt["connection"] as? Int ?? 0])
+            #expect(shown["refused_because"] as? String == "invalid-client")
+            let words = (unhurt["refusal"] as? [String: Any])?["words"] as? String
+            #expect(words?.hasPrefix("HTTP 401 invalid_client") == true, "\(unhurt)")
             _ = try await stage.done(["provider", "resume", "scripted"])
             _ = try await stage.done(["connection", "refresh", "scripted/alice"])
+        }
+    }
+
+    @Test func `a connection that is refused says why, and is listed once it is failing`() async throws {
+        try await KeeperStage.run { stage in
+            _ = try await stage.importGrant()
+            stage.provider.failNext(.errorUnder200("invalid_request"))
+            let refused = try await stage.place.run(["connection", "refresh", "scripted/alice"])
+            #expect(refused.status == 9, "\(refused.complaints)")
+            #expect(refused.complaints.contains("HTTP 200 invalid_request"), "\(refused.complaints)")
+            let failing = try await stage.done(["connection", "list", "--failing"])
+            #expect(!failing.output.contains("alice"))
+            let both = try await stage.place.run(["connection", "list", "--failing", "--state", "live"])
+            #expect(both.status == 2)
         }
     }
 

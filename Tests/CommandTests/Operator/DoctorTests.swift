@@ -212,6 +212,13 @@ struct DoctorTests {
             "providers.stopped", "warning", 7,
             after: "sqlite3 V \"INSERT INTO providers VALUES (1, 'acme', 2, 1, '{}', x'00', 0, 0, \(tag))\"")
         try await expect(
+            "connections.failing", "warning", 7,
+            after: """
+                sqlite3 V "INSERT INTO connections (id, provider_id, owner_id, kind, lookup_tag, created_at, state, \
+                is_verified, generation, fence, details, scope, failures, leaf, row_tag) \
+                VALUES (1, 1, 1, 1, \(tag), 0, 5, 1, 1, 0, x'00', '', 9, 0, \(tag))"
+                """)
+        try await expect(
             "jobs.unfinished", "advice", 11,
             after: "sqlite3 V \"INSERT INTO jobs VALUES (1, 'rotation', 'running', '{}')\"")
         try await expect(

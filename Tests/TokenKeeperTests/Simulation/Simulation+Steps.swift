@@ -211,10 +211,9 @@ extension Simulation {
     private func brief(_ outcome: Settlement.Outcome) -> String {
         switch outcome {
         case .tokens: "tokens"
-        case .refused(let reason): "refused, \(reason)"
+        case .refused(let refusal): "refused, \(refusal.reason)"
         case .unsettled(let reason, let isSent): "unsettled, \(reason), \(isSent ? "sent" : "not sent")"
         case .unreadable: "unreadable"
-        case .clientRefused(let reason, _): "client refused, \(reason)"
         }
     }
 
@@ -236,7 +235,7 @@ extension HeldConnection {
         let (one, two) = (connection, other.connection)
         return generation == other.generation && fence == other.fence && attempt == other.attempt
             && lease == other.lease && one.state == two.state && one.reason == two.reason
-            && one.failures == two.failures && one.dueAt == two.dueAt
+            && one.failures == two.failures && one.dueAt == two.dueAt && one.refusal == two.refusal
             && pair?.accessToken.revealed == other.pair?.accessToken.revealed
             && reply?.revealed == other.reply?.revealed
     }

@@ -34,7 +34,13 @@ extension TokenKeeper {
         switch try await accessToken(for: connection.id) {
         case .ready(let token): return token
         case .needsConsent(let need): throw VaultError(need)
-        case .unavailable(let retryAfter, let reason): throw VaultError(reason, retryAfter: retryAfter)
+        case .unavailable(let retryAfter, let reason):
+            throw failure(reason, retryAfter: retryAfter, of: connection.id)
         }
+    }
+
+    /// Why there is no token now, with the provider's words where it refuses.
+    func failure(_ reason: UnavailableReason, retryAfter: Duration, of id: ConnectionID) -> VaultError {
+        VaultError(reason, retryAfter: retryAfter, refusal: try? vault.connection(id).refusal)
     }
 }

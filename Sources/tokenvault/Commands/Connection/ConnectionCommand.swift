@@ -27,6 +27,7 @@ struct ConnectionListCommand: AsyncParsableCommand {
         discussion: """
             Examples:
               tokenvault connection list --user alice
+              tokenvault connection list --failing
               tokenvault connection list --provider quantimodo --state needs-consent --json
             """)
 
@@ -34,10 +35,18 @@ struct ConnectionListCommand: AsyncParsableCommand {
     var provider: String?
     @Option(help: "Only those of this user, or - to read the name from standard input.")
     var user: String?
-    @Option(help: "Only those that are live, needs-consent, revoking or revoked.")
+    @Option(help: "Only those that are live, failing, needs-consent, revoking or revoked.")
     var state: ConnectionState?
+    @Flag(help: "Only those that the provider has refused to refresh for hours; short for --state failing.")
+    var failing = false
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
+
+    func validate() throws {
+        guard !failing || state == nil else {
+            throw ValidationError("--failing and --state exclude each other.")
+        }
+    }
 
     func run() async throws {
         let userName = try user.map(StandardInput.name)
@@ -45,7 +54,7 @@ struct ConnectionListCommand: AsyncParsableCommand {
             var filter = ConnectionFilter()
             filter.provider = try provider.map { try vault.provider(named: $0).id }
             filter.owner = try userName.map { try vault.user(named: $0).id }
-            filter.state = state
+            filter.state = failing ? .failing : state
             var names = try ConnectionNames(vault)
             var records: [ConnectionRecord] = []
             while true {
@@ -82,6 +91,11 @@ struct ConnectionShowCommand: AsyncParsableCommand {
             try output.show(ConnectionRecord(found, in: keeper.vault))
             if found.state == .needsConsent {
                 output.note("Its user has to consent again: 'tokenvault connection connect'.")
+            }
+            if found.state == .failing {
+                output.note(
+                    "It is tried once a day. Correct the provider's entry, or ask its user: 'tokenvault connection connect'."
+                )
             }
         }
     }

@@ -45,7 +45,8 @@ struct ConnectionRefreshCommand: AsyncParsableCommand {
             switch try await keeper.refresh(found.id, spendsUncertain: spendsUncertain) {
             case .ready: break
             case .needsConsent(let need): throw VaultError(need)
-            case .unavailable(let retryAfter, let reason): throw VaultError(reason, retryAfter: retryAfter)
+            case .unavailable(let retryAfter, let reason):
+                throw keeper.failure(reason, retryAfter: retryAfter, of: found.id)
             }
             try output.show(ConnectionRecord(keeper.vault.connection(found.id), in: keeper.vault))
         }

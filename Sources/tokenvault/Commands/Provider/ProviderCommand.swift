@@ -92,10 +92,11 @@ private struct EntryTextRecord: Record {
 
 struct ProviderResumeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "resume", abstract: "Call a stopped provider again.",
+        commandName: "resume", abstract: "Call a stopped provider again, at once.",
         discussion: """
-            A provider that refuses our client is stopped, so that no connection suffers. Where the fault was on its \
-            side, this goes on; where the credentials are wrong, 'provider add NAME --replace' does.
+            A provider that refuses our client is stopped, so that no connection suffers. It is called once a minute \
+            at most, and again as before when it gives tokens. 'provider show' says which connections it refused. \
+            Where the credentials are wrong, 'provider add NAME --replace' changes them and resumes it.
 
             Example:
               tokenvault provider resume quantimodo
