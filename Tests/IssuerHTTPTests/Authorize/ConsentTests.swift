@@ -1,4 +1,5 @@
 import Foundation
+import IssuerHTTP
 import Testing
 import TokenIssuer
 import TokenVault

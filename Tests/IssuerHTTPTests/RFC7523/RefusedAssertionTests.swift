@@ -1,3 +1,4 @@
+import IssuerHTTP
 import OpenIDConnect
 import Testing
 import TokenVault
