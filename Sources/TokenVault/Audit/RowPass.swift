@@ -15,9 +15,6 @@ import VaultCrypto
 ///
 /// Memory: 16 bytes and slack for each live row.
 struct RowPass {
-    /// The log was pruned under the pass: it must begin again.
-    struct Outrun: Error {}
-
     private enum Stage {
         /// Comparing rows of the table with this index, from an id on.
         case rows(table: Int, from: Int64)
@@ -37,6 +34,8 @@ struct RowPass {
     /// The rows that are not what the log says, and what is wrong with the log itself; at most ``AuditReport/limit``.
     private(set) var findings: [AuditFinding] = []
     private(set) var count = 0
+    /// The log was pruned under the pass: it must begin again.
+    private(set) var isOutrun = false
     private let tables = TableLayout.tagged
     /// By table, then by row: the last entry that names it.
     private var last: [[Int64: Mark]]
@@ -46,7 +45,7 @@ struct RowPass {
     private var edge = RightEdge()
     /// The first entry that was there when the pass began.
     private var firstKept: Int64?
-    private var provenSize: Int64 = -1
+    private var proven: LogHead?
 
     init() {
         last = Array(repeating: [:], count: tables.count)
@@ -57,7 +56,7 @@ struct RowPass {
 
     /// Goes on until `isOver`, which is asked now and then.
     ///
-    /// - Throws: ``Outrun``, and what reading throws.
+    /// - Throws: what reading throws.
     mutating func step(_ database: Database, _ keyring: Keyring, isOver: () -> Bool) throws {
         let head = try LogHead.read(database)
         guard try follow(head, database, isOver), try prove(head, keyring, database) else { return }
@@ -111,8 +110,8 @@ struct RowPass {
             return !isCut
         }
         if Int64(edge.size) < head.size, !isCut {
-            guard try StoredLog(database).firstKept(head.size) <= Int64(edge.size) else { throw Outrun() }
-            end("entry \(edge.size)", "is missing or damaged")
+            isOutrun = try StoredLog(database).firstKept(head.size) > Int64(edge.size)
+            if !isOutrun { end("entry \(edge.size)", "is missing or damaged") }
         }
         return Int64(edge.size) == head.size
     }
@@ -138,12 +137,14 @@ struct RowPass {
 
     /// Whether the entries read are the ones that the vault's key signed.
     private mutating func prove(_ head: LogHead, _ keyring: Keyring, _ database: Database) throws -> Bool {
-        guard head.size != provenSize else { return true }
+        if let proven, proven.size == head.size, proven.root == head.root, proven.lastTime == head.lastTime {
+            return true
+        }
         guard edge.root == head.root, head.isSigned(by: keyring.signer.key), try head.isTimed(database) else {
             end("head", "is not the signed head of the entries that are there")
             return false
         }
-        provenSize = head.size
+        proven = head
         return true
     }
 

@@ -42,6 +42,7 @@ private final class RunningPass: Sendable {
         let findings: [AuditFinding]
         let count: Int
         let isDone: Bool
+        let isOutrun: Bool
         /// What it took of a processor.
         let used: Duration
     }
@@ -69,7 +70,7 @@ private final class RunningPass: Sendable {
                 }
                 return Slice(
                     findings: pass.findings, count: pass.count, isDone: pass.isDone,
-                    used: ThreadTime.now - start)
+                    isOutrun: pass.isOutrun, used: ThreadTime.now - start)
             }
         }
     }
@@ -113,10 +114,11 @@ extension Vault {
                 let slice = try await running.slice(keys, of: slice)
                 report(slice.findings, slice.count)
                 guard !slice.isDone else { return rowWatch.ended(slice.findings, count: slice.count) }
+                if slice.isOutrun {
+                    running.close()
+                    running = try RunningPass(store)
+                }
                 try await rest(pace.rest(after: slice.used))
-            } catch is RowPass.Outrun {
-                running.close()
-                running = try RunningPass(store)
             } catch let error as VaultError where error.code == .integrity {
                 let finding = AuditFinding(place: "database", problem: error.message)
                 report([finding], 1)
