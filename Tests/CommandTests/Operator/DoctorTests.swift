@@ -111,7 +111,7 @@ struct DoctorTests {
         try await expect("files.key", "error", 4, after: "chmod 640 K")
         try await expect("files.lock", "warning", 11, after: "chmod 644 V.lock")
         try await expect("files.ballast", "error", 4, after: "mv V.ballast b; ln -s b V.ballast")
-        try await expect("files.vault", "warning", 11, after: "ln V second")
+        try await expect("files.vault", "error", 9, after: "ln V second")
         try await expect("files.directory", "error", 4, after: "chmod 777 .")
         try await expect("files.directory", "warning", 11, after: "chmod 770 .")
         try await expect("files.key", "error", 3, after: "rm K")
