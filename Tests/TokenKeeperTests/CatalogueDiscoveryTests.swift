@@ -33,8 +33,8 @@ import VaultCore
                 + #""code_challenge_methods_supported":["plain","S256"],"#
                 + #""authorization_response_iss_parameter_supported":true,"#
                 + #""token_endpoint_auth_methods_supported":["private_key_jwt","client_secret_post"]"#)
-        #expect(document.namesS256)
-        #expect(document.namesIssuerInCallbacks)
+        #expect(document.takesS256 == true)
+        #expect(document.endpoints.namesIssuerInCallbacks == true)
         let entry = try #require(ProviderCatalogue.provider("oidc")).filling(["issuer": Self.issuer])
         #expect(entry.isDiscovered)
         let provider = document.completing(entry)

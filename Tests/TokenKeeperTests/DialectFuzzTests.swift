@@ -3,7 +3,7 @@ import TokenKeeper
 import VaultCore
 
 /// SplitMix64: every case follows from the seed that is printed with a failure.
-private struct Seeded: RandomNumberGenerator {
+struct Seeded: RandomNumberGenerator {
     var state: UInt64
 
     mutating func next() -> UInt64 {

@@ -33,7 +33,7 @@ import VaultCore
         (503, "", "busy"), (425, "", "busy"), (400, #"{"error":"temporarily_unavailable"}"#, "busy"),
         (200, #"{"error":"server_error"}"#, "busy"),
         // Perhaps it was.
-        (504, "", "ambiguous"), (302, "", "ambiguous"), (307, #"{"error":"invalid_grant"}"#, "ambiguous"),
+        (504, "", "ambiguous"), (302, "", "ambiguous"),
         (408, "", "ambiguous"), (101, "", "ambiguous"), (0, "", "ambiguous"), (999, "", "ambiguous"),
         // A success without what it should hold.
         (200, "", "unreadable"), (204, "", "unreadable"), (200, "<!DOCTYPE html><p>Welcome", "unreadable"),

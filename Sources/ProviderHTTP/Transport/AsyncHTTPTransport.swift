@@ -89,18 +89,22 @@ public final class AsyncHTTPTransport: ProviderTransport {
 
     private func attempt(_ request: ProviderRequest) async throws(TransportFailure) -> ProviderReply {
         let number = departures.announce()
+        let incoming = IncomingReply(atMost: replyBytes)
         do {
             let outgoing = try OutgoingRequest(request, number)
-            return try await Deadline.run(within: request.timeout, sleep) { [client, replyBytes] in
-                try await IncomingReply.read(
+            try await Deadline.run(within: request.timeout, sleep) { [client] in
+                try await incoming.read(
                     client.execute(
-                        outgoing.request, deadline: .distantFuture, logger: ConnectionRules.silence),
-                    atMost: replyBytes)
+                        outgoing.request, deadline: .distantFuture, logger: ConnectionRules.silence))
             }
+            if let reply = incoming.reply { return reply }
         } catch {
-            throw departures.takeBack(number)
-                ? .notSent(.beforeDeparture(error)) : .ambiguous(.afterDeparture(error))
+            if departures.takeBack(number) { throw .notSent(.beforeDeparture(error)) }
+            // A length that was promised, or an orderly end, is missing; what was said may be there all the same.
+            if let reply = incoming.reply, reply.isWhole { return reply }
+            throw .ambiguous(.afterDeparture(error))
         }
+        throw .ambiguous(.other)
     }
 
     private static func addHandlers(

@@ -1,11 +1,12 @@
 import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
+import Synchronization
 import TokenKeeper
 import VaultCore
 
-/// A reply read whole, or why not.
-enum IncomingReply {
+/// A reply as it arrives.
+final class IncomingReply: Sendable {
     /// The head came, the rest did not.
     struct Failure: Error {
         let cause: TransportFailure.Cause
@@ -14,29 +15,47 @@ enum IncomingReply {
     /// Header fields of an answer; busy servers send 40.
     private static let maximumFields = 256
 
-    static func read(_ response: HTTPClientResponse, atMost bodyBytes: Int) async throws -> ProviderReply {
-        guard response.headers.count <= maximumFields else { throw Failure(cause: .tooLarge) }
+    private struct State {
+        var head: (status: Int, headers: [String: String])?
+        var body: [UInt8] = []
+    }
+
+    private let limit: Int
+    private let state = Mutex(State())
+
+    init(atMost bodyBytes: Int) { limit = bodyBytes }
+
+    /// What came up to now; nil: not even the head, or more than there may be.
+    var reply: ProviderReply? {
+        state.withLock { state in
+            state.head.map {
+                ProviderReply(status: $0.status, headers: $0.headers, body: SecretBytes(state.body))
+            }
+        }
+    }
+
+    /// Reads to the end.
+    func read(_ response: HTTPClientResponse) async throws {
+        guard response.headers.count <= Self.maximumFields else { throw Failure(cause: .tooLarge) }
         let headers = Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { first, _ in
             first
         }
-        return ProviderReply(
-            status: Int(response.status.code), headers: headers,
-            body: SecretBytes(try await body(response, atMost: bodyBytes)))
+        state.withLock { $0.head = (Int(response.status.code), headers) }
+        do {
+            for try await part in response.body { try add(part) }
+        } catch {
+            throw Self.cause(error).map(Failure.init) ?? error
+        }
     }
 
-    private static func body(_ response: HTTPClientResponse, atMost limit: Int) async throws -> [UInt8] {
-        var bytes: [UInt8] = []
-        do {
-            for try await part in response.body {
-                guard bytes.count + part.readableBytes <= limit else {
-                    throw Failure(cause: .tooLarge)
-                }
-                bytes.append(contentsOf: part.readableBytesView)
+    private func add(_ part: ByteBuffer) throws {
+        try state.withLock { state in
+            guard state.body.count + part.readableBytes <= limit else {
+                state = State()
+                throw Failure(cause: .tooLarge)
             }
-        } catch {
-            throw cause(error).map(Failure.init) ?? error
+            state.body.append(contentsOf: part.readableBytesView)
         }
-        return bytes
     }
 
     /// Nil: not about the connection.

@@ -24,7 +24,7 @@ struct OutgoingRequest: Sendable {
             outgoing.headers.add(
                 name: name, value: value.withExposed { String(decoding: $0, as: UTF8.self) })
         }
-        // A small answer can unfold to gigabytes: none is asked for, none is unfolded.
+        // A small answer can unfold to gigabytes: none is asked for, and one that comes is unfolded within bounds.
         outgoing.headers.replaceOrAdd(name: "accept-encoding", value: "identity")
         outgoing.headers.replaceOrAdd(name: "connection", value: "close")
         // Some providers answer 403 to requests without.

@@ -44,6 +44,8 @@ extension Provider {
         public var deviceAuthorization: String?
         /// What `iss` of a callback and the discovery document must say (RFC 9207, RFC 8414).
         public var issuer: String?
+        /// Every callback carries `iss`, as the discovery document promised (RFC 9207 section 3); nil: not promised.
+        public var namesIssuerInCallbacks: Bool?
 
         public init(token: String) { self.token = token }
     }

@@ -5,10 +5,8 @@ package struct DiscoveryDocument: Sendable, Equatable {
     package var endpoints: Provider.Endpoints
     /// The first we can do of those the provider takes.
     package var client: Provider.ClientAuthentication
-    /// S256 is among the methods it names.
-    package var namesS256: Bool
-    /// Callbacks carry `iss` (RFC 9207).
-    package var namesIssuerInCallbacks: Bool
+    /// Whether S256 is among the methods it names; nil: it names none, as many do that take PKCE.
+    package var takesS256: Bool?
 
     /// Where the document of `issuer` may be, in the order to try: OpenID Connect's place, then RFC 8414's.
     package static func requests(issuer: String) -> [ProviderRequest] {
@@ -25,7 +23,11 @@ package struct DiscoveryDocument: Sendable, Equatable {
     package init(_ reply: ProviderReply, issuer: String) throws(VaultError) {
         guard reply.status == 200, let tree = ReplyBody(reply.body, bareToken: false).tree,
             case .object = tree
-        else { throw Self.fault("is not there, or not JSON (HTTP \(reply.status))") }
+        else {
+            let target = (300..<400).contains(reply.status) ? reply.headers["location"] : nil
+            let moved = target.flatMap(Diagnostic(masking: []).place).map { ": moved to \($0)" } ?? ""
+            throw Self.fault("is not there, or not JSON (HTTP \(reply.status)\(moved))")
+        }
         // "The issuer value returned MUST be identical to the authorization server's issuer identifier value".
         guard case .string(let octets)? = tree.value(at: "issuer"), octets.elementsEqual(issuer.utf8) else {
             throw Self.fault("is of another issuer")
@@ -39,9 +41,10 @@ package struct DiscoveryDocument: Sendable, Equatable {
         endpoints.revocation = try Self.endpoint("revocation_endpoint", tree)
         endpoints.deviceAuthorization = try Self.endpoint("device_authorization_endpoint", tree)
         client = try Self.client(Self.texts("token_endpoint_auth_methods_supported", tree))
-        namesS256 = try Self.texts("code_challenge_methods_supported", tree)?.contains("S256") == true
-        namesIssuerInCallbacks =
-            tree.value(at: "authorization_response_iss_parameter_supported") == .bool(true)
+        takesS256 = try Self.texts("code_challenge_methods_supported", tree)?.contains("S256")
+        if tree.value(at: "authorization_response_iss_parameter_supported") == .bool(true) {
+            endpoints.namesIssuerInCallbacks = true
+        }
     }
 
     /// The entry with what the document says; what the entry already names stays.
@@ -56,6 +59,8 @@ package struct DiscoveryDocument: Sendable, Equatable {
         if !own.token.isEmpty { provider.endpoints.token = own.token }
         // Basic is what an entry has that says nothing.
         if provider.client == .basic { provider.client = client }
+        // RFC 7636 section 4.4.1: a server refuses a method that it does not have.
+        if takesS256 == false { provider.requests.usesPKCE = false }
         return provider
     }
 

@@ -9,7 +9,8 @@ package enum HTTPDate {
         let words = text.split { $0 == " " || $0 == "-" || $0 == "," }.map(String.init)
         switch words.count {
         // Sun, 06 Nov 1994 08:49:37 GMT, and Sunday, 06-Nov-94 08:49:37 GMT
-        case 6 where words[5] == "GMT":
+        // and with another word for the zone, which RFC 5322 has and some servers write.
+        case 6 where ["GMT", "UTC", "+0000"].contains(words[5]):
             guard let day = Int64(words[1]), let month = month(words[2]), let year = year(words[3]) else {
                 return nil
             }

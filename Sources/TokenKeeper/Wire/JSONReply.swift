@@ -1,4 +1,8 @@
 /// Reads JSON (RFC 8259) that a provider sent, bounded so that no reply costs more than its length.
+///
+/// Strict about the structure, lenient inside of strings: a user's name in another encoding must not cost the tokens
+/// beside it. Octets that are no UTF-8 and bare control characters stay as they are, an escape that means nothing becomes
+/// U+FFFD; no token has any of them.
 struct JSONReply {
     /// The deepest reply seen is four levels.
     static let depth = 16
@@ -13,7 +17,6 @@ struct JSONReply {
 
     /// Nil for what is not one JSON value, is deeper or has more values than the bounds.
     static func read(_ bytes: [UInt8]) -> ReplyValue? {
-        guard String(validating: bytes, as: UTF8.self) != nil else { return nil }
         var reader = JSONReply(bytes: bytes)
         guard let value = try? reader.value(within: depth) else { return nil }
         reader.skipSpace()
@@ -76,7 +79,6 @@ struct JSONReply {
             switch byte {
             case UInt8(ascii: "\""): return text
             case UInt8(ascii: "\\"): text += try escaped()
-            case 0x00...0x1F: throw .json
             default: text.append(byte)
             }
         }
@@ -93,31 +95,36 @@ struct JSONReply {
         case UInt8(ascii: "n"): return [0x0A]
         case UInt8(ascii: "r"): return [0x0D]
         case UInt8(ascii: "t"): return [0x09]
-        case UInt8(ascii: "u"): return try character()
-        default: throw .json
+        case UInt8(ascii: "u"): return character()
+        default: return Self.replacement
         }
     }
+
+    private static let replacement = Array("\u{FFFD}".utf8)
 
     /// Half a pair of surrogates is no character.
-    private mutating func character() throws(Malformed) -> [UInt8] {
-        var code = try fourDigits()
-        if (0xD800..<0xDC00).contains(code) {
-            guard take("\\"), take("u") else { throw .json }
-            let low = try fourDigits()
-            guard (0xDC00..<0xE000).contains(low) else { throw .json }
+    private mutating func character() -> [UInt8] {
+        guard var code = fourDigits() else { return Self.replacement }
+        let afterFirst = index
+        if (0xD800..<0xDC00).contains(code), take("\\"), take("u"), let low = fourDigits(),
+            (0xDC00..<0xE000).contains(low)
+        {
             code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
+        } else {
+            index = afterFirst
         }
-        guard let scalar = Unicode.Scalar(code) else { throw .json }
-        return Array(String(scalar).utf8)
+        return Unicode.Scalar(code).map { Array(String($0).utf8) } ?? Self.replacement
     }
 
-    private mutating func fourDigits() throws(Malformed) -> UInt32 {
+    /// Nil: they are not there, and nothing was read.
+    private mutating func fourDigits() -> UInt32? {
         var code: UInt32 = 0
-        for _ in 0..<4 {
-            guard let digit = peek.flatMap(FormText.digit) else { throw .json }
-            index += 1
+        for byte in bytes[index...].prefix(4) {
+            guard let digit = FormText.digit(byte) else { return nil }
             code = code << 4 | UInt32(digit)
         }
+        guard index + 4 <= bytes.count else { return nil }
+        index += 4
         return code
     }
 

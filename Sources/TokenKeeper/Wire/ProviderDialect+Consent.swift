@@ -1,6 +1,18 @@
 package import VaultCore
 
 extension ProviderDialect {
+    /// Whether the consent URL has a parameter of the standards: an entry may leave one out.
+    func asks(with name: String) -> Bool {
+        provider.requests.authorize[provider.requests.names[name] ?? name] == nil
+    }
+
+    /// Whether PKCE binds a code to who began the consent.
+    var bindsCode: Bool {
+        let verifier = provider.requests.names["code_verifier"] ?? "code_verifier"
+        return provider.requests.usesPKCE && asks(with: "code_challenge")
+            && provider.requests.exchange[verifier] == nil
+    }
+
     /// Where a user's browser goes to consent (RFC 6749 section 4.1.1).
     ///
     /// - Parameters:

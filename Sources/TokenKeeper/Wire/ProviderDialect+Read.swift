@@ -16,9 +16,12 @@ extension ProviderDialect {
         let tokens = TokenReply(answer.body, provider, at: now, serverAhead: answer.serverAhead)
         switch (answer.verdict, tokens) {
         case (.success, .whole(let tokens)): return .granted(tokens)
+        case (.success, .words(let words)):
+            return .refused(answer.refusal(RefusalCode.other, saying: String(decoding: words, as: UTF8.self)))
         case (.success, .missing):
             return .unreadable(diagnostic: answer.diagnostic("no access token in \(answer.form)"))
         case (_, .whole): return .unreadable(diagnostic: answer.diagnostic("tokens beside an error"))
+        case (_, .words): return .unreadable(diagnostic: answer.diagnostic("words beside an error"))
         case (_, .broken(let why)): return .unreadable(diagnostic: answer.diagnostic(why))
         case (.error(let code), .missing): return .refused(answer.refusal(code))
         case (.busy(let retryAfter), .missing):
@@ -71,7 +74,7 @@ struct Answer {
         body = ReplyBody(reply.body, bareToken: replies.bareToken && (200..<300).contains(reply.status))
         verdict = ReplyVerdict(reply, body.tree, replies, to: purpose, at: now)
         serverAhead = Self.serverAhead(reply, now)
-        words = Diagnostic(masking: dialect.secrets(sent))
+        words = Diagnostic(masking: dialect.secrets(sent), showing: [dialect.credentials.clientID])
     }
 
     /// What the body is, in our own words.
@@ -83,16 +86,20 @@ struct Answer {
         }
     }
 
-    func refusal(_ code: String) -> ProviderRefusal {
-        ProviderRefusal(RefusalCode.kind(code, to: purpose), code: code, diagnostic: diagnostic(code))
+    func refusal(_ code: String, saying text: String? = nil) -> ProviderRefusal {
+        ProviderRefusal(
+            RefusalCode.kind(code, to: purpose), code: code, diagnostic: diagnostic(code, saying: text))
     }
 
     /// `HTTP 400 invalid_grant (their_code): their description`, scrubbed and bounded.
-    func diagnostic(_ what: String) -> String {
+    func diagnostic(_ what: String, saying text: String? = nil) -> String {
         let code = body.tree?.first(of: replies.error)?.text
         let own = code == what ? "" : words.scrubbed(code)
-        let description = words.scrubbed(body.tree?.first(of: replies.errorDescription)?.text)
-        let head = "HTTP \(reply.status) \(what)" + (own.isEmpty ? "" : " (\(own))")
+        let description = words.scrubbed(text ?? body.tree?.first(of: replies.errorDescription)?.text)
+        let target = (300..<400).contains(reply.status) ? reply.headers["location"].flatMap(words.place) : nil
+        let head =
+            "HTTP \(reply.status) \(what)" + (own.isEmpty ? "" : " (\(own))")
+            + (target.map { " to \($0)" } ?? "")
         return Diagnostic.bounded(description.isEmpty ? head : head + ": " + description)
     }
 

@@ -3,6 +3,8 @@ enum RefusalCode {
     static let other = "other"
     /// 401 without a code: some say so of a client, others of a refresh token.
     static let unauthorized = "unauthorized"
+    /// No code of a standard: the endpoint is somewhere else by now.
+    static let moved = "moved"
 
     // RFC 6749 sections 4.1.2.1 and 5.2, RFC 7009 section 2.2.1, RFC 8628 section 3.5, RFC 8707 section 2,
     // RFC 6750 section 3.1, RFC 9449 section 5, OpenID Connect Core section 3.1.2.6.

@@ -1,6 +1,7 @@
 import VaultCore
 
-/// A body of a reply, told by what it looks like: providers send JSON as `text/html` and forms as `text/plain`.
+/// A body of a reply, told by what it looks like and not by its header: providers send JSON as `text/html`, forms as
+/// `text/plain`, and compressed what nobody asked to be.
 enum ReplyBody {
     case tree(ReplyValue)
     /// Nothing but a token.
@@ -20,7 +21,7 @@ enum ReplyBody {
 
     private static func read(_ body: [UInt8], _ bareToken: Bool) -> ReplyBody {
         guard body.count <= Limits.sealedReplyBytes else { return .other("too long a body") }
-        let text = trimmed(body)
+        let text = text(of: body)
         switch text.first {
         case nil: return .other("no body")
         case UInt8(ascii: "<"): return .other("a page of HTML or XML")
@@ -35,6 +36,16 @@ enum ReplyBody {
             if bareToken, isBareToken(text) { return .bare(text) }
             return form(text).map(Self.tree) ?? .other("neither JSON nor a form")
         }
+    }
+
+    /// Whether a body is one JSON object or list from beginning to end.
+    fileprivate static func isWhole(_ body: [UInt8]) -> Bool {
+        let text = text(of: body)
+        return "{[".utf8.contains(text.first ?? 0) && JSONReply.read(text) != nil
+    }
+
+    private static func text(of body: [UInt8]) -> [UInt8] {
+        trimmed(Inflate.read(body, limit: Limits.sealedReplyBytes) ?? body)
     }
 
     /// Without white space around it and without a byte order mark.
@@ -85,4 +96,10 @@ enum ReplyBody {
     private static func isName(_ name: [UInt8]) -> Bool {
         !name.isEmpty && name.allSatisfy { (0x21...0x7E).contains($0) }
     }
+}
+
+extension ProviderReply {
+    /// Whether nothing of the body is missing, however the connection ended and whatever the header promised: one JSON
+    /// object or list ends where it ends.
+    package var isWhole: Bool { body.withExposed(ReplyBody.isWhole) }
 }

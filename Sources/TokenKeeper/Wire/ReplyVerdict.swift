@@ -31,6 +31,9 @@ enum ReplyVerdict {
         case (400..<500, _): self = Self.named(code, reply, now)
         case (504, _): self = .unclear("a timeout of a gateway")
         case (500..<600, _): self = .busy(RetryAfter.read(reply, at: now))
+        // RFC 9110 section 15.4: the request was not answered here but has to be made there. We do not follow, for what
+        // travels in it is secret; somebody has to change the endpoint.
+        case (301, _), (307, _), (308, _): self = .error(code: RefusalCode.moved)
         case (300..<400, _): self = .unclear("a redirect")
         default: self = .unclear("an unexpected status")
         }
@@ -83,13 +86,20 @@ extension ReplyValue {
 
 /// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a time of the server's clock.
 enum RetryAfter {
-    /// Nobody is told to come back later than this.
+    /// No caller is told to come back later than this.
     static let longest = Duration.seconds(86400)
 
+    /// Also with a fraction, of any length, and where two fields became one: then the first counts.
+    ///
+    /// Nil: not told, or told in a way that makes no sense.
     static func read(_ reply: ProviderReply, at now: VaultInstant) -> Duration? {
-        guard let text = reply.headers["retry-after"] else { return nil }
-        if let seconds = UInt32(text) { return min(.seconds(Int64(seconds)), longest) }
-        guard let time = HTTPDate.read(text) else { return nil }
+        guard let text = reply.headers["retry-after"], text.utf8.count <= 256 else { return nil }
+        if let match = text.wholeMatch(of: /\s*(\d+(?:\.\d*)?)\s*s?\s*(?:,.*)?/.asciiOnlyDigits()),
+            let seconds = Double(match.output.1)
+        {
+            return .milliseconds(Int64((min(seconds, 86400) * 1000).rounded(.up)))
+        }
+        guard let time = HTTPDate.read(text) ?? TimeText.read(text) else { return nil }
         let serverNow = reply.headers["date"].flatMap(HTTPDate.read) ?? now
         return min(time.elapsed(since: serverNow), longest)
     }

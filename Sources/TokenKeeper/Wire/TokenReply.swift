@@ -4,6 +4,8 @@ import VaultCore
 enum TokenReply {
     /// Not a trace of an access token.
     case missing
+    /// Words for people stand in the place of the access token, and no other token beside them: an error.
+    case words([UInt8])
     /// There is something, and why it cannot be taken.
     case broken(String)
     case whole(GrantedTokens)
@@ -18,7 +20,11 @@ enum TokenReply {
         case .tree(let tree):
             let members = TokenMembers(tree, provider)
             do {
-                guard let accessToken = try members.token(provider.replies.accessToken, "access token") else {
+                if let words = members.words {
+                    self = .words(words)
+                    return
+                }
+                guard let accessToken = try members.accessToken else {
                     self = members.hasStray ? .broken("an access token is where none is expected") : .missing
                     return
                 }
@@ -50,9 +56,14 @@ private struct TokenMembers {
     ) throws(Broken) -> GrantedTokens {
         let replies = provider.replies
         var tokens = GrantedTokens(accessToken: accessToken)
-        tokens.refreshToken = try token(beside(replies.refreshToken), "refresh token")
-        tokens.idToken = try token(idToken, "ID token")
-        tokens.scope = ScopeText.read(tree.first(of: beside(replies.scope)))
+        tokens.refreshToken = try token(
+            beside(replies.refreshToken), "refresh token", GrantedTokens.isToken)
+        // Nothing but its nonce is asked of it: one that cannot be read says nothing, and costs nothing.
+        if case .string(let bytes)? = tree.first(of: idToken), GrantedTokens.isToken(bytes) {
+            tokens.idToken = SecretBytes(bytes)
+        }
+        tokens.scope = ScopeText.read(
+            tree.first(of: beside(replies.scope)), separator: provider.requests.scopeSeparator)
         switch expiry(beside(replies.expiry), now, serverAhead) {
         case .absent: tokens.accessExpiresAt = provider.expiry.defaultLifetime.map(now.advanced)
         case .never: tokens.accessExpiresAt = nil
@@ -65,11 +76,31 @@ private struct TokenMembers {
         return tokens
     }
 
+    var accessToken: SecretBytes? {
+        get throws(Broken) {
+            try token(provider.replies.accessToken, "access token", GrantedTokens.isAccessToken)
+        }
+    }
+
+    /// What stands in the place of the access token where it reads as an error (casdoor: `error: token is expired by 23m`).
+    ///
+    /// Nil also where any part of the reply may be a token after all.
+    var words: [UInt8]? {
+        guard case .string(let bytes)? = tree.first(of: provider.replies.accessToken),
+            bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }), bytes.first != 0x20, bytes.last != 0x20,
+            bytes.contains(0x20) || RefusalCode.isKnown(String(decoding: bytes, as: UTF8.self)),
+            !Diagnostic.hasTokenLikeRun(bytes), tree.first(of: provider.replies.refreshToken) == nil
+        else { return nil }
+        return bytes
+    }
+
     /// The token at the first of `paths` that has anything.
-    func token(_ paths: [String], _ name: String) throws(Broken) -> SecretBytes? {
+    private func token(
+        _ paths: [String], _ name: String, _ isToken: ([UInt8]) -> Bool
+    ) throws(Broken) -> SecretBytes? {
         switch tree.first(of: paths) {
         case nil: return nil
-        case .string(let bytes)? where GrantedTokens.isToken(bytes): return SecretBytes(bytes)
+        case .string(let bytes)? where isToken(bytes): return SecretBytes(bytes)
         case .string?: throw Broken(why: "the \(name) has characters or a length that no token has")
         case .contradiction?: throw Broken(why: "there are two of the \(name)")
         default: throw Broken(why: "the \(name) is not a string")
@@ -126,6 +157,15 @@ extension GrantedTokens {
         (1...tokenBytes).contains(bytes.count) && bytes.allSatisfy { (0x20...0x7E).contains($0) }
             && bytes.first != 0x20 && bytes.last != 0x20
     }
+
+    // RFC 6750 section 2.1 knows neither spaces nor quotes nor brackets in what follows Bearer; all of its b64token would
+    // turn away tokens that are in use (Salesforce's have an exclamation mark, eBay's a caret). The name of an error is no
+    // token, nor is what programs write for nothing.
+    package static func isAccessToken(_ bytes: [UInt8]) -> Bool {
+        guard isToken(bytes), !bytes.contains(where: { #" "<>\{}"#.utf8.contains($0) }) else { return false }
+        let text = String(decoding: bytes, as: UTF8.self)
+        return !RefusalCode.isKnown(text) && !["null", "undefined", "None", "nil"].contains(text)
+    }
 }
 
 /// A scope as providers write it: names with spaces or commas between them, or a list.
@@ -133,14 +173,17 @@ enum ScopeText {
     private static let longest = 16 * 1024
 
     /// Names with single spaces between them, each once; nil: none are told.
-    static func read(_ value: ReplyValue?) -> String? {
+    ///
+    /// - Parameter separator: The provider's own, where it has one.
+    static func read(_ value: ReplyValue?, separator: String = " ") -> String? {
         let texts: [String]
         switch value {
         case .array(let values)?: texts = values.compactMap(\.text)
         default: texts = [value?.text].compactMap(\.self)
         }
         var seen: Set<Substring> = []
-        let names = texts.flatMap { $0.split { $0 == " " || $0 == "," } }.filter { seen.insert($0).inserted }
+        let names = texts.flatMap { $0.split { $0.isWhitespace || $0 == "," || String($0) == separator } }
+            .filter { seen.insert($0).inserted }
         let scope = names.joined(separator: " ")
         // RFC 6749 section 3.3, and what of it can be sent back.
         guard !scope.isEmpty, scope.utf8.count <= longest,

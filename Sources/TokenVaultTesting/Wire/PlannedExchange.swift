@@ -78,12 +78,15 @@ public struct PlannedAnswer: Sendable {
         case .whole, .slow: break
         case .nothing: return .failure(.ambiguous(.reset))
         case .cut: return .failure(.ambiguous(.truncated))
-        case .declaring(let count) where count > body.count: return .failure(.ambiguous(.truncated))
         case .declaring(let count): body = Array(body.prefix(count))
         }
         guard body.count <= Limits.sealedReplyBytes else { return .failure(.ambiguous(.tooLarge)) }
         let headers = Dictionary(answer.headers.map { ($0.name.lowercased(), $0.value) }) { first, _ in first
         }
-        return .success(ProviderReply(status: answer.status, headers: headers, body: SecretBytes(body)))
+        let reply = ProviderReply(status: answer.status, headers: headers, body: SecretBytes(body))
+        if case .declaring(let count) = answer.delivery, count > body.count, !reply.isWhole {
+            return .failure(.ambiguous(.truncated))
+        }
+        return .success(reply)
     }
 }

@@ -96,6 +96,31 @@ import VaultCore
         #expect(try await outcome(.write(text), .close) == .failure(.ambiguous(.truncated)))
     }
 
+    private static let tokens = #"{"access_token":"a","refresh_token":"r"}"#
+    /// Their length promises more, the last chunk is missing, nothing says how long it is.
+    private static let unended = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + tokens,
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n\(tokens)\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n99\r\n" + tokens,
+        "HTTP/1.1 200 OK\r\n\r\n" + tokens,
+    ]
+
+    @Test(arguments: unended)
+    func `one whole JSON text is whole, however the connection ends`(_ text: String) async throws {
+        #expect(try await outcome(.write(text), .close) == .success(200))
+    }
+
+    @Test func `one that is cut off is not`() async throws {
+        for text in [Self.unended[0], Self.unended[2]] {
+            let cut = String(text.dropLast())
+            #expect(try await outcome(.write(cut), .close) == .failure(.ambiguous(.truncated)))
+        }
+    }
+
+    @Test func `also where it does not end by the deadline`() async throws {
+        #expect(try await outcome(.write(Self.unended[0]), timeout: .seconds(2)) == .success(200))
+    }
+
     @Test(arguments: [
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n12345\r\n0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
