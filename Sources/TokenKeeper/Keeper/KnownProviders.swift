@@ -58,6 +58,8 @@ package struct ProviderRegistration: Codable, Sendable, Equatable {
     package var endpoints: Provider.Endpoints?
     /// Instead of the entry's: found by discovery.
     package var client: Provider.ClientAuthentication?
+    /// False: the discovery document has methods of PKCE, and S256 is not one of them.
+    package var usesPKCE: Bool?
 
     package init(catalogue: String, variables: [String: String] = [:], scope: String? = nil) {
         self.catalogue = catalogue
@@ -93,6 +95,7 @@ package struct ProviderRegistration: Codable, Sendable, Equatable {
         var provider = try entry()
         if let endpoints { provider.endpoints = endpoints }
         if let client { provider.client = client }
+        if let usesPKCE { provider.requests.usesPKCE = usesPKCE }
         return try provider.filling(variables)
     }
 

@@ -21,6 +21,9 @@ extension NewProvider {
         found.registration.variables = [:]
         found.registration.endpoints = completed.endpoints
         found.registration.client = completed.client
+        if completed.requests.usesPKCE != entry.requests.usesPKCE {
+            found.registration.usesPKCE = completed.requests.usesPKCE
+        }
         return found
     }
 }

@@ -5,9 +5,10 @@ import VaultCore
 /// A provider of the vault as printed; its client secret is not in it.
 ///
 /// `{"provider":"mine","entry":"google","title":"Google","state":"active","client_id":"…","has_client_secret":true,
-/// "authentication":"post","endpoints":{"token":"https://…"},"rotates":false,"replay":"tolerated","verified":true,
-/// "created_at":"…"}`, and `scope` where one was chosen. While our client is in doubt, `refused_connections` and
-/// `refused_because` say by which connections and why: `[17,23,31]`, `"unauthorized-client"`.
+/// "authentication":"post","endpoints":{"token":"https://…"},"pkce":true,"issuer_in_callbacks":false,"rotates":false,
+/// "replay":"tolerated","verified":true,"created_at":"…"}`, and `scope` where one was chosen. While our client is in
+/// doubt, `refused_connections` and `refused_because` say by which connections and why: `[17,23,31]`,
+/// `"unauthorized-client"`.
 struct ProviderRecord: Record, ListRecord {
     let provider, entry, title, state: String
     let clientId: String
@@ -15,6 +16,10 @@ struct ProviderRecord: Record, ListRecord {
     let scope: String?
     let authentication: String
     let endpoints: EndpointsRecord
+    /// S256.
+    let pkce: Bool
+    /// Its discovery document promised that every callback names the issuer (RFC 9207).
+    let issuerInCallbacks: Bool
     let rotates: Bool
     let replay: String
     /// Every fact of the entry was read in the provider's documents.
@@ -33,6 +38,8 @@ struct ProviderRecord: Record, ListRecord {
         scope = configured.scope
         authentication = configured.provider.client.rawValue
         endpoints = EndpointsRecord(configured.provider.endpoints)
+        pkce = configured.provider.requests.usesPKCE
+        issuerInCallbacks = configured.provider.endpoints.namesIssuerInCallbacks ?? false
         rotates = configured.provider.refresh.rotates
         replay = configured.provider.refresh.replay.word
         verified = configured.provider.isVerified
@@ -51,6 +58,8 @@ struct ProviderRecord: Record, ListRecord {
                 ("client_id", clientId), ("client_secret", hasClientSecret ? "sealed" : "none"),
                 ("authentication", authentication), ("scope", scope ?? "-"),
             ] + endpoints.pairs + [
+                ("pkce", pkce ? "S256" : "no"),
+                ("issuer_in_callbacks", issuerInCallbacks ? "yes" : "not promised"),
                 ("rotates", rotates ? "yes" : "no"), ("replay", replay),
                 ("verified", verified ? "yes" : "no"), ("created_at", createdAt.description),
             ] + refusals)

@@ -60,6 +60,11 @@ struct ProviderAddCommand: AsyncParsableCommand {
         for line in Table.pairs(EndpointsRecord(try found.filledEntry().endpoints).pairs) {
             output.note("  \(line)")
         }
+        if try entry.requests.usesPKCE && !found.filledEntry().requests.usesPKCE {
+            output.note(
+                "It names methods of PKCE, but not S256: consents go without PKCE, and an ID token has to carry "
+                    + "their nonce.")
+        }
         return found
     }
 }
