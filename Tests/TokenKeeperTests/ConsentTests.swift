@@ -98,7 +98,7 @@ import VaultCore
 }
 
 @Suite struct `A connection goes on under its name` {
-    @Test func `consent again replaces the tokens, and a reply without refresh token erases none`()
+    @Test func `consent again replaces the tokens, and a refresh without a new refresh token erases none`()
         async throws
     {
         let bench = try await KeeperBench()
@@ -141,6 +141,40 @@ import VaultCore
         let token = try await bench.ready(imported.id)
         #expect(bench.server.isLive(accessToken: token.text))
         #expect(try bench.vault.connection(imported.id).isVerified)
+    }
+
+    @Test func `an import whose refresh token dies of not being used is kept alive, and says when it ends`()
+        async throws
+    {
+        let bench = try await KeeperBench(KeeperBench.standardEntry + "\nexpiry:\n  refresh_idle: 60d\n")
+        func imported(_ label: String, accessToken: String?, endsIn span: Duration?) async throws
+            -> Connection
+        {
+            let given = bench.server.grant(scope: ["read"])
+            var tokens = ImportedTokens(
+                accessToken: accessToken.map { SecretBytes(copying: $0) },
+                refreshToken: given.refreshToken.map { SecretBytes(copying: $0) })
+            if accessToken != nil { tokens.accessExpiresAt = bench.clock.now().advanced(by: .seconds(3600)) }
+            tokens.refreshExpiresAt = span.map { bench.clock.now().advanced(by: $0) }
+            return try await bench.keeper.import(
+                tokens, provider: "standard", user: bench.user.id, label: label)
+        }
+        let now = bench.clock.now()
+        for (connection, days) in [
+            (try await imported("a", accessToken: nil, endsIn: nil), 60),
+            (try await imported("b", accessToken: "at", endsIn: nil), 60),
+            (try await imported("c", accessToken: nil, endsIn: .seconds(10 * 86400)), 10),
+        ] as [(Connection, Int64)] {
+            let end = now.advanced(by: .seconds(days * 86400))
+            #expect(connection.refreshExpiresAt == end)
+            let due = try #require(connection.dueAt)
+            #expect(due < end && due >= end.advanced(by: .seconds(-2 * 86400)))
+        }
+        // One without a refresh token has nothing to keep alive.
+        let bare = try await bench.keeper.import(
+            ImportedTokens(accessToken: SecretBytes(copying: "at"), refreshToken: nil), provider: "standard",
+            user: bench.user.id, label: "d")
+        #expect(bare.dueAt == nil && bare.refreshExpiresAt == nil)
     }
 
     @Test func `tokens of our own come by client credentials, by the same call`() async throws {

@@ -8,6 +8,9 @@ public struct ImportedTokens: Sendable {
     public var refreshToken: SecretBytes?
     /// Nil: not known; the token counts as over, where there is something to refresh it with.
     public var accessExpiresAt: VaultInstant?
+    /// When the refresh token ends unless it is used before; nil: not known, and the idle limit of the provider's entry,
+    /// if it has one, is counted from now.
+    public var refreshExpiresAt: VaultInstant?
     public var scope = ""
     public var metadata: [String: String] = [:]
 
@@ -20,7 +23,8 @@ public struct ImportedTokens: Sendable {
 extension TokenKeeper {
     /// Keeps a pair that somebody else obtained.
     ///
-    /// It is marked unverified and not refreshed before it is needed: whoever had it may use it still.
+    /// It is marked unverified, and refreshed when its token is needed: whoever had it may use it still. A refresh token
+    /// that would end of not being used is used in time by a ``KeeperService``.
     ///
     /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/notFound``, ``VaultError/Code/denied``.
     public func `import`(
@@ -30,13 +34,14 @@ extension TokenKeeper {
         guard imported.accessToken != nil || imported.refreshToken != nil else {
             throw VaultError(.invalidInput, "There is no token to import.")
         }
-        for token in [imported.accessToken, imported.refreshToken].compactMap({ $0 }) {
-            let isToken = token.withExposed { bytes in
-                !bytes.isEmpty && bytes.count <= 16 * 1024 && bytes.allSatisfy { (0x20...0x7E).contains($0) }
-            }
-            guard isToken else {
+        for (token, isToken) in [
+            (imported.accessToken, GrantedTokens.isAccessToken),
+            (imported.refreshToken, GrantedTokens.isToken),
+        ] {
+            guard token?.withExposed({ $0.count <= 16 * 1024 && isToken($0) }) ?? true else {
                 throw VaultError(
-                    .invalidInput, "A token has 1 to 16384 printable ASCII characters.",
+                    .invalidInput,
+                    "A token has 1 to 16384 printable ASCII characters, an access token no spaces, quotes or brackets.",
                     remedy: "Is there an end of line in the file?")
             }
         }
@@ -53,8 +58,16 @@ extension TokenKeeper {
         tokens.scope = imported.scope
         tokens.metadata = imported.metadata
         tokens.accessExpiresAt = imported.accessExpiresAt ?? (imported.refreshToken == nil ? nil : now)
+        if imported.refreshToken != nil {
+            let idle = provider.provider.expiry.refreshIdle.map { now.advanced(by: $0) }
+            tokens.refreshExpiresAt = imported.refreshExpiresAt ?? idle
+        }
+        // Not for its access token: only its refresh token is kept alive before anybody asks.
+        let due = schedule(provider).dueAt(
+            issued: now, accessEnd: nil, refreshEnd: tokens.refreshExpiresAt,
+            spread: UInt64(bitPattern: now.millisecondsSince1970))
         let grant = ConnectionGrant(
-            provider.id, user, label: label, tokens: tokens, isVerified: false, dueAt: nil)
+            provider.id, user, label: label, tokens: tokens, isVerified: false, dueAt: due)
         let held = try await vault.storeConnection(grant)
         self.tokens.forget(held.id)
         return held.connection

@@ -9,8 +9,9 @@ struct ConnectionImportCommand: AsyncParsableCommand {
         commandName: "import", abstract: "Keep tokens that somebody else obtained.",
         discussion: """
             Files hold a token each, on their first line. The connection is marked unverified until the provider \
-            answers for it, and not refreshed before a token is needed: whoever had it may use it still. From then on \
-            nobody else may refresh it.
+            answers for it, and refreshed when a token is needed: its old holder may use it still. From then on \
+            only this vault may refresh it. Where the refresh token ends of not being used (--refresh-expires-in, or the \
+            idle limit of the provider's entry), 'refresh run' uses it in time.
 
             Examples:
               tokenvault connection import quantimodo --user alice --refresh-token-file ./token
@@ -33,6 +34,12 @@ struct ConnectionImportCommand: AsyncParsableCommand {
             "How long the access token still lives. Not given, it counts as over where there is a refresh token.",
             valueName: "duration"))
     var expiresIn: DurationArgument?
+    @Option(
+        name: .customLong("refresh-expires-in"),
+        help: ArgumentHelp(
+            "How long the refresh token still lives if it is not used. (default: the entry's idle limit)",
+            valueName: "duration"))
+    var refreshExpiresIn: DurationArgument?
     @Option(help: "What was granted, separated by spaces.", transform: ScopeArgument.tidy)
     var scope: String?
     @OptionGroup var location: VaultArguments
@@ -45,6 +52,9 @@ struct ConnectionImportCommand: AsyncParsableCommand {
         guard expiresIn == nil || accessTokenFile != nil else {
             throw ValidationError("--expires-in belongs to --access-token-file.")
         }
+        guard refreshExpiresIn == nil || refreshTokenFile != nil else {
+            throw ValidationError("--refresh-expires-in belongs to --refresh-token-file.")
+        }
     }
 
     func run() async throws {
@@ -56,6 +66,7 @@ struct ConnectionImportCommand: AsyncParsableCommand {
         try await location.withKeeper { keeper in
             let now = keeper.vault.clock.now()
             tokens.accessExpiresAt = expiresIn.map { now.advanced(by: $0.duration) }
+            tokens.refreshExpiresAt = refreshExpiresIn.map { now.advanced(by: $0.duration) }
             let user = try keeper.vault.user(named: userName)
             let kept = try await keeper.import(
                 tokens, provider: provider.name, user: user.id, label: owner.label)
