@@ -44,7 +44,7 @@ import VaultCore
         #expect(try bench.vault.connection(waiting.id).generation == 2)
     }
 
-    @Test func `a refresh token that was spent stays spent when the user consents again without a new one`()
+    @Test func `a refresh token that was spent stays spent when a new consent brings the same one`()
         async throws
     {
         let bench = try await KeeperBench(KeeperBench.entry(replay: "revokes"))
@@ -53,9 +53,10 @@ import VaultCore
         bench.server.failNext(.dropAfter)
         _ = try await bench.keeper.accessToken(for: connection.id)
         #expect(try bench.vault.connection(connection.id).unsettledSince != nil)
-        // As a provider answers that gives a refresh token at the first consent only.
+        // As a provider answers that has one refresh token for an account and a client.
         let known = try bench.keeper.knownProvider(of: connection)
         var granted = GrantedTokens(accessToken: SecretBytes(copying: "second-consent"))
+        granted.refreshToken = try bench.vault.heldConnection(connection.id).pair?.refreshToken
         granted.accessExpiresAt = bench.clock.now().advanced(by: .seconds(3600))
         _ = try await bench.keeper.store(granted, known, bench.user.id, label: "")
         #expect(try bench.vault.connection(connection.id).unsettledSince != nil)

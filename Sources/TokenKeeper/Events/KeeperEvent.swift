@@ -97,6 +97,7 @@ extension KeeperEvent {
         switch (operation, reason) {
         case (.connectionAdd, nil): .connected
         case (.connectionAdd, LeafReason.imported): .imported
+        case (.connectionAdd, LeafReason.unwanted): .revoking
         // The user came back, and the answer to that could not be read either.
         case (.connectionAdd, _): .refreshFailed
         case (.connectionRefresh, _) where isRefused: .refreshFailed

@@ -5,6 +5,7 @@ public struct ConsentCallback: Sendable {
     let state: SecretBytes?
     let code: SecretBytes?
     let error: String?
+    let errorDescription: String?
     let issuer: String?
     /// The other parameters, for entries that want some kept (`realmId`).
     let others: [String: String]
@@ -28,9 +29,18 @@ public struct ConsentCallback: Sendable {
         }
         state = take("state").map { SecretBytes(copying: $0) }
         code = take("code").map { SecretBytes(copying: $0) }
-        error = take("error")
+        // Facebook has names of its own.
+        error = take("error") ?? (code == nil ? take("error_code") : nil)
+        errorDescription = take("error_description") ?? take("error_message") ?? take("error_reason")
         issuer = take("iss")
         others = values
+    }
+
+    /// What was granted, where the callback says so (Strava; TikTok and Facebook under names of their own): names with single
+    /// spaces between them.
+    func scope(separatedBy separator: String) -> String? {
+        let told = ["scope", "scopes", "granted_scopes"].lazy.compactMap { others[$0] }.first { !$0.isEmpty }
+        return ScopeText.read(told.map { .string(Array($0.utf8)) }, separator: separator)
     }
 
     /// A parameter that an entry wants kept: what a browser brings is bounded, and plain text.
@@ -39,6 +49,22 @@ public struct ConsentCallback: Sendable {
             value.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control })
         else { return nil }
         return value
+    }
+
+    /// The provider's words where it sends the browser back with an error: code and description, bounded, with what is
+    /// secret or looks like it taken out.
+    ///
+    /// Nil: there is no error. Any page can send a browser here, so a callback without this consent's `state` proves
+    /// nothing about the provider.
+    public var errorWords: String? { errorWords(masking: [], showing: []) }
+
+    /// - Parameter known: what was asked for in the clear, such as scopes, and so may be shown though it looks like a token.
+    func errorWords(masking secrets: [SecretBytes], showing known: [String]) -> String? {
+        guard let error else { return nil }
+        let words = Diagnostic(masking: secrets + [state, code].compactMap { $0 }, showing: known)
+        let parts = [words.scrubbed(error), words.scrubbed(errorDescription)].filter { !$0.isEmpty }
+        return parts.isEmpty
+            ? "an error without readable words" : Diagnostic.bounded(parts.joined(separator: ": "))
     }
 
     /// `+` is a space, `%` begins two hexadecimal digits, and the whole is UTF-8.

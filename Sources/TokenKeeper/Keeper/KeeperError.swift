@@ -29,6 +29,8 @@ extension KeeperError.Code {
     public static let unknownCallback = code("unknown_callback")
     /// The callback comes from another issuer than the user was sent to (RFC 9207).
     public static let wrongIssuer = code("wrong_issuer")
+    /// The provider's ID token belongs to another consent than the one that was begun: its tokens are not used.
+    public static let wrongIDToken = code("wrong_id_token")
     /// The user said no.
     public static let accessDenied = code("access_denied")
     /// The provider refused the request or the code.

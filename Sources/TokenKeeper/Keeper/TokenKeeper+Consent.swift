@@ -51,7 +51,9 @@ extension TokenKeeper {
         let verifier = provider.provider.requests.usesPKCE ? PKCEVerifier.random() : nil
         let scope = request.scope ?? provider.defaultScope
         let isOpenID = scope?.split(separator: " ").contains("openid") ?? false
-        let nonce = isOpenID ? Base64URL.encodeToString(random.bytes(16)) : nil
+        let nonce =
+            isOpenID && provider.dialect.asks(with: "nonce")
+            ? Base64URL.encodeToString(random.bytes(16)) : nil
         let url = try provider.dialect.authorizationURL(
             state: state, redirectURI: request.redirectURI, scope: scope,
             codeChallenge: verifier.map(PKCEVerifier.challenge(of:)), nonce: nonce)
@@ -65,8 +67,8 @@ extension TokenKeeper {
 
     /// Ends a consent: exchanges the code and stores the tokens before this returns.
     ///
-    /// A connection that the user has at this provider under this label goes on with the new tokens; a reply without a
-    /// refresh token leaves the stored one where it is.
+    /// A connection that the user has at this provider under this label goes on with the new tokens alone: the user may
+    /// have chosen another account there, so no token of the consent before stays beside them.
     ///
     /// - Throws: ``KeeperError``; ``VaultError`` for trouble of our own.
     public func complete(_ callback: ConsentCallback, session: SecretBytes) async throws -> Connection {
@@ -74,27 +76,27 @@ extension TokenKeeper {
             let request = try await vault.takeAuthorization(state: state, session: session)
         else { throw KeeperError.unknown }
         let provider = try providers.provider(request.provider, in: vault)
-        if let issuer = callback.issuer, let expected = provider.provider.endpoints.issuer,
-            issuer != expected
-        {
-            throw KeeperError(.wrongIssuer, "The answer did not come from where you were sent. Begin again.")
+        try callback.check(isFrom: provider.provider)
+        let known = [request.scope, request.redirectURI, provider.dialect.credentials.clientID].compactMap {
+            $0
         }
-        if let error = callback.error {
-            throw error == "access_denied"
-                ? KeeperError(.accessDenied, "Access was not granted.")
-                : KeeperError(.refused, "The provider did not accept the request. Begin again.")
+        let secrets = [state, session] + [request.verifier].compactMap { $0 }
+        if let words = callback.errorWords(masking: secrets, showing: known) {
+            throw callback.error == "access_denied"
+                ? KeeperError(.accessDenied, "Access was not granted.", diagnostic: words)
+                : KeeperError(
+                    .refused, "The provider did not accept the request. Begin again.", diagnostic: words)
         }
         guard let code = callback.code else { throw KeeperError.unknown }
         let exchange = provider.dialect.codeExchange(
             code: code, redirectURI: request.redirectURI, verifier: request.verifier)
-        let secrets = [code] + [request.verifier].compactMap { $0 }
         // The code is spent from here on: what comes is stored, whatever becomes of the caller.
-        return try await Task {
+        return try await undisturbed { [self] in
             // Trouble with what was given up must not cost what is being given.
             try? await revokeLeftover(of: request, provider)
-            let answer = await ask(provider, exchange, sent: nil, alsoSent: secrets)
+            let answer = await ask(provider, exchange, sent: nil, alsoSent: secrets + [code])
             return try await settle(answer, of: request, callback, provider)
-        }.value
+        }
     }
 
     /// Tokens that the user gave up before, and that new ones are about to replace, are revoked first.
@@ -110,22 +112,24 @@ extension TokenKeeper {
         _ answer: ProviderAnswer, of request: BegunAuthorization, _ callback: ConsentCallback,
         _ provider: KnownProvider
     ) async throws -> Connection {
+        let asked = callback.scope(separatedBy: provider.provider.requests.scopeSeparator) ?? request.scope
         switch answer {
         case .reply(.granted(let granted), _) where granted.fitsOneRow:
-            guard IDTokenNonce.isEqual(request.nonce, in: granted.idToken) else { throw KeeperError.unknown }
+            if IDTokenNonce.contradicts(
+                request.nonce, granted.idToken,
+                isCodeBound: request.verifier != nil && provider.dialect.bindsCode)
+            {
+                throw try await refuse(granted, request.owner, provider)
+            }
             var granted = granted
             for name in provider.provider.requests.keptCallbackParameters {
                 if let value = callback.kept(name) { granted.metadata[name] = value }
             }
-            granted.scope = granted.scope ?? request.scope
+            granted.scope = granted.scope ?? asked
             return try await store(granted, provider, request.owner, label: request.label).connection
         case .reply(.granted, let raw), .reply(.unreadable, let raw):
-            let grant = ConnectionGrant(provider.id, request.owner, label: request.label, reply: raw)
-            _ = try await persistently { try await vault.storeConnection(grant) }
-            throw KeeperError(
-                .unreadableReply,
-                "The provider's answer was kept, but could not be read. We will look at it.",
-                diagnostic: "See 'tokenvault connection replay-reply'.")
+            throw try await keepUnread(
+                raw, answer.diagnostic, provider, request.owner, label: request.label, scope: asked)
         case .reply(.refused(let refusal), _):
             throw refusal.kind.isOfClient
                 ? KeeperError(
@@ -144,18 +148,48 @@ extension TokenKeeper {
         }
     }
 
+    /// Keeps tokens that answer another consent just long enough to revoke them at the provider, under a label of their
+    /// own: the connection that the user has stays as it is.
+    ///
+    /// - Returns: what to tell.
+    private func refuse(
+        _ granted: GrantedTokens, _ owner: OwnerID, _ provider: KnownProvider
+    ) async throws -> KeeperError {
+        let label = "unwanted-" + Base64URL.encodeToString(SystemRandom().bytes(6))
+        let held = try await store(granted, provider, owner, label: label, isUnwanted: true)
+        let fate: String
+        if (try? await revokeThere(held, provider)) == true {
+            let reason = try? vault.connection(held.id).reason
+            fate =
+                reason == "revoked-there"
+                ? "its tokens were revoked at the provider"
+                : "its tokens were destroyed here, but the provider does not revoke them"
+            try? await vault.removeConnection(held.id)
+        } else {
+            fate = "its tokens are revoked as soon as the provider answers, by 'tokenvault refresh run'"
+        }
+        return KeeperError(
+            .wrongIDToken, "The provider's answer belongs to another consent. Begin again.",
+            diagnostic: "The ID token does not carry the nonce of this consent; \(fate).")
+    }
+
     /// Stores what a provider granted, as the next generation of the owner's connection.
     package func store(
         _ granted: GrantedTokens, _ provider: KnownProvider, _ owner: OwnerID, label: String,
-        kind: ConnectionKind = .consent
+        isUnwanted: Bool = false
     ) async throws -> HeldConnection {
         let now = clock.now()
         var tokens = NewTokens(granted, provider.provider.expiry, at: now)
         tokens.absoluteExpiresAt = provider.provider.expiry.refreshAbsolute.map { now.advanced(by: $0) }
-        var grant = ConnectionGrant(provider.id, owner, label: label, kind: kind, tokens: tokens)
+        if tokens.refreshToken == nil, provider.provider.refresh.method == .refreshToken {
+            tokens.refreshExpiresAt = nil
+        }
+        var grant = ConnectionGrant(provider.id, owner, label: label, tokens: tokens)
+        grant.isUnwanted = isUnwanted
         // A connection of its own number spreads better; here the clock serves.
         grant.dueAt = schedule(provider).dueAt(
-            issued: now, accessEnd: tokens.accessExpiresAt, refreshEnd: tokens.refreshExpiresAt,
+            issued: now, accessEnd: tokens.accessExpiresAt,
+            refreshEnd: tokens.refreshExpiresAt,
             spread: UInt64(bitPattern: now.millisecondsSince1970))
         do {
             let held = try await persistently { [grant] in try await vault.storeConnection(grant) }
@@ -170,6 +204,21 @@ extension TokenKeeper {
             }
             throw error
         }
+    }
+
+    /// Keeps a reply that cannot be read, as it came.
+    ///
+    /// - Returns: what to tell.
+    func keepUnread(
+        _ reply: SecretBytes, _ why: String?, _ provider: KnownProvider, _ owner: OwnerID, label: String,
+        scope: String?
+    ) async throws -> KeeperError {
+        var grant = ConnectionGrant(provider.id, owner, label: label, reply: reply)
+        grant.scope = scope ?? ""
+        _ = try await persistently { [grant] in try await vault.storeConnection(grant) }
+        return KeeperError(
+            .unreadableReply, "The provider's answer was kept, but could not be read. We will look at it.",
+            diagnostic: why ?? "longer than any token")
     }
 
     /// Tries for half a minute, and each try waits for its turn besides: what a provider granted is worth it.

@@ -71,6 +71,16 @@ extension TokenKeeper {
     public func pollDevice(_ device: inout BegunDevice) async throws -> Connection? {
         guard clock.now() < device.expiresAt else { throw Self.late }
         let provider = try providers.provider(named: device.request.provider, in: vault)
+        // The code may be spent by this: what comes is stored, whatever becomes of the caller.
+        let (connection, asked) = try await undisturbed { [self, device] in
+            var device = device
+            return (try await poll(&device, provider), device)
+        }
+        device = asked
+        return connection
+    }
+
+    private func poll(_ device: inout BegunDevice, _ provider: KnownProvider) async throws -> Connection? {
         let answer = await ask(
             provider, provider.dialect.deviceToken(deviceCode: device.deviceCode), sent: nil,
             alsoSent: [device.deviceCode])
@@ -80,12 +90,9 @@ extension TokenKeeper {
             return try await store(granted, provider, device.request.user, label: device.request.label)
                 .connection
         case .reply(.granted, let raw), .reply(.unreadable, let raw):
-            _ = try await vault.storeConnection(
-                ConnectionGrant(provider.id, device.request.user, label: device.request.label, reply: raw))
-            throw KeeperError(
-                .unreadableReply,
-                "The provider's answer was kept, but could not be read. We will look at it.",
-                diagnostic: "See 'tokenvault connection replay-reply'.")
+            throw try await keepUnread(
+                raw, answer.diagnostic, provider, device.request.user, label: device.request.label,
+                scope: device.scope)
         case .reply(.refused(let refusal), _):
             return try await proceed(after: refusal, &device)
         case .reply(.busy, _), .reply(.ambiguous, _), .failure:
@@ -106,7 +113,8 @@ extension TokenKeeper {
             device.interval += .seconds(5)
             return nil
         case .denied where refusal.code == "expired_token": throw Self.late
-        case .denied: throw KeeperError(.accessDenied, "Access was not granted.")
+        case .denied:
+            throw KeeperError(.accessDenied, "Access was not granted.", diagnostic: refusal.diagnostic)
         case .client, .clientOrToken, .grant, .request: throw Self.refusal(refusal)
         }
     }

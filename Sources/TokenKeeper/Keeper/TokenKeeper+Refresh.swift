@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import Synchronization
 package import TokenVault
@@ -19,12 +20,24 @@ extension TokenKeeper {
         _ = task(held, provider, isForced: false, spendsUncertain: false)
     }
 
-    /// Waits for every refresh under way, also those that nobody waits for; to be called before the vault is closed,
-    /// or an answer may come that can no longer be stored.
+    /// Waits for every refresh and every exchange of a code under way, also those that nobody waits for; to be called
+    /// before the vault is closed, or an answer may come that can no longer be stored.
     ///
-    /// Whoever still asks for tokens meanwhile begins more of them.
+    /// Callers that still ask for tokens meanwhile begin more of them.
     public func finish() async {
         while let task = refreshes.withLock({ $0.values.first }) { _ = await task.value }
+        while let task = exchanges.withLock({ $0.values.first }) { await task.value }
+    }
+
+    /// Runs an exchange that may bring tokens to its end, whatever becomes of the caller; ``finish()`` waits for it.
+    func undisturbed<Result: Sendable>(
+        _ exchange: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        let task = Task { try await exchange() }
+        let id = UUID()
+        exchanges.withLock { $0[id] = Task { _ = await task.result } }
+        defer { exchanges.withLock { _ = $0.removeValue(forKey: id) } }
+        return try await task.value
     }
 
     /// It is known to ``finish()`` when this returns.
@@ -160,12 +173,15 @@ extension TokenKeeper {
             at: held.connection.unsettledSince ?? held.connection.createdAt, sent: [])
         guard case .granted(let granted) = reading, granted.fitsOneRow else { return nil }
         let schedule = schedule(provider)
-        let tokens = NewTokens(granted, schedule.rules, at: clock.now())
+        var tokens = NewTokens(granted, schedule.rules, at: clock.now())
+        // RFC 6749 section 5.1: a scope that is not told is the one that was asked for.
+        tokens.scope = tokens.scope ?? held.connection.scope
         let due = schedule.dueAt(
             issued: clock.now(), accessEnd: tokens.accessExpiresAt, refreshEnd: tokens.refreshExpiresAt,
             spread: UInt64(bitPattern: held.id.rawValue))
-        let settlement = Settlement(
+        var settlement = Settlement(
             held.id, generation: held.generation, fence: held.fence, .tokens(tokens), dueAt: due)
+        settlement.readsKeptReply = true
         do {
             switch try await vault.settleRefresh(settlement) {
             case .settled(let held): return .refreshed(held)
@@ -173,6 +189,16 @@ extension TokenKeeper {
             }
         } catch let error as VaultError { return .storage(error) } catch {
             return .storage(VaultError(.internalError, "Unexpected failure of type \(type(of: error))."))
+        }
+    }
+}
+
+extension ProviderAnswer {
+    /// What an operator may be told of it; nil: nothing is wrong with it.
+    var diagnostic: String? {
+        switch self {
+        case .reply(let reading, _): reading.diagnostic
+        case .failure(let failure): failure.cause.rawValue
         }
     }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 package import Metrics
 import Synchronization
@@ -32,6 +33,8 @@ public final class TokenKeeper: Sendable {
     /// Names this keeper in leases.
     let holder = SystemRandom().bytes(16)
     let refreshes = Mutex<[ConnectionID: Task<RefreshOutcome, Never>]>([:])
+    /// Exchanges of codes; each ends when its outcome is stored.
+    let exchanges = Mutex<[UUID: Task<Void, Never>]>([:])
 
     /// - Parameter transport: `AsyncHTTPTransport` of `ProviderHTTP`, or a scripted one in tests.
     public init(vault: Vault, transport: any ProviderTransport, options: KeeperOptions = KeeperOptions()) {

@@ -59,16 +59,30 @@ package struct HeldConnection: Sendable {
 }
 
 /// What is sealed in the column `details`.
-struct ConnectionDetails: Codable, Sendable {
+struct ConnectionDetails: Codable, Sendable, Equatable {
     var label: String
     var metadata: [String: String]
     var refusal: ConnectionRefusal?
+    /// Nil for false: most rows have no use for it.
+    private var consentReply: Bool?
+
+    init(label: String) {
+        self.label = label
+        metadata = [:]
+    }
+
+    /// The reply that is kept answers a consent, not a refresh: its tokens are of another grant than those in use.
+    var isConsentReplyKept: Bool {
+        get { consentReply ?? false }
+        set { consentReply = newValue ? true : nil }
+    }
 
     func encoded() throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         let bytes = Array(try encoder.encode(self))
-        guard bytes.count <= Limits.connectionDetailsBytes else {
+        // The mark of a kept reply always fits.
+        guard bytes.count <= Limits.connectionDetailsBytes + (isConsentReplyKept ? 64 : 0) else {
             throw invalid("A provider told more beside its tokens than is kept with a connection.")
         }
         return bytes
@@ -98,6 +112,20 @@ extension ConnectionRow {
             try SealedField.open(
                 reply, with: owner.key, for: context(keyring, Self.replyColumn, generation: generation),
                 limit: Limits.sealedReplyBytes))
+    }
+
+    /// Keeps a reply that cannot be read, at the row's generation, and remembers what it answers.
+    mutating func keep(
+        _ reply: SecretBytes, ofConsent isOfConsent: Bool, _ owner: Owner, _ keyring: Keyring
+    ) throws {
+        var details = try details(owner, keyring)
+        if details.isConsentReplyKept != isOfConsent {
+            details.isConsentReplyKept = isOfConsent
+            self.details = try sealed(details.encoded(), Self.detailsColumn, owner, keyring)
+        }
+        self.reply = try reply.withExposed {
+            try sealed($0, Self.replyColumn, owner, keyring, limit: Limits.sealedReplyBytes)
+        }
     }
 
     /// Seals a value of this row; the generation is the one the row has now.

@@ -3,6 +3,8 @@ import VaultCore
 /// The reasons in leaves about connections from which a reader of the log can tell what became of the connection.
 package enum LeafReason {
     package static let imported = "imported"
+    /// Tokens of a consent that was not the one begun: they are revoked, and no connection of the user's changed.
+    package static let unwanted = "unwanted"
     /// A refresh that worked although the connection needed consent.
     package static let recovered = "recovered"
     /// Tokens came for a connection that was given up: they are revoked too.

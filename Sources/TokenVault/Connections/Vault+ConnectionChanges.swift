@@ -16,6 +16,8 @@ package struct ConnectionGrant: Sendable {
     package var reply: SecretBytes?
     /// False for tokens that the provider has not answered for.
     package var isVerified: Bool
+    /// The tokens must not be used: they are kept to be revoked at the provider.
+    package var isUnwanted = false
     package var dueAt: VaultInstant?
 
     package init(
@@ -57,21 +59,29 @@ extension Vault {
             } else {
                 row = ConnectionRow(
                     id: transaction.next(\.nextGrantID), grant, tag: tags[0], now: transaction.now)
-                let details = ConnectionDetails(label: grant.label, metadata: [:])
                 row.details = try row.sealed(
-                    details.encoded(), ConnectionRow.detailsColumn, owner, keyring)
+                    ConnectionDetails(label: grant.label).encoded(), ConnectionRow.detailsColumn, owner,
+                    keyring)
             }
             let attempt = row.attempt
             if let tokens = grant.tokens {
-                try transaction.store(tokens, in: &row, owner)
-                // A refresh token that stays is as spent as it was.
-                let kept = try row.unsealedPair(owner, keyring)?.refreshToken
-                if let attempt, let kept, TokenFingerprint.of(kept) == attempt.fingerprint {
+                try transaction.store(tokens, in: &row, owner, beginsGrant: true, endsKeptReply: true)
+                // A refresh token that the provider gives again is as spent as it was.
+                if let attempt, let given = tokens.refreshToken,
+                    TokenFingerprint.of(given) == attempt.fingerprint
+                {
                     row.attempt = attempt
                 }
+                if grant.isUnwanted { row.state = .revoking }
             }
             if let reply = grant.reply {
-                try row.keep(reply, owner, keyring)
+                // A generation of its own: a refresh that is under way must not take its place.
+                let pair = try row.unsealedPair(owner, keyring)
+                row.generation += 1
+                row.pair = try pair.map {
+                    try row.sealed($0.sealedForm, ConnectionRow.pairColumn, owner, keyring)
+                }
+                try row.keep(reply, ofConsent: true, owner, keyring)
                 // Tokens that work go on working, and what is to be revoked still is.
                 if row.pair == nil || (row.state != .live && row.state != .revoking) {
                     row.state = .needsConsent
@@ -80,13 +90,15 @@ extension Vault {
             }
             row.isVerified = grant.isVerified
             if grant.tokens != nil || row.state != .live { row.dueAt = grant.dueAt }
+            if grant.isUnwanted { row.dueAt = transaction.now }
             if known == nil { try transaction.insert(row) } else { try transaction.update(row) }
             var event = AuditEvent(.connectionAdd, row, by: operatorActor)
             event.reason =
                 grant.reply != nil
                 ? LeafReason.lost(
                     "unreadable-reply", from: known?.state == .needsConsent ? .needsConsent : .live)
-                : grant.isVerified ? nil : LeafReason.imported
+                : grant.isUnwanted
+                    ? LeafReason.unwanted : grant.isVerified ? nil : LeafReason.imported
             event.subject = row.owner == .system ? nil : owner.pseudonym
             event.fingerprint = grant.tokens.map { TokenFingerprint.of($0.accessToken) }
             return Audited(try transaction.held(row), event)
@@ -218,16 +230,6 @@ extension ConnectionRow {
             createdAt: now, state: .live, reason: nil, isVerified: false, generation: 0, fence: 0,
             details: [], scope: grant.scope, pair: nil, reply: nil, issuedAt: nil, accessExpiresAt: nil,
             refreshExpiresAt: nil, absoluteExpiresAt: nil, dueAt: nil, failures: 0, attempt: nil, lease: nil)
-    }
-
-    /// Keeps an answer to a code, as a generation of its own: a refresh that is under way must not take its place.
-    fileprivate mutating func keep(_ reply: SecretBytes, _ owner: Owner, _ keyring: Keyring) throws {
-        let pair = try unsealedPair(owner, keyring)
-        generation += 1
-        self.pair = try pair.map { try sealed($0.sealedForm, Self.pairColumn, owner, keyring) }
-        self.reply = try reply.withExposed {
-            try sealed($0, Self.replyColumn, owner, keyring, limit: Limits.sealedReplyBytes)
-        }
     }
 
     fileprivate mutating func forgetTokens() {

@@ -20,6 +20,8 @@ package struct Settlement: Sendable {
     package var outcome: Outcome
     /// When a service looks at the connection next, where the outcome leaves it live.
     package var dueAt: VaultInstant?
+    /// The tokens were read in the reply that is kept with the connection, which goes with it.
+    package var readsKeptReply = false
 
     package init(
         _ connection: ConnectionID, generation: Int64, fence: Int64, _ outcome: Outcome, dueAt: VaultInstant?
@@ -35,7 +37,7 @@ package struct Settlement: Sendable {
 /// What a provider granted.
 package struct NewTokens: Sendable {
     package var accessToken: SecretBytes
-    /// Nil: the one that is there stays.
+    /// Nil: the one that is there stays, unless the tokens begin a grant.
     package var refreshToken: SecretBytes?
     /// Nil: as before.
     package var scope: String?
@@ -98,7 +100,10 @@ extension WriteTransaction {
         switch settlement.outcome {
         case .tokens(let tokens):
             event.reason = LeafReason.ofTokens(from: row.state)
-            try store(tokens, in: &row, owner, keepingLease: !isHolder)
+            let isOfConsent = try settlement.readsKeptReply && row.details(owner, keyring).isConsentReplyKept
+            try store(
+                tokens, in: &row, owner, keepingLease: !isHolder, beginsGrant: isOfConsent,
+                endsKeptReply: settlement.readsKeptReply)
             row.dueAt = row.state == .revoking ? now : settlement.dueAt
             event.fingerprint = TokenFingerprint.of(tokens.accessToken)
             return try trustProvider(row.provider, event.actor)
@@ -113,42 +118,54 @@ extension WriteTransaction {
             event.outcome = .refused
             event.reason = "unreadable-reply"
             if isHolder { row.note("unreadable-reply", dueAt: settlement.dueAt) }
-            row.reply = try reply.withExposed {
-                try row.sealed($0, ConnectionRow.replyColumn, owner, keyring, limit: Limits.sealedReplyBytes)
-            }
+            try row.keep(reply, ofConsent: false, owner, keyring)
         }
         return nil
     }
 
     /// Moves a connection to its next generation.
+    ///
+    /// - Parameters:
+    ///   - beginsGrant: The tokens are of a new consent. Nothing of the grant before stays beside them: the user may have
+    ///     chosen another account of the provider.
+    ///   - endsKeptReply: The reply that is kept is of no more use. One to a refresh goes with the refresh that follows it;
+    ///     one to a consent stays until it is read, or the user consents again.
     func store(
-        _ tokens: NewTokens, in row: inout ConnectionRow, _ owner: Owner, keepingLease: Bool = false
+        _ tokens: NewTokens, in row: inout ConnectionRow, _ owner: Owner, keepingLease: Bool = false,
+        beginsGrant: Bool, endsKeptReply: Bool
     ) throws {
-        let old = try row.unsealedPair(owner, keyring)
-        var details = try row.details(owner, keyring)
-        if !tokens.metadata.isEmpty || details.refusal != nil {
-            details.refusal = nil
-            details.metadata.merge(tokens.metadata) { $1 }
+        let old = beginsGrant ? nil : try row.unsealedPair(owner, keyring)
+        let known = try row.details(owner, keyring)
+        var details = known
+        let isReplyKept = !endsKeptReply && details.isConsentReplyKept
+        let reply = isReplyKept ? try row.unsealedReply(owner, keyring) : nil
+        details.isConsentReplyKept = false
+        details.refusal = nil
+        if beginsGrant { details.metadata = [:] }
+        let bare = details
+        details.metadata.merge(tokens.metadata) { $1 }
+        if details != known {
             // What does not fit must not cost the tokens.
-            if let encoded = try? details.encoded() {
-                row.details = try row.sealed(encoded, ConnectionRow.detailsColumn, owner, keyring)
-            }
+            let encoded = try (try? details.encoded()) ?? bare.encoded()
+            row.details = try row.sealed(encoded, ConnectionRow.detailsColumn, owner, keyring)
         }
         row.generation += 1
         let pair = TokenPair(
             accessToken: tokens.accessToken, refreshToken: tokens.refreshToken ?? old?.refreshToken)
         row.pair = try row.sealed(pair.sealedForm, ConnectionRow.pairColumn, owner, keyring)
+        row.reply = nil
+        if let reply { try row.keep(reply, ofConsent: true, owner, keyring) }
         // For tokens of our own the column says what is asked for; one answer with less must not stick.
-        if row.kind == .consent, let scope = tokens.scope, scope.utf8.count <= Limits.providerScopeBytes {
+        let scope = tokens.scope ?? (beginsGrant ? "" : nil)
+        if row.kind == .consent, let scope, scope.utf8.count <= Limits.providerScopeBytes {
             row.scope = scope
         }
         row.issuedAt = now
         row.accessExpiresAt = tokens.accessExpiresAt
-        if tokens.refreshToken != nil || tokens.refreshExpiresAt != nil {
+        if beginsGrant || tokens.refreshToken != nil || tokens.refreshExpiresAt != nil {
             row.refreshExpiresAt = tokens.refreshExpiresAt
         }
-        row.absoluteExpiresAt = tokens.absoluteExpiresAt ?? row.absoluteExpiresAt
-        row.reply = nil
+        row.absoluteExpiresAt = tokens.absoluteExpiresAt ?? (beginsGrant ? nil : row.absoluteExpiresAt)
         row.attempt = nil
         row.failures = 0
         row.isVerified = true

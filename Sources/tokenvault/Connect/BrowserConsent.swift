@@ -36,16 +36,23 @@ struct BrowserConsent {
             listener.end()
         }
         defer { end.cancel() }
+        var stray: String?
         for await arrival in listener.arrivals {
             // Any page of the browser can send it here; the user's own return is still to come.
-            guard let callback = ConsentCallback(query: arrival.query), begun.isAnswered(by: callback) else {
+            let callback = ConsentCallback(query: arrival.query)
+            guard let callback, begun.isAnswered(by: callback) else {
+                // Some providers leave the state out of an error: it ends nothing, but may be the reason.
+                stray = callback?.errorWords ?? stray
                 await arrival.answer("This is not the answer that is waited for.", isGood: false)
                 continue
             }
             return try await complete(callback, request.session, arrival)
         }
         throw VaultError(
-            .unavailable, "Nobody came back from the provider in time.",
+            .unavailable,
+            "No answer to this consent came back in time."
+                + (stray.map { " A request without its state told of an error: \(Console.harmless($0))" }
+                    ?? ""),
             remedy: "Begin again; --timeout gives more time. Is the redirect URI registered there?")
     }
 

@@ -7,7 +7,8 @@ extension ExitStatus {
     init(_ code: KeeperError.Code) {
         self =
             switch code {
-            case .unknownCallback, .wrongIssuer, .accessDenied, .refused, .clientRefused: .denied
+            case .unknownCallback, .wrongIssuer, .wrongIDToken, .accessDenied, .refused, .clientRefused:
+                .denied
             case .unavailable: .unavailable
             case .unreadableReply: .partial
             case .notSupported: .usage
@@ -25,7 +26,7 @@ extension FailureReport {
 
 extension KeeperError {
     fileprivate var operatorMessage: String {
-        diagnostic.isEmpty || code == .unreadableReply ? message : "\(message) (\(diagnostic))"
+        diagnostic.isEmpty ? message : "\(message) (\(diagnostic))"
     }
 
     fileprivate var remedy: String {

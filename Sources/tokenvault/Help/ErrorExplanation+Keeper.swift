@@ -10,12 +10,21 @@ extension ErrorExplanation {
             remedy: "Begin again with 'tokenvault connection connect', in one browser, within the hour."),
         ErrorExplanation(
             .wrongIssuer,
-            "The answer comes from another issuer than the user was sent to: a mix-up attack looks so.",
-            changed: "No connection was made; the code was not used.",
+            "The answer names another issuer than the user was sent to, or none though the provider's discovery "
+                + "document promises one: a mix-up attack looks so.",
+            changed: "No connection was made; no code was sent to the provider.",
             remedy: "Check the issuer in the provider's entry. If it is right, tell the provider."),
         ErrorExplanation(
-            .accessDenied, "The user said no at the provider.", changed: "No connection was made.",
-            remedy: "Ask again when the user wants it."),
+            .wrongIDToken, "The provider's ID token does not carry the nonce of this consent.",
+            changed:
+                "No connection was made; one that existed is as it was. The message says what became of the tokens.",
+            remedy:
+                "Begin again. If it always happens, the provider leaves the nonce out: write {nonce: \"\"} under "
+                + "requests.authorize of its entry."),
+        ErrorExplanation(
+            .accessDenied, "The user said no at the provider, or a rule there said it for the user.",
+            changed: "No connection was made; one that existed is as it was.",
+            remedy: "The message has the provider's words. Ask again when the user wants it."),
         ErrorExplanation(
             .refused, "The provider refused the request, the code, or the token.",
             changed: "No connection was made; one that existed is as it was.",
