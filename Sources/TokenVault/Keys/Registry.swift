@@ -77,7 +77,7 @@ final class Registry: Sendable {
     }
 
     /// What to compare a miss with.
-    func census(_ database: Database, revision: RegistryRevision) throws -> ClientCensus {
+    func census(_ database: Database, revision: RegistryRevision?) throws -> ClientCensus {
         if let cached = cached(revision, { $0.census }) { return cached }
         let census = try ClientCensus(database)
         keep(revision) { $0.census = census }
