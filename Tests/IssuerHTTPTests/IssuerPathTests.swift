@@ -58,7 +58,8 @@ import VaultCore
             let signOut = try await visit.get(try #require(withdrawn.link(after: "<nav")))
             let last = try await visit.submit(signOut, [:])
             #expect(last.text.contains("You are signed out"))
-            #expect(try await visit.get(try #require(last.link(after: "<nav"))).status == 200)
+            let again = try #require(last.link(after: "<nav"))
+            #expect(try await visit.get(again).status == 200)
         }
     }
 
@@ -86,7 +87,8 @@ import VaultCore
             for address in [
                 "/.well-known/oauth-authorization-server" + bare, bare + "/sign-in", bare + "/health/live",
             ] {
-                #expect(try await server.send("GET", address).status == 200, "\(address)")
+                let reply = try await server.send("GET", address)
+                #expect(reply.status == 200, "\(address)")
             }
         }
     }
