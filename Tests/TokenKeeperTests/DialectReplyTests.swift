@@ -128,7 +128,7 @@ import VaultCore
         #expect(meaning(204, "") == "revoked")
         #expect(meaning(200, "<html>") == "revoked")
         #expect(meaning(400, #"{"error":"unsupported_token_type"}"#) == "refused unsupported_token_type")
-        #expect(meaning(401, "") == "refused invalid_client")
+        #expect(meaning(401, "") == "refused unauthorized")
         #expect(meaning(503, "") == "busy")
         #expect(meaning(504, "") == "ambiguous")
     }
@@ -271,7 +271,7 @@ import VaultCore
         ),
         (
             "withings", 200, #"{"status":503,"body":{},"error":"Invalid Params: invalid refresh_token"}"#,
-            "refused request other"
+            "refused grant invalid_grant"
         ),
         ("withings", 200, #"{"status":0,"body":{}}"#, "unreadable"),
         // 18
@@ -297,7 +297,7 @@ import VaultCore
         ),
         (
             "quantimodo", 401, #"{"message":"no","errors":[{"message":"no"}]}"#,
-            "refused client invalid_client"
+            "refused client-or-token unauthorized"
         ),
         ("quantimodo", 200, #""fe0c4fcd8a3bd5f1c0a3ad6b8e2df1b4a9c0de12""#, "granted"),
         ("quantimodo", 200, "fe0c4fcd8a3bd5f1c0a3ad6b8e2df1b4a9c0de12", "granted"),

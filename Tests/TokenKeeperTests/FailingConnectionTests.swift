@@ -168,9 +168,9 @@ import VaultCore
         let end = try #require(try bench.connection(good).accessExpiresAt)
         let dead = try await bench.serve { bench.provider.calls.count > 1 }
         #expect(dead)
-        // The clock of the test stands still while the service runs: whoever is made to wait waits for good.
+        // The clock of the test stands still while the service runs: a connection that has to wait waits for ever.
         bench.clock.advance(try #require(try bench.connection(good).dueAt).elapsed(since: bench.clock.now()))
-        #expect(try await bench.serve { try bench.connection(good).generation == 3 })
+        #expect(try await bench.serve { try bench.connection(good).generation >= 3 })
         #expect(bench.clock.now() < end)
     }
 }

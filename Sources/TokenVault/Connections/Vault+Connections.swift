@@ -81,27 +81,30 @@ extension Vault {
             [.integer(provider.rawValue), SQLValue(now)], limit, except: others)
     }
 
-    /// The connection to probe a stopped provider with: the one that is due next, rather one that was not refused.
+    /// The connection to probe a stopped provider with: of those that were not refused, if there are any, the one that
+    /// the provider gave tokens last. If it is refused too, the client is likely to blame.
     package func connectionToProbe(_ provider: ProviderID, except others: Set<ConnectionID>) throws
         -> ConnectionID?
     {
         let isRefreshed = "state IN (1, 5)"
         for condition in ["\(isRefreshed) AND \(Self.isUnrefused)", isRefreshed] {
             let found = try dueConnections(
-                "due_at IS NOT NULL AND \(condition)", [.integer(provider.rawValue)], 1, except: others)
+                "due_at IS NOT NULL AND \(condition)", [.integer(provider.rawValue)], 1, by: "issued_at DESC",
+                except: others)
             if let found = found.first { return found }
         }
         return nil
     }
 
     private func dueConnections(
-        _ condition: String, _ values: [SQLValue], _ limit: Int, except others: Set<ConnectionID>
+        _ condition: String, _ values: [SQLValue], _ limit: Int, by order: String = "due_at",
+        except others: Set<ConnectionID>
     ) throws -> [ConnectionID] {
         guard limit > 0 else { return [] }
         return try store.readers().read { database in
             var due: [ConnectionID] = []
             try database.forEachRow(
-                "SELECT id FROM connections WHERE provider_id = ? AND \(condition) ORDER BY due_at", values
+                "SELECT id FROM connections WHERE provider_id = ? AND \(condition) ORDER BY \(order)", values
             ) { row in
                 let id = ConnectionID(row.integer(0))
                 if !others.contains(id) { due.append(id) }
