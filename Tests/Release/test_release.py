@@ -55,7 +55,10 @@ class FreshDebian(unittest.TestCase):
         return ended.stdout
 
     def command(self, *arguments):
-        return ["chroot", self.root, "/usr/bin/env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin",
+        # In a mount namespace of its own, which has /proc as every container does, and ends with the process.
+        inside = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", inside, self.root,
+                "/usr/bin/env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin",
                 "TOKENVAULT_PATH=/root/vault", "TOKENVAULT_KEY_FILE=/root/vault.key", "tokenvault", *arguments]
 
     def post(self, url, **fields):
