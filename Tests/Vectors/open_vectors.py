@@ -198,7 +198,9 @@ def slot_key(vector):
 
 def open_keyslot(vector):
     kind, epoch = int(vector["kind"]), int(vector["epoch"])
-    if int(vector.get("source_kind", kind)) != kind:
+    offered = int(vector.get("source_kind", kind))
+    # A key file and a credential hold the same bytes.
+    if offered != kind and {offered, kind} != {1, 3}:
         raise Refused("locked", "kind")
     wrapped = bytes.fromhex(vector["wrapped"])
     if len(bytes.fromhex(vector["slot"])) != 16 or len(wrapped) != OVERHEAD + 32:

@@ -61,3 +61,30 @@ struct RestoredConnectionTests {
         }
     }
 }
+
+@Suite("A restore stops the providers that an operator changed since the backup")
+struct RestoredProviderTests {
+    @Test(arguments: [(false, "active"), (true, "stopped")])
+    func `and none for a refusal that came since`(_ isChanged: Bool, _ state: String) async throws {
+        try await KeeperStage.run { stage in
+            _ = try await stage.importGrant()
+            _ = try await stage.done(["backup", "create", "--out", "B", "--keys-out", "BK"])
+            stage.provider.failNext(.status(401))
+            #expect(try await stage.place.run(["connection", "refresh", "scripted/alice"]).status == 9)
+            let doubted = try await stage.done(["provider", "show", "scripted", "--json"]).object()
+            #expect((doubted["refused_connections"] as? [Int])?.count == 1, "\(doubted)")
+            if isChanged {
+                _ = try await stage.done([
+                    "provider", "add", "scripted", "--replace", "--file", "scripted.yaml", "--client-id",
+                    "scripted-client", "--client-secret-file", "secret", "--scope", KeeperStage.scope,
+                ])
+            }
+            let moved = try await stage.place.shell("mkdir -m 700 old && mv V V.lock V.ballast old/")
+            #expect(moved.status == 0, "\(moved.complaints)")
+            _ = try await stage.done(["restore", "--apply", "--from", "B", "--keys", "BK", "--log", "old/V"])
+            let provider = try await stage.done(["provider", "show", "scripted", "--json"]).object()
+            #expect(provider["state"] as? String == state, "\(provider)")
+            _ = try await stage.done(["audit", "verify"])
+        }
+    }
+}

@@ -121,7 +121,10 @@ enum KeyslotVectors {
                 "another slot id", "locked", why: "commitment", ["slot": Hex.encode(Chosen.bytes("s", 16))]),
             base.refused("another epoch in its row", "integrity", why: "key version", ["epoch": "4"]),
             base.refused("another key file", "locked", why: "commitment", ["source": Hex.encode(stranger)]),
-            base.refused("its key as a credential", "locked", why: "kind", ["source_kind": "3"]),
+            [
+                "name": "raw key file: its key as a credential", "of": "raw key file", "expect": "opens",
+                "source_kind": "3",
+            ],
             base.refused("its key as a passphrase", "locked", why: "kind", ["source_kind": "2"]),
             base.refused("relabelled as a credential", "locked", why: "commitment", ["kind": "3"]),
             base.refused("with parameters", "integrity", why: "malformed", ["parameters": "00"]),
