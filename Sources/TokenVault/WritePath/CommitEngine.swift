@@ -52,11 +52,7 @@ final class CommitEngine: @unchecked Sendable {
     /// Commits `batch` and resumes its callers.
     ///
     /// - Parameter waiting: called now and then while another process holds the lock.
-    func commit(_ batch: [any WriteJob], waiting: () -> Void) {
-        commit(batch, isRetry: false, waiting)
-    }
-
-    private func commit(_ batch: [any WriteJob], isRetry: Bool, _ waiting: () -> Void) {
+    func commit(_ batch: [any WriteJob], isRetry: Bool = false, waiting: () -> Void) {
         guard failures < 2 else { return Self.finish(batch, Self.down) }
         do {
             try commitInTurn(batch, until: .now + Limits.writeQueueDeadline, waiting)
@@ -97,9 +93,7 @@ final class CommitEngine: @unchecked Sendable {
         let prepared: Prepared?
         let start = ContinuousClock.now
         do {
-            prepared = try store.writer.inDatabase { database in
-                try self.transact(batch, database)
-            }
+            prepared = try store.writer.inDatabase { try self.transact(batch, $0) }
         } catch let error as UncertainCommit {
             try settle(error, batch)
             return
@@ -274,7 +268,7 @@ final class CommitEngine: @unchecked Sendable {
         let (urgent, others) = batch.split { $0.urgency == .finishing }
         Self.finish(others, error)
         // The ballast made room: what finishes something is tried once more, alone.
-        if !urgent.isEmpty { commit(urgent, isRetry: true) {} }
+        if !urgent.isEmpty { commit(urgent, isRetry: true, waiting: {}) }
     }
 
     private func rollBack(_ database: Database) {
