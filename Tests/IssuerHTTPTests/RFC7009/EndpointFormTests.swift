@@ -53,7 +53,7 @@ import TokenVault
                 let wrong = Party.basic(app.id, "wrong")
                 #expect(try await server.post(["token": "x"], authorization: wrong, path: path).status == 401)
             }
-            let form = ["token": "x", "grant_type": "client_credentials"]
+            let form: Form = ["token": "x", "grant_type": "client_credentials"]
             let everywhere = Self.paths + ["/oauth2/token"]
             for path in everywhere {
                 let guess = try await server.post(
