@@ -59,7 +59,7 @@ class FreshDebian(unittest.TestCase):
         inside = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
         return ["unshare", "--mount", "--propagation", "private", "sh", "-c", inside, self.root,
                 "/usr/bin/env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin",
-                "TOKENVAULT_PATH=/root/vault", "TOKENVAULT_KEY_FILE=/root/vault.key", "tokenvault", *arguments]
+                "TOKENVAULT_PATH=/srv/vault", "TOKENVAULT_KEY_FILE=/srv/vault.key", "tokenvault", *arguments]
 
     def post(self, url, **fields):
         with urllib.request.urlopen(url, urllib.parse.urlencode(fields).encode(), timeout=30) as answer:
@@ -79,10 +79,10 @@ class FreshDebian(unittest.TestCase):
         digest = hashlib.sha256(verifier.encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
         server = subprocess.Popen(
-            self.command("serve", "--listen", "127.0.0.1:0", "--ready-file", "/root/ready"),
+            self.command("serve", "--listen", "127.0.0.1:0", "--ready-file", "/srv/ready"),
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         try:
-            ready = pathlib.Path(self.root, "root/ready")
+            ready = pathlib.Path(self.root, "srv/ready")
             limit = time.monotonic() + 60
             while not (ready.exists() and ready.read_text().strip()):
                 self.assertIsNone(server.poll(), "the server ended before it served")
