@@ -36,7 +36,7 @@ extension Checkpoint {
         return checkpoint
     }
 
-    /// A checkpoint that names this log, whoever signed it: for a caller that computes its root itself.
+    /// A checkpoint that names this log, by any signer: for a caller that computes its root itself.
     package static func read(_ bytes: [UInt8], ofLog name: String) throws(VaultError) -> Checkpoint {
         try read(SignedNote.parse(bytes), ofLog: name)
     }

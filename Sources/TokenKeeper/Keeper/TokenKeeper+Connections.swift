@@ -23,7 +23,7 @@ public struct ImportedTokens: Sendable {
 extension TokenKeeper {
     /// Keeps a pair that somebody else obtained.
     ///
-    /// It is marked unverified, and refreshed when its token is needed: whoever had it may use it still. A refresh token
+    /// It is marked unverified, and refreshed when its token is needed: its previous holder may still use it. A refresh token
     /// that would end of not being used is used in time by a ``KeeperService``.
     ///
     /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/notFound``, ``VaultError/Code/denied``.

@@ -32,7 +32,7 @@ enum ReplyVerdict {
         case (504, _): self = .unclear("a timeout of a gateway")
         case (500..<600, _): self = .busy(RetryAfter.read(reply, at: now))
         // RFC 9110 section 15.4: the request was not answered here but has to be made there. We do not follow, for what
-        // travels in it is secret; somebody has to change the endpoint.
+        // travels in it is secret; the operator has to change the endpoint.
         case (301, _), (307, _), (308, _): self = .error(code: RefusalCode.moved)
         case (300..<400, _): self = .unclear("a redirect")
         default: self = .unclear("an unexpected status")

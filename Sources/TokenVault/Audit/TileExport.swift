@@ -161,7 +161,7 @@ extension Vault {
             let directory = try TileDirectory(path)
             return try store.withOwnReader { database in
                 let key = try keys.keys(for: database).keyring.signer.key
-                // Whoever signed it: that this log begins with it is shown by its root. The key may have been rotated.
+                // By any signer: that this log begins with it is shown by its root. The key may have been rotated.
                 let old = try directory.read("checkpoint", limit: Limits.signedNoteBytes).map {
                     try Checkpoint.read($0, ofLog: key.name)
                 }

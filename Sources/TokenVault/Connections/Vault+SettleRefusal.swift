@@ -82,7 +82,7 @@ extension ConnectionRow {
     private static let spanBeforeFailing = Duration.seconds(3 * 3600)
     private static let refusalsBeforeFailing = 3
 
-    /// With the provider's words where they fit beside what it told before.
+    /// With the provider's words where they fit next to its metadata.
     fileprivate mutating func keep(_ details: ConnectionDetails, _ owner: Owner, _ keyring: Keyring) throws {
         var details = details
         if (try? details.encoded()) == nil { details.refusal?.words = "" }

@@ -24,7 +24,7 @@ final class DamageNotes: Sendable {
 
 /// Grants that this process looked for and found to be deleted; numbers are not given twice.
 final class DeletedGrants: Sendable {
-    // A few hundred kilobytes; past it the set starts anew.
+    // A few hundred kilobytes; past it the set starts again from empty.
     private static let capacity = 16_384
     private let known = Mutex<Set<GrantID>>([])
 
