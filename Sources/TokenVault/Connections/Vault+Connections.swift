@@ -81,8 +81,10 @@ extension Vault {
             [.integer(provider.rawValue), SQLValue(now)], limit, except: others)
     }
 
-    /// The connection to probe a stopped provider with: of those that were not refused, if there are any, the one that
-    /// the provider gave tokens last. If it is refused too, the client is likely to blame.
+    /// The connection to probe a stopped provider with.
+    ///
+    /// Of those that were not refused, if there are any, the one that the provider gave tokens last. If it is refused too,
+    /// the client is likely to blame.
     package func connectionToProbe(_ provider: ProviderID, except others: Set<ConnectionID>) throws
         -> ConnectionID?
     {
