@@ -68,7 +68,7 @@ package struct ProviderDoubt: Codable, Sendable, Equatable {
 extension ProviderRow {
     private static let member = "doubt"
 
-    /// Nil: there is none, or the definition is of another version.
+    /// Nil: no refusal put the client in doubt, or the definition is of another version.
     var doubt: ProviderDoubt? {
         struct Holder: Decodable { let doubt: ProviderDoubt? }
         guard definition.contains("\"\(Self.member)\"") else { return nil }
