@@ -134,7 +134,7 @@ let targets: [Target] = [
             lifecycle,
         ]),
     .executableTarget(
-        name: "tokenvault",
+        name: "VaultCommand",
         dependencies: [
             "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect", "IssuerHTTP",
             "TokenKeeper", "ProviderHTTP",
@@ -178,7 +178,7 @@ let tests: [Target] = [
         name: "DurabilityTests",
         dependencies: [
             "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "TokenKeeper", "TokenVaultTesting",
-            "tokenvault", asyncHTTPClient, jwtKit, nioCore, nioHTTP1,
+            "VaultCommand", asyncHTTPClient, jwtKit, nioCore, nioHTTP1,
         ],
         exclude: ["FaultyDisk"]),
     .testTarget(name: "VaultCryptoTests", dependencies: ["VaultCore", "VaultCrypto"]),
@@ -208,7 +208,7 @@ let tests: [Target] = [
             "IssuerHTTP", asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging,
         ]),
     .testTarget(
-        name: "CommandTests", dependencies: ["tokenvault", "TokenKeeper", "TokenVaultTesting"],
+        name: "CommandTests", dependencies: ["VaultCommand", "TokenKeeper", "TokenVaultTesting"],
         resources: [.copy("Transcripts")]),
     .testTarget(
         name: "TokenVaultTests",
@@ -218,7 +218,7 @@ let tests: [Target] = [
     .testTarget(
         name: "DocumentationTests",
         dependencies: [
-            "VaultCore", "TokenKeeper", "TokenVaultTesting", "tokenvault", "IssueTokens", "EmbedIssuer",
+            "VaultCore", "TokenKeeper", "TokenVaultTesting", "VaultCommand", "IssueTokens", "EmbedIssuer",
             "KeepTokens",
         ]),
 ]
@@ -246,7 +246,8 @@ let package = Package(
         .library(name: "TokenIssuer", targets: ["TokenIssuer", "OpenIDConnect", "IssuerHTTP"]),
         .library(name: "TokenKeeper", targets: ["TokenKeeper", "ProviderHTTP"]),
         .library(name: "TokenVaultTesting", targets: ["TokenVaultTesting"]),
-        .executable(name: "tokenvault", targets: ["tokenvault"]),
+        // Its target is not called after it: where file names ignore case, `TokenVault` is the same folder.
+        .executable(name: "tokenvault", targets: ["VaultCommand"]),
     ],
     dependencies: dependencies,
     targets: targets + examples + tests + benchmarks,
