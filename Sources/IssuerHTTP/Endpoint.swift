@@ -49,7 +49,6 @@ extension HTTPRequest.Method {
 
 extension Response {
     /// What a browser reads out of an answer to another origin's script: without `Origin`, nothing is added.
-    ///
     /// The answer is the same for every origin, so that no cache has to tell them apart.
     fileprivate consuming func readable(by request: Request) -> Response {
         guard request.headers.contains(.origin) || headers.only(.cacheControl) != "no-store" else {

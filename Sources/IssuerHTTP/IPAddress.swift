@@ -59,10 +59,9 @@ struct IPAddress: Hashable, Sendable {
 }
 
 extension IPAddress {
-    /// For whom a proxy says that it speaks: one for each of the two headers that is there; nil for one that names no
-    /// address.
-    ///
-    /// The proxy appends to what came with the request, so only the last word of a header is its own.
+    /// For whom a proxy says that it speaks: one for each of the two headers that is there; nil for one that
+    /// names no address. The proxy appends to what came with the request, so only the last word of a header
+    /// is its own.
     static func forwarded(by headers: HTTPFields) -> [IPAddress?] {
         let plain = headers[values: .forwardedFor].last.map { IPAddress(lastElement(of: $0)) }
         let standard = headers[values: .forwarded].last.map { field in

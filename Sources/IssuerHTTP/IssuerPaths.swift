@@ -37,9 +37,8 @@ final class IssuerPaths<Routes: RouterMethods>: RouterMethods {
 }
 
 extension TokenIssuer {
-    /// The path of the issuer's URL, without a slash at its end.
-    ///
-    /// Empty for an issuer without a path, or where a router would read a part of it as a pattern: then a proxy takes it off.
+    /// The path of the issuer's URL, without a slash at its end. Empty for an issuer without a path, or where
+    /// a router would read a part of it as a pattern: then a proxy takes it off.
     var path: String {
         guard let issuer, let path = URLComponents(string: issuer)?.percentEncodedPath else { return "" }
         let parts = path.split(separator: "/")

@@ -21,10 +21,9 @@ public struct IssuerRoutes: Sendable {
         self.limits = limits
     }
 
-    /// Adds every endpoint that the issuer has switched on, and `/health/live` and `/health/ready`.
-    ///
-    /// Below the router's root: well-known addresses are there. An issuer whose URL has a path is served under that path
-    /// as well as without it, for proxies that take it off.
+    /// Adds every endpoint that the issuer has switched on, and `/health/live` and `/health/ready`. Below the
+    /// router's root: well-known addresses are there. An issuer whose URL has a path is served under that
+    /// path as well as without it, for proxies that take it off.
     public func mount<Routes: RouterMethods>(on router: Routes) {
         let router = IssuerPaths(router, of: issuer)
         mountToken(on: router)

@@ -12,9 +12,7 @@ extension IssuerServer {
         public var host: String
         /// 0: any that is free.
         public var port: Int
-        /// The issuer's URL as clients know it.
-        ///
-        /// Nil: the bound URL, which is accepted on loopback only.
+        /// The issuer's URL as clients know it. Nil: the bound URL, which is accepted on loopback only.
         public var issuer: String?
         public var profile: IssuerProfile
         /// Signs id_tokens; nil: OpenID Connect is off.
@@ -28,9 +26,8 @@ extension IssuerServer {
         public var maximumConnections = 2048
         /// The certificate for TLS; nil: plain HTTP, for loopback and behind a proxy.
         public var tls: ServerCertificate?
-        /// Where `/metrics` and `/health` are served besides; nil: nowhere.
-        ///
-        /// Whoever reaches it reads them: loopback, or a network of operators.
+        /// Where `/metrics` and `/health` are served besides; nil: nowhere. Whoever reaches it reads them:
+        /// loopback, or a network of operators.
         public var admin: Address?
 
         public init(

@@ -4,9 +4,7 @@ import TokenIssuer
 import VaultCore
 
 /// The token endpoint for clients of a time when its parameters travelled in the query string: by GET, or
-/// half of them beside the body of a POST.
-///
-/// Only where ``TokenIssuer/IssuerProfile/acceptsLegacyGet`` says so.
+/// half of them beside the body of a POST. Only where ``TokenIssuer/IssuerProfile/acceptsLegacyGet`` says so.
 struct LegacyTokenRoute: Sendable {
     private let issuer: TokenIssuer
     private let body: FormBody

@@ -22,9 +22,8 @@ struct MetadataRoute: Sendable {
         }
     }
 
-    /// Where the documents are found, besides below the path of the issuer's URL (OpenID Connect Discovery section 4.1).
-    ///
-    /// RFC 8414 section 3.1 puts that path behind the well-known part.
+    /// Where the documents are found, besides below the path of the issuer's URL (OpenID Connect Discovery
+    /// section 4.1). RFC 8414 section 3.1 puts that path behind the well-known part.
     static func paths(_ name: String, issuerPath: String) -> [String] {
         let plain = "/.well-known/" + name
         return issuerPath.isEmpty ? [plain] : [plain, plain + issuerPath]

@@ -1,12 +1,10 @@
 /// What a request may be before it is refused: each bound with its reason.
 public struct RequestLimits: Sendable {
-    /// Longest body that is read: a token request with every parameter at its longest is under 8 KiB.
-    ///
-    /// More: 413.
+    /// Longest body that is read: a token request with every parameter at its longest is under 8 KiB. More:
+    /// 413.
     public var bodyBytes = 64 * 1024
-    /// Time for the body to arrive, and longest silence of a connection.
-    ///
-    /// More: 408, or the connection is closed.
+    /// Time for the body to arrive, and longest silence of a connection. More: 408, or the connection is
+    /// closed.
     public var readTime = Duration.seconds(10)
     /// Whether failed authentications are counted by the last address in `X-Forwarded-For`, or in `Forwarded` (RFC 7239),
     /// instead of the connection's.

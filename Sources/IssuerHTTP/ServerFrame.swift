@@ -3,9 +3,8 @@ import HummingbirdCore
 package import Logging
 package import NIOCore
 
-/// What is around every route of the issuer's own server: limits of requests and connections, the access log, counts.
-///
-/// Apart from the routes, so that the benchmark can measure what the frame alone costs.
+/// What is around every route of the issuer's own server: limits of requests and connections, the access log,
+/// counts. Apart from the routes, so that the benchmark can measure what the frame alone costs.
 package struct ServerFrame {
     package let router = Router(context: IssuerContext.self)
     let metrics = RequestMetrics()

@@ -3,10 +3,9 @@ import Hummingbird
 import Logging
 import NIOCore
 
-/// Around every request of the issuer's own server: its line in the access log, the answer where nothing is mounted,
-/// and the end of connections that must not go on.
-///
-/// The log names the route's pattern, never the URI: codes and tokens travel in query strings.
+/// Around every request of the issuer's own server: its line in the access log, the answer where nothing is
+/// mounted, and the end of connections that must not go on. The log names the route's pattern, never the URI:
+/// codes and tokens travel in query strings.
 struct ServerMiddleware: RouterMiddleware {
     private let logger: Logger
     private let metrics: RequestMetrics
@@ -53,9 +52,8 @@ struct ServerMiddleware: RouterMiddleware {
 }
 
 extension Request {
-    /// Whether something was sent along that nobody reads.
-    ///
-    /// Only a form posted to a route of ours is, within its limits; the rest would be drained without end.
+    /// Whether something was sent along that nobody reads. Only a form posted to a route of ours is, within
+    /// its limits; the rest would be drained without end.
     fileprivate func hasUnreadBody(_ response: Response) -> Bool {
         let isAnnounced =
             headers.contains(.transferEncoding)
@@ -66,10 +64,9 @@ extension Request {
 }
 
 extension Response {
-    /// Ends the connection once the response is written: what follows on it is no request we would read.
-    ///
-    /// Our side closes at once, the other a second later: octets that arrive at a closed socket make it forget what
-    /// was sent, and the client would never read why.
+    /// Ends the connection once the response is written: what follows on it is no request we would read. Our
+    /// side closes at once, the other a second later: octets that arrive at a closed socket make it forget
+    /// what was sent, and the client would never read why.
     fileprivate mutating func closeConnection(_ channel: any Channel) {
         let whole = body
         body = ResponseBody(contentLength: whole.contentLength) { writer in

@@ -1,21 +1,16 @@
 import VaultCore
 package import VaultCrypto
 
-/// A tree head as text: the body of a C2SP tlog-checkpoint, which is origin, size and root on three lines.
-///
-/// A checkpoint with extension lines is refused: ours have none, and nobody audits what they say.
+/// A tree head as text: the body of a C2SP tlog-checkpoint, which is origin, size and root on three lines. A
+/// checkpoint with extension lines is refused: ours have none, and nobody audits what they say.
 package struct Checkpoint: Sendable, Equatable {
-    /// Which log this is: `tokenvault/<vault id>`.
-    ///
-    /// It is also the name of the key that signs.
+    /// Which log this is: `tokenvault/<vault id>`. It is also the name of the key that signs.
     package let origin: String
     package let size: UInt64
     package let root: Digest
 
-    /// The origin must be fit to name a key (``NoteKey/isName(_:)``).
-    ///
-    /// This program makes it, no input does: any other is a defect, and stops the program before it signs a
-    /// text that reads differently.
+    /// The origin must be fit to name a key (``NoteKey/isName(_:)``). This program makes it, no input does:
+    /// any other is a defect, and stops the program before it signs a text that reads differently.
     package init(origin: String, size: UInt64, root: Digest) {
         precondition(NoteKey.isName(origin), "a checkpoint's origin must be fit to name a key")
         self.origin = origin

@@ -8,9 +8,8 @@ package struct Cosignature: Sendable, Equatable {
     /// The signature line that stands for it in a note, with its newline.
     package let line: String
 
-    /// Reads what a witness answered: signature lines on the checkpoint that it was sent.
-    ///
-    /// Lines of other keys are ignored, a wrong one of this key spoils the answer; of several the newest counts.
+    /// Reads what a witness answered: signature lines on the checkpoint that it was sent. Lines of other keys
+    /// are ignored, a wrong one of this key spoils the answer; of several the newest counts.
     ///
     /// - Parameters:
     ///   - answer: from anywhere.

@@ -1,8 +1,7 @@
 package import VaultCrypto
 
-/// The three hashes of an RFC 6962 tree (section 2.1): of nothing, of a leaf, and of two subtrees.
-///
-/// Leaves and nodes are hashed with different first octets, so that no leaf can be passed off as a node.
+/// The three hashes of an RFC 6962 tree (section 2.1): of nothing, of a leaf, and of two subtrees. Leaves and
+/// nodes are hashed with different first octets, so that no leaf can be passed off as a node.
 package enum MerkleHash {
     /// The root of a tree without leaves: the hash of the empty string.
     package static let empty = SHA256.hash([])

@@ -2,10 +2,9 @@ package import VaultCrypto
 
 /// Checking proofs: total functions over whatever an adversary hands in.
 extension MerkleProof {
-    /// Whether `proof` shows the leaf at `index` of the tree with this head (RFC 9162 section 2.1.3.2).
-    ///
-    /// Size and root are trusted together, from one checkpoint: a proof does not bind the size by itself,
-    /// since two sizes can give a leaf paths of the same shape.
+    /// Whether `proof` shows the leaf at `index` of the tree with this head (RFC 9162 section 2.1.3.2). Size
+    /// and root are trusted together, from one checkpoint: a proof does not bind the size by itself, since
+    /// two sizes can give a leaf paths of the same shape.
     package static func verifyInclusion(
         leafHash: Digest, index: UInt64, size: UInt64, proof: [Digest], root: Digest
     ) -> Bool {

@@ -2,7 +2,6 @@ import VaultCore
 package import VaultCrypto
 
 /// Proofs about an RFC 6962 tree: that a leaf is in it, and that a later tree extends an earlier one.
-///
 /// Building follows the recursive definitions of RFC 6962 section 2.1, checking the iterative algorithms of
 /// RFC 9162; the two are written apart so that the tests of one are tests of the other.
 package enum MerkleProof {
@@ -12,7 +11,6 @@ package enum MerkleProof {
     }
 
     /// The audit path of leaf `index` in the tree of the first `size` leaves, lowest first (section 2.1.1).
-    ///
     /// Throws ``VaultError/Code/invalidInput`` when there is no such leaf, and whatever the reader throws.
     package static func inclusion(
         of index: UInt64, in size: UInt64, hashes: some SubtreeReader
@@ -23,9 +21,8 @@ package enum MerkleProof {
         return try path(to: index, in: 0..<size, hashes)
     }
 
-    /// The proof that the tree of the first `new` leaves extends that of the first `old` (section 2.1.2).
-    ///
-    /// It is empty for equal sizes, and for `old` zero, which RFC 6962 leaves open: anything extends nothing.
+    /// The proof that the tree of the first `new` leaves extends that of the first `old` (section 2.1.2). It
+    /// is empty for equal sizes, and for `old` zero, which RFC 6962 leaves open: anything extends nothing.
     package static func consistency(
         from old: UInt64, to new: UInt64, hashes: some SubtreeReader
     ) throws -> [Digest] {

@@ -1,6 +1,5 @@
-/// Who signs a note: a name and an Ed25519 public key (C2SP signed-note).
-///
-/// Names are kept to visible ASCII, which is less than C2SP allows, so that one name has one spelling.
+/// Who signs a note: a name and an Ed25519 public key (C2SP signed-note). Names are kept to visible ASCII,
+/// which is less than C2SP allows, so that one name has one spelling.
 package struct NoteKey: Sendable, Equatable {
     package let name: String
     /// 32 octets, RFC 8032.
@@ -16,9 +15,8 @@ package struct NoteKey: Sendable, Equatable {
         id = VerifierKeyText.id(name, .ed25519, publicKey)
     }
 
-    /// Reads the text form, ``vkey``.
-    ///
-    /// Nil for another algorithm, another spelling, or an id that is not the key's.
+    /// Reads the text form, ``vkey``. Nil for another algorithm, another spelling, or an id that is not the
+    /// key's.
     package init?(vkey: String) {
         guard let (name, publicKey) = VerifierKeyText.parse(vkey, .ed25519) else { return nil }
         self.init(name: name, publicKey: publicKey)

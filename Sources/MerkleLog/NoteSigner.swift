@@ -17,10 +17,9 @@ package struct NoteSigner: Sendable {
     /// The same key under another name.
     package func named(_ name: String) -> NoteSigner? { NoteSigner(name: name, key: signingKey) }
 
-    /// The whole signed note: the text, an empty line, and one signature line.
-    ///
-    /// Throws ``VaultError/Code/invalidInput`` for a text that would not read back as itself: one that ends
-    /// in no newline, contains another control character, or is too long.
+    /// The whole signed note: the text, an empty line, and one signature line. Throws
+    /// ``VaultError/Code/invalidInput`` for a text that would not read back as itself: one that ends in no
+    /// newline, contains another control character, or is too long.
     package func sign(_ text: String) throws(VaultError) -> String {
         let note = "\(text)\n\(try signatureLine(of: text))"
         guard note.utf8.count <= Limits.signedNoteBytes else {

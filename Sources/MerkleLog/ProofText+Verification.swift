@@ -3,9 +3,8 @@ package import VaultCrypto
 
 /// Believing a proof: only with the log's key at hand, which nothing in the file vouches for.
 extension ProofText {
-    /// The checkpoint at its end, once `key` is known to have signed it.
-    ///
-    /// Throws ``VaultError/Code/integrity`` for another log, another key, or an altered text.
+    /// The checkpoint at its end, once `key` is known to have signed it. Throws ``VaultError/Code/integrity``
+    /// for another log, another key, or an altered text.
     package func checkpoint(signedBy key: NoteKey) throws(VaultError) -> Checkpoint {
         try Checkpoint.read(Array(note.utf8), signedBy: key)
     }
@@ -26,9 +25,8 @@ extension ProofText {
 }
 
 extension Checkpoint {
-    /// Reads a signed checkpoint from anywhere.
-    ///
-    /// Throws ``VaultError/Code/integrity`` unless it is a well-formed one of the log of `key`, signed by it.
+    /// Reads a signed checkpoint from anywhere. Throws ``VaultError/Code/integrity`` unless it is a
+    /// well-formed one of the log of `key`, signed by it.
     package static func read(_ bytes: [UInt8], signedBy key: NoteKey) throws(VaultError) -> Checkpoint {
         let note = try SignedNote.parse(bytes)
         let checkpoint = try read(note, ofLog: key.name)

@@ -50,10 +50,9 @@ package struct ProofText: Sendable, Equatable {
         return head + hashes.map { Base64.encode($0.bytes) + "\n" }.joined() + "\n" + note
     }
 
-    /// Reads a proof from anywhere, in its one spelling.
-    ///
-    /// Throws ``VaultError/Code/integrity`` for anything but a well-formed proof of at most
-    /// ``Limits/proofHashes`` hashes. The checkpoint in it is not looked at, nor `extra` data believed.
+    /// Reads a proof from anywhere, in its one spelling. Throws ``VaultError/Code/integrity`` for anything
+    /// but a well-formed proof of at most ``Limits/proofHashes`` hashes. The checkpoint in it is not looked
+    /// at, nor `extra` data believed.
     package static func parse(_ bytes: [UInt8]) throws(VaultError) -> ProofText {
         guard bytes.count <= Limits.signedNoteBytes + Limits.proofHeadBytes else {
             throw malformed("too long")

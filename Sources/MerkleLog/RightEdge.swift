@@ -1,10 +1,9 @@
 import VaultCore
 package import VaultCrypto
 
-/// All that a tree must remember in order to grow: the roots of its perfect subtrees, largest first.
-///
-/// A tree of `size` leaves has one perfect subtree for each one-bit of `size`. Appending a leaf merges equal
-/// ones as a binary counter carries: one node hash per leaf on average, `log2(size)` at worst.
+/// All that a tree must remember in order to grow: the roots of its perfect subtrees, largest first. A tree
+/// of `size` leaves has one perfect subtree for each one-bit of `size`. Appending a leaf merges equal ones as
+/// a binary counter carries: one node hash per leaf on average, `log2(size)` at worst.
 package struct RightEdge: Sendable, Equatable {
     package private(set) var size: UInt64
     package private(set) var hashes: [Digest]
@@ -46,9 +45,7 @@ package struct RightEdge: Sendable, Equatable {
         return root
     }
 
-    /// Adds a leaf at index `size`.
-    ///
-    /// The result is the subtree hash of the tile it completed, if it did.
+    /// Adds a leaf at index `size`. The result is the subtree hash of the tile it completed, if it did.
     package mutating func append(_ leafHash: Digest) -> Digest? {
         var subtree = leafHash
         var tile: Digest?
@@ -63,9 +60,8 @@ package struct RightEdge: Sendable, Equatable {
         return tile
     }
 
-    /// Adds the leaves under a full tile at once, by their subtree hash.
-    ///
-    /// The size must be a multiple of the width of a tile.
+    /// Adds the leaves under a full tile at once, by their subtree hash. The size must be a multiple of the
+    /// width of a tile.
     package mutating func append(tile: Digest) {
         precondition(size.isMultiple(of: UInt64(Limits.tileWidth)), "tiles follow full tiles only")
         var subtree = tile

@@ -15,10 +15,8 @@ package struct SignedNote: Sendable {
     /// At least one.
     package let signatures: [Signature]
 
-    /// Reads a note from anywhere.
-    ///
-    /// Throws ``VaultError/Code/integrity`` for anything but a well-formed note within
-    /// ``Limits/signedNoteBytes`` and ``Limits/noteSignatures``.
+    /// Reads a note from anywhere. Throws ``VaultError/Code/integrity`` for anything but a well-formed note
+    /// within ``Limits/signedNoteBytes`` and ``Limits/noteSignatures``.
     package static func parse(_ bytes: [UInt8]) throws(VaultError) -> SignedNote {
         guard bytes.count <= Limits.signedNoteBytes else { throw malformed("too long") }
         guard String(validating: bytes, as: UTF8.self) != nil else { throw malformed("not UTF-8") }

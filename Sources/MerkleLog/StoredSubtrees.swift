@@ -2,7 +2,6 @@ import VaultCore
 package import VaultCrypto
 
 /// A reader over what a vault stores: the hash of every leaf, and the subtree hash of every full tile.
-///
 /// Subtrees below a tile are computed from their leaves, those above from their tiles; so a proof in a tree
 /// of a million leaves reads a few hundred leaf hashes and each tile at most once.
 package struct StoredSubtrees: SubtreeReader {

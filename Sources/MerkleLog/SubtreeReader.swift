@@ -2,9 +2,8 @@ package import VaultCrypto
 
 /// Answers for the hashes of a tree, so that a proof is built without loading the tree.
 package protocol SubtreeReader {
-    /// The root of the perfect subtree over the leaves `index << level ..< (index + 1) << level`.
-    ///
-    /// Proofs ask for subtrees that lie wholly inside the tree, and for no other.
+    /// The root of the perfect subtree over the leaves `index << level ..< (index + 1) << level`. Proofs ask
+    /// for subtrees that lie wholly inside the tree, and for no other.
     func hash(level: Int, index: UInt64) throws -> Digest
 }
 

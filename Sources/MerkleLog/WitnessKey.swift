@@ -14,9 +14,8 @@ package struct WitnessKey: Sendable, Equatable {
         id = VerifierKeyText.id(name, .cosignature, publicKey)
     }
 
-    /// Reads the text form that a witness publishes, ``vkey``.
-    ///
-    /// Nil for a key that is not for cosignatures of Ed25519, another spelling, or an id that is not the key's.
+    /// Reads the text form that a witness publishes, ``vkey``. Nil for a key that is not for cosignatures of
+    /// Ed25519, another spelling, or an id that is not the key's.
     package init?(vkey: String) {
         guard let (name, publicKey) = VerifierKeyText.parse(vkey, .cosignature) else { return nil }
         self.init(name: name, publicKey: publicKey)

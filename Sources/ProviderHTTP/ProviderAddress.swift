@@ -1,7 +1,6 @@
 import Foundation
 
 /// Where a request goes, read by the same parser as the library's, and refused where tokens may not go.
-///
 /// `https` to anywhere, `http` to this machine alone; no user information, no fragment, printable ASCII only.
 struct ProviderAddress: Sendable, Hashable {
     /// Scheme, host and port in one spelling: `https://api.example:443`.

@@ -13,9 +13,8 @@ struct AuthenticatedClient: Sendable {
 }
 
 extension TokenIssuer {
-    /// Authenticates against what this process read last, which costs no query.
-    ///
-    /// Good news only: nil says nothing, and whoever acts on the answer has the revision compared.
+    /// Authenticates against what this process read last, which costs no query. Good news only: nil says
+    /// nothing, and whoever acts on the answer has the revision compared.
     func authenticateRecent(_ credentials: ClientCredentials, _ origin: RequestOrigin) -> AuthenticatedClient?
     {
         guard case (let clientID?, let secret?, let method?) = credentials.claim else { return nil }
@@ -80,10 +79,9 @@ extension TokenIssuer {
         }
     }
 
-    /// Counts and logs a failed authentication, and returns the error to send.
-    ///
-    /// After too many failures of this client at this address, the answer does not say what was wrong, and the failure
-    /// counts no further.
+    /// Counts and logs a failed authentication, and returns the error to send. After too many failures of
+    /// this client at this address, the answer does not say what was wrong, and the failure counts no
+    /// further.
     func refused(
         _ reason: TokenRequestRefusal, _ client: Client?, secretGeneration: UInt32? = nil,
         _ guessed: String?, _ origin: RequestOrigin

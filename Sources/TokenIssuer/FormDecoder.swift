@@ -1,9 +1,8 @@
 package import VaultCore
 
-/// Decodes `application/x-www-form-urlencoded` strictly: what two readers could take for two things is refused.
-///
-/// Refused are malformed percent-encoding, control characters, NUL however spelled, octets
-/// that are not UTF-8 (RFC 6749 appendix B), a name that comes twice, and more than ``parameterLimit`` parameters.
+/// Decodes `application/x-www-form-urlencoded` strictly: what two readers could take for two things is
+/// refused. Refused are malformed percent-encoding, control characters, NUL however spelled, octets that are
+/// not UTF-8 (RFC 6749 appendix B), a name that comes twice, and more than ``parameterLimit`` parameters.
 package enum FormDecoder {
     /// The longest request of ours has 9 parameters; the rest is room for extensions.
     package static let parameterLimit = 64

@@ -17,9 +17,8 @@ public protocol IDTokenMinting: Sendable {
 
 /// The claims of one id_token (OpenID Connect Core section 2).
 public struct IDTokenClaims: Sendable {
-    /// No id_token lives longer: it says who signed in, and is looked at once.
-    ///
-    /// A retired signing key must stay published for as long.
+    /// No id_token lives longer: it says who signed in, and is looked at once. A retired signing key must
+    /// stay published for as long.
     public static let longestLife = Duration.seconds(3600)
 
     /// The issuer (`iss`).
@@ -38,9 +37,8 @@ public struct IDTokenClaims: Sendable {
     public var nonce: String?
     /// `at_hash`, computed by the minter with the hash of its algorithm, is over this.
     public var accessToken: SecretBytes?
-    /// Claims about the user, where no access token is given to ask for them with (OpenID Connect Core section 5.4).
-    ///
-    /// Those above are not replaced by them.
+    /// Claims about the user, where no access token is given to ask for them with (OpenID Connect Core
+    /// section 5.4). Those above are not replaced by them.
     public var additional: [String: ClaimValue] = [:]
 
     public init(

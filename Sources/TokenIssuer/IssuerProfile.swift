@@ -17,10 +17,9 @@ public struct IssuerProfile: Sendable {
     package let tokenParameters: [String]
     /// Scopes that the API knows, for metadata.
     let scopes: [String]
-    /// Takes token requests by GET, and parameters of a POST from its query string: off, unless old clients need it.
-    ///
-    /// Secrets in a URL end up in the logs of whatever is in between. Each use is written into the audit log with a
-    /// warning; the query itself is never logged.
+    /// Takes token requests by GET, and parameters of a POST from its query string: off, unless old clients
+    /// need it. Secrets in a URL end up in the logs of whatever is in between. Each use is written into the
+    /// audit log with a warning; the query itself is never logged.
     public var acceptsLegacyGet = false
 
     /// The RFCs and nothing else.

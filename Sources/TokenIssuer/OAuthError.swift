@@ -1,9 +1,8 @@
 import VaultCore
 
 /// A refusal as the client reads it: the `error` of RFC 6749 section 5.2 with its HTTP status and headers.
-///
-/// Descriptions help whoever writes the client and repeat nothing of the request; what exactly was wrong with a
-/// credential is in the audit log alone.
+/// Descriptions help whoever writes the client and repeat nothing of the request; what exactly was wrong with
+/// a credential is in the audit log alone.
 public struct OAuthError: Error, Sendable, Equatable {
     /// Open set of codes; later grants and endpoints add to it.
     public struct Code: RawRepresentable, Sendable, Hashable {

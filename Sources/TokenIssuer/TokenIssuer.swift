@@ -53,9 +53,8 @@ public struct TokenIssuer: Sendable {
         sharedAddress = SharedAddressNotice(vault.logger)
     }
 
-    /// The URL that clients know this issuer by.
-    ///
-    /// A server on any free port of loopback knows it once it serves.
+    /// The URL that clients know this issuer by. A server on any free port of loopback knows it once it
+    /// serves.
     public var issuer: String? { url?.value }
 
     /// Answers a token request; what it returns is durable.
@@ -116,9 +115,8 @@ public struct TokenIssuer: Sendable {
         }
     }
 
-    /// Writes a refusal into the log at a bounded rate, and returns the error to send.
-    ///
-    /// A client that was not read anew is refused nothing: that it was outdated is the error then.
+    /// Writes a refusal into the log at a bounded rate, and returns the error to send. A client that was not
+    /// read anew is refused nothing: that it was outdated is the error then.
     func refusal(
         _ error: OAuthError, _ reason: TokenRequestRefusal, of request: TokenRequest,
         by client: AuthenticatedClient

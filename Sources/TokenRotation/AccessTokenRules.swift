@@ -1,9 +1,8 @@
 package import VaultCore
 
-/// Decides whether an access token is good, from the row and the time alone.
-///
-/// A refresh does not cut off requests that are under way: the access token of the generation before the
-/// current one lives on until it expires. Older ones are gone, however long they had left.
+/// Decides whether an access token is good, from the row and the time alone. A refresh does not cut off
+/// requests that are under way: the access token of the generation before the current one lives on until it
+/// expires. Older ones are gone, however long they had left.
 package enum AccessTokenRules {
     /// Nil when the token is good.
     ///

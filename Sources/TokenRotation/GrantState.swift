@@ -6,25 +6,17 @@ package struct GrantState: Sendable, Equatable {
     package var generation: UInt32
     package var status: GrantStatus
     package var owner: OwnerStanding
-    /// When the grant was made, which is when its code was issued.
-    ///
-    /// Wall clock.
+    /// When the grant was made, which is when its code was issued. Wall clock.
     package var createdAt: VaultInstant
-    /// End of the authorization code's life.
-    ///
-    /// Wall clock.
+    /// End of the authorization code's life. Wall clock.
     package var codeExpiresAt: VaultInstant
     /// When the current pair came to be, on the serving clock: wall clock time less outages.
     package var lastSwap: VaultInstant
     /// Somebody has used the current pair.
     package var isFirstUseSeen: Bool
-    /// End of the idle lifetime; every swap moves it.
-    ///
-    /// Wall clock. Without meaning at generation 0.
+    /// End of the idle lifetime; every swap moves it. Wall clock. Without meaning at generation 0.
     package var idleExpiresAt: VaultInstant
-    /// End of the absolute lifetime; nothing moves it.
-    ///
-    /// Wall clock.
+    /// End of the absolute lifetime; nothing moves it. Wall clock.
     package var absoluteExpiresAt: VaultInstant
     /// What the user allowed.
     package var scope: ScopeSet
@@ -51,9 +43,7 @@ package struct GrantState: Sendable, Equatable {
     }
 }
 
-/// Whether a grant still counts.
-///
-/// The raw value is what the row stores.
+/// Whether a grant still counts. The raw value is what the row stores.
 package enum GrantStatus: Int64, Sendable, CaseIterable {
     case live = 1
     /// For good: by its client, its user, an operator, or because a used token came back.

@@ -1,7 +1,6 @@
 package import VaultCore
 
 /// What a code or a refresh token says about itself, after its handle opened and its client authenticated.
-///
 /// Only an authentic handle gets this far: a forged or damaged one is refused before any row is read.
 package struct PresentedCredential: Sendable, Equatable {
     package var kind: CredentialKind
@@ -9,9 +8,8 @@ package struct PresentedCredential: Sendable, Equatable {
     package var generation: UInt32
     /// The family secret inside the handle has the tag that the grant's row keeps.
     package var isFamilyProven: Bool
-    /// The token has the tag that the row keeps for its generation.
-    ///
-    /// Rows keep two, of the current generation and of the one before, so the rules look at this only there.
+    /// The token has the tag that the row keeps for its generation. Rows keep two, of the current generation
+    /// and of the one before, so the rules look at this only there.
     package var isTokenProven: Bool
     /// The client that presents it is the one it was issued to.
     package var isOfThisClient: Bool

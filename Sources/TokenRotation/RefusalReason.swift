@@ -1,6 +1,4 @@
-/// Why a credential was refused.
-///
-/// The client reads only ``oauthError``; the audit log gets the raw value.
+/// Why a credential was refused. The client reads only ``oauthError``; the audit log gets the raw value.
 package enum RefusalReason: String, Sendable, CaseIterable {
     case unknownGrant = "unknown_grant"
     case wrongKind = "wrong_kind"
@@ -42,10 +40,9 @@ package enum RefusalReason: String, Sendable, CaseIterable {
         }
     }
 
-    /// The `error` of the token endpoint (RFC 6749 section 5.2).
-    ///
-    /// Access tokens are not presented there: whatever the reason, the bearer check says `invalid_token` (RFC
-    /// 6750 section 3.1) and introspection says inactive.
+    /// The `error` of the token endpoint (RFC 6749 section 5.2). Access tokens are not presented there:
+    /// whatever the reason, the bearer check says `invalid_token` (RFC 6750 section 3.1) and introspection
+    /// says inactive.
     package var oauthError: String {
         switch self {
         case .clientDisabled: "invalid_client"

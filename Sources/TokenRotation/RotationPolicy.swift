@@ -1,15 +1,12 @@
 package import VaultCore
 
-/// How long the predecessor of the current refresh token may be retried: a client's setting.
-///
-/// Both windows are half open, as lifetimes are: 60 s means *less than* 60 s, and 0 s means never.
+/// How long the predecessor of the current refresh token may be retried: a client's setting. Both windows are
+/// half open, as lifetimes are: 60 s means *less than* 60 s, and 0 s means never.
 package struct RotationPolicy: Sendable, Equatable {
     /// For a client whose response got lost: as long as nobody used the new pair.
     package let retryWindow: Duration
 
-    /// Clamps `retryWindow` to 0 s ...
-    ///
-    /// ``Limits/retryWindow``.
+    /// Clamps `retryWindow` to 0 s ... ``Limits/retryWindow``.
     package init(retryWindow: Duration) {
         self.retryWindow = min(max(retryWindow, .zero), Limits.retryWindow)
     }

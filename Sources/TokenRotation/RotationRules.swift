@@ -17,9 +17,8 @@ import VaultCore
 /// - Age is a matter of generation; clocks only end lifetimes and windows.
 /// - A revoked grant stays revoked.
 package enum RotationRules {
-    /// The table of `docs/rotation.md`, read from top to bottom.
-    ///
-    /// For a code, `.swap` also asks for ``CodeBinding`` to hold; where it does not, just refuse.
+    /// The table of `docs/rotation.md`, read from top to bottom. For a code, `.swap` also asks for
+    /// ``CodeBinding`` to hold; where it does not, just refuse.
     package static func decide(
         _ presented: PresentedCredential, against state: GrantState, at moment: RotationMoment,
         under policy: RotationPolicy

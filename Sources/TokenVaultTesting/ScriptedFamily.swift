@@ -9,9 +9,8 @@ public struct ScriptedFamily: Sendable, Equatable {
     public internal(set) var scope: [String]
     public let consentedAt: VaultInstant
     public internal(set) var isRevoked = false
-    /// By generation of the refresh token: how often it paid for a refresh.
-    ///
-    /// Under a strict policy no number is ever above 1. Where refreshes do not rotate, there is one generation with all of them.
+    /// By generation of the refresh token: how often it paid for a refresh. Under a strict policy no number
+    /// is ever above 1. Where refreshes do not rotate, there is one generation with all of them.
     public internal(set) var redemptions: [Int] = []
     /// Refresh tokens that came again after they were spent, answered or not.
     public internal(set) var replays = 0

@@ -1,8 +1,7 @@
 public import TokenKeeper
 
-/// How a scripted server behaves where the entry of its provider leaves it open.
-///
-/// ``init(_:)`` fills it from an entry; a test then changes what it is about.
+/// How a scripted server behaves where the entry of its provider leaves it open. ``init(_:)`` fills it from
+/// an entry; a test then changes what it is about.
 public struct ScriptedOptions: Sendable {
     /// Whether a refresh brings a new refresh token.
     public enum Rotation: Sendable { case always, never, sometimes }

@@ -51,9 +51,8 @@ extension ScriptedProvider {
         }
     }
 
-    /// By generation of the refresh token: how often it was spent with success.
-    ///
-    /// A replay that gives the same successor again is not counted; empty: there is no such grant.
+    /// By generation of the refresh token: how often it was spent with success. A replay that gives the same
+    /// successor again is not counted; empty: there is no such grant.
     public func redemptions(of family: Int) -> [Int] {
         read { state, _ in
             state.book.families.indices.contains(family) ? state.book.families[family].redemptions : []

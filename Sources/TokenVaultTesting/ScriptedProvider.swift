@@ -104,9 +104,8 @@ public final class ScriptedProvider: Sendable {
     func count(of endpoint: ScriptedEndpoint) -> Int { desk.withLock { $0.counts[endpoint, default: 0] } }
 }
 
-/// One request on its way.
-///
-/// Between ``arrivesAfter`` and ``answersAfter`` a simulation may let anything else happen.
+/// One request on its way. Between ``arrivesAfter`` and ``answersAfter`` a simulation may let anything else
+/// happen.
 public struct ScriptedExchange: Sendable {
     public let fault: ScriptedFault?
     /// From now until the server has the request.
@@ -120,9 +119,8 @@ public struct ScriptedExchange: Sendable {
         self.act = act
     }
 
-    /// The request arrives: the server acts on it, and this is its answer.
-    ///
-    /// To call it twice is to deliver the request twice.
+    /// The request arrives: the server acts on it, and this is its answer. To call it twice is to deliver the
+    /// request twice.
     public func arrive() -> ScriptedAnswer { act() }
 }
 

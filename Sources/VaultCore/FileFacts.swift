@@ -6,10 +6,8 @@
     import Darwin
 #endif
 
-/// What the system knows of a file.
-///
-/// Modules that import much else cannot name `stat` dependably: which C module declares it there depends on what was
-/// loaded first.
+/// What the system knows of a file. Modules that import much else cannot name `stat` dependably: which C
+/// module declares it there depends on what was loaded first.
 package struct FileFacts: Sendable {
     package let isRegular: Bool
     package let isDirectory: Bool

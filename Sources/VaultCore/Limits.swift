@@ -1,6 +1,4 @@
-/// Every bound of the library, each with its reason.
-///
-/// Formats and promises depend on some of them.
+/// Every bound of the library, each with its reason. Formats and promises depend on some of them.
 public enum Limits {
     /// A sealed field holds at most this; a token response with generous claims is under 16 KiB.
     public static let sealedFieldBytes = 64 * 1024

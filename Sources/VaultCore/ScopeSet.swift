@@ -10,9 +10,8 @@ public struct ScopeSet: Sendable, Hashable {
         self.text = text
     }
 
-    /// Parses space-separated names; one that repeats counts once, where it stands first.
-    ///
-    /// Nil when a character is outside the RFC's set, when spaces lead, trail or double, or when there is more than
+    /// Parses space-separated names; one that repeats counts once, where it stands first. Nil when a
+    /// character is outside the RFC's set, when spaces lead, trail or double, or when there is more than
     /// ``Limits/scopeBytes`` of it.
     public init?(parsing text: String) {
         guard !text.isEmpty else {

@@ -10,9 +10,7 @@ public struct Secret<Value: Sendable>: Sendable {
         self.value = value
     }
 
-    /// Hands the bare value to `body`.
-    ///
-    /// Search for this name to find every place a secret leaves its wrapper.
+    /// Hands the bare value to `body`. Search for this name to find every place a secret leaves its wrapper.
     public func withExposed<Result, Failure: Error>(
         _ body: (Value) throws(Failure) -> Result
     ) throws(Failure) -> Result {

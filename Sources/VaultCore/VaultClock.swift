@@ -1,6 +1,4 @@
-/// Where time comes from.
-///
-/// Nothing below the executable reads a clock by itself.
+/// Where time comes from. Nothing below the executable reads a clock by itself.
 public protocol VaultClock: Sendable {
     /// The wall clock, UTC.
     func now() -> VaultInstant

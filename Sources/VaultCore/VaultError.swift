@@ -1,6 +1,5 @@
-/// What went wrong with a vault: a code to switch on, a sentence for people, and what to do next.
-///
-/// Equality looks at the code alone. No message carries a secret, a user name or a value from the database.
+/// What went wrong with a vault: a code to switch on, a sentence for people, and what to do next. Equality
+/// looks at the code alone. No message carries a secret, a user name or a value from the database.
 public struct VaultError: Error, Sendable {
     /// Open set of codes; new ones may appear in any release.
     public struct Code: RawRepresentable, Sendable, Hashable {

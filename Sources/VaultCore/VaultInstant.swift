@@ -1,6 +1,5 @@
-/// A point of time: milliseconds since 1970-01-01T00:00:00Z, on the wall clock.
-///
-/// It is also how spans on the vault's *serving clock* are kept (see ``VaultClock``).
+/// A point of time: milliseconds since 1970-01-01T00:00:00Z, on the wall clock. It is also how spans on the
+/// vault's *serving clock* are kept (see ``VaultClock``).
 public struct VaultInstant: Sendable, Hashable, Comparable {
     public let millisecondsSince1970: Int64
 
@@ -18,9 +17,7 @@ public struct VaultInstant: Sendable, Hashable, Comparable {
         return remainder < 0 ? quotient - 1 : quotient
     }
 
-    /// The instant `duration` later.
-    ///
-    /// Saturates instead of trapping.
+    /// The instant `duration` later. Saturates instead of trapping.
     public func advanced(by duration: Duration) -> VaultInstant {
         let (sum, overflow) = millisecondsSince1970.addingReportingOverflow(duration.milliseconds)
         guard overflow else { return VaultInstant(millisecondsSince1970: sum) }

@@ -1,9 +1,7 @@
 package import VaultCore
 
-/// Where a sealed record belongs, in one canonical spelling: a record that was moved does not open.
-///
-/// `domain 16 ‖ vault 16 ‖ owner 8 ‖ table 2 ‖ column 2 ‖ row 8 ‖ generation 8`, numbers big endian: 60
-/// bytes.
+/// Where a sealed record belongs, in one canonical spelling: a record that was moved does not open. `domain
+/// 16 ‖ vault 16 ‖ owner 8 ‖ table 2 ‖ column 2 ‖ row 8 ‖ generation 8`, numbers big endian: 60 bytes.
 package struct AssociatedData: Sendable {
     package static let byteCount = 60
     package let bytes: [UInt8]

@@ -19,9 +19,8 @@ enum CommittingRecord {
     static let bodyOffset = 64
     static let tagBytes = 16
 
-    /// Why a record did not open.
-    ///
-    /// Callers outside this module hear one word; a keyslot tells the second from the rest.
+    /// Why a record did not open. Callers outside this module hear one word; a keyslot tells the second from
+    /// the rest.
     enum Failure: Error { case malformed, anotherKey, damaged }
 
     /// Writes bytes 0 ..< 8, and 8 ..< 32 unless a nonce is to be drawn.
@@ -76,9 +75,8 @@ enum CommittingRecord {
         }
     }
 
-    /// The version of its key that a record names in bytes 4 ..< 8.
-    ///
-    /// Nil for another format or suite, and for what is too short to be a record.
+    /// The version of its key that a record names in bytes 4 ..< 8. Nil for another format or suite, and for
+    /// what is too short to be a record.
     static func keyVersion(of record: [UInt8]) -> UInt32? {
         guard record.count >= overhead, record[0] == 1, record[1] == 1 else { return nil }
         return record[4..<8].bigEndian()

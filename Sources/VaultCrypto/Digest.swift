@@ -1,8 +1,7 @@
 import VaultCore
 
-/// A SHA-256 value: 32 bytes.
-///
-/// Four words in place of an array: a tree of millions of them is built without an allocation for each.
+/// A SHA-256 value: 32 bytes. Four words in place of an array: a tree of millions of them is built without an
+/// allocation for each.
 package struct Digest: Sendable, Hashable {
     package static let byteCount = 32
     private let first, second, third, fourth: UInt64

@@ -1,9 +1,8 @@
 import CSodium
 package import VaultCore
 
-/// A 256-bit key in guarded memory, wiped when the last reference goes.
-///
-/// `@unchecked`: the slot is written before `init` returns and wiped in `deinit`; in between it is only read.
+/// A 256-bit key in guarded memory, wiped when the last reference goes. `@unchecked`: the slot is written
+/// before `init` returns and wiped in `deinit`; in between it is only read.
 @safe
 package final class GuardedKey: @unchecked Sendable {
     package static let byteCount = 32
@@ -16,9 +15,7 @@ package final class GuardedKey: @unchecked Sendable {
         unsafe fill(slot)
     }
 
-    /// Copies a key in.
-    ///
-    /// The caller wipes its own copy.
+    /// Copies a key in. The caller wipes its own copy.
     package convenience init(copying bytes: UnsafeRawBufferPointer) throws(VaultError) {
         guard bytes.count == Self.byteCount, let source = bytes.baseAddress else {
             throw VaultError(.invalidInput, "A key has \(Self.byteCount) bytes, not \(bytes.count).")
@@ -82,9 +79,7 @@ package struct OwnerKey: Sendable {
         self.previous = previous
     }
 
-    /// The key of one version.
-    ///
-    /// Nil: that version was destroyed, or never was.
+    /// The key of one version. Nil: that version was destroyed, or never was.
     func key(ofVersion wanted: UInt32?) -> GuardedKey? {
         if wanted == version { return key }
         return previous.flatMap { $0.version == wanted ? $0.key : nil }

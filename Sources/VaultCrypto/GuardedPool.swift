@@ -2,18 +2,14 @@ import CSodium
 import Synchronization
 
 /// Slots of 32 bytes in a few regions of `sodium_malloc`: locked in memory, fenced by guard pages, out of
-/// core dumps.
-///
-/// One allocation per key would cost four pages and an `mlock` each; a region holds 511 slots and its
-/// canary in four. Regions live as long as the process, slots are wiped when given back.
+/// core dumps. One allocation per key would cost four pages and an `mlock` each; a region holds 511 slots and
+/// its canary in four. Regions live as long as the process, slots are wiped when given back.
 final class GuardedPool: Sendable {
     static let shared = GuardedPool()
     static let slotBytes = 32
     private static let slotsPerRegion = 511
 
-    /// An address in a region.
-    ///
-    /// It is a number here because the pool itself never reads through it.
+    /// An address in a region. It is a number here because the pool itself never reads through it.
     private let free = Mutex<[UInt]>([])
 
     func take() -> UnsafeMutablePointer<UInt8> {

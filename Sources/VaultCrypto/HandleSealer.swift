@@ -42,16 +42,13 @@ package struct HandleSealer: Sendable {
         prefixes = kinds.map { kind in kind.map { Array($0.prefix.utf8) } ?? [] }
     }
 
-    /// The token's ASCII text.
-    ///
-    /// Two calls never give the same token.
+    /// The token's ASCII text. Two calls never give the same token.
     package func seal(_ handle: TokenHandle) -> SecretBytes {
         seal(handle, drawnNonce: nil)
     }
 
-    /// The same with a chosen nonce, for format vectors.
-    ///
-    /// The nonce is the token's entropy: never choose it in service.
+    /// The same with a chosen nonce, for format vectors. The nonce is the token's entropy: never choose it in
+    /// service.
     package func seal(_ handle: TokenHandle, nonce: [UInt8]) -> SecretBytes {
         precondition(nonce.count == 24, "a nonce has 24 bytes")
         return seal(handle, drawnNonce: nonce)

@@ -9,9 +9,8 @@ import VaultCore
     import Darwin
 #endif
 
-/// Key files: 32 raw bytes, or the text form, a line `TOKENVAULT-KEY-1 <43 characters of base64url>`.
-///
-/// Length alone tells the two apart: 32 bytes, or 60 with an optional newline.
+/// Key files: 32 raw bytes, or the text form, a line `TOKENVAULT-KEY-1 <43 characters of base64url>`. Length
+/// alone tells the two apart: 32 bytes, or 60 with an optional newline.
 enum KeyFile {
     private static let line = SecretLine("TOKENVAULT-KEY-1", byteCount: GuardedKey.byteCount)
     private static let file = SecretFile(noun: "key file", limit: line.characterCount + 1)

@@ -1,9 +1,8 @@
 import CSodium
 package import VaultCore
 
-/// A key sealed under another key: the shape of a sealed field, with a personal string of its own.
-///
-/// The header carries the epoch of the wrapping key where a field has its owner key's version.
+/// A key sealed under another key: the shape of a sealed field, with a personal string of its own. The header
+/// carries the epoch of the wrapping key where a field has its owner key's version.
 package enum KeyWrap {
     package static let byteCount = CommittingRecord.overhead + GuardedKey.byteCount
     private static let personal = Personal("TokenVault.wrap1")
@@ -35,9 +34,7 @@ package enum KeyWrap {
         }
     }
 
-    /// The epoch of the key that wrapped `record`.
-    ///
-    /// Nil for what is no record of a known format.
+    /// The epoch of the key that wrapped `record`. Nil for what is no record of a known format.
     package static func epoch(of record: [UInt8]) -> UInt32? {
         guard record.count == byteCount else { return nil }
         return CommittingRecord.keyVersion(of: record)

@@ -1,9 +1,8 @@
 package import VaultCore
 
 extension Keyslot {
-    /// The slot with another root key inside, without its source: by the slot key that a vault holds for this.
-    ///
-    /// The result was opened again before it is returned.
+    /// The slot with another root key inside, without its source: by the slot key that a vault holds for
+    /// this. The result was opened again before it is returned.
     ///
     /// - Throws: `integrity` when `heldSlotKey` does not open `record`, so that its source would not open the result.
     package static func rewrap(
@@ -15,10 +14,9 @@ extension Keyslot {
         return try proved(record, root, epoch, heldSlotKey, vault)
     }
 
-    /// A recovery slot with another root key inside, sealed to its public key under a new input key.
-    ///
-    /// The result was opened again by that input key before it is returned; that the box opens is up to libsodium, as
-    /// nobody here has the private key.
+    /// A recovery slot with another root key inside, sealed to its public key under a new input key. The
+    /// result was opened again by that input key before it is returned; that the box opens is up to
+    /// libsodium, as nobody here has the private key.
     ///
     /// - Throws: `integrity` when `record` is no recovery slot.
     package static func reseal(

@@ -38,9 +38,8 @@ package struct UnlockedKeyslot: Sendable {
 package enum Keyslot {
     private static let personal = Personal("TokenVault.slot1")
 
-    /// A new slot with a random id.
-    ///
-    /// It counts only once ``unlock(_:with:vault:)`` with what its holder will use has opened it.
+    /// A new slot with a random id. It counts only once ``unlock(_:with:vault:)`` with what its holder will
+    /// use has opened it.
     ///
     /// Errors: those of the source (``KeySource``), `.invalidInput` for a passphrase that is empty or too
     /// long.
@@ -70,10 +69,9 @@ package enum Keyslot {
             blank, with: root, epoch: epoch, from: source, nil, vault: vault, nonce: nonce)
     }
 
-    /// The root key.
-    ///
-    /// `.locked` when `source` is not what this slot was made with (a slot whose nonce or commitment was
-    /// changed looks the same), `.integrity` when the slot cannot be one of ours or its content was changed.
+    /// The root key. `.locked` when `source` is not what this slot was made with (a slot whose nonce or
+    /// commitment was changed looks the same), `.integrity` when the slot cannot be one of ours or its
+    /// content was changed.
     package static func open(
         _ record: KeyslotRecord, with source: KeySource, vault: VaultID
     ) throws(VaultError) -> GuardedKey {
@@ -107,16 +105,14 @@ package enum Keyslot {
         }
     }
 
-    /// Whether `source` is of the kind that `record` asks for; says nothing about whether it fits.
-    ///
-    /// A key file and a systemd credential hold the same bytes, so either opens the slot of the other.
+    /// Whether `source` is of the kind that `record` asks for; says nothing about whether it fits. A key file
+    /// and a systemd credential hold the same bytes, so either opens the slot of the other.
     package static func accepts(_ source: KeySource, _ record: KeyslotRecord) -> Bool {
         let holders: Set<KeyslotKind> = [.keyFile, .systemdCredential]
         return source.kind == record.kind || holders.isSuperset(of: [source.kind, record.kind])
     }
 
     /// Makes a key file with a new random key, readable by its owner alone, on the disk when this returns.
-    ///
     /// `.alreadyExists` rather than overwriting: the old file may be the only key of a vault.
     package static func createKeyFile(at path: String) throws(VaultError) {
         try Sodium.start()

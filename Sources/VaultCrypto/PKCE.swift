@@ -5,9 +5,8 @@ package enum PKCE {
     // RFC 7636 section 4.1: code-verifier = 43*128unreserved
     private static let verifierCount = 43...128
 
-    /// The challenge of section 4.2, `BASE64URL(SHA256(verifier))`.
-    ///
-    /// Nil if the verifier breaks the grammar of section 4.1.
+    /// The challenge of section 4.2, `BASE64URL(SHA256(verifier))`. Nil if the verifier breaks the grammar of
+    /// section 4.1.
     package static func challengeS256(of verifier: SecretBytes) -> String? {
         verifier.withExposed { bytes in
             guard verifierCount.contains(bytes.count), bytes.allSatisfy(isUnreserved) else { return nil }

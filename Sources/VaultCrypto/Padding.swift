@@ -1,6 +1,5 @@
-/// Hides the length of a plaintext: 0x80, then zeros, to the end of a bucket (ISO/IEC 7816-4).
-///
-/// Buckets are 256 bytes up to 4 KiB and 1 KiB beyond. One plaintext has exactly one padded form.
+/// Hides the length of a plaintext: 0x80, then zeros, to the end of a bucket (ISO/IEC 7816-4). Buckets are
+/// 256 bytes up to 4 KiB and 1 KiB beyond. One plaintext has exactly one padded form.
 enum Padding {
     private static let fineBucket = 256
     private static let fineLimit = 4096

@@ -48,9 +48,8 @@ struct PassphraseParameters {
         self.bytes = bytes
     }
 
-    /// Blocks the calling thread while it hashes.
-    ///
-    /// `.invalidInput` for an empty or overlong passphrase, `.unavailable` if the memory is not to be had.
+    /// Blocks the calling thread while it hashes. `.invalidInput` for an empty or overlong passphrase,
+    /// `.unavailable` if the memory is not to be had.
     func key(from passphrase: SecretBytes) throws(VaultError) -> GuardedKey {
         try Self.turn.withLock { _ throws(VaultError) in try derive(from: passphrase) }
     }

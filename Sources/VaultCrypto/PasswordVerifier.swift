@@ -13,9 +13,8 @@ package struct PasswordVerifier: Sendable {
     package let bytes: [UInt8]
     private let parameters: PassphraseParameters
 
-    /// Hashes `password`, 1 to 1024 bytes, with a new salt.
-    ///
-    /// Blocks the calling thread for a fifth of a second. `.unavailable` if the memory is not to be had.
+    /// Hashes `password`, 1 to 1024 bytes, with a new salt. Blocks the calling thread for a fifth of a
+    /// second. `.unavailable` if the memory is not to be had.
     package init(hashing password: SecretBytes) throws(VaultError) {
         parameters = PassphraseParameters(salt: SystemRandom().bytes(16))
         bytes = parameters.bytes + Self.copy(try parameters.derive(from: password))

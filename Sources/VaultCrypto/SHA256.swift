@@ -1,9 +1,8 @@
 import Crypto
 package import VaultCore
 
-/// SHA-256 (FIPS 180-4), plain and with the one-byte prefixes of RFC 6962.
-///
-/// Not libsodium's: every write hashes a row, a leaf and a path of the tree, and swift-crypto has the processor do it.
+/// SHA-256 (FIPS 180-4), plain and with the one-byte prefixes of RFC 6962. Not libsodium's: every write
+/// hashes a row, a leaf and a path of the tree, and swift-crypto has the processor do it.
 package enum SHA256 {
     package static func hash(_ bytes: [UInt8]) -> Digest {
         unsafe bytes.withUnsafeBytes { unsafe hash(raw: $0) }

@@ -8,9 +8,7 @@ package enum SealedField {
     private static let personal = Personal("TokenVault.seal1")
     private static let padded: UInt16 = 1
 
-    /// Seals `plaintext`.
-    ///
-    /// Pad what varies in length with its meaning; leave unpadded what has one length.
+    /// Seals `plaintext`. Pad what varies in length with its meaning; leave unpadded what has one length.
     package static func seal(
         _ plaintext: [UInt8], under key: OwnerKey, for data: AssociatedData, padded: Bool,
         limit: Int = Limits.sealedFieldBytes
@@ -18,9 +16,8 @@ package enum SealedField {
         try seal(plaintext, under: key, for: data, padded: padded, limit: limit, drawnNonce: nil)
     }
 
-    /// The same with a chosen nonce, for format vectors.
-    ///
-    /// A nonce must never be used twice under one key and place.
+    /// The same with a chosen nonce, for format vectors. A nonce must never be used twice under one key and
+    /// place.
     package static func seal(
         _ plaintext: [UInt8], under key: OwnerKey, for data: AssociatedData, padded: Bool,
         limit: Int = Limits.sealedFieldBytes, nonce: [UInt8]
@@ -67,9 +64,7 @@ package enum SealedField {
             limit: Limits.sealedReplyBytes)
     }
 
-    /// Which version of its owner's key a record needs.
-    ///
-    /// Nil for what is no record of a known format.
+    /// Which version of its owner's key a record needs. Nil for what is no record of a known format.
     package static func ownerKeyVersion(of record: [UInt8]) -> UInt32? {
         CommittingRecord.keyVersion(of: record)
     }

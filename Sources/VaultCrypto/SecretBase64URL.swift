@@ -1,9 +1,8 @@
 import CSodium
 
 /// Base64url for keys and tokens, between buffers that get wiped, in a time that does not depend on the
-/// characters.
-///
-/// As strict as `Base64URL` of `VaultCore`, which is for what is no secret: no padding, no spare bits.
+/// characters. As strict as `Base64URL` of `VaultCore`, which is for what is no secret: no padding, no spare
+/// bits.
 enum SecretBase64URL {
     private static let variant = sodium_base64_VARIANT_URLSAFE_NO_PADDING
 

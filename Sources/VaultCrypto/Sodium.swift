@@ -6,9 +6,8 @@ package enum Sodium {
     /// Whether `sodium_init` succeeded; evaluated once, on the first use of anything in this module.
     static let isReady: Bool = sodium_init() >= 0
 
-    /// Starts the library.
-    ///
-    /// Everything below starts it too; calling this first gives an error instead of a trap.
+    /// Starts the library. Everything below starts it too; calling this first gives an error instead of a
+    /// trap.
     package static func start() throws(VaultError) {
         guard isReady else {
             throw VaultError(
@@ -22,9 +21,8 @@ package enum Sodium {
         precondition(isReady, "libsodium did not start: the system gives no randomness")
     }
 
-    /// Overwrites `bytes` with zeros in a way the optimiser keeps, and empties it.
-    ///
-    /// Works on the array's own storage only while nothing else holds a copy.
+    /// Overwrites `bytes` with zeros in a way the optimiser keeps, and empties it. Works on the array's own
+    /// storage only while nothing else holds a copy.
     package static func wipe(_ bytes: inout [UInt8]) {
         unsafe bytes.withUnsafeMutableBytes { buffer in
             guard let base = buffer.baseAddress else { return }

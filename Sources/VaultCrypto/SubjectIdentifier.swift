@@ -1,9 +1,8 @@
 import CSodium
 package import VaultCore
 
-/// The name of a user towards clients (`sub`): under no key, so that it survives every rotation of keys.
-///
-/// `u_` ‖ base64url(BLAKE2b-128(personal `tv.subject`, vault id ‖ owner id))
+/// The name of a user towards clients (`sub`): under no key, so that it survives every rotation of keys. `u_`
+/// ‖ base64url(BLAKE2b-128(personal `tv.subject`, vault id ‖ owner id))
 package enum SubjectIdentifier {
     /// No client identifier begins with it.
     package static let prefix = "u_"

@@ -37,9 +37,7 @@ enum SystemCall {
         unsafe read(descriptor, buffer.baseAddress, buffer.count)
     }
 
-    /// Writes all of `bytes` as a file of mode 0600 and waits for the disk.
-    ///
-    /// Returns 0 or an error number.
+    /// Writes all of `bytes` as a file of mode 0600 and waits for the disk. Returns 0 or an error number.
     static func writeDurably(_ bytes: UnsafeBufferPointer<UInt8>, to descriptor: Int32) -> Int32 {
         // The umask may have taken bits from the mode; a file that its owner cannot read helps nobody.
         guard fchmod(descriptor, 0o600) == 0 else { return errno }

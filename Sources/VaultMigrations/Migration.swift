@@ -1,13 +1,9 @@
-/// One numbered step of the schema ledger.
-///
-/// A landed step never changes: its checksum is kept in every vault.
+/// One numbered step of the schema ledger. A landed step never changes: its checksum is kept in every vault.
 package struct Migration: Sendable {
     package let version: Int
     package let sql: String
 
-    /// All steps, in order.
-    ///
-    /// `Migrations/` holds their text, embedded at build time.
+    /// All steps, in order. `Migrations/` holds their text, embedded at build time.
     package static let all = [
         Migration(version: 1, bytes: PackageResources.V0001_create_vault_sql),
         Migration(version: 2, bytes: PackageResources.V0002_authorization_server_sql),

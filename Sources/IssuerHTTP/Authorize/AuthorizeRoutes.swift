@@ -37,10 +37,9 @@ public struct AuthorizeRoutes: Sendable {
         consents = ConsentsEndpoint(steps, FormBody(limits))
     }
 
-    /// Adds the authorization endpoint under every path of the profile, `/consent`, `/account/consents` and what
-    /// the pages fetch.
-    ///
-    /// None of them answers other origins (RFC 9700 section 2.6): put no CORS middleware in front.
+    /// Adds the authorization endpoint under every path of the profile, `/consent`, `/account/consents` and
+    /// what the pages fetch. None of them answers other origins (RFC 9700 section 2.6): put no CORS
+    /// middleware in front.
     public func mount<Routes: RouterMethods>(on router: Routes) {
         let router = IssuerPaths(router, of: issuer)
         for path in issuer.profile.authorizePaths {

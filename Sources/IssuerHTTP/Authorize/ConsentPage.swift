@@ -1,9 +1,8 @@
 public import Hummingbird
 import TokenIssuer
 
-/// Asks the user whether a client may have what it asks for.
-///
-/// Replace it to ask in the host's own words and looks.
+/// Asks the user whether a client may have what it asks for. Replace it to ask in the host's own words and
+/// looks.
 public protocol ConsentPage: Sendable {
     /// A page with a form that posts to ``ConsentQuestion/action``.
     ///
@@ -42,10 +41,8 @@ public struct ScopeDescriptions: Sendable {
     /// - Parameter texts: by name of scope; added to ``standard``, which they may override.
     public init(_ texts: [String: String]) { own = texts }
 
-    /// Those of OpenID Connect and of the QuantiModo API.
-    ///
-    /// `profile` and `email` are described where the issuer tells such claims (`UserClaims`), and shown by name
-    /// elsewhere.
+    /// Those of OpenID Connect and of the QuantiModo API. `profile` and `email` are described where the
+    /// issuer tells such claims (`UserClaims`), and shown by name elsewhere.
     public static let standard = ScopeDescriptions([:])
 
     /// - Parameter claims: what the issuer tells of users.

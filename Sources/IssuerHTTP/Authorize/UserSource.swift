@@ -4,9 +4,8 @@ import VaultCore
 
 /// Says who is using the browser: the host's own users, or those of the vault (``SignInPages``).
 public protocol UserSource: Sendable {
-    /// Who is signed in; nil: nobody.
-    ///
-    /// Its `session` must name one session of one browser, so that forms shown there work nowhere else.
+    /// Who is signed in; nil: nobody. Its `session` must name one session of one browser, so that forms shown
+    /// there work nowhere else.
     func user(of request: Request) async throws -> AuthenticatedUser?
 
     /// What the browser gets when somebody must sign in, or sign in again.

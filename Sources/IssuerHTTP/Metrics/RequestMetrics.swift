@@ -3,9 +3,8 @@ import Hummingbird
 import Synchronization
 import TokenVault
 
-/// Counts what the server answers: by method, route and outcome, and how long it took.
-///
-/// Routes are patterns and outcomes are our own words, so what a stranger sends cannot make more of them.
+/// Counts what the server answers: by method, route and outcome, and how long it took. Routes are patterns
+/// and outcomes are our own words, so what a stranger sends cannot make more of them.
 final class RequestMetrics: Sendable {
     struct Endpoint: Hashable, Sendable {
         let method: String

@@ -5,10 +5,9 @@ import TokenVault
 import VaultCore
 import VaultCrypto
 
-/// The two cookies: the session of who is signed in, and a name for a browser in which nobody is.
-///
-/// Their names end in a hash of the issuer's URL. Browsers send the cookies of a host to all of its ports and paths
-/// (RFC 6265 section 8.5), and two issuers there would otherwise replace each other's.
+/// The two cookies: the session of who is signed in, and a name for a browser in which nobody is. Their names
+/// end in a hash of the issuer's URL. Browsers send the cookies of a host to all of its ports and paths (RFC
+/// 6265 section 8.5), and two issuers there would otherwise replace each other's.
 struct BrowserCookies: Sendable {
     private let vault: Vault
     private let isSecure: Bool

@@ -39,10 +39,8 @@ enum PageTemplate: String, CaseIterable {
     }
 }
 
-/// Escapes text for HTML, scalar by scalar.
-///
-/// Mustache's own goes by grapheme: a quotation mark with a combining character behind it is no quotation mark to it,
-/// and still ends an attribute for a browser.
+/// Escapes text for HTML, scalar by scalar. Mustache's own goes by grapheme: a quotation mark with a
+/// combining character behind it is no quotation mark to it, and still ends an attribute for a browser.
 struct EscapedText: MustacheContentType {
     func escapeText(_ text: String) -> String {
         var escaped = String.UnicodeScalarView()

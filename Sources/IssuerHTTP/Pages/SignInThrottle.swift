@@ -2,9 +2,8 @@ import Synchronization
 package import TokenIssuer
 package import VaultCore
 
-/// Slows down whoever guesses passwords: by user name and address, and by address whatever the name.
-///
-/// Where an address is shared by people who have nothing to do with each other, only the first counts: a stranger's
+/// Slows down whoever guesses passwords: by user name and address, and by address whatever the name. Where an
+/// address is shared by people who have nothing to do with each other, only the first counts: a stranger's
 /// failures must not keep all users out.
 package struct SignInThrottle: Sendable {
     private let names: FailureThrottle
@@ -61,9 +60,8 @@ package struct SignInThrottle: Sendable {
     }
 }
 
-/// Private addresses from which many users signed in: those of a proxy, or of a container's network.
-///
-/// Only who has the passwords of as many users can make an address seem so.
+/// Private addresses from which many users signed in: those of a proxy, or of a container's network. Only who
+/// has the passwords of as many users can make an address seem so.
 private final class Crowds: Sendable {
     private static let users = 8
     /// Addresses that are remembered; beyond it all are forgotten, and found again.

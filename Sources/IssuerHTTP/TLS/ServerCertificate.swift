@@ -42,9 +42,7 @@ public final class ServerCertificate: Sendable {
         shown = Mutex(Shown(loaded: try Self.load(certificateFile, keyFile)))
     }
 
-    /// Reads the files again.
-    ///
-    /// What was shown before is still shown when this throws.
+    /// Reads the files again. What was shown before is still shown when this throws.
     ///
     /// - Throws: as ``init(certificateFile:keyFile:)``, and `VaultError.Code.invalidInput` for a certificate that is
     ///   not valid now.

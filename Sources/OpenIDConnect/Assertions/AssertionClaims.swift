@@ -3,10 +3,8 @@ import VaultCore
 
 /// The claims of an assertion by which a client authenticates (RFC 7523 section 3), judged at one moment.
 struct AssertionClaims: Sendable {
-    /// How far ahead `exp` may be.
-    ///
-    /// An hour, because deployed libraries sign for that long unless told otherwise; more would only make the list of
-    /// used identifiers long.
+    /// How far ahead `exp` may be. An hour, because deployed libraries sign for that long unless told
+    /// otherwise; more would only make the list of used identifiers long.
     static let longestLife = Duration.seconds(3600)
     /// By how much a client's clock may be ahead of ours.
     static let clockSkew = Duration.seconds(60)

@@ -1,5 +1,4 @@
 /// A JSON text that two readers cannot take for two things: names are unique, nothing follows the value.
-///
 /// Numbers keep the precision of `Double`, which is exact for every time and count that a token may hold.
 indirect enum StrictJSON: Sendable {
     case null

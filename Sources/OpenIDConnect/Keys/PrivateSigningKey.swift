@@ -13,9 +13,8 @@ package struct PrivateSigningKey: Sendable {
     private let encodedHeader: [UInt8]
     private let signer: any JWTAlgorithm
 
-    /// A new key as the vault keeps it: PKCS #1 for RSA, the 32 octets of the secret otherwise.
-    ///
-    /// For RSA this takes a good part of a second, so never call it where others wait.
+    /// A new key as the vault keeps it: PKCS #1 for RSA, the 32 octets of the secret otherwise. For RSA this
+    /// takes a good part of a second, so never call it where others wait.
     package static func storedForm(ofNew algorithm: SigningAlgorithm) throws -> SecretBytes {
         switch algorithm {
         case .rs256: SecretBytes(Array(try _RSA.Signing.PrivateKey(keySize: .bits2048).derRepresentation))

@@ -15,10 +15,9 @@ public import VaultCore
 /// A key is chosen by the algorithm that the client is registered for, and is always named (`kid`) in the token. A key
 /// that another process made or rotated is seen at the next token.
 public final class VaultSigningKeys: IDTokenMinting {
-    /// For how long a retired key stays in the key set.
-    ///
-    /// A token it signed lives ``/TokenIssuer/IDTokenClaims/longestLife`` at most; the rest of the day is for those who
-    /// look at a token late, as `id_token_hint`, and for copies of the key set in caches.
+    /// For how long a retired key stays in the key set. A token it signed lives
+    /// ``/TokenIssuer/IDTokenClaims/longestLife`` at most; the rest of the day is for those who look at a
+    /// token late, as `id_token_hint`, and for copies of the key set in caches.
     public static let overlap = Duration.seconds(86_400)
 
     private let vault: Vault
@@ -29,9 +28,8 @@ public final class VaultSigningKeys: IDTokenMinting {
         self.vault = vault
     }
 
-    /// Makes a key for each of `algorithms` that has none; does nothing when all have.
-    ///
-    /// A service calls it before it serves; the first time takes about a second.
+    /// Makes a key for each of `algorithms` that has none; does nothing when all have. A service calls it
+    /// before it serves; the first time takes about a second.
     public func prepare(_ algorithms: [SigningAlgorithm] = SigningAlgorithm.allCases) async throws {
         let existing = try await self.algorithms()
         for algorithm in algorithms where !existing.contains(algorithm) {

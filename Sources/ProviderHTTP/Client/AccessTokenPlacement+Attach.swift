@@ -4,10 +4,9 @@ import TokenKeeper
 import VaultCore
 
 extension Provider.AccessTokenPlacement {
-    /// Puts the token into the request, in the one place its provider reads.
-    ///
-    /// "Clients MUST NOT use more than one method to transmit the token in each request" (RFC 6750 section 2): a
-    /// request that already has one, in any place and spelling, is refused rather than mended.
+    /// Puts the token into the request, in the one place its provider reads. "Clients MUST NOT use more than
+    /// one method to transmit the token in each request" (RFC 6750 section 2): a request that already has
+    /// one, in any place and spelling, is refused rather than mended.
     ///
     /// - Parameter form: the body if it is a form.
     func attach(

@@ -64,9 +64,7 @@ public final class AsyncHTTPTransport: ProviderTransport {
         }
     }
 
-    /// Sends once.
-    ///
-    /// The end of the caller's task does not end a request that has begun; its `timeout` does.
+    /// Sends once. The end of the caller's task does not end a request that has begun; its `timeout` does.
     ///
     /// - Throws: ``TransportFailure/notSent(_:)`` only if not a byte of the request was given to the connection.
     public func send(_ request: ProviderRequest) async throws(TransportFailure) -> ProviderReply {

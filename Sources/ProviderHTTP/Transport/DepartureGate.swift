@@ -1,9 +1,8 @@
 import NIOCore
 import NIOHTTP1
 
-/// Lets a request through to the wire if its sender still waits for it, and remembers that it left.
-///
-/// It stands between the library's handler and the encoder of HTTP/1.1, on a connection of its own for each request.
+/// Lets a request through to the wire if its sender still waits for it, and remembers that it left. It stands
+/// between the library's handler and the encoder of HTTP/1.1, on a connection of its own for each request.
 final class DepartureGate: ChannelOutboundHandler {
     typealias OutboundIn = HTTPClientRequestPart
     typealias OutboundOut = HTTPClientRequestPart

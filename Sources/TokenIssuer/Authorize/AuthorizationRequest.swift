@@ -1,9 +1,8 @@
 import TokenVault
 package import VaultCore
 
-/// A request to the authorization endpoint, taken apart and not yet judged (RFC 6749 section 4.1.1).
-///
-/// Holds no credential: a `client_secret` that came along, as clients of older APIs do, is not kept.
+/// A request to the authorization endpoint, taken apart and not yet judged (RFC 6749 section 4.1.1). Holds no
+/// credential: a `client_secret` that came along, as clients of older APIs do, is not kept.
 public struct AuthorizationRequest: Sendable {
     /// When it came first: a sign-in that it asks for is one after this.
     package let receivedAt: VaultInstant

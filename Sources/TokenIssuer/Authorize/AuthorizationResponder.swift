@@ -1,8 +1,7 @@
 public import VaultCore
 
-/// Where the answer to an authorization request goes, and how it is written.
-///
-/// Exists only for a redirect URI that was found to be the client's own.
+/// Where the answer to an authorization request goes, and how it is written. Exists only for a redirect URI
+/// that was found to be the client's own.
 package struct AuthorizationResponder: Sendable {
     /// Where in the redirect URI the answer stands (OAuth 2.0 Multiple Response Type Encoding Practices, section 2.1).
     package enum Mode: String, Sendable {
@@ -20,10 +19,9 @@ package struct AuthorizationResponder: Sendable {
         location([("error", error.code.rawValue), ("error_description", error.description)])
     }
 
-    /// The redirect URI with the answer in it, and with `state` and `iss`.
-    ///
-    /// RFC 9207 section 2: "authorization servers supporting this specification MUST indicate their identity by
-    /// including the iss parameter in the response", error responses too.
+    /// The redirect URI with the answer in it, and with `state` and `iss`. RFC 9207 section 2: "authorization
+    /// servers supporting this specification MUST indicate their identity by including the iss parameter in
+    /// the response", error responses too.
     func location(_ parameters: [(name: String, value: String)]) -> SecretText {
         var parameters = parameters
         if let state { parameters.append(("state", state)) }

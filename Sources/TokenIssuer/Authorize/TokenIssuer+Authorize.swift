@@ -2,9 +2,8 @@ import TokenVault
 import VaultCore
 
 extension TokenIssuer {
-    /// Answers an authorization request, or says what must come first (RFC 6749 section 4.1.1).
-    ///
-    /// The request is judged anew each time it comes: what was in order before the user signed in may not be after.
+    /// Answers an authorization request, or says what must come first (RFC 6749 section 4.1.1). The request
+    /// is judged anew each time it comes: what was in order before the user signed in may not be after.
     ///
     /// - Parameters:
     ///   - user: who is signed in; nil: nobody.
@@ -118,9 +117,8 @@ extension PendingAuthorization {
     }
 
     /// RFC 8252 section 8.6: "authorization servers SHOULD NOT process authorization requests automatically
-    /// without user consent or interaction, except when the identity of the client can be assured".
-    ///
-    /// Any program on the device can claim a loopback port or a private-use scheme.
+    /// without user consent or interaction, except when the identity of the client can be assured". Any
+    /// program on the device can claim a loopback port or a private-use scheme.
     fileprivate var isClientAssured: Bool {
         !client.registration.isPublic || redirectURI.hasPrefix("https://")
     }

@@ -1,8 +1,7 @@
 import VaultCore
 
-/// The entries that come with the library: a YAML file each, beside this one.
-///
-/// docs/providers.md lists them. An entry that says `verified: false` names in its comments what nobody has read.
+/// The entries that come with the library: a YAML file each, beside this one. docs/providers.md lists them.
+/// An entry that says `verified: false` names in its comments what nobody has read.
 public enum ProviderCatalogue {
     /// In alphabetical order.
     public static let names = files.map(\.name)

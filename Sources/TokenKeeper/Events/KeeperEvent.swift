@@ -4,9 +4,8 @@ public import VaultCore
 /// Something that happened to a connection or a provider, and is durable: it is told from the audit log, into which
 /// the very transaction wrote it that made it so.
 public struct KeeperEvent: Sendable, Equatable {
-    /// Index of its entry in the log, and the cursor to go on from.
-    ///
-    /// The order in which things happened, with gaps.
+    /// Index of its entry in the log, and the cursor to go on from. The order in which things happened, with
+    /// gaps.
     public let id: Int64
     public let time: VaultInstant
     public let kind: Kind
@@ -38,9 +37,8 @@ extension KeeperEvent.Kind {
     /// A pair that somebody else obtained is kept from now on.
     public static let imported = connection("imported")
     public static let refreshed = connection("refreshed")
-    /// A refresh got no tokens, and the connection is what it was: live ones are tried again.
-    ///
-    /// Of refusals in a row the first alone is told.
+    /// A refresh got no tokens, and the connection is what it was: live ones are tried again. Of refusals in
+    /// a row the first alone is told.
     public static let refreshFailed = connection("refresh_failed")
     /// From here on only the user can help: told once, until the connection has tokens again.
     public static let needsConsent = connection("needs_consent")
@@ -48,9 +46,8 @@ extension KeeperEvent.Kind {
     public static let failing = connection("failing")
     /// It needed consent or was failing, and a refresh worked nevertheless.
     public static let recovered = connection("recovered")
-    /// It was given up; the provider is to be told.
-    ///
-    /// Comes again where tokens came late that want revoking too.
+    /// It was given up; the provider is to be told. Comes again where tokens came late that want revoking
+    /// too.
     public static let revoking = connection("revoking")
     /// The provider was told, or cannot be: its tokens are destroyed.
     public static let revoked = connection("revoked")

@@ -31,9 +31,8 @@ public struct KeeperEvents: AsyncSequence, Sendable {
             self.position = position
         }
 
-        /// For whoever has dealt with all that ``next()`` gave: up to here there is nothing else.
-        ///
-        /// Further on than the last event where the log grew by what is none; a vault that issues many tokens is then
+        /// For whoever has dealt with all that ``next()`` gave: up to here there is nothing else. Further on
+        /// than the last event where the log grew by what is none; a vault that issues many tokens is then
         /// not read again from there.
         public var cursor: Int64 { (waiting.first?.id ?? position) - 1 }
 

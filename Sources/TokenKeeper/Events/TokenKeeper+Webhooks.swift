@@ -52,10 +52,9 @@ extension WebhookAnswer: CustomStringConvertible {
 }
 
 extension TokenKeeper {
-    /// Tells `url` of everything from now on, signed as Standard Webhooks has it.
-    ///
-    /// At least once and in order: a message comes again under the same `webhook-id` after a crash, after an answer that
-    /// was lost, and where several processes run a ``KeeperService`` on the vault. Receivers drop ids they know.
+    /// Tells `url` of everything from now on, signed as Standard Webhooks has it. At least once and in order:
+    /// a message comes again under the same `webhook-id` after a crash, after an answer that was lost, and
+    /// where several processes run a ``KeeperService`` on the vault. Receivers drop ids they know.
     ///
     /// - Parameter url: https, or http to this machine.
     /// - Returns: with the secret its receiver verifies with, `whsec_` and base64: it is shown this once.

@@ -10,9 +10,8 @@ public struct ConsentCallback: Sendable {
     /// The other parameters, for entries that want some kept (`realmId`).
     let others: [String: String]
 
-    /// Reads the query of the redirect, without `?`.
-    ///
-    /// Nil: over 16 KiB, more than 64 parameters, broken escapes, or one of the standard's parameters twice.
+    /// Reads the query of the redirect, without `?`. Nil: over 16 KiB, more than 64 parameters, broken
+    /// escapes, or one of the standard's parameters twice.
     public init?(query: String) {
         guard query.utf8.count <= 16 * 1024 else { return nil }
         var values: [String: String] = [:]
@@ -51,11 +50,9 @@ public struct ConsentCallback: Sendable {
         return value
     }
 
-    /// The provider's words where it sends the browser back with an error: code and description, bounded, with what is
-    /// secret or looks like it taken out.
-    ///
-    /// Nil: there is no error. Any page can send a browser here, so a callback without this consent's `state` proves
-    /// nothing about the provider.
+    /// The provider's words where it sends the browser back with an error: code and description, bounded,
+    /// with what is secret or looks like it taken out. Nil: there is no error. Any page can send a browser
+    /// here, so a callback without this consent's `state` proves nothing about the provider.
     public var errorWords: String? { errorWords(masking: [], showing: []) }
 
     /// - Parameter known: what was asked for in the clear, such as scopes, and so may be shown though it looks like a token.

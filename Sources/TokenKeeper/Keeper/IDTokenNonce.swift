@@ -2,9 +2,8 @@ import VaultCore
 import VaultCrypto
 
 /// Whether an id_token may answer the consent that was begun (OpenID Connect Core section 3.1.3.7, rule 11).
-///
-/// The id_token came straight from the token endpoint over TLS, which rule 6 lets stand for its signature; nothing else
-/// of it is believed.
+/// The id_token came straight from the token endpoint over TLS, which rule 6 lets stand for its signature;
+/// nothing else of it is believed.
 enum IDTokenNonce {
     /// Whether the id_token shows that the code is of another consent.
     ///

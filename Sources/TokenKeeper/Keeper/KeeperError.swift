@@ -1,6 +1,5 @@
-/// Why a consent did not become a connection: a code to switch on, a sentence for the user, and one for the operator.
-///
-/// Equality looks at the code alone.
+/// Why a consent did not become a connection: a code to switch on, a sentence for the user, and one for the
+/// operator. Equality looks at the code alone.
 public struct KeeperError: Error, Sendable {
     /// Open set of codes; new ones may appear in any release.
     public struct Code: RawRepresentable, Sendable, Hashable {

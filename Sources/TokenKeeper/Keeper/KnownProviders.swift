@@ -43,9 +43,8 @@ final class KnownProviders: Sendable {
     }
 }
 
-/// What a provider row's definition holds: which entry, and what was chosen when it was added.
-///
-/// JSON, keys sorted.
+/// What a provider row's definition holds: which entry, and what was chosen when it was added. JSON, keys
+/// sorted.
 package struct ProviderRegistration: Codable, Sendable, Equatable {
     /// Name of an entry of the catalogue, taken in whatever form this version ships it.
     package var catalogue: String?

@@ -6,10 +6,9 @@ extension NewProvider {
     /// - Throws: ``VaultError/Code/invalidInput`` naming the field or variable, ``VaultError/Code/notFound``.
     public func filledEntry() throws -> Provider { try registration.provider() }
 
-    /// With the endpoints and the client authentication of the issuer's discovery document, where the entry leaves
-    /// them to it; otherwise as it is, and nothing is fetched.
-    ///
-    /// They are kept with the provider: a document that changes later changes nothing here until it is added again.
+    /// With the endpoints and the client authentication of the issuer's discovery document, where the entry
+    /// leaves them to it; otherwise as it is, and nothing is fetched. They are kept with the provider: a
+    /// document that changes later changes nothing here until it is added again.
     ///
     /// - Throws: ``VaultError/Code/unavailable`` if nobody answers, ``VaultError/Code/invalidInput`` for a document that is
     ///   not the issuer's own or names what may not be used.

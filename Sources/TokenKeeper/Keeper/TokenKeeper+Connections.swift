@@ -21,10 +21,9 @@ public struct ImportedTokens: Sendable {
 }
 
 extension TokenKeeper {
-    /// Keeps a pair that somebody else obtained.
-    ///
-    /// It is marked unverified, and refreshed when its token is needed: its previous holder may still use it. A refresh token
-    /// that would end of not being used is used in time by a ``KeeperService``.
+    /// Keeps a pair that somebody else obtained. It is marked unverified, and refreshed when its token is
+    /// needed: its previous holder may still use it. A refresh token that would end of not being used is used
+    /// in time by a ``KeeperService``.
     ///
     /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/notFound``, ``VaultError/Code/denied``.
     public func `import`(
@@ -73,9 +72,8 @@ extension TokenKeeper {
         return held.connection
     }
 
-    /// The connection for tokens of our own at a provider (RFC 6749 section 4.4), made where there is none yet.
-    ///
-    /// Ask it for tokens by ``accessToken(for:validFor:)`` like any other.
+    /// The connection for tokens of our own at a provider (RFC 6749 section 4.4), made where there is none
+    /// yet. Ask it for tokens by ``accessToken(for:validFor:)`` like any other.
     public func clientConnection(at name: String, scope: String? = nil, label: String = "") async throws
         -> Connection
     {

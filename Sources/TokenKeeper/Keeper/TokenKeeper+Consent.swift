@@ -65,10 +65,9 @@ extension TokenKeeper {
         return BegunConsent(url: url, state: state)
     }
 
-    /// Ends a consent: exchanges the code and stores the tokens before this returns.
-    ///
-    /// A connection that the user has at this provider under this label goes on with the new tokens alone: the user may
-    /// have chosen another account there, so no token of the consent before stays beside them.
+    /// Ends a consent: exchanges the code and stores the tokens before this returns. A connection that the
+    /// user has at this provider under this label goes on with the new tokens alone: the user may have chosen
+    /// another account there, so no token of the consent before stays beside them.
     ///
     /// - Throws: ``KeeperError``; ``VaultError`` for trouble of our own.
     public func complete(_ callback: ConsentCallback, session: SecretBytes) async throws -> Connection {

@@ -70,7 +70,6 @@ extension TokenKeeper {
     }
 
     /// Puts another entry or other credentials in the place of a provider's; a stopped one is called again.
-    ///
     /// Its connections stay.
     @discardableResult
     public func replaceProvider(_ new: NewProvider) async throws -> ConfiguredProvider {

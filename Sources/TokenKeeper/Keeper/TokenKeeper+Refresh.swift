@@ -5,9 +5,8 @@ package import TokenVault
 package import VaultCore
 
 extension TokenKeeper {
-    /// Joins the refresh of this connection that is under way here, or begins one.
-    ///
-    /// The refresh runs in a task of its own: no caller's cancellation reaches it.
+    /// Joins the refresh of this connection that is under way here, or begins one. The refresh runs in a task
+    /// of its own: no caller's cancellation reaches it.
     package func refresh(
         _ held: HeldConnection, _ provider: KnownProvider, isForced: Bool = false,
         spendsUncertain: Bool = false
@@ -20,10 +19,9 @@ extension TokenKeeper {
         _ = task(held, provider, isForced: false, spendsUncertain: false)
     }
 
-    /// Waits for every refresh and every exchange of a code under way, also those that nobody waits for; to be called
-    /// before the vault is closed, or an answer may come that can no longer be stored.
-    ///
-    /// Callers that still ask for tokens meanwhile begin more of them.
+    /// Waits for every refresh and every exchange of a code under way, also those that nobody waits for; to
+    /// be called before the vault is closed, or an answer may come that can no longer be stored. Callers that
+    /// still ask for tokens meanwhile begin more of them.
     public func finish() async {
         while let task = refreshes.withLock({ $0.values.first }) { _ = await task.value }
         while let task = exchanges.withLock({ $0.values.first }) { await task.value }
@@ -163,9 +161,8 @@ extension TokenKeeper {
             ])
     }
 
-    /// A reply that was kept because it could not be read may be readable by now: a newer version, another entry.
-    ///
-    /// Nil: there is none, or it still cannot be read.
+    /// A reply that was kept because it could not be read may be readable by now: a newer version, another
+    /// entry. Nil: there is none, or it still cannot be read.
     package func readKeptReply(of held: HeldConnection, _ provider: KnownProvider) async -> RefreshOutcome? {
         guard let reply = held.reply else { return nil }
         let reading = provider.dialect.read(

@@ -31,9 +31,8 @@ enum EntryText {
             remedy: "docs/providers.md lists the fields of an entry.")
     }
 
-    /// Anchors, aliases and deep nesting cost the parser more than their length; no entry needs them.
-    ///
-    /// Looked for in the text, before there is a tree: also in quotes, where a space before helps.
+    /// Anchors, aliases and deep nesting cost the parser more than their length; no entry needs them. Looked
+    /// for in the text, before there is a tree: also in quotes, where a space before helps.
     private static func refuseExpansion(_ yaml: String, _ file: String) throws(VaultError) {
         var open = 0
         let lines = yaml.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)

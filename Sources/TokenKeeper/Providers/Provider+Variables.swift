@@ -12,10 +12,9 @@ extension Provider {
     /// The endpoints come from the discovery document of ``Endpoints/issuer``.
     public var isDiscovered: Bool { endpoints.token.isEmpty }
 
-    /// The provider with its variables filled: by `values`, else by its defaults.
-    ///
-    /// A variable that is part of a host name takes letters, digits and hyphens; one that is a whole host also dots;
-    /// in a path also `.` and `_`; one that is a whole URL takes an https URL without a query.
+    /// The provider with its variables filled: by `values`, else by its defaults. A variable that is part of
+    /// a host name takes letters, digits and hyphens; one that is a whole host also dots; in a path also `.`
+    /// and `_`; one that is a whole URL takes an https URL without a query.
     ///
     /// - Throws: ``VaultError/Code/invalidInput`` that names the variable that is missing, unknown, or does not fit.
     public func filling(_ values: [String: String]) throws(VaultError) -> Provider {

@@ -40,10 +40,9 @@ package struct RefreshSchedule: Sendable {
         return end.advanced(by: .zero - margin(ofLife: life))
     }
 
-    /// When a service refreshes next.
-    ///
-    /// The earlier of: the access token grows stale, the refresh token would die of not being used. Spread over a half
-    /// margin by the connection's number, so that what was connected together is not refreshed together.
+    /// When a service refreshes next. The earlier of: the access token grows stale, the refresh token would
+    /// die of not being used. Spread over a half margin by the connection's number, so that what was
+    /// connected together is not refreshed together.
     ///
     /// - Parameters:
     ///   - issued: now.
@@ -101,10 +100,9 @@ package enum Backoff {
         max(doubled(failures, upTo: .seconds(300), spread), min(asked ?? .zero, day))
     }
 
-    /// After refusals, which time alone seldom heals: 1 s, doubled up to an hour, and for a connection that is failing up to
-    /// a day, and up to half of that more.
-    ///
-    /// A refusal that does pass is found out in as much time as it has lasted.
+    /// After refusals, which time alone seldom heals: 1 s, doubled up to an hour, and for a connection that
+    /// is failing up to a day, and up to half of that more. A refusal that does pass is found out in as much
+    /// time as it has lasted.
     package static func delay(afterRefusals refusals: Int64, isFailing: Bool, spread: UInt64) -> Duration {
         min(doubled(refusals, upTo: isFailing ? day : .seconds(3600), spread), day)
     }

@@ -128,10 +128,9 @@ package struct RefreshTerms: Sendable {
 }
 
 extension Provider.ReplayPolicy {
-    /// Whether a refresh token goes out again after a send whose outcome is not known.
-    ///
-    /// Where a repeat is merely refused nothing is lost by trying: the first send may not have arrived. Where it is
-    /// answered until the new tokens are used, it is answered: ours never were.
+    /// Whether a refresh token goes out again after a send whose outcome is not known. Where a repeat is
+    /// merely refused nothing is lost by trying: the first send may not have arrived. Where it is answered
+    /// until the new tokens are used, it is answered: ours never were.
     package var allowance: ReplayAllowance {
         switch self {
         case .tolerated, .rejected, .untilFirstUse(nil): .always

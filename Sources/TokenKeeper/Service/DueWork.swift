@@ -18,10 +18,9 @@ final class DueWork: Sendable {
         var bucket: TokenBucket?
         /// Of them, those for connections that were refused last time: they never take the place of the others.
         var refused: Set<ConnectionID> = []
-        /// Turns in a row without an answer, or with a busy provider's.
-        ///
-        /// From a few on the provider is probed by one call at a time, seldom: its outage writes no entries for every
-        /// connection. A refusal is an answer: the provider is there.
+        /// Turns in a row without an answer, or with a busy provider's. From a few on the provider is probed
+        /// by one call at a time, seldom: its outage writes no entries for every connection. A refusal is an
+        /// answer: the provider is there.
         var failures = 0
         var probesFrom = Duration.zero
     }

@@ -1,9 +1,8 @@
 import VaultCore
 
 /// Text of a provider made fit for an operator's eyes: bounded, without control characters, without secrets.
-///
-/// Providers echo what they were sent (Fitbit puts the refresh token into its message), plain or encoded once more.
-/// So every spelling of every secret that was sent is masked, and whatever else looks like a token.
+/// Providers echo what they were sent (Fitbit puts the refresh token into its message), plain or encoded once
+/// more. So every spelling of every secret that was sent is masked, and whatever else looks like a token.
 struct Diagnostic {
     static let length = 200
     private static let redacted = "<redacted>"
@@ -43,9 +42,8 @@ struct Diagnostic {
         return Self.rendered(bytes, Self.widened(mask, over: bytes))
     }
 
-    /// Scheme, host and path of a URL that a provider or a browser named, each step scrubbed by itself.
-    ///
-    /// Nil: it is not one of http, https, or a path.
+    /// Scheme, host and path of a URL that a provider or a browser named, each step scrubbed by itself. Nil:
+    /// it is not one of http, https, or a path.
     func place(_ url: String) -> String? {
         guard url.utf8.count <= Self.readableBytes else { return nil }
         let bare = url.prefix { $0 != "?" && $0 != "#" }

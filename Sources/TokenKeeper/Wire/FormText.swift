@@ -1,6 +1,5 @@
-/// `application/x-www-form-urlencoded`, a name or a value at a time.
-///
-/// A space is written `%20`, which decoders of forms and of URLs both read; `+` is for the former alone.
+/// `application/x-www-form-urlencoded`, a name or a value at a time. A space is written `%20`, which decoders
+/// of forms and of URLs both read; `+` is for the former alone.
 enum FormText {
     static func encode(_ bytes: [UInt8]) -> [UInt8] {
         var text: [UInt8] = []

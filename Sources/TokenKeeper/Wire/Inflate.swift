@@ -12,9 +12,8 @@ struct Inflate {
     private var held: (bits: UInt32, count: Int) = (0, 0)
     private var output: [UInt8] = []
 
-    /// What a body holds.
-    ///
-    /// Nil: not compressed, damaged, cut off, followed by anything, or more than `limit` octets or 100 times itself.
+    /// What a body holds. Nil: not compressed, damaged, cut off, followed by anything, or more than `limit`
+    /// octets or 100 times itself.
     static func read(_ bytes: [UInt8], limit: Int) -> [UInt8]? {
         guard let start = start(of: bytes) else { return nil }
         var reader = Inflate(bytes: bytes, limit: min(limit, bytes.count * ratio), index: start.index)

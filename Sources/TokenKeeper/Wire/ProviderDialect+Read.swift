@@ -1,10 +1,8 @@
 package import VaultCore
 
 extension ProviderDialect {
-    /// What an answer of the token endpoint means.
-    ///
-    /// Whatever has an access token in it is either read whole or ``ReplyReading/unreadable(diagnostic:)``, never
-    /// taken for an error: tokens must not be lost.
+    /// What an answer of the token endpoint means. Whatever has an access token in it is either read whole or
+    /// ``ReplyReading/unreadable(diagnostic:)``, never taken for an error: tokens must not be lost.
     ///
     /// - Parameters:
     ///   - now: When it came, on our clock.

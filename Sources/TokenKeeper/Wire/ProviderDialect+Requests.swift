@@ -14,7 +14,6 @@ extension ProviderDialect {
     }
 
     /// RFC 6749 section 6, or the exchange of the access token itself where the provider has no other way.
-    ///
     /// Nil where nothing can be refreshed: the entry says so, or there is no refresh token.
     package func refresh(
         refreshToken: SecretBytes?, accessToken: SecretBytes, scope: String?
@@ -45,9 +44,8 @@ extension ProviderDialect {
             adding: provider.requests.clientCredentials)
     }
 
-    /// RFC 7009 section 2.1; nil where the provider has no endpoint for it.
-    ///
-    /// Always POST, as the RFC says, whatever the method of the token endpoint.
+    /// RFC 7009 section 2.1; nil where the provider has no endpoint for it. Always POST, as the RFC says,
+    /// whatever the method of the token endpoint.
     package func revocation(_ token: SecretBytes, hint: TokenHint) -> ProviderRequest? {
         guard let url = provider.endpoints.revocation else { return nil }
         var parameters = RequestParameters(names: provider.requests.names)

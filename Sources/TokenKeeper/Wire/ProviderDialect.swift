@@ -1,9 +1,8 @@
 package import VaultCore
 
-/// Between a provider's entry and the wire: writes its requests, reads its replies.
-///
-/// The standards are the default (RFC 6749, 7009, 7636, 8628), the entry names every departure. Pure: no clock, no
-/// network; a client authentication that fails is never tried another way, for each try may spend a token.
+/// Between a provider's entry and the wire: writes its requests, reads its replies. The standards are the
+/// default (RFC 6749, 7009, 7636, 8628), the entry names every departure. Pure: no clock, no network; a
+/// client authentication that fails is never tried another way, for each try may spend a token.
 package struct ProviderDialect: Sendable {
     package let provider: Provider
     let credentials: ProviderCredentials

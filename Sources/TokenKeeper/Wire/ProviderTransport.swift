@@ -2,7 +2,6 @@ import Foundation
 public import VaultCore
 
 /// Carries one request to a provider and brings its answer: no redirects, no retries, a bounded reply.
-///
 /// `ProviderHTTP` is the real one; tests put a scripted server in its place.
 public protocol ProviderTransport: Sendable {
     /// Sends once.

@@ -10,9 +10,8 @@ indirect enum ReplyValue: Equatable {
     /// A member that came twice with two values: whoever picks one may pick the wrong one.
     case contradiction
 
-    /// What is at `path` (`authed_user.access_token`, `errors.0.errorType`).
-    ///
-    /// Nil when it is not there, `null` or an empty string, which providers write for "none".
+    /// What is at `path` (`authed_user.access_token`, `errors.0.errorType`). Nil when it is not there, `null`
+    /// or an empty string, which providers write for "none".
     func value(at path: String) -> ReplyValue? {
         var value = self
         for step in path.split(separator: ".") {

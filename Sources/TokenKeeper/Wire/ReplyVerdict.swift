@@ -1,9 +1,8 @@
 import VaultCore
 
-/// What a reply says, before anybody asks for tokens in it: an error, or none, or what cannot be told.
-///
-/// The status alone does not tell: providers write errors into 200 (GitHub, Slack, QuantiModo), and `invalid_grant`
-/// into 403 (Atlassian).
+/// What a reply says, before anybody asks for tokens in it: an error, or none, or what cannot be told. The
+/// status alone does not tell: providers write errors into 200 (GitHub, Slack, QuantiModo), and
+/// `invalid_grant` into 403 (Atlassian).
 enum ReplyVerdict {
     /// 2xx and no error in it.
     case success
@@ -89,9 +88,8 @@ enum RetryAfter {
     /// No caller is told to come back later than this.
     static let longest = Duration.seconds(86400)
 
-    /// Also with a fraction, of any length, and where two fields became one: then the first counts.
-    ///
-    /// Nil: not told, or told in a way that makes no sense.
+    /// Also with a fraction, of any length, and where two fields became one: then the first counts. Nil: not
+    /// told, or told in a way that makes no sense.
     static func read(_ reply: ProviderReply, at now: VaultInstant) -> Duration? {
         guard let text = reply.headers["retry-after"], text.utf8.count <= 256 else { return nil }
         if let match = text.wholeMatch(of: /\s*(\d+(?:\.\d*)?)\s*s?\s*(?:,.*)?/.asciiOnlyDigits()),

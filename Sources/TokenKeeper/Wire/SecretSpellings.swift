@@ -2,9 +2,8 @@ import VaultCore
 
 /// What to search for in a text to find a secret in it, however it was encoded.
 enum SecretSpellings {
-    /// The secret itself, how it begins and ends, and base64 of it wherever it stands in what was encoded.
-    ///
-    /// In lower case, as ``DecodedView`` is.
+    /// The secret itself, how it begins and ends, and base64 of it wherever it stands in what was encoded. In
+    /// lower case, as ``DecodedView`` is.
     static func needles(of secret: [UInt8]) -> [[UInt8]] {
         guard !secret.isEmpty else { return [] }
         var needles = [secret]

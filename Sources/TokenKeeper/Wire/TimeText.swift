@@ -1,7 +1,6 @@
 import VaultCore
 
 /// A time in words of digits: ISO 8601 with a date and a time of day, or the same with a space in the middle.
-///
 /// `2018-08-08T02:41:19Z`, `2018-08-08T02:41:19.5+02:00`, `2018-08-08 02:41:19`: without a zone it is UTC.
 enum TimeText {
     /// Nil for anything else.

@@ -82,9 +82,8 @@ private struct TokenMembers {
         }
     }
 
-    /// What stands in the place of the access token where it reads as an error (casdoor: `error: token is expired by 23m`).
-    ///
-    /// Nil also where any part of the reply may be a token after all.
+    /// What stands in the place of the access token where it reads as an error (casdoor: `error: token is
+    /// expired by 23m`). Nil also where any part of the reply may be a token after all.
     var words: [UInt8]? {
         guard case .string(let bytes)? = tree.first(of: provider.replies.accessToken),
             bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }), bytes.first != 0x20, bytes.last != 0x20,

@@ -4,9 +4,8 @@ import VaultCore
 import VaultCrypto
 
 extension Vault {
-    /// Adds a place that is told of new checkpoints, and tells it the newest.
-    ///
-    /// That it could be told is in the result, and does not decide whether it is added.
+    /// Adds a place that is told of new checkpoints, and tells it the newest. That it could be told is in the
+    /// result, and does not decide whether it is added.
     ///
     /// - Parameter target: an absolute path: of the file that will hold the checkpoint, in a directory that exists; of the
     ///   program; or of the log's socket. For a witness see ``addWitness(at:key:keptAt:)``.
@@ -69,9 +68,7 @@ extension Vault {
         }
     }
 
-    /// Removes an anchor: it is told nothing more, and not looked at.
-    ///
-    /// Its file stays.
+    /// Removes an anchor: it is told nothing more, and not looked at. Its file stays.
     ///
     /// - Throws: ``VaultError/Code/notFound``.
     public func removeAnchor(_ id: Int64) async throws {

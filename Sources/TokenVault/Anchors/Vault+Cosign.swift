@@ -10,9 +10,8 @@ struct CosignedCheckpoint: Sendable {
     let cosignature: Cosignature
 }
 
-/// What a witness says against this database.
-///
-/// Nobody signed it, as nobody signed that a file anchor is newer: TLS, or this machine, vouches for who said it.
+/// What a witness says against this database. Nobody signed it, as nobody signed that a file anchor is newer:
+/// TLS, or this machine, vouches for who said it.
 enum WitnessObjection: Error, Equatable {
     /// It cosigned more entries than there are.
     case behind(told: Int64, database: Int64)
@@ -66,9 +65,8 @@ extension Vault {
         let proof: ProofText
     }
 
-    /// The newest checkpoint and the proof that it goes on from `old` entries.
-    ///
-    /// Of each request its own snapshot: what a witness has by now was committed before it was told.
+    /// The newest checkpoint and the proof that it goes on from `old` entries. Of each request its own
+    /// snapshot: what a witness has by now was committed before it was told.
     ///
     /// - Parameter old: what the witness says it has; nil: take `guess`.
     private func continuation(from old: Int64?, orAtMost guess: Int64) throws -> Continuation {

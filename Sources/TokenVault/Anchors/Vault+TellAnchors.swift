@@ -48,10 +48,9 @@ final class AnchorTurns: Sendable {
 }
 
 extension Vault {
-    /// Tells anchors of the newest checkpoint, those that do not have it.
-    ///
-    /// Takes as long as the slowest of them, some seconds at most but for a file system that hangs. What fails is counted
-    /// with the anchor and thrown nowhere.
+    /// Tells anchors of the newest checkpoint, those that do not have it. Takes as long as the slowest of
+    /// them, some seconds at most but for a file system that hangs. What fails is counted with the anchor and
+    /// thrown nowhere.
     ///
     /// - Parameter isForced: also those that were told, or failed a moment ago.
     /// - Throws: ``VaultError/Code/integrity`` when the list of anchors is damaged; storage trouble.

@@ -3,10 +3,8 @@ import MerkleLog
 import VaultCore
 
 extension Vault {
-    /// Adds a C2SP witness, and has it cosign the newest checkpoint.
-    ///
-    /// Whether it did is in the result, and does not decide whether it is added: who runs it may have to add this log's
-    /// ``logVerifierKey`` first.
+    /// Adds a C2SP witness, and has it cosign the newest checkpoint. Whether it did is in the result, and
+    /// does not decide whether it is added: who runs it may have to add this log's ``logVerifierKey`` first.
     ///
     /// - Parameters:
     ///   - url: its submission prefix: `https`, or `http` to this machine.
@@ -49,10 +47,9 @@ extension Vault {
                 witnessKey: key, keptAt: path, createdAt: clock.now()))
     }
 
-    /// The newest checkpoint with the cosignatures of all witnesses who gave one.
-    ///
-    /// Each is asked now. One that cosigned another checkpoint than the others, because something was written
-    /// meanwhile, is asked once more.
+    /// The newest checkpoint with the cosignatures of all witnesses who gave one. Each is asked now. One that
+    /// cosigned another checkpoint than the others, because something was written meanwhile, is asked once
+    /// more.
     ///
     /// - Returns: the signed note, and the anchors that did not cosign it.
     public func cosignedCheckpoint() async throws -> (note: String, missing: [Anchor]) {

@@ -1,8 +1,7 @@
 public import VaultCore
 
-/// Carries checkpoints to witnesses: each request once, no redirects, a bounded reply.
-///
-/// `ProviderHTTP` has one over the network; without one, a vault's witnesses are not asked.
+/// Carries checkpoints to witnesses: each request once, no redirects, a bounded reply. `ProviderHTTP` has one
+/// over the network; without one, a vault's witnesses are not asked.
 public protocol WitnessTransport: Sendable {
     /// Refuses what no checkpoint is sent to: anything but `https`, or `http` to this machine, with a host and a path only.
     ///

@@ -1,8 +1,6 @@
 package import VaultCore
 
-/// What happened, as the log keeps it.
-///
-/// The transaction adds index, time and the rows that changed.
+/// What happened, as the log keeps it. The transaction adds index, time and the rows that changed.
 package struct AuditEvent: Sendable {
     package var operation: AuditOperation
     package var outcome: AuditOutcome
@@ -23,9 +21,8 @@ package struct AuditEvent: Sendable {
     /// A key that signs the head from here on, as C2SP vkey, and the last signature of the one before.
     package var announcedKey: String?
     package var seal: String?
-    /// Set on a refusal that others can cause at will: written at a bounded rate.
-    ///
-    /// Never on an event that changes rows.
+    /// Set on a refusal that others can cause at will: written at a bounded rate. Never on an event that
+    /// changes rows.
     package var refusalOrigin: RefusalOrigin?
 
     package init(_ operation: AuditOperation, _ outcome: AuditOutcome = .succeeded, by actor: AuditActor) {
@@ -81,9 +78,7 @@ package enum AuditOutcome: String, Sendable {
     case revoked
 }
 
-/// The verbs of the log.
-///
-/// An open set: later versions add to it.
+/// The verbs of the log. An open set: later versions add to it.
 package struct AuditOperation: RawRepresentable, Sendable, Hashable {
     package let rawValue: String
 

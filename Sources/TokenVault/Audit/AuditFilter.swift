@@ -4,9 +4,8 @@ public import VaultCore
 public struct AuditFilter: Sendable {
     /// Pseudonyms in hexadecimal; entries by or about one of them, or about a grant of theirs.
     var party: String?
-    /// Grants and connections; entries about one of them.
-    ///
-    /// Those of the party are added as its entries name them: rows of expired grants are gone.
+    /// Grants and connections; entries about one of them. Those of the party are added as its entries name
+    /// them: rows of expired grants are gone.
     var grants: Set<Int64> = []
     /// First 16 bytes of a token's SHA-256, in hexadecimal.
     var fingerprint: String?

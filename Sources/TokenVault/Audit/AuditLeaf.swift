@@ -12,9 +12,7 @@ struct RowChange: Sendable, Equatable {
     let expiresDay: Int64?
 }
 
-/// One entry of the log, decoded.
-///
-/// docs/schema.md lists the members of its JSON.
+/// One entry of the log, decoded. docs/schema.md lists the members of its JSON.
 public struct AuditEntry: Sendable {
     public internal(set) var index: Int64 = 0
     public internal(set) var time = VaultInstant(millisecondsSince1970: 0)

@@ -123,9 +123,7 @@ struct PersonalRecord {
         keyring.context(owner: owner, table: SealedTable.auditPersonal, column: 1, row: leaf)
     }
 
-    /// Salt ‖ data.
-    ///
-    /// Nil: the owner was erased.
+    /// Salt ‖ data. Nil: the owner was erased.
     func open(_ database: Database, _ keyring: Keyring, _ registry: Registry) throws -> [UInt8]? {
         guard let owner = try registry.owner(owner, database, keyring, revision: nil) else {
             // Erased is a state of a row that is there.

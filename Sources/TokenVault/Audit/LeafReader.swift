@@ -1,9 +1,8 @@
 import VaultCore
 import VaultCrypto
 
-/// Reads a leaf's JSON in the one order and spelling in which ``LeafWriter`` writes it.
-///
-/// Valid only as long as the bytes stay where they are.
+/// Reads a leaf's JSON in the one order and spelling in which ``LeafWriter`` writes it. Valid only as long as
+/// the bytes stay where they are.
 struct LeafReader {
     /// A member that is there has another shape than it may have.
     struct Malformed: Error {}

@@ -1,10 +1,8 @@
 import VaultCore
 import VaultCrypto
 
-/// Builds a leaf's JSON member by member.
-///
-/// Strings are of our own vocabulary (verbs, hexadecimal, request ids); any other character becomes `?`, so that
-/// no text from outside can shape the log.
+/// Builds a leaf's JSON member by member. Strings are of our own vocabulary (verbs, hexadecimal, request
+/// ids); any other character becomes `?`, so that no text from outside can shape the log.
 struct LeafWriter {
     private var bytes: [UInt8] = [UInt8(ascii: "{")]
 

@@ -1,8 +1,7 @@
 import VaultCore
 
-/// How a pass over the rows is spread out in time: it takes a twentieth of one processor at most.
-///
-/// Arithmetic only: the caller measures processor time, and sleeps.
+/// How a pass over the rows is spread out in time: it takes a twentieth of one processor at most. Arithmetic
+/// only: the caller measures processor time, and sleeps.
 package struct PassPace: Sendable {
     /// One part of work to 19 of rest.
     static let parts = 20

@@ -2,9 +2,8 @@ import GRDB
 import VaultCore
 import VaultCrypto
 
-/// One pass over the rows: what each of them is now, for comparison with what the log says.
-///
-/// Needs nothing of the log, and so can be made beside the pass over the leaves.
+/// One pass over the rows: what each of them is now, for comparison with what the log says. Needs nothing of
+/// the log, and so can be made beside the pass over the leaves.
 struct RowScan: Sendable {
     /// The rows of one table.
     struct Table: Sendable {

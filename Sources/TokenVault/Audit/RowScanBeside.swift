@@ -1,10 +1,9 @@
 import GRDB
 import VaultCore
 
-/// A pass over the rows on a thread and a connection of its own, of the same snapshot as the pass over the leaves.
-///
-/// SQLite cannot be asked for a second reader of a snapshot, so both begin one and compare what every write changes:
-/// where somebody wrote in between, the rows are read after the leaves instead.
+/// A pass over the rows on a thread and a connection of its own, of the same snapshot as the pass over the
+/// leaves. SQLite cannot be asked for a second reader of a snapshot, so both begin one and compare what every
+/// write changes: where somebody wrote in between, the rows are read after the leaves instead.
 struct RowScanBeside {
     private let mark = Handoff<Result<SnapshotMark, any Error>>()
     private let isWanted = Handoff<Bool>()

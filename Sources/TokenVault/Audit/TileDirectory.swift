@@ -56,9 +56,8 @@ struct TileDirectory {
         guard close(descriptor) == 0, rename(draft, place) == 0 else { throw Self.failed("written", place) }
     }
 
-    /// Waits until everything written is on the disk.
-    ///
-    /// One call for thousands of files, where an fsync of each would take minutes.
+    /// Waits until everything written is on the disk. One call for thousands of files, where an fsync of each
+    /// would take minutes.
     func settle() { sync() }
 
     func remove(_ name: String) {

@@ -3,10 +3,9 @@ import MerkleLog
 import VaultCore
 import VaultCrypto
 
-/// Writes the log as C2SP tlog-tiles, from what the last export wrote on.
-///
-/// Nothing is written before the tiles that are stored were shown to give the signed root, no entry before its tile was
-/// shown to be one of these, and the checkpoint last: whoever serves the directory never shows a part of an export.
+/// Writes the log as C2SP tlog-tiles, from what the last export wrote on. Nothing is written before the tiles
+/// that are stored were shown to give the signed root, no entry before its tile was shown to be one of these,
+/// and the checkpoint last: whoever serves the directory never shows a part of an export.
 struct TileExport {
     private let log: StoredLog
     private let head: LogHead
@@ -147,9 +146,8 @@ public struct TileExportSummary: Sendable {
 
 extension Vault {
     /// Writes the log into a directory as C2SP tlog-tiles: `checkpoint`, `tile/<level>/…`, `tile/entries/…`.
-    ///
-    /// Called again, it adds what has come since; a full tile is never written twice. Pruned entries are left out, as
-    /// tlog-tiles provides.
+    /// Called again, it adds what has come since; a full tile is never written twice. Pruned entries are left
+    /// out, as tlog-tiles provides.
     ///
     /// - Parameter progress: called now and then with the share done, 0 to 1.
     /// - Throws: ``VaultError/Code/integrity`` for a damaged log, and when the directory holds something else than the

@@ -4,9 +4,8 @@ import VaultCore
 import VaultCrypto
 
 extension Vault {
-    /// Proves that the log has an entry, to whoever knows its verifier key.
-    ///
-    /// The proof is checked before it is given out: a damaged log gives none.
+    /// Proves that the log has an entry, to whoever knows its verifier key. The proof is checked before it is
+    /// given out: a damaged log gives none.
     ///
     /// - Parameter checkpointSize: of the checkpoint to prove it in; nil for the newest. A checkpoint of an older size
     ///   is signed anew, once the newest was shown to extend it.

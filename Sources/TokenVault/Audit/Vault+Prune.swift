@@ -64,9 +64,8 @@ extension Vault {
         )
     }
 
-    /// Names the rows of a table anew whose last leaf lies before `first`.
-    ///
-    /// The leaf of a row only ever rises, so one pass over a snapshot meets them all.
+    /// Names the rows of a table anew whose last leaf lies before `first`. The leaf of a row only ever rises,
+    /// so one pass over a snapshot meets them all.
     private func carryRows(of layout: TableLayout, before first: Int64) async throws {
         // Named anew, a keyslot that was removed and put back would be as good as any other.
         let isKeyslots = [TableLayout.keyslots, .keyslotDetails].contains { $0.number == layout.number }

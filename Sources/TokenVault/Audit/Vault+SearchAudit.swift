@@ -33,9 +33,8 @@ extension Vault {
         return filter
     }
 
-    /// Entries that a filter wants, oldest first.
-    ///
-    /// One call looks at ``Limits/followedLeaves`` leaves at most, so that it is called until it is at the end.
+    /// Entries that a filter wants, oldest first. One call looks at ``Limits/followedLeaves`` leaves at most,
+    /// so that it is called until it is at the end.
     ///
     /// - Parameters:
     ///   - filter: learns on the way which grants belong to its party; hand the same one to every call.

@@ -45,9 +45,8 @@ extension Vault {
         }
     }
 
-    /// Verifies a copy of a vault without its keys: the log against its public key, and the rows against the log.
-    ///
-    /// Writes nothing. What needs keys (row tags, personal data) is not checked.
+    /// Verifies a copy of a vault without its keys: the log against its public key, and the rows against the
+    /// log. Writes nothing. What needs keys (row tags, personal data) is not checked.
     ///
     /// - Parameters:
     ///   - verifierKey: the log's C2SP vkey, kept by whoever checks; see ``logVerifierKey``.

@@ -98,9 +98,8 @@ extension Vault {
         }
     }
 
-    /// Compares every row with the last entry that names it, once.
-    ///
-    /// What is found is logged and counted at once, and stands until a pass ends without it.
+    /// Compares every row with the last entry that names it, once. What is found is logged and counted at
+    /// once, and stands until a pass ends without it.
     ///
     /// - Parameter rest: called after each slice with how long to rest.
     /// - Throws: what reading throws, but damage, which is a finding; and what `rest` throws.

@@ -13,9 +13,7 @@ public struct BackupRequest: Sendable {
     public var keysPath: String?
     /// When the backup will be destroyed; nil: nobody knows.
     public var keepUntil: VaultInstant?
-    /// Whether an older backup, or older keys, under these names may be replaced.
-    ///
-    /// Nothing else ever is.
+    /// Whether an older backup, or older keys, under these names may be replaced. Nothing else ever is.
     public var replaces = false
     /// Where a copy of the database lies while it is sealed, as safe as the vault's own directory, which is the default.
     public var scratchDirectory: String?
@@ -43,9 +41,8 @@ public struct BackupReceipt: Sendable {
 }
 
 extension Vault {
-    /// Writes a sealed, consistent copy of the vault while it is in use.
-    ///
-    /// The log says so before anything leaves the vault, and again when the backup lies on the disk.
+    /// Writes a sealed, consistent copy of the vault while it is in use. The log says so before anything
+    /// leaves the vault, and again when the backup lies on the disk.
     ///
     /// - Parameter progress: called now and then with the share done, 0 to 1.
     /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/outOfSpace``, ``VaultError/Code/busy`` (another

@@ -1,14 +1,12 @@
 public import VaultCore
 
-/// What a provider says when it refuses to refresh a connection, and since when it has been saying so.
-///
-/// Kept in the connection's sealed details until the connection has tokens again.
+/// What a provider says when it refuses to refresh a connection, and since when it has been saying so. Kept
+/// in the connection's sealed details until the connection has tokens again.
 public struct ConnectionRefusal: Sendable, Equatable {
     /// The last error code in the spelling of the log: `invalid-request`.
     public internal(set) var reason: String
-    /// Status, code and description of the last refusal: at most 200 characters, secrets taken out.
-    ///
-    /// Empty where there was no room for them.
+    /// Status, code and description of the last refusal: at most 200 characters, secrets taken out. Empty
+    /// where there was no room for them.
     public internal(set) var words: String
     public internal(set) var since: VaultInstant
     /// Refusals in a row; tries without an answer are not counted and do not end the row.

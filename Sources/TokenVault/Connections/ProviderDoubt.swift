@@ -49,9 +49,8 @@ package struct ProviderDoubt: Codable, Sendable, Equatable {
         planProbe(after: now)
     }
 
-    /// A minute after a refusal by name.
-    ///
-    /// Connections that were refused one by one may be dead ones by chance: the first probes come after 1, 2, 4 … seconds.
+    /// A minute after a refusal by name. Connections that were refused one by one may be dead ones by chance:
+    /// the first probes come after 1, 2, 4 … seconds.
     private mutating func planProbe(after now: VaultInstant) {
         let pause = isNamed ? Self.pause : min(Self.pause, 1000 << min(probes, 6))
         probeAt = now.millisecondsSince1970 + pause

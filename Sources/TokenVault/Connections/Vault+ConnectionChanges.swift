@@ -37,10 +37,9 @@ package struct ConnectionGrant: Sendable {
 }
 
 extension Vault {
-    /// Stores what a consent, an import or client credentials gave: a new connection, or the next generation of the
-    /// one that the owner has at the provider under this label.
-    ///
-    /// A refresh that is under way for the older tokens can no longer settle.
+    /// Stores what a consent, an import or client credentials gave: a new connection, or the next generation
+    /// of the one that the owner has at the provider under this label. A refresh that is under way for the
+    /// older tokens can no longer settle.
     package func storeConnection(_ grant: ConnectionGrant) async throws -> HeldConnection {
         try LabelRules.check(grant.label)
         return try await write(.finishing) { [operatorActor] transaction in

@@ -11,10 +11,8 @@ package struct ConnectionEntry: Sendable {
 }
 
 extension Vault {
-    /// Entries about connections and providers from index `first` on, oldest first; those about anything else are
-    /// passed over undecoded.
-    ///
-    /// One call looks at ``Limits/followedLeaves`` leaves at most.
+    /// Entries about connections and providers from index `first` on, oldest first; those about anything else
+    /// are passed over undecoded. One call looks at ``Limits/followedLeaves`` leaves at most.
     ///
     /// - Returns: with `next`, where to look next; `first` where the log has not grown.
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.

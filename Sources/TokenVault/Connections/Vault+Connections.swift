@@ -19,9 +19,7 @@ extension Vault {
         try heldConnection(id).connection
     }
 
-    /// The connection of an owner at a provider.
-    ///
-    /// Nil: there is none.
+    /// The connection of an owner at a provider. Nil: there is none.
     package func connection(at provider: ProviderID, of owner: OwnerID, label: String) throws -> Connection? {
         try snapshot { [registry] database, keys in
             let keyring = keys.keyring
@@ -66,9 +64,8 @@ extension Vault {
         }
     }
 
-    /// Connections of one provider that want to be looked at by `now`, longest due first.
-    ///
-    /// Provider by provider, so that one with many that cannot be served does not stand before the others. For the same
+    /// Connections of one provider that want to be looked at by `now`, longest due first. Provider by
+    /// provider, so that one with many that cannot be served does not stand before the others. For the same
     /// reason those that the provider refused are asked for apart from the rest.
     ///
     /// - Parameter wereRefused: those whose last refresh was refused, or the others.
@@ -81,10 +78,8 @@ extension Vault {
             [.integer(provider.rawValue), SQLValue(now)], limit, except: others)
     }
 
-    /// The connection to probe a stopped provider with.
-    ///
-    /// Of those that were not refused, if there are any, the one that the provider gave tokens last. If it is refused too,
-    /// the client is likely to blame.
+    /// The connection to probe a stopped provider with. Of those that were not refused, if there are any, the
+    /// one that the provider gave tokens last. If it is refused too, the client is likely to blame.
     package func connectionToProbe(_ provider: ProviderID, except others: Set<ConnectionID>) throws
         -> ConnectionID?
     {

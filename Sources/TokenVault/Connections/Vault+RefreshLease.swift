@@ -62,9 +62,8 @@ package enum LeaseAnswer: Sendable {
 }
 
 extension Vault {
-    /// Writes the intent to spend the connection's refresh token, and takes the lease on it (transaction 1 of 2).
-    ///
-    /// Durable when it returns, so a crash from now on is known as an attempt whose outcome is not.
+    /// Writes the intent to spend the connection's refresh token, and takes the lease on it (transaction 1 of
+    /// 2). Durable when it returns, so a crash from now on is known as an attempt whose outcome is not.
     ///
     /// - Throws: ``VaultError/Code/busy``, ``VaultError/Code/outOfSpace`` before anything was sent.
     package func leaseRefresh(_ request: LeaseRequest) async throws -> LeaseAnswer {

@@ -178,9 +178,8 @@ extension WriteTransaction {
 }
 
 extension ConnectionRow {
-    /// A refresh that brought nothing; `isLast`: it ends the connection's life.
-    ///
-    /// Where the user has to consent already, the reason stays: asking once more did not change what happened.
+    /// A refresh that brought nothing; `isLast`: it ends the connection's life. Where the user has to consent
+    /// already, the reason stays: asking once more did not change what happened.
     mutating func note(_ reason: String, dueAt: VaultInstant? = nil, isLast: Bool = false) {
         failures += 1
         guard state.isRefreshed else { return }

@@ -89,9 +89,8 @@ extension Vault {
         }
     }
 
-    /// Notes how far a webhook was told; without a leaf: at worst it is told something twice.
-    ///
-    /// It never moves back, so that the slower of two processes tells less twice.
+    /// Notes how far a webhook was told; without a leaf: at worst it is told something twice. It never moves
+    /// back, so that the slower of two processes tells less twice.
     package func moveWebhook(
         _ id: Int64, to position: Int64, failures: Int64 = 0,
         retryAt: VaultInstant = VaultInstant(millisecondsSince1970: 0)

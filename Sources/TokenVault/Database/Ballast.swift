@@ -3,10 +3,9 @@ import Foundation
 import Synchronization
 import VaultCore
 
-/// Space kept back beside the vault, so that work already begun can be finished on a full disk.
-///
-/// Whole: new work is taken. Given up (after SQLite said the disk is full): only work that finishes something is
-/// taken, until the space could be reserved again.
+/// Space kept back beside the vault, so that work already begun can be finished on a full disk. Whole: new
+/// work is taken. Given up (after SQLite said the disk is full): only work that finishes something is taken,
+/// until the space could be reserved again.
 final class Ballast: Sendable {
     private let vaultPath: String
     private let path: String

@@ -5,9 +5,7 @@ import VaultCore
 
 /// Opens SQLite connections with the settings the promises need, and reads every one of them back.
 enum Connections {
-    /// The one writer.
-    ///
-    /// The caller holds the vault's lock: opening may recover the WAL.
+    /// The one writer. The caller holds the vault's lock: opening may recover the WAL.
     static func openWriter(_ path: String) throws -> DatabaseQueue {
         var configuration = common(label: "writer")
         configuration.prepareDatabase { database in

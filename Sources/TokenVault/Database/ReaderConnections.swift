@@ -14,9 +14,7 @@ final class ReaderConnections: Sendable {
         idle = Mutex(Array(0..<count))
     }
 
-    /// Runs `body` on a connection.
-    ///
-    /// Statements are their own transactions: one statement, one snapshot.
+    /// Runs `body` on a connection. Statements are their own transactions: one statement, one snapshot.
     func read<Result>(_ body: (Database) throws -> Result) throws -> Result {
         try withConnection { connection in try connection.queue.inDatabase(body) }
     }

@@ -50,9 +50,7 @@ extension SQLValue {
 }
 
 extension Database {
-    /// Runs a cached statement that returns no rows.
-    ///
-    /// Values never become part of the SQL text.
+    /// Runs a cached statement that returns no rows. Values never become part of the SQL text.
     func run(_ sql: String, _ values: [SQLValue] = []) throws {
         let statement = try cachedStatement(sql: sql).sqliteStatement
         try bind(values, to: statement)
@@ -95,10 +93,8 @@ extension Database {
         return result
     }
 
-    /// Gives a statement its values.
-    ///
-    /// GRDB keeps statements prepared; the steps are taken without its rows, observers and argument checks, which
-    /// cost more than most of our statements.
+    /// Gives a statement its values. GRDB keeps statements prepared; the steps are taken without its rows,
+    /// observers and argument checks, which cost more than most of our statements.
     private func bind(_ values: [SQLValue], to statement: SQLiteStatement) throws {
         sqlite3_reset(statement)
         for (index, value) in values.enumerated() {

@@ -3,9 +3,8 @@ import GRDB
 import GRDBSQLite
 import VaultCore
 
-/// Turns what the operating system and SQLite say into errors that say what to do.
-///
-/// No value of a row is repeated.
+/// Turns what the operating system and SQLite say into errors that say what to do. No value of a row is
+/// repeated.
 enum StorageFailure {
     static func opening(_ path: String, _ code: Int32) -> VaultError {
         switch code {

@@ -1,17 +1,15 @@
 import VaultCrypto
 
-/// How a tagged table is laid out: `id`, the columns below, `leaf`, `row_tag`.
-///
-/// One list serves the SQL, the canonical bytes that the row tag and the row hash are taken over, and the typed rows.
-/// Numbers and order are part of the format (docs/schema.md): a column is added only by a new migration.
+/// How a tagged table is laid out: `id`, the columns below, `leaf`, `row_tag`. One list serves the SQL, the
+/// canonical bytes that the row tag and the row hash are taken over, and the typed rows. Numbers and order
+/// are part of the format (docs/schema.md): a column is added only by a new migration.
 final class TableLayout: Sendable {
     let name: String
     /// Stands for the table in every AAD, row tag and row hash.
     let number: UInt16
     let columns: [String]
-    /// Columns left out of the hash that the log keeps, because they change without a leaf of their own.
-    ///
-    /// They come last.
+    /// Columns left out of the hash that the log keeps, because they change without a leaf of their own. They
+    /// come last.
     let unhashed: Int
     let selectSQL: String
     let insertSQL: String

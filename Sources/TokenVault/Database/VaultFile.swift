@@ -98,9 +98,8 @@ enum VaultFile {
         fchown(descriptor, information.st_uid, information.st_gid)
     }
 
-    /// Gives a finished file its name, unless that is taken, and makes the name durable.
-    ///
-    /// Where that fails, the file is gone: nobody takes for made what was said to have failed.
+    /// Gives a finished file its name, unless that is taken, and makes the name durable. Where that fails,
+    /// the file is gone: nobody takes for made what was said to have failed.
     static func publish(_ draft: String, as path: String) throws {
         let descriptor = open(draft, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw StorageFailure.opening(draft, errno) }

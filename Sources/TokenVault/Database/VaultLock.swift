@@ -68,9 +68,7 @@ final class VaultLock: Sendable {
         }
     }
 
-    /// Joins the serving processes.
-    ///
-    /// True: there was no other, so nobody served until now.
+    /// Joins the serving processes. True: there was no other, so nobody served until now.
     func beginServing() throws -> Bool {
         let isFirst = tv_lock_byte(descriptor, Byte.serving, 1) == 0
         let code = tv_lock_byte(descriptor, Byte.serving, 0)

@@ -7,9 +7,8 @@ extension Vault {
     /// Rows of each table whose tags the doctor checks; the rest is for `audit verify`.
     public static let examinedRows = 1000
 
-    /// What the doctor can only see with the keys: the signature over the log, and the tags of the rows that decide.
-    ///
-    /// Reads at most ``examinedRows`` of each table; changes nothing.
+    /// What the doctor can only see with the keys: the signature over the log, and the tags of the rows that
+    /// decide. Reads at most ``examinedRows`` of each table; changes nothing.
     public func examine() async -> [DoctorCheck] {
         do {
             return try await BlockingThread.result { [store, keys] in

@@ -34,9 +34,8 @@ enum EpochSeal {
     }
 }
 
-/// One row of `log_epochs`: a key that may be signing now.
-///
-/// The row goes when the epoch ends; its entries stay.
+/// One row of `log_epochs`: a key that may be signing now. The row goes when the epoch ends; its entries
+/// stay.
 struct LogEpochRow: Sendable {
     let id: Int64
     /// 32 octets, Ed25519.

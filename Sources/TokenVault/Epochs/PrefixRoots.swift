@@ -16,9 +16,8 @@ struct PrefixRoots {
         stored = storedTiles
     }
 
-    /// The root over the first `size` entries.
-    ///
-    /// Nil where entries are missing or were pruned, and for a size below that of the call before.
+    /// The root over the first `size` entries. Nil where entries are missing or were pruned, and for a size
+    /// below that of the call before.
     mutating func root(of size: Int64) throws -> Digest? {
         let width = Int64(Limits.tileWidth)
         guard size >= Int64(edge.size), size <= scan.end else { return nil }

@@ -4,10 +4,9 @@ import VaultCore
 import VaultCrypto
 
 extension Vault {
-    /// Draws a key for the log's head and announces it; the one before it seals the log, and the new key with it.
-    ///
-    /// The new key signs from this very commit on, and the old one nothing more, also where others began and ended
-    /// epochs of this process meanwhile: which is which is settled by the writer's thread.
+    /// Draws a key for the log's head and announces it; the one before it seals the log, and the new key with
+    /// it. The new key signs from this very commit on, and the old one nothing more, also where others began
+    /// and ended epochs of this process meanwhile: which is which is settled by the writer's thread.
     package func beginLogEpoch() async throws {
         let key = SigningKey.generate()
         try await queue.submit(.finishing) { [operatorActor] transaction in

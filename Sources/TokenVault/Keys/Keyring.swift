@@ -3,9 +3,8 @@ import MerkleLog
 import VaultCore
 import VaultCrypto
 
-/// The keys of an open vault: the root key and the system keys under it, all in guarded memory.
-///
-/// One value never changes; ``LiveKeys`` replaces it when keys are rotated.
+/// The keys of an open vault: the root key and the system keys under it, all in guarded memory. One value
+/// never changes; ``LiveKeys`` replaces it when keys are rotated.
 final class Keyring: Sendable {
     let vault: VaultID
     let epoch: UInt32

@@ -97,9 +97,7 @@ final class Owner: Sendable {
 }
 
 extension Database {
-    /// An owner that was not erased, read and checked.
-    ///
-    /// Nil also for one that never was.
+    /// An owner that was not erased, read and checked. Nil also for one that never was.
     func owner(_ id: OwnerID, _ keyring: Keyring) throws -> Owner? {
         guard let row = try load(OwnerRow.self, id.rawValue, keyring)?.row else {
             guard try !indexNames(id) else { throw LostRow.error(.owners, id.rawValue) }

@@ -3,10 +3,9 @@ import Synchronization
 import VaultCore
 import VaultCrypto
 
-/// Owners and clients as last read, with their keys unwrapped.
-///
-/// Everything here is of one ``RegistryRevision``: every change to an owner, a client or a secret makes another,
-/// in whichever process, and the first read that sees it empties the cache.
+/// Owners and clients as last read, with their keys unwrapped. Everything here is of one
+/// ``RegistryRevision``: every change to an owner, a client or a secret makes another, in whichever process,
+/// and the first read that sees it empties the cache.
 final class Registry: Sendable {
     private struct State {
         var revision: RegistryRevision?
@@ -114,9 +113,7 @@ extension [[UInt8]] {
 }
 
 extension Database {
-    /// The row `id` of a tagged table with the leaf that names it, its tag checked.
-    ///
-    /// Nil: there is none.
+    /// The row `id` of a tagged table with the leaf that names it, its tag checked. Nil: there is none.
     func load<Row: TypedRow>(_: Row.Type, _ id: Int64, _ keyring: Keyring) throws -> (row: Row, leaf: Int64)?
     {
         try firstRow(Row.layout.selectByID, [.integer(id)]) { cursor in
@@ -125,9 +122,7 @@ extension Database {
         }
     }
 
-    /// Every row that meets a condition, tags checked.
-    ///
-    /// `condition` is SQL of our own, its values are bound.
+    /// Every row that meets a condition, tags checked. `condition` is SQL of our own, its values are bound.
     func loadAll<Row: TypedRow>(
         _: Row.Type, where condition: String, _ values: [SQLValue] = [], _ keyring: Keyring
     ) throws -> [Row] {

@@ -43,9 +43,8 @@ final class RegistryWatch: Sendable {
 
     var floor: Floor { state.withLock { $0.floor } }
 
-    /// The revision that `database` shows.
-    ///
-    /// Nil: the snapshot is older than the newest change, so nothing that is read in it may be kept.
+    /// The revision that `database` shows. Nil: the snapshot is older than the newest change, so nothing that
+    /// is read in it may be kept.
     ///
     /// - Parameters:
     ///   - number: of the vault row in this snapshot.

@@ -60,10 +60,9 @@ enum Unlocking {
     }
 }
 
-/// What this process opens the vault by again when another process has changed the root key.
-///
-/// That is the key of its keyslot, which outlives a change of the root key: a passphrase is forgotten once it opened
-/// the vault, and nobody has to keep a key file or a token plugged in for the sake of rotations.
+/// What this process opens the vault by again when another process has changed the root key. That is the key
+/// of its keyslot, which outlives a change of the root key: a passphrase is forgotten once it opened the
+/// vault, and nobody has to keep a key file or a token plugged in for the sake of rotations.
 final class Unlocker: Sendable {
     /// Of the row in `keyslots`.
     let row: Int64
@@ -94,9 +93,8 @@ final class Unlocker: Sendable {
         source = nil
     }
 
-    /// The root key of the epoch that `vault` names.
-    ///
-    /// Blocks as long as the source takes when its slot was replaced.
+    /// The root key of the epoch that `vault` names. Blocks as long as the source takes when its slot was
+    /// replaced.
     ///
     /// - Throws: ``VaultError/Code/locked`` when the slot is gone, and nothing else is at hand or fits.
     func root(_ database: Database, vault: VaultRow) throws -> GuardedKey {

@@ -2,9 +2,8 @@ import VaultCore
 public import VaultCrypto
 
 extension Vault {
-    /// Adds a way to open the vault.
-    ///
-    /// The slot counts only once it was opened again by `proof`: what its holder will use, read anew.
+    /// Adds a way to open the vault. The slot counts only once it was opened again by `proof`: what its
+    /// holder will use, read anew.
     ///
     /// - Parameters:
     ///   - name: letters, digits, `.`, `_` and `-`, at most 64; nil takes the kind's word.
@@ -68,9 +67,8 @@ extension Vault {
         }
     }
 
-    /// Removes a way to open the vault.
-    ///
-    /// Whoever copied its key, and has an older copy of the database, can still open that copy.
+    /// Removes a way to open the vault. Whoever copied its key, and has an older copy of the database, can
+    /// still open that copy.
     ///
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/denied`` for the last slot, and for the one by which
     ///   this vault was opened: a key that stays has to be at hand.

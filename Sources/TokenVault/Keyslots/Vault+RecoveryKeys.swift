@@ -3,10 +3,9 @@ public import VaultCore
 public import VaultCrypto
 
 extension Vault {
-    /// Makes a recovery key: writes its private half into a new file, sealed to `passphrase`, and adds its slot.
-    ///
-    /// The slot counts only once the file was read again from the disk, opened with the passphrase, and opened the
-    /// slot. When that fails there is neither slot nor file.
+    /// Makes a recovery key: writes its private half into a new file, sealed to `passphrase`, and adds its
+    /// slot. The slot counts only once the file was read again from the disk, opened with the passphrase, and
+    /// opened the slot. When that fails there is neither slot nor file.
     ///
     /// - Parameters:
     ///   - name: as of ``addKeyslot(named:unlockedBy:provedBy:)``.
@@ -35,10 +34,9 @@ extension Vault {
         }
     }
 
-    /// Writes shares of a recovery key into `directory`: files `recovery-share-1` and on, mode 600, never overwritten.
-    ///
-    /// Every share is read again, and the first and the last `threshold` of them are put together, before this
-    /// returns; when that fails no share is left.
+    /// Writes shares of a recovery key into `directory`: files `recovery-share-1` and on, mode 600, never
+    /// overwritten. Every share is read again, and the first and the last `threshold` of them are put
+    /// together, before this returns; when that fails no share is left.
     ///
     /// - Parameter key: of one of the vault's recovery slots.
     /// - Returns: the paths.

@@ -1,9 +1,8 @@
 import Foundation
 import VaultCore
 
-/// What a registered JWK Set may look like (RFC 7517 section 5).
-///
-/// Whether its keys are of a kind that can verify is known only to who verifies with them.
+/// What a registered JWK Set may look like (RFC 7517 section 5). Whether its keys are of a kind that can
+/// verify is known only to who verifies with them.
 package enum ClientKeySetRules {
     /// Members that belong to private or shared keys (RFC 7518 section 6); `priv` is that of key types since.
     package static let privateMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"]

@@ -29,9 +29,7 @@ public enum GrantType: String, Codable, Sendable, CaseIterable {
 public struct ClientRegistration: Sendable, Equatable {
     /// For people; unique within the vault.
     public var name: String
-    /// Any of these is accepted.
-    ///
-    /// `none` alone makes a public client.
+    /// Any of these is accepted. `none` alone makes a public client.
     public var authenticationMethods: [ClientAuthenticationMethod] = [.basic, .post]
     public var grantTypes: [GrantType] = [.authorizationCode, .refreshToken]
     /// Compared octet by octet, but for the port of a loopback address (see ``accepts(redirectURI:)``).
@@ -39,15 +37,13 @@ public struct ClientRegistration: Sendable, Equatable {
     /// What the client may ask for.
     public var scope: ScopeSet = .empty
     public var lifetimes = Lifetimes()
-    /// What the authorization endpoint may hand out to it.
-    ///
-    /// The implicit types (`token`, `id_token`, both) are for clients that cannot do better.
+    /// What the authorization endpoint may hand out to it. The implicit types (`token`, `id_token`, both) are
+    /// for clients that cannot do better.
     public var responseTypes: [ResponseType] = [.code]
     /// How its id_tokens are signed.
     public var idTokenAlgorithm = SigningAlgorithm.rs256
-    /// Its public keys, as the text of a JWK Set: with `private_key_jwt`, and only with it.
-    ///
-    /// The vault sees that they are public. Check with `ClientKeySet.check` that assertions can be verified with them.
+    /// Its public keys, as the text of a JWK Set: with `private_key_jwt`, and only with it. The vault sees
+    /// that they are public. Check with `ClientKeySet.check` that assertions can be verified with them.
     public var keySet: String?
     /// It is a resource server: it may introspect access tokens that were issued to other clients.
     public var mayIntrospect = false
@@ -65,9 +61,7 @@ public struct ClientRegistration: Sendable, Equatable {
     public var isImplicit: Bool { responseTypes.contains { $0 != .code } }
 }
 
-/// How long things live.
-///
-/// The defaults are the safe ones.
+/// How long things live. The defaults are the safe ones.
 public struct Lifetimes: Codable, Sendable, Equatable {
     /// Of an authorization code; at most 10 minutes.
     public var authorizationCode = Duration.seconds(60)

@@ -1,9 +1,8 @@
 import Synchronization
 import VaultCore
 
-/// First uses of current token pairs that this process saw and has not written to the rows yet.
-///
-/// The retry window closes the moment a use is seen; the row follows within a second or so.
+/// First uses of current token pairs that this process saw and has not written to the rows yet. The retry
+/// window closes the moment a use is seen; the row follows within a second or so.
 final class FirstUses: Sendable {
     private let seen = Mutex<[GrantID: (generation: UInt32, at: VaultInstant)]>([:])
 

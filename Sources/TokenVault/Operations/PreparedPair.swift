@@ -1,11 +1,9 @@
 import VaultCore
 import VaultCrypto
 
-/// The tokens that a swap hands out if the rules allow it: sealed and tagged by its caller, before the write, so that
-/// the one writer spends no time on them.
-///
-/// Made for the generation after the presented one, which is the only one a swap leads to. A refused exchange drops
-/// it: nothing of it was stored or shown.
+/// The tokens that a swap hands out if the rules allow it: sealed and tagged by its caller, before the write,
+/// so that the one writer spends no time on them. Made for the generation after the presented one, which is
+/// the only one a swap leads to. A refused exchange drops it: nothing of it was stored or shown.
 struct PreparedPair: Sendable {
     private let generation: UInt32
     let accessToken: SecretBytes

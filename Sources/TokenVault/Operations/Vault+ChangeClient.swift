@@ -2,10 +2,9 @@ import VaultCore
 import VaultCrypto
 
 extension Vault {
-    /// Changes what is registered of a client; its name and `client_id` stay.
-    ///
-    /// One that begins to authenticate with a secret gets one; the secrets of one that ceases to are deleted. Grants
-    /// that exist keep the scope they have.
+    /// Changes what is registered of a client; its name and `client_id` stay. One that begins to authenticate
+    /// with a secret gets one; the secrets of one that ceases to are deleted. Grants that exist keep the
+    /// scope they have.
     ///
     /// - Parameter change: gets the registration as it is at that moment.
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/invalidInput``.

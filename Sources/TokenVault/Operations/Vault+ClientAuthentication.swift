@@ -46,9 +46,8 @@ package enum TokenRequestRefusal: String, Sendable, CaseIterable {
 }
 
 extension Vault {
-    /// Compares `secret` with every secret of the client, in constant time, whichever matches.
-    ///
-    /// For an unknown client the same work is done for nothing, so that answers do not tell which clients exist.
+    /// Compares `secret` with every secret of the client, in constant time, whichever matches. For an unknown
+    /// client the same work is done for nothing, so that answers do not tell which clients exist.
     package func judge(_ secret: SecretBytes, of client: Client?) -> ClientSecretVerdict {
         guard let client, !client.secretRows.isEmpty else {
             let tag = keyring.currentTags.tag(.clientSecret, of: secret)

@@ -10,9 +10,7 @@ public struct NewClient: Sendable {
 }
 
 extension Vault {
-    /// Registers a client.
-    ///
-    /// One that authenticates with a secret gets its first.
+    /// Registers a client. One that authenticates with a secret gets its first.
     ///
     /// - Parameter clientID: the public identifier; random when nil.
     /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/alreadyExists`` (name or identifier).
@@ -87,9 +85,8 @@ extension Vault {
         }
     }
 
-    /// The client with this `client_id`, for authentication; nil when there is none.
-    ///
-    /// Removed clients are none.
+    /// The client with this `client_id`, for authentication; nil when there is none. Removed clients are
+    /// none.
     package func client(identifiedBy clientID: String) throws -> Client? {
         guard clientID.utf8.count <= Limits.nameBytes else { return nil }
         return try snapshot { [registry] database, keys in
@@ -142,9 +139,7 @@ extension Vault {
         }
     }
 
-    /// Disables or enables a client.
-    ///
-    /// A disabled one fails authentication.
+    /// Disables or enables a client. A disabled one fails authentication.
     public func setClient(_ name: String, enabled: Bool) async throws -> Client {
         let id = try client(name).id
         return try await changeClient(

@@ -74,9 +74,8 @@ extension Vault {
         }
     }
 
-    /// Takes a consent back and revokes every grant that the client has of this user.
-    ///
-    /// Grants go a few at a time, the consent with the last of them: what is interrupted is simply done again.
+    /// Takes a consent back and revokes every grant that the client has of this user. Grants go a few at a
+    /// time, the consent with the last of them: what is interrupted is simply done again.
     public func withdrawConsent(of user: OwnerID, from client: OwnerID) async throws {
         try await withdrawConsent(of: user, from: client, through: nil)
     }

@@ -5,9 +5,8 @@ import VaultCore
 public import VaultCrypto
 
 extension Vault {
-    /// Makes a new vault and opens it.
-    ///
-    /// The file is built under a provisional name and gets its own at the end, so a crash leaves no half vault behind.
+    /// Makes a new vault and opens it. The file is built under a provisional name and gets its own at the
+    /// end, so a crash leaves no half vault behind.
     ///
     /// - Parameter source: becomes the first keyslot; a key file must exist (``createKeyFile(at:)``).
     /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/notFound`` (no such directory), and what

@@ -3,9 +3,8 @@ import Logging
 import Synchronization
 package import VaultCore
 
-/// What this process met of its vault that is not what was written.
-///
-/// It serves what is whole, and is not ready until it is started again.
+/// What this process met of its vault that is not what was written. It serves what is whole, and is not ready
+/// until it is started again.
 final class DamageNotes: Sendable {
     /// Past this many the log has said enough.
     private static let capacity = 100
@@ -62,9 +61,8 @@ extension Vault {
         return isAhead
     }
 
-    /// A token is newer than the database, which is an older copy or lost its WAL.
-    ///
-    /// A vault that was restored knows that it is older than some tokens: no damage then, though no answer either.
+    /// A token is newer than the database, which is an older copy or lost its WAL. A vault that was restored
+    /// knows that it is older than some tokens: no damage then, though no answer either.
     package var databaseIsBehind: VaultError {
         do { return try store.readers().read { try $0.isBehind() } } catch {
             return StorageFailure.translate(error)

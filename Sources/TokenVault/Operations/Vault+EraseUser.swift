@@ -6,9 +6,7 @@ import VaultCrypto
 public struct Erasure: Sendable {
     /// Grants that ended with it.
     public let grants: Int64
-    /// Connections that were deleted.
-    ///
-    /// Their tokens may still be valid at the providers.
+    /// Connections that were deleted. Their tokens may still be valid at the providers.
     public let connections: Int64
     /// Backups that may still be kept: with their keys they can open what was erased.
     public let backups: Int

@@ -33,9 +33,7 @@ package struct ExchangeRequest: Sendable {
     }
 }
 
-/// How an exchange ended.
-///
-/// Storage trouble is thrown.
+/// How an exchange ended. Storage trouble is thrown.
 package enum ExchangeResult: Sendable {
     case issued(IssuedTokens)
     /// The same pair as before, byte for byte.

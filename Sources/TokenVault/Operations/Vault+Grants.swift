@@ -75,7 +75,6 @@ extension Vault {
     }
 
     /// Revokes a grant: its refresh token and its access tokens are dead from the moment this returns.
-    ///
     /// Revoking it again changes nothing.
     ///
     /// - Throws: ``VaultError/Code/notFound``.

@@ -18,10 +18,9 @@ package struct ValidRefreshToken: Sendable {
 }
 
 extension Vault {
-    /// Looks at a refresh token without spending it, for introspection (RFC 7662 section 2).
-    ///
-    /// Nil for all but the newest of a living grant: the one before it may be repeated for a moment, and is no token to
-    /// rely on. Closes no retry window: only use does.
+    /// Looks at a refresh token without spending it, for introspection (RFC 7662 section 2). Nil for all but
+    /// the newest of a living grant: the one before it may be repeated for a moment, and is no token to rely
+    /// on. Closes no retry window: only use does.
     package func inspectRefreshToken(_ token: SecretBytes) throws -> ValidRefreshToken? {
         guard let handle = try openHandle(token, as: .refreshToken) else { return nil }
         let now = clock.now()

@@ -64,9 +64,7 @@ extension Vault {
         } catch { throw StorageFailure.translate(error, isOpening: true) }
     }
 
-    /// A vault whose root key is at hand: one that is being restored.
-    ///
-    /// Writes nothing by itself.
+    /// A vault whose root key is at hand: one that is being restored. Writes nothing by itself.
     static func opened(at path: String, root: GuardedKey, options: VaultOptions) throws -> Vault {
         let lock = try VaultLock(beside: path)
         do {

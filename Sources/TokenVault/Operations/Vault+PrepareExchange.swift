@@ -4,7 +4,6 @@ package import VaultCore
 import VaultCrypto
 
 /// What an exchange will give if nothing changes before it runs: enough to sign an id_token off the writer.
-///
 /// Nothing of it is stored or shown yet. ``Vault/exchange(_:prepared:)`` gives exactly this, or nothing.
 package struct PreparedExchange: Sendable {
     package let grant: GrantID

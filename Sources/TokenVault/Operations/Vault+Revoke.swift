@@ -3,10 +3,9 @@ package import VaultCore
 import VaultCrypto
 
 extension Vault {
-    /// Revokes the grant that a token belongs to, for the client it was issued to (RFC 7009 section 2.1).
-    ///
-    /// Any proven generation of a refresh token does it, and any access token that is still remembered. Another client's
-    /// token changes nothing.
+    /// Revokes the grant that a token belongs to, for the client it was issued to (RFC 7009 section 2.1). Any
+    /// proven generation of a refresh token does it, and any access token that is still remembered. Another
+    /// client's token changes nothing.
     ///
     /// - Returns: whether this call revoked a grant. The client is told the same either way.
     package func revoke(

@@ -17,9 +17,7 @@ public struct VaultStatus: Sendable {
     public let users: Int64
     /// Every grant that is still kept.
     public let grants: Int64
-    /// Of those: neither revoked nor expired by themselves.
-    ///
-    /// Grants of disabled users and clients count.
+    /// Of those: neither revoked nor expired by themselves. Grants of disabled users and clients count.
     public let liveGrants: Int64
     /// Entries of the audit log.
     public let logSize: Int64
@@ -40,10 +38,8 @@ public struct VaultStatus: Sendable {
 }
 
 extension Vault {
-    /// Counts what is there.
-    ///
-    /// Reads every grant once, so it takes about a second per million, and at most ``ExchangeHistory/leaves`` entries of
-    /// the log; changes nothing.
+    /// Counts what is there. Reads every grant once, so it takes about a second per million, and at most
+    /// ``ExchangeHistory/leaves`` entries of the log; changes nothing.
     ///
     /// - Throws: ``VaultError/Code/integrity`` when the log's head is damaged, ``VaultError/Code/ioFailure``.
     public func status() throws -> VaultStatus {

@@ -11,9 +11,7 @@ public struct User: Sendable {
 }
 
 extension Vault {
-    /// Adds a user.
-    ///
-    /// The name is kept sealed, and found again by a keyed tag.
+    /// Adds a user. The name is kept sealed, and found again by a keyed tag.
     ///
     /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/invalidInput``.
     public func addUser(_ name: String) async throws -> User {
@@ -65,10 +63,9 @@ extension Vault {
         }
     }
 
-    /// The name of a user towards clients (`sub`, OpenID Connect Core section 2).
-    ///
-    /// It stays the same for the life of the vault, is nobody else's, and tells nothing about the user. No client
-    /// identifier looks like it.
+    /// The name of a user towards clients (`sub`, OpenID Connect Core section 2). It stays the same for the
+    /// life of the vault, is nobody else's, and tells nothing about the user. No client identifier looks like
+    /// it.
     public func subject(of user: OwnerID) -> String {
         SubjectIdentifier.of(user, in: id)
     }
@@ -84,9 +81,7 @@ extension Vault {
         }
     }
 
-    /// Disables or enables a user.
-    ///
-    /// A disabled user's grants are refused until the user is enabled again.
+    /// Disables or enables a user. A disabled user's grants are refused until the user is enabled again.
     public func setUser(_ name: String, enabled: Bool) async throws -> User {
         try await changeUser(
             name, .userChange, reason: enabled ? "enabled" : "disabled", enabled ? .newWork : .finishing
@@ -100,9 +95,7 @@ extension Vault {
         }
     }
 
-    /// Removes a user: every grant is revoked and the name is free again.
-    ///
-    /// What the log says stays provable.
+    /// Removes a user: every grant is revoked and the name is free again. What the log says stays provable.
     public func removeUser(_ name: String) async throws {
         let user = try await changeUser(name, .userRemove, reason: nil, .finishing) { row in
             row.state = .removed

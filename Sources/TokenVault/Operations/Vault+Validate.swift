@@ -22,9 +22,8 @@ public struct ValidAccessToken: Sendable {
 
 extension Vault {
     /// Checks an access token against the database as of now: no lock, no write, nothing to wait for.
-    ///
-    /// Revocation by any process is seen at once. Nil: not valid, for whatever reason. The first valid use of a pair
-    /// closes its retry window.
+    /// Revocation by any process is seen at once. Nil: not valid, for whatever reason. The first valid use of
+    /// a pair closes its retry window.
     ///
     /// - Throws: ``VaultError/Code/integrity`` for an edited row, ``VaultError/Code/ioFailure``.
     public func validate(_ accessToken: SecretBytes) throws -> ValidAccessToken? {

@@ -43,9 +43,8 @@ public final class Vault: Sendable {
     let unlocker: Unlocker
     /// The actor of what is done without a client: the operator's pseudonym, through this process's door.
     let operatorActor: AuditActor
-    /// The keys as last known to this process, for what opens and makes tokens.
-    ///
-    /// What reads or writes rows takes those of its snapshot or transaction.
+    /// The keys as last known to this process, for what opens and makes tokens. What reads or writes rows
+    /// takes those of its snapshot or transaction.
     var keyring: Keyring { keys.current.keyring }
     /// Whether one more write would be taken now.
     package var acceptsNewWork: Bool { ballast.isWhole }
@@ -74,9 +73,8 @@ public final class Vault: Sendable {
                 clock: options.clock))
     }
 
-    /// Finishes the writes already taken, then closes the file.
-    ///
-    /// Later calls get ``VaultError/Code/unavailable``.
+    /// Finishes the writes already taken, then closes the file. Later calls get
+    /// ``VaultError/Code/unavailable``.
     public func close() async {
         do { try await flushFirstUses() } catch {
             logger.warning("First uses could not be written before closing.", metadata: ["error": "\(error)"])

@@ -82,10 +82,8 @@ public struct VaultMaintenance: Service {
 }
 
 extension Vault {
-    /// Declares that this process serves.
-    ///
-    /// When none did until now, the time since the last heartbeat counts as an outage and no retry window ran
-    /// during it.
+    /// Declares that this process serves. When none did until now, the time since the last heartbeat counts
+    /// as an outage and no retry window ran during it.
     public func beginServing() async throws {
         let isFirst = try store.lock.beginServing()
         try await housekeep { transaction in

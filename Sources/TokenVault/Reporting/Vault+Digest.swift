@@ -2,9 +2,8 @@ import GRDB
 public import VaultCore
 
 extension Vault {
-    /// Reads the log of a period once and says what was in it.
-    ///
-    /// One snapshot on a connection of its own; memory does not grow with the log.
+    /// Reads the log of a period once and says what was in it. One snapshot on a connection of its own;
+    /// memory does not grow with the log.
     ///
     /// - Parameters:
     ///   - from: the first moment that counts; nil: the beginning.

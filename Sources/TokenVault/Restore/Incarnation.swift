@@ -2,9 +2,8 @@ import GRDB
 import VaultCore
 import VaultCrypto
 
-/// A life of the vault: the first from its creation, another from each time it was restored.
-///
-/// Two restores of one backup can have the same number, for neither knows of the other; what was drawn at random beside it
+/// A life of the vault: the first from its creation, another from each time it was restored. Two restores of
+/// one backup can have the same number, for neither knows of the other; what was drawn at random beside it
 /// tells them apart. Both are in the `id` of the row, number first, so that a later life has a larger id.
 struct Incarnation: Sendable, Hashable {
     let id: Int64

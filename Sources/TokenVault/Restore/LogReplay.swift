@@ -2,9 +2,8 @@ import MerkleLog
 import VaultCore
 import VaultCrypto
 
-/// What the entries after a backup say became of its rows.
-///
-/// Leaves name rows by a hash, so what a row is now is not known; that it moved on, and by which deed, is.
+/// What the entries after a backup say became of its rows. Leaves name rows by a hash, so what a row is now
+/// is not known; that it moved on, and by which deed, is.
 struct LogReplay {
     struct RowName: Hashable {
         let table: UInt16

@@ -7,9 +7,8 @@ public struct RestorePlan: Sendable {
     public internal(set) var backup: BackupFacts
     /// What tells of the time since; nil: nothing does.
     public internal(set) var newest: NewestLogFacts?
-    /// Live grants of the backup that end by the restore.
-    ///
-    /// With entries at hand exactly those that moved on; otherwise every one of them, and the list is empty.
+    /// Live grants of the backup that end by the restore. With entries at hand exactly those that moved on;
+    /// otherwise every one of them, and the list is empty.
     public internal(set) var movedGrants: [MovedRow] = []
     public internal(set) var revokedGrants: Int64 = 0
     /// Live grants of the backup that go on.

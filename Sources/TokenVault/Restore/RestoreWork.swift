@@ -116,9 +116,8 @@ extension RestoreWork {
         return events
     }
 
-    /// Destroys its tokens: a refresh token that may have been spent since is never sent, at nobody's word.
-    ///
-    /// A connection that is to be revoked keeps them, because all they are still sent for is that.
+    /// Destroys its tokens: a refresh token that may have been spent since is never sent, at nobody's word. A
+    /// connection that is to be revoked keeps them, because all they are still sent for is that.
     private func quarantine(_ row: inout ConnectionRow, _ reason: String, at now: VaultInstant) {
         row.accessExpiresAt = now
         row.lease = nil

@@ -39,9 +39,8 @@ extension VaultRestore {
         return ProvenLog(replay: replay, facts: facts, note: note)
     }
 
-    /// Whether the key that the operator names signed the backup, or the log that goes on from it.
-    ///
-    /// What opens the backup does not say whose it is where anybody can wrap a root key for it.
+    /// Whether the key that the operator names signed the backup, or the log that goes on from it. What opens
+    /// the backup does not say whose it is where anybody can wrap a root key for it.
     ///
     /// - Throws: ``VaultError/Code/integrity``.
     /// - Returns: a sentence for the plan where nobody vouches for the backup.

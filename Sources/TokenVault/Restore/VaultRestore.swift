@@ -116,9 +116,8 @@ public struct VaultRestore: Sendable {
             logVerifierKey: vault.logVerifierKey, logSize: try vault.auditSize())
     }
 
-    /// Two vaults of one name that both hand out tokens could not be told apart.
-    ///
-    /// A service whose file was moved away still holds the lock where the new vault will be.
+    /// Two vaults of one name that both hand out tokens could not be told apart. A service whose file was
+    /// moved away still holds the lock where the new vault will be.
     private func checkNobodyServes(_ target: String) throws {
         var places = [target]
         if case .vault(let path)? = newest { places.append(try VaultFile.resolve(path)) }

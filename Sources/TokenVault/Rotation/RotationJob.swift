@@ -2,9 +2,8 @@ import Foundation
 import GRDB
 import VaultCore
 
-/// The row of `jobs` by which a rotation that was interrupted is found again.
-///
-/// Every step of a rotation may run twice, and by two operators at once: the row says only where to go on.
+/// The row of `jobs` by which a rotation that was interrupted is found again. Every step of a rotation may
+/// run twice, and by two operators at once: the row says only where to go on.
 struct RotationJob: Codable, Equatable, Sendable {
     let kind: String
     /// The step that is not finished yet.

@@ -9,7 +9,6 @@ import VaultCore
 struct RotationSweep {
     let vault: Vault
     /// `SELECT id FROM … WHERE id > ? AND … ORDER BY id LIMIT ?`, which gives the ids that still need work.
-    ///
     /// Further values are bound in between.
     let query: String
     var values: [SQLValue] = []

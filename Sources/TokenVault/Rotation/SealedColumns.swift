@@ -61,9 +61,8 @@ extension StoredRow {
 }
 
 extension WriteTransaction {
-    /// Writes a row anew with other values in some columns, whatever its layout says may change.
-    ///
-    /// For rotations: the row means the same as before.
+    /// Writes a row anew with other values in some columns, whatever its layout says may change. For
+    /// rotations: the row means the same as before.
     func replace(_ layout: TableLayout, id: Int64, _ change: (inout [String: SQLValue]) throws -> Void) throws
     {
         let found = try database.firstRow(layout.selectByID, [.integer(id)]) {

@@ -4,9 +4,8 @@ import VaultCore
 import VaultCrypto
 
 extension Vault {
-    /// A new lookup key: every name is tagged anew from its sealed spelling.
-    ///
-    /// Until that is done both keys find.
+    /// A new lookup key: every name is tagged anew from its sealed spelling. Until that is done both keys
+    /// find.
     func rotateLookupKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
         try await destroyUnusedKeys()
         let (begun, job) = try await queue.submit(.newWork) { [operatorActor] transaction in

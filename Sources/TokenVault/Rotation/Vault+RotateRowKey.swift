@@ -3,9 +3,8 @@ import VaultCore
 import VaultCrypto
 
 extension Vault {
-    /// A new key for row tags: every row is tagged anew.
-    ///
-    /// Tags are outside the log, so no entry names the rows.
+    /// A new key for row tags: every row is tagged anew. Tags are outside the log, so no entry names the
+    /// rows.
     func rotateRowKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
         let (begun, keyID) = try await queue.submit(.newWork) { [operatorActor] transaction in
             var report = KeyRotationReport(kind: "rows", epoch: Int64(transaction.keyring.epoch))

@@ -19,9 +19,8 @@ public enum SystemKeyKind: String, Sendable, CaseIterable {
 
 extension Vault {
     /// Replaces a key of the vault itself, and whatever was made with it that is not meant to outlive it.
-    ///
-    /// Online and resumable like ``rotateRootKey(progress:)``. A retired key is destroyed once nothing alive was made with
-    /// it: at the end for `rows`, otherwise by a later rotation.
+    /// Online and resumable like ``rotateRootKey(progress:)``. A retired key is destroyed once nothing alive
+    /// was made with it: at the end for `rows`, otherwise by a later rotation.
     public func rotateSystemKey(
         _ kind: SystemKeyKind, progress: @escaping KeyRotationObserver = { _ in }
     ) async throws -> KeyRotationReport {

@@ -33,10 +33,9 @@ public struct KeyRotationPlan: Sendable {
     /// Empty where no keyslot is touched.
     public let slots: [Slot]
 
-    /// On an idle machine of two cores; live traffic makes it longer.
-    ///
-    /// 20,000 keys a second (`docs/performance.md` has more), 5,000 records a second, which is a guess, and a second
-    /// for each source that is hashed.
+    /// On an idle machine of two cores; live traffic makes it longer. 20,000 keys a second
+    /// (`docs/performance.md` has more), 5,000 records a second, which is a guess, and a second for each
+    /// source that is hashed.
     public var estimatedSeconds: Int64 {
         1 + owners / 20_000 + records / 5_000 + Int64(slots.count { $0.reach == .given })
     }

@@ -2,9 +2,8 @@ import TokenRotation
 import VaultCore
 import VaultCrypto
 
-/// What the check of an access token needs of its grant, read from the row in place, its tag checked.
-///
-/// Checks outnumber refreshes by far, so nothing else of the row is built.
+/// What the check of an access token needs of its grant, read from the row in place, its tag checked. Checks
+/// outnumber refreshes by far, so nothing else of the row is built.
 struct AccessTokenRow {
     let grant: GrantID
     let client: OwnerID

@@ -15,9 +15,8 @@ public enum ConnectionState: Int64, Sendable {
     /// To be revoked at the provider; no token of it is handed out.
     case revoking = 3
     case revoked = 4
-    /// Its access token is over and the provider has refused to refresh it for hours, not saying that it is dead.
-    ///
-    /// It is tried ever more seldom, once a day at last.
+    /// Its access token is over and the provider has refused to refresh it for hours, not saying that it is
+    /// dead. It is tried ever more seldom, once a day at last.
     case failing = 5
 
     /// Whether a service tries to refresh it.

@@ -8,9 +8,7 @@ struct KeyslotRow: Sendable {
     let createdAt: VaultInstant
 }
 
-/// What a system key is for.
-///
-/// The numbers are part of the format.
+/// What a system key is for. The numbers are part of the format.
 enum SystemKeyPurpose: Int64, Sendable, CaseIterable {
     case handles = 1
     case tags = 2

@@ -1,16 +1,14 @@
 import VaultCore
 import VaultCrypto
 
-/// One row of `keyslot_details`: what a keyslot is called, and what a rotation needs to wrap it anew.
-///
-/// A slot of an older vault has none until somebody opens it for a command on keys.
+/// One row of `keyslot_details`: what a keyslot is called, and what a rotation needs to wrap it anew. A slot
+/// of an older vault has none until somebody opens it for a command on keys.
 struct KeyslotDetailsRow: Sendable {
     /// That of the keyslot.
     let id: Int64
     var name: String
-    /// The key of the slot wrapped under the root key of `epoch`.
-    ///
-    /// Nil for a recovery key, which is sealed to anew.
+    /// The key of the slot wrapped under the root key of `epoch`. Nil for a recovery key, which is sealed to
+    /// anew.
     var held: [UInt8]?
     var epoch: Int64
     var provedAt: VaultInstant

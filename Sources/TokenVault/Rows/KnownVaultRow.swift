@@ -3,9 +3,8 @@ import Synchronization
 import VaultCore
 import VaultCrypto
 
-/// The vault row as last found authentic: the same columns with the same tag need no second look.
-///
-/// Every check of an access token reads the row, and it seldom changes between two of them.
+/// The vault row as last found authentic: the same columns with the same tag need no second look. Every check
+/// of an access token reads the row, and it seldom changes between two of them.
 final class KnownVaultRow: Sendable {
     private let last = Mutex<(row: VaultRow, tag: [UInt8])?>(nil)
 

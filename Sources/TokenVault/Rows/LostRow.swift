@@ -1,9 +1,8 @@
 import GRDB
 import VaultCore
 
-/// A row that is not where it must be: a page of the database was lost or written to another place.
-///
-/// Nobody who asks for it is at fault, so it must not look like a row that was never there.
+/// A row that is not where it must be: a page of the database was lost or written to another place. Nobody
+/// who asks for it is at fault, so it must not look like a row that was never there.
 enum LostRow {
     static func error(_ layout: TableLayout, _ id: Int64) -> VaultError {
         error("Row \(id) of \(layout.name) is not where it must be")
@@ -22,9 +21,8 @@ enum LostRow {
 }
 
 extension Database {
-    /// Whether an index still names a grant that the table does not show.
-    ///
-    /// Deleting a row deletes it there too. Reads the whole index, a tenth of a second for a million grants.
+    /// Whether an index still names a grant that the table does not show. Deleting a row deletes it there
+    /// too. Reads the whole index, a tenth of a second for a million grants.
     func indexNames(_ grant: GrantID) throws -> Bool {
         try firstRow(
             "SELECT 1 FROM grants INDEXED BY grants_by_expiry WHERE +id = ?", [.integer(grant.rawValue)]

@@ -1,9 +1,7 @@
 import VaultCore
 import VaultCrypto
 
-/// Table numbers in the AAD of sealed fields and wraps.
-///
-/// Tagged tables use their layout's number.
+/// Table numbers in the AAD of sealed fields and wraps. Tagged tables use their layout's number.
 enum SealedTable {
     static let keyslots = TableLayout.keyslots.number
     static let systemKeys = TableLayout.systemKeys.number

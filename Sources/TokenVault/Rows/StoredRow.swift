@@ -76,9 +76,8 @@ struct StoredRow: Sendable {
         else { throw edited(layout, cursor.integer(offset)) }
     }
 
-    /// SHA-256 over the hashed columns: what the leaf says.
-    ///
-    /// Taken when asked for: most reads only check the tag.
+    /// SHA-256 over the hashed columns: what the leaf says. Taken when asked for: most reads only check the
+    /// tag.
     var hash: Digest {
         canonical.bytes.withUnsafeBytes {
             SHA256.hash(raw: UnsafeRawBufferPointer(rebasing: $0[..<canonical.hashed]))

@@ -26,10 +26,8 @@ struct VaultRow: Sendable, Equatable {
         now.advanced(by: .milliseconds(-outage))
     }
 
-    /// A serving process is alive.
-    ///
-    /// Between heartbeats the serving clock goes as the monotonic clock went: what the wall clock was set
-    /// forward or back counts as outage, or as less of it.
+    /// A serving process is alive. Between heartbeats the serving clock goes as the monotonic clock went:
+    /// what the wall clock was set forward or back counts as outage, or as less of it.
     mutating func beat(at now: VaultInstant, monotonic: Int64) {
         let deviation = wallTime(to: now) - (monotonic - heartbeatMonotonic)
         if abs(deviation) >= 1000 { outage += deviation }

@@ -3,9 +3,7 @@ public import VaultCore
 import VaultCrypto
 
 extension Vault {
-    /// Gives a user a password, or takes it away.
-    ///
-    /// Every session that began with the one before ends.
+    /// Gives a user a password, or takes it away. Every session that began with the one before ends.
     ///
     /// - Parameter password: 8 to 1024 bytes; nil removes it, and the user cannot sign in here.
     /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/notFound``, ``VaultError/Code/busy``.
@@ -48,10 +46,9 @@ extension Vault {
         }
     }
 
-    /// The user, if this is the password of an active one.
-    ///
-    /// An unknown user, one without a password and a disabled one cost what a wrong password costs. Success is written
-    /// into the log, and failure at a bounded rate.
+    /// The user, if this is the password of an active one. An unknown user, one without a password and a
+    /// disabled one cost what a wrong password costs. Success is written into the log, and failure at a
+    /// bounded rate.
     ///
     /// - Throws: ``VaultError/Code/busy`` when too many sign in at this moment.
     package func signIn(

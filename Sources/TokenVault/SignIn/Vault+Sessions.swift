@@ -31,10 +31,8 @@ extension Vault {
         return try lend(cookie.plaintext, table: SealedTable.signInCookies)
     }
 
-    /// The session of a cookie, as of now.
-    ///
-    /// Nil: the cookie is not ours, or the session is over: by its time, by sign-out, because the user was disabled, got
-    /// another password, or had every grant revoked.
+    /// The session of a cookie, as of now. Nil: the cookie is not ours, or the session is over: by its time,
+    /// by sign-out, because the user was disabled, got another password, or had every grant revoked.
     package func session(_ value: SecretBytes) throws -> SignInSession? {
         guard let cookie = cookie(value), clock.now() < cookie.expiresAt else { return nil }
         return try snapshot { [registry] database, keys in
@@ -56,9 +54,7 @@ extension Vault {
         }
     }
 
-    /// Ends a session: signs the user out of this browser.
-    ///
-    /// What is no session of ours is over already.
+    /// Ends a session: signs the user out of this browser. What is no session of ours is over already.
     package func endSession(_ value: SecretBytes) async throws {
         guard let cookie = cookie(value) else { return }
         try await housekeep { transaction in

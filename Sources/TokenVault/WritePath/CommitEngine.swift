@@ -123,9 +123,7 @@ final class CommitEngine: @unchecked Sendable {
         var newEpoch: LogEpoch??
     }
 
-    /// The transaction itself.
-    ///
-    /// Throws with nothing committed, or ``UncertainCommit``.
+    /// The transaction itself. Throws with nothing committed, or ``UncertainCommit``.
     private func transact(_ batch: [any WriteJob], _ database: Database) throws -> Prepared {
         try database.run("BEGIN IMMEDIATE")
         var head: LogHead
@@ -203,9 +201,8 @@ final class CommitEngine: @unchecked Sendable {
         lastHead = head
     }
 
-    /// Whether the wall clock may be believed when it says that something expired long ago.
-    ///
-    /// Not for an hour after it was set, nor after a start at which it was a day or more from the log.
+    /// Whether the wall clock may be believed when it says that something expired long ago. Not for an hour
+    /// after it was set, nor after a start at which it was a day or more from the log.
     private func clocksAgree(_ head: LogHead) -> Bool {
         let now = clock.now()
         let monotonic = clock.monotonic()

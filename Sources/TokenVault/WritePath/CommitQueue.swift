@@ -49,9 +49,7 @@ final class CommitQueue: @unchecked Sendable {
         }
     }
 
-    /// Commits what is pending, then stops the thread.
-    ///
-    /// Returns when it has stopped.
+    /// Commits what is pending, then stops the thread. Returns when it has stopped.
     func close() {
         condition.lock()
         isClosing = true
@@ -87,9 +85,7 @@ final class CommitQueue: @unchecked Sendable {
         }
     }
 
-    /// Waits for work.
-    ///
-    /// Nil: closed, and nothing is pending.
+    /// Waits for work. Nil: closed, and nothing is pending.
     private func takeBatch(after lastCount: Int) -> [any WriteJob]? {
         if lastCount > 1 { letCallersReturn(lastCount) }
         condition.lock()
@@ -104,9 +100,7 @@ final class CommitQueue: @unchecked Sendable {
     }
 
     /// After a busy batch its callers are about to come back: the processor is theirs for a moment, or the
-    /// next batch would hold the first of them alone.
-    ///
-    /// An idle vault never gets here.
+    /// next batch would hold the first of them alone. An idle vault never gets here.
     private func letCallersReturn(_ count: Int) {
         for _ in 0..<16 {
             if depth * 2 >= count { return }

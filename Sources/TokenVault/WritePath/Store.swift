@@ -16,9 +16,7 @@ struct UncertainCommit: Error {
     var newEpoch: LogEpoch??
 }
 
-/// The open file: its lock, its writer, its readers.
-///
-/// Can be closed and opened again after a failed commit.
+/// The open file: its lock, its writer, its readers. Can be closed and opened again after a failed commit.
 final class Store: @unchecked Sendable {
     // @unchecked: `current` and `lost` are behind a mutex; `writer`, `files` and `dueFrames` are used by the writer's
     // thread only after opening.
@@ -69,9 +67,8 @@ final class Store: @unchecked Sendable {
     }
 
     /// Refuses to go on with files that are not the ones others find: what is committed there would be lost.
-    ///
-    /// The caller holds the lock. Where WAL and index were only deleted, what is committed can still be read here, and
-    /// nobody has made others, which takes the lock: it is copied back, and both are made again.
+    /// The caller holds the lock. Where WAL and index were only deleted, what is committed can still be read
+    /// here, and nobody has made others, which takes the lock: it is copied back, and both are made again.
     func checkFiles() throws {
         do {
             try lookAtFiles()
@@ -118,9 +115,7 @@ final class Store: @unchecked Sendable {
         return try ReaderConnections(path, count: 1)
     }
 
-    /// Copies the WAL back into the database once it has grown.
-    ///
-    /// The caller holds the lock.
+    /// Copies the WAL back into the database once it has grown. The caller holds the lock.
     ///
     /// Every page is copied once however often it changed, so fewer and larger checkpoints write less; the bound keeps
     /// the WAL near 16 MiB.
@@ -146,9 +141,7 @@ final class Store: @unchecked Sendable {
         }
     }
 
-    /// Copies everything back and empties the WAL.
-    ///
-    /// The caller holds the lock.
+    /// Copies everything back and empties the WAL. The caller holds the lock.
     ///
     /// - Returns: false when a reader still needs what is in it.
     func truncateWAL() throws -> Bool {
@@ -189,9 +182,7 @@ final class Store: @unchecked Sendable {
         }
     }
 
-    /// After a failed commit: asks the disk whether the commit is there.
-    ///
-    /// The caller holds the lock.
+    /// After a failed commit: asks the disk whether the commit is there. The caller holds the lock.
     ///
     /// - Returns: nil when nothing was logged by which it could be told.
     /// - Throws: the disk does not answer.
@@ -210,9 +201,7 @@ final class Store: @unchecked Sendable {
         return false
     }
 
-    /// Forgets what is cached, here and in the kernel, and opens the file again.
-    ///
-    /// The caller holds the lock.
+    /// Forgets what is cached, here and in the kernel, and opens the file again. The caller holds the lock.
     func reopen() throws {
         try closeReaders()
         keepWAL()
@@ -264,11 +253,9 @@ final class Store: @unchecked Sendable {
         }
     }
 
-    /// Makes the page cache agree with the disk.
-    ///
-    /// After a failed fsync the kernel calls pages clean that it could not write: those are dropped. Pages
-    /// still dirty are written by an fsync of their own, whose success says nothing of the failed one: what
-    /// counts is what is read afterwards.
+    /// Makes the page cache agree with the disk. After a failed fsync the kernel calls pages clean that it
+    /// could not write: those are dropped. Pages still dirty are written by an fsync of their own, whose
+    /// success says nothing of the failed one: what counts is what is read afterwards.
     private func settlePages(of file: String) throws {
         let descriptor = open(file, O_RDWR | O_CLOEXEC)
         guard descriptor >= 0 else {

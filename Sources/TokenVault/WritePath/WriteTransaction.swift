@@ -3,10 +3,9 @@ import MerkleLog
 import VaultCore
 import VaultCrypto
 
-/// What the body of a write sees: the rows as of now, the keys, the time, and the index its first leaf will have.
-///
-/// Lives on the writer's thread, for one batch of bodies. Rows written here are named by the leaf of the body's first
-/// event; the list of them is kept here, so no change can go unnamed.
+/// What the body of a write sees: the rows as of now, the keys, the time, and the index its first leaf will
+/// have. Lives on the writer's thread, for one batch of bodies. Rows written here are named by the leaf of
+/// the body's first event; the list of them is kept here, so no change can go unnamed.
 final class WriteTransaction {
     let database: Database
     let keyring: Keyring

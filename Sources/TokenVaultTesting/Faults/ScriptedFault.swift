@@ -1,6 +1,5 @@
-/// What goes wrong with one request.
-///
-/// *Done* below means that the server acts on the request: a refresh token is spent, a code is used.
+/// What goes wrong with one request. *Done* below means that the server acts on the request: a refresh token
+/// is spent, a code is used.
 public enum ScriptedFault: Sendable, Equatable {
     /// Nobody listens: not a byte of the request leaves (in process only; a real server closes the connection).
     case unreachable

@@ -48,9 +48,7 @@ public struct PlannedExchange: Sendable {
         self.arrival = arrival
     }
 
-    /// The request arrives and the server acts on it.
-    ///
-    /// To call it twice is to deliver the request twice.
+    /// The request arrives and the server acts on it. To call it twice is to deliver the request twice.
     public func apply() -> PlannedAnswer { arrival() }
 }
 

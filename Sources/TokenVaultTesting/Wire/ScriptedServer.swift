@@ -3,10 +3,9 @@ import NIOHTTP1
 import NIOPosix
 public import TokenKeeper
 
-/// A ``ScriptedProvider`` on a real socket of 127.0.0.1, plain HTTP/1.1.
-///
-/// Answers one request per connection, so that every fault hits the one it is meant for. What is no HTTP, what is too big and what
-/// dawdles is cut off, and nothing that a client does harms another's request.
+/// A ``ScriptedProvider`` on a real socket of 127.0.0.1, plain HTTP/1.1. Answers one request per connection,
+/// so that every fault hits the one it is meant for. What is no HTTP, what is too big and what dawdles is cut
+/// off, and nothing that a client does harms another's request.
 public final class ScriptedServer: Sendable {
     public let provider: ScriptedProvider
     /// `http://127.0.0.1:` and the port, without a slash at the end.

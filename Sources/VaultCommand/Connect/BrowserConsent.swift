@@ -90,10 +90,9 @@ private struct ConsentEvent: Encodable {
 
 /// The person's own browser.
 private enum Browser {
-    /// Starts it and lets it be; the address is on the terminal for when that fails.
-    ///
-    /// The address is seen by whoever may list processes, as with every program that starts a browser: its `state`
-    /// works once, and only in this process.
+    /// Starts it and lets it be; the address is on the terminal for when that fails. The address is seen by
+    /// whoever may list processes, as with every program that starts a browser: its `state` works once, and
+    /// only in this process.
     static func open(_ url: String) {
         #if os(Linux)
             // Without a display it would start a browser in this very terminal.

@@ -3,9 +3,8 @@ import VaultCore
 
 /// The two streams: data on standard output, everything else on standard error.
 enum Console {
-    /// Writes a line of data.
-    ///
-    /// A full disk or a closed pipe behind standard output is an error, not a silent loss.
+    /// Writes a line of data. A full disk or a closed pipe behind standard output is an error, not a silent
+    /// loss.
     static func print(_ line: String) throws {
         guard write(line + "\n", to: STDOUT_FILENO) else {
             throw VaultError(
@@ -14,9 +13,7 @@ enum Console {
         }
     }
 
-    /// Writes a line for the person at the terminal.
-    ///
-    /// Nothing can be done when that fails.
+    /// Writes a line for the person at the terminal. Nothing can be done when that fails.
     static func note(_ line: String) {
         _ = write(line + "\n", to: STDERR_FILENO)
     }

@@ -1,8 +1,7 @@
 import VaultCore
 
-/// What the process tells its caller: the one place where errors become exit codes.
-///
-/// Thrown by a command that has already said what is to be said.
+/// What the process tells its caller: the one place where errors become exit codes. Thrown by a command that
+/// has already said what is to be said.
 struct ExitStatus: Error, Equatable {
     let rawValue: Int32
 

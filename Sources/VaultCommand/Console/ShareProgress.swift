@@ -1,9 +1,8 @@
 import Foundation
 import Synchronization
 
-/// Says how far long work is: a percentage and the time left on a terminal, with `--json` a line of JSON for each tenth.
-///
-/// `{"done":0.4,"work":"backup"}` on standard error.
+/// Says how far long work is: a percentage and the time left on a terminal, with `--json` a line of JSON for
+/// each tenth. `{"done":0.4,"work":"backup"}` on standard error.
 final class ShareProgress: Sendable {
     private let work: String
     private let isJSON: Bool

@@ -61,9 +61,7 @@ struct DemoStage: Sendable {
         return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    /// Serves while `body` runs.
-    ///
-    /// An interrupt ends both.
+    /// Serves while `body` runs. An interrupt ends both.
     func serving(_ body: @escaping @Sendable (_ url: String) async throws -> Void) async throws {
         var logger = Logger(label: "tokenvault") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = .error

@@ -47,9 +47,7 @@ struct CommandDefinition: Decodable {
     /// This command and all below it.
     var all: [CommandDefinition] { [self] + visibleSubcommands.flatMap(\.all) }
 
-    /// The whole program.
-    ///
-    /// The parser's own `help` explains itself where it is.
+    /// The whole program. The parser's own `help` explains itself where it is.
     static func program() throws -> CommandDefinition {
         struct Dump: Decodable { let command: CommandDefinition }
         let text = TokenVaultCommand._dumpHelp()

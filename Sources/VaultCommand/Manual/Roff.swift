@@ -7,9 +7,7 @@ struct Roff {
         lines.append(([".\(name)"] + arguments.map { "\"" + Self.escape($0) + "\"" }).joined(separator: " "))
     }
 
-    /// A line of running text.
-    ///
-    /// What begins as a request is kept from being one.
+    /// A line of running text. What begins as a request is kept from being one.
     mutating func text(_ text: String) {
         let line = Self.escape(text)
         lines.append(line.hasPrefix(".") ? "\\&" + line : line)

@@ -3,9 +3,7 @@ import Foundation
 import VaultCore
 import VaultCrypto
 
-/// What opens the vault: one key, of any kind that a keyslot can have.
-///
-/// Never a secret in an argument.
+/// What opens the vault: one key, of any kind that a keyslot can have. Never a secret in an argument.
 struct KeyArguments: ParsableArguments {
     @Option(
         name: .customLong("key-file"),

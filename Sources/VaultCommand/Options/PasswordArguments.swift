@@ -1,9 +1,7 @@
 import ArgumentParser
 import VaultCore
 
-/// A user's password: from a file, a descriptor, or the terminal.
-///
-/// Never an argument.
+/// A user's password: from a file, a descriptor, or the terminal. Never an argument.
 struct PasswordArguments: ParsableArguments {
     @Option(
         name: .customLong("password-file"),

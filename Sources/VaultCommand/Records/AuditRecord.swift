@@ -1,8 +1,6 @@
 import TokenVault
 
-/// An entry of the log as printed.
-///
-/// Its exact bytes are shown by `audit show`.
+/// An entry of the log as printed. Its exact bytes are shown by `audit show`.
 struct AuditRecord: ListRecord {
     let index: Int64
     let time: Timestamp

@@ -3,9 +3,8 @@ import OpenIDConnect
 import TokenVault
 import VaultCore
 
-/// A client as a JSON object with the members of RFC 7591 section 2, without its secrets.
-///
-/// Ours beside them: `token_endpoint_auth_methods` where there are several, `tokenvault_may_introspect`, and
+/// A client as a JSON object with the members of RFC 7591 section 2, without its secrets. Ours beside them:
+/// `token_endpoint_auth_methods` where there are several, `tokenvault_may_introspect`, and
 /// `tokenvault_lifetimes` in seconds.
 struct ClientMetadata {
     let clientID: String?

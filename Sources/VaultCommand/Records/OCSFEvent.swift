@@ -1,10 +1,9 @@
 import TokenVault
 import VaultCore
 
-/// An entry of the log as an event of the Open Cybersecurity Schema Framework.
-///
-/// docs/audit-log.md has the table of which operation becomes which class and activity. Classes: 3001 Account Change,
-/// 3002 Authentication, 6003 API Activity.
+/// An entry of the log as an event of the Open Cybersecurity Schema Framework. docs/audit-log.md has the
+/// table of which operation becomes which class and activity. Classes: 3001 Account Change, 3002
+/// Authentication, 6003 API Activity.
 struct OCSFEvent: Encodable, Sendable {
     static let schemaVersion = "1.3.0"
 

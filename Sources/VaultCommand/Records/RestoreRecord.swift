@@ -2,7 +2,6 @@ import TokenVault
 import VaultCore
 
 /// What a restore would do, or did.
-///
 /// `{"applied":false,"backup":{…},"connections":[…],"grants":[…],"incarnation":2,"owners":[…], …}`
 struct RestoreRecord: Record {
     let applied: Bool

@@ -1,6 +1,5 @@
-/// What can be set of `serve`: by flag, by environment, in the file, in this order of preference.
-///
-/// The raw value is the name of the flag and the member of the file.
+/// What can be set of `serve`: by flag, by environment, in the file, in this order of preference. The raw
+/// value is the name of the flag and the member of the file.
 enum Setting: String, CaseIterable {
     case listen
     case issuer
@@ -44,9 +43,7 @@ enum Setting: String, CaseIterable {
     /// The name by which swift-configuration looks it up in an environment.
     var encodedName: String { rawValue.uppercased().replacing("-", with: "_") }
 
-    /// Leads to a secret: no access log gets to see it.
-    ///
-    /// A secret itself is never a setting.
+    /// Leads to a secret: no access log gets to see it. A secret itself is never a setting.
     var leadsToSecret: Bool {
         switch self {
         case .tlsKey, .keyFile, .passphraseFile, .credential: true

@@ -2,9 +2,8 @@ import Foundation
 import VaultCore
 import VaultCrypto
 
-/// The file of settings: a JSON object with the names of the flags as members.
-///
-/// What is not known is refused by name: a misspelt member must not be a silent default.
+/// The file of settings: a JSON object with the names of the flags as members. What is not known is refused
+/// by name: a misspelt member must not be a silent default.
 struct SettingsFile {
     let values: [Setting: SettingValue]
 

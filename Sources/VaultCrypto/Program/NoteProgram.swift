@@ -1,9 +1,8 @@
 package import VaultCore
 
-/// A program of the operator's that is told something in text: it reads standard input to its end and ends with status 0.
-///
-/// No arguments, no environment but `PATH` and `LC_ALL`; its standard error is ours, what it writes to standard output is
-/// thrown away, and more than 16 KiB of it counts as a failure.
+/// A program of the operator's that is told something in text: it reads standard input to its end and ends
+/// with status 0. No arguments, no environment but `PATH` and `LC_ALL`; its standard error is ours, what it
+/// writes to standard output is thrown away, and more than 16 KiB of it counts as a failure.
 package struct NoteProgram: Sendable {
     private let path: String
     private let deadline: Duration

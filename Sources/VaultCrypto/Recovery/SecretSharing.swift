@@ -1,7 +1,6 @@
-/// Shamir's secret sharing ("How to Share a Secret", 1979) of a 256-bit key, byte by byte over GF(2⁸).
-///
-/// Byte b of the share at x is p(x), where p is a random polynomial of degree threshold − 1 with p(0) = byte b of the
-/// key. Any `threshold` shares give the key; fewer say nothing about it, whatever the computer.
+/// Shamir's secret sharing ("How to Share a Secret", 1979) of a 256-bit key, byte by byte over GF(2⁸). Byte b
+/// of the share at x is p(x), where p is a random polynomial of degree threshold − 1 with p(0) = byte b of
+/// the key. Any `threshold` shares give the key; fewer say nothing about it, whatever the computer.
 package enum SecretSharing {
     /// The shares at 1 … `count`; `coefficients` are random keys, used for this once, one fewer than the threshold.
     package static func split(
@@ -13,9 +12,8 @@ package enum SecretSharing {
         }
     }
 
-    /// The key of shares at different places.
-    ///
-    /// Shares that do not belong together give a key, too, just another one.
+    /// The key of shares at different places. Shares that do not belong together give a key, too, just
+    /// another one.
     package static func combine(_ shares: [(place: UInt8, value: GuardedKey)]) -> GuardedKey {
         unsafe GuardedKey { slot in
             unsafe slot.update(repeating: 0, count: GuardedKey.byteCount)
