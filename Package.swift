@@ -165,6 +165,8 @@ let examples: [Target] = [
 ]
 
 let tests: [Target] = [
+    // Seeds, rounds and waits of all of them.
+    .target(name: "TestSupport", path: "Tests/Support"),
     // A process for the durability tests to kill, stop and deceive.
     .executableTarget(
         name: "vault-worker", dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "TokenVault"],
@@ -177,48 +179,58 @@ let tests: [Target] = [
     .testTarget(
         name: "DurabilityTests",
         dependencies: [
-            "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "TokenKeeper", "TokenVaultTesting",
+            "TestSupport", "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "TokenKeeper",
+            "TokenVaultTesting",
             "VaultCommand", asyncHTTPClient, jwtKit, nioCore, nioHTTP1,
         ],
         exclude: ["FaultyDisk"]),
-    .testTarget(name: "VaultCryptoTests", dependencies: ["VaultCore", "VaultCrypto"]),
-    .testTarget(name: "MerkleLogTests", dependencies: ["VaultCore", "VaultCrypto", "MerkleLog"]),
-    .testTarget(name: "TokenRotationTests", dependencies: ["VaultCore", "TokenRotation"]),
+    .testTarget(name: "VaultCryptoTests", dependencies: ["TestSupport", "VaultCore", "VaultCrypto"]),
+    .testTarget(
+        name: "MerkleLogTests", dependencies: ["TestSupport", "VaultCore", "VaultCrypto", "MerkleLog"]),
+    .testTarget(name: "TokenRotationTests", dependencies: ["TestSupport", "VaultCore", "TokenRotation"]),
     .testTarget(
         name: "OpenIDConnectTests",
         dependencies: [
-            "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect", jwtKit, logging,
+            "TestSupport", "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect", jwtKit,
+            logging,
         ]),
     .testTarget(
         name: "IssuerHTTPTests",
         dependencies: [
-            "VaultCore", "CVaultShims", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect",
+            "TestSupport", "VaultCore", "CVaultShims", "VaultCrypto", "TokenVault", "TokenIssuer",
+            "OpenIDConnect",
             "IssuerHTTP", hummingbird, httpTypes, logging, lifecycle,
         ]),
     .testTarget(
         name: "TokenKeeperTests",
         dependencies: [
-            "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "TokenVaultTesting", metrics,
+            "TestSupport", "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "TokenVaultTesting",
+            metrics,
             metricsTestKit, tracing, inMemoryTracing, logging,
         ]),
     .testTarget(
         name: "ProviderHTTPTests",
         dependencies: [
-            "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "ProviderHTTP", "TokenVaultTesting",
+            "TestSupport", "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "ProviderHTTP",
+            "TokenVaultTesting",
             "IssuerHTTP", asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging,
         ]),
     .testTarget(
-        name: "CommandTests", dependencies: ["VaultCommand", "TokenKeeper", "TokenVaultTesting"],
+        name: "CommandTests",
+        dependencies: ["TestSupport", "VaultCommand", "TokenKeeper", "TokenVaultTesting"],
         resources: [.copy("Transcripts")]),
     .testTarget(
         name: "TokenVaultTests",
-        dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "TokenVault"],
+        dependencies: [
+            "TestSupport", "VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "TokenVault",
+        ],
         exclude: ["Fixtures"]),
     .testTarget(name: "TidyTests"),
     .testTarget(
         name: "DocumentationTests",
         dependencies: [
-            "VaultCore", "TokenKeeper", "TokenVaultTesting", "VaultCommand", "IssueTokens", "EmbedIssuer",
+            "TestSupport", "VaultCore", "TokenKeeper", "TokenVaultTesting", "VaultCommand", "IssueTokens",
+            "EmbedIssuer",
             "KeepTokens",
         ]),
 ]

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Anchors from the outside: commands, a serving process beside them, and what scripts read.
-@Suite("P6: an anchor finds an older file, whoever opens it")
+@Suite("P6: an anchor finds an older file, whoever opens it", .bounded)
 struct AnchorCommandTests {
     private func anchored() async throws -> Workplace {
         let place = try await Workplace.withVault()
@@ -82,10 +83,8 @@ struct AnchorCommandTests {
         // Commands tell files only: what the program hears now, it hears from the service.
         let newest = try place.text("anchor")
         func size(_ note: String) -> Int { Int(note.split(separator: "\n").dropFirst().first ?? "") ?? 0 }
-        for _ in 0..<400 where try size(place.text("told")) < size(newest) {
-            try await Task.sleep(for: .milliseconds(50))
-        }
-        #expect(try size(place.text("told")) >= size(newest) && size(newest) > 0)
+        #expect(try await Waiting.until { try size(place.text("told")) >= size(newest) })
+        #expect(size(newest) > 0)
         #expect(await service.end(by: SIGTERM) == 0)
         #expect(try await place.run(["audit", "verify"]).status == 0)
     }

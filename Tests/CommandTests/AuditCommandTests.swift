@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What outsiders are handed, and what an operator does to the log, by command.
-@Suite("The log by command")
+@Suite("The log by command", .bounded)
 struct AuditCommandTests {
     private func grown(_ users: Int = 3) async throws -> (place: Workplace, vkey: String) {
         let place = try await Workplace.withVault()

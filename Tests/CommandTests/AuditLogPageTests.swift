@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// docs/audit-log.md shows a session, and names what there is.
-@Suite("docs/audit-log.md keeps up")
+@Suite("docs/audit-log.md keeps up", .bounded)
 struct AuditLogPageTests {
     private static let page =
         (try? String(

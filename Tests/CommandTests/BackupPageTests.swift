@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What docs/backup.md shows, run line by line.
-@Suite("docs/backup.md keeps up")
+@Suite("docs/backup.md keeps up", .bounded)
 struct BackupPageTests {
     private static let page = URL(filePath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent().appending(path: "docs/backup.md")

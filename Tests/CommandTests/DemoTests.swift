@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The demonstration keeps its promises, leaves nothing behind, and what it ends with can be typed.
-@Suite("The demonstration")
+@Suite("The demonstration", .bounded)
 struct DemoTests {
     @Test func `it runs to its end and cleans up`() async throws {
         let place = try Workplace()

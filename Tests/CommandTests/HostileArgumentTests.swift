@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Arguments that no person would type are refused as usage, quickly, and cannot steer the terminal.
-@Suite("Hostile arguments")
+@Suite("Hostile arguments", .bounded)
 struct HostileArgumentTests {
     private static let commands: [[String]] = [
         ["user", "add"], ["user", "disable"], ["client", "show"], ["client", "disable"], ["grant", "show"],

@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Disks and directories that do not cooperate.
 ///
 /// Root is bound by no permission bits, so it becomes somebody else.
-@Suite("Disks that do not cooperate")
+@Suite("Disks that do not cooperate", .bounded)
 struct HostileDiskTests {
     /// Runs a line of shell in a mount namespace of its own, as root there, so that file systems can be mounted.
     private func mounted(_ line: String, in place: Workplace) async throws -> Ending {

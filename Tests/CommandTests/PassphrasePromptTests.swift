@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Passphrases asked for on a terminal.
-@Suite("The passphrase prompt")
+@Suite("The passphrase prompt", .bounded)
 struct PassphrasePromptTests {
     /// Runs `command` on a terminal, answers each prompt when it is there, and gives what the terminal showed.
     private func run(

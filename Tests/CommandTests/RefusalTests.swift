@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What cannot be opened is refused with the documented exit code, a sentence, and what would help.
-@Suite("Refusals of the command")
+@Suite("Refusals of the command", .bounded)
 struct RefusalTests {
     private func expectRefusal(
         _ ending: Ending, _ status: Int32, _ code: String, sourceLocation: SourceLocation = #_sourceLocation

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// `restore` from the outside: what it does with logs as they are exported, and what it says where it does nothing.
-@Suite("A restore changes what it says, or nothing")
+@Suite("A restore changes what it says, or nothing", .bounded)
 struct RestoreCommandTests {
     private static let restore = ["restore", "--from", "B", "--keys", "BK", "--vault", "R"]
 

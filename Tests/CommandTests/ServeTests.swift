@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The service as a process: what it shows of itself, who may work beside it, and how it ends.
-@Suite("The service as a process")
+@Suite("The service as a process", .bounded)
 struct ServeTests {
     @Test(arguments: [SIGTERM, SIGINT])
     func `a signal ends it gracefully, and its ready file goes`(_ signal: Int32) async throws {

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The commands that scripts rely on, with the members they read.
-@Suite("The shapes scripts rely on")
+@Suite("The shapes scripts rely on", .bounded)
 struct ShapeTests {
     @Test func `the first commands print what scripts read`() async throws {
         let place = try Workplace()

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Whole sessions, as a person types them: commands, what they print, how they end.
-@Suite("Transcripts")
+@Suite("Transcripts", .bounded)
 struct TranscriptTests {
     static let files: [String] = {
         let directory = Bundle.module.resourceURL?.appending(path: "Transcripts").path ?? ""

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVaultTesting
@@ -47,7 +48,7 @@ func bash(_ script: String) throws -> (status: Int32, output: String) {
     return (process.terminationStatus, String(decoding: bytes, as: UTF8.self))
 }
 
-@Suite(.serialized) struct `What the README shows works` {
+@Suite(.serialized, .bounded) struct `What the README shows works` {
     @Test func `its program is the one that is built`() throws {
         let program = try Place.text("Examples/IssueTokens/IssueTokens.swift")
         #expect(try Place.text("README.md").contains("```swift\n\(program)```"))

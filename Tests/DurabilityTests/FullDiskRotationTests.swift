@@ -102,7 +102,7 @@ private final class SpaceHog: Sendable {
             for size in [1 << 20, 1 << 12] { fill(size) }
             while !isLeaving.load(ordering: .relaxed) {
                 fill(1 << 12)
-                usleep(200)
+                sched_yield()
             }
             hasLeft.signal()
         }.start()

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
@@ -63,7 +64,7 @@ extension Durability {
                     // Bounded by the life of the process.
                     while access(path, F_OK) != 0, kill(process.id, 0) == 0 { await Task.yield() }
                 } else {
-                    try await Task.sleep(for: span * Double.random(in: 0...1, using: &random))
+                    try await Waiting.pass(span * Double.random(in: 0...1, using: &random))
                 }
                 process.signal(SIGKILL)
                 if await end.value == .killed(by: SIGKILL) { kills += 1 }

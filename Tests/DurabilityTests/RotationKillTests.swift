@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
@@ -30,7 +31,7 @@ extension Durability {
                 // The longer ones get more time, so that a kill meets every part of them.
                 let patience = Duration.milliseconds(Int.random(in: 0...(round % 7 + 1) * 60, using: &random))
                 for await line in rotator.lines where line == "ready" {
-                    try await Task.sleep(for: patience)
+                    try await Waiting.pass(patience)
                     rotator.signal(SIGKILL)
                 }
                 switch await rotator.end() {
@@ -121,7 +122,7 @@ private final class Crowd: Sendable {
                 return state.withLock { $0.refusals.append("grant \(grant): \(error)") }
             }
             // A crowd, not a flood: rotations make way for whoever writes.
-            try? await Task.sleep(for: .milliseconds(20))
+            try? await Waiting.pass(.milliseconds(20))
         }
     }
 }

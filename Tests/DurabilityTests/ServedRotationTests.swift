@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
@@ -31,7 +32,7 @@ extension Durability {
                 let child = try rig.command(["key", "rotate", key, "--json"], complaints: "rotate.log")
                 // Starting takes a while; the longer rotations get more time, so that kills meet every part of them.
                 let most = key == "--deep" ? 1500 : 500
-                try await Task.sleep(for: .milliseconds(Int.random(in: 20...most, using: &random)))
+                try await Waiting.pass(.milliseconds(Int.random(in: 20...most, using: &random)))
                 child.signal(SIGKILL)
                 rounds += 1
                 let ended = await rig.ended(child, complaints: "rotate.log")

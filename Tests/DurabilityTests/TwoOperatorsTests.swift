@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
@@ -42,7 +43,7 @@ extension Durability {
                         } + others.flatMap { ["--also-key-file", $0] } + ["--json"]
                 }
                 let first = try rig.command(words(pair.0), complaints: "first.log")
-                try await Task.sleep(for: .milliseconds(Int.random(in: 0...400, using: &random)))
+                try await Waiting.pass(.milliseconds(Int.random(in: 0...400, using: &random)))
                 let second = try rig.command(words(pair.1), complaints: "second.log")
                 let ends = await [
                     rig.ended(first, complaints: "first.log"), rig.ended(second, complaints: "second.log"),

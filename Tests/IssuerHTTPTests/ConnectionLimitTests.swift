@@ -2,13 +2,14 @@ import Foundation
 import IssuerHTTP
 import Logging
 import ServiceLifecycle
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
 /// More connections than the server holds wait for their turn, and are not lost.
-@Suite("Too many connections")
+@Suite("Too many connections", .bounded)
 struct ConnectionLimitTests {
     private static let request = "GET /health/live HTTP/1.1\r\nHost: issuer.example\r\n\r\n"
 

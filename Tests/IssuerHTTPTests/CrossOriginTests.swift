@@ -1,10 +1,11 @@
 import IssuerHTTP
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
 
 /// RFC 9700 section 2.6: scripts of other origins may call the endpoints that clients call, and no other.
-@Suite struct `RFC 9700 section 2.6, scripts of other origins` {
+@Suite(.bounded) struct `RFC 9700 section 2.6, scripts of other origins` {
     private static let origin = "Origin: https://spa.example"
     private static let shared = [
         ("/oauth2/token", "POST"), ("/oauth2/revoke", "POST"), ("/oauth2/userinfo", "GET"),

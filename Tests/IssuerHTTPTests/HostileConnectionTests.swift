@@ -1,9 +1,10 @@
 import IssuerHTTP
+import TestSupport
 import Testing
 import TokenVault
 
 /// Connections that do not behave: bounded in time and memory, never a 5xx, never a change.
-@Suite struct `Hostile connections` {
+@Suite(.bounded) struct `Hostile connections` {
     private static func limits(_ readTime: Duration) -> RequestLimits {
         var limits = RequestLimits()
         limits.readTime = readTime

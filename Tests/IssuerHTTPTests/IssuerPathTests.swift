@@ -1,11 +1,12 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
 import VaultCore
 
 /// An issuer whose URL has a path, behind a proxy that keeps the path or one that takes it off.
-@Suite struct `An issuer with a path` {
+@Suite(.bounded) struct `An issuer with a path` {
     private static let path = "/tenants/a_1"
     private static let issuer = "https://id.example" + path
 
@@ -95,7 +96,7 @@ import VaultCore
 }
 
 /// Two issuers on one host, whose cookies browsers send to both (RFC 6265 section 8.5).
-@Suite struct `Two issuers on one host` {
+@Suite(.bounded) struct `Two issuers on one host` {
     // At two ports, and below two paths.
     @Test(arguments: [(nil, nil), ("https://id.example/a", "https://id.example/b")])
     func `neither signs the other's users out`(_ first: String?, _ second: String?) async throws {

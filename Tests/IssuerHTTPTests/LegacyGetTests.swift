@@ -1,10 +1,11 @@
 import IssuerHTTP
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
 
 /// `--legacy-get`: token requests in a query string, for clients written after the published page of the seed API.
-@Suite struct `Token requests by GET, where switched on` {
+@Suite(.bounded) struct `Token requests by GET, where switched on` {
     private static let legacy = {
         var profile = IssuerProfile.quantimodo
         profile.acceptsLegacyGet = true

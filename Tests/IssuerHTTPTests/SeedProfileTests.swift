@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
 
 /// `--profile quantimodo`: what clients of the older API send and read.
-@Suite struct `The seed API's profile` {
+@Suite(.bounded) struct `The seed API's profile` {
     private static let paths = [
         "/oauth2/token", "/api/v1/oauth/access_token", "/api/v3/oauth2/token", "/api/v1/oauth2/token",
         "/api/oauth2/token", "/api/v1/oauth/token", "/api/v2/oauth/access_token", "/v2/oauth2/access_token",

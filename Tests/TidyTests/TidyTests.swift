@@ -48,18 +48,55 @@ enum Repository {
             let lines = try Repository.lines(file)
             for (index, line) in lines.enumerated() where line.contains("@unchecked Sendable") {
                 let near = lines[max(0, index - 6)...min(lines.count - 1, index + 3)].joined(separator: "\n")
-                let isExplained = near.contains("// @unchecked") || near.contains("/// `@unchecked`")
+                let isExplained = near.contains("// @unchecked") || near.contains("`@unchecked`")
                 #expect(isExplained, "\(file):\(index + 1)")
             }
         }
     }
 
+    /// `Waiting` alone may let time pass; it says when that is honest.
     @Test func `tests neither sleep on the wall clock nor skip`() throws {
-        for file in try Repository.files("Tests", "swift") where !file.contains("TidyTests") {
+        let sleeping = /\b(sleep|usleep|nanosleep)\s*\(/
+        let own = ["Tests/TidyTests/TidyTests.swift", "Tests/Support/Waiting.swift"]
+        let files = try Repository.files("Tests", "swift")
+        for file in files where !own.contains(file) {
             let text = try Repository.text(file)
-            #expect(!text.contains(".disabled(if: !FileManager"), "\(file): a missing tool fails")
+            #expect(!text.contains(".disabled("), "\(file): a missing tool fails")
             #expect(!text.contains("XCTSkip"), "\(file)")
+            #expect(text.firstMatch(of: sleeping) == nil, "\(file)")
         }
+        #expect(try own.allSatisfy { try Repository.text($0).firstMatch(of: sleeping) != nil })
+    }
+
+    @Test func `what awaits has a time limit`() throws {
+        let declaration = /@Suite.*(struct|enum|class)/
+        for file in try Repository.files("Tests", "swift") {
+            let text = try Repository.text(file)
+            guard text.contains("await "), text.contains("@Test"), !text.contains("extension Durability {")
+            else {
+                continue
+            }
+            for suite in text.split(separator: "\n") where suite.firstMatch(of: declaration) != nil {
+                #expect(suite.contains(".bounded"), "\(file): \(suite)")
+            }
+        }
+    }
+
+    /// The most that the sources may be. A change that needs more raises a number here, in a commit that says for what.
+    @Test func `the sources stay light`() throws {
+        let (mostLines, mostTypes) = (48_338, 1_000)
+        let pattern =
+            /^ *(public |package |private |fileprivate )?(final |indirect )?(struct|class|enum|actor|protocol) [A-Z]/
+        var (lines, types) = (0, 0)
+        for file in try Repository.files("Sources", "swift") {
+            // The last piece is what follows the last line break: nothing.
+            let text = try Repository.lines(file).dropLast()
+            lines += text.count
+            types += text.count { $0.prefixMatch(of: pattern) != nil }
+        }
+        print("Sources: \(lines) lines of at most \(mostLines), \(types) named types of at most \(mostTypes)")
+        #expect(lines <= mostLines)
+        #expect(types <= mostTypes)
     }
 }
 

@@ -1,11 +1,12 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
 import TokenVaultTesting
 import VaultCore
 
-@Suite struct `The keeper hands out tokens that live` {
+@Suite(.bounded) struct `The keeper hands out tokens that live` {
     @Test func `a consent becomes a connection, and its token is the one the provider gave`() async throws {
         let bench = try await KeeperBench()
         let connection = try await bench.connect()

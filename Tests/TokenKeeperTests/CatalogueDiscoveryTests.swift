@@ -1,8 +1,9 @@
+import TestSupport
 import Testing
 import TokenKeeper
 import VaultCore
 
-@Suite struct `Endpoints by discovery (RFC 8414)` {
+@Suite(.bounded) struct `Endpoints by discovery (RFC 8414)` {
     private static let issuer = "https://as.example.com/realms/x"
 
     private func read(_ members: String, issuer: String = Self.issuer, status: Int = 200) throws

@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
@@ -53,7 +54,7 @@ extension ProviderReply {
     }
 }
 
-@Suite struct `OpenID Connect Core section 3.1.3.7, rule 11, an ID token of another consent` {
+@Suite(.bounded) struct `OpenID Connect Core section 3.1.3.7, rule 11, an ID token of another consent` {
     private static func idToken(_ claims: String) -> String {
         let parts = [#"{"alg":"RS256"}"#, claims, "signature"].map {
             Base64URL.encodeToString(Array($0.utf8))
@@ -160,7 +161,7 @@ extension ProviderReply {
     }
 }
 
-@Suite struct `P8 at consent: what a provider granted is stored whatever becomes of the caller` {
+@Suite(.bounded) struct `P8 at consent: what a provider granted is stored whatever becomes of the caller` {
     @Test func `an exchange under way ends although its caller gave up, and is waited for`() async throws {
         let bench = try await KeeperBench()
         let (arrived, arrivals) = AsyncStream.makeStream(of: Void.self)
@@ -185,7 +186,8 @@ extension ProviderReply {
     }
 }
 
-@Suite struct `A new consent joins nothing of the one before: the user may have chosen another account` {
+@Suite(.bounded)
+struct `A new consent joins nothing of the one before: the user may have chosen another account` {
     private static let entry =
         KeeperBench.standardEntry.replacing("replay: rejected", with: "replay: tolerated")
         + "\nreplies:\n  kept: [team]\nexpiry:\n  refresh_idle: 30d\n  refresh_absolute: 90d\n"

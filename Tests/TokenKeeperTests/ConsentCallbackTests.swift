@@ -1,10 +1,11 @@
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
 import TokenVaultTesting
 import VaultCore
 
-@Suite struct `RFC 9207 section 2.4, a provider that names its issuer in every callback` {
+@Suite(.bounded) struct `RFC 9207 section 2.4, a provider that names its issuer in every callback` {
     private static let issuer = "https://provider.example"
 
     /// Its discovery document, as `provider add` reads it.
@@ -77,7 +78,7 @@ import VaultCore
     }
 }
 
-@Suite struct `RFC 6749 section 4.1.2.1, the provider's words in a callback` {
+@Suite(.bounded) struct `RFC 6749 section 4.1.2.1, the provider's words in a callback` {
     /// What is told of a callback with these parameters.
     private func told(_ parameters: String, scope: String? = nil) async throws -> KeeperError {
         let bench = try await KeeperBench()
@@ -135,7 +136,7 @@ import VaultCore
     }
 }
 
-@Suite struct `RFC 6749 section 3.3, the scope that a user left` {
+@Suite(.bounded) struct `RFC 6749 section 3.3, the scope that a user left` {
     @Test(
         arguments: [
             ("scope=read", "read"), ("scope=read%2Cwrite", "read write"), ("scope=read+write", "read write"),

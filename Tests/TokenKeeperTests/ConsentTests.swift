@@ -1,10 +1,11 @@
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
 import TokenVaultTesting
 import VaultCore
 
-@Suite struct `RFC 9700 section 4.7, a callback counts once and in one browser` {
+@Suite(.bounded) struct `RFC 9700 section 4.7, a callback counts once and in one browser` {
     private func begun(_ bench: KeeperBench) async throws -> (ConsentCallback, BegunConsent) {
         let begun = try await bench.keeper.begin(
             ConsentRequest(
@@ -97,7 +98,7 @@ import VaultCore
     }
 }
 
-@Suite struct `A connection goes on under its name` {
+@Suite(.bounded) struct `A connection goes on under its name` {
     @Test func `consent again replaces the tokens, and a refresh without a new refresh token erases none`()
         async throws
     {

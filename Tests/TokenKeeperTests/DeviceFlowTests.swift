@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
@@ -5,7 +6,7 @@ import TokenVaultTesting
 import VaultCore
 
 /// The device flow as a client of RFC 8628.
-@Suite("RFC 8628: the device flow")
+@Suite("RFC 8628: the device flow", .bounded)
 struct DeviceFlowTests {
     private static let entry = KeeperBench.standardEntry.replacing(
         "revocation:",
@@ -94,7 +95,7 @@ struct DeviceFlowTests {
 }
 
 /// A keeper that is about to end.
-@Suite("A refresh that nobody waits for")
+@Suite("A refresh that nobody waits for", .bounded)
 struct FinishTests {
     @Test func `is stored before finish() returns`() async throws {
         let bench = try await KeeperBench()

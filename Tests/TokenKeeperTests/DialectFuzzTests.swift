@@ -1,19 +1,7 @@
+import TestSupport
 import Testing
 import TokenKeeper
 import VaultCore
-
-/// SplitMix64: every case follows from the seed that is printed with a failure.
-struct Seeded: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
-        return word ^ word >> 31
-    }
-}
 
 @Suite struct `No mutation of a reply loses a token` {
     private static let token = "tok-4f9a1c77e2b05d68"
@@ -51,7 +39,7 @@ struct Seeded: RandomNumberGenerator {
         "\u{0}", "\u{FEFF}", "é", "<", " ", "\n", #""access_token":"other","#, "access_token", "true",
     ]
 
-    private static func mutated(_ body: [UInt8], _ random: inout Seeded) -> [UInt8] {
+    private static func mutated(_ body: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
         var body = body
         for _ in 0..<Int.random(in: 1...4, using: &random) {
             let place = Int.random(in: 0...body.count, using: &random)
@@ -80,7 +68,7 @@ struct Seeded: RandomNumberGenerator {
         var held = 0
         var granted = 0
         for seed in 0..<2500 {
-            var random = Seeded(state: UInt64(index) << 32 | UInt64(seed))
+            var random = SeededGenerator(seed: UInt64(index) << 32 | UInt64(seed))
             let body = Self.mutated(Array(text.utf8), &random)
             let reply = ProviderReply(status: seed.isMultiple(of: 9) ? 201 : 200, body: SecretBytes(body))
             let reading = dialect.read(reply, to: .refresh, at: dialectNow, sent: [])
@@ -124,7 +112,7 @@ struct Seeded: RandomNumberGenerator {
     @Test func `whatever the status and the headers, nothing breaks and nothing is shown`() throws {
         let names = ProviderCatalogue.names
         for seed in 0..<4000 {
-            var random = Seeded(state: UInt64(seed) | 1 << 40)
+            var random = SeededGenerator(seed: UInt64(seed) | 1 << 40)
             let provider = try #require(ProviderCatalogue.provider(names[seed % names.count]))
             let body = Self.mutated(Array(Self.replies[seed % 12].body.utf8), &random)
             let reply = ProviderReply(

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import TokenKeeper
 import VaultCore
@@ -148,7 +149,7 @@ import VaultCore
         var stored = Self.packed[2]
         stored[40] ^= 1
         #expect(read(stored).summary == "unreadable")
-        var random = Seeded(state: 7)
+        var random = SeededGenerator(seed: 7)
         for _ in 0..<4000 {
             var body = Self.packed[Int.random(in: 0..<5, using: &random)]
             for _ in 0..<3 {

@@ -1,10 +1,11 @@
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
 import TokenVaultTesting
 import VaultCore
 
-@Suite struct `Everything that happens is told, once, in order` {
+@Suite(.bounded) struct `Everything that happens is told, once, in order` {
     @Test func `a life of two connections, by two keepers on one vault`() async throws {
         let bench = try await KeeperBench()
         let other = try await bench.another()
@@ -97,7 +98,7 @@ import VaultCore
     }
 }
 
-@Suite struct `Events are followed by a cursor` {
+@Suite(.bounded) struct `Events are followed by a cursor` {
     @Test func `from any event on, the rest comes`() async throws {
         let bench = try await KeeperBench()
         let connection = try await bench.consent()

@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
 import VaultCore
 
-@Suite struct `A connection that is refused for hours is failing` {
+@Suite(.bounded) struct `A connection that is refused for hours is failing` {
     @Test(arguments: [
         "login_required", "interaction_required", "consent_required", "account_selection_required",
     ])

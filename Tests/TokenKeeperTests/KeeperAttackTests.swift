@@ -1,12 +1,13 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
 import TokenVaultTesting
 import VaultCore
 
-@Suite struct `The keeper under attack and in trouble` {
+@Suite(.bounded) struct `The keeper under attack and in trouble` {
     @Test func `a provider that is stopped, with a crowd that is due, holds up no other`() async throws {
         let bench = try await KeeperBench()
         try await bench.keeper.addProvider(

@@ -1,13 +1,14 @@
 import Foundation
 import Logging
 import Synchronization
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
 import TokenVaultTesting
 import VaultCore
 
-@Suite struct `P5: what a provider gave is not readable at rest, nor in logs, whatever it echoes` {
+@Suite(.bounded) struct `P5: what a provider gave is not readable at rest, nor in logs, whatever it echoes` {
     @Test func `planted tokens and secrets are nowhere but inside sealed bytes`() async throws {
         let lines = Mutex<[String]>([])
         var logger = Logger(label: "test") { _ in KeptLines { line in lines.withLock { $0.append(line) } } }

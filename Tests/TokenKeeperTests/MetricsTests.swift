@@ -1,5 +1,6 @@
 import InMemoryTracing
 import MetricsTestKit
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
@@ -7,7 +8,7 @@ import TokenVaultTesting
 import Tracing
 import VaultCore
 
-@Suite struct `The keeper counts what it does` {
+@Suite(.bounded) struct `The keeper counts what it does` {
     private func total(_ metrics: TestMetrics, _ name: String, _ dimensions: [(String, String)]) -> Int64? {
         try? metrics.expectCounter("tokenvault_keeper_" + name, dimensions).totalValue
     }
@@ -127,7 +128,7 @@ import VaultCore
     }
 }
 
-@Suite struct `Spans tell what was done and no secret` {
+@Suite(.bounded) struct `Spans tell what was done and no secret` {
     @Test func `a refresh holds its calls, and nothing of what was sent or answered`() async throws {
         let bench = try await KeeperBench()
         let tracer = InMemoryTracer()

@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
 import VaultCore
 
-@Suite struct `A provider is stopped for what it says of our client alone` {
+@Suite(.bounded) struct `A provider is stopped for what it says of our client alone` {
     @Test(arguments: [
         RefusalBench.unnamed, (401, ""), (400, #"{"error":"unauthorized_client"}"#),
         (403, #"{"error":"unauthorized_client","error_description":"refresh_token is invalid"}"#),

@@ -1,10 +1,11 @@
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
-@Suite struct `A scripted server and the keeper's dialect understand each other` {
+@Suite(.bounded) struct `A scripted server and the keeper's dialect understand each other` {
     private let clock = StoppedClock()
     private let verifier = SecretBytes(copying: String(repeating: "v", count: 43))
     private let redirect = "https://app.example/cb"

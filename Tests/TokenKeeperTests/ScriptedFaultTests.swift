@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVaultTesting
 
-@Suite struct `A scripted server on loopback plays every fault` {
+@Suite(.bounded) struct `A scripted server on loopback plays every fault` {
     /// One refresh under a fault, by curl: what came, and how often the server redeemed.
     private func refresh(
         under fault: ScriptedFault, replay: Provider.ReplayPolicy = .rejected, _ more: String...

@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVaultTesting
 
-@Suite struct `A scripted server on loopback survives its clients` {
+@Suite(.bounded) struct `A scripted server on loopback survives its clients` {
     @Test func `a whole life over HTTP: consent, exchange, use, refresh, revocation`() async throws {
         let bench = ScriptedBench()
         try await withScriptedServer(bench.provider) { server in

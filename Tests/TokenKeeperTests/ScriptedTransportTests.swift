@@ -1,11 +1,12 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVaultTesting
 import VaultCore
 
-@Suite struct `A scripted server under a keeper, in process` {
+@Suite(.bounded) struct `A scripted server under a keeper, in process` {
     private func request(
         _ token: String, url: String = "https://provider.example/oauth/token",
         timeout: Duration = .seconds(30)

@@ -1,12 +1,13 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
 import TokenVaultTesting
 import VaultCore
 
-@Suite(.serialized) struct `P8: on a full disk nothing is spent, and what was granted is stored` {
+@Suite(.serialized, .bounded) struct `P8: on a full disk nothing is spent, and what was granted is stored` {
     @Test func `tokens that arrive on a full disk are stored, and no refresh begins there`() async throws {
         try await withSmallDisk { place in
             let bench = try await KeeperBench(in: place)

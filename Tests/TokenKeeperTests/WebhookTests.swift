@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
@@ -9,7 +10,7 @@ import VaultCore
 private let hook = "https://app.example/hooks?of=tokenvault"
 private let other = "http://127.0.0.1:9/hooks"
 
-@Suite struct `A webhook is told everything, signed, in order` {
+@Suite(.bounded) struct `A webhook is told everything, signed, in order` {
     @Test func `another implementation of Standard Webhooks verifies what comes`() async throws {
         let bench = try await KeeperBench()
         let receiver = WebhookReceiver(bench)
@@ -150,7 +151,7 @@ private let other = "http://127.0.0.1:9/hooks"
     }
 }
 
-@Suite struct `A webhook learns no secret and no name` {
+@Suite(.bounded) struct `A webhook learns no secret and no name` {
     @Test func `whatever happens and whatever the provider echoes`() async throws {
         let bench = try await KeeperBench()
         let receiver = WebhookReceiver(bench)
@@ -185,7 +186,7 @@ private let other = "http://127.0.0.1:9/hooks"
     }
 }
 
-@Suite struct `Webhooks come and go` {
+@Suite(.bounded) struct `Webhooks come and go` {
     @Test func `one that is new hears nothing old, and one that is gone nothing more`() async throws {
         let bench = try await KeeperBench()
         let receiver = WebhookReceiver(bench)

@@ -1,17 +1,17 @@
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 
-@Suite struct `The engine against a slow and obvious model` {
+@Suite(.bounded) struct `The engine against a slow and obvious model` {
     private static let histories = 10_000
     private static let rounds = 7
     private static let tasks = 64
 
     @Test func `10,000 histories over one store, 64 at a time, end as the model says`() async throws {
-        let seed = UInt64.random(in: .min ... .max)
-        print("seed \(seed)")
-        var random = SplitMix64(seed: seed)
+        var random = SeededGenerator("HistoryTests")
+        let seed = random.seed
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let other = try await Party(test.vault, "other", user: "bob")
@@ -49,7 +49,8 @@ import VaultCore
     }
 
     private func step(
-        _ before: ObviousGrant, _ random: inout SplitMix64, _ party: Party, _ other: Party, _ test: TestVault
+        _ before: ObviousGrant, _ random: inout SeededGenerator, _ party: Party, _ other: Party,
+        _ test: TestVault
     ) async throws -> Step {
         var grant = before
         let acts: [Act] = Act.allCases + [.refreshNewest, .refreshNewest, .refreshPredecessor, .useNewest]
@@ -97,14 +98,14 @@ import VaultCore
     /// Each element by itself, its own generator; a slice of them in each task.
     private func inParallel<Input: Sendable, Output: Sendable>(
         _ inputs: [Input], _ seed: UInt64,
-        _ body: @escaping @Sendable (Input, inout SplitMix64) async throws -> Output
+        _ body: @escaping @Sendable (Input, inout SeededGenerator) async throws -> Output
     ) async throws -> [Output] {
         let width = (inputs.count + Self.tasks - 1) / Self.tasks
         let slices = try await withThrowingTaskGroup(of: (Int, [Output]).self) { group in
             for task in 0..<Self.tasks {
                 let slice = inputs[min(task * width, inputs.count)..<min((task + 1) * width, inputs.count)]
                 group.addTask {
-                    var random = SplitMix64(seed: seed &+ UInt64(task))
+                    var random = SeededGenerator(seed: seed &+ UInt64(task))
                     var outputs: [Output] = []
                     for input in slice { outputs.append(try await body(input, &random)) }
                     return (task, outputs)

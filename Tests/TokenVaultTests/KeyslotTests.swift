@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite(.serialized) struct `Keyslots: every way in is proved, named, and survives a rotation` {
+@Suite(.serialized, .bounded) struct `Keyslots: every way in is proved, named, and survives a rotation` {
     private static let passphrase = SecretBytes(copying: "correct horse battery staple")
 
     private func keyFile(_ test: TestVault, _ name: String) throws -> KeySource {
@@ -157,7 +158,7 @@ import VaultCrypto
     }
 }
 
-@Suite(.serialized) struct `Recovery keys of a vault` {
+@Suite(.serialized, .bounded) struct `Recovery keys of a vault` {
     private let passphrase = SecretBytes(copying: "correct horse battery staple")
 
     private func code(_ body: () async throws -> Void) async -> VaultError? {

@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `Opening: every wrong file gets its own error, and loses nothing` {
+@Suite(.bounded) struct `Opening: every wrong file gets its own error, and loses nothing` {
     private func open(_ test: TestVault, _ source: KeySource? = nil) async throws {
         await (try Vault.open(at: test.path, unlockedBy: source ?? .keyFile(path: test.keyFile))).close()
     }

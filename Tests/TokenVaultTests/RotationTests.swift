@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 
-@Suite struct `P2 to P4: rotation over the store` {
+@Suite(.bounded) struct `P2 to P4: rotation over the store` {
     @Test func `a code gives a pair, and each refresh a new one`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)

@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `P5: nothing secret is readable at rest` {
+@Suite(.bounded) struct `P5: nothing secret is readable at rest` {
     @Test func `tokens, codes, secrets and names stand nowhere in the files`() async throws {
         let test = try await TestVault()
         let name = "planted-user-name-\(UUID().uuidString)"

@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
-@Suite struct `P7: what was edited from outside is refused when read, and named by verify` {
+@Suite(.bounded) struct `P7: what was edited from outside is refused when read, and named by verify` {
     private struct Scene {
         let test: TestVault
         let party: Party
@@ -192,7 +193,7 @@ import VaultCore
     }
 }
 
-@Suite struct `P6: an edit, a removal or a reordering inside the log is found` {
+@Suite(.bounded) struct `P6: an edit, a removal or a reordering inside the log is found` {
     private func log() async throws -> TestVault {
         let test = try await TestVault()
         let party = try await Party(test.vault)

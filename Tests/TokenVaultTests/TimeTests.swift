@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 
-@Suite struct `Windows and lifetimes over the store` {
+@Suite(.bounded) struct `Windows and lifetimes over the store` {
     @Test func `first use closes the retry window, in this process at once and in others once written`()
         async throws
     {

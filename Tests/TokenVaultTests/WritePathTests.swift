@@ -1,11 +1,12 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `The write path: group commit, savepoints, bounds` {
+@Suite(.bounded) struct `The write path: group commit, savepoints, bounds` {
     @Test func `writes that arrive together share commits`() async throws {
         let test = try await TestVault()
         let before = test.vault.statistics.commits
@@ -123,7 +124,7 @@ import VaultCrypto
     }
 }
 
-@Suite struct `P10: the store is bounded by what is alive` {
+@Suite(.bounded) struct `P10: the store is bounded by what is alive` {
     private func grants(_ test: TestVault) throws -> Int {
         try #require(Int(sqlite(test.path, "SELECT count(*) FROM grants")))
     }

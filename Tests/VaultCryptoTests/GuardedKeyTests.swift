@@ -1,8 +1,9 @@
+import TestSupport
 import Testing
 import VaultCore
 import VaultCrypto
 
-@Suite struct `P5: keys in guarded memory` {
+@Suite(.bounded) struct `P5: keys in guarded memory` {
     @Test func `a key is what was copied in, and 32 bytes long`() throws {
         let bytes = Chosen.bytes("key", 32)
         #expect(try Chosen.key(of: bytes).exposed == bytes)

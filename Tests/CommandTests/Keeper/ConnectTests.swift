@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVaultTesting
 
 /// From no connection to one: by browser, by device, by import.
-@Suite("`connection connect`: RFC 8252 section 7.3, RFC 8628")
+@Suite("`connection connect`: RFC 8252 section 7.3, RFC 8628", .bounded)
 struct ConnectTests {
     @Test func `a user is connected through the loopback callback`() async throws {
         try await KeeperStage.run { stage in

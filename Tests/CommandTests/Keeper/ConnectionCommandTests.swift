@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVaultTesting
 
 /// A connection in use: refreshed, handed to commands, revealed, ended.
-@Suite("Connections by command")
+@Suite("Connections by command", .bounded)
 struct ConnectionCommandTests {
     @Test func `a refresh brings the next generation, at the provider too`() async throws {
         try await KeeperStage.run { stage in

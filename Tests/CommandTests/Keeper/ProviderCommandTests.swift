@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVaultTesting
 
 /// Providers by command, against a server that can be reached.
-@Suite("`provider` against a server")
+@Suite("`provider` against a server", .bounded)
 struct ProviderCommandTests {
     @Test func `an entry of one's own is added from a file, and its secret is not shown`() async throws {
         try await KeeperStage.run { stage in

@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVaultTesting
 
 /// Connections of a vault that was restored: the provider rotates refresh tokens and takes a repeat for theft.
-@Suite("A restored connection never sends a stale refresh token")
+@Suite("A restored connection never sends a stale refresh token", .bounded)
 struct RestoredConnectionTests {
     @Test(arguments: [["--log", "old/V"], []], ["revokes", "tolerated"])
     func `whatever its operator asks, until its user consents again`(_ log: [String], _ replay: String)
@@ -62,7 +63,7 @@ struct RestoredConnectionTests {
     }
 }
 
-@Suite("A restore stops the providers that an operator changed since the backup")
+@Suite("A restore stops the providers that an operator changed since the backup", .bounded)
 struct RestoredProviderTests {
     @Test(arguments: [(false, "active"), (true, "stopped")])
     func `and none for a refusal that came since`(_ isChanged: Bool, _ state: String) async throws {

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Each thing that can be wrong is found under its name, with what to do, and with the exit code that was promised.
-@Suite("doctor finds what is wrong, and says what to do")
+@Suite("doctor finds what is wrong, and says what to do", .bounded)
 struct DoctorTests {
     struct Finding {
         let severity, what: String

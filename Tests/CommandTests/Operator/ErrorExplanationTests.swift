@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Whoever meets a code can look it up: in the command, and on a page that says the same.
-@Suite("Every error has a code, and every code is explained")
+@Suite("Every error has a code, and every code is explained", .bounded)
 struct ErrorExplanationTests {
     private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent()

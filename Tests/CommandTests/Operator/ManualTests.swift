@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Manual pages and completion scripts come from the definitions of the commands: none is missing, all are well formed.
-@Suite("Manual pages and completion cover every command")
+@Suite("Manual pages and completion cover every command", .bounded)
 struct ManualTests {
     /// Every command with its words, as `--help` lists them.
     private func commands(_ words: [String] = [], in place: Workplace) async throws -> [[String]] {

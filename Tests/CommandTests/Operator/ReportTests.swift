@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The page is written whole or not at all, over nothing that is there, and says when something is wrong.
-@Suite("report writes one page")
+@Suite("report writes one page", .bounded)
 struct ReportTests {
     @Test func `it stands by itself, for its owner alone`() async throws {
         let place = try await Workplace.withVault()

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// `status` draws what happened and what will end, and scripts read the same numbers.
-@Suite("status at a glance")
+@Suite("status at a glance", .bounded)
 struct StatusTests {
     @Test func `exchanges, expiries and keys are counted`() async throws {
         let place = try await Workplace.withVault()

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The log as one JSON object a line.
-@Suite("Structured logs")
+@Suite("Structured logs", .bounded)
 struct LogTests {
     @Test func `every line is an object, and a request's names the identifier its response had`() async throws
     {

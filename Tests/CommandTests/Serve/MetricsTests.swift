@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What an operator's monitoring reads, on an address of its own.
-@Suite("Metrics")
+@Suite("Metrics", .bounded)
 struct MetricsTests {
     private static let admin = ["--admin-listen", "127.0.0.1:0"]
 

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// docs/operations.md says what there is: every metric, every setting, and an example that is accepted.
-@Suite("docs/operations.md keeps up")
+@Suite("docs/operations.md keeps up", .bounded)
 struct OperationsPageTests {
     private static let page =
         (try? String(

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Settings by flag, environment and file, in this order, and nothing misspelt passes.
-@Suite("Settings of the service")
+@Suite("Settings of the service", .bounded)
 struct SettingsTests {
     private func settings(
         _ file: String, _ arguments: [String] = [], environment: [String: String] = [:]

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A user whose password a command set signs in to the service, and what was allowed there is seen and ended by commands.
-@Suite("Sign-in at the service, and the commands about it")
+@Suite("Sign-in at the service, and the commands about it", .bounded)
 struct SignInTests {
     /// A browser as plain as can be: follows redirects, keeps cookies, fills in forms.
     private static let browser = """

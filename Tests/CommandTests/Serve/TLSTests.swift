@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// TLS at the service itself, and a certificate that changes while it serves.
-@Suite("TLS at the service")
+@Suite("TLS at the service", .bounded)
 struct TLSTests {
     private func served() async throws -> (Certificates, RunningService) {
         let place = try await Workplace.withVault()

@@ -1,8 +1,9 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The systemd unit under docs/: valid, tight, and not tighter than the service can bear.
-@Suite("The systemd unit")
+@Suite("The systemd unit", .bounded)
 struct UnitFileTests {
     private static let unit = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent().appending(path: "docs/tokenvault.service")

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
@@ -130,13 +131,9 @@ extension ChildProcess {
     }
 }
 
-/// Looks again and again, for a quarter of a minute at most.
 private func until(_ isSo: () -> Bool) async throws {
-    let end = ContinuousClock.now + .seconds(15)
-    while !isSo() {
-        try #require(ContinuousClock.now < end, "it did not come to that")
-        usleep(2000)
-    }
+    let hasCome = try await Waiting.until(within: .seconds(15), every: .milliseconds(2)) { isSo() }
+    try #require(hasCome, "it did not come to that")
 }
 
 /// The machine's clocks, some time on.

@@ -4,6 +4,7 @@ import JWTKit
 import NIOCore
 import NIOHTTP1
 import Synchronization
+import TestSupport
 import Testing
 
 /// Clients of a running service: each refreshes one grant by HTTP until it is told to stop, and looks at what it got.
@@ -50,7 +51,7 @@ final class ServedCrowd: Sendable {
                     while !Task.isCancelled, await turn(number, looksCloser: round % 8 == number % 8) {
                         round += 1
                         // A crowd, not a flood: rotations make way for whoever writes.
-                        try? await Task.sleep(for: .milliseconds(20))
+                        try? await Waiting.pass(.milliseconds(20))
                     }
                 }
             }

@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
 /// RFC 6749 section 4.1: from the client's link to its tokens.
-@Suite struct `RFC 6749 section 4.1, authorization request` {
+@Suite(.bounded) struct `RFC 6749 section 4.1, authorization request` {
     // RFC 7636 appendix B
     static let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     static let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"

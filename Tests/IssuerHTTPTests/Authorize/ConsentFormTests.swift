@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
 /// RFC 9700 section 4.7: a consent form answers the one request it was shown for, whatever stands beside it.
-@Suite struct `Consent forms and the request they answer` {
+@Suite(.bounded) struct `Consent forms and the request they answer` {
     @Test func `fields beside the form change nothing about the request`() async throws {
         try await TestServer.run { server in
             let app = try await server.client()

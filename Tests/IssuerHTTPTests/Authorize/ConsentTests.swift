@@ -1,12 +1,13 @@
 import Foundation
 import IssuerHTTP
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
 import VaultCore
 
 /// What a user allowed is remembered, shown, and taken back.
-@Suite struct `Consent is remembered until it is withdrawn` {
+@Suite(.bounded) struct `Consent is remembered until it is withdrawn` {
     @Test func `the page names the client, what it asks for, and where the answer goes`() async throws {
         try await TestServer.run { server in
             let app = try await server.client(

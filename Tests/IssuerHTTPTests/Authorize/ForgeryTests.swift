@@ -1,10 +1,11 @@
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
 import VaultCore
 
 /// RFC 6749 section 10.12, RFC 9700 section 4: what others can do with a user's browser.
-@Suite struct `RFC 9700 section 4, attacks on the authorization endpoint` {
+@Suite(.bounded) struct `RFC 9700 section 4, attacks on the authorization endpoint` {
     @Test func `CSRF on consent: only the form shown in this very session counts`() async throws {
         try await TestServer.run { server in
             let app = try await server.client()

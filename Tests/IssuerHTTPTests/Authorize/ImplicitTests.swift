@@ -1,13 +1,14 @@
 import Foundation
 import IssuerHTTP
 import Synchronization
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
 import VaultCore
 
 /// RFC 6749 section 4.2, OpenID Connect Core section 3.2: row 86.
-@Suite struct `RFC 6749 section 4.2, implicit grant` {
+@Suite(.bounded) struct `RFC 6749 section 4.2, implicit grant` {
     private static let types = ["token", "id_token", "id_token token", "token id_token"]
 
     private func client(_ server: TestServer, _ types: [ResponseType]) async throws -> Party {

@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
 /// What every page is: not framed, not kept, not scripted, and escaped.
-@Suite struct `Pages for browsers` {
+@Suite(.bounded) struct `Pages for browsers` {
     private func pages(_ server: TestServer, _ app: Party) async throws -> [(String, Reply)] {
         let nobody = Browser(server)
         let browser = Browser(server)

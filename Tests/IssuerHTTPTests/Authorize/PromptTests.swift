@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
 /// OpenID Connect Core section 3.1.2.1: `prompt`, `max_age` and `login_hint`.
-@Suite struct `OpenID Connect Core section 3.1.2.1, prompt and max_age` {
+@Suite(.bounded) struct `OpenID Connect Core section 3.1.2.1, prompt and max_age` {
     private func isSignIn(_ reply: Reply) -> Bool {
         reply.status == 200 && reply.text.contains("name=\"password\"")
     }

@@ -1,10 +1,11 @@
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
 import VaultCore
 
 /// RFC 9700 section 4.1, RFC 8252 section 7.3: where an answer may go.
-@Suite struct `RFC 9700 section 4.1, redirect URIs` {
+@Suite(.bounded) struct `RFC 9700 section 4.1, redirect URIs` {
     private func reply(
         to asked: String, registered: [String], _ server: TestServer
     ) async throws -> Reply {

@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
 /// RFC 6749 section 4.1.2.1: what is wrong with a request, and who is told.
-@Suite struct `RFC 6749 section 4.1.2.1, authorization errors` {
+@Suite(.bounded) struct `RFC 6749 section 4.1.2.1, authorization errors` {
     struct Wrong: Sendable, CustomTestStringConvertible {
         let module: String
         let changes: [String: String?]

@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
 
 /// The authorization endpoint as clients of the QuantiModo API call it.
-@Suite struct `The seed API's authorization endpoint` {
+@Suite(.bounded) struct `The seed API's authorization endpoint` {
     static let paths = [
         "/oauth2/authorize", "/api/v1/oauth2/authorize", "/api/v3/oauth2/authorize", "/v1/oauth2/authorize",
         "/api/v1/oauth/authorize", "/api/v2/oauth/authorize", "/v2/oauth2/authorize", "/v3/oauth2/authorize",

@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
 /// Who is signed in: sessions begin with a password, and end.
-@Suite struct `Sign-in sessions` {
+@Suite(.bounded) struct `Sign-in sessions` {
     @Test func `a wrong password, an unknown user and a disabled one read the same`() async throws {
         try await TestServer.run { server in
             let app = try await server.client()

@@ -1,10 +1,11 @@
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
 /// What one process changes about a client is law for another at once, though that one has just seen it otherwise.
-@Suite struct `Clients that another process changes` {
+@Suite(.bounded) struct `Clients that another process changes` {
     @Test func `a secret that was taken back is refused at once, and the new one is taken`() async throws {
         try await TestServer.run { server in
             let app = try await server.client()

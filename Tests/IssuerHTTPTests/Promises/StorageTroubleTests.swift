@@ -1,12 +1,13 @@
 import CVaultShims
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
 /// Promise 9: busy or failing storage answers 503 with Retry-After, never invalid_grant, never a burnt token.
-@Suite(.serialized) struct `Storage trouble` {
+@Suite(.serialized, .bounded) struct `Storage trouble` {
     private func expectUnavailable(_ reply: Reply, _ comment: Comment? = nil) {
         #expect(reply.status == 503, comment)
         #expect(reply.error == "temporarily_unavailable", comment)

@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
 
 /// What strangers send, wherever they send it, costs no disk, no secret and no 5xx.
-@Suite struct `Strangers at every endpoint` {
+@Suite(.bounded) struct `Strangers at every endpoint` {
     private static let paths = [
         "/oauth2/token", "/oauth2/revoke", "/oauth2/introspect", "/oauth2/userinfo", "/oauth2/authorize",
         "/consent",

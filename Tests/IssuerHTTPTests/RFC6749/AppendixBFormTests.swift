@@ -1,8 +1,9 @@
+import TestSupport
 import Testing
 import TokenVault
 
 /// RFC 6749 appendix B: the body is a form in UTF-8.
-@Suite struct `RFC 6749 appendix B, form bodies` {
+@Suite(.bounded) struct `RFC 6749 appendix B, form bodies` {
     @Test(arguments: [
         "application/json", "multipart/form-data; boundary=x", "text/plain",
         "application/x-www-form-urlencodedx",

@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
 /// RFC 6749 section 2.3: how clients authenticate.
-@Suite struct `RFC 6749 section 2.3, client authentication` {
+@Suite(.bounded) struct `RFC 6749 section 2.3, client authentication` {
     private static let own: Form = ["grant_type": "client_credentials"]
 
     private func expectInvalidClient(_ reply: Reply, _ comment: Comment? = nil) {

@@ -1,8 +1,9 @@
+import TestSupport
 import Testing
 import TokenVault
 
 /// RFC 6749 section 3.2: what a request to the token endpoint is.
-@Suite struct `RFC 6749 section 3.2, token endpoint` {
+@Suite(.bounded) struct `RFC 6749 section 3.2, token endpoint` {
     @Test(arguments: ["GET", "HEAD", "PUT", "DELETE", "PATCH", "TRACE"])
     func `anything but POST gets 405 with Allow and no token`(_ method: String) async throws {
         try await TestServer.run { server in

@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
 /// RFC 6749 section 4.1: the authorization code grant at the token endpoint.
-@Suite struct `RFC 6749 section 4.1, authorization code` {
+@Suite(.bounded) struct `RFC 6749 section 4.1, authorization code` {
     private func expectInvalidGrant(_ reply: Reply, _ comment: Comment? = nil) {
         #expect(reply.status == 400, comment)
         #expect(reply.error == "invalid_grant", comment)

@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
 /// RFC 6749 section 4.4: the client credentials grant.
-@Suite struct `RFC 6749 section 4.4, client credentials` {
+@Suite(.bounded) struct `RFC 6749 section 4.4, client credentials` {
     @Test func `the response has no refresh token`() async throws {
         try await TestServer.run { server in
             let app = try await server.client()

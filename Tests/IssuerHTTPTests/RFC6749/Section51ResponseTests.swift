@@ -1,8 +1,9 @@
+import TestSupport
 import Testing
 import TokenVault
 
 /// RFC 6749 section 5.1: successful responses.
-@Suite struct `RFC 6749 section 5.1, successful response` {
+@Suite(.bounded) struct `RFC 6749 section 5.1, successful response` {
     @Test func `it is JSON that nobody may store`() async throws {
         try await TestServer.run { server in
             let app = try await server.client()

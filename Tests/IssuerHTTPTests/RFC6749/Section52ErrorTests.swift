@@ -1,8 +1,9 @@
+import TestSupport
 import Testing
 import TokenVault
 
 /// RFC 6749 section 5.2: error responses.
-@Suite struct `RFC 6749 section 5.2, error response` {
+@Suite(.bounded) struct `RFC 6749 section 5.2, error response` {
     /// One request for each way to be refused.
     private func refusals(_ server: TestServer) async throws -> [Reply] {
         let app = try await server.client()

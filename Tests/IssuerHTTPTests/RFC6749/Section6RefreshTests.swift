@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
 /// RFC 6749 section 6: refreshing an access token.
-@Suite struct `RFC 6749 section 6, refresh` {
+@Suite(.bounded) struct `RFC 6749 section 6, refresh` {
     private func expectInvalidGrant(_ reply: Reply, _ comment: Comment? = nil) {
         #expect(reply.status == 400, comment)
         #expect(reply.error == "invalid_grant", comment)

@@ -1,4 +1,5 @@
 import IssuerHTTP
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
@@ -6,7 +7,7 @@ import VaultCore
 import VaultCrypto
 
 /// RFC 6750: a host's own routes, behind ``BearerAuthenticator``.
-@Suite struct `RFC 6750, bearer tokens at a host's routes` {
+@Suite(.bounded) struct `RFC 6750, bearer tokens at a host's routes` {
     @Test func `a valid token lets the request through, and the handler reads what it stands for`()
         async throws
     {

@@ -1,11 +1,12 @@
 import IssuerHTTP
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
 import VaultCore
 
 /// OpenID Connect Core section 5.3: userinfo, a resource like any other (RFC 6750).
-@Suite struct `OpenID Connect Core section 5.3, userinfo` {
+@Suite(.bounded) struct `OpenID Connect Core section 5.3, userinfo` {
     private static let path = "/oauth2/userinfo"
 
     private static let claims = UserClaims(["email", "address"]) { user, scope in

@@ -1,9 +1,10 @@
 import IssuerHTTP
+import TestSupport
 import Testing
 import TokenVault
 
 /// What revocation (RFC 7009) and introspection (RFC 7662) share with the token endpoint: form and authentication.
-@Suite struct `The form and the authentication of revocation and introspection` {
+@Suite(.bounded) struct `The form and the authentication of revocation and introspection` {
     private static let paths = ["/oauth2/revoke", "/oauth2/introspect"]
 
     private func expectInvalidRequest(_ reply: Reply, _ comment: Comment? = nil) {

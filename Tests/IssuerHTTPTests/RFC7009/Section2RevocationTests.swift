@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
 /// RFC 7009 section 2: revocation by the client that a token was issued to.
-@Suite struct `RFC 7009 section 2, token revocation` {
+@Suite(.bounded) struct `RFC 7009 section 2, token revocation` {
     private func expectDone(_ reply: Reply, _ comment: Comment? = nil) {
         #expect(reply.status == 200, comment)
         #expect(reply.body.isEmpty, comment)

@@ -1,11 +1,12 @@
 import IssuerHTTP
 import OpenIDConnect
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
 /// RFC 7521 section 4.2.1: what an assertion that is refused is answered, and what the log says of it.
-@Suite struct `RFC 7521 section 4.2.1, refused assertions` {
+@Suite(.bounded) struct `RFC 7521 section 4.2.1, refused assertions` {
     /// An assertion that names `client`, with a signature that no key made.
     private func ask(_ server: TestServer, as client: String) async throws -> Reply {
         let parts = [

@@ -1,8 +1,9 @@
+import TestSupport
 import Testing
 import TokenVault
 
 /// RFC 7636 section 4.6, RFC 9700 section 2.1.1: the server verifies the code_verifier.
-@Suite struct `RFC 7636 section 4.6, code verifier` {
+@Suite(.bounded) struct `RFC 7636 section 4.6, code verifier` {
     // RFC 7636 appendix B
     private static let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     private static let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"

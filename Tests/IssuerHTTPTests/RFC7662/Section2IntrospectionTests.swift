@@ -1,10 +1,11 @@
 import IssuerHTTP
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
 /// RFC 7662 section 2: what a token stands for, told to who may know.
-@Suite struct `RFC 7662 section 2, token introspection` {
+@Suite(.bounded) struct `RFC 7662 section 2, token introspection` {
     private func expectInactive(_ reply: Reply, _ comment: Comment? = nil) {
         #expect(reply.status == 200, comment)
         #expect(reply.text == #"{"active":false}"#, comment)

@@ -1,12 +1,13 @@
 import Foundation
 import IssuerHTTP
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
 import VaultCore
 
 /// RFC 8414 and OpenID Connect Discovery: what an issuer says of itself, which is what it serves.
-@Suite struct `RFC 8414, metadata of the issuer` {
+@Suite(.bounded) struct `RFC 8414, metadata of the issuer` {
     private static let oauth = "/.well-known/oauth-authorization-server"
     private static let openID = "/.well-known/openid-configuration"
 

@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
 /// RFC 9700 section 4.14: refresh token rotation, with the windows that keep honest clients signed in.
-@Suite struct `RFC 9700 section 4.14, refresh token rotation` {
+@Suite(.bounded) struct `RFC 9700 section 4.14, refresh token rotation` {
     private func expectInvalidGrant(_ reply: Reply, _ comment: Comment? = nil) {
         #expect(reply.status == 400, comment)
         #expect(reply.error == "invalid_grant", comment)

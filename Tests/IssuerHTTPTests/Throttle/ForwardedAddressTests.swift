@@ -1,10 +1,11 @@
 import IssuerHTTP
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
 /// Behind a proxy, failures count where the proxy says that they come from.
-@Suite struct `The proxy's word for where a request comes from` {
+@Suite(.bounded) struct `The proxy's word for where a request comes from` {
     private typealias Headers = [String]
 
     private func run(_ body: @Sendable (TestServer, Party) async throws -> Void) async throws {

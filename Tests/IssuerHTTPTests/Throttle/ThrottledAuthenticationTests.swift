@@ -1,11 +1,12 @@
 import IssuerHTTP
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
 import VaultCore
 
 /// RFC 6749 section 2.3.1: an endpoint that takes passwords is protected "against brute force attacks".
-@Suite struct `Failed authentication is throttled` {
+@Suite(.bounded) struct `Failed authentication is throttled` {
     private static let own: Form = ["grant_type": "client_credentials"]
 
     private func guess(

@@ -1,9 +1,10 @@
 import MerkleLog
+import TestSupport
 import Testing
 import VaultCore
 import VaultCrypto
 
-@Suite("C2SP tlog-checkpoint: a tree head as text")
+@Suite("C2SP tlog-checkpoint: a tree head as text", .bounded)
 struct CheckpointTests {
     /// The example of the specification.
     private let published =

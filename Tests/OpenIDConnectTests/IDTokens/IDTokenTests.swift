@@ -1,12 +1,13 @@
 import Foundation
 import OpenIDConnect
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
 import VaultCore
 
 /// OpenID Connect Core section 2: what an id_token says.
-@Suite struct `OpenID Connect Core section 2, the id_token` {
+@Suite(.bounded) struct `OpenID Connect Core section 2, the id_token` {
     @Test(arguments: SigningAlgorithm.allCases)
     func `header and claims`(_ algorithm: SigningAlgorithm) async throws {
         try await KeyVault.run { place in
@@ -46,7 +47,7 @@ import VaultCore
 }
 
 /// The same tokens and assertions, read and made by a library that shares no code with ours.
-@Suite struct `joserfc, an independent library` {
+@Suite(.bounded) struct `joserfc, an independent library` {
     @Test func `verifies the id_tokens of every algorithm with the published keys`() async throws {
         try await KeyVault.run { place in
             let keys = VaultSigningKeys(place.vault)

@@ -1,11 +1,12 @@
 import OpenIDConnect
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
 import VaultCore
 
 /// RFC 7517 and OpenID Connect Core section 10.1.1: a retired key stays published while its tokens live.
-@Suite struct `OpenID Connect Core section 10.1.1, rotation of signing keys` {
+@Suite(.bounded) struct `OpenID Connect Core section 10.1.1, rotation of signing keys` {
     @Test(arguments: SigningAlgorithm.allCases)
     func `oidcc-server-rotate-keys: a token verifies until its end, and its key goes after`(
         _ algorithm: SigningAlgorithm

@@ -1,12 +1,13 @@
 import Foundation
 import OpenIDConnect
+import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
 import VaultCore
 
 /// The keys of id_tokens: made once, sealed, published without their private half.
-@Suite struct `OpenID Connect Core section 10.1, signing keys` {
+@Suite(.bounded) struct `OpenID Connect Core section 10.1, signing keys` {
     @Test func `the first start makes a key for each algorithm, and the next none`() async throws {
         try await KeyVault.run { place in
             let keys = VaultSigningKeys(place.vault)

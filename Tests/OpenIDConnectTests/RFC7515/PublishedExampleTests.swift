@@ -1,10 +1,11 @@
 import OpenIDConnect
+import TestSupport
 import Testing
 import TokenIssuer
 
 /// The examples that RFCs print: neither is an assertion for us, so what is refused after a good signature is its
 /// claims.
-@Suite struct `RFC 7515 appendix A and RFC 7638 section 3.1, published examples` {
+@Suite(.bounded) struct `RFC 7515 appendix A and RFC 7638 section 3.1, published examples` {
     @Test func `A.2, RS256: the signature is good, and a changed one is not`() async throws {
         let key: [String: Any] = ["kty": "RSA", "n": Published.modulus, "e": "AQAB"]
         #expect(try await refusal(of: Published.rs256, [key], from: "joe") == .claims)

@@ -1,12 +1,13 @@
 import Foundation
 import JWTKit
 import OpenIDConnect
+import TestSupport
 import Testing
 import TokenIssuer
 import VaultCore
 
 /// Attacks on verifiers of JWTs (RFC 8725): each is refused, and for the right reason.
-@Suite struct `RFC 8725, attacks with assertions` {
+@Suite(.bounded) struct `RFC 8725, attacks with assertions` {
     @Test(arguments: ["none", "None", "NONE", "nOnE", "", "HS256", "HS384", "HS512", "RS1", "ES512", "rs256"])
     func `alg outside the list`(_ name: String) async throws {
         let key = try await ClientKey.rsa()

@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenIssuer
 import VaultCore
 
 /// The JSON in a token is read so that no other reader takes it for something else.
-@Suite struct `RFC 8259, JSON in tokens` {
+@Suite(.bounded) struct `RFC 8259, JSON in tokens` {
     private func verdict(_ claim: String) async throws -> ClientAssertionRefusal? {
         let key = try await ClientKey.es256()
         let exp = Claims.now.secondsSince1970 + 60

@@ -1,11 +1,12 @@
 import Foundation
 import OpenIDConnect
+import TestSupport
 import Testing
 import TokenIssuer
 import VaultCore
 
 /// RFC 7517 section 5: the key sets that clients register.
-@Suite struct `RFC 7517 section 5, registered key sets` {
+@Suite(.bounded) struct `RFC 7517 section 5, registered key sets` {
     private func message(_ text: String) -> String? {
         do throws(VaultError) {
             try ClientKeySet.check(text)

@@ -1,11 +1,12 @@
 import Foundation
 import OpenIDConnect
+import TestSupport
 import Testing
 import TokenIssuer
 import VaultCore
 
 /// RFC 7523 section 3: what an assertion must be.
-@Suite struct `RFC 7523 section 3, client assertions` {
+@Suite(.bounded) struct `RFC 7523 section 3, client assertions` {
     @Test(arguments: ["RS256", "PS256", "ES256", "EdDSA"])
     func `an assertion is accepted`(_ algorithm: String) async throws {
         let key =

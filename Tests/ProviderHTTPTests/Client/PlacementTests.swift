@@ -2,11 +2,12 @@ import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
 import ProviderHTTP
+import TestSupport
 import Testing
 import TokenKeeper
 import VaultCore
 
-@Suite struct `A token travels in one place, to where it may` {
+@Suite(.bounded) struct `A token travels in one place, to where it may` {
     private func request(
         _ placement: Provider.AccessTokenPlacement, _ path: String
     ) async throws -> RawServer.Request {

@@ -2,11 +2,12 @@ import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
 import ProviderHTTP
+import TestSupport
 import Testing
 import TokenKeeper
 import VaultCore
 
-@Suite struct `A 401 is answered by one refresh and one more call` {
+@Suite(.bounded) struct `A 401 is answered by one refresh and one more call` {
     /// Refuses the first generation with `fields`, takes any other.
     private static func refusingFirst(_ fields: String..., body: String = "no") -> RawServer.Script {
         { request in

@@ -1,9 +1,10 @@
 import ProviderHTTP
+import TestSupport
 import Testing
 import TokenKeeper
 import VaultCore
 
-@Suite struct `A request is sent at most once` {
+@Suite(.bounded) struct `A request is sent at most once` {
     /// How many requests came with each body.
     private func counts(_ server: RawServer) -> [String: Int] {
         server.requests.reduce(into: [:]) { $0[$1.body, default: 0] += 1 }

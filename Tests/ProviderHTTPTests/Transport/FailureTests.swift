@@ -1,9 +1,10 @@
 import ProviderHTTP
+import TestSupport
 import Testing
 import TokenKeeper
 import VaultCore
 
-@Suite struct `Every failure says whether the request may have arrived` {
+@Suite(.bounded) struct `Every failure says whether the request may have arrived` {
     /// One request to a server that does `steps` when it has read it.
     private func outcome(
         _ steps: RawServer.Step..., onAccept: [RawServer.Step] = [], timeout: Duration = .seconds(20)

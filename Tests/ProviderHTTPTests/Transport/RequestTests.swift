@@ -1,9 +1,10 @@
 import ProviderHTTP
+import TestSupport
 import Testing
 import TokenKeeper
 import VaultCore
 
-@Suite struct `What is sent and what comes back` {
+@Suite(.bounded) struct `What is sent and what comes back` {
     @Test func `headers, query and body arrive as they were given, and nothing of ours but what is said`()
         async throws
     {

@@ -1,11 +1,12 @@
 import Foundation
 import NIOSSL
 import ProviderHTTP
+import TestSupport
 import Testing
 import TokenKeeper
 import VaultCore
 
-@Suite struct `Only servers that prove their name are spoken to` {
+@Suite(.bounded) struct `Only servers that prove their name are spoken to` {
     private func outcome(
         _ server: NIOSSLContext?, host: String, authorities: String? = nil, onAccept: [RawServer.Step] = []
     ) async throws -> Result<Int, TransportFailure> {

@@ -1,9 +1,10 @@
 import ProviderHTTP
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
-@Suite struct `A checkpoint goes to its witness alone, and a bounded answer comes back` {
+@Suite(.bounded) struct `A checkpoint goes to its witness alone, and a bounded answer comes back` {
     /// One post to a server that does `steps` when it has read it.
     private func outcome(
         _ steps: RawServer.Step..., onAccept: [RawServer.Step] = [], within limit: Duration = .seconds(20)

@@ -1,11 +1,12 @@
 import Foundation
+import TestSupport
 import Testing
 import VaultCore
 
 /// The real refresh, vault and file under every order of events that ten thousand seeds come to.
 ///
 /// A seed that fails is printed; `KEEPER_SEED=n` plays it alone and tells its story.
-@Suite("Promise P8: what a provider granted is never lost, whoever dies whenever", .serialized)
+@Suite("Promise P8: what a provider granted is never lost, whoever dies whenever", .serialized, .bounded)
 struct RefreshSimulationTests {
     private static let seeds: UInt64 = 10_000
     private static let shards: UInt64 = 2

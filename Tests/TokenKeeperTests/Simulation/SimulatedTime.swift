@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import TokenVault
 import VaultCore
 
@@ -32,25 +33,16 @@ final class SimulatedTime: VaultClock {
 
 /// Everything that chance decides in one history, from one number.
 struct Dice {
-    private var state: UInt64
+    private var random: SeededGenerator
 
-    init(seed: UInt64) { state = seed &* 0x2545_F491_4F6C_DD1D &+ 0x9E37 }
-
-    /// SplitMix64.
-    private mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
+    init(seed: UInt64) { random = SeededGenerator(seed: seed &* 0x2545_F491_4F6C_DD1D &+ 0x9E37) }
 
     /// From 0 up to but not including `end`.
-    mutating func below(_ end: Int) -> Int { Int(next() % UInt64(end)) }
+    mutating func below(_ end: Int) -> Int { random.below(end) }
 
     mutating func oneIn(_ count: Int) -> Bool { below(count) == 0 }
 
-    mutating func pick<Value>(_ values: [Value]) -> Value { values[below(values.count)] }
+    mutating func pick<Value>(_ values: [Value]) -> Value { random.pick(values) }
 
     mutating func seconds(_ range: ClosedRange<Int>) -> Duration {
         .milliseconds(range.lowerBound * 1000 + below((range.upperBound - range.lowerBound) * 1000 + 1))

@@ -1,8 +1,9 @@
+import TestSupport
 import Testing
 import TokenRotation
 
 /// The rules, driving a store of one row per grant, answer as somebody would who remembers everything.
-@Suite("Promises P2, P4 and P10: one row per grant remembers enough")
+@Suite("Promises P2, P4 and P10: one row per grant remembers enough", .bounded)
 struct HistoryTests {
     static let histories = 10_000
     static let shards = 4

@@ -1,3 +1,4 @@
+import TestSupport
 import TokenRotation
 import VaultCore
 
@@ -41,9 +42,9 @@ struct MemoryIssuer {
     var tables: Tables
     /// Every reason the rules gave, so that a run can tell what it has reached.
     private(set) var reasons: Set<RefusalReason> = []
-    private var random: SplitMix64
+    private var random: SeededGenerator
 
-    init(lifetimes: Lifetimes, owners: Int, random: SplitMix64) {
+    init(lifetimes: Lifetimes, owners: Int, random: SeededGenerator) {
         self.lifetimes = lifetimes
         self.random = random
         tables = Tables(owners: Array(repeating: Owner(), count: owners))

@@ -1,3 +1,4 @@
+import TestSupport
 import TokenRotation
 
 /// What happens to a random history, and what it is asked.

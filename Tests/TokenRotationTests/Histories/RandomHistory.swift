@@ -1,3 +1,4 @@
+import TestSupport
 import TokenRotation
 import VaultCore
 
@@ -15,7 +16,7 @@ struct RandomHistory {
     static let owners = 2
     static let steps = 40
 
-    var random: SplitMix64
+    var random: SeededGenerator
     var issuer: MemoryIssuer
     var history: FullHistory
     /// The number the engine gave to each grant of the history.
@@ -30,13 +31,13 @@ struct RandomHistory {
     var tally = Tally()
 
     init(seed: UInt64) {
-        random = SplitMix64(seed: seed)
+        random = SeededGenerator(seed: seed)
         let lifetimes = Lifetimes(
             code: random.pick([60_000, 600_000]),
             retryWindowSeconds: random.pick([0, 5, 10, 60, 60, 60, 600, 900]))
         history = FullHistory(lifetimes: lifetimes)
         issuer = MemoryIssuer(
-            lifetimes: lifetimes, owners: Self.owners, random: SplitMix64(seed: random.next()))
+            lifetimes: lifetimes, owners: Self.owners, random: SeededGenerator(seed: random.next()))
     }
 
     var moment: RotationMoment {

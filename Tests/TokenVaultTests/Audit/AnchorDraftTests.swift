@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
-@Suite struct `Who did not make an anchor's draft leaves it alone` {
+@Suite(.bounded) struct `Who did not make an anchor's draft leaves it alone` {
     private struct Scene {
         let log: Log
         let draft: String

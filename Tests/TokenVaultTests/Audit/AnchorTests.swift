@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
@@ -62,7 +63,7 @@ private struct Anchored {
     }
 }
 
-@Suite struct `P6: an anchor finds a cut tail, an older file and another history` {
+@Suite(.bounded) struct `P6: an anchor finds a cut tail, an older file and another history` {
     @Test func `yesterday's file opens without an anchor and is refused with one`() async throws {
         let log = try await Log(entries: 20)
         await log.vault.close()
@@ -176,7 +177,7 @@ private struct Anchored {
     }
 }
 
-@Suite struct `P6: anchors outlive changes of keys and moves, and hold nothing up` {
+@Suite(.bounded) struct `P6: anchors outlive changes of keys and moves, and hold nothing up` {
     @Test func `what was told before the log's key was rotated still counts, and is soon replaced`()
         async throws
     {

@@ -1,11 +1,13 @@
 import Foundation
 import MerkleLog
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `Keys in memory seal the log: a thief of everything that is stored cannot sign yesterday anew` {
+@Suite(.bounded)
+struct `Keys in memory seal the log: a thief of everything that is stored cannot sign yesterday anew` {
     /// An hour and a bit of a service.
     private func hour(_ test: TestVault, _ party: Party) async throws {
         _ = try await party.begin()

@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
-@Suite struct `Outsiders check the log with its public key alone` {
+@Suite(.bounded) struct `Outsiders check the log with its public key alone` {
     @Test func `every entry is proved, in the newest checkpoint and in older ones`() async throws {
         let log = try await Log(entries: 520)
         let size = try log.vault.auditSize()

@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
-@Suite struct `Pruning removes old entries and no proof` {
+@Suite(.bounded) struct `Pruning removes old entries and no proof` {
     private func prune(_ log: Log, keeping count: Int64) async throws -> Int64 {
         try await log.vault.prune(log.vault.planPrune(keeping: .newest(count)))
     }

@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `The log is searched as a stream` {
+@Suite(.bounded) struct `The log is searched as a stream` {
     private func all(_ vault: Vault, _ filter: AuditFilter, limit: Int = 7) throws -> [AuditEntry] {
         var (filter, next, found) = (filter, Int64(0), [AuditEntry]())
         while true {

@@ -1,5 +1,6 @@
 import Foundation
 import MerkleLog
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
@@ -33,7 +34,7 @@ private final class LogSocket {
     }
 }
 
-@Suite struct `P6: the system's log gets a checkpoint that can be put together again` {
+@Suite(.bounded) struct `P6: the system's log gets a checkpoint that can be put together again` {
     @Test func `syslog: one line, and the signed note from its parts`() async throws {
         let log = try await Log(entries: 3)
         let socket = try LogSocket(log.test.directory + "/log")

@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
-@Suite struct `The log as tiles for other people's tools` {
+@Suite(.bounded) struct `The log as tiles for other people's tools` {
     private func files(_ directory: String) throws -> [String: Data] {
         let walker = try #require(FileManager.default.enumerator(atPath: directory))
         var files: [String: Data] = [:]

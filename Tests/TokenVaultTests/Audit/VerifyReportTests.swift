@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
-@Suite struct `Verify says what is damaged, what is affected, and what can still be trusted` {
+@Suite(.bounded) struct `Verify says what is damaged, what is affected, and what can still be trusted` {
     private static let edit = "CAST(replace(CAST(bytes AS TEXT), '\"ok\"', '\"no\"') AS BLOB)"
 
     @Test func `an intact log is trusted whole`() async throws {

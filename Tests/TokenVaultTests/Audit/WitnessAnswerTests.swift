@@ -1,10 +1,11 @@
 import Foundation
 import MerkleLog
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
-@Suite struct `P6: nothing that a witness did not sign is believed` {
+@Suite(.bounded) struct `P6: nothing that a witness did not sign is believed` {
     @Test(arguments: [
         (200, "", "unsigned"), (200, "ok\n", "unsigned"),
         (200, "— witness.example/w1 AAAAAQID\n", "unsigned"),

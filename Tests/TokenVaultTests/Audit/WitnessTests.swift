@@ -1,10 +1,11 @@
 import Foundation
 import MerkleLog
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
-@Suite struct `P6: a witness finds a cut tail, an older file and another history` {
+@Suite(.bounded) struct `P6: a witness finds a cut tail, an older file and another history` {
     @Test func `it cosigns what goes on from what it saw, and is told from where`() async throws {
         let log = try await Witnessed()
         let added = try await log.add()

@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 
-@Suite struct `Consent: remembered once, withdrawn with everything it gave` {
+@Suite(.bounded) struct `Consent: remembered once, withdrawn with everything it gave` {
     private func scope(_ text: String) throws -> ScopeSet { try #require(ScopeSet(parsing: text)) }
 
     @Test func `what was allowed adds up, and is asked for no more`() async throws {

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
@@ -52,7 +53,7 @@ private final class TestDirectory: Sendable {
     deinit { try? FileManager.default.removeItem(atPath: directory) }
 }
 
-@Suite struct `A vault of the first schema` {
+@Suite(.bounded) struct `A vault of the first schema` {
     @Test func `opens, keeps its tokens good, and takes everything new`() async throws {
         let directory = try TestDirectory()
         let old = try OldVault.load(into: directory)

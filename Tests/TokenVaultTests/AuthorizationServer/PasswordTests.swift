@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 
-@Suite struct `Passwords: right or not, at one price` {
+@Suite(.bounded) struct `Passwords: right or not, at one price` {
     private let password = SecretBytes(copying: "correct horse battery")
 
     private func scene() async throws -> (TestVault, User) {

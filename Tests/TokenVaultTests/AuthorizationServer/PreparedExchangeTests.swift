@@ -1,10 +1,11 @@
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `Prepared exchanges: what is signed before the commit is what is given` {
+@Suite(.bounded) struct `Prepared exchanges: what is signed before the commit is what is given` {
     private func request(_ party: Party, _ token: SecretBytes, scope: String? = nil) -> ExchangeRequest {
         var request = ExchangeRequest(
             kind: .refreshToken, credential: token, client: party.client, channel: .library)

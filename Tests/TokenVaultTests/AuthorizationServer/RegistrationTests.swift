@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 
-@Suite struct `What a client may register` {
+@Suite(.bounded) struct `What a client may register` {
     private static let keySet = #"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AAAA","kid":"a"}]}"#
 
     private func registration(_ change: (inout ClientRegistration) -> Void) -> ClientRegistration {
@@ -153,7 +154,7 @@ import VaultCore
     }
 }
 
-@Suite struct `RFC 8252 section 7.3: a loopback address is accepted with any port` {
+@Suite(.bounded) struct `RFC 8252 section 7.3: a loopback address is accepted with any port` {
     private func client(_ uris: String...) -> ClientRegistration {
         var registration = ClientRegistration(name: "app")
         registration.redirectURIs = uris

@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 
-@Suite struct `RFC 7009: a client revokes its own` {
+@Suite(.bounded) struct `RFC 7009: a client revokes its own` {
     @Test func `any generation of a refresh token, and either access token, ends the grant`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
@@ -89,7 +90,7 @@ import VaultCore
     }
 }
 
-@Suite struct `Introspection of refresh tokens` {
+@Suite(.bounded) struct `Introspection of refresh tokens` {
     @Test func `the newest alone is active, and looking spends nothing`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
@@ -123,7 +124,7 @@ import VaultCore
     }
 }
 
-@Suite struct `Implicit grants` {
+@Suite(.bounded) struct `Implicit grants` {
     @Test func `give an access token for its time, to clients registered for it`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault) { $0.responseTypes = [.token] }

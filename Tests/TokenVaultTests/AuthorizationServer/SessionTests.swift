@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 
-@Suite struct `Sign-in sessions: a cookie that proves who, and ends when it should` {
+@Suite(.bounded) struct `Sign-in sessions: a cookie that proves who, and ends when it should` {
     private struct Scene {
         let test: TestVault
         let user: User
@@ -119,7 +120,7 @@ import VaultCore
     }
 }
 
-@Suite struct `Values that a browser keeps for us` {
+@Suite(.bounded) struct `Values that a browser keeps for us` {
     @Test func `come back for their purpose and in their time, and not otherwise`() async throws {
         let test = try await TestVault()
         let bytes = Array("response_type=code&state=xyz".utf8)

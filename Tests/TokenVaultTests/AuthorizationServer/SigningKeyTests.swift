@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 
-@Suite struct `Signing keys: one current for each algorithm, the one before published a while` {
+@Suite(.bounded) struct `Signing keys: one current for each algorithm, the one before published a while` {
     @discardableResult
     private func add(
         _ kid: String, _ algorithm: SigningAlgorithm = .rs256, to vault: Vault, first: Bool = false
@@ -72,7 +73,7 @@ import VaultCore
     }
 }
 
-@Suite struct `RFC 7523 section 3 (7): an assertion is used once` {
+@Suite(.bounded) struct `RFC 7523 section 3 (7): an assertion is used once` {
     @Test func `once for each client and identifier, whichever process asks`() async throws {
         let test = try await TestVault()
         let other = try await test.reopen()

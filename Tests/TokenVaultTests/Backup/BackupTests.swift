@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `A backup is whole, sealed, and taken while the vault works` {
+@Suite(.bounded) struct `A backup is whole, sealed, and taken while the vault works` {
     @Test func `it verifies, says what it is, and is closed to others`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)

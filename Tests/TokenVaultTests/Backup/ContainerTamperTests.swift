@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `A backup that was touched is found out` {
+@Suite(.bounded) struct `A backup that was touched is found out` {
     private struct Scene {
         let test: TestVault
         let kept: TestVault.Kept
@@ -27,7 +28,7 @@ import VaultCrypto
 
     @Test func `5,000 bits of the data, each flipped alone, are each found without the key`() async throws {
         let scene = try await scene()
-        var random = SplitMix64(seed: .random(in: .min ... .max))
+        var random = SeededGenerator("ContainerTamperTests")
         let path = scene.kept.data
         let count = try scene.test.bytes(path).count
         var unnoticed: [Int] = []
@@ -49,7 +50,7 @@ import VaultCrypto
 
     @Test func `with the footer made to fit, each is found by the key`() async throws {
         let scene = try await scene()
-        var random = SplitMix64(seed: .random(in: .min ... .max))
+        var random = SeededGenerator("ContainerTamperTests")
         let path = scene.test.directory + "/forged"
         let bytes = try scene.test.bytes(scene.kept.data)
         for round in 0..<300 {
@@ -99,7 +100,7 @@ import VaultCrypto
         let scene = try await scene()
         let path = scene.kept.keys
         let count = try scene.test.bytes(path).count
-        var random = SplitMix64(seed: .random(in: .min ... .max))
+        var random = SeededGenerator("ContainerTamperTests")
         for _ in 0..<2000 {
             let place = Int.random(in: 0..<count, using: &random)
             let bit = UInt8(1) << UInt8.random(in: 0..<8, using: &random)

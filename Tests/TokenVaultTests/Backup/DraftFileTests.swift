@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `A file that is whole is never opened for writing again` {
+@Suite(.bounded) struct `A file that is whole is never opened for writing again` {
     @Test func `a backup whose writer was killed between its two names stays what it is`() async throws {
         let test = try await TestVault()
         let kept = try await test.backUp()

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
@@ -35,14 +36,14 @@ struct Drill {
     let test: TestVault
     let party: Party
     let provider: ProviderID
-    var random: SplitMix64
+    var random: SeededGenerator
     var grants: [GrantID: DrilledGrant] = [:]
     var connections: [ConnectionID: DrilledConnection] = [:]
     var users: [User] = []
     var points: [DrillPoint] = []
 
     init(seed: UInt64) async throws {
-        random = SplitMix64(seed: seed)
+        random = SeededGenerator(seed: seed)
         test = try await TestVault()
         party = try await Party(test.vault)
         provider = try await test.vault.addProvider(

@@ -1,14 +1,14 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `A restore brings back what did not move on, and nothing else` {
+@Suite(.bounded) struct `A restore brings back what did not move on, and nothing else` {
     @Test func `24 points in time, each restored against the newest log`() async throws {
-        let seed = UInt64.random(in: .min ... .max)
-        print("seed \(seed)")
+        let seed = SeededGenerator("RestoreDrillTests").seed
         var drill = try await Drill(seed: seed)
         for _ in 0..<24 {
             for _ in 0..<Int.random(in: 1...12, using: &drill.random) { try await drill.step() }

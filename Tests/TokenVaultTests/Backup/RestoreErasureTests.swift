@@ -1,11 +1,12 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `A restore never revives an erased user` {
+@Suite(.bounded) struct `A restore never revives an erased user` {
     private struct Scene {
         let test: TestVault
         let party: Party

@@ -1,12 +1,13 @@
 import Foundation
 import MerkleLog
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `A restore believes no log that an old key leads to` {
+@Suite(.bounded) struct `A restore believes no log that an old key leads to` {
     @Test func `after a root key leaked and all was rotated, a vault built in an old keyslot`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)

@@ -1,11 +1,12 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `A restore removes keyslots again, and goes on after any rotation` {
+@Suite(.bounded) struct `A restore removes keyslots again, and goes on after any rotation` {
     private func keyFile(_ test: TestVault, _ name: String) throws -> KeySource {
         let path = test.directory + "/" + name
         try Vault.createKeyFile(at: path)

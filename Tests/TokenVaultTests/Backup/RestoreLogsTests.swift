@@ -1,11 +1,12 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `A restore reads every log that an export or a pruning makes` {
+@Suite(.bounded) struct `A restore reads every log that an export or a pruning makes` {
     private struct Scene {
         let test: TestVault
         let party: Party

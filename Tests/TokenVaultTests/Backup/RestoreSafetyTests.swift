@@ -1,11 +1,12 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite(.serialized) struct `A restore overwrites nothing and leaves no half` {
+@Suite(.serialized, .bounded) struct `A restore overwrites nothing and leaves no half` {
     @Test func `a vault, or the remains of one, at the place is in the way`() async throws {
         let test = try await TestVault()
         let kept = try await test.backUp()
@@ -113,7 +114,7 @@ import VaultCrypto
     }
 }
 
-@Suite struct `A restore revives no decision that was taken since` {
+@Suite(.bounded) struct `A restore revives no decision that was taken since` {
     @Test func `users, clients, passwords and secrets are as the log says, or out of use`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)

@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 
-@Suite struct `Nothing is restored against a vault that is served, by whatever name` {
+@Suite(.bounded) struct `Nothing is restored against a vault that is served, by whatever name` {
     enum Name: CaseIterable, Sendable { case link, relativeLink, linkToLink, linkedDirectory, movedAway }
 
     @Test(arguments: Name.allCases)

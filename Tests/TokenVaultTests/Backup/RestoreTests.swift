@@ -1,11 +1,13 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `A restore without a newer log trusts nothing, and one with it no more than it proves` {
+@Suite(.bounded) struct `A restore without a newer log trusts nothing, and one with it no more than it proves`
+{
     private struct Scene {
         let test: TestVault
         let party: Party

@@ -1,12 +1,13 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `A backup taken while keys rotate restores to a vault that can go on` {
+@Suite(.bounded) struct `A backup taken while keys rotate restores to a vault that can go on` {
     private struct Scene {
         let test: TestVault
         let party: Party

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
@@ -19,7 +20,7 @@ private final class LongReader {
     func close() { pclose(stream) }
 }
 
-@Suite struct `A long reader delays only who needs it to end` {
+@Suite(.bounded) struct `A long reader delays only who needs it to end` {
     enum Work: String, CaseIterable, Sendable {
         case erase, root, deep
 

@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `P1: nothing is acknowledged into files that are not the vault's any more` {
+@Suite(.bounded) struct `P1: nothing is acknowledged into files that are not the vault's any more` {
     /// What happens to the files of an open vault, and what brings them back.
     enum Loss: String, CaseIterable, Sendable {
         case renamed, copied, deleted, linkedBack, cleared, walCopied, walCut, indexCopied

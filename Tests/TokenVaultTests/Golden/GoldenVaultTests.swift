@@ -1,11 +1,12 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `A vault of every schema there was opens today` {
+@Suite(.bounded) struct `A vault of every schema there was opens today` {
     @Test(arguments: 1...4)
     func `its tokens are good, its log is intact, its keys can be rotated`(_ schema: Int) async throws {
         let golden = try GoldenVault(schema: schema)

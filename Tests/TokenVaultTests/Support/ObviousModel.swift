@@ -1,22 +1,8 @@
+import TestSupport
 import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto
-
-/// A small generator whose whole state is its seed (SplitMix64).
-struct SplitMix64: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
 
 /// What a client may do to its grant, or somebody else with its tokens.
 enum Act: CaseIterable {
@@ -78,7 +64,7 @@ struct ObviousGrant {
     }
 
     /// The token the act presents.
-    func token(for act: Act, using random: inout SplitMix64) -> SecretBytes? {
+    func token(for act: Act, using random: inout SeededGenerator) -> SecretBytes? {
         switch act {
         case .refreshNewest, .refreshByOtherClient: return pairs.last?.pair.refreshToken
         case .refreshPredecessor:

@@ -1,18 +1,19 @@
 import Foundation
 import MerkleLog
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `One bit turned in what leaves the vault is found` {
+@Suite(.bounded) struct `One bit turned in what leaves the vault is found` {
     @Test func `3,000 bits of exported tiles, by whoever recomputes the root`() async throws {
         let log = try await Log(entries: 262)
         let directory = log.test.directory + "/tiles"
         _ = try await log.vault.exportTiles(to: directory)
         let export = try Export(directory, key: try #require(NoteKey(vkey: log.vkey)))
         #expect(export.problem(of: nil, in: nil) == nil)
-        var random = SplitMix64(seed: 0x7A3)
+        var random = SeededGenerator(seed: 0x7A3)
         let names = export.files.keys.sorted()
         for _ in 0..<3000 {
             let name = names[Int.random(in: 0..<names.count, using: &random)]

@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `Who writes into the file without keys is named by the log` {
+@Suite(.bounded) struct `Who writes into the file without keys is named by the log` {
     /// A vault with two of everything, and a copy of the file as it was at some moment.
     private struct Scene {
         let test: TestVault
@@ -172,7 +173,7 @@ import VaultCrypto
     }
 }
 
-@Suite struct `Keys of an older copy do not come back unseen` {
+@Suite(.bounded) struct `Keys of an older copy do not come back unseen` {
     private func replay(_ table: String, _ id: Int64, of old: String, in test: TestVault) throws {
         _ = try sqlite(
             test.path,

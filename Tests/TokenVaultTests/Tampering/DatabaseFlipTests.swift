@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `One bit turned in a vault is found, or every row still reads unchanged` {
+@Suite(.bounded) struct `One bit turned in a vault is found, or every row still reads unchanged` {
     /// How a flip came out.
     private enum Verdict: Hashable {
         /// By somebody with the public key alone.

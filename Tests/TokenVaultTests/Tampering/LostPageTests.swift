@@ -1,11 +1,12 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `P9: a page that was lost is the fault of nobody who asks` {
+@Suite(.bounded) struct `P9: a page that was lost is the fault of nobody who asks` {
     private static let pageBytes = 4096
     private let damaged = VaultError(.integrity, "")
 

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
@@ -5,7 +6,7 @@ import VaultCore
 import VaultCrypto
 
 /// No entry of the log names the vault row, so an older one that is put back is authentic.
-@Suite struct `P7: an older vault row brings back no client, no user and no key` {
+@Suite(.bounded) struct `P7: an older vault row brings back no client, no user and no key` {
     /// A process that keeps a client and a user in memory, and copies of the vault row from before and after a change.
     private struct Scene {
         let test: TestVault

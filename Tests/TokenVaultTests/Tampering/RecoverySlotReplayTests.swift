@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `A recovery key whose slot was removed gets no new root key` {
+@Suite(.bounded) struct `A recovery key whose slot was removed gets no new root key` {
     private func replay(_ table: String, _ id: Int64, of old: String, in test: TestVault) throws {
         _ = try sqlite(
             test.path,

@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite struct `P7: while a service runs, every row is compared with the last entry that names it` {
+@Suite(.bounded) struct `P7: while a service runs, every row is compared with the last entry that names it` {
     private struct Scene {
         let test: TestVault
         let party: Party
@@ -166,7 +167,7 @@ import VaultCrypto
     }
 }
 
-@Suite struct `The comparison of rows takes a twentieth of a processor at most` {
+@Suite(.bounded) struct `The comparison of rows takes a twentieth of a processor at most` {
     @Test func `whatever a slice took, it rests for nineteen times as long`() {
         var pace = PassPace()
         var (used, rested) = (Duration.zero, Duration.zero)

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenVault
 import VaultCore
@@ -71,7 +72,7 @@ final class Workbench: Sendable {
 extension [Int] {
     /// In another order, the same for the same seed, so that both hands have as much to do.
     func shuffled(seed: UInt64) -> [Int] {
-        var random = SplitMix64(seed: seed)
+        var random = SeededGenerator(seed: seed)
         return shuffled(using: &random)
     }
 }
@@ -93,7 +94,7 @@ extension [UInt8] {
 extension Collection {
     /// So many bits of it, by chance; the same for the same seed.
     func bits(_ count: Int, seed: UInt64) -> [Int] {
-        var random = SplitMix64(seed: seed)
+        var random = SeededGenerator(seed: seed)
         return (0..<count).map { _ in Int.random(in: 0..<self.count * 8, using: &random) }
     }
 }
