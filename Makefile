@@ -15,8 +15,16 @@ RELEASE_TOOLS := binutils mmdebstrap python3 curl
 # It starts where no toolchain is: Swift's runtime and that of C++ are linked in, nothing is looked for beside the
 # binary, and its symbols are not exported, which would keep code that nothing calls.
 RELEASE_BUILD := swift build -c release --static-swift-stdlib --disable-local-rpath --scratch-path .build-release \
-  --product tokenvault -Xlinker --no-export-dynamic -Xlinker -L$(CURDIR)/.build-release/static
-RELEASED := .build-release/release/tokenvault
+  -Xlinker --no-export-dynamic -Xlinker -L$(CURDIR)/.build-release/static
+RELEASED ?= .build-release/release/tokenvault
+# The debug build, linked in the same way.
+LINKED := .build/linked/tokenvault
+# What Foundation's parts are called where they are linked in.
+FOUNDATION := $(addprefix -l,Foundation FoundationInternationalization FoundationEssentials CoreFoundation \
+  _FoundationICU _FoundationCShims _FoundationCollections swiftSynchronization)
+# Other flags would build everything again, so every target uses these.
+BUILD_FLAGS ?=
+BUILD = swift build $(BUILD_FLAGS) --explicit-target-dependency-import-check error
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -62,20 +70,17 @@ test-deps: deps
 	$(call install-python,joserfc)
 
 .PHONY: build
-build: deps ## Build everything (debug)
-	swift build --build-tests
+build: deps ## Build everything (debug), tests too
+	$(BUILD) --build-tests
 
 .PHONY: demo
 demo: deps ## Play the main job: code, tokens, refreshes, reuse, audit, over real HTTP
-	swift build --product tokenvault
+	$(BUILD) --product tokenvault
 	"$$(swift build --show-bin-path)/tokenvault" demo
 
 .PHONY: test
-test: test-deps ## Build and run all tests
-	swift build --build-tests --explicit-target-dependency-import-check error
-	# One at a time: several suites load the machine on purpose, others measure deadlines.
-	swift test --skip-build --no-parallel --skip DurabilityTests
-	swift test --skip-build --no-parallel --filter DurabilityTests
+test: test-deps build ## Build and run all tests
+	Tests/run
 
 .PHONY: interop
 interop: export PYTHONDONTWRITEBYTECODE = 1
@@ -85,8 +90,8 @@ interop: deps ## Real clients and a browser against the server, the keeper again
 	mkdir -p $(GLEWLWYD)
 	test -x $(GLEWLWYD)/usr/bin/glewlwyd || \
 	  { cd $(GLEWLWYD) && apt-get download -qq glewlwyd && dpkg -x glewlwyd_*.deb . && rm glewlwyd_*.deb; }
-	swift build --product tokenvault
-	swift build --product EmbedIssuer
+	$(BUILD) --product tokenvault
+	$(BUILD) --product EmbedIssuer
 	test -x .build/python/bin/python || python3 -m venv .build/python
 	.build/python/bin/python -m pip install --quiet --disable-pip-version-check --requirement Tests/Interop/requirements.txt
 	# They ask for Python 3.12 and need nothing of it; what they depend on is in the list above.
@@ -104,13 +109,17 @@ format: ## Rewrite every Swift file in the project's format
 
 .PHONY: check
 check: export TOKENVAULT_STRICT = 1
-check: lint test ## What CI runs: format, warnings as errors, imports, all tests
+check: lint test ## Format, warnings as errors, imports, all tests
+
+.PHONY: nightly
+nightly: ## What is long: all rounds of the random and kill tests, the release build, the speed; writes docs/assurance.md
+	.ci/nightly
 
 .PHONY: release
 release: deps ## Build the command for production: .build-release/release/tokenvault, its debug information beside it
 	$(call install,binutils g++,swift)
 	mkdir -p .build-release/static && ln -sf "$$(gcc -print-file-name=libstdc++.a)" .build-release/static/
-	$(RELEASE_BUILD)
+	$(RELEASE_BUILD) --product tokenvault
 	if readelf --sections --wide $(RELEASED) | grep -q '\.debug_info'; then \
 	  objcopy --only-keep-debug $(RELEASED) $(RELEASED).debug && \
 	  objcopy --strip-unneeded --add-gnu-debuglink=$(RELEASED).debug $(RELEASED); \
@@ -133,11 +142,22 @@ uninstall: ## Remove what `make install` installed under the same PREFIX; vaults
 .PHONY: test-release
 test-release: ## Start the release build in a fresh Debian root that has only the two libraries it needs
 	$(call install,$(RELEASE_TOOLS),python3)
-	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover --verbose --start-directory Tests/Release
+	PYTHONDONTWRITEBYTECODE=1 TOKENVAULT_BINARY=$(RELEASED) \
+	  python3 -m unittest discover --verbose --start-directory Tests/Release $(RELEASE_TESTS)
+
+.PHONY: test-linked
+test-linked: deps ## Link the debug build as the release is linked, and start it in a fresh Debian root
+	$(call install,g++,swift)
+	$(BUILD) --product tokenvault
+	mkdir -p .build/linked && ln -sf "$$(gcc -print-file-name=libstdc++.a)" .build/linked/
+	swiftc -static-stdlib -emit-executable -o $(LINKED) -gnone \
+	  @"$$(swift build --show-bin-path)/tokenvault.product/Objects.LinkFileList" -Xlinker --defsym=main=VaultCommand_main \
+	  -Xlinker --no-export-dynamic -Xlinker --strip-debug -L.build/linked $(FOUNDATION) -lstdc++ -lsodium -lsqlite3
+	$(MAKE) test-release RELEASED=$(LINKED) RELEASE_TESTS="-k needs_no_library -k FreshDebian"
 
 .PHONY: man
 man: deps ## Write the manual pages into .build/man, one for each command
-	swift build --product tokenvault
+	$(BUILD) --product tokenvault
 	mkdir -p .build/man
 	"$$(swift build --show-bin-path)/tokenvault" man --directory .build/man
 
@@ -161,6 +181,10 @@ crash-matrix: test-deps ## Kill a refresh at each point under each policy, and w
 bench: deps ## Measure: swaps, validations, HTTP, and the bounds beside them
 	$(call install,$(BENCH_TOOLS),swift)
 	Benchmarks/run.sh
+
+.PHONY: vault-bench
+vault-bench: release
+	$(RELEASE_BUILD) --product vault-bench
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -4,10 +4,10 @@
 #   Benchmarks/run.sh --grants 20000 --runs 1          a look, about 2 minutes
 set -eu
 cd "$(dirname "$0")/.."
-build() { swift build -c release --scratch-path .build-release --product "$1"; }
-build tokenvault
-build vault-bench
-bin=$(swift build -c release --scratch-path .build-release --show-bin-path)
+# The same flags as the release has: one build serves both.
+make --silent release
+make --silent vault-bench
+bin=.build-release/release
 "$bin/vault-bench" measure --server "$bin/tokenvault" --json .build-release/bench.json "$@"
 # Without arguments the keeper too; alone: vault-bench keeper --help
 [ $# -gt 0 ] || "$bin/vault-bench" keeper

@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import TokenVault
 
 /// What outsiders are handed, and what an operator does to the log, by command.
 @Suite("The log by command", .bounded)
@@ -175,9 +176,10 @@ struct AuditCommandTests {
 
     @Test func `pruning asks first, and the log stays whole`() async throws {
         let (place, vkey) = try await grown(1)
-        let filled = try await place.shell(
-            "seq 280 | xargs -P 4 -I{} tokenvault audit checkpoint > notes")
-        #expect(filled.status == 0)
+        let vault = try await Vault.open(
+            at: place.path + "/V", unlockedBy: .keyFile(path: place.path + "/K"))
+        for number in 0..<280 { _ = try await vault.addUser("another \(number)") }
+        await vault.close()
         #expect(try await place.run(["audit", "prune"]).status == 2)
         let asked = try await place.run(["audit", "prune", "--keep", "5"])
         #expect(asked.status == 10 && asked.complaints.contains("--confirm 256"), "\(asked.complaints)")

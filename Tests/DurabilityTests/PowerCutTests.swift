@@ -5,24 +5,25 @@ import TokenVault
 
 extension Durability {
     @Suite(.serialized) struct `P1: what was acknowledged survives a power cut` {
-        @Test func `in 1,500 states a disk may be left in, over three runs that close and open`() async throws
-        {
+        @Test func `in states a disk may be left in, over three runs that close and open`() async throws {
             var random = SeededGenerator("power cuts")
             let rig = try Rig()
+            let states = Effort.rounds(400, nightly: 1500)
             let report = try await record(
-                rig, runs: 3, grants: 16, swaps: 8, states: 1500, samples: 20, seed: random.next())
-            #expect(report.states == 1500 && report.unsynced > 500)
+                rig, runs: 3, grants: 16, swaps: 8, states: states, samples: 20, seed: random.next())
+            #expect(report.states == states && report.unsynced > states / 3)
             #expect(report.acknowledged == 3 * 16 * 8)
             #expect(report.problems == 0, "\(report.first)")
             try await openSamples(rig, 20)
         }
 
-        @Test func `in 600 states around a checkpoint under load`() async throws {
+        @Test func `in states around a checkpoint under load`() async throws {
             var random = SeededGenerator("power cuts around a checkpoint")
             let rig = try Rig()
             // The WAL starts anew after 4,096 pages; 320 batches of 32 swaps change at least 16 each.
             let report = try await record(
-                rig, runs: 1, grants: 32, swaps: 320, states: 600, samples: 8, seed: random.next(),
+                rig, runs: 1, grants: 32, swaps: 320, states: Effort.rounds(100, nightly: 600), samples: 8,
+                seed: random.next(),
                 isClosed: false)
             #expect(report.databaseWrites > 0, "no checkpoint was recorded")
             #expect(report.problems == 0, "\(report.first)")

@@ -7,7 +7,7 @@ import VaultCrypto
 
 extension Durability {
     @Suite(.serialized) struct `A killed restore leaves a whole vault or none` {
-        private static let kills = 24
+        private static let kills = Effort.rounds(8, nightly: 24)
 
         private struct Scene {
             let rig: Rig

@@ -22,7 +22,7 @@ extension Durability {
             (["rotate", "rows"], ["rotate", "--deep"]),
         ]
 
-        @Test func `twenty-four rounds at random distances`() async throws {
+        @Test func `rounds at random distances`() async throws {
             var random = SeededGenerator("two operators")
             let rig = try Rig()
             let vault = try await rig.create()
@@ -30,7 +30,7 @@ extension Durability {
             await vault.close()
             var slots = ["first": rig.keyFile]
             var statuses: [String: Int] = [:]
-            for round in 0..<24 {
+            for round in 0..<Effort.rounds(8, nightly: 24) {
                 let pair = Self.pairs[round % Self.pairs.count]
                 let old = slots.keys.filter { $0 != "first" }.min()
                 let new = "slot-\(round)"

@@ -5,7 +5,7 @@ import base64, hashlib, json, os, pathlib, re, secrets, shutil, subprocess, temp
 import urllib.parse, urllib.request
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-BINARY = TOP / ".build-release/release/tokenvault"
+BINARY = TOP / os.environ["TOKENVAULT_BINARY"]
 LIBRARIES = ["libsodium23", "libsqlite3-0"]
 REDIRECT = "https://app.example/cb"
 
@@ -47,7 +47,7 @@ class FreshDebian(unittest.TestCase):
         output("mmdebstrap", "--quiet", "--variant=essential", "--include=" + ",".join(LIBRARIES),
                '--aptopt=Acquire::Languages "none"', "bookworm", cls.root)
         staged = os.environ | {"DESTDIR": cls.root, "PREFIX": "/usr/local"}
-        output("make", "--silent", "install", cwd=TOP, env=staged)
+        output("make", "--silent", "install", f"RELEASED={BINARY}", cwd=TOP, env=staged)
 
     def tokenvault(self, *arguments, status=0):
         ended = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=120)
@@ -109,7 +109,7 @@ class FreshDebian(unittest.TestCase):
     def test_uninstall_leaves_nothing_of_install(self):
         with tempfile.TemporaryDirectory() as stage:
             staged = os.environ | {"DESTDIR": stage, "PREFIX": "/usr"}
-            output("make", "--silent", "install", cwd=TOP, env=staged)
+            output("make", "--silent", "install", f"RELEASED={BINARY}", cwd=TOP, env=staged)
             found = {path.name for path in pathlib.Path(stage).rglob("*") if path.is_file()}
             self.assertTrue({"tokenvault", "tokenvault.1", "tokenvault-serve.1"} <= found, found)
             output("make", "--silent", "uninstall", cwd=TOP, env=staged)

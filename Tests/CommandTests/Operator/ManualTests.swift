@@ -5,23 +5,11 @@ import Testing
 /// Manual pages and completion scripts come from the definitions of the commands: none is missing, all are well formed.
 @Suite("Manual pages and completion cover every command", .bounded)
 struct ManualTests {
-    /// Every command with its words, as `--help` lists them.
-    private func commands(_ words: [String] = [], in place: Workplace) async throws -> [[String]] {
-        let help = try await place.run(words + ["--help"])
-        guard let list = help.output.split(separator: "SUBCOMMANDS:\n").dropFirst().first else {
-            return [words]
-        }
-        let names = list.matches(of: /^  ([a-z-]+)/.anchorsMatchLineEndings()).map { String($0.1) }
-        var all = [words]
-        for name in names { all += try await commands(words + [name], in: place) }
-        return all
-    }
-
     @Test func `there is a page for each, and groff and mandoc have nothing to complain of`() async throws {
         let place = try Workplace()
         let made = try await place.shell("mkdir man && tokenvault man --directory man --json")
         #expect(made.status == 0 && made.complaints.isEmpty)
-        let expected = try await commands(in: place).map {
+        let expected = try await place.commands().map {
             (["tokenvault"] + $0).joined(separator: "-") + ".1"
         }
         #expect(expected.count > 60)
@@ -55,7 +43,7 @@ struct ManualTests {
 
     @Test func `completion offers every command and the codes of errors`() async throws {
         let place = try Workplace()
-        let names = try await commands(in: place)
+        let names = try await place.commands()
         for shell in ["bash", "zsh", "fish"] {
             let script = try await place.run(["completion", shell]).output
             for words in names {

@@ -22,6 +22,17 @@ final class Workplace: Sendable {
         return place
     }
 
+    /// Every command with its words, as the argument parser tells them; the root's are empty.
+    func commands() async throws -> [[String]] {
+        func below(_ command: [String: Any], _ words: [String]) -> [[String]] {
+            let subcommands = (command["subcommands"] as? [[String: Any]] ?? [])
+                .filter { $0["commandName"] as? String != "help" }
+            return [words] + subcommands.flatMap { below($0, words + [$0["commandName"] as? String ?? ""]) }
+        }
+        let dump = try await run(["--experimental-dump-help"]).object()
+        return below(dump["command"] as? [String: Any] ?? [:], [])
+    }
+
     /// Runs `tokenvault` and waits for its end.
     func run(_ arguments: [String], input: String = "", environment: [String: String] = [:]) async throws
         -> Ending

@@ -34,7 +34,7 @@ import VaultCrypto
         }
     }
 
-    @Test func `6,000 bits of the database`() async throws {
+    @Test func `bits of the database`() async throws {
         let specimen = try await Specimen(keepsWAL: false)
         let bench = try Workbench()
         try bench.lay(specimen.database)
@@ -70,15 +70,17 @@ import VaultCrypto
         }
         // Much of a small file is empty: most flips go where something is written.
         let content = specimen.database.indices.filter { specimen.database[$0] != 0 }
-        var bits = specimen.database.bits(1500, seed: 0x7A1)
-        bits += content.bits(4500, seed: 0x7A5).map { content[$0 / 8] * 8 + $0 % 8 }
+        var bits = specimen.database.bits(Effort.rounds(250, nightly: 1500), seed: 0x7A1)
+        bits += content.bits(Effort.rounds(750, nightly: 4500), seed: 0x7A5).map {
+            content[$0 / 8] * 8 + $0 % 8
+        }
         let verdicts = try await verdicts(bits.shuffled(seed: 0x7A6), judge)
         Self.report("database, \(specimen.database.count) bytes", verdicts)
         expectNone(verdicts)
         #expect(verdicts.contains(.found) && verdicts.contains(.unchanged))
     }
 
-    @Test func `5,000 bits of the WAL: what is lost is lost from the end on`() async throws {
+    @Test func `bits of the WAL: what is lost is lost from the end on`() async throws {
         let specimen = try await Specimen(keepsWAL: true)
         let bench = try Workbench()
         var states: [[String: [UInt8]]] = []
@@ -102,7 +104,8 @@ import VaultCrypto
             if now == newest { return .unchanged }
             return known.contains(now) ? .older : .unnoticed([])
         }
-        let verdicts = try await verdicts(specimen.wal.bits(5000, seed: 0x7A2), judge)
+        let verdicts = try await verdicts(
+            specimen.wal.bits(Effort.rounds(1000, nightly: 5000), seed: 0x7A2), judge)
         Self.report("WAL, \(specimen.wal.count) bytes, \(states.count) states", verdicts)
         expectNone(verdicts)
         #expect(verdicts.contains(.older))
