@@ -76,7 +76,8 @@ build: deps ## Build everything (debug), tests too
 .PHONY: demo
 demo: deps ## Play the main job: code, tokens, refreshes, reuse, audit, over real HTTP
 	$(BUILD) --product tokenvault
-	"$$(swift build --show-bin-path)/tokenvault" demo
+	$(BUILD) --product Demo
+	"$$(swift build --show-bin-path)/Demo"
 
 .PHONY: test
 test: test-deps build ## Build and run all tests

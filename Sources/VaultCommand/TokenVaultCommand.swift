@@ -29,14 +29,14 @@ struct TokenVaultCommand: AsyncParsableCommand {
             'tokenvault help exit-codes', 'help error CODE' and 'help secrets' say more.
 
             Start with:
-              tokenvault demo
+              tokenvault init --vault ./vault --key-file ./vault.key --create-key-file
             """,
         version: version,
         subcommands: [
             InitCommand.self, StatusCommand.self, ClientCommand.self, UserCommand.self, GrantCommand.self,
             ConsentCommand.self, ProviderCommand.self, ConnectionCommand.self, RefreshCommand.self,
-            WebhookCommand.self, KeyCommand.self, ServeCommand.self, AuditCommand.self, DemoCommand.self,
-            BackupCommand.self, RestoreCommand.self, DoctorCommand.self, ReportCommand.self,
+            WebhookCommand.self, KeyCommand.self, ServeCommand.self, AuditCommand.self, BackupCommand.self,
+            RestoreCommand.self, DoctorCommand.self, ReportCommand.self,
             CompletionCommand.self, ManCommand.self, ExplainCommand.self,
             VersionCommand.self,
         ])

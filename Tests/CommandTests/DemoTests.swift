@@ -7,7 +7,7 @@ import Testing
 struct DemoTests {
     @Test func `it runs to its end and cleans up`() async throws {
         let place = try Workplace()
-        let ending = try await place.run(["demo", "--refreshes", "20"])
+        let ending = try await place.demo("--refreshes", "20")
         #expect(ending.status == 0, "\(ending.complaints)")
         #expect(ending.complaints.isEmpty)
         #expect(ending.output.contains("generation 21."))
@@ -20,7 +20,7 @@ struct DemoTests {
     }
 
     @Test func `its figures come as an object`() async throws {
-        let ending = try await Workplace().run(["demo", "--refreshes", "5", "--clients", "64", "--json"])
+        let ending = try await Workplace().demo("--refreshes", "5", "--clients", "64", "--json")
         let figures = try ending.object()
         #expect(ending.status == 0)
         #expect(figures["ok"] as? Bool == true)
@@ -32,7 +32,8 @@ struct DemoTests {
     @Test(arguments: [true, false])
     func `the lines to try by hand work`(isKept: Bool) async throws {
         let place = try Workplace()
-        let ending = try await place.run(["demo", "--refreshes", "2"] + (isKept ? ["--keep"] : []))
+        let ending =
+            try await isKept ? place.demo("--refreshes", "2", "--keep") : place.demo("--refreshes", "2")
         let start = try #require(ending.outputLines.firstIndex { $0.hasSuffix("Try it by hand:") })
         let lines = ending.outputLines[(start + 1)...].map { $0.trimmingCharacters(in: .whitespaces) }
         #expect(lines.count >= 9)
@@ -50,10 +51,17 @@ struct DemoTests {
         let place = try Workplace()
         // The figures of a million refreshes never come; the first chapter does, and then the interrupt.
         let ending = try await place.shell(
-            "tokenvault demo --refreshes 1000000 > story & P=$!; until grep -q '^5' story; do :; done; "
+            "Demo --refreshes 1000000 > story & P=$!; until grep -q '^5' story; do :; done; "
                 + "kill -INT $P; status=0; wait $P || status=$?; exit $status")
         #expect(ending.status == 130, "\(ending.complaints)")
         let left = try FileManager.default.contentsOfDirectory(atPath: place.path)
         #expect(left.filter { $0.hasPrefix("tokenvault-demo") }.isEmpty)
+    }
+}
+
+extension Workplace {
+    /// Runs the binary `Demo`, which was built beside `tokenvault`.
+    fileprivate func demo(_ arguments: String...) async throws -> Ending {
+        try await run(program: Tool.directory + "/Demo", arguments)
     }
 }
