@@ -23,22 +23,28 @@ struct ConsentListCommand: AsyncParsableCommand {
 
     @Option(help: "Only those of this user, or - to read the name from standard input.")
     var user: String?
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
         let userName = try user.map(StandardInput.name)
-        try await location.withVault { vault in
-            var names = try OwnerNames(vault)
-            if let userName {
-                let consents = try vault.consents(of: vault.user(named: userName).id)
-                return try output.show(consents.map { try names.record($0) })
-            }
-            var page = try vault.consents()
-            try output.show(page.map { try names.record($0) })
-            while let last = page.last, page.count == 1000 {
-                page = try vault.consents(after: last.id)
-                try output.showNext(page.map { try names.record($0) })
+        try await session.location.withVault { vault in
+            var names = Names(vault)
+            let ofUser = try userName.map { try vault.consents(of: vault.user(named: $0).id) }
+            try session.output.show(
+                pages: { last in
+                    guard let ofUser else { return try vault.consents(after: last?.id ?? 0) }
+                    return last == nil ? ofUser : []
+                }, under: ["USER", "CLIENT_ID", "SCOPE", "GRANTED"]
+            ) { consent in
+                let (client, user) = try (names.client(consent.client), names.user(consent.user))
+                return Shown(
+                    [
+                        .json("client_id", client), .json("granted_at", consent.grantedAt),
+                        .json("scope", consent.scope.text), .json("user", user),
+                    ],
+                    cells: [
+                        user ?? "-", client ?? "-", consent.scope.text, "\(Timestamp(consent.grantedAt))",
+                    ])
             }
         }
     }
@@ -57,12 +63,11 @@ struct ConsentRevokeCommand: AsyncParsableCommand {
     var user: String
     @Option(help: "The client it was allowed to (client_id or name).")
     var client: String
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
         let userName = try StandardInput.name(user)
-        let record = try await location.withVault { vault in
+        try await session.show { vault in
             let user = try vault.user(named: userName)
             let client = try vault.client(client)
             guard let consent = try vault.consent(of: user.id, to: client.id) else {
@@ -73,39 +78,14 @@ struct ConsentRevokeCommand: AsyncParsableCommand {
                 )
             }
             try await vault.withdrawConsent(of: user.id, from: client.id)
-            return WithdrawnRecord(consent, client: client.clientID, user: user.name)
+            return Shown(
+                [
+                    .json("client_id", client.clientID), .json("scope", consent.scope.text),
+                    .json("user", user.name), .json("withdrawn", true),
+                ],
+                lines: [
+                    "Withdrew what \(Console.harmless(user.name)) allowed \(client.clientID), and revoked the grants."
+                ])
         }
-        try output.show(record)
     }
-}
-
-/// A consent as printed: `{"client_id":"…","granted_at":"…","scope":"basic","user":"alice"}`.
-struct ConsentRecord: ListRecord {
-    let clientId: String?
-    let user: String?
-    let scope: String
-    let grantedAt: Timestamp
-
-    static let header = ["USER", "CLIENT_ID", "SCOPE", "GRANTED"]
-    var cells: [String] { [user ?? "-", clientId ?? "-", scope, grantedAt.description] }
-}
-
-/// A consent that is gone: `{"client_id":"…","scope":"basic","user":"alice","withdrawn":true}`.
-private struct WithdrawnRecord: Record {
-    let clientId: String
-    let user: String
-    let scope: String
-    let withdrawn = true
-
-    init(_ consent: Consent, client: String, user: String) {
-        clientId = client
-        self.user = user
-        scope = consent.scope.text
-    }
-
-    var lines: [String] {
-        ["Withdrew what \(Console.harmless(user)) allowed \(clientId), and revoked the grants."]
-    }
-
-    private enum CodingKeys: CodingKey { case clientId, user, scope, withdrawn }
 }

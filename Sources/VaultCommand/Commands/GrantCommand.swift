@@ -32,8 +32,7 @@ struct GrantListCommand: AsyncParsableCommand {
     var after: Int64 = 0
     @Option(help: "At most so many.")
     var limit: Int?
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func validate() throws {
         guard limit ?? 1 > 0, after >= 0 else {
@@ -43,29 +42,21 @@ struct GrantListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let userName = try user.map(StandardInput.name)
-        try await location.withVault { vault in
+        try await session.location.withVault { vault in
             var filter = GrantFilter()
             filter.client = try client.map { try vault.client($0).id }
             filter.owner = try userName.map { try vault.user(named: $0).id }
-            filter.after = GrantID(after)
-            var names = try OwnerNames(vault)
-            var left = limit ?? .max
-            var records: [GrantRecord] = []
-            while left > 0 {
-                // What state a grant is in depends on its user, its client and the time: each is looked at.
-                filter.limit = state == nil ? min(left, 1000) : 1000
-                let page = try vault.grants(filter)
-                let found = page.filter { state == nil || $0.state == state }.prefix(left)
-                records += try found.map { try names.record($0) }
-                guard let last = page.last, page.count == filter.limit else { break }
-                filter.after = last.id
-                left -= found.count
-                if output.isJSON {
-                    try output.showNext(records)
-                    records = []
-                }
-            }
-            try output.show(records)
+            var names = Names(vault)
+            // What state a grant is in depends on its user, its client and the time: each is looked at.
+            if state == nil, let limit { filter.limit = min(limit, filter.limit) }
+            try session.output.show(
+                pages: { last in
+                    filter.after = last?.id ?? GrantID(after)
+                    return try vault.grants(filter)
+                },
+                under: ["GRANT", "STATE", "CLIENT_ID", "USER", "GENERATION", "SCOPE"], limit: limit,
+                where: { state == nil || $0.state == state }
+            ) { try Shown($0, &names) }
         }
     }
 }
@@ -84,16 +75,14 @@ struct GrantShowCommand: AsyncParsableCommand {
         discussion: "Example:\n  tokenvault grant show 17")
 
     @OptionGroup var grant: GrantArgument
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
-        let record = try await location.withVault { vault in
+        try await session.show { vault in
             let found = try vault.grant(GrantID(grant.number))
-            var names = try OwnerNames(vault)
-            return try names.record(found)
+            var names = Names(vault)
+            return try Shown(found, &names)
         }
-        try output.show(record)
     }
 }
 
@@ -103,15 +92,88 @@ struct GrantRevokeCommand: AsyncParsableCommand {
         discussion: "Example:\n  tokenvault grant revoke 17")
 
     @OptionGroup var grant: GrantArgument
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
-        let record = try await location.withVault { vault in
+        try await session.show { vault in
             try await vault.revokeGrant(GrantID(grant.number))
-            var names = try OwnerNames(vault)
-            return try names.record(vault.grant(GrantID(grant.number)))
+            var names = Names(vault)
+            return try Shown(vault.grant(GrantID(grant.number)), &names)
         }
-        try output.show(record)
+    }
+}
+
+struct GrantAuthorizeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "authorize",
+        abstract: "Issue an authorization code, shown once.",
+        discussion: """
+            Standard output gets the code alone, so that a script may write CODE=$(tokenvault grant authorize …).
+
+            Examples:
+              tokenvault grant authorize --client mood-tracker --user alice --scope basic
+              tokenvault grant authorize --client phone-app --user alice --scope basic --code-challenge "$CHALLENGE"
+            """)
+
+    @Option(help: "The client (client_id or name).")
+    var client: String
+    @Option(help: "The user who consented, or - to read the name from standard input.")
+    var user: String
+    @Option(help: "What the user allows, separated by spaces; all the client is registered for by default.")
+    var scope: String?
+    @Option(
+        name: .customLong("redirect-uri"),
+        help: ArgumentHelp(
+            "One the client has registered; may be left out when it has just one.", valueName: "uri"))
+    var redirectURI: String?
+    @Option(
+        name: .customLong("code-challenge"),
+        // One base64url text in 64 begins with a dash.
+        parsing: .unconditional,
+        help: ArgumentHelp("PKCE challenge, method S256 (RFC 7636).", valueName: "challenge"))
+    var codeChallenge: String?
+    @OptionGroup var session: VaultSession
+
+    func run() async throws {
+        let userName = try StandardInput.name(user)
+        let asked = try scope.map(ScopeArgument.scope)
+        try await session.show { vault in
+            let scope = try asked ?? vault.client(client).registration.scope
+            let code = try await vault.authorize(
+                Authorization(
+                    client: client, user: userName, scope: scope, redirectURI: redirectURI,
+                    codeChallenge: codeChallenge))
+            var shown = Shown(
+                [
+                    .json("code", code.code.shown), .json("expires_in", code.expiresIn),
+                    .json("grant", code.grant.rawValue),
+                ], lines: [code.code.shown])
+            shown.notes = [
+                "Grant \(code.grant). The code is shown this once and lives \(code.expiresIn) seconds."
+            ]
+            return shown
+        }
+    }
+}
+
+extension Shown {
+    /// A grant, with the names of its user and client while these are not removed.
+    fileprivate init(_ grant: Grant, _ names: inout Names) throws {
+        let client = try names.client(grant.client)
+        let user = try names.user(grant.owner)
+        self.init(
+            [
+                .both("grant", grant.id.rawValue), .both("state", grant.state.rawValue),
+                .json("client", client), .text("client_id", client ?? "-"), .both("user", user, missing: "-"),
+                .both("kind", word(grant.kind)), .both("scope", grant.scope.text),
+                .both("generation", grant.generation), .both("created_at", grant.createdAt),
+                .both("idle_expires_at", grant.idleExpiresAt),
+                .both("absolute_expires_at", grant.absoluteExpiresAt),
+                .both("access_expires_at", grant.accessExpiresAt, missing: "-"),
+            ],
+            cells: [
+                "\(grant.id)", grant.state.rawValue, client ?? "-", user ?? "-", "\(grant.generation)",
+                grant.scope.text,
+            ])
     }
 }

@@ -155,6 +155,6 @@ struct AuditAnchorRemoveCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await location.withVault { try await $0.removeAnchor(id) }
-        try output.show(RemovedRecord(removed: "\(id)"))
+        try output.show(Shown(removed: "\(id)"))
     }
 }

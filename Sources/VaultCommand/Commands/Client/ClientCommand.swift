@@ -1,4 +1,6 @@
 import ArgumentParser
+import Foundation
+import OpenIDConnect
 import TokenVault
 import VaultCore
 
@@ -21,16 +23,70 @@ struct ClientArgument: ParsableArguments {
     var name: String
 }
 
+struct ClientAddCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "add",
+        abstract: "Register a client. The secret of a confidential one is shown once.",
+        discussion: """
+            Examples:
+              tokenvault client add mood-tracker --redirect-uri https://app.example/callback --scope "basic readmeasurements"
+              tokenvault client add phone-app --public --redirect-uri com.example.app:/callback --scope basic
+              tokenvault client add nightly-job --grant-type client_credentials --jwks-file job.jwks --scope basic
+            """)
+
+    @Argument(help: "The name of the client, for people.")
+    var name: String
+    @Option(
+        name: .customLong("client-id"),
+        help: ArgumentHelp("The client_id; random by default.", valueName: "id"))
+    var clientID: String?
+    @OptionGroup var options: RegistrationOptions
+    @OptionGroup var session: VaultSession
+
+    func run() async throws {
+        var registration = ClientRegistration(name: name)
+        try options.changes()(&registration)
+        try await session.show { [registration] in
+            Shown(try await $0.addClient(registration, clientID: clientID))
+        }
+    }
+}
+
+struct ClientSetCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "set",
+        abstract: "Change what is registered of a client.",
+        discussion: """
+            What is not given stays; what may be repeated replaces all there was. Grants that exist keep the scope \
+            they have: revoke them where that matters.
+
+            Examples:
+              tokenvault client set mood-tracker --scope "basic readmeasurements writemeasurements"
+              tokenvault client set mood-tracker --access-lifetime 10m --id-token-alg ES256
+              tokenvault client set measurement-api --may-introspect
+            """)
+
+    @OptionGroup var client: ClientArgument
+    @OptionGroup var options: RegistrationOptions
+    @OptionGroup var session: VaultSession
+
+    func run() async throws {
+        let changes = try options.changes()
+        try await session.show { Shown(try await $0.changeClient(client.name, changes)) }
+    }
+}
+
 struct ClientListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the clients, in order of registration.",
         discussion: "Example:\n  tokenvault client list --json")
 
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
-        try output.show(try await location.withVault { try $0.clients().map { ClientRecord($0) } })
+        let clients = try await session.location.withVault { try $0.clients() }
+        try session.output.show(
+            clients.map { Shown($0) }, under: ["CLIENT_ID", "NAME", "STATE", "GRANT TYPES", "SCOPE"])
     }
 }
 
@@ -40,12 +96,9 @@ struct ClientShowCommand: AsyncParsableCommand {
         discussion: "Example:\n  tokenvault client show mood-tracker")
 
     @OptionGroup var client: ClientArgument
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
-    func run() async throws {
-        try output.show(try await location.withVault { ClientRecord(try $0.client(client.name)) })
-    }
+    func run() async throws { try await session.show { Shown(try $0.client(client.name)) } }
 }
 
 struct ClientDisableCommand: AsyncParsableCommand {
@@ -54,12 +107,10 @@ struct ClientDisableCommand: AsyncParsableCommand {
         discussion: "Example:\n  tokenvault client disable mood-tracker")
 
     @OptionGroup var client: ClientArgument
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
-        let changed = try await location.withVault { try await $0.setClient(client.name, enabled: false) }
-        try output.show(ClientRecord(changed))
+        try await session.show { Shown(try await $0.setClient(client.name, enabled: false)) }
     }
 }
 
@@ -69,12 +120,10 @@ struct ClientEnableCommand: AsyncParsableCommand {
         discussion: "Example:\n  tokenvault client enable mood-tracker")
 
     @OptionGroup var client: ClientArgument
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
-        let changed = try await location.withVault { try await $0.setClient(client.name, enabled: true) }
-        try output.show(ClientRecord(changed))
+        try await session.show { Shown(try await $0.setClient(client.name, enabled: true)) }
     }
 }
 
@@ -85,13 +134,14 @@ struct ClientRemoveCommand: AsyncParsableCommand {
 
     @OptionGroup var client: ClientArgument
     @OptionGroup var confirmation: ConfirmationArgument
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
         try confirmation.check(client.name, consequence: "Removing a client revokes all its grants")
-        try await location.withVault { try await $0.removeClient(client.name) }
-        try output.show(RemovedRecord(removed: client.name))
+        try await session.show {
+            try await $0.removeClient(client.name)
+            return Shown(removed: client.name)
+        }
     }
 }
 
@@ -108,14 +158,133 @@ struct ClientRotateSecretCommand: AsyncParsableCommand {
     @OptionGroup var client: ClientArgument
     @Option(help: ArgumentHelp("How long the old secrets are still accepted.", valueName: "duration"))
     var overlap = DurationArgument(.seconds(86400))
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
-        let rotated = try await location.withVault {
-            try await $0.rotateSecret(ofClient: client.name, overlap: overlap.duration)
+        try await session.show {
+            Shown(try await $0.rotateSecret(ofClient: client.name, overlap: overlap.duration))
         }
-        try output.show(ClientRecord(rotated.client, secret: rotated.secret))
-        output.note("The secret is shown this once.")
+    }
+}
+
+struct ClientExportCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export", abstract: "Print a client as JSON (RFC 7591), without its secrets.",
+        discussion: """
+            With --json it is one line, else it is laid out for reading; the object is the same.
+
+            Examples:
+              tokenvault client export mood-tracker > mood-tracker.json
+              tokenvault client export mood-tracker --json | tokenvault client import - --vault ./other
+            """)
+
+    @OptionGroup var client: ClientArgument
+    @OptionGroup var session: VaultSession
+
+    func run() async throws {
+        let found = try await session.location.withVault { try $0.client(client.name) }
+        var options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes]
+        if !session.output.isJSON { options.insert(.prettyPrinted) }
+        let data = try JSONSerialization.data(withJSONObject: ClientMetadata(found).object, options: options)
+        try Console.print(String(decoding: data, as: UTF8.self))
+    }
+}
+
+struct ClientImportCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "import", abstract: "Register a client from JSON (RFC 7591).",
+        discussion: """
+            A confidential client gets a new secret, shown once. A member that is not supported is refused; those \
+            that only describe the client to people (client_uri, logo_uri, contacts, …) are left out.
+
+            Examples:
+              tokenvault client import mood-tracker.json
+              tokenvault client import - --json < mood-tracker.json
+            """)
+
+    @Argument(
+        help: ArgumentHelp("The file, or - to read standard input.", valueName: "file"), completion: .file())
+    var file: String
+    @OptionGroup var session: VaultSession
+
+    /// A registration with the longest key set and many addresses is far below it.
+    private static let limit = 64 * 1024
+
+    func run() async throws {
+        let bytes =
+            file == "-"
+            ? try StandardInput.bytes(limit: Self.limit)
+            : try SmallFile.read(file, limit: Self.limit, closed: .toNobody, remedy: "Check the file.")
+        let metadata = try ClientMetadata(json: bytes)
+        try await session.show {
+            var shown = Shown(try await $0.addClient(metadata.registration, clientID: metadata.clientID))
+            if !metadata.ignored.isEmpty {
+                shown.notes.insert("Not kept: \(metadata.ignored.joined(separator: ", ")).", at: 0)
+            }
+            return shown
+        }
+    }
+}
+
+extension Shown {
+    /// What making or changing a client gave: its secret, where there is one, is shown this once.
+    fileprivate init(_ new: NewClient) {
+        self.init(new.client, secret: new.secret)
+        if new.secret != nil { notes = ["The secret is shown this once."] }
+    }
+
+    /// `{"client_id":"…","client_secret":"tv_cs_…","created_at":"…","grant_types":[…],"name":"…","scope":"basic",…}`;
+    /// lifetimes are seconds, `jwks` is the client's key set as registered, and `unused_keys` says which of these cannot
+    /// verify an assertion, and why.
+    fileprivate init(_ client: Client, secret: SecretBytes? = nil) {
+        let registration = client.registration
+        let methods = registration.authenticationMethods.map(\.rawValue)
+        let grantTypes = registration.grantTypes.map(\.rawValue)
+        let responseTypes = registration.responseTypes.map(\.rawValue)
+        let unusedKeys = registration.keySet.map(Self.unusedKeys) ?? []
+        let lifetimes = registration.lifetimes
+        var fields: [Field] = [
+            .both("client_id", client.clientID), .both("client_secret", secret?.shown),
+            .both("name", registration.name), .both("state", "\(client.state)"),
+            .json("token_endpoint_auth_methods", methods),
+            .text("authentication", methods.joined(separator: " ")),
+            .both("grant_types", grantTypes, as: grantTypes.joined(separator: " ")),
+            .both("response_types", responseTypes, as: responseTypes.joined(separator: ", ")),
+            .json("redirect_uris", registration.redirectURIs),
+        ]
+        fields += registration.redirectURIs.map { .text("redirect_uri", $0) }
+        fields += [
+            .both("scope", registration.scope.text),
+            .json("id_token_signed_response_alg", registration.idTokenAlgorithm.rawValue),
+            .text("id_token_alg", registration.idTokenAlgorithm.rawValue),
+            .both("may_introspect", registration.mayIntrospect),
+            .both("code_lifetime", lifetimes.authorizationCode),
+            .both("access_lifetime", lifetimes.accessToken), .both("idle_lifetime", lifetimes.idle),
+            .both("absolute_lifetime", lifetimes.absolute), .both("retry_window", lifetimes.retryWindow),
+            .both("jwks", registration.keySet), .json("unused_keys", unusedKeys.isEmpty ? nil : unusedKeys),
+        ]
+        fields += unusedKeys.map { .text("unused key", $0) }
+        fields += client.secrets.map { secret in
+            let end = secret.notAfter.map { " to \(Timestamp($0))" } ?? ""
+            return .text("secret \(secret.generation)", "from \(Timestamp(secret.notBefore))\(end)")
+        }
+        let secrets = client.secrets.map {
+            Shown([
+                .json("generation", $0.generation), .json("not_before", $0.notBefore),
+                .json("not_after", $0.notAfter),
+            ])
+        }
+        self.init(
+            fields + [.json("secrets", secrets), .both("created_at", client.createdAt)],
+            cells: [
+                client.clientID, registration.name, "\(client.state)", grantTypes.joined(separator: " "),
+                registration.scope.text,
+            ])
+    }
+
+    private static func unusedKeys(_ keySet: String) -> [String] {
+        do throws(VaultError) { return try ClientKeySet.check(keySet).map(\.description) } catch {
+            return [error.message]
+        }
     }
 }

@@ -1,6 +1,6 @@
-import ArgumentParser
+public import ArgumentParser
 import TokenKeeper
-import TokenVault
+public import TokenVault
 import VaultCore
 
 /// The connection a command is about.
@@ -25,6 +25,74 @@ struct ConnectionArgument: ParsableArguments {
                 remedy: "See 'tokenvault connection list'; the number of a connection always works.")
         }
         return found
+    }
+}
+
+extension Shown {
+    /// A connection: no token in it.
+    ///
+    /// `{"connection":17,"provider":"quantimodo","user":"alice","label":"","kind":"consent","state":"live","verified":true,
+    /// "generation":3,"scope":"basic","metadata":{},"failures":0,"unread_reply":false,"created_at":"…"}`, and where they
+    /// are known `reason`, `issued_at`, `access_expires_at`, `refresh_expires_at`, `absolute_expires_at`, `due_at` and
+    /// `unsettled_since`, and `refusal` once the provider has refused to refresh it:
+    /// `{"reason":"invalid-request","words":"HTTP 400 …","since":"…","count":12}`, the first of so many in a row. `user` is
+    /// absent for tokens of our own and once the user is removed.
+    init(_ connection: Connection, _ names: inout Names) throws {
+        let provider = try names.provider(connection.provider) ?? "-"
+        let user = connection.owner == .system ? nil : try names.user(connection.owner)
+        let state = word(connection.state, joinedBy: "-")
+        let label = connection.label.isEmpty ? "-" : connection.label
+        var fields: [Field] = [
+            .both("connection", connection.id.rawValue), .json("reason", connection.reason),
+            .both("state", state, as: connection.reason.map { "\(state) (\($0))" }),
+            .both("provider", provider), .both("user", user, missing: "-"),
+            .both("label", connection.label, as: label), .both("kind", word(connection.kind)),
+            .both("verified", connection.isVerified), .both("scope", connection.scope),
+            .both("generation", connection.generation), .both("failures", connection.failures),
+            .both("unread_reply", connection.hasUnreadReply, as: connection.hasUnreadReply ? "kept" : "none"),
+            .both("created_at", connection.createdAt), .both("issued_at", connection.issuedAt),
+            .both("access_expires_at", connection.accessExpiresAt),
+            .both("refresh_expires_at", connection.refreshExpiresAt),
+            .both("absolute_expires_at", connection.absoluteExpiresAt), .both("due_at", connection.dueAt),
+            .both("unsettled_since", connection.unsettledSince), .json("metadata", connection.metadata),
+        ]
+        if let refusal = connection.refusal {
+            let times = refusal.count == 1 ? "once" : "\(refusal.count) times"
+            fields += [
+                .json(
+                    "refusal",
+                    Shown([
+                        .json("reason", refusal.reason), .json("words", refusal.words),
+                        .json("since", refusal.since), .json("count", refusal.count),
+                    ])),
+                .text("refused", "\(times), since \(Timestamp(refusal.since))"),
+                .text("provider_says", refusal.words.isEmpty ? refusal.reason : refusal.words),
+            ]
+        }
+        fields += connection.metadata.sorted { $0.key < $1.key }.map { .text("kept \($0.key)", $0.value) }
+        self.init(
+            fields,
+            cells: [
+                "\(connection.id)", state, provider, user ?? "-", label, "\(connection.generation)",
+                connection.scope,
+            ])
+    }
+
+    init(_ connection: Connection, in vault: Vault) throws {
+        var names = Names(vault)
+        try self.init(connection, &names)
+    }
+}
+
+extension ConnectionState: ExpressibleByArgument {
+    public static var allValueStrings: [String] {
+        [Self.failing, .live, .needsConsent, .revoked, .revoking].map { word($0, joinedBy: "-") }
+    }
+
+    public init?(argument: String) {
+        let all = [Self.failing, .live, .needsConsent, .revoked, .revoking]
+        guard let state = all.first(where: { word($0, joinedBy: "-") == argument }) else { return nil }
+        self = state
     }
 }
 

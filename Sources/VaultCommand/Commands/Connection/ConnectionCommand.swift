@@ -39,8 +39,7 @@ struct ConnectionListCommand: AsyncParsableCommand {
     var state: ConnectionState?
     @Flag(help: "Only those that the provider has refused to refresh for hours; short for --state failing.")
     var failing = false
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func validate() throws {
         guard !failing || state == nil else {
@@ -50,24 +49,19 @@ struct ConnectionListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let userName = try user.map(StandardInput.name)
-        try await location.withVault { vault in
+        try await session.location.withVault { vault in
             var filter = ConnectionFilter()
             filter.provider = try provider.map { try vault.provider(named: $0).id }
             filter.owner = try userName.map { try vault.user(named: $0).id }
             filter.state = failing ? .failing : state
-            var names = try ConnectionNames(vault)
-            var records: [ConnectionRecord] = []
-            while true {
-                let page = try vault.connections(filter)
-                records += try page.map { try names.record($0) }
-                guard let last = page.last, page.count == filter.limit else { break }
-                filter.after = last.id
-                if output.isJSON {
-                    try output.showNext(records)
-                    records = []
-                }
-            }
-            try output.show(records)
+            var names = Names(vault)
+            try session.output.show(
+                pages: { last in
+                    filter.after = last?.id ?? ConnectionID(0)
+                    return try vault.connections(filter)
+                },
+                under: ["CONNECTION", "STATE", "PROVIDER", "USER", "LABEL", "GENERATION", "SCOPE"]
+            ) { try Shown($0, &names) }
         }
     }
 }
@@ -82,21 +76,21 @@ struct ConnectionShowCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var connection: ConnectionArgument
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
-        try await location.withKeeper { keeper in
+        try await session.showKept { keeper in
             let found = try connection.find(keeper)
-            try output.show(ConnectionRecord(found, in: keeper.vault))
+            var shown = try Shown(found, in: keeper.vault)
             if found.state == .needsConsent {
-                output.note("Its user has to consent again: 'tokenvault connection connect'.")
+                shown.notes = ["Its user has to consent again: 'tokenvault connection connect'."]
             }
             if found.state == .failing {
-                output.note(
+                shown.notes = [
                     "It is tried once a day. Correct the provider's entry, or ask its user: 'tokenvault connection connect'."
-                )
+                ]
             }
+            return shown
         }
     }
 }
@@ -114,41 +108,26 @@ struct ConnectionRevealCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionArgument
     @Option(help: "Why; it is kept with the log, sealed.")
     var reason: String
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
-        let held = try await location.withKeeper { keeper in
-            try await keeper.vault.revealConnection(connection.find(keeper).id, reason: reason)
+        try await session.showKept { keeper in
+            let held = try await keeper.vault.revealConnection(connection.find(keeper).id, reason: reason)
+            guard let pair = held.pair else {
+                throw VaultError(
+                    .notFound, "This connection has no tokens.",
+                    remedy: held.reply == nil
+                        ? "See 'tokenvault connection show'."
+                        : "A reply is kept: run 'tokenvault connection replay-reply'.")
+            }
+            let access = pair.accessToken.shown
+            return Shown([
+                .both("connection", held.id.rawValue),
+                .both("access_token", access, as: access.isEmpty ? "-" : nil),
+                .both("access_expires_at", held.connection.accessExpiresAt, missing: "-"),
+                .both("refresh_token", pair.refreshToken?.shown, missing: "-"),
+            ])
         }
-        guard let pair = held.pair else {
-            throw VaultError(
-                .notFound, "This connection has no tokens.",
-                remedy: held.reply == nil
-                    ? "See 'tokenvault connection show'."
-                    : "A reply is kept: run 'tokenvault connection replay-reply'.")
-        }
-        try output.show(
-            RevealedRecord(
-                connection: held.id.rawValue, accessToken: pair.accessToken.shown,
-                refreshToken: pair.refreshToken?.shown,
-                accessExpiresAt: held.connection.accessExpiresAt.map(Timestamp.init)))
-    }
-}
-
-/// Tokens as printed, to the one who asked for them.
-private struct RevealedRecord: Record {
-    let connection: Int64
-    let accessToken: String
-    let refreshToken: String?
-    let accessExpiresAt: Timestamp?
-
-    var lines: [String] {
-        Table.pairs([
-            ("connection", "\(connection)"), ("access_token", accessToken.isEmpty ? "-" : accessToken),
-            ("access_expires_at", accessExpiresAt?.description ?? "-"),
-            ("refresh_token", refreshToken ?? "-"),
-        ])
     }
 }
 
@@ -164,12 +143,130 @@ struct ConnectionRemoveCommand: AsyncParsableCommand {
 
     @OptionGroup var connection: ConnectionArgument
     @OptionGroup var confirmation: ConfirmationArgument
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
         try confirmation.check(connection.name, consequence: "Removing a connection destroys its tokens here")
-        try await location.withKeeper { try await $0.remove(connection.find($0).id) }
-        try output.show(RemovedRecord(removed: connection.name))
+        try await session.showKept {
+            try await $0.remove(connection.find($0).id)
+            return Shown(removed: connection.name)
+        }
+    }
+}
+
+/// Refreshes one connection now.
+struct ConnectionRefreshCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "refresh", abstract: "Refresh a connection now, whether or not it is due.",
+        discussion: """
+            Ends with 4 when the user has to consent again, and with 9 when the provider gives nothing now.
+
+            After a lost answer, a provider that takes a repeated refresh token for theft is not asked again by \
+            itself. --spend-uncertain asks it: either the token was never used and the connection lives on, or the \
+            provider ends the grant for good.
+
+            Examples:
+              tokenvault connection refresh quantimodo/alice
+              tokenvault connection refresh 17 --spend-uncertain --confirm 17
+            """)
+
+    @OptionGroup var connection: ConnectionArgument
+    @Flag(
+        name: .customLong("spend-uncertain"),
+        help: "Send the refresh token again although nobody knows what became of the last time.")
+    var spendsUncertain = false
+    @OptionGroup var confirmation: ConfirmationArgument
+    @OptionGroup var network: NetworkArguments
+    @OptionGroup var session: VaultSession
+
+    func validate() throws {
+        guard spendsUncertain || confirmation.confirm == nil else {
+            throw ValidationError("--confirm belongs to --spend-uncertain.")
+        }
+    }
+
+    func run() async throws {
+        if spendsUncertain {
+            try confirmation.check(
+                connection.name, consequence: "Sending this refresh token again may end the grant")
+        }
+        try await session.showKept(calling: network) { keeper in
+            let found = try connection.find(keeper)
+            switch try await keeper.refresh(found.id, spendsUncertain: spendsUncertain) {
+            case .ready: break
+            case .needsConsent(let need): throw VaultError(need)
+            case .unavailable(let retryAfter, let reason):
+                throw keeper.failure(reason, retryAfter: retryAfter, of: found.id)
+            }
+            return try Shown(keeper.vault.connection(found.id), in: keeper.vault)
+        }
+    }
+}
+
+/// Reads a kept reply again.
+struct ConnectionReplayReplyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "replay-reply",
+        abstract: "Read a kept reply again: one that could not be read when it came.",
+        discussion: """
+            What a provider answered and nobody could read is sealed, not thrown away: there may be tokens in it. \
+            With a corrected entry ('provider add NAME --replace') or a newer version it may be read. Nothing is sent. \
+            Ends with 9 while it still cannot be read.
+
+            Example:
+              tokenvault connection replay-reply 17
+            """)
+
+    @OptionGroup var connection: ConnectionArgument
+    @OptionGroup var session: VaultSession
+
+    func run() async throws {
+        try await session.showKept { keeper in
+            guard let read = try await keeper.replayReply(of: connection.find(keeper).id) else {
+                throw VaultError(
+                    .unavailable, "The kept reply still cannot be read.",
+                    remedy:
+                        "Correct the entry with 'tokenvault provider add NAME --replace', or use a newer version."
+                )
+            }
+            return try Shown(read, in: keeper.vault)
+        }
+    }
+}
+
+/// Ends a connection here and at its provider.
+struct ConnectionRevokeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "revoke", abstract: "End a connection: here at once, and at its provider.",
+        discussion: """
+            No token of it is handed out from now on. The provider is asked once; should it not answer, the \
+            connection stays 'revoking' and 'tokenvault refresh run' asks until it does. Where the provider has no \
+            revocation endpoint, the tokens are destroyed here and live on there until they expire.
+
+            Examples:
+              tokenvault connection revoke quantimodo/alice
+              tokenvault connection revoke 17 --queue
+            """)
+
+    @OptionGroup var connection: ConnectionArgument
+    @Flag(help: "Leave the provider to 'tokenvault refresh run'.")
+    var queue = false
+    @OptionGroup var network: NetworkArguments
+    @OptionGroup var session: VaultSession
+
+    func run() async throws {
+        try await session.showKept(calling: network) { keeper in
+            let found = try connection.find(keeper)
+            var ended = try await keeper.revoke(found.id)
+            if ended.state == .revoking, !queue {
+                try await keeper.attend(to: ended.id, keeper.knownProvider(ended.provider))
+                ended = try keeper.vault.connection(ended.id)
+            }
+            var shown = try Shown(ended, in: keeper.vault)
+            if ended.state == .revoking {
+                shown.notes = ["The provider does not know yet: 'tokenvault refresh run' tells it."]
+            }
+            return shown
+        }
     }
 }

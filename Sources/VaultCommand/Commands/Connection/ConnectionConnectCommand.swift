@@ -51,8 +51,7 @@ struct ConnectionConnectCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How long the user may take, an hour at most.", valueName: "duration"))
     var timeout = DurationArgument(.seconds(600))
     @OptionGroup var network: NetworkArguments
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func validate() throws {
         guard !(device && clientCredentials) else {
@@ -73,14 +72,14 @@ struct ConnectionConnectCommand: AsyncParsableCommand {
         // Wrong addresses are refused before anything is asked for.
         let place = try CallbackPlace(listen: listen, redirectURI: redirectURI)
         let userName = clientCredentials ? nil : try owner.userName()
-        try await network.withKeeper(location) { keeper in
-            let connection: Connection
-            if let userName {
-                connection = try await consent(of: keeper.vault.user(named: userName).id, place, keeper)
-            } else {
-                connection = try await own(keeper)
-            }
-            try output.show(ConnectionRecord(connection, in: keeper.vault))
+        try await session.showKept(calling: network) { keeper in
+            let connection =
+                if let userName {
+                    try await consent(of: keeper.vault.user(named: userName).id, place, keeper)
+                } else {
+                    try await own(keeper)
+                }
+            return try Shown(connection, in: keeper.vault)
         }
     }
 
@@ -91,7 +90,7 @@ struct ConnectionConnectCommand: AsyncParsableCommand {
             var request = DeviceRequest(provider: provider.name, user: user)
             request.label = owner.label
             request.scope = scope
-            let consent = DeviceConsent(keeper: keeper, output: output)
+            let consent = DeviceConsent(keeper: keeper, output: session.output)
             return try await consent.connect(request, within: timeout.duration)
         }
         // The only browser this consent is for is the one that comes to this process.
@@ -101,7 +100,7 @@ struct ConnectionConnectCommand: AsyncParsableCommand {
         request.label = owner.label
         request.scope = scope
         request.lifetime = timeout.duration
-        let consent = BrowserConsent(keeper: keeper, output: output, opensBrowser: !noBrowser)
+        let consent = BrowserConsent(keeper: keeper, output: self.session.output, opensBrowser: !noBrowser)
         return try await consent.connect(request, at: place)
     }
 

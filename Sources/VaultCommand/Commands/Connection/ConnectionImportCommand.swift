@@ -42,8 +42,7 @@ struct ConnectionImportCommand: AsyncParsableCommand {
     var refreshExpiresIn: DurationArgument?
     @Option(help: "What was granted, separated by spaces.", transform: ScopeArgument.tidy)
     var scope: String?
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func validate() throws {
         guard accessTokenFile != nil || refreshTokenFile != nil else {
@@ -63,14 +62,14 @@ struct ConnectionImportCommand: AsyncParsableCommand {
             accessToken: try accessTokenFile.map(SecretReader.accessToken.read(file:)),
             refreshToken: try refreshTokenFile.map(SecretReader.refreshToken.read(file:)))
         tokens.scope = scope ?? ""
-        try await location.withKeeper { keeper in
+        try await session.showKept { keeper in
             let now = keeper.vault.clock.now()
             tokens.accessExpiresAt = expiresIn.map { now.advanced(by: $0.duration) }
             tokens.refreshExpiresAt = refreshExpiresIn.map { now.advanced(by: $0.duration) }
             let user = try keeper.vault.user(named: userName)
             let kept = try await keeper.import(
                 tokens, provider: provider.name, user: user.id, label: owner.label)
-            try output.show(ConnectionRecord(kept, in: keeper.vault))
+            return try Shown(kept, in: keeper.vault)
         }
     }
 }

@@ -22,44 +22,38 @@ struct ConnectionProbeCommand: AsyncParsableCommand {
     @Option(help: "What to call.")
     var url: String
     @OptionGroup var network: NetworkArguments
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
         if let fault = EndpointURL.fault(of: url) {
             throw VaultError(.invalidInput, "The URL \(fault).", remedy: "Tokens go to https://host/path.")
         }
-        let record = try await network.withTransport { transport in
-            let (number, token) = try await location.withKeeper(over: transport) { keeper in
+        let (shown, status) = try await network.withTransport { transport in
+            let (number, token) = try await session.location.withKeeper(over: transport) { keeper in
                 let found = try connection.find(keeper)
                 return (found.id.rawValue, try await keeper.token(for: found))
             }
             do throws(TransportFailure) {
                 let reply = try await transport.send(try token.request(url))
-                return ProbeRecord(
-                    connection: number, generation: token.generation, status: reply.status, url: url)
+                let shown = Shown(
+                    [
+                        .json("connection", number), .json("generation", token.generation),
+                        .json("status", reply.status), .json("url", url),
+                    ], lines: ["HTTP \(reply.status)"])
+                return (shown, reply.status)
             } catch {
                 throw VaultError(
                     .unavailable, "The API does not answer: \(error.reason(at: url)).",
                     remedy: "Check --url and the network.")
             }
         }
-        try output.show(record)
-        switch record.status {
+        try session.output.show(shown)
+        switch status {
         case 200..<300: return
         case 401, 403: throw ExitStatus.denied
         default: throw ExitStatus.partial
         }
     }
-}
-
-/// What an API answered, as printed: `{"connection":17,"generation":3,"status":200,"url":"…"}`.
-private struct ProbeRecord: Record {
-    let connection, generation: Int64
-    let status: Int
-    let url: String
-
-    var lines: [String] { ["HTTP \(status)"] }
 }
 
 extension HeldAccessToken {

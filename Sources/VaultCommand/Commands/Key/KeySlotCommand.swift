@@ -110,7 +110,7 @@ struct KeySlotRemoveCommand: AsyncParsableCommand {
             try await vault.removeKeyslot(named: name)
             return try vault.keyslots()
         }
-        try output.show(RemovedRecord(removed: name))
+        try output.show(Shown(removed: name))
         output.note(
             "If somebody may have copied its key: tokenvault key rotate --deep. Older backups still open with it."
         )

@@ -31,24 +31,24 @@ struct ProviderAddCommand: AsyncParsableCommand {
     @Flag(help: "Put this in the place of the provider of that name; its connections stay.")
     var replace = false
     @OptionGroup var network: NetworkArguments
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
         let clientID = try client.clientID()
         var new = try entry.provider(provider.name, scope: scope, clientID: clientID)
         new = try await discovered(new)
         new.clientSecret = try client.secret(isPublic: try new.filledEntry().client == .none)
-        let record = try await location.withKeeper { [new] keeper in
+        try await session.showKept { [new] keeper in
             let configured =
                 replace
                 ? try await keeper.replaceProvider(new) : try await keeper.addProvider(new)
-            return ProviderRecord(configured)
-        }
-        try output.show(record)
-        if entry.file == nil, !record.verified {
-            output.note(
-                "Not every fact of this entry was verified: see its comments ('provider show --catalogue').")
+            var shown = Shown(configured)
+            if entry.file == nil, !configured.provider.isVerified {
+                shown.notes = [
+                    "Not every fact of this entry was verified: see its comments ('provider show --catalogue')."
+                ]
+            }
+            return shown
         }
     }
 
@@ -56,12 +56,12 @@ struct ProviderAddCommand: AsyncParsableCommand {
         let entry = try new.filledEntry()
         guard entry.isDiscovered, let issuer = entry.endpoints.issuer else { return new }
         let found = try await network.withTransport { try await new.discovered(over: $0) }
-        output.note("Found in the discovery document of \(Console.harmless(issuer)):")
-        for line in Table.pairs(EndpointsRecord(try found.filledEntry().endpoints).pairs) {
-            output.note("  \(line)")
+        session.output.note("Found in the discovery document of \(Console.harmless(issuer)):")
+        for line in Table.pairs(try found.filledEntry().endpoints.named) {
+            session.output.note("  \(line)")
         }
         if try entry.requests.usesPKCE && !found.filledEntry().requests.usesPKCE {
-            output.note(
+            session.output.note(
                 "It names methods of PKCE, but not S256: consents go without PKCE, and an ID token has to carry "
                     + "their nonce.")
         }

@@ -35,17 +35,18 @@ struct ProviderListCommand: AsyncParsableCommand {
 
     @Flag(help: "The entries that come with this program; no vault is opened.")
     var catalogue = false
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
         guard !catalogue else {
             let entries = ProviderCatalogue.names.compactMap { ProviderCatalogue.provider($0) }
-            return try output.show(entries.map(CatalogueRecord.init))
+            return try session.output.show(
+                entries.map { Shown(entry: $0) },
+                under: ["ENTRY", "REPLAY", "VARIABLES", "VERIFIED", "TITLE"])
         }
-        try await location.withKeeper { keeper in
-            try output.show(try keeper.configuredProviders().map(ProviderRecord.init))
-        }
+        let providers = try await session.location.withKeeper { try $0.configuredProviders() }
+        try session.output.show(
+            providers.map { Shown($0) }, under: ["PROVIDER", "ENTRY", "STATE", "CLIENT_ID", "TITLE"])
     }
 }
 
@@ -63,8 +64,7 @@ struct ProviderShowCommand: AsyncParsableCommand {
     @OptionGroup var provider: ProviderArgument
     @Flag(help: "The entry of that name as YAML, to start one of your own from; no vault is opened.")
     var catalogue = false
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
         guard !catalogue else {
@@ -73,20 +73,13 @@ struct ProviderShowCommand: AsyncParsableCommand {
                     .notFound, "The catalogue has no entry of that name.",
                     remedy: "See 'tokenvault provider list --catalogue'.")
             }
-            return try output.show(EntryTextRecord(entry: provider.name, yaml: text))
+            return try session.output.show(
+                Shown(
+                    [.json("entry", provider.name), .json("yaml", text)],
+                    lines: text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(
+                        String.init)))
         }
-        try await location.withKeeper { keeper in
-            try output.show(ProviderRecord(try keeper.configuredProvider(provider.name)))
-        }
-    }
-}
-
-/// The text of an entry as printed: `{"entry":"google","yaml":"…"}`.
-private struct EntryTextRecord: Record {
-    let entry, yaml: String
-
-    var lines: [String] {
-        yaml.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
+        try await session.showKept { Shown(try $0.configuredProvider(provider.name)) }
     }
 }
 
@@ -103,13 +96,10 @@ struct ProviderResumeCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var provider: ProviderArgument
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
-        try await location.withKeeper { keeper in
-            try output.show(ProviderRecord(try await keeper.resumeProvider(provider.name)))
-        }
+        try await session.showKept { Shown(try await $0.resumeProvider(provider.name)) }
     }
 }
 
@@ -120,13 +110,96 @@ struct ProviderRemoveCommand: AsyncParsableCommand {
 
     @OptionGroup var provider: ProviderArgument
     @OptionGroup var confirmation: ConfirmationArgument
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
         try confirmation.check(
             provider.name, consequence: "Removing a provider destroys our client's secret there")
-        try await location.withKeeper { try await $0.removeProvider(provider.name) }
-        try output.show(RemovedRecord(removed: provider.name))
+        try await session.showKept {
+            try await $0.removeProvider(provider.name)
+            return Shown(removed: provider.name)
+        }
+    }
+}
+
+extension Shown {
+    /// A provider of the vault; its client secret is not in it.
+    ///
+    /// `{"provider":"mine","entry":"google","title":"Google","state":"active","client_id":"…","has_client_secret":true,
+    /// "authentication":"post","endpoints":{"token":"https://…"},"pkce":true,"issuer_in_callbacks":false,"rotates":false,
+    /// "replay":"tolerated","verified":true,"created_at":"…"}`, and `scope` where one was chosen. While our client is in
+    /// doubt, `refused_connections` and `refused_because` say by which connections and why: `[17,23,31]`,
+    /// `"unauthorized-client"`.
+    init(_ configured: ConfiguredProvider) {
+        let entry = configured.provider
+        let usesPKCE = entry.requests.usesPKCE
+        let namesIssuer = entry.endpoints.namesIssuerInCallbacks ?? false
+        var fields: [Field] = [
+            .both("provider", configured.name),
+            .both("entry", entry.name, as: "\(entry.name) (\(entry.title))"), .json("title", entry.title),
+            .both("state", "\(configured.state)"), .both("client_id", configured.clientID),
+            .json("has_client_secret", configured.hasClientSecret),
+            .text("client_secret", configured.hasClientSecret ? "sealed" : "none"),
+            .both("authentication", entry.client.rawValue), .both("scope", configured.scope, missing: "-"),
+            .json("endpoints", Shown(entry.endpoints.named.map { .json($0, $1) })),
+        ]
+        fields += entry.endpoints.named.map { .text($0, $1) }
+        fields += [
+            .both("pkce", usesPKCE, as: usesPKCE ? "S256" : "no"),
+            .both("issuer_in_callbacks", namesIssuer, as: namesIssuer ? "yes" : "not promised"),
+            .both("rotates", entry.refresh.rotates), .both("replay", entry.refresh.replay.words),
+            .both("verified", entry.isVerified), .both("created_at", configured.createdAt),
+            .json("refused_because", configured.doubt),
+        ]
+        if !configured.doubtedBy.isEmpty {
+            let numbers = configured.doubtedBy.map { "\($0)" }.joined(separator: ", ")
+            fields += [
+                .json("refused_connections", configured.doubtedBy.map(\.rawValue)),
+                .text("refused", "connections \(numbers) (\(configured.doubt ?? "-"))"),
+            ]
+        }
+        self.init(
+            fields,
+            cells: [
+                configured.name, entry.name, "\(configured.state)", configured.clientID, entry.title,
+            ])
+    }
+
+    /// An entry of the catalogue, with the variables that are to be given when it is added:
+    /// `{"entry":"oidc","replay":"revokes","title":"…","variables":["issuer"],"verified":false}`.
+    fileprivate init(entry: Provider) {
+        let replay = entry.refresh.method == .none ? "-" : entry.refresh.replay.words
+        self.init(
+            [
+                .json("entry", entry.name), .json("replay", replay), .json("title", entry.title),
+                .json("variables", entry.variables), .json("verified", entry.isVerified),
+            ],
+            cells: [
+                entry.name, replay,
+                entry.variables.isEmpty ? "-" : entry.variables.joined(separator: " "),
+                entry.isVerified ? "yes" : "no", entry.title,
+            ])
+    }
+}
+
+extension Provider.Endpoints {
+    /// Those that there are, named as in entries.
+    var named: [(name: String, url: String)] {
+        [
+            ("authorization", authorization), ("token", token), ("refresh", refresh),
+            ("revocation", revocation), ("device_authorization", deviceAuthorization), ("issuer", issuer),
+        ].compactMap { name, url in url.map { (name, $0) } }
+    }
+}
+
+extension Provider.ReplayPolicy {
+    /// As entries write it.
+    fileprivate var words: String {
+        func span(_ duration: Duration) -> String { DurationArgument(duration).defaultValueDescription }
+        return switch self {
+        case .within(let time): "within \(span(time))"
+        case .untilFirstUse(let time): "until_first_use" + (time.map { " \(span($0))" } ?? "")
+        case .tolerated, .rejected, .revokes: "\(self)"
+        }
     }
 }

@@ -24,26 +24,25 @@ struct ProviderTestCommand: AsyncParsableCommand {
     @Flag(name: .customLong("client-credentials"), help: "Try our client's credentials, too.")
     var triesCredentials = false
     @OptionGroup var network: NetworkArguments
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
         let findings = try await network.withTransport { transport in
-            try await location.withKeeper(over: transport) { keeper in
+            try await session.location.withKeeper(over: transport) { keeper in
                 let known = try keeper.knownProvider(named: provider.name)
                 let check = ProviderCheck(keeper, known, transport)
                 return try await check.findings(triesCredentials: triesCredentials)
             }
         }
-        try output.show(findings)
+        try session.output.show(findings.map(\.shown), under: ["CHECK", "OK", "FINDING"])
         let answers = findings.filter(\.isReachability)
         if !answers.isEmpty, answers.allSatisfy({ !$0.ok }) { throw ExitStatus.unavailable }
         if findings.contains(where: { !$0.ok }) { throw ExitStatus.partial }
     }
 }
 
-/// One thing that was looked at, as printed: `{"check":"token","finding":"answers with HTTP 405","ok":true}`.
-struct CheckFinding: ListRecord {
+/// One thing that was looked at.
+private struct CheckFinding {
     let check: String
     let ok: Bool
     let finding: String
@@ -56,10 +55,12 @@ struct CheckFinding: ListRecord {
         self.isReachability = isReachability
     }
 
-    private enum CodingKeys: String, CodingKey { case check, ok, finding }
-
-    static let header = ["CHECK", "OK", "FINDING"]
-    var cells: [String] { [check, ok ? "yes" : "NO", finding] }
+    /// `{"check":"token","finding":"answers with HTTP 405","ok":true}`
+    var shown: Shown {
+        Shown(
+            [.json("check", check), .json("finding", finding), .json("ok", ok)],
+            cells: [check, ok ? "yes" : "NO", finding])
+    }
 }
 
 /// What can be found out about a provider without a grant.
@@ -84,7 +85,7 @@ private struct ProviderCheck {
                 known.isStopped
                     ? "stopped: it refused our client; see 'tokenvault provider resume'" : "active"),
         ]
-        let endpoints = EndpointsRecord(entry.endpoints).pairs.filter { $0.0 != "issuer" }
+        let endpoints = entry.endpoints.named.filter { $0.name != "issuer" }
         for (name, url) in endpoints { findings.append(await reachability(name, url)) }
         if let issuer = entry.endpoints.issuer { findings.append(await discovery(issuer)) }
         if triesCredentials { findings.append(await credentials()) }

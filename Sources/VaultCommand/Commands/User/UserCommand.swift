@@ -38,18 +38,16 @@ struct UserAddCommand: AsyncParsableCommand {
 
     @OptionGroup var user: UserArgument
     @OptionGroup(title: "Password") var password: PasswordArguments
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
         let name = try user.read()
         let password = try password.read()
-        let record = try await location.withVault { vault in
+        try await session.show { vault in
             let added = try await vault.addUser(name)
             if let password { try await vault.setPassword(ofUser: name, password) }
-            return try UserRecord(added, vault)
+            return try Shown(added, vault)
         }
-        try output.show(record)
     }
 }
 
@@ -58,17 +56,76 @@ struct UserListCommand: AsyncParsableCommand {
         commandName: "list", abstract: "List the users, in order of creation.",
         discussion: "Example:\n  tokenvault user list --json")
 
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
-        try await location.withVault { vault in
-            var page = try vault.users()
-            try output.show(page.map { try UserRecord($0, vault) })
-            while let last = page.last, page.count == 1000 {
-                page = try vault.users(after: last.id)
-                try output.showNext(page.map { try UserRecord($0, vault) })
-            }
+        try await session.location.withVault { vault in
+            try session.output.show(
+                pages: { try vault.users(after: $0?.id ?? .system) },
+                under: ["USER", "STATE", "PASSWORD", "CREATED"]
+            ) { try Shown($0, vault) }
+        }
+    }
+}
+
+struct UserSetPasswordCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "set-password", abstract: "Give a user a new password, or take it away.",
+        discussion: """
+            Whoever is signed in with the old one is signed out. Without an option you are asked on the terminal.
+
+            Examples:
+              tokenvault user set-password alice
+              tokenvault user set-password alice --password-file ./password
+              tokenvault user set-password alice --remove
+            """)
+
+    @OptionGroup var user: UserArgument
+    @OptionGroup(title: "Password") var password: PasswordArguments
+    @Flag(help: "Take the password away: the user cannot sign in on the bundled page.")
+    var remove = false
+    @OptionGroup var session: VaultSession
+
+    func validate() throws {
+        guard !(remove && (isNamed || password.isAsked)) else {
+            throw ValidationError("Give a new password or --remove, not both.")
+        }
+    }
+
+    private var isNamed: Bool { password.file != nil || password.descriptor != nil }
+
+    func run() async throws {
+        let name = try user.read()
+        var asked = password
+        asked.isAsked = !isNamed
+        let new = remove ? nil : try asked.read()
+        try await session.show { vault in
+            try await vault.setPassword(ofUser: name, new)
+            return try Shown(vault.user(named: name), vault)
+        }
+    }
+}
+
+struct UserRevokeTokensCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "revoke-tokens", abstract: "Revoke every token of a user, at once.",
+        discussion: """
+            Every grant of the user ends, and every sign-in; the user stays and may allow clients again.
+
+            Examples:
+              tokenvault user revoke-tokens alice
+              printf alice | tokenvault user revoke-tokens - --json
+            """)
+
+    @OptionGroup var user: UserArgument
+    @OptionGroup var session: VaultSession
+
+    func run() async throws {
+        let name = try user.read()
+        try await session.show { vault in
+            var shown = try Shown(await vault.revokeGrants(ofUser: name), vault)
+            shown.notes = ["Every token of the user is dead."]
+            return shown
         }
     }
 }
@@ -79,15 +136,11 @@ struct UserDisableCommand: AsyncParsableCommand {
         discussion: "Example:\n  tokenvault user disable alice")
 
     @OptionGroup var user: UserArgument
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
         let name = try user.read()
-        let record = try await location.withVault { vault in
-            try UserRecord(await vault.setUser(name, enabled: false), vault)
-        }
-        try output.show(record)
+        try await session.show { try Shown(await $0.setUser(name, enabled: false), $0) }
     }
 }
 
@@ -97,15 +150,11 @@ struct UserEnableCommand: AsyncParsableCommand {
         discussion: "Example:\n  tokenvault user enable alice")
 
     @OptionGroup var user: UserArgument
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
         let name = try user.read()
-        let record = try await location.withVault { vault in
-            try UserRecord(await vault.setUser(name, enabled: true), vault)
-        }
-        try output.show(record)
+        try await session.show { try Shown(await $0.setUser(name, enabled: true), $0) }
     }
 }
 
@@ -122,13 +171,70 @@ struct UserRemoveCommand: AsyncParsableCommand {
 
     @OptionGroup var user: UserArgument
     @OptionGroup var confirmation: ConfirmationArgument
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
         try confirmation.check(user.name, consequence: "Removing a user revokes all the user's grants")
         let name = try user.read()
-        try await location.withVault { try await $0.removeUser(name) }
-        try output.show(RemovedRecord(removed: name))
+        try await session.show {
+            try await $0.removeUser(name)
+            return Shown(removed: name)
+        }
+    }
+}
+
+struct UserEraseCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "erase",
+        abstract: "Destroy a user's key and everything sealed under it. Cannot be undone.",
+        discussion: """
+            Name, grants, connections and the personal data of the log become unreadable, in the database and its WAL. \
+            The log keeps its entries under a pseudonym that nothing leads back from, and every proof stays valid. \
+            Backups that were made before can still open the data while they and their keys exist: until when is shown.
+
+            Tokens of the user's connections stay valid at the providers: run 'connection revoke' first.
+
+            Examples:
+              tokenvault user erase alice --confirm alice
+              printf alice | tokenvault user erase - --confirm - --json
+            """)
+
+    @OptionGroup var user: UserArgument
+    @OptionGroup var confirmation: ConfirmationArgument
+    @OptionGroup var session: VaultSession
+
+    func run() async throws {
+        try confirmation.check(user.name, consequence: "Erasing a user destroys the user's key")
+        let name = try user.read()
+        try await session.show { Shown(try await $0.eraseUser(name), of: name) }
+    }
+}
+
+extension Shown {
+    /// `{"created_at":"…","has_password":true,"state":"active","user":"alice"}`
+    fileprivate init(_ user: User, _ vault: Vault) throws {
+        let hasPassword = try vault.hasPassword(user.id)
+        let password = hasPassword ? "set" : "none"
+        self.init(
+            [
+                .both("user", user.name), .both("state", "\(user.state)"), .json("has_password", hasPassword),
+                .text("password", password), .both("created_at", user.createdAt),
+            ], cells: [user.name, "\(user.state)", password, "\(Timestamp(user.createdAt))"])
+    }
+
+    /// `{"backups":2,"backups_kept_until":"…","connections":0,"erased":"alice","grants":1}`
+    fileprivate init(_ erasure: Erasure, of name: String) {
+        var older = "none known"
+        if erasure.backups > 0 {
+            older = "\(erasure.backups), which with their keys can open the data "
+            older +=
+                erasure.backupsKeptUntil.map { "until \(Timestamp($0))" } ?? "for as long as they are kept"
+        }
+        self.init([
+            .both("erased", name), .json("grants", erasure.grants),
+            .text("grants_ended", "\(erasure.grants)"), .json("connections", erasure.connections),
+            .text("connections_deleted", "\(erasure.connections)"), .json("backups", erasure.backups),
+            .json("backups_kept_until", erasure.backupsKeptUntil), .text("older_backups", older),
+        ])
     }
 }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import ProviderHTTP
 import TokenKeeper
 import VaultCore
 
@@ -24,29 +23,21 @@ struct WebhookArgument: ParsableArguments {
     var url: String
 }
 
-extension VaultArguments {
-    fileprivate func withKeeper<Result>(_ body: (TokenKeeper) async throws -> Result) async throws -> Result {
-        try await withVault { vault in
-            try await AsyncHTTPTransport.withTransport { transport in
-                try await body(TokenKeeper(vault: vault, transport: transport))
-            }
-        }
-    }
-}
-
 struct WebhookAddCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "add", abstract: "Add a webhook. Its secret is shown once.",
         discussion: "Example:\n  tokenvault webhook add https://app.example/hooks")
 
     @OptionGroup var webhook: WebhookArgument
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
-        let (added, secret) = try await location.withKeeper { try await $0.addWebhook(webhook.url) }
-        try output.show(WebhookRecord(added, secret: secret))
-        output.note("The secret is shown this once.")
+        try await session.showKept {
+            let (added, secret) = try await $0.addWebhook(webhook.url)
+            var shown = Shown(added, secret: secret)
+            shown.notes = ["The secret is shown this once."]
+            return shown
+        }
     }
 }
 
@@ -55,11 +46,12 @@ struct WebhookListCommand: AsyncParsableCommand {
         commandName: "list", abstract: "List the webhooks, in order of creation.",
         discussion: "Example:\n  tokenvault webhook list --json")
 
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
-        try output.show(try await location.withKeeper { try $0.webhooks().map { WebhookRecord($0) } })
+        let webhooks = try await session.location.withKeeper { try $0.webhooks() }
+        try session.output.show(
+            webhooks.map { Shown($0) }, under: ["URL", "FAILURES", "RETRY", "CREATED"])
     }
 }
 
@@ -69,17 +61,19 @@ struct WebhookTestCommand: AsyncParsableCommand {
         discussion: "Example:\n  tokenvault webhook test https://app.example/hooks")
 
     @OptionGroup var webhook: WebhookArgument
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
-        let answer = try await location.withKeeper { try await $0.testWebhook(webhook.url) }
-        guard case .accepted = answer else {
-            throw VaultError(
-                .unavailable, "The webhook did not take the message: \(answer).",
-                remedy: "It should answer 2xx within 15 seconds; redirects are not followed.")
+        try await session.showKept(calling: NetworkArguments()) {
+            let answer = try await $0.testWebhook(webhook.url)
+            guard case .accepted = answer else {
+                throw VaultError(
+                    .unavailable, "The webhook did not take the message: \(answer).",
+                    remedy: "It should answer 2xx within 15 seconds; redirects are not followed.")
+            }
+            return Shown(
+                [.json("accepted", webhook.url)], lines: ["Accepted by \(Console.harmless(webhook.url))."])
         }
-        try output.show(AcceptedRecord(accepted: webhook.url))
     }
 }
 
@@ -89,18 +83,29 @@ struct WebhookRemoveCommand: AsyncParsableCommand {
         discussion: "Example:\n  tokenvault webhook remove https://app.example/hooks")
 
     @OptionGroup var webhook: WebhookArgument
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
-        try await location.withKeeper { try await $0.removeWebhook(webhook.url) }
-        try output.show(RemovedRecord(removed: webhook.url))
+        try await session.showKept {
+            try await $0.removeWebhook(webhook.url)
+            return Shown(removed: webhook.url)
+        }
     }
 }
 
-/// What was accepted: `{"accepted":"https://app.example/hooks"}`.
-private struct AcceptedRecord: Record {
-    let accepted: String
-
-    var lines: [String] { ["Accepted by \(Console.harmless(accepted))."] }
+extension Shown {
+    /// `{"created_at":"…","failures":0,"url":"https://app.example/hooks"}`; `failures` in a row, `retry_at` while it does
+    /// not take what it is told, `secret` once.
+    fileprivate init(_ webhook: Webhook, secret: SecretBytes? = nil) {
+        self.init(
+            [
+                .both("url", webhook.url), .both("created_at", webhook.createdAt),
+                .json("failures", webhook.failures), .json("retry_at", webhook.retryAt),
+                .both("secret", secret?.shown),
+            ],
+            cells: [
+                webhook.url, "\(webhook.failures)", webhook.retryAt.map { "\(Timestamp($0))" } ?? "-",
+                "\(Timestamp(webhook.createdAt))",
+            ])
+    }
 }
