@@ -25,8 +25,6 @@ let dependencies: [Package.Dependency] = [
     // TLS: certificates of `serve` that can be changed while it runs, and trust in a provider's own authority. Imported by
     // IssuerHTTP and ProviderHTTP.
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
-    // Configuration of `serve` by file, environment and flags. Imported by the executable alone.
-    .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
     // YAML with line numbers, for provider entries. Imported by TokenKeeper alone.
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     // HTTP client on SwiftNIO with connection pools, for calls to providers. Imported by ProviderHTTP alone.
@@ -49,7 +47,6 @@ let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras = Target.Dependency.product(name: "_CryptoExtras", package: "swift-crypto")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
-let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
@@ -138,7 +135,7 @@ let targets: [Target] = [
         dependencies: [
             "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect", "IssuerHTTP",
             "TokenKeeper", "ProviderHTTP",
-            argumentParser, configuration, nioCore, nioPosix, nioHTTP1, logging, lifecycle, unixSignals,
+            argumentParser, nioCore, nioPosix, nioHTTP1, logging, lifecycle, unixSignals,
         ]),
 ]
 

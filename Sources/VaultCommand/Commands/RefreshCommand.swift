@@ -40,23 +40,22 @@ struct RefreshRunCommand: AsyncParsableCommand {
     @Option(
         name: .customLong("log-level"),
         help: "trace, debug, info, notice, warning, error or critical.")
-    var logLevel = LogLevel(level: .info)
+    var logLevel = Logger.Level.info
     @Option(name: .customLong("log-format"), help: "text, or json for one object a line.")
     var logFormat = LogFormat.text
     @OptionGroup var network: NetworkArguments
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func validate() throws {
         guard (1...10_000).contains(calls) else { throw ValidationError("--calls is 1 to 10000.") }
     }
 
     func run() async throws {
-        let logger = logFormat.logger(logLevel.level)
+        let logger = logFormat.logger(logLevel)
         let ready = try readyFile.map { try ReadyFile(preparing: $0) }
         defer { ready?.remove() }
         try await network.withTransport { transport in
-            let vault = try await location.open(VaultOptions(channel: .command, logger: logger))
+            let vault = try await session.location.open(VaultOptions(channel: .command, logger: logger))
             do {
                 try await refresh(TokenKeeper(vault: vault, transport: transport), logger, ready)
             } catch {
@@ -71,16 +70,10 @@ struct RefreshRunCommand: AsyncParsableCommand {
     private func refresh(_ keeper: TokenKeeper, _ logger: Logger, _ ready: ReadyFile?) async throws {
         var limits = KeeperService.Limits()
         limits.calls = calls
-        let announcement = Announcement { [output] in
-            do { try ready?.publish("tokenvault refresh run \(getpid())") } catch {
-                logger.error("The ready file could not be written.", metadata: ["error": "\(error)"])
-            }
-            if output.isJSON {
-                try? Console.print(JSONText.encode(RefreshingRecord(state: "refreshing")))
-            } else {
-                Console.note("tokenvault: refreshing")
-            }
-            SupervisorNotice.ready.send()
+        let announcement = Announcement { [output = session.output] in
+            output.announce(
+                Shown([.json("state", "refreshing")], lines: ["refreshing"]),
+                line: "tokenvault refresh run \(getpid())", in: ready, logger)
         }
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
@@ -92,11 +85,6 @@ struct RefreshRunCommand: AsyncParsableCommand {
         try await group.run()
         await keeper.finish()
     }
-}
-
-/// That it works, as printed: `{"state":"refreshing"}`.
-private struct RefreshingRecord: Encodable {
-    let state: String
 }
 
 /// Says once that the services beside it run.

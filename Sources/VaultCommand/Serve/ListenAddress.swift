@@ -1,5 +1,4 @@
 import ArgumentParser
-import Logging
 
 /// `HOST:PORT`; an IPv6 address stands in brackets.
 struct ListenAddress: ExpressibleByArgument {
@@ -26,19 +25,4 @@ struct ListenAddress: ExpressibleByArgument {
     }
 
     var defaultValueDescription: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
-}
-
-/// How much is logged.
-struct LogLevel: ExpressibleByArgument {
-    let level: Logger.Level
-
-    init(level: Logger.Level) { self.level = level }
-
-    init?(argument: String) {
-        guard let level = Logger.Level(rawValue: argument) else { return nil }
-        self.level = level
-    }
-
-    var defaultValueDescription: String { level.rawValue }
-    static var allValueStrings: [String] { Logger.Level.allCases.map(\.rawValue) }
 }

@@ -1,6 +1,6 @@
-import ArgumentParser
+public import ArgumentParser
 import Foundation
-import Logging
+public import Logging
 
 /// How the log is written.
 enum LogFormat: String, CaseIterable, ExpressibleByArgument {
@@ -21,6 +21,8 @@ enum LogFormat: String, CaseIterable, ExpressibleByArgument {
         return logger
     }
 }
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}
 
 /// Writes each entry as a JSON object on a line of standard error, metadata beside `time`, `level` and `message`.
 struct JSONLogHandler: LogHandler {

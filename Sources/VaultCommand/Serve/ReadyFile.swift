@@ -1,4 +1,6 @@
 import Foundation
+import Logging
+import ServiceLifecycle
 import VaultCore
 
 /// Tells scripts where the server is, or that a service works: a file that appears, complete, once it does, and goes at
@@ -50,5 +52,55 @@ struct ReadyFile: Sendable {
             errno == ENOENT ? .notFound : .ioFailure,
             "The ready file \(path) cannot be written: \(String(cString: strerror(errno))).",
             remedy: "Check --ready-file.")
+    }
+}
+
+extension OutputArguments {
+    /// Says that a service works: by a line in its ready file, to scripts or to people, and to the supervisor.
+    func announce(_ shown: Shown, line: String, in ready: ReadyFile?, _ logger: Logger) {
+        do { try ready?.publish(line) } catch {
+            logger.error("The ready file could not be written.", metadata: ["error": "\(error)"])
+        }
+        if isJSON {
+            try? show(shown)
+        } else {
+            for line in shown.lines { Console.note("tokenvault: \(line)") }
+        }
+        SupervisorNotice.ready.send()
+    }
+}
+
+/// Tells systemd how far the service is (sd_notify(3)), where it asked to be told.
+enum SupervisorNotice: String {
+    case ready = "READY=1"
+    case stopping = "STOPPING=1"
+
+    /// Nothing can be done when nobody listens.
+    func send(to path: String? = ProcessInfo.processInfo.environment["NOTIFY_SOCKET"]) {
+        guard let path, path.hasPrefix("/") || path.hasPrefix("@") else { return }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        var name = Array(path.utf8)
+        // An abstract name begins with a zero octet.
+        if name.first == UInt8(ascii: "@") { name[0] = 0 }
+        guard name.count < MemoryLayout.size(ofValue: address.sun_path) else { return }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: name) }
+        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        let length = MemoryLayout.offset(of: \sockaddr_un.sun_path).map { $0 + name.count } ?? 0
+        withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                _ = sendto(descriptor, rawValue, rawValue.utf8.count, 0, $0, socklen_t(length))
+            }
+        }
+    }
+}
+
+/// Tells systemd when the shutdown begins: the last service of a group is the first to hear of it.
+struct SupervisorNotices: Service {
+    func run() async throws {
+        try await gracefulShutdown()
+        SupervisorNotice.stopping.send()
     }
 }

@@ -29,14 +29,13 @@ struct ServeCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var options: ServeOptions
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+    @OptionGroup var session: VaultSession
 
     func run() async throws {
-        let settings = try ServeSettings(options, location)
+        let settings = try ServeSettings(options, session.location)
         guard !options.checksOnly else {
-            for name in settings.unknownVariables { output.note("\(name) is no setting.") }
-            return try output.show(settings.effective)
+            for name in settings.unknownVariables { session.output.note("\(name) is no setting.") }
+            return try session.output.show(settings.effective, under: ["SETTING", "VALUE", "SOURCE"])
         }
         // Before anything takes time: a reload that comes early must not end the process.
         if !endsWithTerminal { signal(SIGHUP, SIG_IGN) }
@@ -46,7 +45,7 @@ struct ServeCommand: AsyncParsableCommand {
         }
         var configuration = settings.server
         configuration.maximumConnections = min(
-            configuration.maximumConnections, max(16, DescriptorLimit.raise() - DescriptorLimit.reserve))
+            configuration.maximumConnections, max(16, Self.raiseDescriptorLimit() - Self.reservedDescriptors))
         let ready = try settings.readyFile.map { try ReadyFile(preparing: $0) }
         defer { ready?.remove() }
         let vault = try await settings.location.open(VaultOptions(channel: .http, logger: logger))
@@ -73,18 +72,13 @@ struct ServeCommand: AsyncParsableCommand {
         let admin = Mutex<String?>(nil)
         let server = IssuerServer(
             vault: vault, configuration: configuration, logger: logger,
-            onReady: { [output] url in
-                do { try ready?.publish(url) } catch {
-                    logger.error("The ready file could not be written.", metadata: ["error": "\(error)"])
-                }
+            onReady: { [output = session.output] url in
                 let adminURL = admin.withLock { $0 }
-                if output.isJSON {
-                    try? Console.print(JSONText.encode(ServedRecord(admin: adminURL, url: url)))
-                } else {
-                    Console.note("tokenvault: serving at \(url)")
-                    if let adminURL { Console.note("tokenvault: metrics at \(adminURL)/metrics") }
-                }
-                SupervisorNotice.ready.send()
+                output.announce(
+                    Shown(
+                        [.json("admin", adminURL), .json("url", url)],
+                        lines: ["serving at \(url)"] + (adminURL.map { ["metrics at \($0)/metrics"] } ?? [])),
+                    line: url, in: ready, logger)
             },
             onAdminReady: { url in admin.withLock { $0 = url } })
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
@@ -103,11 +97,46 @@ struct ServeCommand: AsyncParsableCommand {
                 services: services, gracefulShutdownSignals: ending, logger: logger))
         try await group.run()
     }
+
+    /// Kept for the vault's own files, whatever the number of connections: without them no commit could be settled.
+    private static let reservedDescriptors = 128
+
+    /// Raises the soft limit on open files and connections to the hard one and returns what holds now.
+    private static func raiseDescriptorLimit() -> Int {
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        var limit = rlimit()
+        guard getrlimit(resource, &limit) == 0 else { return 1024 }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(resource, &limit)
+        guard getrlimit(resource, &limit) == 0 else { return 1024 }
+        return Int(clamping: limit.rlim_cur)
+    }
 }
 
-/// Where it serves, as printed: `{"admin":"http://127.0.0.1:9090","url":"http://127.0.0.1:8080"}`, once requests are
-/// taken; `admin` with `--admin-listen` only.
-private struct ServedRecord: Encodable {
-    let admin: String?
-    let url: String
+/// Reads the certificate again at every SIGHUP; a bad one is refused with a line in the log, and the old one goes on.
+private struct CertificateReload: Service {
+    let certificate: ServerCertificate?
+    let logger: Logger
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            for await _ in await UnixSignalsSequence(trapping: .sighup) { reload() }
+        }
+    }
+
+    private func reload() {
+        guard let certificate else {
+            return logger.notice("SIGHUP: there is no certificate to read again.")
+        }
+        do {
+            try certificate.reload()
+            logger.notice(
+                "The certificate was read again.",
+                metadata: ["expires_at": "\(Timestamp(certificate.expiresAt))"])
+        } catch {
+            let message = (error as? VaultError)?.message ?? "Unexpected failure of type \(type(of: error))."
+            logger.error(
+                "The new certificate was refused; the old one goes on.", metadata: ["error": "\(message)"])
+        }
+    }
 }

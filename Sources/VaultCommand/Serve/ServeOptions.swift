@@ -1,6 +1,5 @@
 import ArgumentParser
-import IssuerHTTP
-import TokenIssuer
+import Logging
 
 /// The flags of `serve`; what is not given comes from the environment, the file, or a default.
 struct ServeOptions: ParsableArguments {
@@ -68,7 +67,7 @@ struct ServeOptions: ParsableArguments {
     @Option(
         name: .customLong("log-level"),
         help: "trace, debug, info, notice, warning, error or critical. (default: info)")
-    var logLevel: LogLevel?
+    var logLevel: Logger.Level?
 
     @Option(name: .customLong("log-format"), help: "text, or json for one object a line. (default: text)")
     var logFormat: LogFormat?
@@ -85,20 +84,14 @@ struct ServeOptions: ParsableArguments {
     var checksOnly = false
 
     /// What was given.
-    var values: [Setting: SettingValue] {
-        let values: [Setting: SettingValue?] = [
-            .listen: listen.map { .text($0.defaultValueDescription) },
-            .issuer: issuer.map { .text($0) },
-            .profile: profile.map { .text($0) },
-            .tlsCertificate: tlsCertificate.map { .text($0) },
-            .tlsKey: tlsKey.map { .text($0) },
-            .adminListen: adminListen.map { .text($0.defaultValueDescription) },
-            .maximumConnections: maximumConnections.map { .integer($0) },
-            .trustedProxy: trustedProxy.map { .truth($0) },
-            .legacyGet: legacyGet.map { .truth($0) },
-            .readyFile: readyFile.map { .text($0) },
-            .logLevel: logLevel.map { .text($0.defaultValueDescription) },
-            .logFormat: logFormat.map { .text($0.rawValue) },
+    var values: [Setting: String] {
+        let values: [Setting: String?] = [
+            .listen: listen?.defaultValueDescription, .issuer: issuer, .profile: profile,
+            .tlsCertificate: tlsCertificate, .tlsKey: tlsKey,
+            .adminListen: adminListen?.defaultValueDescription,
+            .maximumConnections: maximumConnections.map { "\($0)" },
+            .trustedProxy: trustedProxy.map { "\($0)" }, .legacyGet: legacyGet.map { "\($0)" },
+            .readyFile: readyFile, .logLevel: logLevel?.rawValue, .logFormat: logFormat?.rawValue,
         ]
         return values.compactMapValues { $0 }
     }

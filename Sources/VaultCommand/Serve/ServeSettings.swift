@@ -12,14 +12,13 @@ struct ServeSettings {
     let readyFile: String?
     let location: VaultArguments
     /// Every setting that has a value, for `--check-config`.
-    let effective: [SettingRecord]
+    let effective: [Shown]
     /// Variables of the environment that are named as settings are and yet are none: misspelt, most likely.
     let unknownVariables: [String]
 
-    private static let defaults: [Setting: SettingValue] = [
-        .listen: .text("127.0.0.1:8080"), .profile: .text("standard"), .logLevel: .text("info"),
-        .logFormat: .text("text"), .maximumConnections: .integer(2048),
-        .trustedProxy: .truth(false), .legacyGet: .truth(false),
+    private static let defaults: [Setting: String] = [
+        .listen: "127.0.0.1:8080", .profile: "standard", .logLevel: "info", .logFormat: "text",
+        .maximumConnections: "2048", .trustedProxy: "false", .legacyGet: "false",
     ]
 
     init(
@@ -27,11 +26,11 @@ struct ServeSettings {
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws {
         var flags = options.values
-        flags[.vault] = location.vaultPath.map { .text($0) }
-        flags[.keyFile] = location.key.keyFile.map { .text($0) }
-        flags[.passphraseFile] = location.key.passphraseFile.map { .text($0) }
-        flags[.credential] = location.key.credential.map { .text($0) }
-        flags[.keyProgram] = location.key.program.map { .text($0) }
+        flags[.vault] = location.vaultPath
+        flags[.keyFile] = location.key.keyFile
+        flags[.passphraseFile] = location.key.passphraseFile
+        flags[.credential] = location.key.credential
+        flags[.keyProgram] = location.key.program
         let file = options.config ?? environment["TOKENVAULT_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
         let reader = try SettingsReader(
             flags: flags, environment: environment, file: file, defaults: Self.defaults)
@@ -42,14 +41,14 @@ struct ServeSettings {
             Logger.Level(rawValue: $0)
         }
         logFormat = try Self.parsed(.logFormat, reader, "is text or json") { LogFormat(rawValue: $0) }
-        readyFile = try reader.text(.readyFile)
+        readyFile = reader.text(.readyFile)
         self.location = try Self.location(location, reader)
         let known = Set(
             Setting.allCases.map(\.variable)
                 + ["TOKENVAULT_CONFIG", "TOKENVAULT_KEY_EXEC_SETTINGS"])
         unknownVariables = environment.keys.filter { $0.hasPrefix("TOKENVAULT_") && !known.contains($0) }
             .sorted()
-        effective = try Setting.allCases.compactMap { try SettingRecord($0, reader) }
+        effective = try Setting.allCases.compactMap { try Self.shown($0, reader) }
     }
 
     private static func server(_ reader: SettingsReader) throws -> IssuerServer.Configuration {
@@ -58,8 +57,8 @@ struct ServeSettings {
         var profile = try parsed(.profile, reader, "is one of: \(names)") { IssuerProfile(named: $0) }
         profile.acceptsLegacyGet = try reader.truth(.legacyGet) ?? false
         var server = IssuerServer.Configuration(
-            host: listen.host, port: listen.port, issuer: try reader.text(.issuer), profile: profile)
-        if let admin = try reader.text(.adminListen) {
+            host: listen.host, port: listen.port, issuer: reader.text(.issuer), profile: profile)
+        if let admin = reader.text(.adminListen) {
             guard let address = ListenAddress(argument: admin) else {
                 throw reader.refusal(.adminListen, "'admin-listen' is HOST:PORT.")
             }
@@ -75,7 +74,7 @@ struct ServeSettings {
     }
 
     private static func certificate(_ reader: SettingsReader) throws -> ServerCertificate? {
-        switch (try reader.text(.tlsCertificate), try reader.text(.tlsKey)) {
+        switch (reader.text(.tlsCertificate), reader.text(.tlsKey)) {
         case (nil, nil): return nil
         case (let certificate?, let key?):
             return try ServerCertificate(certificateFile: certificate, keyFile: key)
@@ -89,11 +88,11 @@ struct ServeSettings {
     /// The vault, and the key that the most preferred source names.
     private static func location(_ given: VaultArguments, _ reader: SettingsReader) throws -> VaultArguments {
         var location = given
-        location.vaultPath = try reader.text(.vault)
+        location.vaultPath = reader.text(.vault)
         // Checked by the parser; these cannot come from anywhere else.
         guard !given.key.isBeyondSettings else { return location }
-        let named = try Setting.keys.compactMap { key -> (Setting, String, SettingSource)? in
-            guard let value = try reader.text(key), let source = reader.source(key) else { return nil }
+        let named = Setting.keys.compactMap { key -> (Setting, String, SettingSource)? in
+            guard let value = reader.text(key), let source = reader.source(key) else { return nil }
             return (key, value, source)
         }
         for source in SettingSource.allCases {
@@ -114,35 +113,25 @@ struct ServeSettings {
     private static func parsed<Value>(
         _ setting: Setting, _ reader: SettingsReader, _ form: String, _ parse: (String) -> Value?
     ) throws -> Value {
-        guard let text = try reader.text(setting), let value = parse(text) else {
+        guard let text = reader.text(setting), let value = parse(text) else {
             throw reader.refusal(setting, "'\(setting.rawValue)' \(form).")
         }
         return value
     }
-}
 
-/// A setting as printed: `{"setting":"listen","source":"default","value":"127.0.0.1:8080"}`.
-struct SettingRecord: ListRecord {
-    static let header = ["SETTING", "VALUE", "SOURCE"]
-
-    let setting: String
-    let value: String
-    let source: String
-
-    /// Nil when nothing sets it.
-    init?(_ setting: Setting, _ reader: SettingsReader) throws {
-        let value: String? =
+    /// `{"setting":"listen","source":"default","value":"127.0.0.1:8080"}`; nil when nothing sets it.
+    private static func shown(_ setting: Setting, _ reader: SettingsReader) throws -> Shown? {
+        guard let text = reader.text(setting), let source = reader.source(setting)?.rawValue else {
+            return nil
+        }
+        let value =
             switch setting.kind {
-            case .text: try reader.text(setting)
-            case .integer: try reader.integer(setting).map { String($0) }
-            case .truth: try reader.truth(setting).map { String($0) }
-            case .list: try reader.list(setting)?.joined(separator: ", ")
+            case .text: text
+            case .integer: "\(try reader.integer(setting) ?? 0)"
+            case .truth: "\(try reader.truth(setting) ?? false)"
             }
-        guard let value, let source = reader.source(setting) else { return nil }
-        self.setting = setting.rawValue
-        self.value = value
-        self.source = source.rawValue
+        return Shown(
+            [.json("setting", setting.rawValue), .json("source", source), .json("value", value)],
+            cells: [setting.rawValue, value, source])
     }
-
-    var cells: [String] { [setting, value, source] }
 }

@@ -1,3 +1,7 @@
+import Foundation
+import VaultCore
+import VaultCrypto
+
 /// What can be set of `serve`: by flag, by environment, in the file, in this order of preference. The raw
 /// value is the name of the flag and the member of the file.
 enum Setting: String, CaseIterable {
@@ -23,7 +27,6 @@ enum Setting: String, CaseIterable {
     enum Kind: String {
         case text = "a string"
         case integer = "a whole number"
-        case list = "a list of strings"
         case truth = "true or false"
     }
 
@@ -37,18 +40,8 @@ enum Setting: String, CaseIterable {
 
     /// The variable of the environment; the vault's has been called so from the beginning.
     var variable: String {
-        self == .vault ? "TOKENVAULT_PATH" : "TOKENVAULT_" + encodedName
-    }
-
-    /// The name by which swift-configuration looks it up in an environment.
-    var encodedName: String { rawValue.uppercased().replacing("-", with: "_") }
-
-    /// Leads to a secret: no access log gets to see it. A secret itself is never a setting.
-    var leadsToSecret: Bool {
-        switch self {
-        case .tlsKey, .keyFile, .passphraseFile, .credential: true
-        default: false
-        }
+        self == .vault
+            ? "TOKENVAULT_PATH" : "TOKENVAULT_" + rawValue.uppercased().replacing("-", with: "_")
     }
 
     /// One of these opens the vault; the most preferred source that names one decides.
@@ -61,4 +54,134 @@ enum SettingSource: String, CaseIterable {
     case environment
     case file
     case standard = "default"
+}
+
+/// Merges flags, environment, file and defaults, and knows where each value comes from.
+struct SettingsReader {
+    private var values: [Setting: (text: String, source: SettingSource)] = [:]
+    private let file: String?
+
+    /// - Parameters:
+    ///   - flags: what was given on the command line.
+    ///   - file: the path of the file of settings.
+    init(
+        flags: [Setting: String], environment: [String: String], file: String?, defaults: [Setting: String]
+    ) throws {
+        self.file = file
+        let members = try file.map(Self.members) ?? [:]
+        for setting in Setting.allCases {
+            let sources: [(String?, SettingSource)] = [
+                (flags[setting], .flag),
+                // An empty variable counts as not set.
+                (environment[setting.variable].flatMap { $0.isEmpty ? nil : $0 }, .environment),
+                (members[setting], .file), (defaults[setting], .standard),
+            ]
+            for case (let text?, let source) in sources.reversed() { values[setting] = (text, source) }
+        }
+    }
+
+    /// The value, nil where nothing sets it and there is no default.
+    func text(_ setting: Setting) -> String? { values[setting]?.text }
+
+    func integer(_ setting: Setting) throws -> Int? { try parsed(setting) { Int($0) } }
+
+    func truth(_ setting: Setting) throws -> Bool? {
+        try parsed(setting) { text in
+            switch text.lowercased() {
+            case "true", "yes", "1": true
+            case "false", "no", "0": false
+            default: nil
+            }
+        }
+    }
+
+    /// Where the value comes from; nil: it is not set.
+    func source(_ setting: Setting) -> SettingSource? { values[setting]?.source }
+
+    /// What to say of a value that will not do.
+    func refusal(_ setting: Setting, _ message: String) -> VaultError {
+        let place =
+            switch source(setting) {
+            case .environment: "Check the environment variable \(setting.variable)."
+            case .file: "Check '\(setting.rawValue)' in \(file ?? "the settings")."
+            default: "Check --\(setting.rawValue)."
+            }
+        return VaultError(.invalidInput, message, remedy: place)
+    }
+
+    private func parsed<Value>(_ setting: Setting, _ parse: (String) -> Value?) throws -> Value? {
+        guard let text = text(setting) else { return nil }
+        guard let value = parse(text) else {
+            throw refusal(setting, "'\(setting.rawValue)' must be \(setting.kind.rawValue).")
+        }
+        return value
+    }
+}
+
+extension SettingsReader {
+    /// A page of settings is under a kilobyte.
+    private static let limit = 64 * 1024
+
+    /// A member of the file: of which kind it is, and its text as the environment would have it.
+    private struct Member: Decodable {
+        let kind: Setting.Kind
+        let text: String
+
+        init(from decoder: any Decoder) throws {
+            let value = try decoder.singleValueContainer()
+            if let truth = try? value.decode(Bool.self) {
+                (kind, text) = (.truth, "\(truth)")
+            } else if let integer = try? value.decode(Int.self) {
+                (kind, text) = (.integer, "\(integer)")
+            } else {
+                (kind, text) = (.text, try value.decode(String.self))
+            }
+        }
+    }
+
+    /// Reads the file: a JSON object with the names of the flags as members. What is not known is refused by name: a
+    /// misspelt member must not be a silent default.
+    private static func members(of path: String) throws -> [Setting: String] {
+        let bytes = try SmallFile.read(
+            path, limit: limit, closed: .toWritingByAnybody, remedy: "Check --config.")
+        let members: [String: Member]
+        do {
+            members = try JSONDecoder().decode([String: Member].self, from: Data(bytes))
+        } catch DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context) {
+            guard let name = context.codingPath.first?.stringValue else { throw noObject(path) }
+            throw VaultError(
+                .invalidInput, "'\(name)' in \(path) is neither text, number, true nor false.",
+                remedy: "See docs/operations.md.")
+        } catch { throw noObject(path) }
+        var texts: [Setting: String] = [:]
+        for (name, member) in members.sorted(by: { $0.key < $1.key }) {
+            guard let setting = Setting(rawValue: name) else { throw unknown(name, path) }
+            guard member.kind == setting.kind else {
+                throw VaultError(
+                    .invalidInput, "'\(name)' in \(path) must be \(setting.kind.rawValue).",
+                    remedy: "See docs/operations.md.")
+            }
+            texts[setting] = member.text
+        }
+        // Whoever names the program can have the key, as whoever writes the program itself.
+        if texts[.keyProgram] != nil {
+            try KeyProgram.checkFile(path, called: "file", remedy: "Check --config.")
+        }
+        return texts
+    }
+
+    private static func noObject(_ path: String) -> VaultError {
+        VaultError(
+            .invalidInput, "\(path) is no JSON object.", remedy: "As in: {\"listen\": \"127.0.0.1:8080\"}")
+    }
+
+    private static func unknown(_ name: String, _ path: String) -> VaultError {
+        let isSecret = ["passphrase", "password", "secret", "key"].contains { name.lowercased().contains($0) }
+        let known = Setting.allCases.map(\.rawValue).joined(separator: ", ")
+        return VaultError(
+            .invalidInput, "There is no setting '\(name)', as in \(path).",
+            remedy: isSecret
+                ? "A secret is never a setting: name the file that holds it (key-file, passphrase-file, tls-key)."
+                : "There are: \(known).")
+    }
 }
