@@ -134,7 +134,7 @@ install: ## Install the command, its manual pages and bash completion: make inst
 	rm -rf .build-release/man && mkdir -p .build-release/man $(MAN) $(COMPLETIONS)
 	$(RELEASED) man --directory .build-release/man
 	install -m 644 .build-release/man/*.1 $(MAN)/
-	$(RELEASED) completion bash > $(COMPLETIONS)/tokenvault && chmod 644 $(COMPLETIONS)/tokenvault
+	$(RELEASED) --generate-completion-script bash > $(COMPLETIONS)/tokenvault && chmod 644 $(COMPLETIONS)/tokenvault
 
 .PHONY: uninstall
 uninstall: ## Remove what `make install` installed under the same PREFIX; vaults stay
@@ -161,10 +161,6 @@ man: deps ## Write the manual pages into .build/man, one for each command
 	$(BUILD) --product tokenvault
 	mkdir -p .build/man
 	"$$(swift build --show-bin-path)/tokenvault" man --directory .build/man
-
-.PHONY: errors
-errors: test-deps ## Write docs/errors.md anew from what `help error` says
-	TOKENVAULT_REGENERATE_ERRORS=1 swift test --filter 'Every error has a code'
 
 .PHONY: vectors
 vectors: test-deps ## Write the format vectors of Tests/Vectors anew (only with a new format version)

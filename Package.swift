@@ -136,7 +136,9 @@ let targets: [Target] = [
             "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect", "IssuerHTTP",
             "TokenKeeper", "ProviderHTTP",
             argumentParser, nioCore, nioPosix, nioHTTP1, logging, lifecycle, unixSignals,
-        ]),
+        ],
+        // A link to the page in docs/.
+        resources: [.embedInCode("Help/errors.md")]),
 ]
 
 // Each is run by a test, those that the documentation shows word for word too.

@@ -37,8 +37,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
             ConsentCommand.self, ProviderCommand.self, ConnectionCommand.self, RefreshCommand.self,
             WebhookCommand.self, KeyCommand.self, ServeCommand.self, AuditCommand.self, BackupCommand.self,
             RestoreCommand.self, DoctorCommand.self, ReportCommand.self,
-            CompletionCommand.self, ManCommand.self, ExplainCommand.self,
-            VersionCommand.self,
+            ManCommand.self, ExplainCommand.self,
         ])
 
     static func main() async {

@@ -11,7 +11,7 @@ struct HostileArgumentTests {
         ["client", "add", "x", "--client-id"],
         ["client", "add", "x", "--redirect-uri"], ["serve", "--listen"], ["serve", "--issuer"],
         ["status", "--vault"],
-        ["status", "--key-file"], ["completion"], ["nonsense"],
+        ["status", "--key-file"], ["nonsense"],
         ["explain", "error"], ["help", "error"], ["man"], ["doctor", "--vault"], ["report", "--from"],
     ]
 

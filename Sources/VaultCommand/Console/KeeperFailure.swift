@@ -20,26 +20,9 @@ extension ExitStatus {
 extension FailureReport {
     /// An operator sees what the user of a service would not: the scrubbed words of the provider.
     func show(_ error: KeeperError) {
-        show(error.code.rawValue, error.operatorMessage, error.remedy)
-    }
-}
-
-extension KeeperError {
-    fileprivate var operatorMessage: String {
-        diagnostic.isEmpty ? message : "\(message) (\(diagnostic))"
-    }
-
-    fileprivate var remedy: String {
-        switch code {
-        case .clientRefused:
-            "Check the client's identifier and secret; 'tokenvault provider add NAME --replace' changes them."
-        case .unreadableReply:
-            "Run 'tokenvault connection replay-reply' with a corrected entry or a newer version."
-        case .notSupported: "'tokenvault provider show NAME' lists its endpoints."
-        case .unavailable: "See 'tokenvault provider test NAME'."
-        case .accessDenied: ""
-        default: "Begin again with 'tokenvault connection connect'."
-        }
+        let explanation = ErrorExplanation.all.first { $0.code == error.code.rawValue }
+        let words = error.diagnostic.isEmpty ? "" : " (\(error.diagnostic))"
+        show(error.code.rawValue, error.message + words, explanation?.remedy ?? "")
     }
 }
 

@@ -1,69 +1,49 @@
-import TokenIssuer
 import TokenKeeper
 import VaultCore
 
-/// What a code of an error stands for: shown by `help error CODE`, and the text of docs/errors.md.
-struct ErrorExplanation: ListRecord {
-    /// Where the code is met.
-    enum Place: String, Encodable, Sendable, CaseIterable {
-        /// A command of `tokenvault`, or a `VaultError` of the library.
-        case vault
-        /// An answer of `serve`, in the `error` of RFC 6749 and RFC 6750.
-        case http
-        /// A consent at a provider, or a `KeeperError` of the library.
-        case keeper
-
-        /// As people are told.
-        var sentence: String {
-            switch self {
-            case .vault: "a command, or VaultError in the library"
-            case .http: "an HTTP answer of the server"
-            case .keeper: "consents at providers, or KeeperError in the library"
-            }
-        }
-    }
-
+/// What a code of an error stands for: a row of docs/errors.md, which is built into the program.
+struct ErrorExplanation: Sendable {
     let code: String
-    let places: [Place]
+    /// Where the code is met: `vault`, `http`, `keeper`.
+    let places: [String]
     let meaning: String
     /// What is different because of the failed attempt.
     let changed: String
     let remedy: String
-    /// How a command ends with it; absent for what only clients of the server see.
+    /// How a command ends with it; nil for what only clients of the server see.
     let exitCode: Int32?
 
-    init(_ code: VaultError.Code, _ meaning: String, changed: String, remedy: String) {
-        self.init(code.rawValue, [.vault], meaning, changed, remedy, ExitStatus(code).rawValue)
-    }
-
-    init(_ code: OAuthError.Code, _ meaning: String, changed: String, remedy: String) {
-        self.init(code.rawValue, [.http], meaning, changed, remedy, nil)
-    }
-
-    init(_ code: KeeperError.Code, _ meaning: String, changed: String, remedy: String) {
-        self.init(code.rawValue, [.keeper], meaning, changed, remedy, ExitStatus(code).rawValue)
-    }
-
-    /// A code that is met in several places, where it means one thing.
-    func alsoMet(in place: Place) -> ErrorExplanation {
-        ErrorExplanation(code, places + [place], meaning, changed, remedy, exitCode)
-    }
-
-    private init(
-        _ code: String, _ places: [Place], _ meaning: String, _ changed: String, _ remedy: String,
-        _ exitCode: Int32?
-    ) {
-        self.code = code
-        self.places = places
-        self.meaning = meaning
-        self.changed = changed
-        self.remedy = remedy
-        self.exitCode = exitCode
-    }
-
-    static let header = ["CODE", "EXIT", "MEANING"]
-    var cells: [String] { [code, exitCode.map(String.init) ?? "-", meaning] }
-
     /// Every code there is, in the order of the alphabet.
-    static let all = (vault + http + keeper).sorted { $0.code < $1.code }
+    static let all = String(decoding: PackageResources.errors_md, as: UTF8.self)
+        .split(separator: "\n").compactMap(ErrorExplanation.init)
+
+    /// Nil: not a row about a code.
+    private init?(row: Substring) {
+        let cells = row.split(separator: " | ").map { String($0).replacing("\\|", with: "|") }
+        guard cells.count == 6, cells[0].hasPrefix("| `"), cells[0].hasSuffix("`"), cells[5].hasSuffix(" |")
+        else { return nil }
+        code = String(cells[0].dropFirst(3).dropLast())
+        places = cells[1].replacing(" ", with: "").split(separator: ",").map(String.init)
+        (meaning, changed, remedy) = (cells[3], cells[4], String(cells[5].dropLast(2)))
+        exitCode =
+            places.contains("vault")
+            ? ExitStatus(VaultError.Code(rawValue: code)).rawValue
+            : places.contains("keeper") ? ExitStatus(KeeperError.Code(rawValue: code)).rawValue : nil
+    }
+
+    /// As the lists show it, and alone with a line for each part.
+    var shown: Shown {
+        let sentences = [
+            "vault": "a command, or VaultError in the library", "http": "an HTTP answer of the server",
+            "keeper": "consents at providers, or KeeperError in the library",
+        ]
+        return Shown(
+            [
+                .json("code", code), .text("error", code), .json("places", places),
+                .text("where", places.compactMap { sentences[$0] }.joined(separator: "; ")),
+                .both("meaning", meaning), .both("changed", changed), .json("remedy", remedy),
+                .text("what to do", remedy), .json("exit_code", exitCode),
+                .text("exit code", exitCode.map { "\($0)" }),
+            ], cells: [code, exitCode.map { "\($0)" } ?? "-", meaning])
+    }
 }

@@ -39,33 +39,92 @@ struct ExplainErrorCommand: ParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() throws {
-        guard let code else { return try output.show(ErrorExplanation.all) }
+        guard let code else {
+            return try output.show(
+                ErrorExplanation.all.map(\.shown), under: ["CODE", "EXIT", "MEANING"])
+        }
         // As it stands in a message, brackets and all.
         let word = code.trimming { "[]'\"".contains($0) }.lowercased().replacing("-", with: "_")
         guard let explanation = ErrorExplanation.all.first(where: { $0.code == word }) else {
             throw VaultError(
                 .notFound, "There is no error code '\(code)'.", remedy: "'tokenvault help error' lists them.")
         }
-        try output.show(ExplanationRecord(explanation: explanation))
+        try output.show(explanation.shown)
     }
 }
 
-/// One explanation for people; for scripts it is the same object as in the list.
-private struct ExplanationRecord: Record {
-    let explanation: ErrorExplanation
+/// The exit codes, and which errors end with each.
+struct ExplainExitCodesCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "exit-codes", abstract: "List the exit codes and the errors behind each.",
+        discussion: "Examples:\n  tokenvault explain exit-codes\n  tokenvault help exit-codes --json")
 
-    func encode(to encoder: any Encoder) throws { try explanation.encode(to: encoder) }
+    @OptionGroup var output: OutputArguments
 
-    var lines: [String] {
-        var pairs = [
-            ("error", explanation.code),
-            ("where", explanation.places.map(\.sentence).joined(separator: "; ")),
-            ("meaning", explanation.meaning), ("changed", explanation.changed),
-            ("what to do", explanation.remedy),
-        ]
-        if let exitCode = explanation.exitCode { pairs.append(("exit code", "\(exitCode)")) }
-        return Table.pairs(pairs)
+    func run() throws {
+        let rows = Self.all.map { status, meaning in
+            let errors = ErrorExplanation.all.filter { $0.exitCode == status.rawValue }.map(\.code)
+            return Shown(
+                [
+                    .json("exit_code", status.rawValue), .json("meaning", meaning),
+                    .json("errors", errors),
+                ], cells: ["\(status.rawValue)", meaning, errors.joined(separator: " ")])
+        }
+        try output.show(rows, under: ["EXIT", "MEANING", "ERRORS"])
     }
+
+    private static let all: [(ExitStatus, String)] = [
+        (.done, "Done."),
+        (.internalError, "A defect in tokenvault."),
+        (.usage, "The command line or its input is not acceptable."),
+        (.notFound, "What was named is not there."),
+        (.denied, "Not allowed: by the state of the thing, or by the operating system."),
+        (.locked, "No key opens the vault."),
+        (.busy, "Others are at it: try again."),
+        (.integrity, "Stored bytes are not what was written."),
+        (.storage, "Input, output or disk space failed."),
+        (.unavailable, "Not now, or not with this version."),
+        (.confirmationRequired, "What cannot be undone wants --confirm."),
+        (.partial, "Partly done; from doctor: warnings."),
+        (.outcomeUnknown, "Whether it was done is not known: look before repeating."),
+        (.interrupted, "Interrupted by Ctrl-C."),
+    ]
+}
+
+/// How secrets come in and go out.
+struct ExplainSecretsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "secrets",
+        abstract: "How keys, passphrases and tokens are given, and where they are shown.",
+        discussion: "Examples:\n  tokenvault explain secrets\n  tokenvault help secrets")
+
+    @OptionGroup var output: OutputArguments
+
+    func run() throws {
+        let lines = Self.text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        try output.show(Shown([.json("text", Self.text)], lines: lines))
+    }
+
+    private static let text = """
+        No secret is ever an argument or the value of an environment variable: other users of a machine can read both.
+
+        What opens the vault is one of
+          --key-file PATH          a file of mode 600 (TOKENVAULT_KEY_FILE names it, too)
+          --passphrase-file PATH   the first line of such a file
+          --passphrase-fd NUMBER   a descriptor the shell opened:  --passphrase-fd 3 3< <(pass show vault)
+          --credential NAME        a systemd credential: LoadCredential= or LoadCredentialEncrypted= in the unit
+        With none of them you are asked on the terminal, without an echo; 'doctor' never asks.
+
+        User names are personal, so where a command takes one it takes '-' and reads it from standard input.
+        Codes, tokens and passwords that a command takes come from standard input or a descriptor, too.
+
+        A client's secret, a code or a token is shown once, when it is made. A token that is kept is shown by
+          tokenvault connection reveal --reason TEXT
+        alone, and the log has the entry before the token is on the screen. 'tokenvault connection exec' hands a token
+        to a program without showing it.
+
+        Errors, logs, metrics, 'status', 'doctor' and 'report' contain no secret and no user name.
+        """
 }
 
 extension String {

@@ -45,7 +45,7 @@ struct ManualTests {
         let place = try Workplace()
         let names = try await place.commands()
         for shell in ["bash", "zsh", "fish"] {
-            let script = try await place.run(["completion", shell]).output
+            let script = try await place.run(["--generate-completion-script", shell]).output
             for words in names {
                 guard let last = words.last else { continue }
                 #expect(script.contains(last), "\(shell): \(words)")
