@@ -26,8 +26,6 @@ public enum Limits {
     public static let noteSignatures = 64
     /// Live client secrets of one client: two suffice to rotate, a few more forgive.
     public static let clientSecrets = 8
-    /// How long one key in memory signs the log's head: what a thief of the process's memory could sign anew.
-    public static let logEpoch = Duration.seconds(3600)
     /// Hashes in one proof: a path through a tree of 2^63 leaves, and one more that a consistency proof can have.
     public static let proofHashes = 64
     /// What stands before the checkpoint of a proof, in bytes: its hashes at 45 each, and a leaf as base64.

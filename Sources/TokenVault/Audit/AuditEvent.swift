@@ -18,9 +18,6 @@ package struct AuditEvent: Sendable {
     /// How many like it were not written, because anybody can cause them.
     package var count: Int?
     package var personal: PersonalData?
-    /// A key that signs the head from here on, as C2SP vkey, and the last signature of the one before.
-    package var announcedKey: String?
-    package var seal: String?
     /// Set on a refusal that others can cause at will: written at a bounded rate. Never on an event that
     /// changes rows.
     package var refusalOrigin: RefusalOrigin?
@@ -136,7 +133,6 @@ package struct AuditOperation: RawRepresentable, Sendable, Hashable {
     package static let tokenRequest = verb("token.request")
     package static let auditCarry = verb("audit.carry")
     package static let auditPrune = verb("audit.prune")
-    package static let logEpoch = verb("log.epoch")
 }
 
 /// The result of a write together with its entries: a change without an event does not type-check.

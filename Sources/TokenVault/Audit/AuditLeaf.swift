@@ -36,10 +36,6 @@ public struct AuditEntry: Sendable {
     public internal(set) var grants: [Int64] = []
     /// SHA-256 over salt and personal data, which lie sealed outside the tree.
     public internal(set) var personalCommitment: String?
-    /// `log.epoch`: a key that signs the head from here on, as C2SP vkey.
-    public internal(set) var announcedKey: String?
-    /// `log.epoch`: last signature of the key before, over the first ``count`` entries, as a note's line has it.
-    public internal(set) var seal: String?
     var rows: [RowChange] = []
 }
 
@@ -68,8 +64,6 @@ enum AuditLeaf {
         json.optional("gs", entry.grants)
         json.optional("rows", entry.rows)
         json.optional("pd", entry.personalCommitment)
-        json.optional("key", entry.announcedKey)
-        json.optional("seal", entry.seal)
         return json.finish()
     }
 

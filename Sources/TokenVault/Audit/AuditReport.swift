@@ -17,9 +17,6 @@ public struct AuditReport: Sendable {
     public internal(set) var untouchedGrants = 0
     /// The entries from ``firstKept`` to before this one are the ones that were signed.
     public internal(set) var provenSize: Int64 = 0
-    /// The entries that keys in memory sealed one after another without a gap. Whoever holds the keys that
-    /// are stored cannot seal another past that begins between them. Empty where no service ran.
-    public internal(set) var sealed: Range<Int64> = 0..<0
     /// The first entry that is not as it was written, as near as the hashes tell.
     public internal(set) var firstBadEntry: Int64?
     /// Grants whose row, or whose entry, is not as it was written; at most ``limit``, ascending.

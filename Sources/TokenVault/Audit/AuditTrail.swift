@@ -80,8 +80,6 @@ struct PendingEntry: Sendable {
         entry.count = event.count.map(Int64.init)
         entry.grants = event.grants.map(\.rawValue)
         entry.rows = rows
-        entry.announcedKey = event.announcedKey
-        entry.seal = event.seal
         personal = event.personal
     }
 }

@@ -13,7 +13,7 @@ struct LeafFields {
     let grant, generation, count: Int64?
     let grants: [Int64]
     let rows: [RowChange]
-    let personalCommitment, announcedKey, seal: Text?
+    let personalCommitment: Text?
 
     /// Nil unless `bytes` are, octet for octet, what ``AuditLeaf/encode(_:)`` writes of some entry.
     init?(reading bytes: UnsafeRawBufferPointer) {
@@ -48,8 +48,6 @@ struct LeafFields {
             grants = try json.optional(#","gs":"#) { $0.list { $0.integer() } } ?? []
             rows = try json.optional(#","rows":"#) { $0.list { $0.row() } } ?? []
             personalCommitment = try json.optional(#","pd":"#) { $0.text() }
-            announcedKey = try json.optional(#","key":"#) { $0.text() }
-            seal = try json.optional(#","seal":"#) { $0.text() }
         } catch { return nil }
         guard json.take("}"), json.isAtEnd else { return nil }
     }
@@ -76,8 +74,6 @@ struct LeafFields {
         entry.grants = grants
         entry.rows = rows
         entry.personalCommitment = personalCommitment.map(string)
-        entry.announcedKey = announcedKey.map(string)
-        entry.seal = seal.map(string)
         return entry
     }
 }

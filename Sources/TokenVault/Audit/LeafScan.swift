@@ -36,8 +36,6 @@ struct LeafScan {
     private(set) var lastChanges: [RowName: RowState] = [:]
     private(set) var commitments: [Int64: Commitment] = [:]
     private(set) var lastTime = VaultInstant(millisecondsSince1970: .min)
-    /// Entries about keys in memory that sign the head, and restores, which cut these off.
-    private(set) var epochs: [AuditEntry] = []
     /// The entries before this one may be gone: a leaf announced it.
     private(set) var announced: Int64 = 0
 
@@ -105,9 +103,6 @@ struct LeafScan {
         }
         if let count = leaf.count, bytes.has("audit.prune", at: leaf.operation), count <= index {
             announced = max(announced, count)
-        }
-        if leaf.announcedKey != nil || leaf.seal != nil || bytes.has("vault.restore", at: leaf.operation) {
-            epochs.append(leaf.entry(of: bytes))
         }
         for change in leaf.rows { note(change, index) }
     }

@@ -131,8 +131,6 @@ extension TableLayout {
 
     static let anchors = TableLayout("anchors", 21, ["kind", "target", "parameters", "created_at"])
 
-    static let logEpochs = TableLayout("log_epochs", 22, ["public_key", "first_leaf", "state"])
-
     static let incarnations = TableLayout(
         "incarnations", 23, ["parent_size", "parent_root", "restored_at"])
 
@@ -143,6 +141,6 @@ extension TableLayout {
     static let tagged = [
         keyslots, systemKeys, owners, clients, clientSecrets, grants, consents, signingKeys, passwords,
         providers, connections, authorizationRequests, webhooks, keyslotDetails, retiredRoots,
-        previousOwnerKeys, anchors, logEpochs, incarnations, backups,
+        previousOwnerKeys, anchors, incarnations, backups,
     ]
 }

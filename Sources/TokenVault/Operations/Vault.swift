@@ -31,7 +31,6 @@ public final class Vault: Sendable {
     let firstUses: FirstUses
     let knownVaultRow = KnownVaultRow()
     let refusals: RefusalLimiter
-    let logEpochs = LogEpochs()
     let rowWatch = RowWatch()
     let anchorTurns = AnchorTurns()
     let witnesses: (any WitnessTransport)?
@@ -69,8 +68,7 @@ public final class Vault: Sendable {
         queue = CommitQueue(
             CommitEngine(
                 store: opened.store, ballast: ballast, keys: opened.keys, registry: registry,
-                firstUses: firstUses, refusals: refusals, epochs: logEpochs, statistics: statistics,
-                clock: options.clock))
+                firstUses: firstUses, refusals: refusals, statistics: statistics, clock: options.clock))
     }
 
     /// Finishes the writes already taken, then closes the file. Later calls get
@@ -78,9 +76,6 @@ public final class Vault: Sendable {
     public func close() async {
         do { try await flushFirstUses() } catch {
             logger.warning("First uses could not be written before closing.", metadata: ["error": "\(error)"])
-        }
-        do { try await endLogEpoch() } catch {
-            logger.warning("The log could not be sealed before closing.", metadata: ["error": "\(error)"])
         }
         await tellFileAnchors()
         await Self.onThread { [queue, store, logger] in

@@ -6,7 +6,7 @@ import VaultCore
 import VaultCrypto
 
 /// Upkeep while a process serves: heartbeat (so that an outage does not use up anybody's retry window), first
-/// uses, the ballast, a key in memory that signs the log too, and the comparison of every row with the log.
+/// uses, the ballast, and the comparison of every row with the log.
 ///
 /// Add it to the service's group; `IssuerServer` runs one of its own.
 ///
@@ -33,7 +33,6 @@ public struct VaultMaintenance: Service {
                 group.addTask { try await everySecond { _ in await tellAnchors(AnchorKind.local) } }
                 group.addTask { try await everySecond { _ in await tellAnchors([.witness]) } }
                 group.addTask { try await everySecond { await upkeep(heartbeat: $0.isMultiple(of: 5)) } }
-                group.addTask { try await signEpochs() }
                 group.addTask { try await vault.watchRows() }
                 try await group.waitForAll()
             }
@@ -46,19 +45,6 @@ public struct VaultMaintenance: Service {
             try await Task.sleep(for: .seconds(1))
             turns += 1
             await body(turns)
-        }
-    }
-
-    /// A new key for the log's head each hour, and at once where there is none.
-    private func signEpochs() async throws {
-        while !Task.isCancelled {
-            var pause = Limits.logEpoch
-            do { try await vault.beginLogEpoch() } catch {
-                pause = .seconds(5)
-                vault.logger.warning(
-                    "A new key for the log could not be announced.", metadata: ["error": "\(error)"])
-            }
-            try await Task.sleep(for: pause)
         }
     }
 

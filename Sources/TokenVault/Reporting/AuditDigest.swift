@@ -81,7 +81,7 @@ extension AuditEntry {
         outcome == AuditOutcome.revoked.rawValue || Self.alarms.contains(reason ?? "")
     }
 
-    /// Whether it is about keys, slots, anchors, backups, or a secret that was shown; hourly epochs are not.
+    /// Whether it is about keys, slots, anchors, backups, or a secret that was shown.
     public var isKeyEvent: Bool { Self.keyVerbs.contains { operation.hasPrefix($0) } }
 }
 

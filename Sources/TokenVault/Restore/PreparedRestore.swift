@@ -51,10 +51,6 @@ struct PreparedRestore: Sendable {
                 id: incarnation.id, parentSize: parent.size, parentRoot: parent.root.bytes,
                 restoredAt: transaction.now))
         try keepSlot(transaction)
-        // Of services that went on with the lost log.
-        for row in try database.loadAll(LogEpochRow.self, where: "1 ORDER BY id LIMIT 16", [], keyring) {
-            try transaction.delete(.logEpochs, id: row.id)
-        }
         transaction.changeVault(jump)
         // A session that was ended since would be there again.
         try database.run("DELETE FROM sign_in_sessions")
@@ -91,7 +87,7 @@ struct PreparedRestore: Sendable {
         vault.nextSecretID = past(vault.nextSecretID, [.clientSecrets])
         vault.nextKeyID = past(
             vault.nextKeyID,
-            [.systemKeys, .keyslots, .signingKeys, .logEpochs, .backups, .anchors])
+            [.systemKeys, .keyslots, .signingKeys, .backups, .anchors])
         vault.registryRevision += stride
     }
 

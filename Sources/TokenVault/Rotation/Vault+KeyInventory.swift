@@ -4,8 +4,7 @@ import VaultCrypto
 
 /// One key of the vault, or all keys of one kind: for a cryptographic inventory.
 public struct KeyInventoryEntry: Sendable {
-    /// `root`, `keyslots`, `handles`, `tags`, `lookup`, `rows`, `log`, `log_epoch` (in the memory of a process
-    /// that serves), `owners` or `id_token`.
+    /// `root`, `keyslots`, `handles`, `tags`, `lookup`, `rows`, `log`, `owners` or `id_token`.
     public let purpose: String
     /// What computes with it, and the length of the key in bits.
     public let algorithm: String
@@ -54,13 +53,6 @@ extension Vault {
                         purpose: "id_token", algorithm: row.algorithm.rawValue,
                         state: row.state == .current ? "current" : "retired", count: 1, epoch: nil,
                         createdAt: row.createdAt))
-            }
-            for row in try database.loadAll(LogEpochRow.self, where: "1 ORDER BY id", [], keyring) {
-                entries.append(
-                    KeyInventoryEntry(
-                        purpose: "log_epoch", algorithm: SystemKeyPurpose.logSigning.algorithm,
-                        state: "current",
-                        count: 1, epoch: nil, createdAt: try database.timeOfLeaf(row.firstLeaf)))
             }
             return entries
         }

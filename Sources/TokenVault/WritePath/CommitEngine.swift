@@ -24,7 +24,6 @@ final class CommitEngine: @unchecked Sendable {
     private let registry: Registry
     private let firstUses: FirstUses
     private let refusals: RefusalLimiter
-    private let epochs: LogEpochs
     private let trail = AuditTrail()
     private let clock: any VaultClock
     private let statistics: CommitStatistics
@@ -36,7 +35,7 @@ final class CommitEngine: @unchecked Sendable {
 
     init(
         store: Store, ballast: Ballast, keys: LiveKeys, registry: Registry, firstUses: FirstUses,
-        refusals: RefusalLimiter, epochs: LogEpochs, statistics: CommitStatistics, clock: any VaultClock
+        refusals: RefusalLimiter, statistics: CommitStatistics, clock: any VaultClock
     ) {
         self.store = store
         self.ballast = ballast
@@ -44,7 +43,6 @@ final class CommitEngine: @unchecked Sendable {
         self.registry = registry
         self.firstUses = firstUses
         self.refusals = refusals
-        self.epochs = epochs
         self.statistics = statistics
         self.clock = clock
     }
@@ -99,7 +97,6 @@ final class CommitEngine: @unchecked Sendable {
             return
         }
         if let head = prepared?.head { lastHead = head }
-        if let epoch = prepared?.newEpoch { epochs.current = epoch }
         statistics.committed(batch.count, logSize: lastHead?.size, since: start)
         // Who asked for it waits for it; what is committed stands whatever comes of it.
         if let truncation = prepared?.truncation, (try? store.truncateWAL()) == true {
@@ -120,7 +117,6 @@ final class CommitEngine: @unchecked Sendable {
     private struct Prepared {
         let head: LogHead?
         var truncation: WALTruncation?
-        var newEpoch: LogEpoch??
     }
 
     /// The transaction itself. Throws with nothing committed, or ``UncertainCommit``.
@@ -137,7 +133,7 @@ final class CommitEngine: @unchecked Sendable {
             transaction = try WriteTransaction(
                 database, keyring: keyring, registry: registry, firstUses: firstUses, vault: vault,
                 head: head, now: clock.now(), monotonic: clock.monotonic().milliseconds,
-                clocksAgree: clocksAgree(head), epoch: epochs.current,
+                clocksAgree: clocksAgree(head),
                 revision: keys.watch.revision(
                     database, number: vault.registryRevision, logSize: head.size))
             for job in batch { try run(job, in: transaction) }
@@ -153,17 +149,15 @@ final class CommitEngine: @unchecked Sendable {
             rollBack(database)
             throw error
         }
-        let newEpoch = transaction.hasNewEpoch ? LogEpoch??.some(transaction.epoch) : nil
         do {
             try database.run("COMMIT")
         } catch {
             rollBack(database)
             throw UncertainCommit(
-                cause: error, lastLeaf: transaction.entries.isEmpty ? nil : (head.size - 1, head.root),
-                newEpoch: newEpoch)
+                cause: error, lastLeaf: transaction.entries.isEmpty ? nil : (head.size - 1, head.root))
         }
         keys.watch.committed(transaction, head)
-        return Prepared(head: head, truncation: transaction.truncation, newEpoch: newEpoch)
+        return Prepared(head: head, truncation: transaction.truncation)
     }
 
     /// A body in its own savepoint.
@@ -234,17 +228,13 @@ final class CommitEngine: @unchecked Sendable {
         do {
             guard failures < 2 else { throw Self.unknown }
             guard let isThere = try store.isCommitted(uncertain) else {
-                // The key has sealed, or not: that cannot be told, so it is over.
-                if uncertain.newEpoch != nil { epochs.current = nil }
                 return Self.finish(batch, Self.unknown)
             }
             guard isThere else { throw NotCommitted(cause: uncertain.cause) }
-            if let epoch = uncertain.newEpoch { epochs.current = epoch }
             Self.finish(batch, nil)
         } catch let error as NotCommitted {
             throw error.cause
         } catch {
-            if uncertain.newEpoch != nil { epochs.current = nil }
             if isFull {
                 // Space comes back, unlike a broken disk: the next commit tries again.
                 needsReopening = true

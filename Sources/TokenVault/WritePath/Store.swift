@@ -12,8 +12,6 @@ struct UncertainCommit: Error {
     let cause: any Error
     /// Index of the last leaf the transaction wrote, and the root of the tree with it.
     let lastLeaf: (index: Int64, root: Digest)?
-    /// Where the transaction changed the epoch: what it is if the transaction is there.
-    var newEpoch: LogEpoch??
 }
 
 /// The open file: its lock, its writer, its readers. Can be closed and opened again after a failed commit.

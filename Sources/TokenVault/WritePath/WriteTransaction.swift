@@ -27,11 +27,7 @@ final class WriteTransaction {
     /// Entries of bodies that ended well.
     private(set) var entries: [PendingEntry] = []
     private(set) var hasChanges = false
-    /// Signs the new head too: the key of the epoch this process is in after this transaction.
-    private(set) var epoch: LogEpoch?
-    /// Whether this transaction began or ended it.
-    private(set) var hasNewEpoch = false
-    /// Sign the new head too: a new key of the log, announced by one of the entries.
+    /// Sign the new head too: a new key of the log.
     private(set) var cosigners: [NoteSigner] = []
     /// After this commit nothing of what was before shall be left in the WAL.
     private(set) var truncation: WALTruncation?
@@ -40,16 +36,13 @@ final class WriteTransaction {
     private var hasChangesBeforeBody = false
     private var entriesBeforeBody = 0
     private var cosignersBeforeBody = 0
-    private var epochBeforeBody: (epoch: LogEpoch?, isNew: Bool)
 
     init(
         _ database: Database, keyring: Keyring, registry: Registry, firstUses: FirstUses, vault: VaultRow,
         head: LogHead, now: VaultInstant, monotonic: Int64, clocksAgree: Bool = true,
-        signer: NoteSigner? = nil, epoch: LogEpoch? = nil, revision: RegistryRevision? = nil
+        signer: NoteSigner? = nil, revision: RegistryRevision? = nil
     ) {
         self.signer = signer ?? keyring.signer
-        self.epoch = epoch
-        self.epochBeforeBody = (epoch, false)
         self.database = database
         self.keyring = keyring
         self.registry = registry
@@ -197,12 +190,6 @@ extension WriteTransaction {
 
     func cosign(_ signer: NoteSigner) { cosigners.append(signer) }
 
-    /// The old key signs nothing more, the new one from this commit on.
-    func changeEpoch(to next: LogEpoch?) {
-        epoch = next
-        hasNewEpoch = true
-    }
-
     /// Notes a change that no leaf names (expired rows, heartbeat).
     func noteUnloggedChange() { hasChanges = true }
 
@@ -255,7 +242,6 @@ extension WriteTransaction {
         hasChangesBeforeBody = hasChanges
         entriesBeforeBody = entries.count
         cosignersBeforeBody = cosigners.count
-        epochBeforeBody = (epoch, hasNewEpoch)
     }
 
     /// The body ended well: its events become entries, the first of which names the rows it changed.
@@ -274,7 +260,6 @@ extension WriteTransaction {
         rows = []
         entries.removeLast(entries.count - entriesBeforeBody)
         cosigners.removeLast(cosigners.count - cosignersBeforeBody)
-        (epoch, hasNewEpoch) = epochBeforeBody
         vault = vaultBeforeBody
         hasChanges = hasChangesBeforeBody
     }
@@ -282,8 +267,7 @@ extension WriteTransaction {
     /// The signed note over the head as it will be committed.
     func sign(_ head: LogHead) throws -> String {
         let text = head.checkpoint(named: origin).body
-        let others = [epoch?.signer].compactMap(\.self) + cosigners
-        return try others.reduce(try signer.sign(text)) { try $0 + $1.signatureLine(of: text) }
+        return try cosigners.reduce(try signer.sign(text)) { try $0 + $1.signatureLine(of: text) }
     }
 
     /// After the last body: writes the vault row if a counter moved.

@@ -10,10 +10,6 @@ struct AuditVerdict: Record {
     var rows: Int?
     var firstKept: Int64?
     var since: Int64?
-    /// The first of the entries that keys in memory sealed without a gap, and how many entries there were at the last
-    /// seal; absent where none was.
-    var sealedFrom: Int64?
-    var sealedSize: Int64?
     var notes: [String]?
     var findings: [Finding]?
     /// How many there are beyond those listed.
@@ -41,8 +37,6 @@ struct AuditVerdict: Record {
         rows = report.rows
         firstKept = report.firstKept > 0 ? report.firstKept : nil
         since = report.since > 0 ? report.since : nil
-        sealedFrom = report.sealed.isEmpty ? nil : report.sealed.lowerBound
-        sealedSize = report.sealed.isEmpty ? nil : report.sealed.upperBound
         notes = report.notes.isEmpty ? nil : report.notes
         guard !ok else { return }
         findings = report.findings.map { Finding(place: $0.place, problem: $0.problem) }
@@ -66,9 +60,6 @@ struct AuditVerdict: Record {
         guard !ok else {
             var pairs = [("log", "intact"), ("entries", "\(size ?? 0)"), ("root", root ?? "-")]
             if let since { pairs.append(("checked_from", "\(since)")) }
-            if let sealedFrom, let sealedSize {
-                pairs.append(("sealed", "\(sealedFrom) to \(sealedSize - 1)"))
-            }
             if let firstKept { pairs.append(("first_kept", "\(firstKept)")) }
             return Table.pairs(pairs) + (notes ?? [])
         }

@@ -49,7 +49,7 @@ struct OCSFMapping: Sendable {
             [
                 "grant.first-use", "provider.change", "connection.callback", "connection.intent",
                 "connection.refresh", "token.refresh", "audit.carry", "key.rotate",
-                "key.rewrap", "vault.restore", "log.epoch",
+                "key.rewrap", "vault.restore",
             ]
         ),
         (
