@@ -6,23 +6,19 @@ public enum AnchorKind: String, Sendable, CaseIterable {
     case file
     /// A program of the operator's that reads the checkpoint from its standard input.
     case exec
-    /// A line in the system's log.
-    case syslog
-    /// An entry in the journal of systemd.
-    case journald
     /// A C2SP witness, asked by HTTP: it keeps the newest checkpoint that it cosigned, and takes none that does not go
     /// on from it.
     case witness
 
     /// What is told without a network.
-    static let local: Set<AnchorKind> = [.file, .exec, .syslog, .journald]
+    static let local: Set<AnchorKind> = [.file, .exec]
 }
 
 /// A place outside the vault's file that is told of new checkpoints, so that a cut or older file is found.
 public struct Anchor: Sendable {
     public let id: Int64
     public let kind: AnchorKind
-    /// A path: of the file, the program, or the log's socket; a witness's URL.
+    /// A path: of the file or the program; a witness's URL.
     public let target: String
     /// The verifier key of a witness.
     public let witnessKey: String?

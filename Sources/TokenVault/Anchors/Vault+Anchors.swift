@@ -7,8 +7,8 @@ extension Vault {
     /// Adds a place that is told of new checkpoints, and tells it the newest. That it could be told is in the
     /// result, and does not decide whether it is added.
     ///
-    /// - Parameter target: an absolute path: of the file that will hold the checkpoint, in a directory that exists; of the
-    ///   program; or of the log's socket. For a witness see ``addWitness(at:key:keptAt:)``.
+    /// - Parameter target: an absolute path: of the file that will hold the checkpoint, in a directory that exists, or of
+    ///   the program. For a witness see ``addWitness(at:key:keptAt:)``.
     /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/notFound``, ``VaultError/Code/permissionDenied``,
     ///   ``VaultError/Code/alreadyExists`` (the same anchor, or a file that is no checkpoint),
     ///   ``VaultError/Code/integrity`` (a checkpoint that is not of this log).
@@ -94,7 +94,6 @@ extension Vault {
     private func checkTarget(_ kind: AnchorKind, _ target: String) throws {
         switch kind {
         case .exec: try NoteProgram.check(target)
-        case .syslog, .journald: break
         case .witness:
             throw VaultError(
                 .invalidInput, "A witness is added with its verifier key.",

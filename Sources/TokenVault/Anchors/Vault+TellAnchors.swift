@@ -134,14 +134,9 @@ extension Vault {
     private func deliver(to row: AnchorRow) throws -> Int64 {
         switch row.kind {
         case .file: return try deliver(toFile: row)
-        case .syslog, .journald:
-            let head = try newestHead()
-            let line = try SystemLogLine(head.note)
-            try LocalDatagram.send(row.kind == .syslog ? line.syslog : line.journal, to: row.target)
-            return head.size
         case .witness: throw AnchorTrouble("failed")
         case .exec:
-            let head = try newestHead()
+            let head = try snapshot { database, _ in try LogHead.read(database) }
             try NoteProgram.check(row.target)
             do throws(NoteProgram.Failure) {
                 try NoteProgram(path: row.target, deadline: Limits.anchorDeadline).tell(
@@ -171,8 +166,6 @@ extension Vault {
         try file.publish(head.note)
         return head.size
     }
-
-    private func newestHead() throws -> LogHead { try snapshot { database, _ in try LogHead.read(database) } }
 }
 
 extension WriteTransaction {

@@ -5,7 +5,7 @@ import VaultCore
 struct AnchorRow: Sendable {
     let id: Int64
     let kind: AnchorKind
-    /// A path: of the file, the program, or the log's socket; a witness's URL.
+    /// A path: of the file or the program; a witness's URL.
     let target: String
     /// Where the vault was when the anchor was added: a copy elsewhere tells nobody.
     let vaultPath: String

@@ -234,7 +234,7 @@ struct DoctorTests {
                 sqlite3 V "INSERT INTO anchors VALUES (1, 'file', '/x', '{}', 0, 0, \(tag));
                 INSERT INTO anchor_progress VALUES (1, 1, 1000, 2, 'unreachable')"
                 """)
-        for kind in ["syslog", "journald", "exec", "witness"] {
+        for kind in ["exec", "witness"] {
             // It failed; and it is only behind.
             for progress in ["2, 'unknown'", "0, NULL"] {
                 try await expect(

@@ -25,8 +25,6 @@ struct AuditAnchorAddCommand: AsyncParsableCommand {
         discussion: """
             file PATH      holds the newest signed checkpoint; best on another file system
             exec PROGRAM   reads the signed checkpoint from its standard input, within 5 seconds, and ends with 0
-            syslog         one line: checkpoint ORIGIN SIZE ROOT SIGNATURE
-            journald       the same, with the parts and the signed checkpoint in fields TOKENVAULT_*
             witness URL    a C2SP witness: cosigns what goes on from all it saw; https, or http to this machine
 
             Who runs a witness must know the log by its verifier key ('audit checkpoint --json' has it). The key of the \
@@ -35,19 +33,16 @@ struct AuditAnchorAddCommand: AsyncParsableCommand {
             Examples:
               tokenvault audit anchor add file /mnt/other-disk/vault.checkpoint
               tokenvault audit anchor add exec /usr/local/libexec/publish-checkpoint
-              tokenvault audit anchor add journald
               tokenvault audit anchor add witness https://witness.example/w1 --key "$WITNESS_VKEY" \
                 --keep /var/www/checkpoint
             """)
 
-    enum Kind: String, ExpressibleByArgument, CaseIterable { case file, exec, syslog, journald, witness }
+    enum Kind: String, ExpressibleByArgument, CaseIterable { case file, exec, witness }
 
-    @Argument(help: "file, exec, syslog, journald or witness.")
+    @Argument(help: "file, exec or witness.")
     var kind: Kind
-    @Argument(
-        help: "The file, program or URL; for syslog and journald another socket than the usual one.",
-        completion: .file())
-    var target: String?
+    @Argument(help: "The file, program or URL.", completion: .file())
+    var target: String
     @Option(help: ArgumentHelp("Of a witness: its verifier key.", valueName: "vkey"))
     var key: String?
     @Option(
@@ -59,7 +54,6 @@ struct AuditAnchorAddCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func validate() throws {
-        guard usualTarget != nil || target != nil else { throw ValidationError("Name the \(kind.rawValue).") }
         guard kind == .witness || (key == nil && keep == nil) else {
             throw ValidationError("--key and --keep are for witnesses.")
         }
@@ -68,23 +62,12 @@ struct AuditAnchorAddCommand: AsyncParsableCommand {
         }
     }
 
-    private var usualTarget: String? {
-        switch kind {
-        case .syslog: "/dev/log"
-        case .journald: "/run/systemd/journal/socket"
-        case .file, .exec, .witness: nil
-        }
-    }
-
     func run() async throws {
-        let target = target ?? usualTarget ?? ""
         let (anchor, isBeside) = try await location.withVault { vault in
             let anchor =
                 switch kind {
                 case .file: try await vault.addAnchor(.file, target: absolute(target))
                 case .exec: try await vault.addAnchor(.exec, target: absolute(target))
-                case .syslog: try await vault.addAnchor(.syslog, target: absolute(target))
-                case .journald: try await vault.addAnchor(.journald, target: absolute(target))
                 case .witness:
                     try await vault.addWitness(at: target, key: key ?? "", keptAt: keep.map { absolute($0) })
                 }
