@@ -88,9 +88,6 @@ public final class Vault: Sendable {
 
     /// The public key of the log, as C2SP vkey: what an outsider needs to check a checkpoint.
     public var logVerifierKey: String { keyring.signer.key.vkey }
-
-    /// The name of the log, which is another after each restore.
-    public var logOrigin: String { keyring.signer.key.name }
 }
 
 /// How a vault is opened.

@@ -6,27 +6,25 @@ import VaultCore
 struct AuditExportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
-        abstract: "Hand the log on: as tiles that others verify, as lines, or as OCSF events.",
+        abstract: "Hand the log on: as tiles that others verify, or as lines.",
         discussion: """
             tiles   a directory as C2SP tlog-tiles: checkpoint, tile/…, tile/entries/…; run again, it adds what is new
             ndjson  the exact bytes of each entry, one a line
-            ocsf    events of OCSF \(OCSFEvent.schemaVersion), one a line
 
             Examples:
               tokenvault audit export --format tiles /var/www/log
               tokenvault audit export --format ndjson --from 4096 > log.ndjson
-              tokenvault audit export --format ocsf > events.ndjson
             """)
 
-    enum Format: String, ExpressibleByArgument, CaseIterable { case tiles, ndjson, ocsf }
+    enum Format: String, ExpressibleByArgument, CaseIterable { case tiles, ndjson }
 
-    @Option(help: "tiles, ndjson or ocsf.")
+    @Option(help: "tiles or ndjson.")
     var format: Format
     @Argument(help: "Where tiles go.", completion: .directory)
     var directory: String?
-    @Option(help: "The first entry, for ndjson and ocsf.")
+    @Option(help: "The first entry, for ndjson.")
     var from: Int64 = 0
-    @Option(help: "At most so many entries, for ndjson and ocsf.")
+    @Option(help: "Maximum number of entries, for ndjson (default: all).")
     var limit: Int?
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
@@ -61,7 +59,6 @@ struct AuditExportCommand: AsyncParsableCommand {
 
     private func printLines(_ vault: Vault) throws {
         let end = try vault.auditSize()
-        let origin = vault.logOrigin
         var next = from
         var left = limit ?? .max
         while next < end, left > 0 {
@@ -70,10 +67,7 @@ struct AuditExportCommand: AsyncParsableCommand {
             }
             guard let last = page.last else { break }
             for detail in page {
-                try Console.print(
-                    format == .ndjson
-                        ? String(decoding: detail.leaf, as: UTF8.self)
-                        : JSONText.encode(OCSFEvent(detail, origin: origin)))
+                try Console.print(String(decoding: detail.leaf, as: UTF8.self))
             }
             next = last.entry.index + 1
             left -= page.count
