@@ -27,15 +27,7 @@ struct LogHead: Sendable {
     /// Whether `last_time` is the time of the last leaf: nothing else vouches for it.
     func isTimed(_ database: Database) throws -> Bool {
         guard size > 0 else { return true }
-        let time = try database.firstRow("SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(size - 1)])
-        { row in
-            if case .blob(let bytes) = row.value(0) {
-                AuditLeaf.decode(bytes)?.time
-            } else {
-                VaultInstant?.none
-            }
-        }
-        return time == .some(lastTime)
+        return try StoredLog(database).entry(size - 1)?.time == lastTime
     }
 
     /// The name of the log: each time the vault is restored it goes on under another.

@@ -2,64 +2,23 @@ import MerkleLog
 import VaultCore
 import VaultCrypto
 
-/// The head of the log, its newest entries, and the clock that dates them.
+/// The head of the log, the clock that dates its entries, and what is kept of it elsewhere: anchors and backups.
 extension DatabaseExamination {
     /// Clocks of one machine that drift further apart than this were set.
     private static let clockTolerance: Int64 = 5000
 
+    /// Whether head and newest entry fit; the rest of the log is for `audit verify`.
     func logChecks() throws -> [DoctorCheck] {
         let head = try LogHead.read(database)
-        return [.ok("log.head", "\(head.size) entries; the root is that of its right edge."), try tail(head)]
-    }
-
-    /// The newest entries: each has its hash, and together they are the end of the tree that the head speaks of.
-    private func tail(_ head: LogHead) throws -> DoctorCheck {
-        let id = "log.tail"
-        let width = Int64(Limits.tileWidth)
-        let first = max(0, head.size - VaultDoctor.tailLeaves) / width * width
-        var next = first
-        var time = Int64.min
-        var edge = RightEdge()
-        var trouble: String?
-        try database.forEachRow(
-            "SELECT id, bytes, hash FROM audit_leaves WHERE id >= ? ORDER BY id", [.integer(first)]
-        ) { row in
-            guard case .blob(let bytes) = row.value(1), case .blob(let stored) = row.value(2),
-                row.integer(0) == next, let entry = AuditLeaf.decode(bytes), entry.index == next,
-                entry.time.millisecondsSince1970 >= time
-            else {
-                trouble = "Entry \(next) of the log is missing, or is not what was written."
-                return false
-            }
-            let hash = MerkleHash.leaf(bytes)
-            guard hash.bytes == stored else {
-                trouble = "Entry \(next) of the log does not have the hash stored with it."
-                return false
-            }
-            time = entry.time.millisecondsSince1970
-            next += 1
-            guard let tile = edge.append(hash) else { return true }
-            edge = RightEdge()
-            let known = try database.firstRow(
-                "SELECT hash FROM audit_tiles WHERE id = ?", [.integer(next / width - 1)]
-            ) { $0.value(0) }
-            guard known != .blob(tile.bytes) else { return true }
-            trouble = "Tile \(next / width - 1) of the log is not the hash of its entries."
-            return false
+        guard try head.isTimed(database) else {
+            return [
+                .error(
+                    "log.head", .integrity,
+                    "The newest entry of the log is missing, or is not of the time that the head names.",
+                    "Run 'tokenvault audit verify', then restore a backup.")
+            ]
         }
-        if trouble == nil, next != head.size {
-            trouble = "The head speaks of \(head.size) entries; there are \(next)."
-        }
-        if trouble == nil, head.edge.hashes.suffix(edge.hashes.count) != edge.hashes[...] {
-            trouble = "The newest entries are not those the head was made over."
-        }
-        if trouble == nil, head.size > 0, time != head.lastTime.millisecondsSince1970 {
-            trouble = "The head has another time than the newest entry."
-        }
-        if let trouble {
-            return .error(id, .integrity, trouble, "Run 'tokenvault audit verify', then restore a backup.")
-        }
-        return .ok(id, "The newest \(next - first) entries are what the head was made over.")
+        return [.ok("log.head", "\(head.size) entries; the root is that of its right edge.")]
     }
 
     /// The machine's clock against the newest entry, and against the monotonic clock since it.
@@ -74,11 +33,7 @@ extension DatabaseExamination {
                     "Set the clock; until then lifetimes stand still and expired grants are not deleted.")
             ]
         }
-        let bytes = try database.firstRow(
-            "SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(head.size - 1)]
-        ) { $0.value(0) }
-        guard case .blob(let leaf)? = bytes, let entry = AuditLeaf.decode(leaf), entry.boot == BootID.current
-        else {
+        guard let entry = try StoredLog(database).entry(head.size - 1), entry.boot == BootID.current else {
             return [.ok(id, "Ahead of the newest entry, which another boot wrote.")]
         }
         let deviation = -behind - (monotonic - entry.monotonic)
@@ -121,5 +76,78 @@ extension DatabaseExamination {
                     "Destroy them: users erased since can still be read from them."))
         }
         return checks
+    }
+
+    func anchorChecks() throws -> [DoctorCheck] {
+        let id = "anchors.progress"
+        guard try has("anchors"), try count("SELECT count(*) FROM anchors") > 0 else {
+            return [
+                .advice(
+                    id, "No anchor is configured: a cut or older file could not be told from the true one.",
+                    "Add one with 'tokenvault audit anchor add'.")
+            ]
+        }
+        let size = try LogHead.read(database).size
+        var checks: [DoctorCheck] = []
+        try database.forEachRow(
+            """
+            SELECT a.id, a.kind, coalesce(p.size, 0), coalesce(p.anchored_at, a.created_at), coalesce(p.failures, 0),
+              coalesce(p.trouble, ''), a.target FROM anchors a LEFT JOIN anchor_progress p ON p.id = a.id ORDER BY a.id LIMIT 64
+            """
+        ) { row in
+            guard case .text(let kind) = row.value(1), case .text(let trouble) = row.value(5) else {
+                return true
+            }
+            let name = "Anchor \(row.integer(0)) (\(kind))"
+            let lag = size - row.integer(2)
+            let age = age(row.integer(3))
+            if row.integer(4) > 0 {
+                let why = trouble.isEmpty ? "" : ": \(trouble)"
+                checks.append(
+                    .warning(
+                        id,
+                        "\(name) failed \(DoctorText.count(row.integer(4), "time"))\(why); it is \(lag) entries behind.",
+                        "Run 'tokenvault audit anchor check'."))
+            } else if lag > 0, age > 60_000 {
+                checks.append(
+                    .warning(
+                        id, "\(name) is \(lag) entries behind; it was told last \(DoctorText.span(age)) ago.",
+                        "Only a serving process tells anchors by itself; run 'tokenvault audit anchor check'."
+                    ))
+            } else {
+                checks.append(.ok(id, "\(name) has the log up to \(lag) entries."))
+            }
+            if kind == AnchorKind.file.rawValue, case .text(let path) = row.value(6) {
+                checks += file(path, name, size)
+            }
+            return true
+        }
+        return checks
+    }
+
+    /// What lies at the path of a file anchor; that it is the log's is checked whenever the vault is opened.
+    private func file(_ path: String, _ name: String, _ size: Int64) -> [DoctorCheck] {
+        let id = "anchors.file"
+        switch AnchorReading(path) {
+        case .missing:
+            return [
+                .warning(
+                    id, "The file of \(name) is missing.",
+                    "Run 'tokenvault audit anchor check': it writes the file anew.")
+            ]
+        case .unreadable(let why):
+            return [
+                .warning(
+                    id, "The file of \(name) tells nothing. \(why)",
+                    "Move it away, then run 'tokenvault audit anchor check'.")
+            ]
+        case .note(_, let told) where told.size > UInt64(size):
+            return [
+                .error(
+                    id, .integrity, "\(name) was told of \(told.size) entries; the log has \(size).",
+                    "An older copy is in place of the newest: put the newest file back.")
+            ]
+        case .note: return []
+        }
     }
 }

@@ -1,7 +1,7 @@
 import Foundation
 import VaultCore
 
-/// Who may read and replace the files of a vault.
+/// Who may read and replace the files of a vault, and what room there is for them.
 struct FileExamination {
     /// As the caller named it, and with links followed.
     let path: String
@@ -84,7 +84,7 @@ struct FileExamination {
 
     private func directory() -> DoctorCheck {
         let id = "files.directory"
-        let place = Self.directory(of: resolved)
+        let place = VaultFile.directory(of: resolved)
         var information = stat()
         guard stat(place, &information) == 0 else { return .failed(id, StorageFailure.opening(place, errno)) }
         let isSticky = information.st_mode & S_ISVTX != 0
@@ -124,7 +124,8 @@ struct FileExamination {
         }
         var own = stat()
         var others = stat()
-        if stat(Self.directory(of: place), &own) == 0, stat(Self.directory(of: resolved), &others) == 0,
+        if stat(VaultFile.directory(of: place), &own) == 0,
+            stat(VaultFile.directory(of: resolved), &others) == 0,
             own.st_dev == others.st_dev, own.st_ino == others.st_ino
         {
             return .advice(
@@ -140,9 +141,70 @@ struct FileExamination {
     }
 
     private static func mode(_ information: stat) -> String { String(information.st_mode & 0o7777, radix: 8) }
+}
 
-    private static func directory(of path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
+/// What the disk still takes, what is kept back of it, and how long the WAL has grown.
+extension FileExamination {
+    /// Below this much free space a warning: minutes of a busy service.
+    static let scarceBytes: Int64 = 256 << 20
+    /// The WAL stays near 16 MiB; several times that means that a reader holds it.
+    static let longWALBytes: Int64 = 128 << 20
+
+    func spaceChecks() -> [DoctorCheck] { [free(), ballast(), wal()] }
+
+    private func free() -> DoctorCheck {
+        let id = "space.free"
+        var information = statvfs()
+        guard statvfs(resolved, &information) == 0 else {
+            return .failed(id, StorageFailure.failed("statvfs", errno))
+        }
+        let free = Int64(clamping: UInt64(information.f_bavail) * UInt64(information.f_frsize))
+        if information.f_flag & UInt(ST_RDONLY) != 0 {
+            return .error(
+                id, .readOnly, "The file system is mounted read-only.", "Remount it for writing.")
+        }
+        if free < Limits.ballastBytes {
+            return .error(
+                id, .outOfSpace, "\(DoctorText.size(free)) are free: the vault takes no new work.",
+                "Free some space; the vault takes new work again by itself.")
+        }
+        // Some file systems count no files.
+        if information.f_files > 0, information.f_favail < 16 {
+            return .warning(
+                id, "The file system has \(information.f_favail) file entries left.", "Remove files on it.")
+        }
+        guard free >= Self.scarceBytes else {
+            return .warning(
+                id, "\(DoctorText.size(free)) are free.", "Free some space before new work has to be refused."
+            )
+        }
+        return .ok(id, "\(DoctorText.size(free)) are free.")
+    }
+
+    private func ballast() -> DoctorCheck {
+        let id = "space.ballast"
+        var information = stat()
+        guard lstat(resolved + ".ballast", &information) == 0 else {
+            return .ok(id, "Not there yet; the next command that opens the vault reserves it.")
+        }
+        guard information.st_size >= Limits.ballastBytes else {
+            return .warning(
+                id, "The reserve was given up to finish work on a full disk.",
+                "Free some space; it is reserved again by itself.")
+        }
+        return .ok(id, "\(DoctorText.size(Int64(information.st_size))) are kept back for work already begun.")
+    }
+
+    private func wal() -> DoctorCheck {
+        let id = "space.wal"
+        var information = stat()
+        guard lstat(resolved + "-wal", &information) == 0 else { return .ok(id, "There is no WAL.") }
+        let size = Int64(information.st_size)
+        guard size < Self.longWALBytes else {
+            return .warning(
+                id, "The WAL has grown to \(DoctorText.size(size)): something reads the vault for long.",
+                "End long readers (sqlite3 shells, copies); the WAL shrinks with the next checkpoint.")
+        }
+        return .ok(id, "The WAL has \(DoctorText.size(size)).")
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import MerkleLog
 public import VaultCore
 import VaultCrypto
 
@@ -14,11 +15,9 @@ import VaultCrypto
 /// }
 /// ```
 ///
-/// Bounded: it reads the newest ``tailLeaves`` entries of the log, every provider and connection once, and pages of
-/// the file up to ``quickCheckBytes`` unless it is asked to be thorough.
+/// Bounded: it reads the newest entry of the log, every provider and connection once, and pages of the file up to
+/// ``quickCheckBytes`` unless it is asked to be thorough.
 public struct VaultDoctor: Sendable {
-    /// Entries at the end of the log whose hashes are taken anew: some milliseconds.
-    public static let tailLeaves: Int64 = 1024
     /// Largest file whose pages are all looked at without being asked: about a second.
     public static let quickCheckBytes: Int64 = 256 << 20
 
@@ -54,9 +53,10 @@ public struct VaultDoctor: Sendable {
     private func examineNow() -> [DoctorCheck] {
         let resolved: String
         do { resolved = try VaultFile.resolve(path) } catch { return [.failed("files.vault", error)] }
-        var checks = FileExamination(path: path, resolved: resolved, keyFile: keyFile).checks()
+        let files = FileExamination(path: path, resolved: resolved, keyFile: keyFile)
+        var checks = files.checks()
         guard !checks.contains(where: { $0.code == .notAVault }) else { return checks }
-        checks += SpaceExamination(path: resolved).checks()
+        checks += files.spaceChecks()
         let serving = ServingState(beside: resolved)
         ParkedDescriptors.storeOpens(resolved)
         defer { ParkedDescriptors.storeClosed(resolved) }
@@ -134,4 +134,54 @@ struct DatabaseExamination {
 
     /// A file of an older schema lacks the newer tables.
     func has(_ table: String) throws -> Bool { try database.tableExists(table) }
+}
+
+extension Vault {
+    /// Rows of each table whose tags the doctor checks; the rest is for `audit verify`.
+    public static let examinedRows = 1000
+
+    /// What the doctor can only see with the keys: the signature over the log, and the tags of the rows that
+    /// decide. Reads at most ``examinedRows`` of each table; changes nothing.
+    public func examine() async -> [DoctorCheck] {
+        do {
+            return try await BlockingThread.result { [store, keys] in
+                try store.withOwnReader { database in
+                    let keyring = try keys.keys(for: database).keyring
+                    return [Self.signature(database, keyring), Self.tags(database, keyring)]
+                }
+            }
+        } catch {
+            return [.failed("rows.readable", error)]
+        }
+    }
+
+    private static func signature(_ database: Database, _ keyring: Keyring) -> DoctorCheck {
+        let id = "log.signature"
+        do {
+            let head = try LogHead.read(database)
+            guard head.isSigned(by: keyring.signer.key) else {
+                return .error(
+                    id, .integrity, "The head of the log is not signed by this vault's key.",
+                    "Run 'tokenvault audit verify', then restore a backup.")
+            }
+            return .ok(id, "The head is signed by this vault's key.")
+        } catch { return .failed(id, error) }
+    }
+
+    private static func tags(_ database: Database, _ keyring: Keyring) -> DoctorCheck {
+        let id = "rows.tags"
+        var checked = 0
+        do {
+            _ = try VaultRow.read(database, rowKey: keyring.rows)
+            for layout in TableLayout.tagged {
+                try database.forEachRow(layout.selectSQL + " ORDER BY id DESC LIMIT \(examinedRows)") {
+                    cursor in
+                    try StoredRow.check(cursor, layout, rowKey: keyring.rows, at: 0)
+                    checked += 1
+                    return true
+                }
+            }
+            return .ok(id, "\(checked) rows carry the tag that their columns ask for.")
+        } catch { return .failed(id, error) }
+    }
 }
