@@ -94,8 +94,6 @@ public enum Limits {
     public static let keyslots = 8
     /// What a key program keeps in its slot, in bytes: wrapped keys of cloud services are under 1 KiB.
     public static let keyProgramBlobBytes = 4096
-    /// Shares of a recovery key: each is a person or a safe.
-    public static let recoveryShares = 32
     /// Anchors of one vault: each is told of every second in which something changed.
     public static let anchors = 8
     /// How long a program may take to hear of a checkpoint, and a witness to answer one request.

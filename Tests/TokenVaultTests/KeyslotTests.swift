@@ -198,27 +198,5 @@ import VaultCrypto
         let refused = await code { _ = try await Vault.open(at: test.path, unlockedBy: .recoveryKey(key)) }
         #expect(refused?.code == .locked)
         #expect(refused?.message.contains(other.vault.id.description) == true)
-        let denied = await code {
-            _ = try await test.vault.splitRecoveryKey(key, shares: 3, threshold: 2, into: test.directory)
-        }
-        #expect(denied?.code == .denied)
-    }
-
-    @Test func `shares are written all or not at all`() async throws {
-        let test = try await TestVault()
-        let file = test.directory + "/recovery"
-        _ = try await test.vault.createRecoveryKey(file: file, passphrase: passphrase)
-        let key = try RecoveryKey(file: file, passphrase: passphrase)
-        try Data("mine".utf8).write(to: URL(fileURLWithPath: test.directory + "/recovery-share-3"))
-        let refused = await code {
-            _ = try await test.vault.splitRecoveryKey(key, shares: 5, threshold: 3, into: test.directory)
-        }
-        #expect(refused?.code == .alreadyExists)
-        let left = try FileManager.default.contentsOfDirectory(atPath: test.directory)
-        #expect(left.filter { $0.hasPrefix("recovery-share") } == ["recovery-share-3"])
-        try FileManager.default.removeItem(atPath: test.directory + "/recovery-share-3")
-        let paths = try await test.vault.splitRecoveryKey(key, shares: 5, threshold: 3, into: test.directory)
-        let again = try RecoveryKey(combining: [4, 0, 2].map { try RecoveryShare(file: paths[$0]) })
-        await (try Vault.open(at: test.path, unlockedBy: .recoveryKey(again))).close()
     }
 }

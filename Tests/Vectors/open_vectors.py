@@ -212,7 +212,7 @@ def open_keyslot(vector):
         raise Refused("locked", refused.why) if refused.why == "commitment" else refused
 
 
-# Recovery keys
+# Recovery files
 
 def read_line(text, label, count):
     match = re.fullmatch(label + r" ([A-Za-z0-9_-]*)\n?", text, re.ASCII)
@@ -235,49 +235,6 @@ def open_recovery_file(vector):
     if x25519_public_key(private_key) != public_key:
         raise Refused("integrity", "public key")
     return private_key
-
-
-# Exponents of 3, which generates the field.
-EXPONENTS = [1]
-for _ in range(254):
-    doubled = EXPONENTS[-1] << 1 ^ (0x11B if EXPONENTS[-1] & 0x80 else 0)
-    EXPONENTS.append(doubled ^ EXPONENTS[-1])
-LOGARITHMS = {value: exponent for exponent, value in enumerate(EXPONENTS)}
-
-
-def product(left, right):
-    return EXPONENTS[(LOGARITHMS[left] + LOGARITHMS[right]) % 255] if left and right else 0
-
-
-def quotient(left, right):
-    return EXPONENTS[(LOGARITHMS[left] - LOGARITHMS[right]) % 255] if left else 0
-
-
-def combine_shares(vector):
-    shares = []
-    for text in vector["text"].split("\n"):
-        record = read_line(text, "TOKENVAULT-SHARE-1", 106)
-        if hashlib.sha256(record[:90]).digest()[:16] != record[90:]:
-            raise Refused("integrity", "checksum")
-        shares.append(record)
-    for begin, end, why in ((0, 16, "vaults"), (16, 48, "keys"), (48, 57, "splits")):
-        if len({share[begin:end] for share in shares}) != 1:
-            raise Refused("invalid_input", why)
-    if len({share[57] for share in shares}) != len(shares):
-        raise Refused("invalid_input", "twice")
-    threshold, secret = shares[0][56], bytearray(32)
-    if len(shares) < threshold:
-        raise Refused("locked", "too few")
-    for share in shares[:threshold]:
-        weight = 1
-        for other in shares[:threshold]:
-            if other is not share:
-                weight = product(weight, quotient(other[57], other[57] ^ share[57]))
-        for index in range(32):
-            secret[index] ^= product(weight, share[58 + index])
-    if x25519_public_key(bytes(secret)) != shares[0][16:48]:
-        raise Refused("integrity", "public key")
-    return bytes(secret)
 
 
 # Tokens and tags
@@ -338,7 +295,7 @@ def open_vector(name, vector):
     if name == "keyslot.json":
         return {"root": open_keyslot(vector).hex()}
     if name == "recovery.json":
-        opened = open_recovery_file(vector) if vector["kind"] == "file" else combine_shares(vector)
+        opened = open_recovery_file(vector)
         return {"private_key": opened.hex()}
     if name == "token-handle.json":
         return open_token(vector)

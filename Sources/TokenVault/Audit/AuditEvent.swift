@@ -107,7 +107,6 @@ package struct AuditOperation: RawRepresentable, Sendable, Hashable {
     package static let keyslotRemove = verb("keyslot.remove")
     package static let keyslotTest = verb("keyslot.test")
     package static let recoveryCreate = verb("recovery.create")
-    package static let recoverySplit = verb("recovery.split")
     package static let providerAdd = verb("provider.add")
     package static let providerChange = verb("provider.change")
     package static let providerRemove = verb("provider.remove")

@@ -15,7 +15,7 @@ public struct VaultKeyslot: Sendable {
     public let createdAt: VaultInstant
     /// The last time it was opened to see whether it opens; nil when that was never noted.
     public let provedAt: VaultInstant?
-    /// Which recovery key opens it, as in its file and shares; nil for other kinds.
+    /// Which recovery key opens it, as in its file; nil for other kinds.
     public let recoveryKeyID: String?
     /// Whether the root key can be rotated without this slot's source.
     public let isRotatable: Bool

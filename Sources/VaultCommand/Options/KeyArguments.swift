@@ -43,12 +43,6 @@ struct KeyArguments: ParsableArguments {
     var recoveryFile: String?
 
     @Option(
-        name: .customLong("recovery-share"),
-        help: ArgumentHelp("A share of a recovery key; repeat it for each.", valueName: "path"),
-        completion: .file())
-    var recoveryShares: [String] = []
-
-    @Option(
         name: .customLong("key-exec"),
         help: ArgumentHelp(
             "A program that unwraps the key (TOKENVAULT_KEY_EXEC), by its absolute path.", valueName: "path"),
@@ -62,8 +56,7 @@ struct KeyArguments: ParsableArguments {
             throw ValidationError(
                 "Give one of --passphrase-file, --passphrase-fd and --passphrase-prompt, not several.")
         }
-        let lone = [keyDescriptor != nil, credential != nil, !recoveryShares.isEmpty, program != nil].count(
-            of: true)
+        let lone = [keyDescriptor != nil, credential != nil, program != nil].count(of: true)
         guard lone + (keyFile == nil ? 0 : 1) <= 1, lone == 0 || passphrases == 0 else {
             throw ValidationError(Self.severalKeys)
         }
@@ -77,7 +70,6 @@ struct KeyArguments: ParsableArguments {
     /// A key that `serve` takes from its own flags or environment, never from its file of settings.
     var isBeyondSettings: Bool {
         passphraseDescriptor != nil || isPassphraseAsked || keyDescriptor != nil || recoveryFile != nil
-            || !recoveryShares.isEmpty
     }
 
     /// Whether there is a key to be had without asking for a passphrase.
@@ -86,13 +78,13 @@ struct KeyArguments: ParsableArguments {
         let isPassphraseGiven = passphraseFile != nil || passphraseDescriptor != nil
         guard recoveryFile == nil else { return isPassphraseGiven }
         return isPassphraseGiven || keyFilePath != nil || keyDescriptor != nil || credential != nil
-            || !recoveryShares.isEmpty || program != nil || Self.environment("TOKENVAULT_KEY_EXEC") != nil
+            || program != nil || Self.environment("TOKENVAULT_KEY_EXEC") != nil
     }
 
     /// - Parameter isNew: asks for a passphrase twice, because a misspelt one would lock the vault for good.
     func source(isNew: Bool = false) throws -> KeySource {
         guard let recoveryFile else { return try slotSource(isNew: isNew) }
-        guard keyFile == nil, keyDescriptor == nil, credential == nil, recoveryShares.isEmpty, program == nil
+        guard keyFile == nil, keyDescriptor == nil, credential == nil, program == nil
         else { throw VaultError(.invalidInput, Self.severalKeys, remedy: "See --help.") }
         return .recoveryKey(try RecoveryKey(file: recoveryFile, passphrase: try passphrase() ?? ask()))
     }
@@ -101,12 +93,6 @@ struct KeyArguments: ParsableArguments {
     func slotSource(isNew: Bool) throws -> KeySource {
         if let keyDescriptor { return .heldKey(try HeldKey(readingFrom: keyDescriptor)) }
         if let credential { return .systemdCredential(name: credential) }
-        if !recoveryShares.isEmpty {
-            return .recoveryKey(
-                try RecoveryKey(
-                    combining: recoveryShares.map { path throws(VaultError) in try RecoveryShare(file: path) }
-                ))
-        }
         if let program = try programPath() { return .program(try KeyProgram(path: program)) }
         if let given = try passphrase(isNew: isNew) {
             return keyFile.map { .passphraseAndKeyFile(given, path: $0) } ?? .passphrase(given)
@@ -122,7 +108,7 @@ struct KeyArguments: ParsableArguments {
 
     private var isOtherGiven: Bool {
         passphraseFile != nil || passphraseDescriptor != nil || isPassphraseAsked || keyDescriptor != nil
-            || credential != nil || !recoveryShares.isEmpty || program != nil
+            || credential != nil || program != nil
     }
 
     private func programPath() throws -> String? {
@@ -152,8 +138,8 @@ struct KeyArguments: ParsableArguments {
     }
 
     private static let severalKeys =
-        "Give one of --key-file, --key-fd, --passphrase-file, --passphrase-fd, --credential, --recovery-file, "
-        + "--recovery-share and --key-exec, not several; a passphrase also goes with --key-file and --recovery-file."
+        "Give one of --key-file, --key-fd, --passphrase-file, --passphrase-fd, --credential, --recovery-file "
+        + "and --key-exec, not several; a passphrase also goes with --key-file and --recovery-file."
 }
 
 extension [Bool] {

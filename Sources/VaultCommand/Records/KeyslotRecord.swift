@@ -45,17 +45,6 @@ struct KeyslotRecord: Record, ListRecord {
     }
 }
 
-/// A share as printed: `{"file":"shares/recovery-share-1","recovery_key":"…","share":1,"threshold":3}`.
-struct ShareRecord: ListRecord {
-    let recoveryKey: String
-    let share: Int
-    let threshold: Int
-    let file: String
-
-    static let header = ["SHARE", "THRESHOLD", "RECOVERY KEY", "FILE"]
-    var cells: [String] { ["\(share)", "\(threshold)", recoveryKey, file] }
-}
-
 extension OutputArguments {
     /// Reminds a person, not a script, that one lost key would be the end of everything.
     func noteMissingRecoveryKey(among slots: [VaultKeyslot]) {

@@ -86,7 +86,7 @@ enum RecoveryFile {
 
     private static let damaged = VaultError(
         .integrity, "The recovery file is not what was written: edited or damaged.",
-        remedy: "Use another copy of it, or shares of the key.")
+        remedy: "Use another copy of it.")
 }
 
 /// What an array has, as a buffer; the typed errors of `body` pass.

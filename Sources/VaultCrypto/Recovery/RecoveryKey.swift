@@ -2,8 +2,7 @@ public import VaultCore
 
 /// An X25519 key pair that opens a vault when everything else is lost.
 ///
-/// The vault keeps its public half in a keyslot; the private half lies in a file sealed to a passphrase, or in shares
-/// of which a few together are it.
+/// The vault keeps its public half in a keyslot; the private half lies in a file sealed to a passphrase.
 ///
 /// ```swift
 /// let key = try RecoveryKey(file: "/media/safe/recovery", passphrase: passphrase)

@@ -62,22 +62,6 @@ import VaultCrypto
             }
         }
     }
-
-    @Test func `every bit of a recovery share, 3 times over`() throws {
-        let bench = try Workbench()
-        let vault = try #require(VaultID(bytes: Array(0..<16)))
-        let shares = try RecoveryKey.generate(for: vault).split(threshold: 2, count: 3)
-        for (index, share) in shares.enumerated() {
-            let path = bench.directory + "/share-\(index)"
-            try share.write(to: path)
-            let bytes = Array(try Data(contentsOf: URL(filePath: path)))
-            _ = try RecoveryShare(file: path)
-            for bit in 0..<bytes.count * 8 {
-                try Data(bytes.flipped(bit)).write(to: URL(filePath: path))
-                #expect(throws: VaultError.self, "bit \(bit)") { try RecoveryShare(file: path) }
-            }
-        }
-    }
 }
 
 /// An exported log as an outsider checks it: signature, entries, tiles and root; bundles of the original are hashed once.

@@ -6,10 +6,8 @@ import VaultCrypto
 /// Recovery keys: for the day when every other key is lost.
 struct KeyRecoveryCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "recovery", abstract: "Recovery keys: create, split into shares, and test them.",
-        subcommands: [
-            KeyRecoveryCreateCommand.self, KeyRecoverySplitCommand.self, KeyRecoveryTestCommand.self,
-        ])
+        commandName: "recovery", abstract: "Recovery keys: create and test them.",
+        subcommands: [KeyRecoveryCreateCommand.self, KeyRecoveryTestCommand.self])
 }
 
 struct KeyRecoveryCreateCommand: AsyncParsableCommand {
@@ -47,51 +45,12 @@ struct KeyRecoveryCreateCommand: AsyncParsableCommand {
     }
 }
 
-struct KeyRecoverySplitCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "split",
-        abstract: "Split a recovery key into shares, some of which together open the vault.",
-        discussion: """
-            The key is given by its file and passphrase, or by shares of an earlier split. Each split makes shares of its \
-            own; earlier ones stay good. Hand each to somebody else and delete the files here.
-
-            Examples:
-              tokenvault key recovery split --recovery-file ./recovery --shares 5 --threshold 3 --out-dir ./shares
-              tokenvault status --recovery-share ./a --recovery-share ./b --recovery-share ./c
-            """)
-
-    @Option(help: ArgumentHelp("How many shares there will be.", valueName: "number"))
-    var shares: Int
-    @Option(help: ArgumentHelp("How many of them open the vault.", valueName: "number"))
-    var threshold: Int
-    @Option(
-        name: .customLong("out-dir"),
-        help: ArgumentHelp("The directory for recovery-share-1 and on.", valueName: "path"),
-        completion: .directory)
-    var directory: String
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
-
-    func run() async throws {
-        let key = try location.key.recoveryKey()
-        let paths = try await location.withVault(unlockedBy: .recoveryKey(key)) { vault in
-            try await vault.splitRecoveryKey(key, shares: shares, threshold: threshold, into: directory)
-        }
-        try output.show(
-            paths.enumerated().map {
-                ShareRecord(recoveryKey: key.id, share: $0 + 1, threshold: threshold, file: $1)
-            })
-        output.note("Any \(threshold) of these open the vault. Hand them out, and delete them here.")
-    }
-}
-
 struct KeyRecoveryTestCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "test", abstract: "See whether a recovery key, or shares of one, still open the vault.",
+        commandName: "test", abstract: "See whether a recovery key still opens the vault.",
         discussion: """
-            Examples:
+            Example:
               tokenvault key recovery test --recovery-file /media/safe/recovery
-              tokenvault key recovery test --recovery-share ./a --recovery-share ./b --recovery-share ./c
             """)
 
     @OptionGroup var location: VaultArguments
@@ -109,10 +68,10 @@ struct KeyRecoveryTestCommand: AsyncParsableCommand {
 extension KeyArguments {
     /// The recovery key that the options name.
     fileprivate func recoveryKey() throws -> RecoveryKey {
-        guard recoveryFile != nil || !recoveryShares.isEmpty, case .recoveryKey(let key) = try source() else {
+        guard recoveryFile != nil, case .recoveryKey(let key) = try source() else {
             throw VaultError(
                 .invalidInput, "No recovery key was named.",
-                remedy: "Give --recovery-file, or --recovery-share for each.")
+                remedy: "Give --recovery-file.")
         }
         return key
     }
