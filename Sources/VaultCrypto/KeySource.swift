@@ -24,9 +24,6 @@ public enum KeySource: Sendable {
     /// The content of a key file that was read already, as from a pipe; opens the same keyslots as the file.
     case heldKey(HeldKey)
 
-    /// A passphrase and a key file: neither opens the slot without the other.
-    case passphraseAndKeyFile(SecretBytes, path: String)
-
     /// The private half of the key pair that a recovery slot is sealed to.
     case recoveryKey(RecoveryKey)
 
@@ -40,7 +37,6 @@ package enum KeyslotKind: Int64, Sendable, CaseIterable {
     case passphrase = 2
     case systemdCredential = 3
     case recoveryKey = 4
-    case passphraseAndKeyFile = 5
     case program = 6
 }
 
@@ -51,7 +47,6 @@ extension KeySource {
         case .passphrase: .passphrase
         case .systemdCredential: .systemdCredential
         case .recoveryKey: .recoveryKey
-        case .passphraseAndKeyFile: .passphraseAndKeyFile
         case .program: .program
         }
     }
@@ -65,7 +60,6 @@ extension KeyslotKind {
         case .passphrase: "passphrase"
         case .systemdCredential: "systemd credential"
         case .recoveryKey: "recovery key"
-        case .passphraseAndKeyFile: "passphrase and key file"
         case .program: "key program"
         }
     }
@@ -77,7 +71,6 @@ extension KeyslotKind {
         case .passphrase: "passphrase"
         case .systemdCredential: "credential"
         case .recoveryKey: "recovery"
-        case .passphraseAndKeyFile: "passphrase-and-key-file"
         case .program: "program"
         }
     }

@@ -7,12 +7,9 @@ package import VaultCore
 /// 1 key file, 3 credential    none                                        content of the file
 /// 2 passphrase                25, see PassphraseParameters                Argon2id(passphrase, parameters)
 /// 4 recovery key              0x01 ‖ public key 32 ‖ sealed box 80        what is in the box
-/// 5 passphrase and key file   25, as 2        BLAKE2b-256(key = content of the file, personal = "TokenVault.both1",
-///                                                         in = Argon2id(passphrase, parameters))
 /// 6 program                   0x01 ‖ blob, 1 to 4096 bytes                what the program unwraps from the blob
 /// ```
 extension Keyslot {
-    private static let bothPersonal = Personal("TokenVault.both1")
     private static let version: UInt8 = 1
 
     /// The parameters of a new slot, and its input key where that is drawn rather than given by the source.
@@ -21,7 +18,7 @@ extension Keyslot {
     ) throws(VaultError) -> (parameters: [UInt8], inputKey: GuardedKey?) {
         switch source {
         case .keyFile, .heldKey, .systemdCredential: return ([], nil)
-        case .passphrase, .passphraseAndKeyFile:
+        case .passphrase:
             return (PassphraseParameters(salt: SystemRandom().bytes(16)).bytes, nil)
         case .recoveryKey(let key):
             let inputKey = GuardedKey.random()
@@ -47,12 +44,8 @@ extension Keyslot {
             guard parameters.isEmpty else { throw malformed(record) }
             return try KeyFile.readCredential(named: name)
         case .passphrase(let passphrase):
-            return try passphraseParameters(of: record).key(from: passphrase)
-        case .passphraseAndKeyFile(let passphrase, let path):
-            let cost = try passphraseParameters(of: record)
-            // The file first: it is found missing sooner than a passphrase is hashed.
-            let file = try KeyFile.read(at: path, isCredential: false)
-            return combine(try cost.key(from: passphrase), file)
+            guard let cost = PassphraseParameters(bytes: parameters) else { throw malformed(record) }
+            return try cost.key(from: passphrase)
         case .recoveryKey(let key):
             return try openBox(of: record, with: key)
         case .program(let program):
@@ -90,24 +83,5 @@ extension Keyslot {
             throw malformed(record)
         }
         return inputKey
-    }
-
-    private static func passphraseParameters(
-        of record: KeyslotRecord
-    ) throws(VaultError) -> PassphraseParameters {
-        guard let parameters = PassphraseParameters(bytes: record.parameters) else {
-            throw malformed(record)
-        }
-        return parameters
-    }
-
-    private static func combine(_ stretched: GuardedKey, _ file: GuardedKey) -> GuardedKey {
-        unsafe GuardedKey { slot in
-            unsafe stretched.withBytes { stretched in
-                unsafe BLAKE2b.hash(
-                    into: slot, count: GuardedKey.byteCount, stretched.bindMemory(to: UInt8.self), key: file,
-                    personal: bothPersonal)
-            }
-        }
     }
 }

@@ -39,8 +39,7 @@ import VaultCrypto
         let second = test.directory + "/second"
         try Vault.createKeyFile(at: second)
         let others: [KeySource] = [
-            .passphrase(Self.passphrase), .passphraseAndKeyFile(Self.passphrase, path: second),
-            try program(test), .keyFile(path: second),
+            .passphrase(Self.passphrase), try program(test), .keyFile(path: second),
         ]
         for source in others { _ = try await vault.addKeyslot(unlockedBy: source) }
         return others + [
@@ -59,7 +58,7 @@ import VaultCrypto
     @Test func `each kind opens the vault, and the vault says by which slot`() async throws {
         let test = try await TestVault()
         let sources = try await allKinds(test)
-        let names = ["passphrase", "passphrase-and-key-file", "program", "key-file", "first", "recovery"]
+        let names = ["passphrase", "program", "key-file", "first", "recovery"]
         #expect(try Set(test.vault.keyslots().map(\.name)) == Set(names))
         for (source, name) in zip(sources, names) {
             let vault = try await Vault.open(at: test.path, unlockedBy: source)
@@ -76,13 +75,13 @@ import VaultCrypto
         let sources = try await allKinds(test)
         let before = try sqlite(test.path, "SELECT quote(wrapped), quote(parameters) FROM keyslots")
         let names = try await test.vault.rehearseKeyslotRotation(openedBy: sources)
-        #expect(names.count == 6)
+        #expect(names.count == 5)
         // It was a rehearsal.
         #expect(try sqlite(test.path, "SELECT quote(wrapped), quote(parameters) FROM keyslots") == before)
         for source in sources {
             let vault = try await Vault.open(at: test.path, unlockedBy: source)
             // As a running process that was opened by any of them would go on.
-            #expect(try await vault.rehearseKeyslotRotation().count == 6)
+            #expect(try await vault.rehearseKeyslotRotation().count == 5)
             await vault.close()
         }
     }
@@ -110,6 +109,15 @@ import VaultCrypto
         let refused = await refusal { _ = try await test.vault.addKeyslot(unlockedBy: one, provedBy: other) }
         #expect(refused?.code == .locked)
         #expect(try test.vault.keyslots().count == 1)
+    }
+
+    @Test func `a slot of a kind that is not known is named, and opens nothing`() async throws {
+        let test = try await TestVault()
+        _ = try sqlite(test.path, "UPDATE keyslots SET kind = 5")
+        let refused = await refusal { _ = try await test.reopen() }
+        #expect(refused?.code == .locked)
+        #expect(refused?.message.contains("one of kind 5, which this version cannot open") == true)
+        #expect(await refusal { _ = try test.vault.keyslots() }?.code == .integrity)
     }
 
     @Test func `names are plain and unique, and eight slots are enough`() async throws {

@@ -21,7 +21,7 @@ import VaultCrypto
         return [
             .keyFile(path: file.path()), .passphrase(passphrase),
             .systemdCredential(name: file.lastPathComponent),
-            .passphraseAndKeyFile(passphrase, path: file.path()), .program(try ScriptedProgram.honest()),
+            .program(try ScriptedProgram.honest()),
         ]
     }
 

@@ -19,7 +19,7 @@ if SODIUM.sodium_init() < 0:
     sys.exit("libsodium did not start")
 
 SEAL, WRAP, SLOT, ROW = b"TokenVault.seal1", b"TokenVault.wrap1", b"TokenVault.slot1", b"TokenVault.rtag1"
-BOTH, RECOVERY = b"TokenVault.both1", b"TokenVault.recv1"
+RECOVERY = b"TokenVault.recv1"
 OVERHEAD = 80
 FIELD_LIMIT = 64 * 1024
 TOKEN_PREFIXES = {1: "tv_at_", 2: "tv_rt_", 3: "tv_ac_"}
@@ -138,16 +138,13 @@ def read_key_file(content):
     return key
 
 
-def slot_input_key(kind, content, parameters, key_file):
+def slot_input_key(kind, content, parameters):
     if kind in (1, 3):
         if parameters:
             raise Refused("integrity", "malformed")
         return read_key_file(content)
     if kind == 4:
         return open_recovery_box(parameters, content)
-    if kind == 5:
-        stretched = stretch(content, parameters)
-        return blake2b(stretched, read_key_file(key_file), BOTH, 32)
     if kind == 6:
         if not 2 <= len(parameters) <= 4097 or parameters[0] != 1:
             raise Refused("integrity", "malformed")
@@ -191,7 +188,7 @@ def slot_place(vector):
 
 def slot_key(vector):
     kind, parameters = int(vector["kind"]), bytes.fromhex(vector["parameters"])
-    key = slot_input_key(kind, bytes.fromhex(vector["source"]), parameters, bytes.fromhex(vector.get("key_file", "")))
+    key = slot_input_key(kind, bytes.fromhex(vector["source"]), parameters)
     head = bytes([kind]) + bytes.fromhex(vector["vault"]) + bytes.fromhex(vector["slot"])
     return blake2b(head + len(parameters).to_bytes(2, "big") + parameters, key, SLOT, 32)
 

@@ -21,7 +21,9 @@ enum Unlocking {
         var tried: [String] = []
         var refusal: VaultError?
         var opened: (root: GuardedKey, unlocker: Unlocker)?
-        try forEachSlot(database) { row, record in
+        try forEachSlot(
+            database, unknown: { tried.append("one of kind \($0), which this version cannot open") }
+        ) { row, record in
             tried.append("\(record.kind.noun) \(Hex.encode(record.id.prefix(4)))")
             guard record.epoch == epoch, Keyslot.accepts(source, record) else { return true }
             do {
@@ -44,11 +46,19 @@ enum Unlocking {
     }
 
     /// Rows of `keyslots` as far as this version understands them, until `body` says false.
-    static func forEachSlot(_ database: Database, _ body: (Int64, KeyslotRecord) throws -> Bool) throws {
+    ///
+    /// - Parameter unknown: called with a kind of slot that this version does not know.
+    static func forEachSlot(
+        _ database: Database, unknown: (Int64) -> Void = { _ in },
+        _ body: (Int64, KeyslotRecord) throws -> Bool
+    ) throws {
         try database.forEachRow(
             "SELECT id, slot_id, kind, epoch, parameters, wrapped FROM keyslots ORDER BY id LIMIT 64"
         ) { row in
-            guard let record = KeyslotRecord(row) else { return true }
+            guard let record = KeyslotRecord(row) else {
+                if KeyslotKind(rawValue: row.integer(2)) == nil { unknown(row.integer(2)) }
+                return true
+            }
             return try body(row.integer(0), record)
         }
     }
@@ -79,7 +89,7 @@ final class Unlocker: Sendable {
         self.slotKey = slotKey
         self.source =
             switch source {
-            case .passphrase, .passphraseAndKeyFile: nil
+            case .passphrase: nil
             case .keyFile, .systemdCredential, .heldKey, .recoveryKey, .program: source
             }
     }
@@ -119,7 +129,7 @@ final class Unlocker: Sendable {
 }
 
 extension KeyslotRecord {
-    /// From the columns after `id`; nil for a kind of a later version.
+    /// From the columns after `id`; nil for a kind that this version does not know.
     fileprivate init?(_ row: RowCursor) {
         guard case .blob(let id) = row.value(1), let kind = KeyslotKind(rawValue: row.integer(2)),
             let epoch = UInt32(exactly: row.integer(3)), case .blob(let parameters) = row.value(4),

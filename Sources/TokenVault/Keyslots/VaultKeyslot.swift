@@ -6,7 +6,7 @@ import VaultCrypto
 public struct VaultKeyslot: Sendable {
     /// Unique in the vault; made of kind and number where nobody chose one.
     public let name: String
-    /// `key-file`, `passphrase`, `credential`, `recovery`, `passphrase-and-key-file` or `program`.
+    /// `key-file`, `passphrase`, `credential`, `recovery` or `program`.
     public let kind: String
     /// 32 hexadecimal digits; what a key program is told.
     public let id: String

@@ -27,7 +27,7 @@ struct BackupTrust {
     func signingKey(of database: Database, openedBy source: KeySource) throws -> [UInt8]? {
         switch source {
         case .recoveryKey, .program, .heldKey: return nil
-        case .keyFile, .passphrase, .passphraseAndKeyFile, .systemdCredential: break
+        case .keyFile, .passphrase, .systemdCredential: break
         }
         guard let opened = try? open(database, source) else { return nil }
         guard slots.contains(opened.slot) else {

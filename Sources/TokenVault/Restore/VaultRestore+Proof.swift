@@ -61,7 +61,7 @@ extension VaultRestore {
             return
                 "Nothing shows who made the backup, for anybody can make one that a recovery key or a program opens: "
                 + "give --log-verifier-key, as it was kept outside the vault."
-        case .keyFile, .passphrase, .passphraseAndKeyFile, .systemdCredential, .heldKey: return nil
+        case .keyFile, .passphrase, .systemdCredential, .heldKey: return nil
         }
     }
 

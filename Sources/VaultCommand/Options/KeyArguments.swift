@@ -28,7 +28,7 @@ struct KeyArguments: ParsableArguments {
 
     @Flag(
         name: .customLong("passphrase-prompt"),
-        help: "Ask for the passphrase; with --key-file, for a slot that wants both.")
+        help: "Ask for the passphrase on the terminal.")
     var isPassphraseAsked = false
 
     @Option(
@@ -56,8 +56,8 @@ struct KeyArguments: ParsableArguments {
             throw ValidationError(
                 "Give one of --passphrase-file, --passphrase-fd and --passphrase-prompt, not several.")
         }
-        let lone = [keyDescriptor != nil, credential != nil, program != nil].count(of: true)
-        guard lone + (keyFile == nil ? 0 : 1) <= 1, lone == 0 || passphrases == 0 else {
+        let others = [keyFile != nil, keyDescriptor != nil, credential != nil, program != nil].count(of: true)
+        guard others + passphrases <= 1 else {
             throw ValidationError(Self.severalKeys)
         }
     }
@@ -94,9 +94,7 @@ struct KeyArguments: ParsableArguments {
         if let keyDescriptor { return .heldKey(try HeldKey(readingFrom: keyDescriptor)) }
         if let credential { return .systemdCredential(name: credential) }
         if let program = try programPath() { return .program(try KeyProgram(path: program)) }
-        if let given = try passphrase(isNew: isNew) {
-            return keyFile.map { .passphraseAndKeyFile(given, path: $0) } ?? .passphrase(given)
-        }
+        if let given = try passphrase(isNew: isNew) { return .passphrase(given) }
         if let keyFilePath { return .keyFile(path: keyFilePath) }
         return .passphrase(try ask(isNew: isNew))
     }
@@ -139,7 +137,7 @@ struct KeyArguments: ParsableArguments {
 
     private static let severalKeys =
         "Give one of --key-file, --key-fd, --passphrase-file, --passphrase-fd, --credential, --recovery-file "
-        + "and --key-exec, not several; a passphrase also goes with --key-file and --recovery-file."
+        + "and --key-exec, not several; a passphrase also goes with --recovery-file."
 }
 
 extension [Bool] {

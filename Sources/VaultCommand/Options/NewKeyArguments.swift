@@ -28,12 +28,11 @@ struct NewKeyArguments: ParsableArguments {
     var program: String?
 
     func validate() throws {
-        let lone = [credential != nil, program != nil].count(of: true)
-        let isCombined = keyFile != nil || passphrase.isGiven
-        guard lone + (isCombined ? 1 : 0) == 1 else {
+        let given = [keyFile != nil, passphrase.isGiven, credential != nil, program != nil]
+        guard given.count(of: true) == 1 else {
             throw ValidationError(
-                "Give one new key: --new-key-file, --new-passphrase-file (-fd, -prompt), both of these for a slot that "
-                    + "wants both, --new-credential or --new-key-exec.")
+                "Give one new key: --new-key-file, --new-passphrase-file, --new-passphrase-fd, "
+                    + "--new-passphrase-prompt, --new-credential or --new-key-exec.")
         }
         guard !createsKeyFile || keyFile != nil else {
             throw ValidationError("--create needs the name of the key file: --new-key-file.")
@@ -59,12 +58,9 @@ struct NewKeyArguments: ParsableArguments {
     private func source(_ passphrase: SecretBytes?) throws -> KeySource {
         if let program { return .program(try KeyProgram(path: program)) }
         if let credential { return .systemdCredential(name: credential) }
-        switch (passphrase, keyFile) {
-        case (let passphrase?, let path?): return .passphraseAndKeyFile(passphrase, path: path)
-        case (let passphrase?, nil): return .passphrase(passphrase)
-        case (nil, let path?): return .keyFile(path: path)
-        case (nil, nil): throw VaultError(.internalError, "No new key was given.")
-        }
+        if let keyFile { return .keyFile(path: keyFile) }
+        guard let passphrase else { throw VaultError(.internalError, "No new key was given.") }
+        return .passphrase(passphrase)
     }
 }
 

@@ -98,7 +98,7 @@ struct ServeSettings {
         for source in SettingSource.allCases {
             let here = named.filter { $0.2 == source }
             guard let (key, _, _) = here.first else { continue }
-            guard here.count == 1 || here.map(\.0) == [.keyFile, .passphraseFile] else {
+            guard here.count == 1 else {
                 throw reader.refusal(key, "One key opens the vault, and several are named.")
             }
             location.key.keyFile = here.first { $0.0 == .keyFile }?.1

@@ -2,9 +2,9 @@ import Testing
 import VaultCore
 import VaultCrypto
 
-/// The vectors of recovery keys, of passphrase and key file, and of key programs in `keyslot.json`.
+/// The vectors of recovery keys and of key programs in `keyslot.json`.
 enum KeyslotKindVectors {
-    static func generate() throws -> [Vector] { try recovery() + both() + program() }
+    static func generate() throws -> [Vector] { try recovery() + program() }
 
     /// 0x01 ‖ public key ‖ the input key sealed to it.
     private static func recovery() throws -> [Vector] {
@@ -39,29 +39,6 @@ enum KeyslotKindVectors {
                 ["source": Hex.encode(Chosen.bytes("another private key", 32))]),
             base.refused(
                 "relabelled as a key file", "locked", why: "kind", ["kind": "1", "source_kind": "4"]),
-        ]
-    }
-
-    private static func both() throws -> [Vector] {
-        let base = try KeyslotVectors.slot(
-            "passphrase and key file", .passphraseAndKeyFile, Array("correct horse battery staple".utf8),
-            parameters: KeyslotVectors.argon2id(), keyFile: Chosen.bytes("key file", 32))
-        return try [
-            base,
-            base.refused(
-                "another key file", "locked", why: "commitment",
-                ["key_file": Hex.encode(Chosen.bytes("another key file", 32))]),
-            base.refused(
-                "another passphrase", "locked", why: "commitment",
-                ["source": Hex.encode(Array("correct horse battery stable".utf8))]),
-            base.refused("no key file", "invalid_input", why: "key file", ["key_file": ""]),
-            base.refused(
-                "cheaper", "integrity", why: "malformed",
-                ["parameters": Hex.encode(KeyslotVectors.argon2id(passes: 2))]),
-            base.refused(
-                "dearer than the ceiling", "integrity", why: "malformed",
-                ["parameters": Hex.encode(KeyslotVectors.argon2id(passes: 11))]),
-            base.refused("relabelled as a passphrase", "locked", why: "commitment", ["kind": "2"]),
         ]
     }
 

@@ -40,9 +40,6 @@ enum KeyslotVectors {
         let kind = try vector["source_kind"].map { KeyslotKind(rawValue: Int64($0) ?? 0) } ?? kind(of: vector)
         switch kind {
         case .passphrase: return .passphrase(SecretBytes(content))
-        case .passphraseAndKeyFile:
-            let file = try CredentialDirectory.write(vector.bytes("key_file"))
-            return .passphraseAndKeyFile(SecretBytes(content), path: file.path())
         case .recoveryKey:
             return .recoveryKey(
                 RecoveryKey(vault: try vector.vault(), privateKey: try Chosen.key(of: content)))
@@ -72,17 +69,15 @@ enum KeyslotVectors {
     }
 
     static func slot(
-        _ name: String, _ kind: KeyslotKind, _ content: [UInt8], parameters: [UInt8] = [],
-        keyFile: [UInt8]? = nil
+        _ name: String, _ kind: KeyslotKind, _ content: [UInt8], parameters: [UInt8] = []
     ) throws -> Vector {
-        var vector: Vector = [
+        let vector: Vector = [
             "name": name, "expect": "opens", "kind": "\(kind.rawValue)", "source": Hex.encode(content),
             "vault": Hex.encode(Chosen.bytes("vault", 16)),
             "slot": Hex.encode(Chosen.bytes("slot \(name)", 16)),
             "epoch": "3", "parameters": Hex.encode(parameters),
             "root": Hex.encode(Chosen.bytes("root \(name)", 32)),
         ]
-        vector["key_file"] = keyFile.map { Hex.encode($0) }
         let record = try Keyslot.create(
             source(of: vector), wrapping: vector.key("root"), epoch: 3, vault: vector.vault(),
             id: vector.bytes("slot"), parameters: parameters, nonce: Chosen.bytes("nonce \(name)", 24))

@@ -46,7 +46,6 @@ struct KeySlotAddCommand: AsyncParsableCommand {
             Examples:
               tokenvault key slot add --new-key-file ./second.key --create
               tokenvault key slot add --name office --new-passphrase-prompt
-              tokenvault key slot add --new-key-file ./second.key --new-passphrase-prompt
               tokenvault key slot add --name hsm --new-key-exec /usr/local/libexec/pkcs11-key
             """)
 
