@@ -55,7 +55,8 @@ struct DoctorCommand: AsyncParsableCommand {
                 DoctorCheck.skipped(
                     id,
                     "Without a key these were left out: whether it opens, the log's signature, the tags of rows.",
-                    "Give a key by an option that does not ask you for a passphrase: --key-file, or see --help."
+                    "Give a key by an option that does not ask you for a passphrase: "
+                        + "\(KeyOption.list("or", of: KeyOption.unasked)), or --recovery-file with its passphrase."
                 )
             ]
         }

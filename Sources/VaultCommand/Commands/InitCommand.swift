@@ -147,8 +147,7 @@ struct RecoveryPassphraseArguments: ParsableArguments {
     var descriptor: Int32?
 
     func read() throws -> SecretBytes {
-        if let file { return try SecretReader.recoveryPassphrase.read(file: file) }
-        if let descriptor { return try SecretReader.recoveryPassphrase.read(descriptor: descriptor) }
-        return try SecretPrompt(.recoveryPassphrase).ask(isNew: true)
+        try SecretReader.recoveryPassphrase.read(file: file, descriptor: descriptor)
+            ?? SecretPrompt(.recoveryPassphrase).ask(isNew: true)
     }
 }

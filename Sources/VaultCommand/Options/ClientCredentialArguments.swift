@@ -52,8 +52,7 @@ struct ClientCredentialArguments: ParsableArguments {
 
     /// - Parameter isPublic: the provider wants no secret of us: nobody is asked for one.
     func secret(isPublic: Bool) throws -> SecretBytes? {
-        if let secretFile { return try SecretReader.clientSecret.read(file: secretFile) }
-        if let secretDescriptor { return try SecretReader.clientSecret.read(descriptor: secretDescriptor) }
-        return isPublic ? nil : try SecretPrompt(.clientSecret).ask(isNew: false)
+        try SecretReader.clientSecret.read(file: secretFile, descriptor: secretDescriptor)
+            ?? (isPublic ? nil : SecretPrompt(.clientSecret).ask(isNew: false))
     }
 }

@@ -7,7 +7,7 @@ import VaultCrypto
 /// What a new keyslot is made for.
 struct NewKeyArguments: ParsableArguments {
     @Option(
-        name: .customLong("new-key-file"),
+        name: KeyOption.keyFile.newName,
         help: ArgumentHelp("A key file.", valueName: "path"), completion: .file())
     var keyFile: String?
 
@@ -17,22 +17,21 @@ struct NewKeyArguments: ParsableArguments {
     @OptionGroup var passphrase: NewPassphraseArguments
 
     @Option(
-        name: .customLong("new-credential"),
+        name: KeyOption.credential.newName,
         help: ArgumentHelp("A systemd credential ($CREDENTIALS_DIRECTORY).", valueName: "name"))
     var credential: String?
 
     @Option(
-        name: .customLong("new-key-exec"),
+        name: KeyOption.program.newName,
         help: ArgumentHelp("A program that wraps the key, by its absolute path.", valueName: "path"),
         completion: .file())
     var program: String?
 
     func validate() throws {
         let given = [keyFile != nil, passphrase.isGiven, credential != nil, program != nil]
-        guard given.count(of: true) == 1 else {
+        guard given.count(where: \.self) == 1 else {
             throw ValidationError(
-                "Give one new key: --new-key-file, --new-passphrase-file, --new-passphrase-fd, "
-                    + "--new-passphrase-prompt, --new-credential or --new-key-exec.")
+                "Give one new key: \(KeyOption.list("or", of: KeyOption.ofNewSlots, prefix: "new-")).")
         }
         guard !createsKeyFile || keyFile != nil else {
             throw ValidationError("--create needs the name of the key file: --new-key-file.")
@@ -67,23 +66,23 @@ struct NewKeyArguments: ParsableArguments {
 /// A passphrase to be: asked for twice, or read.
 struct NewPassphraseArguments: ParsableArguments {
     @Option(
-        name: .customLong("new-passphrase-file"),
+        name: KeyOption.passphraseFile.newName,
         help: ArgumentHelp("Read the new passphrase from the first line of this file.", valueName: "path"),
         completion: .file())
     var file: String?
 
     @Option(
-        name: .customLong("new-passphrase-fd"),
+        name: KeyOption.passphraseDescriptor.newName,
         help: ArgumentHelp("Read the new passphrase from this file descriptor.", valueName: "number"))
     var descriptor: Int32?
 
-    @Flag(name: .customLong("new-passphrase-prompt"), help: "Ask for the new passphrase on the terminal.")
+    @Flag(name: KeyOption.passphrasePrompt.newName, help: "Ask for the new passphrase on the terminal.")
     var isAsked = false
 
     var isGiven: Bool { file != nil || descriptor != nil || isAsked }
 
     func validate() throws {
-        guard [file != nil, descriptor != nil, isAsked].count(of: true) <= 1 else {
+        guard [file != nil, descriptor != nil, isAsked].count(where: \.self) <= 1 else {
             throw ValidationError(
                 "Give one of --new-passphrase-file, --new-passphrase-fd and --new-passphrase-prompt, not several."
             )
@@ -92,8 +91,9 @@ struct NewPassphraseArguments: ParsableArguments {
 
     /// Nil: none was named.
     func read() throws -> SecretBytes? {
-        if let descriptor { return try SecretReader.newPassphrase.read(descriptor: descriptor) }
-        return isAsked ? try SecretPrompt(.newPassphrase).ask(isNew: true) : try readAgain()
+        isAsked
+            ? try SecretPrompt(.newPassphrase).ask(isNew: true)
+            : try SecretReader.newPassphrase.read(file: file, descriptor: descriptor)
     }
 
     /// From its file; nil where it came from elsewhere.

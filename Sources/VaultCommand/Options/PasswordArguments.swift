@@ -18,7 +18,7 @@ struct PasswordArguments: ParsableArguments {
     var isAsked = false
 
     func validate() throws {
-        guard [file != nil, descriptor != nil, isAsked].filter({ $0 }).count <= 1 else {
+        guard [file != nil, descriptor != nil, isAsked].count(where: \.self) <= 1 else {
             throw ValidationError(
                 "Give one of --password-file, --password-fd and --password-prompt, not several.")
         }
@@ -28,16 +28,11 @@ struct PasswordArguments: ParsableArguments {
     ///
     /// - Throws: `VaultError.Code.invalidInput` when it is empty or of a length no password has.
     func read() throws -> SecretBytes? {
-        let password: SecretBytes
-        if let file {
-            password = try SecretReader.password.read(file: file)
-        } else if let descriptor {
-            password = try SecretReader.password.read(descriptor: descriptor)
-        } else if isAsked {
-            password = try SecretPrompt(.password).ask(isNew: true)
-        } else {
-            return nil
-        }
+        let password =
+            isAsked
+            ? try SecretPrompt(.password).ask(isNew: true)
+            : try SecretReader.password.read(file: file, descriptor: descriptor)
+        guard let password else { return nil }
         let range = Limits.passwordBytes
         guard password.withExposed({ range.contains($0.count) }) else {
             throw VaultError(

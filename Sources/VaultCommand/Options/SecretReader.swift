@@ -15,7 +15,7 @@ struct SecretReader {
         noun: "passphrase", advice: "Use at least 12 characters.", limit: 4096,
         missing: VaultError(
             .locked, "No key was given, and there is no terminal to ask for a passphrase on.",
-            remedy: "Give --key-file, --passphrase-file, --passphrase-fd or --credential."))
+            remedy: "Give \(KeyOption.list("or", of: KeyOption.unasked))."))
     static let newPassphrase = another("new passphrase")
     static let recoveryPassphrase = another("recovery passphrase")
     static let password = SecretReader(
@@ -50,6 +50,12 @@ struct SecretReader {
 
     /// The beginning of the options that name a source of it.
     var option: String { "--" + noun.replacing(" ", with: "-") }
+
+    /// From what the options name; nil where they name nothing.
+    func read(file: String?, descriptor: Int32?) throws -> SecretBytes? {
+        if let file { return try read(file: file) }
+        return try descriptor.map(read(descriptor:))
+    }
 
     func read(file path: String) throws -> SecretBytes {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)

@@ -27,10 +27,10 @@ struct ServeSettings {
     ) throws {
         var flags = options.values
         flags[.vault] = location.vaultPath
-        flags[.keyFile] = location.key.keyFile
-        flags[.passphraseFile] = location.key.passphraseFile
-        flags[.credential] = location.key.credential
-        flags[.keyProgram] = location.key.program
+        for option in KeyOption.allCases {
+            guard let setting = option.setting, let text = option.text else { continue }
+            flags[setting] = location.key[keyPath: text]
+        }
         let file = options.config ?? environment["TOKENVAULT_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
         let reader = try SettingsReader(
             flags: flags, environment: environment, file: file, defaults: Self.defaults)
@@ -85,26 +85,27 @@ struct ServeSettings {
         }
     }
 
-    /// The vault, and the key that the most preferred source names.
+    /// The vault, and the key that the most preferred source names: one key opens the vault.
     private static func location(_ given: VaultArguments, _ reader: SettingsReader) throws -> VaultArguments {
         var location = given
         location.vaultPath = reader.text(.vault)
         // Checked by the parser; these cannot come from anywhere else.
-        guard !given.key.isBeyondSettings else { return location }
-        let named = Setting.keys.compactMap { key -> (Setting, String, SettingSource)? in
-            guard let value = reader.text(key), let source = reader.source(key) else { return nil }
-            return (key, value, source)
+        guard given.key.given.allSatisfy({ $0.setting != nil }) else { return location }
+        let named = KeyOption.allCases.compactMap { option -> (KeyOption, String, SettingSource)? in
+            guard let setting = option.setting, let value = reader.text(setting),
+                let source = reader.source(setting)
+            else { return nil }
+            return (option, value, source)
         }
         for source in SettingSource.allCases {
             let here = named.filter { $0.2 == source }
-            guard let (key, _, _) = here.first else { continue }
+            guard let (option, value, _) = here.first, let setting = option.setting else { continue }
             guard here.count == 1 else {
-                throw reader.refusal(key, "One key opens the vault, and several are named.")
+                throw reader.refusal(setting, "One key opens the vault, and several are named.")
             }
-            location.key.keyFile = here.first { $0.0 == .keyFile }?.1
-            location.key.passphraseFile = here.first { $0.0 == .passphraseFile }?.1
-            location.key.credential = here.first { $0.0 == .credential }?.1
-            location.key.program = here.first { $0.0 == .keyProgram }?.1
+            for other in KeyOption.allCases {
+                if let text = other.text { location.key[keyPath: text] = other == option ? value : nil }
+            }
             break
         }
         return location

@@ -43,9 +43,6 @@ enum Setting: String, CaseIterable {
         self == .vault
             ? "TOKENVAULT_PATH" : "TOKENVAULT_" + rawValue.uppercased().replacing("-", with: "_")
     }
-
-    /// One of these opens the vault; the most preferred source that names one decides.
-    static let keys: [Setting] = [.keyFile, .passphraseFile, .credential, .keyProgram]
 }
 
 /// Where a value comes from, the most preferred first.

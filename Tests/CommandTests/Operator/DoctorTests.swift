@@ -73,12 +73,26 @@ struct DoctorTests {
         #expect(try await place.shell("sqlite3 -readonly V 'SELECT size FROM audit_head'").output == size)
     }
 
-    @Test(arguments: ["--key-fd 3 3< K", "--recovery-file R --passphrase-file P"])
+    @Test(arguments: [
+        "--key-fd 3 3< K", "--recovery-file R --passphrase-file P", "--key-exec $PWD/program",
+        "--recovery-file R --passphrase-fd 3 3< P",
+    ])
     func `every key that needs no question is taken`(_ key: String) async throws {
         let place = try await Workplace.withVault()
         try place.write("correct horse battery staple", to: "P")
+        try place.write(
+            """
+            #!/usr/bin/env python3
+            import json, sys
+            question = json.load(sys.stdin)
+            wraps = question["op"] == "wrap"
+            print(json.dumps({"blob" if wraps else "key": question["key" if wraps else "blob"]}))
+            """, to: "program", mode: 0o700)
         _ = try await place.shell(
-            "chmod 600 P; tokenvault key recovery create --out R --new-passphrase-file P")
+            """
+            chmod 600 P; tokenvault key recovery create --out R --new-passphrase-file P
+            tokenvault key slot add --new-key-exec $PWD/program
+            """)
         let ending = try await place.shell("env -u TOKENVAULT_KEY_FILE tokenvault doctor \(key)")
         #expect(ending.output.contains("The key that was given opens the vault."), "\(ending.output)")
     }
