@@ -41,7 +41,7 @@ struct UserinfoRoute: Sendable {
     /// RFC 6750 section 2.2.
     private static func accessToken(in form: [UInt8]) throws(FormBody.Failure) -> SecretBytes? {
         do {
-            return try FormDecoder.decode(form).first { $0.name == "access_token" }?.value
+            return try FormCoding.strictPairs(form).first { $0.name == "access_token" }?.value
         } catch {
             throw FormBody.Failure(
                 refusal: OAuthError(.invalidRequest, "The body is malformed."), closesConnection: false)

@@ -56,8 +56,8 @@ enum ClientCredentials: Sendable {
             String(decoding: text[..<space], as: UTF8.self).lowercased() == "basic",
             let decoded = Base64.decode(octets: Array(text[space...].drop { $0 == UInt8(ascii: " ") })),
             let colon = decoded.firstIndex(of: UInt8(ascii: ":")),
-            let clientID = try? FormDecoder.decode(component: decoded[..<colon]),
-            let secret = try? FormDecoder.decode(component: decoded[(colon + 1)...]),
+            let clientID = try? FormCoding.strict(decoded[..<colon]),
+            let secret = try? FormCoding.strict(decoded[(colon + 1)...]),
             let clientID = String(validating: clientID, as: UTF8.self), !clientID.isEmpty
         else { return .unsupported }
         return .basic(clientID: clientID, secret: SecretBytes(secret))

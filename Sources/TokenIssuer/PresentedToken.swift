@@ -11,7 +11,7 @@ struct PresentedToken: Sendable {
         form body: [UInt8], authorization: [String], profile: IssuerProfile, origin: RequestOrigin
     ) throws(OAuthError) {
         let parameters: [FormParameter]
-        do { parameters = try FormDecoder.decode(body) } catch { throw OAuthError(error) }
+        do { parameters = try FormCoding.strictPairs(body) } catch { throw OAuthError(error) }
         var token: SecretBytes?
         var client = CredentialParameters()
         for parameter in parameters where !parameter.value.withExposed(\.isEmpty) {

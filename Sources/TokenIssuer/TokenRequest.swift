@@ -32,7 +32,7 @@ public struct TokenRequest: Sendable {
         address: @autoclosure @escaping @Sendable () -> String? = nil
     ) throws(OAuthError) {
         let parameters: [FormParameter]
-        do { parameters = try FormDecoder.decode(body) } catch { throw OAuthError(error) }
+        do { parameters = try FormCoding.strictPairs(body) } catch { throw OAuthError(error) }
         var grantType: String?
         var client = CredentialParameters()
         // RFC 6749 section 3.2: "Parameters sent without a value MUST be treated as if they were omitted from the
@@ -55,21 +55,17 @@ public struct TokenRequest: Sendable {
     }
 }
 
-extension FormParameter {
-    /// For values that are no secret; the decoder has checked that they are UTF-8.
-    var text: String { value.withExposed { String(decoding: $0, as: UTF8.self) } }
-}
-
 extension OAuthError {
-    init(_ error: FormError) {
+    /// - Parameter text: what was read, as the beginning of a sentence.
+    init(_ error: FormError, in text: String = "The body") {
         self =
             switch error {
-            case .percentEncoding: .invalidRequest("The body has malformed percent-encoding.")
-            case .controlCharacter: .invalidRequest("The body has a control character or NUL.")
-            case .notUTF8: .invalidRequest("The body is not UTF-8.")
+            case .percentEncoding: .invalidRequest("\(text) has malformed percent-encoding.")
+            case .controlCharacter: .invalidRequest("\(text) has a control character or NUL.")
+            case .notUTF8: .invalidRequest("\(text) is not UTF-8.")
             case .tooManyParameters:
-                .invalidRequest("The body has more than \(FormDecoder.parameterLimit) parameters.")
-            case .repeatedParameter: .invalidRequest("The body has a parameter more than once.")
+                .invalidRequest("\(text) has more than \(FormCoding.parameterLimit) parameters.")
+            case .repeatedParameter: .invalidRequest("\(text) has a parameter more than once.")
             }
     }
 }

@@ -1,12 +1,11 @@
 import TestSupport
 import Testing
-import TokenIssuer
 import VaultCore
 
 /// The decoder of form bodies, without HTTP around it.
 @Suite struct `Form decoder` {
     private func decode(_ text: String) throws -> [String: String] {
-        let parameters = try FormDecoder.decode(Array(text.utf8))
+        let parameters = try FormCoding.strictPairs(Array(text.utf8))
         return Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0.value.text) })
     }
 
@@ -21,7 +20,7 @@ import VaultCore
     }
 
     @Test func `names that differ in octets alone are two parameters`() throws {
-        #expect(try FormDecoder.decode(Array("e\u{301}=1&\u{e9}=2".utf8)).count == 2)
+        #expect(try FormCoding.strictPairs(Array("e\u{301}=1&\u{e9}=2".utf8)).count == 2)
         #expect(throws: FormError.repeatedParameter) { try decode("%61=1&a=2") }
     }
 
@@ -77,7 +76,7 @@ import VaultCore
         for _ in 0..<100_000 {
             let count = Int.random(in: 0...24, using: &random)
             let body = (0..<count).map { _ in alphabet[Int.random(in: alphabet.indices, using: &random)] }
-            let decoded = try? FormDecoder.decode(body)
+            let decoded = try? FormCoding.strictPairs(body)
             let found = decoded.map { parameters in
                 Dictionary(
                     uniqueKeysWithValues: parameters.map {

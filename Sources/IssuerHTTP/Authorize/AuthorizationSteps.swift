@@ -59,7 +59,7 @@ struct AuthorizationSteps: Sendable {
     /// Where an authorization request goes on after a page.
     func resumption(of asked: AuthorizationRequest) throws -> String {
         pages.link(PagePaths.authorize) + "?" + AuthorizeEndpoint.resuming
-            + PercentEncoding.encode(try asked.sealed(by: issuer).text)
+            + FormCoding.encode(try asked.sealed(by: issuer).text)
     }
 
     /// Turns what was thrown into a page.

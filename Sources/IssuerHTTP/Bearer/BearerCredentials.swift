@@ -48,17 +48,17 @@ struct BearerCredentials {
         guard let query, !query.isEmpty else { return (nil, false) }
         var tokens: [SecretBytes] = []
         var count = 0
-        for pair in query.utf8.split(separator: UInt8(ascii: "&")) {
+        for pair in Array(query.utf8).split(separator: UInt8(ascii: "&")) {
             let halves = pair.split(
                 separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            guard let first = halves.first, let octets = try? FormDecoder.decodeComponent(first) else {
+            guard let first = halves.first, let octets = try? FormCoding.strict(first) else {
                 continue
             }
             let name = String(decoding: octets, as: UTF8.self)
             guard names.contains(name) || name == "access_token" else { continue }
             count += 1
             guard names.contains(name) else { continue }
-            guard halves.count == 2, let value = try? FormDecoder.decodeComponent(halves[1]) else {
+            guard halves.count == 2, let value = try? FormCoding.strict(halves[1]) else {
                 throw .malformed
             }
             tokens.append(SecretBytes(value))

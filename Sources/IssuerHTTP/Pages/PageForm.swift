@@ -38,7 +38,7 @@ struct PostedForm: Sendable {
         if let site = request.headers[.fetchSite], site != "same-origin", site != "none" {
             throw Refusal.foreignForm
         }
-        do { fields = try FormDecoder.decode(octets) } catch { throw Refusal.malformedForm }
+        do { fields = try FormCoding.strictPairs(octets) } catch { throw Refusal.malformedForm }
     }
 
     /// Nil where it is absent or empty.

@@ -14,7 +14,7 @@ struct AssertionClaims: Sendable {
     let verified: VerifiedAssertion
 
     init(
-        _ claims: StrictJSON, from clientID: String, audiences: [String], at now: VaultInstant
+        _ claims: JSONValue, from clientID: String, audiences: [String], at now: VaultInstant
     ) throws(ClientAssertionRefusal) {
         // RFC 7523 section 3 (2): "For client authentication, the subject MUST be the "client_id" of the OAuth client";
         // OpenID Connect Core section 9 asks the same of `iss`.
@@ -39,18 +39,23 @@ struct AssertionClaims: Sendable {
     }
 
     /// RFC 7519 section 4.1.3: a string, or an array of strings.
-    private static func names(_ claim: StrictJSON?, oneOf audiences: [String]) -> Bool {
+    private static func names(_ claim: JSONValue?, oneOf audiences: [String]) -> Bool {
         let named = claim?.string.map { [$0] } ?? claim?.array?.compactMap(\.string) ?? []
         return named.contains { name in audiences.contains { $0.hasSameOctets(as: name) } }
     }
 
     /// RFC 7519 section 2, NumericDate: seconds, "non-integer values can be represented".
     private static func instant(
-        _ name: String, of claims: StrictJSON
+        _ name: String, of claims: JSONValue
     ) throws(ClientAssertionRefusal) -> VaultInstant? {
         guard let claim = claims[name] else { return nil }
         // The year 9999: past it is no date, and its milliseconds are still exact.
         guard let seconds = claim.number, (0...253_402_300_799).contains(seconds) else { throw .claims }
         return VaultInstant(millisecondsSince1970: Int64(seconds * 1000))
     }
+}
+
+extension String {
+    /// Octets, not `==`: that takes two spellings of one character for equal.
+    func hasSameOctets(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 }

@@ -6,8 +6,8 @@ struct CompactJWS: Sendable {
     /// An assertion has some hundred bytes; certificates in its header, which we ignore, make it a few thousand.
     static let limit = 16 * 1024
 
-    let header: StrictJSON
-    let payload: StrictJSON
+    let header: JSONValue
+    let payload: JSONValue
     let signature: [UInt8]
     /// What was signed: the first two parts as they came.
     let signingInput: [UInt8]
@@ -21,14 +21,13 @@ struct CompactJWS: Sendable {
         guard text.count <= Self.limit else { throw .malformed }
         let parts = text.split(
             separator: UInt8(ascii: "."), maxSplits: 3, omittingEmptySubsequences: false)
-        guard parts.count == 3, let header = Base64URL.decode(parts[0]),
-            let payload = Base64URL.decode(parts[1]), let signature = Base64URL.decode(parts[2])
+        guard parts.count == 3,
+            let header = Base64URL.decode(parts[0]).flatMap({ JSONReader.read($0, isStrict: true) }),
+            let payload = Base64URL.decode(parts[1]).flatMap({ JSONReader.read($0, isStrict: true) }),
+            let signature = Base64URL.decode(parts[2]), header.isObject, payload.isObject
         else { throw .malformed }
-        do {
-            self.header = try JSONReader.read(header)
-            self.payload = try JSONReader.read(payload)
-        } catch { throw .malformed }
-        guard self.header.isObject, self.payload.isObject else { throw .malformed }
+        self.header = header
+        self.payload = payload
         self.signature = signature
         signingInput = Array(text[..<parts[1].endIndex])
     }

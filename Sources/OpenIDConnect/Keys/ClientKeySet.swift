@@ -55,7 +55,8 @@ public struct ClientKeySet: Sendable {
         guard text.utf8.count <= Limits.keySetBytes else {
             throw Self.invalid("A JWK Set has at most \(Limits.keySetBytes) bytes.")
         }
-        guard let set = try? JSONReader.read(Array(text.utf8)), let keys = set["keys"]?.array else {
+        guard let set = JSONReader.read(Array(text.utf8), isStrict: true), let keys = set["keys"]?.array
+        else {
             throw Self.invalid(
                 "A JWK Set is a JSON object with an array 'keys', and no member of it comes twice.")
         }
@@ -114,7 +115,7 @@ public struct ClientKeySet: Sendable {
         /// The algorithms it may be used with; never empty.
         private let algorithms: [AssertionAlgorithm]
 
-        init(_ jwk: StrictJSON, place: Int) throws(VerificationKey.Unfit) {
+        init(_ jwk: JSONValue, place: Int) throws(VerificationKey.Unfit) {
             self.place = place
             kid = try Self.text("kid", of: jwk)
             if let kid, !(1...256).contains(kid.utf8.count) {
@@ -155,8 +156,7 @@ public struct ClientKeySet: Sendable {
             return isNamesake && algorithms.contains(where: other.isFor)
         }
 
-        private static func text(_ name: String, of jwk: StrictJSON) throws(VerificationKey.Unfit) -> String?
-        {
+        private static func text(_ name: String, of jwk: JSONValue) throws(VerificationKey.Unfit) -> String? {
             guard let value = jwk[name] else { return nil }
             guard let text = value.string else {
                 throw VerificationKey.Unfit(reason: "its member '\(name)' is not a string")

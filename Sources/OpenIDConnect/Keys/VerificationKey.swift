@@ -15,7 +15,7 @@ enum VerificationKey: Sendable {
     /// Why no assertion can be verified with a JWK: the operator who registers it reads the reason.
     struct Unfit: Error { let reason: String }
 
-    init(_ jwk: StrictJSON) throws(Unfit) {
+    init(_ jwk: JSONValue) throws(Unfit) {
         switch jwk["kty"]?.string {
         case "RSA":
             let modulus = try Self.octets("n", of: jwk)
@@ -78,7 +78,7 @@ enum VerificationKey: Sendable {
     }
 
     /// A member in canonical base64url, without a leading zero octet where its length is free.
-    private static func octets(_ name: String, of jwk: StrictJSON, count: Int? = nil) throws(Unfit) -> [UInt8]
+    private static func octets(_ name: String, of jwk: JSONValue, count: Int? = nil) throws(Unfit) -> [UInt8]
     {
         guard let text = jwk[name]?.string, let octets = Base64URL.decode(Array(text.utf8)), !octets.isEmpty,
             count.map({ octets.count == $0 }) ?? (octets[0] != 0)

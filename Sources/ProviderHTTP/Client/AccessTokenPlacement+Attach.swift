@@ -27,7 +27,7 @@ extension Provider.AccessTokenPlacement {
             request.headers.add(name: "authorization", value: scheme.isEmpty ? text : "\(scheme) \(text)")
         case .query(let parameter):
             request.url += request.url.contains("?") ? (query.isEmpty ? "" : "&") : "?"
-            request.url += FormText.encode(parameter) + "=" + FormText.encode(text)
+            request.url += FormCoding.encode(parameter) + "=" + FormCoding.encode(text)
         }
     }
 
@@ -37,48 +37,14 @@ extension Provider.AccessTokenPlacement {
         var names: Set = [Self.folded("access_token")]
         if case .query(let parameter) = self { names.insert(Self.folded(parameter)) }
         return form.split { $0 == UInt8(ascii: "&") || $0 == UInt8(ascii: ";") }.contains { field in
-            names.contains(Self.folded(FormText.decode(field.prefix { $0 != UInt8(ascii: "=") })))
+            // What is not escaped rightly stays as it is: this only compares.
+            let name = FormCoding.decode(field.prefix { $0 != UInt8(ascii: "=") }, keepsMalformed: true) ?? []
+            return names.contains(Self.folded(String(decoding: name, as: UTF8.self)))
         }
     }
 
     /// One spelling for all: letters and digits in lower case, up to the bracket of an array.
     private static func folded(_ name: String) -> String {
         name.prefix { $0 != "[" }.lowercased().filter { $0.isLetter || $0.isNumber }
-    }
-}
-
-/// `application/x-www-form-urlencoded`, the part of it that names and tokens need.
-enum FormText {
-    /// A space as `%20`, which readers of forms and of URLs both take for one.
-    static func encode(_ text: String) -> String {
-        text.utf8.reduce(into: "") { result, byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
-                UInt8(ascii: "_"), UInt8(ascii: "~"):
-                result.unicodeScalars.append(Unicode.Scalar(byte))
-            default:
-                let digits = String(byte, radix: 16, uppercase: true)
-                result += (digits.count == 1 ? "%0" : "%") + digits
-            }
-        }
-    }
-
-    /// What is not escaped rightly stays as it is: this only compares, it decides nothing about the text.
-    static func decode(_ text: Substring.UTF8View) -> String {
-        var bytes: [UInt8] = []
-        var rest = text
-        while let byte = rest.popFirst() {
-            let digits = rest.prefix(2)
-            if byte == UInt8(ascii: "%"), digits.count == 2,
-                let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
-            {
-                bytes.append(value)
-                rest.removeFirst(2)
-            } else {
-                bytes.append(byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
-            }
-        }
-        return String(decoding: bytes, as: UTF8.self)
     }
 }

@@ -29,7 +29,9 @@ public struct AuthorizationRequest: Sendable {
         query: [UInt8], profile: IssuerProfile, receivedAt: VaultInstant, requestID: String?
     ) throws(OAuthError) {
         let decoded: [FormParameter]
-        do { decoded = try FormDecoder.decode(query) } catch { throw OAuthError(inQuery: error) }
+        do { decoded = try FormCoding.strictPairs(query) } catch {
+            throw OAuthError(error, in: "The request")
+        }
         var parameters: [(name: String, value: String)] = []
         // RFC 6749 section 3.1: "Parameters sent without a value MUST be treated as if they were omitted from the
         // request. The authorization server MUST ignore unrecognized request parameters."
@@ -40,9 +42,9 @@ public struct AuthorizationRequest: Sendable {
             guard !parameters.contains(where: { $0.name == name }) else {
                 throw .invalidRequest("The request names its client in two spellings.")
             }
-            parameters.append((name, parameter.value.withExposed { String(decoding: $0, as: UTF8.self) }))
+            parameters.append((name, parameter.text))
         }
-        guard PercentEncoding.query(parameters).utf8.count <= Self.longest else {
+        guard FormCoding.encode(parameters).utf8.count <= Self.longest else {
             throw .invalidRequest("The request is longer than \(Self.longest) bytes.")
         }
         self.parameters = parameters
@@ -54,24 +56,10 @@ public struct AuthorizationRequest: Sendable {
     subscript(_ name: String) -> String? { parameters.first { $0.name == name }?.value }
 
     /// The same parameters as a query.
-    var query: String { PercentEncoding.query(parameters) }
+    var query: String { FormCoding.encode(parameters) }
 
     private static let known: Set<String> = [
         "response_type", "redirect_uri", "scope", "state", "response_mode", "nonce", "prompt", "max_age",
         "login_hint", "code_challenge", "code_challenge_method", "request", "request_uri", "registration",
     ]
-}
-
-extension OAuthError {
-    fileprivate init(inQuery error: FormError) {
-        self =
-            switch error {
-            case .percentEncoding: .invalidRequest("The request has malformed percent-encoding.")
-            case .controlCharacter: .invalidRequest("The request has a control character or NUL.")
-            case .notUTF8: .invalidRequest("The request is not UTF-8.")
-            case .tooManyParameters:
-                .invalidRequest("The request has more than \(FormDecoder.parameterLimit) parameters.")
-            case .repeatedParameter: .invalidRequest("The request has a parameter more than once.")
-            }
-    }
 }

@@ -32,7 +32,7 @@ package struct AuthorizationResponder: Sendable {
             case .query where !redirectURI.utf8.contains(UInt8(ascii: "?")): "?"
             case .query: redirectURI.hasSuffix("?") || redirectURI.hasSuffix("&") ? "" : "&"
             }
-        return Secret(redirectURI + separator + PercentEncoding.query(parameters))
+        return Secret(redirectURI + separator + FormCoding.encode(parameters))
     }
 }
 

@@ -15,12 +15,8 @@ public struct ConsentCallback: Sendable {
     public init?(query: String) {
         guard query.utf8.count <= 16 * 1024 else { return nil }
         var values: [String: String] = [:]
-        let pairs = query.split(separator: "&")
-        guard pairs.count <= 64 else { return nil }
-        for pair in pairs {
-            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = Self.decoded(parts[0]), let value = Self.decoded(parts.count > 1 ? parts[1] : "")
-            else { return nil }
+        guard let pairs = FormCoding.pairs(query.utf8), pairs.count <= 64 else { return nil }
+        for (name, value) in pairs {
             guard values.updateValue(value, forKey: name) == nil else { return nil }
         }
         func take(_ name: String) -> String? {
@@ -62,35 +58,5 @@ public struct ConsentCallback: Sendable {
         let parts = [words.scrubbed(error), words.scrubbed(errorDescription)].filter { !$0.isEmpty }
         return parts.isEmpty
             ? "an error without readable words" : Diagnostic.bounded(parts.joined(separator: ": "))
-    }
-
-    /// `+` is a space, `%` begins two hexadecimal digits, and the whole is UTF-8.
-    private static func decoded(_ text: Substring) -> String? {
-        var bytes: [UInt8] = []
-        var rest = text.utf8[...]
-        while let byte = rest.popFirst() {
-            switch byte {
-            case UInt8(ascii: "+"):
-                bytes.append(UInt8(ascii: " "))
-            case UInt8(ascii: "%"):
-                guard let high = rest.popFirst().flatMap(digit), let low = rest.popFirst().flatMap(digit)
-                else {
-                    return nil
-                }
-                bytes.append(high << 4 | low)
-            default:
-                bytes.append(byte)
-            }
-        }
-        return String(validating: bytes, as: UTF8.self)
-    }
-
-    private static func digit(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-        default: nil
-        }
     }
 }

@@ -23,11 +23,11 @@ enum IDTokenNonce {
     }
 
     /// Nil also where the id_token is not one that can be read, such as an encrypted one.
-    private static func claim(in idToken: SecretBytes) -> ReplyValue? {
+    private static func claim(in idToken: SecretBytes) -> JSONValue? {
         idToken.withExposed { token in
             let parts = token.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
             guard parts.count == 3, let payload = Base64URL.decode(Array(parts[1])) else { return nil }
-            return JSONReply.read(payload)?.value(at: "nonce")
+            return JSONReader.read(payload, isStrict: false)?.value(at: "nonce")
         }
     }
 }

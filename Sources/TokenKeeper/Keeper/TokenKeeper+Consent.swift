@@ -48,7 +48,7 @@ extension TokenKeeper {
         }
         let random = SystemRandom()
         let state = SecretBytes(Base64URL.encode(random.bytes(32)))
-        let verifier = provider.provider.requests.usesPKCE ? PKCEVerifier.random() : nil
+        let verifier = provider.provider.requests.usesPKCE ? PKCE.newVerifier() : nil
         let scope = request.scope ?? provider.defaultScope
         let isOpenID = scope?.split(separator: " ").contains("openid") ?? false
         let nonce =
@@ -56,7 +56,7 @@ extension TokenKeeper {
             ? Base64URL.encodeToString(random.bytes(16)) : nil
         let url = try provider.dialect.authorizationURL(
             state: state, redirectURI: request.redirectURI, scope: scope,
-            codeChallenge: verifier.map(PKCEVerifier.challenge(of:)), nonce: nonce)
+            codeChallenge: verifier.flatMap(PKCE.challengeS256(of:)), nonce: nonce)
         try await vault.beginAuthorization(
             BegunAuthorization(
                 provider: provider.id, owner: request.user, label: request.label,
@@ -239,13 +239,4 @@ extension KeeperError {
     static let unknown = KeeperError(
         .unknownCallback,
         "This page was opened before, took too long, or belongs to another browser. Begin again.")
-}
-
-/// PKCE on the client's side (RFC 7636 section 4): S256 alone.
-enum PKCEVerifier {
-    static func random() -> SecretBytes { SecretBytes(Base64URL.encode(SystemRandom().bytes(32))) }
-
-    static func challenge(of verifier: SecretBytes) -> String {
-        verifier.withExposed { Base64URL.encodeToString(SHA256.hash($0).bytes) }
-    }
 }

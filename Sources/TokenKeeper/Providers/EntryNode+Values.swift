@@ -15,7 +15,7 @@ extension EntryNode {
         let paths = try texts()
         for path in paths {
             let steps = path.split(separator: ".", omittingEmptySubsequences: false)
-            guard steps.count <= JSONReply.depth, steps.allSatisfy({ StandardNames.isParameter(String($0)) })
+            guard steps.count <= JSONReader.depth, steps.allSatisfy({ StandardNames.isParameter(String($0)) })
             else {
                 throw fault("must be names with dots between them, such as authed_user.access_token")
             }

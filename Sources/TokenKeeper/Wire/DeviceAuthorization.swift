@@ -48,7 +48,7 @@ extension DeviceAuthorization {
     private static let defaultLifetime = Duration.seconds(600)
     private static let intervals = Duration.seconds(1)...Duration.seconds(300)
 
-    fileprivate init?(_ tree: ReplyValue, at now: VaultInstant) {
+    fileprivate init?(_ tree: JSONValue, at now: VaultInstant) {
         guard case .string(let code)? = tree.value(at: "device_code"), GrantedTokens.isToken(code),
             let userCode = tree.value(at: "user_code")?.text, Self.isPrintable(userCode, atMost: 128),
             // Google wrote it so before there was an RFC.

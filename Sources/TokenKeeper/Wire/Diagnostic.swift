@@ -132,11 +132,6 @@ struct Diagnostic {
 
     /// What tokens and their encodings are made of.
     private static func isOfToken(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default: "-._~+/=%\\!*$|".utf8.contains(byte)
-        }
+        FormCoding.isUnreserved(byte) || "+/=%\\!*$|".utf8.contains(byte)
     }
 }

@@ -74,7 +74,7 @@ package struct DiscoveryDocument: Sendable, Equatable {
         return [connect, String(server)]
     }
 
-    private static func endpoint(_ name: String, _ tree: ReplyValue) throws(VaultError) -> String? {
+    private static func endpoint(_ name: String, _ tree: JSONValue) throws(VaultError) -> String? {
         guard let value = tree.value(at: name) else { return nil }
         guard case .string(let octets) = value else { throw fault("has a \(name) that is not one text") }
         let url = String(decoding: octets, as: UTF8.self)
@@ -82,7 +82,7 @@ package struct DiscoveryDocument: Sendable, Equatable {
         return url
     }
 
-    private static func texts(_ name: String, _ tree: ReplyValue) throws(VaultError) -> [String]? {
+    private static func texts(_ name: String, _ tree: JSONValue) throws(VaultError) -> [String]? {
         switch tree.value(at: name) {
         case nil: return nil
         case .array(let values)?: return values.compactMap(\.text)

@@ -18,7 +18,7 @@ package enum ExpiryReading: Sendable, Equatable {
     ///   - value: A number or a string; anything else is ``absent``, as is a negative span.
     ///   - serverAhead: The server's clock minus ours: times of the server's clock are moved by it, spans are not.
     static func read(
-        _ value: ReplyValue?, as form: Provider.ExpiryRules.Form, at now: VaultInstant,
+        _ value: JSONValue?, as form: Provider.ExpiryRules.Form, at now: VaultInstant,
         serverAhead: Duration = .zero
     ) -> ExpiryReading {
         // Nothing that names a time is longer.

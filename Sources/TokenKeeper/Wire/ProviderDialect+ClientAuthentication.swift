@@ -25,7 +25,7 @@ extension ProviderDialect {
         return secret.withExposed { secret in
             switch provider.client {
             // Section 2.3.1: each "is encoded using the application/x-www-form-urlencoded encoding algorithm".
-            case .basic: FormText.encode(identifier) + [colon] + FormText.encode(secret)
+            case .basic: FormCoding.encode(identifier) + [colon] + FormCoding.encode(secret)
             case .basicRaw: identifier + [colon] + secret
             case .basicSecretOnly: secret + [colon]
             case .post, .none: nil

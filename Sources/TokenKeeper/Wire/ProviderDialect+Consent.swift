@@ -34,7 +34,7 @@ extension ProviderDialect {
                 .invalidInput, "The authorization endpoint of \(provider.name) still has variables in it.",
                 remedy: "Fill them when the provider is added.")
         }
-        guard state.withExposed({ !$0.isEmpty && FormText.encode($0) == $0 }) else {
+        guard state.withExposed({ !$0.isEmpty && FormCoding.encode($0) == $0 }) else {
             throw VaultError(.invalidInput, "The state does not fit into a URL.", remedy: "Use base64url.")
         }
         var parameters = RequestParameters(names: provider.requests.names)

@@ -3,7 +3,7 @@ import VaultCore
 /// A body of a reply, told by what it looks like and not by its header: providers send JSON as `text/html`, forms as
 /// `text/plain`, and compressed what nobody asked to be.
 enum ReplyBody {
-    case tree(ReplyValue)
+    case tree(JSONValue)
     /// Nothing but a token.
     case bare([UInt8])
     /// What it is instead, in our own words.
@@ -14,7 +14,7 @@ enum ReplyBody {
         self = body.withExposed { Self.read($0, bareToken) }
     }
 
-    var tree: ReplyValue? {
+    var tree: JSONValue? {
         guard case .tree(let value) = self else { return nil }
         return value
     }
@@ -26,9 +26,11 @@ enum ReplyBody {
         case nil: return .other("no body")
         case UInt8(ascii: "<"): return .other("a page of HTML or XML")
         case UInt8(ascii: "{"), UInt8(ascii: "["):
-            return JSONReply.read(text).map(Self.tree) ?? .other("malformed JSON")
+            return JSONReader.read(text, isStrict: false).map(Self.tree) ?? .other("malformed JSON")
         case UInt8(ascii: "\""):
-            guard bareToken, case .string(let string)? = JSONReply.read(text), isBareToken(string) else {
+            guard bareToken, case .string(let string)? = JSONReader.read(text, isStrict: false),
+                isBareToken(string)
+            else {
                 return .other("a lone JSON string")
             }
             return .bare(string)
@@ -41,7 +43,7 @@ enum ReplyBody {
     /// Whether a body is one JSON object or list from beginning to end.
     fileprivate static func isWhole(_ body: [UInt8]) -> Bool {
         let text = text(of: body)
-        return "{[".utf8.contains(text.first ?? 0) && JSONReply.read(text) != nil
+        return "{[".utf8.contains(text.first ?? 0) && JSONReader.read(text, isStrict: false) != nil
     }
 
     private static func text(of body: [UInt8]) -> [UInt8] {
@@ -66,34 +68,24 @@ enum ReplyBody {
             let end = text.lastIndex(where: { $0 != UInt8(ascii: "=") }),
             text.contains(where: { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
         else { return false }
-        return text[...end].allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
-                UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: "+"), UInt8(ascii: "/"):
-                true
-            default: false
-            }
-        }
+        return text[...end].allSatisfy { FormCoding.isUnreserved($0) || "+/".utf8.contains($0) }
     }
 
     /// Pairs of name and value; a token reply has about six.
-    private static func form(_ text: [UInt8]) -> ReplyValue? {
-        let pairs = text.split(separator: UInt8(ascii: "&"))
-        guard pairs.count <= 256 else { return nil }
-        var members: [String: ReplyValue] = [:]
-        for pair in pairs {
-            guard let equals = pair.firstIndex(of: UInt8(ascii: "=")),
-                let name = FormText.decode(pair[..<equals]), isName(name),
-                let value = FormText.decode(pair[(equals + 1)...]),
-                String(validating: value, as: UTF8.self) != nil
-            else { return nil }
-            ReplyValue.put(.string(value), String(decoding: name, as: UTF8.self), into: &members)
+    private static func form(_ text: [UInt8]) -> JSONValue? {
+        let parts = text.split(separator: UInt8(ascii: "&"))
+        guard parts.count <= 256, parts.allSatisfy({ $0.contains(UInt8(ascii: "=")) }),
+            let pairs = FormCoding.pairs(text)
+        else { return nil }
+        var members: [String: JSONValue] = [:]
+        for (name, value) in pairs {
+            guard isName(name.utf8) else { return nil }
+            JSONValue.put(.string(Array(value.utf8)), name, into: &members)
         }
         return .object(members)
     }
 
-    private static func isName(_ name: [UInt8]) -> Bool {
+    private static func isName(_ name: String.UTF8View) -> Bool {
         !name.isEmpty && name.allSatisfy { (0x21...0x7E).contains($0) }
     }
 }

@@ -13,7 +13,7 @@ enum ReplyVerdict {
     case unclear(String)
 
     init(
-        _ reply: ProviderReply, _ tree: ReplyValue?, _ form: Provider.ReplyForm,
+        _ reply: ProviderReply, _ tree: JSONValue?, _ form: Provider.ReplyForm,
         to purpose: ProviderRequest.Purpose, at now: VaultInstant
     ) {
         if purpose == .refresh, Self.isDeadToken(reply.status, tree, form) {
@@ -46,7 +46,7 @@ enum ReplyVerdict {
     }
 
     /// Whether the entry knows this answer for that of a dead refresh token.
-    private static func isDeadToken(_ status: Int, _ tree: ReplyValue?, _ form: Provider.ReplyForm) -> Bool {
+    private static func isDeadToken(_ status: Int, _ tree: JSONValue?, _ form: Provider.ReplyForm) -> Bool {
         guard let tree, !form.deadToken.isEmpty else { return false }
         let code = tree.first(of: form.error)?.text
         let description = tree.first(of: form.errorDescription)?.text
@@ -54,7 +54,7 @@ enum ReplyVerdict {
     }
 
     /// The error that a body names; nil: none.
-    private static func code(in tree: ReplyValue?, _ form: Provider.ReplyForm) -> String? {
+    private static func code(in tree: JSONValue?, _ form: Provider.ReplyForm) -> String? {
         guard let tree else { return nil }
         let error = tree.first(of: form.error.filter { tree.value(at: $0)?.isError == true })
         if let text = error?.text { return RefusalCode.read(text, form.errorCodes) }
@@ -73,7 +73,7 @@ enum ReplyVerdict {
     }
 }
 
-extension ReplyValue {
+extension JSONValue {
     /// `"error": false` and `"errcode": 0` are how some say that there is none.
     fileprivate var isError: Bool {
         switch self {

@@ -39,9 +39,9 @@ struct RequestParameters {
         var text: [UInt8] = []
         for (name, value) in pairs {
             if !text.isEmpty { text.append(UInt8(ascii: "&")) }
-            text += FormText.encode(Array(name.utf8))
+            text += FormCoding.encode(Array(name.utf8))
             text.append(UInt8(ascii: "="))
-            text += value.withExposed(FormText.encode)
+            text += value.withExposed(FormCoding.encode)
         }
         return SecretBytes(text)
     }
@@ -63,7 +63,7 @@ struct RequestParameters {
         for byte in bytes {
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"): text += [UInt8(ascii: "\\"), byte]
-            case 0x00...0x1F: text += Array("\\u00".utf8) + FormText.hexadecimal(byte)
+            case 0x00...0x1F: text += Array("\\u00".utf8) + FormCoding.hexadecimal(byte)
             default: text.append(byte)
             }
         }

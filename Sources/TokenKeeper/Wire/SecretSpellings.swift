@@ -122,7 +122,7 @@ struct DecodedView {
         guard start + digits <= bytes.count else { return nil }
         var value = 0
         for byte in bytes[start..<start + digits] {
-            guard let digit = FormText.digit(byte) else { return nil }
+            guard let digit = FormCoding.digit(byte) else { return nil }
             value = value << 4 | Int(digit)
         }
         return UInt8(exactly: value)

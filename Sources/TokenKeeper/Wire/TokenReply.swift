@@ -40,12 +40,12 @@ enum TokenReply {
 private struct TokenMembers {
     struct Broken: Error { let why: String }
 
-    private let tree: ReplyValue
+    private let tree: JSONValue
     private let provider: Provider
     /// What holds the access token: `authed_user` of `authed_user.access_token`.
     private let holder: Substring?
 
-    init(_ tree: ReplyValue, _ provider: Provider) {
+    init(_ tree: JSONValue, _ provider: Provider) {
         self.tree = tree
         self.provider = provider
         holder = provider.replies.accessToken.first { tree.value(at: $0) != nil }.map(Self.holder)
@@ -174,7 +174,7 @@ enum ScopeText {
     /// Names with single spaces between them, each once; nil: none are told.
     ///
     /// - Parameter separator: The provider's own, where it has one.
-    static func read(_ value: ReplyValue?, separator: String = " ") -> String? {
+    static func read(_ value: JSONValue?, separator: String = " ") -> String? {
         let texts: [String]
         switch value {
         case .array(let values)?: texts = values.compactMap(\.text)

@@ -1,3 +1,5 @@
+import VaultCore
+
 /// A JSON value that is built by paths (`authed_user.access_token`, `errors.0.errorType`). Members keep the
 /// order in which they came, so that equal histories give equal bytes.
 enum ReplyTree: Sendable {

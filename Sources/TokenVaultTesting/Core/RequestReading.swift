@@ -106,8 +106,8 @@ struct RequestReading: Sendable {
             return false
         }
         let parts = pair.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
-        return parts.count == 2 && FormCoding.unescape(parts[0]) == options.clientID
-            && FormCoding.unescape(parts[1]) == options.clientSecret
+        return parts.count == 2 && FormCoding.decode(parts[0]) == Array(options.clientID.utf8)
+            && FormCoding.decode(parts[1]) == Array(options.clientSecret.utf8)
     }
 
     private func basic(_ user: String, _ password: String) -> String {
@@ -120,7 +120,7 @@ struct RequestReading: Sendable {
     }
 
     private func form(_ bytes: [UInt8]) throws(OAuthProblem) -> [(name: String, value: String)] {
-        guard let pairs = FormCoding.decode(bytes) else { throw .request("This is no form.") }
+        guard let pairs = FormCoding.pairs(bytes) else { throw .request("This is no form.") }
         return pairs
     }
 

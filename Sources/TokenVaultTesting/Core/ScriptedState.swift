@@ -68,7 +68,7 @@ struct ScriptedState: Sendable {
 
     /// RFC 6750 section 2: clients "MUST NOT use more than one method to transmit the token in each request".
     private mutating func resource(_ request: ScriptedRequest, at now: VaultInstant) -> ScriptedAnswer {
-        let query = FormCoding.decode(request.query) ?? []
+        let query = FormCoding.pairs(request.query) ?? []
         let parameter = if case .query(let name) = entry.accessToken { name } else { "access_token" }
         let inQuery = query.first { $0.name == parameter }?.value
         let header = request.header("authorization")

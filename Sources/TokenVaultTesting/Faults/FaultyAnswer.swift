@@ -41,7 +41,7 @@ extension ScriptedState {
 
     /// All that a request held, decoded as a careless server would print it.
     private func everything(_ request: ScriptedRequest) -> String {
-        let forms = [request.query, request.body].flatMap { FormCoding.decode($0) ?? [] }
+        let forms = [request.query, request.body].flatMap { FormCoding.pairs($0) ?? [] }
         let headers = request.headers.map { (name, value) in
             let encoded = value.hasPrefix("Basic ") ? Base64.decode(value.dropFirst(6).utf8) : nil
             return name + ": " + (encoded.map { String(decoding: $0, as: UTF8.self) } ?? value)
