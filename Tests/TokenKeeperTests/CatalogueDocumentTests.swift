@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TokenKeeper
+import TokenVault
 import VaultCore
 
 @Suite struct `docs/providers.md` {

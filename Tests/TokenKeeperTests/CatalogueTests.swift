@@ -1,5 +1,6 @@
 import Testing
 import TokenKeeper
+import TokenVault
 import VaultCore
 
 @Suite struct `The catalogue` {

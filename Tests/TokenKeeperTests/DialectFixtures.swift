@@ -1,4 +1,5 @@
 import TokenKeeper
+import TokenVault
 import VaultCore
 
 /// 2026-11-24T15:00:00Z.
@@ -31,15 +32,15 @@ extension ProviderDialect {
     func read(
         _ status: Int, _ body: String, headers: [String: String] = [:],
         to purpose: ProviderRequest.Purpose = .refresh, sent: [String] = []
-    ) -> ReplyReading {
+    ) -> ReplyReading<NewTokens> {
         read(
             ProviderReply(status: status, headers: headers, body: SecretBytes(copying: body)), to: purpose,
             at: dialectNow, sent: sent.map { SecretBytes(copying: $0) })
     }
 }
 
-extension ReplyReading {
-    var granted: GrantedTokens? {
+extension ReplyReading<NewTokens> {
+    var granted: NewTokens? {
         if case .granted(let tokens) = self { tokens } else { nil }
     }
 

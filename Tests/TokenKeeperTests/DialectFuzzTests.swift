@@ -1,6 +1,7 @@
 import TestSupport
 import Testing
 import TokenKeeper
+import TokenVault
 import VaultCore
 
 @Suite struct `No mutation of a reply loses a token` {

@@ -1,10 +1,11 @@
 import TestSupport
 import Testing
 import TokenKeeper
+import TokenVault
 import VaultCore
 
 @Suite struct `A reply that can be read is read` {
-    private func read(_ body: [UInt8]) -> ReplyReading {
+    private func read(_ body: [UInt8]) -> ReplyReading<NewTokens> {
         ProviderDialect.standard().read(
             ProviderReply(status: 200, body: SecretBytes(body)), to: .refresh, at: dialectNow, sent: [])
     }
@@ -124,7 +125,7 @@ import VaultCore
     private static let dynamic =
         "eNpVVNuqFEEM/BXZZwM7t734KyLSuXYieMRzfBL/3VoFN87TUJNOV6Uq8/M0ROz19fPbyxf7evrw7jTeaKHRntP7d6f4/vLj2ys+f/z7SmeSYuM557/POBbKc0TUE1tpTNNif7ahDe1zhEbDdkqdM9X1iR2k00YkyxO7kLFnpNoTu5LVzKjRuNxII8TT+YndaaJXhnfOZxAcVlXRwIVEUodmNnBFy/Ty2a5eNsoCRfmvckflmF7ZxCwHZUwPH73yguPoWKNXXkmyhNPafJYbMT+YduHLnbjEjaVNaD2TpZjNLnNdaPKw8GgXrSuGaanVjVg30hEyZDae604YeU7NXnlQlMcw6T0vNIzZTNo81yuVCTyvXnmjmlKPIDTwTs4gVNrIb2fisJzDW7A2pM2GqFfTvq0EhcbwqYHwCMni0XO07X8sNpjUwIPM3RmBbeCFHjSR4KZou4KSiHP1yhsFw3QsRgOhyHB8WkvijtTZqMHRQaydQrtw076vJCocka3nDkXwl7Vv1b5jrQxhiqZ9h0fMXrNT2i+kldNNmvb9SmqqEN8p3RCbco0exR2KxMu079ZxfiS5WLVVHgsWAQlDchuIX4L5nAh4Azf4noKnkT925DORHG3GHdij8VgtaYqOC/IpA8630R1XgIgNgtNAeORi+Es14447RocgFfbo06/fPCqetw=="
 
-    private func read(_ body: [UInt8]) -> ReplyReading {
+    private func read(_ body: [UInt8]) -> ReplyReading<NewTokens> {
         ProviderDialect.standard().read(
             ProviderReply(status: 200, body: SecretBytes(body)), to: .refresh, at: dialectNow, sent: [])
     }

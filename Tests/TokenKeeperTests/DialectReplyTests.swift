@@ -1,5 +1,6 @@
 import Testing
 import TokenKeeper
+import TokenVault
 import VaultCore
 
 @Suite struct `What an answer means` {
@@ -118,10 +119,10 @@ import VaultCore
         func meaning(_ status: Int, _ body: String) -> String {
             let reply = ProviderReply(status: status, body: SecretBytes(copying: body))
             return switch dialect.readRevocation(reply, at: dialectNow, sent: []) {
-            case .revoked: "revoked"
+            case .granted: "revoked"
             case .refused(let refusal): "refused \(refusal.code)"
             case .busy: "busy"
-            case .ambiguous: "ambiguous"
+            case .ambiguous, .unreadable: "ambiguous"
             }
         }
         #expect(meaning(200, "") == "revoked")

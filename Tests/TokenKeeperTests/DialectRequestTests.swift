@@ -1,5 +1,6 @@
 import Testing
 import TokenKeeper
+import TokenVault
 import VaultCore
 
 private let form = "Content-Type: application/x-www-form-urlencoded"

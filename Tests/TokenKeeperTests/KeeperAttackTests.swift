@@ -56,7 +56,7 @@ import VaultCore
         #expect(try bench.vault.connection(connection.id).unsettledSince != nil)
         // As a provider answers that has one refresh token for an account and a client.
         let known = try bench.keeper.knownProvider(of: connection)
-        var granted = GrantedTokens(accessToken: SecretBytes(copying: "second-consent"))
+        var granted = NewTokens(accessToken: SecretBytes(copying: "second-consent"))
         granted.refreshToken = try bench.vault.heldConnection(connection.id).pair?.refreshToken
         granted.accessExpiresAt = bench.clock.now().advanced(by: .seconds(3600))
         _ = try await bench.keeper.store(granted, known, bench.user.id, label: "")

@@ -1,6 +1,7 @@
 import Foundation
 import Synchronization
 import TokenKeeper
+import TokenVault
 import TokenVaultTesting
 import VaultCore
 

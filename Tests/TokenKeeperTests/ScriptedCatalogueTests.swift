@@ -1,6 +1,7 @@
 import TestSupport
 import Testing
 import TokenKeeper
+import TokenVault
 import TokenVaultTesting
 import VaultCore
 import VaultCrypto
@@ -12,7 +13,7 @@ import VaultCrypto
 
     private func granted(
         _ dialect: ProviderDialect, _ transport: ScriptedTransport, _ request: ProviderRequest
-    ) async throws -> GrantedTokens {
+    ) async throws -> NewTokens {
         let reply = try await transport.send(request)
         let reading = dialect.read(reply, to: request.purpose, at: clock.now, sent: [])
         guard case .granted(let tokens) = reading else {

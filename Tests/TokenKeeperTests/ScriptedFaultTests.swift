@@ -2,6 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 import TokenKeeper
+import TokenVault
 import TokenVaultTesting
 
 @Suite(.bounded) struct `A scripted server on loopback plays every fault` {

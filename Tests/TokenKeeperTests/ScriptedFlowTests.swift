@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TokenKeeper
+import TokenVault
 import TokenVaultTesting
 
 @Suite struct `A scripted server gives grants` {

@@ -1,5 +1,6 @@
 import Testing
 import TokenKeeper
+import TokenVault
 import TokenVaultTesting
 
 @Suite struct `A scripted server plays every replay policy` {

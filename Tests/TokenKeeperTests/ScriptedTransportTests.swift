@@ -3,6 +3,7 @@ import Synchronization
 import TestSupport
 import Testing
 import TokenKeeper
+import TokenVault
 import TokenVaultTesting
 import VaultCore
 

@@ -1,6 +1,7 @@
 public import AsyncHTTPClient
 public import NIOCore
 import NIOHTTP1
+import TokenKeeper
 import VaultCore
 
 /// Calls a provider's API with a token that is valid, put where the provider reads it.
@@ -74,7 +75,7 @@ public struct ProviderClient: Sendable {
     }
 
     private func call(
-        _ request: HTTPClientRequest, _ token: ProvidedToken, _ body: ByteBuffer?, _ deadline: NIODeadline
+        _ request: HTTPClientRequest, _ token: HeldAccessToken, _ body: ByteBuffer?, _ deadline: NIODeadline
     ) async throws -> HTTPClientResponse {
         var request = request
         let isForm = request.headers.first(name: "content-type")?.lowercased()
@@ -88,11 +89,11 @@ public struct ProviderClient: Sendable {
         return response
     }
 
-    private func ready(_ answer: ProvidedTokenAnswer) throws(ProviderClientError) -> ProvidedToken {
+    private func ready(_ answer: AccessTokenAnswer) throws(ProviderClientError) -> HeldAccessToken {
         switch answer {
         case .ready(let token): token
-        case .needsConsent(let reason): throw .needsConsent(reason: reason)
-        case .unavailable(let span): throw .unavailable(retryAfter: span)
+        case .needsConsent(let need): throw .needsConsent(reason: need.reason.rawValue)
+        case .unavailable(let span, _): throw .unavailable(retryAfter: span)
         }
     }
 

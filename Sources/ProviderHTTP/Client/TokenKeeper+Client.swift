@@ -24,24 +24,11 @@ struct ConnectionTokens: AccessTokenSource {
     let keeper: TokenKeeper
     let connection: ConnectionID
 
-    func accessToken(validFor span: Duration) async throws -> ProvidedTokenAnswer {
-        ProvidedTokenAnswer(try await keeper.accessToken(for: connection, validFor: span))
+    func accessToken(validFor span: Duration) async throws -> AccessTokenAnswer {
+        try await keeper.accessToken(for: connection, validFor: span)
     }
 
-    func replacement(for refused: Int64, validFor span: Duration) async throws -> ProvidedTokenAnswer {
-        ProvidedTokenAnswer(
-            try await keeper.replacement(forRefused: refused, of: connection, validFor: span))
-    }
-}
-
-extension ProvidedTokenAnswer {
-    fileprivate init(_ answer: AccessTokenAnswer) {
-        switch answer {
-        case .ready(let held):
-            self = .ready(
-                ProvidedToken(held.token, generation: held.generation, placement: held.placement))
-        case .needsConsent(let need): self = .needsConsent(reason: need.reason.rawValue)
-        case .unavailable(let wait, _): self = .unavailable(retryAfter: wait)
-        }
+    func replacement(for refused: Int64, validFor span: Duration) async throws -> AccessTokenAnswer {
+        try await keeper.replacement(forRefused: refused, of: connection, validFor: span)
     }
 }

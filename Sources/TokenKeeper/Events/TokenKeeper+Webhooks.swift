@@ -1,28 +1,6 @@
-import TokenVault
+public import TokenVault
 public import VaultCore
 import VaultCrypto
-
-/// Somebody who is told of every ``KeeperEvent`` by HTTP, while a ``KeeperService`` runs.
-public struct Webhook: Sendable {
-    public let id: Int64
-    public let url: String
-    public let createdAt: VaultInstant
-    /// Index of the next entry of the log to look at for it.
-    public let position: Int64
-    /// Times in a row that it did not take an event.
-    public let failures: Int64
-    /// When it is asked again; nil where it takes what it is told.
-    public let retryAt: VaultInstant?
-
-    init(_ stored: StoredWebhook) {
-        id = stored.id
-        url = stored.url
-        createdAt = stored.createdAt
-        position = stored.position
-        failures = stored.failures
-        retryAt = stored.failures > 0 ? stored.retryAt : nil
-    }
-}
 
 /// What a webhook said to a message.
 public enum WebhookAnswer: Sendable, Equatable {
@@ -66,11 +44,11 @@ extension TokenKeeper {
         }
         let key = SystemRandom().bytes(32)
         let stored = try await vault.addWebhook(url, secret: SecretBytes(key))
-        return (Webhook(stored), SecretBytes(copying: "whsec_" + Base64.encode(key)))
+        return (stored, SecretBytes(copying: "whsec_" + Base64.encode(key)))
     }
 
     /// In the order in which they were added.
-    public func webhooks() throws -> [Webhook] { try vault.webhooks().map(Webhook.init) }
+    public func webhooks() throws -> [Webhook] { try vault.webhooks() }
 
     /// - Throws: ``VaultError/Code/notFound``.
     public func removeWebhook(_ url: String) async throws { try await vault.removeWebhook(url) }
@@ -87,7 +65,7 @@ extension TokenKeeper {
     }
 
     /// Sends once.
-    func tell(_ webhook: StoredWebhook, _ message: WebhookMessage) async -> WebhookAnswer {
+    func tell(_ webhook: Webhook, _ message: WebhookMessage) async -> WebhookAnswer {
         do throws(TransportFailure) {
             let reply = try await transport.send(message.request(to: webhook, at: clock.now()))
             guard !(200...299).contains(reply.status) else { return .accepted }

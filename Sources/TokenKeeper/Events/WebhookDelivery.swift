@@ -62,7 +62,7 @@ struct WebhookDelivery: Sendable {
     }
 
     /// - Returns: whether there is more to tell now.
-    private func deliverPage(to webhook: StoredWebhook) async throws -> Bool {
+    private func deliverPage(to webhook: Webhook) async throws -> Bool {
         let page = try keeper.eventPage(from: webhook.position)
         for event in page.events {
             if Self.isOver { return false }
@@ -82,7 +82,7 @@ struct WebhookDelivery: Sendable {
     }
 
     private func postpone(
-        _ webhook: StoredWebhook, _ event: KeeperEvent, _ answer: WebhookAnswer
+        _ webhook: Webhook, _ event: KeeperEvent, _ answer: WebhookAnswer
     ) async throws {
         // An event further on than the one that failed last: its first failure.
         let failures = event.id > webhook.position ? 0 : webhook.failures
@@ -108,9 +108,9 @@ private final class BusyWebhooks: Sendable {
     func end(_ id: Int64) { known.withLock { _ = $0.remove(id) } }
 }
 
-extension StoredWebhook {
+extension Webhook {
     /// Nobody is left alone for longer than that, unless the clock was set back.
     fileprivate func isDue(at now: VaultInstant) -> Bool {
-        retryAt <= now || retryAt.elapsed(since: now) > WebhookAnswer.longestRetryAfter
+        dueAt <= now || dueAt.elapsed(since: now) > WebhookAnswer.longestRetryAfter
     }
 }

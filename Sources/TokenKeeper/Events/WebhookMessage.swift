@@ -60,7 +60,7 @@ struct WebhookMessage: Sendable {
             .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
     }
 
-    func request(to webhook: StoredWebhook, at now: VaultInstant) -> ProviderRequest {
+    func request(to webhook: Webhook, at now: VaultInstant) -> ProviderRequest {
         let timestamp = String(now.millisecondsSince1970 / 1000)
         let code = HMACSHA256.code(of: [Array("\(id).\(timestamp).".utf8), body], key: webhook.secret)
         let headers = [

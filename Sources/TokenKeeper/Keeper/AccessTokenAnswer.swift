@@ -23,6 +23,14 @@ public struct HeldAccessToken: Sendable {
     public let placement: Provider.AccessTokenPlacement
     /// What the provider told beside tokens (`instance_url`).
     public let metadata: [String: String]
+
+    /// A token of a test's own, which does not expire.
+    public init(_ token: SecretBytes, generation: Int64, placement: Provider.AccessTokenPlacement = .bearer) {
+        self.token = token
+        self.generation = generation
+        self.placement = placement
+        (expiresAt, issuedAt, scope, metadata) = (nil, nil, "", [:])
+    }
 }
 
 /// Why a connection needs its user.
@@ -45,6 +53,12 @@ public struct ConsentNeed: Sendable, Equatable {
     public let connection: ConnectionID
     public let provider: ProviderID
     public let reason: Reason
+
+    public init(_ reason: Reason, connection: ConnectionID, provider: ProviderID) {
+        self.reason = reason
+        self.connection = connection
+        self.provider = provider
+    }
 }
 
 /// Why there is no token now.

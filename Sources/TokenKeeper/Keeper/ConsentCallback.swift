@@ -1,3 +1,4 @@
+import TokenVault
 import VaultCore
 
 /// What the browser brought back from a provider (RFC 6749 section 4.1.2, RFC 9207).
@@ -40,7 +41,7 @@ public struct ConsentCallback: Sendable {
 
     /// A parameter that an entry wants kept: what a browser brings is bounded, and plain text.
     func kept(_ name: String) -> String? {
-        guard let value = others[name], (1...GrantedTokens.metadataBytes).contains(value.utf8.count),
+        guard let value = others[name], (1...NewTokens.metadataBytes).contains(value.utf8.count),
             value.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control })
         else { return nil }
         return value

@@ -34,8 +34,8 @@ extension TokenKeeper {
             throw VaultError(.invalidInput, "There is no token to import.")
         }
         for (token, isToken) in [
-            (imported.accessToken, GrantedTokens.isAccessToken),
-            (imported.refreshToken, GrantedTokens.isToken),
+            (imported.accessToken, NewTokens.isAccessToken),
+            (imported.refreshToken, NewTokens.isToken),
         ] {
             guard token?.withExposed({ $0.count <= 16 * 1024 && isToken($0) }) ?? true else {
                 throw VaultError(
@@ -159,7 +159,7 @@ extension TokenKeeper {
         let reason: String
         switch await revocationReading(request, held, provider) {
         // RFC 7009 section 2.2: 200 also for a token the server does not know.
-        case .revoked: reason = "revoked-there"
+        case .granted: reason = "revoked-there"
         // What it cannot do it cannot do tomorrow either; other refusals may be put right, for a while.
         case .refused(let refusal)
         where refusal.code == "unsupported_token_type" || refusal.kind == .grant
@@ -180,7 +180,7 @@ extension TokenKeeper {
 
     private func revocationReading(
         _ request: ProviderRequest, _ held: HeldConnection, _ provider: KnownProvider
-    ) async -> RevocationReading? {
+    ) async -> ReplyReading<Void>? {
         guard let reply = try? await send(request, to: provider) else { return nil }
         let sent = [held.pair?.accessToken, held.pair?.refreshToken].compactMap { $0 }
         return provider.dialect.readRevocation(reply, at: clock.now(), sent: sent)

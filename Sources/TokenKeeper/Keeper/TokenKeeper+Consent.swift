@@ -152,7 +152,7 @@ extension TokenKeeper {
     ///
     /// - Returns: what to tell.
     private func refuse(
-        _ granted: GrantedTokens, _ owner: OwnerID, _ provider: KnownProvider
+        _ granted: NewTokens, _ owner: OwnerID, _ provider: KnownProvider
     ) async throws -> KeeperError {
         let label = "unwanted-" + Base64URL.encodeToString(SystemRandom().bytes(6))
         let held = try await store(granted, provider, owner, label: label, isUnwanted: true)
@@ -174,11 +174,11 @@ extension TokenKeeper {
 
     /// Stores what a provider granted, as the next generation of the owner's connection.
     package func store(
-        _ granted: GrantedTokens, _ provider: KnownProvider, _ owner: OwnerID, label: String,
+        _ granted: NewTokens, _ provider: KnownProvider, _ owner: OwnerID, label: String,
         isUnwanted: Bool = false
     ) async throws -> HeldConnection {
         let now = clock.now()
-        var tokens = NewTokens(granted, provider.provider.expiry, at: now)
+        var tokens = granted.limited(by: provider.provider.expiry, at: now)
         tokens.absoluteExpiresAt = provider.provider.expiry.refreshAbsolute.map { now.advanced(by: $0) }
         if tokens.refreshToken == nil, provider.provider.refresh.method == .refreshToken {
             tokens.refreshExpiresAt = nil
@@ -220,15 +220,15 @@ extension TokenKeeper {
             diagnostic: why ?? "longer than any token")
     }
 
-    /// Tries for half a minute, and each try waits for its turn besides: what a provider granted is worth it.
+    /// Tries as long as a refresh tries to store its answer: what a provider granted is worth it.
     private func persistently<Result: Sendable>(
         _ body: () async throws -> Result
     ) async throws -> Result {
         var tries = 0
         while true {
-            do { return try await body() } catch let error as VaultError where error.isTransient {
-                guard tries < 10 else { throw error }
-                await options.pause(.milliseconds(100 << min(tries, 6)))
+            do { return try await body() } catch let error as VaultError {
+                guard let pause = RefreshAttempt.settlePause(after: error, tries: tries) else { throw error }
+                await options.pause(pause)
                 tries += 1
             }
         }

@@ -59,7 +59,7 @@ extension TokenKeeper {
                 verificationURIComplete: device.verificationURIComplete, expiresAt: device.expiresAt,
                 interval: device.interval, deviceCode: device.deviceCode, request: request, scope: scope)
         case .refused(let refusal): throw Self.refusal(refusal)
-        case .busy(_, let text), .unreadable(let text): throw Self.silent(text)
+        case .busy(_, let text), .ambiguous(let text), .unreadable(let text): throw Self.silent(text)
         }
     }
 

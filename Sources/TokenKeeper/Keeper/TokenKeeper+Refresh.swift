@@ -170,7 +170,7 @@ extension TokenKeeper {
             at: held.connection.unsettledSince ?? held.connection.createdAt, sent: [])
         guard case .granted(let granted) = reading, granted.fitsOneRow else { return nil }
         let schedule = schedule(provider)
-        var tokens = NewTokens(granted, schedule.rules, at: clock.now())
+        var tokens = granted.limited(by: schedule.rules, at: clock.now())
         // RFC 6749 section 5.1: a scope that is not told is the one that was asked for.
         tokens.scope = tokens.scope ?? held.connection.scope
         let due = schedule.dueAt(
@@ -196,16 +196,6 @@ extension ProviderAnswer {
         switch self {
         case .reply(let reading, _): reading.diagnostic
         case .failure(let failure): failure.cause.rawValue
-        }
-    }
-}
-
-extension ReplyReading {
-    var diagnostic: String? {
-        switch self {
-        case .granted: nil
-        case .refused(let refusal): refusal.diagnostic
-        case .busy(_, let text), .ambiguous(let text), .unreadable(let text): text
         }
     }
 }

@@ -72,9 +72,11 @@ package struct RefreshAttempt: Sendable {
         case (.settling(let settlement, let held, _), .settled(let answer)):
             return conclude(answer, sent: held, settlement.outcome)
         case (.settling(let settlement, let held, let tries), .failed(let error)):
-            guard error.isTransient, tries < Self.settleTries else { return finish(.storage(error)) }
+            guard let pause = Self.settlePause(after: error, tries: tries) else {
+                return finish(.storage(error))
+            }
             state = .pausingBeforeSettle(settlement, held, tries: tries)
-            return .pause(.milliseconds(100 << min(tries, 6)))
+            return .pause(pause)
         case (.pausingBeforeSettle(let settlement, let held, let tries), .paused):
             state = .settling(settlement, held, tries: tries + 1)
             return .settle(settlement)
@@ -86,8 +88,12 @@ package struct RefreshAttempt: Sendable {
         }
     }
 
-    /// Tokens in hand are worth waiting for: 0.1 to 6.4 s, 32 s together, and each try waits for its turn besides.
-    private static let settleTries = 10
+    /// How long to wait before tokens in hand are stored again: 0.1 to 6.4 s, 32 s together, and each try waits for its
+    /// turn besides. Nil: no more.
+    static func settlePause(after error: VaultError, tries: Int) -> Duration? {
+        error.isTransient && tries < 10 ? .milliseconds(100 << min(tries, 6)) : nil
+    }
+
     /// Looks at another's lease, which lasts less than a minute.
     private static let pollLimit = 400
 
@@ -161,7 +167,7 @@ package struct RefreshAttempt: Sendable {
 
 /// What came of asking the provider.
 package enum ProviderAnswer: Sendable {
-    case reply(ReplyReading, raw: SecretBytes)
+    case reply(ReplyReading<NewTokens>, raw: SecretBytes)
     case failure(TransportFailure)
 }
 

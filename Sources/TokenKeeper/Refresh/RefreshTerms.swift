@@ -91,7 +91,7 @@ package struct RefreshTerms: Sendable {
             return (.refused(self.refused(refusal, for: held)), now.advanced(by: delay))
         case .reply(.granted(let granted), let raw):
             guard granted.fitsOneRow else { return (.unreadable(raw), later()) }
-            let tokens = NewTokens(granted, schedule.rules, at: now)
+            let tokens = granted.limited(by: schedule.rules, at: now)
             let due = schedule.dueAt(
                 issued: now, accessEnd: tokens.accessExpiresAt, refreshEnd: tokens.refreshExpiresAt,
                 spread: UInt64(bitPattern: held.id.rawValue),
@@ -141,18 +141,13 @@ extension Provider.ReplayPolicy {
 }
 
 extension NewTokens {
-    package init(_ granted: GrantedTokens, _ rules: Provider.ExpiryRules, at now: VaultInstant) {
-        self.init(accessToken: granted.accessToken)
-        refreshToken = granted.refreshToken
-        scope = granted.scope
-        accessExpiresAt = granted.accessExpiresAt
-        // A refresh token that came or was just used lives on from now.
-        refreshExpiresAt = granted.refreshExpiresAt ?? rules.refreshIdle.map { now.advanced(by: $0) }
-        metadata = granted.metadata
+    /// With the end that the entry knows for a refresh token: one that came or was just used lives on from now.
+    package func limited(by rules: Provider.ExpiryRules, at now: VaultInstant) -> NewTokens {
+        var tokens = self
+        tokens.refreshExpiresAt = refreshExpiresAt ?? rules.refreshIdle.map { now.advanced(by: $0) }
+        return tokens
     }
-}
 
-extension GrantedTokens {
     /// Both tokens together in one sealed field, with room for their lengths.
     package var fitsOneRow: Bool {
         let count = accessToken.withExposed(\.count) + (refreshToken?.withExposed(\.count) ?? 0)

@@ -1,3 +1,4 @@
+import TokenVault
 package import VaultCore
 
 /// What a device flow begins with (RFC 8628 section 3.2).
@@ -14,32 +15,14 @@ package struct DeviceAuthorization: Sendable {
     package var interval: Duration
 }
 
-/// What a provider's answer to a device authorization request means.
-package enum DeviceAuthorizationReading: Sendable {
-    case granted(DeviceAuthorization)
-    case refused(ProviderRefusal)
-    case busy(retryAfter: Duration?, diagnostic: String)
-    /// Neither: begin again later, nothing is lost by it.
-    case unreadable(diagnostic: String)
-}
-
 extension ProviderDialect {
-    /// Reads the answer of the device authorization endpoint.
+    /// Reads the answer of the device authorization endpoint. Nothing is lost where it cannot be read.
     package func readDeviceAuthorization(
         _ reply: ProviderReply, at now: VaultInstant, sent: [SecretBytes] = []
-    ) -> DeviceAuthorizationReading {
+    ) -> ReplyReading<DeviceAuthorization> {
         let answer = Answer(reply, of: self, to: .deviceAuthorization, at: now, sent: sent)
-        switch answer.verdict {
-        case .error(let code): return .refused(answer.refusal(code))
-        case .busy(let retryAfter):
-            return .busy(retryAfter: retryAfter, diagnostic: answer.diagnostic("busy"))
-        case .unclear(let why): return .unreadable(diagnostic: answer.diagnostic(why))
-        case .success:
-            guard let tree = answer.body.tree, let device = DeviceAuthorization(tree, at: now) else {
-                return .unreadable(diagnostic: answer.diagnostic("no device and user code in \(answer.form)"))
-            }
-            return .granted(device)
-        }
+        return answer.reading(
+            answer.body.tree.flatMap { DeviceAuthorization($0, at: now) }, missing: "device and user code")
     }
 }
 
@@ -49,7 +32,7 @@ extension DeviceAuthorization {
     private static let intervals = Duration.seconds(1)...Duration.seconds(300)
 
     fileprivate init?(_ tree: JSONValue, at now: VaultInstant) {
-        guard case .string(let code)? = tree.value(at: "device_code"), GrantedTokens.isToken(code),
+        guard case .string(let code)? = tree.value(at: "device_code"), NewTokens.isToken(code),
             let userCode = tree.value(at: "user_code")?.text, Self.isPrintable(userCode, atMost: 128),
             // Google wrote it so before there was an RFC.
             let uri = tree.first(of: ["verification_uri", "verification_url"])?.text,

@@ -1,3 +1,4 @@
+package import TokenVault
 package import VaultCore
 
 extension ProviderDialect {
@@ -9,37 +10,26 @@ extension ProviderDialect {
     ///   - sent: Every secret of the request; the client's own are added.
     package func read(
         _ reply: ProviderReply, to purpose: ProviderRequest.Purpose, at now: VaultInstant, sent: [SecretBytes]
-    ) -> ReplyReading {
+    ) -> ReplyReading<NewTokens> {
         let answer = Answer(reply, of: self, to: purpose, at: now, sent: sent)
         let tokens = TokenReply(answer.body, provider, at: now, serverAhead: answer.serverAhead)
         switch (answer.verdict, tokens) {
         case (.success, .whole(let tokens)): return .granted(tokens)
         case (.success, .words(let words)):
             return .refused(answer.refusal(RefusalCode.other, saying: String(decoding: words, as: UTF8.self)))
-        case (.success, .missing):
-            return .unreadable(diagnostic: answer.diagnostic("no access token in \(answer.form)"))
         case (_, .whole): return .unreadable(diagnostic: answer.diagnostic("tokens beside an error"))
         case (_, .words): return .unreadable(diagnostic: answer.diagnostic("words beside an error"))
         case (_, .broken(let why)): return .unreadable(diagnostic: answer.diagnostic(why))
-        case (.error(let code), .missing): return .refused(answer.refusal(code))
-        case (.busy(let retryAfter), .missing):
-            return .busy(retryAfter: retryAfter, diagnostic: answer.diagnostic("busy"))
-        case (.unclear(let why), .missing): return .ambiguous(diagnostic: answer.diagnostic(why))
+        case (_, .missing): return answer.reading(nil, missing: "access token")
         }
     }
 
-    /// What an answer of the revocation endpoint means (RFC 7009 section 2.2).
+    /// What an answer of the revocation endpoint means. Granted: it is revoked, or was not known; RFC 7009 section 2.2
+    /// makes no difference.
     package func readRevocation(
         _ reply: ProviderReply, at now: VaultInstant, sent: [SecretBytes]
-    ) -> RevocationReading {
-        let answer = Answer(reply, of: self, to: .revocation, at: now, sent: sent)
-        switch answer.verdict {
-        case .success: return .revoked
-        case .error(let code): return .refused(answer.refusal(code))
-        case .busy(let retryAfter):
-            return .busy(retryAfter: retryAfter, diagnostic: answer.diagnostic("busy"))
-        case .unclear(let why): return .ambiguous(diagnostic: answer.diagnostic(why))
-        }
+    ) -> ReplyReading<Void> {
+        Answer(reply, of: self, to: .revocation, at: now, sent: sent).reading(())
     }
 
     /// What must not be seen in a diagnostic.
@@ -73,6 +63,21 @@ struct Answer {
         verdict = ReplyVerdict(reply, body.tree, replies, to: purpose, at: now)
         serverAhead = Self.serverAhead(reply, now)
         words = Diagnostic(masking: dialect.secrets(sent), showing: [dialect.credentials.clientID])
+    }
+
+    /// What is in a reply without tokens.
+    ///
+    /// - Parameters:
+    ///   - granted: what a success brought; nil: it is not there.
+    ///   - missing: what that is, in our own words.
+    func reading<Granted>(_ granted: Granted?, missing: String = "") -> ReplyReading<Granted> {
+        switch verdict {
+        case .success:
+            granted.map { .granted($0) } ?? .unreadable(diagnostic: diagnostic("no \(missing) in \(form)"))
+        case .error(let code): .refused(refusal(code))
+        case .busy(let retryAfter): .busy(retryAfter: retryAfter, diagnostic: diagnostic("busy"))
+        case .unclear(let why): .ambiguous(diagnostic: diagnostic(why))
+        }
     }
 
     /// What the body is, in our own words.

@@ -1,3 +1,4 @@
+import TokenVault
 import VaultCore
 
 /// A body of a reply, told by what it looks like and not by its header: providers send JSON as `text/html`, forms as
@@ -64,7 +65,7 @@ enum ReplyBody {
 
     /// RFC 6750 section 2.1 `b64token`; long and with a digit, which `Unauthorized` and `OperationSuccessful` are not.
     private static func isBareToken(_ text: [UInt8]) -> Bool {
-        guard (16...GrantedTokens.tokenBytes).contains(text.count),
+        guard (16...NewTokens.tokenBytes).contains(text.count),
             let end = text.lastIndex(where: { $0 != UInt8(ascii: "=") }),
             text.contains(where: { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
         else { return false }

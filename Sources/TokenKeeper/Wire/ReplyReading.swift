@@ -1,8 +1,8 @@
-package import VaultCore
+import VaultCore
 
-/// What a provider's answer means.
-package enum ReplyReading: Sendable {
-    case granted(GrantedTokens)
+/// What a provider's answer means: to a request for tokens, for the start of a device flow, or for a revocation.
+package enum ReplyReading<Granted: Sendable>: Sendable {
+    case granted(Granted)
     case refused(ProviderRefusal)
     /// 429 and 5xx other than 504: nothing was done, later.
     case busy(retryAfter: Duration?, diagnostic: String)
@@ -10,24 +10,15 @@ package enum ReplyReading: Sendable {
     case ambiguous(diagnostic: String)
     /// A success that cannot be read: it holds tokens that must not be lost.
     case unreadable(diagnostic: String)
-}
 
-/// Tokens as a provider gave them.
-package struct GrantedTokens: Sendable {
-    package var accessToken: SecretBytes
-    /// Nil: the one that was there stays.
-    package var refreshToken: SecretBytes?
-    package var idToken: SecretBytes?
-    /// As the provider wrote it, names joined by single spaces; nil: as asked for.
-    package var scope: String?
-    /// On our clock; nil: it does not expire.
-    package var accessExpiresAt: VaultInstant?
-    /// On our clock; nil: not told.
-    package var refreshExpiresAt: VaultInstant?
-    /// What the entry wants kept.
-    package var metadata: [String: String] = [:]
-
-    package init(accessToken: SecretBytes) { self.accessToken = accessToken }
+    /// What an operator may be told of it; nil: nothing is wrong with it.
+    var diagnostic: String? {
+        switch self {
+        case .granted: nil
+        case .refused(let refusal): refusal.diagnostic
+        case .busy(_, let text), .ambiguous(let text), .unreadable(let text): text
+        }
+    }
 }
 
 /// An OAuth error.
@@ -63,13 +54,4 @@ package struct ProviderRefusal: Sendable, Equatable {
         self.code = code
         self.diagnostic = diagnostic
     }
-}
-
-/// What a provider's answer to a revocation means.
-package enum RevocationReading: Sendable {
-    /// It is revoked, or was not known: RFC 7009 section 2.2 makes no difference.
-    case revoked
-    case refused(ProviderRefusal)
-    case busy(retryAfter: Duration?, diagnostic: String)
-    case ambiguous(diagnostic: String)
 }

@@ -1,3 +1,4 @@
+import TokenVault
 import VaultCore
 
 /// The tokens of a reply.
@@ -8,13 +9,13 @@ enum TokenReply {
     case words([UInt8])
     /// There is something, and why it cannot be taken.
     case broken(String)
-    case whole(GrantedTokens)
+    case whole(NewTokens)
 
     init(_ body: ReplyBody, _ provider: Provider, at now: VaultInstant, serverAhead: Duration) {
         switch body {
         case .other: self = .missing
         case .bare(let token):
-            var tokens = GrantedTokens(accessToken: SecretBytes(token))
+            var tokens = NewTokens(accessToken: SecretBytes(token))
             tokens.accessExpiresAt = provider.expiry.defaultLifetime.map(now.advanced)
             self = .whole(tokens)
         case .tree(let tree):
@@ -53,13 +54,13 @@ private struct TokenMembers {
 
     func tokens(
         _ accessToken: SecretBytes, at now: VaultInstant, serverAhead: Duration
-    ) throws(Broken) -> GrantedTokens {
+    ) throws(Broken) -> NewTokens {
         let replies = provider.replies
-        var tokens = GrantedTokens(accessToken: accessToken)
+        var tokens = NewTokens(accessToken: accessToken)
         tokens.refreshToken = try token(
-            beside(replies.refreshToken), "refresh token", GrantedTokens.isToken)
+            beside(replies.refreshToken), "refresh token", NewTokens.isToken)
         // Nothing but its nonce is asked of it: one that cannot be read says nothing, and costs nothing.
-        if case .string(let bytes)? = tree.first(of: idToken), GrantedTokens.isToken(bytes) {
+        if case .string(let bytes)? = tree.first(of: idToken), NewTokens.isToken(bytes) {
             tokens.idToken = SecretBytes(bytes)
         }
         tokens.scope = ScopeText.read(
@@ -78,7 +79,7 @@ private struct TokenMembers {
 
     var accessToken: SecretBytes? {
         get throws(Broken) {
-            try token(provider.replies.accessToken, "access token", GrantedTokens.isAccessToken)
+            try token(provider.replies.accessToken, "access token", NewTokens.isAccessToken)
         }
     }
 
@@ -136,7 +137,7 @@ private struct TokenMembers {
         let secret = Set(provider.replies.accessToken + provider.replies.refreshToken + ["id_token"])
         var kept: [String: String] = [:]
         for path in provider.replies.kept where !secret.contains(path) {
-            guard let text = tree.value(at: path)?.text, text.utf8.count <= GrantedTokens.metadataBytes,
+            guard let text = tree.value(at: path)?.text, text.utf8.count <= NewTokens.metadataBytes,
                 text.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control })
             else { continue }
             kept[path] = text
@@ -145,7 +146,7 @@ private struct TokenMembers {
     }
 }
 
-extension GrantedTokens {
+extension NewTokens {
     /// The longest token that is taken: with the claims of hundreds of groups some reach 16 KiB.
     package static let tokenBytes = 32 * 1024
     /// The longest value that is kept from a reply.

@@ -44,13 +44,14 @@ public struct Connection: Sendable {
 
 /// A connection as the keeper acts on it.
 package struct HeldConnection: Sendable {
-    package let connection: Connection
-    package let fence: Int64
-    package let attempt: RefreshAttemptRecord?
-    package let lease: RefreshLease?
-    package let pair: TokenPair?
+    package private(set) var connection: Connection
+    package private(set) var fence: Int64
+    package private(set) var attempt: RefreshAttemptRecord?
+    package private(set) var lease: RefreshLease?
+    package internal(set) var pair: TokenPair?
     /// What the provider answered and could not be read.
-    package let reply: SecretBytes?
+    package internal(set) var reply: SecretBytes?
+    var details: ConnectionDetails
     package let isOwnerActive: Bool
     package let isOwnerRemoved: Bool
 
@@ -116,12 +117,13 @@ extension ConnectionRow {
 
     /// Keeps a reply that cannot be read, at the row's generation, and remembers what it answers.
     mutating func keep(
-        _ reply: SecretBytes, ofConsent isOfConsent: Bool, _ owner: Owner, _ keyring: Keyring
+        _ reply: SecretBytes, ofConsent isOfConsent: Bool, in held: inout HeldConnection, _ owner: Owner,
+        _ keyring: Keyring
     ) throws {
-        var details = try details(owner, keyring)
-        if details.isConsentReplyKept != isOfConsent {
-            details.isConsentReplyKept = isOfConsent
-            self.details = try sealed(details.encoded(), Self.detailsColumn, owner, keyring)
+        held.reply = reply
+        if held.details.isConsentReplyKept != isOfConsent {
+            held.details.isConsentReplyKept = isOfConsent
+            details = try sealed(held.details.encoded(), Self.detailsColumn, owner, keyring)
         }
         self.reply = try reply.withExposed {
             try sealed($0, Self.replyColumn, owner, keyring, limit: Limits.sealedReplyBytes)
@@ -148,20 +150,35 @@ extension ConnectionRow {
 
 extension HeldConnection {
     init(_ row: ConnectionRow, _ owner: Owner, _ keyring: Keyring) throws {
-        connection = try Connection(row, owner, keyring)
+        self.init(row, owner, details: try row.details(owner, keyring))
+        pair = try row.unsealedPair(owner, keyring)
+        reply = try row.unsealedReply(owner, keyring)
+    }
+
+    /// A connection without tokens.
+    init(_ row: ConnectionRow, _ owner: Owner, details: ConnectionDetails) {
+        self.details = details
+        connection = Connection(row, details)
         fence = row.fence
         attempt = row.attempt
         lease = row.lease
-        pair = try row.unsealedPair(owner, keyring)
-        reply = try row.unsealedReply(owner, keyring)
         isOwnerActive = owner.row.state == .active
         isOwnerRemoved = owner.row.state == .removed
+    }
+
+    /// The same as its row stands now: what is sealed was opened before, or is what was sealed since.
+    func following(_ row: ConnectionRow) -> HeldConnection {
+        var held = self
+        held.connection = Connection(row, details)
+        held.fence = row.fence
+        held.attempt = row.attempt
+        held.lease = row.lease
+        return held
     }
 }
 
 extension Connection {
-    init(_ row: ConnectionRow, _ owner: Owner, _ keyring: Keyring) throws {
-        let details = try row.details(owner, keyring)
+    init(_ row: ConnectionRow, _ details: ConnectionDetails) {
         id = ConnectionID(row.id)
         provider = row.provider
         self.owner = row.owner

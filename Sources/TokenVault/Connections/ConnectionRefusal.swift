@@ -2,7 +2,7 @@ public import VaultCore
 
 /// What a provider says when it refuses to refresh a connection, and since when it has been saying so. Kept
 /// in the connection's sealed details until the connection has tokens again.
-public struct ConnectionRefusal: Sendable, Equatable {
+public struct ConnectionRefusal: Codable, Sendable, Equatable {
     /// The last error code in the spelling of the log: `invalid-request`.
     public internal(set) var reason: String
     /// Status, code and description of the last refusal: at most 200 characters, secrets taken out. Empty
@@ -15,33 +15,10 @@ public struct ConnectionRefusal: Sendable, Equatable {
     package internal(set) var revision: Int64
     /// At this revision the connection has been a reason to doubt our client: it is not one a second time.
     var isWitness = false
-}
 
-extension ConnectionRefusal: Codable {
     private enum CodingKeys: String, CodingKey {
         case reason, words, since, count, revision
         case isWitness = "witness"
-    }
-
-    /// - Throws: ``DecodingError`` for what no version wrote.
-    public init(from decoder: any Decoder) throws {
-        let values = try decoder.container(keyedBy: CodingKeys.self)
-        reason = try values.decode(String.self, forKey: .reason)
-        words = try values.decode(String.self, forKey: .words)
-        since = VaultInstant(millisecondsSince1970: try values.decode(Int64.self, forKey: .since))
-        count = try values.decode(Int64.self, forKey: .count)
-        revision = try values.decode(Int64.self, forKey: .revision)
-        isWitness = try values.decode(Bool.self, forKey: .isWitness)
-    }
-
-    public func encode(to encoder: any Encoder) throws {
-        var values = encoder.container(keyedBy: CodingKeys.self)
-        try values.encode(reason, forKey: .reason)
-        try values.encode(words, forKey: .words)
-        try values.encode(since.millisecondsSince1970, forKey: .since)
-        try values.encode(count, forKey: .count)
-        try values.encode(revision, forKey: .revision)
-        try values.encode(isWitness, forKey: .isWitness)
     }
 }
 

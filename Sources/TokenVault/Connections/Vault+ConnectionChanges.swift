@@ -50,21 +50,23 @@ extension Vault {
             let tags = keyring.connectionTags(grant.provider, grant.owner, grant.label)
             let known = try transaction.database.connection(tags: tags, keyring)
             var row: ConnectionRow
+            var held: HeldConnection
             if let known {
                 row = known
+                held = try HeldConnection(row, owner, keyring)
                 row.fence += 1
                 row.lease = nil
                 if grant.reply == nil || row.pair == nil { row.state = .live }
             } else {
                 row = ConnectionRow(
                     id: transaction.next(\.nextGrantID), grant, tag: tags[0], now: transaction.now)
+                held = HeldConnection(row, owner, details: ConnectionDetails(label: grant.label))
                 row.details = try row.sealed(
-                    ConnectionDetails(label: grant.label).encoded(), ConnectionRow.detailsColumn, owner,
-                    keyring)
+                    held.details.encoded(), ConnectionRow.detailsColumn, owner, keyring)
             }
             let attempt = row.attempt
             if let tokens = grant.tokens {
-                try transaction.store(tokens, in: &row, owner, beginsGrant: true, endsKeptReply: true)
+                try transaction.store(tokens, in: &row, &held, owner, beginsGrant: true, endsKeptReply: true)
                 // A refresh token that the provider gives again is as spent as it was.
                 if let attempt, let given = tokens.refreshToken,
                     TokenFingerprint.of(given) == attempt.fingerprint
@@ -75,12 +77,11 @@ extension Vault {
             }
             if let reply = grant.reply {
                 // A generation of its own: a refresh that is under way must not take its place.
-                let pair = try row.unsealedPair(owner, keyring)
                 row.generation += 1
-                row.pair = try pair.map {
+                row.pair = try held.pair.map {
                     try row.sealed($0.sealedForm, ConnectionRow.pairColumn, owner, keyring)
                 }
-                try row.keep(reply, ofConsent: true, owner, keyring)
+                try row.keep(reply, ofConsent: true, in: &held, owner, keyring)
                 // Tokens that work go on working, and what is to be revoked still is.
                 if row.pair == nil || (row.state != .live && row.state != .revoking) {
                     row.state = .needsConsent
@@ -100,7 +101,7 @@ extension Vault {
                     ? LeafReason.unwanted : grant.isVerified ? nil : LeafReason.imported
             event.subject = row.owner == .system ? nil : owner.pseudonym
             event.fingerprint = grant.tokens.map { TokenFingerprint.of($0.accessToken) }
-            return Audited(try transaction.held(row), event)
+            return Audited(held.following(row), event)
         }
     }
 

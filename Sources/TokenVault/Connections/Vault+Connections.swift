@@ -25,7 +25,7 @@ extension Vault {
             let keyring = keys.keyring
             let tags = keyring.connectionTags(provider, owner, label)
             guard let row = try database.connection(tags: tags, keyring) else { return nil }
-            return try database.opened(row, keys, registry) { try Connection($0, $1, keyring) }
+            return try database.opened(row, keys, registry) { Connection($0, try $0.details($1, keyring)) }
         }
     }
 
@@ -59,7 +59,7 @@ extension Vault {
         return try snapshot { [registry] database, keys in
             let keyring = keys.keyring
             return try database.loadAll(ConnectionRow.self, where: condition, values, keyring).map { row in
-                try database.opened(row, keys, registry) { try Connection($0, $1, keyring) }
+                try database.opened(row, keys, registry) { Connection($0, try $0.details($1, keyring)) }
             }
         }
     }

@@ -71,20 +71,20 @@ extension Vault {
         try await queue.submit(.newWork) { [operatorActor] transaction in
             var row = try transaction.connection(request.connection)
             let boot = BootID.current
+            let owner = try transaction.owner(of: row)
+            let held = try HeldConnection(row, owner, transaction.keyring)
             guard row.generation == request.generation, row.pair != nil || row.kind == .clientCredentials,
                 row.state.isRefreshed || (request.isForced && row.state == .needsConsent)
-            else { return (.moved(try transaction.held(row)), []) }
+            else { return (.moved(held), []) }
             if let lease = row.lease, lease.boot == boot, lease.until > transaction.monotonic {
                 let remaining = Duration.milliseconds(lease.until - transaction.monotonic)
-                return (.held(try transaction.held(row), remaining: remaining), [])
+                return (.held(held, remaining: remaining), [])
             }
             guard row.failures <= request.failures, try transaction.admitCall(to: row.provider) else {
-                return (.moved(try transaction.held(row)), [])
+                return (.moved(held), [])
             }
-            let owner = try transaction.owner(of: row)
-            let pair = try row.unsealedPair(owner, transaction.keyring)
             // Client credentials are asked for again and again; nothing is spent.
-            let spent = row.kind == .consent ? pair.map { $0.refreshToken ?? $0.accessToken } : nil
+            let spent = row.kind == .consent ? held.pair.map { $0.refreshToken ?? $0.accessToken } : nil
             if let attempt = row.attempt, spent != nil {
                 let age = attempt.age(at: transaction.now, monotonic: transaction.monotonic, boot: boot)
                 guard request.replay.permits(age: age) else {
@@ -96,7 +96,7 @@ extension Vault {
                     try transaction.update(row)
                     let event = AuditEvent(
                         .connectionRefresh, row, .refused, by: operatorActor, reason: reason)
-                    return (.lost(try transaction.held(row)), [event])
+                    return (.lost(held.following(row)), [event])
                 }
             }
             row.fence += 1
@@ -117,7 +117,7 @@ extension Vault {
             event.reason = (row.attempt?.sends ?? 1) > 1 ? "again" : nil
             event.subject = row.owner == .system ? nil : owner.pseudonym
             event.fingerprint = row.attempt?.fingerprint
-            return (.leased(try transaction.held(row)), [event])
+            return (.leased(held.following(row)), [event])
         }
     }
 }

@@ -39,12 +39,16 @@ package struct NewTokens: Sendable {
     package var accessToken: SecretBytes
     /// Nil: the one that is there stays, unless the tokens begin a grant.
     package var refreshToken: SecretBytes?
-    /// Nil: as before.
+    /// Looked at for its nonce, and not kept.
+    package var idToken: SecretBytes?
+    /// As the provider wrote it, names joined by single spaces; nil: as before.
     package var scope: String?
+    /// On our clock; nil: it does not expire.
     package var accessExpiresAt: VaultInstant?
-    /// Nil: as before where the refresh token stays, not known where it is new.
+    /// On our clock; nil: as before where the refresh token stays, not known where it is new.
     package var refreshExpiresAt: VaultInstant?
     package var absoluteExpiresAt: VaultInstant?
+    /// What the provider's entry wants kept.
     package var metadata: [String: String] = [:]
 
     package init(accessToken: SecretBytes) { self.accessToken = accessToken }
@@ -68,6 +72,8 @@ extension Vault {
     package func settleRefresh(_ settlement: Settlement) async throws -> SettleAnswer {
         try await queue.submit(.finishing) { [operatorActor] transaction in
             var row = try transaction.connection(settlement.connection)
+            let owner = try transaction.owner(of: row)
+            var held = try HeldConnection(row, owner, transaction.keyring)
             let isHolder = row.fence == settlement.fence && row.lease != nil
             let isCurrent = row.generation == settlement.generation
             let counts =
@@ -76,17 +82,16 @@ extension Vault {
                 case .unreadable: isHolder || (isCurrent && row.reply == nil)
                 case .refused, .unsettled: isCurrent && isHolder
                 }
-            guard counts else { return (.superseded(try transaction.held(row)), []) }
-            let owner = try transaction.owner(of: row)
+            guard counts else { return (.superseded(held), []) }
             if isHolder { row.lease = nil }
             var event = AuditEvent(.connectionRefresh, row, by: operatorActor)
-            let news = try transaction.apply(settlement, to: &row, owner, isHolder: isHolder, &event)
+            let news = try transaction.apply(settlement, to: &row, &held, owner, isHolder: isHolder, &event)
             // Nobody attends to these: what is due for ever would stand before all others.
             if row.state == .needsConsent || row.state == .revoked { row.dueAt = nil }
             try transaction.update(row)
             event.generation = UInt32(clamping: row.generation)
             event.subject = row.owner == .system ? nil : owner.pseudonym
-            return (.settled(try transaction.held(row)), [event] + [news].compactMap(\.self))
+            return (.settled(held.following(row)), [event] + [news].compactMap(\.self))
         }
     }
 }
@@ -94,21 +99,21 @@ extension Vault {
 extension WriteTransaction {
     /// - Returns: a further entry, about the provider.
     fileprivate func apply(
-        _ settlement: Settlement, to row: inout ConnectionRow, _ owner: Owner, isHolder: Bool,
-        _ event: inout AuditEvent
+        _ settlement: Settlement, to row: inout ConnectionRow, _ held: inout HeldConnection, _ owner: Owner,
+        isHolder: Bool, _ event: inout AuditEvent
     ) throws -> AuditEvent? {
         switch settlement.outcome {
         case .tokens(let tokens):
             event.reason = LeafReason.ofTokens(from: row.state)
-            let isOfConsent = try settlement.readsKeptReply && row.details(owner, keyring).isConsentReplyKept
+            let isOfConsent = settlement.readsKeptReply && held.details.isConsentReplyKept
             try store(
-                tokens, in: &row, owner, keepingLease: !isHolder, beginsGrant: isOfConsent,
+                tokens, in: &row, &held, owner, keepingLease: !isHolder, beginsGrant: isOfConsent,
                 endsKeptReply: settlement.readsKeptReply)
             row.dueAt = row.state == .revoking ? now : settlement.dueAt
             event.fingerprint = TokenFingerprint.of(tokens.accessToken)
             return try trustProvider(row.provider, event.actor)
         case .refused(let refusal):
-            return try settle(refusal, in: &row, owner, dueAt: settlement.dueAt, &event)
+            return try settle(refusal, in: &row, &held, owner, dueAt: settlement.dueAt, &event)
         case .unsettled(let reason, let isSent):
             event.outcome = .refused
             event.reason = reason
@@ -118,7 +123,7 @@ extension WriteTransaction {
             event.outcome = .refused
             event.reason = "unreadable-reply"
             if isHolder { row.note("unreadable-reply", dueAt: settlement.dueAt) }
-            try row.keep(reply, ofConsent: false, owner, keyring)
+            try row.keep(reply, ofConsent: false, in: &held, owner, keyring)
         }
         return nil
     }
@@ -131,14 +136,12 @@ extension WriteTransaction {
     ///   - endsKeptReply: The reply that is kept is of no more use. One to a refresh goes with the refresh that follows it;
     ///     one to a consent stays until it is read, or the user consents again.
     func store(
-        _ tokens: NewTokens, in row: inout ConnectionRow, _ owner: Owner, keepingLease: Bool = false,
-        beginsGrant: Bool, endsKeptReply: Bool
+        _ tokens: NewTokens, in row: inout ConnectionRow, _ held: inout HeldConnection, _ owner: Owner,
+        keepingLease: Bool = false, beginsGrant: Bool, endsKeptReply: Bool
     ) throws {
-        let old = beginsGrant ? nil : try row.unsealedPair(owner, keyring)
-        let known = try row.details(owner, keyring)
+        let known = held.details
         var details = known
-        let isReplyKept = !endsKeptReply && details.isConsentReplyKept
-        let reply = isReplyKept ? try row.unsealedReply(owner, keyring) : nil
+        let reply = !endsKeptReply && details.isConsentReplyKept ? held.reply : nil
         details.isConsentReplyKept = false
         details.refusal = nil
         if beginsGrant { details.metadata = [:] }
@@ -146,15 +149,18 @@ extension WriteTransaction {
         details.metadata.merge(tokens.metadata) { $1 }
         if details != known {
             // What does not fit must not cost the tokens.
-            let encoded = try (try? details.encoded()) ?? bare.encoded()
-            row.details = try row.sealed(encoded, ConnectionRow.detailsColumn, owner, keyring)
+            if (try? details.encoded()) == nil { details = bare }
+            row.details = try row.sealed(details.encoded(), ConnectionRow.detailsColumn, owner, keyring)
+            held.details = details
         }
         row.generation += 1
         let pair = TokenPair(
-            accessToken: tokens.accessToken, refreshToken: tokens.refreshToken ?? old?.refreshToken)
+            accessToken: tokens.accessToken,
+            refreshToken: tokens.refreshToken ?? (beginsGrant ? nil : held.pair?.refreshToken))
+        held.pair = pair
         row.pair = try row.sealed(pair.sealedForm, ConnectionRow.pairColumn, owner, keyring)
-        row.reply = nil
-        if let reply { try row.keep(reply, ofConsent: true, owner, keyring) }
+        (row.reply, held.reply) = (nil, nil)
+        if let reply { try row.keep(reply, ofConsent: true, in: &held, owner, keyring) }
         // For tokens of our own the column says what is asked for; one answer with less must not stick.
         let scope = tokens.scope ?? (beginsGrant ? "" : nil)
         if row.kind == .consent, let scope, scope.utf8.count <= Limits.providerScopeBytes {

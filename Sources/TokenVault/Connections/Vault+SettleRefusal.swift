@@ -12,17 +12,17 @@ import VaultCore
 extension WriteTransaction {
     /// - Returns: a further entry, of a provider that is stopped.
     func settle(
-        _ refusal: RefusedRefresh, in row: inout ConnectionRow, _ owner: Owner, dueAt: VaultInstant?,
-        _ event: inout AuditEvent
+        _ refusal: RefusedRefresh, in row: inout ConnectionRow, _ held: inout HeldConnection, _ owner: Owner,
+        dueAt: VaultInstant?, _ event: inout AuditEvent
     ) throws -> AuditEvent? {
         event.outcome = .refused
-        var details = try row.details(owner, keyring)
+        var details = held.details
         guard refusal.meaning != .needsConsent else {
             event.reason = LeafReason.lost(refusal.reason, from: row.state)
             row.attempt = nil
             row.note(refusal.reason, isLast: true)
             details.count(refusal, isWitness: false, at: now)
-            try row.keep(details, owner, keyring)
+            try row.keep(details, in: &held, owner, keyring)
             return nil
         }
         row.forgetLastSend()
@@ -37,7 +37,7 @@ extension WriteTransaction {
         // A connection that was refused so before, while the provider was called, says nothing new by being refused again.
         let isWitness = isOfClient && last?.isWitness != true
         details.count(refusal, isWitness: isOfClient, at: now)
-        try row.keep(details, owner, keyring)
+        try row.keep(details, in: &held, owner, keyring)
         event.reason =
             last == nil || row.state == .needsConsent ? refusal.reason : LeafReason.again(refusal.reason)
         let stop = isWitness ? try doubtProvider(row.provider, refusal, by: row.id, event.actor) : nil
@@ -83,11 +83,14 @@ extension ConnectionRow {
     private static let refusalsBeforeFailing = 3
 
     /// With the provider's words where they fit next to its metadata.
-    fileprivate mutating func keep(_ details: ConnectionDetails, _ owner: Owner, _ keyring: Keyring) throws {
+    fileprivate mutating func keep(
+        _ details: ConnectionDetails, in held: inout HeldConnection, _ owner: Owner, _ keyring: Keyring
+    ) throws {
         var details = details
         if (try? details.encoded()) == nil { details.refusal?.words = "" }
         guard let encoded = try? details.encoded() else { return }
         self.details = try sealed(encoded, Self.detailsColumn, owner, keyring)
+        held.details = details
     }
 
     /// Whether it goes over to ``ConnectionState/failing`` now.

@@ -1,25 +1,30 @@
 import GRDB
-package import VaultCore
+public import VaultCore
 import VaultCrypto
 
-/// Somebody who is told what happens to connections.
-package struct StoredWebhook: Sendable {
-    package let id: Int64
-    package let url: String
+/// A URL that is told by HTTP what happens to connections, while a service of the keeper runs.
+public struct Webhook: Sendable {
+    public let id: Int64
+    public let url: String
     /// Signs what is told.
     package let secret: SecretBytes
-    package let createdAt: VaultInstant
-    /// Index of the next leaf to look at.
-    package let position: Int64
-    package let failures: Int64
-    package let retryAt: VaultInstant
+    public let createdAt: VaultInstant
+    /// Index of the next entry of the log to look at for it.
+    public let position: Int64
+    /// Times in a row that it did not take an event.
+    public let failures: Int64
+    /// Not before then; long ago where it takes what it is told.
+    package let dueAt: VaultInstant
+
+    /// When it is asked again; nil where it takes what it is told.
+    public var retryAt: VaultInstant? { failures > 0 ? dueAt : nil }
 }
 
 extension Vault {
     /// Registers a webhook, to be told of everything from now on.
     ///
     /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/denied``.
-    package func addWebhook(_ url: String, secret: SecretBytes) async throws -> StoredWebhook {
+    package func addWebhook(_ url: String, secret: SecretBytes) async throws -> Webhook {
         guard url.utf8.count <= Limits.redirectURIBytes else { throw invalid("The URL is too long.") }
         return try await write { [operatorActor] transaction in
             let keyring = transaction.keyring
@@ -43,10 +48,10 @@ extension Vault {
             var event = AuditEvent(.webhookAdd, by: operatorActor)
             event.grant = GrantID(id)
             return Audited(
-                StoredWebhook(
+                Webhook(
                     id: id, url: url, secret: secret, createdAt: transaction.now,
                     position: transaction.leaf + 1, failures: 0,
-                    retryAt: VaultInstant(millisecondsSince1970: 0)), event)
+                    dueAt: VaultInstant(millisecondsSince1970: 0)), event)
         }
     }
 
@@ -69,7 +74,7 @@ extension Vault {
         }
     }
 
-    package func webhooks() throws -> [StoredWebhook] {
+    package func webhooks() throws -> [Webhook] {
         try snapshot { database, keys in
             let keyring = keys.keyring
             let systemKey = keys.system.key
@@ -78,13 +83,13 @@ extension Vault {
                     "SELECT position, failures, retry_at FROM webhook_cursors WHERE id = ?",
                     [.integer(row.id)]
                 ) { ($0.integer(0), $0.integer(1), $0.integer(2)) }
-                return StoredWebhook(
+                return Webhook(
                     id: row.id, url: row.url,
                     secret: SecretBytes(
                         try SealedField.open(
                             row.secret, with: systemKey, for: keyring.webhookContext(row.id))),
                     createdAt: row.createdAt, position: cursor?.0 ?? 0, failures: cursor?.1 ?? 0,
-                    retryAt: VaultInstant(millisecondsSince1970: cursor?.2 ?? 0))
+                    dueAt: VaultInstant(millisecondsSince1970: cursor?.2 ?? 0))
             }
         }
     }

@@ -128,7 +128,7 @@ import VaultCore
     @Test func `a token that could end a header is not sent, and in no error`() async throws {
         for text in ["planted\r\nX: y", "planted secret", "planted\u{e9}", ""] {
             let tokens = TokenList()
-            tokens.answer(.ready(ProvidedToken(SecretBytes(copying: text), generation: 1)))
+            tokens.answer(.ready(HeldAccessToken(SecretBytes(copying: text), generation: 1)))
             try await ProviderClient.with(tokens) { client in
                 await #expect(throws: ProviderClientError.malformedToken) {
                     try await client.execute(HTTPClientRequest(url: "https://127.0.0.1:1/"))

@@ -101,7 +101,7 @@ import VaultCore
 
     @Test func `a refresh that brings the same token back is not tried again`() async throws {
         let tokens = TokenList()
-        tokens.answer(.ready(ProvidedToken(SecretBytes(copying: "planted-1"), generation: 1)))
+        tokens.answer(.ready(HeldAccessToken(SecretBytes(copying: "planted-1"), generation: 1)))
         try await RawServer.with(script: Self.refusingFirst(body: "first")) { server in
             try await ProviderClient.with(tokens) { client in
                 let response = try await client.execute(HTTPClientRequest(url: Self.url(server)))
@@ -153,9 +153,12 @@ import VaultCore
     }
 
     @Test func `no token: a typed error, before the call and after a 401`() async throws {
-        let answers: [(ProvidedTokenAnswer, ProviderClientError)] = [
-            (.needsConsent(reason: "revoked"), .needsConsent(reason: "revoked")),
-            (.unavailable(retryAfter: .seconds(7)), .unavailable(retryAfter: .seconds(7))),
+        let answers: [(AccessTokenAnswer, ProviderClientError)] = [
+            (
+                .needsConsent(ConsentNeed(.revoked, connection: ConnectionID(1), provider: ProviderID(1))),
+                .needsConsent(reason: "revoked")
+            ),
+            (.unavailable(retryAfter: .seconds(7), .provider), .unavailable(retryAfter: .seconds(7))),
         ]
         for (answer, error) in answers {
             let tokens = TokenList()

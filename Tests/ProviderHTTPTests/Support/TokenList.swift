@@ -10,7 +10,7 @@ final class TokenList: AccessTokenSource {
     private struct State {
         var generation: Int64 = 1
         var forced = 0
-        var answer: ProvidedTokenAnswer?
+        var answer: AccessTokenAnswer?
     }
 
     private let state = Mutex(State())
@@ -24,11 +24,11 @@ final class TokenList: AccessTokenSource {
     func moveOn() { state.withLock { $0.generation += 1 } }
 
     /// From now on, instead of a token.
-    func answer(_ answer: ProvidedTokenAnswer) { state.withLock { $0.answer = answer } }
+    func answer(_ answer: AccessTokenAnswer) { state.withLock { $0.answer = answer } }
 
-    func accessToken(validFor span: Duration) async -> ProvidedTokenAnswer { current(state.withLock { $0 }) }
+    func accessToken(validFor span: Duration) async -> AccessTokenAnswer { current(state.withLock { $0 }) }
 
-    func replacement(for refused: Int64, validFor span: Duration) async -> ProvidedTokenAnswer {
+    func replacement(for refused: Int64, validFor span: Duration) async -> AccessTokenAnswer {
         current(
             state.withLock { state in
                 if state.generation == refused, state.answer == nil {
@@ -39,10 +39,10 @@ final class TokenList: AccessTokenSource {
             })
     }
 
-    private func current(_ state: State) -> ProvidedTokenAnswer {
+    private func current(_ state: State) -> AccessTokenAnswer {
         state.answer
             ?? .ready(
-                ProvidedToken(
+                HeldAccessToken(
                     SecretBytes(copying: "planted-\(state.generation)"), generation: state.generation,
                     placement: placement))
     }
