@@ -58,7 +58,7 @@ struct RestoreCommandTests {
         try await expect(place, ["key", "rotate", "root"])
         try await expect(place, ["key", "rotate", "lookup"])
         let plan = try await expect(place, Self.restore + ["--plan", "--log", "V"])
-        for line in [": erased", "keyslots", "removed: it opens the vault no more", "rotate again"] {
+        for line in [": erased, after user.erase", ": removed, after keyslot.remove", "rotate again"] {
             #expect(plan.output.contains(line), "\(plan.output)")
         }
         let done = try await expect(place, Self.restore + ["--apply", "--log", "V", "--json"])
@@ -81,8 +81,9 @@ struct RestoreCommandTests {
         let note = "tiles/checkpoint"
         for log in [["V"], ["tiles"], ["tiles", "--checkpoint", note], ["lines", "--checkpoint", note]] {
             let plan = try await expect(place, Self.restore + ["--plan", "--json", "--log"] + log)
-            let owners = try plan.object()["owners"] as? [[String: Any]] ?? []
-            #expect(owners.count == 1 && owners.first?["change"] as? String == "disabled", "\(log)")
+            let moved = try plan.object()["moved"] as? [[String: Any]] ?? []
+            #expect(moved.map { $0["kind"] as? String } == ["user"], "\(log)")
+            #expect(moved.map { $0["becomes"] as? String } == ["disabled"], "\(log)")
         }
         try await expectRefusal(place, Self.restore + ["--log", "lines"], status: 2, "--checkpoint")
         // The anchor was told of more than was exported.

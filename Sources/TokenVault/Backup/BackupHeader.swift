@@ -1,4 +1,4 @@
-import VaultCore
+public import VaultCore
 import VaultCrypto
 
 /// What a backup says of itself in the clear; its key vouches for every byte of it.
@@ -10,7 +10,7 @@ import VaultCrypto
 /// 108 112  the backup key wrapped under the root key           220  4  n   224  n  the log's signed note
 /// then 32  commitment   chunks of 64 KiB + 16   32  SHA-256 of all that came before
 /// ```
-struct BackupHeader: Sendable, Equatable {
+public struct BackupHeader: Sendable, Equatable {
     static let magic = Array("TVBACKUP".utf8)
     /// Of the header up to the note.
     static let fixedBytes = 224
@@ -19,16 +19,20 @@ struct BackupHeader: Sendable, Equatable {
     /// SQLite's own bound is 281 TB; past it a length is damage.
     private static let databaseBytes: Int64 = 1 << 48
 
-    let epoch: UInt32
-    let vault: VaultID
-    let backup: BackupID
-    let schema: Int
-    let logSize: Int64
+    /// Of the root key that opens it.
+    public let epoch: UInt32
+    public let vault: VaultID
+    public let backup: BackupID
+    public let schema: Int
+    /// Entries of the log in it.
+    public let logSize: Int64
     let logRoot: Digest
-    let createdAt: VaultInstant
-    let byteCount: Int64
+    public let createdAt: VaultInstant
+    /// Of the database inside.
+    public let byteCount: Int64
     let wrappedKey: [UInt8]
-    let note: String
+    /// The log's signed note.
+    public let checkpoint: String
 
     var bytes: [UInt8] {
         var bytes = Self.magic + [1, 1, 0, 0]
@@ -40,8 +44,8 @@ struct BackupHeader: Sendable, Equatable {
         bytes.append(bigEndian: createdAt.millisecondsSince1970)
         bytes.append(bigEndian: byteCount)
         bytes += wrappedKey
-        bytes.append(bigEndian: UInt32(note.utf8.count))
-        return bytes + Array(note.utf8)
+        bytes.append(bigEndian: UInt32(checkpoint.utf8.count))
+        return bytes + Array(checkpoint.utf8)
     }
 
     var chunkCount: Int64 {
@@ -49,7 +53,7 @@ struct BackupHeader: Sendable, Equatable {
     }
 
     /// Of the whole file that begins with this header.
-    var fileBytes: Int64 {
+    public var fileBytes: Int64 {
         Int64(bytes.count + BackupCipher.commitmentBytes + Self.digestBytes) + byteCount
             + chunkCount * Int64(BackupCipher.tagBytes)
     }
@@ -60,6 +64,29 @@ struct BackupHeader: Sendable, Equatable {
             domain: "tv.backup", vault: vault, owner: .system, table: TableLayout.backups.number, column: 0,
             row: 0, generation: UInt64(epoch))
     }
+}
+
+extension BackupHeader: Encodable {
+    private enum CodingKeys: CodingKey {
+        case backup, vaultId, createdAt, keyEpoch, schema, logSize, logRoot, checkpoint, databaseBytes, bytes
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(backup, forKey: .backup)
+        try values.encode(vault.description, forKey: .vaultId)
+        try values.encode(createdAt, forKey: .createdAt)
+        try values.encode(epoch, forKey: .keyEpoch)
+        try values.encode(schema, forKey: .schema)
+        try values.encode(logSize, forKey: .logSize)
+        try values.encode(root, forKey: .logRoot)
+        try values.encode(checkpoint, forKey: .checkpoint)
+        try values.encode(byteCount, forKey: .databaseBytes)
+        try values.encode(fileBytes, forKey: .bytes)
+    }
+
+    /// Of the log: 64 hexadecimal digits.
+    public var root: String { Hex.encode(logRoot.bytes) }
 }
 
 extension BackupHeader {
@@ -80,12 +107,12 @@ extension BackupHeader {
         self.init(
             epoch: epoch, vault: vault, backup: backup, schema: Int(schema), logSize: logSize, logRoot: root,
             createdAt: VaultInstant(millisecondsSince1970: createdAt), byteCount: count, wrappedKey: wrapped,
-            note: text)
+            checkpoint: text)
     }
 }
 
 /// Names a backup: 16 random bytes.
-public struct BackupID: Sendable, Hashable, CustomStringConvertible {
+public struct BackupID: Sendable, Hashable, CustomStringConvertible, Encodable {
     static let byteCount = 16
     let bytes: [UInt8]
 
@@ -103,4 +130,6 @@ public struct BackupID: Sendable, Hashable, CustomStringConvertible {
 
     /// 32 hexadecimal digits.
     public var description: String { Hex.encode(bytes) }
+
+    public func encode(to encoder: any Encoder) throws { try description.encode(to: encoder) }
 }

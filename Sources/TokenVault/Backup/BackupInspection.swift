@@ -1,29 +1,19 @@
 import Foundation
 import GRDB
 import MerkleLog
-public import VaultCore
+import VaultCore
 public import VaultCrypto
 
 /// What can be told of a backup without its key.
 public struct BackupInspection: Sendable {
-    public let facts: BackupFacts
+    public let facts: BackupHeader
     /// Whether the file is, byte for byte, the one that was written; a forger could make it so.
     public let isWhole: Bool
 }
 
-/// What can be told of a key artefact without opening it.
-public struct BackupKeysFacts: Sendable {
-    public let vault: VaultID
-    /// Of the root key in it.
-    public let keyEpoch: Int64
-    public let createdAt: VaultInstant
-    /// Kind and first 8 hexadecimal digits of each keyslot: what opens them opens the backup.
-    public let slots: [String]
-}
-
 /// A backup that was opened and checked.
 public struct BackupVerification: Sendable {
-    public let facts: BackupFacts
+    public let facts: BackupHeader
     /// Of the log, and of every row against it.
     public let report: AuditReport
     /// What SQLite says of its own structure; nil: nothing is wrong.
@@ -43,17 +33,12 @@ public enum Backup {
     ) async throws -> BackupInspection {
         try await BlockingThread.result {
             let file = try BackupFile(path)
-            return BackupInspection(facts: BackupFacts(file.header), isWhole: try file.isWhole(progress))
+            return BackupInspection(facts: file.header, isWhole: try file.isWhole(progress))
         }
     }
 
     /// Reads what a key artefact is for.
-    public static func inspectKeys(_ path: String) throws -> BackupKeysFacts {
-        let keys = try BackupKeys.read(path)
-        return BackupKeysFacts(
-            vault: keys.vault, keyEpoch: Int64(keys.epoch), createdAt: keys.createdAt,
-            slots: keys.records.map { "\($0.kind.noun) \(Hex.encode($0.id.prefix(4)))" })
-    }
+    public static func inspectKeys(_ path: String) throws -> BackupKeys { try BackupKeys.read(path) }
 
     /// Opens a backup into a directory of its own, checks everything there is to check, and removes it again.
     ///
@@ -97,6 +82,6 @@ public enum Backup {
         ).verify(rows: { try RowScan(database, keyring) })
         var problem: String?
         if case .text(let text) = structure, text != "ok" { problem = "its database file is damaged" }
-        return BackupVerification(facts: BackupFacts(opened.file.header), report: report, structure: problem)
+        return BackupVerification(facts: opened.file.header, report: report, structure: problem)
     }
 }

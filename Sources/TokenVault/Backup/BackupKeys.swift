@@ -1,5 +1,5 @@
 import GRDB
-import VaultCore
+public import VaultCore
 import VaultCrypto
 
 /// The key artefact of backups: the keyslots of a vault, each with the root key wrapped.
@@ -11,30 +11,28 @@ import VaultCrypto
 /// 32  8  created at, ms   40  2  slots   each: 16 id, 8 kind, 4 epoch, 4 n, n parameters, 4 m, m wrapped
 /// then 32  SHA-256 of all that came before
 /// ```
-struct BackupKeys: Sendable, Equatable {
+public struct BackupKeys: Sendable {
     static let magic = Array("TVBKKEYS".utf8)
     static let fileBytes = 1 << 20
-    private static let slots = 64
+    private static let slotCount = 64
     private static let partBytes = 16 * 1024
 
-    let vault: VaultID
-    let epoch: UInt32
-    let createdAt: VaultInstant
+    public let vault: VaultID
+    /// Of the root key in it.
+    public let epoch: UInt32
+    public let createdAt: VaultInstant
     let records: [KeyslotRecord]
 
-    init(vault: VaultID, epoch: UInt32, createdAt: VaultInstant, records: [KeyslotRecord]) {
-        self.vault = vault
-        self.epoch = epoch
-        self.createdAt = createdAt
-        self.records = records
-    }
+    /// Kind and first 8 hexadecimal digits of each keyslot: what opens them opens the backup.
+    public var slots: [String] { records.map { "\($0.kind.noun) \(Hex.encode($0.id.prefix(4)))" } }
 
     /// The keyslots of an open vault, as of one snapshot.
     init(_ database: Database, _ keyring: Keyring, at now: VaultInstant) throws {
-        let rows = try database.loadAll(KeyslotRow.self, where: "id > 0 ORDER BY id", [], keyring)
-        self.init(
-            vault: keyring.vault, epoch: keyring.epoch, createdAt: now,
-            records: rows.map(\.record).filter { $0.epoch == keyring.epoch })
+        vault = keyring.vault
+        epoch = keyring.epoch
+        createdAt = now
+        records = try database.loadAll(KeyslotRow.self, where: "id > 0 ORDER BY id", [], keyring)
+            .map(\.record).filter { $0.epoch == keyring.epoch }
     }
 
     /// The root key, and the slot that gave it.
@@ -52,9 +50,20 @@ struct BackupKeys: Sendable, Equatable {
         throw VaultError(
             .locked,
             "What was given opens none of the keyslots kept for vault \(vault): "
-                + records.map { "\($0.kind.noun) \(Hex.encode($0.id.prefix(4)))" }.joined(separator: ", ")
-                + ".",
+                + slots.joined(separator: ", ") + ".",
             remedy: "Give the key file or passphrase of one of these slots (--key-file, --passphrase-file).")
+    }
+}
+
+extension BackupKeys: Encodable {
+    private enum CodingKeys: CodingKey { case vaultId, keyEpoch, createdAt, slots }
+
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(vault.description, forKey: .vaultId)
+        try values.encode(epoch, forKey: .keyEpoch)
+        try values.encode(createdAt, forKey: .createdAt)
+        try values.encode(slots, forKey: .slots)
     }
 }
 
@@ -89,7 +98,7 @@ extension BackupKeys {
             let epoch = reader.number(UInt32.self),
             let vault = reader.take(VaultID.byteCount).flatMap(VaultID.init(bytes:)),
             let createdAt = reader.number(Int64.self), let count = reader.number(UInt16.self),
-            count <= Self.slots
+            count <= Self.slotCount
         else { return nil }
         var records: [KeyslotRecord] = []
         for _ in 0..<count {
@@ -103,9 +112,10 @@ extension BackupKeys {
                 KeyslotRecord(id: id, kind: kind, epoch: epoch, parameters: parameters, wrapped: wrapped))
         }
         guard reader.isAtEnd else { return nil }
-        self.init(
-            vault: vault, epoch: epoch, createdAt: VaultInstant(millisecondsSince1970: createdAt),
-            records: records)
+        self.vault = vault
+        self.epoch = epoch
+        self.createdAt = VaultInstant(millisecondsSince1970: createdAt)
+        self.records = records
     }
 
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/integrity``, ``VaultError/Code/notAVault``.

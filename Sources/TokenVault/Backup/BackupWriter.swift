@@ -17,7 +17,7 @@ struct BackupWriter {
             wrappedKey: KeyWrap.wrap(
                 key, under: keyring.root, epoch: keyring.epoch,
                 for: BackupHeader.wrapContext(keyring.vault, epoch: keyring.epoch)),
-            note: snapshot.head.note)
+            checkpoint: snapshot.head.note)
         let bytes = header.bytes
         let cipher = BackupCipher(key, header: bytes)
         var digest = RunningDigest()

@@ -25,7 +25,7 @@ public struct BackupRequest: Sendable {
 }
 
 /// A backup that was made.
-public struct BackupReceipt: Sendable {
+public struct BackupReceipt: Sendable, Encodable {
     public let backup: BackupID
     /// Where the data lies.
     public let path: String
@@ -38,6 +38,14 @@ public struct BackupReceipt: Sendable {
     public let logRoot: String
     public let createdAt: VaultInstant
     public let keepUntil: VaultInstant?
+
+    private enum CodingKeys: String, CodingKey {
+        case backup
+        case path = "out"
+        case keysPath = "keys"
+        case byteCount = "bytes"
+        case logSize, logRoot, createdAt, keepUntil
+    }
 }
 
 extension Vault {

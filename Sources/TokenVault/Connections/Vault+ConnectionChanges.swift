@@ -232,7 +232,7 @@ extension ConnectionRow {
             refreshExpiresAt: nil, absoluteExpiresAt: nil, dueAt: nil, failures: 0, attempt: nil, lease: nil)
     }
 
-    fileprivate mutating func forgetTokens() {
+    mutating func forgetTokens() {
         pair = nil
         reply = nil
         attempt = nil

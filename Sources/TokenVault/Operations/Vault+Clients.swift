@@ -151,9 +151,7 @@ extension Vault {
     public func removeClient(_ name: String) async throws {
         let id = try client(name).id
         _ = try await changeClient(id, .clientRemove, reason: nil, .finishing) { owner, row in
-            owner.state = .removed
-            owner.revocations += 1
-            owner.lookupTag = nil
+            owner.remove()
             row.nameTag = nil
         }
         try await forgetConsents(of: .client(id))

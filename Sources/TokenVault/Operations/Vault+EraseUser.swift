@@ -35,17 +35,7 @@ extension Vault {
             guard var row = try transaction.load(OwnerRow.self, id.rawValue)?.row, row.wrappedKey != nil,
                 let owner = try transaction.owner(id)
             else { throw Self.noUser }
-            row.state = .removed
-            row.revocations += 1
-            row.wrappedKey = nil
-            row.lookupTag = nil
-            row.identity = nil
-            row.pseudonym = nil
-            try transaction.update(row)
-            if try transaction.load(PreviousOwnerKeyRow.self, id.rawValue) != nil {
-                try transaction.delete(.previousOwnerKeys, id: id.rawValue)
-            }
-            transaction.touchRegistry()
+            try transaction.erase(&row)
             let grants = try transaction.database.firstRow(
                 "SELECT count(*) FROM grants WHERE owner_id = ? AND state = 1", [.integer(id.rawValue)]
             ) { $0.integer(0) }
@@ -123,5 +113,29 @@ extension Vault {
             }
         }
         return connections
+    }
+}
+
+extension OwnerRow {
+    /// Every grant ends, and the name is free again.
+    mutating func remove() {
+        state = .removed
+        revocations += 1
+        lookupTag = nil
+    }
+}
+
+extension WriteTransaction {
+    /// Destroys a user's key; the key before it would open what is left as well.
+    func erase(_ row: inout OwnerRow) throws {
+        row.remove()
+        row.wrappedKey = nil
+        row.identity = nil
+        row.pseudonym = nil
+        try update(row)
+        if try load(PreviousOwnerKeyRow.self, row.rowID) != nil {
+            try delete(.previousOwnerKeys, id: row.rowID)
+        }
+        touchRegistry()
     }
 }

@@ -97,11 +97,7 @@ extension Vault {
 
     /// Removes a user: every grant is revoked and the name is free again. What the log says stays provable.
     public func removeUser(_ name: String) async throws {
-        let user = try await changeUser(name, .userRemove, reason: nil, .finishing) { row in
-            row.state = .removed
-            row.revocations += 1
-            row.lookupTag = nil
-        }
+        let user = try await changeUser(name, .userRemove, reason: nil, .finishing) { $0.remove() }
         try await forgetConsents(of: .user(user.id))
         try await endConnections(of: user.id)
     }

@@ -40,14 +40,14 @@ public enum NewestLog: Sendable {
     }
 }
 
-/// A log that is read for its later entries: the checkpoint it claims, and a way to its entries.
+/// A log that is read for its later entries: the checkpoint it claims, and a way to its entries, neither yet believed.
 struct LaterLog {
-    /// C2SP signed note, not yet believed.
+    /// C2SP signed note.
     let note: String
     /// Hands over index and bytes of each entry from an index on; nil where there is a checkpoint only.
     let entries: ((_ first: Int64, _ body: (Int64, [UInt8]) throws -> Void) throws -> Void)?
-    /// Of a vault file: the key that signs its log now, as far as the backup vouches for it.
-    var signingKey: (KeySource, BackupTrust) throws -> [UInt8]? = { _, _ in nil }
+    /// Of a vault file.
+    var database: Database?
 
     static func withLog<Result>(_ source: NewestLog, _ body: (LaterLog) throws -> Result) throws -> Result {
         switch source {
@@ -56,7 +56,7 @@ struct LaterLog {
         case .entries(let path, let checkpoint):
             return try body(
                 LaterLog(note: try readNote(checkpoint)) { first, body in
-                    try LogExport.forEachLine(of: path, from: first, body)
+                    try forEachLine(of: path, from: first, body)
                 })
         case .tiles(let directory):
             let note = try readNote(directory + "/checkpoint")
@@ -65,16 +65,15 @@ struct LaterLog {
             else { throw unproven("Its checkpoint cannot be read.") }
             return try body(
                 LaterLog(note: note) { first, body in
-                    try LogExport.forEachBundled(in: directory, from: first, to: Int64(size), body)
+                    try forEachBundled(in: directory, from: first, to: Int64(size), body)
                 })
-        case .vault(let path): return try withVault(path, body)
+        case .vault(let path): return try withVault(VaultFile.resolve(path), body)
         }
     }
 
     private static func withVault<Result>(_ path: String, _ body: (LaterLog) throws -> Result) throws
         -> Result
     {
-        let path = try VaultFile.resolve(path)
         try VaultFile.check(path)
         ParkedDescriptors.storeOpens(path)
         defer { ParkedDescriptors.storeClosed(path) }
@@ -84,15 +83,13 @@ struct LaterLog {
             return try readers.snapshot { database in
                 let note = try database.firstRow("SELECT note FROM audit_head WHERE id = 1") { $0.value(0) }
                 guard case .text(let note) = note else { throw unproven("It has no head.") }
-                return try body(
-                    LaterLog(
-                        note: note, entries: { try Self.forEachEntry(of: database, from: $0, $1) },
-                        signingKey: { try $1.signingKey(of: database, openedBy: $0) }))
+                let entries = { try forEachLeaf(of: database, from: $0, $1) }
+                return try body(LaterLog(note: note, entries: entries, database: database))
             }
         } catch let error as DatabaseError { throw StorageFailure.translate(error, isOpening: true) }
     }
 
-    private static func forEachEntry(
+    private static func forEachLeaf(
         of database: Database, from first: Int64, _ body: (Int64, [UInt8]) throws -> Void
     ) throws {
         try database.forEachRow(
@@ -106,7 +103,49 @@ struct LaterLog {
         }
     }
 
-    private static func readNote(_ path: String) throws -> String {
+    /// Entries one a line; each says its own index.
+    private static func forEachLine(
+        of path: String, from first: Int64, _ body: (Int64, [UInt8]) throws -> Void
+    ) throws {
+        guard let file = fopen(path, "re") else { throw StorageFailure.opening(path, errno) }
+        defer { fclose(file) }
+        // One more than the longest line and its end.
+        var buffer = [CChar](repeating: 0, count: Limits.leafBytes + 3)
+        while fgets(&buffer, Int32(buffer.count), file) != nil {
+            let line = buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+            guard line.last == UInt8(ascii: "\n"), let entry = AuditLeaf.decode(Array(line.dropLast())) else {
+                throw unproven("\(path) has a line that is no entry.")
+            }
+            if entry.index >= first { try body(entry.index, Array(line.dropLast())) }
+        }
+    }
+
+    /// Entry bundles of C2SP tlog-tiles: each entry with its length in two bytes before it, 256 to a file.
+    private static func forEachBundled(
+        in directory: String, from first: Int64, to end: Int64, _ body: (Int64, [UInt8]) throws -> Void
+    ) throws {
+        let width = Int64(Limits.tileWidth)
+        for start in stride(from: first / width * width, to: end, by: Limits.tileWidth) {
+            let count = min(width, end - start)
+            let name = TilePath(.entries, index: UInt64(start / width), width: Int(count)).text
+            let path = directory + "/" + name
+            // An export of a pruned log has no bundles of what was pruned.
+            guard FileFacts(at: path) != nil else { throw missing(max(first, start)) }
+            let bytes = try SmallFile.read(
+                path, limit: Limits.tileWidth * (Limits.leafBytes + 2), closed: .toNobody,
+                remedy: "The export is not complete: export the log again.")
+            var reader = ByteReader(bytes)
+            for index in start..<start + count {
+                guard let length = reader.number(UInt16.self), let entry = reader.take(Int(length)) else {
+                    throw unproven("\(path) is damaged.")
+                }
+                if index >= first { try body(index, entry) }
+            }
+            guard reader.isAtEnd else { throw unproven("\(path) is damaged.") }
+        }
+    }
+
+    static func readNote(_ path: String) throws -> String {
         let bytes = try SmallFile.read(
             path, limit: Limits.signedNoteBytes, closed: .toNobody, remedy: "Name the signed checkpoint.")
         return String(decoding: bytes, as: UTF8.self)

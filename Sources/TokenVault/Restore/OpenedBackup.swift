@@ -52,7 +52,7 @@ struct OpenedBackup {
         let schema = try database.firstRow("PRAGMA user_version") { Int($0.integer(0)) } ?? 0
         let header = file.header
         guard vault.id == header.vault, vault.keyEpoch == Int64(header.epoch), head.size == header.logSize,
-            head.root == header.logRoot, head.note == header.note, schema == header.schema
+            head.root == header.logRoot, head.note == header.checkpoint, schema == header.schema
         else {
             throw VaultError(
                 .integrity, "The backup's head tells of another database than the one inside.",

@@ -6,7 +6,8 @@ import VaultCrypto
 /// A backup unsealed and compared: what is known before the first change.
 struct PreparedRestore: Sendable {
     let plan: RestorePlan
-    let hasEntries: Bool
+    /// Those that are to end.
+    let grants: [Int64]
     let root: GuardedKey
     /// As in the backup: its log has the name of the life before.
     let keyring: Keyring
@@ -14,6 +15,8 @@ struct PreparedRestore: Sendable {
     let openedBy: KeyslotRecord
     /// The largest id of each table that the newest log names.
     let largest: [UInt16: Int64]
+
+    private var hasEntries: Bool { plan.newest?.hasEntries == true }
 
     /// The first transaction of the new life: the log goes on under its new name, counters jump past every number that
     /// may have been given out, and who was signed in is not any more.
@@ -41,10 +44,7 @@ struct PreparedRestore: Sendable {
             database, keyring: keyring, registry: Registry(), firstUses: FirstUses(), vault: vault,
             head: parent, now: max(options.clock.now(), parent.lastTime),
             monotonic: options.clock.monotonic().milliseconds, signer: signer)
-        guard let system = try transaction.owner(.system) else {
-            throw VaultError(
-                .integrity, "The vault's own owner is missing.", remedy: "Restore another backup.")
-        }
+        guard let system = try transaction.owner(.system) else { throw VaultRow.damaged }
         transaction.beginBody()
         try transaction.insert(
             IncarnationRow(
@@ -63,36 +63,29 @@ struct PreparedRestore: Sendable {
 
     /// What opened the backup opens the vault too, also where the slot was made after the backup.
     private func keepSlot(_ transaction: WriteTransaction) throws {
-        let slot = [SQLValue.blob(openedBy.id)]
-        let known = try transaction.database.firstRow("SELECT id FROM keyslots WHERE slot_id = ?", slot) {
-            _ in true
-        }
-        guard known == nil else { return }
-        let last = try transaction.database.firstRow("SELECT max(id) FROM keyslots") { $0.integer(0) } ?? 0
-        let newest = max(last, largest[TableLayout.keyslots.number] ?? 0)
+        let slots = try transaction.database.loadAll(
+            KeyslotRow.self, where: "1 ORDER BY id", [], transaction.keyring)
+        guard !slots.contains(where: { $0.record.id == openedBy.id }) else { return }
+        let newest = max(slots.last?.id ?? 0, largest[TableLayout.keyslots.number] ?? 0)
         try transaction.insert(KeyslotRow(id: newest + 1, record: openedBy, createdAt: transaction.now))
     }
 
     /// Numbers that were given out in the lost time must not be given out again.
     private func jump(_ vault: inout VaultRow) {
-        let stride = hasEntries ? Self.provenStride : Self.blindStride
-        func past(_ counter: Int64, _ tables: [TableLayout]) -> Int64 {
+        // The newest log may end a moment before its vault did: more than a service gives out in that. Without
+        // entries, at 10,000 a second, five days' worth; and a million restores fit into the numbers there are.
+        let stride: Int64 = hasEntries ? 1 << 20 : 1 << 32
+        func past(_ counter: Int64, _ tables: TableLayout...) -> Int64 {
             let named = tables.compactMap { largest[$0.number] }.max() ?? 0
             return max(counter, named + 1) + stride
         }
-        vault.nextOwnerID = past(vault.nextOwnerID, [.owners])
+        vault.nextOwnerID = past(vault.nextOwnerID, .owners)
         vault.nextGrantID = past(
-            vault.nextGrantID,
-            [.grants, .consents, .providers, .connections, .authorizationRequests, .webhooks])
-        vault.nextSecretID = past(vault.nextSecretID, [.clientSecrets])
+            vault.nextGrantID, .grants, .consents, .providers, .connections, .authorizationRequests, .webhooks
+        )
+        vault.nextSecretID = past(vault.nextSecretID, .clientSecrets)
         vault.nextKeyID = past(
-            vault.nextKeyID,
-            [.systemKeys, .keyslots, .signingKeys, .backups, .anchors])
+            vault.nextKeyID, .systemKeys, .keyslots, .signingKeys, .backups, .anchors)
         vault.registryRevision += stride
     }
-
-    /// The newest log may end a moment before its vault did: more than a service gives out in that.
-    private static let provenStride: Int64 = 1 << 20
-    /// At 10,000 a second five days' worth; and a million restores fit into the numbers there are.
-    private static let blindStride: Int64 = 1 << 32
 }

@@ -1,99 +1,60 @@
-public import VaultCore
+import Foundation
+import GRDB
+import VaultCore
 import VaultCrypto
 
 /// What a restore would do, or did: everything that moved on since the backup, and what becomes of it.
-public struct RestorePlan: Sendable {
+public struct RestorePlan: Sendable, Encodable {
     /// What is restored.
-    public internal(set) var backup: BackupFacts
+    public let backup: BackupHeader
     /// What tells of the time since; nil: nothing does.
     public internal(set) var newest: NewestLogFacts?
-    /// Live grants of the backup that end by the restore. With entries at hand exactly those that moved on;
-    /// otherwise every one of them, and the list is empty.
-    public internal(set) var movedGrants: [MovedRow] = []
+    /// Without entries at hand every connection that has tokens, and no grant: then all of those end, or none.
+    public internal(set) var moved: [MovedRow] = []
+    /// Live grants of the backup that end by the restore.
     public internal(set) var revokedGrants: Int64 = 0
     /// Live grants of the backup that go on.
     public internal(set) var keptGrants: Int64 = 0
-    /// Grants that were issued since the backup and are not in it.
-    public internal(set) var lostGrants: [Int64] = []
-    public internal(set) var movedConnections: [MovedConnection] = []
     public internal(set) var keptConnections: Int64 = 0
-    /// Connections that were made since the backup and are not in it.
-    public internal(set) var lostConnections: [Int64] = []
-    public internal(set) var movedOwners: [MovedOwner] = []
-    /// Users and clients that were added since the backup and are not in it.
-    public internal(set) var lostOwners: [Int64] = []
-    /// Other rows that are put out of use, since what replaced them is lost.
-    public internal(set) var retired: [RetiredRow] = []
     /// What an operator has to look at, in sentences.
     public internal(set) var notes: [String] = []
     /// Which life of the vault begins, from 2; two restores of one backup may both be the second.
     public internal(set) var incarnation: Int64 = 2
 }
 
-/// A grant that is not what it was when the backup was made.
-public struct MovedRow: Sendable, Equatable {
-    public let id: Int64
-    /// In the backup.
-    public let generation: Int64
-    /// In the newest log; nil where it does not say.
-    public let newestGeneration: Int64?
-    /// The last deed to it, a verb of the log.
-    public let because: String
-}
-
-/// A connection that is not, or may not be, what it was when the backup was made.
-public struct MovedConnection: Sendable, Equatable {
-    public enum Action: String, Sendable {
-        /// Its tokens are destroyed, and its user has to consent again; what is to be revoked is revoked first.
+/// What is not, or may not be, what it was when the backup was made.
+public struct MovedRow: Sendable, Encodable {
+    public enum Fate: String, Sendable, Encodable {
+        /// A grant, or a client's secret: it is accepted no more.
+        case ended
+        /// A connection: its tokens are destroyed, and its user has to consent again; what is to be revoked keeps them
+        /// until it is.
         case quarantined
-        /// It was given up since, and is so again; its tokens are destroyed.
-        case revoked
-        /// Tokens of our own, which are simply asked for again.
-        case renewed
+        /// A user or client, until an operator looks.
+        case disabled
+        /// A provider: it is not called until an operator resumes it.
+        case stopped
+        case removed
+        /// A user whose key is destroyed again.
+        case erased
+        /// Newer than the backup, and so not in it.
+        case lost
     }
 
+    /// `user`, `client`, `grant`, `connection` and so on.
+    public let kind: String
     public let id: Int64
-    /// In the backup.
-    public let generation: Int64
-    public let newestGeneration: Int64?
-    /// The last deed to it, a verb of the log; nil: nothing tells.
+    /// The last thing that happened to it, a verb of the log; nil: nothing tells.
     public let because: String?
-    public let action: Action
-    /// The newest log has it no more.
-    let isGone: Bool
-}
+    public let becomes: Fate
+    /// Number of its table.
+    let table: UInt16
 
-/// A user or client about whom something was decided since the backup.
-public struct MovedOwner: Sendable, Equatable {
-    public enum Change: String, Sendable {
-        case enabled, disabled, removed, erased
-        /// Every grant was revoked at once.
-        case revoked
-        /// Something this version does not know, or a new registration that is lost: disabled until an operator looks.
-        case quarantined
-    }
-
-    public let id: OwnerID
-    public let isClient: Bool
-    public let change: Change
-    /// How many times every grant was revoked at once.
-    let revocations: Int64
-}
-
-/// A row of another table that is put out of use.
-public struct RetiredRow: Sendable, Equatable {
-    /// As docs/schema.md calls it.
-    public let table: String
-    public let id: Int64
-    /// A sentence.
-    public let what: String
-    let number: UInt16
-    /// The newest log has it no more.
-    let isGone: Bool
+    private enum CodingKeys: CodingKey { case kind, id, because, becomes }
 }
 
 /// What the newest log proved.
-public struct NewestLogFacts: Sendable {
+public struct NewestLogFacts: Sendable, Encodable {
     public let size: Int64
     /// 64 hexadecimal digits.
     public let root: String
@@ -103,35 +64,185 @@ public struct NewestLogFacts: Sendable {
     public let hasEntries: Bool
 }
 
-/// What a backup says of itself.
-public struct BackupFacts: Sendable {
-    public let vault: VaultID
-    public let backup: BackupID
-    public let createdAt: VaultInstant
-    /// Of the root key that opens it.
-    public let keyEpoch: Int64
-    public let schema: Int
-    /// Entries of the log in it.
-    public let logSize: Int64
-    /// 64 hexadecimal digits.
-    public let logRoot: String
-    /// The log's signed note.
-    public let checkpoint: String
-    /// Of the database inside.
-    public let databaseBytes: Int64
-    /// Of the backup itself.
-    public let fileBytes: Int64
+/// Compares a backup with what happened since: reads, changes nothing.
+///
+/// What the newer log names has moved on: its grants and secrets end, its connections are quarantined, its users and
+/// clients are disabled. What it says was erased or removed is so again.
+struct RestorePlanner {
+    let database: Database
+    let keyring: Keyring
+    /// Nil: nothing tells what moved on.
+    let replay: LogReplay?
+    let keepsGrants: Bool
+    /// Identifier of the keyslot that opened the backup.
+    let openedBy: [UInt8]
+    private(set) var plan: RestorePlan
+    /// Every grant that is to end.
+    private(set) var endedGrants: [Int64] = []
 
-    init(_ header: BackupHeader) {
-        vault = header.vault
-        backup = header.backup
-        createdAt = header.createdAt
-        keyEpoch = Int64(header.epoch)
-        schema = header.schema
-        logSize = header.logSize
-        logRoot = Hex.encode(header.logRoot.bytes)
-        checkpoint = header.note
-        databaseBytes = header.byteCount
-        fileBytes = header.fileBytes
+    mutating func fill() throws {
+        try planGrants()
+        try planConnections()
+        if let replay {
+            try planOwners(replay)
+            try planOthers(replay)
+            try planKeyslots(replay)
+            planNotes(replay)
+        } else {
+            plan.notes.append(
+                "Nothing tells what happened since the backup: look through users, clients, passwords, secrets and "
+                    + "providers for changes that were made since \(plan.backup.createdAt.iso8601).")
+        }
+        let later = Incarnation(id: replay?.largest[TableLayout.incarnations.number] ?? 1)
+        plan.incarnation = max(try database.newestIncarnation().number, later.number) + 1
+    }
+
+    private mutating func add(
+        _ layout: TableLayout, _ id: Int64, _ fate: LogReplay.Fate?, _ becomes: MovedRow.Fate,
+        kind: String? = nil
+    ) {
+        let noun = String(layout.name.dropLast()).replacing("_", with: " ")
+        plan.moved.append(
+            MovedRow(
+                kind: kind ?? noun, id: id, because: fate?.operation, becomes: becomes, table: layout.number))
+    }
+
+    private mutating func addLost(_ layout: TableLayout) throws {
+        for (id, fate) in named(layout) where try !fate.isGone && !has(layout, id) {
+            add(layout, id, fate, .lost)
+        }
+    }
+
+    private func named(_ layout: TableLayout) -> [(key: Int64, value: LogReplay.Fate)] {
+        (replay?[layout] ?? [:]).sorted { $0.key < $1.key }
+    }
+
+    private func has(_ layout: TableLayout, _ id: Int64) throws -> Bool {
+        try database.firstRow("SELECT 1 FROM \(layout.name) WHERE id = ?", [.integer(id)]) { _ in true }
+            != nil
+    }
+
+    /// Those of a user that is named end too: all may have been revoked at once.
+    private mutating func planGrants() throws {
+        let (grants, owners) = (replay?[.grants] ?? [:], replay?[.owners] ?? [:])
+        let removed = owners.filter { $0.value.operation == AuditOperation.clientRemove.rawValue }
+        try database.forEachRow(Self.liveGrants) { row in
+            let id = row.integer(0)
+            let fate = grants[id] ?? owners[row.integer(1)] ?? removed[row.integer(2)]
+            guard replay == nil ? !keepsGrants : fate != nil else {
+                plan.keptGrants += 1
+                return true
+            }
+            endedGrants.append(id)
+            if let fate { add(.grants, id, fate, .ended) }
+            return true
+        }
+        plan.revokedGrants = Int64(endedGrants.count)
+        try addLost(.grants)
+    }
+
+    /// Revoked neither themselves, nor with their user or client.
+    private static let liveGrants = """
+        SELECT g.id, g.owner_id, g.client_id
+        FROM grants g JOIN owners o ON o.id = g.owner_id JOIN owners c ON c.id = g.client_id
+        WHERE g.state = 1 AND o.state != 3 AND c.state != 3
+            AND g.owner_revocations >= o.revocations AND g.client_revocations >= c.revocations
+        ORDER BY g.id
+        """
+
+    private mutating func planConnections() throws {
+        let named = replay?[.connections] ?? [:]
+        try database.forEachRow(
+            "SELECT id, pair IS NOT NULL OR reply IS NOT NULL, state FROM connections ORDER BY id"
+        ) { row in
+            let id = row.integer(0)
+            let fate = named[id]
+            if fate?.isGone == true {
+                add(.connections, id, fate, .removed)
+            } else if row.integer(2) == ConnectionState.revoked.rawValue {
+                return true
+            } else if replay == nil ? row.integer(1) != 0 : fate != nil {
+                add(.connections, id, fate, .quarantined)
+            } else {
+                plan.keptConnections += 1
+            }
+            return true
+        }
+        try addLost(.connections)
+    }
+
+    private mutating func planOwners(_ replay: LogReplay) throws {
+        let clients = replay[.clients]
+        let named = clients.merging(replay[.owners]) { $1 }
+        for (id, fate) in named.sorted(by: { $0.key < $1.key }) {
+            let row = try database.load(OwnerRow.self, id, keyring)?.row
+            let becomes: MovedRow.Fate =
+                switch AuditOperation(rawValue: fate.operation) {
+                case _ where row == nil: .lost
+                case .userErase: .erased
+                case .userRemove, .clientRemove: .removed
+                default: .disabled
+                }
+            let isClient = row.map { $0.kind == .client } ?? (clients[id] != nil)
+            add(.owners, id, fate, becomes, kind: isClient ? "client" : "user")
+        }
+    }
+
+    /// What refers to another row comes before it.
+    private mutating func planOthers(_ replay: LogReplay) throws {
+        for layout in [
+            TableLayout.clientSecrets, .passwords, .consents, .signingKeys, .authorizationRequests, .webhooks,
+            .anchors, .providers,
+        ] {
+            for (id, fate) in named(layout) where try has(layout, id) {
+                let becomes: MovedRow.Fate =
+                    switch layout.number {
+                    case TableLayout.clientSecrets.number where !fate.isGone: .ended
+                    case TableLayout.providers.number where !fate.isGone: .stopped
+                    default: .removed
+                    }
+                add(layout, id, fate, becomes)
+            }
+        }
+    }
+
+    /// Removes again what was removed, but never the last way in.
+    private mutating func planKeyslots(_ replay: LogReplay) throws {
+        let slots = try database.loadAll(KeyslotRow.self, where: "1 ORDER BY id", [], keyring)
+        var removed = slots.filter { replay[.keyslots][$0.id]?.isGone == true }
+        if !slots.contains(where: { $0.record.id == openedBy }) {
+            plan.notes.append(
+                "The keyslot that opens the backup was added after it, and is kept: remove it if it was removed since."
+            )
+        } else if removed.count == slots.count {
+            removed.removeAll { $0.record.id == openedBy }
+            plan.notes.append(
+                "Every keyslot of the backup was removed since. The one that opens it is kept, so that the vault can be "
+                    + "opened: add another, then remove it.")
+        }
+        for slot in removed { add(.keyslots, slot.id, replay[.keyslots][slot.id], .removed) }
+        try addLost(.keyslots)
+    }
+
+    private mutating func planNotes(_ replay: LogReplay) {
+        if !replay.rotations.isEmpty {
+            plan.notes.append(
+                "Keys were rotated since the backup, which brings the older ones back: rotate again ("
+                    + replay.rotations.sorted().joined(separator: ", ") + ").")
+        }
+        if plan.moved.contains(where: { $0.table == TableLayout.clientSecrets.number }) {
+            plan.notes.append(
+                "Clients whose secret changed since need a new one: 'tokenvault client rotate-secret'.")
+        }
+        if plan.moved.contains(where: { $0.becomes == .disabled }) {
+            plan.notes.append("Users and clients that changed since are disabled: look, then enable them.")
+        }
+    }
+}
+
+extension VaultInstant {
+    /// RFC 3339, UTC, whole seconds.
+    fileprivate var iso8601: String {
+        Date(timeIntervalSince1970: Double(secondsSince1970)).formatted(.iso8601)
     }
 }

@@ -102,7 +102,7 @@ public struct VaultRestore: Sendable {
         in vault: Vault, _ prepared: PreparedRestore, _ area: RestoreArea,
         _ progress: @escaping @Sendable (Double) -> Void
     ) async throws -> RestoreOutcome {
-        try await RestoreWork(vault: vault, plan: prepared.plan, hasEntries: prepared.hasEntries).run()
+        try await RestoreWork(vault: vault, plan: prepared.plan, grants: prepared.grants).run()
         let report = try await vault.verifyAudit(comparesAnchors: false, progress: progress)
         guard report.isIntact else {
             throw VaultError(
@@ -171,16 +171,16 @@ extension VaultRestore {
                 .integrity, "The log in the backup is not signed by its vault.",
                 remedy: "Restore another backup.")
         }
-        var plan = RestorePlan(backup: BackupFacts(opened.file.header))
         let proven = try newest.map { try prove($0, database, after: head, keyring) }
-        plan.newest = proven?.facts
+        var plan = RestorePlan(backup: opened.file.header, newest: proven?.facts)
         if let note = try checkSigner(head, proven) { plan.notes.append(note) }
-        let planner = RestorePlanner(
+        var planner = RestorePlanner(
             database: database, keyring: keyring, replay: proven?.replay, keepsGrants: keepsGrants,
-            openedBy: opened.slot.id)
-        try planner.fill(&plan)
+            openedBy: opened.slot.id, plan: plan)
+        try planner.fill()
         return PreparedRestore(
-            plan: plan, hasEntries: proven?.replay != nil, root: opened.root, keyring: keyring,
-            parent: head, openedBy: opened.slot, largest: proven?.replay?.largest ?? [:])
+            plan: planner.plan, grants: planner.endedGrants, root: opened.root, keyring: keyring,
+            parent: head,
+            openedBy: opened.slot, largest: proven?.replay?.largest ?? [:])
     }
 }

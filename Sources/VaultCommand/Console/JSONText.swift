@@ -7,6 +7,8 @@ enum JSONText {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         encoder.keyEncodingStrategy = .convertToSnakeCase
+        let text: @Sendable (VaultInstant) -> String = { Timestamp($0).description }
+        encoder.userInfo[.instantText] = text
         return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 }

@@ -1,105 +1,48 @@
 import TokenVault
 import VaultCore
 
-/// A backup that was made: `{"backup":"…","bytes":N,"created_at":"…","keys":"…","log_size":N,"out":"…", …}`.
-struct BackupRecordShown: Record {
-    let backup: String
-    let out: String
-    let keys: String?
-    let bytes: Int64
-    let logSize: Int64
-    let logRoot: String
-    let createdAt: Timestamp
-    let keepUntil: Timestamp?
-
-    init(_ receipt: BackupReceipt) {
-        backup = receipt.backup.description
-        out = receipt.path
-        keys = receipt.keysPath
-        bytes = receipt.byteCount
-        logSize = receipt.logSize
-        logRoot = receipt.logRoot
-        createdAt = Timestamp(receipt.createdAt)
-        keepUntil = receipt.keepUntil.map(Timestamp.init)
-    }
-
+extension BackupReceipt: Record {
     var lines: [String] {
         Table.pairs(
-            [("backup", backup), ("out", out)] + (keys.map { [("keys", $0)] } ?? [])
+            [("backup", backup.description), ("out", path)] + (keysPath.map { [("keys", $0)] } ?? [])
                 + [
-                    ("bytes", "\(bytes)"), ("log_size", "\(logSize)"), ("log_root", logRoot),
-                    ("created_at", createdAt.description),
-                    ("keep_until", keepUntil?.description ?? "-"),
+                    ("bytes", "\(byteCount)"), ("log_size", "\(logSize)"), ("log_root", logRoot),
+                    ("created_at", Timestamp(createdAt).description),
+                    ("keep_until", keepUntil.map { Timestamp($0).description } ?? "-"),
                 ])
     }
 }
 
-/// A backup as it describes itself.
-struct BackupFactsRecord: Encodable, Sendable {
-    let backup: String
-    let vaultId: String
-    let createdAt: Timestamp
-    let keyEpoch: Int64
-    let schema: Int
-    let logSize: Int64
-    let logRoot: String
-    /// The log's signed note.
-    let checkpoint: String
-    let databaseBytes: Int64
-    let bytes: Int64
-
-    init(_ facts: BackupFacts) {
-        backup = facts.backup.description
-        vaultId = facts.vault.description
-        createdAt = Timestamp(facts.createdAt)
-        keyEpoch = facts.keyEpoch
-        schema = facts.schema
-        logSize = facts.logSize
-        logRoot = facts.logRoot
-        checkpoint = facts.checkpoint
-        databaseBytes = facts.databaseBytes
-        bytes = facts.fileBytes
-    }
-
-    var pairs: [(String, String)] {
+extension BackupHeader {
+    fileprivate var pairs: [(String, String)] {
         [
-            ("backup", backup), ("vault_id", vaultId), ("created_at", createdAt.description),
-            ("key_epoch", "\(keyEpoch)"), ("schema", "\(schema)"), ("log_size", "\(logSize)"),
-            ("log_root", logRoot), ("database_bytes", "\(databaseBytes)"), ("bytes", "\(bytes)"),
+            ("backup", backup.description), ("vault_id", vault.description),
+            ("created_at", Timestamp(createdAt).description), ("key_epoch", "\(epoch)"),
+            ("schema", "\(schema)"), ("log_size", "\(logSize)"), ("log_root", root),
+            ("database_bytes", "\(byteCount)"), ("bytes", "\(fileBytes)"),
         ]
     }
 }
 
-/// What `backup inspect` shows: `{"facts":{…},"keys":{…},"whole":true}`.
+/// What `backup inspect` shows: `{"facts":{…},"keys":{…},"keys_fit":true,"whole":true}`.
 struct InspectionRecord: Record {
-    let facts: BackupFactsRecord
-    let keys: Keys?
+    let facts: BackupHeader
     let whole: Bool
+    let keys: BackupKeys?
+    /// Whether they are of this backup's vault and root key.
+    let keysFit: Bool?
 
-    struct Keys: Encodable, Sendable {
-        let vaultId: String
-        let keyEpoch: Int64
-        let createdAt: Timestamp
-        let slots: [String]
-        /// Whether they are of this backup's vault and root key.
-        let fit: Bool
-    }
-
-    init(_ inspection: BackupInspection, keys: BackupKeysFacts?) {
-        facts = BackupFactsRecord(inspection.facts)
+    init(_ inspection: BackupInspection, keys: BackupKeys?) {
+        facts = inspection.facts
         whole = inspection.isWhole
-        self.keys = keys.map {
-            Keys(
-                vaultId: $0.vault.description, keyEpoch: $0.keyEpoch, createdAt: Timestamp($0.createdAt),
-                slots: $0.slots,
-                fit: $0.vault == inspection.facts.vault && $0.keyEpoch == inspection.facts.keyEpoch)
-        }
+        self.keys = keys
+        keysFit = keys.map { $0.vault == inspection.facts.vault && $0.epoch == inspection.facts.epoch }
     }
 
     var lines: [String] {
         var pairs = facts.pairs + [("whole", whole ? "yes" : "NO: it is damaged")]
-        if let keys {
-            pairs.append(("keys_fit", keys.fit ? "yes" : "NO: they are of another vault or root key"))
+        if let keys, let keysFit {
+            pairs.append(("keys_fit", keysFit ? "yes" : "NO: they are of another vault or root key"))
             pairs.append(("opened_by", keys.slots.joined(separator: ", ")))
         } else {
             pairs.append(("opened_by", "keys of this vault and key epoch, and one of their keyslots"))
@@ -111,13 +54,13 @@ struct InspectionRecord: Record {
 /// What `backup verify` found: `{"audit":{…},"facts":{…},"ok":true}`.
 struct VerificationRecord: Record {
     let ok: Bool
-    let facts: BackupFactsRecord
+    let facts: BackupHeader
     let audit: AuditVerdict
     let structure: String?
 
     init(_ verification: BackupVerification) {
         ok = verification.isIntact
-        facts = BackupFactsRecord(verification.facts)
+        facts = verification.facts
         audit = AuditVerdict(verification.report)
         structure = verification.structure
     }

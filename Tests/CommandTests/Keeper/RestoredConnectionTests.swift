@@ -26,8 +26,8 @@ struct RestoredConnectionTests {
             #expect(moved.status == 0, "\(moved.complaints)")
             let restored = try await stage.done(
                 ["restore", "--apply", "--json", "--from", "B", "--keys", "BK"] + log)
-            let connections = try restored.object()["connections"] as? [[String: Any]]
-            #expect(connections?.map { $0["action"] as? String } == ["quarantined"])
+            let rows = try restored.object()["moved"] as? [[String: Any]]
+            #expect(rows?.map { $0["becomes"] as? String } == ["quarantined"])
             let requests = stage.provider.requests(to: .token)
 
             let shown = try await stage.done(["connection", "show", "scripted/alice"])

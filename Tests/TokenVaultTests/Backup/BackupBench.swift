@@ -4,6 +4,18 @@ import TokenVault
 import VaultCore
 import VaultCrypto
 
+extension RestorePlan {
+    /// What is in the backup and is not brought back as it was.
+    func moved(_ kinds: String...) -> [MovedRow] {
+        moved.filter { kinds.contains($0.kind) && $0.becomes != .lost }
+    }
+
+    /// What is not in the backup.
+    func lost(_ kinds: String...) -> [Int64] {
+        moved.filter { kinds.contains($0.kind) && $0.becomes == .lost }.map(\.id)
+    }
+}
+
 extension TestVault {
     struct Kept: Sendable {
         let data: String

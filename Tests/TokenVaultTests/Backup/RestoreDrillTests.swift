@@ -33,23 +33,24 @@ import VaultCrypto
 
         let expected = point.grants.values.filter { $0.isLive && drill.grants[$0.id]?.changes != $0.changes }
         #expect(
-            plan.movedGrants.map(\.id) == expected.map(\.id.rawValue).sorted(),
+            plan.moved("grant").map(\.id) == expected.map(\.id.rawValue).sorted(),
             "\(place): exactly those grants")
         let untouched = point.grants.values.filter { grant in
             grant.isLive && !expected.contains { $0.id == grant.id }
         }
         #expect(plan.keptGrants == Int64(untouched.count), "\(place)")
         #expect(
-            Set(plan.lostGrants) == Set(drill.grants.keys.filter { point.grants[$0] == nil }.map(\.rawValue)))
+            Set(plan.lost("grant"))
+                == Set(drill.grants.keys.filter { point.grants[$0] == nil }.map(\.rawValue)))
         let connections = point.connections.values.filter {
             $0.isLive && drill.connections[$0.id]?.changes != $0.changes
         }
-        let movedConnections = plan.movedConnections.map(\.id)
+        let movedConnections = plan.moved("connection").map(\.id)
         #expect(
             movedConnections == connections.map(\.id.rawValue).sorted(), "\(place): exactly those connections"
         )
         let removed = point.users.subtracting(drill.users.map(\.name))
-        #expect(plan.movedOwners.map(\.change) == removed.map { _ in .removed }, "\(place)")
+        #expect(plan.moved("user", "client").map(\.becomes) == removed.map { _ in .removed }, "\(place)")
 
         let outcome = try await restore.apply()
         #expect(outcome.logOrigin.hasPrefix("tokenvault/\(drill.test.vault.id)/2-"))
@@ -92,8 +93,8 @@ import VaultCrypto
                 #expect(held.connection.state == .live, "\(place)")
                 continue
             }
-            let isOver = drill.connections[connection.id]?.isLive == false
-            #expect(held.connection.state == (isOver ? .revoked : .needsConsent), "\(place)")
+            let isOwned = drill.users.contains { $0.id == connection.user.id }
+            #expect(held.connection.state == (isOwned ? .needsConsent : .revoking), "\(place)")
             #expect(held.connection.reason == "restored")
             #expect(held.pair == nil && held.attempt == nil, "\(place): no token of it is left to be sent")
             if let end = held.connection.accessExpiresAt { #expect(end <= drill.test.clock.now()) }

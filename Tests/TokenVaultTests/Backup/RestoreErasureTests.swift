@@ -80,7 +80,7 @@ import VaultCrypto
         if isRemovedFirst { try await scene.test.vault.removeUser("alice") }
         _ = try await scene.test.vault.eraseUser("alice")
         let restore = scene.test.restore(scene.kept, newest: .vault(path: scene.test.path))
-        #expect(try await restore.plan().movedOwners.map(\.change) == [.erased])
+        #expect(try await restore.plan().moved("user", "client").map(\.becomes) == [.erased])
         _ = try await restore.apply()
         try await expectErased(scene, "restored")
     }
@@ -92,7 +92,7 @@ import VaultCrypto
         let first = scene.test.directory + "/restored"
         let again = scene.test.restore(scene.kept, to: "again", newest: .vault(path: first))
         let plan = try await again.plan()
-        #expect(plan.movedOwners.map(\.change) == [.erased] && plan.incarnation == 3)
+        #expect(plan.moved("user", "client").map(\.becomes) == [.erased] && plan.incarnation == 3)
         _ = try await again.apply()
         try await expectErased(scene, "again")
     }
@@ -117,13 +117,17 @@ import VaultCrypto
             try await test.restore(kept, to: "second", newest: log).plan(),
         ]
         for plan in plans {
-            #expect(plan.movedOwners.map(\.change) == [.disabled, .removed, .revoked, .enabled, .removed])
+            #expect(
+                plan.moved("user", "client").map(\.becomes) == [
+                    .disabled, .removed, .disabled, .disabled, .removed,
+                ])
         }
         _ = try await test.restore(kept, to: "second", newest: log).apply()
         let vault = try await test.open("second")
         #expect(try vault.user(named: "disabled").state == .disabled)
         #expect(try vault.user(named: "kept").state == .active)
-        #expect(try vault.user(named: "enabled").state == .active)
+        #expect(
+            try vault.user(named: "enabled").state == .disabled, "whatever became of it, an operator looks")
         #expect(throws: VaultError(.notFound, "")) { try vault.user(named: "removed") }
         #expect(throws: VaultError(.notFound, "")) { try vault.client(party.client.clientID) }
         #expect(try await vault.verifyAudit().isIntact)

@@ -31,7 +31,7 @@ import VaultCrypto
         for source in [test.source, spare] {
             let restore = test.restore(kept, newest: .vault(path: test.path), source: source)
             let plan = try await restore.plan()
-            #expect(plan.retired.map(\.table) == ["keyslot_details", "keyslots"])
+            #expect(plan.moved.map(\.kind) == ["keyslot"])
             _ = try await restore.apply()
             await #expect(throws: VaultError(.locked, "")) { try await open(test, spare) }
             let vault = try await open(test, test.source)
@@ -59,7 +59,7 @@ import VaultCrypto
         let restore = test.restore(kept, newest: .vault(path: test.path), source: spare)
         let plan = try await restore.plan()
         #expect(plan.notes.contains { $0.contains("Every keyslot of the backup was removed since") })
-        #expect(plan.notes.contains { $0.contains("added since the backup are lost") })
+        #expect(plan.lost("keyslot").count == 1)
         _ = try await restore.apply()
         let vault = try await open(test, spare)
         #expect(try vault.keyslots().map(\.name) == ["spare"])
@@ -127,10 +127,10 @@ import VaultCrypto
             #expect(refusal?.remedy.contains("--log-verifier-key") == true)
             restore.logVerifierKey = test.vault.logVerifierKey
         }
-        #expect(try await exported.plan().movedGrants.map(\.id) == [moved.grant.rawValue])
+        #expect(try await exported.plan().moved("grant").map(\.id) == [moved.grant.rawValue])
         let plan = try await restore.plan()
-        #expect(plan.movedGrants.map(\.id) == [moved.grant.rawValue] && plan.keptGrants == 1)
-        #expect(plan.movedOwners.isEmpty && plan.retired.isEmpty, "\(plan.movedOwners) \(plan.retired)")
+        #expect(plan.moved("grant").map(\.id) == [moved.grant.rawValue] && plan.keptGrants == 1)
+        #expect(plan.moved.map(\.kind) == ["grant"], "\(plan.moved)")
         #expect(plan.notes.contains { $0.contains("rotate again") && $0.contains(kind) }, "\(plan.notes)")
         _ = try await restore.apply()
         let vault = try await test.open()
@@ -159,7 +159,7 @@ import VaultCrypto
         for _ in 0..<2 { _ = try await test.vault.rotateDeeply(openedBy: test.source, others: [spare]) }
         var restore = test.restore(kept, newest: .vault(path: test.path))
         restore.logVerifierKey = test.vault.logVerifierKey
-        #expect(try await restore.plan().retired.isEmpty, "they were replaced, not removed")
+        #expect(try await restore.plan().moved.isEmpty, "they were replaced, not removed")
         try await test.vault.removeKeyslot(named: "spare")
         _ = try await restore.apply()
         await #expect(throws: VaultError(.locked, "")) { try await open(test, spare) }

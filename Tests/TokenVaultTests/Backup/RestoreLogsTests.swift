@@ -30,10 +30,10 @@ import VaultCrypto
 
         func expect(_ source: NewestLog, lost: Int, _ comment: Comment? = nil) async throws {
             let plan = try await test.restore(kept, newest: source).plan()
-            #expect(plan.movedGrants.map(\.id) == [moved.grant.rawValue], comment)
-            #expect(plan.keptGrants == 1 && plan.lostOwners.count == lost, comment)
+            #expect(plan.moved("grant").map(\.id) == [moved.grant.rawValue], comment)
+            #expect(plan.keptGrants == 1 && plan.lost("user", "client").count == lost, comment)
             #expect(
-                plan.movedOwners.isEmpty && plan.movedConnections.isEmpty && plan.retired.isEmpty, comment)
+                plan.moved.allSatisfy { $0.kind == "grant" || $0.becomes == .lost }, comment)
         }
     }
 

@@ -145,7 +145,7 @@ import VaultCrypto
         #expect(throws: VaultError(.notFound, "")) { try vault.client("removed") }
         #expect(try vault.client("disabled").state == .disabled)
         #expect(try vault.client("changed").state == .active)
-        #expect(outcome.plan.movedGrants.map(\.id) == [tokens.grant.rawValue])
+        #expect(outcome.plan.moved("grant").map(\.id) == [tokens.grant.rawValue])
         #expect(try await party.refresh(tokens.refreshToken, in: vault).refusal == .grantRevoked)
         let secrets = try vault.client("rotated").secrets
         #expect(secrets.count == rotated.client.secrets.count)
@@ -153,6 +153,10 @@ import VaultCrypto
             secrets.allSatisfy {
                 ($0.notAfter ?? test.clock.now().advanced(by: .seconds(1))) <= test.clock.now()
             })
+        #expect(
+            try await vault.signIn(user: "alice", password: password) == nil,
+            "disabled until an operator looks")
+        _ = try await vault.setUser("alice", enabled: true)
         #expect(try await vault.signIn(user: "alice", password: password) != nil)
         #expect(try await vault.signIn(user: "bob", password: password) == nil)
         #expect(try vault.consent(of: party.user.id, to: party.client.id) == nil)
@@ -202,7 +206,7 @@ import VaultCrypto
             ConnectionGrant(provider, user.id, label: "", tokens: tokens))
         let kept = try await test.backUp()
         let outcome = try await test.restore(kept).apply()
-        #expect(outcome.plan.movedConnections.map(\.action) == [.quarantined])
+        #expect(outcome.plan.moved("connection").map(\.becomes) == [.quarantined])
         let vault = try await test.open()
         let connection = try vault.heldConnection(held.id)
         #expect(connection.connection.state == .needsConsent)
@@ -241,10 +245,10 @@ import VaultCrypto
         _ = try await test.vault.storeConnection(grants[0])
         _ = try await test.vault.revokeConnection(ids[1], isKnownThere: false)
         let first = try await test.restore(kept, newest: .vault(path: test.path)).apply()
-        #expect(first.plan.movedConnections.map(\.action) == [.quarantined, .revoked])
+        #expect(first.plan.moved("connection").map(\.becomes) == [.quarantined, .quarantined])
         let restored = NewestLog.vault(path: test.directory + "/restored")
         let second = try await test.restore(kept, to: "second", newest: restored).plan()
-        #expect(second.movedConnections.map(\.action) == [.quarantined, .revoked])
+        #expect(second.moved("connection").map(\.becomes) == [.quarantined, .quarantined])
     }
 
     @Test func `a kept answer that nobody could read may be stale as well, and is destroyed`() async throws {
@@ -258,7 +262,7 @@ import VaultCrypto
         ).id
         let kept = try await test.backUp()
         let outcome = try await test.restore(kept).apply()
-        #expect(outcome.plan.movedConnections.map(\.action) == [.quarantined])
+        #expect(outcome.plan.moved("connection").map(\.becomes) == [.quarantined])
         let vault = try await test.open()
         let held = try vault.heldConnection(id)
         #expect(held.reply == nil && held.pair == nil && held.connection.state == .needsConsent)

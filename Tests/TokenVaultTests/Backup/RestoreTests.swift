@@ -116,8 +116,8 @@ import VaultCrypto
         ]
         for source in sources {
             let plan = try await scene.test.restore(scene.kept, newest: source).plan()
-            #expect(plan.movedGrants.map(\.id) == [scene.old.grant.rawValue])
-            #expect(plan.lostOwners.count == 300)
+            #expect(plan.moved("grant").map(\.id) == [scene.old.grant.rawValue])
+            #expect(plan.lost("user", "client").count == 300)
         }
         #expect(throws: VaultError(.invalidInput, "")) { try NewestLog.found(at: lines) }
         // One entry left out, or changed.

@@ -58,7 +58,7 @@ struct BackupCreateCommand: AsyncParsableCommand {
         let progress = ShareProgress("backup", isJSON: output.isJSON)
         let record = try await location.withVault { [request] vault in
             defer { progress.end() }
-            return BackupRecordShown(try await vault.backUp(request) { progress.report($0) })
+            return try await vault.backUp(request) { progress.report($0) }
         }
         try output.show(record)
         if keysOut != nil {

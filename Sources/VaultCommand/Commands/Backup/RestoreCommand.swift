@@ -10,8 +10,8 @@ struct RestoreCommand: AsyncParsableCommand {
         discussion: """
             --plan says what moved on since the backup and changes nothing; --apply restores to a path that is free. \
             What moved on is read from the newest log there is: the damaged vault itself, an export of its log, or an \
-            anchored checkpoint. Grants that moved on are revoked, connections are quarantined; what was removed, \
-            disabled or erased since is so again. Without a log every issued grant is revoked.
+            anchored checkpoint. What it names has moved on: grants and secrets end, connections are quarantined, users \
+            and clients are disabled; what was removed or erased is so again. Without a log every issued grant is revoked.
 
             Stop the service first. The log goes on under a new name, so others need the new log_verifier_key.
 
@@ -75,9 +75,10 @@ struct RestoreCommand: AsyncParsableCommand {
         do {
             defer { progress.end() }
             if applies {
-                record = RestoreRecord(try await restore.apply { progress.report($0) })
+                let outcome = try await restore.apply { progress.report($0) }
+                record = RestoreRecord(plan: outcome.plan, outcome: outcome)
             } else {
-                record = RestoreRecord(try await restore.plan { progress.report($0) })
+                record = RestoreRecord(plan: try await restore.plan { progress.report($0) })
             }
         }
         try output.show(record)
