@@ -18,7 +18,9 @@ extension VaultInstant: Codable {
 extension CodingUserInfoKey {
     /// How an encoder for people writes times: `@Sendable (VaultInstant) -> String`.
     package static let instantText: CodingUserInfoKey = {
-        guard let key = CodingUserInfoKey(rawValue: "tokenvault.instant") else { preconditionFailure("a key") }
+        guard let key = CodingUserInfoKey(rawValue: "tokenvault.instant") else {
+            preconditionFailure("a key")
+        }
         return key
     }()
 }

@@ -2,6 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 import TokenVault
+import VaultCrypto
 
 /// What outsiders are handed, and what an operator does to the log, by command.
 @Suite("The log by command", .bounded)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import TokenKeeper
+import TokenVault
 import VaultCore
 
 /// Who is told by HTTP of what happens to connections.
