@@ -12,17 +12,17 @@
 #include <unistd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-
-#ifdef __linux__
 #include <sys/prctl.h>
+
+// Since Linux 5.8; not every C library has heard of it.
+#ifndef STATX_ATTR_MOUNT_ROOT
+#define STATX_ATTR_MOUNT_ROOT 0x2000
 #endif
 
 int tv_disable_core_dumps(void) {
     struct rlimit none = {0, 0};
     if (setrlimit(RLIMIT_CORE, &none) != 0) return errno;
-#ifdef __linux__
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return errno;
-#endif
     return 0;
 }
 
@@ -67,23 +67,14 @@ int tv_byte_is_locked(int fd, int64_t offset) {
 }
 
 int tv_drop_cached_pages(int fd) {
-#ifdef __linux__
     return posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-#else
-    return 0;
-#endif
 }
 
 int tv_reserve(int fd, int64_t bytes) {
-#ifdef __linux__
     return posix_fallocate(fd, 0, bytes);
-#else
-    return ftruncate(fd, bytes) == 0 ? 0 : errno;
-#endif
 }
 
 int tv_look_at(const char *path, struct tv_file *file) {
-#ifdef __linux__
     struct statx found;
     if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &found) != 0) return errno;
     file->device = (uint64_t)found.stx_dev_major << 32 | found.stx_dev_minor;
@@ -91,27 +82,11 @@ int tv_look_at(const char *path, struct tv_file *file) {
     file->links = found.stx_nlink;
     file->size = (int64_t)found.stx_size;
     file->is_mount = (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-#else
-    struct stat found;
-    if (lstat(path, &found) != 0) return errno;
-    file->device = (uint64_t)found.st_dev;
-    file->inode = (uint64_t)found.st_ino;
-    file->links = (uint64_t)found.st_nlink;
-    file->size = (int64_t)found.st_size;
-    file->is_mount = 0;
-#endif
     return 0;
 }
 
 int tv_private_pipe(int ends[2]) {
-#ifdef __linux__
     return pipe2(ends, O_CLOEXEC) == 0 ? 0 : errno;
-#else
-    if (pipe(ends) != 0) return errno;
-    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-    fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-    return 0;
-#endif
 }
 
 int tv_start_program(const char *path, char *const environment[], int input, int output, pid_t *process) {
@@ -133,11 +108,11 @@ int tv_start_program(const char *path, char *const environment[], int input, int
     posix_spawnattr_setsigmask(&attributes, &none);
     code = posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
     if (code == 0) code = posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+    // Other C libraries have no such action: what this process opens has O_CLOEXEC.
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 34)
     if (code == 0) code = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-#elif defined(__APPLE__)
-    flags |= POSIX_SPAWN_CLOEXEC_DEFAULT;
-    if (code == 0) code = posix_spawn_file_actions_addinherit_np(&actions, STDERR_FILENO);
+#endif
 #endif
     posix_spawnattr_setflags(&attributes, flags);
     if (code == 0) code = posix_spawn(process, path, &actions, &attributes, arguments, environment);
