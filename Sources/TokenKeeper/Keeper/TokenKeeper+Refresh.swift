@@ -31,9 +31,13 @@ extension TokenKeeper {
     func undisturbed<Result: Sendable>(
         _ exchange: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
-        let task = Task { try await exchange() }
         let id = UUID()
-        exchanges.withLock { $0[id] = Task { _ = await task.result } }
+        // Begun under the lock: an exchange that runs is one that `finish()` knows of.
+        let task = exchanges.withLock { running in
+            let task = Task { try await exchange() }
+            running[id] = Task { _ = await task.result }
+            return task
+        }
         defer { exchanges.withLock { _ = $0.removeValue(forKey: id) } }
         return try await task.value
     }
