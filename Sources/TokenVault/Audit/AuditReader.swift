@@ -26,43 +26,27 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
     public func auditEntries(from first: Int64 = 0, limit: Int) throws -> [AuditEntry] {
-        try store.readers().read { database in
-            var entries: [AuditEntry] = []
-            try database.forEachRow(
-                "SELECT id, bytes FROM audit_leaves WHERE id >= ? ORDER BY id LIMIT ?",
-                [.integer(first), .integer(Int64(limit))]
-            ) { row in
-                guard case .blob(let bytes) = row.value(1), let entry = AuditLeaf.decode(bytes),
-                    entry.index == row.integer(0)
-                else {
-                    throw Self.unreadable(row.integer(0))
-                }
-                entries.append(entry)
-                return true
-            }
-            return entries
-        }
+        try auditLeaves(from: first, limit: limit) { leaf, bytes in leaf.entry(of: bytes) }
     }
 
-    /// Up to `limit` entries from index `first` on with their exact bytes, oldest first, without personal data.
+    /// Up to `limit` entries from index `first` on, oldest first, as the bytes that are stored and hashed.
     ///
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
-    public func auditLeaves(from first: Int64 = 0, limit: Int) throws -> [AuditDetail] {
-        try store.readers().read { database in
-            var details: [AuditDetail] = []
-            try database.forEachRow(
-                "SELECT id, bytes FROM audit_leaves WHERE id >= ? ORDER BY id LIMIT ?",
-                [.integer(first), .integer(Int64(limit))]
-            ) { row in
-                guard case .blob(let bytes) = row.value(1), let entry = AuditLeaf.decode(bytes),
-                    entry.index == row.integer(0)
-                else {
-                    throw Self.unreadable(row.integer(0))
-                }
-                details.append(AuditDetail(entry: entry, leaf: bytes, personalData: nil))
-                return true
+    public func auditLeaves(from first: Int64 = 0, limit: Int) throws -> [(index: Int64, leaf: [UInt8])] {
+        try auditLeaves(from: first, limit: limit) { leaf, bytes in (leaf.index, Array(bytes)) }
+    }
+
+    private func auditLeaves<Item>(
+        from first: Int64, limit: Int, _ item: (LeafFields, UnsafeRawBufferPointer) -> Item
+    ) throws -> [Item] {
+        guard limit > 0 else { return [] }
+        return try store.readers().read { database in
+            var items: [Item] = []
+            try StoredLog(database).forEachLeaf(in: first..<max(first, .max)) { leaf, bytes in
+                items.append(item(leaf, bytes))
+                return items.count < limit
             }
-            return details
+            return items
         }
     }
 
@@ -70,17 +54,11 @@ extension Vault {
     public func auditEntry(_ index: Int64) throws -> AuditDetail {
         try snapshot { [registry] database, keys in
             let keyring = keys.keyring
-            let bytes = try database.firstRow(
-                "SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(index)]
-            ) { row -> [UInt8] in
-                guard case .blob(let bytes) = row.value(0) else { throw Self.unreadable(index) }
-                return bytes
-            }
-            guard let bytes else {
+            guard let bytes = try StoredLog(database).leaf(index) else {
                 throw VaultError(
                     .notFound, "The log has no entry \(index).", remedy: "See 'tokenvault audit tail'.")
             }
-            guard let entry = AuditLeaf.decode(bytes) else { throw Self.unreadable(index) }
+            guard let entry = AuditLeaf.decode(bytes) else { throw StoredLog.unreadable(index) }
             let personal = try PersonalRecord.read(index, database)?.open(database, keyring, registry)
             return AuditDetail(
                 entry: entry, leaf: bytes,
@@ -88,11 +66,6 @@ extension Vault {
                     String(decoding: $0.dropFirst(PersonalRecord.saltBytes), as: UTF8.self)
                 })
         }
-    }
-
-    private static func unreadable(_ index: Int64) -> VaultError {
-        VaultError(
-            .integrity, "Entry \(index) of the log cannot be read.", remedy: "Run 'tokenvault audit verify'.")
     }
 }
 

@@ -74,25 +74,3 @@ extension TableLayout {
         } ?? 0
     }
 }
-
-extension StoredLog {
-    /// The first leaf written at `time` or later; leaves are in order of time.
-    ///
-    /// - Throws: ``VaultError/Code/integrity`` for a leaf that cannot be read.
-    func firstIndex(at time: VaultInstant, from first: Int64, to size: Int64) throws -> Int64 {
-        var (low, high) = (first, size)
-        while low < high {
-            let middle = low + (high - low) / 2
-            let bytes = try database.firstRow(
-                "SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(middle)]
-            ) { $0.value(0) }
-            guard case .blob(let leaf) = bytes, let entry = AuditLeaf.decode(leaf) else {
-                throw VaultError(
-                    .integrity, "Entry \(middle) of the log cannot be read.",
-                    remedy: "Run 'tokenvault audit verify'.")
-            }
-            if entry.time < time { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-}

@@ -24,13 +24,57 @@ struct StoredLog {
             })
     }
 
+    /// The bytes of the entry with this index; nil where it is not there.
+    func leaf(_ index: Int64) throws -> [UInt8]? {
+        try database.firstRow("SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(index)]) { row in
+            row.withBlob(0) { $0.map { Array($0) } }
+        } ?? nil
+    }
+
     /// The entry with this index; nil where it is not there, or cannot be read.
-    func entry(_ index: Int64) throws -> AuditEntry? {
-        let bytes = try database.firstRow("SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(index)]) {
-            $0.value(0)
+    func entry(_ index: Int64) throws -> AuditEntry? { try leaf(index).flatMap(AuditLeaf.decode) }
+
+    /// - Throws: ``VaultError/Code/integrity`` for one that is not there, or cannot be read.
+    func readableEntry(_ index: Int64) throws -> AuditEntry {
+        guard let entry = try entry(index) else { throw Self.unreadable(index) }
+        return entry
+    }
+
+    /// Reads entries in order, those that are there, until `body` returns false. What it gets is valid during the call.
+    ///
+    /// - Throws: ``VaultError/Code/integrity`` for one that cannot be read.
+    func forEachLeaf(
+        in range: Range<Int64>, _ body: (LeafFields, UnsafeRawBufferPointer) throws -> Bool
+    ) throws {
+        try database.forEachRow(
+            "SELECT id, bytes FROM audit_leaves WHERE id >= ? AND id < ? ORDER BY id",
+            [.integer(range.lowerBound), .integer(range.upperBound)]
+        ) { row in
+            let index = row.integer(0)
+            return try row.withBlob(1) { bytes in
+                guard let bytes, let leaf = LeafFields(reading: bytes), leaf.index == index else {
+                    throw Self.unreadable(index)
+                }
+                return try body(leaf, bytes)
+            }
         }
-        guard case .blob(let leaf) = bytes else { return nil }
-        return AuditLeaf.decode(leaf)
+    }
+
+    /// The first leaf written at `time` or later; leaves are in order of time.
+    ///
+    /// - Throws: ``VaultError/Code/integrity`` for a leaf that cannot be read.
+    func firstIndex(at time: VaultInstant, from first: Int64, to size: Int64) throws -> Int64 {
+        var (low, high) = (first, size)
+        while low < high {
+            let middle = low + (high - low) / 2
+            if try readableEntry(middle).time < time { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    static func unreadable(_ index: Int64) -> VaultError {
+        VaultError(
+            .integrity, "Entry \(index) of the log cannot be read.", remedy: "Run 'tokenvault audit verify'.")
     }
 
     /// The root of the tree of the first `size` leaves.

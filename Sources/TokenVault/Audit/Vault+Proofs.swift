@@ -21,12 +21,7 @@ extension Vault {
                     .notFound, "The log of \(checkpoint.head.size) entries has no entry \(index).",
                     remedy: "See 'tokenvault audit tail'.")
             }
-            let bytes = try database.firstRow(
-                "SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(index)]
-            ) { row in
-                row.withBlob(0) { $0.map { Array($0) } }
-            }
-            guard let leaf = bytes ?? nil else { throw try Self.missing(index, log) }
+            guard let leaf = try log.leaf(index) else { throw try Self.missing(index, log) }
             let hashes = try MerkleProof.inclusion(
                 of: UInt64(index), in: checkpoint.head.size, hashes: log.subtrees)
             let proof = ProofText(

@@ -57,22 +57,11 @@ extension Vault {
             var found: [AuditEntry] = []
             var next = max(end, first)
             var isOver = false
-            try database.forEachRow(
-                "SELECT id, bytes FROM audit_leaves WHERE id >= ? AND id < ? ORDER BY id",
-                [.integer(start), .integer(end)]
-            ) { row in
-                let index = row.integer(0)
-                try row.withBlob(1) { bytes in
-                    guard let bytes, let leaf = LeafFields(reading: bytes), leaf.index == index else {
-                        throw VaultError(
-                            .integrity, "Entry \(index) of the log cannot be read.",
-                            remedy: "Run 'tokenvault audit verify'.")
-                    }
-                    if wanted.wants(leaf, bytes) { found.append(leaf.entry(of: bytes)) }
-                    // Leaves are in order of time.
-                    if let until = wanted.until, leaf.time >= until.millisecondsSince1970 { isOver = true }
-                }
-                if found.count >= limit { next = index + 1 }
+            try log.forEachLeaf(in: start..<max(start, end)) { leaf, bytes in
+                if wanted.wants(leaf, bytes) { found.append(leaf.entry(of: bytes)) }
+                // Leaves are in order of time.
+                if let until = wanted.until, leaf.time >= until.millisecondsSince1970 { isOver = true }
+                if found.count >= limit { next = leaf.index + 1 }
                 return found.count < limit && !isOver
             }
             return (found, next, isOver || next >= size)

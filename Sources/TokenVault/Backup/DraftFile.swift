@@ -3,15 +3,16 @@ import Foundation
 import VaultCore
 
 /// A file that is written under a provisional name, by one process at a time, and gets its own when it is whole.
-final class DraftFile {
+package final class DraftFile {
     let path: String
     private let draft: String
     private let descriptor: Int32
     /// Whether it was given its name, on the disk or not yet.
     private(set) var isPublished = false
 
+    /// - Parameter mode: who may read the file; its owner alone where nothing else is said.
     /// - Throws: ``VaultError/Code/busy`` while another process writes the same file.
-    init(of path: String) throws {
+    package init(of path: String, mode: UInt32 = 0o600) throws {
         let draft = path + ".partial"
         var descriptor = try Self.claim(draft, of: path)
         // A process was killed when the file had its own name already: it must not be emptied under that.
@@ -22,7 +23,7 @@ final class DraftFile {
             descriptor = try Self.claim(draft, of: path)
         }
         // What a killed process left.
-        guard fchmod(descriptor, 0o600) == 0, ftruncate(descriptor, 0) == 0 else {
+        guard fchmod(descriptor, mode_t(mode)) == 0, ftruncate(descriptor, 0) == 0 else {
             let code = errno
             close(descriptor)
             throw StorageFailure.writing(draft, code)
@@ -52,7 +53,7 @@ final class DraftFile {
         close(descriptor)
     }
 
-    func write(_ bytes: [UInt8]) throws {
+    package func write(_ bytes: [UInt8]) throws {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
@@ -68,7 +69,7 @@ final class DraftFile {
     ///   ``VaultError/Code/alreadyExists``.
     /// - Throws: where the name cannot be made durable, the file is taken away again, unless it replaced another: that one
     ///   is gone, so this one stays.
-    func publish(replacing: Bool) throws {
+    package func publish(replacing: Bool) throws {
         guard fsync(descriptor) == 0 else { throw StorageFailure.writing(draft, errno) }
         if replacing {
             guard rename(draft, path) == 0 else { throw StorageFailure.writing(path, errno) }

@@ -1,3 +1,4 @@
+import GRDB
 public import VaultCore
 
 /// What the log says of a period: exchanges by outcome over time, alarms, events of keys, and totals.
@@ -18,6 +19,26 @@ public struct AuditDigest: Sendable {
         public internal(set) var revoked: Int64 = 0
 
         public var total: Int64 { answered + replayed + refused + revoked }
+
+        /// A column without exchanges.
+        public init(from: VaultInstant) { self.from = from }
+
+        /// Counts the exchanges of another column, too.
+        public mutating func add(_ other: Self) {
+            answered += other.answered
+            replayed += other.replayed
+            refused += other.refused
+            revoked += other.revoked
+        }
+
+        fileprivate mutating func count(_ entry: AuditEntry) {
+            switch AuditOutcome(rawValue: entry.outcome) {
+            case .succeeded: answered += 1
+            case .replayed: replayed += 1
+            case .revoked: revoked += 1
+            case .refused, nil: refused += entry.count ?? 1
+            }
+        }
     }
 
     /// The newest of some kind of entries, oldest first.
@@ -29,8 +50,7 @@ public struct AuditDigest: Sendable {
         mutating func add(_ entry: AuditEntry) {
             entries.append(entry)
             // In strides: to drop the first of an array moves all others.
-            guard entries.count >= 2 * AuditDigest.listed else { return }
-            trim()
+            if entries.count >= 2 * AuditDigest.listed { trim() }
         }
 
         mutating func trim() {
@@ -53,12 +73,83 @@ public struct AuditDigest: Sendable {
     /// What was done to the vault's keys, slots, log and backups, and secrets that were shown.
     public internal(set) var keyEvents = Selection()
     /// Entries by operation and outcome.
-    public internal(set) var totals: [Total] = []
+    public internal(set) var totals: [(operation: String, outcome: String, count: Int64)] = []
+}
 
-    public struct Total: Sendable, Hashable {
-        public let operation: String
-        public let outcome: String
-        public let count: Int64
+extension Vault {
+    /// Reads what is kept of the log of a period once and says what was in it. One snapshot on a connection of its own;
+    /// memory does not grow with the log.
+    ///
+    /// - Parameters:
+    ///   - from: the first moment that counts; nil: the beginning.
+    ///   - to: the first moment that counts no more; nil: the end.
+    ///   - progress: called now and then with the share done, 0 to 1.
+    /// - Throws: ``VaultError/Code/integrity`` when an entry cannot be read.
+    public func auditDigest(
+        from: VaultInstant? = nil, to: VaultInstant? = nil,
+        progress: @escaping @Sendable (Double) -> Void = { _ in }
+    ) async throws -> AuditDigest {
+        try await BlockingThread.result { [store] in
+            try store.withOwnReader { database in
+                let log = StoredLog(database)
+                let size = try LogHead.read(database).size
+                let kept = try log.firstKept(size)
+                let first = try from.map { try log.firstIndex(at: $0, from: kept, to: size) } ?? kept
+                let end = try to.map { try log.firstIndex(at: $0, from: kept, to: size) } ?? size
+                guard first < end else { return AuditDigest() }
+                return try AuditDigest(log, first..<end, progress)
+            }
+        }
+    }
+}
+
+extension AuditDigest {
+    fileprivate init(_ log: StoredLog, _ range: Range<Int64>, _ progress: (Double) -> Void) throws {
+        let span = (
+            from: try log.readableEntry(range.lowerBound).time,
+            to: try log.readableEntry(range.upperBound - 1).time
+        )
+        firstEntry = range.lowerBound
+        self.span = span
+        lay(out: span)
+        let start = timeline.first?.from.millisecondsSince1970 ?? 0
+        let width = columnWidth.milliseconds
+        var counts: [[String]: Int64] = [:]
+        try log.forEachLeaf(in: range) { leaf, bytes in
+            let entry = leaf.entry(of: bytes)
+            entries += 1
+            counts[[entry.operation, entry.outcome], default: 0] += 1
+            if entry.isAlarm { alarms.add(entry) }
+            if entry.isKeyEvent { keyEvents.add(entry) }
+            if entry.isExchange {
+                let column = Int((entry.time.millisecondsSince1970 - start) / width)
+                timeline[max(0, min(column, timeline.count - 1))].count(entry)
+            }
+            if entry.index.isMultiple(of: 4096) {
+                progress(Double(entry.index - range.lowerBound) / Double(range.count))
+            }
+            return true
+        }
+        alarms.trim()
+        keyEvents.trim()
+        totals = counts.map { ($0[0], $0[1], $1) }.sorted { ($0.0, $0.1) < ($1.0, $1.1) }
+    }
+
+    /// Columns of the narrowest round width of which few enough cover the span.
+    private mutating func lay(out span: (from: VaultInstant, to: VaultInstant)) {
+        let minutes: [Int64] = [1, 5, 15, 60, 180, 360, 720, 1440, 7 * 1440, 30 * 1440, 365 * 1440]
+        let (from, to) = (span.from.millisecondsSince1970, span.to.millisecondsSince1970)
+        var width: Int64 = 1000
+        for second in [1, 5, 15] + minutes.map({ $0 * 60 }) {
+            width = second * 1000
+            if to / width - from / width < Self.columns { break }
+        }
+        // A clock that was wrong by centuries makes no endless chart.
+        let columns = min(to / width - from / width + 1, Self.columns)
+        columnWidth = .milliseconds(width)
+        timeline = (0..<columns).map {
+            Column(from: VaultInstant(millisecondsSince1970: (from / width + $0) * width))
+        }
     }
 }
 
@@ -66,34 +157,27 @@ extension AuditEntry {
     /// Reasons that docs/rotation.md calls alarms.
     private static let alarms: Set<String> = [
         "wrong_family", "wrong_token", "wrong_client", "refresh_token_reused", "code_reused",
-        "database_is_behind",
-        "access_token_ahead",
+        "database_is_behind", "access_token_ahead",
     ]
     private static let keyVerbs = [
         "vault.create", "vault.restore", "key.", "key-", "keyslot", "slot.", "recovery", "root.",
-        "signing-key.",
-        "backup", "restore", "anchor", "client.rotate-secret", "connection.reveal", "user.erase",
+        "signing-key.", "backup", "restore", "anchor", "client.rotate-secret", "connection.reveal",
+        "user.erase",
         "rotation",
     ]
+    private static let exchanges: Set<String> = Set(
+        [
+            AuditOperation.codeExchange, .refresh, .clientCredentials, .implicit, .connectionRefresh,
+        ].map(\.rawValue))
 
-    /// Whether somebody should look at it.
+    /// Whether an operator should look at it.
     public var isAlarm: Bool {
         outcome == AuditOutcome.revoked.rawValue || Self.alarms.contains(reason ?? "")
     }
 
     /// Whether it is about keys, slots, anchors, backups, or a secret that was shown.
     public var isKeyEvent: Bool { Self.keyVerbs.contains { operation.hasPrefix($0) } }
-}
 
-extension AuditDigest.Column {
-    /// A column without exchanges.
-    public init(from: VaultInstant) { self.from = from }
-
-    /// Counts the exchanges of another column, too.
-    public mutating func add(_ other: Self) {
-        answered += other.answered
-        replayed += other.replayed
-        refused += other.refused
-        revoked += other.revoked
-    }
+    /// Whether it is about tokens handed out for a code, a refresh token or credentials, by us or to us.
+    var isExchange: Bool { Self.exchanges.contains(operation) }
 }

@@ -61,18 +61,18 @@ struct StatusRecord: Record {
         exchanges = Exchanges(
             from: Timestamp(history.from), answered: history.answered, refused: history.refused,
             revoked: history.revoked, isCut: history.isCut)
-        expiries = status.expiries.buckets.map {
+        expiries = status.expiries.map {
             Expiry(withinHours: $0.within.map { $0.components.seconds / 3600 }, grants: $0.grants)
         }
-        keys = status.keys.keys.map {
+        keys = status.keys.map {
             Key(
                 purpose: $0.purpose, createdAt: Timestamp($0.createdAt),
                 ageDays: now.elapsed(since: $0.createdAt).components.seconds / 86_400)
         }
-        keyslots = status.keys.slots
-        hasRecoveryKey = status.keys.hasRecovery
-        anchors = status.keys.anchors
-        anchorLag = status.keys.anchorLag
+        keyslots = status.keyslots
+        hasRecoveryKey = status.hasRecoveryKey
+        anchors = status.anchors
+        anchorLag = status.anchorLag
     }
 
     /// What an unprivileged process may still write there.

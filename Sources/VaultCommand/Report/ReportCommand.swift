@@ -25,15 +25,16 @@ struct ReportCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "The first day or moment, UTC: 2026-11-01 or 2026-11-01T06:00:00Z.", valueName: "time"))
-    var from: MomentArgument?
+    var from: InstantArgument?
     @Option(help: ArgumentHelp("The first day or moment that counts no more.", valueName: "time"))
-    var to: MomentArgument?
+    var to: InstantArgument?
     @Flag(help: "Replace the file if there is one.")
     var force = false
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
 
     func validate() throws {
+        guard !html.isEmpty else { throw ValidationError("--html is empty: name a file.") }
         if let from, let to, from.instant >= to.instant {
             throw ValidationError("--from is before --to.")
         }
@@ -41,18 +42,42 @@ struct ReportCommand: AsyncParsableCommand {
 
     func run() async throws {
         let path = try location.path()
-        let file = ReportFile(path: html, replaces: force)
         // Before minutes of work, not after.
-        try file.check()
-        let facts = try await location.withVault { vault in
-            try await ReportFacts(vault, path: path, from: from?.instant, to: to?.instant) {
-                Console.progress("reading and verifying: \(Int($0 * 100)) %")
+        let file = try claim()
+        let page = try await location.withVault { vault in
+            let digest = try await vault.auditDigest(from: from?.instant, to: to?.instant) {
+                Console.progress("reading: \(Int($0 * 100)) %")
             }
+            let verdict = try await vault.verifyAudit { Console.progress("verifying: \(Int($0 * 100)) %") }
+            return ReportPage(
+                madeAt: SystemClock().now(), path: path, status: try vault.status(), digest: digest,
+                verdict: verdict, verifierKey: vault.logVerifierKey, registered: try vault.clients())
         }
         Console.progress("")
-        try file.write(ReportPage(facts: facts).source)
-        try output.show(ReportRecord(file: html, facts))
-        guard facts.verdict.isIntact else { throw ExitStatus.integrity }
+        try file.write(Array(page.source.utf8))
+        try file.publish(replacing: force)
+        try output.show(ReportRecord(file: html, page))
+        guard page.verdict.isIntact else { throw ExitStatus.integrity }
+    }
+
+    /// Takes the file's name, so that its owner alone may read the page, and others meet it whole or not at all.
+    ///
+    /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/notFound`` (the directory),
+    ///   ``VaultError/Code/permissionDenied``, ``VaultError/Code/invalidInput``.
+    private func claim() throws -> DraftFile {
+        if let facts = FileFacts(at: html) {
+            guard force else {
+                throw VaultError(
+                    .alreadyExists, "There is already a file at \(html).",
+                    remedy: "Give --force to replace it, or choose another name.")
+            }
+            // A device or a link would be replaced, too, which nobody wants.
+            guard facts.isRegular else {
+                throw VaultError(
+                    .invalidInput, "\(html) is not a regular file.", remedy: "Choose another name.")
+            }
+        }
+        return try DraftFile(of: html)
     }
 }
 
@@ -63,11 +88,11 @@ private struct ReportRecord: Record {
     let entries: Int64
     let alarms: Int
 
-    init(file: String, _ facts: ReportFacts) {
+    init(file: String, _ page: ReportPage) {
         self.file = file
-        ok = facts.verdict.isIntact
-        entries = facts.digest.entries
-        alarms = facts.digest.alarms.entries.count + facts.digest.alarms.earlier
+        ok = page.verdict.isIntact
+        entries = page.digest.entries
+        alarms = page.digest.alarms.entries.count + page.digest.alarms.earlier
     }
 
     var lines: [String] {

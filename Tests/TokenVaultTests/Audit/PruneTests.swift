@@ -33,6 +33,7 @@ import VaultCore
         // What was proved once stays proved; what is gone is proved no more.
         _ = try AuditProof.check(before, verifierKey: log.vkey)
         #expect(throws: VaultError(.notFound, "")) { try log.proof(of: 10) }
+        #expect(try await log.vault.auditDigest().firstEntry == 512)
         _ = try log.vault.auditConsistency(from: old)
         _ = try AuditProof.check(try log.proof(of: 512, size: 600), verifierKey: log.vkey)
         #expect(throws: VaultError(.notFound, "")) { try log.proof(of: 10, size: 300) }

@@ -63,13 +63,11 @@ struct AuditExportCommand: AsyncParsableCommand {
         var left = limit ?? .max
         while next < end, left > 0 {
             let page = try vault.auditLeaves(from: next, limit: min(1000, left)).filter {
-                $0.entry.index < end
+                $0.index < end
             }
             guard let last = page.last else { break }
-            for detail in page {
-                try Console.print(String(decoding: detail.leaf, as: UTF8.self))
-            }
-            next = last.entry.index + 1
+            for entry in page { try Console.print(String(decoding: entry.leaf, as: UTF8.self)) }
+            next = last.index + 1
             left -= page.count
         }
         output.note("The next entry is \(next): go on with --from \(next)")
