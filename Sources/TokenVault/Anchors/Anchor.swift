@@ -42,18 +42,21 @@ public struct Anchor: Sendable {
 /// Why an anchor was not told.
 struct AnchorTrouble: Error {
     let word: String
+    /// What a witness says against this database. It signed nothing, as nothing signs that a file anchor is newer: TLS,
+    /// or this machine, vouches for who said it.
+    let objection: String?
 
-    init(_ word: String) { self.word = word }
+    init(_ word: String, objection: String? = nil) {
+        self.word = word
+        self.objection = objection
+    }
 
     init(_ error: any Error) {
         if let error = error as? AnchorTrouble {
             self = error
             return
         }
-        if let objection = error as? WitnessObjection {
-            self = AnchorTrouble(objection == .differs ? "differs" : "behind")
-            return
-        }
+        objection = nil
         switch (error as? VaultError)?.code {
         case .notFound?, .unavailable?: word = "unreachable"
         case .permissionDenied?, .readOnly?: word = "denied"

@@ -5,59 +5,75 @@ import VaultCore
 
 /// The log against what a file anchor was told.
 struct AnchorComparison {
-    enum Verdict: Equatable {
-        /// The log begins with what the anchor was told. Not signed by the log's present key: told before that was rotated.
-        case agrees(Int64, isSigned: Bool)
-        case missing
-        case unreadable(String)
-        /// Told so long ago that pruning kept nothing to compare with.
-        case pruned(Int64)
-        case otherLog
-        /// The database has fewer entries, or is of an earlier incarnation.
-        case behind(Int64, database: Int64)
-        case differs(Int64)
-        /// Told before a restore, of entries that the backup did not have.
-        case givenUp(Int64, parent: Int64)
-    }
-
-    let anchor: AnchorRow
-    let verdict: Verdict
+    /// What is wrong with the database; nil when nothing is.
+    private(set) var problem: String?
+    /// What is no damage, and worth knowing.
+    private(set) var note: String?
+    /// Why the anchor must not be told anything before an operator looked; nil when it may.
+    private(set) var trouble: AnchorTrouble?
 
     init(_ anchor: AnchorRow, _ reading: AnchorReading, _ database: Database, _ keyring: Keyring) throws {
-        self.anchor = anchor
-        verdict =
-            switch reading {
-            case .missing: .missing
-            case .unreadable(let why): .unreadable(why)
-            case .note(let note, let told): try Self.judge(note, told, database, keyring)
-            }
+        let name = "anchor \(anchor.id) (\(anchor.target))"
+        switch reading {
+        case .missing:
+            note = "The file of \(name) is missing: a cut or older database would not be found by it."
+        case .unreadable(let why):
+            note = "The file of \(name) tells nothing. \(why)"
+            trouble = AnchorTrouble("damaged")
+        case .note(let note, let told): try judge(note, told, name, database, keyring)
+        }
     }
 
-    private static func judge(
-        _ note: SignedNote, _ told: Checkpoint, _ database: Database, _ keyring: Keyring
-    ) throws -> Verdict {
-        guard let life = LogHead.incarnation(named: told.origin, of: keyring.vault) else { return .otherLog }
+    private mutating func judge(
+        _ note: SignedNote, _ told: Checkpoint, _ name: String, _ database: Database, _ keyring: Keyring
+    ) throws {
+        guard let life = LogHead.incarnation(named: told.origin, of: keyring.vault) else {
+            return object(
+                "foreign", "\(name) has the checkpoint of another log: files or anchors were exchanged")
+        }
         let head = try LogHead.read(database)
         let size = Int64(clamping: told.size)
+        let said = "\(name) was told of \(size) entries"
+        let another = "\(said) that this log does not begin with: another history"
+        let behind = "\(said), the log has \(head.size): an older copy is in place of the newest"
         let newest = try database.newestIncarnation()
-        guard life.number <= newest.number else { return .behind(size, database: head.size) }
+        // Of a later life than the database knows.
+        guard life.number <= newest.number else { return object("behind", behind) }
         if life != newest {
-            guard let parent = try database.incarnation(after: life, keyring) else { return .differs(size) }
-            guard size <= parent.parentSize else { return .givenUp(size, parent: parent.parentSize) }
+            guard let parent = try database.incarnation(after: life, keyring) else {
+                return object("differs", another)
+            }
+            // Of entries that the backup did not have.
+            guard size <= parent.parentSize else {
+                return object(
+                    "differs", "\(said) before the vault was restored from a backup with \(parent.parentSize)"
+                )
+            }
         }
-        guard size <= head.size else { return .behind(size, database: head.size) }
+        guard size <= head.size else { return object("behind", behind) }
         let log = StoredLog(database)
-        guard try log.keeps(prefix: size) else { return .pruned(size) }
+        guard try log.keeps(prefix: size) else {
+            self.note = "The log keeps nothing to compare the \(size) entries of \(name) with."
+            return
+        }
         let key = keyring.signer.key
-        let newer = Checkpoint(origin: key.name, size: head.edge.size, root: head.root)
+        let newer = head.checkpoint(named: key.name)
         guard try isBeginning(Checkpoint(origin: key.name, size: told.size, root: told.root), of: newer, log)
-        else { return .differs(size) }
+        else { return object("differs", another) }
         let named = NoteKey(name: told.origin, publicKey: key.publicKey)
-        return .agrees(size, isSigned: named.map { note.isSigned(by: $0) } ?? false)
+        if !(named.map { note.isSigned(by: $0) } ?? false) {
+            self.note =
+                "The \(size) entries of \(name) are the log's; the key that signed them is not its present one."
+        }
+    }
+
+    private mutating func object(_ word: String, _ problem: String) {
+        self.problem = problem
+        trouble = AnchorTrouble(word)
     }
 
     /// Shown against the signed root, so that stored hashes need not be believed.
-    private static func isBeginning(_ old: Checkpoint, of new: Checkpoint, _ log: StoredLog) throws -> Bool {
+    private func isBeginning(_ old: Checkpoint, of new: Checkpoint, _ log: StoredLog) throws -> Bool {
         guard old.size < new.size else { return old.root == new.root }
         do {
             let hashes = try MerkleProof.consistency(from: old.size, to: new.size, hashes: log.subtrees)
@@ -65,104 +81,37 @@ struct AnchorComparison {
                 .proves(extensionOf: old, by: new)
         } catch let error as VaultError where error.code == .integrity { return false }
     }
-
-    // MARK: In words
-
-    private var name: String { "anchor \(anchor.id) (\(anchor.target))" }
-
-    /// What is wrong with the database; nil when nothing is.
-    var problem: String? {
-        switch verdict {
-        case .agrees, .missing, .unreadable, .pruned: nil
-        case .otherLog: "\(name) has the checkpoint of another log: files or anchors were exchanged"
-        case .behind(let told, let size):
-            "\(name) was told of \(told) entries, the log has \(size): an older copy is in place of the newest"
-        case .differs(let told):
-            "\(name) was told of \(told) entries that this log does not begin with: another history"
-        case .givenUp(let told, let parent):
-            "\(name) was told of \(told) entries before the vault was restored from a backup with \(parent)"
-        }
-    }
-
-    /// What is no damage, and worth knowing.
-    var note: String? {
-        switch verdict {
-        case .missing: "The file of \(name) is missing: a cut or older database would not be found by it."
-        case .unreadable(let why): "The file of \(name) tells nothing. \(why)"
-        case .pruned(let told): "The log keeps nothing to compare the \(told) entries of \(name) with."
-        case .agrees(let told, isSigned: false):
-            "The \(told) entries of \(name) are the log's; the key that signed them is not its present one."
-        default: nil
-        }
-    }
-
-    var refusal: VaultError? {
-        problem.map { problem in
-            VaultError(
-                .integrity, "The database is not the newest of this vault: \(problem).",
-                remedy:
-                    "Put the newest file back. To go on with this one all the same: --ignore-anchors, and docs/audit-log.md."
-            )
-        }
-    }
-
-    /// Why the anchor must not be told anything before somebody looked; nil when it may.
-    var trouble: AnchorTrouble? {
-        switch verdict {
-        case .agrees, .missing, .pruned: nil
-        case .unreadable: AnchorTrouble("damaged")
-        case .otherLog: AnchorTrouble("foreign")
-        case .behind: AnchorTrouble("behind")
-        case .differs, .givenUp: AnchorTrouble("differs")
-        }
-    }
 }
 
 extension AnchorComparison {
-    /// A file anchor and what it holds, read before the log is looked at.
-    struct Read {
-        let anchor: AnchorRow
-        let reading: AnchorReading
-
-        func comparison(with database: Database, _ keyring: Keyring) -> Result<AnchorComparison, VaultError> {
-            Result { try AnchorComparison(anchor, reading, database, keyring) }
-                .mapError { StorageFailure.translate($0) }
-        }
-    }
-
     /// Notes are written after the commit they speak of: a snapshot that begins after this has all that is in them.
-    static func readings(_ store: Store, _ keys: LiveKeys) throws -> [Read] {
+    static func readings(_ store: Store, _ keys: LiveKeys) throws -> [(AnchorRow, AnchorReading)] {
         let anchors = try store.readers().snapshot { database in
             guard try database.hasAnchors(.file) else { return [AnchorRow]() }
             return try database.anchors(keys.keys(for: database).keyring).filter { $0.kind == .file }
         }
-        return anchors.map { Read(anchor: $0, reading: AnchorReading($0.target)) }
+        return anchors.map { ($0, AnchorReading($0.target)) }
     }
 
     /// For opening.
     ///
-    /// - Throws: ``VaultError/Code/integrity`` when the log lies behind or beside what an anchor was told.
+    /// - Throws: ``VaultError/Code/integrity`` when the log is behind what an anchor was told, or another.
     static func requireAgreement(_ opened: OpenedStore, _ logger: Logger) throws {
         let readings = try readings(opened.store, opened.keys)
         guard !readings.isEmpty else { return }
         try opened.store.readers().snapshot { database in
             let keyring = try opened.keys.keys(for: database).keyring
-            for reading in readings {
-                let comparison = try reading.comparison(with: database, keyring).get()
-                if let refusal = comparison.refusal { throw refusal }
+            for (anchor, reading) in readings {
+                let comparison = try AnchorComparison(anchor, reading, database, keyring)
+                if let problem = comparison.problem {
+                    throw VaultError(
+                        .integrity, "The database is not the newest of this vault: \(problem).",
+                        remedy:
+                            "Put the newest file back. To go on with this one all the same: --ignore-anchors, and docs/audit-log.md."
+                    )
+                }
                 if let note = comparison.note { logger.warning("\(note)") }
             }
-        }
-    }
-}
-
-extension AuditReport {
-    mutating func add(_ comparison: Result<AnchorComparison, VaultError>) {
-        switch comparison {
-        case .failure(let error): add("anchors", error.message)
-        case .success(let comparison):
-            if let problem = comparison.problem { add("anchors", problem) }
-            if let note = comparison.note { notes.append(note) }
         }
     }
 }

@@ -1,5 +1,3 @@
-import CVaultShims
-import Foundation
 import MerkleLog
 import VaultCore
 
@@ -34,61 +32,52 @@ enum AnchorReading: Sendable {
     }
 }
 
-/// A file anchor while one process writes it: readers see the old note or the new one, also after a crash.
-final class AnchorFile {
-    private let path: String
-    private let draft: String
-    private let descriptor: Int32
-    private var isPublished = false
-
-    /// Takes the turn to write.
-    ///
-    /// - Throws: ``VaultError/Code/busy`` while another process writes, and what keeps a file from being made there.
-    init(_ path: String) throws {
-        let draft = path + ".partial"
-        let descriptor = open(draft, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o644)
-        guard descriptor >= 0 else { throw StorageFailure.writing(draft, errno) }
-        // Whoever was first may have given the file its name meanwhile: then this is no draft any more.
-        guard tv_lock_byte(descriptor, 0, 1) == 0, Self.isSame(descriptor, draft) else {
-            close(descriptor)
-            throw VaultError(.busy, "Another process is writing \(path).", remedy: "Try again.")
-        }
-        // Last: with every property set, a throw runs `deinit`, which removes the draft and closes its descriptor.
-        self.path = path
-        self.draft = draft
-        self.descriptor = descriptor
-    }
-
-    deinit {
-        if !isPublished { unlink(draft) }
-        close(descriptor)
-    }
+extension DraftFile {
+    /// What a file for others to read is replaced by.
+    static func note(at path: String) throws -> DraftFile { try DraftFile(of: path, isForAll: true) }
 
     /// Puts `text` in place of what is there, on the disk when this returns.
-    func publish(_ text: String) throws {
-        guard ftruncate(descriptor, 0) == 0 else { throw StorageFailure.writing(draft, errno) }
-        let bytes = Array(text.utf8)
-        let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-        // A few hundred bytes are cut short by nothing but a full disk.
-        guard count == bytes.count else { throw StorageFailure.writing(draft, count < 0 ? errno : ENOSPC) }
-        guard fsync(descriptor) == 0, rename(draft, path) == 0 else {
-            throw StorageFailure.writing(path, errno)
+    func replace(by text: String) throws {
+        try write(Array(text.utf8))
+        try publish(replacing: true)
+    }
+}
+
+/// The file that has the newest checkpoint a witness cosigned, for its readers.
+extension Vault {
+    /// - Throws: ``VaultError/Code/alreadyExists`` for a file that is something else, and what keeps a file from being made there.
+    func checkKeptCheckpoint(_ path: String) throws {
+        _ = try DraftFile.note(at: path)
+        switch AnchorReading(path) {
+        case .missing: break
+        case .note(_, let kept) where isOurs(kept): break
+        case .unreadable, .note:
+            throw VaultError(
+                .alreadyExists, "The file at \(path) is no checkpoint of this log, so it is not replaced.",
+                remedy: "Choose another name.")
         }
-        isPublished = true
-        try VaultFile.synchronize(VaultFile.directory(of: path), O_RDONLY | O_DIRECTORY)
     }
 
-    private static func isSame(_ descriptor: Int32, _ path: String) -> Bool {
-        var (opened, named) = (stat(), stat())
-        guard fstat(descriptor, &opened) == 0, lstat(path, &named) == 0 else { return false }
-        return opened.st_ino == named.st_ino && opened.st_dev == named.st_dev
-            && opened.st_mode & S_IFMT == S_IFREG
+    /// Puts it in place of an older one that this log signed; of what is not a checkpoint nothing is replaced.
+    func keep(_ cosigned: CosignedCheckpoint, at path: String) throws {
+        let file = try DraftFile.note(at: path)
+        switch AnchorReading(path) {
+        case .missing: break
+        case .unreadable: throw AnchorTrouble("damaged")
+        case .note(let note, let kept):
+            guard isOurs(kept) else { throw AnchorTrouble("foreign") }
+            let newer = try SignedNote.parse(Array(cosigned.note.utf8))
+            // Another process was faster, with a newer one.
+            if let newer = Checkpoint(parsing: newer.text), newer.origin == kept.origin,
+                newer.size < kept.size, note.isSigned(by: keyring.signer.key)
+            {
+                return
+            }
+        }
+        try file.replace(by: cosigned.note + cosigned.cosignature.line)
     }
 
-    /// Whether both directories are on one file system: an anchor there is lost, or set back, with the vault.
-    static func isBeside(_ path: String, _ vault: String) -> Bool {
-        var (one, other) = (stat(), stat())
-        guard stat(VaultFile.directory(of: path), &one) == 0, stat(vault, &other) == 0 else { return false }
-        return one.st_dev == other.st_dev
+    private func isOurs(_ checkpoint: Checkpoint) -> Bool {
+        LogHead.incarnation(named: checkpoint.origin, of: id) != nil
     }
 }

@@ -83,7 +83,11 @@ extension Vault {
 
     /// Whether a file anchor is on the vault's own file system, and lost or set back together with it.
     public func isOnSameFileSystem(_ anchor: Anchor) -> Bool {
-        anchor.kind == .file && AnchorFile.isBeside(anchor.target, path)
+        var (one, other) = (stat(), stat())
+        guard anchor.kind == .file, stat(VaultFile.directory(of: anchor.target), &one) == 0,
+            stat(path, &other) == 0
+        else { return false }
+        return one.st_dev == other.st_dev
     }
 
     private func anchor(_ id: Int64) throws -> Anchor {
@@ -100,7 +104,7 @@ extension Vault {
                 remedy: "See 'tokenvault audit anchor add --help'.")
         case .file:
             // What keeps us from writing there is said now.
-            _ = try AnchorFile(target)
+            _ = try DraftFile.note(at: target)
             let reading = AnchorReading(target)
             if case .unreadable = reading {
                 throw VaultError(
@@ -124,14 +128,6 @@ extension Vault {
 
 // MARK: - Rows
 
-/// One row of `anchor_progress`: upkeep that nothing vouches for.
-struct AnchorProgress {
-    let size: Int64
-    let anchoredAt: VaultInstant
-    let failures: Int64
-    let trouble: String?
-}
-
 extension Database {
     /// Oldest first, their tags checked.
     func anchors(_ keyring: Keyring) throws -> [AnchorRow] {
@@ -143,15 +139,18 @@ extension Database {
         return try firstRow("SELECT 1 FROM anchors\(filter) LIMIT 1") { _ in true } ?? false
     }
 
-    func anchorProgress(_ id: Int64) throws -> AnchorProgress? {
+    /// What is kept of telling it: upkeep that nothing vouches for.
+    func anchorProgress(
+        _ id: Int64
+    ) throws -> (size: Int64, anchoredAt: VaultInstant, failures: Int64, trouble: String?)? {
         try firstRow(
             "SELECT size, anchored_at, failures, trouble FROM anchor_progress WHERE id = ?", [.integer(id)]
         ) { row in
             var trouble: String?
             if case .text(let word) = row.value(3) { trouble = word }
-            return AnchorProgress(
-                size: row.integer(0), anchoredAt: VaultInstant(millisecondsSince1970: row.integer(1)),
-                failures: row.integer(2), trouble: trouble)
+            return (
+                row.integer(0), VaultInstant(millisecondsSince1970: row.integer(1)), row.integer(2), trouble
+            )
         }
     }
 }

@@ -154,7 +154,7 @@ extension Vault {
 
     /// Replaces only what the log goes on from: what speaks against this database is evidence, and stays.
     private func deliver(toFile row: AnchorRow) throws -> Int64 {
-        let file = try AnchorFile(row.target)
+        let file = try DraftFile.note(at: row.target)
         let reading = AnchorReading(row.target)
         let (head, trouble) = try snapshot { database, keys in
             (
@@ -163,7 +163,7 @@ extension Vault {
             )
         }
         if let trouble { throw trouble }
-        try file.publish(head.note)
+        try file.replace(by: head.note)
         return head.size
     }
 }

@@ -18,13 +18,6 @@ struct RowState {
 
 /// One pass over the leaves: their hashes gathered into tiles, and what they say of the rows.
 struct LeafScan {
-    /// What a leaf says of the personal data that lies outside the tree.
-    struct Commitment {
-        let hash: Digest?
-        /// Where the leaf names one owner, whose data it is.
-        let owner: Int64?
-    }
-
     /// Where it begins, a multiple of the tile's width, and the size of the log.
     let first, end: Int64
     /// Subtree hashes of the full tiles all of whose leaves are there, and the leaves after the last full tile.
@@ -34,7 +27,8 @@ struct LeafScan {
     private(set) var missing: [Range<Int64>] = []
     private(set) var missingCount: Int64 = 0
     private(set) var lastChanges: [RowName: RowState] = [:]
-    private(set) var commitments: [Int64: Commitment] = [:]
+    /// What leaves say of the personal data that lies outside the tree, and whose it is where a leaf names one owner.
+    private(set) var commitments: [Int64: (hash: Digest?, owner: Int64?)] = [:]
     private(set) var lastTime = VaultInstant(millisecondsSince1970: .min)
     /// The entries before this one may be gone: a leaf announced it.
     private(set) var announced: Int64 = 0
@@ -97,9 +91,10 @@ struct LeafScan {
         if time < lastTime { report.add(entry: index, "is older than the one before it") }
         lastTime = max(lastTime, time)
         if let text = leaf.personalCommitment {
-            commitments[index] = Commitment(
-                hash: Hex.decode(String(decoding: bytes[text], as: UTF8.self)).flatMap(Digest.init(bytes:)),
-                owner: leaf.rows.first { $0.table == TableLayout.owners.number }?.id)
+            commitments[index] = (
+                Hex.decode(String(decoding: bytes[text], as: UTF8.self)).flatMap(Digest.init(bytes:)),
+                leaf.rows.first { $0.table == TableLayout.owners.number }?.id
+            )
         }
         if let count = leaf.count, bytes.has("audit.prune", at: leaf.operation), count <= index {
             announced = max(announced, count)

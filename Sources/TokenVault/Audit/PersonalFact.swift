@@ -2,6 +2,48 @@ import GRDB
 import VaultCore
 import VaultCrypto
 
+/// One row of `audit_personal`: salt and data, sealed under the owner's key.
+struct PersonalRecord {
+    static let saltBytes = 16
+    let leaf: Int64
+    let owner: OwnerID
+    let sealed: [UInt8]
+
+    init?(_ row: RowCursor) {
+        guard case .blob(let sealed) = row.value(2) else { return nil }
+        leaf = row.integer(0)
+        owner = OwnerID(row.integer(1))
+        self.sealed = sealed
+    }
+
+    static func read(_ leaf: Int64, _ database: Database) throws -> PersonalRecord? {
+        try database.firstRow(
+            "SELECT id, owner_id, sealed FROM audit_personal WHERE id = ?", [.integer(leaf)]
+        ) {
+            PersonalRecord($0)
+        } ?? nil
+    }
+
+    /// What the sealed bytes are bound to.
+    func context(_ keyring: Keyring) -> AssociatedData {
+        keyring.context(owner: owner, table: SealedTable.auditPersonal, column: 1, row: leaf)
+    }
+
+    /// Salt ‖ data. Nil: the owner was erased.
+    func open(_ database: Database, _ keyring: Keyring, _ registry: Registry) throws -> [UInt8]? {
+        guard let owner = try registry.owner(owner, database, keyring, revision: nil) else {
+            // Erased is a state of a row that is there.
+            guard try database.load(OwnerRow.self, self.owner.rawValue, keyring) != nil else {
+                throw VaultError(.integrity, "Personal data is filed under an owner that never was.")
+            }
+            return nil
+        }
+        return try SealedField.open(
+            sealed, with: owner.key,
+            for: context(keyring))
+    }
+}
+
 /// What a piece of personal data outside the tree is, once opened.
 struct PersonalFact: Sendable {
     enum Content: Sendable {

@@ -86,7 +86,7 @@ struct ProvenEntries {
         }
     }
 
-    private struct LeafHashes { let computed, stored: Digest? }
+    private typealias LeafHashes = (computed: Digest?, stored: Digest?)
 
     private func storedHashes(of tile: Int64) throws -> [Int64: LeafHashes] {
         var hashes: [Int64: LeafHashes] = [:]
@@ -94,9 +94,10 @@ struct ProvenEntries {
             "SELECT id, bytes, hash FROM audit_leaves WHERE id >= ? AND id < ?",
             [.integer(tile * Self.width), .integer((tile + 1) * Self.width)]
         ) { row in
-            hashes[row.integer(0)] = LeafHashes(
-                computed: row.withBlob(1) { $0.map(MerkleHash.leaf(raw:)) },
-                stored: row.withBlob(2) { $0.flatMap { Digest(bytes: Array($0)) } })
+            hashes[row.integer(0)] = (
+                row.withBlob(1) { $0.map(MerkleHash.leaf(raw:)) },
+                row.withBlob(2) { $0.flatMap { Digest(bytes: Array($0)) } }
+            )
             return true
         }
         return hashes

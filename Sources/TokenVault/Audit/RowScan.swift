@@ -5,13 +5,7 @@ import VaultCrypto
 /// One pass over the rows: what each of them is now, for comparison with what the log says. Needs nothing of
 /// the log, and so can be made beside the pass over the leaves.
 struct RowScan: Sendable {
-    /// The rows of one table.
-    struct Table: Sendable {
-        let layout: TableLayout
-        var rows: [RowReader.Row] = []
-    }
-
-    private(set) var tables: [Table] = []
+    private(set) var tables: [(layout: TableLayout, rows: [RowReader.Row])] = []
     /// Empty without keys.
     private(set) var personal: [PersonalFact] = []
 
@@ -20,13 +14,13 @@ struct RowScan: Sendable {
         for layout in TableLayout.tagged {
             // A copy of an older vault lacks the newer tables; rows of a table that was dropped turn out to be missing.
             guard try database.tableExists(layout.name) else { continue }
-            var table = Table(layout: layout)
+            var rows: [RowReader.Row] = []
             var reader = RowReader(layout, keyring?.rows)
             try database.forEachRow(layout.selectSQL + " ORDER BY id") { cursor in
-                table.rows.append(reader.read(cursor))
+                rows.append(reader.read(cursor))
                 return true
             }
-            tables.append(table)
+            tables.append((layout, rows))
         }
         if let keyring { personal = try PersonalFact.read(database, keyring, from: .min) }
     }
@@ -69,5 +63,54 @@ struct RowReader {
             }
         }
         return Row(id: id, leaf: leaf, hash: hash, isTagged: isTagged)
+    }
+}
+
+/// A pass over the rows on a thread and a connection of its own, of the same snapshot as the pass over the
+/// leaves. SQLite cannot be asked for a second reader of a snapshot, so both begin one and compare what every
+/// write changes: where somebody wrote in between, the rows are read after the leaves instead.
+struct RowScanBeside {
+    private let mark = Handoff<Result<Mark, any Error>>()
+    private let isWanted = Handoff<Bool>()
+    /// Comes when the connection is closed again; nil where the rows were not wanted.
+    private let rows = Handoff<Result<RowScan?, any Error>>()
+
+    /// Begins the other snapshot.
+    init(_ store: Store, _ keyring: Keyring) {
+        BlockingThread.run { [mark, isWanted, rows] in
+            do {
+                let scan = try store.withOwnReader { database in
+                    mark.put(.success(try Self.mark(of: database)))
+                    return isWanted.take() ? try RowScan(database, keyring) : nil
+                }
+                rows.put(.success(scan))
+            } catch {
+                mark.put(.failure(error))
+                rows.put(.failure(error))
+            }
+        }
+    }
+
+    /// The rows as they are in the snapshot of `database`, which was not read yet.
+    func source(_ database: Database, _ keyring: Keyring) throws -> () throws -> RowScan {
+        let other = mark.take()
+        let isSame = (try? other.get() == Self.mark(of: database)) ?? false
+        isWanted.put(isSame)
+        guard isSame else {
+            _ = rows.take()
+            return { try RowScan(database, keyring) }
+        }
+        return { [rows] in try rows.take().get() ?? RowScan(database, keyring) }
+    }
+
+    /// What tells two snapshots apart as far as verifying goes: the head of the log, and where it begins.
+    private typealias Mark = (note: String?, first: Int64?)
+
+    private static func mark(of database: Database) throws -> Mark {
+        let note = try database.firstRow("SELECT note FROM audit_head WHERE id = 1") { row in
+            if case .text(let note) = row.value(0) { note } else { String?.none }
+        }
+        let first = try database.firstRow("SELECT id FROM audit_leaves ORDER BY id LIMIT 1") { $0.integer(0) }
+        return (note ?? nil, first)
     }
 }

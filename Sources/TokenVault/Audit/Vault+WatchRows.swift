@@ -4,13 +4,7 @@ import VaultCore
 
 /// What the passes over the rows found.
 final class RowWatch: Sendable {
-    private struct State {
-        var damage: [AuditFinding] = []
-        var count = 0
-        var passes = 0
-    }
-
-    private let state = Mutex(State())
+    private let state = Mutex((damage: [AuditFinding](), count: 0, passes: 0))
 
     /// Rows that are not what the log says, by the last pass that ended, or by the one under way.
     var count: Int { state.withLock { $0.count } }
@@ -38,15 +32,6 @@ final class RowWatch: Sendable {
 
 /// A pass under way, with the connection it reads on.
 private final class RunningPass: Sendable {
-    struct Slice: Sendable {
-        let findings: [AuditFinding]
-        let count: Int
-        let isDone: Bool
-        let isOutrun: Bool
-        /// What it took of a processor.
-        let used: Duration
-    }
-
     private let pass = Mutex(RowPass())
     private let store: Store
     private let reader: ReaderConnections
@@ -57,7 +42,11 @@ private final class RunningPass: Sendable {
     }
 
     /// On a thread of its own, whose time is measured.
-    func slice(_ keys: LiveKeys, of limit: Duration) async throws -> Slice {
+    ///
+    /// - Returns: beside what was found so far, what the slice took of a processor.
+    func slice(
+        _ keys: LiveKeys, of limit: Duration
+    ) async throws -> (findings: [AuditFinding], count: Int, isDone: Bool, isOutrun: Bool, used: Duration) {
         try await BlockingThread.result { [self] in
             let start = ThreadTime.now
             // A vault that was closed is not read on.
@@ -68,9 +57,7 @@ private final class RunningPass: Sendable {
                     let keyring = try keys.keys(for: database, above: floor).keyring
                     try pass.step(database, keyring) { ThreadTime.now - start >= limit }
                 }
-                return Slice(
-                    findings: pass.findings, count: pass.count, isDone: pass.isDone,
-                    isOutrun: pass.isOutrun, used: ThreadTime.now - start)
+                return (pass.findings, pass.count, pass.isDone, pass.isOutrun, ThreadTime.now - start)
             }
         }
     }

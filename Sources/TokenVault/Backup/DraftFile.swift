@@ -10,20 +10,21 @@ package final class DraftFile {
     /// Whether it was given its name, on the disk or not yet.
     private(set) var isPublished = false
 
-    /// - Parameter mode: who may read the file; its owner alone where nothing else is said.
+    /// - Parameter isForAll: others may read it, as far as the umask lets them; otherwise its owner alone.
     /// - Throws: ``VaultError/Code/busy`` while another process writes the same file.
-    package init(of path: String, mode: UInt32 = 0o600) throws {
+    package init(of path: String, isForAll: Bool = false) throws {
         let draft = path + ".partial"
-        var descriptor = try Self.claim(draft, of: path)
+        let mode: mode_t = isForAll ? 0o644 : 0o600
+        var descriptor = try Self.claim(draft, of: path, mode)
         // A process was killed when the file had its own name already: it must not be emptied under that.
         var facts = stat()
         if fstat(descriptor, &facts) == 0, facts.st_nlink > 1 {
             unlink(draft)
             close(descriptor)
-            descriptor = try Self.claim(draft, of: path)
+            descriptor = try Self.claim(draft, of: path, mode)
         }
         // What a killed process left.
-        guard fchmod(descriptor, mode_t(mode)) == 0, ftruncate(descriptor, 0) == 0 else {
+        guard isForAll || fchmod(descriptor, mode) == 0, ftruncate(descriptor, 0) == 0 else {
             let code = errno
             close(descriptor)
             throw StorageFailure.writing(draft, code)
@@ -35,11 +36,13 @@ package final class DraftFile {
     }
 
     /// Opens the draft, and locks it until it is closed: whoever holds the lock of what has the name now owns the name.
-    private static func claim(_ draft: String, of path: String) throws -> Int32 {
-        let descriptor = open(draft, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    private static func claim(_ draft: String, of path: String, _ mode: mode_t) throws -> Int32 {
+        let descriptor = open(draft, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode)
         guard descriptor >= 0 else { throw StorageFailure.writing(draft, errno) }
         // Who had it until now may have published or removed it since we opened it.
-        guard tv_lock_byte(descriptor, 0, 1) == 0, VaultFile.isNamed(descriptor, draft) else {
+        guard FileFacts(of: descriptor)?.isRegular == true, tv_lock_byte(descriptor, 0, 1) == 0,
+            VaultFile.isNamed(descriptor, draft)
+        else {
             close(descriptor)
             throw VaultError(
                 .busy, "Another process is writing \(path).",
