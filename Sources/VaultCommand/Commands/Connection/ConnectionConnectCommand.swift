@@ -90,18 +90,16 @@ struct ConnectionConnectCommand: AsyncParsableCommand {
             var request = DeviceRequest(provider: provider.name, user: user)
             request.label = owner.label
             request.scope = scope
-            let consent = DeviceConsent(keeper: keeper, output: session.output)
-            return try await consent.connect(request, within: timeout.duration)
+            return try await consentOnDevice(request, keeper)
         }
         // The only browser this consent is for is the one that comes to this process.
-        let session = SecretBytes(SystemRandom().bytes(32))
         var request = ConsentRequest(
-            provider: provider.name, user: user, redirectURI: "", session: session)
+            provider: provider.name, user: user, redirectURI: "",
+            session: SecretBytes(SystemRandom().bytes(32)))
         request.label = owner.label
         request.scope = scope
         request.lifetime = timeout.duration
-        let consent = BrowserConsent(keeper: keeper, output: self.session.output, opensBrowser: !noBrowser)
-        return try await consent.connect(request, at: place)
+        return try await consentInBrowser(request, at: place, keeper)
     }
 
     private func own(_ keeper: TokenKeeper) async throws -> Connection {
