@@ -1,8 +1,50 @@
+import Foundation
 import TokenKeeper
 import TokenVault
 import VaultCore
 
+/// What the process tells its caller: the one place where errors become exit codes. Thrown by a command that
+/// has already said what is to be said.
+struct ExitStatus: Error, Equatable {
+    let rawValue: Int32
+
+    static let done = ExitStatus(rawValue: 0)
+    static let internalError = ExitStatus(rawValue: 1)
+    static let usage = ExitStatus(rawValue: 2)
+    static let notFound = ExitStatus(rawValue: 3)
+    static let denied = ExitStatus(rawValue: 4)
+    static let locked = ExitStatus(rawValue: 5)
+    static let busy = ExitStatus(rawValue: 6)
+    static let integrity = ExitStatus(rawValue: 7)
+    static let storage = ExitStatus(rawValue: 8)
+    static let unavailable = ExitStatus(rawValue: 9)
+    static let confirmationRequired = ExitStatus(rawValue: 10)
+    static let partial = ExitStatus(rawValue: 11)
+    static let outcomeUnknown = ExitStatus(rawValue: 12)
+    /// 128 + SIGINT, as shells report it.
+    static let interrupted = ExitStatus(rawValue: 130)
+}
+
 extension ExitStatus {
+    init(_ code: VaultError.Code) {
+        self =
+            switch code {
+            case .invalidInput: .usage
+            // A file that is no vault: what was named is not there.
+            case .notFound, .notAVault: .notFound
+            case .alreadyExists, .denied, .permissionDenied: .denied
+            case .locked: .locked
+            case .busy: .busy
+            case .integrity, .schemaChanged: .integrity
+            case .ioFailure, .outOfSpace, .readOnly: .storage
+            // A newer tokenvault can open it; this one cannot.
+            case .unavailable, .schemaNewer: .unavailable
+            case .confirmationRequired: .confirmationRequired
+            case .outcomeUnknown: .outcomeUnknown
+            default: .internalError
+            }
+    }
+
     /// What became of a consent: 4 where somebody said no, 9 where nobody answered, 11 where the answer is kept unread.
     init(_ code: KeeperError.Code) {
         self =
@@ -17,12 +59,52 @@ extension ExitStatus {
     }
 }
 
-extension FailureReport {
+/// Says on standard error what went wrong and what would help.
+///
+/// ```
+/// tokenvault: There is no vault at ./vault. [not_found]
+///   → Check --vault, or make one with 'tokenvault init'.
+/// ```
+///
+/// The code is what `help error CODE` explains.
+struct FailureReport {
+    /// One JSON object instead of sentences.
+    let isJSON: Bool
+
+    private struct Failure: Encodable {
+        let error: String
+        let message: String
+        let remedy: String
+    }
+
+    func show(_ error: VaultError) {
+        show(error.code.rawValue, error.message, error.remedy)
+    }
+
     /// An operator sees what the user of a service would not: the scrubbed words of the provider.
     func show(_ error: KeeperError) {
         let explanation = ErrorExplanation.all.first { $0.code == error.code.rawValue }
         let words = error.diagnostic.isEmpty ? "" : " (\(error.diagnostic))"
         show(error.code.rawValue, error.message + words, explanation?.remedy ?? "")
+    }
+
+    /// A command line that could not be understood; `help` is the parser's own text, of which the usage line is kept.
+    func showUsage(_ message: String, help: String) {
+        let usage = help.split(separator: "\n").first { $0.hasPrefix("Usage:") }.map(String.init)
+        let sentence = message.replacing(/(^Error: )|(\n+Usage:(?s:.)*$)/, with: "")
+        show(VaultError.Code.invalidInput.rawValue, sentence, usage ?? "See 'tokenvault --help'.")
+    }
+
+    func show(_ code: String, _ message: String, _ remedy: String) {
+        // A path or an argument may be in the message, and that may hold anything.
+        let failure = Failure(
+            error: code, message: Console.harmless(message), remedy: Console.harmless(remedy))
+        guard !isJSON else {
+            if let line = try? JSONText.encode(failure) { Console.note(line) }
+            return
+        }
+        Console.note("tokenvault: \(failure.message) [\(code)]")
+        if !failure.remedy.isEmpty { Console.note("  → \(failure.remedy)") }
     }
 }
 
