@@ -1,4 +1,4 @@
-/// Why a credential was refused. The client reads only ``oauthError``; the audit log gets the raw value.
+/// Why a credential was refused. The audit log gets the raw value.
 package enum RefusalReason: String, Sendable, CaseIterable {
     case unknownGrant = "unknown_grant"
     case wrongKind = "wrong_kind"
@@ -37,22 +37,6 @@ package enum RefusalReason: String, Sendable, CaseIterable {
             .redirectURIMismatch, .codeVerifierMissing, .codeVerifierMismatch, .codeVerifierUnexpected,
             .accessTokenExpired, .accessTokenSuperseded:
             false
-        }
-    }
-
-    /// The `error` of the token endpoint (RFC 6749 section 5.2). Access tokens are not presented there:
-    /// whatever the reason, the bearer check says `invalid_token` (RFC 6750 section 3.1) and introspection
-    /// says inactive.
-    package var oauthError: String {
-        switch self {
-        case .clientDisabled: "invalid_client"
-        case .scopeExceeded, .scopeChangedOnRetry: "invalid_scope"
-        case .accessTokenExpired, .accessTokenSuperseded, .accessTokenAhead: "invalid_token"
-        case .unknownGrant, .wrongKind, .wrongFamily, .wrongToken, .wrongClient, .grantRevoked,
-            .ownerDisabled, .ownerRevoked, .ownerErased, .idleExpired, .absoluteExpired, .codeExpired,
-            .codeReused, .refreshTokenReused, .redirectURIMismatch, .codeVerifierMissing,
-            .codeVerifierMismatch, .codeVerifierUnexpected:
-            "invalid_grant"
         }
     }
 }

@@ -14,56 +14,43 @@ extension VaultID: CustomStringConvertible {
     public var description: String { Hex.encode(bytes) }
 }
 
+/// The number of a row, which names what is in it.
+public protocol RowNumber: Sendable, Hashable, Comparable, CustomStringConvertible {
+    var rawValue: Int64 { get }
+    init(_ rawValue: Int64)
+}
+
+extension RowNumber {
+    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+    public var description: String { String(rawValue) }
+}
+
 /// Row number of an owner: a user, a client, or the system itself.
-public struct OwnerID: Sendable, Hashable, Comparable {
+public struct OwnerID: RowNumber {
     /// The owner of what belongs to nobody else.
     public static let system = OwnerID(1)
     public let rawValue: Int64
 
     public init(_ rawValue: Int64) { self.rawValue = rawValue }
-
-    public static func < (left: OwnerID, right: OwnerID) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// Row number of a grant; travels inside every token handle.
-public struct GrantID: Sendable, Hashable, Comparable {
+public struct GrantID: RowNumber {
     public let rawValue: Int64
 
     public init(_ rawValue: Int64) { self.rawValue = rawValue }
-
-    public static func < (left: GrantID, right: GrantID) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// Row number of a provider: somebody who issues tokens to us.
-public struct ProviderID: Sendable, Hashable, Comparable {
+public struct ProviderID: RowNumber {
     public let rawValue: Int64
 
     public init(_ rawValue: Int64) { self.rawValue = rawValue }
-
-    public static func < (left: ProviderID, right: ProviderID) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// Row number of a connection: a grant that a provider gave us.
-public struct ConnectionID: Sendable, Hashable, Comparable {
+public struct ConnectionID: RowNumber {
     public let rawValue: Int64
 
     public init(_ rawValue: Int64) { self.rawValue = rawValue }
-
-    public static func < (left: ConnectionID, right: ConnectionID) -> Bool { left.rawValue < right.rawValue }
-}
-
-extension ProviderID: CustomStringConvertible {
-    public var description: String { String(rawValue) }
-}
-
-extension ConnectionID: CustomStringConvertible {
-    public var description: String { String(rawValue) }
-}
-
-extension OwnerID: CustomStringConvertible {
-    public var description: String { String(rawValue) }
-}
-
-extension GrantID: CustomStringConvertible {
-    public var description: String { String(rawValue) }
 }

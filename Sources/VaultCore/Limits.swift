@@ -14,8 +14,6 @@ public enum Limits {
     public static let redirectURIs = 32
     /// A user or client name, in bytes of UTF-8.
     public static let nameBytes = 256
-    /// Any token, code or secret presented to us, in bytes: ours are under 120, foreign ones are refused early.
-    public static let presentedTokenBytes = 512
     /// One audit leaf, in bytes: the design's 4 KiB.
     public static let leafBytes = 4096
     /// Leaves under one stored subtree hash (a full tile of C2SP tlog-tiles).
@@ -60,8 +58,8 @@ public enum Limits {
     public static let passwordHashes = 2
     /// Sign-ins that may wait for their turn to hash; beyond it, 503 at once.
     public static let waitingPasswordHashes = 32
-    /// Values that others keep for us, and session cookies: what browsers carry without cutting it, and more.
-    public static let lentValueBytes = 16 * 1024
+    /// State that others keep for us, and session cookies: what browsers carry without cutting it, and more.
+    public static let sealedStateBytes = 16 * 1024
     /// Longest life of a sign-in session.
     public static let sessionLifetime = Duration.seconds(400 * 86400)
     /// A used assertion is remembered this much longer than it is valid, in case a clock is set back.

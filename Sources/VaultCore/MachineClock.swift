@@ -7,7 +7,7 @@
 #endif
 
 /// `clock_gettime`: the one place that asks the machine for the time.
-enum MachineClock {
+package enum MachineClock {
     /// Since 1970, UTC.
     static var wall: Duration { read(CLOCK_REALTIME) }
 
@@ -20,8 +20,8 @@ enum MachineClock {
         #endif
     }
 
-    /// What the calling thread used of a processor.
-    static var thread: Duration { read(CLOCK_THREAD_CPUTIME_ID) }
+    /// What the calling thread used of a processor: work is paced by it, nothing is judged by it.
+    package static var thread: Duration { read(CLOCK_THREAD_CPUTIME_ID) }
 
     private static func read(_ clock: clockid_t) -> Duration {
         var time = timespec()

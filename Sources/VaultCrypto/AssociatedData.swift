@@ -20,29 +20,11 @@ package struct AssociatedData: Sendable {
         bytes.append(contentsOf: name)
         for _ in name.count..<16 { bytes.append(0) }
         bytes.append(contentsOf: vault.bytes)
-        bytes.appendBigEndian(owner.rawValue)
-        bytes.appendBigEndian(table)
-        bytes.appendBigEndian(column)
-        bytes.appendBigEndian(row)
-        bytes.appendBigEndian(generation)
+        bytes.append(bigEndian: owner.rawValue)
+        bytes.append(bigEndian: table)
+        bytes.append(bigEndian: column)
+        bytes.append(bigEndian: row)
+        bytes.append(bigEndian: generation)
         self.bytes = bytes
-    }
-}
-
-extension [UInt8] {
-    /// Appends `value`, most significant byte first.
-    mutating func appendBigEndian(_ value: some FixedWidthInteger) {
-        var shift = value.bitWidth
-        while shift > 0 {
-            shift -= 8
-            append(UInt8(truncatingIfNeeded: value >> shift))
-        }
-    }
-}
-
-extension Collection<UInt8> {
-    /// All bytes of the collection as one number, most significant first.
-    func bigEndian<Value: FixedWidthInteger>(_: Value.Type = Value.self) -> Value {
-        reduce(0) { $0 << 8 | Value(truncatingIfNeeded: $1) }
     }
 }

@@ -1,4 +1,5 @@
 import CSodium
+import VaultCore
 
 /// Seals the chunks of one backup.
 ///
@@ -71,7 +72,7 @@ package struct BackupCipher: Sendable {
     private static func nonce(_ index: UInt64, _ isLast: Bool) -> [UInt8] {
         var nonce: [UInt8] = []
         nonce.reserveCapacity(CommittingRecord.nonceBytes)
-        nonce.appendBigEndian(index)
+        nonce.append(bigEndian: index)
         nonce.append(isLast ? 1 : 0)
         nonce += [UInt8](repeating: 0, count: CommittingRecord.nonceBytes - nonce.count)
         return nonce

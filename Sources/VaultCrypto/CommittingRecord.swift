@@ -1,4 +1,5 @@
 import CSodium
+import VaultCore
 
 /// Suite 1, shared by sealed fields and wraps: XChaCha20-Poly1305-IETF in a record that commits to its key.
 ///
@@ -34,12 +35,14 @@ enum CommittingRecord {
         for index in 0..<4 {
             unsafe record[4 + index] = UInt8(truncatingIfNeeded: keyVersion >> UInt32(24 - 8 * index))
         }
-        if let nonce {
-            precondition(nonce.count == nonceBytes, "a nonce has 24 bytes")
-            unsafe record.advanced(by: 8).update(from: nonce, count: nonceBytes)
-        } else {
-            unsafe randombytes_buf(record.advanced(by: 8), nonceBytes)
-        }
+        unsafe write(nonce: nonce, to: record.advanced(by: 8))
+    }
+
+    /// Writes `nonce`, or draws one where it is nil.
+    static func write(nonce: [UInt8]?, to target: UnsafeMutablePointer<UInt8>) {
+        guard let nonce else { return unsafe randombytes_buf(target, nonceBytes) }
+        precondition(nonce.count == nonceBytes, "a nonce has 24 bytes")
+        unsafe target.update(from: nonce, count: nonceBytes)
     }
 
     /// Encrypts the `count` bytes that lie at ``bodyOffset`` of `record`, behind a finished header.

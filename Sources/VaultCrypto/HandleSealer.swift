@@ -44,14 +44,32 @@ package struct HandleSealer: Sendable {
 
     /// The token's ASCII text. Two calls never give the same token.
     package func seal(_ handle: TokenHandle) -> SecretBytes {
-        seal(handle, drawnNonce: nil)
+        seal(handle, nonce: nil)
     }
 
-    /// The same with a chosen nonce, for format vectors. The nonce is the token's entropy: never choose it in
-    /// service.
-    package func seal(_ handle: TokenHandle, nonce: [UInt8]) -> SecretBytes {
-        precondition(nonce.count == 24, "a nonce has 24 bytes")
-        return seal(handle, drawnNonce: nonce)
+    /// The same with a chosen nonce, for format vectors: nil draws one. The nonce is the token's entropy.
+    @_spi(ChosenNonce) public func seal(_ handle: TokenHandle, nonce chosen: [UInt8]?) -> SecretBytes {
+        var plaintext: [UInt8] = []
+        plaintext.reserveCapacity(Self.plaintextCount)
+        plaintext.append(bigEndian: handle.grant.rawValue)
+        plaintext.append(bigEndian: handle.generation)
+        plaintext.append(contentsOf: handle.familySecret)
+        let text = unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.sealedCount) {
+            buffer in
+            guard let sealed = buffer.baseAddress else { return [UInt8]() }
+            unsafe sealed[0] = current
+            let nonce = unsafe sealed.advanced(by: 1)
+            unsafe CommittingRecord.write(nonce: chosen, to: nonce)
+            let data = associatedData[Int(handle.kind.rawValue)]
+            unsafe currentKey.withPointer { key in
+                _ = unsafe crypto_aead_xchacha20poly1305_ietf_encrypt(
+                    sealed.advanced(by: 25), nil, plaintext, UInt64(Self.plaintextCount),
+                    data, UInt64(data.count), nil, nonce, key)
+            }
+            return unsafe encode(sealed, as: handle.kind)
+        }
+        Sodium.wipe(&plaintext)
+        return SecretBytes(text)
     }
 
     /// Nil for anything that we did not make as a token of this kind in this vault.
@@ -86,34 +104,6 @@ package struct HandleSealer: Sendable {
                 return unsafe !known[Int(sealed[0])]
             }
         }
-    }
-
-    private func seal(_ handle: TokenHandle, drawnNonce: [UInt8]?) -> SecretBytes {
-        var plaintext: [UInt8] = []
-        plaintext.reserveCapacity(Self.plaintextCount)
-        plaintext.appendBigEndian(handle.grant.rawValue)
-        plaintext.appendBigEndian(handle.generation)
-        plaintext.append(contentsOf: handle.familySecret)
-        let text = unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.sealedCount) {
-            buffer in
-            guard let sealed = buffer.baseAddress else { return [UInt8]() }
-            unsafe sealed[0] = current
-            let nonce = unsafe sealed.advanced(by: 1)
-            if let drawnNonce {
-                unsafe nonce.update(from: drawnNonce, count: 24)
-            } else {
-                unsafe randombytes_buf(nonce, 24)
-            }
-            let data = associatedData[Int(handle.kind.rawValue)]
-            unsafe currentKey.withPointer { key in
-                _ = unsafe crypto_aead_xchacha20poly1305_ietf_encrypt(
-                    sealed.advanced(by: 25), nil, plaintext, UInt64(Self.plaintextCount),
-                    data, UInt64(data.count), nil, nonce, key)
-            }
-            return unsafe encode(sealed, as: handle.kind)
-        }
-        Sodium.wipe(&plaintext)
-        return SecretBytes(text)
     }
 
     private func decrypt(

@@ -12,15 +12,13 @@ import VaultCore
 /// Key files: 32 raw bytes, or the text form, a line `TOKENVAULT-KEY-1 <43 characters of base64url>`. Length
 /// alone tells the two apart: 32 bytes, or 60 with an optional newline.
 enum KeyFile {
-    private static let line = SecretLine("TOKENVAULT-KEY-1", byteCount: GuardedKey.byteCount)
-    private static let file = SecretFile(noun: "key file", limit: line.characterCount + 1)
+    private static let file = SecretFile(
+        noun: "key file", label: "TOKENVAULT-KEY-1", byteCount: GuardedKey.byteCount)
 
     /// A new file in text form.
     static func create(_ key: GuardedKey, at path: String) throws(VaultError) {
         try unsafe key.withBytes { key throws(VaultError) in
-            try unsafe line.write(key.bindMemory(to: UInt8.self)) { text throws(VaultError) in
-                try unsafe file.create(text, at: path)
-            }
+            try unsafe file.create(key.bindMemory(to: UInt8.self), at: path)
         }
     }
 
@@ -59,7 +57,7 @@ enum KeyFile {
         if let key = try? unsafe GuardedKey(copying: UnsafeRawBufferPointer(content)) { return key }
         var isCanonical = false
         let key = unsafe GuardedKey { slot in
-            isCanonical = unsafe line.read(content, into: slot)
+            isCanonical = unsafe file.decode(content, into: slot)
         }
         guard isCanonical else {
             throw VaultError(

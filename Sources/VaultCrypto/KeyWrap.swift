@@ -10,14 +10,23 @@ package enum KeyWrap {
     package static func wrap(
         _ key: GuardedKey, under wrapping: GuardedKey, epoch: UInt32, for data: AssociatedData
     ) -> [UInt8] {
-        wrap(key, under: wrapping, epoch: epoch, for: data, drawnNonce: nil)
+        wrap(key, under: wrapping, epoch: epoch, for: data, nonce: nil)
     }
 
-    /// The same with a chosen nonce, for format vectors.
-    package static func wrap(
-        _ key: GuardedKey, under wrapping: GuardedKey, epoch: UInt32, for data: AssociatedData, nonce: [UInt8]
+    /// The same with a chosen nonce, for format vectors: nil draws one.
+    @_spi(ChosenNonce) public static func wrap(
+        _ key: GuardedKey, under wrapping: GuardedKey, epoch: UInt32, for data: AssociatedData,
+        nonce: [UInt8]?
     ) -> [UInt8] {
-        wrap(key, under: wrapping, epoch: epoch, for: data, drawnNonce: nonce)
+        unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { record, initialized in
+            guard let base = record.baseAddress else { return }
+            unsafe CommittingRecord.writeHeader(to: base, flags: 0, keyVersion: epoch, nonce: nonce)
+            let body = unsafe base.advanced(by: CommittingRecord.bodyOffset)
+            unsafe key.withPointer { unsafe body.update(from: $0, count: GuardedKey.byteCount) }
+            unsafe CommittingRecord.seal(
+                base, count: GuardedKey.byteCount, under: wrapping, personal: personal, data: data)
+            initialized = byteCount
+        }
     }
 
     /// The key, straight into guarded memory, or `.integrity`.
@@ -56,20 +65,5 @@ package enum KeyWrap {
         }
         if let failure { return .failure(failure) }
         return .success(key)
-    }
-
-    private static func wrap(
-        _ key: GuardedKey, under wrapping: GuardedKey, epoch: UInt32, for data: AssociatedData,
-        drawnNonce: [UInt8]?
-    ) -> [UInt8] {
-        unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { record, initialized in
-            guard let base = record.baseAddress else { return }
-            unsafe CommittingRecord.writeHeader(to: base, flags: 0, keyVersion: epoch, nonce: drawnNonce)
-            let body = unsafe base.advanced(by: CommittingRecord.bodyOffset)
-            unsafe key.withPointer { unsafe body.update(from: $0, count: GuardedKey.byteCount) }
-            unsafe CommittingRecord.seal(
-                base, count: GuardedKey.byteCount, under: wrapping, personal: personal, data: data)
-            initialized = byteCount
-        }
     }
 }

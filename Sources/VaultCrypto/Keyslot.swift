@@ -20,16 +20,10 @@ package struct KeyslotRecord: Sendable, Equatable {
     }
 }
 
-/// A keyslot that was opened: what is inside, and the key that opens it again without its source.
-package struct UnlockedKeyslot: Sendable {
-    package let root: GuardedKey
-    package let slotKey: GuardedKey
-}
-
 /// Wraps the root key for one holder, and unwraps it again.
 ///
 /// ```
-/// input key = what the source gives: see `Keyslot+InputKey.swift`                             32 bytes
+/// input key = what the source gives: see the extension below                                    32 bytes
 /// slot key  = BLAKE2b-256(key = input key, personal = "TokenVault.slot1",
 ///                         in = kind 1 ‖ vault id 16 ‖ slot id 16 ‖ BE16(len parameters) ‖ parameters)
 /// wrapped   = KeyWrap(root key, under slot key, epoch of the root key,
@@ -47,26 +41,29 @@ package enum Keyslot {
         _ source: KeySource, wrapping root: GuardedKey, epoch: UInt32, vault: VaultID
     ) throws(VaultError) -> KeyslotRecord {
         try Sodium.start()
-        let random = SystemRandom()
-        let id = random.bytes(KeyslotRecord.idBytes)
+        let id = SystemRandom().bytes(KeyslotRecord.idBytes)
         let new = try newParameters(for: source, vault: vault, slot: id)
-        let blank = KeyslotRecord(
-            id: id, kind: source.kind, epoch: epoch, parameters: new.parameters, wrapped: [])
-        return try fill(
-            blank, with: root, epoch: epoch, from: source, new.inputKey, vault: vault,
-            nonce: random.bytes(CommittingRecord.nonceBytes))
+        return try create(
+            source, wrapping: root, epoch: epoch, vault: vault, id: id, parameters: new.parameters,
+            inputKey: new.inputKey, nonce: nil)
     }
 
     /// The same with everything chosen, for format vectors.
-    package static func create(
+    ///
+    /// - Parameters:
+    ///   - inputKey: nil takes what `source` gives.
+    ///   - nonce: nil draws one.
+    @_spi(ChosenNonce) public static func create(
         _ source: KeySource, wrapping root: GuardedKey, epoch: UInt32, vault: VaultID, id: [UInt8],
-        parameters: [UInt8], nonce: [UInt8]
+        parameters: [UInt8], inputKey: GuardedKey? = nil, nonce: [UInt8]?
     ) throws(VaultError) -> KeyslotRecord {
         precondition(id.count == KeyslotRecord.idBytes, "a keyslot id has 16 bytes")
         let blank = KeyslotRecord(
             id: id, kind: source.kind, epoch: epoch, parameters: parameters, wrapped: [])
-        return try fill(
-            blank, with: root, epoch: epoch, from: source, nil, vault: vault, nonce: nonce)
+        let inputKey =
+            if let inputKey { inputKey } else { try self.inputKey(of: blank, from: source, vault: vault) }
+        let slotKey = slotKey(of: blank, inputKey, vault: vault)
+        return fill(blank, with: root, epoch: epoch, under: slotKey, vault: vault, nonce: nonce)
     }
 
     /// The root key. `.locked` when `source` is not what this slot was made with (a slot whose nonce or
@@ -78,17 +75,17 @@ package enum Keyslot {
         try unlock(record, with: source, vault: vault).root
     }
 
-    /// The root key, and the key of the slot; errors as of ``open(_:with:vault:)``.
+    /// The root key, and the key of the slot, which opens it again without its source; errors as of
+    /// ``open(_:with:vault:)``.
     package static func unlock(
         _ record: KeyslotRecord, with source: KeySource, vault: VaultID
-    ) throws(VaultError) -> UnlockedKeyslot {
+    ) throws(VaultError) -> (root: GuardedKey, slotKey: GuardedKey) {
         try Sodium.start()
         guard accepts(source, record) else { throw locked(record) }
         try checkShape(of: record)
         let inputKey = try inputKey(of: record, from: source, vault: vault)
         let slotKey = slotKey(of: record, inputKey, vault: vault)
-        return UnlockedKeyslot(
-            root: try open(record, slotKey: slotKey, vault: vault), slotKey: slotKey)
+        return (try open(record, slotKey: slotKey, vault: vault), slotKey)
     }
 
     /// The root key, by the key of the slot; errors as of ``open(_:with:vault:)``.
@@ -119,20 +116,10 @@ package enum Keyslot {
         try KeyFile.create(.random(), at: path)
     }
 
-    /// `record` with `root` inside, under the input key that was drawn for it, or the one that `source` gives.
-    private static func fill(
-        _ record: KeyslotRecord, with root: GuardedKey, epoch: UInt32, from source: KeySource,
-        _ drawn: GuardedKey?, vault: VaultID, nonce: [UInt8]
-    ) throws(VaultError) -> KeyslotRecord {
-        let inputKey = if let drawn { drawn } else { try inputKey(of: record, from: source, vault: vault) }
-        let slotKey = slotKey(of: record, inputKey, vault: vault)
-        return fill(record, with: root, epoch: epoch, under: slotKey, vault: vault, nonce: nonce)
-    }
-
     /// `record` with `root` inside.
     static func fill(
         _ record: KeyslotRecord, with root: GuardedKey, epoch: UInt32, under slotKey: GuardedKey,
-        vault: VaultID, nonce: [UInt8]
+        vault: VaultID, nonce: [UInt8]? = nil
     ) -> KeyslotRecord {
         KeyslotRecord(
             id: record.id, kind: record.kind, epoch: epoch, parameters: record.parameters,
@@ -143,7 +130,7 @@ package enum Keyslot {
         var input: [UInt8] = [UInt8(truncatingIfNeeded: record.kind.rawValue)]
         input += vault.bytes
         input += record.id
-        input.appendBigEndian(UInt16(truncatingIfNeeded: record.parameters.count))
+        input.append(bigEndian: UInt16(truncatingIfNeeded: record.parameters.count))
         input += record.parameters
         return unsafe GuardedKey { slot in
             unsafe input.withUnsafeBufferPointer { input in
@@ -177,5 +164,138 @@ package enum Keyslot {
         VaultError(
             .integrity, "Keyslot \(Hex.encode(record.id)) is not what was written: edited or damaged.",
             remedy: "Open the vault by another keyslot, or restore it from a backup.")
+    }
+}
+
+/// What each kind of slot keeps in its parameters, and the 32 bytes that its source and those give.
+///
+/// ```
+/// kind                        parameters                                  input key
+/// 1 key file, 3 credential    none                                        content of the file
+/// 2 passphrase                25, see PassphraseParameters                Argon2id(passphrase, parameters)
+/// 4 recovery key              0x01 ‖ public key 32 ‖ sealed box 80        what is in the box
+/// 6 program                   0x01 ‖ blob, 1 to 4096 bytes                what the program unwraps from the blob
+/// ```
+extension Keyslot {
+    private static let version: UInt8 = 1
+
+    /// The parameters of a new slot, and its input key where that is drawn rather than given by the source.
+    static func newParameters(
+        for source: KeySource, vault: VaultID, slot: [UInt8]
+    ) throws(VaultError) -> (parameters: [UInt8], inputKey: GuardedKey?) {
+        switch source {
+        case .keyFile, .heldKey, .systemdCredential: return ([], nil)
+        case .passphrase:
+            return (PassphraseParameters(salt: SystemRandom().bytes(16)).bytes, nil)
+        case .recoveryKey(let key):
+            let inputKey = GuardedKey.random()
+            return (try recoveryParameters(inputKey, to: key.publicKey), inputKey)
+        case .program(let program):
+            let inputKey = GuardedKey.random()
+            return ([version] + (try program.wrap(inputKey, vault: vault, slot: slot)), inputKey)
+        }
+    }
+
+    static func inputKey(
+        of record: KeyslotRecord, from source: KeySource, vault: VaultID
+    ) throws(VaultError) -> GuardedKey {
+        let parameters = record.parameters
+        switch source {
+        case .keyFile(let path):
+            guard parameters.isEmpty else { throw malformed(record) }
+            return try KeyFile.read(at: path, isCredential: false)
+        case .heldKey(let held):
+            guard parameters.isEmpty else { throw malformed(record) }
+            return held.key
+        case .systemdCredential(let name):
+            guard parameters.isEmpty else { throw malformed(record) }
+            return try KeyFile.readCredential(named: name)
+        case .passphrase(let passphrase):
+            guard let cost = PassphraseParameters(bytes: parameters) else { throw malformed(record) }
+            return try cost.key(from: passphrase)
+        case .recoveryKey(let key):
+            return try openBox(of: record, with: key)
+        case .program(let program):
+            guard (2...1 + Limits.keyProgramBlobBytes).contains(parameters.count), parameters[0] == version
+            else { throw malformed(record) }
+            return try program.unwrap(Array(parameters.dropFirst()), vault: vault, slot: record.id)
+        }
+    }
+
+    /// - Parameter ephemeral: chosen for format vectors only.
+    @_spi(ChosenNonce) public static func recoveryParameters(
+        _ inputKey: GuardedKey, to publicKey: [UInt8], ephemeral: GuardedKey = .random()
+    ) throws(VaultError) -> [UInt8] {
+        guard let box = SealedBox.seal(inputKey, to: publicKey, ephemeral: ephemeral) else {
+            throw VaultError(.integrity, "The public key of a recovery key is none.")
+        }
+        return [version] + publicKey + box
+    }
+
+    /// The public key that a recovery slot is sealed to.
+    static func recoveryPublicKey(of record: KeyslotRecord) throws(VaultError) -> [UInt8] {
+        let parameters = record.parameters
+        guard record.kind == .recoveryKey, parameters.first == version,
+            parameters.count == 1 + SealedBox.publicKeyBytes + SealedBox.byteCount
+        else { throw malformed(record) }
+        return Array(parameters[1...SealedBox.publicKeyBytes])
+    }
+
+    private static func openBox(
+        of record: KeyslotRecord, with key: RecoveryKey
+    ) throws(VaultError) -> GuardedKey {
+        let publicKey = try recoveryPublicKey(of: record)
+        guard key.publicKey == publicKey else { throw locked(record) }
+        let box = Array(record.parameters.dropFirst(1 + SealedBox.publicKeyBytes))
+        guard let inputKey = SealedBox.open(box, publicKey: publicKey, privateKey: key.privateKey) else {
+            throw malformed(record)
+        }
+        return inputKey
+    }
+}
+
+extension Keyslot {
+    /// The slot with another root key inside, without its source: by the slot key that a vault holds for
+    /// this. The result was opened again before it is returned.
+    ///
+    /// - Throws: `integrity` when `heldSlotKey` does not open `record`, so that its source would not open the result.
+    package static func rewrap(
+        _ record: KeyslotRecord, heldSlotKey: GuardedKey, root: GuardedKey, epoch: UInt32, vault: VaultID
+    ) throws(VaultError) -> KeyslotRecord {
+        do throws(VaultError) {
+            _ = try open(record, slotKey: heldSlotKey, vault: vault)
+        } catch { throw malformed(record) }
+        return try proved(record, root, epoch, heldSlotKey, vault)
+    }
+
+    /// A recovery slot with another root key inside, sealed to its public key under a new input key. The
+    /// result was opened again by that input key before it is returned; that the box opens is up to
+    /// libsodium, as nobody here has the private key.
+    ///
+    /// - Throws: `integrity` when `record` is no recovery slot.
+    package static func reseal(
+        _ record: KeyslotRecord, root: GuardedKey, epoch: UInt32, vault: VaultID
+    ) throws(VaultError) -> KeyslotRecord {
+        try Sodium.start()
+        let inputKey = GuardedKey.random()
+        let parameters = try recoveryParameters(inputKey, to: recoveryPublicKey(of: record))
+        let blank = KeyslotRecord(
+            id: record.id, kind: record.kind, epoch: epoch, parameters: parameters, wrapped: [])
+        return try proved(blank, root, epoch, slotKey(of: blank, inputKey, vault: vault), vault)
+    }
+
+    /// What a recovery slot is sealed to, in short; nil for other kinds and for what cannot be one.
+    package static func recoveryKeyID(of record: KeyslotRecord) -> String? {
+        (try? recoveryPublicKey(of: record)).map(RecoveryKey.id(of:))
+    }
+
+    private static func proved(
+        _ record: KeyslotRecord, _ root: GuardedKey, _ epoch: UInt32, _ slotKey: GuardedKey, _ vault: VaultID
+    ) throws(VaultError) -> KeyslotRecord {
+        let filled = fill(record, with: root, epoch: epoch, under: slotKey, vault: vault)
+        guard try open(filled, slotKey: slotKey, vault: vault).isEqual(to: root) else {
+            throw VaultError(.internalError, "A keyslot that was just written does not open.")
+        }
+        return filled
     }
 }

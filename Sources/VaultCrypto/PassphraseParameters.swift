@@ -32,8 +32,8 @@ struct PassphraseParameters {
         passes = Self.passes
         memoryKiB = Self.memoryKiB
         var bytes: [UInt8] = [1]
-        bytes.appendBigEndian(passes)
-        bytes.appendBigEndian(memoryKiB)
+        bytes.append(bigEndian: passes)
+        bytes.append(bigEndian: memoryKiB)
         self.bytes = bytes + salt
     }
 

@@ -1,3 +1,4 @@
+import CSodium
 import Crypto
 package import VaultCore
 
@@ -52,5 +53,36 @@ package enum TokenFingerprint {
     /// The first 16 bytes of SHA-256: under no key, so that it survives every rotation of keys.
     package static func of(_ token: SecretBytes) -> [UInt8] {
         token.withExposed { Array(SHA256.hash($0).bytes.prefix(byteCount)) }
+    }
+}
+
+/// SHA-256 over bytes that come one part after another.
+package struct RunningDigest {
+    private var hasher = Crypto.SHA256()
+
+    package init() {}
+
+    package mutating func add(_ bytes: [UInt8]) { hasher.update(data: bytes) }
+
+    package consuming func finish() -> Digest { Digest(unchecked: Array(hasher.finalize())) }
+}
+
+extension SHA256 {
+    /// HMAC with SHA-256 (RFC 2104) over the parts as if they were one: for formats of others that ask for it.
+    ///
+    /// - Parameter key: of any length.
+    package static func hmac(of parts: [[UInt8]], key: SecretBytes) -> [UInt8] {
+        key.withExposed { key in
+            var state = crypto_auth_hmacsha256_state()
+            // What is left of the key in there goes with it.
+            defer { unsafe sodium_memzero(&state, MemoryLayout<crypto_auth_hmacsha256_state>.size) }
+            _ = unsafe crypto_auth_hmacsha256_init(&state, key, key.count)
+            for part in parts {
+                _ = unsafe crypto_auth_hmacsha256_update(&state, part, UInt64(part.count))
+            }
+            var code = [UInt8](repeating: 0, count: Digest.byteCount)
+            _ = unsafe crypto_auth_hmacsha256_final(&state, &code)
+            return code
+        }
     }
 }

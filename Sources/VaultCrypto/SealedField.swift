@@ -13,16 +13,34 @@ package enum SealedField {
         _ plaintext: [UInt8], under key: OwnerKey, for data: AssociatedData, padded: Bool,
         limit: Int = Limits.sealedFieldBytes
     ) throws(VaultError) -> [UInt8] {
-        try seal(plaintext, under: key, for: data, padded: padded, limit: limit, drawnNonce: nil)
+        try seal(plaintext, under: key, for: data, padded: padded, limit: limit, nonce: nil)
     }
 
-    /// The same with a chosen nonce, for format vectors. A nonce must never be used twice under one key and
-    /// place.
-    package static func seal(
+    /// The same with a chosen nonce, for format vectors: nil draws one. A nonce must never be used twice under
+    /// one key and place.
+    @_spi(ChosenNonce) public static func seal(
         _ plaintext: [UInt8], under key: OwnerKey, for data: AssociatedData, padded: Bool,
-        limit: Int = Limits.sealedFieldBytes, nonce: [UInt8]
+        limit: Int = Limits.sealedFieldBytes, nonce: [UInt8]?
     ) throws(VaultError) -> [UInt8] {
-        try seal(plaintext, under: key, for: data, padded: padded, limit: limit, drawnNonce: nonce)
+        guard plaintext.count <= limit else {
+            throw VaultError(
+                .invalidInput, "A value of \(plaintext.count) bytes is over the limit of \(limit).")
+        }
+        let count = padded ? paddedCount(plaintext.count) : plaintext.count
+        return unsafe [UInt8](unsafeUninitializedCapacity: overhead + count) { record, initialized in
+            guard let base = record.baseAddress else { return }
+            unsafe CommittingRecord.writeHeader(
+                to: base, flags: padded ? Self.padded : 0, keyVersion: key.version, nonce: nonce)
+            let body = unsafe base.advanced(by: CommittingRecord.bodyOffset)
+            unsafe body.update(from: plaintext, count: plaintext.count)
+            if padded {
+                unsafe body[plaintext.count] = 0x80
+                let rest = count - plaintext.count - 1
+                unsafe body.advanced(by: plaintext.count + 1).update(repeating: 0, count: rest)
+            }
+            unsafe CommittingRecord.seal(base, count: count, under: key.key, personal: personal, data: data)
+            initialized = overhead + count
+        }
     }
 
     /// The plaintext, or `.integrity` for anything that ``seal(_:under:for:padded:limit:)`` would not have
@@ -34,7 +52,7 @@ package enum SealedField {
         let flags = CommittingRecord.flags(of: record)
         let isPadded = flags == Self.padded
         let count = record.count - overhead
-        guard isPadded || flags == 0, count <= (isPadded ? Padding.paddedCount(limit) : limit) else {
+        guard isPadded || flags == 0, count <= (isPadded ? paddedCount(limit) : limit) else {
             throw damaged
         }
         var failure: CommittingRecord.Failure?
@@ -47,7 +65,7 @@ package enum SealedField {
         }
         guard failure == nil else { throw damaged }
         if isPadded {
-            guard let length = Padding.plaintextCount(plaintext), length <= limit else { throw damaged }
+            guard let length = plaintextCount(plaintext), length <= limit else { throw damaged }
             plaintext.removeSubrange(length...)
         }
         return plaintext
@@ -74,29 +92,26 @@ package enum SealedField {
             .integrity, "A sealed value does not open: it was changed, moved, or sealed under another key.",
             remedy: "Run `tokenvault audit verify`, and restore the row from a backup.")
     }
+}
 
-    private static func seal(
-        _ plaintext: [UInt8], under key: OwnerKey, for data: AssociatedData, padded: Bool, limit: Int,
-        drawnNonce: [UInt8]?
-    ) throws(VaultError) -> [UInt8] {
-        guard plaintext.count <= limit else {
-            throw VaultError(
-                .invalidInput, "A value of \(plaintext.count) bytes is over the limit of \(limit).")
-        }
-        let count = padded ? Padding.paddedCount(plaintext.count) : plaintext.count
-        return unsafe [UInt8](unsafeUninitializedCapacity: overhead + count) { record, initialized in
-            guard let base = record.baseAddress else { return }
-            unsafe CommittingRecord.writeHeader(
-                to: base, flags: padded ? Self.padded : 0, keyVersion: key.version, nonce: drawnNonce)
-            let body = unsafe base.advanced(by: CommittingRecord.bodyOffset)
-            unsafe body.update(from: plaintext, count: plaintext.count)
-            if padded {
-                unsafe body[plaintext.count] = 0x80
-                let rest = count - plaintext.count - 1
-                unsafe body.advanced(by: plaintext.count + 1).update(repeating: 0, count: rest)
-            }
-            unsafe CommittingRecord.seal(base, count: count, under: key.key, personal: personal, data: data)
-            initialized = overhead + count
-        }
+// Padding hides the length of a plaintext: 0x80, then zeros, to the end of a bucket (ISO/IEC 7816-4). Buckets are
+// 256 bytes up to 4 KiB and 1 KiB beyond. One plaintext has exactly one padded form.
+extension SealedField {
+    private static let fineBucket = 256
+    private static let fineLimit = 4096
+    private static let coarseBucket = 1024
+
+    /// The padded length of `count` bytes; always at least one more.
+    private static func paddedCount(_ count: Int) -> Int {
+        let bucket = count < fineLimit ? fineBucket : coarseBucket
+        return (count / bucket + 1) * bucket
+    }
+
+    /// The length of the plaintext in `padded`; nil if this padding is not the one we would have made.
+    private static func plaintextCount(_ padded: [UInt8]) -> Int? {
+        guard let mark = padded.lastIndex(where: { $0 != 0 }), padded[mark] == 0x80,
+            paddedCount(mark) == padded.count
+        else { return nil }
+        return mark
     }
 }

@@ -9,18 +9,40 @@ import VaultCore
     import Darwin
 #endif
 
-/// Small files that hold a secret: read into memory that is wiped, written for their owner alone.
-struct SecretFile {
+/// A small file with secret octets in one line of text: a label that names format and version, a space, base64url, a
+/// newline. Read into memory that is wiped, written for its owner alone.
+struct SecretFile: Sendable {
     /// What it is to a person.
     let noun: String
-    /// Octets that such a file has at most.
-    let limit: Int
+    private let label: [UInt8]
+    private let byteCount: Int
+    /// Of the line without its newline.
+    private let characterCount: Int
+    private static let newline = UInt8(ascii: "\n")
 
-    /// A new file (0600), never over an old one; file and directory are synced.
-    func create(_ content: UnsafeBufferPointer<UInt8>, at path: String) throws(VaultError) {
+    init(noun: String, label: String, byteCount: Int) {
+        self.noun = noun
+        self.label = Array(label.utf8) + [UInt8(ascii: " ")]
+        self.byteCount = byteCount
+        characterCount = self.label.count + SecretBase64URL.encodedCount(byteCount)
+    }
+
+    /// Writes `bytes` into a new file (0600), never over an old one; file and directory are synced.
+    func create(_ bytes: UnsafeBufferPointer<UInt8>, at path: String) throws(VaultError) {
+        precondition(bytes.count == byteCount, "a line has the length of its format")
         let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode_t(0o600))
         guard descriptor >= 0 else { throw SystemCall.failure("create the \(noun)", path, errno) }
-        let code = unsafe SystemCall.writeDurably(content, to: descriptor)
+        let code = unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: characterCount + 1) {
+            text in
+            defer { unsafe sodium_memzero(text.baseAddress, text.count) }
+            guard let base = text.baseAddress, let source = bytes.baseAddress else {
+                preconditionFailure("an empty line")
+            }
+            unsafe base.update(from: label, count: label.count)
+            unsafe SecretBase64URL.encode(source, count: byteCount, to: base + label.count)
+            unsafe text[characterCount] = Self.newline
+            return unsafe SystemCall.writeDurably(UnsafeBufferPointer(text), to: descriptor)
+        }
         close(descriptor)
         guard code == 0 else {
             unsafe unlink(path)
@@ -29,7 +51,18 @@ struct SecretFile {
         try SystemCall.syncDirectory(of: path)
     }
 
-    /// Lends the content, one octet more than the limit at most, to notice a longer file.
+    /// Whether `content` is such a line, spelled as ``create(_:at:)`` does, its newline optional.
+    func decode(
+        _ content: UnsafeBufferPointer<UInt8>, into bytes: UnsafeMutablePointer<UInt8>
+    ) -> Bool {
+        let hasNewline = unsafe content.last == Self.newline
+        guard content.count == characterCount + (hasNewline ? 1 : 0), unsafe content.starts(with: label),
+            let base = content.baseAddress
+        else { return false }
+        return unsafe SecretBase64URL.decode(base + label.count, to: bytes, count: byteCount)
+    }
+
+    /// Lends the content, whatever it is: as much as such a file has, and one octet more to notice a longer one.
     ///
     /// - Parameter forbidden: permission bits that the file may not have.
     func read<Result>(
@@ -62,7 +95,7 @@ struct SecretFile {
         _ descriptor: Int32, _ name: String,
         _ body: (UnsafeBufferPointer<UInt8>) throws(VaultError) -> Result
     ) throws(VaultError) -> Result {
-        try unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: limit + 1) {
+        try unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: characterCount + 2) {
             buffer throws(VaultError) in
             defer { unsafe sodium_memzero(buffer.baseAddress, buffer.count) }
             var filled = 0

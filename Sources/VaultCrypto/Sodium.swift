@@ -33,11 +33,12 @@ package enum Sodium {
 }
 
 /// Randomness from the operating system through libsodium.
-package struct SystemRandom: RandomSource {
+package struct SystemRandom: Sendable {
     package init() {
         Sodium.require()
     }
 
+    /// `count` unpredictable octets.
     package func bytes(_ count: Int) -> [UInt8] {
         unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
             if let base = buffer.baseAddress { unsafe randombytes_buf(base, count) }

@@ -11,7 +11,7 @@ package enum SubjectIdentifier {
     package static func of(_ owner: OwnerID, in vault: VaultID) -> String {
         Sodium.require()
         var input = vault.bytes
-        input.appendBigEndian(owner.rawValue)
+        input.append(bigEndian: owner.rawValue)
         let hash = unsafe [UInt8](unsafeUninitializedCapacity: 16) { output, initialized in
             guard let base = output.baseAddress else { return }
             unsafe personal.withPointer { personal in

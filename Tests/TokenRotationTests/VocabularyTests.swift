@@ -49,17 +49,6 @@ struct VocabularyTests {
             ])
     }
 
-    @Test func `the client reads invalid_grant, but for these reasons`() {
-        let others = RefusalReason.allCases.filter { $0.oauthError != "invalid_grant" }
-        let errors = others.map { "\($0.rawValue): \($0.oauthError)" }
-        #expect(
-            errors == [
-                "client_disabled: invalid_client", "scope_exceeded: invalid_scope",
-                "scope_changed_on_retry: invalid_scope", "access_token_expired: invalid_token",
-                "access_token_superseded: invalid_token", "access_token_ahead: invalid_token",
-            ])
-    }
-
     @Test func `a stored status never changes its number`() {
         #expect(GrantStatus(rawValue: 1) == .live)
         #expect(GrantStatus(rawValue: 2) == .revoked)

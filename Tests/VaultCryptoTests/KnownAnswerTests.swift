@@ -98,6 +98,11 @@ import VaultCrypto
         }
     }
 
+    @Test func `a verifier that is made is legal, and another each time`() {
+        let made = [PKCE.newVerifier(), PKCE.newVerifier()].map(PKCE.challengeS256(of:))
+        #expect(made[0] != nil && made[1] != nil && made[0] != made[1])
+    }
+
     @Test func `a challenge is 43 characters of canonical base64url`() {
         let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
         #expect(PKCE.isChallenge(challenge))

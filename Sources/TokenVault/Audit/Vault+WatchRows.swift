@@ -48,16 +48,16 @@ private final class RunningPass: Sendable {
         _ keys: LiveKeys, of limit: Duration
     ) async throws -> (findings: [AuditFinding], count: Int, isDone: Bool, isOutrun: Bool, used: Duration) {
         try await BlockingThread.result { [self] in
-            let start = ThreadTime.now
+            let start = MachineClock.thread
             // A vault that was closed is not read on.
             _ = try store.readers()
             return try pass.withLock { pass in
                 let floor = keys.watch.floor
                 try reader.snapshot { database in
                     let keyring = try keys.keys(for: database, above: floor).keyring
-                    try pass.step(database, keyring) { ThreadTime.now - start >= limit }
+                    try pass.step(database, keyring) { MachineClock.thread - start >= limit }
                 }
-                return (pass.findings, pass.count, pass.isDone, pass.isOutrun, ThreadTime.now - start)
+                return (pass.findings, pass.count, pass.isDone, pass.isOutrun, MachineClock.thread - start)
             }
         }
     }

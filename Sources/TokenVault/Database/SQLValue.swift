@@ -1,5 +1,6 @@
 import GRDB
 import GRDBSQLite
+import VaultCore
 
 /// One column of one row, as SQLite keeps it.
 enum SQLValue: Sendable, Equatable {
@@ -116,8 +117,6 @@ extension Database {
 /// The row a query stands on; valid only inside the closure it was handed to.
 struct RowCursor {
     fileprivate let statement: SQLiteStatement
-
-    var columnCount: Int { Int(sqlite3_column_count(statement)) }
 
     func value(_ index: Int) -> SQLValue { SQLValue(statement, Int32(index)) }
 

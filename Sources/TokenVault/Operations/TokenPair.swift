@@ -22,16 +22,10 @@ package struct TokenPair: Sendable {
     }
 
     init?(sealedForm bytes: [UInt8]) {
-        var rest = bytes[...]
-        func take() -> [UInt8]? {
-            guard rest.count >= 2 else { return nil }
-            let count = Int(rest[rest.startIndex]) << 8 | Int(rest[rest.startIndex + 1])
-            rest = rest.dropFirst(2)
-            guard rest.count >= count else { return nil }
-            defer { rest = rest.dropFirst(count) }
-            return Array(rest.prefix(count))
-        }
-        guard let access = take(), let refresh = take(), rest.isEmpty else { return nil }
+        var reader = ByteReader(bytes)
+        guard let access = reader.counted(UInt16.self, limit: .max),
+            let refresh = reader.counted(UInt16.self, limit: .max), reader.isAtEnd
+        else { return nil }
         accessToken = Secret(access)
         refreshToken = refresh.isEmpty ? nil : Secret(refresh)
     }

@@ -12,8 +12,8 @@ enum SealedTable {
     static let passwords = TableLayout.passwords.number
     /// The cookie of a sign-in session: of its table's one kind of value, but not in it.
     static let signInCookies: UInt16 = 12
-    /// Values that others keep for us for a while; no table at all.
-    static let lentValues: UInt16 = 13
+    /// State that others keep for us for a while; no table at all.
+    static let sealedState: UInt16 = 13
     static let providers = TableLayout.providers.number
     static let connections = TableLayout.connections.number
     static let authorizationRequests = TableLayout.authorizationRequests.number

@@ -118,14 +118,6 @@ private struct Canonical: Sendable {
 }
 
 extension [UInt8] {
-    mutating func append(bigEndian value: some FixedWidthInteger) {
-        var shift = value.bitWidth
-        while shift > 0 {
-            shift -= 8
-            append(UInt8(truncatingIfNeeded: value >> shift))
-        }
-    }
-
     mutating func append(_ column: SQLValue) {
         switch column {
         case .null:

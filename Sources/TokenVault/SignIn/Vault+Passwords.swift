@@ -83,14 +83,10 @@ extension Vault {
         }
     }
 
-    private struct PasswordRecord: Sendable {
-        let owner: Owner
-        let version: Int64
-        let verifier: PasswordVerifier?
-    }
-
     /// Nil: no such user.
-    private func passwordRecord(ofUser name: String) throws -> PasswordRecord? {
+    private func passwordRecord(
+        ofUser name: String
+    ) throws -> (owner: Owner, version: Int64, verifier: PasswordVerifier?)? {
         try snapshot { [registry] database, keys in
             let keyring = keys.keyring
             let revision = try keys.checkedRevision(database)
@@ -101,7 +97,7 @@ extension Vault {
             else { return nil }
             guard let row = try database.load(PasswordRow.self, id.rawValue, keyring)?.row,
                 let sealed = row.verifier
-            else { return PasswordRecord(owner: owner, version: 0, verifier: nil) }
+            else { return (owner, 0, nil) }
             let bytes = try SealedField.open(
                 sealed, with: owner.key, for: keyring.passwordContext(id, row.version))
             guard let verifier = PasswordVerifier(bytes: bytes) else {
@@ -109,7 +105,7 @@ extension Vault {
                     .integrity, "A password is kept at a cost this version does not accept.",
                     remedy: "Set it again with 'tokenvault user password'.")
             }
-            return PasswordRecord(owner: owner, version: row.version, verifier: verifier)
+            return (owner, row.version, verifier)
         }
     }
 

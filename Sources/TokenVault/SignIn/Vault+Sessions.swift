@@ -2,6 +2,56 @@ import GRDB
 package import VaultCore
 import VaultCrypto
 
+/// A user who signed in, as the cookie of a browser proves it.
+package struct SignInSession: Sendable {
+    /// 32 hexadecimal digits; names the session, and opens nothing.
+    package let id: String
+    package let user: User
+    package let signedInAt: VaultInstant
+    package let expiresAt: VaultInstant
+}
+
+/// What the cookie of a session says, sealed.
+///
+/// ```
+/// id 16 ‖ user i64 ‖ signed in at i64 ‖ expires at i64 ‖ the user's revocations i64 ‖ password version i64
+/// ```
+struct SignInCookie: Sendable, Equatable {
+    static let idBytes = 16
+    let id: [UInt8]
+    let user: OwnerID
+    let signedInAt: VaultInstant
+    let expiresAt: VaultInstant
+    /// Revoking every grant of the user ends the session too.
+    let revocations: Int64
+    /// Another password ends it as well.
+    let passwordVersion: Int64
+}
+
+extension SignInCookie {
+    init?(_ plaintext: [UInt8]) {
+        var reader = ByteReader(plaintext)
+        guard let id = reader.take(Self.idBytes), let user: Int64 = reader.number(),
+            let signedInAt: Int64 = reader.number(), let expiresAt: Int64 = reader.number(),
+            let revocations: Int64 = reader.number(), let passwordVersion: Int64 = reader.number(),
+            reader.isAtEnd
+        else { return nil }
+        self.init(
+            id: id, user: OwnerID(user), signedInAt: VaultInstant(millisecondsSince1970: signedInAt),
+            expiresAt: VaultInstant(millisecondsSince1970: expiresAt), revocations: revocations,
+            passwordVersion: passwordVersion)
+    }
+
+    var plaintext: [UInt8] {
+        var bytes = id
+        for number in [
+            user.rawValue, signedInAt.millisecondsSince1970, expiresAt.millisecondsSince1970, revocations,
+            passwordVersion,
+        ] { bytes.append(bigEndian: number) }
+        return bytes
+    }
+}
+
 extension Vault {
     /// Begins a session: the value of a cookie that proves who signed in, and when.
     ///
@@ -28,7 +78,7 @@ extension Vault {
             transaction.noteUnloggedChange()
             return cookie
         }
-        return try lend(cookie.plaintext, table: SealedTable.signInCookies)
+        return try sealState(cookie.plaintext, table: SealedTable.signInCookies)
     }
 
     /// The session of a cookie, as of now. Nil: the cookie is not ours, or the session is over: by its time,
@@ -64,7 +114,7 @@ extension Vault {
     }
 
     private func cookie(_ value: SecretBytes) -> SignInCookie? {
-        takeBack(value, table: SealedTable.signInCookies).flatMap(SignInCookie.init)
+        unsealState(value, table: SealedTable.signInCookies).flatMap(SignInCookie.init)
     }
 }
 

@@ -1,4 +1,4 @@
-import CVaultShims
+import CSodium
 public import VaultCore
 
 #if canImport(Glibc)
@@ -40,13 +40,14 @@ public struct KeyProgram: Sendable {
 
     /// What the slot keeps so that ``unwrap(_:vault:slot:)`` gives `key`: 1 to 4096 bytes.
     func wrap(_ key: GuardedKey, vault: VaultID, slot: [UInt8]) throws(VaultError) -> [UInt8] {
-        var question = Question("wrap", vault, slot)
-        defer { question.wipe() }
-        unsafe key.withBytes { unsafe question.ask("key", $0.bindMemory(to: UInt8.self)) }
+        var question = unsafe key.withBytes {
+            unsafe Self.question("wrap", vault, slot, "key", $0.bindMemory(to: UInt8.self))
+        }
+        defer { Sodium.wipe(&question) }
         return try unsafe answer(question) { text throws(VaultError) in
             let capacity = Limits.keyProgramBlobBytes
             var blob = [UInt8](repeating: 0, count: capacity)
-            guard let count = unsafe ProgramReply.decode(text, member: "blob", into: &blob, capacity),
+            guard let count = unsafe Self.decode(text, member: "blob", into: &blob, capacity),
                 count > 0
             else { throw garbage }
             return Array(blob.prefix(count))
@@ -55,13 +56,13 @@ public struct KeyProgram: Sendable {
 
     /// The key inside `blob`, if the program is the one that wrapped it; any key at all otherwise.
     func unwrap(_ blob: [UInt8], vault: VaultID, slot: [UInt8]) throws(VaultError) -> GuardedKey {
-        var question = Question("unwrap", vault, slot)
-        defer { question.wipe() }
-        unsafe blob.withUnsafeBufferPointer { unsafe question.ask("blob", $0) }
+        let question = unsafe blob.withUnsafeBufferPointer {
+            unsafe Self.question("unwrap", vault, slot, "blob", $0)
+        }
         return try unsafe answer(question) { text throws(VaultError) in
             var count: Int?
             let key = unsafe GuardedKey { bytes in
-                count = unsafe ProgramReply.decode(text, member: "key", into: bytes, GuardedKey.byteCount)
+                count = unsafe Self.decode(text, member: "key", into: bytes, GuardedKey.byteCount)
             }
             guard count == GuardedKey.byteCount else { throw garbage }
             return key
@@ -69,12 +70,12 @@ public struct KeyProgram: Sendable {
     }
 
     private func answer<Result>(
-        _ question: Question, _ body: (UnsafeBufferPointer<UInt8>) throws(VaultError) -> Result
+        _ question: [UInt8], _ body: (UnsafeBufferPointer<UInt8>) throws(VaultError) -> Result
     ) throws(VaultError) -> Result {
         try checkFile()
         do throws(ProgramRun.Failure) {
             return try unsafe ProgramRun(path: path, environment: Self.environment, deadline: deadline)
-                .exchange(question.text, body)
+                .exchange(question, body)
         } catch {
             throw report(error)
         }
@@ -143,6 +144,76 @@ public struct KeyProgram: Sendable {
                 .unavailable, "The key program \(path) was ended by signal \(signal).",
                 remedy: "See what it says itself, on standard error.")
         case .answer(let error): error
+        }
+    }
+}
+
+extension KeyProgram {
+    /// One JSON object, composed by hand because it may hold a key; the last member is in base64.
+    private static func question(
+        _ operation: String, _ vault: VaultID, _ slot: [UInt8], _ member: String,
+        _ bytes: UnsafeBufferPointer<UInt8>
+    ) -> [UInt8] {
+        var text: [UInt8] = []
+        // Room for all, so that no copy of a key is left behind when it grows.
+        text.reserveCapacity(2 * Limits.keyProgramBlobBytes)
+        text += Array(
+            #"{"version":1,"op":"\#(operation)","vault":"\#(vault)","slot":"\#(Hex.encode(slot))","\#(member)":""#
+                .utf8)
+        let variant = sodium_base64_VARIANT_ORIGINAL
+        let capacity = sodium_base64_encoded_len(bytes.count, variant)
+        unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: capacity) { base64 in
+            guard let base = base64.baseAddress, let source = bytes.baseAddress else { return }
+            unsafe sodium_bin2base64(base, capacity, source, bytes.count, variant)
+            // The last one is the zero of C.
+            for index in 0..<capacity - 1 { unsafe text.append(UInt8(bitPattern: base[index])) }
+            unsafe sodium_memzero(base, capacity)
+        }
+        text += Array("\"}\n".utf8)
+        return text
+    }
+
+    /// Decodes the value; nil for anything but `{"<member>":"<base64 of at most capacity bytes>"}` with white space
+    /// where JSON has it.
+    ///
+    /// - Returns: how many bytes were written.
+    private static func decode(
+        _ text: UnsafeBufferPointer<UInt8>, member: String, into bytes: UnsafeMutablePointer<UInt8>,
+        _ capacity: Int
+    ) -> Int? {
+        var rest = unsafe text[...]
+        func skipSpace() {
+            while let next = unsafe rest.first, [0x20, 0x09, 0x0A, 0x0D].contains(next) {
+                unsafe rest = rest.dropFirst()
+            }
+        }
+        func take(_ token: String) -> Bool {
+            skipSpace()
+            guard unsafe rest.starts(with: token.utf8) else { return false }
+            unsafe rest = rest.dropFirst(token.utf8.count)
+            return true
+        }
+        guard take("{"), take("\"\(member)\""), take(":"), take("\""),
+            let end = unsafe rest.firstIndex(of: UInt8(ascii: "\""))
+        else { return nil }
+        let value = unsafe UnsafeBufferPointer(rebasing: rest[..<end])
+        unsafe rest = rest[(end + 1)...]
+        guard take("}") else { return nil }
+        skipSpace()
+        guard unsafe rest.isEmpty else { return nil }
+        return unsafe decode(value, into: bytes, capacity)
+    }
+
+    private static func decode(
+        _ value: UnsafeBufferPointer<UInt8>, into bytes: UnsafeMutablePointer<UInt8>, _ capacity: Int
+    ) -> Int? {
+        // libsodium 1.0.18 takes octets above 0x7F for characters of the alphabet.
+        guard let base = value.baseAddress, unsafe value.allSatisfy({ $0 < 0x80 }) else { return nil }
+        return unsafe base.withMemoryRebound(to: CChar.self, capacity: value.count) { text in
+            var count = 0
+            let result = unsafe sodium_base642bin(
+                bytes, capacity, text, value.count, nil, &count, nil, sodium_base64_VARIANT_ORIGINAL)
+            return result == 0 ? count : nil
         }
     }
 }

@@ -147,7 +147,8 @@ struct MemoryIssuer {
 
     private mutating func refuse(_ reason: RefusalReason) -> Answer {
         reasons.insert(reason)
-        return .error(reason.oauthError)
+        let isOfScope = reason == .scopeExceeded || reason == .scopeChangedOnRetry
+        return .error(isOfScope ? "invalid_scope" : "invalid_grant")
     }
 
     private func standing(of row: Row) -> OwnerStanding {

@@ -148,7 +148,7 @@ import VaultCore
         #expect(first.withExposed { $0 } != second.withExposed { $0 })
         #expect(throws: VaultError(.invalidInput, "")) {
             try test.vault.sealed(
-                [UInt8](repeating: 1, count: Limits.lentValueBytes), purpose: "x", lifetime: .seconds(1))
+                [UInt8](repeating: 1, count: Limits.sealedStateBytes), purpose: "x", lifetime: .seconds(1))
         }
         let huge = SecretBytes([UInt8](repeating: UInt8(ascii: "A"), count: 1 << 20))
         #expect(test.vault.unseal(huge, purpose: "authorize") == nil)

@@ -1,6 +1,6 @@
 import Testing
 import VaultCore
-import VaultCrypto
+@_spi(ChosenNonce) import VaultCrypto
 
 /// Generates and opens `key-wrap.json`.
 @Suite struct `Format vectors: key wrap` {

@@ -1,6 +1,6 @@
 import Testing
 import VaultCore
-import VaultCrypto
+@_spi(ChosenNonce) import VaultCrypto
 
 /// The vectors of recovery keys and of key programs in `keyslot.json`.
 enum KeyslotKindVectors {

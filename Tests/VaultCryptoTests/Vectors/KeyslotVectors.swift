@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 import VaultCore
-import VaultCrypto
+@_spi(ChosenNonce) import VaultCrypto
 
 /// Generates and opens `keyslot.json`.
 extension Keyslots {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 import VaultCore
-import VaultCrypto
+@_spi(ChosenNonce) import VaultCrypto
 
 /// Recovery files: `recovery.json`, and what else must hold of them.
 @Suite(.serialized) struct `Recovery keys` {

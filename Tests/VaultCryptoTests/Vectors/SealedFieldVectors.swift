@@ -1,6 +1,6 @@
 import Testing
 import VaultCore
-import VaultCrypto
+@_spi(ChosenNonce) import VaultCrypto
 
 /// Generates and opens `sealed-field.json`.
 @Suite struct `Format vectors: sealed field` {

@@ -1,6 +1,6 @@
 import Testing
 import VaultCore
-import VaultCrypto
+@_spi(ChosenNonce) import VaultCrypto
 
 /// Generates and opens `token-handle.json`.
 @Suite struct `Format vectors: token handle` {
