@@ -10,7 +10,7 @@ struct Endpoint<Context: RequestContext> {
     let respond: @Sendable (Request, Context) async -> Response
 
     init(
-        _ methods: HTTPRequest.Method..., isCrossOrigin: Bool = false,
+        _ methods: [HTTPRequest.Method], isCrossOrigin: Bool = false,
         respond: @escaping @Sendable (Request, Context) async -> Response
     ) {
         self.methods = methods

@@ -2,66 +2,60 @@ import HTTPTypes
 import Hummingbird
 import TokenIssuer
 
-/// An endpoint that takes a form from an authenticated client: revocation and introspection.
+/// An endpoint that takes a form from a client (RFC 6749 section 3.2, RFC 7009 section 2, RFC 7662 section 2).
 struct FormRoute: Sendable {
-    /// What was sent, and what becomes of it.
+    /// A form that was read.
     struct Submission: Sendable {
+        let request: Request
         let form: [UInt8]
-        let authorization: [String]
+        /// Something of it stood in the query string.
+        let isInQuery: Bool
         let id: RequestID
         let address: @Sendable () -> String?
+
+        var authorization: [String] { request.headers[values: .authorization] }
+
+        func presentedToken(_ profile: IssuerProfile) throws(OAuthError) -> PresentedToken {
+            try PresentedToken(
+                form: form, authorization: authorization, profile: profile, requestID: id.description,
+                address: address())
+        }
     }
 
-    private let body: FormBody
-    private let answer: @Sendable (Submission) async throws -> [UInt8]
+    private let limits: RequestLimits
+    private let takesQuery: Bool
+    private let answer: @Sendable (Submission) async throws -> Response
 
-    /// - Parameter answer: the JSON object to send; empty: no body. Throws `OAuthError`.
-    init(_ limits: RequestLimits, answer: @escaping @Sendable (Submission) async throws -> [UInt8]) {
-        body = FormBody(limits)
+    /// - Parameters:
+    ///   - takesQuery: for clients of a time when parameters travelled in the query string, by GET or beside a body.
+    ///     Otherwise it is not looked at: RFC 6749 section 2.3.1 forbids client credentials there.
+    ///   - answer: throws `OAuthError`.
+    init(
+        _ limits: RequestLimits, takesQuery: Bool = false,
+        answer: @escaping @Sendable (Submission) async throws -> Response
+    ) {
+        self.limits = limits
+        self.takesQuery = takesQuery
         self.answer = answer
     }
 
     func respond(to request: Request, from address: @escaping @Sendable () -> String?) async -> Response {
         let id = RequestID()
         do {
-            let submission = Submission(
-                form: try await body.read(request), authorization: request.headers[values: .authorization],
-                id: id, address: address)
-            let json = try await answer(submission)
-            guard json.isEmpty else { return Response(json: json, to: request, id: id) }
-            return Response(
-                status: .ok,
-                headers: [
-                    .cacheControl: "no-store", .pragma: "no-cache", .contentLength: "0",
-                    .requestID: id.description,
-                ])
-        } catch let failure as FormBody.Failure {
-            return Response(
-                failure.refusal, to: request, id: id,
-                headers: failure.closesConnection ? [.connection: "close"] : [:])
+            let query = takesQuery ? Array((request.uri.query ?? "").utf8) : []
+            guard query.count <= limits.bodyBytes else {
+                throw FormBody.Failure(refusal: Refusal.tooLarge, closesConnection: false)
+            }
+            let isPosted = request.method == .post
+            let posted = isPosted ? try await FormBody(limits).read(request) : []
+            // Together, so that a parameter in both is one that comes twice.
+            let form = query.isEmpty ? posted : query + (posted.isEmpty ? [] : [UInt8(ascii: "&")]) + posted
+            return try await answer(
+                Submission(
+                    request: request, form: form, isInQuery: !query.isEmpty || !isPosted, id: id,
+                    address: address))
         } catch {
-            return Response(error as? OAuthError ?? Refusal.failure, to: request, id: id)
-        }
-    }
-
-    /// RFC 7009 section 2.
-    static func revocation(_ issuer: TokenIssuer, _ limits: RequestLimits) -> FormRoute {
-        FormRoute(limits) { submission in
-            try await issuer.revoke(
-                RevocationRequest(
-                    form: submission.form, authorization: submission.authorization, profile: issuer.profile,
-                    requestID: submission.id.description, address: submission.address()))
-            return []
-        }
-    }
-
-    /// RFC 7662 section 2.
-    static func introspection(_ issuer: TokenIssuer, _ limits: RequestLimits) -> FormRoute {
-        FormRoute(limits) { submission in
-            try await issuer.introspect(
-                IntrospectionRequest(
-                    form: submission.form, authorization: submission.authorization, profile: issuer.profile,
-                    requestID: submission.id.description, address: submission.address()))
+            return Response(failure: error, to: request, id: id)
         }
     }
 }

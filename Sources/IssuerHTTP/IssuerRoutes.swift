@@ -1,5 +1,7 @@
+import HTTPTypes
 public import Hummingbird
 public import TokenIssuer
+import VaultCore
 
 /// The issuer's endpoints, to be mounted in an application of one's own or served by ``IssuerServer``.
 ///
@@ -26,73 +28,82 @@ public struct IssuerRoutes: Sendable {
     /// path as well as without it, for proxies that take it off.
     public func mount<Routes: RouterMethods>(on router: Routes) {
         let router = IssuerPaths(router, of: issuer)
-        mountToken(on: router)
-        let revocation = FormRoute.revocation(issuer, limits)
+        let profile = issuer.profile
+        let token = FormRoute(limits, takesQuery: profile.acceptsLegacyGet) { [issuer] sent in
+            var request = try TokenRequest(
+                form: sent.form, authorization: sent.authorization, profile: profile,
+                requestID: sent.id.description, address: sent.address())
+            request.isLegacyGet = sent.isInQuery
+            let answer = try await issuer.token(request)
+            return answer.body.withExposed { Response(json: $0, to: sent.request, id: sent.id) }
+        }
+        // RFC 6749 section 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
         mount(
-            Endpoint(.post, isCrossOrigin: true) { request, context in
-                await revocation.respond(to: request, from: network(request, context))
-            }, .revocation, at: ["/oauth2/revoke"], on: router)
+            token, profile.acceptsLegacyGet ? [.post, .get] : [.post], isCrossOrigin: true, .token,
+            at: profile.tokenPaths, on: router)
+        let revocation = FormRoute(limits) { [issuer] sent in
+            try await issuer.revoke(sent.presentedToken(profile))
+            return Response(
+                status: .ok,
+                headers: [
+                    .cacheControl: "no-store", .pragma: "no-cache", .contentLength: "0",
+                    .requestID: sent.id.description,
+                ])
+        }
+        mount(revocation, [.post], isCrossOrigin: true, .revocation, at: ["/oauth2/revoke"], on: router)
+        let introspection = FormRoute(limits) { [issuer] sent in
+            let answer = try await issuer.introspect(sent.presentedToken(profile))
+            return Response(json: answer, to: sent.request, id: sent.id)
+        }
         // No script in a browser is a resource server.
-        let introspection = FormRoute.introspection(issuer, limits)
         mount(
-            Endpoint(.post) { request, context in
-                await introspection.respond(to: request, from: network(request, context))
-            }, .introspection, at: ["/oauth2/introspect"], on: router)
+            introspection, [.post], isCrossOrigin: false, .introspection, at: ["/oauth2/introspect"],
+            on: router)
         mountOpenID(on: router)
         mountMetadata(on: router)
         for (path, respond) in HealthRoutes(issuer).paths {
-            Endpoint<Routes.Context>(.get, .head) { request, _ in await respond(request) }
+            Endpoint<Routes.Context>([.get, .head]) { request, _ in await respond(request) }
                 .mount(at: path, on: router)
         }
     }
 
-    /// What the throttle of clients counts by.
-    private func network(_ request: Request, _ context: some RequestContext) -> @Sendable () -> String? {
-        let peer = PeerAddress.of(request, context, limits, issuer)
-        return { peer().network }
-    }
-
-    private func mountToken<Routes: RouterMethods>(on router: Routes) {
-        let endpoint: Endpoint<Routes.Context>
-        if issuer.profile.acceptsLegacyGet {
-            let token = LegacyTokenRoute(issuer, limits)
-            endpoint = Endpoint(.post, .get, isCrossOrigin: true) { request, context in
-                await token.respond(to: request, from: network(request, context))
-            }
-        } else {
-            // RFC 6749 section 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
-            let token = TokenRoute(issuer, limits)
-            endpoint = Endpoint(.post, isCrossOrigin: true) { request, context in
-                await token.respond(to: request, from: network(request, context))
-            }
+    private func mount<Routes: RouterMethods>(
+        _ route: FormRoute, _ methods: [HTTPRequest.Method], isCrossOrigin: Bool,
+        _ name: MountedEndpoints.Name,
+        at paths: [String], on router: Routes
+    ) {
+        let endpoint = Endpoint<Routes.Context>(methods, isCrossOrigin: isCrossOrigin) { request, context in
+            // What the throttle of clients counts by.
+            let peer = PeerAddress.of(request, context, limits, issuer)
+            return await route.respond(to: request) { peer().network }
         }
-        mount(endpoint, .token, at: issuer.profile.tokenPaths, on: router)
+        mount(endpoint, name, at: paths, on: router)
     }
 
     private func mountOpenID<Routes: RouterMethods>(on router: Routes) {
         guard issuer.idTokens != nil else { return }
-        let userinfo = UserinfoRoute(issuer, limits)
         mount(
-            Endpoint<Routes.Context>(.get, .post, .head, isCrossOrigin: true) { request, _ in
-                await userinfo.respond(to: request)
+            Endpoint<Routes.Context>([.get, .post, .head], isCrossOrigin: true) { request, _ in
+                await userinfo(request)
             }, .userinfo, at: ["/oauth2/userinfo"], on: router)
-        let keys = MetadataRoute { [issuer] () throws(OAuthError) in try await issuer.keySet() }
         mount(
-            Endpoint<Routes.Context>(.get, .head, isCrossOrigin: true) { request, _ in
-                await keys.respond(to: request)
+            Endpoint<Routes.Context>([.get, .head], isCrossOrigin: true) { request, _ in
+                await Self.publish(to: request) { try await issuer.keySet() }
             }, .keySet, at: ["/oauth2/jwks"], on: router)
     }
 
+    /// The documents are below the path of the issuer's URL (OpenID Connect Discovery section 4.1), and RFC 8414
+    /// section 3.1 puts that path behind the well-known part.
     private func mountMetadata<Routes: RouterMethods>(on router: Routes) {
         guard issuer.url != nil else { return }
-        let route = MetadataRoute { [issuer] () throws(OAuthError) in try await issuer.metadata() }
-        let endpoint = Endpoint<Routes.Context>(.get, .head, isCrossOrigin: true) { request, _ in
-            await route.respond(to: request)
+        let endpoint = Endpoint<Routes.Context>([.get, .head], isCrossOrigin: true) { request, _ in
+            await Self.publish(to: request) { try await issuer.metadata() }
         }
         let names =
             ["oauth-authorization-server"] + (issuer.idTokens == nil ? [] : ["openid-configuration"])
-        for path in names.flatMap({ MetadataRoute.paths($0, issuerPath: issuer.path) }) {
+        for path in names.map({ "/.well-known/" + $0 }) {
             endpoint.mount(at: path, on: router)
+            if !issuer.path.isEmpty { endpoint.mount(at: path + issuer.path, on: router) }
         }
     }
 
@@ -104,5 +115,57 @@ public struct IssuerRoutes: Sendable {
             issuer.endpoints.add(name, at: path)
             endpoint.mount(at: path, on: router)
         }
+    }
+}
+
+extension IssuerRoutes {
+    /// What anybody may read of an issuer: its metadata and its public keys (RFC 8414, OpenID Connect Discovery, RFC 7517).
+    private static func publish(
+        to request: Request, _ read: () async throws -> [UInt8]?
+    ) async -> Response {
+        do {
+            guard let json = try await read() else { return Response(Refusal.notFound, to: request) }
+            var response = Response(json: json, to: request)
+            // Keys stay published after a rotation for longer than this, and a client that meets an unknown key asks again.
+            response.headers[.cacheControl] = "public, max-age=300"
+            response.headers[.pragma] = nil
+            return response
+        } catch { return Response(failure: error, to: request, id: RequestID()) }
+    }
+
+    /// `GET|POST /oauth2/userinfo`: what a client may know of the user (OpenID Connect Core section 5.3).
+    private func userinfo(_ request: Request) async -> Response {
+        let id = RequestID()
+        do {
+            var form: SecretBytes?
+            if request.method == .post, request.announcesBody {
+                form = try Self.accessToken(in: try await FormBody(limits).read(request))
+            }
+            let credentials = try BearerCredentials(
+                request, queryParameters: issuer.profile.tokenParameters, form: form)
+            let accessToken = try issuer.accept(credentials, requiring: ["openid"])
+            do throws(OAuthError) {
+                return Response(json: try await issuer.userinfo(accessToken), to: request, id: id)
+            } catch { throw BearerRefusal(error: error) }
+        } catch let refusal as BearerRefusal {
+            return refusal.response(to: request, realm: "tokenvault", id: id)
+        } catch {
+            return Response(failure: error, to: request, id: id)
+        }
+    }
+
+    /// RFC 6750 section 2.2.
+    private static func accessToken(in form: [UInt8]) throws(OAuthError) -> SecretBytes? {
+        do { return try FormCoding.strictPairs(form).first { $0.name == "access_token" }?.value } catch {
+            throw OAuthError(.invalidRequest, "The body is malformed.")
+        }
+    }
+}
+
+extension Request {
+    /// Whether the client says that it sent something along.
+    var announcesBody: Bool {
+        headers.contains(.transferEncoding)
+            || headers.contains(.contentLength) && headers.only(.contentLength) != "0"
     }
 }

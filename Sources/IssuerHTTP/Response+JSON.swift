@@ -41,4 +41,27 @@ extension Response {
             json: error.body, status: HTTPResponse.Status(code: error.status), to: request, id: id,
             headers: headers)
     }
+
+    /// Says what was thrown: a refusal as it is, of anything else only that the server failed.
+    init(failure error: any Error, to request: Request, id: RequestID, headers: HTTPFields = [:]) {
+        var headers = headers
+        let failure = error as? FormBody.Failure
+        if failure?.closesConnection == true { headers[.connection] = "close" }
+        self.init(
+            failure?.refusal ?? error as? OAuthError ?? Refusal.failure, to: request, id: id, headers: headers
+        )
+    }
+}
+
+extension HTTPFields {
+    /// The value of a field that comes once; nil also where it comes more often. The subscript joins all
+    /// values, which costs more and can mean something that none of them said.
+    func only(_ name: HTTPField.Name) -> String? {
+        var value: String?
+        for field in self where field.name == name {
+            guard value == nil else { return nil }
+            value = field.value
+        }
+        return value
+    }
 }

@@ -55,11 +55,8 @@ extension Request {
     /// Whether something was sent along that nobody reads. Only a form posted to a route of ours is, within
     /// its limits; the rest would be drained without end.
     fileprivate func hasUnreadBody(_ response: Response) -> Bool {
-        let isAnnounced =
-            headers.contains(.transferEncoding)
-            || headers.contains(.contentLength) && headers.only(.contentLength) != "0"
         let isRefusedUnread = [.notFound, .methodNotAllowed].contains(response.status)
-        return isAnnounced && (method != .post || isRefusedUnread)
+        return announcesBody && (method != .post || isRefusedUnread)
     }
 }
 

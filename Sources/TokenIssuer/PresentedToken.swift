@@ -1,14 +1,19 @@
 import VaultCore
 
-/// The form of the revocation and introspection endpoints: a token, and the client that shows it.
-struct PresentedToken: Sendable {
+/// A request to the revocation or introspection endpoint (RFC 7009 section 2.1, RFC 7662 section 2.1), taken apart and
+/// not yet judged: a token, and the client that shows it.
+public struct PresentedToken: Sendable {
     let token: SecretBytes
     let credentials: ClientCredentials
     let origin: RequestOrigin
 
-    /// `token_type_hint` is not looked at: what kind a token is, it says itself.
-    init(
-        form body: [UInt8], authorization: [String], profile: IssuerProfile, origin: RequestOrigin
+    /// Reads a form body; `token_type_hint` is not looked at: what kind a token is, it says itself.
+    ///
+    /// - Parameters: as of ``TokenRequest``.
+    /// - Throws: `invalid_request`.
+    public init(
+        form body: [UInt8], authorization: [String], profile: IssuerProfile, requestID: String?,
+        address: @autoclosure @escaping @Sendable () -> String? = nil
     ) throws(OAuthError) {
         let parameters: [FormParameter]
         do { parameters = try FormCoding.strictPairs(body) } catch { throw OAuthError(error) }
@@ -20,7 +25,7 @@ struct PresentedToken: Sendable {
         }
         guard let token else { throw .missing("token") }
         self.token = token
-        self.origin = origin
+        origin = RequestOrigin(requestID: requestID, address: address)
         credentials = try ClientCredentials(client, authorization: authorization)
     }
 }

@@ -2,24 +2,6 @@ import Foundation
 import TokenVault
 import VaultCore
 
-/// A request to the introspection endpoint (RFC 7662 section 2.1), taken apart and not yet judged.
-public struct IntrospectionRequest: Sendable {
-    let presented: PresentedToken
-
-    /// Reads a form body.
-    ///
-    /// - Parameters: as of ``TokenRequest``.
-    /// - Throws: `invalid_request`.
-    public init(
-        form body: [UInt8], authorization: [String], profile: IssuerProfile, requestID: String?,
-        address: @autoclosure @escaping @Sendable () -> String? = nil
-    ) throws(OAuthError) {
-        presented = try PresentedToken(
-            form: body, authorization: authorization, profile: profile,
-            origin: RequestOrigin(requestID: requestID, address: address))
-    }
-}
-
 extension TokenIssuer {
     /// What a token stands for now, as a JSON object: `{"active":false}` and no more for any that is not valid.
     ///
@@ -28,8 +10,7 @@ extension TokenIssuer {
     /// use. The user's name is not told: `sub` says who it is, and more is at userinfo with the user's consent.
     ///
     /// - Throws: `invalid_client`, also for a public client, which proves nothing.
-    public func introspect(_ request: IntrospectionRequest) async throws(OAuthError) -> [UInt8] {
-        let presented = request.presented
+    public func introspect(_ presented: PresentedToken) async throws(OAuthError) -> [UInt8] {
         do {
             if let recent = authenticateRecent(presented.credentials, presented.origin),
                 let accessToken = try validate(presented.token, for: recent),

@@ -1,32 +1,13 @@
 import TokenVault
 import VaultCore
 
-/// A request to the revocation endpoint (RFC 7009 section 2.1), taken apart and not yet judged.
-public struct RevocationRequest: Sendable {
-    let presented: PresentedToken
-
-    /// Reads a form body.
-    ///
-    /// - Parameters: as of ``TokenRequest``.
-    /// - Throws: `invalid_request`.
-    public init(
-        form body: [UInt8], authorization: [String], profile: IssuerProfile, requestID: String?,
-        address: @autoclosure @escaping @Sendable () -> String? = nil
-    ) throws(OAuthError) {
-        presented = try PresentedToken(
-            form: body, authorization: authorization, profile: profile,
-            origin: RequestOrigin(requestID: requestID, address: address))
-    }
-}
-
 extension TokenIssuer {
     /// Revokes the grant of a token that was issued to the client which shows it. A refresh token and an
     /// access token alike end the whole grant (RFC 7009 section 2.1). What happened is not told: section 2.2
     /// asks for the same answer to invalid tokens, and another client's token is one to this client.
     ///
     /// - Throws: `invalid_client`; `temporarily_unavailable` when nothing was revoked.
-    public func revoke(_ request: RevocationRequest) async throws(OAuthError) {
-        let presented = request.presented
+    public func revoke(_ presented: PresentedToken) async throws(OAuthError) {
         let client = try await authenticate(presented.credentials, presented.origin)
         do {
             _ = try await vault.revoke(

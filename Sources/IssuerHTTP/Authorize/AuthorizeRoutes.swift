@@ -2,6 +2,7 @@ import HTTPTypes
 public import Hummingbird
 public import TokenIssuer
 import TokenVault
+import VaultCore
 
 /// The authorization endpoint, and what a user needs around it: the consent page, and a page to take consent back.
 ///
@@ -14,11 +15,12 @@ import TokenVault
 /// With users of one's own, pass a ``UserAuthentication`` and leave ``SignInPages`` out. The issuer must know its URL.
 /// Mount on the router itself: where that URL has a path, every address answers with it and without it.
 public struct AuthorizeRoutes: Sendable {
-    private let issuer: TokenIssuer
-    private let authorize: AuthorizeEndpoint
-    private let consent: ConsentEndpoint
-    private let consents: ConsentsEndpoint
-    private let pages: Pages
+    let issuer: TokenIssuer
+    let users: any UserSource
+    let pages: Pages
+    let body: FormBody
+    private let scopes: ScopeDescriptions
+    private let consentPage: any ConsentPage
 
     /// - Parameters:
     ///   - users: who is signed in.
@@ -29,12 +31,11 @@ public struct AuthorizeRoutes: Sendable {
         scopes: ScopeDescriptions = .standard, limits: RequestLimits = RequestLimits()
     ) {
         self.issuer = issuer
+        self.users = users
+        self.scopes = scopes
         pages = Pages(issuer, limits)
-        let consentPage = consentPage ?? BundledConsentPage(pages)
-        let steps = AuthorizationSteps(issuer, users, consentPage, scopes, pages)
-        authorize = AuthorizeEndpoint(steps, FormBody(limits))
-        consent = ConsentEndpoint(steps, FormBody(limits))
-        consents = ConsentsEndpoint(steps, FormBody(limits))
+        body = FormBody(limits)
+        self.consentPage = consentPage ?? BundledConsentPage(pages)
     }
 
     /// Adds the authorization endpoint under every path of the profile, `/consent`, `/account/consents` and
@@ -47,19 +48,140 @@ public struct AuthorizeRoutes: Sendable {
             pages.mount(
                 path, on: router,
                 [
-                    (.get, { request, _ in await authorize.get(request) }),
-                    (.post, { request, _ in await authorize.post(request) }),
+                    (.get, { request, _ in await authorize(request) }),
+                    (.post, { request, _ in await postAuthorize(request) }),
                 ])
         }
-        pages.mount(PagePaths.consent, on: router, [(.post, { request, _ in await consent.post(request) })])
+        pages.mount(PagePaths.consent, on: router, [(.post, { request, _ in await decide(request) })])
         pages.mount(
             PagePaths.consents, on: router,
             [
-                (.get, { request, _ in await consents.get(request) }),
-                (.post, { request, _ in await consents.post(request) }),
+                (.get, { request, _ in await consents(request) }),
+                (.post, { request, _ in await withdraw(request) }),
             ])
         for asset in PageAsset.allCases {
             pages.mount(asset.path, on: router, [(.get, { request, _ in asset.response(to: request) })])
         }
     }
+
+    /// What the names in a scope allow, for the user to read.
+    func describe(_ scope: ScopeSet) -> [ScopeDescription] {
+        scopes.describe(scope.names, telling: issuer.claims.names)
+    }
+}
+
+/// `/oauth2/authorize` (RFC 6749 section 3.1) and `/consent`.
+extension AuthorizeRoutes {
+    /// Begins the query of a request that comes back from a page.
+    private static let resuming = "continue="
+
+    private func authorize(_ request: Request) async -> Response {
+        await pages.answering(request) { id in
+            let asked = try read(request.uri.query ?? "", id)
+            return try await next(asked, of: try await users.user(of: request), for: request, id)
+        }
+    }
+
+    /// Sends the browser back with GET: a cookie with `SameSite=Lax` does not come with a form from another site.
+    private func postAuthorize(_ request: Request) async -> Response {
+        await pages.answering(request) { id in
+            let form = try await body.read(request)
+            let asked = try AuthorizationRequest(query: form, issuer: issuer, requestID: id.description)
+            return pages.seeOther(try resumption(of: asked), to: request, id)
+        }
+    }
+
+    /// What the user answered on the consent page.
+    private func decide(_ request: Request) async -> Response {
+        await pages.answering(request) { id in
+            let posted = try await PostedForm(request, body)
+            guard let form = posted.form(ConsentForm.self, by: issuer.vault),
+                let asked = AuthorizationRequest(
+                    resuming: SecretBytes(copying: form.request), issuer: issuer, requestID: id.description)
+            else { throw Refusal.expired }
+            let user = try await user(of: request, session: form.session, id: form.user)
+            let decision: ConsentDecision
+            switch posted.text("decision") {
+            case "allow": decision = .allow(ScopeSet(parsing: form.scope) ?? .empty)
+            case "deny": decision = .deny
+            default: throw Refusal.noDecision
+            }
+            return try await next(asked, of: user, decision: decision, for: request, id)
+        }
+    }
+
+    /// A form's answer counts in the session and from the user it was shown to, and from no other.
+    func user(of request: Request, session: String, id: Int64) async throws -> AuthenticatedUser {
+        let user = try await users.user(of: request)
+        guard let user, user.session == session, user.id.rawValue == id else { throw Refusal.foreignForm }
+        return user
+    }
+
+    private func read(_ query: String, _ id: RequestID) throws -> AuthorizationRequest {
+        guard query.hasPrefix(Self.resuming) else {
+            return try AuthorizationRequest(
+                query: Array(query.utf8), issuer: issuer, requestID: id.description)
+        }
+        let sealed = SecretBytes(copying: query.dropFirst(Self.resuming.count))
+        guard
+            let asked = AuthorizationRequest(resuming: sealed, issuer: issuer, requestID: id.description)
+        else { throw Refusal.expired }
+        return asked
+    }
+
+    /// From what the issuer decides about a request to what the browser gets.
+    private func next(
+        _ asked: AuthorizationRequest, of user: AuthenticatedUser?, decision: ConsentDecision? = nil,
+        for request: Request, _ id: RequestID
+    ) async throws -> Response {
+        switch await issuer.authorize(asked, user: user, decision: decision) {
+        case .page(let error): return pages.error(error, to: request, id)
+        case .redirect(let location):
+            return location.withExposed { pages.seeOther($0, to: request, id) }
+        case .needsSignIn(let pending):
+            let need = SignInRequest(
+                returnTo: try resumption(of: asked), clientName: pending.client.registration.name,
+                loginHint: pending.loginHint)
+            return try await users.signIn(need, for: request)
+        case .needsConsent(let pending, let account):
+            guard let user else { throw VaultError(.internalError, "Nobody can be asked.") }
+            let form = ConsentForm(
+                session: user.session, user: user.id.rawValue, scope: pending.scope.text,
+                request: try asked.sealed(by: issuer).text)
+            return try await consentPage.response(
+                to: ConsentQuestion(
+                    clientName: pending.client.registration.name, clientID: pending.client.clientID,
+                    userName: account.name, scopes: describe(pending.scope),
+                    destination: Self.destination(of: pending.redirectURI),
+                    action: pages.link(PagePaths.consent), form: try form.sealed(by: issuer.vault)),
+                for: request)
+        }
+    }
+
+    /// Where an authorization request goes on after a page.
+    private func resumption(of asked: AuthorizationRequest) throws -> String {
+        pages.link(PagePaths.authorize) + "?" + Self.resuming
+            + FormCoding.encode(try asked.sealed(by: issuer).text)
+    }
+
+    /// Where a redirect URI leads, for people.
+    private static func destination(of redirectURI: String) -> String {
+        let scheme = redirectURI.prefix { $0 != ":" }.lowercased()
+        guard scheme == "http" || scheme == "https" else { return "the app \(scheme) on this device" }
+        let authority = redirectURI.dropFirst(scheme.count + 3)
+            .prefix { $0 != "/" && $0 != "?" && $0 != "#" }.lowercased()
+        let isLoopback = ["127.0.0.1", "[::1]", "localhost"].contains {
+            authority == $0 || authority.hasPrefix($0 + ":")
+        }
+        return isLoopback ? "an app on this device (\(authority))" : authority
+    }
+}
+
+/// What the consent form brings back: the request, and who was asked, where, and what.
+private struct ConsentForm: PageForm {
+    static let purpose = "consent"
+    let session: String
+    let user: Int64
+    let scope: String
+    let request: String
 }

@@ -58,3 +58,8 @@ extension HTTPField.Name {
     /// `Sec-Fetch-Site`: where the page is from that makes the request (W3C Fetch Metadata).
     fileprivate static let fetchSite = field("Sec-Fetch-Site")
 }
+
+extension SecretBytes {
+    /// For a sealed value on its way into a page or a URL.
+    var text: String { withExposed { String(decoding: $0, as: UTF8.self) } }
+}

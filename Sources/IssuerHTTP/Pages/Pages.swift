@@ -124,6 +124,15 @@ struct Pages: Sendable {
     }
 }
 
+/// Where the pages are, below the issuer's URL.
+enum PagePaths {
+    static let authorize = "/oauth2/authorize"
+    static let consent = "/consent"
+    static let consents = "/account/consents"
+    static let signIn = "/sign-in"
+    static let signOut = "/sign-out"
+}
+
 /// Answers a request from a browser; the address is looked up when it is asked for.
 typealias PageResponder = @Sendable (Request, _ peer: @Sendable () -> PeerAddress) async -> Response
 

@@ -1,3 +1,4 @@
+import HTTPTypes
 public import Hummingbird
 public import TokenIssuer
 import TokenVault
@@ -14,8 +15,11 @@ import VaultCore
 public struct SignInPages: UserSource {
     private let issuer: TokenIssuer
     private let pages: Pages
-    private let endpoint: SignInEndpoint
-    private let signOut: SignOutEndpoint
+    private let body: FormBody
+    private let lifetime: Duration
+    private let throttle: SignInThrottle
+    private var vault: Vault { issuer.vault }
+    private var cookies: BrowserCookies { BrowserCookies(issuer) }
 
     /// - Parameter sessionLifetime: after this the user signs in again; the browser forgets it sooner, when closed.
     public init(
@@ -24,37 +28,192 @@ public struct SignInPages: UserSource {
     ) {
         self.issuer = issuer
         pages = Pages(issuer, limits)
-        let body = FormBody(limits)
-        endpoint = SignInEndpoint(issuer, pages, body, lifetime: sessionLifetime)
-        signOut = SignOutEndpoint(issuer, pages, body)
+        body = FormBody(limits)
+        lifetime = sessionLifetime
+        throttle = SignInThrottle(clock: issuer.vault.clock, issuer.sharedAddress)
     }
 
     /// Adds `/sign-in` and `/sign-out`.
     public func mount<Routes: RouterMethods>(on router: Routes) {
         let router = IssuerPaths(router, of: issuer)
-        let signIn = endpoint
-        let signOut = signOut
         pages.mount(
             PagePaths.signIn, on: router,
-            [
-                (.get, { request, _ in await signIn.get(request) }),
-                (.post, { await signIn.post($0, $1) }),
-            ])
+            [(.get, { request, _ in await get(request) }), (.post, { await post($0, $1) })])
         pages.mount(
             PagePaths.signOut, on: router,
             [
-                (.get, { request, _ in await signOut.get(request) }),
-                (.post, { request, _ in await signOut.post(request) }),
+                (.get, { request, _ in await askToSignOut(request) }),
+                (.post, { request, _ in await signOut(request) }),
             ])
     }
 
     public func user(of request: Request) async throws -> AuthenticatedUser? {
-        guard let session = try BrowserCookies(issuer).session(of: request) else { return nil }
+        guard let session = try cookies.session(of: request) else { return nil }
         return AuthenticatedUser(
             id: session.user.id, authenticatedAt: session.signedInAt, session: session.id)
     }
 
     public func signIn(_ need: SignInRequest, for request: Request) async throws -> Response {
-        try endpoint.page(need, for: request)
+        try page(need, for: request)
     }
+}
+
+/// `/sign-in`: name and password.
+extension SignInPages {
+    /// For a user who came by itself; the page of an authorization request is shown where that was asked.
+    private func get(_ request: Request) async -> Response {
+        await pages.answering(request) { id in
+            try page(SignInRequest(returnTo: pages.link(PagePaths.consents)), for: request, id)
+        }
+    }
+
+    private func post(_ request: Request, _ peer: @Sendable () -> PeerAddress) async -> Response {
+        await pages.answering(request) { id in
+            let posted = try await PostedForm(request, body)
+            guard let form = posted.form(SignInForm.self, by: vault) else { throw Refusal.expired }
+            // Without this, another site could sign the browser in as somebody of its choice (RFC 6749 section 10.12).
+            guard let browser = cookies.browser(of: request), browser == form.browser else {
+                throw Refusal.foreignForm
+            }
+            let name = posted.text("user").map(Self.trimmed) ?? ""
+            guard let password = posted.secret("password"), !name.isEmpty else {
+                return try page(form.need, .incomplete, user: name, for: request, id)
+            }
+            let user: User
+            switch try await check(name, password, from: peer(), id) {
+            case .success(let known): user = known
+            case .failure(let trouble):
+                return try page(form.need, trouble, user: name, for: request, id)
+            }
+            // A new session each time: whoever knew the old one gains nothing by this sign-in.
+            if let old = cookies.sessionCookie(of: request) { try await vault.endSession(old) }
+            let session = try await vault.startSession(
+                user: user.id, signedInAt: vault.clock.now(), lifetime: lifetime)
+            return pages.seeOther(
+                form.need.returnTo, to: request, id, headers: [.setCookie: cookies.setting(session: session)])
+        }
+    }
+
+    /// The user, or why there is none.
+    private func check(
+        _ name: String, _ password: SecretBytes, from peer: PeerAddress, _ id: RequestID
+    ) async throws -> Result<User, Trouble> {
+        if let wait = throttle.wait(for: name, from: peer) { return .failure(.throttled(wait)) }
+        let attempt = throttle.begin(name, from: peer)
+        let user: User?
+        do {
+            user = try await vault.signIn(
+                user: name, password: password, channel: .http, requestID: id.description)
+        } catch let error as VaultError where error.code == .busy {
+            attempt.end(.unjudged)
+            return .failure(.busy)
+        }
+        attempt.end(user == nil ? .failed : .succeeded)
+        return user.map { .success($0) } ?? .failure(.wrong)
+    }
+
+    private func page(
+        _ need: SignInRequest, _ trouble: Trouble? = nil, user: String? = nil, for request: Request,
+        _ id: RequestID = RequestID()
+    ) throws -> Response {
+        let known = cookies.browser(of: request)
+        let browser = known ?? BrowserCookies.newBrowser()
+        let name = user ?? need.loginHint ?? ""
+        var values: [String: Any] = [
+            "title": "Sign in", "action": pages.link(PagePaths.signIn), "user": name,
+            "knowsUser": !name.isEmpty,
+            "form": try SignInForm(browser: browser, need: need).sealed(by: vault),
+        ]
+        if let client = need.clientName { values["client"] = client.displayed }
+        if let trouble {
+            values["trouble"] = trouble.text
+            // Which of the two fields is wrong is not told.
+            values["isWrong"] = trouble.isInput
+        }
+        var headers: HTTPFields = [:]
+        if known == nil { headers[.setCookie] = cookies.setting(browser: browser) }
+        if let seconds = trouble?.retryAfter { headers[.retryAfter] = String(seconds) }
+        return pages.page(
+            .signIn, values, status: trouble?.status ?? .ok, leadsToClient: need.clientName != nil,
+            to: request,
+            id, headers: headers)
+    }
+
+    /// Phones put a space behind what they complete, and no user name ends with one.
+    private static func trimmed(_ text: String) -> String {
+        let isSpace = { (character: Character) in character.isWhitespace }
+        return String(text.drop(while: isSpace).reversed().drop(while: isSpace).reversed())
+    }
+}
+
+/// `/sign-out`: asks, and ends the session.
+extension SignInPages {
+    private func askToSignOut(_ request: Request) async -> Response {
+        await pages.answering(request) { id in
+            var values: [String: Any] = [
+                "action": pages.link(PagePaths.signOut), "signIn": pages.link(PagePaths.signIn),
+                "consents": pages.link(PagePaths.consents),
+            ]
+            if let session = try cookies.session(of: request) {
+                values["title"] = "Sign out?"
+                values["user"] = session.user.name.displayed
+                values["form"] = try SignOutForm(session: session.id).sealed(by: vault)
+            } else {
+                values["title"] = "You are signed out"
+            }
+            return pages.page(.signOut, values, to: request, id)
+        }
+    }
+
+    private func signOut(_ request: Request) async -> Response {
+        await pages.answering(request) { id in
+            let posted = try await PostedForm(request, body)
+            guard let form = posted.form(SignOutForm.self, by: vault) else { throw Refusal.expired }
+            if let session = try cookies.session(of: request), let cookie = cookies.sessionCookie(of: request)
+            {
+                guard session.id == form.session else { throw Refusal.foreignForm }
+                try await vault.endSession(cookie)
+            }
+            return pages.seeOther(
+                pages.link(PagePaths.signOut), to: request, id,
+                headers: [.setCookie: cookies.endingSession])
+        }
+    }
+}
+
+/// Why a sign-in did not work, as the user reads it.
+private struct Trouble: Error {
+    let text: String
+    let status: HTTPResponse.Status
+    var retryAfter: Int?
+    /// Whether something else has to be entered.
+    var isInput: Bool { status == .badRequest || status == .forbidden }
+
+    static let incomplete = Trouble(text: "Enter your user name and your password.", status: .badRequest)
+    /// One text for every cause: it must not tell which users exist.
+    static let wrong = Trouble(text: "The user name or the password is not right.", status: .forbidden)
+    static let busy = Trouble(
+        text: "Many people are signing in at this moment. Try again in a few seconds.",
+        status: .serviceUnavailable, retryAfter: 2)
+
+    static func throttled(_ wait: Duration) -> Trouble {
+        let seconds = max(1, Int(wait.components.seconds) + (wait.components.attoseconds > 0 ? 1 : 0))
+        return Trouble(
+            text:
+                "There were too many attempts. Try again in \(seconds) \(seconds == 1 ? "second" : "seconds").",
+            status: .tooManyRequests, retryAfter: seconds)
+    }
+}
+
+/// What the sign-in form brings back: the browser it was shown in, and where to go on.
+private struct SignInForm: PageForm {
+    static let purpose = "sign-in"
+    let browser: String
+    let need: SignInRequest
+}
+
+/// Which session to end.
+private struct SignOutForm: PageForm {
+    static let purpose = "sign-out"
+    let session: String
 }

@@ -1,29 +1,18 @@
-import HTTPTypes
 import Hummingbird
 import TokenIssuer
 import TokenVault
 import VaultCore
 
-/// `GET` and `POST /account/consents`: what the user allowed, and taking it back.
-struct ConsentsEndpoint: Sendable {
-    private let steps: AuthorizationSteps
-    private let body: FormBody
-    private var vault: Vault { steps.issuer.vault }
-    private var pages: Pages { steps.pages }
-
-    init(_ steps: AuthorizationSteps, _ body: FormBody) {
-        self.steps = steps
-        self.body = body
-    }
-
-    func get(_ request: Request) async -> Response {
-        await steps.answering(request) { id in
-            guard let user = try await steps.users.user(of: request) else {
-                return try await steps.users.signIn(
+/// `/account/consents`: what the user allowed, and taking it back.
+extension AuthorizeRoutes {
+    func consents(_ request: Request) async -> Response {
+        await pages.answering(request) { id in
+            guard let user = try await users.user(of: request) else {
+                return try await users.signIn(
                     SignInRequest(returnTo: pages.link(PagePaths.consents)), for: request)
             }
-            let account = try vault.user(user.id)
-            let rows = try vault.consents(of: user.id).compactMap { try row($0, user) }
+            let account = try issuer.vault.user(user.id)
+            let rows = try issuer.vault.consents(of: user.id).compactMap { try row($0, user) }
             return pages.page(
                 .consents,
                 [
@@ -35,15 +24,14 @@ struct ConsentsEndpoint: Sendable {
         }
     }
 
-    func post(_ request: Request) async -> Response {
-        await steps.answering(request) { id in
+    func withdraw(_ request: Request) async -> Response {
+        await pages.answering(request) { id in
             let posted = try await PostedForm(request, body)
-            guard let form = posted.form(WithdrawalForm.self, by: vault) else { throw Refusal.expired }
-            let user = try await steps.users.user(of: request)
-            guard let user, user.session == form.session, user.id.rawValue == form.user else {
-                throw Refusal.foreignForm
+            guard let form = posted.form(WithdrawalForm.self, by: issuer.vault) else {
+                throw Refusal.expired
             }
-            try await vault.withdrawConsent(
+            let user = try await user(of: request, session: form.session, id: form.user)
+            try await issuer.vault.withdrawConsent(
                 of: user.id, from: OwnerID(form.client), through: .http, requestID: id.description)
             return pages.seeOther(pages.link(PagePaths.consents) + "?" + Self.done, to: request, id)
         }
@@ -52,7 +40,7 @@ struct ConsentsEndpoint: Sendable {
     /// Nil for a client that is gone: nothing is left to take back.
     private func row(_ consent: Consent, _ user: AuthenticatedUser) throws -> [String: Any]? {
         let client: Client
-        do { client = try vault.client(consent.client) } catch let error as VaultError
+        do { client = try issuer.vault.client(consent.client) } catch let error as VaultError
             where error.code == .notFound
         {
             return nil
@@ -62,8 +50,8 @@ struct ConsentsEndpoint: Sendable {
         return [
             "client": client.registration.name.displayed, "since": consent.grantedAt.date,
             "sinceText": consent.grantedAt.writtenDate,
-            "scopes": BundledConsentPage.items(steps.describe(consent.scope)),
-            "form": try form.sealed(by: vault),
+            "scopes": BundledConsentPage.items(describe(consent.scope)),
+            "form": try form.sealed(by: issuer.vault),
         ]
     }
 
