@@ -1,5 +1,6 @@
 import HTTPTypes
 import Hummingbird
+import NIOCore
 import TokenIssuer
 
 /// An endpoint that takes a form from a client (RFC 6749 section 3.2, RFC 7009 section 2, RFC 7662 section 2).
@@ -58,4 +59,96 @@ struct FormRoute: Sendable {
             return Response(failure: error, to: request, id: id)
         }
     }
+}
+
+/// Reads the body of a form request within its limits.
+struct FormBody {
+    /// Why there is no body, and whether the connection can go on after saying so.
+    struct Failure: Error {
+        let refusal: OAuthError
+        let closesConnection: Bool
+    }
+
+    private let limits: RequestLimits
+
+    init(_ limits: RequestLimits) { self.limits = limits }
+
+    /// The octets of the body.
+    func read(_ request: Request) async throws(Failure) -> [UInt8] {
+        let declared = request.headers.only(.contentLength).flatMap { Int($0) }
+        // Nobody sends this much by mistake; reading it only to say no would be a favour to the wrong people.
+        if let declared, declared > limits.bodyBytes + RequestLimits.drainedBytes {
+            throw Failure(refusal: Refusal.tooLarge, closesConnection: true)
+        }
+        let deadline = ContinuousClock.now + limits.readTime
+        var body: [UInt8] = []
+        if let declared, declared <= limits.bodyBytes { body.reserveCapacity(declared) }
+        var count = 0
+        do {
+            for try await chunk in request.body {
+                count += chunk.readableBytes
+                if count <= limits.bodyBytes { body.append(contentsOf: chunk.readableBytesView) }
+                guard count <= limits.bodyBytes + RequestLimits.drainedBytes else {
+                    throw Failure(refusal: Refusal.tooLarge, closesConnection: true)
+                }
+                // A silent connection is closed by its idle timeout; this is for one that trickles.
+                guard count == declared || ContinuousClock.now < deadline else {
+                    throw Failure(refusal: Refusal.tooSlow, closesConnection: true)
+                }
+            }
+        } catch {
+            throw error as? Failure ?? Failure(refusal: Refusal.truncated, closesConnection: true)
+        }
+        guard count <= limits.bodyBytes else {
+            throw Failure(refusal: Refusal.tooLarge, closesConnection: false)
+        }
+        guard declared == nil || declared == count else {
+            throw Failure(refusal: Refusal.truncated, closesConnection: true)
+        }
+        guard Self.isForm(request.headers) else {
+            throw Failure(refusal: Refusal.mediaType, closesConnection: false)
+        }
+        return body
+    }
+
+    /// RFC 6749 appendix B: the form media type "with a character encoding of UTF-8".
+    private static func isForm(_ headers: HTTPFields) -> Bool {
+        guard let value = headers.only(.contentType) else { return false }
+        if value == form { return true }
+        let parts = value.split(separator: ";", omittingEmptySubsequences: false).map(trimmed)
+        guard parts.first == form else { return false }
+        return parts.dropFirst().allSatisfy { parameter in
+            !parameter.hasPrefix("charset=") || ["charset=utf-8", #"charset="utf-8""#].contains(parameter)
+        }
+    }
+
+    private static let form = "application/x-www-form-urlencoded"
+
+    private static func trimmed(_ text: Substring) -> String {
+        let isSpace = { (character: Character) in character == " " || character == "\t" }
+        return String(text.drop(while: isSpace).reversed().drop(while: isSpace).reversed()).lowercased()
+    }
+}
+
+/// What a request may be before it is refused: each bound with its reason.
+public struct RequestLimits: Sendable {
+    /// Longest body that is read: a token request with every parameter at its longest is under 8 KiB. More:
+    /// 413.
+    public var bodyBytes = 64 * 1024
+    /// Time for the body to arrive, and longest silence of a connection. More: 408, or the connection is
+    /// closed.
+    public var readTime = Duration.seconds(10)
+    /// Whether failed authentications are counted by the last address in `X-Forwarded-For`, or in `Forwarded` (RFC 7239),
+    /// instead of the connection's.
+    ///
+    /// Only behind a proxy that writes one of these headers itself: otherwise every stranger chooses where its guesses
+    /// seem to come from. Without it behind a proxy, all clients share the proxy's address.
+    public var trustsForwardedFor = false
+    /// Body beyond ``bodyBytes`` that is read and thrown away, so that the connection survives a 413.
+    static let drainedBytes = 1024 * 1024
+    /// Headers of a request: ours take a few hundred bytes, proxies add their own.
+    static let headerBytes = 16 * 1024
+    static let headerFields = 100
+
+    public init() {}
 }

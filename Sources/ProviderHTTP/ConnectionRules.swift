@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import Foundation
 import Logging
 import NIOCore
 import NIOSSL
@@ -63,5 +64,76 @@ public struct ConnectionRules: Sendable {
                 remedy: "Name a PEM file of certificate authorities.")
         }
         return certificates
+    }
+}
+
+/// Where a request goes, read by the same parser as the library's, and refused where tokens may not go.
+/// `https` to anywhere, `http` to this machine alone; no user information, no fragment, printable ASCII only.
+struct ProviderAddress: Sendable, Hashable {
+    /// Scheme, host and port in one spelling: `https://api.example:443`.
+    let origin: String
+    let isEncrypted: Bool
+
+    /// Nil: not an address that a token may go to.
+    init?(_ text: String) {
+        // The parser would escape what is not allowed in a URL; what is not a URL is no address.
+        guard text.utf8.count <= Self.maximumBytes, text.utf8.allSatisfy({ 0x21...0x7e ~= $0 }),
+            let url = URL(string: text), let scheme = url.scheme?.lowercased(),
+            let host = url.host?.lowercased(), !host.isEmpty,
+            url.user == nil, url.password == nil, url.fragment == nil
+        else { return nil }
+        switch scheme {
+        case "https": isEncrypted = true
+        case "http" where Self.isLoopback(host): isEncrypted = false
+        default: return nil
+        }
+        let port = url.port ?? (isEncrypted ? 443 : 80)
+        guard 1...65535 ~= port else { return nil }
+        origin = "\(scheme)://\(host):\(port)"
+    }
+
+    /// Longer ones do not survive servers.
+    private static let maximumBytes = 16 * 1024
+
+    /// `localhost`, `::1` and `127.0.0.0/8` in four parts: `127.1` is a loopback address to some and a name to others.
+    private static func isLoopback(_ host: String) -> Bool {
+        if ["localhost", "::1", "[::1]"].contains(host) { return true }
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127"
+            && parts.allSatisfy { part in UInt8(part).map { String($0) == part } ?? false }
+    }
+}
+
+/// The pool of connections that ``ProviderClient``s call APIs over; one for a whole program.
+public final class ProviderConnections: Sendable {
+    let client: HTTPClient
+
+    /// End it with ``shutdown()``.
+    ///
+    /// - Throws: `VaultError.invalidInput` if the authorities cannot be read.
+    public init(_ rules: ConnectionRules = ConnectionRules()) throws {
+        client = ConnectionRules.client(try rules.configuration())
+    }
+
+    /// Runs `body` with connections that are closed afterwards.
+    public static func withConnections<Result>(
+        _ rules: ConnectionRules = ConnectionRules(),
+        _ body: (ProviderConnections) async throws -> Result
+    ) async throws -> Result {
+        let connections = try ProviderConnections(rules)
+        do {
+            let result = try await body(connections)
+            await connections.shutdown()
+            return result
+        } catch {
+            await connections.shutdown()
+            throw error
+        }
+    }
+
+    /// Ends calls under way and closes everything.
+    public func shutdown() async {
+        // It fails only where it was shut down before.
+        try? await client.shutdown()
     }
 }

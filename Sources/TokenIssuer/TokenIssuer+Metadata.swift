@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TokenVault
 import VaultCore
 
@@ -101,5 +102,43 @@ private struct IssuerMetadata: Encodable {
         requestParameterSupported = false
         // Left out, it would mean true.
         requestUriParameterSupported = false
+    }
+}
+
+/// Which endpoints are served, and where: metadata names these and no other.
+package final class MountedEndpoints: Sendable {
+    package enum Name: Sendable {
+        case authorization
+        case token
+        case revocation
+        case introspection
+        case userinfo
+        case keySet
+    }
+
+    private let paths = Mutex<[Name: String]>([:])
+
+    package init() {}
+
+    /// - Parameter path: below the issuer's URL; of several, the first counts.
+    package func add(_ name: Name, at path: String) {
+        paths.withLock { paths in paths[name] = paths[name] ?? path }
+    }
+
+    package subscript(name: Name) -> String? { paths.withLock { $0[name] } }
+}
+
+/// The URL an issuer is known by; of a server on any free port it is known once the port is bound.
+package final class IssuerURL: Sendable {
+    private let known: Mutex<String?>
+
+    package init(_ value: String? = nil) { known = Mutex(value) }
+
+    /// Nil: none, or none yet.
+    package var value: String? { known.withLock { $0 } }
+
+    /// Says what it is; what was said first stays.
+    package func become(_ value: String) {
+        known.withLock { known in known = known ?? value }
     }
 }

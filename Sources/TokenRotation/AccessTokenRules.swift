@@ -49,3 +49,48 @@ extension OwnerStanding {
         }
     }
 }
+
+/// Checks that whoever redeems a code is who asked for it: same redirect URI, and the PKCE verifier. Asked
+/// only where ``RotationRules`` would swap. A failure changes nothing: the code stays good.
+package enum CodeBinding {
+    /// Nil when the request fits.
+    ///
+    /// - Parameters:
+    ///   - boundRedirectURI: the `redirect_uri` of the authorization request; nil if it had none.
+    ///   - boundChallenge: the S256 `code_challenge` of the authorization request; nil if it had none.
+    ///   - presentedRedirectURI: the `redirect_uri` of the token request; nil if it has none.
+    ///   - derivedChallenge: S256 of the `code_verifier`; nil without one, or with a malformed one.
+    ///   - isVerifierMalformed: there is a `code_verifier`, but not of the form of RFC 7636 section 4.1.
+    package static func check(
+        boundRedirectURI: String?, boundChallenge: String?, presentedRedirectURI: String?,
+        derivedChallenge: String?, isVerifierMalformed: Bool
+    ) -> RefusalReason? {
+        // RFC 6749 section 4.1.3: redirect_uri is "REQUIRED, if the "redirect_uri" parameter was included in
+        // the authorization request [...], and their values MUST be identical." Where it was not included the
+        // code went to the only registered address, and what the token request says about it binds nothing.
+        if let boundRedirectURI {
+            guard let presentedRedirectURI, isIdentical(boundRedirectURI, presentedRedirectURI) else {
+                return .redirectURIMismatch
+            }
+        }
+        let hasVerifier = derivedChallenge != nil || isVerifierMalformed
+        guard let boundChallenge else {
+            // RFC 9700 section 2.1.1: "a token request containing a code_verifier parameter is accepted only
+            // if a code_challenge parameter was present in the authorization request". Section 4.8.2 shows
+            // the attack.
+            return hasVerifier ? .codeVerifierUnexpected : nil
+        }
+        guard hasVerifier else { return .codeVerifierMissing }
+        // RFC 7636 section 4.6: "If the values are not equal, an error response indicating "invalid_grant"
+        // [...] MUST be returned."
+        guard let derivedChallenge, !isVerifierMalformed, isIdentical(boundChallenge, derivedChallenge) else {
+            return .codeVerifierMismatch
+        }
+        return nil
+    }
+
+    /// Octet by octet: `==` on strings takes different spellings of one character for equal.
+    private static func isIdentical(_ left: String, _ right: String) -> Bool {
+        left.utf8.elementsEqual(right.utf8)
+    }
+}

@@ -1,4 +1,4 @@
-import VaultCore
+package import VaultCore
 
 /// Decides what a presented code or refresh token does to its grant, from the row and the time alone.
 ///
@@ -98,4 +98,91 @@ package enum RotationRules {
         let age = moment.serving.elapsed(since: state.lastSwap)
         return age < (state.isFirstUseSeen ? policy.raceWindow : policy.retryWindow)
     }
+}
+
+/// What to do with a presented code or refresh token.
+package enum RotationDecision: Sendable, Equatable {
+    /// Move the grant to its next generation and answer with the new pair. The access token gets this scope;
+    /// the scope of the grant stays what it is.
+    case swap(scope: ScopeSet)
+    /// Answer with the current pair again, byte for byte. The grant stays what it is.
+    case replay
+    /// Say no. The grant stays what it is.
+    case refuse(RefusalReason)
+    /// Say no and revoke the grant.
+    case revoke(RefusalReason)
+    /// The token is authentic and younger than the row: somebody restored an older database. Answer 503,
+    /// change nothing, raise an integrity alarm. The client's token is good and must not be called invalid.
+    case databaseIsBehind
+}
+
+/// How long the predecessor of the current refresh token may be retried: a client's setting. Both windows are
+/// half open, as lifetimes are: 60 s means *less than* 60 s, and 0 s means never.
+package struct RotationPolicy: Sendable, Equatable {
+    /// For a client whose response got lost: as long as nobody used the new pair.
+    package let retryWindow: Duration
+
+    /// Clamps `retryWindow` to 0 s ... ``Limits/retryWindow``.
+    package init(retryWindow: Duration) {
+        self.retryWindow = min(max(retryWindow, .zero), Limits.retryWindow)
+    }
+
+    /// For honest workers of one client that refresh at once: even after another of them used the new pair.
+    ///
+    /// The shorter of ``Limits/raceWindow`` and the retry window. Without the minimum a client that was given
+    /// no retry window, because it wants a used refresh token to be dead at once, would still have one
+    /// of 10 s.
+    package var raceWindow: Duration { min(Limits.raceWindow, retryWindow) }
+}
+
+/// The time of a decision, on both clocks the rules need.
+package struct RotationMoment: Sendable, Equatable {
+    /// Wall clock: for lifetimes, which outages do not stop.
+    package var now: VaultInstant
+    /// Serving clock, which stands still during outages: for the windows, so that a client whose response was
+    /// lost in a crash still has time to ask again.
+    package var serving: VaultInstant
+
+    package init(now: VaultInstant, serving: VaultInstant) {
+        self.now = now
+        self.serving = serving
+    }
+}
+
+/// What a code or a refresh token says about itself, after its handle opened and its client authenticated.
+/// Only an authentic handle gets this far: a forged or damaged one is refused before any row is read.
+package struct PresentedCredential: Sendable, Equatable {
+    package var kind: CredentialKind
+    /// The generation inside the handle: 0 for a code, 1 and on for refresh tokens.
+    package var generation: UInt32
+    /// The family secret inside the handle has the tag that the grant's row keeps.
+    package var isFamilyProven: Bool
+    /// The token has the tag that the row keeps for its generation. Rows keep two, of the current generation
+    /// and of the one before, so the rules look at this only there.
+    package var isTokenProven: Bool
+    /// The client that presents it is the one it was issued to.
+    package var isOfThisClient: Bool
+    /// The `scope` parameter; nil where it was omitted.
+    package let requestedScope: ScopeSet?
+
+    /// An empty `requestedScope` counts as none.
+    package init(
+        kind: CredentialKind, generation: UInt32, isFamilyProven: Bool, isTokenProven: Bool,
+        isOfThisClient: Bool, requestedScope: ScopeSet?
+    ) {
+        self.kind = kind
+        self.generation = generation
+        self.isFamilyProven = isFamilyProven
+        self.isTokenProven = isTokenProven
+        self.isOfThisClient = isOfThisClient
+        // RFC 6749 section 3.2: "Parameters sent without a value MUST be treated as if they were omitted from
+        // the request."
+        self.requestedScope = requestedScope.flatMap { $0.isEmpty ? nil : $0 }
+    }
+}
+
+/// The two credentials that can move a grant to its next generation.
+package enum CredentialKind: Sendable, CaseIterable {
+    case authorizationCode
+    case refreshToken
 }

@@ -1,5 +1,11 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
 import Mustache
+import NIOCore
+import TokenIssuer
 import VaultCore
+import VaultCrypto
 
 /// The pages there are: a template each, in `Templates/`.
 enum PageTemplate: String, CaseIterable {
@@ -73,5 +79,95 @@ extension String {
         case "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}": true
         default: false
         }
+    }
+}
+
+/// What the pages fetch: a file each, in `Templates/`, under a name that changes with its content.
+enum PageAsset: CaseIterable {
+    case stylesheet
+    /// Without one, browsers ask for `/favicon.ico`, which is not ours to answer.
+    case icon
+
+    var path: String {
+        switch self {
+        case .stylesheet: "/assets/pages-\(Self.stylesheetDigest).css"
+        case .icon: "/assets/icon-\(Self.iconDigest).svg"
+        }
+    }
+
+    func response(to request: Request) -> Response {
+        Response(
+            status: .ok,
+            headers: [
+                .contentType: contentType, .cacheControl: "public, max-age=31536000, immutable",
+                .xContentTypeOptions: "nosniff",
+                // An image of this kind opened by itself is a document.
+                .contentSecurityPolicy: "default-src 'none'; frame-ancestors 'none'",
+            ], body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+    }
+
+    private var bytes: [UInt8] {
+        switch self {
+        case .stylesheet: PackageResources.pages_css
+        case .icon: PackageResources.icon_svg
+        }
+    }
+
+    private var contentType: String {
+        switch self {
+        case .stylesheet: "text/css; charset=utf-8"
+        case .icon: "image/svg+xml"
+        }
+    }
+
+    private static let stylesheetDigest = digest(of: PackageResources.pages_css)
+    private static let iconDigest = digest(of: PackageResources.icon_svg)
+
+    private static func digest(of bytes: [UInt8]) -> String {
+        String(SHA256.hash(bytes).description.prefix(16))
+    }
+}
+
+/// The consent page that comes along.
+struct BundledConsentPage: ConsentPage {
+    private let pages: Pages
+
+    init(_ pages: Pages) { self.pages = pages }
+
+    func response(to question: ConsentQuestion, for request: Request) async throws -> Response {
+        let client = question.clientName.displayed
+        return pages.page(
+            .consent,
+            [
+                "title": "Allow access?", "client": client, "user": question.userName.displayed,
+                "initial": String(client.prefix(1)).uppercased(),
+                "scopes": Self.items(question.scopes), "hasScopes": !question.scopes.isEmpty,
+                "destination": question.destination, "action": question.action, "form": question.form,
+                "consents": pages.link(PagePaths.consents),
+            ], leadsToClient: true, to: request)
+    }
+
+    static func items(_ scopes: [ScopeDescription]) -> [[String: Any]] {
+        scopes.map { scope in
+            var item: [String: Any] = ["name": scope.name]
+            if let text = scope.text { item["text"] = text }
+            return item
+        }
+    }
+}
+
+extension VaultInstant {
+    /// `2026-01-05`, UTC.
+    var date: String {
+        Date(timeIntervalSince1970: TimeInterval(secondsSince1970)).formatted(.iso8601.year().month().day())
+    }
+
+    /// `5 January 2026`, UTC: as people read it, in the language of the pages.
+    var writtenDate: String {
+        Date(timeIntervalSince1970: TimeInterval(secondsSince1970)).formatted(
+            Date.FormatStyle(
+                locale: Locale(identifier: "en_GB"), calendar: Calendar(identifier: .gregorian),
+                timeZone: .gmt
+            ).day().month(.wide).year())
     }
 }

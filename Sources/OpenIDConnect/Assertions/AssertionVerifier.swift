@@ -45,3 +45,102 @@ public struct AssertionVerifier: ClientAssertionVerifying {
         return try AssertionClaims(jws.payload, from: clientID, audiences: audiences, at: now).verified
     }
 }
+
+/// How a client may sign its assertions: `none` and the symmetric algorithms are not in the list.
+enum AssertionAlgorithm: String, Sendable, CaseIterable {
+    case rs256 = "RS256"
+    case ps256 = "PS256"
+    case es256 = "ES256"
+    case edDSA = "EdDSA"
+}
+
+/// A JWS in compact serialization (RFC 7515 section 7.1), taken apart and not yet believed.
+struct CompactJWS: Sendable {
+    /// An assertion has some hundred bytes; certificates in its header, which we ignore, make it a few thousand.
+    static let limit = 16 * 1024
+
+    let header: JSONValue
+    let payload: JSONValue
+    let signature: [UInt8]
+    /// What was signed: the first two parts as they came.
+    let signingInput: [UInt8]
+
+    /// Refuses what has a second spelling, and what is not an object in an object's place.
+    init(_ text: SecretBytes) throws(ClientAssertionRefusal) {
+        self = try text.withExposed { text throws(ClientAssertionRefusal) in try CompactJWS(octets: text) }
+    }
+
+    private init(octets text: [UInt8]) throws(ClientAssertionRefusal) {
+        guard text.count <= Self.limit else { throw .malformed }
+        let parts = text.split(
+            separator: UInt8(ascii: "."), maxSplits: 3, omittingEmptySubsequences: false)
+        guard parts.count == 3,
+            let header = Base64URL.decode(parts[0]).flatMap({ JSONReader.read($0, isStrict: true) }),
+            let payload = Base64URL.decode(parts[1]).flatMap({ JSONReader.read($0, isStrict: true) }),
+            let signature = Base64URL.decode(parts[2]), header.isObject, payload.isObject
+        else { throw .malformed }
+        self.header = header
+        self.payload = payload
+        self.signature = signature
+        signingInput = Array(text[..<parts[1].endIndex])
+    }
+}
+
+/// The claims of an assertion by which a client authenticates (RFC 7523 section 3), judged at one moment.
+struct AssertionClaims: Sendable {
+    /// How far ahead `exp` may be. An hour, because deployed libraries sign for that long unless told
+    /// otherwise; more would only make the list of used identifiers long.
+    static let longestLife = Duration.seconds(3600)
+    /// By how much a client's clock may be ahead of ours.
+    static let clockSkew = Duration.seconds(60)
+    /// `jti`, in bytes.
+    static let identifierBytes = 1...256
+
+    let verified: VerifiedAssertion
+
+    init(
+        _ claims: JSONValue, from clientID: String, audiences: [String], at now: VaultInstant
+    ) throws(ClientAssertionRefusal) {
+        // RFC 7523 section 3 (2): "For client authentication, the subject MUST be the "client_id" of the OAuth client";
+        // OpenID Connect Core section 9 asks the same of `iss`.
+        for name in ["iss", "sub"] {
+            guard claims[name]?.string?.hasSameOctets(as: clientID) == true else { throw .claims }
+        }
+        guard Self.names(claims["aud"], oneOf: audiences) else { throw .audience }
+        guard let expiresAt = try Self.instant("exp", of: claims) else { throw .claims }
+        // RFC 7523 section 3 (4): "The authorization server MAY reject JWTs with an "exp" claim value that is
+        // unreasonably far in the future."
+        guard expiresAt > now, expiresAt <= now.advanced(by: Self.longestLife + Self.clockSkew) else {
+            throw .expired
+        }
+        let latest = now.advanced(by: Self.clockSkew)
+        if let notBefore = try Self.instant("nbf", of: claims), notBefore > latest { throw .expired }
+        if let issuedAt = try Self.instant("iat", of: claims), issuedAt > latest || issuedAt > expiresAt {
+            throw .expired
+        }
+        guard let identifier = claims["jti"]?.string, Self.identifierBytes.contains(identifier.utf8.count)
+        else { throw .claims }
+        verified = VerifiedAssertion(identifier: identifier, expiresAt: expiresAt)
+    }
+
+    /// RFC 7519 section 4.1.3: a string, or an array of strings.
+    private static func names(_ claim: JSONValue?, oneOf audiences: [String]) -> Bool {
+        let named = claim?.string.map { [$0] } ?? claim?.array?.compactMap(\.string) ?? []
+        return named.contains { name in audiences.contains { $0.hasSameOctets(as: name) } }
+    }
+
+    /// RFC 7519 section 2, NumericDate: seconds, "non-integer values can be represented".
+    private static func instant(
+        _ name: String, of claims: JSONValue
+    ) throws(ClientAssertionRefusal) -> VaultInstant? {
+        guard let claim = claims[name] else { return nil }
+        // The year 9999: past it is no date, and its milliseconds are still exact.
+        guard let seconds = claim.number, (0...253_402_300_799).contains(seconds) else { throw .claims }
+        return VaultInstant(millisecondsSince1970: Int64(seconds * 1000))
+    }
+}
+
+extension String {
+    /// Octets, not `==`: that takes two spellings of one character for equal.
+    func hasSameOctets(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
+}

@@ -1,8 +1,8 @@
 public import AsyncHTTPClient
 public import NIOCore
 import NIOHTTP1
-import TokenKeeper
-import VaultCore
+public import TokenKeeper
+public import VaultCore
 
 /// Calls a provider's API with a token that is valid, put where the provider reads it.
 ///
@@ -105,6 +105,80 @@ public struct ProviderClient: Sendable {
                 left -= part.readableBytes
                 if left < 0 { break }
             }
+        }
+    }
+}
+
+/// Where a ``ProviderClient`` gets its tokens: a keeper's connection, or a test's list. What a source throws
+/// (no such connection, a vault that is closed) goes to the caller of the API as it is.
+public protocol AccessTokenSource: Sendable {
+    /// A token that is valid for at least `span`.
+    func accessToken(validFor span: Duration) async throws -> AccessTokenAnswer
+
+    /// The API refused the token of generation `refused`. One forced refresh, but only if that generation is
+    /// still the current one; then the current token.
+    func replacement(for refused: Int64, validFor span: Duration) async throws -> AccessTokenAnswer
+}
+
+extension TokenKeeper {
+    /// A client for a provider's API that brings this connection's token along.
+    ///
+    /// ```swift
+    /// let client = try keeper.client(for: connection.id, over: connections, origins: ["https://api.example"])
+    /// let response = try await client.execute(HTTPClientRequest(url: "https://api.example/v3/measurements"))
+    /// ```
+    ///
+    /// - Parameter origins: the only places the token may go to; empty: wherever requests go.
+    /// - Throws: ``ProviderClientError/insecureURL`` for an origin that is none.
+    public func client(
+        for connection: ConnectionID, over connections: ProviderConnections, origins: [String] = []
+    ) throws(ProviderClientError) -> ProviderClient {
+        try ProviderClient(
+            ConnectionTokens(keeper: self, connection: connection), over: connections, origins: origins)
+    }
+}
+
+/// The tokens of one connection.
+struct ConnectionTokens: AccessTokenSource {
+    let keeper: TokenKeeper
+    let connection: ConnectionID
+
+    func accessToken(validFor span: Duration) async throws -> AccessTokenAnswer {
+        try await keeper.accessToken(for: connection, validFor: span)
+    }
+
+    func replacement(for refused: Int64, validFor span: Duration) async throws -> AccessTokenAnswer {
+        try await keeper.replacement(forRefused: refused, of: connection, validFor: span)
+    }
+}
+
+/// Why a call to a provider's API was not made.
+public enum ProviderClientError: Error, Sendable, Equatable {
+    /// The connection needs its user again; why, for operators.
+    case needsConsent(reason: String)
+    /// No token now; a later call may have one.
+    case unavailable(retryAfter: Duration)
+    /// The request brings a token of its own, in a header, in the query or in a form.
+    case tokenAlreadyPresent
+    /// Neither `https` nor `http` to this machine, or with user information or a fragment.
+    case insecureURL
+    /// Not one of the places that may see the token.
+    case foreignOrigin
+    /// The token has characters that no header and no query can carry.
+    case malformedToken
+}
+
+extension ProviderClientError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .needsConsent(let reason): "The user must connect again: \(reason)"
+        case .unavailable(let span): "No token is to be had now; call again in \(span)."
+        case .tokenAlreadyPresent:
+            "The request already carries a token; leave it to the client, which sends it in one place."
+        case .insecureURL: "Tokens go to https:// URLs, or to http:// on this machine; correct the URL."
+        case .foreignOrigin:
+            "The token may not be sent to this URL; name its origin when the client is made if it may."
+        case .malformedToken: "The provider gave a token that cannot be sent; connect again or ask it why."
         }
     }
 }

@@ -115,3 +115,65 @@ public final class AsyncHTTPTransport: ProviderTransport {
         try pipeline.addHandler(DepartureGate(departures), position: .after(decoder))
     }
 }
+
+/// A request in the library's words: here secrets leave their wrappers.
+struct OutgoingRequest: Sendable {
+    struct InvalidURL: Error {}
+
+    let request: HTTPClientRequest
+
+    /// - Parameter number: of ``Departures``.
+    init(_ request: ProviderRequest, _ number: String) throws {
+        var url = request.url
+        if let query = request.query {
+            url += url.contains("?") ? "&" : "?"
+            url += query.withExposed { String(decoding: $0, as: UTF8.self) }
+        }
+        guard ProviderAddress(url) != nil else { throw InvalidURL() }
+        var outgoing = HTTPClientRequest(url: url)
+        outgoing.method = HTTPMethod(rawValue: request.method.rawValue)
+        for (name, value) in request.headers {
+            outgoing.headers.add(
+                name: name, value: value.withExposed { String(decoding: $0, as: UTF8.self) })
+        }
+        // A small answer can unfold to gigabytes: none is asked for, and one that comes is unfolded within bounds.
+        outgoing.headers.replaceOrAdd(name: "accept-encoding", value: "identity")
+        outgoing.headers.replaceOrAdd(name: "connection", value: "close")
+        // Some providers answer 403 to requests without.
+        if !outgoing.headers.contains(name: "user-agent") {
+            outgoing.headers.add(name: "user-agent", value: "TokenVault")
+        }
+        outgoing.headers.replaceOrAdd(name: Departures.header, value: number)
+        if let body = request.body {
+            outgoing.body = .bytes(body.withExposed { ByteBuffer(bytes: $0) })
+        }
+        self.request = outgoing
+    }
+}
+
+/// Ends work that takes too long, by cancelling it.
+enum Deadline {
+    struct Exceeded: Error {}
+
+    /// Waits for a span of time; a test's ends when the test wants it to.
+    typealias Sleep = @Sendable (Duration) async throws -> Void
+
+    static let sleep: Sleep = { try await Task.sleep(for: $0, clock: .continuous) }
+
+    /// The library's own deadline ends with the head of an answer; this one with the last octet.
+    static func run<Result: Sendable>(
+        within limit: Duration, _ sleep: @escaping Sleep = sleep,
+        _ work: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        try await withThrowingTaskGroup(of: Result.self) { group in
+            group.addTask { try await work() }
+            group.addTask {
+                try await sleep(limit)
+                throw Exceeded()
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next() else { throw Exceeded() }
+            return first
+        }
+    }
+}

@@ -1,3 +1,5 @@
+import NIOCore
+import NIOHTTP1
 import Synchronization
 
 /// Tells of each request whether it may have left this machine.
@@ -32,4 +34,83 @@ final class Departures: Sendable {
 
     /// The sender takes it back: false if it may have left.
     func takeBack(_ number: String) -> Bool { state.withLock { $0.waiting.remove(number) != nil } }
+}
+
+/// Lets a request through to the wire if its sender still waits for it, and remembers that it left. It stands
+/// between the library's handler and the encoder of HTTP/1.1, on a connection of its own for each request.
+final class DepartureGate: ChannelOutboundHandler {
+    typealias OutboundIn = HTTPClientRequestPart
+    typealias OutboundOut = HTTPClientRequestPart
+
+    /// The sender took the request back.
+    private struct HeldBack: Error {}
+
+    private let departures: Departures
+    private var isOpen = false
+
+    init(_ departures: Departures) { self.departures = departures }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        var part = unwrapOutboundIn(data)
+        if case .head(var head) = part {
+            // A request without a number of ours is not let through: nothing may leave unseen.
+            isOpen = head.headers.first(name: Departures.header).map(departures.leave) ?? false
+            head.headers.remove(name: Departures.header)
+            part = .head(head)
+            // Not here: the library does not expect the end of a connection inside of a write.
+            if !isOpen {
+                context.eventLoop.execute { [channel = context.channel] in channel.close(promise: nil) }
+            }
+        }
+        guard isOpen else {
+            promise?.fail(HeldBack())
+            return
+        }
+        context.write(wrapOutboundOut(part), promise: promise)
+    }
+}
+
+/// Counts requests under way, so that an orderly end waits for their answers: a refresh that is cut off may cost a
+/// user's consent.
+final class Flights: Sendable {
+    private struct State {
+        var count = 0
+        var isClosed = false
+        var waiting: [CheckedContinuation<Void, Never>] = []
+
+        mutating func takeWaiting() -> [CheckedContinuation<Void, Never>] {
+            defer { waiting = [] }
+            return waiting
+        }
+    }
+
+    private let state = Mutex(State())
+
+    /// False: no more requests are begun.
+    func begin() -> Bool {
+        state.withLock { state in
+            if !state.isClosed { state.count += 1 }
+            return !state.isClosed
+        }
+    }
+
+    func end() {
+        let waiting = state.withLock { state in
+            state.count -= 1
+            return state.isClosed && state.count == 0 ? state.takeWaiting() : []
+        }
+        for continuation in waiting { continuation.resume() }
+    }
+
+    /// Begins no more and returns when the last has ended.
+    func close() async {
+        await withCheckedContinuation { continuation in
+            let isOver = state.withLock { state in
+                state.isClosed = true
+                if state.count > 0 { state.waiting.append(continuation) }
+                return state.count == 0
+            }
+            if isOver { continuation.resume() }
+        }
+    }
 }

@@ -1,5 +1,5 @@
 import TokenVault
-package import VaultCore
+public import VaultCore
 
 /// A request to the authorization endpoint, taken apart and not yet judged (RFC 6749 section 4.1.1). Holds no
 /// credential: a `client_secret` that came along, as clients of older APIs do, is not kept.
@@ -62,4 +62,53 @@ public struct AuthorizationRequest: Sendable {
         "response_type", "redirect_uri", "scope", "state", "response_mode", "nonce", "prompt", "max_age",
         "login_hint", "code_challenge", "code_challenge_method", "request", "request_uri", "registration",
     ]
+}
+
+/// A request that waits while the user signs in or decides goes through the browser, sealed: nothing is kept here.
+extension AuthorizationRequest {
+    /// How long a user may take: a forgotten password is found again in that time.
+    private static let patience = Duration.seconds(30 * 60)
+    private static let purpose = "authorize"
+
+    /// The request as a value for a URL or a form, good for half an hour.
+    public func sealed(by issuer: TokenIssuer) throws -> SecretBytes {
+        var bytes = withUnsafeBytes(of: receivedAt.millisecondsSince1970.bigEndian, Array.init)
+        bytes += Array(query.utf8)
+        return try issuer.vault.sealed(bytes, purpose: Self.purpose, lifetime: Self.patience)
+    }
+
+    /// Nil for a value that is not ours, or too old.
+    public init?(resuming sealed: SecretBytes, issuer: TokenIssuer, requestID: String?) {
+        guard let bytes = issuer.vault.unseal(sealed, purpose: Self.purpose), bytes.count > 8 else {
+            return nil
+        }
+        let milliseconds = bytes.prefix(8).reduce(Int64(0)) { $0 << 8 | Int64($1) }
+        do throws(OAuthError) {
+            try self.init(
+                query: Array(bytes.dropFirst(8)), profile: issuer.profile,
+                receivedAt: VaultInstant(millisecondsSince1970: milliseconds), requestID: requestID)
+        } catch { return nil }
+    }
+}
+
+/// What `prompt` asks for (OpenID Connect Core section 3.1.2.1).
+package enum Prompt: String, Sendable {
+    /// No page may be shown.
+    case none
+    /// The user signs in again.
+    case login
+    /// The user is asked again.
+    case consent
+    /// The user chooses whom to be: the same page as for signing in.
+    case selectAccount = "select_account"
+
+    /// Nil for a word that is none of these, and for `none` beside another.
+    static func set(_ text: String?) -> Set<Prompt>? {
+        let words = (text ?? "").split(separator: " ")
+        let prompts = Set(words.compactMap { Prompt(rawValue: String($0)) })
+        guard prompts.count == Set(words).count, !prompts.contains(.none) || prompts.count == 1 else {
+            return nil
+        }
+        return prompts
+    }
 }

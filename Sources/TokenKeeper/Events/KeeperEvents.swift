@@ -1,5 +1,6 @@
 import ServiceLifecycle
 import TokenVault
+public import VaultCore
 
 /// What happened to connections and providers of a vault, by whatever process, in order and without end.
 ///
@@ -76,5 +77,121 @@ extension TokenKeeper {
     ) throws -> (events: [KeeperEvent], next: Int64, isEnd: Bool) {
         let page = try vault.connectionEntries(from: position, limit: limit)
         return (page.entries.compactMap(KeeperEvent.init), page.next, page.isEnd)
+    }
+}
+
+/// Something that happened to a connection or a provider, and is durable: it is told from the audit log, into which
+/// the very transaction wrote it that made it so.
+public struct KeeperEvent: Sendable, Equatable {
+    /// Index of its entry in the log, and the cursor to go on from. The order in which things happened, with
+    /// gaps.
+    public let id: Int64
+    public let time: VaultInstant
+    public let kind: Kind
+    /// Nil: it is about a provider.
+    public let connection: ConnectionID?
+    /// Nil: the connection was removed since.
+    public let provider: ProviderID?
+    /// As in this vault; nil where ``provider`` is, and where that was removed since.
+    public let providerName: String?
+    /// Which of the connection's tokens are the current ones after it; of a provider's its revision.
+    public let generation: Int64
+    /// Why, in a word; open set.
+    public let reason: String?
+
+    /// What happened; new kinds may appear in any release.
+    public struct Kind: RawRepresentable, Sendable, Hashable {
+        public let rawValue: String
+
+        public init(rawValue: String) { self.rawValue = rawValue }
+    }
+}
+
+extension KeeperEvent.Kind {
+    private static func connection(_ name: String) -> Self { Self(rawValue: "connection." + name) }
+    private static func provider(_ name: String) -> Self { Self(rawValue: "provider." + name) }
+
+    /// The user consented, for the first time or again; or a connection for tokens of our own was made.
+    public static let connected = connection("connected")
+    /// A pair that somebody else obtained is kept from now on.
+    public static let imported = connection("imported")
+    public static let refreshed = connection("refreshed")
+    /// A refresh got no tokens, and the connection is what it was: live ones are tried again. Of refusals in
+    /// a row the first alone is told.
+    public static let refreshFailed = connection("refresh_failed")
+    /// From here on only the user can help: told once, until the connection has tokens again.
+    public static let needsConsent = connection("needs_consent")
+    /// Its access token is over and the provider has refused to refresh it for hours: told once, until it has tokens again.
+    public static let failing = connection("failing")
+    /// It needed consent or was failing, and a refresh worked nevertheless.
+    public static let recovered = connection("recovered")
+    /// It was given up; the provider is to be told. Comes again where tokens came late that want revoking
+    /// too.
+    public static let revoking = connection("revoking")
+    /// The provider was told, or cannot be: its tokens are destroyed.
+    public static let revoked = connection("revoked")
+    /// The provider did not take the revocation; it is tried again.
+    public static let revocationFailed = connection("revocation_failed")
+    public static let removed = connection("removed")
+    /// A person was shown its tokens.
+    public static let revealed = connection("revealed")
+
+    public static let providerAdded = provider("added")
+    /// Another entry or other credentials.
+    public static let providerChanged = provider("changed")
+    public static let providerRemoved = provider("removed")
+    /// It refuses our client and is called once a minute at most, until it gives tokens; an operator has to look.
+    public static let providerStopped = provider("stopped")
+    public static let providerResumed = provider("resumed")
+}
+
+extension KeeperEvent {
+    /// Nil: an entry that tells nothing new (an intent, a repeated wish or refusal), or of a later version.
+    init?(_ found: ConnectionEntry) {
+        let entry = found.entry
+        guard let id = entry.grant, let (kind, reason) = Self.meaning(of: entry) else { return nil }
+        self.id = entry.index
+        time = entry.time
+        self.kind = kind
+        connection = entry.operation.hasPrefix("provider.") ? nil : ConnectionID(id)
+        provider = found.provider
+        providerName = found.providerName
+        generation = entry.generation ?? 0
+        self.reason = reason
+    }
+
+    private static func meaning(of entry: AuditEntry) -> (kind: Kind, reason: String?)? {
+        if let cause = LeafReason.causeOfLoss(entry.reason) { return (.needsConsent, cause) }
+        if let cause = LeafReason.causeOfFailing(entry.reason) { return (.failing, cause) }
+        if LeafReason.isRepeat(entry.reason) { return nil }
+        let isRefused = entry.outcome == AuditOutcome.refused.rawValue
+        return kind(of: AuditOperation(rawValue: entry.operation), isRefused: isRefused, entry.reason)
+            .map { ($0, entry.reason) }
+    }
+
+    private static func kind(of operation: AuditOperation, isRefused: Bool, _ reason: String?) -> Kind? {
+        switch (operation, reason) {
+        case (.connectionAdd, nil): .connected
+        case (.connectionAdd, LeafReason.imported): .imported
+        case (.connectionAdd, LeafReason.unwanted): .revoking
+        // The user came back, and the answer to that could not be read either.
+        case (.connectionAdd, _): .refreshFailed
+        case (.connectionRefresh, _) where isRefused: .refreshFailed
+        case (.connectionRefresh, LeafReason.recovered): .recovered
+        case (.connectionRefresh, LeafReason.cameLate): .revoking
+        case (.connectionRefresh, _): .refreshed
+        case (.connectionRevoke, LeafReason.requestedAgain), (.connectionRevoke, LeafReason.changedMeanwhile):
+            nil
+        case (.connectionRevoke, LeafReason.requested), (.connectionRevoke, LeafReason.userRemoved): .revoking
+        case (.connectionRevoke, _): isRefused ? .revocationFailed : .revoked
+        case (.connectionRemove, _): .removed
+        case (.connectionReveal, _): .revealed
+        case (.providerAdd, _): .providerAdded
+        case (.providerChange, LeafReason.stopped): .providerStopped
+        case (.providerChange, LeafReason.resumed): .providerResumed
+        case (.providerChange, _): .providerChanged
+        case (.providerRemove, _): .providerRemoved
+        default: nil
+        }
     }
 }

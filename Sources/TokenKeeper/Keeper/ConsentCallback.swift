@@ -1,5 +1,6 @@
 import TokenVault
 import VaultCore
+import VaultCrypto
 
 /// What the browser brought back from a provider (RFC 6749 section 4.1.2, RFC 9207).
 public struct ConsentCallback: Sendable {
@@ -59,5 +60,65 @@ public struct ConsentCallback: Sendable {
         let parts = [words.scrubbed(error), words.scrubbed(errorDescription)].filter { !$0.isEmpty }
         return parts.isEmpty
             ? "an error without readable words" : Diagnostic.bounded(parts.joined(separator: ": "))
+    }
+}
+
+extension ConsentCallback {
+    /// RFC 9207 section 2.4: the issuer is compared where the callback names one, and a callback without one is refused
+    /// where the provider is known to name it always.
+    func check(isFrom provider: Provider) throws(KeeperError) {
+        guard let expected = provider.endpoints.issuer else { return }
+        let why: String
+        switch issuer {
+        case expected?: return
+        case let other?:
+            let named = Diagnostic(masking: []).place(other) ?? "that is not a URL"
+            why = "The callback names the issuer \(named), not \(expected)."
+        case nil where provider.endpoints.namesIssuerInCallbacks == true:
+            why = "The callback names no issuer, though the provider says that it always does (RFC 9207)."
+        case nil: return
+        }
+        throw KeeperError(
+            .wrongIssuer, "The answer did not come from where you were sent. Begin again.", diagnostic: why)
+    }
+}
+
+extension BegunConsent {
+    /// Whether a callback brings the `state` of this consent: whoever listens for one alone need not take every
+    /// request to its door for the user's return.
+    public func isAnswered(by callback: ConsentCallback) -> Bool {
+        guard let other = callback.state else { return false }
+        return state.withExposed { own in other.withExposed { ConstantTime.equal(own, $0) } }
+    }
+}
+
+/// Whether an id_token may answer the consent that was begun (OpenID Connect Core section 3.1.3.7, rule 11).
+/// The id_token came straight from the token endpoint over TLS, which rule 6 lets stand for its signature;
+/// nothing else of it is believed.
+enum IDTokenNonce {
+    /// Whether the id_token shows that the code is of another consent.
+    ///
+    /// - Parameters:
+    ///   - nonce: Nil: none was sent, so nothing is claimed; likewise where no id_token came.
+    ///   - isCodeBound: PKCE binds the code to who began the consent (RFC 7636). Then an id_token without a nonce, which
+    ///     some providers never put in, shows nothing; otherwise the nonce is all there is against a code of another
+    ///     user (RFC 9700 section 2.1.1), and has to be there.
+    static func contradicts(_ nonce: String?, _ idToken: SecretBytes?, isCodeBound: Bool) -> Bool {
+        guard let nonce, let idToken else { return false }
+        switch claim(in: idToken) {
+        case nil: return !isCodeBound
+        case .string(let found)?: return !ConstantTime.equal(found, Array(nonce.utf8))
+        // Two of them, or something that was never sent.
+        default: return true
+        }
+    }
+
+    /// Nil also where the id_token is not one that can be read, such as an encrypted one.
+    private static func claim(in idToken: SecretBytes) -> JSONValue? {
+        idToken.withExposed { token in
+            let parts = token.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+            guard parts.count == 3, let payload = Base64URL.decode(Array(parts[1])) else { return nil }
+            return JSONReader.read(payload, isStrict: false)?.value(at: "nonce")
+        }
     }
 }

@@ -82,3 +82,113 @@ package enum ExpiryReading: Sendable, Equatable {
         return Double(text)
     }
 }
+
+/// Times of HTTP (RFC 9110 section 5.6.7): the one form that is sent today and the two that "MUST be accepted".
+package enum HTTPDate {
+    /// Nil for anything else.
+    package static func read(_ text: String) -> VaultInstant? {
+        // Nothing that names a time is longer.
+        guard text.utf8.count <= 40 else { return nil }
+        let words = text.split { $0 == " " || $0 == "-" || $0 == "," }.map(String.init)
+        switch words.count {
+        // Sun, 06 Nov 1994 08:49:37 GMT, and Sunday, 06-Nov-94 08:49:37 GMT
+        // and with another word for the zone, which RFC 5322 has and some servers write.
+        case 6 where ["GMT", "UTC", "+0000"].contains(words[5]):
+            guard let day = Int64(words[1]), let month = month(words[2]), let year = year(words[3]) else {
+                return nil
+            }
+            return instant(year, month, day, words[4])
+        // Sun Nov  6 08:49:37 1994
+        case 5:
+            guard let month = month(words[1]), let day = Int64(words[2]), let year = Int64(words[4]) else {
+                return nil
+            }
+            return instant(year, month, day, words[3])
+        default: return nil
+        }
+    }
+
+    private static func instant(_ year: Int64, _ month: Int64, _ day: Int64, _ time: String) -> VaultInstant?
+    {
+        let parts = time.split(separator: ":", omittingEmptySubsequences: false).map { Int64($0) }
+        guard parts.count == 3, let hour = parts[0], let minute = parts[1], let second = parts[2] else {
+            return nil
+        }
+        return CivilTime(year: year, month: month, day: day, hour: hour, minute: minute, second: second)?
+            .instant
+    }
+
+    private static func month(_ name: String) -> Int64? {
+        let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        return names.firstIndex(of: name).map { Int64($0) + 1 }
+    }
+
+    /// Two digits are of this century: nobody's clock is 30 years late.
+    private static func year(_ text: String) -> Int64? {
+        Int64(text).map { text.utf8.count == 2 ? 2000 + $0 : $0 }
+    }
+}
+
+/// Year, month, day and time of day in UTC, with the calendar's rules checked.
+struct CivilTime {
+    let instant: VaultInstant
+
+    init?(
+        year: Int64, month: Int64, day: Int64, hour: Int64, minute: Int64, second: Int64,
+        milliseconds: Int64 = 0
+    ) {
+        guard (1970...9999).contains(year), (1...12).contains(month),
+            (1...Self.days(of: month, in: year)).contains(day), (0...23).contains(hour),
+            (0...59).contains(minute), (0...60).contains(second), (0...999).contains(milliseconds)
+        else { return nil }
+        let seconds = Self.days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second
+        instant = VaultInstant(millisecondsSince1970: seconds * 1000 + milliseconds)
+    }
+
+    private static func days(of month: Int64, in year: Int64) -> Int64 {
+        switch month {
+        case 2: year.isMultiple(of: 4) && (!year.isMultiple(of: 100) || year.isMultiple(of: 400)) ? 29 : 28
+        case 4, 6, 9, 11: 30
+        default: 31
+        }
+    }
+
+    /// Days since 1970-01-01: years are counted from March, so that the leap day is the last.
+    private static func days(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
+        let year = month <= 2 ? year - 1 : year
+        let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
+        return year * 365 + year / 4 - year / 100 + year / 400 + dayOfYear - 719_468
+    }
+}
+
+/// A time in words of digits: ISO 8601 with a date and a time of day, or the same with a space in the middle.
+/// `2018-08-08T02:41:19Z`, `2018-08-08T02:41:19.5+02:00`, `2018-08-08 02:41:19`: without a zone it is UTC.
+enum TimeText {
+    /// Nil for anything else.
+    static func read(_ text: String) -> VaultInstant? {
+        guard
+            let match = text.wholeMatch(
+                of: /(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))? ?(Z|UTC|[+-]\d\d:?\d\d)?/)
+        else { return nil }
+        let (_, year, month, day, hour, minute, second, fraction, zone) = match.output
+        let milliseconds = fraction.map { ($0 + "00").prefix(3) } ?? "0"
+        guard let year = Int64(year), let month = Int64(month), let day = Int64(day), let hour = Int64(hour),
+            let minute = Int64(minute), let second = Int64(second), let milliseconds = Int64(milliseconds),
+            let offset = offset(zone),
+            let time = CivilTime(
+                year: year, month: month, day: day, hour: hour, minute: minute, second: second,
+                milliseconds: milliseconds)
+        else { return nil }
+        return time.instant.advanced(by: .zero - offset)
+    }
+
+    /// How far the zone's clocks are ahead of UTC.
+    private static func offset(_ zone: Substring?) -> Duration? {
+        guard let zone, let sign = zone.first, sign == "+" || sign == "-" else { return .zero }
+        let digits = zone.dropFirst().filter { $0 != ":" }
+        guard let hours = Int64(digits.prefix(2)), let minutes = Int64(digits.suffix(2)), hours < 24,
+            minutes < 60
+        else { return nil }
+        return .seconds((sign == "+" ? 1 : -1) * (hours * 3600 + minutes * 60))
+    }
+}

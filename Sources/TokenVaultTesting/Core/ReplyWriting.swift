@@ -93,3 +93,159 @@ struct ReplyWriting: Sendable {
         }
     }
 }
+
+/// A JSON value that is built by paths (`authed_user.access_token`, `errors.0.errorType`). Members keep the
+/// order in which they came, so that equal histories give equal bytes.
+enum ReplyTree: Sendable {
+    case text(String)
+    case number(Int64)
+    case bool(Bool)
+    case null
+    case array([ReplyTree])
+    case object([(name: String, value: ReplyTree)])
+
+    /// What a bare word of an entry means: `true`, `0` and `-3` are no strings, `0000` is one.
+    init(word: String) {
+        if word == "true" || word == "false" {
+            self = .bool(word == "true")
+        } else if let number = Int64(word), String(number) == word {
+            self = .number(number)
+        } else {
+            self = .text(word)
+        }
+    }
+
+    /// Puts `value` where the path says, making what is missing on the way.
+    mutating func set(_ path: String, to value: ReplyTree) {
+        set(path.split(separator: ".").map(String.init)[...], to: value)
+    }
+
+    private mutating func set(_ path: ArraySlice<String>, to value: ReplyTree) {
+        guard let name = path.first else {
+            self = value
+            return
+        }
+        if let index = Int(name), index >= 0, index < 16, !isObject {
+            var elements: [ReplyTree] = if case .array(let present) = self { present } else { [] }
+            while elements.count <= index { elements.append(.null) }
+            elements[index].set(path.dropFirst(), to: value)
+            self = .array(elements)
+        } else {
+            var members: [(name: String, value: ReplyTree)] = []
+            if case .object(let present) = self { members = present }
+            let place = members.firstIndex { $0.name == name } ?? members.count
+            if place == members.count { members.append((name, .null)) }
+            members[place].value.set(path.dropFirst(), to: value)
+            self = .object(members)
+        }
+    }
+
+    private var isObject: Bool { if case .object = self { true } else { false } }
+
+    /// The bytes of the value.
+    var json: String {
+        switch self {
+        case .text(let text): Self.quoted(text)
+        case .number(let number): String(number)
+        case .bool(let value): value ? "true" : "false"
+        case .null: "null"
+        case .array(let elements): "[" + elements.map(\.json).joined(separator: ",") + "]"
+        case .object(let members):
+            "{" + members.map { Self.quoted($0.name) + ":" + $0.value.json }.joined(separator: ",") + "}"
+        }
+    }
+
+    /// The leaves as a form, under the last names of their paths: what GitHub and Facebook once answered.
+    var form: String { FormCoding.encode(leaves(name: "")) }
+
+    private func leaves(name: String) -> [(name: String, value: String)] {
+        switch self {
+        case .text(let text): [(name, text)]
+        case .number, .bool: [(name, json)]
+        case .null: []
+        case .array(let elements): elements.flatMap { $0.leaves(name: name) }
+        case .object(let members): members.flatMap { $0.value.leaves(name: $0.name) }
+        }
+    }
+
+    // RFC 8259 section 7: quotation mark, reverse solidus and the control characters must be escaped.
+    private static func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
+            case _ where scalar.value < 0x20:
+                let digits = String(scalar.value, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+}
+
+extension ScriptedOptions.LifetimeSpelling {
+    /// The end of a token as a member of a reply.
+    func value(until end: VaultInstant, from now: VaultInstant) -> ReplyTree {
+        let milliseconds = end.elapsed(since: now).milliseconds
+        let seconds = milliseconds / 1000
+        return switch self {
+        case .seconds: .number(seconds)
+        case .secondsText: .text(String(seconds))
+        case .milliseconds: .number(milliseconds)
+        case .epochSeconds: .number(end.secondsSince1970)
+        case .epochMilliseconds: .number(end.millisecondsSince1970)
+        case .iso8601: .text(CivilTime(end).date + "T" + CivilTime(end).time + "Z")
+        case .zoneless: .text(CivilTime(end).date + " " + CivilTime(end).time)
+        case .days:
+            .text("\(seconds / 86400):\(padded(seconds % 86400 / 3600)):\(padded(seconds % 3600 / 60))")
+        case .hours: .text("\(seconds / 3600):\(padded(seconds % 3600 / 60)):\(padded(seconds % 60))")
+        }
+    }
+}
+
+/// An instant as people write it, in UTC.
+struct CivilTime {
+    private let year: Int64
+    private let month: Int64
+    private let day: Int64
+    private let weekday: Int
+    /// `HH:MM:SS`.
+    let time: String
+
+    init(_ instant: VaultInstant) {
+        let seconds = instant.secondsSince1970
+        var days = seconds / 86400
+        var rest = seconds % 86400
+        if rest < 0 { (days, rest) = (days - 1, rest + 86400) }
+        time = "\(padded(rest / 3600)):\(padded(rest % 3600 / 60)):\(padded(rest % 60))"
+        // 1970-01-01 was a Thursday.
+        weekday = Int(((days + 4) % 7 + 7) % 7)
+        // The Gregorian calendar repeats every 400 years of 146,097 days; years that begin in March end in the leap day.
+        let shifted = days + 719_468
+        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
+        let dayOfEra = shifted - era * 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let monthFromMarch = (5 * dayOfYear + 2) / 153
+        day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
+        month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
+        year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+    }
+
+    /// `YYYY-MM-DD`.
+    var date: String { "\(year)-\(padded(month))-\(padded(day))" }
+
+    /// `Tue, 24 Nov 2026 15:06:21 GMT` (RFC 9110 section 5.6.7).
+    var fixdate: String {
+        let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        return "\(days[weekday]), \(padded(day)) \(months[Int(month) - 1]) \(year) \(time) GMT"
+    }
+}
+
+private func padded(_ number: Int64) -> String { number < 10 ? "0\(number)" : String(number) }

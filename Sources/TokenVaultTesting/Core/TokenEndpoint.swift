@@ -125,3 +125,143 @@ extension ScriptedState {
         return ScriptedAnswer(status: 429, headers: [("Retry-After", String((left + 999) / 1000))])
     }
 }
+
+/// The authorization endpoint: a user who has decided beforehand.
+extension ScriptedState {
+    /// RFC 6749 section 4.1.1: back to the client at once, with a code or with `access_denied`.
+    mutating func authorize(_ request: ScriptedRequest, at now: VaultInstant) -> ScriptedAnswer {
+        let parameters: RequestParameters
+        do throws(OAuthProblem) {
+            guard request.method == "GET" else { return page(405, "Only GET.") }
+            parameters = try reading.otherParameters(request)
+        } catch { return page(400, error.description) }
+        // Section 4.1.2.1: a client or a redirect_uri that is wrong is told to the user, not to the redirect_uri.
+        guard parameters["client_id"] == options.clientID else { return page(400, "Unknown client.") }
+        guard let target = parameters["redirect_uri"], !target.contains("#"), target.contains("://"),
+            !target.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F })
+        else { return page(400, "No redirect_uri.") }
+
+        var reply: [(name: String, value: String)] = []
+        if let problem = problem(parameters) {
+            reply.append(("error", problem))
+        } else {
+            let challenge = parameters["code_challenge"]
+            let scope = grantable(parameters["scope"])
+            let code = issueCode(scope: scope, codeChallenge: challenge, redirectURI: target, at: now)
+            reply.append(("code", code))
+            for name in entry.requests.keptCallbackParameters {
+                reply.append((name, options.keptValues[name] ?? "kept-" + name))
+            }
+        }
+        if let state = parameters["state"] { reply.append(("state", state)) }
+        if let issuer = issuer(request) { reply.append(("iss", issuer)) }
+        let joint = target.contains("?") ? "&" : "?"
+        return ScriptedAnswer(status: 302, headers: [("Location", target + joint + FormCoding.encode(reply))])
+    }
+
+    mutating func issueCode(
+        scope: [String], codeChallenge: String?, redirectURI: String, at now: VaultInstant
+    ) -> String {
+        let code = random.token("code_")
+        codes[code] = Code(
+            scope: scope, challenge: codeChallenge, redirectURI: redirectURI,
+            expiresAt: now.advanced(by: options.codeLifetime))
+        return code
+    }
+
+    private func problem(_ parameters: RequestParameters) -> String? {
+        let type =
+            entry.requests.authorize[entry.requests.names["response_type"] ?? "response_type"] ?? "code"
+        guard parameters["response_type"] ?? "" == type else { return "unsupported_response_type" }
+        for (name, value) in entry.requests.authorize where !value.contains("{") {
+            guard parameters.verbatim(name) == (value.isEmpty ? nil : value) else { return "invalid_request" }
+        }
+        if entry.requests.usesPKCE {
+            guard let challenge = parameters["code_challenge"], PKCE.isChallenge(challenge),
+                parameters["code_challenge_method"] == "S256"
+            else { return "invalid_request" }
+        }
+        return options.consent == .given ? nil : "access_denied"
+    }
+
+    private func page(_ status: Int, _ text: String) -> ScriptedAnswer {
+        ScriptedAnswer(
+            status: status, headers: [("Content-Type", "text/plain; charset=utf-8")], body: Array(text.utf8))
+    }
+}
+
+/// A device that waits for its user (RFC 8628).
+struct DeviceGrant: Sendable {
+    enum Decision: Sendable { case none, approved, denied, used }
+
+    static let type = "urn:ietf:params:oauth:grant-type:device_code"
+
+    var scope: [String]
+    var userCode: String
+    var expiresAt: VaultInstant
+    var interval: Duration
+    var polledAt: VaultInstant?
+    var decision = Decision.none
+}
+
+extension ScriptedState {
+    /// Section 3.1.
+    mutating func deviceAuthorization(
+        _ request: ScriptedRequest, at now: VaultInstant
+    ) throws(OAuthProblem) -> ScriptedAnswer {
+        let parameters = try reading.otherParameters(request)
+        // Section 3.1: public clients send their identifier; the others authenticate as at the token endpoint.
+        try reading.authenticate(request, parameters)
+        let code = random.token("dc_")
+        // Section 6.1: letters that people do not mix up, and no vowels that would make words.
+        let letters = Array("BCDFGHJKLMNPQRSTVWXZ")
+        var userCode = String((0..<8).map { _ in letters[Int(random.next() % 20)] })
+        userCode.insert("-", at: userCode.index(userCode.startIndex, offsetBy: 4))
+        devices[code] = DeviceGrant(
+            scope: grantable(parameters["scope"]), userCode: userCode,
+            expiresAt: now.advanced(by: options.deviceLifetime), interval: options.devicePollInterval)
+        let place = issuer(request) ?? "https://scripted.example"
+        return writing.write(
+            .object([
+                ("device_code", .text(code)), ("user_code", .text(userCode)),
+                ("verification_uri", .text(place + "/go")),
+                ("verification_uri_complete", .text(place + "/go?user_code=" + userCode)),
+                ("expires_in", .number(options.deviceLifetime.milliseconds / 1000)),
+                ("interval", .number(options.devicePollInterval.milliseconds / 1000)),
+            ]), status: 200)
+    }
+
+    /// Section 3.5.
+    mutating func exchangeDeviceCode(
+        _ parameters: RequestParameters, at now: VaultInstant
+    ) throws(OAuthProblem) -> GrantBook.IssuedTokens {
+        let name = try parameters.required("device_code")
+        guard var device = devices[name], device.decision != .used else {
+            throw .grant("The device code is not known here, or used.")
+        }
+        defer { devices[name] = device }
+        guard now < device.expiresAt else { throw OAuthProblem("expired_token") }
+        let isEarly = device.polledAt.map { now.elapsed(since: $0) < device.interval } ?? false
+        device.polledAt = now
+        switch device.decision {
+        case .none where isEarly:
+            // "the interval MUST be increased by 5 seconds for this and all subsequent requests"
+            device.interval += .seconds(5)
+            throw OAuthProblem("slow_down")
+        case .none: throw OAuthProblem("authorization_pending")
+        case .denied: throw OAuthProblem("access_denied")
+        case .approved, .used:
+            device.decision = .used
+            return book.grant(.user, scope: device.scope, at: now, random: &random)
+        }
+    }
+
+    /// Whether there was such a device waiting.
+    mutating func decide(userCode: String, _ decision: DeviceGrant.Decision) -> Bool {
+        guard let (name, _) = devices.first(where: { $0.value.userCode == userCode }),
+            devices[name]?.decision == DeviceGrant.Decision.none
+        else { return false }
+        devices[name]?.decision = decision
+        return true
+    }
+}

@@ -1,0 +1,107 @@
+import Logging
+import TokenRotation
+import TokenVault
+import VaultCore
+
+extension TokenIssuer {
+    /// Redeems an authorization code (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
+    func redeemCode(_ request: TokenRequest, by client: AuthenticatedClient) async throws(OAuthError)
+        -> TokenResponse
+    {
+        guard let code = request.code else {
+            throw await refusal(.missing("code"), .missingParameter, of: request, by: client)
+        }
+        var exchange = ExchangeRequest(
+            kind: .authorizationCode, credential: code, client: client.client, channel: .http)
+        exchange.redirectURI = request.redirectURI
+        if exchange.redirectURI == nil, profile.impliesRedirectURI,
+            client.registration.redirectURIs.count == 1
+        {
+            exchange.redirectURI = client.registration.redirectURIs.first
+        }
+        exchange.codeVerifier = request.codeVerifier
+        exchange.requestID = request.requestID
+        exchange.supersededSecret = client.supersededSecret
+        exchange.registryRevision = client.registryRevision
+        return try await self.exchange(exchange, for: client)
+    }
+
+    /// Refreshes (RFC 6749 section 6): a new pair, or the same one again for a client whose response was lost.
+    func refresh(_ request: TokenRequest, by client: AuthenticatedClient) async throws(OAuthError)
+        -> TokenResponse
+    {
+        guard let refreshToken = request.refreshToken else {
+            throw await refusal(.missing("refresh_token"), .missingParameter, of: request, by: client)
+        }
+        var exchange = ExchangeRequest(
+            kind: .refreshToken, credential: refreshToken, client: client.client, channel: .http)
+        if let text = request.scope {
+            guard let scope = ScopeSet(parsing: text) else {
+                throw await refusal(.malformedScope, .malformedScope, of: request, by: client)
+            }
+            exchange.scope = scope
+        }
+        exchange.requestID = request.requestID
+        exchange.supersededSecret = client.supersededSecret
+        exchange.registryRevision = client.registryRevision
+        return try await self.exchange(exchange, for: client)
+    }
+
+    /// Issues an access token to a client for itself (RFC 6749 section 4.4), without a refresh token.
+    func issueToClient(_ request: TokenRequest, _ client: AuthenticatedClient) async throws(OAuthError)
+        -> TokenResponse
+    {
+        guard let scope = ScopeSet(parsing: request.scope ?? "") else {
+            throw await refusal(.malformedScope, .malformedScope, of: request, by: client)
+        }
+        guard scope.isSubset(of: client.registration.scope) else {
+            throw await refusal(.scopeExceeded, .scopeExceeded, of: request, by: client)
+        }
+        do {
+            // RFC 6749 section 3.3: a request without scope gets a "pre-defined default value"; ours is all of it.
+            return TokenResponse(
+                try await vault.issueClientCredentials(
+                    to: client.client, scope: scope.isEmpty ? client.registration.scope : scope,
+                    channel: .http,
+                    requestID: request.requestID, supersededSecret: client.supersededSecret,
+                    registryRevision: client.registryRevision), profile)
+        } catch { throw failure(error) }
+    }
+
+    /// The scope that makes an authorization request one of OpenID Connect (OpenID Connect Core section 3.1.2.1).
+    static let openIDScope = "openid"
+
+    /// Runs the swap, with an id_token where the scope has `openid`: signed before it is committed, so that a failure
+    /// to sign spends no token.
+    func exchangeTokens(
+        _ exchange: ExchangeRequest, for client: Client
+    ) async throws -> (ExchangeResult, idToken: SecretBytes?) {
+        // Preparing reads the grant, which most clients' refreshes need not wait for.
+        guard let idTokens, let issuer, client.registration.scope.names.contains(Self.openIDScope) else {
+            return (try await vault.exchange(exchange), nil)
+        }
+        return try await vault.exchange(exchange, ifScopeContains: Self.openIDScope) { prepared in
+            let now = vault.clock.now()
+            let life = min(client.registration.lifetimes.accessToken, IDTokenClaims.longestLife)
+            var claims = IDTokenClaims(
+                issuer: issuer, subject: vault.subject(of: prepared.owner), audience: client.clientID,
+                issuedAt: now, expiresAt: now.advanced(by: life))
+            claims.authenticationTime = prepared.context.authenticationTime
+            // OpenID Connect Core section 12.2: a refreshed id_token "SHOULD NOT have a nonce Claim".
+            claims.nonce = exchange.kind == .authorizationCode ? prepared.context.nonce : nil
+            claims.accessToken = prepared.accessToken
+            return try await idTokens.mint(claims, algorithm: client.registration.idTokenAlgorithm)
+        }
+    }
+
+    /// Leaves a trace of a token request that came in a query string: whoever operates old clients should know.
+    func noteLegacyGet(_ client: AuthenticatedClient, _ origin: RequestOrigin) async throws(OAuthError) {
+        vault.logger.warning(
+            "A client sent its token request in a query string, where others may have logged it.",
+            metadata: ["request_id": "\(origin.requestID ?? "-")"])
+        do {
+            try await vault.recordLegacyGet(
+                by: client.client, channel: .http, requestID: origin.requestID)
+        } catch { throw failure(error) }
+    }
+}
