@@ -141,7 +141,7 @@ struct WebhookMessage: Sendable {
 
     func request(to webhook: Webhook, at now: VaultInstant) -> ProviderRequest {
         let timestamp = String(now.millisecondsSince1970 / 1000)
-        let code = HMACSHA256.code(of: [Array("\(id).\(timestamp).".utf8), body], key: webhook.secret)
+        let code = SHA256.hmac(of: [Array("\(id).\(timestamp).".utf8), body], key: webhook.secret)
         let headers = [
             ("content-type", "application/json"), ("webhook-id", id), ("webhook-timestamp", timestamp),
             ("webhook-signature", "v1," + Base64.encode(code)),
