@@ -134,4 +134,9 @@ public struct AuditFinding: Sendable, Codable, Equatable {
     /// Where it is, as `entry 17`, `grants 42` or `head`.
     public let place: String
     public let problem: String
+
+    public init(place: String, problem: String) {
+        self.place = place
+        self.problem = problem
+    }
 }

@@ -30,15 +30,20 @@ struct DoctorCommand: AsyncParsableCommand {
         let path = try location.path()
         var checks = await VaultDoctor(path, keyFile: location.key.keyFilePath, isThorough: full).examine()
         checks += await checksWithKeys(after: checks)
-        let records = checks.map { DoctorRecord($0) }
-        if output.isJSON {
-            try output.showNext(records)
-        } else {
-            for line in records.flatMap(\.lines) { try Console.print(line) }
-        }
-        output.note(DoctorRecord.summary(of: checks))
+        for check in checks { try output.show(Shown(check)) }
+        output.note(summary(of: checks))
         let status = ExitStatus(of: checks)
         guard status == .done else { throw status }
+    }
+
+    /// `2 warnings, 3 pieces of advice, 21 ok`.
+    private func summary(of checks: [DoctorCheck]) -> String {
+        func count(_ severity: DoctorCheck.Severity) -> Int { checks.count { $0.severity == severity } }
+        let counts = [
+            (count(.error), "error", "errors"), (count(.warning), "warning", "warnings"),
+            (count(.advice), "piece of advice", "pieces of advice"), (count(.ok), "ok", "ok"),
+        ]
+        return counts.filter { $0.0 > 0 }.map { "\($0.0) \($0.0 == 1 ? $0.1 : $0.2)" }.joined(separator: ", ")
     }
 
     /// What can only be seen from inside, where somebody lets us in.
@@ -83,5 +88,30 @@ extension ExitStatus {
         self =
             [ExitStatus.integrity, .storage].first(where: errors.contains) ?? errors.first
             ?? (hasWarning ? .partial : .done)
+    }
+}
+
+extension Shown {
+    /// A check: `{"check":"files.vault","severity":"ok","what":"…"}`, with `remedy` and `error` where there are; for
+    /// people one line, and one more for what to do.
+    fileprivate init(_ check: DoctorCheck) {
+        let word = check.severity.word.padded(to: 9)
+        let remedy = check.remedy.isEmpty ? nil : check.remedy
+        self.init(
+            [
+                .json("check", check.id), .json("severity", check.severity.word), .json("what", check.what),
+                .json("remedy", remedy), .json("error", check.code?.rawValue),
+            ],
+            lines: [
+                (check.severity >= .warning ? Console.strong(word) : word) + check.id.padded(to: 21)
+                    + Console.harmless(check.what)
+            ] + (remedy.map { ["".padded(to: 30) + "→ " + Console.harmless($0)] } ?? []))
+    }
+}
+
+extension String {
+    /// With spaces behind, at least one of them.
+    fileprivate func padded(to width: Int) -> String {
+        self + String(repeating: " ", count: max(1, width - count))
     }
 }

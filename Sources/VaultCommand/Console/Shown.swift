@@ -39,7 +39,7 @@ struct Shown: Encodable, Sendable {
     }
 
     private let fields: [Field]
-    let lines: [String]
+    var lines: [String]
     /// In the order of the list's header.
     let cells: [String]
     /// Said on standard error afterwards, to people alone.

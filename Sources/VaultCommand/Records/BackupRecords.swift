@@ -55,13 +55,13 @@ struct InspectionRecord: Record {
 struct VerificationRecord: Record {
     let ok: Bool
     let facts: BackupHeader
-    let audit: AuditVerdict
+    let audit: Shown
     let structure: String?
 
     init(_ verification: BackupVerification) {
         ok = verification.isIntact
         facts = verification.facts
-        audit = AuditVerdict(verification.report)
+        audit = Shown(verification.report)
         structure = verification.structure
     }
 

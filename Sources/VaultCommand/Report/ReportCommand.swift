@@ -56,8 +56,15 @@ struct ReportCommand: AsyncParsableCommand {
         Console.progress("")
         try file.write(Array(page.source.utf8))
         try file.publish(replacing: force)
-        try output.show(ReportRecord(file: html, page))
-        guard page.verdict.isIntact else { throw ExitStatus.integrity }
+        let (isIntact, alarms) = (page.verdict.isIntact, page.digest.alarms)
+        try output.show(
+            Shown([
+                .both("file", html), .json("ok", isIntact),
+                .text("log", isIntact ? "intact" : "NOT what was written: see the page"),
+                .both("entries", page.digest.entries),
+                .both("alarms", alarms.entries.count + alarms.earlier),
+            ]))
+        guard isIntact else { throw ExitStatus.integrity }
     }
 
     /// Takes the file's name, so that its owner alone may read the page, and others meet it whole or not at all.
@@ -78,28 +85,5 @@ struct ReportCommand: AsyncParsableCommand {
             }
         }
         return try DraftFile(of: html)
-    }
-}
-
-/// What was written: `{"alarms":0,"entries":12,"file":"report.html","ok":true}`.
-private struct ReportRecord: Record {
-    let file: String
-    let ok: Bool
-    let entries: Int64
-    let alarms: Int
-
-    init(file: String, _ page: ReportPage) {
-        self.file = file
-        ok = page.verdict.isIntact
-        entries = page.digest.entries
-        alarms = page.digest.alarms.entries.count + page.digest.alarms.earlier
-    }
-
-    var lines: [String] {
-        Table.pairs([
-            ("file", file), ("log", ok ? "intact" : "NOT what was written: see the page"),
-            ("entries", "\(entries)"),
-            ("alarms", "\(alarms)"),
-        ])
     }
 }

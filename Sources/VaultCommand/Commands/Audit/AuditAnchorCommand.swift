@@ -73,13 +73,13 @@ struct AuditAnchorAddCommand: AsyncParsableCommand {
                 }
             return (anchor, vault.isOnSameFileSystem(anchor))
         }
-        try output.show(AnchorRecord(anchor))
+        try output.show(Shown(anchor))
         if isBeside {
             output.note("It is on the vault's own file system: whoever sets that back sets both back.")
         }
         if let trouble = anchor.trouble {
             output.note("It was added, but could not be told: \(trouble).")
-            output.note(AnchorAdvice(anchor).text)
+            output.note(anchor.advice)
         }
     }
 
@@ -97,7 +97,8 @@ struct AuditAnchorListCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try output.show(try await location.withVault { try $0.anchors().map { AnchorRecord($0) } })
+        let anchors = try await location.withVault { try $0.anchors() }
+        try output.show(anchors.map { Shown($0) }, under: Shown.anchorHeader)
     }
 }
 
@@ -120,8 +121,8 @@ struct AuditAnchorCheckCommand: AsyncParsableCommand {
             try await vault.anchorNewCheckpoints(isForced: true)
             return try vault.anchors()
         }
-        try output.show(anchors.map { AnchorRecord($0) })
-        for anchor in anchors where anchor.trouble != nil { output.note(AnchorAdvice(anchor).text) }
+        try output.show(anchors.map { Shown($0) }, under: Shown.anchorHeader)
+        for anchor in anchors where anchor.trouble != nil { output.note(anchor.advice) }
         guard anchors.allSatisfy({ $0.trouble == nil }) else { throw ExitStatus.unavailable }
     }
 }
@@ -139,5 +140,60 @@ struct AuditAnchorRemoveCommand: AsyncParsableCommand {
     func run() async throws {
         try await location.withVault { try await $0.removeAnchor(id) }
         try output.show(Shown(removed: "\(id)"))
+    }
+}
+
+extension Shown {
+    fileprivate static let anchorHeader = ["ID", "KIND", "TARGET", "ENTRIES", "BEHIND", "TROUBLE"]
+
+    /// An anchor: `size` is of the newest checkpoint it took, `lag` how many entries came since.
+    fileprivate init(_ anchor: Anchor) {
+        self.init(
+            [
+                .json("id", anchor.id), .text("anchor", "\(anchor.id)"), .both("kind", anchor.kind.rawValue),
+                .both("target", anchor.target), .text("entries", "\(anchor.size)"),
+                .both("trouble", anchor.trouble, missing: "-"), .json("key", anchor.witnessKey),
+                .json("keep", anchor.keptAt), .json("size", anchor.size), .json("lag", anchor.lag),
+                .json("created_at", anchor.createdAt), .json("anchored_at", anchor.anchoredAt),
+                .json("failures", anchor.failures),
+            ],
+            cells: [
+                "\(anchor.id)", anchor.kind.rawValue, anchor.target, "\(anchor.size)", "\(anchor.lag)",
+                anchor.trouble ?? "-",
+            ])
+    }
+}
+
+extension Anchor {
+    /// What to do about its trouble, in a sentence.
+    var advice: String {
+        let advice =
+            switch trouble {
+            case "unreachable"?: "Nobody is there: is it running, and is the target right?"
+            case "denied"?: "It may not be written, or run."
+            case "full"?: "Its disk is full."
+            case "hung"?: "It did not answer within 5 seconds."
+            case "refused"?: "It did not take the checkpoint."
+            case "damaged"?: "What lies there is no signed checkpoint: move it away."
+            case "behind"?:
+                "It knows a newer log: an older copy of the vault is in place of the newest. Put the newest back."
+            case "differs"?: "It knows another history of this log. Run 'tokenvault audit verify'."
+            case "foreign"?: "What lies there is of another log: were files exchanged?"
+            case "moved"?:
+                "The vault lies elsewhere than when it was added: remove the anchor, and add it anew."
+            case "busy"?: "Another process is telling it: try again."
+            case "unknown"?:
+                "It does not know this log, or the URL is wrong. Give who runs it the verifier key of 'audit checkpoint --json'."
+            case "untrusted"?:
+                "It knows this log by another key. Give who runs it the verifier key of 'audit checkpoint --json'."
+            case "unsigned"?: "Its answer is not signed by its key: is that key right?"
+            case "garbled"?: "Its answer is not that of a witness: is the URL right?"
+            case "tls"?: "Its certificate is not valid for this host."
+            case "unavailable"?: "It is overloaded or broken: try again."
+            case "pruned"?:
+                "The log keeps nothing to prove from what it has: it must begin anew with this log."
+            default: "It was not told."
+            }
+        return "Anchor \(id): \(advice)"
     }
 }

@@ -43,22 +43,12 @@ struct AuditListCommand: AsyncParsableCommand {
     func run() async throws {
         try await location.withVault { vault in
             let end = try vault.auditSize()
-            var next = from
-            var left = limit ?? .max
-            var records: [AuditRecord] = []
-            while next < end, left > 0 {
-                let page = try vault.auditEntries(from: next, limit: 1000)
-                guard let last = page.last else { break }
-                let wanted = page.filter { $0.index < end && isWanted($0) }.prefix(left)
-                records += wanted.map { AuditRecord($0) }
-                left -= wanted.count
-                next = last.index + 1
-                if output.isJSON {
-                    try output.showNext(records)
-                    records = []
-                }
-            }
-            try output.show(records)
+            try output.show(
+                pages: { last in
+                    try vault.auditEntries(from: last.map { $0.index + 1 } ?? from, limit: 1000)
+                        .filter { $0.index < end }
+                }, under: Shown.auditHeader, limit: limit, where: isWanted
+            ) { Shown($0) }
         }
     }
 
@@ -80,7 +70,13 @@ struct AuditShowCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try output.show(try await location.withVault { AuditDetailRecord(try $0.auditEntry(entry)) })
+        let detail = try await location.withVault { try $0.auditEntry(entry) }
+        try output.show(
+            Shown([
+                .json("index", entry), .text("entry", "\(entry)"),
+                .both("leaf", String(decoding: detail.leaf, as: UTF8.self)),
+                .both("personal_data", detail.personalData, missing: "-"),
+            ]))
     }
 }
 
@@ -109,18 +105,40 @@ struct AuditTailCommand: AsyncParsableCommand {
             let size = try vault.auditSize()
             var next = max(0, size - Int64(lines))
             var page = try vault.auditEntries(from: next, limit: Int(size - next))
-            try output.show(page.map { AuditRecord($0) })
+            try output.show(page.map { Shown($0) }, under: Shown.auditHeader)
             next = size
             while follow {
                 try await Task.sleep(for: .milliseconds(500))
                 page = try vault.auditEntries(from: next, limit: 1000)
-                for record in page.map({ AuditRecord($0) }) {
-                    try output.isJSON
-                        ? output.showNext([record])
-                        : Console.print(Console.harmless(record.cells.joined(separator: "  ")))
+                for entry in page.map({ Shown($0) }) {
+                    try Console.print(
+                        output.isJSON
+                            ? JSONText.encode(entry) : Console.harmless(entry.cells.joined(separator: "  ")))
                 }
                 next = page.last.map { $0.index + 1 } ?? next
             }
         }
+    }
+}
+
+extension Shown {
+    static let auditHeader = ["ENTRY", "TIME", "OPERATION", "OUTCOME", "GRANT", "GENERATION", "REASON"]
+
+    /// An entry of the log. Its exact bytes are shown by `audit show`.
+    init(_ entry: AuditEntry) {
+        self.init(
+            [
+                .json("index", entry.index), .json("time", entry.time), .json("operation", entry.operation),
+                .json("outcome", entry.outcome), .json("reason", entry.reason), .json("actor", entry.actor),
+                .json("channel", entry.channel), .json("subject", entry.subject), .json("grant", entry.grant),
+                .json("generation", entry.generation), .json("fingerprint", entry.fingerprint),
+                .json("request_id", entry.requestID), .json("count", entry.count),
+                .json("grants", entry.grants.isEmpty ? nil : entry.grants),
+            ],
+            cells: [
+                "\(entry.index)", "\(Timestamp(entry.time))", entry.operation, entry.outcome,
+                entry.grant.map(String.init) ?? "-", entry.generation.map(String.init) ?? "-",
+                entry.reason ?? "",
+            ])
     }
 }

@@ -50,7 +50,12 @@ struct AuditExportCommand: AsyncParsableCommand {
                     Console.progress("exporting: \(Int($0 * 100)) %")
                 }
                 Console.progress("")
-                try output.show(TileExportRecord(summary, verifierKey: vault.logVerifierKey))
+                try output.show(
+                    Shown([
+                        .json("size", summary.size), .text("entries", "\(summary.size)"),
+                        .both("first_kept", summary.firstKept), .both("files_written", summary.filesWritten),
+                        .both("verifier_key", vault.logVerifierKey),
+                    ]))
             } else {
                 try printLines(vault)
             }
@@ -71,27 +76,5 @@ struct AuditExportCommand: AsyncParsableCommand {
             left -= page.count
         }
         output.note("The next entry is \(next): go on with --from \(next)")
-    }
-}
-
-/// What an export of tiles did.
-struct TileExportRecord: Record {
-    let size: Int64
-    let firstKept: Int64
-    let filesWritten: Int
-    let verifierKey: String
-
-    init(_ summary: TileExportSummary, verifierKey: String) {
-        size = summary.size
-        firstKept = summary.firstKept
-        filesWritten = summary.filesWritten
-        self.verifierKey = verifierKey
-    }
-
-    var lines: [String] {
-        Table.pairs([
-            ("entries", "\(size)"), ("first_kept", "\(firstKept)"), ("files_written", "\(filesWritten)"),
-            ("verifier_key", verifierKey),
-        ])
     }
 }

@@ -53,7 +53,7 @@ struct AuditFollowCommand: AsyncParsableCommand {
                         "Entries \(next) to \(first.index - 1) were pruned before they were read here.")
                 }
                 if let last = page.last {
-                    try output.showNext(page.map { AuditRecord($0) })
+                    for entry in page { try Console.print(JSONText.encode(Shown(entry))) }
                     next = last.index + 1
                     try cursor?.write(next)
                 } else if untilEnd {

@@ -27,7 +27,7 @@ struct AuditProveCommand: AsyncParsableCommand {
         let proof = try await location.withVault { vault in
             (try vault.auditProof(of: entry, checkpointSize: checkpointSize), vault.logVerifierKey)
         }
-        try output.show(AuditProofRecord(proof.0, verifierKey: proof.1))
+        try output.show(Shown(proof.0, verifierKey: proof.1))
         output.note("Whoever checks it needs the verifier key: \(proof.1)")
     }
 }
@@ -56,7 +56,7 @@ struct AuditConsistencyCommand: AsyncParsableCommand {
         let proof = try await location.withVault { vault in
             (try vault.auditConsistency(from: old), vault.logVerifierKey)
         }
-        try output.show(AuditProofRecord(proof.0, verifierKey: proof.1))
+        try output.show(Shown(proof.0, verifierKey: proof.1))
         output.note("The log of \(proof.0.size) entries begins with the checkpoint.")
     }
 }
@@ -91,12 +91,13 @@ struct AuditCheckpointCommand: AsyncParsableCommand {
                 throw VaultError(
                     .notFound, "No anchor is a witness.", remedy: "See 'tokenvault audit anchor add --help'.")
             }
-            return (
-                AuditCheckpointRecord(checkpoint: note, verifierKey: vault.logVerifierKey), missing
-            )
+            let shown = Shown(
+                [.json("checkpoint", note), .json("verifier_key", vault.logVerifierKey)],
+                lines: note.fileLines)
+            return (shown, missing)
         }
         try output.show(checkpoint)
-        for anchor in missing { output.note(AnchorAdvice(anchor).text) }
+        for anchor in missing { output.note(anchor.advice) }
         guard missing.isEmpty else { throw ExitStatus.unavailable }
     }
 }
@@ -134,7 +135,27 @@ struct AuditCheckProofCommand: ParsableCommand {
         let verdict = try AuditProof.check(
             try ProofFile.proof(file), verifierKey: vkey, leaf: try leaf.map(ProofFile.leaf),
             old: try from.map(ProofFile.checkpoint))
-        try output.show(CheckedProofRecord(verdict))
+        var fields: [Shown.Field] = [
+            .json("ok", true), .json("origin", verdict.origin), .json("size", verdict.size),
+        ]
+        let claim: String
+        let claimed: [Shown.Field]
+        switch verdict.claim {
+        case .inclusion(let index, let leaf):
+            claim = "inclusion"
+            claimed = [
+                .json("index", index), .text("entry", "\(index)"),
+                .both("leaf", String(decoding: leaf, as: UTF8.self)),
+            ]
+        case .consistency(let old):
+            claim = "consistency"
+            claimed = [.json("old_size", old), .text("begins_with", "\(old) entries")]
+        }
+        fields += [
+            .json("claim", claim), .text("proved", claim), .text("log", verdict.origin),
+            .text("entries", "\(verdict.size)"), .both("root", verdict.root),
+        ]
+        try output.show(Shown(fields + claimed))
     }
 }
 
@@ -155,5 +176,23 @@ enum ProofFile {
 
     private static func read(_ path: String, _ limit: Int) throws -> [UInt8] {
         try SmallFile.read(path, limit: limit, closed: .toNobody, remedy: "Check the name of the file.")
+    }
+}
+
+extension Shown {
+    /// A proof to be handed on: the text of the file, with its newlines, and what checks it.
+    fileprivate init(_ proof: AuditProof, verifierKey: String) {
+        self.init(
+            [.json("proof", proof.text), .json("size", proof.size), .json("verifier_key", verifierKey)],
+            lines: proof.text.fileLines)
+    }
+}
+
+extension String {
+    /// The lines of a text that ends in a newline, without that one.
+    fileprivate var fileLines: [String] {
+        var lines = split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        if lines.last?.isEmpty == true { lines.removeLast() }
+        return lines
     }
 }

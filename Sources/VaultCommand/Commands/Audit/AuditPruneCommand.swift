@@ -38,7 +38,7 @@ struct AuditPruneCommand: AsyncParsableCommand {
             let plan = try await vault.planPrune(keeping: retention)
             guard plan.entries > 0 else {
                 output.note("Nothing to remove: entries go by whole tiles of 256.")
-                return try output.show(PruneRecord(plan, removed: 0))
+                return try output.show(Shown(plan, removed: 0))
             }
             guard let confirm else {
                 throw VaultError(
@@ -56,24 +56,17 @@ struct AuditPruneCommand: AsyncParsableCommand {
             }
             _ = try await vault.prune(agreed) { Console.progress("pruning: \(Int($0 * 100)) %") }
             Console.progress("")
-            try output.show(PruneRecord(agreed, removed: agreed.entries))
+            try output.show(Shown(agreed, removed: agreed.entries))
         }
     }
 }
 
-/// What pruning did.
-struct PruneRecord: Record {
-    let removed: Int64
-    let firstKept: Int64
-    let size: Int64
-
-    init(_ plan: PrunePlan, removed: Int64) {
-        self.removed = removed
-        firstKept = removed > 0 ? plan.newFirstKept : plan.firstKept
-        size = plan.size
-    }
-
-    var lines: [String] {
-        Table.pairs([("removed", "\(removed)"), ("first_kept", "\(firstKept)"), ("entries", "\(size)")])
+extension Shown {
+    /// What pruning did.
+    fileprivate init(_ plan: PrunePlan, removed: Int64) {
+        self.init([
+            .both("removed", removed), .both("first_kept", removed > 0 ? plan.newFirstKept : plan.firstKept),
+            .json("size", plan.size), .text("entries", "\(plan.size)"),
+        ])
     }
 }

@@ -64,20 +64,18 @@ struct AuditSearchCommand: AsyncParsableCommand {
         try await location.withKeeper { keeper in
             var filter = try self.filter(keeper)
             var next = from
-            var left = limit ?? .max
-            var records: [AuditRecord] = []
-            while left > 0 {
-                let page = try keeper.vault.searchAudit(&filter, from: next, limit: min(left, 1000))
-                records += page.entries.map { AuditRecord($0) }
-                left -= page.entries.count
-                next = page.next
-                if output.isJSON {
-                    try output.showNext(records)
-                    records = []
-                }
-                if page.isEnd { break }
-            }
-            if !output.isJSON { try output.show(records) }
+            var isEnd = false
+            try output.show(
+                pages: { (_: AuditEntry?) in
+                    while !isEnd {
+                        let page = try keeper.vault.searchAudit(
+                            &filter, from: next, limit: min(limit ?? .max, 1000))
+                        (next, isEnd) = (page.next, page.isEnd)
+                        if !page.entries.isEmpty { return page.entries }
+                    }
+                    return []
+                }, under: Shown.auditHeader, limit: limit
+            ) { Shown($0) }
         }
     }
 

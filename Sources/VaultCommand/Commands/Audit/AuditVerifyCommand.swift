@@ -25,7 +25,7 @@ struct AuditVerifyCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let verdict: AuditVerdict
+        let (verdict, isIntact): (Shown, Bool)
         let since = try since.map { String(decoding: try ProofFile.checkpoint($0), as: UTF8.self) }
         do {
             let report = try await location.withVault { vault in
@@ -34,18 +34,75 @@ struct AuditVerifyCommand: AsyncParsableCommand {
                 }
             }
             Console.progress("")
-            verdict = AuditVerdict(report)
+            (verdict, isIntact) = (Shown(report), report.isIntact)
         } catch let error as VaultError where error.isDamage {
             // Damage that keeps the vault from opening is a finding as well.
             Console.progress("")
-            verdict = AuditVerdict(unopened: error.message)
+            (verdict, isIntact) = (Shown(unopened: error.message), false)
         }
         try output.show(verdict)
-        guard verdict.ok else { throw ExitStatus.integrity }
+        guard isIntact else { throw ExitStatus.integrity }
     }
 }
 
 extension VaultError {
     /// Stored bytes are not what was written.
     fileprivate var isDamage: Bool { code == .integrity || code == .schemaChanged }
+}
+
+extension Shown {
+    /// `{"ok":true,"root":"…","rows":N,"size":N}`, with `first_kept` where the log was pruned and `since` where it was not
+    /// checked from its beginning; where not ok, what is wrong, what is affected, what is not.
+    init(_ report: AuditReport) {
+        let firstKept = report.firstKept > 0 ? report.firstKept : nil
+        let since = report.since > 0 ? report.since : nil
+        var fields: [Field] = [
+            .json("ok", report.isIntact), .text("log", "intact"), .json("size", report.size),
+            .text("entries", "\(report.size)"), .both("root", report.root), .json("rows", report.rows),
+            .json("since", since), .text("checked_from", since.map { "\($0)" }),
+            .both("first_kept", firstKept), .json("notes", report.notes.isEmpty ? nil : report.notes),
+        ]
+        guard !report.isIntact else {
+            self.init(fields)
+            lines += report.notes
+            return
+        }
+        fields += [
+            .json("findings", report.findings), .json("further_findings", report.furtherFindings),
+            .json("first_bad_entry", report.firstBadEntry), .json("affected_grants", report.affectedGrants),
+            .json(
+                "further_affected_grants",
+                report.furtherAffectedGrants > 0 ? report.furtherAffectedGrants : nil),
+            .json("proven_size", report.provenSize), .json("untouched_rows", report.untouchedRows),
+            .json("grants", report.grants), .json("untouched_grants", report.untouchedGrants),
+        ]
+        var lines = Self.lines(of: report.findings)
+        if report.furtherFindings > 0 { lines.append("  and \(report.furtherFindings) more") }
+        if let first = report.firstBadEntry { lines.append("First bad entry: \(first)") }
+        let affected = report.affectedGrants.map(String.init).joined(separator: ", ")
+        if !affected.isEmpty {
+            let further = report.furtherAffectedGrants
+            lines.append("Affected grants: \(affected)\(further > 0 ? " and \(further) more" : "")")
+        }
+        lines.append("Can still be trusted:")
+        lines.append(
+            report.provenSize > report.firstKept
+                ? "  entries \(report.firstKept) to \(report.provenSize - 1), which are as they were signed"
+                : "  no entry: nothing that is there leads up to a signed root")
+        lines.append(
+            "  \(report.untouchedRows) of \(report.rows) rows, \(report.untouchedGrants) of \(report.grants) grants: they are what proven entries say"
+        )
+        self.init(fields, lines: lines)
+    }
+
+    /// The vault is so damaged that it does not open.
+    fileprivate init(unopened problem: String) {
+        let findings = [AuditFinding(place: "vault", problem: problem)]
+        self.init([.json("ok", false), .json("findings", findings)], lines: Self.lines(of: findings))
+    }
+
+    private static func lines(of findings: [AuditFinding]) -> [String] {
+        ["The log or the database is NOT what was written:"]
+            + findings.map { "  \(Console.harmless($0.place)): \(Console.harmless($0.problem))" }
+    }
 }
