@@ -11,11 +11,9 @@ import VaultCore
 ///
 /// Open-file-description locks: the kernel drops them when the process ends, however it ends.
 final class VaultLock: Sendable {
-    private enum Byte {
-        static let writer: Int64 = 0
-        static let door: Int64 = 1
-        static let serving: Int64 = 2
-    }
+    private static let writerByte: Int64 = 0
+    private static let doorByte: Int64 = 1
+    private static let servingByte: Int64 = 2
 
     private let path: String
     private let descriptor: Int32
@@ -33,15 +31,15 @@ final class VaultLock: Sendable {
     ///
     /// - Parameter waiting: called about every millisecond while another process holds the lock; throw to give up.
     func withWriterLock<Result>(waiting: () throws -> Void, _ body: () throws -> Result) throws -> Result {
-        try take(Byte.door, waiting)
+        try take(Self.doorByte, waiting)
         do {
-            try take(Byte.writer, waiting)
+            try take(Self.writerByte, waiting)
         } catch {
-            _ = tv_unlock_byte(descriptor, Byte.door)
+            _ = tv_unlock_byte(descriptor, Self.doorByte)
             throw error
         }
-        _ = tv_unlock_byte(descriptor, Byte.door)
-        defer { _ = tv_unlock_byte(descriptor, Byte.writer) }
+        _ = tv_unlock_byte(descriptor, Self.doorByte)
+        defer { _ = tv_unlock_byte(descriptor, Self.writerByte) }
         try checkIdentity()
         return try body()
     }
@@ -57,11 +55,7 @@ final class VaultLock: Sendable {
 
     /// A lock file that was removed or replaced excludes nobody any more.
     private func checkIdentity() throws {
-        var own = stat()
-        var named = stat()
-        guard fstat(descriptor, &own) == 0, stat(path, &named) == 0, own.st_dev == named.st_dev,
-            own.st_ino == named.st_ino
-        else {
+        guard VaultFile.isNamed(descriptor, path) else {
             throw VaultError(
                 .unavailable, "The lock file \(path) was removed or replaced while in use.",
                 remedy: "Restart every process that has the vault open.")
@@ -70,8 +64,8 @@ final class VaultLock: Sendable {
 
     /// Joins the serving processes. True: there was no other, so nobody served until now.
     func beginServing() throws -> Bool {
-        let isFirst = tv_lock_byte(descriptor, Byte.serving, 1) == 0
-        let code = tv_lock_byte(descriptor, Byte.serving, 0)
+        let isFirst = tv_lock_byte(descriptor, Self.servingByte, 1) == 0
+        let code = tv_lock_byte(descriptor, Self.servingByte, 0)
         // EAGAIN: another process tests the byte exclusively at this very moment, which means it is serving too.
         guard code == 0 || code == EAGAIN else { throw StorageFailure.failed("lock", code) }
         return isFirst
@@ -79,14 +73,14 @@ final class VaultLock: Sendable {
 
     /// Whether a process serves now.
     func isServed() throws -> Bool {
-        let code = tv_lock_byte(descriptor, Byte.serving, 1)
+        let code = tv_lock_byte(descriptor, Self.servingByte, 1)
         guard code == 0 || code == EAGAIN else { throw StorageFailure.failed("lock", code) }
-        if code == 0 { _ = tv_unlock_byte(descriptor, Byte.serving) }
+        if code == 0 { _ = tv_unlock_byte(descriptor, Self.servingByte) }
         return code == EAGAIN
     }
 
     /// Leaves the serving processes.
-    func endServing() { _ = tv_unlock_byte(descriptor, Byte.serving) }
+    func endServing() { _ = tv_unlock_byte(descriptor, Self.servingByte) }
 
     static let busy = VaultError(
         .busy, "Another process is writing to this vault.", remedy: "Try again in a moment.")

@@ -15,7 +15,7 @@ final class Keyring: Sendable {
     /// Tags of tokens and secrets, by key id; rows say under which id theirs were made.
     let tags: [UInt8: TagKey]
     let currentTags: TagKey
-    let lookup: LookupKeys
+    let lookup: RowKeys
     let rows: RowKeys
     let signer: NoteSigner
 
@@ -40,12 +40,10 @@ final class Keyring: Sendable {
             }
             return key
         }
-        func retired(_ purpose: SystemKeyPurpose) -> [TagKey] {
-            all(purpose).filter { !$0.isCurrent }.map { TagKey(id: $0.keyID, key: $0.key) }
-        }
-        func currentTagKey(_ purpose: SystemKeyPurpose) throws -> TagKey {
-            let key = try current(purpose)
-            return TagKey(id: key.keyID, key: key.key)
+        func tagKey(_ key: SystemKey) -> TagKey { TagKey(id: key.keyID, key: key.key) }
+        func rowKeys(_ purpose: SystemKeyPurpose) throws -> RowKeys {
+            let retired = all(purpose).filter { !$0.isCurrent }
+            return RowKeys(tagKey(try current(purpose)), retired: retired.map(tagKey))
         }
         self.vault = vault
         self.epoch = epoch
@@ -55,12 +53,10 @@ final class Keyring: Sendable {
             vault: vault,
             keys: Dictionary(all(.handles).map { ($0.keyID, $0.key) }) { first, _ in first },
             current: try current(.handles).keyID)
-        tags = Dictionary(all(.tags).map { ($0.keyID, TagKey(id: $0.keyID, key: $0.key)) }) { first, _ in
-            first
-        }
-        currentTags = try currentTagKey(.tags)
-        lookup = LookupKeys(current: try currentTagKey(.lookup), retired: retired(.lookup))
-        rows = RowKeys(try currentTagKey(.rows), retired: retired(.rows))
+        tags = Dictionary(all(.tags).map { ($0.keyID, tagKey($0)) }) { first, _ in first }
+        currentTags = tagKey(try current(.tags))
+        lookup = try rowKeys(.lookup)
+        rows = try rowKeys(.rows)
         let signing = SigningKey(seed: try current(.logSigning).key)
         guard let signer = NoteSigner(name: origin ?? LogHead.origin(of: vault), key: signing) else {
             throw VaultError(.internalError, "The log's origin is not a key name.")
@@ -142,28 +138,32 @@ extension Keyring {
     }
 
     static func wrapContext(_ vault: VaultID, systemKey row: Int64) -> AssociatedData {
-        AssociatedData(
-            domain: SealedTable.wrapDomain, vault: vault, owner: .system, table: SealedTable.systemKeys,
-            column: 5,
-            row: row, generation: 0)
+        wrapContext(vault, .systemKeys, 5, row)
     }
 
     static func wrapContext(_ vault: VaultID, retiredRoot epoch: Int64) -> AssociatedData {
-        AssociatedData(
-            domain: SealedTable.wrapDomain, vault: vault, owner: .system,
-            table: TableLayout.retiredRoots.number, column: 2, row: epoch, generation: 0)
+        wrapContext(vault, .retiredRoots, 2, epoch)
     }
 
     static func wrapContext(_ vault: VaultID, previousKeyOf owner: OwnerID) -> AssociatedData {
-        AssociatedData(
-            domain: SealedTable.wrapDomain, vault: vault, owner: owner,
-            table: TableLayout.previousOwnerKeys.number, column: 3, row: owner.rawValue, generation: 0)
+        wrapContext(vault, .previousOwnerKeys, 3, owner.rawValue, owner)
     }
 
     static func wrapContext(_ vault: VaultID, owner: OwnerID) -> AssociatedData {
+        wrapContext(vault, .owners, OwnerRow.columnNumber("wrapped_key"), owner.rawValue, owner)
+    }
+
+    static func wrapContext(_ vault: VaultID, keyslot row: Int64) -> AssociatedData {
+        wrapContext(vault, .keyslotDetails, 2, row)
+    }
+
+    /// What a wrapped key is bound to.
+    private static func wrapContext(
+        _ vault: VaultID, _ layout: TableLayout, _ column: UInt16, _ row: Int64, _ owner: OwnerID = .system
+    ) -> AssociatedData {
         AssociatedData(
-            domain: SealedTable.wrapDomain, vault: vault, owner: owner, table: SealedTable.owners,
-            column: OwnerRow.columnNumber("wrapped_key"), row: owner.rawValue, generation: 0)
+            domain: SealedTable.wrapDomain, vault: vault, owner: owner, table: layout.number, column: column,
+            row: row, generation: 0)
     }
 
     /// What a sealed field is bound to.
@@ -172,7 +172,34 @@ extension Keyring {
     ) -> AssociatedData {
         AssociatedData(
             domain: SealedTable.fieldDomain, vault: vault, owner: owner, table: table, column: column,
-            row: row,
-            generation: generation)
+            row: row, generation: generation)
+    }
+}
+
+/// What tags rows, or finds them by a value: the current key, and those before while rows may still be tagged by them.
+struct RowKeys: Sendable {
+    let current: TagKey
+    let retired: [TagKey]
+
+    init(_ current: TagKey, retired: [TagKey] = []) {
+        self.current = current
+        self.retired = retired
+    }
+
+    /// The tag of a row about to be written.
+    func rowTag(over bytes: [UInt8]) -> [UInt8] { current.rowTag(over: bytes) }
+
+    /// Whether a stored tag is the one that these bytes ask for.
+    func isTag(_ stored: [UInt8], of bytes: [UInt8]) -> Bool {
+        if ConstantTime.equal(stored, current.rowTag(over: bytes)) { return true }
+        return retired.contains { ConstantTime.equal(stored, $0.rowTag(over: bytes)) }
+    }
+
+    /// The tag of a value about to be written.
+    func tag(_ purpose: TagPurpose, of bytes: [UInt8]) -> [UInt8] { current.tag(purpose, of: bytes) }
+
+    /// Every tag under which the value may be found, the current one first.
+    func tags(_ purpose: TagPurpose, of bytes: [UInt8]) -> [[UInt8]] {
+        [tag(purpose, of: bytes)] + retired.map { $0.tag(purpose, of: bytes) }
     }
 }

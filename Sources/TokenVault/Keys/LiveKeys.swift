@@ -62,7 +62,7 @@ final class LiveKeys: Sendable {
     private func reload(_ database: Database, _ revision: RegistryRevision?) throws -> VaultKeys {
         let held = state.withLock { $0 }
         if let revision, held.revision == revision { return held.keys }
-        let mark = try KeyMark.read(database)
+        let mark = try VaultKeys.mark(database)
         let keys: VaultKeys
         if mark == held.keys.mark {
             keys = held.keys
@@ -97,7 +97,7 @@ struct VaultKeys: Sendable {
     let keyring: Keyring
     /// The owner of what is nobody else's, who is the operator in the log.
     let system: Owner
-    fileprivate let mark: KeyMark
+    fileprivate let mark: String
     /// Of the registry in the snapshot these were asked for; nil: keep nothing that is read in it.
     fileprivate(set) var revision: RegistryRevision?
 
@@ -109,7 +109,7 @@ struct VaultKeys: Sendable {
         guard let system = try database.owner(.system, keyring) else {
             throw VaultError(.integrity, "The vault's own owner is missing.", remedy: "Restore a backup.")
         }
-        return VaultKeys(keyring: keyring, system: system, mark: try KeyMark.read(database))
+        return VaultKeys(keyring: keyring, system: system, mark: try mark(database))
     }
 
     /// The registry's revision, once the vault row that it is read from has proved authentic.
@@ -117,14 +117,10 @@ struct VaultKeys: Sendable {
         _ = try VaultRow.read(database, rowKey: keyring.rows)
         return revision
     }
-}
 
-/// Changes whenever keys do: which rows keys are in, and the entries that name their present state.
-private struct KeyMark: Equatable {
-    private let text: String
-
-    static func read(_ database: Database) throws -> KeyMark {
-        let text = try database.firstRow(
+    /// Changes whenever keys do: which rows keys are in, and the entries that name their present state.
+    fileprivate static func mark(_ database: Database) throws -> String {
+        let mark = try database.firstRow(
             """
             SELECT (SELECT key_epoch FROM vault) || ' '
                 || (SELECT count(*) || ' ' || total(leaf) || ' ' || max(leaf) FROM system_keys) || ' '
@@ -135,7 +131,7 @@ private struct KeyMark: Equatable {
         ) { row -> String? in
             if case .text(let text) = row.value(0) { text } else { nil }
         }
-        guard let text = text ?? nil else { throw VaultRow.damaged }
-        return KeyMark(text: text)
+        guard let mark = mark ?? nil else { throw VaultRow.damaged }
+        return mark
     }
 }

@@ -43,11 +43,8 @@ final class Owner: Sendable {
                 key.key, under: keyring.root, epoch: keyring.epoch,
                 for: Keyring.wrapContext(keyring.vault, owner: id)),
             lookupTag: lookupTag,
-            identity: try SealedField.seal(
-                identity, under: key, for: Self.context(id, column: "identity", keyring), padded: true),
-            pseudonym: try SealedField.seal(
-                pseudonym.bytes, under: key, for: Self.context(id, column: "pseudonym", keyring),
-                padded: false),
+            identity: try Self.seal(identity, under: key, id, column: "identity", keyring),
+            pseudonym: try Self.seal(pseudonym.bytes, under: key, id, column: "pseudonym", keyring),
             createdAt: now)
     }
 
@@ -62,9 +59,19 @@ final class Owner: Sendable {
             owner: id, table: SealedTable.owners, column: OwnerRow.columnNumber(column), row: id.rawValue)
     }
 
+    private static func seal(
+        _ bytes: [UInt8], under key: OwnerKey, _ id: OwnerID, column: String, _ keyring: Keyring
+    ) throws -> [UInt8] {
+        try SealedField.seal(
+            bytes, under: key, for: context(id, column: column, keyring), padded: column == "identity")
+    }
+
     /// This owner with its row wrapped under the present root key.
-    func rewrapped(_ keyring: Keyring) -> OwnerRow {
+    func rewrapped(_ keyring: Keyring) -> OwnerRow { wrapped(key, keyring) }
+
+    private func wrapped(_ key: OwnerKey, _ keyring: Keyring) -> OwnerRow {
         var row = row
+        row.keyVersion = Int64(key.version)
         row.keyEpoch = Int64(keyring.epoch)
         row.wrappedKey = KeyWrap.wrap(
             key.key, under: keyring.root, epoch: keyring.epoch,
@@ -74,20 +81,12 @@ final class Owner: Sendable {
 
     /// This owner with another key, everything in its row sealed under that.
     func rekeyed(_ key: OwnerKey, _ keyring: Keyring) throws -> OwnerRow {
-        var row = row
-        row.keyVersion = Int64(key.version)
-        row.keyEpoch = Int64(keyring.epoch)
-        row.wrappedKey = KeyWrap.wrap(
-            key.key, under: keyring.root, epoch: keyring.epoch,
-            for: Keyring.wrapContext(keyring.vault, owner: row.id))
+        var row = wrapped(key, keyring)
         if row.identity != nil {
-            row.identity = try SealedField.seal(
-                try identity(keyring), under: key, for: Self.context(row.id, column: "identity", keyring),
-                padded: true)
+            row.identity = try Self.seal(
+                identity(keyring), under: key, row.id, column: "identity", keyring)
         }
-        row.pseudonym = try SealedField.seal(
-            pseudonym.bytes, under: key, for: Self.context(row.id, column: "pseudonym", keyring),
-            padded: false)
+        row.pseudonym = try Self.seal(pseudonym.bytes, under: key, row.id, column: "pseudonym", keyring)
         return row
     }
 

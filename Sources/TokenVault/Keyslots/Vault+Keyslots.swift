@@ -1,4 +1,6 @@
-import VaultCore
+import Foundation
+import GRDB
+public import VaultCore
 public import VaultCrypto
 
 extension Vault {
@@ -97,6 +99,37 @@ extension Vault {
         }
     }
 
+    /// Makes a recovery key: writes its private half into a new file, sealed to `passphrase`, and adds its
+    /// slot. The slot counts only once the file was read again from the disk, opened with the passphrase, and
+    /// opened the slot. When that fails there is neither slot nor file.
+    ///
+    /// - Parameters:
+    ///   - name: as of ``addKeyslot(named:unlockedBy:provedBy:)``.
+    ///   - path: of the file, which is never overwritten; mode 600.
+    ///   - passphrase: 1 to 1024 bytes. It is Argon2id's: about 0.2 s each time.
+    public func createRecoveryKey(
+        named name: String? = nil, file path: String, passphrase: SecretBytes
+    ) async throws -> VaultKeyslot {
+        if let name { try Self.checkName(name) }
+        let (key, copy) = try await BlockingThread.result { [id] in
+            let key = try RecoveryKey.generate(for: id)
+            try key.write(to: path, passphrase: passphrase)
+            do {
+                return (key, try RecoveryKey(file: path, passphrase: passphrase))
+            } catch {
+                unlink(path)
+                throw error
+            }
+        }
+        do {
+            return try await addKeyslot(name, .recoveryKey(key), .recoveryKey(copy), .recoveryCreate)
+        } catch {
+            // A file that opens nothing would only be trusted on the wrong day.
+            if (error as? VaultError)?.code != .outcomeUnknown { unlink(path) }
+            throw error
+        }
+    }
+
     static func checkName(_ name: String) throws {
         let isPlain = name.utf8.allSatisfy { byte in
             switch byte {
@@ -115,6 +148,50 @@ extension Vault {
     }
 }
 
+extension Vault {
+    /// Puts a root key that nobody will ever use into every keyslot, sees that each opens, and rolls all that
+    /// back. What a rotation of the root key would do to the slots, without its consequences: for a dry run,
+    /// and for who wants to know today whether the day of the rotation will go well.
+    ///
+    /// - Parameters:
+    ///   - sources: each has to open the new root key, too; writes wait for as long as that takes.
+    ///   - isOpenedSlotNoted: as a rotation begins: first the slot by which this vault was opened is noted.
+    /// - Returns: the names of the slots.
+    /// - Throws: what a rotation would: ``VaultError/Code/denied`` naming the slots whose key is not held,
+    ///   ``VaultError/Code/integrity`` naming those that are not what the log says.
+    package func rehearseKeyslotRotation(
+        openedBy sources: [KeySource] = [], isOpenedSlotNoted: Bool = false
+    ) async throws -> [String] {
+        let history = try await keyslotHistory()
+        do {
+            try await housekeep { [unlocker] transaction in
+                let (keyring, database) = (transaction.keyring, transaction.database)
+                try transaction.expectKeyslots(of: history)
+                let (root, epoch) = (GuardedKey.random(), keyring.epoch + 1)
+                let opened = try StoredKeyslot.all(database, keyring).first {
+                    $0.row.record.id == unlocker.slotID
+                }
+                if isOpenedSlotNoted, let opened, !opened.isRotatable {
+                    _ = try transaction.note(opened, openedBy: unlocker.slotKey)
+                }
+                try transaction.rewrapKeyslots(to: root, epoch: epoch, oldRoot: keyring.root)
+                var roots = [try unlocker.root(database, keyring.vault, epoch: epoch)]
+                for source in sources {
+                    roots.append(try Unlocking.unlock(database, keyring.vault, epoch: epoch, source).root)
+                }
+                guard roots.allSatisfy({ $0.isEqual(to: root) }) else {
+                    throw VaultError(.internalError, "A keyslot opened to another key than was put into it.")
+                }
+                throw Self.rehearsed
+            }
+        } catch let end as VaultError where end == Self.rehearsed {}
+        return try keyslots().map(\.name)
+    }
+
+    /// Ends a rehearsal that went well: thrown, so that nothing of it stays.
+    private static let rehearsed = VaultError(.init(rawValue: "rehearsed"), "Nothing was changed.")
+}
+
 /// A slot that was made by one source and opened by another.
 struct ProvedKeyslot: Sendable {
     let record: KeyslotRecord
@@ -130,5 +207,92 @@ struct ProvedKeyslot: Sendable {
             throw VaultError(.internalError, "A new keyslot opened to another key.")
         }
         slotKey = opened.slotKey
+    }
+}
+
+extension WriteTransaction {
+    /// Writes a slot that was proved, and its details.
+    func add(_ made: ProvedKeyslot, named name: String?) throws -> StoredKeyslot {
+        let slots = try StoredKeyslot.all(database, keyring)
+        guard slots.count < Limits.keyslots else {
+            throw VaultError(
+                .denied, "A vault has at most \(Limits.keyslots) keyslots.",
+                remedy: "Remove one that nobody uses: 'tokenvault key slot remove'.")
+        }
+        let taken = Set(slots.map(\.name))
+        guard name.map({ !taken.contains($0) }) ?? true else {
+            throw VaultError(
+                .alreadyExists, "There is a keyslot of this name.", remedy: "Choose another: --name.")
+        }
+        let word = made.record.kind.word
+        let free =
+            name ?? ([word] + (2...Limits.keyslots + 1).map { "\(word)-\($0)" }).first { !taken.contains($0) }
+        let id = next(\.nextKeyID)
+        let slot = StoredKeyslot(
+            row: KeyslotRow(id: id, record: made.record, createdAt: now),
+            details: KeyslotDetailsRow(
+                id: id, name: free ?? "\(word)-\(id)", record: made.record, slotKey: made.slotKey,
+                root: keyring.root, vault: keyring.vault, now: now))
+        try insert(slot.row)
+        if let details = slot.details { try insert(details) }
+        return slot
+    }
+
+    /// Notes that `slot` was opened by `slotKey`, now.
+    func note(_ slot: StoredKeyslot, openedBy slotKey: GuardedKey) throws -> StoredKeyslot {
+        let record = slot.row.record
+        let fresh = KeyslotDetailsRow(
+            id: slot.row.id, name: slot.name, record: record, slotKey: slotKey, root: keyring.root,
+            vault: keyring.vault, now: now)
+        guard var details = slot.details else {
+            try insert(fresh)
+            return StoredKeyslot(row: slot.row, details: fresh)
+        }
+        details.provedAt = now
+        if details.held == nil { (details.held, details.epoch) = (fresh.held, fresh.epoch) }
+        try update(details)
+        return StoredKeyslot(row: slot.row, details: details)
+    }
+
+    /// Puts another root key into every keyslot and holds the slots' keys under it: the last step of a rotation, in
+    /// the body that changes the vault's epoch.
+    ///
+    /// Each result was opened before it is written. Slots that have the epoch already are left alone. The caller
+    /// returns the event that names the rows: two a slot, ``VaultCore/Limits/keyslots`` at most.
+    ///
+    /// - Parameters:
+    ///   - newRoot: of `epoch`.
+    ///   - oldRoot: under which the slots' keys are held.
+    /// - Throws: ``VaultError/Code/denied`` naming the slots whose key is not held; nothing was changed then.
+    ///   ``VaultError/Code/integrity`` for a slot that its held key does not open.
+    func rewrapKeyslots(to newRoot: GuardedKey, epoch: UInt32, oldRoot: GuardedKey) throws {
+        let slots = try StoredKeyslot.all(database, keyring)
+        let stuck = slots.filter { !$0.isRotatable }
+        guard stuck.isEmpty else { throw VaultError.unheldKeyslots(stuck.map(\.name)) }
+        for slot in slots where slot.row.record.epoch != epoch {
+            try rewrap(slot, to: newRoot, epoch, oldRoot)
+        }
+    }
+
+    private func rewrap(
+        _ slot: StoredKeyslot, to newRoot: GuardedKey, _ epoch: UInt32, _ oldRoot: GuardedKey
+    ) throws {
+        let (record, id) = (slot.row.record, slot.row.id)
+        guard record.kind != .recoveryKey else {
+            let resealed = try Keyslot.reseal(record, root: newRoot, epoch: epoch, vault: keyring.vault)
+            try update(KeyslotRow(id: id, record: resealed, createdAt: slot.row.createdAt))
+            guard var details = slot.details else { return }
+            details.epoch = Int64(epoch)
+            return try update(details)
+        }
+        guard var details = slot.details, let held = details.held else { return }
+        let slotKey = try KeyWrap.unwrap(
+            held, with: oldRoot, epoch: UInt32(truncatingIfNeeded: details.epoch),
+            for: Keyring.wrapContext(keyring.vault, keyslot: id))
+        let rewrapped = try Keyslot.rewrap(
+            record, heldSlotKey: slotKey, root: newRoot, epoch: epoch, vault: keyring.vault)
+        details.hold(slotKey, of: record.kind, under: newRoot, epoch: epoch, vault: keyring.vault)
+        try update(KeyslotRow(id: id, record: rewrapped, createdAt: slot.row.createdAt))
+        try update(details)
     }
 }

@@ -37,7 +37,7 @@ extension Vault {
         guard let handle = try openHandle(accessToken, as: .accessToken) else { return nil }
         let now = clock.now()
         let floor = keys.watch.floor
-        let found = try store.readers().firstRow(of: .accessToken, [.integer(handle.grant.rawValue)]) {
+        let found = try store.readers().firstValidationRow([.integer(handle.grant.rawValue)]) {
             database, cursor in
             let (vault, keys) = try knownVaultRow.read(cursor, database, keys, above: floor)
             let row = try AccessTokenRow(

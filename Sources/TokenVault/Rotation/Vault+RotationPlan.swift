@@ -5,7 +5,7 @@ public import VaultCrypto
 /// What a rotation would do, as of one moment.
 public struct KeyRotationPlan: Sendable {
     /// How a keyslot would get its new root key.
-    public enum Reach: String, Sendable {
+    public enum Reach: String, Encodable, Sendable {
         /// Its key is held under the root key: nobody has to bring it.
         case held
         /// Sealed to a recovery key's public half.
@@ -16,7 +16,7 @@ public struct KeyRotationPlan: Sendable {
         case missing
     }
 
-    public struct Slot: Sendable {
+    public struct Slot: Encodable, Sendable {
         public let name: String
         public let kind: String
         public let reach: Reach

@@ -39,8 +39,6 @@ extension AnchorRow: TypedRow {
         createdAt = try columns.instant()
     }
 
-    var rowID: Int64 { id }
-
     var columns: [SQLValue] {
         [.text(kind.rawValue), .text(target), .text(parameters), SQLValue(createdAt)]
     }

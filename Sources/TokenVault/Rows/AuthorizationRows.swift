@@ -48,8 +48,6 @@ extension ConsentRow: TypedRow {
         grantedAt = try columns.instant()
     }
 
-    var rowID: Int64 { id }
-
     var columns: [SQLValue] {
         [.integer(user.rawValue), .integer(client.rawValue), .text(scope.text), SQLValue(grantedAt)]
     }
@@ -76,8 +74,6 @@ extension SigningKeyRow: TypedRow {
         publicJWK = try columns.text()
     }
 
-    var rowID: Int64 { id }
-
     var columns: [SQLValue] {
         [
             .text(kid), .text(algorithm.rawValue), .integer(state.rawValue), SQLValue(createdAt),
@@ -97,6 +93,6 @@ extension PasswordRow: TypedRow {
         changedAt = try columns.instant()
     }
 
-    var rowID: Int64 { user.rawValue }
+    var id: OwnerID { user }
     var columns: [SQLValue] { [.integer(version), SQLValue(verifier), SQLValue(changedAt)] }
 }

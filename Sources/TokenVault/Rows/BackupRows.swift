@@ -35,8 +35,6 @@ extension BackupRow: TypedRow {
         keepUntil = try columns.optionalInstant()
     }
 
-    var rowID: Int64 { id }
-
     var columns: [SQLValue] {
         [.blob(backup.bytes), .integer(logSize), SQLValue(createdAt), SQLValue(keepUntil)]
     }
@@ -52,8 +50,6 @@ extension IncarnationRow: TypedRow {
         parentRoot = try columns.blob()
         restoredAt = try columns.instant()
     }
-
-    var rowID: Int64 { id }
 
     var columns: [SQLValue] { [.integer(parentSize), .blob(parentRoot), SQLValue(restoredAt)] }
 }

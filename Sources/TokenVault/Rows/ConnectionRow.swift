@@ -106,8 +106,6 @@ extension ConnectionRow: TypedRow {
         lease = try RefreshLease(&columns)
     }
 
-    var rowID: Int64 { id }
-
     var columns: [SQLValue] {
         [
             .integer(provider.rawValue), .integer(owner.rawValue), .integer(kind.rawValue),

@@ -86,7 +86,6 @@ extension GrantRow: TypedRow {
         firstUsedAt = try columns.optionalInstant()
     }
 
-    var rowID: Int64 { id.rawValue }
     var lastDay: Int64? { expiresDay }
 
     var columns: [SQLValue] {

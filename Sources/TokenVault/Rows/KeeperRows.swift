@@ -55,8 +55,6 @@ extension ProviderRow: TypedRow {
         createdAt = try columns.instant()
     }
 
-    var rowID: Int64 { id.rawValue }
-
     var columns: [SQLValue] {
         [
             .text(name), .integer(state.rawValue), .integer(revision), .text(definition), .blob(credentials),
@@ -79,8 +77,6 @@ extension AuthorizationRequestRow: TypedRow {
         expiresAt = try columns.instant()
     }
 
-    var rowID: Int64 { id }
-
     var columns: [SQLValue] {
         [
             .integer(provider.rawValue), .integer(owner.rawValue), .blob(stateTag), .blob(sessionTag),
@@ -100,6 +96,5 @@ extension WebhookRow: TypedRow {
         createdAt = try columns.instant()
     }
 
-    var rowID: Int64 { id }
     var columns: [SQLValue] { [.text(url), .blob(secret), SQLValue(createdAt)] }
 }

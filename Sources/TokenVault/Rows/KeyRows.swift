@@ -48,8 +48,6 @@ extension KeyslotRow: TypedRow {
         createdAt = try columns.instant()
     }
 
-    var rowID: Int64 { id }
-
     var columns: [SQLValue] {
         [
             .blob(record.id), .integer(record.kind.rawValue), .integer(Int64(record.epoch)),
@@ -73,8 +71,6 @@ extension SystemKeyRow: TypedRow {
         createdAt = try columns.instant()
     }
 
-    var rowID: Int64 { id }
-
     var columns: [SQLValue] {
         [
             .integer(purpose.rawValue), .integer(keyID), .integer(state.rawValue), .integer(epoch),
@@ -82,4 +78,116 @@ extension SystemKeyRow: TypedRow {
             SQLValue(createdAt),
         ]
     }
+}
+
+/// One row of `keyslot_details`: what a keyslot is called, and what a rotation needs to wrap it anew. A slot
+/// of an older vault has none until somebody opens it for a command on keys.
+struct KeyslotDetailsRow: Sendable {
+    /// That of the keyslot.
+    let id: Int64
+    var name: String
+    /// The key of the slot wrapped under the root key of `epoch`. Nil for a recovery key, which is sealed to
+    /// anew.
+    var held: [UInt8]?
+    var epoch: Int64
+    var provedAt: VaultInstant
+}
+
+extension KeyslotDetailsRow: TypedRow {
+    static let layout = TableLayout.keyslotDetails
+
+    init(_ row: StoredRow) throws {
+        var columns = ColumnReader(row)
+        id = row.id
+        name = try columns.text()
+        held = try columns.optionalBlob()
+        epoch = try columns.integer()
+        provedAt = try columns.instant()
+    }
+
+    var columns: [SQLValue] {
+        [.text(name), SQLValue(held), .integer(epoch), SQLValue(provedAt)]
+    }
+}
+
+extension KeyslotDetailsRow {
+    /// The details of a slot that was just opened by `slotKey`.
+    init(
+        id: Int64, name: String, record: KeyslotRecord, slotKey: GuardedKey, root: GuardedKey, vault: VaultID,
+        now: VaultInstant
+    ) {
+        self.id = id
+        self.name = name
+        epoch = Int64(record.epoch)
+        provedAt = now
+        hold(slotKey, of: record.kind, under: root, epoch: record.epoch, vault: vault)
+    }
+
+    /// Keeps the key of the slot for the next rotation.
+    mutating func hold(
+        _ slotKey: GuardedKey, of kind: KeyslotKind, under root: GuardedKey, epoch: UInt32, vault: VaultID
+    ) {
+        self.epoch = Int64(epoch)
+        held =
+            kind == .recoveryKey
+            ? nil
+            : KeyWrap.wrap(
+                slotKey, under: root, epoch: epoch, for: Keyring.wrapContext(vault, keyslot: id))
+    }
+}
+
+/// One row of `retired_roots`: the root key of an earlier epoch, wrapped under the present one.
+struct RetiredRootRow: Sendable {
+    /// The epoch of the root key inside.
+    let id: Int64
+    /// Of the root key that wraps it.
+    let epoch: Int64
+    let wrapped: [UInt8]
+    let retiredAt: VaultInstant
+}
+
+/// One row of `previous_owner_keys`: the key before an owner's present one, while records are sealed anew.
+struct PreviousOwnerKeyRow: Sendable {
+    let id: OwnerID
+    let keyVersion: Int64
+    var keyEpoch: Int64
+    var wrappedKey: [UInt8]
+
+    func unwrapped(_ keyring: Keyring) throws -> (version: UInt32, key: GuardedKey) {
+        (
+            UInt32(truncatingIfNeeded: keyVersion),
+            try KeyWrap.unwrap(
+                wrappedKey, with: try keyring.root(ofEpoch: keyEpoch),
+                epoch: UInt32(truncatingIfNeeded: keyEpoch),
+                for: Keyring.wrapContext(keyring.vault, previousKeyOf: id))
+        )
+    }
+}
+
+extension RetiredRootRow: TypedRow {
+    static let layout = TableLayout.retiredRoots
+
+    init(_ row: StoredRow) throws {
+        var columns = ColumnReader(row)
+        id = row.id
+        epoch = try columns.integer()
+        wrapped = try columns.blob()
+        retiredAt = try columns.instant()
+    }
+
+    var columns: [SQLValue] { [.integer(epoch), .blob(wrapped), SQLValue(retiredAt)] }
+}
+
+extension PreviousOwnerKeyRow: TypedRow {
+    static let layout = TableLayout.previousOwnerKeys
+
+    init(_ row: StoredRow) throws {
+        var columns = ColumnReader(row)
+        id = OwnerID(row.id)
+        keyVersion = try columns.integer()
+        keyEpoch = try columns.integer()
+        wrappedKey = try columns.blob()
+    }
+
+    var columns: [SQLValue] { [.integer(keyVersion), .integer(keyEpoch), .blob(wrappedKey)] }
 }

@@ -1,5 +1,7 @@
+import VaultCore
+
 /// A Swift value for the rows of one tagged table.
-protocol TypedRow: Sendable {
+protocol TypedRow: Identifiable, Sendable {
     static var layout: TableLayout { get }
     var rowID: Int64 { get }
     /// In the order of the layout.
@@ -9,6 +11,9 @@ protocol TypedRow: Sendable {
     /// - Throws: ``VaultError/Code/integrity`` when the columns do not have this type's shape.
     init(_ row: StoredRow) throws
 }
+
+extension TypedRow where ID == Int64 { var rowID: Int64 { id } }
+extension TypedRow where ID: RowNumber { var rowID: Int64 { id.rawValue } }
 
 extension TypedRow {
     var lastDay: Int64? { nil }
@@ -20,4 +25,97 @@ extension TypedRow {
         }
         return UInt16(index + 1)
     }
+}
+
+/// Takes the columns of a ``StoredRow`` one by one, in the order of its layout.
+struct ColumnReader {
+    private let columns: [SQLValue]
+    private let id: Int64
+    private let layout: TableLayout
+    private var index = 0
+
+    init(_ row: StoredRow) {
+        columns = row.columns
+        id = row.id
+        layout = row.layout
+    }
+
+    mutating func integer() throws -> Int64 {
+        guard case .integer(let value) = next() else { throw malformed }
+        return value
+    }
+
+    mutating func optionalInteger() throws -> Int64? {
+        switch next() {
+        case .integer(let value): value
+        case .null: nil
+        default: throw malformed
+        }
+    }
+
+    mutating func instant() throws -> VaultInstant {
+        VaultInstant(millisecondsSince1970: try integer())
+    }
+
+    mutating func optionalInstant() throws -> VaultInstant? {
+        try optionalInteger().map(VaultInstant.init(millisecondsSince1970:))
+    }
+
+    mutating func text() throws -> String {
+        guard case .text(let value) = next() else { throw malformed }
+        return value
+    }
+
+    mutating func optionalText() throws -> String? {
+        switch next() {
+        case .text(let value): value
+        case .null: nil
+        default: throw malformed
+        }
+    }
+
+    mutating func blob() throws -> [UInt8] {
+        guard case .blob(let value) = next() else { throw malformed }
+        return value
+    }
+
+    mutating func optionalBlob() throws -> [UInt8]? {
+        switch next() {
+        case .blob(let value): value
+        case .null: nil
+        default: throw malformed
+        }
+    }
+
+    /// An integer that stands for a case of `Kind`.
+    mutating func kind<Kind: RawRepresentable>(_: Kind.Type = Kind.self) throws -> Kind
+    where Kind.RawValue == Int64 {
+        guard let value = Kind(rawValue: try integer()) else { throw malformed }
+        return value
+    }
+
+    mutating func scope() throws -> ScopeSet {
+        guard let scope = ScopeSet(stored: try text()) else { throw malformed }
+        return scope
+    }
+
+    /// Passes over a column that must be null.
+    mutating func skip() throws {
+        guard case .null = next() else { throw malformed }
+    }
+
+    private mutating func next() -> SQLValue? {
+        defer { index += 1 }
+        return index < columns.count ? columns[index] : nil
+    }
+
+    private var malformed: VaultError {
+        VaultError(
+            .integrity, "Row \(id) of \(layout.name) does not have the shape of this version.",
+            remedy: "Was it written by a newer tokenvault? Use that version.")
+    }
+}
+
+extension SQLValue {
+    init(_ instant: VaultInstant?) { self.init(instant?.millisecondsSince1970) }
 }

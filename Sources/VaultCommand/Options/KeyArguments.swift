@@ -1,7 +1,75 @@
 import ArgumentParser
 import Foundation
+import TokenVault
 import VaultCore
 import VaultCrypto
+
+/// The options that name a key. Lists of them in help, checks and error texts follow from this one.
+enum KeyOption: String, CaseIterable {
+    case keyFile = "key-file"
+    case keyDescriptor = "key-fd"
+    case passphraseFile = "passphrase-file"
+    case passphraseDescriptor = "passphrase-fd"
+    case passphrasePrompt = "passphrase-prompt"
+    case credential
+    case recoveryFile = "recovery-file"
+    case program = "key-exec"
+
+    var name: NameSpecification { .customLong(rawValue) }
+    /// For the key of a new keyslot.
+    var newName: NameSpecification { .customLong("new-" + rawValue) }
+
+    var help: ArgumentHelp {
+        switch self {
+        case .keyFile: ArgumentHelp("The key file (TOKENVAULT_KEY_FILE).", valueName: "path")
+        case .keyDescriptor:
+            ArgumentHelp("Read what a key file holds from this file descriptor.", valueName: "number")
+        case .passphraseFile:
+            ArgumentHelp("Read the passphrase from the first line of this file.", valueName: "path")
+        case .passphraseDescriptor:
+            ArgumentHelp("Read the passphrase from this file descriptor.", valueName: "number")
+        case .passphrasePrompt: "Ask for the passphrase on the terminal."
+        case .credential:
+            ArgumentHelp("Use this systemd credential ($CREDENTIALS_DIRECTORY).", valueName: "name")
+        case .recoveryFile:
+            ArgumentHelp("The file of a recovery key; its passphrase as above.", valueName: "path")
+        case .program:
+            ArgumentHelp(
+                "A program that unwraps the key (TOKENVAULT_KEY_EXEC), by its absolute path.",
+                valueName: "path")
+        }
+    }
+
+    /// Where its value is kept; nil where that is no text.
+    var text: WritableKeyPath<KeyArguments, String?>? {
+        switch self {
+        case .keyFile: \.keyFile
+        case .passphraseFile: \.passphraseFile
+        case .credential: \.credential
+        case .recoveryFile: \.recoveryFile
+        case .program: \.program
+        case .keyDescriptor, .passphraseDescriptor, .passphrasePrompt: nil
+        }
+    }
+
+    /// The member of the settings of `serve`; nil for what is a flag only.
+    var setting: Setting? { Setting(rawValue: rawValue) }
+
+    /// The passphrase of a keyslot, or of the recovery file.
+    static let passphrases: Set<KeyOption> = [.passphraseFile, .passphraseDescriptor, .passphrasePrompt]
+    /// A keyslot can be made for these.
+    static let ofNewSlots: [KeyOption] = [
+        .keyFile, .passphraseFile, .passphraseDescriptor, .passphrasePrompt, .credential, .program,
+    ]
+    /// Each of these opens a vault without a question.
+    static let unasked = allCases.filter { $0 != .passphrasePrompt && $0 != .recoveryFile }
+
+    /// "--key-file, --key-fd and --key-exec".
+    static func list(_ word: String, of options: [KeyOption] = allCases, prefix: String = "") -> String {
+        let names = options.map { "--" + prefix + $0.rawValue }
+        return names.dropLast().joined(separator: ", ") + " \(word) " + (names.last ?? "")
+    }
+}
 
 /// What opens the vault: one key, of any kind that a keyslot can have. Never a secret in an argument.
 struct KeyArguments: ParsableArguments {
@@ -98,4 +166,102 @@ struct KeyArguments: ParsableArguments {
 
     private static let severalKeys =
         "Give one of \(KeyOption.list("and")), not several; a passphrase also goes with --recovery-file."
+}
+
+/// What a new keyslot is made for.
+struct NewKeyArguments: ParsableArguments {
+    @Option(
+        name: KeyOption.keyFile.newName,
+        help: ArgumentHelp("A key file.", valueName: "path"), completion: .file())
+    var keyFile: String?
+
+    @Flag(name: .customLong("create"), help: "Make the key file named by --new-key-file.")
+    var createsKeyFile = false
+
+    @OptionGroup var passphrase: NewPassphraseArguments
+
+    @Option(
+        name: KeyOption.credential.newName,
+        help: ArgumentHelp("A systemd credential ($CREDENTIALS_DIRECTORY).", valueName: "name"))
+    var credential: String?
+
+    @Option(
+        name: KeyOption.program.newName,
+        help: ArgumentHelp("A program that wraps the key, by its absolute path.", valueName: "path"),
+        completion: .file())
+    var program: String?
+
+    func validate() throws {
+        let given = [keyFile != nil, passphrase.isGiven, credential != nil, program != nil]
+        guard given.count(where: \.self) == 1 else {
+            throw ValidationError(
+                "Give one new key: \(KeyOption.list("or", of: KeyOption.ofNewSlots, prefix: "new-")).")
+        }
+        guard !createsKeyFile || keyFile != nil else {
+            throw ValidationError("--create needs the name of the key file: --new-key-file.")
+        }
+    }
+
+    /// Adds the slot; a key file that was made for it is removed again when that fails.
+    func add(to vault: Vault, named name: String?) async throws -> VaultKeyslot {
+        let given = try passphrase.read()
+        if createsKeyFile, let keyFile { try Vault.createKeyFile(at: keyFile) }
+        do {
+            // A passphrase that lies in a file has to come out of it a second time.
+            return try await vault.addKeyslot(
+                named: name, unlockedBy: source(given), provedBy: source(passphrase.readAgain() ?? given))
+        } catch {
+            if createsKeyFile, let keyFile, (error as? VaultError)?.code != .outcomeUnknown {
+                unlink(keyFile)
+            }
+            throw error
+        }
+    }
+
+    private func source(_ passphrase: SecretBytes?) throws -> KeySource {
+        if let program { return .program(try KeyProgram(path: program)) }
+        if let credential { return .systemdCredential(name: credential) }
+        if let keyFile { return .keyFile(path: keyFile) }
+        guard let passphrase else { throw VaultError(.internalError, "No new key was given.") }
+        return .passphrase(passphrase)
+    }
+}
+
+/// A passphrase to be: asked for twice, or read.
+struct NewPassphraseArguments: ParsableArguments {
+    @Option(
+        name: KeyOption.passphraseFile.newName,
+        help: ArgumentHelp("Read the new passphrase from the first line of this file.", valueName: "path"),
+        completion: .file())
+    var file: String?
+
+    @Option(
+        name: KeyOption.passphraseDescriptor.newName,
+        help: ArgumentHelp("Read the new passphrase from this file descriptor.", valueName: "number"))
+    var descriptor: Int32?
+
+    @Flag(name: KeyOption.passphrasePrompt.newName, help: "Ask for the new passphrase on the terminal.")
+    var isAsked = false
+
+    var isGiven: Bool { file != nil || descriptor != nil || isAsked }
+
+    func validate() throws {
+        guard [file != nil, descriptor != nil, isAsked].count(where: \.self) <= 1 else {
+            throw ValidationError(
+                "Give one of --new-passphrase-file, --new-passphrase-fd and --new-passphrase-prompt, not several."
+            )
+        }
+    }
+
+    /// Nil: none was named.
+    func read() throws -> SecretBytes? {
+        isAsked
+            ? try SecretPrompt(.newPassphrase).ask(isNew: true)
+            : try SecretReader.newPassphrase.read(file: file, descriptor: descriptor)
+    }
+
+    /// From its file; nil where it came from elsewhere.
+    func readAgain() throws -> SecretBytes? {
+        try file.map { try SecretReader.newPassphrase.read(file: $0) }
+    }
 }

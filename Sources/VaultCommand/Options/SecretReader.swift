@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import VaultCore
 
 /// Reads a passphrase, a password or somebody else's secret from a file or a descriptor: the first line, as the bytes it has.
@@ -101,4 +102,59 @@ struct SecretReader {
     }
 
     private static let newline = UInt8(ascii: "\n")
+}
+
+/// Asks for a passphrase or a password on the terminal, without echo.
+struct SecretPrompt {
+    /// An interrupt while the terminal is quiet is remembered, instead of dying of it.
+    private static let isInterrupted = Atomic<Bool>(false)
+    private let reader: SecretReader
+    private var noun: String { reader.noun }
+
+    init(_ reader: SecretReader) { self.reader = reader }
+
+    func ask(isNew: Bool) throws -> SecretBytes {
+        let terminal = open("/dev/tty", O_RDWR | O_CLOEXEC)
+        guard terminal >= 0 else { throw reader.missing }
+        defer { close(terminal) }
+        let passphrase = try read(
+            terminal,
+            isNew
+                ? (noun.hasPrefix("new ") ? "N\(noun.dropFirst()): " : "New \(noun): ")
+                : "\(noun.capitalized): ")
+        guard isNew else { return passphrase }
+        let again = try read(terminal, "The same again: ")
+        let isSame = passphrase.withExposed { first in again.withExposed { first == $0 } }
+        guard isSame else {
+            throw VaultError(
+                .invalidInput, "The two \(noun)s differ.", remedy: "Nothing was changed; try again.")
+        }
+        return passphrase
+    }
+
+    private func read(_ terminal: Int32, _ prompt: String) throws -> SecretBytes {
+        var settings = termios()
+        guard tcgetattr(terminal, &settings) == 0 else {
+            throw VaultError(
+                .ioFailure, "The terminal does not answer.", remedy: "Give \(reader.option)-file.")
+        }
+        var quiet = settings
+        quiet.c_lflag &= ~tcflag_t(ECHO)
+        // Ctrl-C must not leave the person with a terminal that shows nothing.
+        signal(SIGINT) { _ in SecretPrompt.isInterrupted.store(true, ordering: .releasing) }
+        tcsetattr(terminal, TCSAFLUSH, &quiet)
+        defer {
+            tcsetattr(terminal, TCSAFLUSH, &settings)
+            signal(SIGINT, SIG_DFL)
+            _ = write(terminal, "\n", 1)
+        }
+        _ = prompt.withCString { write(terminal, $0, strlen($0)) }
+        var waiting = pollfd(fd: terminal, events: Int16(POLLIN), revents: 0)
+        while poll(&waiting, 1, 100) <= 0 {
+            if Self.isInterrupted.load(ordering: .acquiring) { throw ExitStatus.interrupted }
+        }
+        let answer = Result { try reader.read(descriptor: terminal) }
+        guard !Self.isInterrupted.load(ordering: .acquiring) else { throw ExitStatus.interrupted }
+        return try answer.get()
+    }
 }

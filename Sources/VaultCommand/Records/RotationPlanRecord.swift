@@ -3,13 +3,6 @@ import TokenVault
 /// What a rotation would do, as printed: `{"dry_run":true,"estimated_seconds":2,"owners":41,"records":0,
 /// "resumes":false,"rotates":"root","slots":[{"kind":"key-file","name":"first","reach":"held"}]}`.
 struct RotationPlanRecord: Record {
-    struct Slot: Encodable {
-        let name: String
-        let kind: String
-        /// `held`, `public_key`, `given` or `missing`.
-        let reach: String
-    }
-
     let dryRun = true
     let rotates: String
     /// An interrupted rotation would be taken up.
@@ -18,7 +11,7 @@ struct RotationPlanRecord: Record {
     let owners: Int64
     /// Records or rows that would be written anew.
     let records: Int64
-    let slots: [Slot]
+    let slots: [KeyRotationPlan.Slot]
     let estimatedSeconds: Int64
 
     init(_ plan: KeyRotationPlan) {
@@ -26,7 +19,7 @@ struct RotationPlanRecord: Record {
         resumes = plan.isResuming
         owners = plan.owners
         records = plan.records
-        slots = plan.slots.map { Slot(name: $0.name, kind: $0.kind, reach: $0.reach.rawValue) }
+        slots = plan.slots
         estimatedSeconds = plan.estimatedSeconds
     }
 
@@ -47,12 +40,12 @@ struct RotationPlanRecord: Record {
         return Table.pairs(pairs)
     }
 
-    private static func sentence(_ reach: String) -> String {
+    private static func sentence(_ reach: KeyRotationPlan.Reach) -> String {
         switch reach {
-        case "held": "reached by its held key"
-        case "public_key": "sealed anew to its public key"
-        case "given": "made anew from its source"
-        default: "NOT reached: its key is needed"
+        case .held: "reached by its held key"
+        case .publicKey: "sealed anew to its public key"
+        case .given: "made anew from its source"
+        case .missing: "NOT reached: its key is needed"
         }
     }
 }

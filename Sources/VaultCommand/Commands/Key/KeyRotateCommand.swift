@@ -59,22 +59,16 @@ struct KeyRotateCommand: AsyncParsableCommand {
     func run() async throws {
         let progress = RotationProgressLine(isJSON: output.isJSON)
         defer { progress.end() }
-        let path = try location.path()
         let source = try location.key.source()
-        let vault = try await Vault.open(at: path, unlockedBy: source, options: .command)
-        let record: RotationRecord
-        do {
-            if isRehearsal {
+        let record = try await location.withVault(unlockedBy: source) { vault -> RotationRecord? in
+            guard !isRehearsal else {
                 try await rehearse(vault, source)
-                return await vault.close()
+                return nil
             }
-            record = try await rotate(vault, source, progress)
-        } catch {
-            await vault.close()
-            throw error
+            return try await rotate(vault, source, progress)
         }
-        await vault.close()
         progress.end()
+        guard let record else { return }
         try output.show(record)
         if deep { output.note("Grants are as they were: revoke them too if tokens were read.") }
     }

@@ -2,6 +2,17 @@ import ArgumentParser
 import TokenVault
 import VaultCore
 
+/// The keys of the vault: those that open it, and those it works with.
+struct KeyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "key", abstract: "Show, add, test, rotate and recover keys.",
+        subcommands: [
+            KeySlotCommand.self, KeyRecoveryCommand.self, KeyRotateCommand.self, KeyInventoryCommand.self,
+            SigningKeysCommand.self,
+        ],
+        aliases: ["keys"])
+}
+
 /// The keyslots: the ways to open the vault.
 struct KeySlotCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
