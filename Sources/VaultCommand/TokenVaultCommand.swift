@@ -59,9 +59,8 @@ struct TokenVaultCommand: AsyncParsableCommand {
             return status
         } catch {
             // The text of a foreign error might hold anything; its type says enough for a report.
-            let error = VaultError(.internalError, "Unexpected failure of type \(type(of: error)).")
-            report.show(error)
-            return ExitStatus(error.code)
+            report.show(VaultError(.internalError, "Unexpected failure of type \(type(of: error))."))
+            return .internalError
         }
     }
 

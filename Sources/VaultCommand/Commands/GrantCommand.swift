@@ -63,23 +63,18 @@ struct GrantListCommand: AsyncParsableCommand {
 
 extension Grant.State: ExpressibleByArgument {}
 
-/// The grant a command is about.
-struct GrantArgument: ParsableArguments {
-    @Argument(help: ArgumentHelp("The number of the grant.", valueName: "grant"))
-    var number: Int64
-}
-
 struct GrantShowCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Show one grant. There is no token in it.",
         discussion: "Example:\n  tokenvault grant show 17")
 
-    @OptionGroup var grant: GrantArgument
+    @Argument(help: ArgumentHelp("The number of the grant.", valueName: "grant"))
+    var number: Int64
     @OptionGroup var session: VaultSession
 
     func run() async throws {
         try await session.show { vault in
-            let found = try vault.grant(GrantID(grant.number))
+            let found = try vault.grant(GrantID(number))
             var names = Names(vault)
             return try Shown(found, &names)
         }
@@ -91,14 +86,15 @@ struct GrantRevokeCommand: AsyncParsableCommand {
         commandName: "revoke", abstract: "Revoke a grant: its tokens are dead when the command returns.",
         discussion: "Example:\n  tokenvault grant revoke 17")
 
-    @OptionGroup var grant: GrantArgument
+    @Argument(help: ArgumentHelp("The number of the grant.", valueName: "grant"))
+    var number: Int64
     @OptionGroup var session: VaultSession
 
     func run() async throws {
         try await session.show { vault in
-            try await vault.revokeGrant(GrantID(grant.number))
+            try await vault.revokeGrant(GrantID(number))
             var names = Names(vault)
-            return try Shown(vault.grant(GrantID(grant.number)), &names)
+            return try Shown(vault.grant(GrantID(number)), &names)
         }
     }
 }

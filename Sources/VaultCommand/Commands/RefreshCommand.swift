@@ -55,14 +55,9 @@ struct RefreshRunCommand: AsyncParsableCommand {
         let ready = try readyFile.map { try ReadyFile(preparing: $0) }
         defer { ready?.remove() }
         try await network.withTransport { transport in
-            let vault = try await session.location.open(VaultOptions(channel: .command, logger: logger))
-            do {
-                try await refresh(TokenKeeper(vault: vault, transport: transport), logger, ready)
-            } catch {
-                await vault.close()
-                throw error
+            try await session.location.withVault(VaultOptions(channel: .command, logger: logger)) {
+                try await refresh(TokenKeeper(vault: $0, transport: transport), logger, ready)
             }
-            await vault.close()
         }
     }
 
@@ -70,29 +65,16 @@ struct RefreshRunCommand: AsyncParsableCommand {
     private func refresh(_ keeper: TokenKeeper, _ logger: Logger, _ ready: ReadyFile?) async throws {
         var limits = KeeperService.Limits()
         limits.calls = calls
-        let announcement = Announcement { [output = session.output] in
+        let notices = SupervisorNotices { [output = session.output] in
             output.announce(
                 Shown([.json("state", "refreshing")], lines: ["refreshing"]),
                 line: "tokenvault refresh run \(getpid())", in: ready, logger)
         }
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: [
-                    .init(service: KeeperService(keeper, limits: limits)), .init(service: announcement),
-                    .init(service: SupervisorNotices()),
-                ],
+                services: [.init(service: KeeperService(keeper, limits: limits)), .init(service: notices)],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         try await group.run()
         await keeper.finish()
-    }
-}
-
-/// Says once that the services beside it run.
-private struct Announcement: Service {
-    let announce: @Sendable () -> Void
-
-    func run() async throws {
-        announce()
-        try await gracefulShutdown()
     }
 }

@@ -18,12 +18,9 @@ enum Console {
         _ = write(line + "\n", to: STDERR_FILENO)
     }
 
-    /// Whether ``progress(_:)`` shows anything.
-    static var showsProgress: Bool { isStyled(STDERR_FILENO) }
-
     /// Shows how far something is, on a terminal only.
     static func progress(_ text: String) {
-        guard showsProgress else { return }
+        guard isStyled(STDERR_FILENO) else { return }
         _ = write("\r\u{1B}[K" + text, to: STDERR_FILENO)
     }
 

@@ -5,24 +5,12 @@ import VaultCore
 
 /// What the process tells its caller: the one place where errors become exit codes. Thrown by a command that
 /// has already said what is to be said.
-struct ExitStatus: Error, Equatable {
-    let rawValue: Int32
-
-    static let done = ExitStatus(rawValue: 0)
-    static let internalError = ExitStatus(rawValue: 1)
-    static let usage = ExitStatus(rawValue: 2)
-    static let notFound = ExitStatus(rawValue: 3)
-    static let denied = ExitStatus(rawValue: 4)
-    static let locked = ExitStatus(rawValue: 5)
-    static let busy = ExitStatus(rawValue: 6)
-    static let integrity = ExitStatus(rawValue: 7)
-    static let storage = ExitStatus(rawValue: 8)
-    static let unavailable = ExitStatus(rawValue: 9)
-    static let confirmationRequired = ExitStatus(rawValue: 10)
-    static let partial = ExitStatus(rawValue: 11)
-    static let outcomeUnknown = ExitStatus(rawValue: 12)
+enum ExitStatus: Int32, Error {
+    case done = 0
+    case internalError, usage, notFound, denied, locked, busy, integrity, storage, unavailable
+    case confirmationRequired, partial, outcomeUnknown
     /// 128 + SIGINT, as shells report it.
-    static let interrupted = ExitStatus(rawValue: 130)
+    case interrupted = 130
 }
 
 extension ExitStatus {
@@ -71,12 +59,6 @@ struct FailureReport {
     /// One JSON object instead of sentences.
     let isJSON: Bool
 
-    private struct Failure: Encodable {
-        let error: String
-        let message: String
-        let remedy: String
-    }
-
     func show(_ error: VaultError) {
         show(error.code.rawValue, error.message, error.remedy)
     }
@@ -97,14 +79,14 @@ struct FailureReport {
 
     func show(_ code: String, _ message: String, _ remedy: String) {
         // A path or an argument may be in the message, and that may hold anything.
-        let failure = Failure(
-            error: code, message: Console.harmless(message), remedy: Console.harmless(remedy))
+        let (message, remedy) = (Console.harmless(message), Console.harmless(remedy))
         guard !isJSON else {
+            let failure = Shown([.json("error", code), .json("message", message), .json("remedy", remedy)])
             if let line = try? JSONText.encode(failure) { Console.note(line) }
             return
         }
-        Console.note("tokenvault: \(failure.message) [\(code)]")
-        if !failure.remedy.isEmpty { Console.note("  → \(failure.remedy)") }
+        Console.note("tokenvault: \(message) [\(code)]")
+        if !remedy.isEmpty { Console.note("  → \(remedy)") }
     }
 }
 

@@ -9,11 +9,6 @@ final class ShareProgress: Sendable {
     private let start = ContinuousClock.now
     private let told = Mutex(-1)
 
-    private struct Line: Encodable {
-        let done: Double
-        let work: String
-    }
-
     init(_ work: String, isJSON: Bool) {
         self.work = work
         self.isJSON = isJSON
@@ -29,7 +24,7 @@ final class ShareProgress: Sendable {
         }
         guard isNews else { return }
         guard !isJSON else {
-            let line = Line(done: Double(percent) / 100, work: work)
+            let line = Shown([.json("done", Double(percent) / 100), .json("work", work)])
             if let text = try? JSONText.encode(line) { Console.note(text) }
             return
         }

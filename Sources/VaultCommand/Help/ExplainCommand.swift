@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import VaultCore
 
 /// Explains what is common to all commands; `help TOPIC` arrives here too.
@@ -44,7 +45,8 @@ struct ExplainErrorCommand: ParsableCommand {
                 ErrorExplanation.all.map(\.shown), under: ["CODE", "EXIT", "MEANING"])
         }
         // As it stands in a message, brackets and all.
-        let word = code.trimming { "[]'\"".contains($0) }.lowercased().replacing("-", with: "_")
+        let word = code.trimmingCharacters(in: CharacterSet(charactersIn: "[]'\"")).lowercased()
+            .replacing("-", with: "_")
         guard let explanation = ErrorExplanation.all.first(where: { $0.code == word }) else {
             throw VaultError(
                 .notFound, "There is no error code '\(code)'.", remedy: "'tokenvault help error' lists them.")
@@ -125,11 +127,4 @@ struct ExplainSecretsCommand: ParsableCommand {
 
         Errors, logs, metrics, 'status', 'doctor' and 'report' contain no secret and no user name.
         """
-}
-
-extension String {
-    fileprivate func trimming(_ isUnwanted: (Character) -> Bool) -> String {
-        let end = reversed().drop(while: isUnwanted)
-        return String(String(end.reversed()).drop(while: isUnwanted))
-    }
 }

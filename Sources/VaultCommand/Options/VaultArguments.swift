@@ -46,9 +46,10 @@ struct VaultArguments: ParsableArguments {
 
     /// Opens the vault for one piece of work and closes it whatever comes of that.
     func withVault<Result>(
-        unlockedBy source: KeySource? = nil, _ body: (Vault) async throws -> Result
+        _ options: VaultOptions = .command, unlockedBy source: KeySource? = nil,
+        _ body: (Vault) async throws -> Result
     ) async throws -> Result {
-        let vault = try await open(unlockedBy: source)
+        let vault = try await open(options, unlockedBy: source)
         let result: Result
         do {
             result = try await body(vault)

@@ -9,7 +9,7 @@ struct VaultSession: ParsableArguments {
 
     /// Opens the vault for one piece of work, and shows what came of it when it is closed again.
     func show(_ work: (Vault) async throws -> Shown) async throws {
-        try output.show(try await location.withVault(work))
+        try output.show(try await location.withVault { try await work($0) })
     }
 
     /// The same under a keeper, which calls nobody unless it is given a network.

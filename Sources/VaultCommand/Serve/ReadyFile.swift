@@ -99,7 +99,11 @@ enum SupervisorNotice: String {
 
 /// Tells systemd when the shutdown begins: the last service of a group is the first to hear of it.
 struct SupervisorNotices: Service {
+    /// Called once the services before it run.
+    var onStart: @Sendable () -> Void = {}
+
     func run() async throws {
+        onStart()
         try await gracefulShutdown()
         SupervisorNotice.stopping.send()
     }

@@ -48,19 +48,14 @@ struct ServeCommand: AsyncParsableCommand {
             configuration.maximumConnections, max(16, Self.raiseDescriptorLimit() - Self.reservedDescriptors))
         let ready = try settings.readyFile.map { try ReadyFile(preparing: $0) }
         defer { ready?.remove() }
-        let vault = try await settings.location.open(VaultOptions(channel: .http, logger: logger))
-        do {
+        try await settings.location.withVault(VaultOptions(channel: .http, logger: logger)) { vault in
             let keys = VaultSigningKeys(vault)
             // The first time makes them.
             try await keys.prepare()
             configuration.idTokens = keys
             configuration.assertions = AssertionVerifier()
             try await serve(vault, configuration, logger, ready)
-        } catch {
-            await vault.close()
-            throw error
         }
-        await vault.close()
     }
 
     /// Started by hand, and nothing to read again: closing the terminal ends it, as with any command.

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import ProviderHTTP
 import TokenKeeper
 import TokenVault
@@ -34,7 +33,7 @@ struct ConnectionProbeCommand: AsyncParsableCommand {
                 return (found.id.rawValue, try await keeper.token(for: found))
             }
             do throws(TransportFailure) {
-                let reply = try await transport.send(try token.request(url))
+                let reply = try await transport.send(token.request(url))
                 let shown = Shown(
                     [
                         .json("connection", number), .json("generation", token.generation),
@@ -58,20 +57,15 @@ struct ConnectionProbeCommand: AsyncParsableCommand {
 
 extension HeldAccessToken {
     /// The token in the one place that the provider reads.
-    fileprivate func request(_ url: String) throws(TransportFailure) -> ProviderRequest {
+    fileprivate func request(_ url: String) -> ProviderRequest {
         var request = ProviderRequest(.api, .get, url)
         switch placement {
         case .header(let scheme):
             let value = token.withExposed { Array((scheme.isEmpty ? "" : scheme + " ").utf8) + $0 }
             request.headers = [("Authorization", SecretBytes(value))]
         case .query(let parameter):
-            let text = token.withExposed { String(decoding: $0, as: UTF8.self) }
-            let unreserved = CharacterSet(
-                charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-            guard let name = parameter.addingPercentEncoding(withAllowedCharacters: unreserved),
-                let value = text.addingPercentEncoding(withAllowedCharacters: unreserved)
-            else { throw .notSent(.invalidURL) }
-            request.query = SecretBytes(copying: "\(name)=\(value)")
+            let pair = (name: parameter, value: token.shown)
+            request.query = SecretBytes(copying: FormCoding.encode([pair]))
         }
         return request
     }

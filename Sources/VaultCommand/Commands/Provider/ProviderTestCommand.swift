@@ -1,4 +1,5 @@
 import ArgumentParser
+import ProviderHTTP
 import TokenKeeper
 import TokenVault
 import VaultCore
@@ -29,110 +30,79 @@ struct ProviderTestCommand: AsyncParsableCommand {
     func run() async throws {
         let findings = try await network.withTransport { transport in
             try await session.location.withKeeper(over: transport) { keeper in
-                let known = try keeper.knownProvider(named: provider.name)
-                let check = ProviderCheck(keeper, known, transport)
-                return try await check.findings(triesCredentials: triesCredentials)
+                await self.findings(keeper, try keeper.knownProvider(named: provider.name), transport)
             }
         }
-        try session.output.show(findings.map(\.shown), under: ["CHECK", "OK", "FINDING"])
+        try session.output.show(
+            findings.map { check, finding, _ in
+                Shown(
+                    [.json("check", check), .json("finding", finding.words), .json("ok", finding.ok)],
+                    cells: [check, finding.ok ? "yes" : "NO", finding.words])
+            }, under: ["CHECK", "OK", "FINDING"])
         let answers = findings.filter(\.isReachability)
-        if !answers.isEmpty, answers.allSatisfy({ !$0.ok }) { throw ExitStatus.unavailable }
-        if findings.contains(where: { !$0.ok }) { throw ExitStatus.partial }
-    }
-}
-
-/// One thing that was looked at.
-private struct CheckFinding {
-    let check: String
-    let ok: Bool
-    let finding: String
-    let isReachability: Bool
-
-    init(_ check: String, ok: Bool, _ finding: String, isReachability: Bool = false) {
-        self.check = check
-        self.ok = ok
-        self.finding = finding
-        self.isReachability = isReachability
+        if !answers.isEmpty, answers.allSatisfy({ !$0.finding.ok }) { throw ExitStatus.unavailable }
+        if findings.contains(where: { !$0.finding.ok }) { throw ExitStatus.partial }
     }
 
-    /// `{"check":"token","finding":"answers with HTTP 405","ok":true}`
-    var shown: Shown {
-        Shown(
-            [.json("check", check), .json("finding", finding), .json("ok", ok)],
-            cells: [check, ok ? "yes" : "NO", finding])
-    }
-}
+    private typealias Finding = (ok: Bool, words: String)
 
-/// What can be found out about a provider without a grant.
-private struct ProviderCheck {
-    private let keeper: TokenKeeper
-    private let known: KnownProvider
-    private let transport: any ProviderTransport
-
-    init(_ keeper: TokenKeeper, _ known: KnownProvider, _ transport: any ProviderTransport) {
-        self.keeper = keeper
-        self.known = known
-        self.transport = transport
-    }
-
-    func findings(triesCredentials: Bool) async throws -> [CheckFinding] {
+    /// What can be found out about a provider without a grant: `{"check":"token","finding":"answers with HTTP
+    /// 405","ok":true}`.
+    private func findings(
+        _ keeper: TokenKeeper, _ known: KnownProvider, _ transport: AsyncHTTPTransport
+    ) async -> [(check: String, finding: Finding, isReachability: Bool)] {
         let entry = known.provider
+        let state = "stopped: it refused our client; see 'tokenvault provider resume'"
         // What is kept was read by this version, or we would not be here.
-        var findings = [
-            CheckFinding("entry", ok: true, entry.isVerified ? "read" : "read; not every fact is verified"),
-            CheckFinding(
-                "state", ok: !known.isStopped,
-                known.isStopped
-                    ? "stopped: it refused our client; see 'tokenvault provider resume'" : "active"),
+        var findings: [(check: String, finding: Finding, isReachability: Bool)] = [
+            ("entry", (true, entry.isVerified ? "read" : "read; not every fact is verified"), false),
+            ("state", (!known.isStopped, known.isStopped ? state : "active"), false),
         ]
-        let endpoints = entry.endpoints.named.filter { $0.name != "issuer" }
-        for (name, url) in endpoints { findings.append(await reachability(name, url)) }
-        if let issuer = entry.endpoints.issuer { findings.append(await discovery(issuer)) }
-        if triesCredentials { findings.append(await credentials()) }
+        for (name, url) in entry.endpoints.named where name != "issuer" {
+            findings.append((name, await Self.reachability(of: url, over: transport), true))
+        }
+        if let issuer = entry.endpoints.issuer {
+            findings.append(("discovery", await Self.discovery(of: issuer, known, over: transport), false))
+        }
+        if triesCredentials { findings.append(("client", await Self.credentials(keeper, known), false)) }
         return findings
     }
 
-    private func reachability(_ name: String, _ url: String) async -> CheckFinding {
+    private static func reachability(of url: String, over transport: AsyncHTTPTransport) async -> Finding {
         do throws(TransportFailure) {
-            let reply = try await transport.send(
-                ProviderRequest(.discovery, .get, url, timeout: .seconds(10)))
-            let isThere = reply.status != 404 && reply.status != 410 && reply.status < 500
-            return CheckFinding(
-                name, ok: isThere, "answers with HTTP \(reply.status)", isReachability: true)
+            let request = ProviderRequest(.discovery, .get, url, timeout: .seconds(10))
+            let status = try await transport.send(request).status
+            return (status != 404 && status != 410 && status < 500, "answers with HTTP \(status)")
         } catch {
-            return CheckFinding(
-                name, ok: false, "no answer: \(error.reason(at: url))", isReachability: true)
+            return (false, "no answer: \(error.reason(at: url))")
         }
     }
 
-    private func discovery(_ issuer: String) async -> CheckFinding {
+    private static func discovery(
+        of issuer: String, _ known: KnownProvider, over transport: AsyncHTTPTransport
+    ) async -> Finding {
         do throws(VaultError) {
             let document = try await DiscoveryDocument.fetch(issuer, over: transport)
-            let isSame = document.endpoints.token == known.provider.endpoints.token
-            return CheckFinding(
-                "discovery", ok: isSame,
-                isSame
-                    ? "names the same token endpoint"
-                    : "names another token endpoint; see 'tokenvault provider add --replace'")
+            return document.endpoints.token == known.provider.endpoints.token
+                ? (true, "names the same token endpoint")
+                : (false, "names another token endpoint; see 'tokenvault provider add --replace'")
         } catch {
-            return CheckFinding("discovery", ok: false, error.message)
+            return (false, error.message)
         }
     }
 
-    private func credentials() async -> CheckFinding {
+    private static func credentials(_ keeper: TokenKeeper, _ known: KnownProvider) async -> Finding {
         let request = known.dialect.clientCredentials(scope: known.defaultScope)
         switch await keeper.ask(known, request, sent: nil) {
-        case .reply(.granted, _):
-            return CheckFinding("client", ok: true, "accepted; the token was thrown away")
-        case .reply(.refused(let refusal), _) where refusal.code == "invalid_client":
-            return CheckFinding("client", ok: false, refusal.diagnostic)
+        case .reply(.granted, _): return (true, "accepted; the token was thrown away")
         case .reply(.refused(let refusal), _):
             // Whoever says that the client may not do this knows the client.
-            return CheckFinding("client", ok: true, "not refused, but no token either: \(refusal.diagnostic)")
+            return refusal.code == "invalid_client"
+                ? (false, refusal.diagnostic)
+                : (true, "not refused, but no token either: \(refusal.diagnostic)")
         case .reply(.unreadable(let text), _), .reply(.busy(_, let text), _), .reply(.ambiguous(let text), _):
-            return CheckFinding("client", ok: false, text)
-        case .failure(let failure):
-            return CheckFinding("client", ok: false, "no answer: \(failure.reason(at: request.url))")
+            return (false, text)
+        case .failure(let failure): return (false, "no answer: \(failure.reason(at: request.url))")
         }
     }
 }
