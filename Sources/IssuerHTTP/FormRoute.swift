@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -115,7 +116,9 @@ struct FormBody {
     private static func isForm(_ headers: HTTPFields) -> Bool {
         guard let value = headers.only(.contentType) else { return false }
         if value == form { return true }
-        let parts = value.split(separator: ";", omittingEmptySubsequences: false).map(trimmed)
+        let parts = value.split(separator: ";", omittingEmptySubsequences: false).map {
+            $0.trimmingCharacters(in: .spaceAndTab).lowercased()
+        }
         guard parts.first == form else { return false }
         return parts.dropFirst().allSatisfy { parameter in
             !parameter.hasPrefix("charset=") || ["charset=utf-8", #"charset="utf-8""#].contains(parameter)
@@ -123,11 +126,6 @@ struct FormBody {
     }
 
     private static let form = "application/x-www-form-urlencoded"
-
-    private static func trimmed(_ text: Substring) -> String {
-        let isSpace = { (character: Character) in character == " " || character == "\t" }
-        return String(text.drop(while: isSpace).reversed().drop(while: isSpace).reversed()).lowercased()
-    }
 }
 
 /// What a request may be before it is refused: each bound with its reason.
@@ -151,4 +149,9 @@ public struct RequestLimits: Sendable {
     static let headerFields = 100
 
     public init() {}
+}
+
+extension CharacterSet {
+    /// What may stand around the parts of a header field (RFC 9110 section 5.6.3).
+    static let spaceAndTab = CharacterSet(charactersIn: " \t")
 }

@@ -115,9 +115,9 @@ struct MetricsPage: Sendable {
         }
         var usage = rusage()
         if getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 {
-            text.seconds(
+            text.gauge(
                 "process_cpu_seconds_total", "Processor time used.",
-                usage.ru_utime.seconds + usage.ru_stime.seconds)
+                usage.ru_utime.seconds + usage.ru_stime.seconds, type: "counter")
         }
     }
 
@@ -147,16 +147,9 @@ struct MetricsText {
 
     private(set) var text = ""
 
-    mutating func gauge(_ name: String, _ help: String, _ value: Double?) {
+    mutating func gauge(_ name: String, _ help: String, _ value: Double?, type: String = "gauge") {
         guard let value else { return }
-        head(name, "gauge", help)
-        sample(name, [:], Self.number(value))
-    }
-
-    /// A counter of time.
-    mutating func seconds(_ name: String, _ help: String, _ value: Double?) {
-        guard let value else { return }
-        head(name, "counter", help)
+        head(name, type, help)
         sample(name, [:], Self.number(value))
     }
 

@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -122,8 +123,10 @@ extension IPAddress {
     private static func node(of element: Substring) -> Substring? {
         for parameter in element.split(separator: ";") {
             let parts = parameter.split(separator: "=", maxSplits: 1)
-            guard parts.count == 2, trimmed(parts[0]).lowercased() == "for" else { continue }
-            let value = trimmed(parts[1])
+            guard parts.count == 2, parts[0].trimmingCharacters(in: .spaceAndTab).lowercased() == "for" else {
+                continue
+            }
+            let value = parts[1].trimmingCharacters(in: .spaceAndTab)[...]
             return value.first == "\"" && value.last == "\"" ? value.dropFirst().dropLast() : value
         }
         return nil
@@ -131,14 +134,8 @@ extension IPAddress {
 
     /// Looked for from the end: a quotation mark that a stranger left open before must not hide it.
     private static func lastElement(of field: String) -> Substring {
-        trimmed(field.suffix(from: field.lastIndex(of: ",").map(field.index(after:)) ?? field.startIndex))
-    }
-
-    private static func trimmed(_ text: Substring) -> Substring {
-        let isSpace = { (character: Character) in character == " " || character == "\t" }
-        var text = text.drop(while: isSpace)
-        while text.last.map(isSpace) ?? false { text.removeLast() }
-        return text
+        field.suffix(from: field.lastIndex(of: ",").map(field.index(after:)) ?? field.startIndex)
+            .trimmingCharacters(in: .spaceAndTab)[...]
     }
 }
 

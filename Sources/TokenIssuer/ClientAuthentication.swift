@@ -147,7 +147,7 @@ extension TokenIssuer {
                 switch client?.registration.authenticationMethods.contains(.privateKeyJWT) {
                 case nil: .unknownClient
                 case false?: .wrongMethod
-                case true?: TokenRequestRefusal(error)
+                case true?: TokenRequestRefusal(rawValue: error.rawValue) ?? .assertionMalformed
                 }
             throw await refused(reason, client, clientID, origin)
         }
@@ -181,20 +181,4 @@ extension TokenIssuer {
 
     /// An unknown client is treated as one that registered no key: answers do not tell which clients exist.
     private static let emptyKeySet = #"{"keys":[]}"#
-}
-
-extension TokenRequestRefusal {
-    fileprivate init(_ refusal: ClientAssertionRefusal) {
-        self =
-            switch refusal {
-            case .malformed: .assertionMalformed
-            case .algorithm: .assertionAlgorithm
-            case .unknownKey: .assertionUnknownKey
-            case .unusableKey: .assertionUnusableKey
-            case .signature: .assertionSignature
-            case .claims: .assertionClaims
-            case .expired: .assertionExpired
-            case .audience: .assertionAudience
-            }
-    }
 }

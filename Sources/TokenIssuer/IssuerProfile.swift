@@ -50,25 +50,12 @@ public struct IssuerProfile: Sendable {
     /// Every profile, for help texts and ``init(named:)``.
     public static let all = [standard, quantimodo]
 
+}
+
+extension IssuerProfile {
     /// Nil when there is no profile of this name.
     public init?(named name: String) {
         guard let profile = Self.all.first(where: { $0.name == name }) else { return nil }
         self = profile
-    }
-
-    private init(
-        name: String, tokenPaths: [String], authorizePaths: [String], clientIDParameters: [String],
-        clientSecretParameters: [String], impliesRedirectURI: Bool, repeatsInCamelCase: Bool,
-        tokenParameters: [String], scopes: [String]
-    ) {
-        self.name = name
-        self.tokenPaths = tokenPaths
-        self.authorizePaths = authorizePaths
-        self.clientIDParameters = clientIDParameters
-        self.clientSecretParameters = clientSecretParameters
-        self.impliesRedirectURI = impliesRedirectURI
-        self.repeatsInCamelCase = repeatsInCamelCase
-        self.tokenParameters = tokenParameters
-        self.scopes = scopes
     }
 }

@@ -20,10 +20,7 @@ extension TokenIssuer {
             exchange.redirectURI = client.registration.redirectURIs.first
         }
         exchange.codeVerifier = request.codeVerifier
-        exchange.requestID = request.requestID
-        exchange.supersededSecret = client.supersededSecret
-        exchange.registryRevision = client.registryRevision
-        return try await self.exchange(exchange, for: client)
+        return try await self.exchange(exchange, request, by: client)
     }
 
     /// Refreshes (RFC 6749 section 6): a new pair, or the same one again for a client whose response was lost.
@@ -41,10 +38,7 @@ extension TokenIssuer {
             }
             exchange.scope = scope
         }
-        exchange.requestID = request.requestID
-        exchange.supersededSecret = client.supersededSecret
-        exchange.registryRevision = client.registryRevision
-        return try await self.exchange(exchange, for: client)
+        return try await self.exchange(exchange, request, by: client)
     }
 
     /// Issues an access token to a client for itself (RFC 6749 section 4.4), without a refresh token.

@@ -13,17 +13,56 @@ extension TokenIssuer {
             throw OAuthError(
                 .temporarilyUnavailable, status: 503, "The server is starting. Try again.", retryAfter: 1)
         }
+        func texts(_ values: [String]) -> ClaimValue { .array(values.map { .string($0) }) }
         do {
-            var metadata = IssuerMetadata(issuer: issuer)
-            metadata.add(endpoints)
-            metadata.addClientAuthentication(signed: assertions?.algorithms)
-            if let idTokens { metadata.addOpenID(try await idTokens.algorithms(), claims.names) }
-            metadata.scopesSupported += profile.scopes
-            let encoder = JSONEncoder()
-            encoder.keyEncodingStrategy = .convertToSnakeCase
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            return Array(try encoder.encode(metadata))
+            var members: [String: ClaimValue] = ["issuer": .string(issuer)]
+            let base = issuer.hasSuffix("/") ? String(issuer.dropLast()) : issuer
+            for name in MountedEndpoints.Name.allCases {
+                members[name.rawValue] = endpoints[name].map { .string(base + $0) }
+            }
+            var (scopes, types, grants) = (
+                profile.scopes, [ResponseType](), GrantType.allCases.map(\.rawValue)
+            )
+            if endpoints[.authorization] != nil {
+                types = [.code, .token]
+                grants.append("implicit")
+                members["response_modes_supported"] = ["query", "fragment"]
+                members["authorization_response_iss_parameter_supported"] = true
+            }
+            if let idTokens {
+                scopes.insert("openid", at: 0)
+                if endpoints[.authorization] != nil { types += [.idToken, .idTokenToken] }
+                members["subject_types_supported"] = ["public"]
+                members["id_token_signing_alg_values_supported"] = texts(
+                    try await idTokens.algorithms().map(\.rawValue))
+                members["claims_supported"] = texts(
+                    ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash"] + claims.names)
+                members["request_parameter_supported"] = false
+                // Left out, it would mean true.
+                members["request_uri_parameter_supported"] = false
+            }
+            members["scopes_supported"] = texts(scopes)
+            members["response_types_supported"] = texts(types.map(\.rawValue))
+            members["grant_types_supported"] = texts(grants)
+            members["code_challenge_methods_supported"] = ["S256"]
+            typealias Method = ClientAuthenticationMethod
+            let proving: [Method] = [.basic, .post] + (assertions == nil ? [] : [.privateKeyJWT])
+            for (endpoint, methods) in [
+                ("token", proving + [Method.none]), ("revocation", proving + [Method.none]),
+                ("introspection", proving),
+            ] {
+                let name = "\(endpoint)_endpoint_auth"
+                members["\(name)_methods_supported"] = texts(methods.map(\.rawValue))
+                members["\(name)_signing_alg_values_supported"] = assertions.map { texts($0.algorithms) }
+            }
+            return try Self.json(members)
         } catch { throw failure(error) }
+    }
+
+    static func json(_ value: some Encodable) throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return Array(try encoder.encode(value))
     }
 
     /// The public signing keys as a JWK Set; nil: OpenID Connect is off.
@@ -33,87 +72,16 @@ extension TokenIssuer {
     }
 }
 
-/// What RFC 8414 and OpenID Connect Discovery say of an issuer; names are theirs, in camel case.
-private struct IssuerMetadata: Encodable {
-    let issuer: String
-    var authorizationEndpoint: String?
-    var tokenEndpoint: String?
-    var revocationEndpoint: String?
-    var introspectionEndpoint: String?
-    var userinfoEndpoint: String?
-    var jwksUri: String?
-    var scopesSupported: [String] = []
-    var responseTypesSupported: [String] = []
-    var responseModesSupported: [String]?
-    var grantTypesSupported = GrantType.allCases.map(\.rawValue)
-    var codeChallengeMethodsSupported = ["S256"]
-    var authorizationResponseIssParameterSupported: Bool?
-    var tokenEndpointAuthMethodsSupported: [String] = []
-    var tokenEndpointAuthSigningAlgValuesSupported: [String]?
-    var revocationEndpointAuthMethodsSupported: [String] = []
-    var revocationEndpointAuthSigningAlgValuesSupported: [String]?
-    var introspectionEndpointAuthMethodsSupported: [String] = []
-    var introspectionEndpointAuthSigningAlgValuesSupported: [String]?
-    var subjectTypesSupported: [String]?
-    var idTokenSigningAlgValuesSupported: [String]?
-    var claimsSupported: [String]?
-    var requestParameterSupported: Bool?
-    var requestUriParameterSupported: Bool?
-
-    init(issuer: String) { self.issuer = issuer }
-
-    mutating func add(_ endpoints: MountedEndpoints) {
-        let base = issuer.hasSuffix("/") ? String(issuer.dropLast()) : issuer
-        func url(_ name: MountedEndpoints.Name) -> String? { endpoints[name].map { base + $0 } }
-        authorizationEndpoint = url(.authorization)
-        tokenEndpoint = url(.token)
-        revocationEndpoint = url(.revocation)
-        introspectionEndpoint = url(.introspection)
-        userinfoEndpoint = url(.userinfo)
-        jwksUri = url(.keySet)
-        guard authorizationEndpoint != nil else { return }
-        responseTypesSupported = [ResponseType.code.rawValue, ResponseType.token.rawValue]
-        responseModesSupported = ["query", "fragment"]
-        grantTypesSupported.append("implicit")
-        authorizationResponseIssParameterSupported = true
-    }
-
-    /// - Parameter algorithms: of client assertions; nil: they are not taken.
-    mutating func addClientAuthentication(signed algorithms: [String]?) {
-        typealias Method = ClientAuthenticationMethod
-        let proving: [Method] = [.basic, .post] + (algorithms == nil ? [] : [.privateKeyJWT])
-        tokenEndpointAuthMethodsSupported = (proving + [Method.none]).map(\.rawValue)
-        revocationEndpointAuthMethodsSupported = tokenEndpointAuthMethodsSupported
-        introspectionEndpointAuthMethodsSupported = proving.map(\.rawValue)
-        tokenEndpointAuthSigningAlgValuesSupported = algorithms
-        revocationEndpointAuthSigningAlgValuesSupported = algorithms
-        introspectionEndpointAuthSigningAlgValuesSupported = algorithms
-    }
-
-    mutating func addOpenID(_ algorithms: [SigningAlgorithm], _ hostClaims: [String]) {
-        scopesSupported = ["openid"]
-        if authorizationEndpoint != nil {
-            responseTypesSupported += [ResponseType.idToken, .idTokenToken].map(\.rawValue)
-        }
-        subjectTypesSupported = ["public"]
-        idTokenSigningAlgValuesSupported = algorithms.map(\.rawValue)
-        claimsSupported =
-            ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash"] + hostClaims
-        requestParameterSupported = false
-        // Left out, it would mean true.
-        requestUriParameterSupported = false
-    }
-}
-
 /// Which endpoints are served, and where: metadata names these and no other.
 package final class MountedEndpoints: Sendable {
-    package enum Name: Sendable {
-        case authorization
-        case token
-        case revocation
-        case introspection
-        case userinfo
-        case keySet
+    /// By what metadata call it (RFC 8414 section 2).
+    package enum Name: String, Sendable, CaseIterable {
+        case authorization = "authorization_endpoint"
+        case token = "token_endpoint"
+        case revocation = "revocation_endpoint"
+        case introspection = "introspection_endpoint"
+        case userinfo = "userinfo_endpoint"
+        case keySet = "jwks_uri"
     }
 
     private let paths = Mutex<[Name: String]>([:])

@@ -31,20 +31,20 @@ extension TokenIssuer {
                 // Nothing was registered, disabled or removed since the caller was read.
                 accessToken.registryRevision == recent.registryRevision
             {
-                return try encode(
+                return try Self.json(
                     IntrospectedToken(accessToken, of: client(accessToken.client, recent), self))
             }
             let caller = try await authenticate(presented.credentials, presented.origin)
             guard !caller.registration.isPublic else { throw OAuthError.invalidClient }
             if let accessToken = try validate(presented.token, for: caller) {
-                return try encode(
+                return try Self.json(
                     IntrospectedToken(accessToken, of: client(accessToken.client, caller), self))
             }
             // To its own client only: a resource server that asks for no token_type would take it for an access token.
             if let refreshToken = try vault.inspectRefreshToken(presented.token),
                 refreshToken.client == caller.client.id
             {
-                return try encode(IntrospectedToken(refreshToken, of: caller.client, self))
+                return try Self.json(IntrospectedToken(refreshToken, of: caller.client, self))
             }
             return Self.inactive
         } catch let error as VaultError where error.code == .notFound {
@@ -65,12 +65,6 @@ extension TokenIssuer {
     /// Who a token speaks for (`sub`): the user, or the client that it was issued to for itself.
     func subject(of owner: OwnerID, client: Client) -> String {
         owner == client.id ? client.clientID : vault.subject(of: owner)
-    }
-
-    private func encode(_ token: IntrospectedToken) throws -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return Array(try encoder.encode(token))
     }
 
     private static let inactive = Array(#"{"active":false}"#.utf8)
@@ -153,8 +147,6 @@ extension TokenIssuer {
                 retryAfter: 5)
         }
         members["sub"] = .string(vault.subject(of: user.id))
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        do { return Array(try encoder.encode(members)) } catch { throw failure(error) }
+        do { return try Self.json(members) } catch { throw failure(error) }
     }
 }

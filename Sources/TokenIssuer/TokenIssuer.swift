@@ -91,8 +91,12 @@ public struct TokenIssuer: Sendable {
 
     /// Runs the swap and says what became of it.
     func exchange(
-        _ exchange: ExchangeRequest, for client: AuthenticatedClient
+        _ exchange: ExchangeRequest, _ request: TokenRequest, by client: AuthenticatedClient
     ) async throws(OAuthError) -> TokenResponse {
+        var exchange = exchange
+        exchange.requestID = request.requestID
+        exchange.supersededSecret = client.supersededSecret
+        exchange.registryRevision = client.registryRevision
         let result: ExchangeResult
         let idToken: SecretBytes?
         let start = ContinuousClock.now

@@ -1,4 +1,4 @@
-/// Why a credential was refused. The audit log gets the raw value.
+/// Why a credential was refused. The audit log gets the raw value; clients read less.
 package enum RefusalReason: String, Sendable, CaseIterable {
     case unknownGrant = "unknown_grant"
     case wrongKind = "wrong_kind"

@@ -36,21 +36,16 @@ public struct ScriptedFamily: Sendable, Equatable {
     }
 }
 
-/// Tokens of a grant that a test made without asking over HTTP.
+/// Tokens of a grant, as a test made them or as they go into a reply.
 public struct ScriptedTokens: Sendable, Equatable {
     public let family: Int
     public let accessToken: String
     public let accessExpiresAt: VaultInstant?
-    public let refreshToken: String?
+    public internal(set) var refreshToken: String?
+    var refreshExpiresAt: VaultInstant?
+    /// False: it is the one that was presented.
+    var isRefreshTokenNew = true
     public let scope: [String]
-
-    init(_ issued: GrantBook.IssuedTokens) {
-        family = issued.family
-        accessToken = issued.accessToken
-        accessExpiresAt = issued.accessExpiresAt
-        refreshToken = issued.refreshToken
-        scope = issued.scope
-    }
 }
 
 /// What happened at the server without a request: users who decide, tests that look.
@@ -60,7 +55,7 @@ extension ScriptedProvider {
     /// A grant with its first tokens, as if a code had been exchanged.
     public func grant(scope: [String] = []) -> ScriptedTokens {
         change { state, now in
-            ScriptedTokens(state.book.grant(.user, scope: scope, at: now, random: &state.random))
+            state.book.grant(.user, scope: scope, at: now, random: &state.random)
         }
     }
 

@@ -26,7 +26,7 @@ public final class ScriptedProvider: Sendable {
     public let entry: Provider
     private let seed: UInt64
     private let now: @Sendable () -> VaultInstant
-    private let desk: Mutex<Desk>
+    private let state: Mutex<ScriptedState>
 
     /// A server that has given nothing yet.
     ///
@@ -45,7 +45,7 @@ public final class ScriptedProvider: Sendable {
         self.entry = entry
         self.seed = seed
         self.now = now
-        desk = Mutex(Desk(entry: entry, options: options, seed: seed, faults: faults))
+        state = Mutex(ScriptedState(entry: entry, options: options, seed: seed, faults: faults))
     }
 
     /// Takes a request to be done at once, without the pauses of its fault.
@@ -53,10 +53,10 @@ public final class ScriptedProvider: Sendable {
 
     /// Decides what will go wrong with a request, now that it is sent; nothing is done before it arrives.
     public func plan(_ request: ScriptedRequest) -> ScriptedExchange {
-        let fault = desk.withLock { $0.nextFault(for: request) }
+        let fault = state.withLock { $0.nextFault(for: request) }
         var exchange = ScriptedExchange(fault: fault) { [self] in
             let now = now()
-            return desk.withLock { $0.state.answer(request, at: now, under: fault) }
+            return state.withLock { $0.answer(request, at: now, under: fault) }
         }
         switch fault {
         case .delay(let pause): exchange.arrivesAfter = pause
@@ -68,40 +68,40 @@ public final class ScriptedProvider: Sendable {
 
     /// Forgets every grant, count and fault, and begins the seed again; the options stay.
     public func reset() {
-        desk.withLock {
-            $0 = Desk(entry: entry, options: $0.state.options, seed: seed, faults: FaultScript())
+        state.withLock {
+            $0 = ScriptedState(entry: entry, options: $0.options, seed: seed, faults: FaultScript())
         }
     }
 
     /// How it behaves now, with the client that is registered.
-    public var options: ScriptedOptions { desk.withLock { $0.state.options } }
+    public var options: ScriptedOptions { state.withLock { $0.options } }
 
     /// Changes how the server behaves from here on.
     public func configure(_ change: (inout ScriptedOptions) -> Void) {
-        desk.withLock { change(&$0.state.options) }
+        state.withLock { change(&$0.options) }
     }
 
     /// Replaces the script; numbers count from the first request of all.
     public func setFaults(_ faults: FaultScript) {
-        desk.withLock { $0.faults = faults }
+        state.withLock { $0.faults = faults }
     }
 
     /// Plans a fault for the next request to an endpoint.
     public func failNext(_ fault: ScriptedFault, of endpoint: ScriptedEndpoint = .token) {
-        desk.withLock { $0.faults.set(fault, at: $0.counts[endpoint.counted, default: 0] + 1, of: endpoint) }
+        state.withLock { $0.faults.set(fault, at: $0.counts[endpoint.counted, default: 0] + 1, of: endpoint) }
     }
 
     func read<Result: Sendable>(_ body: (ScriptedState, VaultInstant) -> Result) -> Result {
         let now = now()
-        return desk.withLock { body($0.state, now) }
+        return state.withLock { body($0, now) }
     }
 
     func change<Result: Sendable>(_ body: (inout ScriptedState, VaultInstant) -> Result) -> Result {
         let now = now()
-        return desk.withLock { body(&$0.state, now) }
+        return state.withLock { body(&$0, now) }
     }
 
-    func count(of endpoint: ScriptedEndpoint) -> Int { desk.withLock { $0.counts[endpoint, default: 0] } }
+    func count(of endpoint: ScriptedEndpoint) -> Int { state.withLock { $0.counts[endpoint, default: 0] } }
 }
 
 /// One request on its way. Between ``arrivesAfter`` and ``answersAfter`` a simulation may let anything else
@@ -134,27 +134,5 @@ extension Provider {
         found.endpoints.revocation = issuer + ScriptedEndpoint.revoke.path
         found.endpoints.deviceAuthorization = issuer + ScriptedEndpoint.device.path
         return found
-    }
-}
-
-/// What the lock of a scripted server guards.
-private struct Desk: Sendable {
-    var state: ScriptedState
-    var faults: FaultScript
-    var counts: [ScriptedEndpoint: Int] = [:]
-    private var dice: SplitMix64
-
-    init(entry: Provider, options: ScriptedOptions, seed: UInt64, faults: FaultScript) {
-        state = ScriptedState(entry: entry, options: options, seed: seed)
-        self.faults = faults
-        // Dice of their own, so that a change of the faults leaves the tokens what they were.
-        dice = SplitMix64(seed: seed ^ 0xFA17)
-    }
-
-    mutating func nextFault(for request: ScriptedRequest) -> ScriptedFault? {
-        guard let endpoint = ScriptedEndpoint(path: request.path)?.counted else { return nil }
-        counts[endpoint, default: 0] += 1
-        let fraction = endpoint == .token ? dice.fraction() : 1
-        return faults.fault(at: counts[endpoint, default: 0], of: endpoint, fraction: fraction)
     }
 }

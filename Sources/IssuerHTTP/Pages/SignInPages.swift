@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTypes
 public import Hummingbird
 public import TokenIssuer
@@ -75,7 +76,8 @@ extension SignInPages {
             guard let browser = cookies.browser(of: request), browser == form.browser else {
                 throw Refusal.foreignForm
             }
-            let name = posted.text("user").map(Self.trimmed) ?? ""
+            // Phones put a space behind what they complete, and no user name ends with one.
+            let name = posted.text("user")?.trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
             guard let password = posted.secret("password"), !name.isEmpty else {
                 return try page(form.need, .incomplete, user: name, for: request, id)
             }
@@ -137,12 +139,6 @@ extension SignInPages {
             .signIn, values, status: trouble?.status ?? .ok, leadsToClient: need.clientName != nil,
             to: request,
             id, headers: headers)
-    }
-
-    /// Phones put a space behind what they complete, and no user name ends with one.
-    private static func trimmed(_ text: String) -> String {
-        let isSpace = { (character: Character) in character.isWhitespace }
-        return String(text.drop(while: isSpace).reversed().drop(while: isSpace).reversed())
     }
 }
 

@@ -42,7 +42,7 @@ public struct AssertionVerifier: ClientAssertionVerifying {
         guard await key.verifies(jws.signature, over: jws.signingInput, by: algorithm) else {
             throw .signature
         }
-        return try AssertionClaims(jws.payload, from: clientID, audiences: audiences, at: now).verified
+        return try AssertionClaims.verified(jws.payload, from: clientID, audiences: audiences, at: now)
     }
 }
 
@@ -87,7 +87,7 @@ struct CompactJWS: Sendable {
 }
 
 /// The claims of an assertion by which a client authenticates (RFC 7523 section 3), judged at one moment.
-struct AssertionClaims: Sendable {
+enum AssertionClaims {
     /// How far ahead `exp` may be. An hour, because deployed libraries sign for that long unless told
     /// otherwise; more would only make the list of used identifiers long.
     static let longestLife = Duration.seconds(3600)
@@ -96,11 +96,9 @@ struct AssertionClaims: Sendable {
     /// `jti`, in bytes.
     static let identifierBytes = 1...256
 
-    let verified: VerifiedAssertion
-
-    init(
+    static func verified(
         _ claims: JSONValue, from clientID: String, audiences: [String], at now: VaultInstant
-    ) throws(ClientAssertionRefusal) {
+    ) throws(ClientAssertionRefusal) -> VerifiedAssertion {
         // RFC 7523 section 3 (2): "For client authentication, the subject MUST be the "client_id" of the OAuth client";
         // OpenID Connect Core section 9 asks the same of `iss`.
         for name in ["iss", "sub"] {
@@ -120,7 +118,7 @@ struct AssertionClaims: Sendable {
         }
         guard let identifier = claims["jti"]?.string, Self.identifierBytes.contains(identifier.utf8.count)
         else { throw .claims }
-        verified = VerifiedAssertion(identifier: identifier, expiresAt: expiresAt)
+        return VerifiedAssertion(identifier: identifier, expiresAt: expiresAt)
     }
 
     /// RFC 7519 section 4.1.3: a string, or an array of strings.

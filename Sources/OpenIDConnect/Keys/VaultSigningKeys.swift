@@ -68,7 +68,7 @@ public final class VaultSigningKeys: IDTokenMinting {
 
     public func mint(_ claims: IDTokenClaims, algorithm: SigningAlgorithm) async throws -> SecretBytes {
         let key = try await currentKey(algorithm)
-        return SecretBytes(try key.sign(try IDTokenPayload.encode(claims, algorithm)))
+        return SecretBytes(try key.sign(try claims.payload(algorithm)))
     }
 
     public func keySet() async throws -> [UInt8] {

@@ -13,53 +13,12 @@ enum BearerChallenge {
 
     /// The values of every parameter `error`, quoted or not; what stands inside of other quotes is not looked at.
     private static func errorCodes(_ challenge: String) -> [String] {
-        var codes: [String] = []
-        var rest = challenge[...]
-        var name: Substring = ""
-        while let first = rest.first {
-            switch first {
-            case "\"":
-                rest.removeFirst()
-                let value = quoted(&rest)
-                if name.lowercased() == "error" { codes.append(value) }
-                name = ""
-            case "=":
-                rest.removeFirst()
-                rest = rest.drop { $0 == " " }
-                guard rest.first != "\"" else { continue }
-                let value = word(&rest)
-                if name.lowercased() == "error" { codes.append(String(value)) }
-                name = ""
-            case " ":
-                // Spaces may stand around the sign.
-                rest = rest.drop { $0 == " " }
-                if rest.first != "=" { name = "" }
-            case ",":
-                rest.removeFirst()
-                name = ""
-            default:
-                name = word(&rest)
-            }
+        // A parameter with its value; another quoted text; a word, whole, so that no text costs more than its length.
+        challenge.matches(
+            of: /([^\s,="]++) *= *(?:"((?:\\.|[^"\\])*)"?|([^\s,"=]*))|"(?:\\.|[^"\\])*"?|[^\s,="]++/
+        ).compactMap {
+            guard $0.1?.lowercased() == "error" else { return nil }
+            return ($0.2 ?? $0.3).map { String($0.replacing(/\\(.)/) { $0.1 }) }
         }
-        return codes
-    }
-
-    private static func word(_ rest: inout Substring) -> Substring {
-        let word = rest.prefix { !" ,=\"".contains($0) }
-        rest = rest[word.endIndex...]
-        return word
-    }
-
-    /// After the first quote, to past the last.
-    private static func quoted(_ rest: inout Substring) -> String {
-        var value = ""
-        while let next = rest.popFirst(), next != "\"" {
-            if next == "\\", let escaped = rest.popFirst() {
-                value.append(escaped)
-            } else {
-                value.append(next)
-            }
-        }
-        return value
     }
 }

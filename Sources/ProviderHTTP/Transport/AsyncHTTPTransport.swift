@@ -89,11 +89,11 @@ public final class AsyncHTTPTransport: ProviderTransport {
         let number = departures.announce()
         let incoming = IncomingReply(atMost: replyBytes)
         do {
-            let outgoing = try OutgoingRequest(request, number)
+            let outgoing = try HTTPClientRequest(request, number)
             try await Deadline.run(within: request.timeout, sleep) { [client] in
                 try await incoming.read(
                     client.execute(
-                        outgoing.request, deadline: .distantFuture, logger: ConnectionRules.silence))
+                        outgoing, deadline: .distantFuture, logger: ConnectionRules.silence))
             }
             if let reply = incoming.reply { return reply }
         } catch {
@@ -116,14 +116,13 @@ public final class AsyncHTTPTransport: ProviderTransport {
     }
 }
 
-/// A request in the library's words: here secrets leave their wrappers.
-struct OutgoingRequest: Sendable {
+extension HTTPClientRequest {
     struct InvalidURL: Error {}
 
-    let request: HTTPClientRequest
-
+    /// A request in the library's words: here secrets leave their wrappers.
+    ///
     /// - Parameter number: of ``Departures``.
-    init(_ request: ProviderRequest, _ number: String) throws {
+    fileprivate init(_ request: ProviderRequest, _ number: String) throws {
         var url = request.url
         if let query = request.query {
             url += url.contains("?") ? "&" : "?"
@@ -147,7 +146,7 @@ struct OutgoingRequest: Sendable {
         if let body = request.body {
             outgoing.body = .bytes(body.withExposed { ByteBuffer(bytes: $0) })
         }
-        self.request = outgoing
+        self = outgoing
     }
 }
 

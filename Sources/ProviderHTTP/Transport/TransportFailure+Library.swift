@@ -10,7 +10,7 @@ extension TransportFailure.Cause {
     /// Of an attempt that ended before the request was given to a connection.
     static func beforeDeparture(_ error: any Error) -> Self {
         switch error {
-        case is OutgoingRequest.InvalidURL: .invalidURL
+        case is HTTPClientRequest.InvalidURL: .invalidURL
         case is Deadline.Exceeded: .timeout
         case let error as NIOConnectionError: connection(error)
         // The last: closed before the gate was in its place.

@@ -25,7 +25,12 @@ extension TokenIssuer {
         guard let clientID = request["client_id"] else { throw .page(.missing("client_id")) }
         let client: Client?
         do { client = try vault.client(identifiedBy: clientID) } catch { throw .page(failure(error)) }
-        guard let client, client.state == .active else { throw .page(.unknownClient) }
+        guard let client, client.state == .active else {
+            // One text for every cause: it must not tell which client identifiers exist.
+            throw .page(
+                .invalidRequest(
+                    "The application that sent you here is not known to this server, or was switched off."))
+        }
         return client
     }
 
@@ -35,16 +40,24 @@ extension TokenIssuer {
         let registered = client.registration.redirectURIs
         let redirectURI: String
         if let asked = request["redirect_uri"] {
-            guard client.registration.accepts(redirectURI: asked) else { throw .page(.unregisteredRedirect) }
+            guard client.registration.accepts(redirectURI: asked) else {
+                throw .page(
+                    .invalidRequest(
+                        "The address to return to is not one that this application has registered."))
+            }
             redirectURI = asked
         } else {
             guard profile.impliesRedirectURI, registered.count == 1, let only = registered.first else {
-                throw .page(.missingRedirect)
+                throw .page(
+                    .invalidRequest("The request does not say where to return to: redirect_uri is missing."))
             }
             redirectURI = only
         }
         let state = request["state"]
-        guard state?.utf8.count ?? 0 <= AuthorizationRequest.longestState else { throw .page(.longState) }
+        guard state?.utf8.count ?? 0 <= AuthorizationRequest.longestState else {
+            throw .page(
+                .invalidRequest("The state is longer than \(AuthorizationRequest.longestState) bytes."))
+        }
         return AuthorizationResponder(
             redirectURI: redirectURI, mode: request.responseMode, state: state, issuer: issuer)
     }
@@ -52,20 +65,35 @@ extension TokenIssuer {
     private func judge(
         _ request: AuthorizationRequest, of client: Client, answeredBy responder: AuthorizationResponder
     ) throws(OAuthError) -> PendingAuthorization {
-        if request["request"] != nil { throw .requestNotSupported }
-        if request["request_uri"] != nil { throw .requestURINotSupported }
-        if request["registration"] != nil { throw .registrationNotSupported }
+        if request["request"] != nil {
+            throw OAuthError(
+                .requestNotSupported, "Request objects are not supported: send the parameters themselves.")
+        }
+        if request["request_uri"] != nil {
+            throw OAuthError(
+                .requestURINotSupported, "request_uri is not supported: send the parameters themselves.")
+        }
+        if request["registration"] != nil {
+            throw OAuthError(.registrationNotSupported, "Clients are not registered here.")
+        }
         let responseType = try responseType(of: request, for: client.registration)
         // Multiple Response Type Encoding Practices section 3: tokens "MUST NOT" go into the query.
         guard request["response_mode"].map({ $0 == responder.mode.rawValue }) ?? true else {
-            throw .responseMode
+            throw .invalidRequest("The response_mode is query or fragment; query is not for tokens.")
         }
         let scope = try scope(of: request, responseType, for: client.registration)
         let nonce = request["nonce"]
-        guard nonce?.utf8.count ?? 0 <= AuthorizationRequest.longestNonce else { throw .nonceTooLong }
+        guard nonce?.utf8.count ?? 0 <= AuthorizationRequest.longestNonce else {
+            throw .invalidRequest("The nonce is longer than \(AuthorizationRequest.longestNonce) bytes.")
+        }
         // OpenID Connect Core section 3.2.2.1: nonce is "REQUIRED" in the implicit flow.
-        guard nonce != nil || !responseType.hasIDToken else { throw .nonceMissing }
-        guard let prompts = Prompt.set(request["prompt"]) else { throw .promptMalformed }
+        guard nonce != nil || !responseType.hasIDToken else {
+            throw .invalidRequest("A response_type with id_token needs a nonce.")
+        }
+        guard let prompts = Prompt.set(request["prompt"]) else {
+            throw .invalidRequest(
+                "The prompt is one or more of login, consent and select_account, or none alone.")
+        }
         return PendingAuthorization(
             client: client, scope: scope,
             loginHint: request["login_hint"].flatMap { $0.utf8.count <= Limits.nameBytes ? $0 : nil },
@@ -79,12 +107,14 @@ extension TokenIssuer {
     {
         guard let words = request["response_type"] else { throw .missing("response_type") }
         guard let type = ResponseType(words: words), !type.hasIDToken || idTokens != nil else {
-            throw .unsupportedResponseType
+            throw OAuthError(.unsupportedResponseType, "The response_type is not one this server answers.")
         }
         let isRegistered =
             registration.responseTypes.contains(type)
             && (type != .code || registration.grantTypes.contains(.authorizationCode))
-        guard isRegistered else { throw .unregisteredResponseType }
+        guard isRegistered else {
+            throw OAuthError(.unauthorizedClient, "The client is not registered for this response_type.")
+        }
         return type
     }
 
@@ -95,7 +125,9 @@ extension TokenIssuer {
         guard asked.isSubset(of: registration.scope) else { throw .scopeExceeded }
         // RFC 6749 section 3.3: a request without scope gets a "pre-defined default value"; ours is all of it.
         let scope = asked.isEmpty ? registration.scope : asked
-        guard !type.hasIDToken || scope.names.contains("openid") else { throw .openIDMissing }
+        guard !type.hasIDToken || scope.names.contains("openid") else {
+            throw .invalidRequest("A response_type with id_token needs the scope openid.")
+        }
         return scope
     }
 
@@ -108,11 +140,16 @@ extension TokenIssuer {
         guard let challenge = request["code_challenge"] else {
             guard request["code_challenge_method"] == nil else { throw .challengeMethod }
             // RFC 9700 section 2.1.1: "Public clients MUST use PKCE".
-            guard !registration.isPublic else { throw .challengeMissing }
+            guard !registration.isPublic else {
+                throw .invalidRequest(
+                    "A public client must send a code_challenge (PKCE, RFC 7636) with the method S256.")
+            }
             return nil
         }
         guard request["code_challenge_method"] == "S256" else { throw .challengeMethod }
-        guard PKCE.isChallenge(challenge) else { throw .challengeMalformed }
+        guard PKCE.isChallenge(challenge) else {
+            throw .invalidRequest("The code_challenge is not 43 characters of base64url, as S256 makes.")
+        }
         return challenge
     }
 }
@@ -128,7 +165,9 @@ extension AuthorizationRequest {
     fileprivate func maximumAge() throws(OAuthError) -> Duration? {
         guard let text = self["max_age"] else { return nil }
         let isNumber = text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-        guard isNumber, text.utf8.count <= 10, let seconds = Int64(text) else { throw .maximumAgeMalformed }
+        guard isNumber, text.utf8.count <= 10, let seconds = Int64(text) else {
+            throw .invalidRequest("The max_age is a number of seconds.")
+        }
         return .seconds(seconds)
     }
 }

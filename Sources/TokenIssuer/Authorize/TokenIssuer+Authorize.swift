@@ -17,13 +17,17 @@ extension TokenIssuer {
             pending = try judge(request, issuer: issuer)
         } catch { return error.result }
         guard let user, !pending.asksForSignIn(of: user) else {
-            return pending.prompts.contains(.none) ? pending.refused(.loginRequired) : .needsSignIn(pending)
+            return pending.prompts.contains(.none)
+                ? pending.refused(
+                    OAuthError(
+                        .loginRequired, "The user must sign in, and prompt=none allows no page to do so."))
+                : .needsSignIn(pending)
         }
         do {
             let account = try vault.user(user.id)
             guard account.state == .active else { return pending.refused(.userDisabled) }
             switch decision {
-            case .deny: return pending.refused(.accessDenied)
+            case .deny: return pending.refused(OAuthError(.accessDenied, "The user denied the request."))
             case .allow(let scope) where pending.scope.isSubset(of: scope):
                 try await vault.rememberConsent(
                     of: user.id, to: pending.client.id, scope: pending.scope, through: .http,
@@ -31,7 +35,11 @@ extension TokenIssuer {
             case .allow, nil:
                 guard try isRemembered(pending, of: user) else {
                     return pending.prompts.contains(.none)
-                        ? pending.refused(.consentRequired) : .needsConsent(pending, account)
+                        ? pending.refused(
+                            OAuthError(
+                                .consentRequired,
+                                "The user must be asked, and prompt=none allows no page to do so."))
+                        : .needsConsent(pending, account)
                 }
             }
             return .redirect(try await grant(pending, to: user))

@@ -76,7 +76,9 @@ extension TokenKeeper {
         from position: Int64, limit: Int = 64
     ) throws -> (events: [KeeperEvent], next: Int64, isEnd: Bool) {
         let page = try vault.connectionEntries(from: position, limit: limit)
-        return (page.entries.compactMap(KeeperEvent.init), page.next, page.isEnd)
+        return (
+            page.entries.compactMap { KeeperEvent($0, provider: $1, providerName: $2) }, page.next, page.isEnd
+        )
     }
 }
 
@@ -147,15 +149,14 @@ extension KeeperEvent.Kind {
 
 extension KeeperEvent {
     /// Nil: an entry that tells nothing new (an intent, a repeated wish or refusal), or of a later version.
-    init?(_ found: ConnectionEntry) {
-        let entry = found.entry
+    init?(_ entry: AuditEntry, provider: ProviderID?, providerName: String?) {
         guard let id = entry.grant, let (kind, reason) = Self.meaning(of: entry) else { return nil }
         self.id = entry.index
         time = entry.time
         self.kind = kind
         connection = entry.operation.hasPrefix("provider.") ? nil : ConnectionID(id)
-        provider = found.provider
-        providerName = found.providerName
+        self.provider = provider
+        self.providerName = providerName
         generation = entry.generation ?? 0
         self.reason = reason
     }

@@ -168,13 +168,12 @@ struct WebhookDelivery: Sendable {
 
     /// Until the task is cancelled or the service shuts down; what is being told then is told to its end.
     func run() async {
-        let busy = BusyWebhooks()
         await withDiscardingTaskGroup { group in
             while !Self.isOver {
-                for id in due() where busy.begin(id) {
+                for id in due() where keeper.busyWebhooks.withLock({ $0.insert(id).inserted }) {
                     group.addTask {
                         await deliver(to: id)
-                        busy.end(id)
+                        keeper.busyWebhooks.withLock { _ = $0.remove(id) }
                     }
                 }
                 await pause(interval)
@@ -250,14 +249,6 @@ struct WebhookDelivery: Sendable {
         try await keeper.vault.moveWebhook(
             webhook.id, to: event.id, failures: failures + 1, retryAt: retryAt)
     }
-}
-
-/// Webhooks that are being told something by this process.
-private final class BusyWebhooks: Sendable {
-    private let known = Mutex<Set<Int64>>([])
-
-    func begin(_ id: Int64) -> Bool { known.withLock { $0.insert(id).inserted } }
-    func end(_ id: Int64) { known.withLock { _ = $0.remove(id) } }
 }
 
 extension Webhook {

@@ -44,6 +44,30 @@ extension KeeperError.Code {
     public static let notSupported = code("not_supported")
 }
 
+extension KeeperError {
+    static let unknown = KeeperError(
+        .unknownCallback,
+        "This page was opened before, took too long, or belongs to another browser. Begin again.")
+
+    /// No answer that counts.
+    static func silent(_ diagnostic: String) -> KeeperError {
+        KeeperError(
+            .unavailable, "The provider did not answer. Begin again in a minute.", diagnostic: diagnostic)
+    }
+
+    /// - Parameter what: what the provider does not accept.
+    init(_ refusal: ProviderRefusal, of what: String = "the request") {
+        self =
+            refusal.kind.isOfClient
+            ? KeeperError(
+                .clientRefused, "The provider does not accept this service at the moment.",
+                diagnostic: refusal.diagnostic)
+            : KeeperError(
+                .refused, "The provider did not accept \(what). Begin again.",
+                diagnostic: refusal.diagnostic)
+    }
+}
+
 extension KeeperError: Equatable {
     public static func == (left: KeeperError, right: KeeperError) -> Bool { left.code == right.code }
 }

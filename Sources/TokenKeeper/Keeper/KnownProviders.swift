@@ -15,20 +15,25 @@ package struct KnownProvider: Sendable {
     package var isStopped: Bool { stored.state == .stopped }
 }
 
-/// Entries as last read: the row is looked at for each call, its YAML parsed only when it changed.
-final class KnownProviders: Sendable {
-    private let known = Mutex<[ProviderID: KnownProvider]>([:])
-
-    func provider(_ id: ProviderID, in vault: Vault) throws -> KnownProvider {
-        try known(try vault.provider(id))
+extension TokenKeeper {
+    /// A provider as this keeper calls it.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/invalidInput`` for an entry this version cannot read.
+    package func knownProvider(_ id: ProviderID) throws -> KnownProvider {
+        try knownProvider(try vault.provider(id))
     }
 
-    func provider(named name: String, in vault: Vault) throws -> KnownProvider {
-        try known(try vault.provider(named: name))
+    package func knownProvider(named name: String) throws -> KnownProvider {
+        try knownProvider(try vault.provider(named: name))
     }
 
-    func known(_ stored: StoredProvider) throws -> KnownProvider {
-        let last = known.withLock { $0[stored.id] }
+    package func knownProvider(of connection: Connection) throws -> KnownProvider {
+        try knownProvider(connection.provider)
+    }
+
+    /// The row is looked at for each call, its YAML parsed only when it changed.
+    func knownProvider(_ stored: StoredProvider) throws -> KnownProvider {
+        let last = providers.withLock { $0[stored.id] }
         if let last, last.stored.revision == stored.revision {
             return KnownProvider(stored: stored, dialect: last.dialect, defaultScope: last.defaultScope)
         }
@@ -38,7 +43,7 @@ final class KnownProviders: Sendable {
             dialect: ProviderDialect(
                 try registration.provider(), try ProviderCredentials(sealedForm: stored.credentials)),
             defaultScope: registration.scope)
-        known.withLock { $0[stored.id] = provider }
+        providers.withLock { $0[stored.id] = provider }
         return provider
     }
 }
@@ -59,19 +64,9 @@ package struct ProviderRegistration: Codable, Sendable, Equatable {
     package var client: Provider.ClientAuthentication?
     /// False: the discovery document has methods of PKCE, and S256 is not one of them.
     package var usesPKCE: Bool?
+}
 
-    package init(catalogue: String, variables: [String: String] = [:], scope: String? = nil) {
-        self.catalogue = catalogue
-        self.variables = variables
-        self.scope = scope
-    }
-
-    package init(yaml: String, variables: [String: String] = [:], scope: String? = nil) {
-        self.yaml = yaml
-        self.variables = variables
-        self.scope = scope
-    }
-
+extension ProviderRegistration {
     /// - Throws: ``VaultError/Code/integrity`` for what no version wrote.
     package init(_ definition: String) throws {
         do {

@@ -19,7 +19,7 @@ extension TokenKeeper {
         }
         return try await orLater {
             let held = try vault.heldConnection(id)
-            let provider = try providers.provider(held.connection.provider, in: vault)
+            let provider = try knownProvider(of: held.connection)
             return try await answer(held, provider, validFor: span)
         }
     }
@@ -33,7 +33,7 @@ extension TokenKeeper {
         tokens.forget(id)
         return try await orLater {
             let held = try vault.heldConnection(id)
-            let provider = try providers.provider(held.connection.provider, in: vault)
+            let provider = try knownProvider(of: held.connection)
             let age = clock.now().elapsed(since: held.connection.issuedAt ?? clock.now())
             let canRefresh = provider.dialect.canRefresh(held)
             // An API that refuses a token this new refuses the next one too.
@@ -138,7 +138,7 @@ extension TokenKeeper {
             return .needsConsent(ConsentNeed(held.connection))
         case .failed(let held):
             let wait = held.connection.dueAt.map { $0.elapsed(since: clock.now()) } ?? .zero
-            let isStopped = try providers.provider(provider.id, in: vault).isStopped
+            let isStopped = try knownProvider(provider.id).isStopped
             return .unavailable(
                 retryAfter: max(wait, .seconds(1)),
                 isStopped ? .providerStopped : UnavailableReason(held.connection))

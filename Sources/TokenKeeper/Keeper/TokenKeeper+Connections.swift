@@ -29,7 +29,7 @@ extension TokenKeeper {
     public func `import`(
         _ imported: ImportedTokens, provider name: String, user: OwnerID, label: String = ""
     ) async throws -> Connection {
-        let provider = try providers.provider(named: name, in: vault)
+        let provider = try knownProvider(named: name)
         guard imported.accessToken != nil || imported.refreshToken != nil else {
             throw VaultError(.invalidInput, "There is no token to import.")
         }
@@ -77,7 +77,7 @@ extension TokenKeeper {
     public func clientConnection(at name: String, scope: String? = nil, label: String = "") async throws
         -> Connection
     {
-        let provider = try providers.provider(named: name, in: vault)
+        let provider = try knownProvider(named: name)
         if let known = try vault.connection(at: provider.id, of: .system, label: label),
             known.state.isRefreshed
         {
@@ -90,7 +90,7 @@ extension TokenKeeper {
 
     /// The connection of a user at a provider; nil: there is none.
     public func connection(at name: String, of user: OwnerID, label: String = "") throws -> Connection? {
-        let provider = try providers.provider(named: name, in: vault)
+        let provider = try knownProvider(named: name)
         return try vault.connection(at: provider.id, of: user, label: label)
     }
 
@@ -101,7 +101,7 @@ extension TokenKeeper {
     public func refresh(_ id: ConnectionID, spendsUncertain: Bool = false) async throws -> AccessTokenAnswer {
         tokens.forget(id)
         let held = try vault.heldConnection(id)
-        let provider = try providers.provider(held.connection.provider, in: vault)
+        let provider = try knownProvider(of: held.connection)
         try Self.admit(held)
         guard held.connection.state.isRefreshed || held.connection.state == .needsConsent else {
             return .needsConsent(ConsentNeed(held.connection))
@@ -121,7 +121,7 @@ extension TokenKeeper {
         guard held.reply != nil else {
             throw VaultError(.notFound, "No reply is kept with this connection.")
         }
-        let provider = try providers.provider(held.connection.provider, in: vault)
+        let provider = try knownProvider(of: held.connection)
         switch await readKeptReply(of: held, provider) {
         case .refreshed(let held), .current(let held): return held.connection
         case .storage(let error): throw error
@@ -134,7 +134,7 @@ extension TokenKeeper {
     public func revoke(_ id: ConnectionID) async throws -> Connection {
         let held = try vault.heldConnection(id)
         // An entry that cannot be read now may be readable when a service comes to it.
-        let provider = try? providers.provider(held.connection.provider, in: vault)
+        let provider = try? knownProvider(of: held.connection)
         defer { tokens.forget(id) }
         return try await vault.revokeConnection(
             id, isKnownThere: provider.map { $0.provider.endpoints.revocation != nil } ?? true)

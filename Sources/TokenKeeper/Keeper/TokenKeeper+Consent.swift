@@ -42,7 +42,7 @@ extension TokenKeeper {
         guard request.user != .system else {
             throw VaultError(.invalidInput, "Tokens of our own need no consent.")
         }
-        let provider = try providers.provider(named: request.provider, in: vault)
+        let provider = try knownProvider(named: request.provider)
         guard provider.provider.endpoints.authorization != nil else {
             throw KeeperError(.notSupported, "This provider asks no user for consent.")
         }
@@ -74,7 +74,7 @@ extension TokenKeeper {
         guard let state = callback.state,
             let request = try await vault.takeAuthorization(state: state, session: session)
         else { throw KeeperError.unknown }
-        let provider = try providers.provider(request.provider, in: vault)
+        let provider = try knownProvider(request.provider)
         try callback.check(isFrom: provider.provider)
         let known = [request.scope, request.redirectURI, provider.dialect.credentials.clientID].compactMap {
             $0
@@ -130,20 +130,11 @@ extension TokenKeeper {
             throw try await keepUnread(
                 raw, answer.diagnostic, provider, request.owner, label: request.label, scope: asked)
         case .reply(.refused(let refusal), _):
-            throw refusal.kind.isOfClient
-                ? KeeperError(
-                    .clientRefused, "The provider does not accept this service at the moment.",
-                    diagnostic: refusal.diagnostic)
-                : KeeperError(
-                    .refused, "The provider did not accept the code. Begin again.",
-                    diagnostic: refusal.diagnostic)
+            throw KeeperError(refusal, of: "the code")
         case .reply(.busy(_, let text), _), .reply(.ambiguous(let text), _):
-            throw KeeperError(
-                .unavailable, "The provider did not answer. Begin again in a minute.", diagnostic: text)
+            throw KeeperError.silent(text)
         case .failure(let failure):
-            throw KeeperError(
-                .unavailable, "The provider did not answer. Begin again in a minute.",
-                diagnostic: failure.cause.rawValue)
+            throw KeeperError.silent(failure.cause.rawValue)
         }
     }
 
@@ -233,10 +224,4 @@ extension TokenKeeper {
             }
         }
     }
-}
-
-extension KeeperError {
-    static let unknown = KeeperError(
-        .unknownCallback,
-        "This page was opened before, took too long, or belongs to another browser. Begin again.")
 }

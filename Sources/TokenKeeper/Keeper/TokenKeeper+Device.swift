@@ -40,7 +40,7 @@ extension TokenKeeper {
     ///
     /// - Throws: ``VaultError/Code/notFound`` (provider, user), ``VaultError/Code/denied`` (user), ``KeeperError``.
     public func beginDevice(_ request: DeviceRequest) async throws -> BegunDevice {
-        let provider = try providers.provider(named: request.provider, in: vault)
+        let provider = try knownProvider(named: request.provider)
         guard try vault.user(request.user).state == .active else {
             throw VaultError(.denied, "The user is disabled.")
         }
@@ -50,7 +50,7 @@ extension TokenKeeper {
         }
         let reply: ProviderReply
         do throws(TransportFailure) { reply = try await send(message, to: provider) } catch {
-            throw Self.silent(error.cause.rawValue)
+            throw KeeperError.silent(error.cause.rawValue)
         }
         switch provider.dialect.readDeviceAuthorization(reply, at: clock.now()) {
         case .granted(let device):
@@ -58,8 +58,8 @@ extension TokenKeeper {
                 userCode: device.userCode, verificationURI: device.verificationURI,
                 verificationURIComplete: device.verificationURIComplete, expiresAt: device.expiresAt,
                 interval: device.interval, deviceCode: device.deviceCode, request: request, scope: scope)
-        case .refused(let refusal): throw Self.refusal(refusal)
-        case .busy(_, let text), .ambiguous(let text), .unreadable(let text): throw Self.silent(text)
+        case .refused(let refusal): throw KeeperError(refusal)
+        case .busy(_, let text), .ambiguous(let text), .unreadable(let text): throw KeeperError.silent(text)
         }
     }
 
@@ -70,7 +70,7 @@ extension TokenKeeper {
     ///   our own.
     public func pollDevice(_ device: inout BegunDevice) async throws -> Connection? {
         guard clock.now() < device.expiresAt else { throw Self.late }
-        let provider = try providers.provider(named: device.request.provider, in: vault)
+        let provider = try knownProvider(named: device.request.provider)
         // The code may be spent by this: what comes is stored, whatever becomes of the caller.
         let (connection, asked) = try await undisturbed { [self, device] in
             var device = device
@@ -115,24 +115,9 @@ extension TokenKeeper {
         case .denied where refusal.code == "expired_token": throw Self.late
         case .denied:
             throw KeeperError(.accessDenied, "Access was not granted.", diagnostic: refusal.diagnostic)
-        case .client, .clientOrToken, .grant, .request: throw Self.refusal(refusal)
+        case .client, .clientOrToken, .grant, .request: throw KeeperError(refusal)
         }
     }
 
     private static let late = KeeperError(.refused, "The code was not entered in time. Begin again.")
-
-    private static func silent(_ diagnostic: String) -> KeeperError {
-        KeeperError(
-            .unavailable, "The provider did not answer. Begin again in a minute.", diagnostic: diagnostic)
-    }
-
-    private static func refusal(_ refusal: ProviderRefusal) -> KeeperError {
-        refusal.kind.isOfClient
-            ? KeeperError(
-                .clientRefused, "The provider does not accept this service at the moment.",
-                diagnostic: refusal.diagnostic)
-            : KeeperError(
-                .refused, "The provider did not accept the request. Begin again.",
-                diagnostic: refusal.diagnostic)
-    }
 }

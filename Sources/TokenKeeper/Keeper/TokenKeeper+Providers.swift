@@ -98,7 +98,7 @@ extension TokenKeeper {
     }
 
     private func configured(_ stored: StoredProvider) throws -> ConfiguredProvider {
-        let known = try providers.known(stored)
+        let known = try knownProvider(stored)
         return ConfiguredProvider(
             id: stored.id, name: stored.name, provider: known.provider, state: stored.state,
             clientID: known.dialect.credentials.clientID,
@@ -121,17 +121,6 @@ extension TokenKeeper {
         }
         let credentials = ProviderCredentials(clientID: new.clientID, clientSecret: new.clientSecret)
         return (try new.registration.encoded(), try credentials.sealedForm)
-    }
-
-    /// A provider as this keeper calls it, for those who check or steer it by hand.
-    ///
-    /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/invalidInput`` for an entry this version cannot read.
-    package func knownProvider(named name: String) throws -> KnownProvider {
-        try providers.provider(named: name, in: vault)
-    }
-
-    package func knownProvider(_ id: ProviderID) throws -> KnownProvider {
-        try providers.provider(id, in: vault)
     }
 }
 

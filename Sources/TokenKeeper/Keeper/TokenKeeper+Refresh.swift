@@ -69,7 +69,7 @@ extension TokenKeeper {
             provider.dialect, schedule(provider), revision: provider.stored.revision, holder: holder,
             leaseSpan: options.leaseSpan,
             isForced: isForced, spendsUncertain: spendsUncertain)
-        let outcome = await traces.refresh(provider) {
+        let outcome = await tracedRefresh(of: provider) {
             await drive(RefreshAttempt(held, terms: terms), terms, provider)
         }
         tokens.forget(held.id)
@@ -146,7 +146,7 @@ extension TokenKeeper {
         let start = clock.monotonic()
         defer { metrics.called(provider, request.purpose, taking: clock.monotonic() - start) }
         do throws(TransportFailure) {
-            return try await traces.call(provider, request.purpose) { () throws(TransportFailure) in
+            return try await tracedCall(to: provider, request.purpose) { () throws(TransportFailure) in
                 try await transport.send(request)
             }
         } catch {

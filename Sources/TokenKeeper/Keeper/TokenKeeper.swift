@@ -26,10 +26,13 @@ public final class TokenKeeper: Sendable {
     let transport: any ProviderTransport
     let clock: any VaultClock
     let logger: Logger
-    let providers = KnownProviders()
+    /// Entries as last read.
+    let providers = Mutex<[ProviderID: KnownProvider]>([:])
     let tokens = KnownTokens()
     let metrics: KeeperMetrics
-    let traces: KeeperTraces
+    private let chosenTracer: (any Tracer)?
+    /// Webhooks that are being told something by this process.
+    let busyWebhooks = Mutex<Set<Int64>>([])
     /// Names this keeper in leases.
     let holder = SystemRandom().bytes(16)
     let refreshes = Mutex<[ConnectionID: Task<RefreshOutcome, Never>]>([:])
@@ -44,12 +47,10 @@ public final class TokenKeeper: Sendable {
         clock = vault.clock
         logger = vault.logger
         metrics = KeeperMetrics(options.metrics)
-        traces = KeeperTraces(options.tracer)
+        chosenTracer = options.tracer
     }
 
-    package func knownProvider(of connection: Connection) throws -> KnownProvider {
-        try providers.provider(connection.provider, in: vault)
-    }
+    var tracer: any Tracer { chosenTracer ?? InstrumentationSystem.tracer }
 
     func schedule(_ provider: KnownProvider) -> RefreshSchedule {
         RefreshSchedule(margin: options.refreshMargin, rules: provider.provider.expiry)

@@ -121,16 +121,9 @@ extension Duration {
 
 /// Spans around refreshes and around calls to providers: they carry the provider's name, what for and how it ended, and
 /// nothing that came from a user or a provider.
-struct KeeperTraces: Sendable {
-    private let chosen: (any Tracer)?
-
-    /// - Parameter tracer: nil: the one of the program.
-    init(_ tracer: (any Tracer)?) { chosen = tracer }
-
-    private var tracer: any Tracer { chosen ?? InstrumentationSystem.tracer }
-
-    func refresh(
-        _ provider: KnownProvider, _ body: () async -> RefreshOutcome
+extension TokenKeeper {
+    func tracedRefresh(
+        of provider: KnownProvider, _ body: () async -> RefreshOutcome
     ) async -> RefreshOutcome {
         await tracer.withAnySpan("tokenvault.refresh", ofKind: .internal) { span in
             span.attributes["tokenvault.provider"] = provider.stored.name
@@ -140,8 +133,8 @@ struct KeeperTraces: Sendable {
         }
     }
 
-    func call(
-        _ provider: KnownProvider, _ purpose: ProviderRequest.Purpose,
+    func tracedCall(
+        to provider: KnownProvider, _ purpose: ProviderRequest.Purpose,
         _ body: () async throws(TransportFailure) -> ProviderReply
     ) async throws(TransportFailure) -> ProviderReply {
         let result: Result<ProviderReply, TransportFailure> = await tracer.withAnySpan(

@@ -71,7 +71,7 @@ public struct KeeperService: Service {
     private func begin(
         _ stored: StoredProvider, _ work: DueWork, _ group: inout DiscardingTaskGroup
     ) throws -> Bool {
-        let provider = try keeper.providers.known(stored)
+        let provider = try keeper.knownProvider(stored)
         let monotonic = keeper.clock.monotonic()
         let room = work.room(for: provider, at: monotonic)
         guard room > 0 else { return false }
@@ -93,7 +93,7 @@ public struct KeeperService: Service {
         _ stored: StoredProvider, _ work: DueWork, _ group: inout DiscardingTaskGroup
     ) throws {
         guard stored.probeWait(at: keeper.clock.now()) == nil else { return }
-        let provider = try keeper.providers.known(stored)
+        let provider = try keeper.knownProvider(stored)
         let monotonic = keeper.clock.monotonic()
         guard work.room(for: provider, at: monotonic) > 0,
             let id = try keeper.vault.connectionToProbe(provider.id, except: work.others(at: monotonic))

@@ -1,3 +1,4 @@
+import Foundation
 package import VaultCore
 
 /// When something ends, as a provider wrote it.
@@ -137,27 +138,17 @@ struct CivilTime {
         year: Int64, month: Int64, day: Int64, hour: Int64, minute: Int64, second: Int64,
         milliseconds: Int64 = 0
     ) {
-        guard (1970...9999).contains(year), (1...12).contains(month),
-            (1...Self.days(of: month, in: year)).contains(day), (0...23).contains(hour),
-            (0...59).contains(minute), (0...60).contains(second), (0...999).contains(milliseconds)
+        guard (1970...9999).contains(year), (1...12).contains(month), (1...31).contains(day),
+            (0...23).contains(hour), (0...59).contains(minute), (0...60).contains(second),
+            (0...999).contains(milliseconds)
         else { return nil }
-        let seconds = Self.days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second
+        var parts = tm()
+        (parts.tm_year, parts.tm_mon, parts.tm_mday) = (Int32(year - 1900), Int32(month - 1), Int32(day))
+        let midnight = timegm(&parts)
+        // A day that the month does not have became one of the next.
+        guard parts.tm_mday == Int32(day) else { return nil }
+        let seconds = Int64(midnight) + hour * 3600 + minute * 60 + second
         instant = VaultInstant(millisecondsSince1970: seconds * 1000 + milliseconds)
-    }
-
-    private static func days(of month: Int64, in year: Int64) -> Int64 {
-        switch month {
-        case 2: year.isMultiple(of: 4) && (!year.isMultiple(of: 100) || year.isMultiple(of: 400)) ? 29 : 28
-        case 4, 6, 9, 11: 30
-        default: 31
-        }
-    }
-
-    /// Days since 1970-01-01: years are counted from March, so that the leap day is the last.
-    private static func days(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
-        let year = month <= 2 ? year - 1 : year
-        let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
-        return year * 365 + year / 4 - year / 100 + year / 400 + dayOfYear - 719_468
     }
 }
 

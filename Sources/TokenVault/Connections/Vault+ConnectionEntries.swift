@@ -2,23 +2,18 @@ import GRDB
 package import VaultCore
 import VaultCrypto
 
-/// An entry of the log about a connection or a provider.
-package struct ConnectionEntry: Sendable {
-    package let entry: AuditEntry
-    /// As the rows are now; nil where they are gone.
-    package let provider: ProviderID?
-    package let providerName: String?
-}
-
 extension Vault {
     /// Entries about connections and providers from index `first` on, oldest first; those about anything else
     /// are passed over undecoded. One call looks at ``Limits/followedLeaves`` leaves at most.
     ///
-    /// - Returns: with `next`, where to look next; `first` where the log has not grown.
+    /// - Returns: each with its provider as the rows are now, nil where they are gone; with `next`, where to look next:
+    ///   `first` where the log has not grown.
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
     package func connectionEntries(
         from first: Int64, limit: Int
-    ) throws -> (entries: [ConnectionEntry], next: Int64, isEnd: Bool) {
+    ) throws -> (
+        entries: [(entry: AuditEntry, provider: ProviderID?, providerName: String?)], next: Int64, isEnd: Bool
+    ) {
         let first = max(first, 0)
         return try snapshot { database, keys in
             let keyring = keys.keyring
@@ -42,8 +37,7 @@ extension Vault {
                 return true
             }
             let next = found.count == limit ? (found.last?.index ?? first) + 1 : end
-            var names = ProviderNames(database, keyring)
-            return (try found.map { try names.named($0) }, next, next >= size)
+            return (try found.map { try database.naming($0, keyring) }, next, next >= size)
         }
     }
 
@@ -57,37 +51,22 @@ extension Vault {
     }
 }
 
-/// Which provider an entry is about: leaves name the row that changed and no other.
-private struct ProviderNames {
-    private let database: Database
-    private let keyring: Keyring
-    private var known: [Int64: String?] = [:]
-
-    init(_ database: Database, _ keyring: Keyring) {
-        self.database = database
-        self.keyring = keyring
-    }
-
-    mutating func named(_ entry: AuditEntry) throws -> ConnectionEntry {
-        guard let id = entry.grant else {
-            return ConnectionEntry(entry: entry, provider: nil, providerName: nil)
-        }
+extension Database {
+    /// Which provider an entry is about: leaves name the row that changed and no other.
+    fileprivate func naming(
+        _ entry: AuditEntry, _ keyring: Keyring
+    ) throws -> (entry: AuditEntry, provider: ProviderID?, providerName: String?) {
+        guard let id = entry.grant else { return (entry, nil, nil) }
         let isProvider = entry.operation.hasPrefix("provider.")
-        let provider = isProvider ? ProviderID(id) : try row(ConnectionRow.self, id)?.provider
-        return ConnectionEntry(
-            entry: entry, provider: provider, providerName: try provider.flatMap { try name(of: $0) })
-    }
-
-    private mutating func name(of provider: ProviderID) throws -> String? {
-        if let name = known[provider.rawValue] { return name }
-        let name = try row(ProviderRow.self, provider.rawValue)?.name
-        known[provider.rawValue] = .some(name)
-        return name
+        let provider = isProvider ? ProviderID(id) : try row(ConnectionRow.self, id, keyring)?.provider
+        return (
+            entry, provider, try provider.flatMap { try row(ProviderRow.self, $0.rawValue, keyring)?.name }
+        )
     }
 
     /// A row that was edited names nobody; who uses it is told, and who follows the log goes on.
-    private func row<Row: TypedRow>(_: Row.Type, _ id: Int64) throws -> Row? {
-        do { return try database.load(Row.self, id, keyring)?.row } catch let error as VaultError
+    private func row<Row: TypedRow>(_: Row.Type, _ id: Int64, _ keyring: Keyring) throws -> Row? {
+        do { return try load(Row.self, id, keyring)?.row } catch let error as VaultError
             where error.code == .integrity
         { return nil }
     }

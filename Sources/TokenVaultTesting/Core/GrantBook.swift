@@ -23,21 +23,9 @@ struct GrantBook: Sendable {
         var expiresAt: VaultInstant?
         /// When it was exchanged for a successor; nil: it is the one to use.
         var spentAt: VaultInstant?
-        var successor: IssuedTokens?
+        var successor: ScriptedTokens?
         /// What it gave was used: no replay is answered any more.
         var isClosed = false
-    }
-
-    /// Tokens as they go into a reply.
-    struct IssuedTokens: Sendable {
-        var family: Int
-        var accessToken: String
-        var accessExpiresAt: VaultInstant?
-        var refreshToken: String?
-        var refreshExpiresAt: VaultInstant?
-        /// False: it is the one that was presented.
-        var isRefreshTokenNew = true
-        var scope: [String]
     }
 
     var options: ScriptedOptions
@@ -59,7 +47,7 @@ struct GrantBook: Sendable {
     /// A new family.
     mutating func grant(
         _ kind: ScriptedFamily.Kind, scope: [String], at now: VaultInstant, random: inout SplitMix64
-    ) -> IssuedTokens {
+    ) -> ScriptedTokens {
         let family = families.count
         families.append(ScriptedFamily(id: family, kind: kind, scope: scope, consentedAt: now))
         return mint(family, generation: 0, parent: nil, at: now, random: &random)
@@ -68,7 +56,7 @@ struct GrantBook: Sendable {
     /// RFC 6749 section 6.
     mutating func refresh(
         _ token: String, scope: [String]?, at now: VaultInstant, random: inout SplitMix64
-    ) throws(OAuthProblem) -> IssuedTokens {
+    ) throws(OAuthProblem) -> ScriptedTokens {
         guard let record = refreshTokens[token] else { throw .grant("The token is not known here.") }
         if record.spentAt != nil {
             return try replay(token, record, at: now, random: &random)
@@ -120,7 +108,7 @@ struct GrantBook: Sendable {
 extension GrantBook {
     private mutating func replay(
         _ token: String, _ record: RefreshToken, at now: VaultInstant, random: inout SplitMix64
-    ) throws(OAuthProblem) -> IssuedTokens {
+    ) throws(OAuthProblem) -> ScriptedTokens {
         replays += 1
         families[record.family].replays += 1
         guard !families[record.family].isRevoked else { throw .grant("The grant is revoked.") }
@@ -149,7 +137,7 @@ extension GrantBook {
 
     private mutating func redeem(
         _ token: String, _ record: RefreshToken, at now: VaultInstant, random: inout SplitMix64
-    ) -> IssuedTokens {
+    ) -> ScriptedTokens {
         let family = record.family
         families[family].redemptions[record.generation] += 1
         if options.refreshEndsOldAccessTokens {
@@ -181,12 +169,12 @@ extension GrantBook {
     /// A pair of the next generation.
     private mutating func mint(
         _ family: Int, generation: Int, parent: String?, at now: VaultInstant, random: inout SplitMix64
-    ) -> IssuedTokens {
+    ) -> ScriptedTokens {
         let access = random.token("at_")
         let accessExpiresAt = options.accessLifetime.map { now.advanced(by: $0) }
         accessTokens[access] = AccessToken(family: family, parent: parent, expiresAt: accessExpiresAt)
         families[family].accessToken = access
-        var issued = IssuedTokens(
+        var issued = ScriptedTokens(
             family: family, accessToken: access, accessExpiresAt: accessExpiresAt,
             scope: families[family].scope)
         guard families[family].kind == .user, method != .none else { return issued }
@@ -204,12 +192,12 @@ extension GrantBook {
     /// An access token beside a refresh token that stays.
     private mutating func mintAccess(
         _ family: Int, refreshToken: String, at now: VaultInstant, random: inout SplitMix64
-    ) -> IssuedTokens {
+    ) -> ScriptedTokens {
         let access = random.token("at_")
         let expiresAt = options.accessLifetime.map { now.advanced(by: $0) }
         accessTokens[access] = AccessToken(family: family, expiresAt: expiresAt)
         families[family].accessToken = access
-        return IssuedTokens(
+        return ScriptedTokens(
             family: family, accessToken: access, accessExpiresAt: expiresAt, refreshToken: refreshToken,
             refreshExpiresAt: refreshTokens[refreshToken]?.expiresAt, isRefreshTokenNew: false,
             scope: families[family].scope)

@@ -37,10 +37,7 @@ struct RequestParameters: Sendable {
 }
 
 /// Takes requests in the way that the entry of a provider says, and in no other.
-struct RequestReading: Sendable {
-    let entry: Provider
-    let options: ScriptedOptions
-
+extension ScriptedState {
     /// What came to the token endpoint.
     func tokenParameters(_ request: ScriptedRequest) throws(OAuthProblem) -> RequestParameters {
         guard request.method == entry.requests.method.rawValue else {
@@ -95,7 +92,7 @@ struct RequestReading: Sendable {
     }
 
     /// Names between separators of the entry.
-    func scope(_ text: String?) -> [String]? {
+    func scopeNames(_ text: String?) -> [String]? {
         text.map { $0.split(separator: entry.requests.scopeSeparator).map(String.init) }
     }
 

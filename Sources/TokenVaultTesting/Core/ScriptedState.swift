@@ -20,15 +20,27 @@ struct ScriptedState: Sendable {
     var devices: [String: DeviceGrant] = [:]
     var rateWindow: (start: VaultInstant, count: Int)?
 
-    init(entry: Provider, options: ScriptedOptions, seed: UInt64) {
+    var faults: FaultScript
+    /// Requests to each endpoint.
+    var counts: [ScriptedEndpoint: Int] = [:]
+    private var dice: SplitMix64
+
+    init(entry: Provider, options: ScriptedOptions, seed: UInt64, faults: FaultScript) {
         self.entry = entry
         self.options = options
+        self.faults = faults
+        // Dice of their own, so that a change of the faults leaves the tokens what they were.
+        dice = SplitMix64(seed: seed ^ 0xFA17)
         book = GrantBook(options: options, provider: entry)
         random = SplitMix64(seed: seed)
     }
 
-    var reading: RequestReading { RequestReading(entry: entry, options: options) }
-    var writing: ReplyWriting { ReplyWriting(entry: entry, options: options) }
+    mutating func nextFault(for request: ScriptedRequest) -> ScriptedFault? {
+        guard let endpoint = ScriptedEndpoint(path: request.path)?.counted else { return nil }
+        counts[endpoint, default: 0] += 1
+        let fraction = endpoint == .token ? dice.fraction() : 1
+        return faults.fault(at: counts[endpoint, default: 0], of: endpoint, fraction: fraction)
+    }
 
     /// Acts on a request and answers it.
     mutating func answer(
@@ -51,17 +63,17 @@ struct ScriptedState: Sendable {
             default: answer = ScriptedAnswer(status: 404)
             }
         } catch {
-            answer = writing.refusal(error, isRefresh: endpoint == .refresh || isRefresh(request))
+            answer = refusal(error, isRefresh: endpoint == .refresh || isRefresh(request))
         }
-        answer.headers.append(("Date", CivilTime(now).fixdate))
+        answer.headers.append(("Date", now.fixdate))
         return answer
     }
 
     /// RFC 7009 section 2.2: "invalid tokens do not cause an error response".
     private mutating func revoke(_ request: ScriptedRequest) throws(OAuthProblem) -> ScriptedAnswer {
         guard request.method == "POST" else { throw OAuthProblem("invalid_request", status: 405) }
-        let parameters = try reading.otherParameters(request)
-        try reading.authenticate(request, parameters)
+        let parameters = try otherParameters(request)
+        try authenticate(request, parameters)
         book.revoke(token: try parameters.required("token"))
         return ScriptedAnswer(status: 200)
     }
@@ -120,7 +132,7 @@ struct ScriptedState: Sendable {
 
     /// For the wording of an error alone.
     private func isRefresh(_ request: ScriptedRequest) -> Bool {
-        guard let parameters = try? reading.tokenParameters(request) else { return false }
+        guard let parameters = try? tokenParameters(request) else { return false }
         return parameters["grant_type"] == entry.requests.grantTypes[refreshType] ?? refreshType
     }
 

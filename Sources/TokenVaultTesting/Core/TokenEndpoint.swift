@@ -8,7 +8,7 @@ extension ScriptedState {
         _ request: ScriptedRequest, isRefreshOnly: Bool, at now: VaultInstant, _ isExpiryReadable: Bool
     ) throws(OAuthProblem) -> ScriptedAnswer {
         if let limited = limit(at: now) { return limited }
-        let parameters = try reading.tokenParameters(request)
+        let parameters = try tokenParameters(request)
         let kinds = ["authorization_code", refreshType, "client_credentials", DeviceGrant.type]
         guard let type = kinds.first(where: { parameters["grant_type"] == word(for: $0) }) else {
             throw OAuthProblem("unsupported_grant_type")
@@ -18,7 +18,7 @@ extension ScriptedState {
         guard isRefresh == isRefreshOnly || entry.endpoints.refresh == nil else {
             throw OAuthProblem("unsupported_grant_type", "Not at this address.")
         }
-        if !isOpenRefresh(request, parameters, isRefresh) { try reading.authenticate(request, parameters) }
+        if !isOpenRefresh(request, parameters, isRefresh) { try authenticate(request, parameters) }
         try require(extras(of: type), in: parameters)
         let issued =
             switch type {
@@ -28,12 +28,12 @@ extension ScriptedState {
                 book.grant(.client, scope: grantable(parameters["scope"]), at: now, random: &random)
             default: try exchangeDeviceCode(parameters, at: now)
             }
-        return writing.tokens(issued, at: now, isExpiryReadable: isExpiryReadable)
+        return tokens(issued, at: now, isExpiryReadable: isExpiryReadable)
     }
 
     /// What is granted of a scope that was asked for.
     func grantable(_ scope: String?) -> [String] {
-        let asked = reading.scope(scope) ?? options.grantableScope ?? []
+        let asked = scopeNames(scope) ?? options.grantableScope ?? []
         guard let most = options.grantableScope else { return asked }
         return asked.filter(most.contains)
     }
@@ -41,7 +41,7 @@ extension ScriptedState {
     /// RFC 6749 section 4.1.3, RFC 7636 section 4.6.
     private mutating func exchange(
         _ parameters: RequestParameters, at now: VaultInstant
-    ) throws(OAuthProblem) -> GrantBook.IssuedTokens {
+    ) throws(OAuthProblem) -> ScriptedTokens {
         let name = try parameters.required("code")
         guard let code = codes[name] else { throw .grant("The code is not known here.") }
         if let family = code.family {
@@ -64,7 +64,7 @@ extension ScriptedState {
 
     private mutating func refresh(
         _ parameters: RequestParameters, at now: VaultInstant
-    ) throws(OAuthProblem) -> GrantBook.IssuedTokens {
+    ) throws(OAuthProblem) -> ScriptedTokens {
         switch entry.refresh.method {
         case .none: throw OAuthProblem("unsupported_grant_type", "Nothing is refreshed here.")
         case .accessToken:
@@ -72,7 +72,7 @@ extension ScriptedState {
             return try book.refresh(token, scope: nil, at: now, random: &random)
         case .refreshToken:
             let token = try parameters.required("refresh_token")
-            let scope = reading.scope(parameters["scope"])
+            let scope = scopeNames(parameters["scope"])
             return try book.refresh(token, scope: scope, at: now, random: &random)
         }
     }
@@ -133,7 +133,7 @@ extension ScriptedState {
         let parameters: RequestParameters
         do throws(OAuthProblem) {
             guard request.method == "GET" else { return page(405, "Only GET.") }
-            parameters = try reading.otherParameters(request)
+            parameters = try otherParameters(request)
         } catch { return page(400, error.description) }
         // Section 4.1.2.1: a client or a redirect_uri that is wrong is told to the user, not to the redirect_uri.
         guard parameters["client_id"] == options.clientID else { return page(400, "Unknown client.") }
@@ -209,9 +209,9 @@ extension ScriptedState {
     mutating func deviceAuthorization(
         _ request: ScriptedRequest, at now: VaultInstant
     ) throws(OAuthProblem) -> ScriptedAnswer {
-        let parameters = try reading.otherParameters(request)
+        let parameters = try otherParameters(request)
         // Section 3.1: public clients send their identifier; the others authenticate as at the token endpoint.
-        try reading.authenticate(request, parameters)
+        try authenticate(request, parameters)
         let code = random.token("dc_")
         // Section 6.1: letters that people do not mix up, and no vowels that would make words.
         let letters = Array("BCDFGHJKLMNPQRSTVWXZ")
@@ -221,7 +221,7 @@ extension ScriptedState {
             scope: grantable(parameters["scope"]), userCode: userCode,
             expiresAt: now.advanced(by: options.deviceLifetime), interval: options.devicePollInterval)
         let place = issuer(request) ?? "https://scripted.example"
-        return writing.write(
+        return write(
             .object([
                 ("device_code", .text(code)), ("user_code", .text(userCode)),
                 ("verification_uri", .text(place + "/go")),
@@ -234,7 +234,7 @@ extension ScriptedState {
     /// Section 3.5.
     mutating func exchangeDeviceCode(
         _ parameters: RequestParameters, at now: VaultInstant
-    ) throws(OAuthProblem) -> GrantBook.IssuedTokens {
+    ) throws(OAuthProblem) -> ScriptedTokens {
         let name = try parameters.required("device_code")
         guard var device = devices[name], device.decision != .used else {
             throw .grant("The device code is not known here, or used.")

@@ -108,12 +108,12 @@ extension ScriptedState {
         case .redirect(let target):
             return ScriptedAnswer(status: 307, headers: [("Location", target)])
         case .errorUnder200(let code):
-            var refused = writing.refusal(OAuthProblem(code), isRefresh: true)
+            var refused = refusal(OAuthProblem(code), isRefresh: true)
             refused.status = 200
             return refused
-        case .invalidClient: return writing.refusal(.client(triedHeader: false), isRefresh: true)
+        case .invalidClient: return refusal(.client(triedHeader: false), isRefresh: true)
         case .echo(let code):
-            return writing.refusal(OAuthProblem(code, "Not taken: " + everything(request)), isRefresh: true)
+            return refusal(OAuthProblem(code, "Not taken: " + everything(request)), isRefresh: true)
         case .truncated, .contentType, .huge, .slow, .emptyBody, .contentLength:
             return answer(request, at: now).changed(by: fault)
         }

@@ -1,3 +1,4 @@
+import Foundation
 public import TokenKeeper
 import VaultCore
 
@@ -53,11 +54,19 @@ public struct ScriptedTransport: ProviderTransport {
         for endpoint in ScriptedEndpoint.allCases {
             let address = endpoint.address(in: provider.entry.endpoints)
             guard let pattern = address?.split(separator: "?").first else { continue }
-            if AddressPattern(pattern).matches(place) { return endpoint.path }
+            if Self.matches(place, String(pattern)) { return endpoint.path }
         }
         guard let scheme = place.firstRange(of: "://") else { return nil }
         let rest = place[scheme.upperBound...]
         return rest.firstIndex(of: "/").map { String(rest[$0...]) } ?? "/"
+    }
+
+    /// Whether an address is that of an entry with something, but no slash, in place of every variable
+    /// (`https://{shop}.example.com/token`).
+    private static func matches(_ place: String, _ pattern: String) -> Bool {
+        let fixed = pattern.replacing(/\{[^{}]*\}/, with: "{}").components(separatedBy: "{}")
+        let expression = fixed.map { NSRegularExpression.escapedPattern(for: $0) }.joined(separator: "[^/]+")
+        return (try? Regex(expression)).flatMap { try? $0.wholeMatch(in: place) } != nil
     }
 }
 
@@ -147,35 +156,4 @@ public struct PlannedAnswer: Sendable {
         }
         return .success(reply)
     }
-}
-
-/// An address of an entry, with variables (`https://{shop}.example.com/token`).
-struct AddressPattern {
-    /// What stands between the variables.
-    private let fixed: [Substring]
-
-    init(_ text: Substring) {
-        var fixed: [Substring] = []
-        var rest = text
-        while let open = rest.firstIndex(of: "{"), let close = rest[open...].firstIndex(of: "}") {
-            fixed.append(rest[..<open])
-            rest = rest[rest.index(after: close)...]
-        }
-        self.fixed = fixed + [rest]
-    }
-
-    /// Whether `address` is the text with something, but no slash, in place of every variable.
-    func matches(_ address: String) -> Bool {
-        guard let first = fixed.first, let last = fixed.last, address.hasPrefix(first) else { return false }
-        guard fixed.count > 1 else { return address == first }
-        var rest = address.dropFirst(first.count)
-        for part in fixed.dropFirst().dropLast() {
-            guard let place = rest.dropFirst().firstRange(of: part), isValue(rest[..<place.lowerBound])
-            else { return false }
-            rest = rest[place.upperBound...]
-        }
-        return rest.hasSuffix(last) && isValue(rest.dropLast(last.count))
-    }
-
-    private func isValue(_ text: Substring) -> Bool { !text.isEmpty && !text.contains("/") }
 }

@@ -162,3 +162,14 @@ struct MemoryIssuer {
         instant.advanced(by: .milliseconds(milliseconds))
     }
 }
+
+extension RefusalReason {
+    /// The `error` of the token endpoint (RFC 6749 section 5.2).
+    fileprivate var oauthError: String {
+        switch self {
+        case .clientDisabled: "invalid_client"
+        case .scopeExceeded, .scopeChangedOnRetry: "invalid_scope"
+        default: "invalid_grant"
+        }
+    }
+}
