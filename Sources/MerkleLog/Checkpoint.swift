@@ -1,4 +1,4 @@
-import VaultCore
+package import VaultCore
 package import VaultCrypto
 
 /// A tree head as text: the body of a C2SP tlog-checkpoint, which is origin, size and root on three lines. A
@@ -40,5 +40,35 @@ package struct Checkpoint: Sendable, Equatable {
             text.count == 1 || text.first != UInt8(ascii: "0")
         else { return nil }
         return UInt64(String(decoding: text, as: UTF8.self))
+    }
+}
+
+extension Checkpoint {
+    /// Reads a signed checkpoint from anywhere. Throws ``VaultError/Code/integrity`` unless it is a
+    /// well-formed one of the log of `key`, signed by it.
+    package static func read(_ bytes: [UInt8], signedBy key: NoteKey) throws(VaultError) -> Checkpoint {
+        let note = try SignedNote.parse(bytes)
+        let checkpoint = try read(note, ofLog: key.name)
+        guard note.isSigned(by: key) else { throw otherLog }
+        return checkpoint
+    }
+
+    /// A checkpoint that names this log, by any signer: for a caller that computes its root itself.
+    package static func read(_ bytes: [UInt8], ofLog name: String) throws(VaultError) -> Checkpoint {
+        try read(SignedNote.parse(bytes), ofLog: name)
+    }
+
+    private static func read(_ note: SignedNote, ofLog name: String) throws(VaultError) -> Checkpoint {
+        guard let checkpoint = Checkpoint(parsing: note.text) else {
+            throw VaultError(.integrity, "The signed text is not a checkpoint.")
+        }
+        guard checkpoint.origin == name else { throw otherLog }
+        return checkpoint
+    }
+
+    private static var otherLog: VaultError {
+        VaultError(
+            .integrity, "The checkpoint is not signed by the key of this log.",
+            remedy: "Check where the file and the verifier key came from.")
     }
 }

@@ -16,7 +16,7 @@ package struct Cosignature: Sendable, Equatable {
     ///   - body: the text of the checkpoint, without signatures.
     /// - Throws: ``VaultError/Code/integrity`` unless `key` cosigned exactly this text.
     package static func read(
-        _ answer: [UInt8], on body: String, by key: WitnessKey
+        _ answer: [UInt8], on body: String, by key: NoteKey
     ) throws(VaultError) -> Cosignature {
         // As C2SP tlog-witness suggests: behind the checkpoint the answer makes a note, or is no answer.
         let note = try SignedNote.parse(Array(body.utf8) + [UInt8(ascii: "\n")] + answer)
@@ -33,8 +33,10 @@ package struct Cosignature: Sendable, Equatable {
     }
 
     /// Nil unless it is `timestamp ‖ signature` over the header, the time and the text.
-    private init?(_ signature: SignedNote.Signature, on body: String, by key: WitnessKey) {
-        guard signature.bytes.count == 8 + Ed25519.signatureBytes else { return nil }
+    private init?(_ signature: SignedNote.Signature, on body: String, by key: NoteKey) {
+        guard key.kind == .cosignature, signature.bytes.count == 8 + Ed25519.signatureBytes else {
+            return nil
+        }
         let time = signature.bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard time <= UInt64(Int64.max) else { return nil }
         let message = Array("cosignature/v1\ntime \(time)\n\(body)".utf8)

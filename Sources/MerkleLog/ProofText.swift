@@ -119,3 +119,26 @@ private struct Lines {
         return rest[..<end]
     }
 }
+
+/// Believing a proof: only with the log's key at hand, which nothing in the file vouches for.
+extension ProofText {
+    /// The checkpoint at its end, once `key` is known to have signed it. Throws ``VaultError/Code/integrity``
+    /// for another log, another key, or an altered text.
+    package func checkpoint(signedBy key: NoteKey) throws(VaultError) -> Checkpoint {
+        try Checkpoint.read(Array(note.utf8), signedBy: key)
+    }
+
+    /// Whether this shows that the leaf of that hash is in the tree of `checkpoint`.
+    package func proves(leafHash: Digest, in checkpoint: Checkpoint) -> Bool {
+        guard case .inclusion(let index) = claim else { return false }
+        return MerkleProof.verifyInclusion(
+            leafHash: leafHash, index: index, size: checkpoint.size, proof: hashes, root: checkpoint.root)
+    }
+
+    /// Whether this shows that the tree of `checkpoint` begins with that of `old`.
+    package func proves(extensionOf old: Checkpoint, by checkpoint: Checkpoint) -> Bool {
+        guard case .consistency(old.size) = claim, old.origin == checkpoint.origin else { return false }
+        return MerkleProof.verifyConsistency(
+            old: old.size, oldRoot: old.root, new: checkpoint.size, newRoot: checkpoint.root, proof: hashes)
+    }
+}

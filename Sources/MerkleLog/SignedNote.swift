@@ -48,7 +48,7 @@ package struct SignedNote: Sendable {
         // Names are compared as octets: to Swift's string equality the Kelvin sign is the letter K.
         let own = signatures.filter { $0.id == key.id && $0.name.utf8.elementsEqual(key.name.utf8) }
         let message = Array(text.utf8)
-        return !own.isEmpty
+        return key.kind == .note && !own.isEmpty
             && own.allSatisfy { signature in
                 Ed25519.verify(signature: signature.bytes, message: message, publicKey: key.publicKey)
             }

@@ -65,7 +65,7 @@ extension Vault {
                 .invalidInput, "The URL of a witness has at most 1024 characters.", remedy: "Check the URL.")
         }
         try witnesses.check(url)
-        guard let witnessKey = WitnessKey(vkey: key) else {
+        guard let witnessKey = NoteKey(vkey: key, kind: .cosignature) else {
             throw VaultError(
                 .invalidInput, "This is no verifier key of a witness.",
                 remedy:
@@ -149,7 +149,7 @@ extension Vault {
     /// - Throws: ``AnchorTrouble``, storage trouble.
     func cosign(by row: AnchorRow, told: Int64) async throws -> CosignedCheckpoint {
         guard let witnesses else { throw AnchorTrouble("unasked") }
-        guard let key = row.witnessKey.flatMap({ WitnessKey(vkey: $0) }) else {
+        guard let key = row.witnessKey.flatMap({ NoteKey(vkey: $0, kind: .cosignature) }) else {
             throw AnchorTrouble("failed")
         }
         let url = row.target + "/add-checkpoint"

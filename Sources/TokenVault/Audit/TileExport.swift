@@ -169,8 +169,8 @@ struct TileExport {
             let stored = try log.subtrees.hash(level: 8, index: UInt64(tile))
             guard subtree == stored else { throw Self.damaged }
         }
-        try add(.hashes(level: 0), tile, range.count, hashes)
-        try add(.entries, tile, range.count, bundle)
+        try add(0, tile, range.count, hashes)
+        try add(nil, tile, range.count, bundle)
     }
 
     /// Tiles of a level above the leaves, from its hash `first` on.
@@ -183,13 +183,14 @@ struct TileExport {
             for index in range {
                 hashes += try log.subtrees.hash(level: 8 * level, index: UInt64(index)).bytes
             }
-            try add(.hashes(level: level), tile, range.count, hashes)
+            try add(level, tile, range.count, hashes)
         }
     }
 
-    private mutating func add(_ kind: TilePath.Kind, _ index: Int64, _ width: Int, _ bytes: [UInt8]) throws {
-        let path = TilePath(kind, index: UInt64(index), width: width)
-        if try directory.add(path.text, bytes) { filesWritten += 1 }
+    private mutating func add(_ level: Int?, _ index: Int64, _ width: Int, _ bytes: [UInt8]) throws {
+        if try directory.add(TilePath.text(level: level, index: index, width: width), bytes) {
+            filesWritten += 1
+        }
     }
 
     /// Partial tiles of the export before, where the full tile has come.
@@ -198,11 +199,8 @@ struct TileExport {
         while count(old, level) > 0 {
             let tile = count(old, level) / Self.width
             if count(head.size, level) >= (tile + 1) * Self.width {
-                let kinds: [TilePath.Kind] =
-                    level == 0 ? [.hashes(level: 0), .entries] : [.hashes(level: level)]
-                for kind in kinds {
-                    directory.remove(TilePath(kind, index: UInt64(tile), width: 1).partials)
-                }
+                directory.remove(TilePath.partials(level: level, index: tile))
+                if level == 0 { directory.remove(TilePath.partials(level: nil, index: tile)) }
             }
             level += 1
         }

@@ -127,7 +127,7 @@ struct LaterLog {
         let width = Int64(Limits.tileWidth)
         for start in stride(from: first / width * width, to: end, by: Limits.tileWidth) {
             let count = min(width, end - start)
-            let name = TilePath(.entries, index: UInt64(start / width), width: Int(count)).text
+            let name = TilePath.text(level: nil, index: start / width, width: Int(count))
             let path = directory + "/" + name
             // An export of a pruned log has no bundles of what was pruned.
             guard FileFacts(at: path) != nil else { throw missing(max(first, start)) }

@@ -16,7 +16,7 @@ private enum Cosigned {
         + "1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n"
     static let time: UInt64 = 1_679_315_147
 
-    static func key() throws -> WitnessKey { try #require(WitnessKey(vkey: vkey)) }
+    static func key() throws -> NoteKey { try #require(NoteKey(vkey: vkey, kind: .cosignature)) }
 
     static func signingKey() throws -> SigningKey {
         try (0..<32).map { UInt8($0) }.withUnsafeBytes { SigningKey(seed: try GuardedKey(copying: $0)) }
@@ -112,11 +112,11 @@ struct WitnessKeyTests {
     @Test func `a published key reads and writes as it stands`() throws {
         let key = try Cosigned.key()
         #expect(key.vkey == Cosigned.vkey && key.id == 0xA005_9F11)
-        #expect(WitnessKey(name: key.name, publicKey: key.publicKey) == key)
+        #expect(NoteKey(name: key.name, kind: .cosignature, publicKey: key.publicKey) == key)
     }
 
     @Test func `a log's key is no witness's, nor the other way round`() throws {
-        #expect(WitnessKey(vkey: PublishedNote.vkey) == nil)
+        #expect(NoteKey(vkey: PublishedNote.vkey, kind: .cosignature) == nil)
         #expect(NoteKey(vkey: Cosigned.vkey) == nil)
     }
 
@@ -126,10 +126,16 @@ struct WitnessKeyTests {
             for change in [1, 0x20, 0x80] as [UInt8] {
                 var changed = whole
                 changed[index] ^= change
-                #expect(WitnessKey(vkey: String(decoding: changed, as: UTF8.self)) == nil, "\(index)")
+                #expect(
+                    NoteKey(vkey: String(decoding: changed, as: UTF8.self), kind: .cosignature) == nil,
+                    "\(index)")
             }
-            #expect(WitnessKey(vkey: String(decoding: whole[index...].dropFirst(), as: UTF8.self)) == nil)
-            #expect(WitnessKey(vkey: String(decoding: whole[..<index], as: UTF8.self)) == nil)
+            #expect(
+                NoteKey(
+                    vkey: String(decoding: whole[index...].dropFirst(), as: UTF8.self), kind: .cosignature)
+                    == nil)
+            #expect(
+                NoteKey(vkey: String(decoding: whole[..<index], as: UTF8.self), kind: .cosignature) == nil)
         }
     }
 }

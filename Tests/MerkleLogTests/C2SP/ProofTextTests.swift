@@ -131,10 +131,10 @@ struct ProofTextTests {
 @Suite("C2SP tlog-tiles: where a tile lies")
 struct TilePathTests {
     @Test func `paths are those of the specification`() {
-        #expect(TilePath(.hashes(level: 0), index: 1_234_067, width: 256).text == "tile/0/x001/x234/067")
-        #expect(TilePath(.hashes(level: 1), index: 0, width: 17).text == "tile/1/000.p/17")
-        #expect(TilePath(.entries, index: 273, width: 112).text == "tile/entries/273.p/112")
-        #expect(TilePath(.entries, index: 1000, width: 256).text == "tile/entries/x001/000")
-        #expect(TilePath(.hashes(level: 2), index: 999, width: 1).partials == "tile/2/999.p")
+        #expect(TilePath.text(level: 0, index: 1_234_067, width: 256) == "tile/0/x001/x234/067")
+        #expect(TilePath.text(level: 1, index: 0, width: 17) == "tile/1/000.p/17")
+        #expect(TilePath.text(level: nil, index: 273, width: 112) == "tile/entries/273.p/112")
+        #expect(TilePath.text(level: nil, index: 1000, width: 256) == "tile/entries/x001/000")
+        #expect(TilePath.partials(level: 2, index: 999) == "tile/2/999.p")
     }
 }

@@ -18,13 +18,13 @@ final class ModelWitness: WitnessTransport {
     }
 
     static let name = "witness.example/w1"
-    let key: WitnessKey
+    let key: NoteKey
     private let signer: SigningKey
     private let state = Mutex(State())
 
     init() throws {
         signer = SigningKey.generate()
-        key = try #require(WitnessKey(name: Self.name, publicKey: signer.publicKey))
+        key = try #require(NoteKey(name: Self.name, kind: .cosignature, publicKey: signer.publicKey))
     }
 
     var requests: [String] { state.withLock { $0.requests } }
