@@ -30,15 +30,11 @@ package struct NoteSigner: Sendable {
 
     /// What a further signer adds to a note over the same text.
     package func signatureLine(of text: String) throws(VaultError) -> String {
-        "\(SignedNote.linePrefix)\(key.name) \(try signature(of: text))\n"
-    }
-
-    /// The last word of the signature line: base64 of the key's id and the signature.
-    package func signature(of text: String) throws(VaultError) -> String {
         let message = Array(text.utf8)
         guard message.last == UInt8(ascii: "\n"), !message.contains(where: SignedNote.isForbidden) else {
             throw VaultError(.invalidInput, "A note ends in a newline and has no other control character.")
         }
-        return Base64.encode(key.id.bigEndianOctets + signingKey.sign(message))
+        let signature = Base64.encode(key.id.bigEndianOctets + signingKey.sign(message))
+        return "\(SignedNote.linePrefix)\(key.name) \(signature)\n"
     }
 }

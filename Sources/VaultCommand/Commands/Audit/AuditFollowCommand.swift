@@ -35,8 +35,7 @@ struct AuditFollowCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let cursor = cursorFile.map(CursorFile.init)
-        var next = try cursor?.read() ?? from
+        var next = try cursorFile.flatMap(readCursor) ?? from
         try await location.withVault { vault in
             let size = try vault.auditSize()
             guard next <= size else {
@@ -55,7 +54,12 @@ struct AuditFollowCommand: AsyncParsableCommand {
                 if let last = page.last {
                     for entry in page { try Console.print(JSONText.encode(Shown(entry))) }
                     next = last.index + 1
-                    try cursor?.write(next)
+                    if let cursorFile {
+                        // Replaced in one step, durably.
+                        let file = try DraftFile(of: cursorFile)
+                        try file.write(Array("\(next)\n".utf8))
+                        try file.publish(replacing: true)
+                    }
                 } else if untilEnd {
                     return
                 } else {
@@ -65,14 +69,9 @@ struct AuditFollowCommand: AsyncParsableCommand {
             }
         }
     }
-}
-
-/// The number of the next entry, in a file of its own.
-struct CursorFile {
-    let path: String
 
     /// Nil when there is no such file yet.
-    func read() throws -> Int64? {
+    private func readCursor(_ path: String) throws -> Int64? {
         guard access(path, F_OK) == 0 else { return nil }
         let bytes = try SmallFile.read(
             path, limit: 32, closed: .toWritingByAnybody, remedy: "Check --cursor-file.")
@@ -83,23 +82,5 @@ struct CursorFile {
                 remedy: "Write the number and a newline into it, or remove it.")
         }
         return next
-    }
-
-    /// Replaces the file in one step, durably.
-    func write(_ next: Int64) throws {
-        let draft = path + ".new"
-        let descriptor = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        let text = Array("\(next)\n".utf8)
-        guard descriptor >= 0 else { throw failed }
-        defer { close(descriptor) }
-        guard Foundation.write(descriptor, text, text.count) == text.count, fsync(descriptor) == 0,
-            rename(draft, path) == 0
-        else { throw failed }
-    }
-
-    private var failed: VaultError {
-        VaultError(
-            .ioFailure, "\(path) cannot be written: \(String(cString: strerror(errno))).",
-            remedy: "What was printed since is printed again next time. Check --cursor-file.")
     }
 }
