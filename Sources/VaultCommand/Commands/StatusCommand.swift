@@ -32,7 +32,7 @@ struct StatusCommand: AsyncParsableCommand {
 
 extension Shown {
     /// The vault at a glance. `exchanges` are those of the last 24 hours, in 24 equal spans, older ones not read where
-    /// `is_cut`; of `expiries` each is of live grants that end within so many hours, the last of those that end later.
+    /// `is_cut`; each of `expiries` counts live grants that end within that number of hours, the last those that end later.
     fileprivate init(_ status: VaultStatus, path: String) {
         let now = SystemClock().now()
         let history = status.exchanges
