@@ -68,7 +68,7 @@ let targets: [Target] = [
     .target(name: "VaultCore"),
     .systemLibrary(
         name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
-    .target(name: "CVaultShims", linkerSettings: [.linkedLibrary("sqlite3")]),
+    .target(name: "CVaultShims", linkerSettings: [.linkedLibrary("sqlite3"), .linkedLibrary("z")]),
     .target(
         name: "VaultMigrations",
         resources: [

@@ -2,6 +2,7 @@
 #include "CVaultShims.h"
 
 #include <sqlite3.h>
+#include <zlib.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -149,4 +150,18 @@ int tv_sqlite_wal_bytes(void *connection, int64_t *bytes) {
     // A header of 32 bytes, and one of 24 before each page; a size of 1 stands for 65,536.
     *bytes = frames == 0 ? 0 : 32 + (int64_t)frames * (24 + (size == 1 ? 65536 : size));
     return SQLITE_OK;
+}
+
+ssize_t tv_inflate(const uint8_t *bytes, size_t count, uint8_t *output, size_t room) {
+    z_stream stream = {0};
+    // A window of 15 bits, the largest there is; 32 more: the form says its header.
+    if (inflateInit2(&stream, 15 + 32) != Z_OK) return -1;
+    stream.next_in = (Bytef *)bytes;
+    stream.avail_in = (uInt)count;
+    stream.next_out = output;
+    stream.avail_out = (uInt)room;
+    int result = inflate(&stream, Z_FINISH);
+    ssize_t length = result == Z_STREAM_END && stream.avail_in == 0 ? (ssize_t)stream.total_out : -1;
+    inflateEnd(&stream);
+    return length;
 }

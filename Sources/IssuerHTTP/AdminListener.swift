@@ -10,22 +10,11 @@ import VaultCore
 
 /// `/metrics` and `/health` on an address of their own, which the clients of the issuer need not reach.
 struct AdminListener: Service {
-    private let address: IssuerServer.Address
-    private let page: MetricsPage
-    private let health: HealthRoutes
-    private let logger: Logger
-    private let onReady: @Sendable (_ baseURL: String) async -> Void
-
-    init(
-        _ address: IssuerServer.Address, _ page: MetricsPage, _ health: HealthRoutes, _ logger: Logger,
-        onReady: @escaping @Sendable (_ baseURL: String) async -> Void
-    ) {
-        self.address = address
-        self.page = page
-        self.health = health
-        self.logger = logger
-        self.onReady = onReady
-    }
+    let address: IssuerServer.Address
+    let page: MetricsPage
+    let health: HealthRoutes
+    let logger: Logger
+    let onReady: @Sendable (_ baseURL: String) async -> Void
 
     func run() async throws {
         let router = Router()
@@ -35,7 +24,7 @@ struct AdminListener: Service {
                 headers: [.contentType: MetricsText.mediaType, .cacheControl: "no-store"],
                 body: ResponseBody(byteBuffer: ByteBuffer(string: page.text)))
         }
-        for (path, respond) in health.paths + health.adminPaths {
+        for (path, respond) in health.paths + [("/health", health.ready)] {
             router.get(RouterPath(path)) { request, _ in await respond(request) }
         }
         let application = Application(
@@ -65,25 +54,15 @@ struct HealthRoutes: Sendable {
     init(_ issuer: TokenIssuer) { readiness = Readiness(issuer.vault) }
 
     var paths: [(path: String, respond: @Sendable (Request) async -> Response)] {
-        [
-            ("/health/live", { request in Response(json: Self.isOK, to: request) }),
-            (
-                "/health/ready",
-                { [readiness] request in
-                    do throws(OAuthError) {
-                        try await readiness.prove()
-                        return Response(json: Self.isOK, to: request)
-                    } catch {
-                        return Response(error, to: request)
-                    }
-                }
-            ),
-        ]
+        [("/health/live", { Response(json: Self.isOK, to: $0) }), ("/health/ready", ready)]
     }
 
-    /// Besides, for probes that know one address only.
-    var adminPaths: [(path: String, respond: @Sendable (Request) async -> Response)] {
-        paths.filter { $0.path == "/health/ready" }.map { ("/health", $0.respond) }
+    /// Also at `/health` of the operators' address, for probes that know one address only.
+    @Sendable func ready(_ request: Request) async -> Response {
+        do {
+            try await readiness.prove()
+            return Response(json: Self.isOK, to: request)
+        } catch { return Response(error, to: request) }
     }
 
     private static let isOK = Array(#"{"status":"ok"}"#.utf8)

@@ -88,7 +88,8 @@ extension IssuerServer {
         var server: HTTPServerBuilder {
             guard let tls else { return .http1(configuration: channel) }
             return HTTPServerBuilder { [channel] responder in
-                CertificateChannel(HTTP1Channel(responder: responder, configuration: channel), tls)
+                CertificateChannel(
+                    http: HTTP1Channel(responder: responder, configuration: channel), certificate: tls)
             }
         }
 

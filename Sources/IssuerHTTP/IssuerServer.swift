@@ -81,7 +81,10 @@ public struct IssuerServer: Service {
         }
         let page = MetricsPage(vault: vault, requests: metrics, certificate: configuration.tls)
         let (bound, announce) = AsyncStream<Void>.makeStream()
-        let listener = AdminListener(address, page, HealthRoutes(issuer), logger) { [onAdminReady] url in
+        let listener = AdminListener(
+            address: address, page: page, health: HealthRoutes(issuer), logger: logger
+        ) {
+            [onAdminReady] url in
             await onAdminReady(url)
             announce.finish()
         }

@@ -143,13 +143,8 @@ public final class ServerCertificate: Sendable {
 struct CertificateChannel: ServerChildChannel {
     typealias Value = HTTP1Channel.Value
 
-    private let http: HTTP1Channel
-    private let certificate: ServerCertificate
-
-    init(_ http: HTTP1Channel, _ certificate: ServerCertificate) {
-        self.http = http
-        self.certificate = certificate
-    }
+    let http: HTTP1Channel
+    let certificate: ServerCertificate
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {

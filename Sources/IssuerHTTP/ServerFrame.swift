@@ -17,7 +17,7 @@ package struct ServerFrame {
     package init(_ configuration: IssuerServer.Configuration, _ logger: Logger) {
         self.configuration = configuration
         self.logger = logger
-        router.add(middleware: ServerMiddleware(logger, metrics))
+        router.add(middleware: ServerMiddleware(logger: logger, metrics: metrics))
     }
 
     /// The server of what was mounted on ``router``.
@@ -45,13 +45,8 @@ package struct ServerFrame {
 /// mounted, and the end of connections that must not go on. The log names the route's pattern, never the URI:
 /// codes and tokens travel in query strings.
 struct ServerMiddleware: RouterMiddleware {
-    private let logger: Logger
-    private let metrics: RequestMetrics
-
-    init(_ logger: Logger, _ metrics: RequestMetrics) {
-        self.logger = logger
-        self.metrics = metrics
-    }
+    let logger: Logger
+    let metrics: RequestMetrics
 
     func handle(
         _ request: Request, context: IssuerContext,

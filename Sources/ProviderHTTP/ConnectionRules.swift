@@ -115,22 +115,6 @@ public final class ProviderConnections: Sendable {
         client = ConnectionRules.client(try rules.configuration())
     }
 
-    /// Runs `body` with connections that are closed afterwards.
-    public static func withConnections<Result>(
-        _ rules: ConnectionRules = ConnectionRules(),
-        _ body: (ProviderConnections) async throws -> Result
-    ) async throws -> Result {
-        let connections = try ProviderConnections(rules)
-        do {
-            let result = try await body(connections)
-            await connections.shutdown()
-            return result
-        } catch {
-            await connections.shutdown()
-            throw error
-        }
-    }
-
     /// Ends calls under way and closes everything.
     public func shutdown() async {
         // It fails only where it was shut down before.

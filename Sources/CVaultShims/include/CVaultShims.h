@@ -28,6 +28,10 @@ int tv_start_program(const char *path, char *const environment[], int input, int
 /// A pipe whose ends no other program inherits: ends[0] is read, ends[1] written.
 int tv_private_pipe(int ends[2]);
 
+/// Undoes the compression of gzip or zlib, whichever it is, into `room` octets. Returns how many there are; -1: damaged,
+/// cut off, followed by anything, or too many.
+ssize_t tv_inflate(const uint8_t *bytes, size_t count, uint8_t *output, size_t room);
+
 /// Reserves `bytes` of disk for `fd`.
 int tv_reserve(int fd, int64_t bytes);
 

@@ -73,8 +73,9 @@ extension TokenKeeper {
         do throws(TransportFailure) {
             let reply = try await transport.send(message.request(to: webhook, at: clock.now()))
             guard !(200...299).contains(reply.status) else { return .accepted }
-            let seconds = reply.headers["retry-after"].flatMap { $0.utf8.count <= 9 ? Int64($0) : nil }
-            let asked = seconds.map { min(Duration.seconds(max($0, 0)), WebhookAnswer.longestRetryAfter) }
+            let asked = RetryAfter.read(reply, at: clock.now()).map {
+                min($0, WebhookAnswer.longestRetryAfter)
+            }
             return .refused(status: reply.status, retryAfter: asked)
         } catch {
             return .noAnswer(error.cause)

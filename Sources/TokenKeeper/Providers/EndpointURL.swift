@@ -250,6 +250,11 @@ extension Provider {
 }
 
 extension Provider.Endpoints {
+    /// All but the token endpoint, which alone is always there.
+    private static var optional: [WritableKeyPath<Self, String?>] {
+        [\.authorization, \.refresh, \.revocation, \.deviceAuthorization, \.issuer]
+    }
+
     fileprivate var all: [String] {
         [authorization, token, refresh, revocation, deviceAuthorization, issuer].compactMap(\.self)
     }
@@ -259,11 +264,9 @@ extension Provider.Endpoints {
     ) throws(VaultError) -> Provider.Endpoints {
         var mapped = self
         mapped.token = try transform(token)
-        if let authorization { mapped.authorization = try transform(authorization) }
-        if let refresh { mapped.refresh = try transform(refresh) }
-        if let revocation { mapped.revocation = try transform(revocation) }
-        if let deviceAuthorization { mapped.deviceAuthorization = try transform(deviceAuthorization) }
-        if let issuer { mapped.issuer = try transform(issuer) }
+        for place in Self.optional {
+            if let url = self[keyPath: place] { mapped[keyPath: place] = try transform(url) }
+        }
         return mapped
     }
 }

@@ -22,7 +22,7 @@ enum EntryText {
             throw fault(file, nil, "The file is not YAML.")
         }
         guard let root else { throw fault(file, nil, "The file is empty.") }
-        return EntryNode(root, field: "", file: file)
+        return EntryNode(node: root, field: "", file: file)
     }
 
     static func fault(_ file: String, _ line: Int?, _ what: String) -> VaultError {
@@ -71,15 +71,9 @@ enum EntryText {
 
 /// A value of an entry that knows where it stands, so that every complaint says file, line and field.
 struct EntryNode {
-    private let node: Node
-    private let field: String
-    private let file: String
-
-    init(_ node: Node, field: String, file: String) {
-        self.node = node
-        self.field = field
-        self.file = file
-    }
+    let node: Node
+    let field: String
+    let file: String
 
     /// An error about this value: `what` follows the name of the field.
     func fault(_ what: String) -> VaultError {
@@ -99,14 +93,14 @@ struct EntryNode {
             guard case .scalar(let name) = key else { throw fault("has a name that is not a word") }
             let path = field.isEmpty ? Self.shown(name.string) : "\(field).\(Self.shown(name.string))"
             // An empty value stands where its name does.
-            members.append((name.string, EntryNode(value, field: path, file: file)))
+            members.append((name.string, EntryNode(node: value, field: path, file: file)))
         }
         return members
     }
 
     func elements() throws(VaultError) -> [EntryNode] {
         guard case .sequence(let values) = node else { throw fault("must be a list") }
-        return values.map { EntryNode($0, field: field, file: file) }
+        return values.map { EntryNode(node: $0, field: field, file: file) }
     }
 
     /// Not empty, printable, at most 1,024 characters.

@@ -1,5 +1,6 @@
 import TokenVault
 import VaultCore
+import VaultCrypto
 
 /// The tokens of a reply.
 enum TokenReply {

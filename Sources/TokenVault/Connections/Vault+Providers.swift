@@ -91,30 +91,24 @@ extension Vault {
     }
 
     package func provider(_ id: ProviderID) throws -> StoredProvider {
-        try snapshot { database, keys in
-            let keyring = keys.keyring
-            let systemKey = keys.system.key
-            guard let row = try database.load(ProviderRow.self, id.rawValue, keyring)?.row else {
-                throw Self.noProvider
-            }
-            return try StoredProvider(row, keyring, systemKey)
-        }
+        try provider(where: "id = ?", .integer(id.rawValue))
     }
 
     package func provider(named name: String) throws -> StoredProvider {
-        try snapshot { database, keys in
-            let keyring = keys.keyring
-            let systemKey = keys.system.key
-            guard let row = try database.provider(named: name, keyring) else { throw Self.noProvider }
-            return try StoredProvider(row, keyring, systemKey)
-        }
+        try provider(where: "name = ?", .text(name))
     }
 
-    package func providers() throws -> [StoredProvider] {
+    package func providers() throws -> [StoredProvider] { try providers(where: "1 ORDER BY name", []) }
+
+    private func provider(where condition: String, _ value: SQLValue) throws -> StoredProvider {
+        guard let found = try providers(where: condition, [value]).first else { throw Self.noProvider }
+        return found
+    }
+
+    private func providers(where condition: String, _ values: [SQLValue]) throws -> [StoredProvider] {
         try snapshot { database, keys in
-            let keyring = keys.keyring
-            let systemKey = keys.system.key
-            return try database.loadAll(ProviderRow.self, where: "1 ORDER BY name", [], keyring).map {
+            let (keyring, systemKey) = (keys.keyring, keys.system.key)
+            return try database.loadAll(ProviderRow.self, where: condition, values, keyring).map {
                 try StoredProvider($0, keyring, systemKey)
             }
         }

@@ -55,8 +55,14 @@ extension ProviderClient {
         _ tokens: TokenList, origins: [String] = [],
         _ body: (ProviderClient) async throws -> Result
     ) async throws -> Result {
-        try await ProviderConnections.withConnections { connections in
-            try await body(ProviderClient(tokens, over: connections, origins: origins))
+        let connections = try ProviderConnections()
+        do {
+            let result = try await body(ProviderClient(tokens, over: connections, origins: origins))
+            await connections.shutdown()
+            return result
+        } catch {
+            await connections.shutdown()
+            throw error
         }
     }
 }
