@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-LIBRARIES := libsodium-dev libsqlite3-dev
+LIBRARIES := libsodium-dev libsqlite3-dev zlib1g-dev
 # What tests drive: real tools instead of mocks.
 TEST_TOOLS := strace sqlite3 python3 python3-pip curl gcc util-linux openssl systemd groff mandoc bsdextrautils
 INTEROP_TOOLS := python3 python3-venv openssl sqlite3 apache2 libapache2-mod-auth-openidc \
@@ -61,7 +61,7 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 .PHONY: deps
-deps: ## Install the libraries TokenVault links (Debian: libsodium-dev, libsqlite3-dev)
+deps: ## Install the libraries TokenVault links (Debian: libsodium-dev, libsqlite3-dev, zlib1g-dev)
 	$(call install,$(LIBRARIES),swift)
 
 .PHONY: test-deps
