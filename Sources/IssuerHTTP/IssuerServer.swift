@@ -1,10 +1,12 @@
+import Foundation
 import Hummingbird
 import HummingbirdCore
 public import Logging
 import NIOCore
 public import ServiceLifecycle
-import TokenIssuer
+public import TokenIssuer
 public import TokenVault
+public import VaultCore
 
 /// Serves the issuer over HTTP/1.1 until graceful shutdown; requests under way are finished first.
 ///
@@ -93,6 +95,158 @@ public struct IssuerServer: Service {
         application.beforeServerStarts {
             for await _ in bound {}
             try Task.checkCancellation()
+        }
+    }
+}
+
+extension IssuerServer {
+    /// Where and how an issuer is served.
+    public struct Configuration: Sendable {
+        /// A name or an address.
+        public var host: String
+        /// 0: any that is free.
+        public var port: Int
+        /// The issuer's URL as clients know it. Nil: the bound URL, which is accepted on loopback only.
+        public var issuer: String?
+        public var profile: IssuerProfile
+        /// Signs id_tokens; nil: OpenID Connect is off.
+        public var idTokens: (any IDTokenMinting)?
+        /// Verifies `private_key_jwt`; nil: the method is off.
+        public var assertions: (any ClientAssertionVerifying)?
+        /// What userinfo says besides `sub`.
+        public var claims = UserClaims.none
+        public var limits = RequestLimits()
+        /// Connections beyond it wait to be accepted.
+        public var maximumConnections = 2048
+        /// The certificate for TLS; nil: plain HTTP, for loopback and behind a proxy.
+        public var tls: ServerCertificate?
+        /// Where `/metrics` and `/health` are served besides; nil: nowhere. Whoever reaches it reads them:
+        /// loopback, or a network of operators.
+        public var admin: Address?
+
+        public init(
+            host: String = "127.0.0.1", port: Int = 0, issuer: String? = nil,
+            profile: IssuerProfile = .standard
+        ) {
+            self.host = host
+            self.port = port
+            self.issuer = issuer
+            self.profile = profile
+        }
+
+        /// Refuses what could not be served.
+        ///
+        /// - Throws: `VaultError.Code.invalidInput` with the option to change.
+        public func check() throws {
+            guard (0...65535).contains(port), (0...65535).contains(admin?.port ?? 0) else {
+                throw VaultError(.invalidInput, "A port is 0 to 65535.", remedy: "Use --listen HOST:PORT.")
+            }
+            guard let issuer else {
+                guard Address.isLoopback(host) else {
+                    throw VaultError(
+                        .invalidInput,
+                        "\(host) can be reached from other machines, so clients must know this issuer by its URL.",
+                        remedy: "Use --issuer https://…, or listen on 127.0.0.1.")
+                }
+                return
+            }
+            // RFC 8414 section 2: the issuer is "a URL that uses the "https" scheme and has no query or fragment".
+            guard let url = URLComponents(string: issuer), let name = url.host, !name.isEmpty,
+                url.query == nil,
+                url.fragment == nil, url.user == nil,
+                url.scheme == "https" || (url.scheme == "http" && Address.isLoopback(name))
+            else {
+                throw VaultError(
+                    .invalidInput, "The issuer is an https URL without query and fragment.",
+                    remedy: "Use --issuer https://…; http is for loopback.")
+            }
+            // Browsers resolve such parts away, or take what follows an empty one for a host.
+            let parts = url.percentEncodedPath.split(separator: "/", omittingEmptySubsequences: false)
+            guard !parts.dropFirst().dropLast().contains(""), !parts.contains("."), !parts.contains("..")
+            else {
+                throw VaultError(
+                    .invalidInput, "The path of the issuer has a part that is empty, '.' or '..'.",
+                    remedy: "Use --issuer https://host.example/path.")
+            }
+            guard tls == nil || url.scheme == "https" else {
+                throw VaultError(
+                    .invalidInput, "Served with TLS, the issuer has an https URL.",
+                    remedy: "Use --issuer https://…")
+            }
+        }
+
+        func baseURL(port: Int) -> String {
+            Address(host: host, port: port).url(scheme: tls == nil ? "http" : "https", port: port)
+        }
+
+        var server: HTTPServerBuilder {
+            guard let tls else { return .http1(configuration: channel) }
+            return HTTPServerBuilder { [channel] responder in
+                CertificateChannel(
+                    http: HTTP1Channel(responder: responder, configuration: channel), certificate: tls)
+            }
+        }
+
+        private var channel: HTTP1Channel.Configuration {
+            HTTP1Channel.Configuration(
+                idleTimeout: .nanoseconds(limits.readTime.milliseconds * 1_000_000),
+                httpDecoderConfiguration: .init(
+                    maxHeaderFieldSize: RequestLimits.headerBytes,
+                    maxHeaderListSize: RequestLimits.headerBytes,
+                    maxHeaderFieldCount: RequestLimits.headerFields))
+        }
+    }
+
+    /// A host and a port to listen on.
+    public struct Address: Sendable, CustomStringConvertible {
+        /// A name or an address; an IPv6 address without brackets.
+        public let host: String
+        /// 0: any that is free.
+        public let port: Int
+
+        public init(host: String, port: Int) {
+            self.host = host
+            self.port = port
+        }
+
+        /// `HOST:PORT`, an IPv6 address in brackets.
+        public var description: String { "\(Self.bracketed(host)):\(port)" }
+
+        /// Whether only this machine can reach it.
+        public var isLoopback: Bool { Self.isLoopback(host) }
+
+        /// What to tell the operator when the address could not be listened on.
+        ///
+        /// - Parameters:
+        ///   - error: what binding threw.
+        ///   - option: the flag that the address came from.
+        /// - Returns: nil for an error of another kind.
+        public func bindingFailure(_ error: any Error, option: String) -> VaultError? {
+            switch error {
+            case let error as IOError:
+                VaultError(
+                    error.errnoCode == EACCES ? .permissionDenied : .unavailable,
+                    "\(self) cannot be listened on: \(String(cString: strerror(error.errnoCode))).",
+                    remedy: "Choose another \(option) HOST:PORT.")
+            case is SocketAddressError.UnknownHost:
+                VaultError(
+                    .unavailable, "The host name \(host) has no address.",
+                    remedy:
+                        "Check the spelling in \(option) HOST:PORT and the name service, or give an address.")
+            default: nil
+            }
+        }
+
+        func url(scheme: String, port: Int) -> String { "\(scheme)://\(Self.bracketed(host)):\(port)" }
+
+        static func isLoopback(_ host: String) -> Bool {
+            let octets = host.split(separator: ".", omittingEmptySubsequences: false)
+            let isIPv4 = octets.count == 4 && octets.allSatisfy { UInt8($0) != nil } && octets.first == "127"
+            return isIPv4 || ["localhost", "::1", "[::1]"].contains(host)
+        }
+
+        private static func bracketed(_ host: String) -> String {
+            host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host
         }
     }
 }

@@ -129,6 +129,34 @@ extension ProviderReader {
         return Provider.SuccessMember(path: path[0], values: values)
     }
 
+    static func deadTokens(_ node: EntryNode) throws(VaultError) -> [Provider.DeadTokenRule] {
+        let elements = try node.elements()
+        guard (1...16).contains(elements.count) else { throw node.fault("must have 1 to 16 rules") }
+        var rules: [Provider.DeadTokenRule] = []
+        for element in elements { rules.append(try deadToken(element)) }
+        return rules
+    }
+
+    private static func deadToken(_ node: EntryNode) throws(VaultError) -> Provider.DeadTokenRule {
+        var fields = try EntryFields(node)
+        var rule = Provider.DeadTokenRule()
+        rule.status = try fields.take("status")?.integer(in: 200...599)
+        rule.code = try fields.take("code")?.matching({ $0.utf8.count <= 128 }, "must have at most 128 bytes")
+        rule.description = try fields.take("description")?.matching(
+            isPattern, "must have 4 to 128 bytes beside each *, of which there may be 8")
+        try fields.finish()
+        guard rule.code != nil || rule.description != nil else {
+            throw node.fault("needs a code or a description: a status alone says too little")
+        }
+        return rule
+    }
+
+    /// Not so short that it says nothing.
+    private static func isPattern(_ text: String) -> Bool {
+        let pieces = text.utf8.split(separator: UInt8(ascii: "*"))
+        return (1...9).contains(pieces.count) && pieces.allSatisfy { (4...128).contains($0.count) }
+    }
+
     private static func errorCodes(_ node: EntryNode) throws(VaultError) -> [String: String] {
         let codes = try node.dictionary()
         guard codes.values.allSatisfy(RefusalCode.isKnown) else {
