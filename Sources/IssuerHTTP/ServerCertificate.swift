@@ -81,31 +81,13 @@ public final class ServerCertificate: Sendable {
     private static let limit = 256 * 1024
 
     private static func load(_ certificateFile: String, _ keyFile: String) throws -> Loaded {
-        let certificates: [NIOSSLCertificate]
-        do {
-            certificates = try NIOSSLCertificate.fromPEMBytes(
-                try SmallFile.read(
-                    certificateFile, limit: limit, closed: .toNobody, remedy: "Check --tls-certificate."))
-        } catch let error as VaultError {
-            throw error
-        } catch {
-            throw VaultError(
-                .invalidInput, "\(certificateFile) holds no certificate in PEM form.",
-                remedy: "Check --tls-certificate.")
-        }
-        let key: NIOSSLPrivateKey
-        do {
-            key = try NIOSSLPrivateKey(
-                bytes: try SmallFile.read(
-                    keyFile, limit: limit, closed: .toOthersThanGroup, remedy: "Check --tls-key."),
-                format: .pem)
-        } catch let error as VaultError {
-            throw error
-        } catch {
-            throw VaultError(
-                .invalidInput, "\(keyFile) holds no private key in PEM form without a passphrase.",
-                remedy: "Check --tls-key.")
-        }
+        let certificates = try read(
+            certificateFile, closed: .toNobody, "certificate in PEM form", option: "--tls-certificate"
+        ) { try NIOSSLCertificate.fromPEMBytes($0) }
+        let key = try read(
+            keyFile, closed: .toOthersThanGroup, "private key in PEM form without a passphrase",
+            option: "--tls-key"
+        ) { try NIOSSLPrivateKey(bytes: $0, format: .pem) }
         guard let first = certificates.first else {
             throw VaultError(
                 .invalidInput, "\(certificateFile) holds no certificate.", remedy: "Check --tls-certificate.")
@@ -120,6 +102,17 @@ public final class ServerCertificate: Sendable {
                 .invalidInput, "The key in \(keyFile) is not that of the certificate in \(certificateFile).",
                 remedy: "Check --tls-certificate and --tls-key.")
         }
+    }
+
+    private static func read<Content>(
+        _ path: String, closed: SmallFile.Closed, _ what: String, option: String,
+        _ parse: ([UInt8]) throws -> Content
+    ) throws -> Content {
+        let bytes = try SmallFile.read(path, limit: limit, closed: closed, remedy: "Check \(option).")
+        guard let content = try? parse(bytes) else {
+            throw VaultError(.invalidInput, "\(path) holds no \(what).", remedy: "Check \(option).")
+        }
+        return content
     }
 
     /// RFC 9325: TLS 1.2 with forward secrecy and authenticated encryption, or TLS 1.3.

@@ -21,9 +21,7 @@ public struct ConnectionRules: Sendable {
     /// Authorities files are smaller: a hundred certificates.
     private static let authoritiesBytes = 256 * 1024
 
-    public init() {}
-
-    public init(authoritiesFile: String) { self.authoritiesFile = authoritiesFile }
+    public init(authoritiesFile: String? = nil) { self.authoritiesFile = authoritiesFile }
 
     /// What the library is told.
     func configuration() throws -> HTTPClient.Configuration {

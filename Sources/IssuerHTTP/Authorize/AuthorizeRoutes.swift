@@ -35,7 +35,7 @@ public struct AuthorizeRoutes: Sendable {
         self.scopes = scopes
         pages = Pages(issuer, limits)
         body = FormBody(limits)
-        self.consentPage = consentPage ?? BundledConsentPage(pages)
+        self.consentPage = consentPage ?? BundledConsentPage(pages: pages)
     }
 
     /// Adds the authorization endpoint under every path of the profile, `/consent`, `/account/consents` and
@@ -59,7 +59,7 @@ public struct AuthorizeRoutes: Sendable {
                 (.get, { request, _ in await consents(request) }),
                 (.post, { request, _ in await withdraw(request) }),
             ])
-        for asset in PageAsset.allCases {
+        for asset in [PageAsset.stylesheet, .icon] {
             pages.mount(asset.path, on: router, [(.get, { request, _ in asset.response(to: request) })])
         }
     }

@@ -83,16 +83,20 @@ extension String {
 }
 
 /// What the pages fetch: a file each, in `Templates/`, under a name that changes with its content.
-enum PageAsset: CaseIterable {
-    case stylesheet
-    /// Without one, browsers ask for `/favicon.ico`, which is not ours to answer.
-    case icon
+struct PageAsset: Sendable {
+    let path: String
+    private let contentType: String
+    private let bytes: [UInt8]
 
-    var path: String {
-        switch self {
-        case .stylesheet: "/assets/pages-\(Self.stylesheetDigest).css"
-        case .icon: "/assets/icon-\(Self.iconDigest).svg"
-        }
+    static let stylesheet = PageAsset(
+        "pages", "css", "text/css; charset=utf-8", PackageResources.pages_css)
+    /// Without one, browsers ask for `/favicon.ico`, which is not ours to answer.
+    static let icon = PageAsset("icon", "svg", "image/svg+xml", PackageResources.icon_svg)
+
+    private init(_ name: String, _ suffix: String, _ contentType: String, _ bytes: [UInt8]) {
+        path = "/assets/\(name)-\(SHA256.hash(bytes).description.prefix(16)).\(suffix)"
+        self.contentType = contentType
+        self.bytes = bytes
     }
 
     func response(to request: Request) -> Response {
@@ -105,34 +109,11 @@ enum PageAsset: CaseIterable {
                 .contentSecurityPolicy: "default-src 'none'; frame-ancestors 'none'",
             ], body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
     }
-
-    private var bytes: [UInt8] {
-        switch self {
-        case .stylesheet: PackageResources.pages_css
-        case .icon: PackageResources.icon_svg
-        }
-    }
-
-    private var contentType: String {
-        switch self {
-        case .stylesheet: "text/css; charset=utf-8"
-        case .icon: "image/svg+xml"
-        }
-    }
-
-    private static let stylesheetDigest = digest(of: PackageResources.pages_css)
-    private static let iconDigest = digest(of: PackageResources.icon_svg)
-
-    private static func digest(of bytes: [UInt8]) -> String {
-        String(SHA256.hash(bytes).description.prefix(16))
-    }
 }
 
 /// The consent page that comes along.
 struct BundledConsentPage: ConsentPage {
-    private let pages: Pages
-
-    init(_ pages: Pages) { self.pages = pages }
+    let pages: Pages
 
     func response(to question: ConsentQuestion, for request: Request) async throws -> Response {
         let client = question.clientName.displayed

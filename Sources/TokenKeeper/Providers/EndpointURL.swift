@@ -94,16 +94,14 @@ struct EndpointTemplate {
     init?(_ text: String) {
         var pieces: [Piece] = []
         var rest = text[...]
-        while let open = rest.firstIndex(of: "{") {
-            guard let close = rest[open...].firstIndex(of: "}") else { return nil }
-            let name = rest[rest.index(after: open)..<close]
-            guard Self.isName(name) else { return nil }
-            if open > rest.startIndex { pieces.append(.text(String(rest[..<open]))) }
-            pieces.append(.variable(String(name)))
-            rest = rest[rest.index(after: close)...]
+        for match in text.matches(of: /\{([a-z0-9_]{1,32})\}/) {
+            let before = rest[..<match.range.lowerBound]
+            if !before.isEmpty { pieces.append(.text(String(before))) }
+            pieces.append(.variable(String(match.1)))
+            rest = rest[match.range.upperBound...]
         }
-        guard !rest.contains("}"), !pieces.contains(where: { $0.isStray }) else { return nil }
         if !rest.isEmpty { pieces.append(.text(String(rest))) }
+        for case .text(let text) in pieces where text.contains(where: { "{}".contains($0) }) { return nil }
         self.pieces = pieces
     }
 
@@ -173,17 +171,7 @@ struct EndpointTemplate {
     }
 
     private static func isAlphanumeric(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default: false
-        }
-    }
-
-    private static func isName(_ name: Substring) -> Bool {
-        (1...32).contains(name.utf8.count)
-            && name.utf8.allSatisfy { "abcdefghijklmnopqrstuvwxyz0123456789_".utf8.contains($0) }
+        FormCoding.isUnreserved(byte) && !"-._~".utf8.contains(byte)
     }
 }
 
@@ -193,11 +181,6 @@ extension EndpointTemplate.Piece {
         case .text(let text): text
         case .variable(let name): "{\(name)}"
         }
-    }
-
-    fileprivate var isStray: Bool {
-        guard case .text(let text) = self else { return false }
-        return text.contains("}")
     }
 }
 

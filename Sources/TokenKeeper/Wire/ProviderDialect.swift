@@ -281,22 +281,10 @@ struct RequestParameters {
         var text = Array("{".utf8)
         for (name, value) in pairs {
             if text.count > 1 { text.append(UInt8(ascii: ",")) }
-            text += Self.quoted(Array(name.utf8))
+            text += JSONValue.quoted(Array(name.utf8))
             text.append(UInt8(ascii: ":"))
-            text += value.withExposed(Self.quoted)
+            text += value.withExposed(JSONValue.quoted)
         }
         return SecretBytes(text + Array("}".utf8))
-    }
-
-    private static func quoted(_ bytes: [UInt8]) -> [UInt8] {
-        var text = Array("\"".utf8)
-        for byte in bytes {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"): text += [UInt8(ascii: "\\"), byte]
-            case 0x00...0x1F: text += Array("\\u00".utf8) + FormCoding.hexadecimal(byte)
-            default: text.append(byte)
-            }
-        }
-        return text + Array("\"".utf8)
     }
 }

@@ -166,23 +166,8 @@ enum ReplyTree: Sendable {
         }
     }
 
-    // RFC 8259 section 7: quotation mark, reverse solidus and the control characters must be escaped.
     private static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            case "\t": result += "\\t"
-            case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
+        String(decoding: JSONValue.quoted(Array(text.utf8)), as: UTF8.self)
     }
 }
 

@@ -85,6 +85,19 @@ package indirect enum JSONValue: Sendable, Equatable {
 
     private var isNothing: Bool { self == .null || self == .string([]) }
 
+    /// A string as a JSON text (RFC 8259 section 7).
+    package static func quoted(_ bytes: [UInt8]) -> [UInt8] {
+        var text = Array("\"".utf8)
+        for byte in bytes {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"): text += [UInt8(ascii: "\\"), byte]
+            case 0x00...0x1F: text += Array("\\u00".utf8) + FormCoding.hexadecimal(byte)
+            default: text.append(byte)
+            }
+        }
+        return text + Array("\"".utf8)
+    }
+
     /// Adds a member; one that is there already with another value contradicts it.
     package static func put(_ value: JSONValue, _ name: String, into members: inout [String: JSONValue]) {
         guard let earlier = members[name], earlier != value else {
