@@ -160,7 +160,7 @@ extension Shown {
         self.init(
             [
                 .both("grant", grant.id.rawValue), .both("state", grant.state.rawValue),
-                .json("client", client), .text("client_id", client ?? "-"), .both("user", user, missing: "-"),
+                .both("client", client, label: "client_id", missing: "-"), .both("user", user, missing: "-"),
                 .both("kind", word(grant.kind)), .both("scope", grant.scope.text),
                 .both("generation", grant.generation), .both("created_at", grant.createdAt),
                 .both("idle_expires_at", grant.idleExpiresAt),

@@ -7,13 +7,17 @@ struct Shown: Encodable, Sendable {
         fileprivate let name: String
         fileprivate let value: (any Encodable & Sendable)?
         fileprivate let text: String?
+        fileprivate var label: String?
 
-        /// For scripts and people, under one name: a time as RFC 3339 has it; a duration in seconds for scripts, in its
+        /// For scripts and people: a time as RFC 3339 has it; a duration in seconds for scripts, in its
         /// largest unit for people; `yes` and `no`.
         ///
-        /// - Parameter missing: what people read where there is no value; nil leaves the line out.
+        /// - Parameters:
+        ///   - label: what people call it, if not by its name.
+        ///   - missing: what people read where there is no value; nil leaves the line out.
         static func both(
-            _ name: String, _ value: (any Encodable & Sendable)?, as text: String? = nil,
+            _ name: String, _ value: (any Encodable & Sendable)?, label: String? = nil,
+            as text: String? = nil,
             missing: String? = nil
         ) -> Field {
             let words =
@@ -24,7 +28,7 @@ struct Shown: Encodable, Sendable {
                 case let span as Duration: DurationArgument(span).defaultValueDescription
                 case let value?: "\(value)"
                 }
-            return Field(name: name, value: value, text: text ?? words)
+            return Field(name: name, value: value, text: text ?? words, label: label)
         }
 
         /// For scripts alone; left out where it is nil.
@@ -48,7 +52,9 @@ struct Shown: Encodable, Sendable {
     /// - Parameter lines: what people read instead of names and values.
     init(_ fields: [Field], cells: [String] = [], lines: [String]? = nil) {
         self.fields = fields
-        self.lines = lines ?? Table.pairs(fields.compactMap { field in field.text.map { (field.name, $0) } })
+        self.lines =
+            lines
+            ?? Table.pairs(fields.compactMap { field in field.text.map { (field.label ?? field.name, $0) } })
         self.cells = cells
     }
 

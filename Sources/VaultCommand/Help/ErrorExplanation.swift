@@ -39,11 +39,11 @@ struct ErrorExplanation: Sendable {
         ]
         return Shown(
             [
-                .json("code", code), .text("error", code), .json("places", places),
+                .both("code", code, label: "error"), .json("places", places),
                 .text("where", places.compactMap { sentences[$0] }.joined(separator: "; ")),
-                .both("meaning", meaning), .both("changed", changed), .json("remedy", remedy),
-                .text("what to do", remedy), .json("exit_code", exitCode),
-                .text("exit code", exitCode.map { "\($0)" }),
+                .both("meaning", meaning), .both("changed", changed),
+                .both("remedy", remedy, label: "what to do"),
+                .both("exit_code", exitCode, label: "exit code"),
             ], cells: [code, exitCode.map { "\($0)" } ?? "-", meaning])
     }
 }

@@ -35,12 +35,9 @@ struct ServeSettings {
         let reader = try SettingsReader(
             flags: flags, environment: environment, file: file, defaults: Self.defaults)
         server = try Self.server(reader)
-        logLevel = try Self.parsed(
-            .logLevel, reader, "is trace, debug, info, notice, warning, error or critical"
-        ) {
-            Logger.Level(rawValue: $0)
-        }
-        logFormat = try Self.parsed(.logFormat, reader, "is text or json") { LogFormat(rawValue: $0) }
+        let levels = "is trace, debug, info, notice, warning, error or critical"
+        logLevel = try reader.value(of: .logLevel, levels) { Logger.Level(rawValue: $0) }
+        logFormat = try reader.value(of: .logFormat, "is text or json") { LogFormat(rawValue: $0) }
         readyFile = reader.text(.readyFile)
         self.location = try Self.location(location, reader)
         let known = Set(
@@ -52,22 +49,21 @@ struct ServeSettings {
     }
 
     private static func server(_ reader: SettingsReader) throws -> IssuerServer.Configuration {
-        let listen = try parsed(.listen, reader, "is HOST:PORT") { ListenAddress(argument: $0) }
+        let listen = try reader.value(of: .listen, "is HOST:PORT") { ListenAddress(argument: $0) }
         let names = IssuerProfile.all.map(\.name).joined(separator: ", ")
-        var profile = try parsed(.profile, reader, "is one of: \(names)") { IssuerProfile(named: $0) }
-        profile.acceptsLegacyGet = try reader.truth(.legacyGet) ?? false
+        var profile = try reader.value(of: .profile, "is one of: \(names)") { IssuerProfile(named: $0) }
+        profile.acceptsLegacyGet = try reader.truth(.legacyGet)
         var server = IssuerServer.Configuration(
             host: listen.host, port: listen.port, issuer: reader.text(.issuer), profile: profile)
-        if let admin = reader.text(.adminListen) {
-            guard let address = ListenAddress(argument: admin) else {
-                throw reader.refusal(.adminListen, "'admin-listen' is HOST:PORT.")
-            }
-            server.admin = IssuerServer.Address(host: address.host, port: address.port)
+        if reader.text(.adminListen) != nil {
+            let admin = try reader.value(of: .adminListen, "is HOST:PORT") { ListenAddress(argument: $0) }
+            server.admin = IssuerServer.Address(host: admin.host, port: admin.port)
         }
-        guard let connections = try reader.integer(.maximumConnections), (1...1_000_000).contains(connections)
-        else { throw reader.refusal(.maximumConnections, "'max-connections' is 1 to 1000000.") }
-        server.maximumConnections = connections
-        server.limits.trustsForwardedFor = try reader.truth(.trustedProxy) ?? false
+        server.maximumConnections = try reader.integer(.maximumConnections)
+        guard (1...1_000_000).contains(server.maximumConnections) else {
+            throw reader.refusal(.maximumConnections, "'max-connections' is 1 to 1000000.")
+        }
+        server.limits.trustsForwardedFor = try reader.truth(.trustedProxy)
         server.tls = try certificate(reader)
         try server.check()
         return server
@@ -111,15 +107,6 @@ struct ServeSettings {
         return location
     }
 
-    private static func parsed<Value>(
-        _ setting: Setting, _ reader: SettingsReader, _ form: String, _ parse: (String) -> Value?
-    ) throws -> Value {
-        guard let text = reader.text(setting), let value = parse(text) else {
-            throw reader.refusal(setting, "'\(setting.rawValue)' \(form).")
-        }
-        return value
-    }
-
     /// `{"setting":"listen","source":"default","value":"127.0.0.1:8080"}`; nil when nothing sets it.
     private static func shown(_ setting: Setting, _ reader: SettingsReader) throws -> Shown? {
         guard let text = reader.text(setting), let source = reader.source(setting)?.rawValue else {
@@ -128,8 +115,8 @@ struct ServeSettings {
         let value =
             switch setting.kind {
             case .text: text
-            case .integer: "\(try reader.integer(setting) ?? 0)"
-            case .truth: "\(try reader.truth(setting) ?? false)"
+            case .integer: "\(try reader.integer(setting))"
+            case .truth: "\(try reader.truth(setting))"
             }
         return Shown(
             [.json("setting", setting.rawValue), .json("source", source), .json("value", value)],

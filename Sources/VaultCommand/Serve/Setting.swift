@@ -80,16 +80,29 @@ struct SettingsReader {
     /// The value, nil where nothing sets it and there is no default.
     func text(_ setting: Setting) -> String? { values[setting]?.text }
 
-    func integer(_ setting: Setting) throws -> Int? { try parsed(setting) { Int($0) } }
+    func integer(_ setting: Setting) throws -> Int { try value(of: setting) { Int($0) } }
 
-    func truth(_ setting: Setting) throws -> Bool? {
-        try parsed(setting) { text in
+    func truth(_ setting: Setting) throws -> Bool {
+        try value(of: setting) { text in
             switch text.lowercased() {
             case "true", "yes", "1": true
             case "false", "no", "0": false
             default: nil
             }
         }
+    }
+
+    /// The value of a setting that has one.
+    ///
+    /// - Parameter form: what is said of a value that `parse` does not take; its kind where it is nil.
+    func value<Value>(
+        of setting: Setting, _ form: String? = nil, _ parse: (String) -> Value?
+    ) throws -> Value {
+        guard let value = text(setting).flatMap(parse) else {
+            let form = form ?? "must be \(setting.kind.rawValue)"
+            throw refusal(setting, "'\(setting.rawValue)' \(form).")
+        }
+        return value
     }
 
     /// Where the value comes from; nil: it is not set.
@@ -104,14 +117,6 @@ struct SettingsReader {
             default: "Check --\(setting.rawValue)."
             }
         return VaultError(.invalidInput, message, remedy: place)
-    }
-
-    private func parsed<Value>(_ setting: Setting, _ parse: (String) -> Value?) throws -> Value? {
-        guard let text = text(setting) else { return nil }
-        guard let value = parse(text) else {
-            throw refusal(setting, "'\(setting.rawValue)' must be \(setting.kind.rawValue).")
-        }
-        return value
     }
 }
 

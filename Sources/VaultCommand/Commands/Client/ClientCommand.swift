@@ -246,8 +246,9 @@ extension Shown {
         var fields: [Field] = [
             .both("client_id", client.clientID), .both("client_secret", secret?.shown),
             .both("name", registration.name), .both("state", "\(client.state)"),
-            .json("token_endpoint_auth_methods", methods),
-            .text("authentication", methods.joined(separator: " ")),
+            .both(
+                "token_endpoint_auth_methods", methods, label: "authentication",
+                as: methods.joined(separator: " ")),
             .both("grant_types", grantTypes, as: grantTypes.joined(separator: " ")),
             .both("response_types", responseTypes, as: responseTypes.joined(separator: ", ")),
             .json("redirect_uris", registration.redirectURIs),
@@ -255,8 +256,9 @@ extension Shown {
         fields += registration.redirectURIs.map { .text("redirect_uri", $0) }
         fields += [
             .both("scope", registration.scope.text),
-            .json("id_token_signed_response_alg", registration.idTokenAlgorithm.rawValue),
-            .text("id_token_alg", registration.idTokenAlgorithm.rawValue),
+            .both(
+                "id_token_signed_response_alg", registration.idTokenAlgorithm.rawValue,
+                label: "id_token_alg"),
             .both("may_introspect", registration.mayIntrospect),
             .both("code_lifetime", lifetimes.authorizationCode),
             .both("access_lifetime", lifetimes.accessToken), .both("idle_lifetime", lifetimes.idle),

@@ -217,8 +217,9 @@ extension Shown {
         let password = hasPassword ? "set" : "none"
         self.init(
             [
-                .both("user", user.name), .both("state", "\(user.state)"), .json("has_password", hasPassword),
-                .text("password", password), .both("created_at", user.createdAt),
+                .both("user", user.name), .both("state", "\(user.state)"),
+                .both("has_password", hasPassword, label: "password", as: password),
+                .both("created_at", user.createdAt),
             ], cells: [user.name, "\(user.state)", password, "\(Timestamp(user.createdAt))"])
     }
 
@@ -231,10 +232,10 @@ extension Shown {
                 erasure.backupsKeptUntil.map { "until \(Timestamp($0))" } ?? "for as long as they are kept"
         }
         self.init([
-            .both("erased", name), .json("grants", erasure.grants),
-            .text("grants_ended", "\(erasure.grants)"), .json("connections", erasure.connections),
-            .text("connections_deleted", "\(erasure.connections)"), .json("backups", erasure.backups),
-            .json("backups_kept_until", erasure.backupsKeptUntil), .text("older_backups", older),
+            .both("erased", name), .both("grants", erasure.grants, label: "grants_ended"),
+            .both("connections", erasure.connections, label: "connections_deleted"),
+            .both("backups", erasure.backups, label: "older_backups", as: older),
+            .json("backups_kept_until", erasure.backupsKeptUntil),
         ])
     }
 }
