@@ -224,7 +224,10 @@ let tests: [Target] = [
         ]),
     .testTarget(
         name: "CommandTests",
-        dependencies: ["TestSupport", "VaultCommand", "TokenKeeper", "TokenVaultTesting", "Demo"],
+        dependencies: [
+            "TestSupport", "VaultCrypto", "TokenVault", "VaultCommand", "TokenKeeper", "TokenVaultTesting",
+            "Demo",
+        ],
         resources: [.copy("Transcripts")]),
     .testTarget(
         name: "TokenVaultTests",
