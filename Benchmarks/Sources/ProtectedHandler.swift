@@ -21,7 +21,7 @@ struct ProtectedHandler: AsyncParsableCommand {
 
     private struct Context: BearerRequestContext {
         var coreContext: CoreRequestContextStorage
-        var accessToken: ValidAccessToken?
+        var accessToken: ValidToken?
 
         init(source: ApplicationRequestContextSource) { coreContext = .init(source: source) }
     }

@@ -51,7 +51,7 @@ import TokenVault
 /// A request: who it comes from, for the throttle of wrong secrets, and what its access token stands for.
 struct ServiceContext: BearerRequestContext, RemoteAddressRequestContext {
     var coreContext: CoreRequestContextStorage
-    var accessToken: ValidAccessToken?
+    var accessToken: ValidToken?
     let remoteAddress: SocketAddress?
 
     init(source: ApplicationRequestContextSource) {

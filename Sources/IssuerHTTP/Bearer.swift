@@ -9,13 +9,13 @@ import VaultCore
 /// ```swift
 /// struct MyContext: BearerRequestContext {
 ///     var coreContext: CoreRequestContextStorage
-///     var accessToken: ValidAccessToken?
+///     var accessToken: ValidToken?
 ///     init(source: ApplicationRequestContextSource) { coreContext = .init(source: source) }
 /// }
 /// ```
 public protocol BearerRequestContext: RequestContext {
     /// Set by ``BearerAuthenticator`` before the route's handler runs; never nil behind it.
-    var accessToken: ValidAccessToken? { get set }
+    var accessToken: ValidToken? { get set }
 }
 
 /// Lets only requests with a valid access token through to a host's own routes (RFC 6750).
@@ -83,8 +83,8 @@ extension TokenIssuer {
     /// What the token stands for, when that is enough.
     func accept(
         _ credentials: BearerCredentials, requiring scope: [String]
-    ) throws(BearerRefusal) -> ValidAccessToken {
-        let accessToken: ValidAccessToken?
+    ) throws(BearerRefusal) -> ValidToken {
+        let accessToken: ValidToken?
         do throws(OAuthError) { accessToken = try validate(credentials.accessToken) } catch {
             throw BearerRefusal(error: error)
         }

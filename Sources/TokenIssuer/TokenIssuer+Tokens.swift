@@ -32,19 +32,21 @@ extension TokenIssuer {
                 accessToken.registryRevision == recent.registryRevision
             {
                 return try Self.json(
-                    IntrospectedToken(accessToken, of: client(accessToken.client, recent), self))
+                    IntrospectedToken(
+                        accessToken, type: "Bearer", of: client(accessToken.client, recent), self))
             }
             let caller = try await authenticate(presented.credentials, presented.origin)
             guard !caller.registration.isPublic else { throw OAuthError.invalidClient }
             if let accessToken = try validate(presented.token, for: caller) {
                 return try Self.json(
-                    IntrospectedToken(accessToken, of: client(accessToken.client, caller), self))
+                    IntrospectedToken(
+                        accessToken, type: "Bearer", of: client(accessToken.client, caller), self))
             }
             // To its own client only: a resource server that asks for no token_type would take it for an access token.
             if let refreshToken = try vault.inspectRefreshToken(presented.token),
                 refreshToken.client == caller.client.id
             {
-                return try Self.json(IntrospectedToken(refreshToken, of: caller.client, self))
+                return try Self.json(IntrospectedToken(refreshToken, type: nil, of: caller.client, self))
             }
             return Self.inactive
         } catch let error as VaultError where error.code == .notFound {
@@ -53,7 +55,7 @@ extension TokenIssuer {
         } catch { throw error as? OAuthError ?? failure(error) }
     }
 
-    private func validate(_ token: SecretBytes, for caller: AuthenticatedClient) throws -> ValidAccessToken? {
+    private func validate(_ token: SecretBytes, for caller: AuthenticatedClient) throws -> ValidToken? {
         try vault.validate(token) { caller.registration.mayIntrospect || $0.client == caller.client.id }
     }
 
@@ -82,26 +84,15 @@ private struct IntrospectedToken: Encodable {
     let aud: String?
     let iss: String?
 
-    init(_ token: ValidAccessToken, of client: Client, _ issuer: TokenIssuer) {
+    /// - Parameter type: how an access token is used; a refresh token has none.
+    init(_ token: ValidToken, type: String?, of client: Client, _ issuer: TokenIssuer) {
         scope = token.scope.isEmpty ? nil : token.scope.text
         clientID = client.clientID
-        tokenType = "Bearer"
+        tokenType = type
         exp = token.expiresAt.secondsSince1970
         iat = token.issuedAt.secondsSince1970
         sub = issuer.subject(of: token.owner, client: client)
         aud = token.audience
-        iss = issuer.issuer
-    }
-
-    /// Without `token_type`, which says how an access token is used.
-    init(_ token: ValidRefreshToken, of client: Client, _ issuer: TokenIssuer) {
-        scope = token.scope.isEmpty ? nil : token.scope.text
-        clientID = client.clientID
-        tokenType = nil
-        exp = token.expiresAt.secondsSince1970
-        iat = token.issuedAt.secondsSince1970
-        sub = issuer.subject(of: token.owner, client: client)
-        aud = nil
         iss = issuer.issuer
     }
 
@@ -116,14 +107,14 @@ extension TokenIssuer {
     /// Checks an access token, as ``TokenVault/Vault/validate(_:)`` does; nil: not valid.
     ///
     /// - Throws: `temporarily_unavailable` when storage does not answer.
-    public func validate(_ accessToken: SecretBytes) throws(OAuthError) -> ValidAccessToken? {
+    public func validate(_ accessToken: SecretBytes) throws(OAuthError) -> ValidToken? {
         do { return try vault.validate(accessToken) } catch { throw failure(error) }
     }
 
     /// What an access token lets its client know of the user, as a JSON object (OpenID Connect Core section 5.3.2).
     ///
     /// - Throws: `insufficient_scope` without `openid`, `invalid_token` when the token speaks for no user.
-    public func userinfo(_ accessToken: ValidAccessToken) async throws(OAuthError) -> [UInt8] {
+    public func userinfo(_ accessToken: ValidToken) async throws(OAuthError) -> [UInt8] {
         guard accessToken.scope.names.contains("openid") else {
             throw OAuthError(.insufficientScope, status: 403, "The access token is not for the scope openid.")
         }

@@ -22,10 +22,23 @@ package struct AuditEvent: Sendable {
     /// changes rows.
     package var refusalOrigin: RefusalOrigin?
 
-    package init(_ operation: AuditOperation, _ outcome: AuditOutcome = .succeeded, by actor: AuditActor) {
+    package init(
+        _ operation: AuditOperation, _ outcome: AuditOutcome = .succeeded, by actor: AuditActor,
+        reason: String? = nil, subject: Pseudonym? = nil, grant: GrantID? = nil, generation: UInt32? = nil,
+        fingerprint: [UInt8]? = nil, requestID: String? = nil, count: Int? = nil,
+        refusalOrigin: RefusalOrigin? = nil
+    ) {
         self.operation = operation
         self.outcome = outcome
         self.actor = actor
+        self.reason = reason
+        self.subject = subject
+        self.grant = grant
+        self.generation = generation
+        self.fingerprint = fingerprint
+        self.requestID = requestID
+        self.count = count
+        self.refusalOrigin = refusalOrigin
     }
 }
 

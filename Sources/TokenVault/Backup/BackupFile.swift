@@ -19,7 +19,8 @@ final class BackupFile {
         do {
             guard let facts = FileFacts(of: descriptor), facts.isRegular else { throw Self.notABackup(path) }
             let start = try Self.read(
-                descriptor, at: 0, upTo: BackupHeader.fixedBytes + BackupHeader.noteBytes, path)
+                descriptor, at: 0, upTo: BackupHeader.fixedBytes + BackupHeader.noteBytes
+            ) { Self.unreadable(path, $0) }
             guard start.starts(with: BackupHeader.magic) else { throw Self.notABackup(path) }
             guard let header = BackupHeader(prefixOf: start) else {
                 throw VaultError(
@@ -97,14 +98,15 @@ final class BackupFile {
     }
 
     private func read(at place: Int64, _ count: Int) throws -> [UInt8] {
-        let bytes = try Self.read(descriptor, at: place, upTo: count, path)
+        let bytes = try Self.read(descriptor, at: place, upTo: count) { Self.unreadable(path, $0) }
         // Somebody cut it since it was opened.
         guard bytes.count == count else { throw damaged("its end") }
         return bytes
     }
 
-    private static func read(
-        _ descriptor: Int32, at place: Int64, upTo count: Int, _ path: String
+    /// Fewer bytes only where the file ends.
+    static func read(
+        _ descriptor: Int32, at place: Int64, upTo count: Int, _ failure: (Int32) -> VaultError
     ) throws -> [UInt8] {
         var code: Int32 = 0
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
@@ -118,7 +120,7 @@ final class BackupFile {
                 initialized += read
             }
         }
-        guard code == 0 else { throw unreadable(path, code) }
+        guard code == 0 else { throw failure(code) }
         return bytes
     }
 
@@ -137,5 +139,52 @@ final class BackupFile {
         code == ENOENT
             ? VaultError(.notFound, "There is no backup at \(path).", remedy: "Check the path.")
             : StorageFailure.opening(path, code)
+    }
+}
+
+/// Seals a snapshot into a backup.
+struct BackupWriter {
+    let keyring: Keyring
+    let backup: BackupID
+    let now: VaultInstant
+
+    /// - Returns: the bytes written.
+    func write(_ snapshot: Snapshot, to file: DraftFile, progress: (Double) -> Void) throws -> Int64 {
+        let key = GuardedKey.random()
+        let header = BackupHeader(
+            epoch: keyring.epoch, vault: keyring.vault, backup: backup, schema: snapshot.schema,
+            logSize: snapshot.head.size, logRoot: snapshot.head.root, createdAt: now,
+            byteCount: snapshot.byteCount,
+            wrappedKey: KeyWrap.wrap(
+                key, under: keyring.root, epoch: keyring.epoch,
+                for: BackupHeader.wrapContext(keyring.vault, epoch: keyring.epoch)),
+            checkpoint: snapshot.head.note)
+        let bytes = header.bytes
+        let cipher = BackupCipher(key, header: bytes)
+        var digest = RunningDigest()
+        func put(_ part: [UInt8]) throws {
+            digest.add(part)
+            try file.write(part)
+        }
+        try put(bytes + cipher.commitment)
+        var pending: [UInt8] = []
+        for index in 0..<header.chunkCount {
+            let chunk = try snapshot.next(BackupCipher.chunkBytes)
+            let isLast = index == header.chunkCount - 1
+            let expected =
+                isLast ? header.byteCount - index * Int64(BackupCipher.chunkBytes) : Int64(chunk.count)
+            guard !chunk.isEmpty, isLast || chunk.count == BackupCipher.chunkBytes,
+                Int64(chunk.count) == expected
+            else { throw StorageFailure.failed("reading of the copy", 5) }
+            pending += cipher.seal(chunk, index: UInt64(index), isLast: isLast)
+            // Larger writes cost less, the more so over a network.
+            if pending.count >= 1 << 20 || isLast {
+                try put(pending)
+                pending.removeAll(keepingCapacity: true)
+                progress(Double(index + 1) / Double(header.chunkCount))
+            }
+        }
+        try file.write(digest.finish().bytes)
+        return header.fileBytes
     }
 }

@@ -56,12 +56,14 @@ package final class DraftFile {
         close(descriptor)
     }
 
-    package func write(_ bytes: [UInt8]) throws {
+    package func write(_ bytes: [UInt8]) throws { try Self.write(bytes, to: descriptor, of: draft) }
+
+    static func write(_ bytes: [UInt8], to descriptor: Int32, of path: String) throws {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw StorageFailure.writing(draft, count < 0 ? errno : ENOSPC) }
+            guard count > 0 else { throw StorageFailure.writing(path, count < 0 ? errno : ENOSPC) }
             rest = rest.dropFirst(count)
         }
     }

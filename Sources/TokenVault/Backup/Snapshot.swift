@@ -9,6 +9,7 @@ final class Snapshot {
     let schema: Int
     let byteCount: Int64
     private let descriptor: Int32
+    private var place: Int64 = 0
 
     /// Copies the database within one read transaction; writers and other readers go on meanwhile.
     ///
@@ -55,18 +56,10 @@ final class Snapshot {
 
     /// Up to `count` bytes, from where the last call ended.
     func next(_ count: Int) throws -> [UInt8] {
-        var code: Int32 = 0
-        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-            while initialized < count {
-                let read = Foundation.read(
-                    descriptor, buffer.baseAddress.map { $0 + initialized }, count - initialized)
-                if read < 0, errno == EINTR { continue }
-                if read < 0 { code = errno }
-                guard read > 0 else { break }
-                initialized += read
-            }
+        let bytes = try BackupFile.read(descriptor, at: place, upTo: count) {
+            StorageFailure.failed("reading of the copy", $0)
         }
-        guard code == 0 else { throw StorageFailure.failed("reading of the copy", code) }
+        place += Int64(bytes.count)
         return bytes
     }
 

@@ -76,12 +76,7 @@ extension Vault {
     /// Backups that the log knows of, oldest first, those past the time they were to be kept included.
     public func backups() throws -> [BackupRecord] {
         try snapshot { database, keys in
-            let keyring = keys.keyring
-            return try database.loadAll(BackupRow.self, where: "id > 0 ORDER BY id", [], keyring).map { row in
-                BackupRecord(
-                    backup: row.backup, logSize: row.logSize, createdAt: row.createdAt,
-                    keepUntil: row.keepUntil)
-            }
+            try database.loadAll(BackupRecord.self, where: "id > 0 ORDER BY id", [], keys.keyring)
         }
     }
 
@@ -106,7 +101,7 @@ extension Vault {
 
     /// On the blocking thread.
     private func copy(
-        _ request: BackupRequest, _ row: BackupRow, _ progress: @escaping @Sendable (Double) -> Void
+        _ request: BackupRequest, _ row: BackupRecord, _ progress: @escaping @Sendable (Double) -> Void
     ) throws -> BackupReceipt {
         let data = try DraftFile(of: request.path)
         let keysFile = try request.keysPath.map { try DraftFile(of: $0) }
@@ -168,11 +163,12 @@ extension Vault {
     }
 }
 
-/// What the vault remembers of a backup.
+/// What the vault remembers of a backup: one row of `backups`.
 public struct BackupRecord: Sendable {
+    public let id: Int64
     public let backup: BackupID
-    /// Entries of the log in it, at least.
-    public let logSize: Int64
+    /// Entries in it; of one that was begun and not finished, how many it would have had at least.
+    public internal(set) var logSize: Int64
     public let createdAt: VaultInstant
     /// Nil: nobody said when it will be destroyed.
     public let keepUntil: VaultInstant?
@@ -181,14 +177,13 @@ public struct BackupRecord: Sendable {
 // MARK: - In the log
 
 extension Vault {
-    private func beginBackup(_ request: BackupRequest) async throws -> BackupRow {
+    private func beginBackup(_ request: BackupRequest) async throws -> BackupRecord {
         try await write(.finishing) { [operatorActor] transaction in
-            let row = BackupRow(
+            let row = BackupRecord(
                 id: transaction.next(\.nextKeyID), backup: .random(), logSize: transaction.leaf + 1,
                 createdAt: transaction.now, keepUntil: request.keepUntil)
             try transaction.insert(row)
-            var event = AuditEvent(.backupCreate, by: operatorActor)
-            event.reason = "begun"
+            let event = AuditEvent(.backupCreate, by: operatorActor, reason: "begun")
             return Audited(row, event)
         }
     }
@@ -196,7 +191,7 @@ extension Vault {
     private func finishBackup(_ receipt: BackupReceipt) async throws {
         try await write(.finishing) { [operatorActor] transaction in
             let rows = try transaction.database.loadAll(
-                BackupRow.self, where: "backup_id = ?", [.blob(receipt.backup.bytes)], transaction.keyring)
+                BackupRecord.self, where: "backup_id = ?", [.blob(receipt.backup.bytes)], transaction.keyring)
             if var row = rows.first {
                 row.logSize = receipt.logSize
                 try transaction.update(row)
@@ -206,12 +201,11 @@ extension Vault {
     }
 
     /// Nothing left the vault: the row would only worry whoever erases a user.
-    private func abandonBackup(_ row: BackupRow) async {
+    private func abandonBackup(_ row: BackupRecord) async {
         do {
             try await write(.finishing) { [operatorActor] transaction in
-                var event = AuditEvent(.backupCreate, .refused, by: operatorActor)
-                event.reason = "failed"
-                if try transaction.load(BackupRow.self, row.id) != nil {
+                let event = AuditEvent(.backupCreate, .refused, by: operatorActor, reason: "failed")
+                if try transaction.load(BackupRecord.self, row.id) != nil {
                     try transaction.delete(.backups, id: row.id)
                 }
                 return Audited((), event)

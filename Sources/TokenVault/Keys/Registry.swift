@@ -43,7 +43,8 @@ final class Registry: Sendable {
             throw LostRow.error(.clients, id.rawValue)
         }
         let secrets = try database.loadAll(
-            ClientSecretRow.self, where: "client_id = ? ORDER BY generation", [.integer(id.rawValue)], keyring
+            ClientSecretInfo.self, where: "client_id = ? ORDER BY generation", [.integer(id.rawValue)],
+            keyring
         )
         let client = try Client(owner: owner, row: row, secrets: secrets, keyring: keyring)
         keep(revision) { state in

@@ -9,16 +9,11 @@ public struct Client: Sendable {
     public let state: OwnerState
     public let registration: ClientRegistration
     public let createdAt: VaultInstant
-    /// When each secret is accepted; the secrets themselves are not kept.
-    public var secrets: [ClientSecretInfo] {
-        secretRows.map {
-            ClientSecretInfo(generation: $0.generation, notBefore: $0.notBefore, notAfter: $0.notAfter)
-        }
-    }
-    let secretRows: [ClientSecretRow]
+    /// Of the secrets themselves only tags are kept.
+    public let secrets: [ClientSecretInfo]
     package let pseudonym: Pseudonym
 
-    init(owner: Owner, row: ClientRow, secrets: [ClientSecretRow], keyring: Keyring) throws {
+    init(owner: Owner, row: ClientRow, secrets: [ClientSecretInfo], keyring: Keyring) throws {
         let identity = try JSONDecoder().decode(ClientIdentity.self, from: Data(try owner.identity(keyring)))
         let stored = try JSONDecoder().decode(StoredRegistration.self, from: Data(row.registration.utf8))
         id = owner.row.id
@@ -26,18 +21,22 @@ public struct Client: Sendable {
         state = owner.row.state
         registration = stored.registration(name: identity.name)
         createdAt = owner.row.createdAt
-        secretRows = secrets
+        self.secrets = secrets
         pseudonym = owner.pseudonym
     }
 }
 
-/// When a client secret is accepted.
-public struct ClientSecretInfo: Sendable, Codable {
-    /// 1 for the first secret.
+/// When a client secret is accepted: one row of `client_secrets`.
+public struct ClientSecretInfo: Sendable {
+    public let id: Int64
+    let client: OwnerID
+    /// 1 for the client's first secret.
     public let generation: Int64
+    let tag: [UInt8]
+    let tagKeyID: Int64
     /// When it was made, by the clock of that moment; it is accepted at once.
     public let notBefore: VaultInstant
-    public let notAfter: VaultInstant?
+    public internal(set) var notAfter: VaultInstant?
 }
 
 /// What is sealed of a client.

@@ -101,3 +101,28 @@ public struct Lifetimes: Codable, Sendable, Equatable {
         try values.encode(retryWindow.milliseconds, forKey: .retryWindow)
     }
 }
+
+/// What the authorization endpoint hands out (RFC 6749 section 3.1.1, OAuth 2.0 Multiple Response Types section 5).
+public enum ResponseType: String, Codable, Sendable, CaseIterable {
+    case code
+    /// Implicit: an access token in the fragment. Off unless the client is registered for it.
+    case token
+    case idToken = "id_token"
+    case idTokenToken = "id_token token"
+
+    /// The order of the words does not matter, and one that repeats counts once: `token id_token` is `id_token token`.
+    public init?(words text: String) {
+        let words = Set(text.split(separator: " ", omittingEmptySubsequences: false)).sorted()
+        self.init(rawValue: words.joined(separator: " "))
+    }
+}
+
+/// How an id_token is signed (RFC 7518 section 3.1, RFC 8037): the raw value is the `alg` of its header.
+public enum SigningAlgorithm: String, Codable, Sendable, CaseIterable {
+    /// RSASSA-PKCS1-v1_5 with SHA-256, 2048 bits: what every client understands (OpenID Connect Core section 15.1).
+    case rs256 = "RS256"
+    /// ECDSA on P-256 with SHA-256.
+    case es256 = "ES256"
+    /// Ed25519.
+    case edDSA = "EdDSA"
+}

@@ -57,15 +57,11 @@ public struct AuthorizationCode: Sendable {
 extension Vault {
     /// Issues an authorization code: a grant at generation 0 (RFC 6749 section 4.1.2).
     ///
+    /// - Parameter channel: the user did it, through this door; nil: the operator did, in the user's name.
     /// - Throws: ``VaultError/Code/notFound`` (client, user), ``VaultError/Code/denied`` (disabled, or not registered
     ///   for codes), ``VaultError/Code/invalidInput`` (redirect URI, scope, challenge).
-    public func authorize(_ authorization: Authorization) async throws -> AuthorizationCode {
-        try await authorize(authorization, through: nil)
-    }
-
-    /// - Parameter channel: the user did it, through this door; nil: the operator did, in the user's name.
-    package func authorize(
-        _ authorization: Authorization, through channel: AuditChannel?, requestID: String? = nil
+    public func authorize(
+        _ authorization: Authorization, through channel: AuditChannel? = nil, requestID: String? = nil
     ) async throws -> AuthorizationCode {
         let client =
             switch authorization.client {
@@ -103,16 +99,12 @@ extension Vault {
                 familyTag: keyring.currentTags.tag(.familySecret, of: family),
                 tagKeyID: Int64(keyring.currentTags.id), status: .live, generation: 0,
                 idleExpiresAt: transaction.now.advanced(by: lifetimes.authorizationCode),
-                swappedAt: transaction.serving, credentialTag: keyring.currentTags.tag(.token, of: code),
-                previousCredentialTag: nil, access: nil, previousAccess: nil, pair: nil, firstUsedAt: nil)
+                swappedAt: transaction.serving, credentialTag: keyring.currentTags.tag(.token, of: code))
             try transaction.insert(row)
-            var event = AuditEvent(
-                .grantAuthorize, by: channel.map { AuditActor(owner.pseudonym, $0) } ?? operatorActor)
-            event.subject = channel == nil ? owner.pseudonym : client.pseudonym
-            event.requestID = requestID
-            event.grant = id
-            event.generation = 0
-            event.fingerprint = TokenFingerprint.of(code)
+            let event = AuditEvent(
+                .grantAuthorize, by: channel.map { AuditActor(owner.pseudonym, $0) } ?? operatorActor,
+                subject: channel == nil ? owner.pseudonym : client.pseudonym, grant: id, generation: 0,
+                fingerprint: TokenFingerprint.of(code), requestID: requestID)
             return Audited(
                 AuthorizationCode(
                     code: code, expiresIn: lifetimes.authorizationCode.components.seconds, grant: id),

@@ -1,3 +1,4 @@
+import GRDB
 package import VaultCore
 import VaultCrypto
 
@@ -49,14 +50,14 @@ extension Vault {
     /// Compares `secret` with every secret of the client, in constant time, whichever matches. For an unknown
     /// client the same work is done for nothing, so that answers do not tell which clients exist.
     package func judge(_ secret: SecretBytes, of client: Client?) -> ClientSecretVerdict {
-        guard let client, !client.secretRows.isEmpty else {
+        guard let client, !client.secrets.isEmpty else {
             let tag = keyring.currentTags.tag(.clientSecret, of: secret)
             _ = ConstantTime.equal(tag, [UInt8](repeating: 0, count: tag.count))
             return .wrong
         }
         let now = clock.now()
         var verdict = ClientSecretVerdict.wrong
-        for row in client.secretRows {
+        for row in client.secrets {
             guard let key = keyring.tags[UInt8(truncatingIfNeeded: row.tagKeyID)] else { continue }
             guard ConstantTime.equal(row.tag, key.tag(.clientSecret, of: secret)) else { continue }
             let generation = UInt32(truncatingIfNeeded: row.generation)
@@ -65,7 +66,7 @@ extension Vault {
             verdict =
                 row.notAfter.map { now < $0 } ?? true
                 ? .accepted(
-                    generation: generation, isNewest: row.generation == client.secretRows.last?.generation)
+                    generation: generation, isNewest: row.generation == client.secrets.last?.generation)
                 : .expired(generation: generation)
         }
         return verdict
@@ -92,11 +93,41 @@ extension Audited {
     /// Adds that the client authenticated with a secret that is about to end, of which generation.
     func noting(supersededSecret generation: UInt32?, of actor: AuditActor, _ requestID: String?) -> Audited {
         guard let generation, let first = events.first else { return self }
-        var event = AuditEvent(.clientAuthentication, by: actor)
-        event.reason = "superseded_secret"
-        event.generation = generation
-        event.requestID = requestID
-        event.refusalOrigin = .anybody
+        let event = AuditEvent(
+            .clientAuthentication, by: actor, reason: "superseded_secret", generation: generation,
+            requestID: requestID, refusalOrigin: .anybody)
         return Audited(result, first, events.dropFirst() + [event])
+    }
+}
+
+extension Vault {
+    /// Remembers that a client used an assertion; true exactly once for each of a client's identifiers (`jti`), however
+    /// many processes ask (RFC 7523 section 3, item 7).
+    ///
+    /// - Parameter end: when the assertion expires, after which nobody accepts it anyhow.
+    package func useAssertion(
+        _ identifier: String, of client: OwnerID, until end: VaultInstant
+    ) async throws -> Bool {
+        var value: [UInt8] = []
+        value.append(bigEndian: client.rawValue)
+        value += identifier.utf8
+        // A clock that is set back must not bring a used one back to life.
+        let forgottenAt = end.advanced(by: Limits.assertionRetention)
+        return try await housekeep { [value] transaction in
+            try transaction.purge("used_assertions")
+            let tags = transaction.keyring.lookup.tags(.assertion, of: value)
+            for tag in tags.dropFirst() where try transaction.database.isAssertionUsed(tag) { return false }
+            try transaction.database.run(
+                "INSERT INTO used_assertions (id, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                [.blob(tags[0]), SQLValue(forgottenAt)])
+            transaction.noteUnloggedChange()
+            return transaction.database.changesCount == 1
+        }
+    }
+}
+
+extension Database {
+    fileprivate func isAssertionUsed(_ tag: [UInt8]) throws -> Bool {
+        try firstRow("SELECT 1 FROM used_assertions WHERE id = ?", [.blob(tag)]) { _ in true } ?? false
     }
 }

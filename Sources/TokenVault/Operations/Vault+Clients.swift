@@ -42,11 +42,10 @@ extension Vault {
             let row = ClientRow(id: id, nameTag: nameTags.first, registration: stored)
             try transaction.insert(owner.row)
             try transaction.insert(row)
-            var secrets: [ClientSecretRow] = []
+            var secrets: [ClientSecretInfo] = []
             if let secret { secrets.append(try transaction.insertSecret(secret, of: id, generation: 1)) }
             transaction.touchRegistry()
-            var event = AuditEvent(.clientAdd, by: operatorActor)
-            event.subject = owner.pseudonym
+            let event = AuditEvent(.clientAdd, by: operatorActor, subject: owner.pseudonym)
             let client = try Client(owner: owner, row: row, secrets: secrets, keyring: keyring)
             return Audited(NewClient(client: client, secret: secret), event)
         }
@@ -58,15 +57,15 @@ extension Vault {
     public func client(_ name: String) throws -> Client {
         let bytes = Array(name.utf8)
         return try snapshot { [registry] database, keys in
-            let keyring = keys.keyring
+            let lookup = keys.keyring.lookup
             let revision = try keys.checkedRevision(database)
             let found =
                 try registry.ownerID(
-                    lookupTags: keyring.lookup.tags(.clientID, of: bytes), database, revision: revision)
-                ?? database.clientID(nameTags: keyring.lookup.tags(.clientName, of: bytes))
-            guard let id = found, let client = try registry.client(id, database, keyring, revision: revision),
-                client.state != .removed
-            else { throw Self.noClient }
+                    lookupTags: lookup.tags(.clientID, of: bytes), database, revision: revision)
+                ?? database.clientID(nameTags: lookup.tags(.clientName, of: bytes))
+            guard let client = try standingClient(found, database, keys, revision) else {
+                throw Self.noClient
+            }
             return client
         }
     }
@@ -75,12 +74,9 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
     public func client(_ id: OwnerID) throws -> Client {
-        try snapshot { [registry] database, keys in
-            let keyring = keys.keyring
+        try snapshot { database, keys in
             let revision = try keys.checkedRevision(database)
-            guard let client = try registry.client(id, database, keyring, revision: revision),
-                client.state != .removed
-            else { throw Self.noClient }
+            guard let client = try standingClient(id, database, keys, revision) else { throw Self.noClient }
             return client
         }
     }
@@ -90,18 +86,22 @@ extension Vault {
     package func client(identifiedBy clientID: String) throws -> Client? {
         guard clientID.utf8.count <= Limits.nameBytes else { return nil }
         return try snapshot { [registry] database, keys in
-            let keyring = keys.keyring
             let revision = try keys.checkedRevision(database)
-            let tags = keyring.lookup.tags(.clientID, of: Array(clientID.utf8))
-            guard let id = try registry.ownerID(lookupTags: tags, database, revision: revision) else {
-                try registry.census(database, revision: revision).confirmUnknown(tags)
-                return nil
-            }
-            guard let client = try registry.client(id, database, keyring, revision: revision),
-                client.state != .removed
-            else { return nil }
-            return client
+            let tags = keys.keyring.lookup.tags(.clientID, of: Array(clientID.utf8))
+            let id = try registry.ownerID(lookupTags: tags, database, revision: revision)
+            if id == nil { try registry.census(database, revision: revision).confirmUnknown(tags) }
+            return try standingClient(id, database, keys, revision)
         }
+    }
+
+    /// Nil also for one that was removed.
+    private func standingClient(
+        _ id: OwnerID?, _ database: Database, _ keys: VaultKeys, _ revision: RegistryRevision?
+    ) throws -> Client? {
+        guard let id, let client = try registry.client(id, database, keys.keyring, revision: revision),
+            client.state != .removed
+        else { return nil }
+        return client
     }
 
     /// Makes sure that a client whose secret was found wrong has no other.
@@ -113,7 +113,7 @@ extension Vault {
             guard let client = try registry.client(id, database, keys.keyring, revision: revision) else {
                 return
             }
-            try registry.census(database, revision: revision).confirmAll(client.secretRows, of: id)
+            try registry.census(database, revision: revision).confirmAll(client.secrets, of: id)
         }
     }
 
@@ -127,7 +127,6 @@ extension Vault {
     /// Every client that was not removed, in order of registration.
     public func clients() throws -> [Client] {
         try snapshot { [registry] database, keys in
-            let keyring = keys.keyring
             let revision = try keys.checkedRevision(database)
             var ids: [OwnerID] = []
             try database.forEachRow("SELECT id FROM owners WHERE kind = 3 AND state != 3 ORDER BY id") {
@@ -135,7 +134,7 @@ extension Vault {
                 ids.append(OwnerID(row.integer(0)))
                 return true
             }
-            return try ids.compactMap { try registry.client($0, database, keyring, revision: revision) }
+            return try ids.compactMap { try registry.client($0, database, keys.keyring, revision: revision) }
         }
     }
 
@@ -154,7 +153,7 @@ extension Vault {
             owner.remove()
             row.nameTag = nil
         }
-        try await forgetConsents(of: .client(id))
+        try await forgetConsents(of: id)
     }
 
     /// Adds a secret; those before it are accepted for `overlap` longer.
@@ -174,7 +173,7 @@ extension Vault {
             }
             let end = transaction.now.advanced(by: overlap)
             var accepted = 0
-            for var row in client.secretRows {
+            for var row in client.secrets {
                 if let notAfter = row.notAfter, notAfter <= transaction.now {
                     try transaction.delete(.clientSecrets, id: row.id)
                 } else {
@@ -188,12 +187,12 @@ extension Vault {
                     .denied, "The client has \(Limits.clientSecrets) secrets that are still accepted.",
                     remedy: "Wait for one to end, or rotate with a shorter overlap.")
             }
-            let generation = (client.secretRows.last?.generation ?? 0) + 1
+            let generation = (client.secrets.last?.generation ?? 0) + 1
             _ = try transaction.insertSecret(secret, of: id, generation: generation)
             transaction.touchRegistry()
-            var event = AuditEvent(.clientSecretAdd, by: operatorActor)
-            event.subject = client.pseudonym
-            event.generation = UInt32(truncatingIfNeeded: generation)
+            let event = AuditEvent(
+                .clientSecretAdd, by: operatorActor, subject: client.pseudonym,
+                generation: UInt32(truncatingIfNeeded: generation))
             guard let changed = try transaction.client(id) else { throw Self.noClient }
             return Audited(NewClient(client: changed, secret: secret), event)
         }
@@ -212,9 +211,7 @@ extension Vault {
             try transaction.update(owner)
             try transaction.update(row)
             transaction.touchRegistry()
-            var event = AuditEvent(operation, by: operatorActor)
-            event.reason = reason
-            event.subject = client.pseudonym
+            let event = AuditEvent(operation, by: operatorActor, reason: reason, subject: client.pseudonym)
             guard let changed = try transaction.client(id) else { throw Self.noClient }
             return Audited(changed, event)
         }
@@ -227,8 +224,8 @@ extension Vault {
 extension WriteTransaction {
     func insertSecret(
         _ secret: SecretBytes, of client: OwnerID, generation: Int64
-    ) throws -> ClientSecretRow {
-        let row = ClientSecretRow(
+    ) throws -> ClientSecretInfo {
+        let row = ClientSecretInfo(
             id: next(\.nextSecretID), client: client, generation: generation,
             tag: keyring.currentTags.tag(.clientSecret, of: secret), tagKeyID: Int64(keyring.currentTags.id),
             notBefore: now, notAfter: nil)
@@ -270,6 +267,46 @@ enum ClientIDRules {
         // RFC 9700 section 4.15: a client must not be able to pass for a user by the choice of its identifier.
         guard !clientID.hasPrefix(SubjectIdentifier.prefix) else {
             throw invalid("A client identifier does not begin with 'u_': subjects of users do.")
+        }
+    }
+}
+
+extension Vault {
+    /// Changes what is registered of a client; its name and `client_id` stay. One that begins to authenticate
+    /// with a secret gets one; the secrets of one that ceases to are deleted. Grants that exist keep the
+    /// scope they have.
+    ///
+    /// - Parameter change: gets the registration as it is at that moment.
+    /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/invalidInput``.
+    public func changeClient(
+        _ name: String, _ change: @escaping @Sendable (inout ClientRegistration) -> Void
+    ) async throws -> NewClient {
+        let id = try client(name).id
+        return try await write { [operatorActor] transaction in
+            guard let client = try transaction.client(id), client.state != .removed,
+                var row = try transaction.load(ClientRow.self, id.rawValue)?.row
+            else { throw Self.noClient }
+            var registration = client.registration
+            change(&registration)
+            guard registration.name == client.registration.name else {
+                throw invalid("A client keeps its name.")
+            }
+            registration = try registration.checked()
+            row.registration = try StoredRegistration(registration).encoded()
+            try transaction.update(row)
+            var secret: SecretBytes?
+            if !registration.usesSecret {
+                for old in client.secrets { try transaction.delete(.clientSecrets, id: old.id) }
+            } else if client.secrets.isEmpty {
+                let new = ClientSecret.generate()
+                _ = try transaction.insertSecret(new, of: id, generation: 1)
+                secret = new
+            }
+            transaction.touchRegistry()
+            let event = AuditEvent(
+                .clientChange, by: operatorActor, reason: "registration", subject: client.pseudonym)
+            guard let changed = try transaction.client(id) else { throw Self.noClient }
+            return Audited(NewClient(client: changed, secret: secret), event)
         }
     }
 }

@@ -2,44 +2,39 @@ import GRDB
 public import VaultCore
 import VaultCrypto
 
-/// What a user allowed a client, and is not asked again.
+/// What a user allowed a client, and is not asked again: one row of `consents`.
 public struct Consent: Sendable {
     public let id: Int64
     public let user: OwnerID
     public let client: OwnerID
     /// Everything this user ever allowed this client.
-    public let scope: ScopeSet
+    public internal(set) var scope: ScopeSet
     /// The last time the user said so.
-    public let grantedAt: VaultInstant
+    public internal(set) var grantedAt: VaultInstant
 }
 
 extension Vault {
     /// What a user allowed a client; nil: nothing.
     public func consent(of user: OwnerID, to client: OwnerID) throws -> Consent? {
         try snapshot { database, keys in
-            let keyring = keys.keyring
-            return try database.consent(of: user, to: client, keyring).map(Consent.init)
+            try database.consent(of: user, to: client, keys.keyring)
         }
     }
 
     /// What a user allowed, by client, oldest first.
     public func consents(of user: OwnerID) throws -> [Consent] {
         try snapshot { database, keys in
-            let keyring = keys.keyring
-            return try database.loadAll(
-                ConsentRow.self, where: "owner_id = ? ORDER BY id", [.integer(user.rawValue)], keyring
-            ).map(Consent.init)
+            try database.loadAll(
+                Consent.self, where: "owner_id = ? ORDER BY id", [.integer(user.rawValue)], keys.keyring)
         }
     }
 
     /// Every consent, oldest first, at most `limit` after the one with the number `last`.
     public func consents(after last: Int64 = 0, limit: Int = 1000) throws -> [Consent] {
         try snapshot { database, keys in
-            let keyring = keys.keyring
-            return try database.loadAll(
-                ConsentRow.self, where: "id > ? ORDER BY id LIMIT ?",
-                [.integer(last), .integer(Int64(limit))], keyring
-            ).map(Consent.init)
+            try database.loadAll(
+                Consent.self, where: "id > ? ORDER BY id LIMIT ?",
+                [.integer(last), .integer(Int64(limit))], keys.keyring)
         }
     }
 
@@ -52,42 +47,37 @@ extension Vault {
     ) async throws {
         if let known = try consent(of: user, to: client), scope.isSubset(of: known.scope) { return }
         try await write { transaction in
-            let keyring = transaction.keyring
             guard let owner = try transaction.owner(user), owner.row.kind == .user,
                 let party = try transaction.client(client), owner.row.state == .active,
                 party.state == .active
             else { throw VaultError(.denied, "The client or the user was disabled.") }
-            if var row = try transaction.database.consent(of: user, to: client, keyring) {
+            if var row = try transaction.database.consent(of: user, to: client, transaction.keyring) {
                 row.scope = row.scope.union(scope)
                 row.grantedAt = transaction.now
                 try transaction.update(row)
             } else {
                 try transaction.insert(
-                    ConsentRow(
+                    Consent(
                         id: transaction.next(\.nextGrantID), user: user, client: client, scope: scope,
                         grantedAt: transaction.now))
             }
-            var event = AuditEvent(.consentGrant, by: AuditActor(owner.pseudonym, channel))
-            event.subject = party.pseudonym
-            event.requestID = requestID
+            let event = AuditEvent(
+                .consentGrant, by: AuditActor(owner.pseudonym, channel), subject: party.pseudonym,
+                requestID: requestID)
             return Audited((), event)
         }
     }
 
     /// Takes a consent back and revokes every grant that the client has of this user. Grants go a few at a
     /// time, the consent with the last of them: what is interrupted is simply done again.
-    public func withdrawConsent(of user: OwnerID, from client: OwnerID) async throws {
-        try await withdrawConsent(of: user, from: client, through: nil)
-    }
-
+    ///
     /// - Parameter channel: the user did it, through this door; nil: the operator did.
-    package func withdrawConsent(
-        of user: OwnerID, from client: OwnerID, through channel: AuditChannel?, requestID: String? = nil
+    public func withdrawConsent(
+        of user: OwnerID, from client: OwnerID, through channel: AuditChannel? = nil, requestID: String? = nil
     ) async throws {
         var last: GrantID? = GrantID(0)
         while let after = last {
             last = try await write(.finishing) { [operatorActor] transaction in
-                let keyring = transaction.keyring
                 let actor = try channel.flatMap { channel in
                     try transaction.owner(user).map { AuditActor($0.pseudonym, channel) }
                 }
@@ -98,7 +88,7 @@ extension Vault {
                 let batch = try transaction.liveGrants(of: user, to: client, after: after)
                 for var row in batch { try transaction.revoke(&row) }
                 if batch.count < Limits.rowsPerLeaf {
-                    if let row = try transaction.database.consent(of: user, to: client, keyring) {
+                    if let row = try transaction.database.consent(of: user, to: client, transaction.keyring) {
                         try transaction.delete(.consents, id: row.id)
                     }
                     return Audited(nil, event)
@@ -108,50 +98,28 @@ extension Vault {
         }
     }
 
-    /// Whose consents are of no more use.
-    enum ConsentParty: Sendable {
-        case user(OwnerID)
-        case client(OwnerID)
-    }
-
     /// Deletes the consents of a user or client that was removed, a few at a time.
-    func forgetConsents(of party: ConsentParty) async throws {
-        let (condition, id) =
-            switch party {
-            case .user(let id): ("owner_id = ? LIMIT ?", id)
-            case .client(let id): ("client_id = ? LIMIT ?", id)
-            }
+    func forgetConsents(of id: OwnerID) async throws {
         var isDone = false
         while !isDone {
             isDone = try await queue.submit(.finishing) { [operatorActor] transaction in
-                let keyring = transaction.keyring
                 let rows = try transaction.database.loadAll(
-                    ConsentRow.self, where: condition,
-                    [.integer(id.rawValue), .integer(Int64(Limits.rowsPerLeaf))], keyring)
+                    Consent.self, where: "owner_id = ?1 OR client_id = ?1 LIMIT ?2",
+                    [.integer(id.rawValue), .integer(Int64(Limits.rowsPerLeaf))], transaction.keyring)
                 for row in rows { try transaction.delete(.consents, id: row.id) }
-                var event = AuditEvent(.consentWithdraw, by: operatorActor)
-                event.reason = "removed"
-                event.subject = try transaction.owner(id)?.pseudonym
+                let event = AuditEvent(
+                    .consentWithdraw, by: operatorActor, reason: "removed",
+                    subject: try transaction.owner(id)?.pseudonym)
                 return (rows.count < Limits.rowsPerLeaf, rows.isEmpty ? [] : [event])
             }
         }
     }
 }
 
-extension Consent {
-    init(_ row: ConsentRow) {
-        id = row.id
-        user = row.user
-        client = row.client
-        scope = row.scope
-        grantedAt = row.grantedAt
-    }
-}
-
 extension Database {
-    fileprivate func consent(of user: OwnerID, to client: OwnerID, _ keyring: Keyring) throws -> ConsentRow? {
+    fileprivate func consent(of user: OwnerID, to client: OwnerID, _ keyring: Keyring) throws -> Consent? {
         try loadAll(
-            ConsentRow.self, where: "owner_id = ? AND client_id = ?",
+            Consent.self, where: "owner_id = ? AND client_id = ?",
             [.integer(user.rawValue), .integer(client.rawValue)], keyring
         ).first
     }

@@ -64,9 +64,11 @@ extension Vault {
             guard let row = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row else {
                 return (nil, [])
             }
-            let audited = try Exchange(request, handle, challenge, prepared, expectation, transaction)
-                .perform(row)
-                .noting(supersededSecret: request.supersededSecret, of: request.actor, request.requestID)
+            let audited = try Exchange(
+                request: request, handle: handle, challenge: challenge, prepared: prepared,
+                expectation: expectation, transaction: transaction
+            ).perform(row).noting(
+                supersededSecret: request.supersededSecret, of: request.actor, request.requestID)
             return (audited.result, audited.events)
         }
         if let result { return result }
@@ -76,8 +78,8 @@ extension Vault {
     /// The grant of an authentic credential is not there, and rightly so.
     private func refuse(_ request: ExchangeRequest, isAhead: Bool) async throws -> ExchangeResult {
         try await write(.finishing) { _ in
-            var event = Exchange.event(request, .refused, isAhead ? nil : .unknownGrant)
-            if isAhead { event.reason = Exchange.databaseIsBehind }
+            let reason = isAhead ? Exchange.databaseIsBehind : RefusalReason.unknownGrant.rawValue
+            let event = Exchange.event(request, .refused, reason)
             return Audited(isAhead ? .databaseIsBehind : .refused(.unknownGrant), event)
                 .noting(supersededSecret: request.supersededSecret, of: request.actor, request.requestID)
         }
@@ -87,7 +89,7 @@ extension Vault {
     private func recordRefusal(of request: ExchangeRequest, _ reason: RefusalReason) async throws {
         guard refusals.hasRoom(.anybody, at: clock.monotonic()) else { return }
         try await write(.finishing) { _ in
-            var event = Exchange.event(request, .refused, reason)
+            var event = Exchange.event(request, .refused, reason.rawValue)
             event.refusalOrigin = .anybody
             // What is no token of ours may be anything, a password typed into the wrong field too.
             event.fingerprint = nil
@@ -98,24 +100,12 @@ extension Vault {
 
 /// One exchange inside its transaction: decides by ``RotationRules``, then acts.
 private struct Exchange {
-    private let request: ExchangeRequest
-    private let handle: TokenHandle
-    private let challenge: String?
-    private let prepared: PreparedPair
-    private let expectation: PreparedExchange?
-    private let transaction: WriteTransaction
-
-    init(
-        _ request: ExchangeRequest, _ handle: TokenHandle, _ challenge: String?, _ prepared: PreparedPair,
-        _ expectation: PreparedExchange?, _ transaction: WriteTransaction
-    ) {
-        self.request = request
-        self.handle = handle
-        self.challenge = challenge
-        self.prepared = prepared
-        self.expectation = expectation
-        self.transaction = transaction
-    }
+    let request: ExchangeRequest
+    let handle: TokenHandle
+    let challenge: String?
+    let prepared: PreparedPair
+    let expectation: PreparedExchange?
+    let transaction: WriteTransaction
 
     static let databaseIsBehind = "database_is_behind"
 
@@ -137,12 +127,9 @@ private struct Exchange {
         case .refuse(let reason): return refuse(reason, row)
         case .revoke(let reason): return try revoke(row, reason)
         case .databaseIsBehind:
-            var event = Self.event(request, .refused, nil)
-            event.reason = Self.databaseIsBehind
-            event.grant = row.id
-            event.generation = handle.generation
-            event.refusalOrigin = .tokenHolder
-            return Audited(.databaseIsBehind, event)
+            return Audited(
+                .databaseIsBehind,
+                Self.event(request, .refused, Self.databaseIsBehind, row.id, handle.generation))
         }
     }
 
@@ -195,10 +182,9 @@ private struct Exchange {
             row: row.id.rawValue, generation: UInt64(row.generation))
         try transaction.update(
             row, isIndexUnchanged: row.expiresDay == old.expiresDay, guardedBy: Int64(old.generation))
-        var event = Self.event(request, .succeeded, nil)
-        event.grant = row.id
-        event.generation = row.generation
-        return Audited(.issued(try issued(pair, row)), event)
+        return Audited(
+            .issued(try issued(pair, row)),
+            Self.event(request, .succeeded, nil, row.id, row.generation))
     }
 
     private func replay(_ row: GrantRow) throws -> Audited<ExchangeResult> {
@@ -206,10 +192,9 @@ private struct Exchange {
             throw VaultError(.integrity, "A grant has lost its token pair.")
         }
         let pair = try row.unsealedPair(owner, transaction.keyring)
-        var event = Self.event(request, .replayed, nil)
-        event.grant = row.id
-        event.generation = row.generation
-        return Audited(.replayed(try issued(pair, row)), event)
+        return Audited(
+            .replayed(try issued(pair, row)),
+            Self.event(request, .replayed, nil, row.id, row.generation))
     }
 
     private func revoke(_ old: GrantRow, _ reason: RefusalReason) throws -> Audited<ExchangeResult> {
@@ -217,17 +202,12 @@ private struct Exchange {
         row.status = .revoked
         row.pair = nil
         try transaction.update(row, isIndexUnchanged: true, guardedBy: Int64(old.generation))
-        var event = Self.event(request, .revoked, reason)
-        event.grant = row.id
-        event.generation = handle.generation
-        return Audited(.refused(reason), event)
+        return Audited(
+            .refused(reason), Self.event(request, .revoked, reason.rawValue, row.id, handle.generation))
     }
 
     private func refuse(_ reason: RefusalReason, _ row: GrantRow) -> Audited<ExchangeResult> {
-        var event = Self.event(request, .refused, reason)
-        event.grant = row.id
-        event.generation = handle.generation
-        return Audited(.refused(reason), event)
+        Audited(.refused(reason), Self.event(request, .refused, reason.rawValue, row.id, handle.generation))
     }
 
     private func issued(_ pair: TokenPair, _ row: GrantRow) throws -> IssuedTokens {
@@ -241,15 +221,14 @@ private struct Exchange {
             context: expectation?.context)
     }
 
-    static func event(_ request: ExchangeRequest, _ outcome: AuditOutcome, _ reason: RefusalReason?)
-        -> AuditEvent
-    {
-        var event = AuditEvent(
-            request.kind == .authorizationCode ? .codeExchange : .refresh, outcome, by: request.actor)
-        event.reason = reason?.rawValue
-        event.fingerprint = request.fingerprint
-        event.requestID = request.requestID
-        event.refusalOrigin = outcome == .refused ? .tokenHolder : nil
-        return event
+    /// - Parameter reason: nil where the database is behind, or all is well.
+    static func event(
+        _ request: ExchangeRequest, _ outcome: AuditOutcome, _ reason: String?, _ grant: GrantID? = nil,
+        _ generation: UInt32? = nil
+    ) -> AuditEvent {
+        AuditEvent(
+            request.kind == .authorizationCode ? .codeExchange : .refresh, outcome, by: request.actor,
+            reason: reason, grant: grant, generation: generation, fingerprint: request.fingerprint,
+            requestID: request.requestID, refusalOrigin: outcome == .refused ? .tokenHolder : nil)
     }
 }

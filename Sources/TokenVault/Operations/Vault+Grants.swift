@@ -43,11 +43,10 @@ extension Vault {
     public func grant(_ id: GrantID) throws -> Grant {
         let now = clock.now()
         return try snapshot { [registry] database, keys in
-            let keyring = keys.keyring
-            guard let row = try database.load(GrantRow.self, id.rawValue, keyring)?.row else {
+            guard let row = try database.load(GrantRow.self, id.rawValue, keys.keyring)?.row else {
                 throw Self.noGrant
             }
-            return try Grant(row, database, keyring, registry, now)
+            return try Grant(row, database, keys.keyring, registry, now)
         }
     }
 
@@ -67,9 +66,8 @@ extension Vault {
         let condition = conditions.joined(separator: " AND ") + " ORDER BY id LIMIT ?"
         let now = clock.now()
         return try snapshot { [registry] database, keys in
-            let keyring = keys.keyring
-            return try database.loadAll(GrantRow.self, where: condition, values, keyring).map {
-                try Grant($0, database, keyring, registry, now)
+            try database.loadAll(GrantRow.self, where: condition, values, keys.keyring).map {
+                try Grant($0, database, keys.keyring, registry, now)
             }
         }
     }
@@ -85,11 +83,9 @@ extension Vault {
     package func revokeGrant(_ id: GrantID, by actor: AuditActor, reason: String) async throws {
         try await write(.finishing) { transaction in
             guard var row = try transaction.load(GrantRow.self, id.rawValue)?.row else { throw Self.noGrant }
-            var event = AuditEvent(.grantRevoke, by: actor)
-            event.reason = reason
-            event.grant = id
-            event.generation = row.generation
-            event.subject = try transaction.owner(row.owner)?.pseudonym
+            let event = AuditEvent(
+                .grantRevoke, by: actor, reason: reason, subject: try transaction.owner(row.owner)?.pseudonym,
+                grant: id, generation: row.generation)
             if row.status == .live { try transaction.revoke(&row) }
             return Audited((), event)
         }

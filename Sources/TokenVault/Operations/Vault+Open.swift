@@ -106,4 +106,133 @@ extension Vault {
         return OpenedStore(
             store: store, keys: LiveKeys(keys, watch: watch, unlocker: unlocker), unlocker: unlocker)
     }
+
+    /// Makes a new vault and opens it. The file is built under a provisional name and gets its own at the
+    /// end, so a crash leaves no half vault behind.
+    ///
+    /// - Parameter source: becomes the first keyslot; a key file must exist (``createKeyFile(at:)``).
+    /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/notFound`` (no such directory), and what
+    ///   ``open(at:unlockedBy:options:)`` throws.
+    public static func create(
+        at path: String, unlockedBy source: KeySource, options: VaultOptions = VaultOptions()
+    ) async throws -> Vault {
+        let path = try await BlockingThread.result {
+            try Sodium.start()
+            try VaultFile.checkDirectory(of: path)
+            let path = try VaultFile.resolve(path, isNew: true)
+            // Two makers at once would build in each other's draft.
+            try VaultLock(beside: path).withWriterLock(within: .seconds(10)) {
+                try buildAndPublish(path, source, options)
+            }
+            return path
+        }
+        return try await open(at: path, unlockedBy: source, options: options)
+    }
+
+    /// Removes a vault that was just made, and closed, because something that belongs to it could not be made.
+    ///
+    /// - Returns: false, and nothing was removed, where another process serves it already.
+    package static func discard(at path: String) throws -> Bool {
+        let lock = try VaultLock(beside: path)
+        return try lock.withWriterLock(within: .seconds(10)) {
+            guard try !lock.isServed() else { return false }
+            for file in [path] + VaultFile.sideFiles(of: path) { unlink(file) }
+            return true
+        }
+    }
+
+    /// Makes a key file: 32 random bytes that only the owner of the file may read.
+    ///
+    /// - Throws: ``VaultError/Code/alreadyExists``: a key file is never overwritten.
+    public static func createKeyFile(at path: String) throws {
+        try Sodium.start()
+        try Keyslot.createKeyFile(at: path)
+    }
+
+    private static func buildAndPublish(_ path: String, _ source: KeySource, _ options: VaultOptions) throws {
+        guard access(path, F_OK) != 0 else { throw VaultFile.alreadyExists(path) }
+        let draft = path + ".creating"
+        for file in [draft, draft + "-wal", draft + "-shm"] { unlink(file) }
+        do {
+            try VaultFile.createExclusively(draft)
+            try build(draft, source, options)
+            try VaultFile.publish(draft, as: path)
+        } catch {
+            for file in [draft, draft + "-wal", draft + "-shm"] { unlink(file) }
+            throw StorageFailure.translate(error, isOpening: true)
+        }
+    }
+
+    private static func build(_ path: String, _ source: KeySource, _ options: VaultOptions) throws {
+        let writer = try Connections.openWriter(path)
+        try writer.inDatabase { database in
+            try database.inTransaction(.immediate) {
+                try Genesis(
+                    now: options.clock.now(), monotonic: options.clock.monotonic().milliseconds
+                ).populate(
+                    database, source, options.channel)
+                return .commit
+            }
+            // Closing would swallow a failure here and leave half of the vault in the WAL.
+            let log = try database.firstRow("PRAGMA wal_checkpoint(TRUNCATE)") { $0.integer(0) }
+            guard log == 0 else { throw StorageFailure.failed("checkpoint of the new vault", EIO) }
+        }
+        try writer.close()
+        guard access(path + "-wal", F_OK) != 0 else {
+            throw StorageFailure.failed("checkpoint of the new vault", EIO)
+        }
+    }
+}
+
+/// The first transaction of a vault: schema, keys, the system's owner, and leaf 0 that names them.
+private struct Genesis {
+    let now: VaultInstant
+    let monotonic: Int64
+
+    func populate(_ database: Database, _ source: KeySource, _ channel: AuditChannel) throws {
+        try SchemaLedger.create(database, at: now)
+        guard let id = VaultID(bytes: SystemRandom().bytes(VaultID.byteCount)) else {
+            throw VaultError(.internalError, "A vault identifier has the wrong length.")
+        }
+        let root = GuardedKey.random()
+        let keys = SystemKeyPurpose.allCases.map {
+            SystemKey(purpose: $0, keyID: 1, isCurrent: true, key: .random())
+        }
+        let keyring = try Keyring(vault: id, epoch: 1, root: root, keys: keys)
+        let vault = VaultRow(
+            id: id, createdAt: now, keyEpoch: 1, registryRevision: 0,
+            nextOwnerID: OwnerID.system.rawValue + 1,
+            nextGrantID: 1, nextSecretID: 1, nextKeyID: Int64(keys.count) + 1, heartbeatAt: now,
+            heartbeatMonotonic: monotonic, outage: 0)
+        try vault.insert(database, rowKey: keyring.rows)
+        let edge = RightEdge()
+        let head = LogHead(edge: edge, root: edge.root, lastTime: now, note: "")
+        try head.insert(database)
+
+        let transaction = WriteTransaction(
+            database, keyring: keyring, registry: Registry(), firstUses: FirstUses(), vault: vault,
+            head: head,
+            now: now, monotonic: monotonic)
+        let system = try Owner(
+            creating: .system, kind: .system, identity: [], lookupTag: nil, keyring: keyring, now: now)
+        transaction.beginBody()
+        try transaction.insert(system.row)
+        let slot = try ProvedKeyslot(source, source, root, 1, id)
+        try transaction.insert(KeyslotRow(id: 1, record: slot.record, createdAt: now))
+        try transaction.insert(
+            KeyslotDetailsRow(
+                id: 1, name: "first", record: slot.record, slotKey: slot.slotKey, root: root, vault: id,
+                now: now))
+        for (index, key) in keys.enumerated() {
+            let row = Int64(index + 1)
+            try transaction.insert(
+                SystemKeyRow(
+                    id: row, purpose: key.purpose, keyID: Int64(key.keyID), state: .current, epoch: 1,
+                    wrapped: KeyWrap.wrap(
+                        key.key, under: root, epoch: 1, for: Keyring.wrapContext(id, systemKey: row)),
+                    createdAt: now))
+        }
+        try transaction.endBody([AuditEvent(.vaultCreate, by: AuditActor(system.pseudonym, channel))])
+        _ = try AuditTrail().append(transaction.entries, to: head, in: transaction)
+    }
 }

@@ -13,10 +13,9 @@ extension Vault {
     ) async throws -> Bool {
         let refresh = try openHandle(token, as: .refreshToken)
         guard let handle = try refresh ?? openHandle(token, as: .accessToken) else { return false }
-        var event = AuditEvent(.grantRevoke, by: AuditActor(client.pseudonym, channel))
-        event.fingerprint = TokenFingerprint.of(token)
-        event.requestID = requestID
-        event.generation = handle.generation
+        let event = AuditEvent(
+            .grantRevoke, by: AuditActor(client.pseudonym, channel), generation: handle.generation,
+            fingerprint: TokenFingerprint.of(token), requestID: requestID)
         let isRevoked: Bool? = try await queue.submit(.finishing) { [event, client = client.id] transaction in
             guard var row = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row else {
                 return (nil, [])

@@ -40,12 +40,12 @@ extension Vault {
     /// Every key that is current, or retired and still published, oldest first.
     package func signingKeys() throws -> [StoredSigningKey] {
         let keys = try snapshot { [knownSigningKeys] database, keys in
-            let keyring = keys.keyring
             let systemKey = keys.system.key
             let revision = try keys.checkedRevision(database)
             if let known = knownSigningKeys.keys(revision) { return known }
-            let keys = try database.loadAll(SigningKeyRow.self, where: "1 ORDER BY id", [], keyring).map {
-                try StoredSigningKey($0, keyring, systemKey)
+            let keys = try database.loadAll(SigningKeyRow.self, where: "1 ORDER BY id", [], keys.keyring).map
+            {
+                try StoredSigningKey($0, keys.keyring, systemKey)
             }
             knownSigningKeys.keep(keys, revision)
             return keys
@@ -70,10 +70,9 @@ extension Vault {
         guard (1...Limits.nameBytes).contains(kid.utf8.count), publicJWK.utf8.count <= Limits.keySetBytes
         else { throw invalid("A key identifier has 1 to \(Limits.nameBytes) bytes.") }
         return try await queue.submit(.newWork) { [operatorActor] transaction in
-            let keyring = transaction.keyring
             let systemKey = try transaction.systemKey
             let rows = try transaction.database.loadAll(
-                SigningKeyRow.self, where: "1 ORDER BY id", [], keyring)
+                SigningKeyRow.self, where: "1 ORDER BY id", [], transaction.keyring)
             let older = rows.filter { $0.algorithm == algorithm }
             guard !isFirstOnly || !older.contains(where: { $0.state == .current }) else { return (false, []) }
             guard !rows.contains(where: { $0.kid == kid }) else {
@@ -91,15 +90,15 @@ extension Vault {
             }
             let id = transaction.next(\.nextKeyID)
             let sealed = try privateKey.withExposed {
-                try SealedField.seal($0, under: systemKey, for: keyring.signingKeyContext(id), padded: true)
+                try SealedField.seal(
+                    $0, under: systemKey, for: transaction.keyring.signingKeyContext(id), padded: true)
             }
             try transaction.insert(
                 SigningKeyRow(
                     id: id, kid: kid, algorithm: algorithm, state: .current, createdAt: transaction.now,
                     publishedUntil: nil, privateKey: sealed, publicJWK: publicJWK))
             transaction.touchRegistry()
-            var event = AuditEvent(.signingKeyAdd, by: operatorActor)
-            event.reason = algorithm.rawValue
+            let event = AuditEvent(.signingKeyAdd, by: operatorActor, reason: algorithm.rawValue)
             return (true, [event])
         }
     }

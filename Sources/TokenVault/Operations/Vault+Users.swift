@@ -17,20 +17,18 @@ extension Vault {
     public func addUser(_ name: String) async throws -> User {
         try NameRules.check(name, what: "user name")
         return try await write { [operatorActor] transaction in
-            let keyring = transaction.keyring
-            let tags = keyring.lookup.tags(.userName, of: Array(name.utf8))
+            let tags = transaction.keyring.lookup.tags(.userName, of: Array(name.utf8))
             guard try transaction.database.ownerID(tags: tags) == nil else {
                 throw VaultError(.alreadyExists, "There is a user of that name.")
             }
             let id = OwnerID(transaction.next(\.nextOwnerID))
             let owner = try Owner(
                 creating: id, kind: .user, identity: Array(name.utf8), lookupTag: tags.first,
-                keyring: keyring,
+                keyring: transaction.keyring,
                 now: transaction.now)
             try transaction.insert(owner.row)
             transaction.touchRegistry()
-            var event = AuditEvent(.userAdd, by: operatorActor)
-            event.subject = owner.pseudonym
+            var event = AuditEvent(.userAdd, by: operatorActor, subject: owner.pseudonym)
             event.personal = PersonalData(owner: id, data: Array(name.utf8))
             return Audited(
                 User(id: id, name: name, state: .active, createdAt: transaction.now), event)
@@ -54,12 +52,11 @@ extension Vault {
     /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
     public func user(_ id: OwnerID) throws -> User {
         try snapshot { [registry] database, keys in
-            let keyring = keys.keyring
             let revision = try keys.checkedRevision(database)
-            guard let owner = try registry.owner(id, database, keyring, revision: revision),
+            guard let owner = try registry.owner(id, database, keys.keyring, revision: revision),
                 owner.row.kind == .user, owner.row.state != .removed
             else { throw Self.noUser }
-            return try User(owner, keyring)
+            return try User(owner, keys.keyring)
         }
     }
 
@@ -98,7 +95,7 @@ extension Vault {
     /// Removes a user: every grant is revoked and the name is free again. What the log says stays provable.
     public func removeUser(_ name: String) async throws {
         let user = try await changeUser(name, .userRemove, reason: nil, .finishing) { $0.remove() }
-        try await forgetConsents(of: .user(user.id))
+        try await forgetConsents(of: user.id)
         try await endConnections(of: user.id)
     }
 
@@ -116,9 +113,7 @@ extension Vault {
             change(&row)
             try transaction.update(row)
             transaction.touchRegistry()
-            var event = AuditEvent(operation, by: operatorActor)
-            event.reason = reason
-            event.subject = owner.pseudonym
+            let event = AuditEvent(operation, by: operatorActor, reason: reason, subject: owner.pseudonym)
             return Audited(User(id: id, name: name, state: row.state, createdAt: row.createdAt), event)
         }
     }
@@ -151,5 +146,142 @@ extension Database {
             guard isTagged == true else { throw LostRow.unindexed(.owners) }
             return id
         }
+    }
+}
+
+/// What erasing a user did.
+public struct Erasure: Sendable {
+    /// Grants that ended with it.
+    public let grants: Int64
+    /// Connections that were deleted. Their tokens may still be valid at the providers.
+    public let connections: Int64
+    /// Backups that may still be kept: with their keys they can open what was erased.
+    public let backups: Int
+    /// Until when the last of them is kept; nil when there is none, or nobody said.
+    public let backupsKeptUntil: VaultInstant?
+}
+
+extension Vault {
+    /// Destroys a user's key, and with it everything that was sealed under it: name, grants, connections, and the personal data
+    /// of the log.
+    ///
+    /// Every proof of the log stays valid. When this returns neither the database nor its WAL holds the key any more;
+    /// older backups do. Tokens of the user's connections are not revoked at their providers: do that before.
+    ///
+    /// - Parameter name: also of a user that was removed.
+    /// - Throws: ``VaultError/Code/notFound``; ``VaultError/Code/busy`` when the WAL could not be emptied because of a
+    ///   reader: the user is erased then, and the same call again finishes.
+    public func eraseUser(_ name: String) async throws -> Erasure {
+        guard let id = try userToErase(name) else {
+            // A second call after a crash finds nobody of this name, and still has the WAL to empty.
+            try await truncateWAL()
+            throw Self.noUser
+        }
+        let connections = try await deleteSealedRows(of: id)
+        let grants = try await write(.finishing) { [operatorActor] transaction in
+            guard var row = try transaction.load(OwnerRow.self, id.rawValue)?.row, row.wrappedKey != nil,
+                let owner = try transaction.owner(id)
+            else { throw Self.noUser }
+            try transaction.erase(&row)
+            let grants = try transaction.database.firstRow(
+                "SELECT count(*) FROM grants WHERE owner_id = ? AND state = 1", [.integer(id.rawValue)]
+            ) { $0.integer(0) }
+            let event = AuditEvent(.userErase, by: operatorActor, subject: owner.pseudonym)
+            return Audited(grants ?? 0, event)
+        }
+        try await forgetConsents(of: id)
+        // What began before the key was destroyed may have written a row since.
+        let late = try await deleteSealedRows(of: id)
+        try await truncateWAL()
+        let kept = try keptBackups()
+        let isDated = kept.allSatisfy { $0.keepUntil != nil }
+        return Erasure(
+            grants: grants, connections: connections + late, backups: kept.count,
+            backupsKeptUntil: isDated ? kept.compactMap(\.keepUntil).max() : nil)
+    }
+
+    /// Those that nobody has promised to have destroyed by now.
+    private func keptBackups() throws -> [BackupRecord] {
+        let now = clock.now()
+        return try snapshot { database, keys in
+            try database.loadAll(
+                BackupRecord.self, where: "keep_until IS NULL OR keep_until > ?", [SQLValue(now)],
+                keys.keyring)
+        }
+    }
+
+    private func userToErase(_ name: String) throws -> OwnerID? {
+        try snapshot { database, keys in
+            let keyring = keys.keyring
+            let tags = keyring.lookup.tags(.userName, of: Array(name.utf8))
+            if let id = try database.ownerID(tags: tags), let owner = try database.owner(id, keyring),
+                owner.row.kind == .user
+            {
+                return id
+            }
+            var found: OwnerID?
+            try database.forEachRow(
+                "SELECT id FROM owners WHERE kind = 2 AND state = 3 AND wrapped_key IS NOT NULL ORDER BY id"
+            ) { row in
+                let id = OwnerID(row.integer(0))
+                if try database.owner(id, keyring)?.identity(keyring) == Array(name.utf8) { found = id }
+                return found == nil
+            }
+            return found
+        }
+    }
+
+    /// Passwords, consents that were begun, and connections: rows that mean nothing without the key.
+    func deleteSealedRows(of id: OwnerID) async throws -> Int64 {
+        var connections: Int64 = 0
+        for (layout, column) in [
+            (TableLayout.passwords, "id"), (.authorizationRequests, "owner_id"), (.connections, "owner_id"),
+        ] {
+            while true {
+                let count = try await queue.submit(.finishing) { [operatorActor] transaction in
+                    var ids: [Int64] = []
+                    try transaction.database.forEachRow(
+                        "SELECT id FROM \(layout.name) WHERE \(column) = ? LIMIT ?",
+                        [.integer(id.rawValue), .integer(Int64(Limits.rowsPerLeaf))]
+                    ) {
+                        ids.append($0.integer(0))
+                        return true
+                    }
+                    guard !ids.isEmpty else { return (0, []) }
+                    for id in ids { try transaction.delete(layout, id: id) }
+                    let event = AuditEvent(
+                        .userErase, by: operatorActor, reason: layout.name,
+                        subject: try transaction.owner(id)?.pseudonym, count: ids.count)
+                    return (ids.count, [event])
+                }
+                if layout.number == TableLayout.connections.number { connections += Int64(count) }
+                if count < Limits.rowsPerLeaf { break }
+            }
+        }
+        return connections
+    }
+}
+
+extension OwnerRow {
+    /// Every grant ends, and the name is free again.
+    mutating func remove() {
+        state = .removed
+        revocations += 1
+        lookupTag = nil
+    }
+}
+
+extension WriteTransaction {
+    /// Destroys a user's key; the key before it would open what is left as well.
+    func erase(_ row: inout OwnerRow) throws {
+        row.remove()
+        row.wrappedKey = nil
+        row.identity = nil
+        row.pseudonym = nil
+        try update(row)
+        if try load(PreviousOwnerKeyRow.self, row.rowID) != nil {
+            try delete(.previousOwnerKeys, id: row.rowID)
+        }
+        touchRegistry()
     }
 }

@@ -3,8 +3,8 @@ import TokenRotation
 public import VaultCore
 import VaultCrypto
 
-/// What a valid access token stands for.
-public struct ValidAccessToken: Sendable {
+/// What a valid token stands for.
+public struct ValidToken: Sendable {
     public let grant: GrantID
     public let generation: UInt32
     /// The client it was issued to.
@@ -26,14 +26,14 @@ extension Vault {
     /// a pair closes its retry window.
     ///
     /// - Throws: ``VaultError/Code/integrity`` for an edited row, ``VaultError/Code/ioFailure``.
-    public func validate(_ accessToken: SecretBytes) throws -> ValidAccessToken? {
+    public func validate(_ accessToken: SecretBytes) throws -> ValidToken? {
         try validate(accessToken) { _ in true }
     }
 
     /// The same for a reader that may see some tokens only: one that it may not see counts as not valid, and as not used.
     package func validate(
-        _ accessToken: SecretBytes, where isVisible: (ValidAccessToken) -> Bool
-    ) throws -> ValidAccessToken? {
+        _ accessToken: SecretBytes, where isVisible: (ValidToken) -> Bool
+    ) throws -> ValidToken? {
         guard let handle = try openHandle(accessToken, as: .accessToken) else { return nil }
         let now = clock.now()
         let floor = keys.watch.floor
@@ -55,8 +55,8 @@ extension Vault {
     private func judge(
         _ handle: TokenHandle, _ accessToken: SecretBytes, _ row: borrowing AccessTokenRow, _ vault: VaultRow,
         _ database: Database, _ keys: VaultKeys, _ now: VaultInstant,
-        _ isVisible: (ValidAccessToken) -> Bool
-    ) throws -> ValidAccessToken? {
+        _ isVisible: (ValidToken) -> Bool
+    ) throws -> ValidToken? {
         let (keyring, revision) = (keys.keyring, keys.revision)
         let owner = try registry.owner(row.owner, database, keyring, revision: revision)
         guard let clientOwner = try registry.owner(row.client, database, keyring, revision: revision),
@@ -75,7 +75,7 @@ extension Vault {
             isTokenProven: proof.isToken(accessToken, slot.tag), status: row.status, owner: standing,
             expiresAt: slot.expiresAt, now: now)
         guard refusal == nil else { return nil }
-        let valid = ValidAccessToken(
+        let valid = ValidToken(
             grant: row.grant, generation: handle.generation, client: row.client, owner: row.owner,
             kind: row.kind, scope: slot.scope, audience: slot.audience, issuedAt: slot.issuedAt,
             expiresAt: slot.expiresAt, registryRevision: revision)
@@ -93,4 +93,45 @@ extension Vault {
         + "(SELECT size FROM audit_head WHERE id = 1), grants.id, "
         + (TableLayout.grants.columns + ["leaf", "row_tag"]).map { "grants.\($0)" }.joined(separator: ", ")
         + " FROM grants, vault WHERE grants.id = ? AND vault.id = 1"
+}
+
+extension Vault {
+    /// Looks at a refresh token without spending it, for introspection (RFC 7662 section 2). Nil for all but
+    /// the newest of a living grant: the one before it may be repeated for a moment, and is no token to rely
+    /// on. Closes no retry window: only use does.
+    package func inspectRefreshToken(_ token: SecretBytes) throws -> ValidToken? {
+        guard let handle = try openHandle(token, as: .refreshToken) else { return nil }
+        let now = clock.now()
+        let found: ValidToken?? = try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
+            let revision = try keys.checkedRevision(database)
+            guard let row = try database.load(GrantRow.self, handle.grant.rawValue, keyring)?.row else {
+                return nil
+            }
+            let proof = try HandleProof(handle, familyTag: row.familyTag, tagKeyID: row.tagKeyID, keyring)
+            if handle.generation > row.generation, proof.isFamilyProven, row.status == .live {
+                throw try database.isBehind()
+            }
+            guard row.generation == handle.generation, row.status == .live, let access = row.access,
+                let client = try registry.owner(row.client, database, keyring, revision: revision),
+                client.row.state == .active
+            else { return .some(nil) }
+            let owner = try registry.owner(row.owner, database, keyring, revision: revision)
+            let standing = OwnerStanding(row, owner: owner, clientRevocations: client.row.revocations)
+            let expiresAt = min(row.idleExpiresAt, row.absoluteExpiresAt)
+            guard proof.isFamilyProven, proof.isToken(token, row.credentialTag), standing == .good,
+                now < expiresAt
+            else { return .some(nil) }
+            return ValidToken(
+                grant: row.id, generation: row.generation, client: row.client, owner: row.owner,
+                kind: row.kind, scope: row.scope, audience: nil, issuedAt: access.issuedAt,
+                expiresAt: expiresAt,
+                registryRevision: nil)
+        }
+        guard let found else {
+            if try isAhead(handle.grant) { throw databaseIsBehind }
+            return nil
+        }
+        return found
+    }
 }

@@ -151,4 +151,40 @@ extension Vault {
             }
         }
     }
+
+    /// What a token of ours says, or nil for anything we did not make. Another process may have rotated the
+    /// key of handles and issued this token since we read the keys: only a token that names a key we do not
+    /// know makes us look, and looking costs as much as looking the grant up would.
+    func openHandle(_ token: SecretBytes, as kind: TokenKind) throws -> TokenHandle? {
+        let sealer = keyring.handles
+        if let handle = sealer.open(token, as: kind) { return handle }
+        guard sealer.namesUnknownKey(token, as: kind) else { return nil }
+        return try snapshot { _, keys in keys.keyring.handles.open(token, as: kind) }
+    }
+
+    /// Writes an entry that changes nothing into the log, at a bounded rate: what others cause at will is counted where
+    /// it comes too fast.
+    package func record(_ event: AuditEvent) async throws {
+        var event = event
+        let origin = event.refusalOrigin ?? .anybody
+        event.refusalOrigin = origin
+        guard refusals.hasRoom(origin, at: clock.monotonic()) else { return }
+        try await write(.finishing) { [event] _ in Audited((), event) }
+    }
+
+    /// The actor of what nobody known did.
+    package func unknownActor(through channel: AuditChannel) -> AuditActor {
+        AuditActor(operatorActor.pseudonym, channel)
+    }
+
+    /// Writes that a client sent a token request by GET, at a bounded rate; the rest is counted.
+    ///
+    /// - Parameter client: authenticated, or public: then anybody may have said its name.
+    package func recordLegacyGet(by client: Client, channel: AuditChannel, requestID: String?) async throws {
+        guard refusals.hasRoom(.anybody, at: clock.monotonic()) else { return }
+        let event = AuditEvent(
+            .tokenRequest, by: AuditActor(client.pseudonym, channel), reason: "legacy_get",
+            requestID: requestID, refusalOrigin: .anybody)
+        try await write(.finishing) { [event] _ in Audited((), event) }
+    }
 }

@@ -54,8 +54,9 @@ struct PreparedRestore: Sendable {
         transaction.changeVault(jump)
         // A session that was ended since would be there again.
         try database.run("DELETE FROM sign_in_sessions")
-        var event = AuditEvent(.vaultRestore, by: AuditActor(system.pseudonym, options.channel))
-        event.reason = plan.newest == nil ? "without-log" : hasEntries ? "with-log" : "with-checkpoint"
+        let event = AuditEvent(
+            .vaultRestore, by: AuditActor(system.pseudonym, options.channel),
+            reason: plan.newest == nil ? "without-log" : hasEntries ? "with-log" : "with-checkpoint")
         try transaction.endBody([event])
         _ = try AuditTrail().append(transaction.entries, to: parent, in: transaction)
         try transaction.finish()

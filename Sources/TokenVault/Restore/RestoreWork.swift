@@ -27,15 +27,16 @@ struct RestoreWork: Sendable {
     private func inBatches<Item: Sendable>(
         _ items: [Item], _ body: @escaping @Sendable ([Item], WriteTransaction) throws -> [AuditEvent]
     ) async throws {
-        for start in stride(from: 0, to: items.count, by: Limits.rowsPerLeaf) {
-            let batch = Array(items[start...].prefix(Limits.rowsPerLeaf))
+        // A keyslot has two rows.
+        let size = Limits.rowsPerLeaf / 2
+        for start in stride(from: 0, to: items.count, by: size) {
+            let batch = Array(items[start...].prefix(size))
             try await vault.queue.submit(.finishing) { ((), try body(batch, $0)) }
         }
     }
 
     private func end(_ grants: [Int64], _ transaction: WriteTransaction) throws -> [AuditEvent] {
-        var event = AuditEvent(.grantRevoke, by: vault.operatorActor)
-        event.reason = reason
+        var event = AuditEvent(.grantRevoke, by: vault.operatorActor, reason: reason)
         for id in grants {
             guard var row = try transaction.load(GrantRow.self, id)?.row, row.status == .live else {
                 continue
@@ -82,13 +83,12 @@ struct RestoreWork: Sendable {
     private func retire(_ moved: [MovedRow], _ transaction: WriteTransaction) throws -> [AuditEvent] {
         for item in moved { try retire(item, transaction) }
         transaction.touchRegistry()
-        var event = AuditEvent(.vaultRestore, by: vault.operatorActor)
-        event.reason = reason
+        let event = AuditEvent(.vaultRestore, by: vault.operatorActor, reason: reason)
         return [event]
     }
 
     private func retire(_ item: MovedRow, _ transaction: WriteTransaction) throws {
-        if item.becomes == .ended, var secret = try transaction.load(ClientSecretRow.self, item.id)?.row {
+        if item.becomes == .ended, var secret = try transaction.load(ClientSecretInfo.self, item.id)?.row {
             secret.notAfter = min(secret.notAfter ?? transaction.now, transaction.now)
             return try transaction.update(secret)
         }
@@ -112,9 +112,9 @@ struct RestoreWork: Sendable {
         let isClient = moved.kind == "client"
         try await vault.write(.finishing) { [operatorActor = vault.operatorActor, reason] transaction in
             guard var row = try transaction.load(OwnerRow.self, moved.id)?.row else { throw Vault.noUser }
-            var event = AuditEvent(isClient ? .clientChange : .userChange, by: operatorActor)
-            event.subject = try transaction.owner(id)?.pseudonym
-            event.reason = reason
+            var event = AuditEvent(
+                isClient ? .clientChange : .userChange, by: operatorActor, reason: reason,
+                subject: try transaction.owner(id)?.pseudonym)
             switch moved.becomes {
             case .erased:
                 event.operation = .userErase
@@ -133,7 +133,8 @@ struct RestoreWork: Sendable {
             return Audited((), event)
         }
         guard moved.becomes != .disabled else { return }
-        try await vault.forgetConsents(of: isClient ? .client(id) : .user(id))
+        try await vault.forgetConsents(of: id)
+        if moved.becomes == .erased { _ = try await vault.deleteSealedRows(of: id) }
         if !isClient { try await vault.endConnections(of: id) }
     }
 }

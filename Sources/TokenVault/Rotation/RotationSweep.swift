@@ -6,26 +6,35 @@ import VaultCore
 /// The rows of one turn are handed to bodies of a few rows each, which share a commit. A turn after which the log grew by
 /// more than our own entries was not alone: then turns are smaller, and the pause after each is three times as long as
 /// the turn took, whichever process the others are.
-struct RotationSweep {
+struct RotationSweep: Sendable {
     let vault: Vault
-    /// `SELECT id FROM … WHERE id > ? AND … ORDER BY id LIMIT ?`, which gives the ids that still need work.
-    /// Further values are bound in between.
-    let query: String
+    let table: String
+    /// What its progress is called; nil: by the table.
+    var phase: String?
+    /// Of the rows that still need work, with the values that are bound in it.
+    var condition = "1"
     var values: [SQLValue] = []
     /// Rows that one body writes.
     var rowsPerBody = Limits.rowsPerLeaf
+    /// In the entry that names the rows; nil: their hashes stay, so none does.
+    var reason: String?
+    /// Whether the rows are in caches.
+    var touchesRegistry = false
+    /// Nothing is done once another operator went on with it.
+    var job: RotationJob?
 
     private static let bodiesAlone = 32
     private static let bodiesInCompany = 4
 
-    /// - Parameter body: gets ids, and says how many of them it wrote and the events that name these rows.
+    /// - Parameter change: writes a row anew; false where that is done already.
     /// - Returns: how many rows were written.
     func run(
-        _ body: @escaping @Sendable (WriteTransaction, [Int64]) throws -> (Int, [AuditEvent]),
-        progress: (Int64) -> Void
+        _ progress: KeyRotationObserver,
+        _ change: @escaping @Sendable (WriteTransaction, Int64) throws -> Bool
     ) async throws -> Int64 {
+        let total = try vault.store.readers().read { try $0.rowCount(table, where: condition, values) }
         var cursor = Int64.min
-        var written: Int64 = 0
+        var (done, written): (Int64, Int64) = (0, 0)
         var isAlone = true
         var logSize = try vault.auditSize()
         while true {
@@ -33,10 +42,11 @@ struct RotationSweep {
             let ids = try next(after: cursor, isAlone ? Self.bodiesAlone : Self.bodiesInCompany)
             guard let last = ids.last else { return written }
             let start = ContinuousClock.now
-            let (count, events) = try await turn(ids, body)
+            let (count, events) = try await turn(ids, change)
             cursor = last
             written += Int64(count)
-            progress(Int64(ids.count))
+            done += Int64(ids.count)
+            progress(KeyRotationProgress(phase: phase ?? table, done: done, total: max(done, total)))
             let size = try vault.auditSize()
             isAlone = size - logSize <= Int64(events)
             logSize = size
@@ -48,7 +58,8 @@ struct RotationSweep {
         try vault.store.readers().read { database in
             var ids: [Int64] = []
             try database.forEachRow(
-                query, [.integer(cursor)] + values + [.integer(Int64(bodies * rowsPerBody))]
+                "SELECT id FROM \(table) WHERE id > ? AND \(condition) ORDER BY id LIMIT ?",
+                [.integer(cursor)] + values + [.integer(Int64(bodies * rowsPerBody))]
             ) {
                 ids.append($0.integer(0))
                 return true
@@ -58,22 +69,30 @@ struct RotationSweep {
     }
 
     private func turn(
-        _ ids: [Int64], _ body: @escaping @Sendable (WriteTransaction, [Int64]) throws -> (Int, [AuditEvent])
+        _ ids: [Int64], _ change: @escaping @Sendable (WriteTransaction, Int64) throws -> Bool
     ) async throws -> (rows: Int, events: Int) {
         try await withThrowingTaskGroup(of: (Int, Int).self) { group in
             for start in stride(from: 0, to: ids.count, by: rowsPerBody) {
                 let part = Array(ids[start..<min(start + rowsPerBody, ids.count)])
-                group.addTask { [queue = vault.queue] in
+                group.addTask {
                     try await Self.patiently {
-                        try await queue.submit(.finishing) { transaction in
-                            let (count, events) = try body(transaction, part)
-                            return ((count, events.count), events)
-                        }
+                        try await vault.queue.submit(.finishing) { try write(part, $0, change) }
                     }
                 }
             }
             return try await group.reduce((0, 0)) { ($0.0 + $1.0, $0.1 + $1.1) }
         }
+    }
+
+    private func write(
+        _ ids: [Int64], _ transaction: WriteTransaction, _ change: (WriteTransaction, Int64) throws -> Bool
+    ) throws -> ((rows: Int, events: Int), [AuditEvent]) {
+        guard try job.map(transaction.isStill) ?? true else { return ((0, 0), []) }
+        let count = try ids.filter { try change(transaction, $0) }.count
+        guard count > 0, let reason else { return ((count, 0), []) }
+        if touchesRegistry { transaction.touchRegistry() }
+        let event = AuditEvent(.keyRewrap, by: vault.operatorActor, reason: reason, count: count)
+        return ((count, 1), [event])
     }
 
     /// Long work waits where a request would be refused for want of a turn.

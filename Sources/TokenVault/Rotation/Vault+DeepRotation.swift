@@ -29,7 +29,7 @@ extension Vault {
                 guard try transaction.isStill(job) else { return ((), []) }
                 let isOver = next.step >= Self.deepSteps
                 try transaction.keep(next, isOver: isOver)
-                return ((), isOver ? [.keys(.keyRotate, "deep-done", by: operatorActor)] : [])
+                return ((), isOver ? [AuditEvent(.keyRotate, by: operatorActor, reason: "deep-done")] : [])
             }
         }
         try await truncateWAL()

@@ -24,13 +24,26 @@ extension Vault {
         try snapshot { database, keys in
             let keyring = keys.keyring
             let vault = try VaultRow.read(database, rowKey: keyring.rows)
-            var entries = try database.rootKeys(vault, keyring)
-            for row in try database.loadAll(SystemKeyRow.self, where: "1 ORDER BY purpose, id", [], keyring) {
+            var entries: [KeyInventoryEntry] = []
+            func add(
+                _ purpose: String, _ algorithm: String = "XChaCha20-Poly1305 with BLAKE2b, 256 bits",
+                isCurrent: Bool = true, count: Int64 = 1, epoch: Int64? = nil, createdAt: VaultInstant?
+            ) {
                 entries.append(
                     KeyInventoryEntry(
-                        purpose: row.purpose.word, algorithm: row.purpose.algorithm,
-                        state: row.state == .current ? "current" : "retired", count: 1, epoch: row.epoch,
-                        createdAt: row.createdAt))
+                        purpose: purpose, algorithm: algorithm, state: isCurrent ? "current" : "retired",
+                        count: count, epoch: epoch, createdAt: createdAt))
+            }
+            let roots = try database.loadAll(RetiredRootRow.self, where: "1 ORDER BY id", [], keyring)
+            for row in roots { add("root", isCurrent: false, epoch: row.epoch, createdAt: nil) }
+            add("root", createdAt: roots.last?.retiredAt)
+            let slots = try StoredKeyslot.all(database, keyring)
+            add("keyslots", count: Int64(slots.count), createdAt: slots.map(\.row.createdAt).min())
+            for row in try database.loadAll(SystemKeyRow.self, where: "1 ORDER BY purpose, id", [], keyring) {
+                add(
+                    row.purpose.word, row.purpose.algorithm, isCurrent: row.state == .current,
+                    epoch: row.epoch,
+                    createdAt: row.createdAt)
             }
             try database.forEachRow(
                 """
@@ -38,47 +51,18 @@ extension Vault {
                 GROUP BY key_epoch ORDER BY key_epoch
                 """
             ) { row in
-                entries.append(
-                    KeyInventoryEntry(
-                        purpose: "owners", algorithm: Self.sealing,
-                        state: row.integer(0) == vault.keyEpoch ? "current" : "retired",
-                        count: row.integer(1),
-                        epoch: row.integer(0),
-                        createdAt: VaultInstant(millisecondsSince1970: row.integer(2))))
+                add(
+                    "owners", isCurrent: row.integer(0) == vault.keyEpoch, count: row.integer(1),
+                    epoch: row.integer(0), createdAt: VaultInstant(millisecondsSince1970: row.integer(2)))
                 return true
             }
             for row in try database.loadAll(SigningKeyRow.self, where: "1 ORDER BY id", [], keyring) {
-                entries.append(
-                    KeyInventoryEntry(
-                        purpose: "id_token", algorithm: row.algorithm.rawValue,
-                        state: row.state == .current ? "current" : "retired", count: 1, epoch: nil,
-                        createdAt: row.createdAt))
+                add(
+                    "id_token", row.algorithm.rawValue, isCurrent: row.state == .current,
+                    createdAt: row.createdAt)
             }
             return entries
         }
-    }
-
-    fileprivate static let sealing = "XChaCha20-Poly1305 with BLAKE2b, 256 bits"
-}
-
-extension Database {
-    fileprivate func rootKeys(_ vault: VaultRow, _ keyring: Keyring) throws -> [KeyInventoryEntry] {
-        let retired = try loadAll(RetiredRootRow.self, where: "1 ORDER BY id", [], keyring)
-        let slots = try StoredKeyslot.all(self, keyring)
-        var entries = retired.map {
-            KeyInventoryEntry(
-                purpose: "root", algorithm: Vault.sealing, state: "retired", count: 1, epoch: $0.epoch,
-                createdAt: nil)
-        }
-        entries.append(
-            KeyInventoryEntry(
-                purpose: "root", algorithm: Vault.sealing, state: "current", count: 1, epoch: nil,
-                createdAt: retired.last?.retiredAt))
-        entries.append(
-            KeyInventoryEntry(
-                purpose: "keyslots", algorithm: Vault.sealing, state: "current", count: Int64(slots.count),
-                epoch: nil, createdAt: slots.map(\.row.createdAt).min()))
-        return entries
     }
 }
 

@@ -8,59 +8,25 @@ import VaultCrypto
 /// 2. every record is sealed anew; 3. that each opens with the new keys alone is proved; 4. the keys before are destroyed.
 extension Vault {
     func renewOwnerKeys(_ job: RotationJob, _ progress: @escaping KeyRotationObserver) async throws -> Int64 {
-        let last = job.lastOwner ?? .max
-        let sweep = RotationSweep(
-            vault: self,
-            query: """
-                SELECT id FROM owners WHERE id > ? AND id <= ? AND wrapped_key IS NOT NULL
-                AND id NOT IN (SELECT id FROM previous_owner_keys) ORDER BY id LIMIT ?
+        try await RotationSweep(
+            vault: self, table: "owners",
+            condition: """
+                id <= ? AND wrapped_key IS NOT NULL AND id NOT IN (SELECT id FROM previous_owner_keys)
                 """,
-            values: [.integer(last)], rowsPerBody: Limits.rowsPerLeaf / 2)
-        var done: Int64 = 0
-        return try await sweep.run(
-            { [operatorActor] transaction, ids in
-                guard try transaction.isStill(job) else { return (0, []) }
-                let count = try ids.filter { try transaction.renewKey(of: OwnerID($0)) }.count
-                guard count > 0 else { return (0, []) }
-                transaction.touchRegistry()
-                return (count, [.keys(.keyRewrap, "new-owner-keys", by: operatorActor, count: count)])
-            },
-            progress: {
-                done += $0
-                progress(KeyRotationProgress(phase: "owners", done: done, total: max(done, last)))
-            })
+            values: [.integer(job.lastOwner ?? .max)], rowsPerBody: Limits.rowsPerLeaf / 2,
+            reason: "new-owner-keys", touchesRegistry: true, job: job
+        ).run(progress) { try $0.renewKey(of: OwnerID($1)) }
     }
 
     func resealRecords(_ progress: @escaping KeyRotationObserver) async throws -> Int64 {
         var written: Int64 = 0
         for table in SealedColumns.all {
-            written += try await reseal(table.layout.name, rowsPerBody: Limits.rowsPerLeaf, progress) {
-                try $0.reseal(table, $1)
-            }
+            written += try await RotationSweep(vault: self, table: table.layout.name, reason: "sealed-anew")
+                .run(progress) { try $0.reseal(table, $1) }
         }
         return try await written
-            + reseal("audit_personal", rowsPerBody: 100, progress) { try $0.resealPersonalData($1) }
-    }
-
-    private func reseal(
-        _ table: String, rowsPerBody: Int, _ progress: @escaping KeyRotationObserver,
-        _ body: @escaping @Sendable (WriteTransaction, Int64) throws -> Bool
-    ) async throws -> Int64 {
-        var done: Int64 = 0
-        let total = try store.readers().read { try $0.rowCount(table) }
-        let sweep = RotationSweep(
-            vault: self, query: "SELECT id FROM \(table) WHERE id > ? ORDER BY id LIMIT ?",
-            rowsPerBody: rowsPerBody)
-        return try await sweep.run(
-            { [operatorActor] transaction, ids in
-                let count = try ids.filter { try body(transaction, $0) }.count
-                guard count > 0, table != "audit_personal" else { return (count, []) }
-                return (count, [.keys(.keyRewrap, "sealed-anew", by: operatorActor, count: count)])
-            },
-            progress: {
-                done += $0
-                progress(KeyRotationProgress(phase: table, done: done, total: max(done, total)))
-            })
+            + RotationSweep(vault: self, table: "audit_personal", rowsPerBody: 100)
+            .run(progress) { try $0.resealPersonalData($1) }
     }
 
     /// Opens every record with the present keys alone.
@@ -71,21 +37,19 @@ extension Vault {
             try store.withOwnReader { database in
                 // Another operator ended this rotation, and maybe began the next, which is not ours to judge.
                 guard try database.rotationJob(job.kind) == job else { return }
-                try TrialOpening(database, keys.keys(for: database).keyring).run(progress)
+                try Trial.openRecords(of: database, keys.keys(for: database).keyring, progress)
             }
         }
     }
 
     func destroyPreviousOwnerKeys(_ job: RotationJob) async throws {
-        let sweep = RotationSweep(
-            vault: self, query: "SELECT id FROM previous_owner_keys WHERE id > ? ORDER BY id LIMIT ?")
-        _ = try await sweep.run(
-            { [operatorActor] transaction, ids in
-                guard try transaction.isStill(job) else { return (0, []) }
-                for id in ids { try transaction.delete(.previousOwnerKeys, id: id) }
-                transaction.touchRegistry()
-                return (ids.count, [.keys(.keyRewrap, "keys-destroyed", by: operatorActor, count: ids.count)])
-            }, progress: { _ in })
+        _ = try await RotationSweep(
+            vault: self, table: "previous_owner_keys", reason: "keys-destroyed", touchesRegistry: true,
+            job: job
+        ).run({ _ in }) { transaction, id in
+            try transaction.delete(.previousOwnerKeys, id: id)
+            return true
+        }
     }
 }
 

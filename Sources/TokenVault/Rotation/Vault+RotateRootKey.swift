@@ -55,7 +55,7 @@ extension Vault {
             transaction.touchRegistry()
             return (
                 KeyRotationReport(kind: kind, epoch: Int64(epoch)),
-                [.keys(.keyRotate, kind + "-begun", by: operatorActor)]
+                [AuditEvent(.keyRotate, by: operatorActor, reason: kind + "-begun")]
             )
         }
     }
@@ -73,7 +73,7 @@ extension Vault {
                 let keyring = try keys.keys(for: database).keyring
                 // Another operator ended this rotation and began the next, which is not ours to judge.
                 guard keyring.epoch == epoch else { return false }
-                try TrialUnwrap(database, keyring).run(progress)
+                try Trial.openKeys(of: database, keyring, progress)
                 return true
             }
         }
@@ -91,7 +91,7 @@ extension Vault {
             for row in rows { try transaction.update(row.rewrapped(keyring)) }
             guard !rows.isEmpty else { return ((), []) }
             transaction.touchRegistry()
-            return ((), [.keys(.keyRewrap, "system-keys", by: operatorActor, count: rows.count)])
+            return ((), [AuditEvent(.keyRewrap, by: operatorActor, reason: "system-keys", count: rows.count)])
         }
         let isDone = try snapshot { database, keys in
             try database.loadAll(
@@ -106,28 +106,13 @@ extension Vault {
         let epoch = Int64(keyring.epoch)
         var count: Int64 = 0
         for table in ["owners", "previous_owner_keys"] {
-            let condition = "key_epoch != ? AND wrapped_key IS NOT NULL"
-            let total = try store.readers().read {
-                try $0.rowCount(table, where: condition, [.integer(epoch)])
+            count += try await RotationSweep(
+                vault: self, table: table, phase: "owners",
+                condition: "key_epoch != ? AND wrapped_key IS NOT NULL", values: [.integer(epoch)],
+                reason: "owners"
+            ).run(progress) {
+                try table == "owners" ? $0.rewrapOwner($1) : $0.rewrapPreviousKey($1)
             }
-            var done: Int64 = 0
-            let sweep = RotationSweep(
-                vault: self,
-                query: "SELECT id FROM \(table) WHERE id > ? AND \(condition) ORDER BY id LIMIT ?",
-                values: [.integer(epoch)])
-            count += try await sweep.run(
-                { [operatorActor] transaction, ids in
-                    let written = try ids.filter { id in
-                        table == "owners"
-                            ? try transaction.rewrapOwner(id) : try transaction.rewrapPreviousKey(id)
-                    }.count
-                    guard written > 0 else { return (0, []) }
-                    return (written, [.keys(.keyRewrap, "owners", by: operatorActor, count: written)])
-                },
-                progress: {
-                    done += $0
-                    progress(KeyRotationProgress(phase: "owners", done: done, total: max(done, total)))
-                })
         }
         return count
     }
@@ -138,11 +123,13 @@ extension Vault {
             let keyring = transaction.keyring
             let retired = keyring.retiredRoots.keys.map(Int64.init)
             guard !retired.isEmpty, keyring.epoch == epoch else { return ((), []) }
-            for table in ["owners", "previous_owner_keys", "system_keys", "keyslots"] {
-                let key = ["owners": "wrapped_key", "previous_owner_keys": "wrapped_key"][table] ?? "wrapped"
-                let epochColumn = key == "wrapped_key" ? "key_epoch" : "epoch"
+            for (table, column) in [
+                ("owners", "key_epoch"), ("previous_owner_keys", "key_epoch"), ("system_keys", "epoch"),
+                ("keyslots", "epoch"),
+            ] {
+                let wrapped = column == "epoch" ? "wrapped" : "wrapped_key"
                 let left = try transaction.database.rowCount(
-                    table, where: "\(epochColumn) != ? AND \(key) IS NOT NULL",
+                    table, where: "\(column) != ? AND \(wrapped) IS NOT NULL",
                     [.integer(Int64(keyring.epoch))])
                 guard left == 0 else {
                     throw VaultError(
@@ -152,7 +139,7 @@ extension Vault {
             }
             for id in retired { try transaction.delete(.retiredRoots, id: id) }
             transaction.touchRegistry()
-            return ((), [.keys(.keyRotate, "root-done", by: operatorActor)])
+            return ((), [AuditEvent(.keyRotate, by: operatorActor, reason: "root-done")])
         }
     }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import MerkleLog
 import VaultCore
@@ -42,7 +43,7 @@ extension Vault {
             _ = try transaction.replaceSystemKey(purpose)
             return Audited(
                 KeyRotationReport(kind: kind.rawValue, epoch: Int64(transaction.keyring.epoch)),
-                .keys(.keyRotate, kind.rawValue, by: operatorActor))
+                AuditEvent(.keyRotate, by: operatorActor, reason: kind.rawValue))
         }
     }
 
@@ -50,17 +51,17 @@ extension Vault {
     /// that entry is signed by both: whoever trusts the old key learns the new one from it.
     private func rotateLogKey() async throws -> KeyRotationReport {
         try await write { [operatorActor] transaction in
-            let keyring = transaction.keyring
             let signing = SigningKey(seed: try transaction.replaceSystemKey(.logSigning).key)
-            guard let signer = NoteSigner(name: keyring.signer.key.name, key: signing) else {
+            guard let signer = NoteSigner(name: transaction.keyring.signer.key.name, key: signing) else {
                 throw VaultError(.internalError, "The log's origin is not a key name.")
             }
             transaction.cosign(signer)
             _ = try transaction.destroyRetiredKeys(.logSigning) { _, _ in true }
-            var event = AuditEvent.keys(.keyRotate, SystemKeyKind.log.rawValue, by: operatorActor)
+            var event = AuditEvent(.keyRotate, by: operatorActor, reason: SystemKeyKind.log.rawValue)
             event.fingerprint = Array(SHA256.hash(signing.publicKey).bytes.prefix(16))
             return Audited(
-                KeyRotationReport(kind: SystemKeyKind.log.rawValue, epoch: Int64(keyring.epoch)), event)
+                KeyRotationReport(kind: SystemKeyKind.log.rawValue, epoch: Int64(transaction.keyring.epoch)),
+                event)
         }
     }
 
@@ -88,7 +89,203 @@ extension Vault {
                     && transaction.isNothing("SELECT 1 FROM used_assertions LIMIT 1")
             }
             guard count > 0 else { return (0, []) }
-            return (count, [.keys(.keyRotate, "unused-destroyed", by: operatorActor, count: count)])
+            return (
+                count, [AuditEvent(.keyRotate, by: operatorActor, reason: "unused-destroyed", count: count)]
+            )
         }
+    }
+}
+
+extension WriteTransaction {
+    /// Makes a new current key for one purpose; the one before stays, retired, for what was made with it.
+    ///
+    /// - Throws: ``VaultError/Code/denied`` when all 255 ids are taken.
+    func replaceSystemKey(_ purpose: SystemKeyPurpose) throws -> SystemKey {
+        let rows = try database.loadAll(
+            SystemKeyRow.self, where: "purpose = ? ORDER BY id", [.integer(purpose.rawValue)], keyring)
+        let taken = Set(rows.map(\.keyID))
+        let newest = rows.map(\.keyID).max() ?? 0
+        guard
+            let keyID = (newest + 1...newest + 255).map({ ($0 - 1) % 255 + 1 }).first(where: {
+                !taken.contains($0)
+            })
+        else {
+            throw VaultError(
+                .denied, "All 255 keys of this purpose are still in use.",
+                remedy: "Wait until what was made with the oldest has expired.")
+        }
+        for var row in rows where row.state == .current {
+            row.state = .retired
+            try update(row)
+        }
+        let key = GuardedKey.random()
+        let id = next(\.nextKeyID)
+        try insert(
+            SystemKeyRow(
+                id: id, purpose: purpose, keyID: keyID, state: .current, epoch: Int64(keyring.epoch),
+                wrapped: KeyWrap.wrap(
+                    key, under: keyring.root, epoch: keyring.epoch,
+                    for: Keyring.wrapContext(keyring.vault, systemKey: id)),
+                // The end of the one before: not earlier than anything made with that, though the clock was set back.
+                createdAt: max(now, committed.lastTime)))
+        touchRegistry()
+        return SystemKey(
+            purpose: purpose, keyID: UInt8(truncatingIfNeeded: keyID), isCurrent: true, key: key)
+    }
+
+    /// Destroys retired keys of one purpose that nothing alive was made with.
+    ///
+    /// - Returns: how many.
+    func destroyRetiredKeys(
+        _ purpose: SystemKeyPurpose, where isUnused: (SystemKeyRow, VaultInstant) throws -> Bool
+    )
+        throws -> Int
+    {
+        let rows = try database.loadAll(
+            SystemKeyRow.self, where: "purpose = ? ORDER BY id", [.integer(purpose.rawValue)], keyring)
+        var count = 0
+        for (row, successor) in zip(rows, rows.dropFirst()) where row.state == .retired {
+            guard try isUnused(row, successor.createdAt) else { continue }
+            try delete(.systemKeys, id: row.id)
+            count += 1
+        }
+        if count > 0 { touchRegistry() }
+        return count
+    }
+
+    /// Whether a query finds nothing.
+    func isNothing(_ sql: String, _ values: [SQLValue] = []) throws -> Bool {
+        try database.firstRow(sql, values) { _ in true } == nil
+    }
+}
+
+extension Vault {
+    /// A new lookup key: every name is tagged anew from its sealed spelling. Until that is done both keys
+    /// find.
+    func rotateLookupKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
+        try await destroyUnusedKeys()
+        let (begun, job) = try await queue.submit(.newWork) { [operatorActor] transaction in
+            var report = KeyRotationReport(kind: "lookup", epoch: Int64(transaction.keyring.epoch))
+            if let job = try transaction.database.rotationJob("lookup") {
+                report.isResumed = true
+                return ((report, job), [])
+            }
+            let key = try transaction.replaceSystemKey(.lookup)
+            let job = RotationJob(kind: "lookup", step: 0, number: Int64(key.keyID))
+            try transaction.keep(job)
+            return ((report, job), [AuditEvent(.keyRotate, by: operatorActor, reason: "lookup-begun")])
+        }
+        var report = begun
+        for table in ["owners", "clients", "connections"] {
+            report.rewritten += try await RotationSweep(
+                vault: self, table: table, reason: "lookup", touchesRegistry: true
+            ).run(progress) { try $0.retagLookup(of: $1, in: table) }
+        }
+        try await queue.submit(.finishing) { [operatorActor] transaction in
+            guard try transaction.isStill(job) else { return ((), []) }
+            try transaction.keep(job, isOver: true)
+            return ((), [AuditEvent(.keyRotate, by: operatorActor, reason: "lookup-done")])
+        }
+        try await destroyUnusedKeys()
+        return report
+    }
+}
+
+extension WriteTransaction {
+    /// - Returns: false when the row is tagged by the present key already, or by none.
+    fileprivate func retagLookup(of id: Int64, in table: String) throws -> Bool {
+        switch table {
+        case "owners":
+            guard var row = try load(OwnerRow.self, id)?.row, row.lookupTag != nil,
+                let owner = try database.owner(OwnerID(id), keyring)
+            else { return false }
+            let tag = try owner.lookupTag(keyring)
+            guard tag != row.lookupTag else { return false }
+            row.lookupTag = tag
+            try update(row)
+        case "clients":
+            guard var row = try load(ClientRow.self, id)?.row, row.nameTag != nil,
+                let client = try client(OwnerID(id))
+            else { return false }
+            let tag = keyring.lookup.tag(.clientName, of: Array(client.registration.name.utf8))
+            guard tag != row.nameTag else { return false }
+            row.nameTag = tag
+            try update(row)
+        default:
+            guard let row = try load(ConnectionRow.self, id)?.row, let owner = try owner(row.owner) else {
+                return false
+            }
+            let label = try row.details(owner, keyring).label
+            let tag = keyring.connectionTags(row.provider, row.owner, label)[0]
+            guard tag != row.lookupTag else { return false }
+            try replace(.connections, id: id) { columns in columns["lookup_tag"] = .blob(tag) }
+        }
+        return true
+    }
+}
+
+extension Owner {
+    fileprivate func lookupTag(_ keyring: Keyring) throws -> [UInt8] {
+        let identity = try identity(keyring)
+        guard row.kind == .client else { return keyring.lookup.tag(.userName, of: identity) }
+        let client = try JSONDecoder().decode(ClientIdentity.self, from: Data(identity))
+        return keyring.lookup.tag(.clientID, of: Array(client.clientID.utf8))
+    }
+}
+
+extension Vault {
+    /// A new key for row tags: every row is tagged anew. Tags are outside the log, so no entry names the
+    /// rows.
+    func rotateRowKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
+        let (begun, keyID) = try await queue.submit(.newWork) { [operatorActor] transaction in
+            var report = KeyRotationReport(kind: "rows", epoch: Int64(transaction.keyring.epoch))
+            guard transaction.keyring.rows.retired.isEmpty else {
+                report.isResumed = true
+                return ((report, transaction.keyring.rows.current.id), [])
+            }
+            let key = try transaction.replaceSystemKey(.rows)
+            return ((report, key.keyID), [AuditEvent(.keyRotate, by: operatorActor, reason: "rows-begun")])
+        }
+        var report = begun
+        // Every process must tag by the new key before rows count as done: each reads keys in its next transaction.
+        for layout in TableLayout.tagged {
+            report.rewritten += try await RotationSweep(vault: self, table: layout.name, rowsPerBody: 100)
+                .run(progress) { try $0.retag(layout, $1) }
+        }
+        let isProved = try await BlockingThread.result { [store, keys] in
+            try store.withOwnReader { database in
+                let current = RowKeys(try keys.keys(for: database).keyring.rows.current)
+                // Another operator ended this rotation and began the next, which is not ours to judge.
+                guard current.current.id == keyID else { return false }
+                for layout in TableLayout.tagged {
+                    try database.forEachTagged(layout, current) { _ in }
+                }
+                return true
+            }
+        }
+        guard isProved else { return report }
+        try await queue.submit(.finishing) { [operatorActor] transaction in
+            let rows = transaction.keyring.rows
+            guard !rows.retired.isEmpty, rows.current.id == keyID else { return ((), []) }
+            // Its own row is written by the end of this transaction, because the registry is touched.
+            _ = try transaction.destroyRetiredKeys(.rows) { _, _ in true }
+            return ((), [AuditEvent(.keyRotate, by: operatorActor, reason: "rows-done")])
+        }
+        return report
+    }
+}
+
+extension WriteTransaction {
+    /// - Returns: false when the tag is the present key's already.
+    fileprivate func retag(_ layout: TableLayout, _ id: Int64) throws -> Bool {
+        let found = try database.firstRow(layout.selectByID, [.integer(id)]) {
+            try StoredRow(reading: $0, layout, rowKey: keyring.rows)
+        }
+        guard let row = found, !row.isTagged(by: RowKeys(keyring.rows.current)) else { return false }
+        let fresh = StoredRow(layout, id: id, columns: row.columns, leaf: row.leaf, rowKey: keyring.rows)
+        try database.run(
+            "UPDATE \(layout.name) SET row_tag = ? WHERE id = ?", [.blob(fresh.tag), .integer(id)])
+        noteUnloggedChange()
+        return true
     }
 }

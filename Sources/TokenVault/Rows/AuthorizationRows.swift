@@ -1,14 +1,5 @@
 import VaultCore
 
-/// One row of `consents`: what a user allowed a client, and is not asked again.
-struct ConsentRow: Sendable {
-    let id: Int64
-    let user: OwnerID
-    let client: OwnerID
-    var scope: ScopeSet
-    var grantedAt: VaultInstant
-}
-
 /// One row of `signing_keys`: a key that signs id_tokens, or did.
 struct SigningKeyRow: Sendable {
     enum State: Int64, Sendable {
@@ -36,7 +27,7 @@ struct PasswordRow: Sendable {
     var changedAt: VaultInstant
 }
 
-extension ConsentRow: TypedRow {
+extension Consent: TypedRow {
     static let layout = TableLayout.consents
 
     init(_ row: StoredRow) throws {

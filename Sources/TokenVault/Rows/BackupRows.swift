@@ -1,15 +1,5 @@
+import Foundation
 import VaultCore
-
-/// One row of `backups`: that a backup was begun, and until when it is kept.
-struct BackupRow: Sendable {
-    let id: Int64
-    let backup: BackupID
-    /// Entries in it; of one that was begun and not finished, how many it would have had at least.
-    var logSize: Int64
-    let createdAt: VaultInstant
-    /// Nil: nobody said when it will be destroyed.
-    var keepUntil: VaultInstant?
-}
 
 /// One row of `incarnations`: that the vault was restored, and from where its log goes on.
 struct IncarnationRow: Sendable {
@@ -20,7 +10,7 @@ struct IncarnationRow: Sendable {
     let restoredAt: VaultInstant
 }
 
-extension BackupRow: TypedRow {
+extension BackupRecord: TypedRow {
     static let layout = TableLayout.backups
 
     init(_ row: StoredRow) throws {
@@ -52,4 +42,60 @@ extension IncarnationRow: TypedRow {
     }
 
     var columns: [SQLValue] { [.integer(parentSize), .blob(parentRoot), SQLValue(restoredAt)] }
+}
+
+/// One row of `anchors`: a place outside the file that is told of new checkpoints.
+struct AnchorRow: Sendable {
+    let id: Int64
+    let kind: AnchorKind
+    /// A path: of the file or the program; a witness's URL.
+    let target: String
+    /// Where the vault was when the anchor was added: a copy elsewhere tells nobody.
+    let vaultPath: String
+    /// Of a witness: its verifier key, and the file for what it cosigned.
+    var witnessKey: String?
+    var keptAt: String?
+    let createdAt: VaultInstant
+}
+
+extension AnchorRow: TypedRow {
+    static let layout = TableLayout.anchors
+
+    private struct Parameters: Codable {
+        let vault: String
+        let key: String?
+        let keep: String?
+    }
+
+    init(_ row: StoredRow) throws {
+        var columns = ColumnReader(row)
+        id = row.id
+        guard let kind = AnchorKind(rawValue: try columns.text()) else { throw Self.unknown(row.id) }
+        self.kind = kind
+        target = try columns.text()
+        guard
+            let parameters = try? JSONDecoder().decode(Parameters.self, from: Data(try columns.text().utf8))
+        else { throw Self.unknown(row.id) }
+        vaultPath = parameters.vault
+        witnessKey = parameters.key
+        keptAt = parameters.keep
+        createdAt = try columns.instant()
+    }
+
+    var columns: [SQLValue] {
+        [.text(kind.rawValue), .text(target), .text(parameters), SQLValue(createdAt)]
+    }
+
+    private var parameters: String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let data = try? encoder.encode(Parameters(vault: vaultPath, key: witnessKey, keep: keptAt))
+        return String(decoding: data ?? Data(), as: UTF8.self)
+    }
+
+    private static func unknown(_ id: Int64) -> VaultError {
+        VaultError(
+            .integrity, "Anchor \(id) is of no kind that this version knows.",
+            remedy: "Was it added by a newer tokenvault? Use that version.")
+    }
 }

@@ -69,7 +69,7 @@ struct ClientCensus: Sendable {
     }
 
     /// - Throws: ``VaultError/Code/integrity`` when the client has other secrets than these.
-    func confirmAll(_ rows: [ClientSecretRow], of client: OwnerID) throws {
+    func confirmAll(_ rows: [ClientSecretInfo], of client: OwnerID) throws {
         guard rows.count == secrets[client.rawValue, default: 0] else {
             throw LostRow.unindexed(.clientSecrets)
         }

@@ -68,18 +68,6 @@ struct ClientRow: Sendable {
     var registration: String
 }
 
-/// One row of `client_secrets`: the tag of a secret and when it is accepted.
-struct ClientSecretRow: Sendable {
-    let id: Int64
-    let client: OwnerID
-    /// 1 for the client's first secret.
-    let generation: Int64
-    let tag: [UInt8]
-    let tagKeyID: Int64
-    let notBefore: VaultInstant
-    var notAfter: VaultInstant?
-}
-
 extension ClientRow: TypedRow {
     static let layout = TableLayout.clients
 
@@ -93,7 +81,7 @@ extension ClientRow: TypedRow {
     var columns: [SQLValue] { [SQLValue(nameTag), .text(registration)] }
 }
 
-extension ClientSecretRow: TypedRow {
+extension ClientSecretInfo: TypedRow {
     static let layout = TableLayout.clientSecrets
 
     init(_ row: StoredRow) throws {

@@ -11,7 +11,7 @@ import VaultCore
 struct TestHost: Sendable {
     struct Context: BearerRequestContext {
         var coreContext: CoreRequestContextStorage
-        var accessToken: ValidAccessToken?
+        var accessToken: ValidToken?
 
         init(source: ApplicationRequestContextSource) { coreContext = .init(source: source) }
     }
