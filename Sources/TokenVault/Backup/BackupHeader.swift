@@ -1,3 +1,4 @@
+import GRDB
 public import VaultCore
 import VaultCrypto
 
@@ -132,4 +133,138 @@ public struct BackupID: Sendable, Hashable, CustomStringConvertible, Encodable {
     public var description: String { Hex.encode(bytes) }
 
     public func encode(to encoder: any Encoder) throws { try description.encode(to: encoder) }
+}
+
+/// The key artefact of backups: the keyslots of a vault, each with the root key wrapped.
+///
+/// Opens every backup of the vault that was made under this root key, together with what opens one of the slots.
+///
+/// ```
+///  0  8  "TVBKKEYS"   8  1  version 0x01   9  3  zero   12  4  root key epoch BE   16 16  vault id
+/// 32  8  created at, ms   40  2  slots   each: 16 id, 8 kind, 4 epoch, 4 n, n parameters, 4 m, m wrapped
+/// then 32  SHA-256 of all that came before
+/// ```
+public struct BackupKeys: Sendable {
+    static let magic = Array("TVBKKEYS".utf8)
+    static let fileBytes = 1 << 20
+    private static let slotCount = 64
+    private static let partBytes = 16 * 1024
+
+    public let vault: VaultID
+    /// Of the root key in it.
+    public let epoch: UInt32
+    public let createdAt: VaultInstant
+    let records: [KeyslotRecord]
+
+    /// Kind and first 8 hexadecimal digits of each keyslot: what opens them opens the backup.
+    public var slots: [String] { records.map { "\($0.kind.noun) \(Hex.encode($0.id.prefix(4)))" } }
+
+    /// The keyslots of an open vault, as of one snapshot.
+    init(_ database: Database, _ keyring: Keyring, at now: VaultInstant) throws {
+        vault = keyring.vault
+        epoch = keyring.epoch
+        createdAt = now
+        records = try database.loadAll(KeyslotRow.self, where: "id > 0 ORDER BY id", [], keyring)
+            .map(\.record).filter { $0.epoch == keyring.epoch }
+    }
+
+    /// The root key, and the slot that gave it.
+    ///
+    /// - Throws: ``VaultError/Code/locked`` when no slot opens with this source.
+    func root(_ source: KeySource) throws -> (GuardedKey, KeyslotRecord) {
+        for record in records where Keyslot.accepts(source, record) {
+            do {
+                let root = try Keyslot.open(record, with: source, vault: vault)
+                return (root, record)
+            } catch {
+                guard error.code == .locked else { throw error }
+            }
+        }
+        throw VaultError(
+            .locked,
+            "What was given opens none of the keyslots kept for vault \(vault): "
+                + slots.joined(separator: ", ") + ".",
+            remedy: "Give the key file or passphrase of one of these slots (--key-file, --passphrase-file).")
+    }
+}
+
+extension BackupKeys: Encodable {
+    private enum CodingKeys: CodingKey { case vaultId, keyEpoch, createdAt, slots }
+
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(vault.description, forKey: .vaultId)
+        try values.encode(epoch, forKey: .keyEpoch)
+        try values.encode(createdAt, forKey: .createdAt)
+        try values.encode(slots, forKey: .slots)
+    }
+}
+
+// MARK: - As a file
+
+extension BackupKeys {
+    var bytes: [UInt8] {
+        var bytes = Self.magic + [1, 0, 0, 0]
+        bytes.append(bigEndian: epoch)
+        bytes += vault.bytes
+        bytes.append(bigEndian: createdAt.millisecondsSince1970)
+        bytes.append(bigEndian: UInt16(clamping: records.count))
+        for record in records {
+            bytes += record.id
+            bytes.append(bigEndian: record.kind.rawValue)
+            bytes.append(bigEndian: record.epoch)
+            for part in [record.parameters, record.wrapped] {
+                bytes.append(bigEndian: UInt32(part.count))
+                bytes += part
+            }
+        }
+        return bytes + SHA256.hash(bytes).bytes
+    }
+
+    /// Nil for anything but what ``bytes`` makes; slots of kinds that this version does not know are left out.
+    init?(bytes: [UInt8]) {
+        let content = Array(bytes.dropLast(Digest.byteCount))
+        guard bytes.count > Digest.byteCount, SHA256.hash(content).bytes == bytes.suffix(Digest.byteCount)
+        else { return nil }
+        var reader = ByteReader(content)
+        guard reader.take(Self.magic.count) == Self.magic, reader.take(4) == [1, 0, 0, 0],
+            let epoch = reader.number(UInt32.self),
+            let vault = reader.take(VaultID.byteCount).flatMap(VaultID.init(bytes:)),
+            let createdAt = reader.number(Int64.self), let count = reader.number(UInt16.self),
+            count <= Self.slotCount
+        else { return nil }
+        var records: [KeyslotRecord] = []
+        for _ in 0..<count {
+            guard let id = reader.take(KeyslotRecord.idBytes), let kind = reader.number(Int64.self),
+                let epoch = reader.number(UInt32.self),
+                let parameters = reader.counted(limit: Self.partBytes),
+                let wrapped = reader.counted(limit: Self.partBytes)
+            else { return nil }
+            guard let kind = KeyslotKind(rawValue: kind) else { continue }
+            records.append(
+                KeyslotRecord(id: id, kind: kind, epoch: epoch, parameters: parameters, wrapped: wrapped))
+        }
+        guard reader.isAtEnd else { return nil }
+        self.vault = vault
+        self.epoch = epoch
+        self.createdAt = VaultInstant(millisecondsSince1970: createdAt)
+        self.records = records
+    }
+
+    /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/integrity``, ``VaultError/Code/notAVault``.
+    static func read(_ path: String) throws -> BackupKeys {
+        let bytes = try SmallFile.read(
+            path, limit: fileBytes, closed: .toNobody, remedy: "Name the file that --keys-out wrote.")
+        guard bytes.starts(with: magic) else {
+            throw VaultError(
+                .notAVault, "\(path) does not hold the keys of backups.",
+                remedy: "Name the file that --keys-out wrote.")
+        }
+        guard let keys = BackupKeys(bytes: bytes) else {
+            throw VaultError(
+                .integrity, "\(path) is damaged, or of a version that this tokenvault does not know.",
+                remedy: "Use another copy of it.")
+        }
+        return keys
+    }
 }

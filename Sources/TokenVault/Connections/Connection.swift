@@ -143,7 +143,7 @@ extension ConnectionRow {
 
     private func context(_ keyring: Keyring, _ column: UInt16, generation: Int64) -> AssociatedData {
         keyring.context(
-            owner: owner, table: SealedTable.connections, column: column, row: id,
+            owner: owner, table: TableLayout.connections.number, column: column, row: id,
             generation: UInt64(clamping: generation))
     }
 }

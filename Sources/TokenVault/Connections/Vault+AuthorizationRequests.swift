@@ -152,7 +152,7 @@ private struct RequestSecrets: Codable, Sendable {
 extension Keyring {
     fileprivate func requestContext(_ id: Int64, _ owner: OwnerID) -> AssociatedData {
         context(
-            owner: owner, table: SealedTable.authorizationRequests,
+            owner: owner, table: TableLayout.authorizationRequests.number,
             column: AuthorizationRequestRow.columnNumber("secrets"), row: id)
     }
 }

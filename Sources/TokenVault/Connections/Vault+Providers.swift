@@ -168,7 +168,8 @@ extension Keyring {
 
     private func credentialsContext(_ id: ProviderID, _ revision: Int64) -> AssociatedData {
         context(
-            owner: .system, table: SealedTable.providers, column: ProviderRow.columnNumber("credentials"),
+            owner: .system, table: TableLayout.providers.number,
+            column: ProviderRow.columnNumber("credentials"),
             row: id.rawValue, generation: UInt64(clamping: revision))
     }
 }

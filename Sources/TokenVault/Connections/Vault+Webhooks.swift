@@ -112,6 +112,7 @@ extension Vault {
 extension Keyring {
     fileprivate func webhookContext(_ id: Int64) -> AssociatedData {
         context(
-            owner: .system, table: SealedTable.webhooks, column: WebhookRow.columnNumber("secret"), row: id)
+            owner: .system, table: TableLayout.webhooks.number, column: WebhookRow.columnNumber("secret"),
+            row: id)
     }
 }

@@ -56,7 +56,8 @@ final class Owner: Sendable {
 
     private static func context(_ id: OwnerID, column: String, _ keyring: Keyring) -> AssociatedData {
         keyring.context(
-            owner: id, table: SealedTable.owners, column: OwnerRow.columnNumber(column), row: id.rawValue)
+            owner: id, table: TableLayout.owners.number, column: OwnerRow.columnNumber(column),
+            row: id.rawValue)
     }
 
     private static func seal(

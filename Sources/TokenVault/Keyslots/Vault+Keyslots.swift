@@ -146,9 +146,7 @@ extension Vault {
                 remedy: "As in: --name office-safe")
         }
     }
-}
 
-extension Vault {
     /// Puts a root key that nobody will ever use into every keyslot, sees that each opens, and rolls all that
     /// back. What a rotation of the root key would do to the slots, without its consequences: for a dry run,
     /// and for who wants to know today whether the day of the rotation will go well.

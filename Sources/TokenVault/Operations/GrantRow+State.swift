@@ -92,7 +92,8 @@ extension GrantRow {
         let bytes = try SealedField.open(
             context, with: owner.key,
             for: keyring.context(
-                owner: self.owner, table: SealedTable.grants, column: Self.contextColumn, row: id.rawValue))
+                owner: self.owner, table: TableLayout.grants.number, column: Self.contextColumn,
+                row: id.rawValue))
         return try JSONDecoder().decode(GrantContext.self, from: Data(bytes))
     }
 
@@ -102,7 +103,8 @@ extension GrantRow {
         let bytes = try SealedField.open(
             pair, with: owner.key,
             for: keyring.context(
-                owner: self.owner, table: SealedTable.grants, column: Self.pairColumn, row: id.rawValue,
+                owner: self.owner, table: TableLayout.grants.number, column: Self.pairColumn,
+                row: id.rawValue,
                 generation: UInt64(generation)))
         guard let tokens = TokenPair(sealedForm: bytes) else {
             throw VaultError(.integrity, "A sealed token pair is malformed.")

@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 package import TokenRotation
 package import VaultCore
 import VaultCrypto
@@ -178,7 +179,7 @@ private struct Exchange {
         row.swappedAt = transaction.serving
         row.firstUsedAt = nil
         row.pair = try transaction.seal(
-            pair.sealedForm, owner: row.owner, table: SealedTable.grants, column: GrantRow.pairColumn,
+            pair.sealedForm, owner: row.owner, table: TableLayout.grants.number, column: GrantRow.pairColumn,
             row: row.id.rawValue, generation: UInt64(row.generation))
         try transaction.update(
             row, isIndexUnchanged: row.expiresDay == old.expiresDay, guardedBy: Int64(old.generation))
@@ -230,5 +231,102 @@ private struct Exchange {
             request.kind == .authorizationCode ? .codeExchange : .refresh, outcome, by: request.actor,
             reason: reason, grant: grant, generation: generation, fingerprint: request.fingerprint,
             requestID: request.requestID, refusalOrigin: outcome == .refused ? .tokenHolder : nil)
+    }
+}
+
+/// What an exchange will give if nothing changes before it runs: enough to sign an id_token off the writer.
+/// Nothing of it is stored or shown yet. ``Vault/exchange(_:prepared:)`` gives exactly this, or nothing.
+package struct PreparedExchange: Sendable {
+    package let grant: GrantID
+    /// That the grant will have.
+    package let generation: UInt32
+    package let client: OwnerID
+    package let owner: OwnerID
+    package let kind: GrantKind
+    /// Of the access token.
+    package let scope: ScopeSet
+    /// What was bound to the grant when it was authorized: the nonce, the time of authentication.
+    package let context: GrantContext
+    package let accessToken: SecretBytes
+    /// The exchange was made before and its answer is given again.
+    package let isReplay: Bool
+    let handle: TokenHandle
+    let pair: PreparedPair
+
+    /// Whether the exchange that is about to happen is the one that was prepared.
+    ///
+    /// - Throws: ``VaultError/Code/busy``: another request was faster; nothing was changed.
+    func check(_ row: GrantRow, isReplay: Bool, _ scope: ScopeSet?) throws {
+        let expected = isReplay ? row.generation : row.generation &+ 1
+        guard row.id == grant, row.client == client, row.owner == owner, expected == generation,
+            isReplay == self.isReplay, scope == self.scope
+        else {
+            throw VaultError(
+                .busy, "Another request for the same grant was faster.", remedy: "Send the request again.")
+        }
+    }
+}
+
+extension Vault {
+    /// What ``exchange(_:prepared:)`` would give now, read without the writer.
+    ///
+    /// - Parameter name: nil unless the access token's scope has this name; costs nothing more than the row then.
+    /// - Returns: nil also where the exchange would be refused as things stand, or decided otherwise.
+    package func prepareExchange(
+        _ request: ExchangeRequest, ifScopeContains name: String? = nil
+    ) throws -> PreparedExchange? {
+        let tokenKind: TokenKind = request.kind == .authorizationCode ? .authorizationCode : .refreshToken
+        guard let handle = try openHandle(request.credential, as: tokenKind) else { return nil }
+        return try snapshot { [registry] database, keys in
+            let keyring = keys.keyring
+            let revision = try keys.checkedRevision(database)
+            guard let row = try database.load(GrantRow.self, handle.grant.rawValue, keyring)?.row,
+                row.client == request.client, row.status == .live,
+                let owner = try registry.owner(row.owner, database, keyring, revision: revision)
+            else { return nil }
+            // A code is never answered twice.
+            let isReplay = handle.generation > 0 && row.generation == handle.generation &+ 1
+            guard isReplay || row.generation == handle.generation else { return nil }
+            let proof = try HandleProof(handle, familyTag: row.familyTag, tagKeyID: row.tagKeyID, keyring)
+            let tag = isReplay ? row.previousCredentialTag : row.credentialTag
+            guard proof.isFamilyProven, proof.isToken(request.credential, tag) else { return nil }
+            let asked = request.scope.flatMap { $0.isEmpty ? nil : $0 }
+            guard let scope = isReplay ? row.access?.scope : asked ?? row.scope,
+                name.map(scope.names.contains) ?? true, !isReplay || row.pair != nil
+            else { return nil }
+            let pair = PreparedPair(after: handle, keyring)
+            return PreparedExchange(
+                grant: row.id, generation: handle.generation &+ 1, client: row.client, owner: row.owner,
+                kind: row.kind, scope: scope, context: try row.unsealedContext(owner, keyring),
+                accessToken: isReplay ? try row.unsealedPair(owner, keyring).accessToken : pair.accessToken,
+                isReplay: isReplay, handle: handle, pair: pair)
+        }
+    }
+
+    /// Runs an exchange whose answer needs slow work of the caller's, such as a signature, before it is committed.
+    ///
+    /// - Parameters:
+    ///   - name: the work is wanted for access tokens whose scope has this name.
+    ///   - work: may be done again when another request for the same grant was faster.
+    /// - Returns: the outcome, and the result of the work where it was wanted and tokens were given.
+    package func exchange<Work: Sendable>(
+        _ request: ExchangeRequest, ifScopeContains name: String,
+        preparing work: (PreparedExchange) async throws -> Work
+    ) async throws -> (ExchangeResult, Work?) {
+        var attempt = 1
+        while true {
+            guard let prepared = try prepareExchange(request, ifScopeContains: name) else {
+                return (try await exchange(request), nil)
+            }
+            let done = try await work(prepared)
+            do {
+                return (try await exchange(request, prepared: prepared), done)
+            } catch let error as VaultError where error.code == .busy && attempt < 3 {
+                // Busy for another reason than haste: what is prepared again is the same, and so is the answer.
+                let now = try prepareExchange(request, ifScopeContains: name)
+                guard now?.isReplay != prepared.isReplay else { throw error }
+                attempt += 1
+            }
+        }
     }
 }

@@ -120,7 +120,7 @@ extension StoredSigningKey {
 extension Keyring {
     fileprivate func signingKeyContext(_ id: Int64) -> AssociatedData {
         context(
-            owner: .system, table: SealedTable.signingKeys,
+            owner: .system, table: TableLayout.signingKeys.number,
             column: SigningKeyRow.columnNumber("private_key"), row: id)
     }
 }

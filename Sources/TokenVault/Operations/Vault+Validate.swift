@@ -93,9 +93,7 @@ extension Vault {
         + "(SELECT size FROM audit_head WHERE id = 1), grants.id, "
         + (TableLayout.grants.columns + ["leaf", "row_tag"]).map { "grants.\($0)" }.joined(separator: ", ")
         + " FROM grants, vault WHERE grants.id = ? AND vault.id = 1"
-}
 
-extension Vault {
     /// Looks at a refresh token without spending it, for introspection (RFC 7662 section 2). Nil for all but
     /// the newest of a living grant: the one before it may be repeated for a moment, and is no token to rely
     /// on. Closes no retry window: only use does.

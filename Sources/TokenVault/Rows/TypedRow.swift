@@ -46,13 +46,7 @@ struct ColumnReader {
         return value
     }
 
-    mutating func optionalInteger() throws -> Int64? {
-        switch next() {
-        case .integer(let value): value
-        case .null: nil
-        default: throw malformed
-        }
-    }
+    mutating func optionalInteger() throws -> Int64? { takesNull() ? nil : try integer() }
 
     mutating func instant() throws -> VaultInstant {
         VaultInstant(millisecondsSince1970: try integer())
@@ -67,26 +61,14 @@ struct ColumnReader {
         return value
     }
 
-    mutating func optionalText() throws -> String? {
-        switch next() {
-        case .text(let value): value
-        case .null: nil
-        default: throw malformed
-        }
-    }
+    mutating func optionalText() throws -> String? { takesNull() ? nil : try text() }
 
     mutating func blob() throws -> [UInt8] {
         guard case .blob(let value) = next() else { throw malformed }
         return value
     }
 
-    mutating func optionalBlob() throws -> [UInt8]? {
-        switch next() {
-        case .blob(let value): value
-        case .null: nil
-        default: throw malformed
-        }
-    }
+    mutating func optionalBlob() throws -> [UInt8]? { takesNull() ? nil : try blob() }
 
     /// An integer that stands for a case of `Kind`.
     mutating func kind<Kind: RawRepresentable>(_: Kind.Type = Kind.self) throws -> Kind
@@ -102,7 +84,13 @@ struct ColumnReader {
 
     /// Passes over a column that must be null.
     mutating func skip() throws {
-        guard case .null = next() else { throw malformed }
+        guard takesNull() else { throw malformed }
+    }
+
+    private mutating func takesNull() -> Bool {
+        guard index < columns.count, case .null = columns[index] else { return false }
+        index += 1
+        return true
     }
 
     private mutating func next() -> SQLValue? {
@@ -121,21 +109,13 @@ extension SQLValue {
     init(_ instant: VaultInstant?) { self.init(instant?.millisecondsSince1970) }
 }
 
-/// Table numbers in the AAD of sealed fields and wraps. Tagged tables use their layout's number.
+/// Numbers in the AAD of sealed fields, where they are of no tagged table, and domains of all.
 enum SealedTable {
-    static let owners = TableLayout.owners.number
-    static let grants = TableLayout.grants.number
     static let auditPersonal: UInt16 = 7
-    static let signingKeys = TableLayout.signingKeys.number
-    static let passwords = TableLayout.passwords.number
     /// The cookie of a sign-in session: of its table's one kind of value, but not in it.
     static let signInCookies: UInt16 = 12
     /// State that others keep for us for a while; no table at all.
     static let sealedState: UInt16 = 13
-    static let providers = TableLayout.providers.number
-    static let connections = TableLayout.connections.number
-    static let authorizationRequests = TableLayout.authorizationRequests.number
-    static let webhooks = TableLayout.webhooks.number
 
     /// The domain of every sealed field of the database; key wraps have their own.
     static let fieldDomain = "tokenvault.field"

@@ -130,7 +130,7 @@ extension Vault {
 extension Keyring {
     fileprivate func passwordContext(_ user: OwnerID, _ version: Int64) -> AssociatedData {
         context(
-            owner: user, table: SealedTable.passwords, column: PasswordRow.columnNumber("verifier"),
+            owner: user, table: TableLayout.passwords.number, column: PasswordRow.columnNumber("verifier"),
             row: user.rawValue, generation: UInt64(bitPattern: version))
     }
 }
