@@ -75,16 +75,29 @@ package enum SmallFile {
                 .permissionDenied, "\(closed.complaint) the file \(path).",
                 remedy: "Run: \(closed.remedy) \(path)")
         }
+        guard let bytes = read(descriptor, upTo: limit) else { throw failure("read", path, remedy) }
+        guard bytes.count <= limit else {
+            throw VaultError(.invalidInput, "\(path) is longer than \(limit) bytes.", remedy: remedy)
+        }
+        return bytes
+    }
+
+    /// What comes from an open file, pipe or terminal, to its end, or until it holds `end` or more than `limit` bytes.
+    ///
+    /// - Returns: nil where it cannot be read; `errno` says why.
+    package static func read(
+        _ descriptor: Int32, upTo limit: Int, until end: UInt8? = nil
+    ) -> [UInt8]? {
         var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 16 * 1024)
-        while bytes.count <= limit {
+        var buffer = [UInt8](repeating: 0, count: min(limit + 1, 16 * 1024))
+        while bytes.count <= limit, !(end.map(bytes.contains) ?? false) {
             let count = buffer.withUnsafeMutableBytes { systemRead(descriptor, $0) }
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw failure("read", path, remedy) }
-            if count == 0 { return bytes }
+            guard count >= 0 else { return nil }
+            if count == 0 { break }
             bytes += buffer.prefix(count)
         }
-        throw VaultError(.invalidInput, "\(path) is longer than \(limit) bytes.", remedy: remedy)
+        return bytes
     }
 
     private static func systemRead(_ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer) -> Int {

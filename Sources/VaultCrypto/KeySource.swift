@@ -54,24 +54,17 @@ extension KeySource {
 
 extension KeyslotKind {
     /// What to call such a source in a sentence.
-    package var noun: String {
-        switch self {
-        case .keyFile: "key file"
-        case .passphrase: "passphrase"
-        case .systemdCredential: "systemd credential"
-        case .recoveryKey: "recovery key"
-        case .program: "key program"
-        }
-    }
-
+    package var noun: String { names.noun }
     /// The same in one word, for names and the log.
-    package var word: String {
+    package var word: String { names.word }
+
+    private var names: (noun: String, word: String) {
         switch self {
-        case .keyFile: "key-file"
-        case .passphrase: "passphrase"
-        case .systemdCredential: "credential"
-        case .recoveryKey: "recovery"
-        case .program: "program"
+        case .keyFile: ("key file", "key-file")
+        case .passphrase: ("passphrase", "passphrase")
+        case .systemdCredential: ("systemd credential", "credential")
+        case .recoveryKey: ("recovery key", "recovery")
+        case .program: ("key program", "program")
         }
     }
 }

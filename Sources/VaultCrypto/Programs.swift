@@ -107,13 +107,10 @@ public struct KeyProgram: Sendable {
 
     /// Little on purpose: a program is configured by the file that one variable names, or by its own path.
     private static var environment: [String] {
-        var passed: [String] = []
-        for name in ["CREDENTIALS_DIRECTORY", "TOKENVAULT_KEY_EXEC_SETTINGS"] {
-            guard let value = unsafe getenv(name) else { continue }
-            passed.append(name + "=" + (unsafe String(cString: value)))
+        ["CREDENTIALS_DIRECTORY", "TOKENVAULT_KEY_EXEC_SETTINGS"].compactMap { name in
+            guard let value = unsafe getenv(name) else { return nil }
+            return name + "=" + (unsafe String(cString: value))
         }
-        return ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
-            + passed
     }
 
     private var garbage: VaultError {
@@ -247,11 +244,8 @@ package struct NoteProgram: Sendable {
     ///
     /// - Parameter text: at most what a pipe holds, 64 KiB.
     package func tell(_ text: [UInt8]) throws(Failure) {
-        let environment = [
-            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
-        ]
         do throws(ProgramRun.Failure) {
-            try unsafe ProgramRun(path: path, environment: environment, deadline: deadline)
+            try unsafe ProgramRun(path: path, environment: [], deadline: deadline)
                 .exchange(text) { _ throws(VaultError) in }
         } catch {
             switch error {
@@ -273,7 +267,7 @@ package struct NoteProgram: Sendable {
 /// One run of a program: given its input at once, its output read to the end, bounded in length and time.
 struct ProgramRun {
     let path: String
-    /// `NAME=value`.
+    /// `NAME=value`, beside `PATH` and `LC_ALL`.
     let environment: [String]
     let deadline: Duration
 
@@ -289,6 +283,9 @@ struct ProgramRun {
 
     /// More than any answer: base64 of the longest blob, and the braces.
     private static let outputLimit = 16 * 1024
+    private static let environment = [
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
+    ]
 
     /// Lends what the program wrote, if it ended well.
     func exchange<Result>(
@@ -332,7 +329,8 @@ struct ProgramRun {
         code = unsafe tv_private_pipe(&answer)
         guard code == 0 else { throw .pipe(code) }
         defer { close(answer[1]) }
-        var variables = unsafe environment.map { unsafe strdup($0) } + [nil]
+        let all = Self.environment + environment
+        var variables = unsafe all.map { unsafe strdup($0) } + [nil]
         defer { unsafe variables.forEach { unsafe free($0) } }
         var process: pid_t = 0
         code = unsafe tv_start_program(path, &variables, question[0], answer[1], &process)

@@ -11,6 +11,8 @@ final class TableLayout: Sendable {
     /// Columns left out of the hash that the log keeps, because they change without a leaf of their own. They
     /// come last.
     let unhashed: Int
+    /// Where `expires_day` stands, which grants alone have.
+    let dayColumn: Int?
     let selectSQL: String
     let insertSQL: String
     let updateSQL: String
@@ -31,6 +33,7 @@ final class TableLayout: Sendable {
         self.number = number
         self.columns = columns
         self.unhashed = unhashed
+        dayColumn = columns.firstIndex(of: "expires_day")
         let all = columns + ["leaf", "row_tag"]
         let condition = guardColumn.map { " AND \($0) = ?" } ?? ""
         settable = all.indices.filter { !immutable.contains(all[$0]) }

@@ -90,50 +90,41 @@ extension Keyring {
     /// Unwraps the keys of the database and then checks the tags of their rows and of the keyslots.
     static func load(_ database: Database, vault: VaultRow, root: GuardedKey) throws -> Keyring {
         let epoch = UInt32(truncatingIfNeeded: vault.keyEpoch)
-        var retiredRoots: [UInt32: GuardedKey] = [:]
-        try database.forEachRow("SELECT id, wrapped FROM retired_roots ORDER BY id LIMIT 8") { row in
-            guard let retired = UInt32(exactly: row.integer(0)), case .blob(let wrapped) = row.value(1) else {
-                throw VaultError(.integrity, "A retired root key is damaged.", remedy: "Restore a backup.")
+        var rows: [StoredRow] = []
+        for layout in [TableLayout.retiredRoots, .systemKeys, .keyslots, .incarnations] {
+            try database.forEachRow(layout.selectSQL + " ORDER BY id") { cursor in
+                rows.append(StoredRow(unchecked: cursor, layout))
+                return true
             }
-            retiredRoots[retired] = try KeyWrap.unwrap(
-                wrapped, with: root, epoch: epoch, for: wrapContext(vault.id, retiredRoot: row.integer(0)))
-            return true
         }
-        var keys: [SystemKey] = []
-        try database.forEachRow(
-            "SELECT id, purpose, key_id, state, wrapped, epoch FROM system_keys ORDER BY id"
-        ) {
-            row in
-            guard let purpose = SystemKeyPurpose(rawValue: row.integer(1)),
-                let keyID = UInt8(exactly: row.integer(2)),
-                case .blob(let wrapped) = row.value(4)
-            else { throw VaultError(.integrity, "A system key is damaged.", remedy: "Restore a backup.") }
-            let itsEpoch = UInt32(truncatingIfNeeded: row.integer(5))
-            guard let itsRoot = itsEpoch == epoch ? root : retiredRoots[itsEpoch] else {
+        var retiredRoots: [UInt32: GuardedKey] = [:]
+        for row in rows where row.layout === TableLayout.retiredRoots {
+            let retired = try RetiredRootRow(row)
+            retiredRoots[UInt32(truncatingIfNeeded: retired.id)] = try KeyWrap.unwrap(
+                retired.wrapped, with: root, epoch: epoch, for: wrapContext(vault.id, retiredRoot: retired.id)
+            )
+        }
+        let keys = try rows.filter { $0.layout === TableLayout.systemKeys }.map { row in
+            let row = try SystemKeyRow(row)
+            let itsEpoch = UInt32(truncatingIfNeeded: row.epoch)
+            guard let keyID = UInt8(exactly: row.keyID),
+                let itsRoot = itsEpoch == epoch ? root : retiredRoots[itsEpoch]
+            else {
                 throw VaultError(
                     .integrity, "A system key is wrapped under a root key that is no longer there.",
                     remedy: "Restore a backup.")
             }
             let key = try KeyWrap.unwrap(
-                wrapped, with: itsRoot, epoch: itsEpoch,
-                for: wrapContext(vault.id, systemKey: row.integer(0)))
-            keys.append(
-                SystemKey(
-                    purpose: purpose, keyID: keyID,
-                    isCurrent: row.integer(3) == SystemKeyRow.State.current.rawValue, key: key))
-            return true
+                row.wrapped, with: itsRoot, epoch: itsEpoch, for: wrapContext(vault.id, systemKey: row.id))
+            return SystemKey(
+                purpose: row.purpose, keyID: keyID, isCurrent: row.state == .current, key: key)
         }
         let incarnation = try database.newestIncarnation()
         let keyring = try Keyring(
             vault: vault.id, epoch: epoch, root: root, retiredRoots: retiredRoots, keys: keys,
             origin: LogHead.origin(of: vault.id, incarnation: incarnation))
         // The wraps opened; that nobody edited the rows around them is shown by their tags.
-        for layout in [TableLayout.systemKeys, .keyslots, .retiredRoots, .incarnations] {
-            try database.forEachRow(layout.selectSQL + " ORDER BY id") { cursor in
-                _ = try StoredRow(reading: cursor, layout, rowKey: keyring.rows)
-                return true
-            }
-        }
+        if let edited = rows.first(where: { !$0.isTagged(by: keyring.rows) }) { throw edited.isEdited }
         return keyring
     }
 

@@ -87,8 +87,6 @@ extension GrantRow: TypedRow {
         firstUsedAt = try columns.optionalInstant()
     }
 
-    var lastDay: Int64? { expiresDay }
-
     var columns: [SQLValue] {
         var values: [SQLValue] = []
         values.reserveCapacity(Self.layout.columns.count)

@@ -84,6 +84,12 @@ struct StoredRow: Sendable {
         }
     }
 
+    /// Of a grant: the day that the leaf repeats; nil for every other row.
+    var expiresDay: Int64? {
+        guard let index = layout.dayColumn, case .integer(let day) = columns[index] else { return nil }
+        return day
+    }
+
     /// The value in one column of the layout, or in `leaf` or `row_tag`, which follow them.
     func value(inColumn index: Int) -> SQLValue {
         if index < columns.count { return columns[index] }
@@ -93,6 +99,9 @@ struct StoredRow: Sendable {
     func isTagged(by rowKey: RowKeys) -> Bool {
         rowKey.isTag(tag, of: canonical.bytes)
     }
+
+    /// What to say of a row with another tag.
+    var isEdited: VaultError { Self.edited(layout, id) }
 
     private static func edited(_ layout: TableLayout, _ id: Int64) -> VaultError {
         VaultError(

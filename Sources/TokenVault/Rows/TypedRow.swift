@@ -7,8 +7,6 @@ protocol TypedRow: Identifiable, Sendable {
     var rowID: Int64 { get }
     /// In the order of the layout.
     var columns: [SQLValue] { get }
-    /// Of a grant: the day in its `expires_day`, which the leaf repeats; nil for every other row.
-    var lastDay: Int64? { get }
     /// - Throws: ``VaultError/Code/integrity`` when the columns do not have this type's shape.
     init(_ row: StoredRow) throws
 }
@@ -17,8 +15,6 @@ extension TypedRow where ID == Int64 { var rowID: Int64 { id } }
 extension TypedRow where ID: RowNumber { var rowID: Int64 { id.rawValue } }
 
 extension TypedRow {
-    var lastDay: Int64? { nil }
-
     /// Where a column stands, for the AAD of what is sealed in it: from 1, in the order of the layout.
     static func columnNumber(_ name: String) -> UInt16 {
         guard let index = layout.columns.firstIndex(of: name) else {

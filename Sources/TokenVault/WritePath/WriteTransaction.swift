@@ -134,12 +134,7 @@ extension WriteTransaction {
             row.layout, id: row.id, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
         try database.run(
             row.layout.carrySQL, [.integer(stored.leaf), .blob(stored.tag), .integer(stored.id)])
-        let day = row.layout.columns.firstIndex(of: "expires_day").flatMap { index in
-            if case .integer(let day) = row.columns[index] { day } else { Int64?.none }
-        }
-        rows.append(
-            RowChange(table: row.layout.number, id: row.id, hash: stored.hash, expiresDay: day))
-        hasChanges = true
+        note(stored)
     }
 
     func delete(_ layout: TableLayout, id: Int64) throws {
@@ -156,13 +151,7 @@ extension WriteTransaction {
             "UPDATE \(layout.name) SET " + all.map { "\($0.0) = ?" }.joined(separator: ", ")
                 + " WHERE id = ?",
             all.map(\.1) + [.integer(id)])
-        var expiresDay: Int64?
-        if layout.number == TableLayout.grants.number, case .integer(let day) = stored["expires_day"] {
-            expiresDay = day
-        }
-        rows.removeAll { $0.table == layout.number && $0.id == id }
-        rows.append(RowChange(table: layout.number, id: id, hash: stored.hash, expiresDay: expiresDay))
-        hasChanges = true
+        note(stored)
     }
 
     /// Marks every cache of owners, clients and secrets as outdated, in every process.
@@ -209,13 +198,17 @@ extension WriteTransaction {
     private func named<Row: TypedRow>(_ row: Row) -> StoredRow {
         let stored = StoredRow(
             Row.layout, id: row.rowID, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
-        let change = RowChange(
-            table: Row.layout.number, id: stored.id, hash: stored.hash,
-            expiresDay: row.lastDay)
-        // A row written twice by one body is named once, as it was left.
-        rows.removeAll { $0.table == change.table && $0.id == change.id }
-        rows.append(change)
+        note(stored)
         return stored
+    }
+
+    private func note(_ stored: StoredRow) {
+        let table = stored.layout.number
+        // A row written twice by one body is named once, as it was left.
+        rows.removeAll { $0.table == table && $0.id == stored.id }
+        rows.append(
+            RowChange(table: table, id: stored.id, hash: stored.hash, expiresDay: stored.expiresDay))
+        hasChanges = true
     }
 
     private func write(_ stored: StoredRow, _ isIndexUnchanged: Bool, _ expected: Int64?) throws {

@@ -61,12 +61,15 @@ struct InitCommand: AsyncParsableCommand {
             }
             throw error
         }
-        let record = NewVaultRecord(
-            vault: path, vaultId: vault.id.description, keyFile: location.key.keyFilePath,
-            recoveryFile: recovery?.file, logVerifierKey: vault.logVerifierKey)
+        let keyFile = location.key.keyFilePath
+        // With the verifier key an outsider can check the log's checkpoints.
+        let made = Shown([
+            .both("vault", path), .both("vault_id", vault.id.description), .both("key_file", keyFile),
+            .both("recovery_file", recovery?.file), .both("log_verifier_key", vault.logVerifierKey),
+        ])
         await vault.close()
-        try output.show(record)
-        if record.keyFile != nil {
+        try output.show(made)
+        if keyFile != nil {
             output.note("Keep a copy of the key file elsewhere: without it the vault cannot be opened.")
         }
         output.noteMissingRecoveryKey(among: slots)
@@ -112,24 +115,6 @@ struct InitCommand: AsyncParsableCommand {
                 .invalidInput, "The vault and its key file cannot be one file.",
                 remedy: "Give --key-file another path, best in another directory.")
         }
-    }
-}
-
-/// A new vault as printed: `{"key_file":"…","log_verifier_key":"…","recovery_file":"…","vault":"…",
-/// "vault_id":"…"}`.
-private struct NewVaultRecord: Record {
-    let vault: String
-    let vaultId: String
-    let keyFile: String?
-    let recoveryFile: String?
-    /// With this an outsider can check the log's checkpoints.
-    let logVerifierKey: String
-
-    var lines: [String] {
-        var pairs = [("vault", vault), ("vault_id", vaultId)]
-        if let keyFile { pairs.append(("key_file", keyFile)) }
-        if let recoveryFile { pairs.append(("recovery_file", recoveryFile)) }
-        return Table.pairs(pairs + [("log_verifier_key", logVerifierKey)])
     }
 }
 

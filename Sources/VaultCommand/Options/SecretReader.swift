@@ -6,6 +6,8 @@ import VaultCore
 struct SecretReader {
     /// What it is to a person, and the option that names its file is `--<noun>-file`.
     let noun: String
+    /// The beginning of the options that name a source of it.
+    let option: String
     private let advice: String
     /// More than any of them and its end of line.
     private let limit: Int
@@ -13,44 +15,33 @@ struct SecretReader {
     let missing: VaultError
 
     static let passphrase = SecretReader(
-        noun: "passphrase", advice: "Use at least 12 characters.", limit: 4096,
+        "passphrase", advice: longEnough,
         missing: VaultError(
             .locked, "No key was given, and there is no terminal to ask for a passphrase on.",
             remedy: "Give \(KeyOption.list("or", of: KeyOption.unasked))."))
-    static let newPassphrase = another("new passphrase")
-    static let recoveryPassphrase = another("recovery passphrase")
-    static let password = SecretReader(
-        noun: "password", advice: "Use at least 8 characters.", limit: 4096,
-        missing: VaultError(
-            .invalidInput, "No password was given, and there is no terminal to ask for it on.",
-            remedy: "Give --password-file or --password-fd."))
+    static let newPassphrase = SecretReader("new passphrase", advice: longEnough)
+    static let recoveryPassphrase = SecretReader("recovery passphrase", advice: longEnough)
+    static let password = SecretReader("password", advice: "Use at least 8 characters.")
     static let clientSecret = SecretReader(
-        noun: "client secret",
-        advice: "Write what the provider showed when the client was registered into it.",
-        limit: 4096,
-        missing: VaultError(
-            .invalidInput, "No client secret was given, and there is no terminal to ask for it on.",
-            remedy: "Give --client-secret-file or --client-secret-fd."))
-    static let accessToken = token("access token")
-    static let refreshToken = token("refresh token")
+        "client secret",
+        advice: "Write what the provider showed when the client was registered into it.")
+    static let accessToken = SecretReader("access token", advice: tokenAdvice, limit: 32 * 1024)
+    static let refreshToken = SecretReader("refresh token", advice: tokenAdvice, limit: 32 * 1024)
 
-    private static func another(_ noun: String) -> SecretReader {
-        let option = "--" + noun.replacing(" ", with: "-")
-        return SecretReader(
-            noun: noun, advice: "Use at least 12 characters.", limit: 4096,
-            missing: VaultError(
+    private static let longEnough = "Use at least 12 characters."
+    private static let tokenAdvice = "Write the token into the first line of the file."
+
+    private init(_ noun: String, advice: String, limit: Int = 4096, missing: VaultError? = nil) {
+        self.noun = noun
+        self.advice = advice
+        self.limit = limit
+        option = "--" + noun.replacing(" ", with: "-")
+        self.missing =
+            missing
+            ?? VaultError(
                 .invalidInput, "No \(noun) was given, and there is no terminal to ask for it on.",
-                remedy: "Give \(option)-file or \(option)-fd."))
+                remedy: "Give \(option)-file or \(option)-fd.")
     }
-
-    private static func token(_ noun: String) -> SecretReader {
-        SecretReader(
-            noun: noun, advice: "Write the token into the first line of the file.", limit: 32 * 1024,
-            missing: VaultError(.invalidInput, "No \(noun) was given.", remedy: "Name its file."))
-    }
-
-    /// The beginning of the options that name a source of it.
-    var option: String { "--" + noun.replacing(" ", with: "-") }
 
     /// From what the options name; nil where they name nothing.
     func read(file: String?, descriptor: Int32?) throws -> SecretBytes? {
@@ -80,18 +71,10 @@ struct SecretReader {
     }
 
     func read(descriptor: Int32) throws -> SecretBytes {
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 512)
-        while bytes.count <= limit, !bytes.contains(Self.newline) {
-            let count = Foundation.read(descriptor, &buffer, buffer.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else {
-                throw VaultError(
-                    .invalidInput, "No \(noun) can be read from descriptor \(descriptor).",
-                    remedy: "Connect it, as in: \(option)-fd 3 3< FILE")
-            }
-            if count == 0 { break }
-            bytes += buffer.prefix(count)
+        guard let bytes = SmallFile.read(descriptor, upTo: limit, until: Self.newline) else {
+            throw VaultError(
+                .invalidInput, "No \(noun) can be read from descriptor \(descriptor).",
+                remedy: "Connect it, as in: \(option)-fd 3 3< FILE")
         }
         var line = bytes.prefix { $0 != Self.newline }
         if line.last == UInt8(ascii: "\r") { line.removeLast() }

@@ -7,7 +7,7 @@ enum StandardInput {
     static func name(_ argument: String) throws -> String {
         guard argument == "-" else { return argument }
         // One byte more than a name may have is enough to refuse it.
-        var bytes = try read(upTo: Limits.nameBytes + 3)
+        var bytes = try read(upTo: Limits.nameBytes + 2)
         if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
         guard let name = String(validating: bytes, as: UTF8.self) else {
             throw VaultError(.invalidInput, "The name on standard input is not UTF-8.")
@@ -19,7 +19,7 @@ enum StandardInput {
     ///
     /// - Throws: `VaultError.Code.invalidInput` beyond `limit`.
     static func bytes(limit: Int) throws -> [UInt8] {
-        let bytes = try read(upTo: limit + 1)
+        let bytes = try read(upTo: limit)
         guard bytes.count <= limit else {
             throw VaultError(.invalidInput, "Standard input is longer than \(limit) bytes.")
         }
@@ -27,16 +27,8 @@ enum StandardInput {
     }
 
     private static func read(upTo limit: Int) throws -> [UInt8] {
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        while bytes.count < limit {
-            let count = Foundation.read(STDIN_FILENO, &buffer, min(buffer.count, limit - bytes.count))
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else {
-                throw VaultError(.ioFailure, "Standard input cannot be read.", remedy: "Pipe it in.")
-            }
-            if count == 0 { break }
-            bytes += buffer.prefix(count)
+        guard let bytes = SmallFile.read(STDIN_FILENO, upTo: limit) else {
+            throw VaultError(.ioFailure, "Standard input cannot be read.", remedy: "Pipe it in.")
         }
         return bytes
     }

@@ -38,7 +38,7 @@ struct KeyRecoveryCreateCommand: AsyncParsableCommand {
             try await vault.proveOpenedKeyslot(isFirstOnly: true)
             return try await vault.createRecoveryKey(named: name, file: out, passphrase: given)
         }
-        try output.show(KeyslotRecord(slot, recoveryFile: out))
+        try output.show(Shown(slot, recoveryFile: out))
         output.note(
             "Move the file to a place that is not this machine. What opens it is asked for again by nobody else."
         )
@@ -61,7 +61,7 @@ struct KeyRecoveryTestCommand: AsyncParsableCommand {
         let slot = try await location.withVault(unlockedBy: .recoveryKey(key)) {
             try await $0.proveOpenedKeyslot()
         }
-        try output.show(KeyslotRecord(slot))
+        try output.show(Shown(slot))
     }
 }
 

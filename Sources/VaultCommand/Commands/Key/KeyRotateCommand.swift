@@ -60,7 +60,7 @@ struct KeyRotateCommand: AsyncParsableCommand {
         let progress = RotationProgressLine(isJSON: output.isJSON)
         defer { progress.end() }
         let source = try location.key.source()
-        let record = try await location.withVault(unlockedBy: source) { vault -> RotationRecord? in
+        let done = try await location.withVault(unlockedBy: source) { vault -> Shown? in
             guard !isRehearsal else {
                 try await rehearse(vault, source)
                 return nil
@@ -68,8 +68,8 @@ struct KeyRotateCommand: AsyncParsableCommand {
             return try await rotate(vault, source, progress)
         }
         progress.end()
-        guard let record else { return }
-        try output.show(record)
+        guard let done else { return }
+        try output.show(done)
         if deep { output.note("Grants are as they were: revoke them too if tokens were read.") }
     }
 
@@ -80,12 +80,12 @@ struct KeyRotateCommand: AsyncParsableCommand {
             plan = try await vault.planDeepRotation(
                 openedBy: source, others: otherKeyFiles.map { .keyFile(path: $0) })
         case .root: plan = try await vault.planRootRotation(openedBy: source)
-        case .signing: return try output.show(RotationPlanRecord(rotates: "signing"))
+        case .signing: return try output.show(Shown(rotates: "signing", nil))
         case .some(let key):
             guard let kind = SystemKeyKind(rawValue: key.rawValue) else { throw Self.unknownKey }
             plan = try vault.planSystemKeyRotation(kind)
         }
-        try output.show(RotationPlanRecord(plan))
+        try output.show(Shown(rotates: plan.kind, plan))
         if let refusal = plan.refusal { throw refusal }
     }
 
@@ -94,52 +94,73 @@ struct KeyRotateCommand: AsyncParsableCommand {
 
     private func rotate(
         _ vault: Vault, _ source: KeySource, _ progress: RotationProgressLine
-    ) async throws -> RotationRecord {
+    ) async throws -> Shown {
         let observer: KeyRotationObserver = { progress.report($0) }
         guard let key else {
-            return RotationRecord(
+            return Shown(
                 try await vault.rotateDeeply(
                     openedBy: source, others: otherKeyFiles.map { .keyFile(path: $0) }, progress: observer))
         }
         switch key {
-        case .root: return RotationRecord(try await vault.rotateRootKey(progress: observer))
+        case .root: return Shown(try await vault.rotateRootKey(progress: observer))
         case .signing:
             let keys = VaultSigningKeys(vault)
             let algorithms = try await keys.algorithms()
             for algorithm in algorithms.isEmpty ? [.rs256] : algorithms {
                 _ = try await keys.rotate(algorithm)
             }
-            return RotationRecord(rotated: "signing")
+            return Shown(rotated: "signing", nil)
         case .handles, .tags, .lookup, .rows, .log:
             guard let kind = SystemKeyKind(rawValue: key.rawValue) else { throw Self.unknownKey }
-            return RotationRecord(try await vault.rotateSystemKey(kind, progress: observer))
+            return Shown(try await vault.rotateSystemKey(kind, progress: observer))
         }
     }
 }
 
-/// A rotation as printed: `{"epoch":2,"resumed":false,"rewritten":1203,"rotated":"root"}`.
-private struct RotationRecord: Record {
-    let rotated: String
-    /// Of the root key.
-    var epoch: Int64?
-    /// Keys, records or rows written anew.
-    var rewritten: Int64 = 0
-    /// What an interrupted run had begun was finished.
-    var resumed = false
+extension Shown {
+    /// A rotation: `{"epoch":2,"resumed":false,"rewritten":1203,"rotated":"root"}`.
+    fileprivate init(_ report: KeyRotationReport) { self.init(rotated: report.kind, report) }
 
-    init(_ report: KeyRotationReport) {
-        rotated = report.kind
-        epoch = report.epoch
-        rewritten = report.rewritten
-        resumed = report.isResumed
+    /// - Parameter report: nil for keys that wrap nothing.
+    fileprivate init(rotated: String, _ report: KeyRotationReport?) {
+        let (isResumed, rewritten) = (report?.isResumed ?? false, report?.rewritten ?? 0)
+        self.init([
+            .json("rotated", rotated), .json("resumed", isResumed), .json("rewritten", rewritten),
+            .json("epoch", report?.epoch),
+            .text("rotated", rotated + (isResumed ? " (taken up where it was interrupted)" : "")),
+            .text("root_key_epoch", report.map { "\($0.epoch)" }),
+            .text("rewritten", rewritten > 0 ? "\(rewritten)" : nil),
+        ])
     }
 
-    init(rotated: String) { self.rotated = rotated }
+    /// What a rotation would do: `{"dry_run":true,"estimated_seconds":2,"owners":41,"records":0,"resumes":false,
+    /// "rotates":"root","slots":[{"kind":"key-file","name":"first","reach":"held"}]}`.
+    ///
+    /// - Parameter plan: nil for one that writes nothing anew.
+    fileprivate init(rotates: String, _ plan: KeyRotationPlan?) {
+        let (owners, records) = (plan?.owners ?? 0, plan?.records ?? 0)
+        let (isResuming, seconds) = (plan?.isResuming ?? false, plan?.estimatedSeconds ?? 1)
+        let slots = plan?.slots ?? []
+        self.init(
+            [
+                .json("dry_run", true), .json("rotates", rotates), .json("resumes", isResuming),
+                .json("owners", owners), .json("records", records), .json("slots", slots),
+                .json("estimated_seconds", seconds),
+                .text("would_rotate", rotates + (isResuming ? " (taking up an interrupted rotation)" : "")),
+                .text("owner_keys", owners > 0 ? "\(owners)" : nil),
+                .text("records", records > 0 ? "\(records)" : nil),
+            ] + slots.map { .text("slot", "\($0.name) (\($0.kind)): \($0.reach.sentence)") }
+                + [.text("takes_about", "\(seconds) s when idle")])
+    }
+}
 
-    var lines: [String] {
-        var pairs = [("rotated", rotated + (resumed ? " (taken up where it was interrupted)" : ""))]
-        if let epoch { pairs.append(("root_key_epoch", "\(epoch)")) }
-        if rewritten > 0 { pairs.append(("rewritten", "\(rewritten)")) }
-        return Table.pairs(pairs)
+extension KeyRotationPlan.Reach {
+    fileprivate var sentence: String {
+        switch self {
+        case .held: "reached by its held key"
+        case .publicKey: "sealed anew to its public key"
+        case .given: "made anew from its source"
+        case .missing: "NOT reached: its key is needed"
+        }
     }
 }

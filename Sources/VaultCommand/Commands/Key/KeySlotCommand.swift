@@ -42,7 +42,8 @@ struct KeySlotListCommand: AsyncParsableCommand {
             try await vault.proveOpenedKeyslot(isFirstOnly: true)
             return try vault.keyslots()
         }
-        try output.show(slots.map(KeyslotRecord.init))
+        try output.show(
+            slots.map { Shown($0) }, under: ["NAME", "KIND", "SLOT", "CREATED", "PROVED", "ROTATABLE"])
         output.noteMissingRecoveryKey(among: slots)
     }
 }
@@ -71,7 +72,7 @@ struct KeySlotAddCommand: AsyncParsableCommand {
             try await vault.proveOpenedKeyslot(isFirstOnly: true)
             return try await newKey.add(to: vault, named: name)
         }
-        try output.show(KeyslotRecord(slot))
+        try output.show(Shown(slot))
     }
 }
 
@@ -91,7 +92,7 @@ struct KeySlotTestCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try output.show(KeyslotRecord(try await location.withVault { try await $0.proveOpenedKeyslot() }))
+        try output.show(Shown(try await location.withVault { try await $0.proveOpenedKeyslot() }))
     }
 }
 
@@ -125,5 +126,32 @@ struct KeySlotRemoveCommand: AsyncParsableCommand {
             "If somebody may have copied its key: tokenvault key rotate --deep. Older backups still open with it."
         )
         output.noteMissingRecoveryKey(among: left)
+    }
+}
+
+extension Shown {
+    /// A keyslot: `{"created_at":"…","epoch":1,"id":"…","kind":"key-file","name":"first","opened":true,"proved_at":"…",
+    /// "rotatable":true}`; `recovery_key` for that kind, `recovery_file` when it was just written.
+    init(_ slot: VaultKeyslot, recoveryFile: String? = nil) {
+        self.init(
+            [
+                .both("name", slot.name), .both("kind", slot.kind), .both("id", slot.id, label: "slot"),
+                .both("created_at", slot.createdAt), .both("proved_at", slot.provedAt),
+                .json("epoch", slot.epoch), .json("rotatable", slot.isRotatable),
+                .json("opened", slot.isOpened), .both("recovery_key", slot.recoveryKeyID),
+                .both("recovery_file", recoveryFile),
+            ],
+            cells: [
+                slot.name, slot.kind, String(slot.id.prefix(8)), Timestamp(slot.createdAt).description,
+                slot.provedAt.map { Timestamp($0).description } ?? "-", slot.isRotatable ? "yes" : "no",
+            ])
+    }
+}
+
+extension OutputArguments {
+    /// Reminds a person, not a script, that one lost key would be the end of everything.
+    func noteMissingRecoveryKey(among slots: [VaultKeyslot]) {
+        guard !slots.contains(where: { $0.recoveryKeyID != nil }) else { return }
+        note("There is no recovery key yet: make one with 'tokenvault key recovery create --out FILE'.")
     }
 }

@@ -21,7 +21,7 @@ struct SigningKeysListCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try output.show(try await location.withVault { try $0.signingKeys().map(SigningKeyRecord.init) })
+        try output.show(try await location.withVault { try $0.signingKeys() })
     }
 }
 
@@ -47,38 +47,37 @@ struct SigningKeysRotateCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let records = try await location.withVault { vault in
+        let made = try await location.withVault { vault in
             let keys = VaultSigningKeys(vault)
             let existing = try await keys.algorithms()
             var new: Set<String> = []
             for algorithm in algorithm.map({ [$0] }) ?? (existing.isEmpty ? [.rs256] : existing) {
                 new.insert(try await keys.rotate(algorithm, overlap: overlap.duration))
             }
-            return try vault.signingKeys().filter { new.contains($0.kid) }.map(SigningKeyRecord.init)
+            return try vault.signingKeys().filter { new.contains($0.kid) }
         }
-        try output.show(records)
+        try output.show(made)
     }
 }
 
-/// A signing key as printed: `{"alg":"RS256","created_at":"…","kid":"…","state":"current"}`, and when it was retired
-/// `published_until`.
-private struct SigningKeyRecord: ListRecord {
-    let kid: String
-    let alg: String
-    let state: String
-    let createdAt: Timestamp
-    let publishedUntil: Timestamp?
-
-    init(_ key: StoredSigningKey) {
-        kid = key.kid
-        alg = key.algorithm.rawValue
-        state = key.state == .current ? "current" : "retired"
-        createdAt = Timestamp(key.createdAt)
-        publishedUntil = key.publishedUntil.map(Timestamp.init)
+extension OutputArguments {
+    /// As objects: `{"alg":"RS256","created_at":"…","kid":"…","state":"current"}`, and when it was retired
+    /// `published_until`.
+    fileprivate func show(_ keys: [StoredSigningKey]) throws {
+        let rows = keys.map { key in
+            let state = key.state == .current ? "current" : "retired"
+            return Shown(
+                [
+                    .json("kid", key.kid), .json("alg", key.algorithm.rawValue), .json("state", state),
+                    .json("created_at", key.createdAt), .json("published_until", key.publishedUntil),
+                ],
+                cells: [
+                    key.kid, key.algorithm.rawValue, state, Timestamp(key.createdAt).description,
+                    key.publishedUntil.map { Timestamp($0).description } ?? "-",
+                ])
+        }
+        try show(rows, under: ["KID", "ALG", "STATE", "CREATED", "PUBLISHED UNTIL"])
     }
-
-    static let header = ["KID", "ALG", "STATE", "CREATED", "PUBLISHED UNTIL"]
-    var cells: [String] { [kid, alg, state, createdAt.description, publishedUntil?.description ?? "-"] }
 }
 
 struct KeyInventoryCommand: AsyncParsableCommand {
@@ -98,33 +97,26 @@ struct KeyInventoryCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try output.show(try await location.withVault { try $0.keyInventory().map(KeyInventoryRecord.init) })
+        let entries = try await location.withVault { try $0.keyInventory() }
+        try output.show(
+            entries.map { Shown($0) },
+            under: ["PURPOSE", "ALGORITHM", "STATE", "KEYS", "ROOT EPOCH", "CREATED"])
     }
 }
 
-/// A key as printed: `{"algorithm":"Ed25519, 256 bits","count":1,"created_at":"…","epoch":2,"purpose":"log","state":"current"}`.
-private struct KeyInventoryRecord: ListRecord {
-    let purpose: String
-    let algorithm: String
-    let state: String
-    let count: Int64
-    let epoch: Int64?
-    let createdAt: Timestamp?
-
-    init(_ entry: KeyInventoryEntry) {
-        purpose = entry.purpose
-        algorithm = entry.algorithm
-        state = entry.state
-        count = entry.count
-        epoch = entry.epoch
-        createdAt = entry.createdAt.map(Timestamp.init)
-    }
-
-    static let header = ["PURPOSE", "ALGORITHM", "STATE", "KEYS", "ROOT EPOCH", "CREATED"]
-    var cells: [String] {
-        [
-            purpose, algorithm, state, "\(count)", epoch.map { "\($0)" } ?? "-",
-            createdAt?.description ?? "-",
-        ]
+extension Shown {
+    /// A key: `{"algorithm":"Ed25519, 256 bits","count":1,"created_at":"…","epoch":2,"purpose":"log","state":"current"}`.
+    fileprivate init(_ entry: KeyInventoryEntry) {
+        self.init(
+            [
+                .json("purpose", entry.purpose), .json("algorithm", entry.algorithm),
+                .json("state", entry.state), .json("count", entry.count), .json("epoch", entry.epoch),
+                .json("created_at", entry.createdAt),
+            ],
+            cells: [
+                entry.purpose, entry.algorithm, entry.state, "\(entry.count)",
+                entry.epoch.map { "\($0)" } ?? "-",
+                entry.createdAt.map { Timestamp($0).description } ?? "-",
+            ])
     }
 }
