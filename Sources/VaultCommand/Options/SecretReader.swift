@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import Synchronization
 import VaultCore
@@ -139,5 +140,81 @@ struct SecretPrompt {
         let answer = Result { try reader.read(descriptor: terminal) }
         guard !Self.isInterrupted.load(ordering: .acquiring) else { throw ExitStatus.interrupted }
         return try answer.get()
+    }
+}
+
+/// A user's password: from a file, a descriptor, or the terminal. Never an argument.
+struct PasswordArguments: ParsableArguments {
+    @Option(
+        name: .customLong("password-file"),
+        help: ArgumentHelp("Read the password from the first line of this file.", valueName: "path"),
+        completion: .file())
+    var file: String?
+
+    @Option(
+        name: .customLong("password-fd"),
+        help: ArgumentHelp("Read the password from this file descriptor.", valueName: "number"))
+    var descriptor: Int32?
+
+    @Flag(name: .customLong("password-prompt"), help: "Ask for the password on the terminal.")
+    var isAsked = false
+
+    func validate() throws {
+        guard [file != nil, descriptor != nil, isAsked].count(where: \.self) <= 1 else {
+            throw ValidationError(
+                "Give one of --password-file, --password-fd and --password-prompt, not several.")
+        }
+    }
+
+    /// The password; nil: none was named.
+    ///
+    /// - Throws: `VaultError.Code.invalidInput` when it is empty or of a length no password has.
+    func read() throws -> SecretBytes? {
+        let password =
+            isAsked
+            ? try SecretPrompt(.password).ask(isNew: true)
+            : try SecretReader.password.read(file: file, descriptor: descriptor)
+        guard let password else { return nil }
+        let range = Limits.passwordBytes
+        guard password.withExposed({ range.contains($0.count) }) else {
+            throw VaultError(
+                .invalidInput,
+                "The password is too short or too long: it has \(range.lowerBound) to \(range.upperBound) bytes.",
+                remedy: "Choose another.")
+        }
+        return password
+    }
+}
+
+/// What is given as `-` is read from standard input, so that it shows in no process list.
+enum StandardInput {
+    /// A name: the argument, or the line on standard input.
+    static func name(_ argument: String) throws -> String {
+        guard argument == "-" else { return argument }
+        // One byte more than a name may have is enough to refuse it.
+        var bytes = try read(upTo: Limits.nameBytes + 2)
+        if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+        guard let name = String(validating: bytes, as: UTF8.self) else {
+            throw VaultError(.invalidInput, "The name on standard input is not UTF-8.")
+        }
+        return name
+    }
+
+    /// Everything there is.
+    ///
+    /// - Throws: `VaultError.Code.invalidInput` beyond `limit`.
+    static func bytes(limit: Int) throws -> [UInt8] {
+        let bytes = try read(upTo: limit)
+        guard bytes.count <= limit else {
+            throw VaultError(.invalidInput, "Standard input is longer than \(limit) bytes.")
+        }
+        return bytes
+    }
+
+    private static func read(upTo limit: Int) throws -> [UInt8] {
+        guard let bytes = SmallFile.read(STDIN_FILENO, upTo: limit) else {
+            throw VaultError(.ioFailure, "Standard input cannot be read.", remedy: "Pipe it in.")
+        }
+        return bytes
     }
 }
