@@ -114,6 +114,8 @@ package struct JSONReader {
     package static let depth = 16
     /// A reply with a user's whole profile has some hundred values.
     package static let valueCount = 10_000
+    /// Where reading is strict: a JWT or a key has some ten members.
+    package static let strictMembers = 64
 
     private enum Malformed: Error { case json }
 
@@ -165,7 +167,7 @@ package struct JSONReader {
             skipSpace()
             guard peek == UInt8(ascii: "\"") else { throw .json }
             let name = String(decoding: try string(), as: UTF8.self)
-            guard !isStrict || members[name] == nil else { throw .json }
+            guard !isStrict || members[name] == nil && members.count < Self.strictMembers else { throw .json }
             skipSpace()
             guard take(":") else { throw .json }
             JSONValue.put(try value(within: depth), name, into: &members)
