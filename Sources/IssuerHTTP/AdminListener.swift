@@ -43,7 +43,7 @@ struct AdminListener: Service {
         }
     }
 
-    /// A few scrapers and probes; whoever opens more holds descriptors that the issuer needs.
+    /// A few scrapers and probes; anyone who opens more holds descriptors that the issuer needs.
     static let maximumConnections = 32
 }
 
@@ -84,7 +84,7 @@ private actor Readiness {
                 retryAfter: 60)
         }
         if let provenAt, vault.clock.monotonic() - provenAt < .seconds(1), vault.acceptsNewWork { return }
-        // Whoever asks meanwhile waits for the same proof.
+        // Anyone who asks meanwhile waits for the same proof.
         let proof = underWay ?? Task { [vault] in try await vault.proveWritePath() }
         underWay = proof
         defer { underWay = nil }

@@ -120,7 +120,7 @@ extension IssuerServer {
         public var maximumConnections = 2048
         /// The certificate for TLS; nil: plain HTTP, for loopback and behind a proxy.
         public var tls: ServerCertificate?
-        /// Where `/metrics` and `/health` are served besides; nil: nowhere. Whoever reaches it reads them:
+        /// Where `/metrics` and `/health` are served besides; nil: nowhere. Anyone who reaches it reads them:
         /// loopback, or a network of operators.
         public var admin: Address?
 

@@ -8,7 +8,7 @@ import VaultCore
 /// How connections to providers are made: TLS 1.2 or later, certificate and host name verified, no redirects, no
 /// second attempt, no decompression, no proxy (none is read from the environment), HTTP/1.1.
 ///
-/// The addresses come from provider entries, which operators write. Whoever lets strangers write entries must keep
+/// The addresses come from provider entries, which operators write. Anyone who lets strangers write entries must keep
 /// this process from hosts that strangers may not reach; no address is refused here because it is an inner one.
 public struct ConnectionRules: Sendable {
     /// Until TCP and TLS stand.

@@ -6,7 +6,7 @@ struct AuthenticatedClient: Sendable {
     let client: Client
     /// The generation of the secret used, where a newer one exists: the log says who still uses the old one.
     let supersededSecret: UInt32?
-    /// Of the registry, where the client was not read anew: what is done for it must find the same revision.
+    /// Of the registry, where the client was not read again: what is done for it must find the same revision.
     var registryRevision: RegistryRevision?
 
     var registration: ClientRegistration { client.registration }
@@ -14,7 +14,7 @@ struct AuthenticatedClient: Sendable {
 
 extension TokenIssuer {
     /// Authenticates against what this process read last, which costs no query. Good news only: nil says
-    /// nothing, and whoever acts on the answer has the revision compared.
+    /// nothing, and anyone who acts on the answer has the revision compared.
     func authenticateRecent(_ credentials: ClientCredentials, _ origin: RequestOrigin) -> AuthenticatedClient?
     {
         guard case (let clientID?, let secret?, let method?) = credentials.claim else { return nil }

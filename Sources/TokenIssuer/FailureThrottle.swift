@@ -16,7 +16,7 @@ package final class FailureThrottle: Sendable {
         /// Failures that cost no wait but the last: people and deployments make mistakes.
         package var allowance = 10
         package var firstWait = Duration.seconds(1)
-        /// Whoever repaired a configuration does not wait longer than this.
+        /// Anyone who repaired a configuration does not wait longer than this.
         package var longestWait = Duration.seconds(300)
         /// Failures are forgotten when none was added for this long.
         package var memory = Duration.seconds(3600)

@@ -1,7 +1,7 @@
 import VaultCore
 
 /// A refusal as the client reads it: the `error` of RFC 6749 section 5.2 with its HTTP status and headers.
-/// Descriptions help whoever writes the client and repeat nothing of the request; what exactly was wrong with
+/// Descriptions help anyone who writes the client and repeat nothing of the request; what exactly was wrong with
 /// a credential is in the audit log alone.
 public struct OAuthError: Error, Sendable, Equatable {
     /// Open set of codes; later grants and endpoints add to it.
@@ -83,7 +83,7 @@ extension OAuthError {
         .unsupportedGrantType,
         "The grant_type is not one of authorization_code, refresh_token and client_credentials.")
 
-    /// Never sent: the client was judged by an older registry, and the request is answered anew.
+    /// Never sent: the client was judged by an older registry, and the request is answered again.
     static let outdated = OAuthError(
         Code(rawValue: "outdated"), status: 503, "Send the same request again.", retryAfter: 1)
 

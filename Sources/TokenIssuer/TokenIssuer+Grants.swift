@@ -88,7 +88,7 @@ extension TokenIssuer {
         }
     }
 
-    /// Leaves a trace of a token request that came in a query string: whoever operates old clients should know.
+    /// Leaves a trace of a token request that came in a query string: anyone who operates old clients should know.
     func noteLegacyGet(_ client: AuthenticatedClient, _ origin: RequestOrigin) async throws(OAuthError) {
         vault.logger.warning(
             "A client sent its token request in a query string, where others may have logged it.",

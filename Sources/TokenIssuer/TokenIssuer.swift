@@ -120,7 +120,7 @@ public struct TokenIssuer: Sendable {
     }
 
     /// Writes a refusal into the log at a bounded rate, and returns the error to send. A client that was not
-    /// read anew is refused nothing: that it was outdated is the error then.
+    /// read again is refused nothing: that it was outdated is the error then.
     func refusal(
         _ error: OAuthError, _ reason: TokenRequestRefusal, of request: TokenRequest,
         by client: AuthenticatedClient

@@ -50,7 +50,7 @@ extension OwnerStanding {
     }
 }
 
-/// Checks that whoever redeems a code is who asked for it: same redirect URI, and the PKCE verifier. Asked
+/// Checks that anyone who redeems a code is who asked for it: same redirect URI, and the PKCE verifier. Asked
 /// only where ``RotationRules`` would swap. A failure changes nothing: the code stays good.
 package enum CodeBinding {
     /// Nil when the request fits.

@@ -12,7 +12,7 @@ package struct GrantState: Sendable, Equatable {
     package var codeExpiresAt: VaultInstant
     /// When the current pair came to be, on the serving clock: wall clock time less outages.
     package var lastSwap: VaultInstant
-    /// Somebody has used the current pair.
+    /// Someone has used the current pair.
     package var isFirstUseSeen: Bool
     /// End of the idle lifetime; every swap moves it. Wall clock. Without meaning at generation 0.
     package var idleExpiresAt: VaultInstant

@@ -13,7 +13,7 @@ package import VaultCore
 ///
 /// Invariants:
 /// - One generation has one pair: a swap happens only at `cur`, a replay repeats the pair of `cur`.
-/// - Whoever does not prove that the token is of this grant, and theirs, changes nothing.
+/// - Anyone who does not prove that the token is of this grant, and theirs, changes nothing.
 /// - Age is a matter of generation; clocks only end lifetimes and windows.
 /// - A revoked grant stays revoked.
 package enum RotationRules {
@@ -58,7 +58,7 @@ package enum RotationRules {
         }
         // RFC 6749 section 4.1.2: "If an authorization code is used more than once, the authorization server
         // MUST deny the request and SHOULD revoke (when possible) all tokens previously issued based on that
-        // authorization code." Not for ever: whoever found a code in an old log could end its grant with it.
+        // authorization code." Not for ever: anyone who found a code in an old log could end its grant with it.
         let age = moment.now.elapsed(since: state.createdAt)
         return age < Limits.codeReuseWindow ? .revoke(.codeReused) : .refuse(.codeReused)
     }
@@ -80,7 +80,7 @@ package enum RotationRules {
             // invalid refresh token, but it will revoke the active refresh token."
             return .revoke(.refreshTokenReused)
         }
-        // The pair exists and is not made anew, so it cannot serve a request for another scope.
+        // The pair exists and is not made again, so it cannot serve a request for another scope.
         guard presented.requestedScope.map({ $0 == state.currentScope }) ?? true else {
             return .refuse(.scopeChangedOnRetry)
         }
@@ -111,7 +111,7 @@ package enum RotationDecision: Sendable, Equatable {
     case refuse(RefusalReason)
     /// Say no and revoke the grant.
     case revoke(RefusalReason)
-    /// The token is authentic and younger than the row: somebody restored an older database. Answer 503,
+    /// The token is authentic and younger than the row: someone restored an older database. Answer 503,
     /// change nothing, raise an integrity alarm. The client's token is good and must not be called invalid.
     case databaseIsBehind
 }

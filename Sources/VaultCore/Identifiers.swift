@@ -41,7 +41,7 @@ public struct GrantID: RowNumber {
     public init(_ rawValue: Int64) { self.rawValue = rawValue }
 }
 
-/// Row number of a provider: somebody who issues tokens to us.
+/// Row number of a provider: someone who issues tokens to us.
 public struct ProviderID: RowNumber {
     public let rawValue: Int64
 

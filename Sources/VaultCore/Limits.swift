@@ -20,7 +20,7 @@ public enum Limits {
     public static let tileWidth = 256
     /// A signed note read from outside, in bytes: a checkpoint with its signature is under 300.
     public static let signedNoteBytes = 64 * 1024
-    /// Signature lines in one note: C2SP asks for at least 16; more are only work for whoever checks them.
+    /// Signature lines in one note: C2SP asks for at least 16; more are only work for anyone who checks them.
     public static let noteSignatures = 64
     /// Live client secrets of one client: two suffice to rotate, a few more forgive.
     public static let clientSecrets = 8
@@ -88,7 +88,7 @@ public enum Limits {
     public static let auditedRefusalsAtOnce = 10
     /// Between two of them after that: 86,400 entries a day, some 35 MB; the rest is counted.
     public static let auditedRefusalInterval = Duration.seconds(1)
-    /// Keyslots of one vault: each is a way in that somebody has to look after.
+    /// Keyslots of one vault: each is a way in that someone has to look after.
     public static let keyslots = 8
     /// What a key program keeps in its slot, in bytes: wrapped keys of cloud services are under 1 KiB.
     public static let keyProgramBlobBytes = 4096

@@ -71,7 +71,7 @@ package final class GuardedKey: @unchecked Sendable {
 package struct OwnerKey: Sendable {
     package let version: UInt32
     package let key: GuardedKey
-    /// While records are sealed anew: the key that the rest of them still needs.
+    /// While records are sealed again: the key that the rest of them still needs.
     private let previous: (version: UInt32, key: GuardedKey)?
 
     package init(version: UInt32, key: GuardedKey, previous: (version: UInt32, key: GuardedKey)? = nil) {

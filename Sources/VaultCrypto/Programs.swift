@@ -20,7 +20,7 @@ public import VaultCore
 /// {"version":1,"op":"unwrap","vault":"…","slot":"…","blob":"<base64>"}                                        → {"key":"<base64>"}
 /// ```
 ///
-/// Where it is, is said by whoever opens the vault and never by the database: what could write that row could
+/// Where it is, is said by anyone who opens the vault and never by the database: what could write that row could
 /// otherwise run programs here.
 public struct KeyProgram: Sendable {
     /// Absolute.
@@ -82,7 +82,7 @@ public struct KeyProgram: Sendable {
         }
     }
 
-    /// Whoever can write the program can have the key.
+    /// Anyone who can write the program can have the key.
     private func checkFile() throws(VaultError) {
         try Self.checkFile(path, called: "key program", remedy: "Name a program: --key-exec PATH.")
     }
@@ -256,7 +256,7 @@ package struct NoteProgram: Sendable {
         }
     }
 
-    /// Whoever can write a program that we start can do what we can.
+    /// Anyone who can write a program that we start can do what we can.
     ///
     /// - Throws: `invalidInput`, `permissionDenied`, `notFound`.
     package static func check(_ path: String) throws(VaultError) {
@@ -306,7 +306,7 @@ struct ProgramRun {
                 stop(process)
                 throw error
             }
-            // It is gone: its number may be somebody else's by now, and is not to be killed.
+            // It is gone: its number may be someone else's by now, and is not to be killed.
             guard status & 0x7F == 0 else { throw .signal(status & 0x7F) }
             let code = status >> 8 & 0xFF
             guard code == 0 else { throw .status(code) }
@@ -366,7 +366,7 @@ struct ProgramRun {
         while true {
             let ended = unsafe waitpid(process, &status, WNOHANG)
             if ended == process { return status }
-            // Somebody else's wait took it: how it ended cannot be known.
+            // Someone else's wait took it: how it ended cannot be known.
             guard ended == 0 || errno == EINTR else { throw .pipe(errno) }
             _ = poll(nil, 0, min(5, try Self.milliseconds(until: end)))
         }

@@ -25,7 +25,7 @@ package enum SHA256 {
         }
     }
 
-    /// The hash of bytes that somebody else owns.
+    /// The hash of bytes that someone else owns.
     package static func hash(raw bytes: UnsafeRawBufferPointer) -> Digest {
         var function = Crypto.SHA256()
         unsafe function.update(bufferPointer: bytes)

@@ -6,7 +6,7 @@ import CSodium
 /// 0 32  ephemeral public key      32 48  crypto_box(key; nonce = BLAKE2b-192(ephemeral public key ‖ public key))
 /// ```
 ///
-/// Whoever has the public key can make one, so what is inside says nothing until something else proves it.
+/// Anyone who has the public key can make one, so what is inside says nothing until something else proves it.
 enum SealedBox {
     static let byteCount = 80
     static let publicKeyBytes = 32

@@ -8,7 +8,7 @@ public protocol UserSource: Sendable {
     /// there work nowhere else.
     func user(of request: Request) async throws -> AuthenticatedUser?
 
-    /// What the browser gets when somebody must sign in, or sign in again.
+    /// What the browser gets when someone must sign in, or sign in again.
     ///
     /// Afterwards the browser is sent to ``SignInRequest/returnTo`` and the request goes on. Leave `form-action` out of
     /// the Content-Security-Policy of a page with a form for this: browsers apply it to every redirect after the form,
@@ -16,7 +16,7 @@ public protocol UserSource: Sendable {
     func signIn(_ need: SignInRequest, for request: Request) async throws -> Response
 }
 
-/// Why somebody must sign in, and where to go then.
+/// Why someone must sign in, and where to go then.
 public struct SignInRequest: Sendable, Codable {
     /// A path on this server, with its query: send the browser there with 303 after the sign-in.
     public let returnTo: String

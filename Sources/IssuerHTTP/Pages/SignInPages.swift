@@ -72,7 +72,7 @@ extension SignInPages {
         await pages.answering(request) { id in
             let posted = try await PostedForm(request, body)
             guard let form = posted.form(SignInForm.self, by: vault) else { throw Refusal.expired }
-            // Without this, another site could sign the browser in as somebody of its choice (RFC 6749 section 10.12).
+            // Without this, another site could sign the browser in as someone of its choice (RFC 6749 section 10.12).
             guard let browser = cookies.browser(of: request), browser == form.browser else {
                 throw Refusal.foreignForm
             }
@@ -87,7 +87,7 @@ extension SignInPages {
             case .failure(let trouble):
                 return try page(form.need, trouble, user: name, for: request, id)
             }
-            // A new session each time: whoever knew the old one gains nothing by this sign-in.
+            // A new session each time: anyone who knew the old one gains nothing by this sign-in.
             if let old = cookies.sessionCookie(of: request) { try await vault.endSession(old) }
             let session = try await vault.startSession(
                 user: user.id, signedInAt: vault.clock.now(), lifetime: lifetime)

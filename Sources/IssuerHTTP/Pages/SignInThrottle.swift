@@ -2,7 +2,7 @@ import Synchronization
 package import TokenIssuer
 package import VaultCore
 
-/// Slows down whoever guesses passwords: by user name and address, and by address whatever the name. Where an
+/// Slows down anyone who guesses passwords: by user name and address, and by address whatever the name. Where an
 /// address is shared by people who have nothing to do with each other, only the first counts: a stranger's
 /// failures must not keep all users out.
 package struct SignInThrottle: Sendable {

@@ -3,7 +3,7 @@ import VaultCore
 
 extension TokenIssuer {
     /// Answers an authorization request, or says what must come first (RFC 6749 section 4.1.1). The request
-    /// is judged anew each time it comes: what was in order before the user signed in may not be after.
+    /// is judged again each time it comes: what was in order before the user signed in may not be after.
     ///
     /// - Parameters:
     ///   - user: who is signed in; nil: nobody.

@@ -11,7 +11,7 @@ public import VaultCore
 /// }
 /// ```
 ///
-/// Whoever keeps the cursor after each event gets every event at least once, whatever crashes. The sequence ends when
+/// Anyone who keeps the cursor after each event gets every event at least once, whatever crashes. The sequence ends when
 /// its task is cancelled or the service shuts down gracefully; it throws ``VaultError`` where the log cannot be read.
 public struct KeeperEvents: AsyncSequence, Sendable {
     public typealias Element = KeeperEvent
@@ -32,7 +32,7 @@ public struct KeeperEvents: AsyncSequence, Sendable {
             self.position = position
         }
 
-        /// For whoever has dealt with all that ``next()`` gave: up to here there is nothing else. Further on
+        /// For anyone who has dealt with all that ``next()`` gave: up to here there is nothing else. Further on
         /// than the last event where the log grew by what is none; a vault that issues many tokens is then
         /// not read again from there.
         public var cursor: Int64 { (waiting.first?.id ?? position) - 1 }
@@ -115,7 +115,7 @@ extension KeeperEvent.Kind {
 
     /// The user consented, for the first time or again; or a connection for tokens of our own was made.
     public static let connected = connection("connected")
-    /// A pair that somebody else obtained is kept from now on.
+    /// A pair that someone else obtained is kept from now on.
     public static let imported = connection("imported")
     public static let refreshed = connection("refreshed")
     /// A refresh got no tokens, and the connection is what it was: live ones are tried again. Of refusals in

@@ -153,7 +153,7 @@ struct WebhookMessage: Sendable {
             timeout: Self.timeout)
     }
 
-    /// Whoever has more to do than to note the event does it afterwards.
+    /// Anyone who has more to do than to note the event does it afterwards.
     private static let timeout = Duration.seconds(15)
 }
 
@@ -200,7 +200,7 @@ struct WebhookDelivery: Sendable {
     /// Tells one webhook all there is, unless it stops listening.
     private func deliver(to id: Int64) async {
         do {
-            // Read anew for each page: where its cursor is by now, and whether it is there at all.
+            // Read again for each page: where its cursor is by now, and whether it is there at all.
             while let webhook = try keeper.vault.webhooks().first(where: { $0.id == id }),
                 webhook.isDue(at: keeper.clock.now()), try await deliverPage(to: webhook)
             {}

@@ -84,7 +84,7 @@ extension ConsentCallback {
 }
 
 extension BegunConsent {
-    /// Whether a callback brings the `state` of this consent: whoever listens for one alone need not take every
+    /// Whether a callback brings the `state` of this consent: anyone who listens for one alone need not take every
     /// request to its door for the user's return.
     public func isAnswered(by callback: ConsentCallback) -> Bool {
         guard let other = callback.state else { return false }

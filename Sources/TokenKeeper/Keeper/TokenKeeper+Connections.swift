@@ -1,7 +1,7 @@
 public import TokenVault
 public import VaultCore
 
-/// Tokens that somebody else obtained, to be kept here from now on.
+/// Tokens that someone else obtained, to be kept here from now on.
 public struct ImportedTokens: Sendable {
     /// Nil: the first one comes with the first refresh.
     public var accessToken: SecretBytes?
@@ -21,7 +21,7 @@ public struct ImportedTokens: Sendable {
 }
 
 extension TokenKeeper {
-    /// Keeps a pair that somebody else obtained. It is marked unverified, and refreshed when its token is
+    /// Keeps a pair that someone else obtained. It is marked unverified, and refreshed when its token is
     /// needed: its previous holder may still use it. A refresh token that would end of not being used is used
     /// in time by a ``KeeperService``.
     ///

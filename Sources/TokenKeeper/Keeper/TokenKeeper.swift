@@ -87,7 +87,7 @@ final class KnownTokens: Sendable {
     }
 
     static let span = Duration.milliseconds(200)
-    // 100,000 tokens of 1 KiB take about 130 MiB; past it the cache starts anew.
+    // 100,000 tokens of 1 KiB take about 130 MiB; past it the cache starts again.
     private static let capacity = 100_000
     private let entries = Mutex<[ConnectionID: Entry]>([:])
 

@@ -1,4 +1,4 @@
-/// Somebody who issues tokens to us, as data: where its endpoints are and how it departs from the standards.
+/// Someone who issues tokens to us, as data: where its endpoints are and how it departs from the standards.
 ///
 /// Entries of the catalogue and files of users are YAML; ``ProviderReader`` reads them, docs/providers.md lists the fields.
 public struct Provider: Sendable, Equatable {

@@ -1,7 +1,7 @@
 public import VaultCore
 
 /// Reads a provider's entry: YAML with the fields that docs/providers.md lists, and no others. Strict on
-/// purpose: a misspelt field that is passed over costs somebody a refresh token later.
+/// purpose: a misspelt field that is passed over costs someone a refresh token later.
 public enum ProviderReader {
     /// - Parameters:
     ///   - yaml: At most 64 KiB, one document, without anchors and aliases.

@@ -184,7 +184,7 @@ package struct RefreshSchedule: Sendable {
         return max(margin, .zero)
     }
 
-    /// As much of `span` as a token of this connection's life can give: whoever asks for more would have it refreshed at
+    /// As much of `span` as a token of this connection's life can give: anyone who asks for more would have it refreshed at
     /// every call.
     package func attainable(_ span: Duration, _ connection: Connection) -> Duration {
         guard let end = connection.accessExpiresAt, let issued = connection.issuedAt else { return span }
@@ -213,7 +213,7 @@ package struct RefreshSchedule: Sendable {
         previousEnd: VaultInstant? = nil, previousRefreshEnd: VaultInstant? = nil
     ) -> VaultInstant? {
         var due: [VaultInstant] = []
-        // A token that lives for seconds is refreshed by whoever needs it.
+        // A token that lives for seconds is refreshed by anyone who needs it.
         if let accessEnd, accessEnd.elapsed(since: issued) >= Self.leastLife || accessEnd <= issued {
             let life = accessEnd.elapsed(since: issued)
             let margin = margin(ofLife: life)

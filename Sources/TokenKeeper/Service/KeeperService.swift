@@ -117,7 +117,7 @@ public struct KeeperService: Service {
     }
 }
 
-/// How a connection's turn ended, for whoever plans the next.
+/// How a connection's turn ended, for anyone who plans the next.
 package enum TurnOutcome: Sendable {
     /// The provider answered, if with a refusal.
     case done

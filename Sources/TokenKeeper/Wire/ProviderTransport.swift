@@ -26,7 +26,7 @@ public struct ProviderRequest: Sendable {
         case deviceAuthorization = "device"
         case deviceToken = "device-token"
         case discovery
-        /// To somebody who is told of events; no provider.
+        /// To someone who is told of events; no provider.
         case webhook
         /// A checkpoint of the log; no provider either.
         case witness

@@ -11,7 +11,7 @@ final class AnchorTurns: Sendable {
         var told: Int64 = 0
         var failures = 0
         var notBefore = Duration.zero
-        /// Somebody is telling it.
+        /// Someone is telling it.
         var isTaken = false
     }
 

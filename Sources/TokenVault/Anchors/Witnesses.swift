@@ -35,7 +35,7 @@ public struct WitnessReply: Sendable {
 public enum WitnessTransportFailure: String, Error, Sendable {
     /// Nobody is there, or the connection was lost.
     case unreachable
-    /// Whoever is there is not who the URL names.
+    /// Anyone who is there is not who the URL names.
     case tls
     /// No whole answer in time.
     case hung
@@ -156,7 +156,7 @@ extension Vault {
         var old: Int64?
         // Another process may tell it of more between two requests; nobody can keep us here by it.
         for _ in 0..<Limits.witnessAttempts {
-            // Whoever ends the service waits for one answer at most.
+            // Anyone who ends the service waits for one answer at most.
             if Task.isCancelled { break }
             let request = try continuation(from: old, orAtMost: told)
             let reply: WitnessReply

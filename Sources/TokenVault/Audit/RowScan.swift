@@ -68,7 +68,7 @@ struct RowReader {
 
 /// A pass over the rows on a thread and a connection of its own, of the same snapshot as the pass over the
 /// leaves. SQLite cannot be asked for a second reader of a snapshot, so both begin one and compare what every
-/// write changes: where somebody wrote in between, the rows are read after the leaves instead.
+/// write changes: where someone wrote in between, the rows are read after the leaves instead.
 struct RowScanBeside {
     private let mark = Handoff<Result<Mark, any Error>>()
     private let isWanted = Handoff<Bool>()

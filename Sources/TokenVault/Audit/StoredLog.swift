@@ -137,7 +137,7 @@ struct StoredHead {
     }
 }
 
-/// The tree as it is stored: leaves hashed anew from their bytes, tiles by the hash that was kept of them.
+/// The tree as it is stored: leaves hashed again from their bytes, tiles by the hash that was kept of them.
 struct StoredLog {
     let database: Database
 

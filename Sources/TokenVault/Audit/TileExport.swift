@@ -87,7 +87,7 @@ struct TileDirectory {
 
 /// Writes the log as C2SP tlog-tiles, from what the last export wrote on. Nothing is written before the tiles
 /// that are stored were shown to give the signed root, no entry before its tile was shown to be one of these,
-/// and the checkpoint last: whoever serves the directory never shows a part of an export.
+/// and the checkpoint last: anyone who serves the directory never shows a part of an export.
 struct TileExport {
     private let log: StoredLog
     private let head: LogHead

@@ -92,11 +92,11 @@ public struct AuditProof: Sendable {
 }
 
 extension Vault {
-    /// Proves that the log has an entry, to whoever knows its verifier key. The proof is checked before it is
+    /// Proves that the log has an entry, to anyone who knows its verifier key. The proof is checked before it is
     /// given out: a damaged log gives none.
     ///
     /// - Parameter checkpointSize: of the checkpoint to prove it in; nil for the newest. A checkpoint of an older size
-    ///   is signed anew, once the newest was shown to extend it.
+    ///   is signed again, once the newest was shown to extend it.
     /// - Throws: ``VaultError/Code/notFound`` for an entry that is not there, or was pruned;
     ///   ``VaultError/Code/integrity``.
     public func auditProof(of index: Int64, checkpointSize: Int64? = nil) throws -> AuditProof {

@@ -16,7 +16,7 @@ public struct PrunePlan: Sendable, Equatable {
     /// The first entry whose bytes are there now, and the first that would be kept.
     public let firstKept: Int64
     public private(set) var newFirstKept: Int64
-    /// Live rows whose last entry would go: each is named anew before.
+    /// Live rows whose last entry would go: each is named again before.
     public let rows: Int
     /// Pieces of personal data that would go with their entries.
     public let personalRecords: Int
@@ -78,7 +78,7 @@ extension TableLayout {
 extension Vault {
     /// Removes the entries that a plan names, and the personal data that belongs to them.
     ///
-    /// 1. Live rows whose last entry would go are named anew, 24 to an entry (`audit.carry`), so that the state still
+    /// 1. Live rows whose last entry would go are named again, 24 to an entry (`audit.carry`), so that the state still
     ///    equals the log.
     /// 2. One entry announces the first index that is kept (`audit.prune`, in `count`).
     /// 3. Only then bytes are deleted, a few tiles to a transaction. The subtree hash of each tile stays, and with it
@@ -138,10 +138,10 @@ extension Vault {
         )
     }
 
-    /// Names the rows of a table anew whose last leaf lies before `first`. The leaf of a row only ever rises,
+    /// Names the rows of a table again whose last leaf lies before `first`. The leaf of a row only ever rises,
     /// so one pass over a snapshot meets them all.
     private func carryRows(of layout: TableLayout, before first: Int64) async throws {
-        // Named anew, a keyslot that was removed and put back would be as good as any other.
+        // Named again, a keyslot that was removed and put back would be as good as any other.
         let isKeyslots = [TableLayout.keyslots, .keyslotDetails].contains { $0.number == layout.number }
         let history = isKeyslots ? try await keyslotHistory() : nil
         var last = Int64.min

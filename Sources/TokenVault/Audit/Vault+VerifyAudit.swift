@@ -55,7 +55,7 @@ extension Vault {
     /// log. Writes nothing. What needs keys (row tags, personal data) is not checked.
     ///
     /// - Parameters:
-    ///   - verifierKey: the log's C2SP vkey, kept by whoever checks; see ``logVerifierKey``.
+    ///   - verifierKey: the log's C2SP vkey, kept by anyone who checks; see ``logVerifierKey``.
     ///   - since: as for ``verifyAudit(since:progress:)``.
     public static func inspect(
         _ path: String, verifierKey: String, since: String? = nil

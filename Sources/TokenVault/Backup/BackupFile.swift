@@ -100,7 +100,7 @@ final class BackupFile {
 
     private func read(at place: Int64, _ count: Int) throws -> [UInt8] {
         let bytes = try Self.read(descriptor, at: place, upTo: count) { Self.unreadable(path, $0) }
-        // Somebody cut it since it was opened.
+        // Someone cut it since it was opened.
         guard bytes.count == count else { throw damaged("its end") }
         return bytes
     }

@@ -29,13 +29,13 @@ package final class DraftFile {
             close(descriptor)
             throw StorageFailure.writing(draft, code)
         }
-        // Last, so that the draft of whoever was faster is not removed when this throws.
+        // Last, so that the draft of anyone who was faster is not removed when this throws.
         self.path = path
         self.draft = draft
         self.descriptor = descriptor
     }
 
-    /// Opens the draft, and locks it until it is closed: whoever holds the lock of what has the name now owns the name.
+    /// Opens the draft, and locks it until it is closed: anyone who holds the lock of what has the name now owns the name.
     private static func claim(_ draft: String, of path: String, _ mode: mode_t) throws -> Int32 {
         let descriptor = open(draft, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode)
         guard descriptor >= 0 else { throw StorageFailure.writing(draft, errno) }
@@ -107,7 +107,7 @@ package final class DraftFile {
 
 /// How much more fits on a disk.
 enum FreeSpace {
-    /// Beside what is needed, so that whoever else writes there can go on.
+    /// Beside what is needed, so that anyone who else writes there can go on.
     static let margin: Int64 = 64 << 20
 
     /// - Throws: ``VaultError/Code/outOfSpace``.

@@ -200,7 +200,7 @@ extension Vault {
         }
     }
 
-    /// Nothing left the vault: the row would only worry whoever erases a user.
+    /// Nothing left the vault: the row would only worry anyone who erases a user.
     private func abandonBackup(_ row: BackupRecord) async {
         do {
             try await write(.finishing) { [operatorActor] transaction in

@@ -29,7 +29,7 @@ public struct Connection: Sendable {
     public let accessExpiresAt: VaultInstant?
     public let refreshExpiresAt: VaultInstant?
     public let absoluteExpiresAt: VaultInstant?
-    /// When a service looks at it next; nil: when somebody asks.
+    /// When a service looks at it next; nil: when someone asks.
     public let dueAt: VaultInstant?
     /// Refreshes that failed, in a row.
     public let failures: Int64

@@ -76,13 +76,13 @@ extension Vault {
 
     /// Takes a consent that was begun, once: from now on its `state` is unknown.
     ///
-    /// - Returns: nil for a `state` that was never given, was used, is over, or belongs to another session. Whoever
+    /// - Returns: nil for a `state` that was never given, was used, is over, or belongs to another session. Anyone who
     ///   brings another session's `state` cannot use it up.
     package func takeAuthorization(
         state: SecretBytes, session: SecretBytes
     ) async throws -> BegunAuthorization? {
         guard state.isShort, session.isShort else { return nil }
-        // Whoever makes states up takes no turn of the writer's.
+        // Anyone who makes states up takes no turn of the writer's.
         let isKnown = try snapshot { database, keys in
             try database.authorizationRequest(state: state, keys.keyring) != nil
         }

@@ -2,7 +2,7 @@ import GRDB
 package import VaultCore
 import VaultCrypto
 
-/// Tokens that begin a connection, or begin it anew.
+/// Tokens that begin a connection, or begin it again.
 package struct ConnectionGrant: Sendable {
     package var provider: ProviderID
     package var owner: OwnerID

@@ -37,7 +37,7 @@ extension DatabaseExamination {
         return checks + (try proofs())
     }
 
-    /// When each slot was last opened by somebody who has what it takes.
+    /// When each slot was last opened by someone who has what it takes.
     private func proofs() throws -> [DoctorCheck] {
         let id = "slots.proved"
         // Slots of a vault from before this table were proved by opening it.

@@ -62,7 +62,7 @@ extension DatabaseExamination {
 
     /// A refresh that is this late means that nobody refreshes ahead.
     private static let overdue: Int64 = 10 * 60_000
-    /// Webhooks are told within seconds; so many entries behind, somebody is not.
+    /// Webhooks are told within seconds; so many entries behind, someone is not.
     private static let webhookLag: Int64 = 10_000
 
     func connectionChecks() throws -> [DoctorCheck] {

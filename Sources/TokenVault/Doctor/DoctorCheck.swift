@@ -40,7 +40,7 @@ extension DoctorCheck {
         DoctorCheck(id: id, severity: .error, what: what, remedy: remedy, code: code)
     }
 
-    /// A check that whoever examines from outside this module has made.
+    /// A check that anyone who examines from outside this module has made.
     package static func passed(_ id: String, _ what: String) -> Self { .ok(id, what) }
 
     /// A check that was not made.

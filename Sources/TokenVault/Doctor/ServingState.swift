@@ -2,7 +2,7 @@ import CVaultShims
 import Foundation
 import VaultCore
 
-/// Whether somebody serves the vault now, and which processes have its lock file open as far as this user may see.
+/// Whether someone serves the vault now, and which processes have its lock file open as far as this user may see.
 struct ServingState {
     /// A heartbeat is written every 5 s; several missed ones mean that writes do not get through.
     static let silence: Int64 = 30_000

@@ -5,7 +5,7 @@ import VaultCrypto
 
 /// The keyring of an open vault as it is now.
 ///
-/// Keys are rotated while services run, by them or by another process. Whoever reads or writes asks for the keyring
+/// Keys are rotated while services run, by them or by another process. Anyone who reads or writes asks for the keyring
 /// that fits what the database shows: every change of keys makes another revision of the registry, so mostly that is a
 /// look at two numbers. A new root key is opened by what the vault was opened with.
 final class LiveKeys: Sendable {
@@ -20,7 +20,7 @@ final class LiveKeys: Sendable {
     let watch: RegistryWatch
     private let state: Mutex<State>
     private let unlocker: Unlocker
-    /// Held while keys are read anew: however many notice at once, a passphrase is hashed once.
+    /// Held while keys are read again: however many notice at once, a passphrase is hashed once.
     private let turn = Mutex<Void>(())
 
     /// - Parameter watch: of the snapshot that `keys` were read in.

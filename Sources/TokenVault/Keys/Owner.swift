@@ -8,7 +8,7 @@ final class Owner: Sendable {
     let key: OwnerKey
     let pseudonym: Pseudonym
 
-    /// - Parameter previous: the key before, while records are sealed anew.
+    /// - Parameter previous: the key before, while records are sealed again.
     init(_ row: OwnerRow, previous: PreviousOwnerKeyRow? = nil, keyring: Keyring) throws {
         guard let wrapped = row.wrappedKey, let sealedPseudonym = row.pseudonym else {
             throw VaultError(.notFound, "This owner was erased.")

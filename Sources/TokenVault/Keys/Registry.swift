@@ -17,7 +17,7 @@ final class Registry: Sendable {
         var census: ClientCensus?
     }
 
-    // 16,384 owners take about 20 MiB with their keys; past it the cache starts anew rather than keep an order.
+    // 16,384 owners take about 20 MiB with their keys; past it the cache starts again rather than keep an order.
     private static let capacity = 16_384
 
     private let state = Mutex(State())
@@ -54,7 +54,7 @@ final class Registry: Sendable {
         return client
     }
 
-    /// A client as this process read it last, without asking the database: whoever acts on it compares `revision`
+    /// A client as this process read it last, without asking the database: anyone who acts on it compares `revision`
     /// in the transaction that acts.
     func recentClient(identifiedBy clientID: String) -> (client: Client, revision: RegistryRevision)? {
         state.withLock { state in

@@ -20,7 +20,7 @@ struct KeyslotHistory: Sendable {
     init(_ database: Database) throws {
         let width = Int64(Limits.tileWidth)
         let end = try LogHead.read(database).size
-        // A row that names an entry pruned since is none of the living: pruning names these anew.
+        // A row that names an entry pruned since is none of the living: pruning names these again.
         let kept = (try StoredLog(database).firstKept(end) + width - 1) / width * width
         let oldest = try Self.layouts.compactMap { layout in
             try database.firstRow("SELECT leaf FROM \(layout.name) ORDER BY leaf LIMIT 1") { $0.integer(0) }

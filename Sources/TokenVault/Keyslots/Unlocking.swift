@@ -154,7 +154,7 @@ final class Unlocker: Sendable {
             }
     }
 
-    /// Of a vault whose root key was at hand: nothing opens it again after somebody else rotates that.
+    /// Of a vault whose root key was at hand: nothing opens it again after someone else rotates that.
     init(root: GuardedKey) {
         row = 0
         slotID = []

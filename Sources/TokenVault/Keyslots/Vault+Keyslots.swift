@@ -5,7 +5,7 @@ public import VaultCrypto
 
 extension Vault {
     /// Adds a way to open the vault. The slot counts only once it was opened again by `proof`: what its
-    /// holder will use, read anew.
+    /// holder will use, read again.
     ///
     /// - Parameters:
     ///   - name: letters, digits, `.`, `_` and `-`, at most 64; nil takes the kind's word.
@@ -69,7 +69,7 @@ extension Vault {
         }
     }
 
-    /// Removes a way to open the vault. Whoever copied its key, and has an older copy of the database, can
+    /// Removes a way to open the vault. Anyone who copied its key, and has an older copy of the database, can
     /// still open that copy.
     ///
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/denied`` for the last slot, and for the one by which

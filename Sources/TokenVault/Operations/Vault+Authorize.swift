@@ -159,7 +159,7 @@ extension WriteTransaction {
         try owner(id)?.row.revocations ?? 0
     }
 
-    /// Deletes a few grants that expired more than a week ago: whoever creates one pays for the old ones.
+    /// Deletes a few grants that expired more than a week ago: anyone who creates one pays for the old ones.
     func purgeExpiredGrants() throws {
         guard clocksAgree else { return }
         let day: Int64 = 86_400_000

@@ -17,7 +17,7 @@ package struct StoredSigningKey: Sendable {
     package let createdAt: VaultInstant
     /// Until when a retired key stays in the key set; nil while it is current.
     package let publishedUntil: VaultInstant?
-    /// In the form that whoever added it chose.
+    /// In the form that anyone who added it chose.
     package let privateKey: SecretBytes
     package let publicJWK: String
 }

@@ -98,7 +98,7 @@ public struct VaultOptions: Sendable {
     public var logger: Logger
     /// Read-only connections; two suit a machine of few cores.
     public var readers = 2
-    /// Opens a vault that lies behind or beside its anchors: for whoever restores an older one on purpose.
+    /// Opens a vault that lies behind or beside its anchors: for anyone who restores an older one on purpose.
     public var ignoresAnchors = false
     /// Carries checkpoints to witnesses; without, they are not asked.
     public var witnesses: (any WitnessTransport)?

@@ -206,7 +206,7 @@ extension VaultRestore {
 
     /// The key that signs a newer vault's log, as far as the backup vouches for it.
     ///
-    /// Whoever once had the root key has the keys of the keyslots of that time, and can build a vault that the operator's
+    /// Anyone who once had the root key has the keys of the keyslots of that time, and can build a vault that the operator's
     /// key opens: in an old slot, but in none that the backup has since. And a vault that is older than the backup names a
     /// key that was retired, perhaps because it leaked.
     ///

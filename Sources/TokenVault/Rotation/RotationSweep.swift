@@ -27,7 +27,7 @@ struct RotationSweep: Sendable {
     private static let bodiesAlone = 32
     private static let bodiesInCompany = 4
 
-    /// - Parameter change: writes a row anew; false where that is done already.
+    /// - Parameter change: writes a row again; false where that is done already.
     /// - Returns: how many rows were written.
     func run(
         _ progress: KeyRotationObserver,
@@ -126,7 +126,7 @@ public struct KeyRotationReport: Sendable {
     public let kind: String
     /// Of the root key, afterwards.
     public let epoch: Int64
-    /// Owners, records or rows that were written anew, by this call.
+    /// Owners, records or rows that were written again, by this call.
     public internal(set) var rewritten: Int64 = 0
     /// A rotation that was interrupted was taken up and finished.
     public internal(set) var isResumed = false

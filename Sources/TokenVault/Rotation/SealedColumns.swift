@@ -61,7 +61,7 @@ extension StoredRow {
 }
 
 extension WriteTransaction {
-    /// Writes a row anew with other values in some columns, whatever its layout says may change. For
+    /// Writes a row again with other values in some columns, whatever its layout says may change. For
     /// rotations: the row means the same as before.
     func replace(_ layout: TableLayout, id: Int64, _ change: (inout [String: SQLValue]) throws -> Void) throws
     {

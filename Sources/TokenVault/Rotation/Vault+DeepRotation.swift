@@ -6,7 +6,7 @@ extension Vault {
     /// Replaces every key there is: after a disclosure of keys, or of a database with the key of a keyslot that was removed.
     ///
     /// New root key, new keyslots from their sources, new system keys, a new key for every owner, and every record sealed
-    /// anew. Online and resumable; the time grows with the number of records. Tokens stay valid: whoever read them can
+    /// again. Online and resumable; the time grows with the number of records. Tokens stay valid: anyone who read them can
     /// still use them, so revoke grants as well when that is what happened. Sign-in sessions end. A service that opened the vault by a
     /// passphrase has to be started again.
     ///
@@ -73,7 +73,7 @@ extension Vault {
             remedy: "Run the command again when that is over; nothing of a deep rotation was done.")
     }
 
-    /// - Returns: nil, and nothing was done, when somebody else was faster with the root key or with a keyslot.
+    /// - Returns: nil, and nothing was done, when someone else was faster with the root key or with a keyslot.
     private func tryDeepRotation(_ sources: [KeySource]) async throws -> KeyRotationReport? {
         let (slots, epoch) = try snapshot { database, keys in
             (try StoredKeyslot.all(database, keys.keyring), keys.keyring.epoch + 1)
@@ -86,7 +86,7 @@ extension Vault {
         do {
             let report = try await beginRootRotation(kind: "deep", root: root) {
                 transaction, root, newEpoch in
-                // A slot that was added meanwhile would only be wrapped by the key held of it, and whoever has that key
+                // A slot that was added meanwhile would only be wrapped by the key held of it, and anyone who has that key
                 // would be let in by the new slot as by the old one.
                 let present = try StoredKeyslot.all(transaction.database, transaction.keyring)
                 guard newEpoch == epoch, present.map(\.identity) == seen else { throw Self.overtaken }
@@ -103,7 +103,7 @@ extension Vault {
 
     private static let overtaken = VaultError(.registryChanged, "Keyslots were changed meanwhile.")
 
-    /// A new slot for each but recovery slots, which are sealed anew to their public key.
+    /// A new slot for each but recovery slots, which are sealed again to their public key.
     private static func remake(
         _ slots: [StoredKeyslot], from sources: [KeySource], _ root: GuardedKey, _ epoch: UInt32,
         _ vault: VaultID
@@ -129,7 +129,7 @@ extension Vault {
     }
 }
 
-/// A keyslot that was made anew from its source, for the next root key.
+/// A keyslot that was made again from its source, for the next root key.
 struct RemadeKeyslot: Sendable {
     let old: Int64
     let name: String
@@ -152,10 +152,10 @@ extension WriteTransaction {
     }
 }
 
-/// New keys for owners, and every record sealed anew: the part of a deep rotation that touches each record.
+/// New keys for owners, and every record sealed again: the part of a deep rotation that touches each record.
 ///
 /// 1. every owner gets a new key; the one before is kept beside it, so that all its records still open;
-/// 2. every record is sealed anew; 3. that each opens with the new keys alone is proved; 4. the keys before are destroyed.
+/// 2. every record is sealed again; 3. that each opens with the new keys alone is proved; 4. the keys before are destroyed.
 extension Vault {
     func renewOwnerKeys(_ job: RotationJob, _ progress: @escaping KeyRotationObserver) async throws -> Int64 {
         try await RotationSweep(

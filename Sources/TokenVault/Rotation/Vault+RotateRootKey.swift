@@ -3,12 +3,12 @@ import VaultCore
 import VaultCrypto
 
 extension Vault {
-    /// Gives the vault a new root key: wraps every key under it anew, proves that each opens, and destroys the old one.
+    /// Gives the vault a new root key: wraps every key under it again, proves that each opens, and destroys the old one.
     ///
     /// Online: services go on, and pick the new key up by themselves. After a crash the next call goes on where this one
     /// was. The keys under the root stay what they are; after a disclosure use ``rotateDeeply(openedBy:others:progress:)``.
     ///
-    /// - Throws: ``VaultError/Code/denied`` when a keyslot cannot be wrapped anew (its remedy says what to do),
+    /// - Throws: ``VaultError/Code/denied`` when a keyslot cannot be wrapped again (its remedy says what to do),
     ///   ``VaultError/Code/integrity`` when a key does not open: the old root key is kept then; and naming keyslots that are
     ///   not what the log says, before anything is changed.
     public func rotateRootKey(
@@ -62,7 +62,7 @@ extension Vault {
 
     /// Everything after the first transaction; does nothing when no root key is retired.
     ///
-    /// - Returns: how many keys were wrapped anew.
+    /// - Returns: how many keys were wrapped again.
     func finishRootRotation(_ progress: @escaping KeyRotationObserver) async throws -> Int64 {
         let current = try snapshot { _, keys in keys.keyring.retiredRoots.isEmpty ? nil : keys.keyring.epoch }
         guard let epoch = current else { return 0 }
@@ -145,7 +145,7 @@ extension Vault {
 }
 
 extension WriteTransaction {
-    /// - Returns: false when the owner needs it no more: erased, or done by somebody else.
+    /// - Returns: false when the owner needs it no more: erased, or done by someone else.
     fileprivate func rewrapOwner(_ id: Int64) throws -> Bool {
         guard let row = try load(OwnerRow.self, id)?.row, row.keyEpoch != Int64(keyring.epoch),
             row.wrappedKey != nil

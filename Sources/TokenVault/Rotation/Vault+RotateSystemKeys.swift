@@ -34,7 +34,7 @@ extension Vault {
         }
     }
 
-    /// Where nothing has to be written anew.
+    /// Where nothing has to be written again.
     private func replaceKey(_ purpose: SystemKeyPurpose, _ kind: SystemKeyKind) async throws
         -> KeyRotationReport
     {
@@ -48,7 +48,7 @@ extension Vault {
     }
 
     /// The entry that announces the new key carries the first 16 bytes of SHA-256 over its public half, and the head over
-    /// that entry is signed by both: whoever trusts the old key learns the new one from it.
+    /// that entry is signed by both: anyone who trusts the old key learns the new one from it.
     private func rotateLogKey() async throws -> KeyRotationReport {
         try await write { [operatorActor] transaction in
             let signing = SigningKey(seed: try transaction.replaceSystemKey(.logSigning).key)
@@ -160,7 +160,7 @@ extension WriteTransaction {
 }
 
 extension Vault {
-    /// A new lookup key: every name is tagged anew from its sealed spelling. Until that is done both keys
+    /// A new lookup key: every name is tagged again from its sealed spelling. Until that is done both keys
     /// find.
     func rotateLookupKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
         try await destroyUnusedKeys()
@@ -234,7 +234,7 @@ extension Owner {
 }
 
 extension Vault {
-    /// A new key for row tags: every row is tagged anew. Tags are outside the log, so no entry names the
+    /// A new key for row tags: every row is tagged again. Tags are outside the log, so no entry names the
     /// rows.
     func rotateRowKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
         let (begun, keyID) = try await queue.submit(.newWork) { [operatorActor] transaction in

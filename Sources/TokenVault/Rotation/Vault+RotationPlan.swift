@@ -10,7 +10,7 @@ public struct KeyRotationPlan: Sendable {
         case held
         /// Sealed to a recovery key's public half.
         case publicKey = "public_key"
-        /// Made anew from a source that was given, which opened it just now.
+        /// Made again from a source that was given, which opened it just now.
         case given
         /// Nothing at hand reaches it: the rotation would be refused.
         case missing
@@ -26,9 +26,9 @@ public struct KeyRotationPlan: Sendable {
     public let kind: String
     /// An interrupted one would be taken up instead of a new one begun.
     public let isResuming: Bool
-    /// Users and clients whose keys would be wrapped or made anew.
+    /// Users and clients whose keys would be wrapped or made again.
     public let owners: Int64
-    /// Records or rows that would be written anew.
+    /// Records or rows that would be written again.
     public let records: Int64
     /// Empty where no keyslot is touched.
     public let slots: [Slot]
@@ -74,7 +74,7 @@ extension Vault {
                 try database.rotationJob("deep") != nil
             )
         }
-        // The first transaction has made all slots anew already where one is taken up.
+        // The first transaction has made all slots again already where one is taken up.
         let planned = try await BlockingThread.result { [id] () -> [KeyRotationPlan.Slot] in
             guard !isResuming else { return [] }
             return slots.map { slot in

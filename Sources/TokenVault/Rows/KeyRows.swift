@@ -81,14 +81,14 @@ extension SystemKeyRow: TypedRow {
     }
 }
 
-/// One row of `keyslot_details`: what a keyslot is called, and what a rotation needs to wrap it anew. A slot
-/// of an older vault has none until somebody opens it for a command on keys.
+/// One row of `keyslot_details`: what a keyslot is called, and what a rotation needs to wrap it again. A slot
+/// of an older vault has none until someone opens it for a command on keys.
 struct KeyslotDetailsRow: Sendable {
     /// That of the keyslot.
     let id: Int64
     var name: String
     /// The key of the slot wrapped under the root key of `epoch`. Nil for a recovery key, which is sealed to
-    /// anew.
+    /// again.
     var held: [UInt8]?
     var epoch: Int64
     var provedAt: VaultInstant
@@ -147,7 +147,7 @@ struct RetiredRootRow: Sendable {
     let retiredAt: VaultInstant
 }
 
-/// One row of `previous_owner_keys`: the key before an owner's present one, while records are sealed anew.
+/// One row of `previous_owner_keys`: the key before an owner's present one, while records are sealed again.
 struct PreviousOwnerKeyRow: Sendable {
     let id: OwnerID
     let keyVersion: Int64

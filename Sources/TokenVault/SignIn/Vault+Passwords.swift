@@ -167,7 +167,7 @@ final class PasswordHashing: Sendable {
         return try await BlockingThread.result(body)
     }
 
-    /// Hands the turn to whoever waits longest.
+    /// Hands the turn to anyone who waits longest.
     private func leave() {
         state.withLock { state in
             if state.waiting.isEmpty {

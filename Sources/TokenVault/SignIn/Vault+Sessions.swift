@@ -119,7 +119,7 @@ extension Vault {
 }
 
 extension WriteTransaction {
-    /// Deletes a few expired rows of a table of upkeep: whoever adds one pays for the old ones.
+    /// Deletes a few expired rows of a table of upkeep: anyone who adds one pays for the old ones.
     func purge(_ table: StaticString) throws {
         guard clocksAgree else { return }
         try database.run(
@@ -136,7 +136,7 @@ extension WriteTransaction {
 /// text      = base64url(sealed field of the system, table 13, column 1, row 0)
 /// ```
 extension Vault {
-    /// Seals `bytes` for whoever asks for the same `purpose` within `lifetime`; touches no disk.
+    /// Seals `bytes` for anyone who asks for the same `purpose` within `lifetime`; touches no disk.
     ///
     /// - Returns: characters of base64url.
     package func sealed(_ bytes: [UInt8], purpose: String, lifetime: Duration) throws -> SecretBytes {

@@ -214,7 +214,7 @@ final class WALTruncation: Sendable {
 extension Vault {
     /// Copies the WAL back into the database and empties it: what was overwritten (`secure_delete`) is then in neither.
     ///
-    /// - Throws: ``VaultError/Code/busy`` while somebody reads an old state for longer than some seconds.
+    /// - Throws: ``VaultError/Code/busy`` while someone reads an old state for longer than some seconds.
     func truncateWAL() async throws {
         for _ in 0..<50 {
             let request = WALTruncation()

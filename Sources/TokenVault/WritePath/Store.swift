@@ -189,7 +189,7 @@ final class Store: @unchecked Sendable {
         let head = try writer.inDatabase { try LogHead.read($0) }
         guard let lastLeaf = uncertain.lastLeaf else { return nil }
         if head.size == lastLeaf.index + 1, head.root == lastLeaf.root { return true }
-        // While another process has the file open the WAL is not read anew, and frames of the failed commit may lie
+        // While another process has the file open the WAL is not read again, and frames of the failed commit may lie
         // behind its end, complete: a recovery would find them. The next commit lies over them, so make one now.
         // Setting a number in the header to what it is writes its page; an UPDATE to the same value would not.
         // (On a full disk the write that failed was one of the frames, so they cannot be complete.)

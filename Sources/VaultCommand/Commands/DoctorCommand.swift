@@ -46,7 +46,7 @@ struct DoctorCommand: AsyncParsableCommand {
         return counts.filter { $0.0 > 0 }.map { "\($0.0) \($0.0 == 1 ? $0.1 : $0.2)" }.joined(separator: ", ")
     }
 
-    /// What can only be seen from inside, where somebody lets us in.
+    /// What can only be seen from inside, where someone lets us in.
     private func checksWithKeys(after checks: [DoctorCheck]) async -> [DoctorCheck] {
         let id = "key.opens"
         guard !checks.contains(where: { $0.severity == .error && Self.entrances.contains($0.id) }) else {
@@ -73,7 +73,7 @@ struct DoctorCommand: AsyncParsableCommand {
         } catch { return [DoctorCheck.failed(id, error)] }
     }
 
-    /// Whoever finds an error here need not try to open the vault.
+    /// Anyone who finds an error here need not try to open the vault.
     private static let entrances: Set = [
         "files.vault", "files.directory", "sqlite.opens", "sqlite.settings", "schema.readable",
         "log.readable",

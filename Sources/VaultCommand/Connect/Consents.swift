@@ -65,7 +65,7 @@ extension ConnectionConnectCommand {
     }
 
     /// Starts the person's own browser and lets it be; the address is on the terminal for when that fails. The address is
-    /// seen by whoever may list processes, as with every program that starts a browser: its `state` works once, and only
+    /// seen by anyone who may list processes, as with every program that starts a browser: its `state` works once, and only
     /// in this process.
     private static func openBrowser(_ url: String) {
         // Without a display it would start a browser in this very terminal.

@@ -33,7 +33,7 @@ extension ExitStatus {
             }
     }
 
-    /// What became of a consent: 4 where somebody said no, 9 where nobody answered, 11 where the answer is kept unread.
+    /// What became of a consent: 4 where someone said no, 9 where nobody answered, 11 where the answer is kept unread.
     init(_ code: KeeperError.Code) {
         self =
             switch code {

@@ -3,7 +3,7 @@ import Foundation
 import Synchronization
 import VaultCore
 
-/// Reads a passphrase, a password or somebody else's secret from a file or a descriptor: the first line, as the bytes it has.
+/// Reads a passphrase, a password or someone else's secret from a file or a descriptor: the first line, as the bytes it has.
 struct SecretReader {
     /// What it is to a person, and the option that names its file is `--<noun>-file`.
     let noun: String

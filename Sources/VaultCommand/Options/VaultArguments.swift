@@ -32,7 +32,7 @@ struct VaultArguments: ParsableArguments {
     /// - Parameter source: nil takes the one that the options name.
     func open(_ options: VaultOptions = .command, unlockedBy source: KeySource? = nil) async throws -> Vault {
         let path = try path()
-        // Whoever mistyped the path should not be asked for a passphrase first.
+        // Anyone who mistyped the path should not be asked for a passphrase first.
         guard access(path, F_OK) == 0 || ![ENOENT, ENOTDIR, ENAMETOOLONG].contains(errno) else {
             throw VaultError(
                 .notFound, "There is no vault at \(path).",

@@ -165,7 +165,7 @@ extension SettingsReader {
             }
             texts[setting] = member.text
         }
-        // Whoever names the program can have the key, as whoever writes the program itself.
+        // Anyone who names the program can have the key, as anyone who writes the program itself.
         if texts[.keyProgram] != nil {
             try KeyProgram.checkFile(path, called: "file", remedy: "Check --config.")
         }

@@ -86,7 +86,7 @@ struct TokenHandOver {
         return ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[timerfd]"].contains(kind)
     }
 
-    /// Fills a pipe with the token: whoever reads it comes to its end, and nobody can read it twice.
+    /// Fills a pipe with the token: anyone who reads it comes to its end, and nobody can read it twice.
     private static func offer(_ token: SecretBytes) throws {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { throw failure }

@@ -3,7 +3,7 @@ import TokenKeeper
 import TokenVault
 import VaultCore
 
-/// Takes over tokens that somebody else obtained.
+/// Takes over tokens that someone else obtained.
 struct ConnectionImportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import", abstract: "Keep tokens that somebody else obtained.",

@@ -136,7 +136,7 @@ extension Shown {
     /// What a rotation would do: `{"dry_run":true,"estimated_seconds":2,"owners":41,"records":0,"resumes":false,
     /// "rotates":"root","slots":[{"kind":"key-file","name":"first","reach":"held"}]}`.
     ///
-    /// - Parameter plan: nil for one that writes nothing anew.
+    /// - Parameter plan: nil for one that writes nothing again.
     fileprivate init(rotates: String, _ plan: KeyRotationPlan?) {
         let (owners, records) = (plan?.owners ?? 0, plan?.records ?? 0)
         let (isResuming, seconds) = (plan?.isResuming ?? false, plan?.estimatedSeconds ?? 1)

@@ -96,7 +96,7 @@ struct ProviderTestCommand: AsyncParsableCommand {
         switch await keeper.ask(known, request, sent: nil) {
         case .reply(.granted, _): return (true, "accepted; the token was thrown away")
         case .reply(.refused(let refusal), _):
-            // Whoever says that the client may not do this knows the client.
+            // Anyone who says that the client may not do this knows the client.
             return refusal.code == "invalid_client"
                 ? (false, refusal.diagnostic)
                 : (true, "not refused, but no token either: \(refusal.diagnostic)")
