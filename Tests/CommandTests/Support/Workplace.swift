@@ -22,15 +22,22 @@ final class Workplace: Sendable {
         return place
     }
 
-    /// Every command with its words, as the argument parser tells them; the root's are empty.
-    func commands() async throws -> [[String]] {
-        func below(_ command: [String: Any], _ words: [String]) -> [[String]] {
-            let subcommands = (command["subcommands"] as? [[String: Any]] ?? [])
-                .filter { $0["commandName"] as? String != "help" }
-            return [words] + subcommands.flatMap { below($0, words + [$0["commandName"] as? String ?? ""]) }
+    /// Every command with its words, as `--help` lists them; the root's are empty.
+    func commands() async throws -> [[String]] { try await Self.all.value }
+
+    /// Asked once for all tests: that is a process for each command.
+    private static let all = Task {
+        func below(_ words: [String], in place: Workplace) async throws -> [[String]] {
+            let help = try await place.run(words + ["--help"])
+            guard let list = help.output.split(separator: "SUBCOMMANDS:\n").dropFirst().first else {
+                return [words]
+            }
+            let names = list.matches(of: /^  ([a-z-]+)/.anchorsMatchLineEndings()).map { String($0.1) }
+            var all = [words]
+            for name in names { all += try await below(words + [name], in: place) }
+            return all
         }
-        let dump = try await run(["--experimental-dump-help"]).object()
-        return below(dump["command"] as? [String: Any] ?? [:], [])
+        return try await below([], in: Workplace())
     }
 
     /// Runs `tokenvault` and waits for its end.
