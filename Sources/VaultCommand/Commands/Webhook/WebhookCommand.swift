@@ -62,10 +62,11 @@ struct WebhookTestCommand: AsyncParsableCommand {
         discussion: "Example:\n  tokenvault webhook test https://app.example/hooks")
 
     @OptionGroup var webhook: WebhookArgument
+    @OptionGroup var network: NetworkArguments
     @OptionGroup var session: VaultSession
 
     func run() async throws {
-        try await session.showKept(calling: NetworkArguments()) {
+        try await session.showKept(calling: network) {
             let answer = try await $0.testWebhook(webhook.url)
             guard case .accepted = answer else {
                 throw VaultError(
