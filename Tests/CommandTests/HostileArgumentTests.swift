@@ -30,7 +30,10 @@ struct HostileArgumentTests {
     @Test(arguments: commands)
     func `are refused without an internal error`(_ command: [String]) async throws {
         let place = try await Workplace.withVault()
-        for (name, text) in Self.arguments {
+        // Each command meets a third of them, each of them a third of the commands; at night all meet all.
+        let turn = Self.commands.firstIndex(of: command) ?? 0
+        for (number, (name, text)) in Self.arguments.enumerated()
+        where Effort.isNightly || (number + turn).isMultiple(of: 3) {
             let ending = try await place.run(command + [text])
             // Some of them are fine names after all.
             // The doctor ends with what it found: a path that the disk does not take is its finding.

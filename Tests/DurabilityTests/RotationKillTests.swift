@@ -27,7 +27,8 @@ extension Durability {
             var unfinished = 0
             let keys = ["root", "rows", "lookup", "deep"]
             let wanted = Effort.rounds(16, nightly: 56)
-            for round in 0..<(3 * wanted) where kills < wanted {
+            // And on, until a kill met one in its middle.
+            for round in 0..<140 where kills < wanted || unfinished == 0 {
                 let rotator = try rig.rotator(keys[round % keys.count])
                 // The longer ones get more time, so that a kill meets every part of them.
                 let patience = Duration.milliseconds(
@@ -53,7 +54,7 @@ extension Durability {
             refreshing.cancel()
             await refreshing.value
 
-            #expect(kills == wanted)
+            #expect(kills >= wanted)
             #expect(unfinished > 0, "no kill met a rotation in its middle")
             #expect(
                 crowd.refusals == [],

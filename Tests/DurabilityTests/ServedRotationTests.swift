@@ -28,7 +28,8 @@ extension Durability {
             let start = ContinuousClock.now
             var (kills, unfinished, rounds) = (0, 0, 0)
             let wanted = Effort.rounds(16, nightly: 52)
-            while kills < wanted, rounds < 3 * wanted {
+            // And on, until a kill met one in its middle.
+            while kills < wanted || unfinished == 0, rounds < 160 {
                 let key = Self.keys[rounds % Self.keys.count]
                 let child = try rig.command(["key", "rotate", key, "--json"], complaints: "rotate.log")
                 // Starting takes a while; the longer rotations get more time, so that kills meet every part of them.
@@ -56,7 +57,7 @@ extension Durability {
             try await crowd.end()
             let counts = crowd.counts
 
-            #expect(kills == wanted)
+            #expect(kills >= wanted)
             #expect(unfinished > 0, "no kill met a rotation in its middle")
             #expect(counts.failures == [])
             #expect(counts.refreshes > 64 && counts.introspections > 8 && counts.idTokens > 8)

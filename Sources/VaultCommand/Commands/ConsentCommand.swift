@@ -12,7 +12,7 @@ struct ConsentCommand: ParsableCommand {
         subcommands: [ConsentListCommand.self, ConsentRevokeCommand.self])
 }
 
-struct ConsentListCommand: AsyncParsableCommand {
+struct ConsentListCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List consents, oldest first.",
         discussion: """
@@ -23,14 +23,15 @@ struct ConsentListCommand: AsyncParsableCommand {
 
     @Option(help: "Only those of this user, or - to read the name from standard input.")
     var user: String?
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         let userName = try user.map(StandardInput.name)
-        try await session.location.withVault { vault in
+        try await location.withVault { vault in
             var names = Names(vault)
             let ofUser = try userName.map { try vault.consents(of: vault.user(named: $0).id) }
-            try session.output.show(
+            try output.show(
                 pages: { last in
                     guard let ofUser else { return try vault.consents(after: last?.id ?? 0) }
                     return last == nil ? ofUser : []
@@ -50,7 +51,7 @@ struct ConsentListCommand: AsyncParsableCommand {
     }
 }
 
-struct ConsentRevokeCommand: AsyncParsableCommand {
+struct ConsentRevokeCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "revoke", abstract: "Withdraw a consent and revoke the grants that came of it.",
         discussion: """
@@ -63,11 +64,12 @@ struct ConsentRevokeCommand: AsyncParsableCommand {
     var user: String
     @Option(help: "The client it was allowed to (client_id or name).")
     var client: String
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         let userName = try StandardInput.name(user)
-        try await session.show { vault in
+        try await show { vault in
             let user = try vault.user(named: userName)
             let client = try vault.client(client)
             guard let consent = try vault.consent(of: user.id, to: client.id) else {

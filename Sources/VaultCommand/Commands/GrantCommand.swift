@@ -13,7 +13,7 @@ struct GrantCommand: ParsableCommand {
         ])
 }
 
-struct GrantListCommand: AsyncParsableCommand {
+struct GrantListCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List grants, in order of issue.",
         discussion: """
@@ -32,7 +32,8 @@ struct GrantListCommand: AsyncParsableCommand {
     var after: Int64 = 0
     @Option(help: "At most so many.")
     var limit: Int?
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func validate() throws {
         guard limit ?? 1 > 0, after >= 0 else {
@@ -42,14 +43,14 @@ struct GrantListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let userName = try user.map(StandardInput.name)
-        try await session.location.withVault { vault in
+        try await location.withVault { vault in
             var filter = GrantFilter()
             filter.client = try client.map { try vault.client($0).id }
             filter.owner = try userName.map { try vault.user(named: $0).id }
             var names = Names(vault)
             // What state a grant is in depends on its user, its client and the time: each is looked at.
             if state == nil, let limit { filter.limit = min(limit, filter.limit) }
-            try session.output.show(
+            try output.show(
                 pages: { last in
                     filter.after = last?.id ?? GrantID(after)
                     return try vault.grants(filter)
@@ -63,17 +64,18 @@ struct GrantListCommand: AsyncParsableCommand {
 
 extension Grant.State: ExpressibleByArgument {}
 
-struct GrantShowCommand: AsyncParsableCommand {
+struct GrantShowCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Show one grant. There is no token in it.",
         discussion: "Example:\n  tokenvault grant show 17")
 
     @Argument(help: ArgumentHelp("The number of the grant.", valueName: "grant"))
     var number: Int64
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await session.show { vault in
+        try await show { vault in
             let found = try vault.grant(GrantID(number))
             var names = Names(vault)
             return try Shown(found, &names)
@@ -81,17 +83,18 @@ struct GrantShowCommand: AsyncParsableCommand {
     }
 }
 
-struct GrantRevokeCommand: AsyncParsableCommand {
+struct GrantRevokeCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "revoke", abstract: "Revoke a grant: its tokens are dead when the command returns.",
         discussion: "Example:\n  tokenvault grant revoke 17")
 
     @Argument(help: ArgumentHelp("The number of the grant.", valueName: "grant"))
     var number: Int64
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await session.show { vault in
+        try await show { vault in
             try await vault.revokeGrant(GrantID(number))
             var names = Names(vault)
             return try Shown(vault.grant(GrantID(number)), &names)
@@ -99,7 +102,7 @@ struct GrantRevokeCommand: AsyncParsableCommand {
     }
 }
 
-struct GrantAuthorizeCommand: AsyncParsableCommand {
+struct GrantAuthorizeCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "authorize",
         abstract: "Issue an authorization code, shown once.",
@@ -128,12 +131,13 @@ struct GrantAuthorizeCommand: AsyncParsableCommand {
         parsing: .unconditional,
         help: ArgumentHelp("PKCE challenge, method S256 (RFC 7636).", valueName: "challenge"))
     var codeChallenge: String?
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         let userName = try StandardInput.name(user)
         let asked = try scope.map(ScopeArgument.scope)
-        try await session.show { vault in
+        try await show { vault in
             let scope = try asked ?? vault.client(client).registration.scope
             let code = try await vault.authorize(
                 Authorization(

@@ -15,7 +15,7 @@ struct RefreshCommand: ParsableCommand {
 }
 
 /// Refreshes what is due until it is told to stop.
-struct RefreshRunCommand: AsyncParsableCommand {
+struct RefreshRunCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "run",
         abstract: "Refresh tokens before they expire, and revoke what was given up, until told to stop.",
@@ -44,7 +44,8 @@ struct RefreshRunCommand: AsyncParsableCommand {
     @Option(name: .customLong("log-format"), help: "text, or json for one object a line.")
     var logFormat = LogFormat.text
     @OptionGroup var network: NetworkArguments
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func validate() throws {
         guard (1...10_000).contains(calls) else { throw ValidationError("--calls is 1 to 10000.") }
@@ -55,7 +56,7 @@ struct RefreshRunCommand: AsyncParsableCommand {
         let ready = try readyFile.map { try ReadyFile(preparing: $0) }
         defer { ready?.remove() }
         try await network.withTransport { transport in
-            try await session.location.withVault(VaultOptions(channel: .command, logger: logger)) {
+            try await location.withVault(VaultOptions(channel: .command, logger: logger)) {
                 try await refresh(TokenKeeper(vault: $0, transport: transport), logger, ready)
             }
         }
@@ -65,7 +66,7 @@ struct RefreshRunCommand: AsyncParsableCommand {
     private func refresh(_ keeper: TokenKeeper, _ logger: Logger, _ ready: ReadyFile?) async throws {
         var limits = KeeperService.Limits()
         limits.calls = calls
-        let notices = SupervisorNotices { [output = session.output] in
+        let notices = SupervisorNotices { [output = output] in
             output.announce(
                 Shown([.json("state", "refreshing")], lines: ["refreshing"]),
                 line: "tokenvault refresh run \(getpid())", in: ready, logger)

@@ -55,12 +55,12 @@ extension ConnectionConnectCommand {
                 lines: [
                     "Open this address to consent:", "  \(Console.harmless(begun.url, limit: 16 * 1024))",
                 ]))
-        if !session.output.isJSON, !noBrowser, isatty(STDERR_FILENO) == 1 { Self.openBrowser(begun.url) }
+        if !output.isJSON, !noBrowser, isatty(STDERR_FILENO) == 1 { Self.openBrowser(begun.url) }
     }
 
     /// On standard error: one line of JSON, or what the user needs in words.
     private func announce(_ event: Shown) {
-        guard session.output.isJSON else { return event.lines.forEach(Console.note) }
+        guard output.isJSON else { return event.lines.forEach(Console.note) }
         if let line = try? JSONText.encode(event) { Console.note(line) }
     }
 

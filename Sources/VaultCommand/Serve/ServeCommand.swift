@@ -10,7 +10,7 @@ import UnixSignals
 import VaultCore
 
 /// Serves the token endpoint until it is told to stop.
-struct ServeCommand: AsyncParsableCommand {
+struct ServeCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "serve",
         abstract: "Serve tokens, sign-in and metadata over HTTP.",
@@ -29,13 +29,14 @@ struct ServeCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var options: ServeOptions
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let settings = try ServeSettings(options, session.location)
+        let settings = try ServeSettings(options, location)
         guard !options.checksOnly else {
-            for name in settings.unknownVariables { session.output.note("\(name) is no setting.") }
-            return try session.output.show(settings.effective, under: ["SETTING", "VALUE", "SOURCE"])
+            for name in settings.unknownVariables { output.note("\(name) is no setting.") }
+            return try output.show(settings.effective, under: ["SETTING", "VALUE", "SOURCE"])
         }
         // Before anything takes time: a reload that comes early must not end the process.
         if !endsWithTerminal { signal(SIGHUP, SIG_IGN) }
@@ -67,7 +68,7 @@ struct ServeCommand: AsyncParsableCommand {
         let admin = Mutex<String?>(nil)
         let server = IssuerServer(
             vault: vault, configuration: configuration, logger: logger,
-            onReady: { [output = session.output] url in
+            onReady: { [output = output] url in
                 let adminURL = admin.withLock { $0 }
                 output.announce(
                     Shown(

@@ -23,7 +23,7 @@ struct ClientArgument: ParsableArguments {
     var name: String
 }
 
-struct ClientAddCommand: AsyncParsableCommand {
+struct ClientAddCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "add",
         abstract: "Register a client. The secret of a confidential one is shown once.",
@@ -41,18 +41,19 @@ struct ClientAddCommand: AsyncParsableCommand {
         help: ArgumentHelp("The client_id; random by default.", valueName: "id"))
     var clientID: String?
     @OptionGroup var options: RegistrationOptions
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         var registration = ClientRegistration(name: name)
         try options.changes()(&registration)
-        try await session.show { [registration] in
+        try await show { [registration] in
             Shown(try await $0.addClient(registration, clientID: clientID))
         }
     }
 }
 
-struct ClientSetCommand: AsyncParsableCommand {
+struct ClientSetCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "set",
         abstract: "Change what is registered of a client.",
@@ -68,84 +69,90 @@ struct ClientSetCommand: AsyncParsableCommand {
 
     @OptionGroup var client: ClientArgument
     @OptionGroup var options: RegistrationOptions
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         let changes = try options.changes()
-        try await session.show { Shown(try await $0.changeClient(client.name, changes)) }
+        try await show { Shown(try await $0.changeClient(client.name, changes)) }
     }
 }
 
-struct ClientListCommand: AsyncParsableCommand {
+struct ClientListCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the clients, in order of registration.",
         discussion: "Example:\n  tokenvault client list --json")
 
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let clients = try await session.location.withVault { try $0.clients() }
-        try session.output.show(
+        let clients = try await location.withVault { try $0.clients() }
+        try output.show(
             clients.map { Shown($0) }, under: ["CLIENT_ID", "NAME", "STATE", "GRANT TYPES", "SCOPE"])
     }
 }
 
-struct ClientShowCommand: AsyncParsableCommand {
+struct ClientShowCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Show one client. Its secrets are not kept, so they cannot be shown.",
         discussion: "Example:\n  tokenvault client show mood-tracker")
 
     @OptionGroup var client: ClientArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
-    func run() async throws { try await session.show { Shown(try $0.client(client.name)) } }
+    func run() async throws { try await show { Shown(try $0.client(client.name)) } }
 }
 
-struct ClientDisableCommand: AsyncParsableCommand {
+struct ClientDisableCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "disable", abstract: "Refuse a client, and its grants, until it is enabled again.",
         discussion: "Example:\n  tokenvault client disable mood-tracker")
 
     @OptionGroup var client: ClientArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await session.show { Shown(try await $0.setClient(client.name, enabled: false)) }
+        try await show { Shown(try await $0.setClient(client.name, enabled: false)) }
     }
 }
 
-struct ClientEnableCommand: AsyncParsableCommand {
+struct ClientEnableCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "enable", abstract: "Accept a disabled client again.",
         discussion: "Example:\n  tokenvault client enable mood-tracker")
 
     @OptionGroup var client: ClientArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await session.show { Shown(try await $0.setClient(client.name, enabled: true)) }
+        try await show { Shown(try await $0.setClient(client.name, enabled: true)) }
     }
 }
 
-struct ClientRemoveCommand: AsyncParsableCommand {
+struct ClientRemoveCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "remove", abstract: "Remove a client and revoke its grants. Cannot be undone.",
         discussion: "Example:\n  tokenvault client remove mood-tracker --confirm mood-tracker")
 
     @OptionGroup var client: ClientArgument
     @OptionGroup var confirmation: ConfirmationArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         try confirmation.check(client.name, consequence: "Removing a client revokes all its grants")
-        try await session.show {
+        try await show {
             try await $0.removeClient(client.name)
             return Shown(removed: client.name)
         }
     }
 }
 
-struct ClientRotateSecretCommand: AsyncParsableCommand {
+struct ClientRotateSecretCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "rotate-secret", abstract: "Give a client a new secret, shown once.",
         discussion: """
@@ -158,16 +165,17 @@ struct ClientRotateSecretCommand: AsyncParsableCommand {
     @OptionGroup var client: ClientArgument
     @Option(help: ArgumentHelp("How long the old secrets are still accepted.", valueName: "duration"))
     var overlap = DurationArgument(.seconds(86400))
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await session.show {
+        try await show {
             Shown(try await $0.rotateSecret(ofClient: client.name, overlap: overlap.duration))
         }
     }
 }
 
-struct ClientExportCommand: AsyncParsableCommand {
+struct ClientExportCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "export", abstract: "Print a client as JSON (RFC 7591), without its secrets.",
         discussion: """
@@ -179,18 +187,19 @@ struct ClientExportCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var client: ClientArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let found = try await session.location.withVault { try $0.client(client.name) }
+        let found = try await location.withVault { try $0.client(client.name) }
         var options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes]
-        if !session.output.isJSON { options.insert(.prettyPrinted) }
+        if !output.isJSON { options.insert(.prettyPrinted) }
         let data = try JSONSerialization.data(withJSONObject: ClientMetadata(found).object, options: options)
         try Console.print(String(decoding: data, as: UTF8.self))
     }
 }
 
-struct ClientImportCommand: AsyncParsableCommand {
+struct ClientImportCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "import", abstract: "Register a client from JSON (RFC 7591).",
         discussion: """
@@ -205,7 +214,8 @@ struct ClientImportCommand: AsyncParsableCommand {
     @Argument(
         help: ArgumentHelp("The file, or - to read standard input.", valueName: "file"), completion: .file())
     var file: String
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     /// A registration with the longest key set and many addresses is far below it.
     private static let limit = 64 * 1024
@@ -216,7 +226,7 @@ struct ClientImportCommand: AsyncParsableCommand {
             ? try StandardInput.bytes(limit: Self.limit)
             : try SmallFile.read(file, limit: Self.limit, closed: .toNobody, remedy: "Check the file.")
         let metadata = try ClientMetadata(json: bytes)
-        try await session.show {
+        try await show {
             var shown = Shown(try await $0.addClient(metadata.registration, clientID: metadata.clientID))
             if !metadata.ignored.isEmpty {
                 shown.notes.insert("Not kept: \(metadata.ignored.joined(separator: ", ")).", at: 0)

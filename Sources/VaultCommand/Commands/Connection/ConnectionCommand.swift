@@ -21,7 +21,7 @@ struct ConnectionCommand: ParsableCommand {
         ])
 }
 
-struct ConnectionListCommand: AsyncParsableCommand {
+struct ConnectionListCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List connections, in the order they were made.",
         discussion: """
@@ -39,7 +39,8 @@ struct ConnectionListCommand: AsyncParsableCommand {
     var state: ConnectionState?
     @Flag(help: "Only those that the provider has refused to refresh for hours; short for --state failing.")
     var failing = false
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func validate() throws {
         guard !failing || state == nil else {
@@ -49,13 +50,13 @@ struct ConnectionListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let userName = try user.map(StandardInput.name)
-        try await session.location.withVault { vault in
+        try await location.withVault { vault in
             var filter = ConnectionFilter()
             filter.provider = try provider.map { try vault.provider(named: $0).id }
             filter.owner = try userName.map { try vault.user(named: $0).id }
             filter.state = failing ? .failing : state
             var names = Names(vault)
-            try session.output.show(
+            try output.show(
                 pages: { last in
                     filter.after = last?.id ?? ConnectionID(0)
                     return try vault.connections(filter)
@@ -66,7 +67,7 @@ struct ConnectionListCommand: AsyncParsableCommand {
     }
 }
 
-struct ConnectionShowCommand: AsyncParsableCommand {
+struct ConnectionShowCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Show one connection. There is no token in it.",
         discussion: """
@@ -76,10 +77,11 @@ struct ConnectionShowCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var connection: ConnectionArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await session.showKept { keeper in
+        try await showKept { keeper in
             let found = try connection.find(keeper)
             var shown = try Shown(found, in: keeper.vault)
             if found.state == .needsConsent {
@@ -95,7 +97,7 @@ struct ConnectionShowCommand: AsyncParsableCommand {
     }
 }
 
-struct ConnectionRevealCommand: AsyncParsableCommand {
+struct ConnectionRevealCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "reveal",
         abstract: "Show a connection's tokens. The log says so, and why, before they are.",
@@ -108,10 +110,11 @@ struct ConnectionRevealCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionArgument
     @Option(help: "Why; it is kept with the log, sealed.")
     var reason: String
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await session.showKept { keeper in
+        try await showKept { keeper in
             let held = try await keeper.vault.revealConnection(connection.find(keeper).id, reason: reason)
             guard let pair = held.pair else {
                 throw VaultError(
@@ -131,7 +134,7 @@ struct ConnectionRevealCommand: AsyncParsableCommand {
     }
 }
 
-struct ConnectionRemoveCommand: AsyncParsableCommand {
+struct ConnectionRemoveCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "remove", abstract: "Remove a connection and destroy its tokens. Cannot be undone.",
         discussion: """
@@ -143,11 +146,12 @@ struct ConnectionRemoveCommand: AsyncParsableCommand {
 
     @OptionGroup var connection: ConnectionArgument
     @OptionGroup var confirmation: ConfirmationArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         try confirmation.check(connection.name, consequence: "Removing a connection destroys its tokens here")
-        try await session.showKept {
+        try await showKept {
             try await $0.remove(connection.find($0).id)
             return Shown(removed: connection.name)
         }
@@ -155,7 +159,7 @@ struct ConnectionRemoveCommand: AsyncParsableCommand {
 }
 
 /// Refreshes one connection now.
-struct ConnectionRefreshCommand: AsyncParsableCommand {
+struct ConnectionRefreshCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "refresh", abstract: "Refresh a connection now, whether or not it is due.",
         discussion: """
@@ -177,7 +181,8 @@ struct ConnectionRefreshCommand: AsyncParsableCommand {
     var spendsUncertain = false
     @OptionGroup var confirmation: ConfirmationArgument
     @OptionGroup var network: NetworkArguments
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func validate() throws {
         guard spendsUncertain || confirmation.confirm == nil else {
@@ -190,7 +195,7 @@ struct ConnectionRefreshCommand: AsyncParsableCommand {
             try confirmation.check(
                 connection.name, consequence: "Sending this refresh token again may end the grant")
         }
-        try await session.showKept(calling: network) { keeper in
+        try await showKept(calling: network) { keeper in
             let found = try connection.find(keeper)
             switch try await keeper.refresh(found.id, spendsUncertain: spendsUncertain) {
             case .ready: break
@@ -204,7 +209,7 @@ struct ConnectionRefreshCommand: AsyncParsableCommand {
 }
 
 /// Reads a kept reply again.
-struct ConnectionReplayReplyCommand: AsyncParsableCommand {
+struct ConnectionReplayReplyCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "replay-reply",
         abstract: "Read a kept reply again: one that could not be read when it came.",
@@ -218,10 +223,11 @@ struct ConnectionReplayReplyCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var connection: ConnectionArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await session.showKept { keeper in
+        try await showKept { keeper in
             guard let read = try await keeper.replayReply(of: connection.find(keeper).id) else {
                 throw VaultError(
                     .unavailable, "The kept reply still cannot be read.",
@@ -235,7 +241,7 @@ struct ConnectionReplayReplyCommand: AsyncParsableCommand {
 }
 
 /// Ends a connection here and at its provider.
-struct ConnectionRevokeCommand: AsyncParsableCommand {
+struct ConnectionRevokeCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "revoke", abstract: "End a connection: here at once, and at its provider.",
         discussion: """
@@ -252,10 +258,11 @@ struct ConnectionRevokeCommand: AsyncParsableCommand {
     @Flag(help: "Leave the provider to 'tokenvault refresh run'.")
     var queue = false
     @OptionGroup var network: NetworkArguments
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await session.showKept(calling: network) { keeper in
+        try await showKept(calling: network) { keeper in
             let found = try connection.find(keeper)
             var ended = try await keeper.revoke(found.id)
             if ended.state == .revoking, !queue {

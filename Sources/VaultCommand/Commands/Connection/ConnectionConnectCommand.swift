@@ -5,7 +5,7 @@ import VaultCore
 import VaultCrypto
 
 /// Connects a user to a provider.
-struct ConnectionConnectCommand: AsyncParsableCommand {
+struct ConnectionConnectCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "connect", abstract: "Connect a user to a provider: in a browser, or on another device.",
         discussion: """
@@ -51,7 +51,8 @@ struct ConnectionConnectCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How long the user may take, an hour at most.", valueName: "duration"))
     var timeout = DurationArgument(.seconds(600))
     @OptionGroup var network: NetworkArguments
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func validate() throws {
         guard !(device && clientCredentials) else {
@@ -72,7 +73,7 @@ struct ConnectionConnectCommand: AsyncParsableCommand {
         // Wrong addresses are refused before anything is asked for.
         let place = try CallbackPlace(listen: listen, redirectURI: redirectURI)
         let userName = clientCredentials ? nil : try owner.userName()
-        try await session.showKept(calling: network) { keeper in
+        try await showKept(calling: network) { keeper in
             let connection =
                 if let userName {
                     try await consent(of: keeper.vault.user(named: userName).id, place, keeper)

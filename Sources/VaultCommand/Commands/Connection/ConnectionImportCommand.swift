@@ -4,7 +4,7 @@ import TokenVault
 import VaultCore
 
 /// Takes over tokens that someone else obtained.
-struct ConnectionImportCommand: AsyncParsableCommand {
+struct ConnectionImportCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "import", abstract: "Keep tokens that somebody else obtained.",
         discussion: """
@@ -42,7 +42,8 @@ struct ConnectionImportCommand: AsyncParsableCommand {
     var refreshExpiresIn: DurationArgument?
     @Option(help: "What was granted, separated by spaces.", transform: ScopeArgument.tidy)
     var scope: String?
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func validate() throws {
         guard accessTokenFile != nil || refreshTokenFile != nil else {
@@ -62,7 +63,7 @@ struct ConnectionImportCommand: AsyncParsableCommand {
             accessToken: try accessTokenFile.map(SecretReader.accessToken.read(file:)),
             refreshToken: try refreshTokenFile.map(SecretReader.refreshToken.read(file:)))
         tokens.scope = scope ?? ""
-        try await session.showKept { keeper in
+        try await showKept { keeper in
             let now = keeper.vault.clock.now()
             tokens.accessExpiresAt = expiresIn.map { now.advanced(by: $0.duration) }
             tokens.refreshExpiresAt = refreshExpiresIn.map { now.advanced(by: $0.duration) }

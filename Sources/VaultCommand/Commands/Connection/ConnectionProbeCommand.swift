@@ -5,7 +5,7 @@ import TokenVault
 import VaultCore
 
 /// Calls the provider's API once, to see whether a token works.
-struct ConnectionProbeCommand: AsyncParsableCommand {
+struct ConnectionProbeCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "probe", abstract: "Call an API once with a connection's token and show the status.",
         discussion: """
@@ -21,14 +21,15 @@ struct ConnectionProbeCommand: AsyncParsableCommand {
     @Option(help: "What to call.")
     var url: String
     @OptionGroup var network: NetworkArguments
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         if let fault = EndpointURL.fault(of: url) {
             throw VaultError(.invalidInput, "The URL \(fault).", remedy: "Tokens go to https://host/path.")
         }
         let (shown, status) = try await network.withTransport { transport in
-            let (number, token) = try await session.location.withKeeper(over: transport) { keeper in
+            let (number, token) = try await location.withKeeper(over: transport) { keeper in
                 let found = try connection.find(keeper)
                 return (found.id.rawValue, try await keeper.token(for: found))
             }
@@ -46,7 +47,7 @@ struct ConnectionProbeCommand: AsyncParsableCommand {
                     remedy: "Check --url and the network.")
             }
         }
-        try session.output.show(shown)
+        try output.show(shown)
         switch status {
         case 200..<300: return
         case 401, 403: throw ExitStatus.denied

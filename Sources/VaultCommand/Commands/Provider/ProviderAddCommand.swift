@@ -3,7 +3,7 @@ import TokenKeeper
 import VaultCore
 
 /// Adds a provider, or puts another entry or other credentials in its place.
-struct ProviderAddCommand: AsyncParsableCommand {
+struct ProviderAddCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "add",
         abstract: "Add a provider: an entry, and who we are there.",
@@ -31,14 +31,15 @@ struct ProviderAddCommand: AsyncParsableCommand {
     @Flag(help: "Put this in the place of the provider of that name; its connections stay.")
     var replace = false
     @OptionGroup var network: NetworkArguments
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         let clientID = try client.clientID()
         var new = try entry.provider(provider.name, scope: scope, clientID: clientID)
         new = try await discovered(new)
         new.clientSecret = try client.secret(isPublic: try new.filledEntry().client == .none)
-        try await session.showKept { [new] keeper in
+        try await showKept { [new] keeper in
             let configured =
                 replace
                 ? try await keeper.replaceProvider(new) : try await keeper.addProvider(new)
@@ -56,12 +57,12 @@ struct ProviderAddCommand: AsyncParsableCommand {
         let entry = try new.filledEntry()
         guard entry.isDiscovered, let issuer = entry.endpoints.issuer else { return new }
         let found = try await network.withTransport { try await new.discovered(over: $0) }
-        session.output.note("Found in the discovery document of \(Console.harmless(issuer)):")
+        output.note("Found in the discovery document of \(Console.harmless(issuer)):")
         for line in Table.pairs(try found.filledEntry().endpoints.named) {
-            session.output.note("  \(line)")
+            output.note("  \(line)")
         }
         if try entry.requests.usesPKCE && !found.filledEntry().requests.usesPKCE {
-            session.output.note(
+            output.note(
                 "It names methods of PKCE, but not S256: consents go without PKCE, and an ID token has to carry "
                     + "their nonce.")
         }

@@ -24,7 +24,7 @@ struct ProviderArgument: ParsableArguments {
     var name: String
 }
 
-struct ProviderListCommand: AsyncParsableCommand {
+struct ProviderListCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the vault's providers, or the entries that can be added.",
         discussion: """
@@ -35,22 +35,23 @@ struct ProviderListCommand: AsyncParsableCommand {
 
     @Flag(help: "The entries that come with this program; no vault is opened.")
     var catalogue = false
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         guard !catalogue else {
             let entries = ProviderCatalogue.names.compactMap { ProviderCatalogue.provider($0) }
-            return try session.output.show(
+            return try output.show(
                 entries.map { Shown(entry: $0) },
                 under: ["ENTRY", "REPLAY", "VARIABLES", "VERIFIED", "TITLE"])
         }
-        let providers = try await session.location.withKeeper { try $0.configuredProviders() }
-        try session.output.show(
+        let providers = try await location.withKeeper { try $0.configuredProviders() }
+        try output.show(
             providers.map { Shown($0) }, under: ["PROVIDER", "ENTRY", "STATE", "CLIENT_ID", "TITLE"])
     }
 }
 
-struct ProviderShowCommand: AsyncParsableCommand {
+struct ProviderShowCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Show one provider, or the text of an entry of the catalogue.",
         discussion: """
@@ -64,7 +65,8 @@ struct ProviderShowCommand: AsyncParsableCommand {
     @OptionGroup var provider: ProviderArgument
     @Flag(help: "The entry of that name as YAML, to start one of your own from; no vault is opened.")
     var catalogue = false
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         guard !catalogue else {
@@ -73,17 +75,17 @@ struct ProviderShowCommand: AsyncParsableCommand {
                     .notFound, "The catalogue has no entry of that name.",
                     remedy: "See 'tokenvault provider list --catalogue'.")
             }
-            return try session.output.show(
+            return try output.show(
                 Shown(
                     [.json("entry", provider.name), .json("yaml", text)],
                     lines: text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(
                         String.init)))
         }
-        try await session.showKept { Shown(try $0.configuredProvider(provider.name)) }
+        try await showKept { Shown(try $0.configuredProvider(provider.name)) }
     }
 }
 
-struct ProviderResumeCommand: AsyncParsableCommand {
+struct ProviderResumeCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "resume", abstract: "Call a stopped provider again, at once.",
         discussion: """
@@ -96,26 +98,28 @@ struct ProviderResumeCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var provider: ProviderArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await session.showKept { Shown(try await $0.resumeProvider(provider.name)) }
+        try await showKept { Shown(try await $0.resumeProvider(provider.name)) }
     }
 }
 
-struct ProviderRemoveCommand: AsyncParsableCommand {
+struct ProviderRemoveCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "remove", abstract: "Remove a provider that has no connections. Cannot be undone.",
         discussion: "Example:\n  tokenvault provider remove quantimodo --confirm quantimodo")
 
     @OptionGroup var provider: ProviderArgument
     @OptionGroup var confirmation: ConfirmationArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         try confirmation.check(
             provider.name, consequence: "Removing a provider destroys our client's secret there")
-        try await session.showKept {
+        try await showKept {
             try await $0.removeProvider(provider.name)
             return Shown(removed: provider.name)
         }

@@ -5,7 +5,7 @@ import TokenVault
 import VaultCore
 
 /// Checks a provider without spending anything.
-struct ProviderTestCommand: AsyncParsableCommand {
+struct ProviderTestCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "test",
         abstract: "Check a provider's entry, its endpoints, and what discovery says; no token is spent.",
@@ -25,15 +25,16 @@ struct ProviderTestCommand: AsyncParsableCommand {
     @Flag(name: .customLong("client-credentials"), help: "Try our client's credentials, too.")
     var triesCredentials = false
     @OptionGroup var network: NetworkArguments
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         let findings = try await network.withTransport { transport in
-            try await session.location.withKeeper(over: transport) { keeper in
+            try await location.withKeeper(over: transport) { keeper in
                 await self.findings(keeper, try keeper.knownProvider(named: provider.name), transport)
             }
         }
-        try session.output.show(
+        try output.show(
             findings.map { check, finding, _ in
                 Shown(
                     [.json("check", check), .json("finding", finding.words), .json("ok", finding.ok)],

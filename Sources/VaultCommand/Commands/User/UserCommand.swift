@@ -24,7 +24,7 @@ struct UserArgument: ParsableArguments {
     func read() throws -> String { try StandardInput.name(name) }
 }
 
-struct UserAddCommand: AsyncParsableCommand {
+struct UserAddCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "add", abstract: "Add a user.",
         discussion: """
@@ -38,12 +38,13 @@ struct UserAddCommand: AsyncParsableCommand {
 
     @OptionGroup var user: UserArgument
     @OptionGroup(title: "Password") var password: PasswordArguments
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         let name = try user.read()
         let password = try password.read()
-        try await session.show { vault in
+        try await show { vault in
             let added = try await vault.addUser(name)
             if let password { try await vault.setPassword(ofUser: name, password) }
             return try Shown(added, vault)
@@ -51,16 +52,17 @@ struct UserAddCommand: AsyncParsableCommand {
     }
 }
 
-struct UserListCommand: AsyncParsableCommand {
+struct UserListCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the users, in order of creation.",
         discussion: "Example:\n  tokenvault user list --json")
 
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await session.location.withVault { vault in
-            try session.output.show(
+        try await location.withVault { vault in
+            try output.show(
                 pages: { try vault.users(after: $0?.id ?? .system) },
                 under: ["USER", "STATE", "PASSWORD", "CREATED"]
             ) { try Shown($0, vault) }
@@ -68,7 +70,7 @@ struct UserListCommand: AsyncParsableCommand {
     }
 }
 
-struct UserSetPasswordCommand: AsyncParsableCommand {
+struct UserSetPasswordCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "set-password", abstract: "Give a user a new password, or take it away.",
         discussion: """
@@ -84,7 +86,8 @@ struct UserSetPasswordCommand: AsyncParsableCommand {
     @OptionGroup(title: "Password") var password: PasswordArguments
     @Flag(help: "Take the password away: the user cannot sign in on the bundled page.")
     var remove = false
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func validate() throws {
         guard !(remove && (isNamed || password.isAsked)) else {
@@ -99,14 +102,14 @@ struct UserSetPasswordCommand: AsyncParsableCommand {
         var asked = password
         asked.isAsked = !isNamed
         let new = remove ? nil : try asked.read()
-        try await session.show { vault in
+        try await show { vault in
             try await vault.setPassword(ofUser: name, new)
             return try Shown(vault.user(named: name), vault)
         }
     }
 }
 
-struct UserRevokeTokensCommand: AsyncParsableCommand {
+struct UserRevokeTokensCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "revoke-tokens", abstract: "Revoke every token of a user, at once.",
         discussion: """
@@ -118,11 +121,12 @@ struct UserRevokeTokensCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var user: UserArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         let name = try user.read()
-        try await session.show { vault in
+        try await show { vault in
             var shown = try Shown(await vault.revokeGrants(ofUser: name), vault)
             shown.notes = ["Every token of the user is dead."]
             return shown
@@ -130,35 +134,37 @@ struct UserRevokeTokensCommand: AsyncParsableCommand {
     }
 }
 
-struct UserDisableCommand: AsyncParsableCommand {
+struct UserDisableCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "disable", abstract: "Refuse a user's grants until the user is enabled again.",
         discussion: "Example:\n  tokenvault user disable alice")
 
     @OptionGroup var user: UserArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         let name = try user.read()
-        try await session.show { try Shown(await $0.setUser(name, enabled: false), $0) }
+        try await show { try Shown(await $0.setUser(name, enabled: false), $0) }
     }
 }
 
-struct UserEnableCommand: AsyncParsableCommand {
+struct UserEnableCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "enable", abstract: "Accept a disabled user's grants again.",
         discussion: "Example:\n  tokenvault user enable alice")
 
     @OptionGroup var user: UserArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         let name = try user.read()
-        try await session.show { try Shown(await $0.setUser(name, enabled: true), $0) }
+        try await show { try Shown(await $0.setUser(name, enabled: true), $0) }
     }
 }
 
-struct UserRemoveCommand: AsyncParsableCommand {
+struct UserRemoveCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "remove", abstract: "Remove a user and revoke the user's grants. Cannot be undone.",
         discussion: """
@@ -171,19 +177,20 @@ struct UserRemoveCommand: AsyncParsableCommand {
 
     @OptionGroup var user: UserArgument
     @OptionGroup var confirmation: ConfirmationArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         try confirmation.check(user.name, consequence: "Removing a user revokes all the user's grants")
         let name = try user.read()
-        try await session.show {
+        try await show {
             try await $0.removeUser(name)
             return Shown(removed: name)
         }
     }
 }
 
-struct UserEraseCommand: AsyncParsableCommand {
+struct UserEraseCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "erase",
         abstract: "Destroy a user's key and everything sealed under it. Cannot be undone.",
@@ -201,12 +208,13 @@ struct UserEraseCommand: AsyncParsableCommand {
 
     @OptionGroup var user: UserArgument
     @OptionGroup var confirmation: ConfirmationArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
         try confirmation.check(user.name, consequence: "Erasing a user destroys the user's key")
         let name = try user.read()
-        try await session.show { Shown(try await $0.eraseUser(name), of: name) }
+        try await show { Shown(try await $0.eraseUser(name), of: name) }
     }
 }
 

@@ -24,16 +24,17 @@ struct WebhookArgument: ParsableArguments {
     var url: String
 }
 
-struct WebhookAddCommand: AsyncParsableCommand {
+struct WebhookAddCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "add", abstract: "Add a webhook. Its secret is shown once.",
         discussion: "Example:\n  tokenvault webhook add https://app.example/hooks")
 
     @OptionGroup var webhook: WebhookArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await session.showKept {
+        try await showKept {
             let (added, secret) = try await $0.addWebhook(webhook.url)
             var shown = Shown(added, secret: secret)
             shown.notes = ["The secret is shown this once."]
@@ -42,31 +43,33 @@ struct WebhookAddCommand: AsyncParsableCommand {
     }
 }
 
-struct WebhookListCommand: AsyncParsableCommand {
+struct WebhookListCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the webhooks, in order of creation.",
         discussion: "Example:\n  tokenvault webhook list --json")
 
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let webhooks = try await session.location.withKeeper { try $0.webhooks() }
-        try session.output.show(
+        let webhooks = try await location.withKeeper { try $0.webhooks() }
+        try output.show(
             webhooks.map { Shown($0) }, under: ["URL", "FAILURES", "RETRY", "CREATED"])
     }
 }
 
-struct WebhookTestCommand: AsyncParsableCommand {
+struct WebhookTestCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "test", abstract: "Send a webhook a message that says nothing but that it works.",
         discussion: "Example:\n  tokenvault webhook test https://app.example/hooks")
 
     @OptionGroup var webhook: WebhookArgument
     @OptionGroup var network: NetworkArguments
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await session.showKept(calling: network) {
+        try await showKept(calling: network) {
             let answer = try await $0.testWebhook(webhook.url)
             guard case .accepted = answer else {
                 throw VaultError(
@@ -79,16 +82,17 @@ struct WebhookTestCommand: AsyncParsableCommand {
     }
 }
 
-struct WebhookRemoveCommand: AsyncParsableCommand {
+struct WebhookRemoveCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "remove", abstract: "Remove a webhook: it is told nothing more.",
         discussion: "Example:\n  tokenvault webhook remove https://app.example/hooks")
 
     @OptionGroup var webhook: WebhookArgument
-    @OptionGroup var session: VaultSession
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await session.showKept {
+        try await showKept {
             try await $0.removeWebhook(webhook.url)
             return Shown(removed: webhook.url)
         }

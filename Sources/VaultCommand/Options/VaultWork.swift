@@ -1,12 +1,14 @@
-import ArgumentParser
 import TokenKeeper
 import TokenVault
 
-/// The vault that a command works in, and how it answers: the last options of most commands.
-struct VaultSession: ParsableArguments {
-    @OptionGroup var location: VaultArguments
-    @OptionGroup var output: OutputArguments
+/// A command that works in a vault and shows what came of it; these two are its last options. Not a group of options in
+/// a group: the parser's checks, which debug builds make at each start, take four times as long for each level.
+protocol VaultWork {
+    var location: VaultArguments { get }
+    var output: OutputArguments { get }
+}
 
+extension VaultWork {
     /// Opens the vault for one piece of work, and shows what came of it when it is closed again.
     func show(_ work: (Vault) async throws -> Shown) async throws {
         try output.show(try await location.withVault { try await work($0) })
