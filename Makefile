@@ -153,7 +153,7 @@ test-linked: deps ## Link the debug build as the release is linked, and start it
 	mkdir -p .build/linked && ln -sf "$$(gcc -print-file-name=libstdc++.a)" .build/linked/
 	swiftc -static-stdlib -emit-executable -o $(LINKED) -gnone \
 	  @"$$(swift build --show-bin-path)/tokenvault.product/Objects.LinkFileList" -Xlinker --defsym=main=VaultCommand_main \
-	  -Xlinker --no-export-dynamic -Xlinker --strip-debug -L.build/linked $(FOUNDATION) -lstdc++ -lsodium -lsqlite3
+	  -Xlinker --no-export-dynamic -Xlinker --strip-debug -L.build/linked $(FOUNDATION) -lstdc++ -lsodium -lsqlite3 -lz
 	$(MAKE) test-release RELEASED=$(LINKED) RELEASE_TESTS="-k needs_no_library -k FreshDebian"
 
 .PHONY: man
