@@ -17,7 +17,9 @@ struct HistoryTests {
             "new pair", "same pair", "revoked", "invalid_grant", "invalid_scope", "unavailable",
             "access accepted", "access refused",
         ]
-        for name in expected { #expect(tally.counts[name, default: 0] >= Self.histories / 40, "\(tally.counts)") }
+        for name in expected {
+            #expect(tally.counts[name, default: 0] >= Self.histories / 40, "\(tally.counts)")
+        }
         // All that rows and rules can come to; the rest is for whoever reads the request.
         let elsewhere: Set<RefusalReason> = [
             .clientDisabled, .redirectURIMismatch, .codeVerifierMissing, .codeVerifierMismatch,
