@@ -5,6 +5,7 @@ import Testing
 /// Arguments that no person would type are refused as usage, quickly, and cannot steer the terminal.
 @Suite("Hostile arguments", .bounded)
 struct HostileArgumentTests {
+    /// `man` at night only: it reads every definition, which takes seconds where nothing is optimized.
     private static let commands: [[String]] =
         [
             ["user", "add"], ["user", "disable"], ["client", "show"], ["client", "disable"],
@@ -15,7 +16,7 @@ struct HostileArgumentTests {
             ["status", "--vault"],
             ["status", "--key-file"], ["nonsense"],
             ["explain", "error"], ["help", "error"], ["doctor", "--vault"], ["report", "--from"],
-        ] + (Effort.isNightly ? [["man"]] : [])  // It reads every definition: seconds where nothing is optimized.
+        ] + (Effort.isNightly ? [["man"]] : [])
 
     private static let arguments: [(name: String, text: String)] = [
         ("nothing", ""), ("a space", " "), ("control characters", "a\u{1B}[31m\u{7}\u{8}\r\nb"),
