@@ -175,9 +175,9 @@ crash-matrix: test-deps ## Kill a refresh at each point under each policy, and w
 	TOKENVAULT_REGENERATE_MATRIX=1 swift test --filter 'refresh killed at any point'
 
 .PHONY: bench
-bench: deps ## Measure: swaps, validations, HTTP, and the bounds beside them
+bench: deps ## Measure: swaps, validations, HTTP, and the bounds beside them; BENCH="--grants 20000 --runs 1": a look
 	$(call install,$(BENCH_TOOLS),swift)
-	Benchmarks/run.sh
+	Benchmarks/run.sh $(BENCH)
 
 .PHONY: vault-bench
 vault-bench: release
