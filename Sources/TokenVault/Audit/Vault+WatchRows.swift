@@ -43,7 +43,7 @@ private final class RunningPass: Sendable {
 
     /// On a thread of its own, whose time is measured.
     ///
-    /// - Returns: beside what was found so far, what the slice took of a processor.
+    /// - Returns: what was found so far, and what the slice took of a processor.
     func slice(
         _ keys: LiveKeys, of limit: Duration
     ) async throws -> (findings: [AuditFinding], count: Int, isDone: Bool, isOutrun: Bool, used: Duration) {

@@ -107,7 +107,7 @@ package final class DraftFile {
 
 /// How much more fits on a disk.
 enum FreeSpace {
-    /// Beside what is needed, so that anyone who else writes there can go on.
+    /// Besides what is needed, so that others who write there can go on.
     static let margin: Int64 = 64 << 20
 
     /// - Throws: ``VaultError/Code/outOfSpace``.

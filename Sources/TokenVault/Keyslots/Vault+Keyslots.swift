@@ -149,7 +149,7 @@ extension Vault {
 
     /// Puts a root key that nobody will ever use into every keyslot, sees that each opens, and rolls all that
     /// back. What a rotation of the root key would do to the slots, without its consequences: for a dry run,
-    /// and for who wants to know today whether the day of the rotation will go well.
+    /// and for an operator who wants to know today whether the day of the rotation will go well.
     ///
     /// - Parameters:
     ///   - sources: each has to open the new root key, too; writes wait for as long as that takes.

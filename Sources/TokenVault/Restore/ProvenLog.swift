@@ -210,7 +210,7 @@ extension VaultRestore {
     /// key opens: in an old slot, but in none that the backup has since. And a vault that is older than the backup names a
     /// key that was retired, perhaps because it leaked.
     ///
-    /// - Returns: nil for who cannot open the vault, and for what anybody can wrap a key for: a recovery key, a program.
+    /// - Returns: nil for a key that cannot open the vault, and for what anybody can wrap a key for: a recovery key, a program.
     /// - Throws: ``VaultError/Code/integrity`` where the vault opens, but not by what the backup vouches for.
     private func signingKey(of newer: Database, _ backup: Database, _ keyring: Keyring) throws -> [UInt8]? {
         switch source {

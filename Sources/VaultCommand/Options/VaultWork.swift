@@ -2,7 +2,7 @@ import TokenKeeper
 import TokenVault
 
 /// A command that works in a vault and shows what came of it; these two are its last options. Not a group of options in
-/// a group: the parser's checks, which debug builds make at each start, take four times as long for each level.
+/// a group: with that, the parser's checks, which debug builds make at each start, took twice as long.
 protocol VaultWork {
     var location: VaultArguments { get }
     var output: OutputArguments { get }
