@@ -71,12 +71,7 @@ let targets: [Target] = [
     .target(name: "CVaultShims", linkerSettings: [.linkedLibrary("sqlite3"), .linkedLibrary("z")]),
     .target(
         name: "VaultMigrations",
-        resources: [
-            .embedInCode("SQL/V0001_create_vault.sql"),
-            .embedInCode("SQL/V0002_authorization_server.sql"),
-            .embedInCode("SQL/V0003_keeper.sql"),
-            .embedInCode("SQL/V0004_custody.sql"),
-        ]),
+        resources: [.embedInCode("SQL/V0001_create_vault.sql")]),
 
     .target(name: "VaultCrypto", dependencies: ["VaultCore", "CSodium", "CVaultShims", crypto]),
     .target(name: "TokenRotation", dependencies: ["VaultCore"]),

@@ -157,3 +157,201 @@ CREATE TABLE jobs (
     state    TEXT NOT NULL,
     progress TEXT NOT NULL
 ) STRICT;
+
+-- What the authorization server keeps beside grants: consents, signing keys of id_tokens, passwords, sign-in sessions.
+
+CREATE TABLE consents (
+    id         INTEGER PRIMARY KEY,      -- drawn from the same counter as grants
+    owner_id   INTEGER NOT NULL REFERENCES owners (id),   -- the user
+    client_id  INTEGER NOT NULL REFERENCES owners (id),
+    scope      TEXT    NOT NULL,         -- everything this user ever allowed this client
+    granted_at INTEGER NOT NULL,         -- the last time the user said so
+    leaf       INTEGER NOT NULL,
+    row_tag    BLOB    NOT NULL,
+    UNIQUE (owner_id, client_id)
+) STRICT;
+CREATE INDEX consents_by_client ON consents (client_id);
+
+CREATE TABLE signing_keys (
+    id              INTEGER PRIMARY KEY,
+    kid             TEXT    NOT NULL UNIQUE,
+    algorithm       TEXT    NOT NULL,    -- RS256, ES256, EdDSA
+    state           INTEGER NOT NULL,    -- 1 current, 2 retired
+    created_at      INTEGER NOT NULL,
+    published_until INTEGER,             -- null while current: until when the public key stays in the key set
+    private_key     BLOB    NOT NULL,    -- sealed under the system's key
+    public_jwk      TEXT    NOT NULL,
+    leaf            INTEGER NOT NULL,
+    row_tag         BLOB    NOT NULL
+) STRICT;
+
+CREATE TABLE passwords (
+    id         INTEGER PRIMARY KEY REFERENCES owners (id),
+    version    INTEGER NOT NULL,         -- goes up with every change, which ends the sessions of the one before
+    verifier   BLOB,                     -- sealed: Argon2id parameters and hash; null: none, nobody signs in
+    changed_at INTEGER NOT NULL,
+    leaf       INTEGER NOT NULL,
+    row_tag    BLOB    NOT NULL
+) STRICT;
+
+-- The two below are upkeep without a leaf: they only take away what a sealed cookie or a signature already proves.
+CREATE TABLE sign_in_sessions (
+    id         BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sign_in_sessions_by_expiry ON sign_in_sessions (expires_at);
+
+CREATE TABLE used_assertions (
+    id         BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),  -- keyed tag of client and jti
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX used_assertions_by_expiry ON used_assertions (expires_at);
+
+-- What the keeper holds: providers that issue tokens to us, connections to them, consents that were begun, webhooks.
+
+CREATE TABLE providers (
+    id          INTEGER PRIMARY KEY,     -- drawn from the same counter as grants, as are the ids below
+    name        TEXT    NOT NULL UNIQUE,
+    state       INTEGER NOT NULL,        -- 1 active, 2 stopped: it refused our client
+    revision    INTEGER NOT NULL,        -- goes up with every change of the two below
+    definition  TEXT    NOT NULL,        -- JSON: an entry of the catalogue with its variables, or an entry of the user's own
+    credentials BLOB    NOT NULL,        -- sealed under the system's key
+    created_at  INTEGER NOT NULL,
+    leaf        INTEGER NOT NULL,
+    row_tag     BLOB    NOT NULL
+) STRICT;
+
+CREATE TABLE connections (
+    id                  INTEGER PRIMARY KEY,
+    provider_id         INTEGER NOT NULL REFERENCES providers (id),
+    owner_id            INTEGER NOT NULL REFERENCES owners (id),   -- the user; the system for tokens of our own
+    kind                INTEGER NOT NULL,  -- 1 a user's consent, 2 client credentials
+    lookup_tag          BLOB    NOT NULL UNIQUE,  -- of provider, owner and label
+    created_at          INTEGER NOT NULL,
+    state               INTEGER NOT NULL,  -- 1 live, 2 needs consent, 3 to be revoked at the provider, 4 revoked
+    reason              TEXT,              -- why, where it is not live
+    is_verified         INTEGER NOT NULL,  -- 0: imported, and the provider has not answered for it yet
+    generation          INTEGER NOT NULL,  -- token pairs seen
+    fence               INTEGER NOT NULL,  -- leases given
+    details             BLOB    NOT NULL,  -- sealed: label, and what the provider told beside tokens
+    scope               TEXT    NOT NULL,
+    pair                BLOB,              -- sealed: the current token pair
+    reply               BLOB,              -- sealed: a reply that could not be read
+    issued_at           INTEGER,
+    access_expires_at   INTEGER,           -- null: it does not expire
+    refresh_expires_at  INTEGER,           -- null: not known to
+    absolute_expires_at INTEGER,           -- null: not known to
+    due_at              INTEGER,           -- when it is looked at next; null: when somebody asks
+    failures            INTEGER NOT NULL,  -- in a row
+    attempt_at          INTEGER,           -- first use of the current refresh token whose outcome is not known
+    attempt_monotonic   INTEGER,
+    attempt_boot        TEXT,
+    attempt_token       BLOB,              -- fingerprint of the refresh token
+    attempt_sends       INTEGER,
+    lease_holder        BLOB,
+    lease_until         INTEGER,           -- on the monotonic clock of lease_boot
+    lease_boot          TEXT,
+    leaf                INTEGER NOT NULL,
+    row_tag             BLOB    NOT NULL
+) STRICT;
+CREATE INDEX connections_by_due ON connections (provider_id, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX connections_by_owner ON connections (owner_id);
+CREATE INDEX connections_by_provider ON connections (provider_id);
+
+CREATE TABLE authorization_requests (
+    id          INTEGER PRIMARY KEY,
+    provider_id INTEGER NOT NULL,          -- which may be gone by the time the browser comes back
+    owner_id    INTEGER NOT NULL REFERENCES owners (id),
+    state_tag   BLOB    NOT NULL UNIQUE,   -- of `state`
+    session_tag BLOB    NOT NULL,          -- of what the caller bound it to: the browser's session
+    secrets     BLOB    NOT NULL,          -- sealed: PKCE verifier, nonce, redirect URI, scope, label
+    expires_at  INTEGER NOT NULL,
+    leaf        INTEGER NOT NULL,
+    row_tag     BLOB    NOT NULL
+) STRICT;
+CREATE INDEX authorization_requests_by_expiry ON authorization_requests (expires_at);
+
+CREATE TABLE webhooks (
+    id         INTEGER PRIMARY KEY,
+    url        TEXT    NOT NULL UNIQUE,
+    secret     BLOB    NOT NULL,           -- sealed under the system's key
+    created_at INTEGER NOT NULL,
+    leaf       INTEGER NOT NULL,
+    row_tag    BLOB    NOT NULL
+) STRICT;
+
+-- How far each was told; upkeep without a leaf.
+CREATE TABLE webhook_cursors (
+    id       INTEGER PRIMARY KEY REFERENCES webhooks (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,             -- index of the next leaf to look at
+    failures INTEGER NOT NULL,
+    retry_at INTEGER NOT NULL
+) STRICT;
+
+-- What keys and the log need over the years: rotation, recovery, anchors, backups.
+
+CREATE TABLE keyslot_details (
+    id        INTEGER PRIMARY KEY REFERENCES keyslots (id),
+    name      TEXT    NOT NULL UNIQUE,
+    held      BLOB,                      -- the key of the slot wrapped under the root key, so that a rotation can wrap anew
+    epoch     INTEGER NOT NULL,          -- of the root key that wraps `held`
+    proved_at INTEGER NOT NULL,          -- the last time somebody opened the slot
+    leaf      INTEGER NOT NULL,
+    row_tag   BLOB    NOT NULL
+) STRICT;
+
+CREATE TABLE retired_roots (
+    id         INTEGER PRIMARY KEY,      -- the epoch of the root key inside
+    epoch      INTEGER NOT NULL,         -- of the root key that wraps it
+    wrapped    BLOB    NOT NULL,
+    retired_at INTEGER NOT NULL,
+    leaf       INTEGER NOT NULL,
+    row_tag    BLOB    NOT NULL
+) STRICT;
+
+CREATE TABLE previous_owner_keys (
+    id          INTEGER PRIMARY KEY REFERENCES owners (id),
+    key_version INTEGER NOT NULL,
+    key_epoch   INTEGER NOT NULL,
+    wrapped_key BLOB    NOT NULL,
+    leaf        INTEGER NOT NULL,
+    row_tag     BLOB    NOT NULL
+) STRICT;
+
+CREATE TABLE anchors (
+    id         INTEGER PRIMARY KEY,
+    kind       TEXT    NOT NULL,         -- file, exec, witness
+    target     TEXT    NOT NULL,
+    parameters TEXT    NOT NULL,         -- JSON, keys sorted
+    created_at INTEGER NOT NULL,
+    leaf       INTEGER NOT NULL,
+    row_tag    BLOB    NOT NULL
+) STRICT;
+
+-- Upkeep without a leaf: how far each anchor was told.
+CREATE TABLE anchor_progress (
+    id          INTEGER PRIMARY KEY REFERENCES anchors (id) ON DELETE CASCADE,
+    size        INTEGER NOT NULL,        -- of the newest checkpoint it took
+    anchored_at INTEGER NOT NULL,
+    failures    INTEGER NOT NULL,        -- in a row
+    trouble     TEXT                     -- a word of our own for the last one
+) STRICT;
+
+CREATE TABLE incarnations (
+    id          INTEGER PRIMARY KEY,     -- from 2: the first has no row
+    parent_size INTEGER NOT NULL,        -- of the log that it goes on from
+    parent_root BLOB    NOT NULL,
+    restored_at INTEGER NOT NULL,
+    leaf        INTEGER NOT NULL,
+    row_tag     BLOB    NOT NULL
+) STRICT;
+
+CREATE TABLE backups (
+    id         INTEGER PRIMARY KEY,      -- drawn from the counter of keys
+    backup_id  BLOB    NOT NULL UNIQUE CHECK (length(backup_id) = 16),
+    log_size   INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    keep_until INTEGER,                  -- null: nobody said when it will be destroyed
+    leaf       INTEGER NOT NULL,
+    row_tag    BLOB    NOT NULL
+) STRICT;

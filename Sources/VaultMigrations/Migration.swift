@@ -6,9 +6,6 @@ package struct Migration: Sendable {
     /// All steps, in order. `Migrations/` holds their text, embedded at build time.
     package static let all = [
         Migration(version: 1, bytes: PackageResources.V0001_create_vault_sql),
-        Migration(version: 2, bytes: PackageResources.V0002_authorization_server_sql),
-        Migration(version: 3, bytes: PackageResources.V0003_keeper_sql),
-        Migration(version: 4, bytes: PackageResources.V0004_custody_sql),
     ]
 
     private init(version: Int, bytes: [UInt8]) {

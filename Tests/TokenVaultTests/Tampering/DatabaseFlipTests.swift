@@ -22,7 +22,7 @@ import VaultCrypto
 
     /// docs/schema.md: "upkeep", what is reserved and not read, and when a migration was applied.
     private static let upkeep: Set = [
-        "schema_migrations", "log_epochs", "sign_in_sessions", "used_assertions", "webhook_cursors",
+        "schema_migrations", "sign_in_sessions", "used_assertions", "webhook_cursors",
         "anchor_progress",
         "jobs",
         "sqlite_sequence", "sqlite_stat1",
