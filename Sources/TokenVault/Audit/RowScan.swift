@@ -51,12 +51,10 @@ struct RowReader {
         let id = cursor.integer(0)
         let leaf = cursor.integer(1 + count)
         bytes.removeAll(keepingCapacity: true)
-        bytes.append(bigEndian: layout.number)
-        bytes.append(bigEndian: id)
-        for index in 1..<1 + count - layout.unhashed { cursor.append(index, to: &bytes) }
-        let hash = bytes.withUnsafeBytes { SHA256.hash(raw: $0) }
-        for index in 1 + count - layout.unhashed..<1 + count { cursor.append(index, to: &bytes) }
-        bytes.append(bigEndian: leaf)
+        let hashed = layout.appendCanonical(id: id, leaf: leaf, to: &bytes) { index, number, bytes in
+            cursor.append(1 + index, number: number, to: &bytes)
+        }
+        let hash = bytes.withUnsafeBytes { SHA256.hash(raw: UnsafeRawBufferPointer(rebasing: $0[..<hashed])) }
         let isTagged = rowKey.map { rowKey in
             cursor.withBlob(2 + count) { stored in
                 stored.map { rowKey.isTag(Array($0), of: bytes) } ?? false

@@ -3,7 +3,7 @@ import GRDBSQLite
 import VaultCore
 
 /// One column of one row, as SQLite keeps it.
-enum SQLValue: Sendable, Equatable {
+package enum SQLValue: Sendable, Equatable {
     case null
     case integer(Int64)
     case text(String)
@@ -138,21 +138,23 @@ struct RowCursor {
             UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column))))
     }
 
-    /// Appends the canonical bytes of a column: what `[UInt8].append(_: SQLValue)` appends of its value.
-    func append(_ index: Int, to bytes: inout [UInt8]) {
+    /// Appends the canonical bytes of a column: what `[UInt8].append(_:number:)` appends of its value.
+    func append(_ index: Int, number: UInt8, to bytes: inout [UInt8]) {
         let column = Int32(index)
         switch sqlite3_column_type(statement, column) {
         case SQLITE_INTEGER:
+            bytes.append(number)
             bytes.append(1)
             bytes.append(bigEndian: sqlite3_column_int64(statement, column))
         case SQLITE_TEXT:
+            bytes.append(number)
             bytes.append(2)
             append(UnsafeRawPointer(sqlite3_column_text(statement, column)), column, to: &bytes)
         case SQLITE_BLOB:
+            bytes.append(number)
             bytes.append(3)
             append(sqlite3_column_blob(statement, column), column, to: &bytes)
-        default:
-            bytes.append(0)
+        default: break
         }
     }
 

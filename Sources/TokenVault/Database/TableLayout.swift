@@ -1,16 +1,18 @@
+import VaultCore
 import VaultCrypto
 
 /// How a tagged table is laid out: `id`, the columns below, `leaf`, `row_tag`. One list serves the SQL, the
 /// canonical bytes that the row tag and the row hash are taken over, and the typed rows. Numbers and order
 /// are part of the format (docs/schema.md): a column is added only by a new migration.
-final class TableLayout: Sendable {
-    let name: String
+package final class TableLayout: Sendable {
+    package let name: String
     /// Stands for the table in every AAD, row tag and row hash.
-    let number: UInt16
-    let columns: [String]
-    /// Columns left out of the hash that the log keeps, because they change without a leaf of their own. They
-    /// come last.
-    let unhashed: Int
+    package let number: UInt16
+    package let columns: [String]
+    /// Where the columns stand in the canonical bytes: those that the log hashes, then those that it does not, because
+    /// they change without a leaf of their own.
+    private let hashed: [Int]
+    private let unhashed: [Int]
     /// Where `expires_day` stands, which grants alone have.
     let dayColumn: Int?
     let selectSQL: String
@@ -25,14 +27,16 @@ final class TableLayout: Sendable {
     let settable: [Int]
     let settableUnindexed: [Int]
 
-    init(
+    package init(
         _ name: String, _ number: UInt16, _ columns: [String], immutable: Set<String> = [],
-        indexed: Set<String> = [], unhashed: Int = 0, guarded guardColumn: String? = nil
+        indexed: Set<String> = [], unhashed: Set<String> = [], guarded guardColumn: String? = nil
     ) {
         self.name = name
         self.number = number
         self.columns = columns
-        self.unhashed = unhashed
+        precondition(columns.count < Self.leafNumber && unhashed.isSubset(of: columns))
+        hashed = columns.indices.filter { !unhashed.contains(columns[$0]) }
+        self.unhashed = columns.indices.filter { unhashed.contains(columns[$0]) }
         dayColumn = columns.firstIndex(of: "expires_day")
         let all = columns + ["leaf", "row_tag"]
         let condition = guardColumn.map { " AND \($0) = ?" } ?? ""
@@ -52,6 +56,37 @@ final class TableLayout: Sendable {
         carrySQL = "UPDATE \(name) SET leaf = ?, row_tag = ? WHERE id = ?"
         deleteSQL = "DELETE FROM \(name) WHERE id = ?"
     }
+
+    /// The number of a column, which stands for it in the canonical bytes and in the AAD of what is sealed in it: from
+    /// 1, in the order of the layout.
+    func columnNumber(_ name: String) -> UInt16 {
+        guard let index = columns.firstIndex(of: name) else {
+            preconditionFailure("no column \(name) in \(self.name)")
+        }
+        return UInt16(index + 1)
+    }
+
+    /// Stands for `leaf` in the canonical bytes.
+    private static let leafNumber = 255
+
+    /// Appends the canonical bytes of a row: table (2) ‖ id (8) ‖ each column that is not null, by number (1), type (1)
+    /// and value. Nulls are left out, so that a column can be added without touching the tags there are.
+    ///
+    /// - Parameter append: appends a column, by its index, under its number.
+    /// - Returns: how many of the bytes the log's hash covers; the tag covers all.
+    @inline(__always)
+    func appendCanonical(
+        id: Int64, leaf: Int64, to bytes: inout [UInt8],
+        _ append: (_ index: Int, _ number: UInt8, inout [UInt8]) -> Void
+    ) -> Int {
+        bytes.append(bigEndian: number)
+        bytes.append(bigEndian: id)
+        for index in hashed { append(index, UInt8(truncatingIfNeeded: index + 1), &bytes) }
+        let count = bytes.count
+        for index in unhashed { append(index, UInt8(truncatingIfNeeded: index + 1), &bytes) }
+        bytes.append(.integer(leaf), number: UInt8(Self.leafNumber))
+        return count
+    }
 }
 
 extension TableLayout {
@@ -69,12 +104,12 @@ extension TableLayout {
             "pseudonym", "created_at",
         ])
 
-    static let clients = TableLayout("clients", 4, ["name_tag", "registration"])
+    package static let clients = TableLayout("clients", 4, ["name_tag", "registration"])
 
     static let clientSecrets = TableLayout(
         "client_secrets", 5, ["client_id", "generation", "tag", "tag_key_id", "not_before", "not_after"])
 
-    static let grants = TableLayout(
+    package static let grants = TableLayout(
         "grants", 6,
         [
             "client_id", "owner_id", "owner_revocations", "client_revocations", "kind", "created_at",
@@ -88,7 +123,7 @@ extension TableLayout {
             "client_id", "owner_id", "owner_revocations", "client_revocations", "kind", "created_at",
             "absolute_expires_at", "scope", "context", "family_tag", "tag_key_id",
         ],
-        indexed: ["expires_day"], unhashed: 1, guarded: "generation")
+        indexed: ["expires_day"], unhashed: ["first_used_at"], guarded: "generation")
 
     static let consents = TableLayout(
         "consents", 9, ["owner_id", "client_id", "scope", "granted_at"],

@@ -129,32 +129,32 @@ extension Keyring {
     }
 
     static func wrapContext(_ vault: VaultID, systemKey row: Int64) -> AssociatedData {
-        wrapContext(vault, .systemKeys, 5, row)
+        wrapContext(vault, .systemKeys, "wrapped", row)
     }
 
     static func wrapContext(_ vault: VaultID, retiredRoot epoch: Int64) -> AssociatedData {
-        wrapContext(vault, .retiredRoots, 2, epoch)
+        wrapContext(vault, .retiredRoots, "wrapped", epoch)
     }
 
     static func wrapContext(_ vault: VaultID, previousKeyOf owner: OwnerID) -> AssociatedData {
-        wrapContext(vault, .previousOwnerKeys, 3, owner.rawValue, owner)
+        wrapContext(vault, .previousOwnerKeys, "wrapped_key", owner.rawValue, owner)
     }
 
     static func wrapContext(_ vault: VaultID, owner: OwnerID) -> AssociatedData {
-        wrapContext(vault, .owners, OwnerRow.columnNumber("wrapped_key"), owner.rawValue, owner)
+        wrapContext(vault, .owners, "wrapped_key", owner.rawValue, owner)
     }
 
     static func wrapContext(_ vault: VaultID, keyslot row: Int64) -> AssociatedData {
-        wrapContext(vault, .keyslotDetails, 2, row)
+        wrapContext(vault, .keyslotDetails, "held", row)
     }
 
     /// What a wrapped key is bound to.
     private static func wrapContext(
-        _ vault: VaultID, _ layout: TableLayout, _ column: UInt16, _ row: Int64, _ owner: OwnerID = .system
+        _ vault: VaultID, _ layout: TableLayout, _ column: String, _ row: Int64, _ owner: OwnerID = .system
     ) -> AssociatedData {
         AssociatedData(
-            domain: SealedTable.wrapDomain, vault: vault, owner: owner, table: layout.number, column: column,
-            row: row, generation: 0)
+            domain: SealedTable.wrapDomain, vault: vault, owner: owner, table: layout.number,
+            column: layout.columnNumber(column), row: row, generation: 0)
     }
 
     /// What a sealed field is bound to.

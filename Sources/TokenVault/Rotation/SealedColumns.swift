@@ -42,22 +42,13 @@ struct SealedColumns: Sendable {
             generation = UInt64(bitPattern: value)
         }
         return keyring.context(
-            owner: owner(of: row), table: layout.number, column: UInt16(layout.index(of: field.column) + 1),
+            owner: owner(of: row), table: layout.number, column: layout.columnNumber(field.column),
             row: row.id, generation: generation)
     }
 }
 
-extension TableLayout {
-    func index(of column: String) -> Int {
-        guard let index = columns.firstIndex(of: column) else {
-            preconditionFailure("no column \(column) in \(name)")
-        }
-        return index
-    }
-}
-
 extension StoredRow {
-    subscript(column: String) -> SQLValue { columns[layout.index(of: column)] }
+    subscript(column: String) -> SQLValue { columns[Int(layout.columnNumber(column)) - 1] }
 }
 
 extension WriteTransaction {

@@ -227,7 +227,7 @@ extension WriteTransaction {
         var columns = row.columns
         var isChanged = false
         for field in table.fields {
-            let index = table.layout.index(of: field.column)
+            let index = Int(table.layout.columnNumber(field.column)) - 1
             guard case .blob(let sealed) = columns[index],
                 SealedField.ownerKeyVersion(of: sealed) != owner.key.version
             else { continue }

@@ -3,21 +3,22 @@ import VaultCrypto
 
 /// A row of a tagged table: its columns as values, in the order of its layout, and the leaf that names it.
 ///
-/// Canonical bytes: table (2) ‖ id (8) ‖ per column a type byte (0 null, 1 integer, 2 text, 3 blob) and, for an
-/// integer, 8 bytes, for text and blobs a 4-byte length and the bytes. All big endian.
-/// Row hash (for the log) = SHA-256 of that, the unhashed columns left out.
-/// Row tag = keyed BLAKE2b-256 of that, all columns and then the leaf index in.
+/// Canonical bytes: table (2) ‖ id (8) ‖ per column that is not null its number (1), a type byte (1 integer, 2 text,
+/// 3 blob) and, for an integer, 8 bytes, for text and blobs a 4-byte length and the bytes. All big endian. The columns
+/// that the log hashes come first, then the others, then `leaf` as number 255.
+/// Row hash (for the log) = SHA-256 of that up to the last column that is hashed.
+/// Row tag = keyed BLAKE2b-256 of all of it.
 struct StoredRow: Sendable {
     let layout: TableLayout
     let id: Int64
     let columns: [SQLValue]
     let leaf: Int64
     let tag: [UInt8]
-    private let canonical: Canonical
+    private let canonical: CanonicalRow
 
     /// A row about to be written.
     init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64, rowKey: RowKeys) {
-        canonical = Canonical(layout, id: id, columns: columns, leaf: leaf)
+        canonical = CanonicalRow(layout, id: id, columns: columns, leaf: leaf)
         self.layout = layout
         self.id = id
         self.columns = columns
@@ -36,7 +37,7 @@ struct StoredRow: Sendable {
         guard case .blob(let stored) = cursor.value(offset + 2 + count) else {
             throw Self.edited(layout, id)
         }
-        canonical = Canonical(layout, id: id, columns: columns, leaf: leaf)
+        canonical = CanonicalRow(layout, id: id, columns: columns, leaf: leaf)
         guard rowKey.isTag(stored, of: canonical.bytes) else {
             throw Self.edited(layout, id)
         }
@@ -55,7 +56,7 @@ struct StoredRow: Sendable {
         columns = cursor.values(from: 1, to: 1 + count)
         leaf = cursor.integer(1 + count)
         if case .blob(let stored) = cursor.value(2 + count) { tag = stored } else { tag = [] }
-        canonical = Canonical(layout, id: id, columns: columns, leaf: leaf)
+        canonical = CanonicalRow(layout, id: id, columns: columns, leaf: leaf)
     }
 
     /// Checks the tag of the row a query stands on, without reading it into values.
@@ -67,10 +68,9 @@ struct StoredRow: Sendable {
         let count = layout.columns.count
         var bytes: [UInt8] = []
         bytes.reserveCapacity(1536)
-        bytes.append(bigEndian: layout.number)
-        bytes.append(bigEndian: cursor.integer(offset))
-        for index in offset + 1..<offset + 1 + count { cursor.append(index, to: &bytes) }
-        bytes.append(bigEndian: cursor.integer(offset + 1 + count))
+        _ = layout.appendCanonical(
+            id: cursor.integer(offset), leaf: cursor.integer(offset + 1 + count), to: &bytes
+        ) { index, number, bytes in cursor.append(offset + 1 + index, number: number, to: &bytes) }
         guard case .blob(let stored) = cursor.value(offset + 2 + count),
             rowKey.isTag(stored, of: bytes)
         else { throw edited(layout, cursor.integer(offset)) }
@@ -111,34 +111,34 @@ struct StoredRow: Sendable {
 }
 
 /// The canonical bytes of a row, and how many of them the log's hash covers.
-private struct Canonical: Sendable {
-    private(set) var bytes: [UInt8] = []
-    let hashed: Int
+package struct CanonicalRow: Sendable {
+    package private(set) var bytes: [UInt8] = []
+    package let hashed: Int
 
-    init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64) {
+    package init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64) {
         bytes.reserveCapacity(1536)
-        bytes.append(bigEndian: layout.number)
-        bytes.append(bigEndian: id)
-        for column in columns.prefix(columns.count - layout.unhashed) { bytes.append(column) }
-        hashed = bytes.count
-        for column in columns.suffix(layout.unhashed) { bytes.append(column) }
-        bytes.append(bigEndian: leaf)
+        hashed = layout.appendCanonical(id: id, leaf: leaf, to: &bytes) { index, number, bytes in
+            bytes.append(columns[index], number: number)
+        }
     }
 }
 
 extension [UInt8] {
-    mutating func append(_ column: SQLValue) {
+    /// Appends the canonical bytes of a column: nothing for a null.
+    mutating func append(_ column: SQLValue, number: UInt8) {
         switch column {
-        case .null:
-            append(0)
+        case .null: break
         case .integer(let value):
+            append(number)
             append(1)
             append(bigEndian: value)
         case .text(let value):
+            append(number)
             append(2)
             append(bigEndian: UInt32(value.utf8.count))
             append(contentsOf: value.utf8)
         case .blob(let value):
+            append(number)
             append(3)
             append(bigEndian: UInt32(value.count))
             append(contentsOf: value)

@@ -15,13 +15,7 @@ extension TypedRow where ID == Int64 { var rowID: Int64 { id } }
 extension TypedRow where ID: RowNumber { var rowID: Int64 { id.rawValue } }
 
 extension TypedRow {
-    /// Where a column stands, for the AAD of what is sealed in it: from 1, in the order of the layout.
-    static func columnNumber(_ name: String) -> UInt16 {
-        guard let index = layout.columns.firstIndex(of: name) else {
-            preconditionFailure("no column \(name) in \(layout.name)")
-        }
-        return UInt16(index + 1)
-    }
+    static func columnNumber(_ name: String) -> UInt16 { layout.columnNumber(name) }
 }
 
 /// Takes the columns of a ``StoredRow`` one by one, in the order of its layout.

@@ -104,16 +104,18 @@ extension VaultRow {
     }
 
     func insert(_ database: Database, rowKey: RowKeys) throws {
-        let places = String(repeating: ", ?", count: columns.count + 1)
+        let names = Self.columnNames + ["row_tag"]
+        let places = String(repeating: ", ?", count: names.count)
         try database.run(
-            "INSERT INTO vault VALUES (1\(places))", columns + [.blob(rowKey.rowTag(over: canonical))])
+            "INSERT INTO vault (id, \(names.joined(separator: ", "))) VALUES (1\(places))",
+            columns + [.blob(rowKey.rowTag(over: canonical))])
     }
 
     private var canonical: [UInt8] {
         var bytes: [UInt8] = []
         bytes.append(bigEndian: Self.tableNumber)
         bytes.append(bigEndian: Int64(1))
-        for column in columns { bytes.append(column) }
+        for (index, column) in columns.enumerated() { bytes.append(column, number: UInt8(index + 1)) }
         return bytes
     }
 
