@@ -5,11 +5,15 @@ package struct Migration: Sendable {
 
     /// All steps, in order. `Migrations/` holds their text, embedded at build time.
     package static let all = [
-        Migration(version: 1, bytes: PackageResources.V0001_create_vault_sql),
+        Migration(version: 1, bytes: PackageResources.V0001_create_vault_sql)
     ]
 
-    private init(version: Int, bytes: [UInt8]) {
+    package init(version: Int, sql: String) {
         self.version = version
-        self.sql = String(decoding: bytes, as: UTF8.self)
+        self.sql = sql
+    }
+
+    private init(version: Int, bytes: [UInt8]) {
+        self.init(version: version, sql: String(decoding: bytes, as: UTF8.self))
     }
 }

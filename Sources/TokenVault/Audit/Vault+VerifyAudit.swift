@@ -29,6 +29,8 @@ extension Vault {
             // Read before the snapshot: what an anchor was told by then is in it.
             let anchors = comparesAnchors ? (try? AnchorComparison.readings(store, keys)) ?? [] : []
             return try store.withOwnReader { database in
+                // Its rows would look edited.
+                try store.ledger.refuseNewer(database)
                 let keyring = try keys.keys(for: database).keyring
                 let key = keyring.signer.key
                 let checkpoint = try since.map { try Checkpoint.read(Array($0.utf8), signedBy: key) }
@@ -69,7 +71,8 @@ extension Vault {
             defer { ParkedDescriptors.storeClosed(path) }
             do {
                 return try ReaderConnections(path, count: 1).snapshot { database in
-                    try AuditVerifier(database, key: key, keyring: nil, progress: { _ in })
+                    try SchemaLedger().refuseNewer(database)
+                    return try AuditVerifier(database, key: key, keyring: nil, progress: { _ in })
                         .verify(since: checkpoint) { try RowScan(database, nil) }
                 }
             } catch { throw StorageFailure.translate(error, isOpening: true) }

@@ -54,6 +54,7 @@ private final class RunningPass: Sendable {
             return try pass.withLock { pass in
                 let floor = keys.watch.floor
                 try reader.snapshot { database in
+                    try store.ledger.refuseNewer(database)
                     let keyring = try keys.keys(for: database, above: floor).keyring
                     try pass.step(database, keyring) { MachineClock.thread - start >= limit }
                 }

@@ -74,7 +74,7 @@ public enum Backup {
         let structure = try database.firstRow("PRAGMA quick_check(1)") { $0.value(0) }
         try opened.check(database)
         // An older vault is brought up to date in the copy, as a restore would do it.
-        try SchemaLedger.bringUpToDate(database, at: opened.file.header.createdAt)
+        try SchemaLedger().bringUpToDate(database, at: opened.file.header.createdAt)
         let row = try VaultRow.read(database, rowKey: nil)
         let keyring = try Keyring.load(database, vault: row, root: opened.root)
         let report = try AuditVerifier(

@@ -75,11 +75,13 @@ enum Connections {
 /// A few read-only connections, used in turn.
 final class ReaderConnections: Sendable {
     private let connections: [Reader]
+    private let ledger: SchemaLedger
     /// Indexes of connections that nobody uses now.
     private let idle: Mutex<[Int]>
     private let next = Atomic<Int>(0)
 
-    init(_ path: String, count: Int) throws {
+    init(_ path: String, count: Int, _ ledger: SchemaLedger = SchemaLedger()) throws {
+        self.ledger = ledger
         connections = try (0..<count).map { _ in Reader(queue: try Connections.openReader(path)) }
         idle = Mutex(Array(0..<count))
     }
@@ -111,7 +113,7 @@ final class ReaderConnections: Sendable {
                 UInt(bitPattern: next.wrappingAdd(1, ordering: .relaxed).oldValue) % UInt(connections.count))
         do {
             return try body(connections[turn])
-        } catch { throw StorageFailure.translate(error) }
+        } catch { throw connections[turn].queue.inDatabase { ledger.explain(error, $0) } }
     }
 
     /// Runs `body` within one read transaction: every statement sees the same snapshot.

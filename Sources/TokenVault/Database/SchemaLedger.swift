@@ -5,17 +5,22 @@ import VaultCrypto
 import VaultMigrations
 
 /// Which migrations a file has seen, and whether its schema is still the one they made.
-enum SchemaLedger {
+struct SchemaLedger: Sendable {
+    /// Those that the program knows, in order.
+    private let migrations: [Migration]
+
+    init(_ migrations: [Migration] = Migration.all) { self.migrations = migrations }
+
     /// Creates the whole schema in a new database.
-    static func create(_ database: Database, at now: VaultInstant) throws {
-        for migration in Migration.all { try apply(migration, database, now) }
+    func create(_ database: Database, at now: VaultInstant) throws {
+        for migration in migrations { try apply(migration, database, now) }
         try database.execute(sql: "PRAGMA application_id = \(VaultFile.applicationID)")
     }
 
     /// Checks the ledger and the schema of an existing file and applies the migrations it lacks.
     ///
     /// - Throws: ``VaultError/Code/schemaNewer`` or ``VaultError/Code/schemaChanged``; the file is left as it was.
-    static func bringUpToDate(_ database: Database, at now: VaultInstant) throws {
+    func bringUpToDate(_ database: Database, at now: VaultInstant) throws {
         for migration in try pending(database) {
             try database.inTransaction(.immediate) {
                 try apply(migration, database, now)
@@ -27,37 +32,56 @@ enum SchemaLedger {
     /// Checks the ledger and the schema, and says which migrations the file lacks; writes nothing.
     ///
     /// - Throws: ``VaultError/Code/schemaNewer`` or ``VaultError/Code/schemaChanged``.
-    static func pending(_ database: Database) throws -> ArraySlice<Migration> {
+    func pending(_ database: Database) throws -> ArraySlice<Migration> {
         let applied = try appliedMigrations(database)
-        let newest = Migration.all.last?.version ?? 0
-        if let ahead = applied.last(where: { $0.version > newest }) {
-            throw VaultError(
-                .schemaNewer,
-                "The vault has schema \(ahead.version); this tokenvault knows schemas up to \(newest).",
-                remedy: "Use the newer tokenvault. Nothing was changed.")
-        }
-        for (known, found) in zip(Migration.all, applied)
+        try refuse(newerThanKnown: applied.map(\.version).max() ?? 0)
+        for (known, found) in zip(migrations, applied)
         where known.version != found.version || checksum(known) != found.checksum {
             throw changed("Migration \(found.version) of the vault is not the one this tokenvault knows.")
         }
-        let present = Array(Migration.all.prefix(applied.count))
+        let present = Array(migrations.prefix(applied.count))
         guard try fingerprint(database) == expectedFingerprint(of: present) else {
             throw changed("The tables of the vault are not those its ledger names.")
         }
-        return Migration.all.dropFirst(applied.count)
+        return migrations.dropFirst(applied.count)
     }
 
-    private static func changed(_ message: String) -> VaultError {
+    /// Refuses a file that a newer program has brought up to date since it was opened: that program's rows may have
+    /// columns that this one would leave out of their tags.
+    ///
+    /// - Throws: ``VaultError/Code/schemaNewer``.
+    func refuseNewer(_ database: Database) throws {
+        let sql = "SELECT max(version) FROM schema_migrations"
+        try refuse(newerThanKnown: try database.firstRow(sql) { Int($0.integer(0)) } ?? 0)
+    }
+
+    /// What a caller is told of a failed read: a row that does not fit is damaged, or written by a newer program.
+    func explain(_ error: any Error, _ database: Database) -> VaultError {
+        let error = StorageFailure.translate(error)
+        guard error.code == .integrity else { return error }
+        do { try refuseNewer(database) } catch let newer as VaultError { return newer } catch {}
+        return error
+    }
+
+    private func refuse(newerThanKnown version: Int) throws {
+        let newest = migrations.last?.version ?? 0
+        guard version > newest else { return }
+        throw VaultError(
+            .schemaNewer, "The vault has schema \(version); this tokenvault knows schemas up to \(newest).",
+            remedy: "Use the newer tokenvault, and restart a service with it. Nothing was changed.")
+    }
+
+    private func changed(_ message: String) -> VaultError {
         VaultError(
             .schemaChanged, message,
             remedy: "Somebody altered the file outside tokenvault; restore a backup. Nothing was changed.")
     }
 
-    private static func checksum(_ migration: Migration) -> [UInt8] {
+    private func checksum(_ migration: Migration) -> [UInt8] {
         SHA256.hash(Array(migration.sql.utf8)).bytes
     }
 
-    private static func apply(_ migration: Migration, _ database: Database, _ now: VaultInstant) throws {
+    private func apply(_ migration: Migration, _ database: Database, _ now: VaultInstant) throws {
         try database.execute(sql: migration.sql)
         try database.run(
             "INSERT INTO schema_migrations (version, checksum, applied_at) VALUES (?, ?, ?)",
@@ -65,8 +89,7 @@ enum SchemaLedger {
         try database.execute(sql: "PRAGMA user_version = \(migration.version)")
     }
 
-    private static func appliedMigrations(_ database: Database) throws -> [(version: Int, checksum: [UInt8])]
-    {
+    private func appliedMigrations(_ database: Database) throws -> [(version: Int, checksum: [UInt8])] {
         guard try database.tableExists("schema_migrations") else {
             throw VaultError(
                 .notAVault, "The file has no ledger of migrations.",
@@ -82,7 +105,7 @@ enum SchemaLedger {
     }
 
     /// SHA-256 over the text of every object of the schema.
-    private static func fingerprint(_ database: Database) throws -> Digest {
+    private func fingerprint(_ database: Database) throws -> Digest {
         var text = ""
         try database.forEachRow(
             "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY type, name"
@@ -95,7 +118,7 @@ enum SchemaLedger {
         return SHA256.hash(Array(text.utf8))
     }
 
-    private static func expectedFingerprint(of migrations: [Migration]) throws -> Digest {
+    private func expectedFingerprint(of migrations: [Migration]) throws -> Digest {
         let memory = try DatabaseQueue()
         return try memory.inDatabase { database in
             for migration in migrations { try database.execute(sql: migration.sql) }

@@ -87,7 +87,7 @@ extension DatabaseExamination {
 
     func schemaChecks() throws -> [DoctorCheck] {
         let id = "schema.version"
-        let pending = try SchemaLedger.pending(database)
+        let pending = try SchemaLedger().pending(database)
         let version = try count("SELECT max(version) FROM schema_migrations")
         guard pending.isEmpty else {
             return [

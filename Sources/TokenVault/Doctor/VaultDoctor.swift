@@ -146,6 +146,7 @@ extension Vault {
         do {
             return try await BlockingThread.result { [store, keys] in
                 try store.withOwnReader { database in
+                    try store.ledger.refuseNewer(database)
                     let keyring = try keys.keys(for: database).keyring
                     return [Self.signature(database, keyring), Self.tags(database, keyring)]
                 }

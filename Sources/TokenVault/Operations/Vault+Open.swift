@@ -49,7 +49,7 @@ extension Vault {
             let lock = try VaultLock(beside: path)
             let store = try lock.withWriterLock(within: .seconds(10)) {
                 let store = try Store(path, lock: lock, options)
-                try store.writer.inDatabase { try SchemaLedger.bringUpToDate($0, at: options.clock.now()) }
+                try store.writer.inDatabase { try store.ledger.bringUpToDate($0, at: options.clock.now()) }
                 return store
             }
             do {
@@ -190,7 +190,7 @@ private struct Genesis {
     let monotonic: Int64
 
     func populate(_ database: Database, _ source: KeySource, _ channel: AuditChannel) throws {
-        try SchemaLedger.create(database, at: now)
+        try SchemaLedger().create(database, at: now)
         guard let id = VaultID(bytes: SystemRandom().bytes(VaultID.byteCount)) else {
             throw VaultError(.internalError, "A vault identifier has the wrong length.")
         }

@@ -3,6 +3,7 @@ public import Logging
 import MerkleLog
 public import VaultCore
 import VaultCrypto
+import VaultMigrations
 
 /// An open vault: the one door to everything in it.
 ///
@@ -102,6 +103,14 @@ public struct VaultOptions: Sendable {
     public var ignoresAnchors = false
     /// Carries checkpoints to witnesses; without, they are not asked.
     public var witnesses: (any WitnessTransport)?
+    /// Text of migrations after those of this version, as a later one may have them.
+    package var laterMigrations: [String] = []
+    var ledger: SchemaLedger {
+        let later = laterMigrations.enumerated().map {
+            Migration(version: Migration.all.count + 1 + $0.offset, sql: $0.element)
+        }
+        return SchemaLedger(Migration.all + later)
+    }
 
     public init(
         channel: AuditChannel = .library, clock: any VaultClock = SystemClock(),

@@ -155,7 +155,7 @@ extension VaultRestore {
             defer { try? writer.close() }
             return try writer.inDatabase { database in
                 try opened.check(database)
-                try SchemaLedger.bringUpToDate(database, at: options.clock.now())
+                try options.ledger.bringUpToDate(database, at: options.clock.now())
                 return try compare(database, opened)
             }
         } catch { throw StorageFailure.translate(error) }

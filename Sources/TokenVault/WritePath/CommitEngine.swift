@@ -125,6 +125,7 @@ final class CommitEngine: @unchecked Sendable {
         var head: LogHead
         var transaction: WriteTransaction
         do {
+            try store.ledger.refuseNewer(database)
             let keyring = try keys.keys(for: database).keyring
             let vault = try VaultRow.read(database, rowKey: keyring.rows)
             head = try LogHead.read(database)

@@ -20,6 +20,7 @@ final class Store: @unchecked Sendable {
     // thread only after opening.
     let path: String
     let lock: VaultLock
+    let ledger: SchemaLedger
     private let readerCount: Int
     private let logger: Logger
     private let frames = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
@@ -33,6 +34,7 @@ final class Store: @unchecked Sendable {
     init(_ path: String, lock: VaultLock, _ options: VaultOptions) throws {
         self.path = path
         self.lock = lock
+        ledger = options.ledger
         readerCount = options.readers
         logger = options.logger
         frames.initialize(to: 0)
@@ -47,7 +49,7 @@ final class Store: @unchecked Sendable {
     deinit { frames.deallocate() }
 
     func openReaders() throws {
-        let readers = try ReaderConnections(path, count: readerCount)
+        let readers = try ReaderConnections(path, count: readerCount, ledger)
         current.withLock { $0 = readers }
     }
 
@@ -110,7 +112,7 @@ final class Store: @unchecked Sendable {
     /// A connection for long reading, which the caller closes.
     func ownReader() throws -> ReaderConnections {
         _ = try readers()
-        return try ReaderConnections(path, count: 1)
+        return try ReaderConnections(path, count: 1, ledger)
     }
 
     /// Copies the WAL back into the database once it has grown. The caller holds the lock.

@@ -13,10 +13,10 @@ struct GoldenVault: Sendable {
         var user: String
         var accessToken: String
         var refreshToken: String
-        /// Since schema 4: the recovery file and its passphrase, and the refresh token of the connection.
-        var recovery: String?
-        var recoveryPassphrase: String?
-        var connectionRefreshToken: String?
+        /// The recovery file and its passphrase.
+        var recovery: String
+        var recoveryPassphrase: String
+        var connectionRefreshToken: String
     }
 
     let secrets: Secrets
@@ -28,16 +28,15 @@ struct GoldenVault: Sendable {
     static let fixtures = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .appending(path: "Fixtures")
 
-    /// - Parameter schema: 2 and 3 are 1 with the text of their migrations, so its secrets are theirs.
     init(schema: Int) throws {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
-        let file = Self.fixtures.appending(path: "vault-v\(schema < 4 ? 1 : schema).json")
+        let file = Self.fixtures.appending(path: "vault-v\(schema).json")
         secrets = try decoder.decode(Secrets.self, from: Data(contentsOf: file))
         let dump = Self.fixtures.appending(path: "vault-v\(schema).sql")
         _ = try sqlite(path, String(contentsOf: dump, encoding: .utf8))
         try Data(secrets.key.utf8).write(to: URL(filePath: keyFile))
-        try Data((secrets.recovery ?? "").utf8).write(to: URL(filePath: recoveryFile))
+        try Data(secrets.recovery.utf8).write(to: URL(filePath: recoveryFile))
         for file in [path, keyFile, recoveryFile] {
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
         }

@@ -7,26 +7,25 @@ import VaultCore
 import VaultCrypto
 
 @Suite(.bounded) struct `A vault of every schema there was opens today` {
-    @Test(arguments: 1...4)
+    @Test(arguments: [1])
     func `its tokens are good, its log is intact, its keys can be rotated`(_ schema: Int) async throws {
         let golden = try GoldenVault(schema: schema)
         #expect(try sqlite(golden.path, "SELECT max(version) FROM schema_migrations") == "\(schema)")
         var vault = try await golden.open()
-        #expect(try vault.status().schema == 4)
         #expect(try vault.validate(Secret(copying: golden.secrets.accessToken)) != nil)
         #expect(try vault.user(named: golden.secrets.user).name == golden.secrets.user)
         let before = try await vault.verifyAudit()
         #expect(before.isIntact, "\(before.findings)")
 
         let epoch = try await vault.rotateRootKey().epoch
-        #expect(epoch == (schema < 4 ? 2 : 3))
+        #expect(epoch == 3)
         await vault.close()
         vault = try await golden.open()
         let request = ExchangeRequest(
             kind: .refreshToken, credential: Secret(copying: golden.secrets.refreshToken),
             client: try vault.client(golden.secrets.clientId), channel: .library)
         let tokens = try #require(try await vault.exchange(request).issued)
-        #expect(tokens.generation == (schema < 4 ? 2 : 3))
+        #expect(tokens.generation == 3)
         #expect(try vault.validate(tokens.pair.accessToken) != nil)
         let after = try await vault.verifyAudit()
         #expect(after.isIntact, "\(after.findings)")
@@ -34,15 +33,15 @@ import VaultCrypto
     }
 
     @Test func `of the newest: connection, pruned log and recovery key`() async throws {
-        let golden = try GoldenVault(schema: 4)
+        let golden = try GoldenVault(schema: 1)
         let vault = try await golden.open()
         let connection = try #require(try vault.connections().first)
-        let kept = try #require(golden.secrets.connectionRefreshToken)
+        let kept = golden.secrets.connectionRefreshToken
         let held = try vault.heldConnection(connection.id)
         #expect(held.pair?.refreshToken?.withExposed { $0 } == Array(kept.utf8))
         #expect(try await vault.verifyAudit().firstKept == 256)
         await vault.close()
-        let passphrase = Secret(copying: try #require(golden.secrets.recoveryPassphrase))
+        let passphrase = Secret(copying: golden.secrets.recoveryPassphrase)
         let recovery = try RecoveryKey(file: golden.recoveryFile, passphrase: passphrase)
         let recovered = try await golden.open(by: .recoveryKey(recovery))
         #expect(try recovered.validate(Secret(copying: golden.secrets.accessToken)) != nil)
@@ -83,13 +82,13 @@ import VaultCrypto
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        try encoder.encode(secrets).write(to: GoldenVault.fixtures.appending(path: "vault-v4.json"))
+        try encoder.encode(secrets).write(to: GoldenVault.fixtures.appending(path: "vault-v1.json"))
         let pragmas = try ["application_id", "user_version"].map { name in
             "PRAGMA \(name) = \(try sqlite(test.path, "PRAGMA \(name)"));\n"
         }
         let dump =
-            "-- A vault as schema 4 made it, dumped; vault-v4.json opens it.\n" + pragmas.joined()
+            "-- A vault as schema 1 made it, dumped; vault-v1.json opens it.\n" + pragmas.joined()
             + (try sqlite(test.path, ".dump")) + "\n"
-        try Data(dump.utf8).write(to: GoldenVault.fixtures.appending(path: "vault-v4.sql"))
+        try Data(dump.utf8).write(to: GoldenVault.fixtures.appending(path: "vault-v1.sql"))
     }
 }
