@@ -149,7 +149,31 @@ import VaultCrypto
         #expect(try grants(test) == 22 - Limits.purgedGrantsPerIssue)
         for _ in 0..<10 { _ = try await party.authorize() }
         #expect(try grants(test) == 12)
-        #expect(try await test.vault.verifyAudit().isIntact)
+        let report = try await test.vault.verifyAudit()
+        #expect(report.isIntact, "\(report.findings)")
+        // No row goes without an entry of its own, which names that row alone and the entry that named it before.
+        let purges = try test.vault.auditLeaves(limit: 1000).map { String(decoding: $0.leaf, as: UTF8.self) }
+            .filter { $0.contains(#""op":"grant.purge""#) }
+        #expect(purges.count == 20)
+        for leaf in purges {
+            let grant = try #require(leaf.firstMatch(of: /"g":(\d+)/)).1
+            #expect(leaf.contains("\"rows\":[[6,\(grant),null,"))
+            #expect(leaf.contains(#""who":"#))
+        }
+    }
+
+    @Test func `a grant that was purged and put back is found`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        _ = try await party.authorize()
+        _ = try sqlite(test.path, "VACUUM INTO '\(test.directory)/old'")
+        test.clock.advance(.seconds(9 * 86400))
+        _ = try await party.authorize()
+        #expect(try grants(test) == 1)
+        _ = try sqlite(
+            test.path,
+            "ATTACH '\(test.directory)/old' AS old; INSERT INTO main.grants SELECT * FROM old.grants")
+        #expect(try await test.vault.verifyAudit().places == ["grants 1"])
     }
 
     @Test func `a wall clock that was stepped deletes nothing`() async throws {

@@ -111,6 +111,7 @@ package struct AuditOperation: RawRepresentable, Sendable, Hashable {
     package static let grantAuthorize = verb("grant.authorize")
     package static let grantRevoke = verb("grant.revoke")
     package static let grantFirstUse = verb("grant.first-use")
+    package static let grantPurge = verb("grant.purge")
     package static let consentGrant = verb("consent.grant")
     package static let consentWithdraw = verb("consent.withdraw")
     package static let keyRotate = verb("key.rotate")

@@ -8,8 +8,8 @@ struct RowChange: Sendable, Equatable {
     let id: Int64
     /// Nil: the row was deleted.
     let hash: Digest?
-    /// Grants: the day after which the row may be missing, because expired grants are deleted without a leaf.
-    let expiresDay: Int64?
+    /// The leaf that named the row before; nil: none did, or the one that did deleted it.
+    let previous: Int64?
 }
 
 /// One entry of the log, decoded. docs/schema.md lists the members of its JSON.
@@ -240,12 +240,12 @@ struct LeafReader {
             guard let value = digest() else { return nil }
             hash = value
         }
-        var day: Int64?
+        var previous: Int64?
         if take(",") {
-            guard let value = integer() else { return nil }
-            day = value
+            guard let value = integer(), value >= 0 else { return nil }
+            previous = value
         }
-        return take("]") ? RowChange(table: number, id: id, hash: hash, expiresDay: day) : nil
+        return take("]") ? RowChange(table: number, id: id, hash: hash, previous: previous) : nil
     }
 
     /// 64 hexadecimal digits, lower case, in quotes.
@@ -306,7 +306,7 @@ struct LeafWriter {
         list(values) { writer, value in writer.append(value) }
     }
 
-    /// `[table, id, "hash" or null]`, and for grants a fourth element, the day.
+    /// `[table, id, "hash" or null]`, and as a fourth element the leaf that named the row before.
     mutating func optional(_ name: StaticString, _ rows: [RowChange]) {
         guard !rows.isEmpty else { return }
         key(name)
@@ -321,9 +321,9 @@ struct LeafWriter {
             } else {
                 writer.bytes += Array("null".utf8)
             }
-            if let day = row.expiresDay {
+            if let previous = row.previous {
                 writer.bytes.append(UInt8(ascii: ","))
-                writer.append(day)
+                writer.append(previous)
             }
             writer.bytes.append(UInt8(ascii: "]"))
         }

@@ -22,8 +22,6 @@ struct AuditVerifier {
     var report = AuditReport()
     /// Grants with a finding of their own.
     var affected: Set<Int64> = []
-    /// Grants that expired before it may be gone: they are deleted without an entry of their own.
-    var firstKeptDay = Int64.min
 
     /// - Parameter keyring: nil checks what needs no key but the log's public one.
     init(_ database: Database, key: NoteKey, keyring: Keyring?, progress: @escaping (Double) -> Void) {
@@ -45,8 +43,7 @@ struct AuditVerifier {
         let tiles = try storedTiles(head)
         let trusted = try since.map { try check($0, head, tiles) } ?? 0
 
-        firstKeptDay = try readFirstKeptDay()
-        var scan = LeafScan(first: try firstIndex(since, head), end: head.size, firstKeptDay: firstKeptDay)
+        var scan = LeafScan(first: try firstIndex(since, head), end: head.size, keepsDeleted: since != nil)
         try scan.run(database, &report) { [progress] in progress($0 * 0.7) }
         reportMissing(scan)
         try compareTiles(scan, tiles)
@@ -73,14 +70,6 @@ struct AuditVerifier {
         report.furtherAffectedGrants = affected.count - report.affectedGrants.count
         progress(1)
         return report
-    }
-
-    /// The day before which grants may be missing, by the time of the last leaf.
-    private func readFirstKeptDay() throws -> Int64 {
-        let last = try database.firstRow("SELECT max(id) FROM audit_leaves") { $0.integer(0) }
-        guard let entry = try StoredLog(database).entry(last ?? -1) else { return .min }
-        let day: Int64 = 86_400_000
-        return entry.time.advanced(by: .zero - Limits.expiredGrantRetention).millisecondsSince1970 / day
     }
 
     /// The tile that the scan begins with.
@@ -232,8 +221,8 @@ extension AuditVerifier {
             } else if last.hash != row.hash || last.leaf != row.leaf {
                 problems.append("is not what entry \(last.leaf), the last that names it, says")
             }
-        } else if try !row.isExpiredAndNamed(in: layout, before: firstKeptDay, database) {
-            problems.append("is named by no entry")
+        } else {
+            problems.append("is there although the log does not say so")
         }
         for problem in problems { report.add("\(layout.name) \(row.id)", problem) }
         if problems.isEmpty, proven.contains(row.leaf) {

@@ -33,16 +33,20 @@ struct LeafScan {
     /// The entries before this one may be gone: a leaf announced it.
     private(set) var announced: Int64 = 0
 
-    /// Grants that expired before it may be gone: they are deleted without an entry of their own.
-    private let firstKeptDay: Int64
+    /// Whether rows that were deleted are remembered: of the whole log they would be all that ever were.
+    private let keepsDeleted: Bool
+    /// An entry could not be read: what later ones say of earlier ones cannot be judged any more.
+    private var isTorn = false
+    /// The first entry that was there.
+    private var firstRead: Int64?
     private var expected: Int64
     private var edge = RightEdge()
     private var isTileWhole = true
 
-    init(first: Int64, end: Int64, firstKeptDay: Int64) {
+    init(first: Int64, end: Int64, keepsDeleted: Bool) {
         self.first = first
         self.end = end
-        self.firstKeptDay = firstKeptDay
+        self.keepsDeleted = keepsDeleted
         expected = first
     }
 
@@ -76,6 +80,7 @@ struct LeafScan {
     ) {
         guard let bytes, let stored else {
             report.add(entry: index, "is damaged")
+            isTorn = true
             return append(nil)
         }
         let hash = MerkleHash.leaf(raw: bytes)
@@ -84,8 +89,10 @@ struct LeafScan {
         }
         append(hash)
         guard let leaf = LeafFields(reading: bytes) else {
+            isTorn = true
             return report.add(entry: index, "is not an entry of this format")
         }
+        if firstRead == nil { firstRead = index }
         if leaf.index != index { report.add(entry: index, "was written as entry \(leaf.index)") }
         let time = VaultInstant(millisecondsSince1970: leaf.time)
         if time < lastTime { report.add(entry: index, "is older than the one before it") }
@@ -99,18 +106,28 @@ struct LeafScan {
         if let count = leaf.count, bytes.has("audit.prune", at: leaf.operation), count <= index {
             announced = max(announced, count)
         }
-        for change in leaf.rows { note(change, index) }
+        for change in leaf.rows { note(change, index, &report) }
     }
 
-    private mutating func note(_ change: RowChange, _ index: Int64) {
+    private mutating func note(_ change: RowChange, _ index: Int64, _ report: inout AuditReport) {
         let name = RowName(table: change.table, id: change.id)
-        // Kept by the thousand million otherwise: every grant there ever was.
-        if let day = change.expiresDay, day < firstKeptDay {
+        let last = lastChanges[name].flatMap { $0.hash == nil ? nil : $0.leaf }
+        if change.previous != last, !isTorn, last != nil || !isBeforeRead(change.previous) {
+            let table =
+                TableLayout.tagged.first { $0.number == change.table }?.name ?? "table \(change.table)"
+            let truth = last.map { "entry \($0)" } ?? "none"
+            report.add(
+                entry: index, "lies about the entry that named \(table) \(change.id) before: it is \(truth)")
+        }
+        if change.hash == nil, !keepsDeleted {
             lastChanges[name] = nil
         } else {
             lastChanges[name] = RowState(leaf: index, hash: change.hash)
         }
     }
+
+    /// Whether that is an entry from before the first one there.
+    private func isBeforeRead(_ index: Int64?) -> Bool { index.map { $0 < firstRead ?? 0 } ?? false }
 
     /// The subtree hash of a tile: of its leaves, or as it was stored where these are not looked at or may be gone.
     func tile(_ index: Int64, stored: [Int64: Digest]) -> Digest? {
@@ -133,6 +150,7 @@ struct LeafScan {
     }
 
     private mutating func skip(to index: Int64) {
+        if expected > first || firstRead != nil { isTorn = true }
         missingCount += index - expected
         if missing.count < AuditReport.limit { missing.append(expected..<index) }
         let width = Int64(Limits.tileWidth)

@@ -88,13 +88,12 @@ struct RowPass {
     mutating func step(_ database: Database, _ keyring: Keyring, isOver: () -> Bool) throws {
         let head = try LogHead.read(database)
         guard try follow(head, database, isOver), try prove(head, keyring, database) else { return }
-        let day = head.firstKeptDay
         repeat {
             switch stage {
             case .rows(let table, let first) where table < tables.count:
-                try compare(table, from: first, keyring, day, database, isOver)
+                try compare(table, from: first, keyring, database, isOver)
             case .rows: stage = .missing(unmet)
-            case .missing(let names): try lookFor(names, keyring, day, database, isOver)
+            case .missing(let names): try lookFor(names, keyring, database, isOver)
             case .done: return
             }
         } while !isOver()
@@ -126,12 +125,11 @@ struct RowPass {
                 return false
             }
         }
-        let day = head.firstKeptDay
         try database.forEachRow(
             "SELECT id, bytes FROM audit_leaves WHERE id >= ? AND id < ? ORDER BY id",
             [.integer(Int64(edge.size)), .integer(head.size)]
         ) { row in
-            guard row.integer(0) == Int64(edge.size), row.withBlob(1, { take($0, expiredBefore: day) }) else {
+            guard row.integer(0) == Int64(edge.size), row.withBlob(1, { take($0) }) else {
                 return false
             }
             isCut = edge.size.isMultiple(of: 16) && isOver()
@@ -147,13 +145,13 @@ struct RowPass {
     private func tile(_ index: UInt64) -> SQLValue { .integer(Int64(index / UInt64(Limits.tileWidth))) }
 
     /// False: it is no entry.
-    private mutating func take(_ bytes: UnsafeRawBufferPointer?, expiredBefore day: Int64) -> Bool {
+    private mutating func take(_ bytes: UnsafeRawBufferPointer?) -> Bool {
         guard let bytes, let leaf = LeafFields(reading: bytes) else { return false }
         let index = Int64(edge.size)
         _ = edge.append(MerkleHash.leaf(raw: bytes))
         for change in leaf.rows {
             guard let table = positions[change.table] else { continue }
-            if change.hash == nil || change.expiresDay ?? .max < day {
+            if change.hash == nil {
                 last[table][change.id] = nil
             } else {
                 let isMet = last[table][change.id]?.isMet ?? false
@@ -185,7 +183,7 @@ struct RowPass {
     // MARK: The rows
 
     private mutating func compare(
-        _ table: Int, from first: Int64, _ keyring: Keyring, _ day: Int64, _ database: Database,
+        _ table: Int, from first: Int64, _ keyring: Keyring, _ database: Database,
         _ isOver: () -> Bool
     ) throws {
         let layout = tables[table]
@@ -195,7 +193,7 @@ struct RowPass {
         try database.forEachRow(layout.selectSQL + " WHERE id >= ? ORDER BY id", [.integer(first)]) {
             cursor in
             let row = reader.read(cursor)
-            try judge(row, table, day, database)
+            judge(row, table)
             read += 1
             guard read.isMultiple(of: 8), isOver(), row.id < .max else { return true }
             next = row.id + 1
@@ -204,9 +202,7 @@ struct RowPass {
         stage = next.map { .rows(table: table, from: $0) } ?? .rows(table: table + 1, from: .min)
     }
 
-    private mutating func judge(
-        _ row: RowReader.Row, _ table: Int, _ day: Int64, _ database: Database
-    ) throws {
+    private mutating func judge(_ row: RowReader.Row, _ table: Int) {
         let layout = tables[table]
         let place = "\(layout.name) \(row.id)"
         if row.isTagged == false { add(place, "was changed from outside") }
@@ -215,7 +211,7 @@ struct RowPass {
             if mark.leaf != row.leaf {
                 add(place, "is not what entry \(mark.leaf), the last that names it, says")
             }
-        } else if try !row.isExpiredAndNamed(in: layout, before: day, database) {
+        } else {
             add(place, "is there although the log does not say so")
         }
     }
@@ -228,56 +224,33 @@ struct RowPass {
 
     /// Rows that came after their table was read, and rows that are gone.
     private mutating func lookFor(
-        _ names: [RowName], _ keyring: Keyring, _ day: Int64, _ database: Database, _ isOver: () -> Bool
+        _ names: [RowName], _ keyring: Keyring, _ database: Database, _ isOver: () -> Bool
     ) throws {
         var rest = names
         while let name = rest.popLast() {
-            try lookFor(name, keyring, day, database)
+            try lookFor(name, keyring, database)
             if rest.count.isMultiple(of: 8), isOver() { break }
         }
         stage = rest.isEmpty ? .done : .missing(rest)
     }
 
     private mutating func lookFor(
-        _ name: RowName, _ keyring: Keyring, _ day: Int64, _ database: Database
+        _ name: RowName, _ keyring: Keyring, _ database: Database
     ) throws {
-        // Deleted meanwhile, or expired.
+        // Deleted meanwhile.
         guard let table = positions[name.table], let mark = last[table][name.id] else { return }
         let layout = tables[table]
         var reader = RowReader(layout, keyring.rows)
         if let row = try database.firstRow(layout.selectByID, [.integer(name.id)], { reader.read($0) }) {
-            return try judge(row, table, day, database)
+            return judge(row, table)
         }
-        let change = try StoredLog(database).entry(mark.leaf)?.rows.first {
-            $0.table == name.table && $0.id == name.id
-        }
-        if change?.expiresDay ?? .max >= day {
-            add("\(layout.name) \(name.id)", "is missing; entry \(mark.leaf) says it is there")
-        }
+        add("\(layout.name) \(name.id)", "is missing; entry \(mark.leaf) says it is there")
     }
 
     private mutating func add(_ place: String, _ problem: String) {
         count += 1
         if findings.count < AuditReport.limit {
             findings.append(AuditFinding(place: place, problem: problem))
-        }
-    }
-}
-
-extension LogHead {
-    /// The day before which grants may be missing, by the time of the last entry.
-    fileprivate var firstKeptDay: Int64 {
-        lastTime.advanced(by: .zero - Limits.expiredGrantRetention).millisecondsSince1970 / 86_400_000
-    }
-}
-
-extension RowReader.Row {
-    /// Whether this is a grant that could be gone by now, and still is what the entry it points to says.
-    func isExpiredAndNamed(in layout: TableLayout, before day: Int64, _ database: Database) throws -> Bool {
-        guard let entry = try StoredLog(database).entry(leaf) else { return false }
-        return entry.rows.contains { change in
-            change.table == layout.number && change.id == id && change.hash == hash
-                && (change.expiresDay ?? .max) < day
         }
     }
 }

@@ -13,8 +13,6 @@ package final class TableLayout: Sendable {
     /// they change without a leaf of their own.
     private let hashed: [Int]
     private let unhashed: [Int]
-    /// Where `expires_day` stands, which grants alone have.
-    let dayColumn: Int?
     let selectSQL: String
     let insertSQL: String
     let updateSQL: String
@@ -24,6 +22,7 @@ package final class TableLayout: Sendable {
     /// Changes nothing but the leaf that names the row.
     let carrySQL: String
     let selectByID: String
+    let selectLeafByID: String
     let settable: [Int]
     let settableUnindexed: [Int]
 
@@ -37,7 +36,6 @@ package final class TableLayout: Sendable {
         precondition(columns.count < Self.leafNumber && unhashed.isSubset(of: columns))
         hashed = columns.indices.filter { !unhashed.contains(columns[$0]) }
         self.unhashed = columns.indices.filter { unhashed.contains(columns[$0]) }
-        dayColumn = columns.firstIndex(of: "expires_day")
         let all = columns + ["leaf", "row_tag"]
         let condition = guardColumn.map { " AND \($0) = ?" } ?? ""
         settable = all.indices.filter { !immutable.contains(all[$0]) }
@@ -53,6 +51,7 @@ package final class TableLayout: Sendable {
             "INSERT INTO \(name) (id, \(all.joined(separator: ", "))) VALUES (?"
             + String(repeating: ", ?", count: all.count) + ")"
         selectByID = selectSQL + " WHERE id = ?"
+        selectLeafByID = "SELECT leaf FROM \(name) WHERE id = ?"
         carrySQL = "UPDATE \(name) SET leaf = ?, row_tag = ? WHERE id = ?"
         deleteSQL = "DELETE FROM \(name) WHERE id = ?"
     }

@@ -80,7 +80,7 @@ extension Vault {
             guard let client = try transaction.client(client.id), client.state == .active,
                 let owner = try transaction.owner(user.id), owner.row.state == .active
             else { throw VaultError(.denied, "The client or the user was disabled.") }
-            try transaction.purgeExpiredGrants()
+            try transaction.purgeExpiredGrants(through: channel ?? operatorActor.channel)
             let id = GrantID(transaction.next(\.nextGrantID))
             let family = SystemRandom().bytes(TokenHandle.familySecretBytes)
             let code = keyring.handles.seal(
@@ -159,9 +159,10 @@ extension WriteTransaction {
         try owner(id)?.row.revocations ?? 0
     }
 
-    /// Deletes a few grants that expired more than a week ago: anyone who creates one pays for the old ones.
-    func purgeExpiredGrants() throws {
-        guard clocksAgree else { return }
+    /// Deletes a few grants that expired more than a week ago, each with an entry of its own: anyone who creates one
+    /// pays for the old ones. To be called before the body changes anything.
+    fileprivate func purgeExpiredGrants(through channel: AuditChannel) throws {
+        guard clocksAgree, let system = try owner(.system)?.pseudonym else { return }
         let day: Int64 = 86_400_000
         let last = now.advanced(by: .zero - Limits.expiredGrantRetention).millisecondsSince1970 / day
         var expired: [Int64] = []
@@ -175,16 +176,19 @@ extension WriteTransaction {
         for id in expired {
             // The column that found it may have been edited: what the row itself says, under its tag, decides.
             guard let row = try? load(GrantRow.self, id)?.row, row.expiresDay < last else { continue }
-            try database.run(TableLayout.grants.deleteSQL, [.integer(id)])
-            noteUnloggedChange()
+            try delete(.grants, id: id)
+            // Of an erased owner nothing tells whose it was.
+            let subject = try self.owner(row.owner)?.pseudonym
+            log(AuditEvent(.grantPurge, by: AuditActor(system, channel), subject: subject, grant: row.id))
         }
     }
 
     /// Inserts a grant that begins and stays at generation 1: an access token, no refresh token, gone after expiry.
     func issueAccessToken(
-        _ kind: GrantKind, to client: Client, owner: OwnerID, scope: ScopeSet, context: GrantContext? = nil
+        _ kind: GrantKind, to client: Client, owner: OwnerID, scope: ScopeSet, context: GrantContext? = nil,
+        through channel: AuditChannel
     ) throws -> IssuedTokens {
-        try purgeExpiredGrants()
+        try purgeExpiredGrants(through: channel)
         let id = GrantID(next(\.nextGrantID))
         let family = SystemRandom().bytes(TokenHandle.familySecretBytes)
         let token = keyring.handles.seal(
@@ -228,7 +232,7 @@ extension Vault {
                 throw VaultError(.denied, "The client was disabled.")
             }
             let tokens = try transaction.issueAccessToken(
-                .clientCredentials, to: client, owner: client.id, scope: scope)
+                .clientCredentials, to: client, owner: client.id, scope: scope, through: channel)
             let actor = AuditActor(client.pseudonym, channel)
             return Audited(tokens, tokens.event(.clientCredentials, by: actor, requestID))
                 .noting(supersededSecret: supersededSecret, of: actor, requestID)
@@ -257,7 +261,7 @@ extension Vault {
             var context = GrantContext()
             context.authenticationTime = authenticationTime?.secondsSince1970
             let tokens = try transaction.issueAccessToken(
-                .implicit, to: client, owner: user, scope: scope, context: context)
+                .implicit, to: client, owner: user, scope: scope, context: context, through: channel)
             let actor = AuditActor(owner.pseudonym, channel)
             return Audited(
                 tokens, tokens.event(.implicit, by: actor, subject: client.pseudonym, requestID))

@@ -212,9 +212,10 @@ struct LogReplay {
                 lives.append((change.id, index))
             }
         }
-        // Rows that were carried past a pruning, or written under other keys, say what they said.
+        // Rows that were carried past a pruning, or written under other keys, say what they said; a grant that was purged
+        // had expired.
         switch AuditOperation(rawValue: entry.operation) {
-        case .auditCarry, .keyRewrap: break
+        case .auditCarry, .keyRewrap, .grantPurge: break
         case .keyRotate: note(rotation: entry)
         default: note(entry)
         }

@@ -84,12 +84,6 @@ struct StoredRow: Sendable {
         }
     }
 
-    /// Of a grant: the day that the leaf repeats; nil for every other row.
-    var expiresDay: Int64? {
-        guard let index = layout.dayColumn, case .integer(let day) = columns[index] else { return nil }
-        return day
-    }
-
     /// The value in one column of the layout, or in `leaf` or `row_tag`, which follow them.
     func value(inColumn index: Int) -> SQLValue {
         if index < columns.count { return columns[index] }

@@ -32,6 +32,8 @@ final class WriteTransaction {
     /// After this commit nothing of what was before shall be left in the WAL.
     private(set) var truncation: WALTruncation?
     private var rows: [RowChange] = []
+    /// Which leaf named each row that this body looked at.
+    private var leaves: [RowName: Int64] = [:]
     private var vaultBeforeBody: VaultRow
     private var hasChangesBeforeBody = false
     private var entriesBeforeBody = 0
@@ -96,7 +98,9 @@ final class WriteTransaction {
     }
 
     func load<Row: TypedRow>(_: Row.Type = Row.self, _ id: Int64) throws -> (row: Row, leaf: Int64)? {
-        try database.load(Row.self, id, keyring)
+        let found = try database.load(Row.self, id, keyring)
+        if let found { leaves[RowName(table: Row.layout.number, id: id)] = found.leaf }
+        return found
     }
 
     /// Whether this process saw the grant's current pair used, though the row may not say so yet.
@@ -109,16 +113,17 @@ final class WriteTransaction {
 
 extension WriteTransaction {
     func insert(_ row: some TypedRow) throws {
-        let stored = named(row)
+        let stored = named(row, previous: nil)
         try database.run(
             stored.layout.insertSQL,
             [.integer(stored.id)] + stored.columns + [.integer(stored.leaf), .blob(stored.tag)])
     }
 
     /// - Parameter isIndexUnchanged: the row's indexed columns are as they were, so its indexes are left alone.
-    func update(_ row: some TypedRow, isIndexUnchanged: Bool = false, guardedBy expected: Int64? = nil) throws
-    {
-        try write(named(row), isIndexUnchanged, expected)
+    func update<Row: TypedRow>(
+        _ row: Row, isIndexUnchanged: Bool = false, guardedBy expected: Int64? = nil
+    ) throws {
+        try write(named(row, previous: namingLeaf(Row.layout, row.rowID)), isIndexUnchanged, expected)
     }
 
     /// Changes only columns that the log does not hash: the row keeps the leaf that names it.
@@ -134,24 +139,25 @@ extension WriteTransaction {
             row.layout, id: row.id, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
         try database.run(
             row.layout.carrySQL, [.integer(stored.leaf), .blob(stored.tag), .integer(stored.id)])
-        note(stored)
+        note(stored, previous: row.leaf)
     }
 
     func delete(_ layout: TableLayout, id: Int64) throws {
+        let previous = try namingLeaf(layout, id)
         try database.run(layout.deleteSQL, [.integer(id)])
-        rows.append(RowChange(table: layout.number, id: id, hash: nil, expiresDay: nil))
-        hasChanges = true
+        note(layout, id, hash: nil, previous: previous)
     }
 
     /// Puts other values into a row, whatever its layout says may change: for rotations.
     func rewrite(_ layout: TableLayout, id: Int64, _ columns: [SQLValue]) throws {
         let stored = StoredRow(layout, id: id, columns: columns, leaf: leaf, rowKey: keyring.rows)
         let all = zip(layout.columns, columns) + [("leaf", .integer(leaf)), ("row_tag", .blob(stored.tag))]
+        let previous = try namingLeaf(layout, id)
         try database.run(
             "UPDATE \(layout.name) SET " + all.map { "\($0.0) = ?" }.joined(separator: ", ")
                 + " WHERE id = ?",
             all.map(\.1) + [.integer(id)])
-        note(stored)
+        note(stored, previous: previous)
     }
 
     /// Marks every cache of owners, clients and secrets as outdated, in every process.
@@ -195,20 +201,32 @@ extension WriteTransaction {
             padded: true)
     }
 
-    private func named<Row: TypedRow>(_ row: Row) -> StoredRow {
+    private func named<Row: TypedRow>(_ row: Row, previous: Int64?) -> StoredRow {
         let stored = StoredRow(
             Row.layout, id: row.rowID, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
-        note(stored)
+        note(stored, previous: previous)
         return stored
     }
 
-    private func note(_ stored: StoredRow) {
-        let table = stored.layout.number
-        // A row written twice by one body is named once, as it was left.
-        rows.removeAll { $0.table == table && $0.id == stored.id }
-        rows.append(
-            RowChange(table: table, id: stored.id, hash: stored.hash, expiresDay: stored.expiresDay))
+    private func note(_ stored: StoredRow, previous: Int64?) {
+        note(stored.layout, stored.id, hash: stored.hash, previous: previous)
+    }
+
+    private func note(_ layout: TableLayout, _ id: Int64, hash: Digest?, previous: Int64?) {
+        var previous = previous
+        // A row written twice for one entry is named once, as it was left.
+        if let index = rows.firstIndex(where: { $0.table == layout.number && $0.id == id }) {
+            previous = rows.remove(at: index).previous
+        }
+        rows.append(RowChange(table: layout.number, id: id, hash: hash, previous: previous))
+        leaves[RowName(table: layout.number, id: id)] = hash == nil ? nil : leaf
         hasChanges = true
+    }
+
+    /// The leaf that names a row now; nil where there is no such row.
+    private func namingLeaf(_ layout: TableLayout, _ id: Int64) throws -> Int64? {
+        if let known = leaves[RowName(table: layout.number, id: id)] { return known }
+        return try database.firstRow(layout.selectLeafByID, [.integer(id)]) { $0.integer(0) }
     }
 
     private func write(_ stored: StoredRow, _ isIndexUnchanged: Bool, _ expected: Int64?) throws {
@@ -231,13 +249,21 @@ extension WriteTransaction {
     /// Before a body: what a rollback of its savepoint must undo here.
     func beginBody() {
         rows = []
+        leaves = [:]
         vaultBeforeBody = vault
         hasChangesBeforeBody = hasChanges
         entriesBeforeBody = entries.count
         cosignersBeforeBody = cosigners.count
     }
 
-    /// The body ended well: its events become entries, the first of which names the rows it changed.
+    /// Makes an entry that names the rows which the body changed until now; what it changes later is named by the
+    /// next one.
+    func log(_ event: AuditEvent) {
+        entries.append(PendingEntry(event, rows: rows))
+        rows = []
+    }
+
+    /// The body ended well: its events become entries, the first of which names the rows not named yet.
     func endBody(_ events: [AuditEvent]) throws {
         guard rows.isEmpty || !events.isEmpty else {
             throw VaultError(.internalError, "A body changed rows and named no event.")
