@@ -54,6 +54,8 @@ public enum Limits {
     public static let keySetBytes = 16 * 1024
     /// A password, in bytes of UTF-8: NIST SP 800-63B asks for at least 8; past the upper end it is no password.
     public static let passwordBytes = 8...1024
+    /// A password or passphrase before it is brought into NFC, in bytes: decomposed text is longer, but not four times.
+    public static let typedSecretBytes = 4096
     /// Passwords hashed at one time: each takes 64 MiB and a processor for a fifth of a second.
     public static let passwordHashes = 2
     /// Sign-ins that may wait for their turn to hash; beyond it, 503 at once.

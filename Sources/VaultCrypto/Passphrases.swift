@@ -48,15 +48,15 @@ struct PassphraseParameters {
         self.bytes = bytes
     }
 
-    /// Blocks the calling thread while it hashes. `.invalidInput` for an empty or overlong passphrase,
-    /// `.unavailable` if the memory is not to be had.
+    /// Blocks the calling thread while it hashes. `.invalidInput` for what is no passphrase: see
+    /// ``SecretBytes/opaqueString(_:)``, and an empty or overlong one; `.unavailable` if the memory is not to be had.
     func key(from passphrase: SecretBytes) throws(VaultError) -> GuardedKey {
         try Self.turn.withLock { _ throws(VaultError) in try derive(from: passphrase) }
     }
 
     /// The same without waiting for a turn: the caller bounds how many hash at one time.
     func derive(from passphrase: SecretBytes) throws(VaultError) -> GuardedKey {
-        try passphrase.withExposed { passphrase throws(VaultError) in
+        try passphrase.opaqueString("passphrase").withExposed { passphrase throws(VaultError) in
             guard Self.passphraseBytes.contains(passphrase.count) else {
                 throw VaultError(.invalidInput, "A passphrase has 1 to 1024 bytes, not \(passphrase.count).")
             }
@@ -86,7 +86,7 @@ struct PassphraseParameters {
 /// What a person's password is checked against: Argon2id (RFC 9106) with its cost and salt, 57 bytes.
 ///
 /// ```
-/// 0 25  parameters, as those of a passphrase keyslot      25 32  Argon2id(password, parameters)
+/// 0 25  parameters, as those of a passphrase keyslot      25 32  Argon2id(password as OpaqueString, parameters)
 /// ```
 ///
 /// A cost below the floor or above the ceiling is refused before hashing. How many hash at one time is up to the caller.
@@ -124,13 +124,15 @@ package struct PasswordVerifier: Sendable {
         bytes = parameters.bytes + hash
     }
 
-    /// Whether this is the password, in constant time; one of a length no password has costs the same.
+    /// Whether this is the password, in constant time; what cannot be one costs the same.
     package func matches(_ password: SecretBytes) throws(VaultError) -> Bool {
-        let hasLength = password.withExposed { PassphraseParameters.passphraseBytes.contains($0.count) }
-        let key = try parameters.derive(from: hasLength ? password : SecretBytes([0]))
+        let prepared = try? password.opaqueString("password")
+        let isPossible =
+            prepared?.withExposed { PassphraseParameters.passphraseBytes.contains($0.count) } ?? false
+        let key = try parameters.derive(from: isPossible ? password : SecretBytes(copying: "decoy"))
         let isEqual = ConstantTime.equal(
             Self.copy(key), Array(bytes.suffix(GuardedKey.byteCount)))
-        return isEqual && hasLength
+        return isEqual && isPossible
     }
 
     private static func copy(_ key: GuardedKey) -> [UInt8] {

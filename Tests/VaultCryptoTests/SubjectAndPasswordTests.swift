@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import VaultCore
 import VaultCrypto
@@ -36,8 +37,27 @@ import VaultCrypto
         #expect(try first.bytes != PasswordVerifier(hashing: password).bytes)
         #expect(try !PasswordVerifier.decoy().matches(password))
         // What an overlong password is replaced with must not match either.
-        let zero = try PasswordVerifier(hashing: Secret([0]))
-        #expect(try !zero.matches(Secret([UInt8](repeating: 0, count: 2000))))
+        let decoy = try PasswordVerifier(hashing: Secret(copying: "decoy"))
+        #expect(try !decoy.matches(Secret([UInt8](repeating: 0x61, count: 2000))))
+        #expect(try !decoy.matches(Secret([0])))
+    }
+
+    /// Typed on two systems: composed and decomposed, with the spaces of either.
+    @Test func `one password in two forms is one password, and case counts`() throws {
+        let composed = "Größe žluťoučký"
+        let decomposed = composed.decomposedStringWithCanonicalMapping
+        for (kept, typed) in [(composed, decomposed), (decomposed, composed)] {
+            let verifier = try PasswordVerifier(hashing: Secret(copying: kept))
+            #expect(try verifier.matches(Secret(copying: typed)))
+            #expect(try verifier.matches(Secret(copying: typed.replacing(" ", with: "\u{A0}"))))
+            #expect(try !verifier.matches(Secret(copying: typed.uppercased())))
+            #expect(try !verifier.matches(Secret(Array(typed.utf8) + [0xFF])))
+        }
+    }
+
+    @Test(arguments: [[], [0x61, 9], [0x61, 0], [0xFF, 0xFE], [0xED, 0xA0, 0x80], Array("\u{378}".utf8)])
+    func `what no person types is no password, and the refusal does not repeat it`(_ octets: [UInt8]) {
+        #expect(refusal { _ = try PasswordVerifier(hashing: SecretBytes(octets)) } == .invalidInput)
     }
 
     @Test(arguments: [

@@ -4,7 +4,7 @@ package import VaultCore
 
 /// Slows down anyone who guesses passwords: by user name and address, and by address whatever the name. Where an
 /// address is shared by people who have nothing to do with each other, only the first counts: a stranger's
-/// failures must not keep all users out.
+/// failures must not keep all users out. Every spelling of a name counts as that name.
 package struct SignInThrottle: Sendable {
     private let names: FailureThrottle
     private let addresses: FailureThrottle
@@ -23,15 +23,20 @@ package struct SignInThrottle: Sendable {
     /// Nil: may try now.
     package func wait(for name: String, from peer: PeerAddress) -> Duration? {
         let address = peer.network ?? ""
-        let ofName = names.wait(for: name, from: address)
+        let ofName = names.wait(for: Self.folded(name), from: address)
         guard !peer.isShared, !crowds.contain(address) else { return ofName }
         return [ofName, addresses.wait(for: "", from: address)].compactMap(\.self).max()
     }
 
     /// A check takes a fifth of a second: it counts as failed until it is not, or many would start meanwhile.
     package func begin(_ name: String, from peer: PeerAddress) -> Attempt {
+        let name = Self.folded(name)
         names.failed(name, from: peer.network ?? "")
         return Attempt(name: name, peer: peer, throttle: self)
+    }
+
+    private static func folded(_ name: String) -> String {
+        String(decoding: UserName.folded(name), as: UTF8.self)
     }
 
     package struct Attempt {

@@ -244,11 +244,14 @@ extension Database {
 
 /// What a `client_id` may look like: RFC 6749 appendix A.1 allows VSCHAR; ours need no escaping anywhere.
 enum ClientIDRules {
-    /// 128 random bits.
+    /// 128 random bits, less what would be taken for an option or a mark of emphasis where it begins.
     static func random() -> String {
         while true {
             let clientID = Base64URL.encodeToString(SystemRandom().bytes(16))
-            if !clientID.hasPrefix(SubjectIdentifier.prefix), !clientID.hasPrefix("-") { return clientID }
+            guard let first = clientID.utf8.first, first != UInt8(ascii: "-"), first != UInt8(ascii: "_"),
+                !clientID.hasPrefix(SubjectIdentifier.prefix)
+            else { continue }
+            return clientID
         }
     }
 

@@ -11,35 +11,43 @@ public struct User: Sendable {
 }
 
 extension Vault {
-    /// Adds a user. The name is kept sealed, and found again by a keyed tag.
+    /// Adds a user. The name is kept sealed as it was given, in NFC, and found again by a keyed tag of
+    /// NFKC(casefold(NFKC(name))): `alice` and `ALICE` find `Alice`, and are taken.
     ///
-    /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/invalidInput``.
+    /// Identifiers of another system that differ by case alone, such as some `sub` of OpenID Connect, are one name here:
+    /// write them as hexadecimal first, or one person is taken for another.
+    ///
+    /// - Throws: ``VaultError/Code/alreadyExists``; ``VaultError/Code/invalidInput`` for a name that cannot be seen or told
+    ///   apart: empty or longer than ``Limits/nameBytes``, blanks at the ends, control, format (bidi, zero-width), private
+    ///   and unassigned characters, scripts that are mixed (UTS 39, single script).
     public func addUser(_ name: String) async throws -> User {
-        try NameRules.check(name, what: "user name")
+        let name = try UserName(name)
         return try await write { [operatorActor] transaction in
-            let tags = transaction.keyring.lookup.tags(.userName, of: Array(name.utf8))
+            let tags = transaction.keyring.lookup.tags(.userName, of: name.folded)
             guard try transaction.database.ownerID(tags: tags) == nil else {
                 throw VaultError(.alreadyExists, "There is a user of that name.")
             }
             let id = OwnerID(transaction.next(\.nextOwnerID))
             let owner = try Owner(
-                creating: id, kind: .user, identity: Array(name.utf8), lookupTag: tags.first,
+                creating: id, kind: .user, identity: Array(name.shown.utf8), lookupTag: tags.first,
                 keyring: transaction.keyring,
                 now: transaction.now)
             try transaction.insert(owner.row)
             transaction.touchRegistry()
             var event = AuditEvent(.userAdd, by: operatorActor, subject: owner.pseudonym)
-            event.personal = PersonalData(owner: id, data: Array(name.utf8))
+            event.personal = PersonalData(owner: id, data: Array(name.shown.utf8))
             return Audited(
-                User(id: id, name: name, state: .active, createdAt: transaction.now), event)
+                User(id: id, name: name.shown, state: .active, createdAt: transaction.now), event)
         }
     }
 
+    /// The user of a name, in any spelling of it: see ``addUser(_:)``.
+    ///
     /// - Throws: ``VaultError/Code/notFound``.
     public func user(named name: String) throws -> User {
         try snapshot { database, keys in
             let keyring = keys.keyring
-            let tags = keyring.lookup.tags(.userName, of: Array(name.utf8))
+            let tags = keyring.lookup.tags(.userName, of: UserName.folded(name))
             guard let id = try database.ownerID(tags: tags), let owner = try database.owner(id, keyring),
                 owner.row.kind == .user
             else { throw Self.noUser }
@@ -104,7 +112,7 @@ extension Vault {
         _ change: @escaping @Sendable (inout OwnerRow) -> Void
     ) async throws -> User {
         try await write(urgency) { [operatorActor] transaction in
-            let tags = transaction.keyring.lookup.tags(.userName, of: Array(name.utf8))
+            let tags = transaction.keyring.lookup.tags(.userName, of: UserName.folded(name))
             guard let id = try transaction.database.ownerID(tags: tags),
                 let owner = try transaction.owner(id), owner.row.kind == .user,
                 // The cached row may be wrapped under a root key of before.
@@ -114,7 +122,8 @@ extension Vault {
             try transaction.update(row)
             transaction.touchRegistry()
             let event = AuditEvent(operation, by: operatorActor, reason: reason, subject: owner.pseudonym)
-            return Audited(User(id: id, name: name, state: row.state, createdAt: row.createdAt), event)
+            let shown = String(decoding: try owner.identity(transaction.keyring), as: UTF8.self)
+            return Audited(User(id: id, name: shown, state: row.state, createdAt: row.createdAt), event)
         }
     }
 
@@ -213,7 +222,7 @@ extension Vault {
     private func userToErase(_ name: String) throws -> OwnerID? {
         try snapshot { database, keys in
             let keyring = keys.keyring
-            let tags = keyring.lookup.tags(.userName, of: Array(name.utf8))
+            let tags = keyring.lookup.tags(.userName, of: UserName.folded(name))
             if let id = try database.ownerID(tags: tags), let owner = try database.owner(id, keyring),
                 owner.row.kind == .user
             {
@@ -224,7 +233,11 @@ extension Vault {
                 "SELECT id FROM owners WHERE kind = 2 AND state = 3 AND wrapped_key IS NOT NULL ORDER BY id"
             ) { row in
                 let id = OwnerID(row.integer(0))
-                if try database.owner(id, keyring)?.identity(keyring) == Array(name.utf8) { found = id }
+                if let identity = try database.owner(id, keyring)?.identity(keyring),
+                    UserName.folded(String(decoding: identity, as: UTF8.self)) == UserName.folded(name)
+                {
+                    found = id
+                }
                 return found == nil
             }
             return found

@@ -6,9 +6,11 @@ import VaultCrypto
 extension Vault {
     /// Gives a user a password, or takes it away. Every session that began with the one before ends.
     ///
-    /// - Parameter password: 8 to 1024 bytes; nil removes it, and the user cannot sign in here.
+    /// - Parameter password: 8 to 1024 bytes as OpaqueString (RFC 8265), here and wherever it is checked, so that it may be
+    ///   typed on any system; nil removes it, and the user cannot sign in here.
     /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/notFound``, ``VaultError/Code/busy``.
     public func setPassword(ofUser name: String, _ password: SecretBytes?) async throws {
+        let password = try password?.opaqueString("password")
         let isAcceptable = password?.withExposed { Limits.passwordBytes.contains($0.count) } ?? true
         guard isAcceptable else {
             let range = Limits.passwordBytes
@@ -91,7 +93,7 @@ extension Vault {
         try snapshot { [registry] database, keys in
             let keyring = keys.keyring
             let revision = try keys.checkedRevision(database)
-            let tags = keyring.lookup.tags(.userName, of: Array(name.utf8))
+            let tags = keyring.lookup.tags(.userName, of: UserName.folded(name))
             guard let id = try database.ownerID(tags: tags),
                 let owner = try registry.owner(id, database, keyring, revision: revision),
                 owner.row.kind == .user

@@ -15,7 +15,7 @@ import VaultCore
             let page = try await browser.authorize(app)
             for (name, password) in [
                 ("alice", "wrong password"), ("nobody", Browser.password), ("carol", Browser.password),
-                ("Alice", Browser.password),
+                ("аlice", Browser.password), ("alice", Browser.password.uppercased()),
             ] {
                 let reply = try await browser.signIn(page, as: name, password: password)
                 #expect(reply.status == 403)
@@ -30,8 +30,9 @@ import VaultCore
                 #expect(try await browser.signIn(page, as: name, password: password).status == 400)
             }
             let last = try await browser.signIn(page, as: "nobody", password: "wrong password")
-            let consent = try await browser.follow(try await browser.signIn(last, as: " alice "))
+            let consent = try await browser.follow(try await browser.signIn(last, as: " Ａlice "))
             #expect(consent.text.contains("name=\"decision\""))
+            #expect(consent.text.contains(">alice<"))
             #expect(
                 server.log.all.allSatisfy { !$0.contains("wrong password") && !$0.contains(Browser.password) }
             )

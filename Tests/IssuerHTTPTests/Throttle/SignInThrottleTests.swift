@@ -43,6 +43,17 @@ import VaultCore
         #expect(throttle.wait(for: "bob", from: peer) == nil)
     }
 
+    @Test func `the spellings of a name are one name`() {
+        let spellings = ["alice", "Alice", "aLice", "alIce", "aliCe", "alicE", "ALICE", "ａｌｉｃｅ"]
+        let (peer, proxy) = (Self.peer(isPrivate: false), Self.peer("0a000003"))
+        for number in 0..<10 { throttle.begin(spellings[number % 8], from: peer).end(.failed) }
+        for name in spellings { #expect(throttle.wait(for: name, from: peer) != nil) }
+        // Nor does one user who signs in under eight spellings make an address that of a crowd.
+        for name in spellings { signIn(name, proxy) }
+        spray(proxy)
+        #expect(throttle.wait(for: "bob", from: proxy) != nil)
+    }
+
     @Test func `a private address from which many users sign in is a proxy's, and told once`() throws {
         let (proxy, other) = (Self.peer(), Self.peer("0a000002"))
         for number in 0..<8 {

@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 import TokenRotation
@@ -60,6 +61,33 @@ import VaultCore
             try await test.vault.setPassword(
                 ofUser: "alice", Secret([UInt8](repeating: UInt8(ascii: "a"), count: count)))
         }
+    }
+
+    @Test func `one that was set composed is right decomposed, and the other way round`() async throws {
+        let (test, user) = try await scene()
+        let composed = "Größe-žluťoučký-パスワード"
+        let decomposed = composed.decomposedStringWithCanonicalMapping
+        for (kept, typed) in [(composed, decomposed), (decomposed, composed)] {
+            try await test.vault.setPassword(ofUser: "alice", SecretBytes(copying: kept))
+            #expect(
+                try await test.vault.signIn(user: "alice", password: SecretBytes(copying: typed))?.id
+                    == user.id)
+        }
+    }
+
+    @Test(arguments: ["ééé", "correct\thorse", "correct\u{0}horse", "correct \u{378}horse"])
+    func `lengths count once it is composed, and no refusal repeats it`(_ text: String) async throws {
+        let (test, _) = try await scene()
+        let password = SecretBytes(copying: text.decomposedStringWithCanonicalMapping)
+        do {
+            try await test.vault.setPassword(ofUser: "alice", password)
+            Issue.record("taken")
+        } catch let error as VaultError {
+            #expect(error.code == .invalidInput)
+            #expect(!error.message.contains("horse") && !error.message.contains("é"))
+        }
+        #expect(try await test.vault.signIn(user: "alice", password: password) == nil)
+        #expect(try lastReason(test) == "wrong_password")
     }
 
     @Test func `a new password replaces the old one`() async throws {
