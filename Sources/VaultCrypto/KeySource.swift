@@ -8,12 +8,13 @@ public import VaultCore
 /// let key = KeySource.keyFile(path: "/etc/tokenvault/key")
 /// ```
 public enum KeySource: Sendable {
-    /// A file with a 256-bit key: 32 raw bytes, or the line `TOKENVAULT-KEY-1 <43 characters of base64url>`.
+    /// A file with a 256-bit key: 32 raw bytes, or the line `TOKENVAULT-KEY-1 <43 characters of base64url>`, which may
+    /// have passed through an editor: a byte order mark before it, CRLF and blanks behind it are passed over.
     /// It must be a regular file that nobody but its owner may read or write.
     case keyFile(path: String)
 
     /// A passphrase, 1 to 1024 bytes of UTF-8, made into a key by Argon2id (RFC 9106): slow on purpose, about
-    /// 0.2 s and 64 MiB. Two spellings of one character are two passphrases: normalise before.
+    /// 0.2 s and 64 MiB. It is taken as OpaqueString (RFC 8265): two spellings of one character are one passphrase.
     case passphrase(SecretBytes)
 
     /// The content of a key file as a systemd credential: the file `name` in `$CREDENTIALS_DIRECTORY`

@@ -55,12 +55,12 @@ extension RecoveryKey {
     public init(file path: String, passphrase: SecretBytes) throws(VaultError) {
         try Sodium.start()
         var record = [UInt8](repeating: 0, count: Self.recordBytes)
-        let isRecord = try unsafe Self.file.read(at: path) { content throws(VaultError) in
+        let problem = try unsafe Self.file.read(at: path) { content throws(VaultError) in
             unsafe Self.file.decode(content, into: &record)
         }
-        guard isRecord else {
+        if let problem {
             throw VaultError(
-                .invalidInput, "\(path) is not a recovery file: no TOKENVAULT-RECOVERY-1 line.",
+                .invalidInput, "\(path) is not a recovery file: it \(problem).",
                 remedy: "Name the file that 'tokenvault key recovery create' wrote.")
         }
         let head = Array(record.prefix(Self.headBytes))

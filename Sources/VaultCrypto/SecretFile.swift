@@ -18,6 +18,8 @@ struct SecretFile: Sendable {
     private let byteCount: Int
     /// Of the line without its newline.
     private let characterCount: Int
+    /// What editors and other systems put around a line, at most: a byte order mark, blanks, ends of line.
+    private static let margin = 64
     private static let newline = UInt8(ascii: "\n")
 
     init(noun: String, label: String, byteCount: Int) {
@@ -51,15 +53,43 @@ struct SecretFile: Sendable {
         try SystemCall.syncDirectory(of: path)
     }
 
-    /// Whether `content` is such a line, spelled as ``create(_:at:)`` does, its newline optional.
+    /// Reads such a line, spelled as ``create(_:at:)`` does. A byte order mark before it and blanks and ends of line behind
+    /// it are passed over.
+    ///
+    /// - Returns: what `content` is instead, after "it …" and without a word of it; nil when it was read.
     func decode(
         _ content: UnsafeBufferPointer<UInt8>, into bytes: UnsafeMutablePointer<UInt8>
-    ) -> Bool {
-        let hasNewline = unsafe content.last == Self.newline
-        guard content.count == characterCount + (hasNewline ? 1 : 0), unsafe content.starts(with: label),
-            let base = content.baseAddress
-        else { return false }
-        return unsafe SecretBase64URL.decode(base + label.count, to: bytes, count: byteCount)
+    ) -> String? {
+        let start = unsafe content.starts(with: TextMarks.byteOrder) ? TextMarks.byteOrder.count : 0
+        let end = unsafe content.lastIndex { !TextMarks.blanks.contains($0) }.map { $0 + 1 } ?? start
+        let line = unsafe UnsafeBufferPointer(rebasing: content[start..<max(start, end)])
+        guard unsafe line.starts(with: label), let base = line.baseAddress else {
+            return unsafe Self.kind(of: line) ?? "does not begin with \(word)"
+        }
+        guard content.count <= characterCount + Self.margin else { return "is longer than a \(noun)" }
+        guard line.count == characterCount else {
+            return
+                "has \(line.count - label.count) characters behind \(word), not \(characterCount - label.count)"
+        }
+        let isRead = unsafe SecretBase64URL.decode(base + label.count, to: bytes, count: byteCount)
+        return isRead ? nil : "has characters behind \(word) that are not base64url"
+    }
+
+    private var word: String { String(decoding: label.dropLast(), as: UTF8.self) }
+
+    /// What people have given instead.
+    private static func kind(of line: UnsafeBufferPointer<UInt8>) -> String? {
+        if line.isEmpty { return "is empty" }
+        if unsafe line.starts(with: [0xFF, 0xFE]) || line.starts(with: [0xFE, 0xFF]) {
+            return "is text in UTF-16, not in UTF-8"
+        }
+        let known = [
+            ("TOKENVAULT-KEY-1 ", "is a key file"),
+            ("TOKENVAULT-RECOVERY-1 ", "is the file of a recovery key"),
+            ("SQLite format 3", "is a database"), ("-----BEGIN ", "is a PEM file"),
+        ]
+        if let found = known.first(where: { unsafe line.starts(with: $0.0.utf8) }) { return found.1 }
+        return unsafe String(validating: line, as: UTF8.self) == nil ? "is not UTF-8 text" : nil
     }
 
     /// Lends the content, whatever it is: as much as such a file has, and one octet more to notice a longer one.
@@ -95,7 +125,7 @@ struct SecretFile: Sendable {
         _ descriptor: Int32, _ name: String,
         _ body: (UnsafeBufferPointer<UInt8>) throws(VaultError) -> Result
     ) throws(VaultError) -> Result {
-        try unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: characterCount + 2) {
+        try unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: characterCount + Self.margin + 1) {
             buffer throws(VaultError) in
             defer { unsafe sodium_memzero(buffer.baseAddress, buffer.count) }
             var filled = 0
@@ -112,8 +142,14 @@ struct SecretFile: Sendable {
     }
 }
 
+/// What stands around a line of text, and does not belong to it.
+private enum TextMarks {
+    static let byteOrder: [UInt8] = [0xEF, 0xBB, 0xBF]
+    static let blanks: Set<UInt8> = Set(" \t\r\n".utf8)
+}
+
 /// Key files: 32 raw bytes, or the text form, a line `TOKENVAULT-KEY-1 <43 characters of base64url>`. Length
-/// alone tells the two apart: 32 bytes, or 60 with an optional newline.
+/// alone tells the two apart: 32 bytes, or 60 and what stands around them.
 enum KeyFile {
     private static let file = SecretFile(
         noun: "key file", label: "TOKENVAULT-KEY-1", byteCount: GuardedKey.byteCount)
@@ -158,16 +194,14 @@ enum KeyFile {
         _ content: UnsafeBufferPointer<UInt8>, _ name: String
     ) throws(VaultError) -> GuardedKey {
         if let key = try? unsafe GuardedKey(copying: UnsafeRawBufferPointer(content)) { return key }
-        var isCanonical = false
+        var problem: String?
         let key = unsafe GuardedKey { slot in
-            isCanonical = unsafe file.decode(content, into: slot)
+            problem = unsafe file.decode(content, into: slot)
         }
-        guard isCanonical else {
-            throw VaultError(
-                .invalidInput, "\(name) is not a key file: neither 32 bytes nor a TOKENVAULT-KEY-1 line.",
-                remedy: "Name the file that was made when the vault or its keyslot was created.")
-        }
-        return key
+        guard let problem else { return key }
+        throw VaultError(
+            .invalidInput, "\(name) is not a key file of one line or 32 bytes: it \(problem).",
+            remedy: "Name the file that was made when the vault or its keyslot was created.")
     }
 }
 

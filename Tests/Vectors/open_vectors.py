@@ -13,6 +13,7 @@ import json
 import pathlib
 import re
 import sys
+import unicodedata
 
 SODIUM = ctypes.CDLL("libsodium.so.23")
 if SODIUM.sodium_init() < 0:
@@ -131,11 +132,19 @@ def open_wrap(record, key, epoch, place):
 def read_key_file(content):
     if len(content) == 32:
         return content
-    match = re.fullmatch(rb"TOKENVAULT-KEY-1 ([A-Za-z0-9_-]{43})\n?", content)
-    key = base64url(match.group(1).decode(), 32) if match else None
+    key = read_line(content, b"TOKENVAULT-KEY-1 ", 32)
     if key is None:
         raise Refused("invalid_input", "key file")
     return key
+
+
+def read_line(content, label, count):
+    """What a file of one line holds, or None. A byte order mark before it and blanks behind it do not count."""
+    length = len(label) + (count * 4 + 2) // 3
+    line = content.removeprefix(b"\xef\xbb\xbf").rstrip(b" \t\r\n")
+    if len(content) > length + 64 or len(line) != length or not line.startswith(label):
+        return None
+    return base64url(line[len(label):].decode("latin-1"), count)
 
 
 def slot_input_key(kind, content, parameters):
@@ -176,9 +185,22 @@ def stretch(content, parameters):
     passes, kib = int.from_bytes(parameters[1:5], "big"), int.from_bytes(parameters[5:9], "big")
     if not 3 <= passes <= 10 or not 64 * 1024 <= kib <= 1024 * 1024:
         raise Refused("integrity", "malformed")
-    if not 1 <= len(content) <= 1024:
+    passphrase = opaque_string(content)
+    if not 1 <= len(passphrase) <= 1024:
         raise Refused("invalid_input", "passphrase")
-    return argon2id(content, parameters[9:], passes, kib * 1024)
+    return argon2id(passphrase, parameters[9:], passes, kib * 1024)
+
+
+def opaque_string(content):
+    """RFC 8265 section 4.2: every space becomes U+0020, then NFC."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise Refused("invalid_input", "passphrase") from None
+    if len(content) > 4096 or any(unicodedata.category(c) in ("Cc", "Cn", "Zl", "Zp") for c in text):
+        raise Refused("invalid_input", "passphrase")
+    spaced = "".join(" " if unicodedata.category(c) == "Zs" else c for c in text)
+    return unicodedata.normalize("NFC", spaced).encode()
 
 
 def slot_place(vector):
@@ -211,16 +233,10 @@ def open_keyslot(vector):
 
 # Recovery files
 
-def read_line(text, label, count):
-    match = re.fullmatch(label + r" ([A-Za-z0-9_-]*)\n?", text, re.ASCII)
-    record = base64url(match.group(1), count) if match else None
+def open_recovery_file(vector):
+    record = read_line(vector["text"].encode(), b"TOKENVAULT-RECOVERY-1 ", 185)
     if record is None:
         raise Refused("invalid_input", "spelling")
-    return record
-
-
-def open_recovery_file(vector):
-    record = read_line(vector["text"], "TOKENVAULT-RECOVERY-1", 185)
     vault, public_key, parameters = record[:16], record[16:48], record[48:73]
     key = blake2b(record[:73], stretch(bytes.fromhex(vector["passphrase"]), parameters), RECOVERY, 32)
     place = associated_data({"domain": "tv.recovery", "vault": vault.hex(), "owner": 1, "table": 0, "column": 0,

@@ -3,7 +3,8 @@ import Foundation
 import Synchronization
 import VaultCore
 
-/// Reads a passphrase, a password or someone else's secret from a file or a descriptor: the first line, as the bytes it has.
+/// Reads a passphrase, a password or someone else's secret from a file or a descriptor: the first line, without a byte
+/// order mark before it and the end of line (LF or CRLF) behind it.
 struct SecretReader {
     /// What it is to a person, and the option that names its file is `--<noun>-file`.
     let noun: String
@@ -79,6 +80,7 @@ struct SecretReader {
         }
         var line = bytes.prefix { $0 != Self.newline }
         if line.last == UInt8(ascii: "\r") { line.removeLast() }
+        if line.starts(with: Self.byteOrderMark) { line.removeFirst(Self.byteOrderMark.count) }
         guard !line.isEmpty else {
             throw VaultError(.invalidInput, "The \(noun) is empty.", remedy: advice)
         }
@@ -86,6 +88,7 @@ struct SecretReader {
     }
 
     private static let newline = UInt8(ascii: "\n")
+    private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 }
 
 /// Asks for a passphrase or a password on the terminal, without echo.
@@ -174,7 +177,7 @@ struct PasswordArguments: ParsableArguments {
             isAsked
             ? try SecretPrompt(.password).ask(isNew: true)
             : try SecretReader.password.read(file: file, descriptor: descriptor)
-        guard let password else { return nil }
+        guard let password = try password?.opaqueString("password") else { return nil }
         let range = Limits.passwordBytes
         guard password.withExposed({ range.contains($0.count) }) else {
             throw VaultError(

@@ -51,6 +51,12 @@ extension Vector {
     /// This vector with other or further values.
     func with(_ changes: Vector) -> Vector { merging(changes) { _, new in new } }
 
+    /// A vector that differs from this one in `changes` alone, and opens to the same.
+    func same(_ name: String, _ changes: Vector) -> Vector {
+        let base = self["name"] ?? ""
+        return changes.with(["name": "\(base): \(name)", "of": base, "expect": "opens"])
+    }
+
     /// A vector that differs from this one in `changes` alone, and that a reader must refuse.
     func refused(_ name: String, _ code: String, why: String, _ changes: Vector) throws -> Vector {
         let base = try value("name")

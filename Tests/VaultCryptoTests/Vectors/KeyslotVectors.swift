@@ -64,8 +64,8 @@ enum KeyslotVectors {
             try slot(
                 "passphrase, 4 passes", .passphrase, Array("пароль".utf8), parameters: argon2id(passes: 4)),
         ]
-        return try files + damaged(base) + misplaced(base, line) + cheapened(passphrase)
-            + KeyslotKindVectors.generate()
+        return try files + surrounded(base, line) + respelled() + damaged(base) + misplaced(base, line)
+            + cheapened(passphrase) + KeyslotKindVectors.generate()
     }
 
     static func slot(
@@ -82,6 +82,44 @@ enum KeyslotVectors {
             source(of: vector), wrapping: vector.key("root"), epoch: 3, vault: vector.vault(),
             id: vector.bytes("slot"), parameters: parameters, nonce: Chosen.bytes("nonce \(name)", 24))
         return vector.with(["wrapped": Hex.encode(record.wrapped)])
+    }
+
+    /// A key file that passed through an editor or another system.
+    private static func surrounded(_ base: Vector, _ line: [UInt8]) -> [Vector] {
+        [
+            ("CRLF", line + Array("\r\n".utf8)), ("two newlines", line + [10, 10]),
+            ("a blank behind", line + Array(" \t\n".utf8)),
+            ("a byte order mark", [0xEF, 0xBB, 0xBF] + line + [10]),
+            ("as much as may stand around it", line + [UInt8](repeating: 10, count: 64)),
+        ].map { base.same("its key as a line with \($0.0)", ["source": Hex.encode($0.1)]) }
+    }
+
+    /// One passphrase, typed on several systems.
+    private static func respelled() throws -> [Vector] {
+        let composed = "Größe žluťoučký パスワード"
+        let base = try slot(
+            "passphrase beyond ASCII", .passphrase, Array(composed.utf8), parameters: argon2id())
+        let decomposed = composed.decomposedStringWithCanonicalMapping
+        let ideographic = decomposed.replacing(" ", with: "\u{3000}")
+        var vectors = [
+            base, base.same("decomposed", ["source": Hex.encode(Array(decomposed.utf8))]),
+            base.same("with other spaces", ["source": Hex.encode(Array(ideographic.utf8))]),
+        ]
+        let refused: [(String, [UInt8])] = [
+            ("a control character", Array("\(composed)\t".utf8)),
+            ("an unassigned one", Array("\u{378}".utf8)),
+            ("a line separator", Array("a\u{2028}b".utf8)), ("Latin-1", [0x47, 0x72, 0xF6, 0xDF, 0x65]),
+            ("a surrogate", [0xED, 0xA0, 0x80]),
+        ]
+        vectors += try refused.map {
+            try base.refused(
+                "with \($0.0)", "invalid_input", why: "passphrase", ["source": Hex.encode($0.1)])
+        }
+        vectors.append(
+            try base.refused(
+                "in capitals", "locked", why: "commitment",
+                ["source": Hex.encode(Array(composed.uppercased().utf8))]))
+        return vectors
     }
 
     private static func damaged(_ base: Vector) throws -> [Vector] {
@@ -129,7 +167,12 @@ enum KeyslotVectors {
         ]
         let misspelled: [(String, [UInt8])] = [
             ("empty", []), ("31 bytes", Array(stranger.dropLast())), ("33 bytes", stranger + [0]),
-            ("two newlines", line + [10, 10]), ("a carriage return", line + [13, 10]),
+            ("more around it than an editor puts", line + [UInt8](repeating: 10, count: 65)),
+            ("a blank before it", [32] + line),
+            ("a line break within", line.prefix(40) + [10] + line.dropFirst(40)),
+            ("a blank for its last character", line.dropLast() + [32]),
+            ("UTF-16", [0xFF, 0xFE] + line.flatMap { [$0, 0] }), ("blanks alone", Array(" \r\n".utf8)),
+            ("a recovery key's label", Array("TOKENVAULT-RECOVERY-1 ".utf8) + line.dropFirst(17)),
             ("padding", line + Array("=".utf8)),
             ("a lower-case label", Array("tokenvault-key-1 ".utf8) + line.dropFirst(17)),
             ("another version", Array("TOKENVAULT-KEY-2 ".utf8) + line.dropFirst(17)),

@@ -73,11 +73,21 @@ enum RecoveryVectors {
             edited("cut short", "invalid_input", "spelling", record.dropLast()),
         ]
         for (name, text) in [
-            ("two newlines", line + "\n"), ("padding", line.dropLast() + "="), ("nothing", ""),
+            ("another end", line + String(repeating: "\n", count: 64)), ("padding", line.dropLast() + "="),
+            ("nothing", ""),
             ("another label", line.replacing("-1 ", with: "-2 ")), ("much more", line + line),
         ] {
             vectors.append(try base.refused(name, "invalid_input", why: "spelling", ["text": String(text)]))
         }
+        for (name, text) in [
+            ("CRLF", line.dropLast() + "\r\n"), ("two newlines", line + "\n"),
+            ("a blank behind", line.dropLast() + " \n"), ("a byte order mark", "\u{FEFF}" + line),
+        ] {
+            vectors.append(base.same(name, ["text": String(text)]))
+        }
+        let spaced = passphrase.replacing(" ", with: "\u{A0}")
+        vectors.append(
+            base.same("its passphrase with other spaces", ["passphrase": Hex.encode(Array(spaced.utf8))]))
         return vectors
     }
 }
