@@ -7,8 +7,11 @@ struct UserCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "user",
         abstract: "Add, list and change users.",
-        discussion:
-            "A user name given as - is read from standard input, so that it shows in no process list.",
+        discussion: """
+            A user name given as - is read from standard input, so that it shows in no process list. It is kept as it was \
+            given, and found by every spelling: Alice, ALICE and alice are one user. It is of one script and has no \
+            invisible characters.
+            """,
         subcommands: [
             UserAddCommand.self, UserListCommand.self, UserSetPasswordCommand.self,
             UserRevokeTokensCommand.self, UserDisableCommand.self, UserEnableCommand.self,
