@@ -71,6 +71,48 @@ import VaultCrypto
         #expect(refused(link) == nil)
     }
 
+    @Test(arguments: [
+        ("TOKENVAULT-RECOVERY-1 " + String(repeating: "A", count: 247), "is the file of a recovery key"),
+        ("SQLite format 3\0" + String(repeating: "\0", count: 4000), "is a database"),
+        ("-----BEGIN PRIVATE KEY-----\nMC4C", "is a PEM file"), ("", "is empty"),
+        ("\u{FEFF} \r\n", "is empty"),
+        ("hidden", "does not begin with TOKENVAULT-KEY-1"),
+        ("\0TOKENVAULT-KEY-1", "does not begin with TOKENVAULT-KEY-1"),
+        ("TOKENVAULT-KEY-2 hidden", "does not begin with TOKENVAULT-KEY-1"),
+        ("TOKENVAULT-KEY-1 hidden", "has 6 characters behind TOKENVAULT-KEY-1, not 43"),
+        ("TOKENVAULT-KEY-1 hidden" + String(repeating: "+", count: 37), "that are not base64url"),
+        ("TOKENVAULT-KEY-1 hidden" + String(repeating: "A", count: 5000), "is longer than a key file"),
+    ])
+    func `what else is given is named for what it is, without a word of it`(_ text: String, _ name: String)
+        throws
+    {
+        try expect(Array(text.utf8), name)
+    }
+
+    @Test func `a file in another encoding is named for that`() throws {
+        try expect([0xFF, 0xFE] + "TOKENVAULT-KEY-1".utf8.flatMap { [$0, 0] }, "is text in UTF-16")
+        try expect([UInt8](repeating: 0xF6, count: 33), "is not UTF-8 text")
+    }
+
+    @Test func `a key file given as a recovery file is named for that`() throws {
+        let path = directory.appending(path: "key").path()
+        try Keyslot.createKeyFile(at: path)
+        do {
+            _ = try RecoveryKey(file: path, passphrase: SecretBytes(copying: "hidden"))
+            Issue.record("taken")
+        } catch { #expect(error.code == .invalidInput && error.message.contains("it is a key file")) }
+    }
+
+    private func expect(_ content: [UInt8], _ name: String) throws {
+        do {
+            _ = try Keyslot.create(.keyFile(path: write(content)), wrapping: root, epoch: 1, vault: vault)
+            Issue.record("taken: \(name)")
+        } catch let error as VaultError {
+            #expect(error.code == .invalidInput && error.message.contains(name), "\(error.message)")
+            #expect(!error.message.contains("hidden"))
+        }
+    }
+
     private func write(_ content: [UInt8], mode: Int = 0o600) throws -> String {
         try CredentialDirectory.write(content, mode: mode).path()
     }

@@ -48,7 +48,8 @@ public struct UserAuthentication: UserSource {
     private let send: @Sendable (SignInRequest, Request) async throws -> Response
 
     /// - Parameters:
-    ///   - find: who is signed in; the identifier is that of a user of the vault (`vault.user(named:)`).
+    ///   - find: who is signed in; the identifier is that of a user of the vault (`vault.user(named:)`). Names are found
+    ///     by every spelling, so identifiers in which case counts are written as hexadecimal for them.
     ///   - signIn: sends the browser to sign in and come back.
     public init(
         _ find: @escaping @Sendable (Request) async throws -> AuthenticatedUser?,
