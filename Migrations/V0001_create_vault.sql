@@ -342,6 +342,9 @@ CREATE TABLE incarnations (
     parent_size INTEGER NOT NULL,        -- of the log that it goes on from
     parent_root BLOB    NOT NULL,
     restored_at INTEGER NOT NULL,
+    lost_from   INTEGER NOT NULL,        -- numbers of grants that the restore lost, or may have: from here
+    lost_to     INTEGER NOT NULL,        -- to before this
+    lost_since  INTEGER NOT NULL,        -- what was issued from then until restored_at was lost
     leaf        INTEGER NOT NULL,
     row_tag     BLOB    NOT NULL
 ) STRICT;

@@ -141,7 +141,7 @@ static int append_leaf(bare_loop *loop, int64_t grant, const uint8_t hash[HASH],
 
 static int swap_one(bare_loop *loop) {
     int64_t grant = 1 + (int64_t)(randombytes_random() % (uint64_t)loop->grants), time = 1790000000000;
-    uint8_t bytes[2048], tag[ROW_TAG], plain[28], access_tag[TAG], refresh_tag[TAG], family[TAG], old[TAG];
+    uint8_t bytes[2048], tag[ROW_TAG], plain[37], access_tag[TAG], refresh_tag[TAG], family[TAG], old[TAG];
     uint8_t fingerprint[HASH], hash[HASH], pair[PAIR];
     char access[TOKEN_TEXT + 1], refresh[TOKEN_TEXT + 1];
     // What the presented token proves.

@@ -13,30 +13,32 @@ static void put(uint8_t *at, uint64_t value, int count) {
 }
 
 void handle_seal(const struct keys *keys, int64_t grant, uint32_t generation, const uint8_t family[16], char *text) {
-    uint8_t sealed[69], plain[28], data[17] = {1};
-    char encoded[93];
+    uint8_t sealed[78], plain[37] = {0}, data[17] = {1};
+    char encoded[105];
     memcpy(data + 1, keys->vault, 16);
     put(plain, (uint64_t)grant, 8);
     put(plain + 8, generation, 4);
     memcpy(plain + 12, family, 16);
+    put(plain + 28, 29833333, 4);
+    put(plain + 32, 29876534, 4);
     sealed[0] = 1;
     randombytes_buf(sealed + 1, 24);
     crypto_aead_xchacha20poly1305_ietf_encrypt(
         sealed + 25, NULL, plain, sizeof plain, data, sizeof data, NULL, sealed + 1, keys->handle);
     sodium_bin2base64(encoded, sizeof encoded, sealed, sizeof sealed, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     memcpy(text, "tv_rt_", 6);
-    memcpy(text + 6, encoded, 92);
+    memcpy(text + 6, encoded, 104);
 }
 
-int handle_open(const struct keys *keys, const char *text, uint8_t plain[28]) {
-    uint8_t sealed[69], data[17] = {1};
+int handle_open(const struct keys *keys, const char *text, uint8_t plain[37]) {
+    uint8_t sealed[78], data[17] = {1};
     size_t count = 0;
     memcpy(data + 1, keys->vault, 16);
     if (sodium_base642bin(
-            sealed, sizeof sealed, text + 6, 92, NULL, &count, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+            sealed, sizeof sealed, text + 6, 104, NULL, &count, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
         return -1;
     return crypto_aead_xchacha20poly1305_ietf_decrypt(
-        plain, NULL, NULL, sealed + 25, 44, data, sizeof data, sealed + 1, keys->handle);
+        plain, NULL, NULL, sealed + 25, 53, data, sizeof data, sealed + 1, keys->handle);
 }
 
 static void keyed(

@@ -6,7 +6,7 @@
 
 // The libsodium calls of one swap and of one commit, with keys made up at the start.
 
-enum { TOKEN_TEXT = 98, TAG = 16, ROW_TAG = 32, HASH = 32, PAIR = 80 + 256, NOTE_SIGNATURE = 64 };
+enum { TOKEN_TEXT = 110, TAG = 16, ROW_TAG = 32, HASH = 32, PAIR = 80 + 256, NOTE_SIGNATURE = 64 };
 
 struct keys {
     uint8_t handle[32], tags[32], rows[32], owner[32], signing[64], public_key[32], vault[16];
@@ -18,7 +18,7 @@ void keys_make(struct keys *keys);
 void handle_seal(const struct keys *keys, int64_t grant, uint32_t generation, const uint8_t family[16], char *text);
 
 /// 0 when the text opens; `plain` gets grant, generation and family secret, 28 bytes.
-int handle_open(const struct keys *keys, const char *text, uint8_t plain[28]);
+int handle_open(const struct keys *keys, const char *text, uint8_t plain[37]);
 
 void tag_of(const struct keys *keys, const char *personal, const void *bytes, size_t count, uint8_t tag[TAG]);
 void row_tag_of(const struct keys *keys, const void *bytes, size_t count, uint8_t tag[ROW_TAG]);

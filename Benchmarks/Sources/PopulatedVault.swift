@@ -13,7 +13,7 @@ struct PopulatedVault: Sendable {
     static let clientName = "bench"
     static let redirectURI = "https://app.example/callback"
     /// Bytes of one token's text.
-    static let tokenBytes = 98
+    static let tokenBytes = 110
     /// Starting tokens kept, of grants spread evenly over the table.
     private static let sampledTokens = 200_000
     private static let users = 10_000

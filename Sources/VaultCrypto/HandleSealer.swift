@@ -17,22 +17,49 @@ package enum TokenKind: UInt8, Sendable, CaseIterable {
     }
 }
 
-/// What is inside a token: the grant, the generation that made it, and the grant's random family secret.
+/// What is inside a token: the grant, the generation that made it, the grant's random family secret, and when the token
+/// was issued and ends.
 package struct TokenHandle: Sendable, Equatable {
     package static let familySecretBytes = 16
+    private static let minute: Int64 = 60_000
     package let kind: TokenKind
     package let grant: GrantID
     package let generation: UInt32
     /// 16 bytes, drawn when the grant was made.
     package let familySecret: [UInt8]
+    /// Minutes since 1970 (UTC), rounded down.
+    package let issued: UInt32
+    /// Minutes since 1970 (UTC), rounded up: the token is over at this minute at the latest.
+    package let ends: UInt32
 
-    package init(kind: TokenKind, grant: GrantID, generation: UInt32, familySecret: [UInt8]) {
+    /// The token is good from `issuedAt` to `endsAt`, which are clamped to the minutes that a handle can say.
+    package init(
+        kind: TokenKind, grant: GrantID, generation: UInt32, familySecret: [UInt8],
+        from issuedAt: VaultInstant, until endsAt: VaultInstant
+    ) {
+        let issued = UInt32(clamping: issuedAt.millisecondsSince1970 / Self.minute)
+        let ends = UInt32(
+            clamping: endsAt.advanced(by: .milliseconds(Self.minute - 1)).millisecondsSince1970 / Self.minute)
+        self.init(
+            kind: kind, grant: grant, generation: generation, familySecret: familySecret, issued: issued,
+            ends: max(issued, ends))
+    }
+
+    package init(
+        kind: TokenKind, grant: GrantID, generation: UInt32, familySecret: [UInt8], issued: UInt32,
+        ends: UInt32
+    ) {
         precondition(familySecret.count == Self.familySecretBytes, "a family secret has 16 bytes")
         self.kind = kind
         self.grant = grant
         self.generation = generation
         self.familySecret = familySecret
+        self.issued = issued
+        self.ends = ends
     }
+
+    package var issuedAt: VaultInstant { VaultInstant(millisecondsSince1970: Int64(issued) * Self.minute) }
+    package var endsAt: VaultInstant { VaultInstant(millisecondsSince1970: Int64(ends) * Self.minute) }
 }
 
 extension TokenHandle: CustomStringConvertible, CustomReflectable {
@@ -45,16 +72,17 @@ extension TokenHandle: CustomStringConvertible, CustomReflectable {
 ///
 /// ```
 /// bytes = key id 1 ‖ nonce 24 ‖ XChaCha20-Poly1305(handle key, AD = kind ‖ vault id,
-///                                                  m = grant 8 ‖ generation 4 ‖ family secret 16) 44
-/// text  = prefix ‖ base64url(bytes)      98 characters
+///             m = grant 8 ‖ generation 4 ‖ family secret 16 ‖ issued 4 ‖ ends 4 ‖ zero 1) 53
+/// text  = prefix ‖ base64url(bytes)      110 characters
 /// ```
 ///
 /// All handle keys are known by id: `current` makes, every one opens.
 package struct HandleSealer: Sendable {
     private static let prefixCount = 6
     private static let sealedCount = 1 + 24 + plaintextCount + 16
-    private static let plaintextCount = 8 + 4 + TokenHandle.familySecretBytes
-    /// 69 bytes are 92 characters without spare bits: a token has one spelling.
+    /// The last octet is reserved and zero.
+    private static let plaintextCount = 8 + 4 + TokenHandle.familySecretBytes + 4 + 4 + 1
+    /// 78 bytes are 104 characters without spare bits: a token has one spelling.
     private static let encodedCount = SecretBase64URL.encodedCount(sealedCount)
     package static let textCount = prefixCount + encodedCount
 
@@ -84,16 +112,22 @@ package struct HandleSealer: Sendable {
 
     /// The token's ASCII text. Two calls never give the same token.
     package func seal(_ handle: TokenHandle) -> SecretBytes {
-        seal(handle, nonce: nil)
+        seal(handle, nonce: nil, reserved: 0)
     }
 
-    /// The same with a chosen nonce, for format vectors: nil draws one. The nonce is the token's entropy.
-    @_spi(ChosenNonce) public func seal(_ handle: TokenHandle, nonce chosen: [UInt8]?) -> SecretBytes {
+    /// The same with a chosen nonce, for format vectors: nil draws one. The nonce is the token's entropy. A reserved octet
+    /// that is not zero makes a token that no reader opens.
+    @_spi(ChosenNonce) public func seal(
+        _ handle: TokenHandle, nonce chosen: [UInt8]?, reserved: UInt8 = 0
+    ) -> SecretBytes {
         var plaintext: [UInt8] = []
         plaintext.reserveCapacity(Self.plaintextCount)
         plaintext.append(bigEndian: handle.grant.rawValue)
         plaintext.append(bigEndian: handle.generation)
         plaintext.append(contentsOf: handle.familySecret)
+        plaintext.append(bigEndian: handle.issued)
+        plaintext.append(bigEndian: handle.ends)
+        plaintext.append(reserved)
         let text = unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.sealedCount) {
             buffer in
             guard let sealed = buffer.baseAddress else { return [UInt8]() }
@@ -170,7 +204,7 @@ extension HandleSealer {
         }
     }
 
-    /// Whether `text` is spelled like a token of this kind; `sealed` then holds its 69 bytes.
+    /// Whether `text` is spelled like a token of this kind; `sealed` then holds its 78 bytes.
     private func decode(_ text: [UInt8], as kind: TokenKind, into sealed: UnsafeMutablePointer<UInt8>) -> Bool
     {
         guard text.count == Self.textCount else { return false }
@@ -182,11 +216,15 @@ extension HandleSealer {
         }
     }
 
-    private static func handle(_ plaintext: UnsafeBufferPointer<UInt8>, _ kind: TokenKind) -> TokenHandle {
-        unsafe TokenHandle(
+    /// Nil for a handle that this version does not make.
+    private static func handle(_ plaintext: UnsafeBufferPointer<UInt8>, _ kind: TokenKind) -> TokenHandle? {
+        let issued: UInt32 = unsafe plaintext[28..<32].bigEndian()
+        let ends: UInt32 = unsafe plaintext[32..<36].bigEndian()
+        guard unsafe plaintext[36] == 0, issued <= ends else { return nil }
+        return unsafe TokenHandle(
             kind: kind,
             grant: GrantID(plaintext[0..<8].bigEndian()),
             generation: plaintext[8..<12].bigEndian(),
-            familySecret: Array(plaintext[12...]))
+            familySecret: Array(plaintext[12..<28]), issued: issued, ends: ends)
     }
 }

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 import VaultCore
-import VaultCrypto
+@_spi(ChosenNonce) import VaultCrypto
 
 @Suite struct `Section 4: token handles` {
     private let sealer: HandleSealer
@@ -13,15 +13,52 @@ import VaultCrypto
     }
 
     @Test(arguments: TokenKind.allCases)
-    func `a token is 98 characters that open to its handle`(_ kind: TokenKind) throws {
+    func `a token is 110 characters that open to its handle`(_ kind: TokenKind) throws {
         let handle = Self.handle(kind)
         let token = sealer.seal(handle)
-        #expect(token.text.count == 98 && token.text.hasPrefix(kind.prefix))
+        #expect(token.text.count == 110 && token.text.hasPrefix(kind.prefix))
         #expect(sealer.open(token, as: kind) == handle)
         for other in TokenKind.allCases where other != kind {
             #expect(sealer.open(token, as: other) == nil)
             let relabelled = SecretBytes(copying: other.prefix + token.text.dropFirst(6))
             #expect(sealer.open(relabelled, as: other) == nil)
+        }
+    }
+
+    @Test(
+        arguments: [
+            (1_790_000_040_000, 1_790_000_100_000, 29_833_334, 29_833_335),
+            (1_790_000_099_999, 1_790_000_100_001, 29_833_334, 29_833_336),
+            (-5, 0, 0, 0), (Int64.min, Int64.max, 0, Int64(UInt32.max)),
+            // An end before the issue, as a clock that is set gives it, is the issue.
+            (1_790_000_040_000, 1_700_000_000_000, 29_833_334, 29_833_334),
+        ] as [(Int64, Int64, Int64, Int64)])
+    func `times are minutes, the issue rounded down and the end rounded up`(
+        _ issuedAt: Int64, _ endsAt: Int64, _ issued: Int64, _ ends: Int64
+    ) {
+        let handle = TokenHandle(
+            kind: .accessToken, grant: GrantID(1), generation: 1,
+            familySecret: [UInt8](repeating: 0, count: 16),
+            from: VaultInstant(millisecondsSince1970: issuedAt),
+            until: VaultInstant(millisecondsSince1970: endsAt))
+        #expect(Int64(handle.issued) == issued && Int64(handle.ends) == ends)
+        #expect(handle.endsAt.millisecondsSince1970 == ends * 60_000)
+        #expect(sealer.open(sealer.seal(handle), as: .accessToken) == handle)
+    }
+
+    @Test
+    func
+        `an authentic handle with a reserved octet that is not zero, or an end before its issue, is refused`()
+    {
+        for octet in UInt8(1)...255 {
+            let token = sealer.seal(handle, nonce: nil, reserved: octet)
+            #expect(sealer.open(token, as: .refreshToken) == nil, "\(octet)")
+        }
+        for (issued, ends) in [(1, 0), (UInt32.max, 0), (29_833_334, 29_833_333)] as [(UInt32, UInt32)] {
+            let backwards = TokenHandle(
+                kind: .refreshToken, grant: handle.grant, generation: handle.generation,
+                familySecret: handle.familySecret, issued: issued, ends: ends)
+            #expect(sealer.open(sealer.seal(backwards), as: .refreshToken) == nil)
         }
     }
 
@@ -63,7 +100,7 @@ import VaultCrypto
         for round in 0..<2000 {
             let noise = generator.bytes(Int.random(in: 0...600, using: &generator))
             let spelled =
-                Array("tv_rt_".utf8) + (0..<92).map { _ in alphabet.randomElement(using: &generator) ?? 65 }
+                Array("tv_rt_".utf8) + (0..<104).map { _ in alphabet.randomElement(using: &generator) ?? 65 }
             let token = SecretBytes(round.isMultiple(of: 2) ? noise : spelled)
             #expect(sealer.open(token, as: .refreshToken) == nil, "seed \(seed), round \(round)")
         }
@@ -106,6 +143,7 @@ import VaultCrypto
 
     private static func handle(_ kind: TokenKind) -> TokenHandle {
         TokenHandle(
-            kind: kind, grant: GrantID(77), generation: 9, familySecret: [UInt8](repeating: 171, count: 16))
+            kind: kind, grant: GrantID(77), generation: 9, familySecret: [UInt8](repeating: 171, count: 16),
+            issued: 29_833_333, ends: 29_876_534)
     }
 }

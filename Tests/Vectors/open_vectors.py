@@ -256,7 +256,7 @@ def open_token(vector):
     kind, token = int(vector["kind"]), vector["token"]
     if not token.startswith(TOKEN_PREFIXES[kind]):
         raise Refused("refused", "spelling")
-    sealed = base64url(token[6:], 69)
+    sealed = base64url(token[6:], 78)
     if sealed is None:
         raise Refused("refused", "spelling")
     if sealed[0] != int(vector["key_id"]):
@@ -265,8 +265,14 @@ def open_token(vector):
     handle = aead_decrypt(sealed[25:], data, sealed[1:25], bytes.fromhex(vector["key"]))
     if handle is None:
         raise Refused("refused", "tag")
+    issued, ends = (int.from_bytes(handle[at:at + 4], "big") for at in (28, 32))
+    if handle[36] != 0:
+        raise Refused("refused", "reserved")
+    if ends < issued:
+        raise Refused("refused", "times")
     return {"grant": str(int.from_bytes(handle[:8], "big", signed=True)),
-            "generation": str(int.from_bytes(handle[8:12], "big")), "family_secret": handle[12:].hex()}
+            "generation": str(int.from_bytes(handle[8:12], "big")), "family_secret": handle[12:28].hex(),
+            "issued": str(issued), "ends": str(ends)}
 
 
 def compute(vector):

@@ -169,7 +169,8 @@ extension TableLayout {
     static let anchors = TableLayout("anchors", 21, ["kind", "target", "parameters", "created_at"])
 
     static let incarnations = TableLayout(
-        "incarnations", 23, ["parent_size", "parent_root", "restored_at"])
+        "incarnations", 23,
+        ["parent_size", "parent_root", "restored_at", "lost_from", "lost_to", "lost_since"])
 
     static let backups = TableLayout(
         "backups", 24, ["backup_id", "log_size", "created_at", "keep_until"])

@@ -74,30 +74,82 @@ package struct IssuedTokens: Sendable {
     package var context: GrantContext?
 }
 
+/// Until when the tokens of a pair are good. No token outlives its grant.
+struct PairExpiry: Sendable {
+    let access: VaultInstant
+    let refresh: VaultInstant
+
+    init(_ lifetimes: Lifetimes, from now: VaultInstant, grantEnds end: VaultInstant) {
+        access = min(now.advanced(by: lifetimes.accessToken), end)
+        refresh = min(now.advanced(by: lifetimes.idle), end)
+    }
+}
+
 /// The tokens that a swap hands out if the rules allow it: sealed and tagged by its caller, before the write,
 /// so that the one writer spends no time on them. Made for the generation after the presented one, which is
 /// the only one a swap leads to. A refused exchange drops it: nothing of it was stored or shown.
 struct PreparedPair: Sendable {
+    /// The write may come so long after the preparation.
+    private static let leeway = Duration.seconds(60)
+    /// A handle may end so much later than the row says. The row stays longer: ``Limits/expiredGrantRetention``.
+    private static let excess = Duration.seconds(86_400)
+
     private let generation: UInt32
+    private let expiry: PairExpiry
     let accessToken: SecretBytes
     private let refreshToken: SecretBytes
     private let tagKeyID: UInt8
     private let accessTag: [UInt8]
     private let refreshTag: [UInt8]
 
-    init(after handle: TokenHandle, _ keyring: Keyring) {
+    /// For a swap that comes soon.
+    ///
+    /// - Parameter end: of the grant; nil: as far as its token tells.
+    init(
+        after handle: TokenHandle, _ lifetimes: Lifetimes, at now: VaultInstant,
+        grantEnds end: VaultInstant? = nil, _ keyring: Keyring
+    ) {
+        let end = end ?? Self.grantEnd(handle, lifetimes)
+        self.init(
+            after: handle,
+            until: PairExpiry(lifetimes, from: now.advanced(by: Self.leeway), grantEnds: end),
+            at: now, keyring)
+    }
+
+    init(after handle: TokenHandle, until expiry: PairExpiry, at now: VaultInstant, _ keyring: Keyring) {
         let next = handle.generation &+ 1
-        func token(_ kind: TokenKind) -> SecretBytes {
+        func token(_ kind: TokenKind, until end: VaultInstant) -> SecretBytes {
             keyring.handles.seal(
                 TokenHandle(
-                    kind: kind, grant: handle.grant, generation: next, familySecret: handle.familySecret))
+                    kind: kind, grant: handle.grant, generation: next, familySecret: handle.familySecret,
+                    from: now, until: end))
         }
         generation = next
-        accessToken = token(.accessToken)
-        refreshToken = token(.refreshToken)
+        self.expiry = expiry
+        accessToken = token(.accessToken, until: expiry.access)
+        refreshToken = token(.refreshToken, until: expiry.refresh)
         tagKeyID = keyring.currentTags.id
         accessTag = keyring.currentTags.tag(.token, of: accessToken)
         refreshTag = keyring.currentTags.tag(.token, of: refreshToken)
+    }
+
+    /// The end of a code's grant is known to the minute. A refresh token that got less than a whole idle lifetime ends with
+    /// its grant.
+    private static func grantEnd(_ handle: TokenHandle, _ lifetimes: Lifetimes) -> VaultInstant {
+        guard handle.kind != .authorizationCode else {
+            return handle.issuedAt.advanced(by: lifetimes.absolute + leeway)
+        }
+        let isCut = handle.endsAt.elapsed(since: handle.issuedAt) < lifetimes.idle
+        return isCut ? handle.endsAt : VaultInstant(millisecondsSince1970: .max)
+    }
+
+    /// Whether the handles may stand for what a row is to say. They may not when the lifetimes changed or a clock was set
+    /// meanwhile, or when the token did not tell the end of its grant.
+    func fits(_ row: PairExpiry) -> Bool {
+        func fits(_ end: VaultInstant, _ wanted: VaultInstant) -> Bool {
+            end >= wanted && end <= wanted.advanced(by: Self.excess)
+        }
+        return fits(expiry.access, row.access) && fits(expiry.refresh, row.refresh)
     }
 
     /// The pair with its tags under the grant's tag key, for a grant that now moves to `generation`.

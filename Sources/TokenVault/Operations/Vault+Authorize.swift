@@ -83,9 +83,12 @@ extension Vault {
             try transaction.purgeExpiredGrants(through: channel ?? operatorActor.channel)
             let id = GrantID(transaction.next(\.nextGrantID))
             let family = SystemRandom().bytes(TokenHandle.familySecretBytes)
-            let code = keyring.handles.seal(
-                TokenHandle(kind: .authorizationCode, grant: id, generation: 0, familySecret: family))
             let lifetimes = client.registration.lifetimes
+            let codeEnds = transaction.now.advanced(by: lifetimes.authorizationCode)
+            let code = keyring.handles.seal(
+                TokenHandle(
+                    kind: .authorizationCode, grant: id, generation: 0, familySecret: family,
+                    from: transaction.now, until: codeEnds))
             let row = GrantRow(
                 id: id, client: client.id, owner: user.id, ownerRevocations: owner.row.revocations,
                 clientRevocations: try transaction.revocations(of: client.id), kind: .authorizationCode,
@@ -98,7 +101,7 @@ extension Vault {
                     row: id.rawValue),
                 familyTag: keyring.currentTags.tag(.familySecret, of: family),
                 tagKeyID: Int64(keyring.currentTags.id), status: .live, generation: 0,
-                idleExpiresAt: transaction.now.advanced(by: lifetimes.authorizationCode),
+                idleExpiresAt: codeEnds,
                 swappedAt: transaction.serving, credentialTag: keyring.currentTags.tag(.token, of: code))
             try transaction.insert(row)
             let event = AuditEvent(
@@ -191,9 +194,11 @@ extension WriteTransaction {
         try purgeExpiredGrants(through: channel)
         let id = GrantID(next(\.nextGrantID))
         let family = SystemRandom().bytes(TokenHandle.familySecretBytes)
-        let token = keyring.handles.seal(
-            TokenHandle(kind: .accessToken, grant: id, generation: 1, familySecret: family))
         let expiresAt = now.advanced(by: client.registration.lifetimes.accessToken)
+        let token = keyring.handles.seal(
+            TokenHandle(
+                kind: .accessToken, grant: id, generation: 1, familySecret: family, from: now,
+                until: expiresAt))
         let sealedContext = try context.map {
             try seal(
                 Array(try JSONEncoder().encode($0)), owner: owner, table: TableLayout.grants.number,

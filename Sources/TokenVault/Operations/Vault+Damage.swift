@@ -2,6 +2,7 @@ import GRDB
 import Logging
 import Synchronization
 package import VaultCore
+import VaultCrypto
 
 /// What this process met of its vault that is not what was written. It serves what is whole, and is not ready
 /// until it is started again.
@@ -21,22 +22,6 @@ final class DamageNotes: Sendable {
     }
 }
 
-/// Grants that this process looked for and found to be deleted; numbers are not given twice.
-final class DeletedGrants: Sendable {
-    // A few hundred kilobytes; past it the set starts again from empty.
-    private static let capacity = 16_384
-    private let known = Mutex<Set<GrantID>>([])
-
-    func contains(_ grant: GrantID) -> Bool { known.withLock { $0.contains(grant) } }
-
-    func insert(_ grant: GrantID) {
-        known.withLock { known in
-            if known.count >= Self.capacity { known = [] }
-            known.insert(grant)
-        }
-    }
-}
-
 extension Vault {
     /// An answer had to be refused because of what is stored: says so in the log, and ends readiness.
     package func noteDamage(_ error: VaultError) { damage.note(error, logger) }
@@ -47,18 +32,19 @@ extension Vault {
     /// Why a grant that an authentic token names is not there.
     ///
     /// - Returns: whether its number was not given out yet, so that the token is newer than the database. If not, the
-    ///   grant ended, and was deleted a week later.
-    /// - Throws: ``VaultError/Code/integrity`` when it was not deleted.
-    func isAhead(_ grant: GrantID) throws -> Bool {
-        guard !deletedGrants.contains(grant) else { return false }
-        let isAhead = try snapshot { database, keys in
+    ///   grant ended and was deleted a week later, or a restore lost it. A code is not worth waiting for in any case.
+    /// - Throws: ``VaultError/Code/integrity`` when the row must be there, since the token is not over.
+    func isAhead(_ handle: TokenHandle) throws -> Bool {
+        try snapshot { [clock] database, keys in
             let vault = try VaultRow.read(database, rowKey: keys.keyring.rows)
-            guard grant.rawValue < vault.nextGrantID else { return true }
-            guard try !database.indexNames(grant) else { throw LostRow.error(.grants, grant.rawValue) }
-            return false
+            guard handle.grant.rawValue < vault.nextGrantID else { return true }
+            // Where the clock was ahead for a while, the grant may have been deleted then.
+            let now = max(clock.now(), try LogHead.read(database).lastTime)
+            guard handle.kind != .authorizationCode, now < handle.endsAt,
+                try !database.restoreLost(handle, keys.keyring)
+            else { return false }
+            throw LostRow.error(.grants, handle.grant.rawValue)
         }
-        if !isAhead { deletedGrants.insert(grant) }
-        return isAhead
     }
 
     /// A token is newer than the database, which is an older copy or lost its WAL. A vault that was restored

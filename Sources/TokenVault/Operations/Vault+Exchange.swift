@@ -11,6 +11,8 @@ package struct ExchangeRequest: Sendable {
     /// What the log says of the credential: taken by the caller, not by the one writer.
     let fingerprint: [UInt8]
     package var client: OwnerID
+    /// As registered when the client was authenticated: what a pair is prepared for.
+    let lifetimes: Lifetimes
     /// Pseudonym of the client: the actor in the log.
     package var actor: AuditActor
     /// Refresh only; nil when omitted.
@@ -30,6 +32,7 @@ package struct ExchangeRequest: Sendable {
         self.credential = credential
         fingerprint = TokenFingerprint.of(credential)
         self.client = client.id
+        lifetimes = client.registration.lifetimes
         self.actor = AuditActor(client.pseudonym, channel)
     }
 }
@@ -59,7 +62,8 @@ extension Vault {
         }
         let challenge = request.codeVerifier.flatMap(PKCE.challengeS256(of:))
         let expectation = expectation.flatMap { $0.handle == handle ? $0 : nil }
-        let prepared = expectation?.pair ?? PreparedPair(after: handle, keyring)
+        let prepared =
+            expectation?.pair ?? PreparedPair(after: handle, request.lifetimes, at: clock.now(), keyring)
         let result: ExchangeResult? = try await queue.submit(.finishing) { transaction in
             try transaction.expect(registryRevision: request.registryRevision)
             guard let row = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row else {
@@ -73,7 +77,7 @@ extension Vault {
             return (audited.result, audited.events)
         }
         if let result { return result }
-        return try await refuse(request, isAhead: try isAhead(handle.grant))
+        return try await refuse(request, isAhead: try isAhead(handle))
     }
 
     /// The grant of an authentic credential is not there, and rightly so.
@@ -157,25 +161,22 @@ private struct Exchange {
     private func swap(_ old: GrantRow, _ scope: ScopeSet, _ client: Client) throws -> Audited<ExchangeResult>
     {
         let now = transaction.now
-        let lifetimes = client.registration.lifetimes
         var row = old
         row.generation = old.generation + 1
+        let expiry = PairExpiry(
+            client.registration.lifetimes, from: now, grantEnds: old.absoluteExpiresAt)
         let tagKey = try transaction.keyring.tagKey(old.tagKeyID)
-        let (pair, accessTag, refreshTag) = try prepared.pair(
+        let (pair, accessTag, refreshTag) = try fitting(expiry).pair(
             for: row.generation, tagKey: tagKey,
             withRefreshToken: client.registration.grantTypes.contains(.refreshToken))
         row.previousCredentialTag = old.credentialTag
         row.credentialTag = refreshTag
         row.previousAccess = old.access
-        // No token outlives its grant.
-        let expiresAt = min(now.advanced(by: lifetimes.accessToken), old.absoluteExpiresAt)
         row.access = AccessTokenSlot(
-            scope: scope, audience: nil, issuedAt: now, expiresAt: expiresAt,
+            scope: scope, audience: nil, issuedAt: now, expiresAt: expiry.access,
             tag: accessTag)
         // Idle lifetime slides, absolute lifetime does not; without a refresh token the access token ends the grant.
-        row.idleExpiresAt =
-            pair.refreshToken == nil
-            ? expiresAt : min(now.advanced(by: lifetimes.idle), old.absoluteExpiresAt)
+        row.idleExpiresAt = pair.refreshToken == nil ? expiry.access : expiry.refresh
         row.swappedAt = transaction.serving
         row.firstUsedAt = nil
         row.pair = try transaction.seal(
@@ -186,6 +187,14 @@ private struct Exchange {
         return Audited(
             .issued(try issued(pair, row)),
             Self.event(request, .succeeded, nil, row.id, row.generation))
+    }
+
+    /// The pair that was prepared, or one that is sealed now because its handles would say another end than the row.
+    private func fitting(_ expiry: PairExpiry) throws -> PreparedPair {
+        guard !prepared.fits(expiry) else { return prepared }
+        // An answer was signed for the prepared one.
+        guard expectation == nil else { throw PreparedExchange.outdated }
+        return PreparedPair(after: handle, until: expiry, at: transaction.now, transaction.keyring)
     }
 
     private func replay(_ row: GrantRow) throws -> Audited<ExchangeResult> {
@@ -260,11 +269,11 @@ package struct PreparedExchange: Sendable {
         let expected = isReplay ? row.generation : row.generation &+ 1
         guard row.id == grant, row.client == client, row.owner == owner, expected == generation,
             isReplay == self.isReplay, scope == self.scope
-        else {
-            throw VaultError(
-                .busy, "Another request for the same grant was faster.", remedy: "Send the request again.")
-        }
+        else { throw Self.outdated }
     }
+
+    static let outdated = VaultError(
+        .busy, "Another request for the same grant was faster.", remedy: "Send the request again.")
 }
 
 extension Vault {
@@ -277,7 +286,7 @@ extension Vault {
     ) throws -> PreparedExchange? {
         let tokenKind: TokenKind = request.kind == .authorizationCode ? .authorizationCode : .refreshToken
         guard let handle = try openHandle(request.credential, as: tokenKind) else { return nil }
-        return try snapshot { [registry] database, keys in
+        return try snapshot { [registry, clock] database, keys in
             let keyring = keys.keyring
             let revision = try keys.checkedRevision(database)
             guard let row = try database.load(GrantRow.self, handle.grant.rawValue, keyring)?.row,
@@ -294,7 +303,8 @@ extension Vault {
             guard let scope = isReplay ? row.access?.scope : asked ?? row.scope,
                 name.map(scope.names.contains) ?? true, !isReplay || row.pair != nil
             else { return nil }
-            let pair = PreparedPair(after: handle, keyring)
+            let pair = PreparedPair(
+                after: handle, request.lifetimes, at: clock.now(), grantEnds: row.absoluteExpiresAt, keyring)
             return PreparedExchange(
                 grant: row.id, generation: handle.generation &+ 1, client: row.client, owner: row.owner,
                 kind: row.kind, scope: scope, context: try row.unsealedContext(owner, keyring),

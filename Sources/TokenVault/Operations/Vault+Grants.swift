@@ -154,7 +154,7 @@ extension Vault {
             return (true, [event])
         }
         if let isRevoked { return isRevoked }
-        if try isAhead(handle.grant) { throw databaseIsBehind }
+        if try isAhead(handle) { throw databaseIsBehind }
         return try await write(.finishing) { [event] _ in Audited(false, event.refused(.unknownGrant)) }
     }
 }

@@ -46,7 +46,7 @@ extension Vault {
             return try judge(handle, accessToken, row, vault, database, keys, now, isVisible)
         }
         guard let found else {
-            if try isAhead(handle.grant) { throw databaseIsBehind }
+            if try isAhead(handle) { throw databaseIsBehind }
             return nil
         }
         return found
@@ -127,7 +127,7 @@ extension Vault {
                 registryRevision: nil)
         }
         guard let found else {
-            if try isAhead(handle.grant) { throw databaseIsBehind }
+            if try isAhead(handle) { throw databaseIsBehind }
             return nil
         }
         return found

@@ -38,7 +38,6 @@ public final class Vault: Sendable {
     let passwordHashing = PasswordHashing()
     let knownSigningKeys = KnownSigningKeys()
     let damage = DamageNotes()
-    let deletedGrants = DeletedGrants()
     /// Opens the vault again after another process rotated the root key.
     let unlocker: Unlocker
     /// The actor of what is done without a client: the operator's pseudonym, through this process's door.

@@ -57,6 +57,16 @@ extension Database {
             ?? .first
     }
 
+    /// Whether a restore lost the grant of a token, by its number, or the token, by the minute of its issue: the row that came
+    /// back may have ended long before it.
+    func restoreLost(_ token: TokenHandle, _ keyring: Keyring) throws -> Bool {
+        try loadAll(IncarnationRow.self, where: "id > 0", [], keyring).contains { life in
+            life.lostGrants.contains(token.grant.rawValue)
+                || token.issuedAt.advanced(by: .seconds(60)) > life.lostSince
+                    && token.issuedAt <= life.restoredAt
+        }
+    }
+
     /// The life that came after one of this vault's; nil where that one was not this vault's.
     func incarnation(after life: Incarnation, _ keyring: Keyring) throws -> IncarnationRow? {
         guard try life == .first || load(IncarnationRow.self, life.id, keyring) != nil else { return nil }

@@ -46,12 +46,13 @@ struct PreparedRestore: Sendable {
             monotonic: options.clock.monotonic().milliseconds, signer: signer)
         guard let system = try transaction.owner(.system) else { throw VaultRow.damaged }
         transaction.beginBody()
+        transaction.changeVault(jump)
         try transaction.insert(
             IncarnationRow(
                 id: incarnation.id, parentSize: parent.size, parentRoot: parent.root.bytes,
-                restoredAt: transaction.now))
+                restoredAt: transaction.now, lostGrants: vault.nextGrantID..<transaction.vault.nextGrantID,
+                lostSince: parent.lastTime))
         try keepSlot(transaction)
-        transaction.changeVault(jump)
         // A session that was ended since would be there again.
         try database.run("DELETE FROM sign_in_sessions")
         let event = AuditEvent(

@@ -47,13 +47,16 @@ struct GrantRow: Sendable {
     /// Sealed ``TokenPair``.
     var pair: [UInt8]?
     var firstUsedAt: VaultInstant?
+    /// As stored.
+    var knownExpiresDay: Int64 = 0
 
-    /// The last day (since 1970) on which the grant can still matter.
+    /// The last day (since 1970) on which the grant can still matter. It never moves back, even
+    /// where lifetimes are shortened: the row outlives the handles of all its tokens.
     var expiresDay: Int64 {
         let day: Int64 = 86_400_000
         var last = min(idleExpiresAt, absoluteExpiresAt)
         if let access { last = max(last, access.expiresAt) }
-        return last.millisecondsSince1970 / day
+        return max(knownExpiresDay, last.millisecondsSince1970 / day)
     }
 }
 
@@ -83,7 +86,7 @@ extension GrantRow: TypedRow {
         access = try AccessTokenSlot(&columns, of: scope)
         previousAccess = try AccessTokenSlot(&columns, of: scope)
         pair = try columns.optionalBlob()
-        _ = try columns.integer()
+        knownExpiresDay = try columns.integer()
         firstUsedAt = try columns.optionalInstant()
     }
 

@@ -200,6 +200,10 @@ struct IncarnationRow: Sendable {
     let parentSize: Int64
     let parentRoot: [UInt8]
     let restoredAt: VaultInstant
+    /// Numbers of grants that were given out after the backup, or may have been: none of them is given out again.
+    let lostGrants: Range<Int64>
+    /// When the last entry of the backup was written: what was issued from then on was lost.
+    let lostSince: VaultInstant
 }
 
 extension BackupRecord: TypedRow {
@@ -231,9 +235,17 @@ extension IncarnationRow: TypedRow {
         parentSize = try columns.integer()
         parentRoot = try columns.blob()
         restoredAt = try columns.instant()
+        let (first, end) = (try columns.integer(), try columns.integer())
+        lostGrants = first..<max(first, end)
+        lostSince = try columns.instant()
     }
 
-    var columns: [SQLValue] { [.integer(parentSize), .blob(parentRoot), SQLValue(restoredAt)] }
+    var columns: [SQLValue] {
+        [
+            .integer(parentSize), .blob(parentRoot), SQLValue(restoredAt), .integer(lostGrants.lowerBound),
+            .integer(lostGrants.upperBound), SQLValue(lostSince),
+        ]
+    }
 }
 
 /// One row of `anchors`: a place outside the file that is told of new checkpoints.

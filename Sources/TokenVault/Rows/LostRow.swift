@@ -21,15 +21,7 @@ enum LostRow {
 }
 
 extension Database {
-    /// Whether an index still names a grant that the table does not show. Deleting a row deletes it there
-    /// too. Reads the whole index, a tenth of a second for a million grants.
-    func indexNames(_ grant: GrantID) throws -> Bool {
-        try firstRow(
-            "SELECT 1 FROM grants INDEXED BY grants_by_expiry WHERE +id = ?", [.integer(grant.rawValue)]
-        ) { _ in true } ?? false
-    }
-
-    /// The same of an owner.
+    /// Whether an index still names an owner that the table does not show. Deleting a row deletes it there too.
     func indexNames(_ owner: OwnerID) throws -> Bool {
         try firstRow(
             "SELECT 1 FROM owners INDEXED BY sqlite_autoindex_owners_1 WHERE +id = ?",

@@ -70,7 +70,7 @@ import TokenVault
                     #expect(token.wholeMatch(of: /[A-Za-z0-9\-._~+\/]+=*/) != nil)
                     #expect(seen.insert(token).inserted)
                     // A 24-octet random nonce comes behind 6 letters of prefix and the key's number.
-                    #expect(token.utf8.count == 98)
+                    #expect(token.utf8.count == 110)
                 }
                 reply = try await server.refresh(reply.refreshToken, app)
             }

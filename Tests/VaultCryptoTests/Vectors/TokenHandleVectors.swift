@@ -24,9 +24,11 @@ import VaultCore
             try issued("access token", .accessToken, grant: 1, generation: 1, keyID: 0),
             try issued("authorization code", .authorizationCode, grant: .max, generation: 0),
             try issued("the last generation", .refreshToken, grant: .min, generation: .max, keyID: 255),
+            try issued("the first minute", .accessToken, grant: 1, generation: 1, minutes: 0, 0),
+            try issued("the last minute", .accessToken, grant: 1, generation: 1, minutes: .max, .max),
             base,
         ]
-        return try vectors + damaged(base) + misspelled(base)
+        return try vectors + damaged(base) + misspelled(base) + unlike(base)
     }
 
     private static func damaged(_ base: Vector) throws -> [Vector] {
@@ -55,7 +57,10 @@ import VaultCore
         let token = try base.value("token")
         let spellings: [(String, String)] = [
             ("empty", ""), ("the prefix alone", "tv_rt_"), ("one character less", String(token.dropLast())),
-            ("four characters less", String(token.dropLast(4))), ("one character more", token + "A"),
+            ("four characters less", String(token.dropLast(4))),
+            ("92 characters behind the prefix", String(token.prefix(98))),
+            ("140 characters behind the prefix", token + String(repeating: "A", count: 36)),
+            ("one character more", token + "A"),
             ("four characters more", token + "AAAA"), ("with padding", token.dropLast() + "="),
             ("with a newline", token + "\n"), ("the other alphabet", token.dropLast(2) + "+/"),
             ("an upper-case prefix", "TV_RT_" + token.dropFirst(6)),
@@ -65,8 +70,26 @@ import VaultCore
         return try spellings.map { try base.refused($0.0, "refused", why: "spelling", ["token": $0.1]) }
     }
 
+    /// Authentic under the key, and no handle: nothing but an owner of the key can make these.
+    private static func unlike(_ base: Vector) throws -> [Vector] {
+        func refused(_ name: String, why: String, _ fields: Vector, reserved: UInt8 = 0) throws -> Vector {
+            let vector = base.with(fields)
+            let token = try sealer(of: vector).seal(
+                handle(of: vector), nonce: Chosen.bytes("nonce \(name)", 24), reserved: reserved)
+            return try base.refused(name, "refused", why: why, fields.with(["token": token.text]))
+        }
+        return try [
+            refused("the reserved octet is 1", why: "reserved", [:], reserved: 1),
+            refused("the reserved octet is 255", why: "reserved", [:], reserved: 255),
+            refused(
+                "the end a minute before the issue", why: "times", ["issued": "29833334", "ends": "29833333"]),
+            refused("the end in the first minute", why: "times", ["issued": "1", "ends": "0"]),
+        ]
+    }
+
     private static func issued(
-        _ name: String, _ kind: TokenKind, grant: Int64, generation: UInt32, keyID: UInt8 = 1
+        _ name: String, _ kind: TokenKind, grant: Int64, generation: UInt32, keyID: UInt8 = 1,
+        minutes issued: UInt32 = 29_833_333, _ ends: UInt32 = 29_876_534
     ) throws -> Vector {
         let vector: Vector = [
             "name": name, "expect": "opens", "vault": Hex.encode(Chosen.bytes("vault", 16)),
@@ -74,6 +97,7 @@ import VaultCore
             "key": Hex.encode(Chosen.bytes("handle key", 32)), "kind": "\(kind.rawValue)",
             "grant": "\(grant)",
             "generation": "\(generation)", "family_secret": Hex.encode(Chosen.bytes("family \(name)", 16)),
+            "issued": "\(issued)", "ends": "\(ends)",
         ]
         let token = try sealer(of: vector).seal(handle(of: vector), nonce: Chosen.bytes("nonce \(name)", 24))
         return vector.with(["token": token.text])
@@ -92,6 +116,7 @@ import VaultCore
     private static func handle(of vector: Vector) throws -> TokenHandle {
         TokenHandle(
             kind: try kind(of: vector), grant: GrantID(try vector.number("grant")),
-            generation: try vector.number("generation"), familySecret: try vector.bytes("family_secret"))
+            generation: try vector.number("generation"), familySecret: try vector.bytes("family_secret"),
+            issued: try vector.number("issued"), ends: try vector.number("ends"))
     }
 }
