@@ -62,16 +62,19 @@ CREATE TABLE owners (
     identity    BLOB,                    -- sealed
     pseudonym   BLOB,                    -- sealed
     created_at  INTEGER NOT NULL,
+    claims      BLOB,                    -- sealed: what is told of a user in id_tokens; null: nothing
     leaf        INTEGER NOT NULL,
     row_tag     BLOB    NOT NULL
 ) STRICT;
 
 CREATE TABLE clients (
-    id           INTEGER PRIMARY KEY REFERENCES owners (id),
-    name_tag     BLOB UNIQUE,
-    registration TEXT    NOT NULL,       -- JSON, keys sorted
-    leaf         INTEGER NOT NULL,
-    row_tag      BLOB    NOT NULL
+    id              INTEGER PRIMARY KEY REFERENCES owners (id),
+    name_tag        BLOB UNIQUE,
+    registration    TEXT    NOT NULL,    -- JSON, keys sorted
+    self_registered INTEGER,             -- 1: by itself; null: by an operator
+    rotation        TEXT,                -- policy for refresh tokens; null: strict
+    leaf            INTEGER NOT NULL,
+    row_tag         BLOB    NOT NULL
 ) STRICT;
 
 CREATE TABLE client_secrets (
@@ -118,7 +121,9 @@ CREATE TABLE grants (
     previous_access_tag        BLOB,
     pair                       BLOB,              -- sealed: the current token pair
     expires_day                INTEGER NOT NULL,  -- day number after which the row is of no use
-    first_used_at              INTEGER,           -- of the current pair; not part of the row hash in the log
+    first_used_at              INTEGER,           -- of the current pair; this and the next two are not in the log's hash
+    stale_uses                 INTEGER,           -- of refresh tokens that were replaced; null: 0
+    last_stale_at              INTEGER,           -- null: never
     leaf                       INTEGER NOT NULL,
     row_tag                    BLOB    NOT NULL
 ) STRICT;
@@ -251,12 +256,17 @@ CREATE TABLE connections (
     lease_holder        BLOB,
     lease_until         INTEGER,           -- on the monotonic clock of lease_boot
     lease_boot          TEXT,
+    subject             BLOB,              -- sealed: whom the provider says it is of, and the account; null: not known
+    subject_tag         BLOB,              -- of provider and subject
+    variables           TEXT,              -- JSON: its own values for the provider's entry; null: none
+    failing_since       INTEGER,           -- null: it is not, or not known
     leaf                INTEGER NOT NULL,
     row_tag             BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX connections_by_due ON connections (provider_id, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX connections_by_owner ON connections (owner_id);
 CREATE INDEX connections_by_provider ON connections (provider_id);
+CREATE INDEX connections_by_subject ON connections (subject_tag) WHERE subject_tag IS NOT NULL;
 
 CREATE TABLE authorization_requests (
     id          INTEGER PRIMARY KEY,

@@ -77,6 +77,8 @@ package struct TagPurpose: RawRepresentable, Sendable, Hashable {
     package static let assertion = TagPurpose(rawValue: "tv.assertion")
     /// Lookup of a connection by provider, owner and label.
     package static let connection = TagPurpose(rawValue: "tv.connection")
+    /// Lookup of connections by provider and the provider's subject.
+    package static let connectionSubject = TagPurpose(rawValue: "tv.account")
     /// `state` of an authorization request of ours at a provider.
     package static let authorizationState = TagPurpose(rawValue: "tv.state")
     /// The browser session that an authorization request belongs to.

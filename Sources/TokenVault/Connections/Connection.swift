@@ -90,7 +90,22 @@ struct ConnectionDetails: Codable, Sendable, Equatable {
     }
 }
 
+/// Whom a provider says a connection is of: what is sealed in the column `subject`.
+struct ConnectionSubject: Codable, Sendable, Equatable {
+    /// The provider's own name for the account, which never changes (`sub`).
+    var subject: String
+    /// How a person knows it, as an address.
+    var account: String?
+}
+
 extension ConnectionRow {
+    func subject(_ owner: Owner, _ keyring: Keyring) throws -> ConnectionSubject? {
+        guard let subject else { return nil }
+        let bytes = try SealedField.open(
+            subject, with: owner.key, for: context(keyring, Self.subjectColumn, generation: 0))
+        return try JSONDecoder().decode(ConnectionSubject.self, from: Data(bytes))
+    }
+
     func details(_ owner: Owner, _ keyring: Keyring) throws -> ConnectionDetails {
         let bytes = try SealedField.open(
             details, with: owner.key, for: context(keyring, Self.detailsColumn, generation: 0))

@@ -130,6 +130,14 @@ extension Keyring {
         bytes += label.utf8
         return lookup.tags(.connection, of: bytes)
     }
+
+    /// Finds the connections of one account at a provider.
+    func subjectTag(_ provider: ProviderID, _ subject: String) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(bigEndian: provider.rawValue)
+        bytes += subject.utf8
+        return lookup.tag(.connectionSubject, of: bytes)
+    }
 }
 
 extension Database {

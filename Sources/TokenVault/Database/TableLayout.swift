@@ -95,15 +95,16 @@ extension TableLayout {
     static let systemKeys = TableLayout(
         "system_keys", 2, ["purpose", "key_id", "state", "epoch", "wrapped", "created_at"])
 
-    static let owners = TableLayout(
+    package static let owners = TableLayout(
         "owners", 3,
         [
             "kind", "state", "revocations", "key_version", "key_epoch", "wrapped_key", "lookup_tag",
             "identity",
-            "pseudonym", "created_at",
+            "pseudonym", "created_at", "claims",
         ])
 
-    package static let clients = TableLayout("clients", 4, ["name_tag", "registration"])
+    package static let clients = TableLayout(
+        "clients", 4, ["name_tag", "registration", "self_registered", "rotation"])
 
     static let clientSecrets = TableLayout(
         "client_secrets", 5, ["client_id", "generation", "tag", "tag_key_id", "not_before", "not_after"])
@@ -117,12 +118,14 @@ extension TableLayout {
             "access_audience", "access_issued_at", "access_expires_at", "access_tag", "previous_access_scope",
             "previous_access_audience", "previous_access_issued_at", "previous_access_expires_at",
             "previous_access_tag", "pair", "expires_day", "first_used_at",
+            "stale_uses", "last_stale_at",
         ],
         immutable: [
             "client_id", "owner_id", "owner_revocations", "client_revocations", "kind", "created_at",
             "absolute_expires_at", "scope", "context", "family_tag", "tag_key_id",
         ],
-        indexed: ["expires_day"], unhashed: ["first_used_at"], guarded: "generation")
+        indexed: ["expires_day"], unhashed: ["first_used_at", "stale_uses", "last_stale_at"],
+        guarded: "generation")
 
     static let consents = TableLayout(
         "consents", 9, ["owner_id", "client_id", "scope", "granted_at"],
@@ -141,14 +144,14 @@ extension TableLayout {
         "providers", 14, ["name", "state", "revision", "definition", "credentials", "created_at"],
         immutable: ["created_at"])
 
-    static let connections = TableLayout(
+    package static let connections = TableLayout(
         "connections", 15,
         [
             "provider_id", "owner_id", "kind", "lookup_tag", "created_at", "state", "reason", "is_verified",
             "generation", "fence", "details", "scope", "pair", "reply", "issued_at", "access_expires_at",
             "refresh_expires_at", "absolute_expires_at", "due_at", "failures", "attempt_at",
             "attempt_monotonic", "attempt_boot", "attempt_token", "attempt_sends", "lease_holder",
-            "lease_until", "lease_boot",
+            "lease_until", "lease_boot", "subject", "subject_tag", "variables", "failing_since",
         ],
         immutable: ["provider_id", "owner_id", "kind", "lookup_tag", "created_at"])
 

@@ -54,6 +54,13 @@ final class Owner: Sendable {
         return try SealedField.open(sealed, with: key, for: Self.context(row.id, column: "identity", keyring))
     }
 
+    /// What is told of a user in id_tokens; nil: nothing.
+    func claims(_ keyring: Keyring) throws -> [UInt8]? {
+        try row.claims.map {
+            try SealedField.open($0, with: key, for: Self.context(row.id, column: "claims", keyring))
+        }
+    }
+
     private static func context(_ id: OwnerID, column: String, _ keyring: Keyring) -> AssociatedData {
         keyring.context(
             owner: id, table: TableLayout.owners.number, column: OwnerRow.columnNumber(column),
@@ -64,7 +71,7 @@ final class Owner: Sendable {
         _ bytes: [UInt8], under key: OwnerKey, _ id: OwnerID, column: String, _ keyring: Keyring
     ) throws -> [UInt8] {
         try SealedField.seal(
-            bytes, under: key, for: context(id, column: column, keyring), padded: column == "identity")
+            bytes, under: key, for: context(id, column: column, keyring), padded: column != "pseudonym")
     }
 
     /// This owner with its row wrapped under the present root key.
@@ -88,6 +95,9 @@ final class Owner: Sendable {
                 identity(keyring), under: key, row.id, column: "identity", keyring)
         }
         row.pseudonym = try Self.seal(pseudonym.bytes, under: key, row.id, column: "pseudonym", keyring)
+        row.claims = try claims(keyring).map {
+            try Self.seal($0, under: key, row.id, column: "claims", keyring)
+        }
         return row
     }
 

@@ -291,6 +291,7 @@ extension WriteTransaction {
         row.wrappedKey = nil
         row.identity = nil
         row.pseudonym = nil
+        row.claims = nil
         try update(row)
         if try load(PreviousOwnerKeyRow.self, row.rowID) != nil {
             try delete(.previousOwnerKeys, id: row.rowID)

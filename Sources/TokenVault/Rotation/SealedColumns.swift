@@ -1,5 +1,5 @@
 import GRDB
-import VaultCore
+package import VaultCore
 import VaultCrypto
 
 /// Where a tagged table keeps sealed values, whose key seals them, and what they are bound to.
@@ -16,7 +16,9 @@ struct SealedColumns: Sendable {
             layout: .grants, owner: "owner_id", fields: [("context", nil), ("pair", "generation")]),
         SealedColumns(
             layout: .connections, owner: "owner_id",
-            fields: [("details", nil), ("pair", "generation"), ("reply", "generation")]),
+            fields: [
+                ("details", nil), ("pair", "generation"), ("reply", "generation"), ("subject", nil),
+            ]),
         SealedColumns(layout: .passwords, owner: "id", fields: [("verifier", "version")]),
         SealedColumns(layout: .authorizationRequests, owner: "owner_id", fields: [("secrets", nil)]),
         SealedColumns(layout: .signingKeys, owner: nil, fields: [("private_key", nil)]),
@@ -63,6 +65,30 @@ extension WriteTransaction {
         var values = Dictionary(uniqueKeysWithValues: zip(layout.columns, row.columns))
         try change(&values)
         try rewrite(layout, id: id, layout.columns.map { values[$0] ?? .null })
+    }
+}
+
+extension Vault {
+    /// Puts values into columns that no operation of this version sets: for the proof that nothing loses them.
+    ///
+    /// - Parameter sealed: sealed under the key of `owner` first.
+    package func put(
+        _ values: [String: SQLValue], sealing sealed: [String: [UInt8]] = [:], of owner: OwnerID = .system,
+        into layout: TableLayout, row id: Int64
+    ) async throws {
+        try await write { [operatorActor] transaction in
+            try transaction.replace(layout, id: id) { columns in
+                columns.merge(values) { $1 }
+                for (column, plaintext) in sealed {
+                    columns[column] = .blob(
+                        try transaction.seal(
+                            plaintext, owner: owner, table: layout.number,
+                            column: layout.columnNumber(column), row: id))
+                }
+            }
+            transaction.touchRegistry()
+            return Audited((), AuditEvent(.keyRewrap, by: operatorActor, reason: "sealed-anew"))
+        }
     }
 }
 

@@ -85,8 +85,11 @@ extension Trial {
         // One key at a time: the owners of a large vault do not fit in guarded memory together.
         try database.forEachTagged(.owners, keyring.rows) { stored in
             let row = try OwnerRow(stored)
-            // Opening it opens its key and its pseudonym; its identity is opened here.
-            if row.wrappedKey != nil { _ = try Owner(row, keyring: keyring).identity(keyring) }
+            // Opening it opens its key and its pseudonym; what else it has is opened here.
+            if row.wrappedKey != nil {
+                let owner = try Owner(row, keyring: keyring)
+                _ = (try owner.identity(keyring), try owner.claims(keyring))
+            }
             trial.step()
         }
         func open(_ sealed: [UInt8], _ owner: OwnerID, _ context: AssociatedData, _ place: String) throws {

@@ -218,7 +218,12 @@ extension WriteTransaction {
             let label = try row.details(owner, keyring).label
             let tag = keyring.connectionTags(row.provider, row.owner, label)[0]
             guard tag != row.lookupTag else { return false }
-            try replace(.connections, id: id) { columns in columns["lookup_tag"] = .blob(tag) }
+            let subject = try row.subject(owner, keyring)
+            try replace(.connections, id: id) { columns in
+                columns["lookup_tag"] = .blob(tag)
+                columns["subject_tag"] = SQLValue(
+                    subject.map { keyring.subjectTag(row.provider, $0.subject) })
+            }
         }
         return true
     }

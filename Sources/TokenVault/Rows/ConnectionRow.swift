@@ -71,6 +71,13 @@ struct ConnectionRow: Sendable {
     var failures: Int64
     var attempt: RefreshAttemptRecord?
     var lease: RefreshLease?
+    /// Sealed ``ConnectionSubject``.
+    var subject: [UInt8]?
+    /// Finds the connections of one account at one provider.
+    var subjectTag: [UInt8]?
+    /// JSON: its own values for variables of the provider's entry, as a shop's host.
+    var variables: String?
+    var failingSince: VaultInstant?
 }
 
 extension ConnectionRow: TypedRow {
@@ -78,6 +85,7 @@ extension ConnectionRow: TypedRow {
     static let detailsColumn = columnNumber("details")
     static let pairColumn = columnNumber("pair")
     static let replyColumn = columnNumber("reply")
+    static let subjectColumn = columnNumber("subject")
 
     init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
@@ -104,6 +112,10 @@ extension ConnectionRow: TypedRow {
         failures = try columns.integer()
         attempt = try RefreshAttemptRecord(&columns)
         lease = try RefreshLease(&columns)
+        subject = try columns.optionalBlob()
+        subjectTag = try columns.optionalBlob()
+        variables = try columns.optionalText()
+        failingSince = try columns.optionalInstant()
     }
 
     var columns: [SQLValue] {
@@ -115,7 +127,8 @@ extension ConnectionRow: TypedRow {
             SQLValue(refreshExpiresAt), SQLValue(absoluteExpiresAt), SQLValue(dueAt), .integer(failures),
             SQLValue(attempt?.startedAt), SQLValue(attempt?.monotonic), SQLValue(attempt?.boot),
             SQLValue(attempt?.fingerprint), SQLValue(attempt?.sends), SQLValue(lease?.holder),
-            SQLValue(lease?.until), SQLValue(lease?.boot),
+            SQLValue(lease?.until), SQLValue(lease?.boot), SQLValue(subject), SQLValue(subjectTag),
+            SQLValue(variables), SQLValue(failingSince),
         ]
     }
 }

@@ -47,6 +47,9 @@ struct GrantRow: Sendable {
     /// Sealed ``TokenPair``.
     var pair: [UInt8]?
     var firstUsedAt: VaultInstant?
+    /// How often a refresh token that was replaced came back, and when last; nil: never.
+    var staleUses: Int64?
+    var lastStaleAt: VaultInstant?
     /// As stored.
     var knownExpiresDay: Int64 = 0
 
@@ -88,6 +91,8 @@ extension GrantRow: TypedRow {
         pair = try columns.optionalBlob()
         knownExpiresDay = try columns.integer()
         firstUsedAt = try columns.optionalInstant()
+        staleUses = try columns.optionalInteger()
+        lastStaleAt = try columns.optionalInstant()
     }
 
     var columns: [SQLValue] {
@@ -105,7 +110,10 @@ extension GrantRow: TypedRow {
         ]
         values += AccessTokenSlot.columns(access)
         values += AccessTokenSlot.columns(previousAccess)
-        values += [SQLValue(pair), .integer(expiresDay), SQLValue(firstUsedAt)]
+        values += [
+            SQLValue(pair), .integer(expiresDay), SQLValue(firstUsedAt), SQLValue(staleUses),
+            SQLValue(lastStaleAt),
+        ]
         return values
     }
 }

@@ -31,6 +31,8 @@ struct OwnerRow: Sendable {
     /// Sealed under the owner's key.
     var pseudonym: [UInt8]?
     let createdAt: VaultInstant
+    /// What is told of a user in id_tokens; sealed under the owner's key.
+    var claims: [UInt8]?
 }
 
 extension OwnerRow: TypedRow {
@@ -49,13 +51,14 @@ extension OwnerRow: TypedRow {
         identity = try columns.optionalBlob()
         pseudonym = try columns.optionalBlob()
         createdAt = try columns.instant()
+        claims = try columns.optionalBlob()
     }
 
     var columns: [SQLValue] {
         [
             .integer(kind.rawValue), .integer(state.rawValue), .integer(revocations), .integer(keyVersion),
             .integer(keyEpoch), SQLValue(wrappedKey), SQLValue(lookupTag), SQLValue(identity),
-            SQLValue(pseudonym), SQLValue(createdAt),
+            SQLValue(pseudonym), SQLValue(createdAt), SQLValue(claims),
         ]
     }
 }
@@ -66,6 +69,10 @@ struct ClientRow: Sendable {
     var nameTag: [UInt8]?
     /// JSON of ``ClientRegistration``, keys sorted.
     var registration: String
+    /// 1: it registered itself; nil: an operator did.
+    var selfRegistered: Int64?
+    /// The policy for its refresh tokens; nil: strict.
+    var rotation: String?
 }
 
 extension ClientRow: TypedRow {
@@ -76,9 +83,13 @@ extension ClientRow: TypedRow {
         id = OwnerID(row.id)
         nameTag = try columns.optionalBlob()
         registration = try columns.text()
+        selfRegistered = try columns.optionalInteger()
+        rotation = try columns.optionalText()
     }
 
-    var columns: [SQLValue] { [SQLValue(nameTag), .text(registration)] }
+    var columns: [SQLValue] {
+        [SQLValue(nameTag), .text(registration), SQLValue(selfRegistered), SQLValue(rotation)]
+    }
 }
 
 extension ClientSecretInfo: TypedRow {
