@@ -1,4 +1,4 @@
-"""Opens the format vectors without any code of TokenVault: docs/sealed-format.md, put into Python.
+"""Opens the format vectors without any code of TokenVault: docs/sealed-format.md and docs/schema.md, put into Python.
 
 Hashes come from Python itself, the cipher and Argon2id from libsodium through ctypes. Every vector that says
 "opens" must open to what it says; every other one must be refused, for the reason it names.
@@ -299,6 +299,36 @@ def compute(vector):
     raise ValueError(f"no such kind: {kind}")
 
 
+# Rows: docs/schema.md
+
+def canonical_row(vector):
+    """The canonical bytes of a row, and how many of them the log hashes."""
+    def column(number, text):
+        kind, _, value = text.partition(":")
+        head = bytes([number])
+        if kind == "integer":
+            return head + b"\x01" + int(value).to_bytes(8, "big", signed=True)
+        data = bytes.fromhex(value)
+        return head + {"text": b"\x02", "blob": b"\x03"}[kind] + len(data).to_bytes(4, "big") + data
+
+    unhashed = [int(number) for number in vector["unhashed"].split()]
+    columns = {number: text for number, text in enumerate(vector["columns"].split(" "), 1) if text != "null"}
+    row = int(vector["table"]).to_bytes(2, "big") + int(vector["row"]).to_bytes(8, "big", signed=True)
+    row += b"".join(column(number, text) for number, text in columns.items() if number not in unhashed)
+    hashed = len(row)
+    row += b"".join(column(number, columns[number]) for number in unhashed if number in columns)
+    if vector["leaf"] != "none":
+        row += column(255, "integer:" + vector["leaf"])
+    return row, hashed
+
+
+def open_row(vector):
+    row, hashed = canonical_row(vector)
+    if blake2b(row, bytes.fromhex(vector["key"]), ROW, 32).hex() != vector["tag"]:
+        raise Refused("integrity", "tag")
+    return {"canonical": row.hex(), "hash": hashlib.sha256(row[:hashed]).hexdigest()}
+
+
 # Vectors
 
 def open_vector(name, vector):
@@ -318,6 +348,8 @@ def open_vector(name, vector):
         return {"private_key": opened.hex()}
     if name == "token-handle.json":
         return open_token(vector)
+    if name == "row.json":
+        return open_row(vector)
     return {"result": compute(vector).hex()}
 
 
@@ -362,7 +394,7 @@ def load(path):
 
 
 NAMES = ("sealed-field.json", "key-wrap.json", "keyslot.json", "recovery.json", "token-handle.json", "tags.json",
-         "forged.json")
+         "row.json", "forged.json")
 
 
 def main(directory):

@@ -12,7 +12,7 @@ package final class TableLayout: Sendable {
     /// Where the columns stand in the canonical bytes: those that the log hashes, then those that it does not, because
     /// they change without a leaf of their own.
     private let hashed: [Int]
-    private let unhashed: [Int]
+    package let unhashed: [Int]
     let selectSQL: String
     let insertSQL: String
     let updateSQL: String
@@ -75,7 +75,7 @@ package final class TableLayout: Sendable {
     /// - Returns: how many of the bytes the log's hash covers; the tag covers all.
     @inline(__always)
     func appendCanonical(
-        id: Int64, leaf: Int64, to bytes: inout [UInt8],
+        id: Int64, leaf: Int64?, to bytes: inout [UInt8],
         _ append: (_ index: Int, _ number: UInt8, inout [UInt8]) -> Void
     ) -> Int {
         bytes.append(bigEndian: number)
@@ -83,7 +83,7 @@ package final class TableLayout: Sendable {
         for index in hashed { append(index, UInt8(truncatingIfNeeded: index + 1), &bytes) }
         let count = bytes.count
         for index in unhashed { append(index, UInt8(truncatingIfNeeded: index + 1), &bytes) }
-        bytes.append(.integer(leaf), number: UInt8(Self.leafNumber))
+        bytes.append(SQLValue(leaf), number: UInt8(Self.leafNumber))
         return count
     }
 }
@@ -177,6 +177,9 @@ extension TableLayout {
 
     static let backups = TableLayout(
         "backups", 24, ["backup_id", "log_size", "created_at", "keep_until"])
+
+    /// Of the one row of `vault`, which no leaf names: for its canonical bytes.
+    package static let vault = TableLayout("vault", 8, VaultRow.columnNames)
 
     /// Every table whose rows carry a tag and are named by a leaf.
     static let tagged = [

@@ -109,7 +109,7 @@ package struct CanonicalRow: Sendable {
     package private(set) var bytes: [UInt8] = []
     package let hashed: Int
 
-    package init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64) {
+    package init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64?) {
         bytes.reserveCapacity(1536)
         hashed = layout.appendCanonical(id: id, leaf: leaf, to: &bytes) { index, number, bytes in
             bytes.append(columns[index], number: number)

@@ -57,8 +57,6 @@ extension VaultRow {
         "next_grant_id",
         "next_secret_id", "next_key_id", "heartbeat_at", "heartbeat_monotonic", "outage",
     ]
-    /// Stands for the table in its row tag.
-    private static let tableNumber: UInt16 = 8
     private static let selectSQL =
         "SELECT \(columnNames.joined(separator: ", ")), row_tag FROM vault WHERE id = 1"
     private static let updateSQL =
@@ -111,13 +109,7 @@ extension VaultRow {
             columns + [.blob(rowKey.rowTag(over: canonical))])
     }
 
-    private var canonical: [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.append(bigEndian: Self.tableNumber)
-        bytes.append(bigEndian: Int64(1))
-        for (index, column) in columns.enumerated() { bytes.append(column, number: UInt8(index + 1)) }
-        return bytes
-    }
+    private var canonical: [UInt8] { CanonicalRow(.vault, id: 1, columns: columns, leaf: nil).bytes }
 
     private var columns: [SQLValue] {
         [
