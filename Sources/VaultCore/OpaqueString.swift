@@ -16,10 +16,9 @@ extension Secret where Value == [UInt8] {
             var prepared = String.UnicodeScalarView()
             for scalar in text.unicodeScalars {
                 switch scalar.properties.generalCategory {
-                case .control, .lineSeparator, .paragraphSeparator:
-                    throw invalid("The \(noun) has a control character in it.")
-                case .unassigned:
-                    throw invalid("The \(noun) has a character in it that Unicode does not know.")
+                case .control, .lineSeparator, .paragraphSeparator, .unassigned:
+                    throw invalid(
+                        "The \(noun) has a control character in it, or one that Unicode does not know.")
                 case .spaceSeparator: prepared.append(" ")
                 default: prepared.append(scalar)
                 }
@@ -35,18 +34,15 @@ extension Secret where Value == [UInt8] {
 extension String {
     var isASCII: Bool { utf8.allSatisfy { $0 < 0x80 } }
 
-    /// In NFC. Foundation takes some characters beyond U+FFFF for others while it composes, by their last 16 bits; nil where
-    /// what it made is not the same text to Swift.
-    var composed: String? { proved(precomposedStringWithCanonicalMapping, self) }
+    /// In NFC. Foundation takes some characters beyond U+FFFF for others while it composes, by their last 16 bits: nil where
+    /// what it made is not the same text to Swift, which compares by canonical equivalence.
+    var composed: String? {
+        isASCII ? self : [precomposedStringWithCanonicalMapping].first { $0 == self }
+    }
 
     /// In NFKC; nil as with ``composed``.
     var compatiblyComposed: String? {
-        proved(precomposedStringWithCompatibilityMapping, decomposedStringWithCompatibilityMapping)
-    }
-
-    /// Swift compares by canonical equivalence, which composing does not change.
-    private func proved(_ composed: String, _ origin: String) -> String? {
-        composed == origin ? composed : nil
+        [precomposedStringWithCompatibilityMapping].first { $0 == decomposedStringWithCompatibilityMapping }
     }
 }
 

@@ -8,20 +8,17 @@ package struct UserName: Sendable {
     /// What it is found by; see ``folded(_:)``.
     package let folded: [UInt8]
 
-    /// - Throws: `invalidInput` for what cannot be seen or told apart: blanks at the ends, characters that are control,
-    ///   format (bidi, zero-width), private or unassigned, and scripts that are mixed; never with the name itself.
+    /// - Throws: `invalidInput` for what cannot be seen or told apart; never with the name itself.
     package init(_ text: String) throws(VaultError) {
-        guard !text.isEmpty, text.utf8.count <= Limits.nameBytes else { throw Self.outsideOfBounds }
         guard text.unicodeScalars.allSatisfy(Self.isVisible) else {
             throw Self.invalid("has no control, format, private or unassigned characters.")
         }
-        guard let shown = text.composed, let seen = Self.fold(text), Self.fold(seen) == seen else {
-            throw Self.invalid("has no characters that have more than one form.")
+        guard let seen = Self.fold(text), Self.fold(seen) == seen, let shown = text.composed,
+            shown.utf8.count <= Limits.nameBytes
+        else {
+            throw Self.invalid("has 1 to \(Limits.nameBytes) bytes, as it is given and in its folded form.")
         }
         (self.shown, folded) = (shown, Array(seen.utf8))
-        guard folded.count <= Limits.nameBytes, shown.utf8.count <= Limits.nameBytes else {
-            throw Self.outsideOfBounds
-        }
         guard let first = seen.unicodeScalars.first, let last = seen.unicodeScalars.last,
             !first.properties.isWhitespace, !last.properties.isWhitespace
         else { throw Self.invalid("does not begin or end with a space.") }
@@ -31,22 +28,18 @@ package struct UserName: Sendable {
         }
     }
 
-    /// NFKC(casefold(NFKC(name))) in UTF-8 (The Unicode Standard, section 3.13): equal for what counts as one name.
-    ///
-    /// Any text has such a form; the form of one that ``init(_:)`` refuses is nobody's.
-    package static func folded(_ text: String) -> [UInt8] {
-        // Longer ones are nobody's, and not worth the work.
-        guard text.utf8.count <= Limits.nameBytes else { return Array(text.utf8) }
-        return Array((fold(text) ?? text).utf8)
-    }
+    /// NFKC(casefold(NFKC(name))) in UTF-8 (The Unicode Standard, section 3.13): equal for what counts as one name. That of
+    /// a text which is no name is nobody's.
+    package static func folded(_ text: String) -> [UInt8] { Array((fold(text) ?? text).utf8) }
 
+    /// The same of a name as it is stored.
+    package static func folded(_ shown: [UInt8]) -> [UInt8] { folded(String(decoding: shown, as: UTF8.self)) }
+
+    /// Nil for what is longer or shorter than a name, and so nobody's.
     private static func fold(_ text: String) -> String? {
-        if text.isASCII { return String(decoding: text.utf8.map(lowerCase), as: UTF8.self) }
+        guard (1...Limits.nameBytes).contains(text.utf8.count) else { return nil }
+        if text.isASCII { return text.lowercased() }
         return text.compatiblyComposed?.unicodeScalars.map(caseFolded).joined().compatiblyComposed
-    }
-
-    private static func lowerCase(_ octet: UInt8) -> UInt8 {
-        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(octet) ? octet | 0x20 : octet
     }
 
     /// The full case folding of Unicode (CaseFolding.txt, C and F), which is to lower case by way of upper case but for
@@ -66,8 +59,6 @@ package struct UserName: Sendable {
         default: !scalar.properties.isDefaultIgnorableCodePoint
         }
     }
-
-    private static let outsideOfBounds = invalid("has 1 to \(Limits.nameBytes) bytes.")
 
     private static func invalid(_ rule: String) -> VaultError {
         VaultError(.invalidInput, "A user name \(rule)")

@@ -8,9 +8,8 @@ public import VaultCore
 /// let key = KeySource.keyFile(path: "/etc/tokenvault/key")
 /// ```
 public enum KeySource: Sendable {
-    /// A file with a 256-bit key: 32 raw bytes, or the line `TOKENVAULT-KEY-1 <43 characters of base64url>`, which may
-    /// have passed through an editor: a byte order mark before it, CRLF and blanks behind it are passed over.
-    /// It must be a regular file that nobody but its owner may read or write.
+    /// A file with a 256-bit key: 32 raw bytes, or the line `TOKENVAULT-KEY-1 <43 characters of base64url>`, with
+    /// CRLF, blanks or a byte order mark around it. It must be a regular file that only its owner may read or write.
     case keyFile(path: String)
 
     /// A passphrase, 1 to 1024 bytes of UTF-8, made into a key by Argon2id (RFC 9106): slow on purpose, about

@@ -20,6 +20,8 @@ struct SecretFile: Sendable {
     private let characterCount: Int
     /// What editors and other systems put around a line, at most: a byte order mark, blanks, ends of line.
     private static let margin = 64
+    private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
+    private static let blanks = Set(" \t\r\n".utf8)
     private static let newline = UInt8(ascii: "\n")
 
     init(noun: String, label: String, byteCount: Int) {
@@ -60,8 +62,8 @@ struct SecretFile: Sendable {
     func decode(
         _ content: UnsafeBufferPointer<UInt8>, into bytes: UnsafeMutablePointer<UInt8>
     ) -> String? {
-        let start = unsafe content.starts(with: TextMarks.byteOrder) ? TextMarks.byteOrder.count : 0
-        let end = unsafe content.lastIndex { !TextMarks.blanks.contains($0) }.map { $0 + 1 } ?? start
+        let start = unsafe content.starts(with: Self.byteOrderMark) ? Self.byteOrderMark.count : 0
+        let end = unsafe content.lastIndex { !Self.blanks.contains($0) }.map { $0 + 1 } ?? start
         let line = unsafe UnsafeBufferPointer(rebasing: content[start..<max(start, end)])
         guard unsafe line.starts(with: label), let base = line.baseAddress else {
             return unsafe Self.kind(of: line) ?? "does not begin with \(word)"
@@ -140,12 +142,6 @@ struct SecretFile: Sendable {
             return try unsafe body(UnsafeBufferPointer(rebasing: buffer[..<filled]))
         }
     }
-}
-
-/// What stands around a line of text, and does not belong to it.
-private enum TextMarks {
-    static let byteOrder: [UInt8] = [0xEF, 0xBB, 0xBF]
-    static let blanks: Set<UInt8> = Set(" \t\r\n".utf8)
 }
 
 /// Key files: 32 raw bytes, or the text form, a line `TOKENVAULT-KEY-1 <43 characters of base64url>`. Length

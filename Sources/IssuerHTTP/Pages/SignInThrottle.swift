@@ -30,9 +30,8 @@ package struct SignInThrottle: Sendable {
 
     /// A check takes a fifth of a second: it counts as failed until it is not, or many would start meanwhile.
     package func begin(_ name: String, from peer: PeerAddress) -> Attempt {
-        let name = Self.folded(name)
-        names.failed(name, from: peer.network ?? "")
-        return Attempt(name: name, peer: peer, throttle: self)
+        names.failed(Self.folded(name), from: peer.network ?? "")
+        return Attempt(name: Self.folded(name), peer: peer, throttle: self)
     }
 
     private static func folded(_ name: String) -> String {

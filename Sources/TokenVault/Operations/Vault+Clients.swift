@@ -248,10 +248,9 @@ enum ClientIDRules {
     static func random() -> String {
         while true {
             let clientID = Base64URL.encodeToString(SystemRandom().bytes(16))
-            guard let first = clientID.utf8.first, first != UInt8(ascii: "-"), first != UInt8(ascii: "_"),
-                !clientID.hasPrefix(SubjectIdentifier.prefix)
-            else { continue }
-            return clientID
+            if ["-", "_", SubjectIdentifier.prefix].allSatisfy({ !clientID.hasPrefix($0) }) {
+                return clientID
+            }
         }
     }
 

@@ -233,11 +233,8 @@ extension Vault {
                 "SELECT id FROM owners WHERE kind = 2 AND state = 3 AND wrapped_key IS NOT NULL ORDER BY id"
             ) { row in
                 let id = OwnerID(row.integer(0))
-                if let identity = try database.owner(id, keyring)?.identity(keyring),
-                    UserName.folded(String(decoding: identity, as: UTF8.self)) == UserName.folded(name)
-                {
-                    found = id
-                }
+                let identity = try database.owner(id, keyring)?.identity(keyring)
+                if identity.map(UserName.folded) == UserName.folded(name) { found = id }
                 return found == nil
             }
             return found

@@ -232,10 +232,7 @@ extension WriteTransaction {
 extension Owner {
     fileprivate func lookupTag(_ keyring: Keyring) throws -> [UInt8] {
         let identity = try identity(keyring)
-        guard row.kind == .client else {
-            let name = String(decoding: identity, as: UTF8.self)
-            return keyring.lookup.tag(.userName, of: UserName.folded(name))
-        }
+        guard row.kind == .client else { return keyring.lookup.tag(.userName, of: UserName.folded(identity)) }
         let client = try JSONDecoder().decode(ClientIdentity.self, from: Data(identity))
         return keyring.lookup.tag(.clientID, of: Array(client.clientID.utf8))
     }

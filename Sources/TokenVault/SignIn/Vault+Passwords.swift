@@ -6,8 +6,7 @@ import VaultCrypto
 extension Vault {
     /// Gives a user a password, or takes it away. Every session that began with the one before ends.
     ///
-    /// - Parameter password: 8 to 1024 bytes as OpaqueString (RFC 8265), here and wherever it is checked, so that it may be
-    ///   typed on any system; nil removes it, and the user cannot sign in here.
+    /// - Parameter password: 8 to 1024 bytes as OpaqueString (RFC 8265); nil removes it, and the user cannot sign in here.
     /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/notFound``, ``VaultError/Code/busy``.
     public func setPassword(ofUser name: String, _ password: SecretBytes?) async throws {
         let password = try password?.opaqueString("password")
