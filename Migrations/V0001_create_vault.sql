@@ -63,6 +63,8 @@ CREATE TABLE owners (
     pseudonym   BLOB,                    -- sealed
     created_at  INTEGER NOT NULL,
     claims      BLOB,                    -- sealed: what is told of a user in id_tokens; null: nothing
+    creations     INTEGER NOT NULL,      -- grants, connections and consents that were ever created; not in the row hash
+    last_creation INTEGER,               -- the leaf of the last of them; not in the row hash
     leaf        INTEGER NOT NULL,
     row_tag     BLOB    NOT NULL
 ) STRICT;
@@ -151,10 +153,12 @@ CREATE TABLE audit_head (
 ) STRICT;
 
 CREATE TABLE audit_personal (
-    id       INTEGER PRIMARY KEY,        -- index of the leaf
+    id       INTEGER NOT NULL,           -- index of the leaf
+    part     INTEGER NOT NULL,           -- 1 about the subject, 2 about the actor
     owner_id INTEGER NOT NULL REFERENCES owners (id),
-    sealed   BLOB    NOT NULL            -- salt and data; the leaf holds SHA-256(salt || data)
-) STRICT;
+    sealed   BLOB    NOT NULL,           -- salt and data; the leaf holds SHA-256(salt || data)
+    PRIMARY KEY (id, part)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE jobs (
     id       INTEGER PRIMARY KEY,

@@ -68,6 +68,8 @@ public enum Limits {
     public static let assertionRetention = Duration.seconds(86400)
     /// Rows that one leaf names when many change for one reason: each takes about 100 of its bytes.
     public static let rowsPerLeaf = 24
+    /// Grants of many people that one leaf names by hashes: each takes 35 of its bytes.
+    public static let marksPerLeaf = 64
     /// Expired rows of sessions and assertions deleted by one write of their kind.
     public static let purgedRowsPerWrite = 8
     /// What is kept of a provider: an entry with generous comments.

@@ -163,6 +163,18 @@ struct AuditCommandTests {
         #expect(future.status == 0 && future.output.isEmpty)
     }
 
+    @Test func `entries say who acted, and the log's time is put right only where it is ahead`() async throws
+    {
+        let (place, _) = try await grown(1)
+        let shown = try await place.run(["audit", "show", "1", "--json"]).object()
+        let actor = try #require(shown["actor_details"] as? [String: Any])
+        #expect(actor["kind"] as? String == "person" && actor["name"] as? String == "tokenvault")
+        #expect(actor["uid"] as? UInt32 == getuid())
+        #expect(try await place.run(["audit", "set-time"]).status == 2)
+        let refused = try await place.run(["audit", "set-time", "--reason", "none"])
+        #expect(refused.status == 4 && refused.complaints.contains("not ahead of the clock"))
+    }
+
     @Test func `pruning asks first, and the log stays whole`() async throws {
         let (place, vkey) = try await grown(1)
         let vault = try await Vault.open(

@@ -152,7 +152,7 @@ extension KeeperEvent {
     init?(_ entry: AuditEntry, provider: ProviderID?, providerName: String?) {
         guard let id = entry.grant, let (kind, reason) = Self.meaning(of: entry) else { return nil }
         self.id = entry.index
-        time = entry.time
+        time = entry.wall
         self.kind = kind
         connection = entry.operation.hasPrefix("provider.") ? nil : ConnectionID(id)
         self.provider = provider

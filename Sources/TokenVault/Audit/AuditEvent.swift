@@ -13,8 +13,12 @@ package struct AuditEvent: Sendable {
     package var generation: UInt32?
     package var fingerprint: [UInt8]?
     package var requestID: String?
-    /// Further grants of a collective entry.
-    package var grants: [GrantID] = []
+    /// Grants and connections of a collective entry, with their owners: named by hashes that only these can open.
+    var grants: [(id: Int64, owner: Pseudonym)] = []
+    /// Set where a grant, connection or consent was created, see ``WriteTransaction/countCreation(of:)``.
+    var creation: Creation?
+    /// The log's time goes back to the wall clock with this entry.
+    var setsTime = false
     /// How many like it were not written, because anybody can cause them.
     package var count: Int?
     package var personal: PersonalData?
@@ -44,13 +48,23 @@ package struct AuditEvent: Sendable {
 
 /// Who did it, and through which door.
 package struct AuditActor: Sendable {
-    package let pseudonym: Pseudonym
+    /// Nil: a stranger.
+    package let pseudonym: Pseudonym?
     package let channel: AuditChannel
+    /// Of an operator's act: kept sealed beside the entry.
+    let details: ActorDetails?
 
-    package init(_ pseudonym: Pseudonym, _ channel: AuditChannel) {
+    /// What a stranger is called in the log.
+    static let anonymous = "anonymous"
+
+    package init(_ pseudonym: Pseudonym?, _ channel: AuditChannel, _ details: ActorDetails? = nil) {
         self.pseudonym = pseudonym
         self.channel = channel
+        self.details = details
     }
+
+    /// The same, for the many entries of upkeep and long work.
+    var withoutDetails: AuditActor { AuditActor(pseudonym, channel) }
 }
 
 /// The door an event came through.
@@ -146,6 +160,7 @@ package struct AuditOperation: RawRepresentable, Sendable, Hashable {
     package static let tokenRequest = verb("token.request")
     package static let auditCarry = verb("audit.carry")
     package static let auditPrune = verb("audit.prune")
+    package static let auditSetTime = verb("audit.set-time")
 }
 
 /// The result of a write together with its entries: a change without an event does not type-check.

@@ -1,4 +1,5 @@
 import GRDB
+import MerkleLog
 import VaultCore
 import VaultCrypto
 
@@ -9,6 +10,18 @@ public struct AuditDetail: Sendable {
     public let leaf: [UInt8]
     /// Opened from outside the tree; nil when there is none or its owner was erased.
     public let personalData: String?
+}
+
+extension AuditEntry {
+    /// Takes the actor's data from beside the tree, where it opens and is what the entry commits to.
+    mutating func addActor(_ database: Database, _ keyring: Keyring, _ registry: Registry) {
+        guard let actorCommitment,
+            let record = try? PersonalRecord.read(index, .actor, database), record.owner == .system,
+            let data = try? record.open(database, keyring, registry),
+            Hex.encode(SHA256.hash(data).bytes) == actorCommitment
+        else { return }
+        actorDetails = ActorDetails(data.dropFirst(PersonalRecord.saltBytes))
+    }
 }
 
 extension Vault {
@@ -26,24 +39,28 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
     public func auditEntries(from first: Int64 = 0, limit: Int) throws -> [AuditEntry] {
-        try auditLeaves(from: first, limit: limit) { leaf, bytes in leaf.entry(of: bytes) }
+        guard limit > 0 else { return [] }
+        return try snapshot { [registry] database, keys in
+            var entries: [AuditEntry] = []
+            try StoredLog(database).forEachLeaf(in: first..<max(first, .max)) { leaf, bytes in
+                var entry = leaf.entry(of: bytes)
+                entry.addActor(database, keys.keyring, registry)
+                entries.append(entry)
+                return entries.count < limit
+            }
+            return entries
+        }
     }
 
     /// Up to `limit` entries from index `first` on, oldest first, as the bytes that are stored and hashed.
     ///
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
     public func auditLeaves(from first: Int64 = 0, limit: Int) throws -> [(index: Int64, leaf: [UInt8])] {
-        try auditLeaves(from: first, limit: limit) { leaf, bytes in (leaf.index, Array(bytes)) }
-    }
-
-    private func auditLeaves<Item>(
-        from first: Int64, limit: Int, _ item: (LeafFields, UnsafeRawBufferPointer) -> Item
-    ) throws -> [Item] {
         guard limit > 0 else { return [] }
         return try store.readers().read { database in
-            var items: [Item] = []
+            var items: [(Int64, [UInt8])] = []
             try StoredLog(database).forEachLeaf(in: first..<max(first, .max)) { leaf, bytes in
-                items.append(item(leaf, bytes))
+                items.append((leaf.index, Array(bytes)))
                 return items.count < limit
             }
             return items
@@ -58,8 +75,10 @@ extension Vault {
                 throw VaultError(
                     .notFound, "The log has no entry \(index).", remedy: "See 'tokenvault audit tail'.")
             }
-            guard let entry = AuditLeaf.decode(bytes) else { throw StoredLog.unreadable(index) }
-            let personal = try PersonalRecord.read(index, database)?.open(database, keyring, registry)
+            guard var entry = AuditLeaf.decode(bytes) else { throw StoredLog.unreadable(index) }
+            entry.addActor(database, keyring, registry)
+            let personal = try PersonalRecord.read(index, .subject, database)?
+                .open(database, keyring, registry)
             return AuditDetail(
                 entry: entry, leaf: bytes,
                 personalData: personal.map {

@@ -29,16 +29,22 @@ struct AuditTrail {
     {
         var head = head
         let database = transaction.database
-        head.lastTime = max(head.lastTime, transaction.now)
         for pending in entries {
             var entry = pending.entry
+            head.lastTime = pending.setsTime ? transaction.now : max(head.lastTime, transaction.now)
             entry.index = head.size
             entry.time = head.lastTime
+            entry.wall = transaction.now
             entry.monotonic = transaction.monotonic
             entry.boot = boot
             if let personal = pending.personal {
-                entry.personalCommitment = try store(personal, leaf: entry.index, in: transaction)
+                entry.personalCommitment = try store(personal, .subject, leaf: entry.index, in: transaction)
             }
+            if let details = pending.actorDetails {
+                let personal = PersonalData(owner: .system, data: try details.encoded())
+                entry.actorCommitment = try store(personal, .actor, leaf: entry.index, in: transaction)
+            }
+            entry.grants = pending.grants.map { GrantMark.text($0.id, of: $0.owner, in: entry.index) }
             let bytes = AuditLeaf.encode(entry)
             guard bytes.count <= Limits.leafBytes else {
                 throw VaultError(.internalError, "An audit entry is longer than \(Limits.leafBytes) bytes.")
@@ -61,15 +67,18 @@ struct AuditTrail {
 
     /// Seals the personal part under its owner's key; the leaf gets SHA-256(salt ‖ data).
     private func store(
-        _ personal: PersonalData, leaf: Int64, in transaction: WriteTransaction
+        _ personal: PersonalData, _ part: PersonalPart, leaf: Int64, in transaction: WriteTransaction
     ) throws -> String {
         let salt = SystemRandom().bytes(16)
         let sealed = try transaction.seal(
-            salt + personal.data, owner: personal.owner, table: SealedTable.auditPersonal, column: 1,
-            row: leaf)
+            salt + personal.data, owner: personal.owner, table: SealedTable.auditPersonal,
+            column: part.rawValue, row: leaf)
         try transaction.database.run(
-            "INSERT INTO audit_personal (id, owner_id, sealed) VALUES (?, ?, ?)",
-            [.integer(leaf), .integer(personal.owner.rawValue), .blob(sealed)])
+            "INSERT INTO audit_personal (id, part, owner_id, sealed) VALUES (?, ?, ?, ?)",
+            [
+                .integer(leaf), .integer(Int64(part.rawValue)), .integer(personal.owner.rawValue),
+                .blob(sealed),
+            ])
         return Hex.encode(SHA256.hash(salt + personal.data).bytes)
     }
 }
@@ -77,14 +86,17 @@ struct AuditTrail {
 /// An entry on its way into the log, with what will lie outside the tree.
 struct PendingEntry: Sendable {
     var entry: AuditEntry
-    var personal: PersonalData?
+    let personal: PersonalData?
+    let actorDetails: ActorDetails?
+    let grants: [(id: Int64, owner: Pseudonym)]
+    let setsTime: Bool
 
     init(_ event: AuditEvent, rows: [RowChange]) {
         entry = AuditEntry()
         entry.operation = event.operation.rawValue
         entry.outcome = event.outcome.rawValue
         entry.reason = event.reason
-        entry.actor = Hex.encode(event.actor.pseudonym.bytes)
+        entry.actor = event.actor.pseudonym.map { Hex.encode($0.bytes) } ?? AuditActor.anonymous
         entry.channel = event.actor.channel.rawValue
         entry.subject = event.subject.map { Hex.encode($0.bytes) }
         entry.grant = event.grant?.rawValue
@@ -92,8 +104,11 @@ struct PendingEntry: Sendable {
         entry.fingerprint = event.fingerprint.map(Hex.encode)
         entry.requestID = event.requestID.map { String($0.prefix(64)) }
         entry.count = event.count.map(Int64.init)
-        entry.grants = event.grants.map(\.rawValue)
+        entry.creation = event.creation
         entry.rows = rows
         personal = event.personal
+        actorDetails = event.actor.details
+        grants = event.grants
+        setsTime = event.setsTime
     }
 }

@@ -53,6 +53,7 @@ struct AuditVerifier {
         if since == nil {
             let rows = try rows()
             try verifyRows(rows, scan, proven)
+            try verifyCreations(scan)
             try verifyIndexes()
             if keyring != nil { verifyPersonalData(rows.personal, scan) }
         } else {
@@ -267,7 +268,6 @@ extension AuditVerifier {
                 for change in entry.rows where change.table == TableLayout.grants.number {
                     affected.insert(change.id)
                 }
-                affected.formUnion(entry.grants)
                 return true
             }
         }

@@ -27,8 +27,9 @@ struct LeafScan {
     private(set) var missing: [Range<Int64>] = []
     private(set) var missingCount: Int64 = 0
     private(set) var lastChanges: [RowName: RowState] = [:]
+    private(set) var creations = CreationChains()
     /// What leaves say of the personal data that lies outside the tree, and whose it is where a leaf names one owner.
-    private(set) var commitments: [Int64: (hash: Digest?, owner: Int64?)] = [:]
+    private(set) var commitments: [PersonalName: (hash: Digest?, owner: Int64?)] = [:]
     private(set) var lastTime = VaultInstant(millisecondsSince1970: .min)
     /// The entries before this one may be gone: a leaf announced it.
     private(set) var announced: Int64 = 0
@@ -36,9 +37,9 @@ struct LeafScan {
     /// Whether rows that were deleted are remembered: of the whole log they would be all that ever were.
     private let keepsDeleted: Bool
     /// An entry could not be read: what later ones say of earlier ones cannot be judged any more.
-    private var isTorn = false
+    private(set) var isTorn = false
     /// The first entry that was there.
-    private var firstRead: Int64?
+    private(set) var firstRead: Int64?
     private var expected: Int64
     private var edge = RightEdge()
     private var isTileWhole = true
@@ -95,13 +96,27 @@ struct LeafScan {
         if firstRead == nil { firstRead = index }
         if leaf.index != index { report.add(entry: index, "was written as entry \(leaf.index)") }
         let time = VaultInstant(millisecondsSince1970: leaf.time)
-        if time < lastTime { report.add(entry: index, "is older than the one before it") }
-        lastTime = max(lastTime, time)
+        if bytes.has("audit.set-time", at: leaf.operation) {
+            // The one act that sets the log's time back, once.
+            lastTime = time
+        } else if time < lastTime {
+            report.add(entry: index, "is older than the one before it")
+        } else {
+            lastTime = time
+        }
+        func digest(_ text: LeafFields.Text) -> Digest? {
+            Hex.decode(String(decoding: bytes[text], as: UTF8.self)).flatMap(Digest.init(bytes:))
+        }
         if let text = leaf.personalCommitment {
-            commitments[index] = (
-                Hex.decode(String(decoding: bytes[text], as: UTF8.self)).flatMap(Digest.init(bytes:)),
-                leaf.rows.first { $0.table == TableLayout.owners.number }?.id
-            )
+            let owner = leaf.rows.first { $0.table == TableLayout.owners.number }?.id
+            commitments[PersonalName(leaf: index, part: .subject)] = (digest(text), owner)
+        }
+        if let text = leaf.actorCommitment {
+            commitments[PersonalName(leaf: index, part: .actor)] = (digest(text), OwnerID.system.rawValue)
+        }
+        if let creation = leaf.creation, !creations.take(creation, at: index, first: firstRead ?? 0), !isTorn
+        {
+            report.add(entry: index, "does not go on from the creation of this owner before it")
         }
         if let count = leaf.count, bytes.has("audit.prune", at: leaf.operation), count <= index {
             announced = max(announced, count)
@@ -111,19 +126,16 @@ struct LeafScan {
 
     private mutating func note(_ change: RowChange, _ index: Int64, _ report: inout AuditReport) {
         let name = RowName(table: change.table, id: change.id)
-        let last = lastChanges[name].flatMap { $0.hash == nil ? nil : $0.leaf }
-        if change.previous != last, !isTorn, last != nil || !isBeforeRead(change.previous) {
-            let table =
-                TableLayout.tagged.first { $0.number == change.table }?.name ?? "table \(change.table)"
-            let truth = last.map { "entry \($0)" } ?? "none"
-            report.add(
-                entry: index, "lies about the entry that named \(table) \(change.id) before: it is \(truth)")
-        }
-        if change.hash == nil, !keepsDeleted {
-            lastChanges[name] = nil
-        } else {
-            lastChanges[name] = RowState(leaf: index, hash: change.hash)
-        }
+        let known =
+            change.hash == nil && !keepsDeleted
+            ? lastChanges.removeValue(forKey: name)
+            : lastChanges.updateValue(RowState(leaf: index, hash: change.hash), forKey: name)
+        let last = known.flatMap { $0.hash == nil ? nil : $0.leaf }
+        guard change.previous != last, !isTorn, last != nil || !isBeforeRead(change.previous) else { return }
+        let table = TableLayout.tagged.first { $0.number == change.table }?.name ?? "table \(change.table)"
+        let truth = last.map { "entry \($0)" } ?? "none"
+        report.add(
+            entry: index, "lies about the entry that named \(table) \(change.id) before: it is \(truth)")
     }
 
     /// Whether that is an entry from before the first one there.

@@ -2,23 +2,45 @@ import GRDB
 import VaultCore
 import VaultCrypto
 
+/// Whom personal data of an entry is about; stands for the column in associated data, so a piece that was moved to
+/// the other part does not open.
+enum PersonalPart: UInt16, Sendable {
+    case subject = 1
+    case actor = 2
+}
+
+/// Names a piece of personal data.
+struct PersonalName: Hashable {
+    let leaf: Int64
+    let part: PersonalPart
+
+    fileprivate var place: String {
+        (part == .subject ? "personal data" : "the actor's data") + " of entry \(leaf)"
+    }
+}
+
 /// One row of `audit_personal`: salt and data, sealed under the owner's key.
 struct PersonalRecord {
     static let saltBytes = 16
-    let leaf: Int64
+    static let selectSQL = "SELECT id, owner_id, sealed, part FROM audit_personal"
+    let name: PersonalName
     let owner: OwnerID
     let sealed: [UInt8]
 
     init?(_ row: RowCursor) {
-        guard case .blob(let sealed) = row.value(2) else { return nil }
-        leaf = row.integer(0)
+        guard case .blob(let sealed) = row.value(2),
+            let part = UInt16(exactly: row.integer(3)).flatMap(PersonalPart.init(rawValue:))
+        else { return nil }
+        name = PersonalName(leaf: row.integer(0), part: part)
         owner = OwnerID(row.integer(1))
         self.sealed = sealed
     }
 
-    static func read(_ leaf: Int64, _ database: Database) throws -> PersonalRecord? {
+    static func read(
+        _ leaf: Int64, _ part: PersonalPart, _ database: Database
+    ) throws -> PersonalRecord? {
         try database.firstRow(
-            "SELECT id, owner_id, sealed FROM audit_personal WHERE id = ?", [.integer(leaf)]
+            selectSQL + " WHERE id = ? AND part = ?", [.integer(leaf), .integer(Int64(part.rawValue))]
         ) {
             PersonalRecord($0)
         } ?? nil
@@ -26,7 +48,8 @@ struct PersonalRecord {
 
     /// What the sealed bytes are bound to.
     func context(_ keyring: Keyring) -> AssociatedData {
-        keyring.context(owner: owner, table: SealedTable.auditPersonal, column: 1, row: leaf)
+        keyring.context(
+            owner: owner, table: SealedTable.auditPersonal, column: name.part.rawValue, row: name.leaf)
     }
 
     /// Salt ‖ data. Nil: the owner was erased.
@@ -54,6 +77,8 @@ struct PersonalFact: Sendable {
         case unreadable
     }
 
+    /// Nil: it is of no part there is.
+    let name: PersonalName?
     let leaf, owner: Int64
     let content: Content
 
@@ -62,21 +87,22 @@ struct PersonalFact: Sendable {
         let registry = Registry()
         var facts: [PersonalFact] = []
         try database.forEachRow(
-            "SELECT id, owner_id, sealed FROM audit_personal WHERE id >= ? ORDER BY id", [.integer(first)]
+            PersonalRecord.selectSQL + " WHERE id >= ? ORDER BY id, part", [.integer(first)]
         ) { row in
+            let record = PersonalRecord(row)
             facts.append(
                 PersonalFact(
-                    leaf: row.integer(0), owner: row.integer(1),
-                    content: try open(row, database, keyring, registry)))
+                    name: record?.name, leaf: row.integer(0), owner: row.integer(1),
+                    content: try open(record, database, keyring, registry)))
             return true
         }
         return facts
     }
 
     private static func open(
-        _ row: RowCursor, _ database: Database, _ keyring: Keyring, _ registry: Registry
+        _ record: PersonalRecord?, _ database: Database, _ keyring: Keyring, _ registry: Registry
     ) throws -> Content {
-        guard let record = PersonalRecord(row) else { return .unreadable }
+        guard let record else { return .unreadable }
         do {
             guard let data = try record.open(database, keyring, registry) else { return .erased }
             return .hash(SHA256.hash(data))
@@ -91,8 +117,8 @@ extension AuditVerifier {
     mutating func verifyPersonalData(_ facts: [PersonalFact], _ scan: LeafScan) {
         var commitments = scan.commitments
         for fact in facts {
-            let place = "personal data of entry \(fact.leaf)"
-            let expected = commitments.removeValue(forKey: fact.leaf)
+            let place = fact.name?.place ?? "personal data of entry \(fact.leaf)"
+            let expected = fact.name.flatMap { commitments.removeValue(forKey: $0) }
             if let owner = expected?.owner, owner != fact.owner {
                 report.add(place, "is filed under another owner")
                 continue
@@ -105,8 +131,7 @@ extension AuditVerifier {
             }
         }
         // Data goes with its leaf: that of an entry which may be gone by now may be missing.
-        for leaf in commitments.keys.sorted() where leaf >= scan.announced {
-            report.add("personal data of entry \(leaf)", "is missing")
-        }
+        let missing = commitments.keys.filter { $0.leaf >= scan.announced }
+        for name in missing.sorted(by: { $0.leaf < $1.leaf }) { report.add(name.place, "is missing") }
     }
 }

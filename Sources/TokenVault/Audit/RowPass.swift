@@ -69,6 +69,7 @@ struct RowPass {
     private var last: [[Int64: Mark]]
     private let positions: [UInt16: Int]
     private var stage = Stage.rows(table: 0, from: .min)
+    private var creations = CreationChains()
     /// Over every entry read so far.
     private var edge = RightEdge()
     /// The first entry that was there when the pass began.
@@ -149,8 +150,17 @@ struct RowPass {
         guard let bytes, let leaf = LeafFields(reading: bytes) else { return false }
         let index = Int64(edge.size)
         _ = edge.append(MerkleHash.leaf(raw: bytes))
+        if let creation = leaf.creation, !creations.take(creation, at: index, first: firstKept ?? 0) {
+            add("entry \(index)", "does not go on from the creation of this owner before it")
+        }
         for change in leaf.rows {
             guard let table = positions[change.table] else { continue }
+            let before = last[table][change.id]?.leaf
+            if change.previous != before, before != nil || change.previous ?? .max >= firstKept ?? 0 {
+                add(
+                    "entry \(index)",
+                    "lies about the entry that named \(tables[table].name) \(change.id) before")
+            }
             if change.hash == nil {
                 last[table][change.id] = nil
             } else {

@@ -194,7 +194,8 @@ struct StoredLog {
         }
     }
 
-    /// The first leaf written at `time` or later; leaves are in order of time.
+    /// The first leaf of a log's time that is `time` or later. None before it was written later by its wall clock, but for
+    /// some that were written while a clock was ahead, before the log's time was set back.
     ///
     /// - Throws: ``VaultError/Code/integrity`` for a leaf that cannot be read.
     func firstIndex(at time: VaultInstant, from first: Int64, to size: Int64) throws -> Int64 {
@@ -204,6 +205,22 @@ struct StoredLog {
             if try readableEntry(middle).time < time { low = middle + 1 } else { high = middle }
         }
         return low
+    }
+
+    /// The first leaf that says it was written at `time` or later. One that says it was written after `now` was written
+    /// while the clock was ahead, and says nothing.
+    ///
+    /// - Throws: ``VaultError/Code/integrity`` for a leaf that cannot be read.
+    func firstIndex(
+        since time: VaultInstant, _ now: VaultInstant, from first: Int64, to size: Int64
+    ) throws -> Int64 {
+        let (time, now) = (time.millisecondsSince1970, max(time, now).millisecondsSince1970)
+        var found = size
+        try forEachLeaf(in: first..<max(first, size)) { leaf, _ in
+            if (time...now).contains(leaf.wall) { found = leaf.index }
+            return found == size
+        }
+        return found
     }
 
     static func unreadable(_ index: Int64) -> VaultError {

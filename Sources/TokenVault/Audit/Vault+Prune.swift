@@ -40,7 +40,8 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/invalidInput`` for a negative number of entries.
     public func planPrune(keeping retention: AuditRetention) async throws -> PrunePlan {
-        try await BlockingThread.result { [store] in
+        let now = clock.now()
+        return try await BlockingThread.result { [store] in
             try store.withOwnReader { database in
                 let size = try LogHead.read(database).size
                 let firstKept = try StoredLog(database).firstKept(size)
@@ -52,7 +53,7 @@ extension Vault {
                     }
                     bound = max(0, size - count)
                 case .since(let time):
-                    bound = try StoredLog(database).firstIndex(at: time, from: firstKept, to: size)
+                    bound = try StoredLog(database).firstIndex(since: time, now, from: firstKept, to: size)
                 }
                 let first = max(firstKept, bound / Int64(Limits.tileWidth) * Int64(Limits.tileWidth))
                 return PrunePlan(
@@ -189,7 +190,7 @@ extension Vault {
                 try transaction.carry(row)
                 carried = true
             }
-            return ((), carried ? [AuditEvent(.auditCarry, by: operatorActor)] : [])
+            return ((), carried ? [AuditEvent(.auditCarry, by: operatorActor.withoutDetails)] : [])
         }
     }
 

@@ -9,6 +9,8 @@ public struct AuditFilter: Sendable {
     /// Grants and connections; entries about one of them. Those of the party are added as its entries name
     /// them: rows of expired grants are gone.
     var grants: Set<Int64> = []
+    /// Owner of all of these, where one is known: entries about many name each by a hash that takes its pseudonym.
+    var owner: Pseudonym?
     /// First 16 bytes of a token's SHA-256, in hexadecimal.
     var fingerprint: String?
     public var since: VaultInstant?
@@ -21,13 +23,23 @@ public struct AuditFilter: Sendable {
 
     public init() {}
 
-    /// Entries about one grant or connection.
-    public mutating func restrict(to grant: Int64) { grants = [grant] }
-
     /// Entries of the party of another filter.
     public mutating func restrict(to other: AuditFilter) {
         party = other.party
         grants = other.grants
+        owner = other.owner
+    }
+
+    /// Whether an entry names one of the grants, by its number or by its hash.
+    public func names(_ entry: AuditEntry) -> Bool {
+        if let grant = entry.grant, grants.contains(grant) { return true }
+        return namesOne(of: entry.grants, in: entry.index)
+    }
+
+    private func namesOne(of marks: @autoclosure () -> [String], in leaf: Int64) -> Bool {
+        guard let owner, !grants.isEmpty else { return false }
+        let marks = Set(marks())
+        return !marks.isEmpty && grants.contains { marks.contains(GrantMark.text($0, of: owner, in: leaf)) }
     }
 
     /// Whether the leaf is wanted; learns from it which grants are the party's.
@@ -39,11 +51,13 @@ public struct AuditFilter: Sendable {
         if isOfParty, let grant = leaf.grant { grants.insert(grant) }
         if party != nil || !grants.isEmpty {
             let isAbout =
-                leaf.grant.map(grants.contains) ?? false || leaf.grants.contains(where: grants.contains)
+                leaf.grant.map(grants.contains) ?? false
+                || namesOne(
+                    of: leaf.grants.map { String(decoding: bytes[$0], as: UTF8.self) }, in: leaf.index)
             guard isOfParty || isAbout else { return false }
         }
-        if let since, leaf.time < since.millisecondsSince1970 { return false }
-        if let until, leaf.time >= until.millisecondsSince1970 { return false }
+        if let since, leaf.wall < since.millisecondsSince1970 { return false }
+        if let until, leaf.wall >= until.millisecondsSince1970 { return false }
         if let outcome, !bytes.has(outcome, at: leaf.outcome) { return false }
         if let fingerprint, !(leaf.fingerprint.map { bytes.has(fingerprint, at: $0) } ?? false) {
             return false
@@ -61,7 +75,23 @@ extension UnsafeRawBufferPointer {
 }
 
 extension Vault {
-    /// A filter for what a client did, and what was done to it and its grants.
+    /// A filter for entries about one grant or connection.
+    public func auditFilter(grant: Int64) throws -> AuditFilter {
+        var filter = AuditFilter()
+        filter.grants = [grant]
+        filter.owner = try snapshot { [registry] database, keys in
+            let owner =
+                try database.load(GrantRow.self, grant, keys.keyring)?.row.owner
+                ?? database.load(ConnectionRow.self, grant, keys.keyring)?.row.owner
+            return try owner.flatMap {
+                try registry.owner($0, database, keys.keyring, revision: nil)?.pseudonym
+            }
+        }
+        return filter
+    }
+
+    /// A filter for what a client did, and what was done to it and its grants; the first uses of these, which are noted for
+    /// many at once, are left out.
     ///
     /// - Parameter client: its identifier or name.
     /// - Throws: ``VaultError/Code/notFound``.
@@ -80,6 +110,7 @@ extension Vault {
         }
         guard let owner else { throw Self.noUser }
         var filter = try filter(party: owner.pseudonym, grants: "owner_id", id)
+        filter.owner = owner.pseudonym
         try collect("SELECT id FROM connections WHERE owner_id = ?", id, into: &filter)
         return filter
     }
@@ -104,7 +135,7 @@ extension Vault {
     ) throws -> (entries: [AuditEntry], next: Int64, isEnd: Bool) {
         var wanted = filter
         defer { filter = wanted }
-        return try store.readers().snapshot { database in
+        return try snapshot { [registry] database, keys in
             let size = try LogHead.read(database).size
             let log = StoredLog(database)
             var start = max(first, try log.firstKept(size))
@@ -114,15 +145,16 @@ extension Vault {
             let end = min(start + Limits.followedLeaves, size)
             var found: [AuditEntry] = []
             var next = max(end, first)
-            var isOver = false
             try log.forEachLeaf(in: start..<max(start, end)) { leaf, bytes in
-                if wanted.wants(leaf, bytes) { found.append(leaf.entry(of: bytes)) }
-                // Leaves are in order of time.
-                if let until = wanted.until, leaf.time >= until.millisecondsSince1970 { isOver = true }
+                if wanted.wants(leaf, bytes) {
+                    var entry = leaf.entry(of: bytes)
+                    entry.addActor(database, keys.keyring, registry)
+                    found.append(entry)
+                }
                 if found.count >= limit { next = leaf.index + 1 }
-                return found.count < limit && !isOver
+                return found.count < limit
             }
-            return (found, next, isOver || next >= size)
+            return (found, next, next >= size)
         }
     }
 

@@ -105,7 +105,11 @@ extension WriteTransaction {
         guard isStopped else { return nil }
         var event = AuditEvent(.providerChange, provider: row, by: actor)
         event.reason = LeafReason.stopped
-        event.grants = doubt.connections.map { GrantID($0) }
+        // Connections of many people.
+        event.grants = try doubt.connections.compactMap { id in
+            guard let row = try load(ConnectionRow.self, id)?.row else { return nil }
+            return try owner(row.owner).map { (id, $0.pseudonym) }
+        }
         return event
     }
 

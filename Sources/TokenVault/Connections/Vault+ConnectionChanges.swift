@@ -91,8 +91,13 @@ extension Vault {
             row.isVerified = grant.isVerified
             if grant.tokens != nil || row.state != .live { row.dueAt = grant.dueAt }
             if grant.isUnwanted { row.dueAt = transaction.now }
-            if known == nil { try transaction.insert(row) } else { try transaction.update(row) }
             var event = AuditEvent(.connectionAdd, row, by: operatorActor)
+            if known == nil {
+                try transaction.insert(row)
+                event.creation = try transaction.countCreation(of: row.owner)
+            } else {
+                try transaction.update(row)
+            }
             event.reason =
                 grant.reply != nil
                 ? LeafReason.lost(
@@ -206,8 +211,7 @@ extension Vault {
                     ConnectionRow.self, where: "owner_id = ? AND state IN (1, 2, 5) LIMIT ?",
                     [.integer(owner.rawValue), .integer(Int64(Limits.rowsPerLeaf))], keyring)
                 let subject = try transaction.owner(owner)?.pseudonym
-                // An entry for each, so that each is told; the first names the rows of all.
-                var events: [AuditEvent] = []
+                // An entry for each, so that each is told.
                 for var row in rows {
                     row.state = .revoking
                     row.dueAt = transaction.now
@@ -215,9 +219,9 @@ extension Vault {
                     var event = AuditEvent(
                         .connectionRevoke, row, by: operatorActor, reason: LeafReason.userRemoved)
                     event.subject = subject
-                    events.append(event)
+                    transaction.log(event)
                 }
-                return (rows.count < Limits.rowsPerLeaf, events)
+                return (rows.count < Limits.rowsPerLeaf, [])
             }
         }
     }

@@ -68,7 +68,7 @@ extension Vault {
     /// - Throws: ``VaultError/Code/busy``, ``VaultError/Code/outOfSpace`` before anything was sent.
     package func leaseRefresh(_ request: LeaseRequest) async throws -> LeaseAnswer {
         // Without a leaf where nothing changes: who waits for another's lease asks often.
-        try await queue.submit(.newWork) { [operatorActor] transaction in
+        try await queue.submit(.newWork) { [operatorActor = operatorActor.withoutDetails] transaction in
             var row = try transaction.connection(request.connection)
             let boot = BootID.current
             let owner = try transaction.owner(of: row)

@@ -100,8 +100,8 @@ extension TableLayout {
         [
             "kind", "state", "revocations", "key_version", "key_epoch", "wrapped_key", "lookup_tag",
             "identity",
-            "pseudonym", "created_at", "claims",
-        ])
+            "pseudonym", "created_at", "claims", "creations", "last_creation",
+        ], unhashed: ["creations", "last_creation"])
 
     package static let clients = TableLayout(
         "clients", 4, ["name_tag", "registration", "self_registered", "rotation"])

@@ -120,6 +120,6 @@ enum KeyAges {
             "SELECT min(leaf) FROM keyslots WHERE epoch = ?", [.integer(made.epoch)]
         ) { $0.value(0) }
         guard case .integer(let leaf)? = leaf else { return nil }
-        return try StoredLog(database).entry(leaf)?.time
+        return try StoredLog(database).entry(leaf)?.wall
     }
 }

@@ -29,8 +29,9 @@ extension DatabaseExamination {
         guard behind < Self.clockTolerance else {
             return [
                 .warning(
-                    id, "The clock is \(DoctorText.span(behind)) behind the newest entry of the log.",
-                    "Set the clock; until then lifetimes stand still and expired grants are not deleted.")
+                    id, "The clock is \(DoctorText.span(behind)) behind the time of the log.",
+                    "If the clock is wrong, set it. If it is right, it was ahead once: run 'tokenvault audit set-time'."
+                )
             ]
         }
         guard let entry = try StoredLog(database).entry(head.size - 1), entry.boot == BootID.current else {

@@ -104,10 +104,11 @@ extension Vault {
                 idleExpiresAt: codeEnds,
                 swappedAt: transaction.serving, credentialTag: keyring.currentTags.tag(.token, of: code))
             try transaction.insert(row)
-            let event = AuditEvent(
+            var event = AuditEvent(
                 .grantAuthorize, by: channel.map { AuditActor(owner.pseudonym, $0) } ?? operatorActor,
                 subject: channel == nil ? owner.pseudonym : client.pseudonym, grant: id, generation: 0,
                 fingerprint: TokenFingerprint.of(code), requestID: requestID)
+            event.creation = try transaction.countCreation(of: user.id)
             return Audited(
                 AuthorizationCode(
                     code: code, expiresIn: lifetimes.authorizationCode.components.seconds, grant: id),
@@ -239,7 +240,9 @@ extension Vault {
             let tokens = try transaction.issueAccessToken(
                 .clientCredentials, to: client, owner: client.id, scope: scope, through: channel)
             let actor = AuditActor(client.pseudonym, channel)
-            return Audited(tokens, tokens.event(.clientCredentials, by: actor, requestID))
+            var event = tokens.event(.clientCredentials, by: actor, requestID)
+            event.creation = try transaction.countCreation(of: client.id)
+            return Audited(tokens, event)
                 .noting(supersededSecret: supersededSecret, of: actor, requestID)
         }
     }
@@ -268,8 +271,9 @@ extension Vault {
             let tokens = try transaction.issueAccessToken(
                 .implicit, to: client, owner: user, scope: scope, context: context, through: channel)
             let actor = AuditActor(owner.pseudonym, channel)
-            return Audited(
-                tokens, tokens.event(.implicit, by: actor, subject: client.pseudonym, requestID))
+            var event = tokens.event(.implicit, by: actor, subject: client.pseudonym, requestID)
+            event.creation = try transaction.countCreation(of: user)
+            return Audited(tokens, event)
         }
     }
 }

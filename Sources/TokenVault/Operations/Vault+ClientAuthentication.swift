@@ -78,10 +78,9 @@ extension Vault {
         channel: AuditChannel,
         requestID: String?
     ) async throws {
-        // Who is unknown has no pseudonym; then the vault itself says so.
         var event = AuditEvent(
             reason.operation, .refused,
-            by: client.map { AuditActor($0.pseudonym, channel) } ?? unknownActor(through: channel))
+            by: AuditActor(client?.pseudonym, channel))
         event.reason = reason.rawValue
         event.generation = secretGeneration
         event.requestID = requestID

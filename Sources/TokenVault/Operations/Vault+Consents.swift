@@ -51,19 +51,22 @@ extension Vault {
                 let party = try transaction.client(client), owner.row.state == .active,
                 party.state == .active
             else { throw VaultError(.denied, "The client or the user was disabled.") }
+            var creation: Creation?
             if var row = try transaction.database.consent(of: user, to: client, transaction.keyring) {
                 row.scope = row.scope.union(scope)
                 row.grantedAt = transaction.now
                 try transaction.update(row)
             } else {
+                creation = try transaction.countCreation(of: user)
                 try transaction.insert(
                     Consent(
                         id: transaction.next(\.nextGrantID), user: user, client: client, scope: scope,
                         grantedAt: transaction.now))
             }
-            let event = AuditEvent(
+            var event = AuditEvent(
                 .consentGrant, by: AuditActor(owner.pseudonym, channel), subject: party.pseudonym,
                 requestID: requestID)
+            event.creation = creation
             return Audited((), event)
         }
     }
@@ -106,11 +109,15 @@ extension Vault {
                 let rows = try transaction.database.loadAll(
                     Consent.self, where: "owner_id = ?1 OR client_id = ?1 LIMIT ?2",
                     [.integer(id.rawValue), .integer(Int64(Limits.rowsPerLeaf))], transaction.keyring)
-                for row in rows { try transaction.delete(.consents, id: row.id) }
-                let event = AuditEvent(
-                    .consentWithdraw, by: operatorActor, reason: "removed",
-                    subject: try transaction.owner(id)?.pseudonym)
-                return (rows.count < Limits.rowsPerLeaf, rows.isEmpty ? [] : [event])
+                // Of a client that was removed: consents of many people, an entry for each.
+                for row in rows {
+                    try transaction.delete(.consents, id: row.id)
+                    transaction.log(
+                        AuditEvent(
+                            .consentWithdraw, by: operatorActor, reason: "removed",
+                            subject: try transaction.owner(row.user)?.pseudonym))
+                }
+                return (rows.count < Limits.rowsPerLeaf, [])
             }
         }
     }

@@ -170,7 +170,7 @@ extension Vault {
                 try Genesis(
                     now: options.clock.now(), monotonic: options.clock.monotonic().milliseconds
                 ).populate(
-                    database, source, options.channel)
+                    database, source, options)
                 return .commit
             }
             // Closing would swallow a failure here and leave half of the vault in the WAL.
@@ -189,7 +189,7 @@ private struct Genesis {
     let now: VaultInstant
     let monotonic: Int64
 
-    func populate(_ database: Database, _ source: KeySource, _ channel: AuditChannel) throws {
+    func populate(_ database: Database, _ source: KeySource, _ options: VaultOptions) throws {
         try SchemaLedger().create(database, at: now)
         guard let id = VaultID(bytes: SystemRandom().bytes(VaultID.byteCount)) else {
             throw VaultError(.internalError, "A vault identifier has the wrong length.")
@@ -232,7 +232,8 @@ private struct Genesis {
                         key.key, under: root, epoch: 1, for: Keyring.wrapContext(id, systemKey: row)),
                     createdAt: now))
         }
-        try transaction.endBody([AuditEvent(.vaultCreate, by: AuditActor(system.pseudonym, channel))])
+        let actor = AuditActor(system.pseudonym, options.channel, options.actor)
+        try transaction.endBody([AuditEvent(.vaultCreate, by: actor)])
         _ = try AuditTrail().append(transaction.entries, to: head, in: transaction)
     }
 }

@@ -64,7 +64,8 @@ public final class Vault: Sendable {
         firstUses = FirstUses()
         refusals = RefusalLimiter()
         ballast = Ballast(beside: opened.store.path)
-        operatorActor = AuditActor(opened.keys.current.system.pseudonym, options.channel)
+        operatorActor = AuditActor(
+            opened.keys.current.system.pseudonym, options.channel, options.actor)
         queue = CommitQueue(
             CommitEngine(
                 store: opened.store, ballast: ballast, keys: opened.keys, registry: registry,
@@ -95,6 +96,8 @@ public struct VaultOptions: Sendable {
     /// Named in the log as the door through which things were done.
     public var channel: AuditChannel
     public var clock: any VaultClock
+    /// Who acts for the operator: kept sealed beside the log's entries of what is done without a client or user.
+    public var actor: ActorDetails?
     public var logger: Logger
     /// Read-only connections; two suit a machine of few cores.
     public var readers = 2
@@ -178,11 +181,6 @@ extension Vault {
         event.refusalOrigin = origin
         guard refusals.hasRoom(origin, at: clock.monotonic()) else { return }
         try await write(.finishing) { [event] _ in Audited((), event) }
-    }
-
-    /// The actor of what nobody known did.
-    package func unknownActor(through channel: AuditChannel) -> AuditActor {
-        AuditActor(operatorActor.pseudonym, channel)
     }
 
     /// Writes that a client sent a token request by GET, at a bounded rate; the rest is counted.

@@ -95,10 +95,11 @@ extension Vault {
     /// Writes the first uses seen since the last time into their rows: many in one body, one leaf.
     func flushFirstUses() async throws {
         while true {
-            let uses = firstUses.batch(100)
+            let uses = firstUses.batch(Limits.marksPerLeaf)
             guard !uses.isEmpty else { return }
             try await queue.submit(.finishing) { [operatorActor] transaction in
-                var written: [GrantID] = []
+                var event = AuditEvent(.grantFirstUse, by: operatorActor.withoutDetails)
+                var isChanged = false
                 for use in uses {
                     guard let (row, leaf) = try transaction.load(GrantRow.self, use.grant.rawValue),
                         row.generation == use.generation, row.firstUsedAt == nil,
@@ -107,12 +108,13 @@ extension Vault {
                     var used = row
                     used.firstUsedAt = use.at
                     try transaction.updateUnhashed(used, leaf: leaf, guardedBy: Int64(row.generation))
-                    written.append(use.grant)
+                    isChanged = true
+                    // Of an erased owner there is nothing left to find it by.
+                    if let owner = try transaction.owner(row.owner) {
+                        event.grants.append((use.grant.rawValue, owner.pseudonym))
+                    }
                 }
-                guard !written.isEmpty else { return ((), []) }
-                var event = AuditEvent(.grantFirstUse, by: operatorActor)
-                event.grants = written
-                return ((), [event])
+                return ((), isChanged ? [event] : [])
             }
             firstUses.remove(uses)
         }

@@ -53,6 +53,10 @@ public struct AuditDigest: Sendable {
             if entries.count >= 2 * AuditDigest.listed { trim() }
         }
 
+        mutating func addActors(_ database: Database, _ keyring: Keyring, _ registry: Registry) {
+            for index in entries.indices { entries[index].addActor(database, keyring, registry) }
+        }
+
         mutating func trim() {
             let surplus = max(0, entries.count - AuditDigest.listed)
             entries.removeFirst(surplus)
@@ -63,7 +67,7 @@ public struct AuditDigest: Sendable {
     /// The first entry of the period, and how many there are in it.
     public internal(set) var firstEntry: Int64 = 0
     public internal(set) var entries: Int64 = 0
-    /// Of the first and the last entry; nil where the period is empty.
+    /// The earliest and the latest time of an entry; nil where the period is empty.
     public internal(set) var span: (from: VaultInstant, to: VaultInstant)?
     /// Without gaps, oldest first; all of ``columnWidth``: a second to a year.
     public internal(set) var timeline: [Column] = []
@@ -89,40 +93,55 @@ extension Vault {
         from: VaultInstant? = nil, to: VaultInstant? = nil,
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> AuditDigest {
-        try await BlockingThread.result { [store] in
+        try await BlockingThread.result { [store, keys, registry] in
             try store.withOwnReader { database in
+                let keyring = try keys.keys(for: database).keyring
                 let log = StoredLog(database)
                 let size = try LogHead.read(database).size
                 let kept = try log.firstKept(size)
                 let first = try from.map { try log.firstIndex(at: $0, from: kept, to: size) } ?? kept
-                let end = try to.map { try log.firstIndex(at: $0, from: kept, to: size) } ?? size
-                guard first < end else { return AuditDigest() }
-                return try AuditDigest(log, first..<end, progress)
+                let earliest = from?.millisecondsSince1970 ?? .min
+                let times = earliest..<max(earliest, to?.millisecondsSince1970 ?? .max)
+                var digest = try AuditDigest(log, first..<size, times, progress)
+                digest.alarms.addActors(database, keyring, registry)
+                digest.keyEvents.addActors(database, keyring, registry)
+                return digest
             }
         }
     }
 }
 
 extension AuditDigest {
-    fileprivate init(_ log: StoredLog, _ range: Range<Int64>, _ progress: (Double) -> Void) throws {
+    /// - Parameter times: of the wall clock, in milliseconds; entries need not be in its order.
+    fileprivate init(
+        _ log: StoredLog, _ range: Range<Int64>, _ times: Range<Int64>, _ progress: (Double) -> Void
+    ) throws {
+        var (earliest, latest) = (Int64.max, Int64.min)
+        try log.forEachLeaf(in: range) { leaf, _ in
+            guard times.contains(leaf.wall) else { return true }
+            if earliest == .max { firstEntry = leaf.index }
+            (earliest, latest) = (min(earliest, leaf.wall), max(latest, leaf.wall))
+            return true
+        }
+        guard earliest <= latest else { return }
         let span = (
-            from: try log.readableEntry(range.lowerBound).time,
-            to: try log.readableEntry(range.upperBound - 1).time
+            from: VaultInstant(millisecondsSince1970: earliest),
+            to: VaultInstant(millisecondsSince1970: latest)
         )
-        firstEntry = range.lowerBound
         self.span = span
         lay(out: span)
         let start = timeline.first?.from.millisecondsSince1970 ?? 0
         let width = columnWidth.milliseconds
         var counts: [[String]: Int64] = [:]
         try log.forEachLeaf(in: range) { leaf, bytes in
+            guard times.contains(leaf.wall) else { return true }
             let entry = leaf.entry(of: bytes)
             entries += 1
             counts[[entry.operation, entry.outcome], default: 0] += 1
             if entry.isAlarm { alarms.add(entry) }
             if entry.isKeyEvent { keyEvents.add(entry) }
             if entry.isExchange {
-                let column = Int((entry.time.millisecondsSince1970 - start) / width)
+                let column = Int((entry.wall.millisecondsSince1970 - start) / width)
                 timeline[max(0, min(column, timeline.count - 1))].count(entry)
             }
             if entry.index.isMultiple(of: 4096) {

@@ -87,7 +87,8 @@ extension Vault {
                 clients: try database.count("SELECT count(*) FROM owners WHERE kind = 3 AND state != 3"),
                 users: try database.count("SELECT count(*) FROM owners WHERE kind = 2 AND state != 3"),
                 grants: kept, logSize: head.size, logRoot: Hex.encode(head.root.bytes),
-                lastWriteAt: head.lastTime, heartbeatAt: vault.heartbeatAt, acceptsNewWork: acceptsNewWork,
+                lastWriteAt: try StoredLog(database).entry(head.size - 1)?.wall ?? head.lastTime,
+                heartbeatAt: vault.heartbeatAt, acceptsNewWork: acceptsNewWork,
                 exchanges: try ExchangeHistory(database, size: head.size, now: now), expiries: expiries,
                 keys: try database.currentKeys(),
                 keyslots: try database.count("SELECT count(*) FROM keyslots"),
@@ -160,9 +161,10 @@ extension ExchangeHistory {
                 return true
             }
             guard entry.time >= from else { return false }
+            guard entry.wall >= from else { return true }
             if entry.isExchange { exchanges.append(entry) }
             if entry.index == size - Self.leaves, entry.index > 0 {
-                from = entry.time
+                from = entry.wall
                 isCut = true
             }
             return true
@@ -171,7 +173,7 @@ extension ExchangeHistory {
         for entry in exchanges {
             switch AuditOutcome(rawValue: entry.outcome) {
             case .succeeded, .replayed:
-                let span = (entry.time.millisecondsSince1970 - from.millisecondsSince1970) / width
+                let span = (entry.wall.millisecondsSince1970 - from.millisecondsSince1970) / width
                 answered[Int(max(0, min(Int64(Self.spans) - 1, span)))] += 1
             case .revoked: revoked += 1
             case .refused, nil: refused += entry.count ?? 1

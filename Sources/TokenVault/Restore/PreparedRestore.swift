@@ -42,7 +42,7 @@ struct PreparedRestore: Sendable {
         let vault = try VaultRow.read(database, rowKey: keyring.rows)
         let transaction = WriteTransaction(
             database, keyring: keyring, registry: Registry(), firstUses: FirstUses(), vault: vault,
-            head: parent, now: max(options.clock.now(), parent.lastTime),
+            head: parent, now: options.clock.now(),
             monotonic: options.clock.monotonic().milliseconds, signer: signer)
         guard let system = try transaction.owner(.system) else { throw VaultRow.damaged }
         transaction.beginBody()
@@ -56,7 +56,7 @@ struct PreparedRestore: Sendable {
         // A session that was ended since would be there again.
         try database.run("DELETE FROM sign_in_sessions")
         let event = AuditEvent(
-            .vaultRestore, by: AuditActor(system.pseudonym, options.channel),
+            .vaultRestore, by: AuditActor(system.pseudonym, options.channel, options.actor),
             reason: plan.newest == nil ? "without-log" : hasEntries ? "with-log" : "with-checkpoint")
         try transaction.endBody([event])
         _ = try AuditTrail().append(transaction.entries, to: parent, in: transaction)

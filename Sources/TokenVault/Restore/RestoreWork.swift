@@ -25,46 +25,48 @@ struct RestoreWork: Sendable {
     }
 
     private func inBatches<Item: Sendable>(
-        _ items: [Item], _ body: @escaping @Sendable ([Item], WriteTransaction) throws -> [AuditEvent]
+        _ items: [Item], _ body: @escaping @Sendable ([Item], WriteTransaction) throws -> Void
     ) async throws {
         // A keyslot has two rows.
         let size = Limits.rowsPerLeaf / 2
         for start in stride(from: 0, to: items.count, by: size) {
             let batch = Array(items[start...].prefix(size))
-            try await vault.queue.submit(.finishing) { ((), try body(batch, $0)) }
+            try await vault.queue.submit(.finishing) { transaction in (try body(batch, transaction), []) }
         }
     }
 
-    private func end(_ grants: [Int64], _ transaction: WriteTransaction) throws -> [AuditEvent] {
-        var event = AuditEvent(.grantRevoke, by: vault.operatorActor, reason: reason)
+    private func end(_ grants: [Int64], _ transaction: WriteTransaction) throws {
         for id in grants {
             guard var row = try transaction.load(GrantRow.self, id)?.row, row.status == .live else {
                 continue
             }
             try transaction.revoke(&row)
-            event.grants.append(row.id)
+            transaction.log(
+                AuditEvent(
+                    .grantRevoke, by: vault.operatorActor.withoutDetails, reason: reason,
+                    subject: try transaction.owner(row.owner)?.pseudonym, grant: row.id))
         }
-        return event.grants.isEmpty ? [] : [event]
     }
 
     /// Destroys tokens: a refresh token that may have been spent since is never sent, at nobody's word. A connection that
     /// is to be revoked keeps them, because all they are still sent for is that.
     ///
-    /// - Returns: an entry for each, so that each is told; the first names the rows of all.
-    private func quarantine(_ moved: [MovedRow], _ transaction: WriteTransaction) throws -> [AuditEvent] {
-        try moved.map { item in
+    /// An entry for each, so that each is told.
+    private func quarantine(_ moved: [MovedRow], _ transaction: WriteTransaction) throws {
+        for item in moved {
             var row = try transaction.connection(ConnectionID(item.id))
             let isGone = item.becomes == .removed
             var event =
                 isGone
-                ? AuditEvent(.connectionRemove, row, by: vault.operatorActor, reason: reason)
+                ? AuditEvent(.connectionRemove, row, by: vault.operatorActor.withoutDetails, reason: reason)
                 : AuditEvent(
-                    .connectionRefresh, row, .refused, by: vault.operatorActor,
+                    .connectionRefresh, row, .refused, by: vault.operatorActor.withoutDetails,
                     reason: LeafReason.lost(reason, from: row.state))
             event.subject = row.owner == .system ? nil : try transaction.owner(row.owner)?.pseudonym
             guard !isGone else {
                 try transaction.delete(.connections, id: row.id)
-                return event
+                transaction.log(event)
+                continue
             }
             row.accessExpiresAt = transaction.now
             row.lease = nil
@@ -76,15 +78,19 @@ struct RestoreWork: Sendable {
                 row.forgetTokens()
             }
             try transaction.update(row)
-            return event
+            transaction.log(event)
         }
     }
 
-    private func retire(_ moved: [MovedRow], _ transaction: WriteTransaction) throws -> [AuditEvent] {
-        for item in moved { try retire(item, transaction) }
+    private func retire(_ moved: [MovedRow], _ transaction: WriteTransaction) throws {
+        for item in moved {
+            let subject = try transaction.owner(of: item).flatMap { try transaction.owner($0)?.pseudonym }
+            try retire(item, transaction)
+            transaction.log(
+                AuditEvent(
+                    .vaultRestore, by: vault.operatorActor.withoutDetails, reason: reason, subject: subject))
+        }
         transaction.touchRegistry()
-        let event = AuditEvent(.vaultRestore, by: vault.operatorActor, reason: reason)
-        return [event]
     }
 
     private func retire(_ item: MovedRow, _ transaction: WriteTransaction) throws {
@@ -136,5 +142,19 @@ struct RestoreWork: Sendable {
         try await vault.forgetConsents(of: id)
         if moved.becomes == .erased { _ = try await vault.deleteSealedRows(of: id) }
         if !isClient { try await vault.endConnections(of: id) }
+    }
+}
+
+extension WriteTransaction {
+    /// Whose row it is, of those that belong to one user or client.
+    fileprivate func owner(of item: MovedRow) throws -> OwnerID? {
+        switch item.table {
+        case TableLayout.passwords.number: OwnerID(item.id)
+        case TableLayout.consents.number: try load(Consent.self, item.id)?.row.user
+        case TableLayout.clientSecrets.number: try load(ClientSecretInfo.self, item.id)?.row.client
+        case TableLayout.authorizationRequests.number:
+            try load(AuthorizationRequestRow.self, item.id)?.row.owner
+        default: nil
+        }
     }
 }

@@ -92,7 +92,8 @@ struct RotationSweep: Sendable {
         let count = try ids.filter { try change(transaction, $0) }.count
         guard count > 0, let reason else { return ((count, 0), []) }
         if touchesRegistry { transaction.touchRegistry() }
-        let event = AuditEvent(.keyRewrap, by: vault.operatorActor, reason: reason, count: count)
+        let event = AuditEvent(
+            .keyRewrap, by: vault.operatorActor.withoutDetails, reason: reason, count: count)
         return ((count, 1), [event])
     }
 

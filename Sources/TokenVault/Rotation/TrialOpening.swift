@@ -117,13 +117,13 @@ extension Trial {
                 trial.step()
             }
         }
-        try database.forEachRow("SELECT id, owner_id, sealed FROM audit_personal ORDER BY id") { cursor in
+        try database.forEachRow(PersonalRecord.selectSQL + " ORDER BY id, part") { cursor in
             guard let record = PersonalRecord(cursor) else {
                 throw VaultError(.integrity, "An entry is damaged.")
             }
             try open(
                 record.sealed, record.owner, record.context(keyring),
-                "the personal data of entry \(record.leaf)")
+                "the personal data of entry \(record.name.leaf)")
             trial.step()
             return true
         }

@@ -175,7 +175,10 @@ extension Vault {
                 .run(progress) { try $0.reseal(table, $1) }
         }
         return try await written
-            + RotationSweep(vault: self, table: "audit_personal", rowsPerBody: 100)
+            + RotationSweep(
+                vault: self, table: "(SELECT DISTINCT id FROM audit_personal)", phase: "audit_personal",
+                rowsPerBody: 100
+            )
             .run(progress) { try $0.resealPersonalData($1) }
     }
 
@@ -241,13 +244,19 @@ extension WriteTransaction {
 
     /// Outside the tree, so no entry names it; the commitment inside the sealed bytes stays what it was.
     fileprivate func resealPersonalData(_ leaf: Int64) throws -> Bool {
-        guard let record = try PersonalRecord.read(leaf, database), let owner = try owner(record.owner),
-            SealedField.ownerKeyVersion(of: record.sealed) != owner.key.version
-        else { return false }
-        let sealed = try SealedField.reseal(record.sealed, with: owner.key, for: record.context(keyring))
-        try database.run(
-            "UPDATE audit_personal SET sealed = ? WHERE id = ?", [.blob(sealed), .integer(leaf)])
-        noteUnloggedChange()
-        return true
+        var isChanged = false
+        for part in [PersonalPart.subject, .actor] {
+            guard let record = try PersonalRecord.read(leaf, part, database),
+                let owner = try owner(record.owner),
+                SealedField.ownerKeyVersion(of: record.sealed) != owner.key.version
+            else { continue }
+            let sealed = try SealedField.reseal(record.sealed, with: owner.key, for: record.context(keyring))
+            try database.run(
+                "UPDATE audit_personal SET sealed = ? WHERE id = ? AND part = ?",
+                [.blob(sealed), .integer(leaf), .integer(Int64(part.rawValue))])
+            isChanged = true
+        }
+        if isChanged { noteUnloggedChange() }
+        return isChanged
     }
 }

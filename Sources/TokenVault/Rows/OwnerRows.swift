@@ -33,6 +33,10 @@ struct OwnerRow: Sendable {
     let createdAt: VaultInstant
     /// What is told of a user in id_tokens; sealed under the owner's key.
     var claims: [UInt8]?
+    /// Grants, connections and consents that were ever created for it, and the leaf of the last. They change while the
+    /// registry does not: never to be taken from a cache.
+    var creations: Int64 = 0
+    var lastCreation: Int64?
 }
 
 extension OwnerRow: TypedRow {
@@ -52,13 +56,16 @@ extension OwnerRow: TypedRow {
         pseudonym = try columns.optionalBlob()
         createdAt = try columns.instant()
         claims = try columns.optionalBlob()
+        creations = try columns.integer()
+        lastCreation = try columns.optionalInteger()
     }
 
     var columns: [SQLValue] {
         [
             .integer(kind.rawValue), .integer(state.rawValue), .integer(revocations), .integer(keyVersion),
             .integer(keyEpoch), SQLValue(wrappedKey), SQLValue(lookupTag), SQLValue(identity),
-            SQLValue(pseudonym), SQLValue(createdAt), SQLValue(claims),
+            SQLValue(pseudonym), SQLValue(createdAt), SQLValue(claims), .integer(creations),
+            SQLValue(lastCreation),
         ]
     }
 }

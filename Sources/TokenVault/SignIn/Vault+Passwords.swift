@@ -115,11 +115,11 @@ extension Vault {
         _ reason: String, of user: Pseudonym?, _ channel: AuditChannel, _ requestID: String?
     ) async throws {
         try await record(
-            Self.failure(reason, user ?? unknownActor(through: channel).pseudonym, channel, requestID))
+            Self.failure(reason, user, channel, requestID))
     }
 
     private static func failure(
-        _ reason: String, _ pseudonym: Pseudonym, _ channel: AuditChannel, _ requestID: String?
+        _ reason: String, _ pseudonym: Pseudonym?, _ channel: AuditChannel, _ requestID: String?
     ) -> AuditEvent {
         var event = AuditEvent(.userSignIn, .refused, by: AuditActor(pseudonym, channel))
         event.reason = reason

@@ -148,6 +148,21 @@ extension WriteTransaction {
         note(layout, id, hash: nil, previous: previous)
     }
 
+    /// Counts a grant, connection or consent that this body creates for an owner.
+    ///
+    /// - Returns: for the event that names the row.
+    func countCreation(of id: OwnerID) throws -> Creation {
+        guard let (known, leaf) = try load(OwnerRow.self, id.rawValue) else {
+            throw LostRow.error(.owners, id.rawValue)
+        }
+        var row = known
+        let creation = Creation(number: row.creations + 1, previous: row.lastCreation)
+        row.creations += 1
+        row.lastCreation = self.leaf
+        try updateUnhashed(row, leaf: leaf)
+        return creation
+    }
+
     /// Puts other values into a row, whatever its layout says may change: for rotations.
     func rewrite(_ layout: TableLayout, id: Int64, _ columns: [SQLValue]) throws {
         let stored = StoredRow(layout, id: id, columns: columns, leaf: leaf, rowKey: keyring.rows)
@@ -249,7 +264,7 @@ extension WriteTransaction {
     /// Before a body: what a rollback of its savepoint must undo here.
     func beginBody() {
         rows = []
-        leaves = [:]
+        leaves.removeAll(keepingCapacity: true)
         vaultBeforeBody = vault
         hasChangesBeforeBody = hasChanges
         entriesBeforeBody = entries.count

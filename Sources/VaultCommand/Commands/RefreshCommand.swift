@@ -56,7 +56,7 @@ struct RefreshRunCommand: AsyncParsableCommand, VaultWork {
         let ready = try readyFile.map { try ReadyFile(preparing: $0) }
         defer { ready?.remove() }
         try await network.withTransport { transport in
-            try await location.withVault(VaultOptions(channel: .command, logger: logger)) {
+            try await location.withVault(.service("tokenvault refresh run", .command, logger)) {
                 try await refresh(TokenKeeper(vault: $0, transport: transport), logger, ready)
             }
         }

@@ -67,6 +67,25 @@ extension VaultOptions {
     static var command: VaultOptions {
         var logger = Logger(label: "tokenvault") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = .warning
-        return VaultOptions(channel: .command, logger: logger)
+        return command(logger)
+    }
+
+    /// Entries say which person acts, as far as the kernel knows; what the environment says is marked as claimed.
+    static func command(_ logger: Logger) -> VaultOptions {
+        var options = VaultOptions(channel: .command, logger: logger)
+        let login = (try? String(contentsOfFile: "/proc/self/loginuid", encoding: .utf8)).flatMap {
+            UInt32($0.filter(\.isNumber))
+        }
+        options.actor = ActorDetails(
+            .person, name: "tokenvault", uid: getuid(), loginUID: login == .max ? nil : login,
+            claimed: ProcessInfo.processInfo.environment["SUDO_USER"])
+        return options
+    }
+
+    /// The same for a program that goes on by itself.
+    static func service(_ name: String, _ channel: AuditChannel, _ logger: Logger) -> VaultOptions {
+        var options = VaultOptions(channel: channel, logger: logger)
+        options.actor = ActorDetails(.program, name: name, uid: getuid())
+        return options
     }
 }

@@ -138,7 +138,8 @@ struct ReportPage: Sendable {
         section(
             "keys", "Keys, slots, log and backups",
             list(
-                digest.keyEvents, "Key events", last: "By way of", \.channel,
+                digest.keyEvents, "Key events", last: "By",
+                { entry in entry.actorDetails.map { "\(entry.channel): \($0)" } ?? entry.channel },
                 empty: "Nothing was done to keys in this period."))
     }
 
@@ -152,7 +153,7 @@ struct ReportPage: Sendable {
             ? .nothing
             : "<p class=\"note\">The newest \(selection.entries.count); \(selection.earlier) earlier ones are in the log.</p>"
         let rows = selection.entries.map {
-            ["\($0.index)", Self.time($0.time), $0.operation, $0.outcome, $0.reason ?? "–", cell($0)]
+            ["\($0.index)", Self.time($0.wall), $0.operation, $0.outcome, $0.reason ?? "–", cell($0)]
         }
         return """
             \(note)

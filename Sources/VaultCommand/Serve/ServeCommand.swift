@@ -49,7 +49,7 @@ struct ServeCommand: AsyncParsableCommand, VaultWork {
             configuration.maximumConnections, max(16, Self.raiseDescriptorLimit() - Self.reservedDescriptors))
         let ready = try settings.readyFile.map { try ReadyFile(preparing: $0) }
         defer { ready?.remove() }
-        try await settings.location.withVault(VaultOptions(channel: .http, logger: logger)) { vault in
+        try await settings.location.withVault(.service("tokenvault serve", .http, logger)) { vault in
             let keys = VaultSigningKeys(vault)
             // The first time makes them.
             try await keys.prepare()

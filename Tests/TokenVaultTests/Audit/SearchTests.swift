@@ -56,7 +56,7 @@ import VaultCrypto
         filter.outcome = "refused"
         #expect(try all(log.vault, filter).isEmpty)
         filter = AuditFilter()
-        filter.restrict(to: log.tokens.grant.rawValue)
+        filter.restrict(to: try log.vault.auditFilter(grant: log.tokens.grant.rawValue))
         #expect(
             try all(log.vault, filter).map(\.operation) == ["grant.authorize", "token.code", "token.refresh"])
         filter.operation = "token"
@@ -65,6 +65,36 @@ import VaultCrypto
         #expect(try all(log.vault, filter, limit: 1).count == 1)
         filter.operation = "tok"
         #expect(try all(log.vault, filter).isEmpty)
+    }
+
+    @Test func `a first use is found by its grant and its user, and by no other`() async throws {
+        let log = try await Log(entries: 1)
+        let bob = try await Party(log.vault, "other app", user: "bob")
+        let others = try await bob.begin()
+        for (party, tokens) in [(log.party, log.tokens), (bob, others)] {
+            let next = try #require(await party.refresh(tokens.refreshToken).issued)
+            _ = try log.vault.validate(next.pair.accessToken)
+        }
+        await log.vault.close()
+        let vault = try await log.test.reopen()
+        func uses(_ filter: AuditFilter) throws -> [AuditEntry] {
+            var filter = filter
+            filter.operation = "grant.first-use"
+            return try all(vault, filter)
+        }
+        let entry = try #require(try uses(AuditFilter()).last)
+        #expect(entry.grants.count == 2 && entry.grant == nil)
+        for mark in entry.grants { #expect(mark.count == 32) }
+        #expect(try uses(vault.auditFilter(user: "bob")).count == 1)
+        let filter = try vault.auditFilter(grant: others.grant.rawValue)
+        #expect(try uses(filter).count == 1 && filter.names(entry))
+        // Another grant of the same people: the marks say nothing of it.
+        let third = try await vault.authorize(
+            Authorization(
+                client: "other app", user: "bob", scope: try #require(ScopeSet(parsing: "basic")),
+                redirectURI: Party.redirectURI))
+        #expect(try uses(vault.auditFilter(grant: third.grant.rawValue)).isEmpty)
+        await vault.close()
     }
 
     @Test func `what was pruned is passed over`() async throws {

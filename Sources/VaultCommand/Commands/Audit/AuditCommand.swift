@@ -12,7 +12,8 @@ struct AuditCommand: ParsableCommand {
             AuditListCommand.self, AuditShowCommand.self, AuditTailCommand.self, AuditSearchCommand.self,
             AuditFollowCommand.self, AuditVerifyCommand.self, AuditCheckpointCommand.self,
             AuditProveCommand.self, AuditConsistencyCommand.self, AuditCheckProofCommand.self,
-            AuditExportCommand.self, AuditPruneCommand.self, AuditAnchorCommand.self,
+            AuditExportCommand.self, AuditPruneCommand.self, AuditSetTimeCommand.self,
+            AuditAnchorCommand.self,
         ])
 }
 
@@ -43,18 +44,15 @@ struct AuditListCommand: AsyncParsableCommand {
     func run() async throws {
         try await location.withVault { vault in
             let end = try vault.auditSize()
+            let filter = try grant.map { try vault.auditFilter(grant: $0) }
             try output.show(
                 pages: { last in
                     try vault.auditEntries(from: last.map { $0.index + 1 } ?? from, limit: 1000)
                         .filter { $0.index < end }
-                }, under: Shown.auditHeader, limit: limit, where: isWanted
+                }, under: Shown.auditHeader, limit: limit,
+                where: { filter?.names($0) ?? true }
             ) { Shown($0) }
         }
-    }
-
-    private func isWanted(_ entry: AuditEntry) -> Bool {
-        guard let grant else { return true }
-        return entry.grant == grant || entry.grants.contains(grant)
     }
 }
 
@@ -76,6 +74,8 @@ struct AuditShowCommand: AsyncParsableCommand {
                 .json("index", entry), .text("entry", "\(entry)"),
                 .both("leaf", String(decoding: detail.leaf, as: UTF8.self)),
                 .both("personal_data", detail.personalData, missing: "-"),
+                .json("actor_details", detail.entry.actorDetails),
+                .text("actor", detail.entry.actorDetails.map { "\($0)" }),
             ]))
     }
 }
@@ -128,15 +128,18 @@ extension Shown {
     init(_ entry: AuditEntry) {
         self.init(
             [
-                .json("index", entry.index), .json("time", entry.time), .json("operation", entry.operation),
+                .json("index", entry.index), .json("time", entry.wall),
+                .json("log_time", entry.time == entry.wall ? nil : entry.time),
+                .json("operation", entry.operation),
                 .json("outcome", entry.outcome), .json("reason", entry.reason), .json("actor", entry.actor),
+                .json("actor_details", entry.actorDetails),
                 .json("channel", entry.channel), .json("subject", entry.subject), .json("grant", entry.grant),
                 .json("generation", entry.generation), .json("fingerprint", entry.fingerprint),
                 .json("request_id", entry.requestID), .json("count", entry.count),
                 .json("grants", entry.grants.isEmpty ? nil : entry.grants),
             ],
             cells: [
-                "\(entry.index)", "\(Timestamp(entry.time))", entry.operation, entry.outcome,
+                "\(entry.index)", "\(Timestamp(entry.wall))", entry.operation, entry.outcome,
                 entry.grant.map(String.init) ?? "-", entry.generation.map(String.init) ?? "-",
                 entry.reason ?? "",
             ])

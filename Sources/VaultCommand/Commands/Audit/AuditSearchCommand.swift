@@ -84,11 +84,11 @@ struct AuditSearchCommand: AsyncParsableCommand {
         if token { filter = keeper.vault.auditFilter(token: try Self.readToken()) }
         if let client { filter.restrict(to: try keeper.vault.auditFilter(client: client)) }
         if let user { filter.restrict(to: try keeper.vault.auditFilter(user: StandardInput.name(user))) }
-        if let grant { filter.restrict(to: grant) }
+        if let grant { filter.restrict(to: try keeper.vault.auditFilter(grant: grant)) }
         if let connection {
             var argument = ConnectionArgument()
             argument.name = connection
-            filter.restrict(to: try argument.find(keeper).id.rawValue)
+            filter.restrict(to: try keeper.vault.auditFilter(grant: argument.find(keeper).id.rawValue))
         }
         filter.since = since?.instant
         filter.until = until?.instant

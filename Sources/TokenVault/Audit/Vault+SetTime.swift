@@ -1,0 +1,44 @@
+public import VaultCore
+
+/// The time of the log beside the wall clock. The log's time never goes back by itself: one entry that was written while
+/// the clock was ahead holds it there.
+public struct LogTime: Sendable, Equatable {
+    /// Of the newest entry.
+    public let log: VaultInstant
+    public let wall: VaultInstant
+
+    public var isAhead: Bool { log > wall }
+}
+
+extension Vault {
+    /// The log's time, and the clock's.
+    public func logTime() throws -> LogTime {
+        let wall = clock.now()
+        return try store.readers().read { LogTime(log: try LogHead.read($0).lastTime, wall: wall) }
+    }
+
+    /// Sets the log's time back to the wall clock, by one entry (`audit.set-time`), at which verifying accepts that
+    /// time goes back; nowhere else.
+    ///
+    /// - Parameter reason: 1 to 256 bytes; kept sealed beside the log.
+    /// - Throws: ``VaultError/Code/denied`` where the log's time is not ahead of the clock.
+    public func setLogTime(reason: String) async throws {
+        try NameRules.check(reason, what: "reason")
+        try await write { [operatorActor] transaction in
+            guard transaction.logTime > transaction.now else {
+                throw VaultError(.denied, "The log's time is not ahead of the clock: nothing to put right.")
+            }
+            var event = AuditEvent(.auditSetTime, by: operatorActor)
+            event.setsTime = true
+            event.personal = PersonalData(owner: .system, data: Array(reason.utf8))
+            return Audited((), event)
+        }
+    }
+}
+
+extension WriteTransaction {
+    /// Of the last entry, those of this batch counted in.
+    fileprivate var logTime: VaultInstant {
+        entries.contains(where: \.setsTime) ? now : max(committed.lastTime, now)
+    }
+}
