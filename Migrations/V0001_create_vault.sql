@@ -14,7 +14,7 @@ CREATE TABLE vault (
     vault_id            BLOB    NOT NULL CHECK (length(vault_id) = 16),
     created_at          INTEGER NOT NULL,
     key_epoch           INTEGER NOT NULL,
-    registry_revision   INTEGER NOT NULL,  -- goes up with every change to owners, clients, secrets and keys
+    registry_revision   INTEGER NOT NULL,  -- how often the registry was changed; `stamp` decides
     next_owner_id       INTEGER NOT NULL,
     next_grant_id       INTEGER NOT NULL,
     next_secret_id      INTEGER NOT NULL,
@@ -22,6 +22,8 @@ CREATE TABLE vault (
     heartbeat_at        INTEGER NOT NULL,  -- last sign of a serving process, on the wall clock
     heartbeat_monotonic INTEGER NOT NULL,  -- the same on the machine's monotonic clock
     outage              INTEGER NOT NULL,  -- milliseconds nobody served: serving clock = wall clock - outage
+    stamp               BLOB    NOT NULL CHECK (length(stamp) = 16),          -- another one with every such change
+    registry_hash       BLOB    NOT NULL CHECK (length(registry_hash) = 32),  -- of the rows of the registry
     row_tag             BLOB    NOT NULL
 ) STRICT;
 
@@ -39,7 +41,7 @@ CREATE TABLE keyslots (
 
 CREATE TABLE system_keys (
     id         INTEGER PRIMARY KEY,
-    purpose    INTEGER NOT NULL,         -- 1 handles, 2 tags, 3 lookup, 4 rows, 5 log signing
+    purpose    INTEGER NOT NULL,         -- 1 handles, 2 tags, 3 lookup, 4 rows, 5 log signing, 6 set of rows
     key_id     INTEGER NOT NULL,         -- the id that handles and tags carry
     state      INTEGER NOT NULL,         -- 1 current, 2 retired
     epoch      INTEGER NOT NULL,

@@ -113,6 +113,19 @@ package struct Digest: Sendable, Hashable {
         unsafe fourth = source.loadUnaligned(fromByteOffset: 24, as: UInt64.self)
     }
 
+    /// 32 zeros: changes nothing that it is added to.
+    package static let zero = Digest(unchecked: [UInt8](repeating: 0, count: byteCount))
+
+    package static func ^ (one: Digest, other: Digest) -> Digest {
+        Digest(
+            one.first ^ other.first, one.second ^ other.second, one.third ^ other.third,
+            one.fourth ^ other.fourth)
+    }
+
+    private init(_ first: UInt64, _ second: UInt64, _ third: UInt64, _ fourth: UInt64) {
+        (self.first, self.second, self.third, self.fourth) = (first, second, third, fourth)
+    }
+
     package var bytes: [UInt8] {
         unsafe withUnsafeBytes(of: (first, second, third, fourth)) { unsafe Array($0) }
     }

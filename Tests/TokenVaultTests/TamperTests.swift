@@ -153,11 +153,13 @@ import VaultCore
             scene.test.path,
             "ATTACH '\(copy)' AS old; REPLACE INTO \(table) SELECT * FROM old.\(table)")
         let restored = try await vault.verifyAudit()
-        #expect(restored.findings.map(\.place) == ["\(table) \(id)"])
+        // What the vault's own record counts is missed there as well.
+        let record = table == "signing_keys" ? ["vault"] : []
+        #expect(restored.findings.map(\.place) == ["\(table) \(id)"] + record)
         _ = try sqlite(scene.test.path, "DELETE FROM \(table) WHERE id = \(id)")
         let report = try await vault.verifyAudit()
         // A consent that was withdrawn is rightly gone.
-        #expect(report.findings.map(\.place) == (table == "consents" ? [] : ["\(table) \(id)"]))
+        #expect(report.findings.map(\.place) == (table == "consents" ? [] : ["\(table) \(id)"] + record))
     }
 
     @Test func `a row of another grant`() async throws {

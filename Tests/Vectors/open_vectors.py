@@ -20,7 +20,7 @@ if SODIUM.sodium_init() < 0:
     sys.exit("libsodium did not start")
 
 SEAL, WRAP, SLOT, ROW = b"TokenVault.seal1", b"TokenVault.wrap1", b"TokenVault.slot1", b"TokenVault.rtag1"
-RECOVERY = b"TokenVault.recv1"
+RECOVERY, ROW_SET = b"TokenVault.recv1", b"TokenVault.rset1"
 OVERHEAD = 80
 FIELD_LIMIT = 64 * 1024
 TOKEN_PREFIXES = {1: "tv_at_", 2: "tv_rt_", 3: "tv_ac_"}
@@ -283,6 +283,14 @@ def compute(vector):
         return blake2b(value, key, vector["purpose"].encode("ascii"), 16)
     if kind == "row tag":
         return blake2b(value, key, ROW, 32)
+    if kind == "row set":
+        result = blake2b(b"\0" + bytes.fromhex(vector["stamp"]), key, ROW_SET, 32)
+        for row in filter(None, vector["rows"].split(",")):
+            table, number, tag = row.split(" ")
+            element = blake2b(b"\1" + int(table).to_bytes(2, "big") + int(number).to_bytes(8, "big", signed=True)
+                              + bytes.fromhex(tag), key, ROW_SET, 32)
+            result = bytes(a ^ b for a, b in zip(result, element))
+        return result
     if kind == "client secret":
         if not value.startswith(b"tv_cs_") or base64url(value[6:].decode(), 32) is None:
             raise Refused("refused", "spelling")

@@ -131,7 +131,7 @@ extension Vault {
 extension Database {
     /// Oldest first, their tags checked.
     func anchors(_ keyring: Keyring) throws -> [AnchorRow] {
-        try loadAll(AnchorRow.self, where: "id > 0 ORDER BY id", [], keyring)
+        try loadAll(AnchorRow.self, where: "1 ORDER BY id", [], keyring)
     }
 
     func hasAnchors(_ kind: AnchorKind? = nil) throws -> Bool {

@@ -66,6 +66,8 @@ public struct AuditEntry: Sendable {
     /// SHA-256 over salt and personal data, which lie sealed outside the tree: about the subject, and about the actor.
     public internal(set) var personalCommitment: String?
     public internal(set) var actorCommitment: String?
+    /// In the last entry of a commit: the stamp of the vault row, 32 hexadecimal digits.
+    public internal(set) var stamp: String?
     var rows: [RowChange] = []
 }
 
@@ -97,6 +99,7 @@ enum AuditLeaf {
         json.optional("rows", entry.rows)
         json.optional("pd", entry.personalCommitment)
         json.optional("pa", entry.actorCommitment)
+        json.optional("st", entry.stamp)
         return json.finish()
     }
 
@@ -125,6 +128,7 @@ struct LeafFields {
     let creation: Creation?
     let rows: [RowChange]
     let personalCommitment, actorCommitment: Text?
+    let stamp: Text?
 
     /// Nil unless `bytes` are, octet for octet, what ``AuditLeaf/encode(_:)`` writes of some entry.
     init?(reading bytes: UnsafeRawBufferPointer) {
@@ -169,6 +173,7 @@ struct LeafFields {
             rows = try json.optional(#","rows":"#) { $0.list { $0.row() } } ?? []
             personalCommitment = try json.optional(#","pd":"#) { $0.text() }
             actorCommitment = try json.optional(#","pa":"#) { $0.text() }
+            stamp = try json.optional(#","st":"#) { $0.text() }
         } catch { return nil }
         guard json.take("}"), json.isAtEnd else { return nil }
     }
@@ -198,6 +203,7 @@ struct LeafFields {
         entry.rows = rows
         entry.personalCommitment = personalCommitment.map(string)
         entry.actorCommitment = actorCommitment.map(string)
+        entry.stamp = stamp.map(string)
         return entry
     }
 }

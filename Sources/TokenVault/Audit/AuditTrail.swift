@@ -29,9 +29,10 @@ struct AuditTrail {
     {
         var head = head
         let database = transaction.database
-        for pending in entries {
+        for (position, pending) in entries.enumerated() {
             var entry = pending.entry
             head.lastTime = pending.setsTime ? transaction.now : max(head.lastTime, transaction.now)
+            if position == entries.count - 1 { entry.stamp = transaction.vault.stamp.hex }
             entry.index = head.size
             entry.time = head.lastTime
             entry.wall = transaction.now

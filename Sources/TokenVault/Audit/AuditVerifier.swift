@@ -10,7 +10,9 @@ import VaultCrypto
 /// 2. the head: its note is signed by the log's key over exactly that tree; leaves that are gone were announced;
 /// 3. state equals log: the last leaf that names a row gives the hash the row has, and every live row is named;
 /// 4. every index leads to the rows of its table, and to no other;
-/// 5. with the keys at hand: every row's tag, and every piece of personal data against its commitment.
+/// 5. the vault row is the one that the last leaf names;
+/// 6. with the keys at hand: every row's tag, the hash of the rows that the vault row counts, and every piece of personal
+///    data against its commitment.
 ///
 /// From a checkpoint on: that the tree begins with that of the checkpoint, then the same for what came since and the
 /// rows it names.
@@ -62,11 +64,9 @@ struct AuditVerifier {
                 verifyPersonalData(try PersonalFact.read(database, keyring, from: scan.first), scan)
             }
         }
-        if let keyring {
-            do { _ = try VaultRow.read(database, rowKey: keyring.rows) } catch let error as VaultError {
-                report.add("vault", error.message)
-            }
-        }
+        do {
+            for error in try database.freshness(keyring) { report.add("vault", error.message) }
+        } catch let error as VaultError { report.add("vault", error.message) }
         report.affectedGrants = Array(affected.sorted().prefix(AuditReport.limit))
         report.furtherAffectedGrants = affected.count - report.affectedGrants.count
         progress(1)

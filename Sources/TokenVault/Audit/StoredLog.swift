@@ -26,8 +26,27 @@ struct LogHead: Sendable {
 
     /// Whether `last_time` is the time of the last leaf: nothing else vouches for it.
     func isTimed(_ database: Database) throws -> Bool {
-        guard size > 0 else { return true }
-        return try StoredLog(database).entry(size - 1)?.time == lastTime
+        try size == 0 || lastEntry(database)?.time == lastTime
+    }
+
+    /// The last entry; nil where it is not the one that the tree has there.
+    func lastEntry(_ database: Database) throws -> AuditEntry? {
+        guard let (first, count, hash) = edge.subtrees.last else { return nil }
+        let (log, width) = (StoredLog(database), UInt64(Limits.tileWidth))
+        do {
+            guard try log.subtrees.root(over: first..<first + count) == hash else { return nil }
+            if count >= width {
+                // That was shown by tiles: the last of them has to be that of its leaves.
+                let (tile, half) = ((first + count) / width - 1, width.trailingZeroBitCount - 1)
+                let (left, right) = try (
+                    log.subtrees.hash(level: half, index: 2 * tile),
+                    log.subtrees.hash(level: half, index: 2 * tile + 1)
+                )
+                guard try log.subtrees.hash(level: half + 1, index: tile) == MerkleHash.node(left, right)
+                else { return nil }
+            }
+        } catch let error as VaultError where error.code == .integrity { return nil }
+        return try log.entry(size - 1)
     }
 
     /// The name of the log: each time the vault is restored it goes on under another.

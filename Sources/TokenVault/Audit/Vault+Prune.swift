@@ -142,9 +142,6 @@ extension Vault {
     /// Names the rows of a table again whose last leaf lies before `first`. The leaf of a row only ever rises,
     /// so one pass over a snapshot meets them all.
     private func carryRows(of layout: TableLayout, before first: Int64) async throws {
-        // Named again, a keyslot that was removed and put back would be as good as any other.
-        let isKeyslots = [TableLayout.keyslots, .keyslotDetails].contains { $0.number == layout.number }
-        let history = isKeyslots ? try await keyslotHistory() : nil
         var last = Int64.min
         while true {
             try Task.checkCancellation()
@@ -154,7 +151,7 @@ extension Vault {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for start in stride(from: 0, to: ids.count, by: Limits.rowsPerLeaf) {
                     let some = Array(ids[start..<min(ids.count, start + Limits.rowsPerLeaf)])
-                    group.addTask { try await self.carry(some, of: layout, before: first, history) }
+                    group.addTask { try await self.carry(some, of: layout, before: first) }
                 }
                 try await group.waitForAll()
             }
@@ -176,10 +173,9 @@ extension Vault {
     }
 
     private func carry(
-        _ ids: [Int64], of layout: TableLayout, before first: Int64, _ history: KeyslotHistory?
+        _ ids: [Int64], of layout: TableLayout, before first: Int64
     ) async throws {
         try await queue.submit(.newWork) { [operatorActor] transaction in
-            if let history { try transaction.expectKeyslots(of: history) }
             var carried = false
             for id in ids {
                 let row = try transaction.database.firstRow(layout.selectByID, [.integer(id)]) { cursor in

@@ -31,7 +31,7 @@ extension Vault {
             return try store.withOwnReader { database in
                 // Its rows would look edited.
                 try store.ledger.refuseNewer(database)
-                let keyring = try keys.keys(for: database).keyring
+                let keyring = try keys.keys(examining: database).keyring
                 let key = keyring.signer.key
                 let checkpoint = try since.map { try Checkpoint.read(Array($0.utf8), signedBy: key) }
                 let rows =

@@ -52,7 +52,7 @@ private final class RunningPass: Sendable {
             // A vault that was closed is not read on.
             _ = try store.readers()
             return try pass.withLock { pass in
-                let floor = keys.watch.floor
+                let floor = keys.floor
                 try reader.snapshot { database in
                     try store.ledger.refuseNewer(database)
                     let keyring = try keys.keys(for: database, above: floor).keyring

@@ -19,6 +19,7 @@ extension DatabaseExamination {
             ]
         }
         return [.ok("log.head", "\(head.size) entries; the root is that of its right edge.")]
+            + (try database.freshness(nil)).map { .failed("vault.stamp", $0) }
     }
 
     /// The machine's clock against the newest entry, and against the monotonic clock since it.

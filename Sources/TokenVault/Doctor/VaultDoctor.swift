@@ -147,8 +147,11 @@ extension Vault {
             return try await BlockingThread.result { [store, keys] in
                 try store.withOwnReader { database in
                     try store.ledger.refuseNewer(database)
-                    let keyring = try keys.keys(for: database).keyring
-                    return [Self.signature(database, keyring), Self.tags(database, keyring)]
+                    let keyring = try keys.keys(examining: database).keyring
+                    return [
+                        Self.signature(database, keyring), Self.tags(database, keyring),
+                        Self.freshness(database, keyring),
+                    ]
                 }
             }
         } catch {
@@ -166,6 +169,15 @@ extension Vault {
                     "Run 'tokenvault audit verify', then restore a backup.")
             }
             return .ok(id, "The head is signed by this vault's key.")
+        } catch { return .failed(id, error) }
+    }
+
+    private static func freshness(_ database: Database, _ keyring: Keyring) -> DoctorCheck {
+        let id = "vault.newest"
+        do {
+            for error in try database.freshness(keyring) { throw error }
+            return .ok(
+                id, "The last entry names the vault's own record, which counts the rows that are there.")
         } catch { return .failed(id, error) }
     }
 

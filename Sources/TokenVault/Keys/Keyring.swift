@@ -17,6 +17,8 @@ final class Keyring: Sendable {
     let currentTags: TagKey
     let lookup: RowKeys
     let rows: RowKeys
+    /// Sums up the rows of the registry.
+    let rowSet: RowSetKey
     let signer: NoteSigner
 
     /// Key ids are per purpose, from 1; exactly one key of each purpose is current.
@@ -57,11 +59,22 @@ final class Keyring: Sendable {
         currentTags = tagKey(try current(.tags))
         lookup = try rowKeys(.lookup)
         rows = try rowKeys(.rows)
+        rowSet = RowSetKey(try current(.rowSet).key)
         let signing = SigningKey(seed: try current(.logSigning).key)
         guard let signer = NoteSigner(name: origin ?? LogHead.origin(of: vault), key: signing) else {
             throw VaultError(.internalError, "The log's origin is not a key name.")
         }
         self.signer = signer
+    }
+
+    /// The same keys; rows are compared with `roster`.
+    func showing(_ roster: LiveRoster) -> Keyring { Keyring(self, roster) }
+
+    private init(_ other: Keyring, _ roster: LiveRoster) {
+        (vault, epoch, root, retiredRoots) = (other.vault, other.epoch, other.root, other.retiredRoots)
+        (handles, tags, currentTags) = (other.handles, other.tags, other.currentTags)
+        (lookup, rowSet, signer) = (other.lookup, other.rowSet, other.signer)
+        rows = RowKeys(other.rows.current, retired: other.rows.retired, roster: roster)
     }
 
     /// The root key of an epoch.
@@ -171,10 +184,13 @@ extension Keyring {
 struct RowKeys: Sendable {
     let current: TagKey
     let retired: [TagKey]
+    /// What is read is compared with it, too; nil: by those who look at single rows.
+    let roster: LiveRoster?
 
-    init(_ current: TagKey, retired: [TagKey] = []) {
+    init(_ current: TagKey, retired: [TagKey] = [], roster: LiveRoster? = nil) {
         self.current = current
         self.retired = retired
+        self.roster = roster
     }
 
     /// The tag of a row about to be written.

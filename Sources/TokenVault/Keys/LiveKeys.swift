@@ -1,32 +1,42 @@
 import GRDB
+import MerkleLog
 import Synchronization
 import VaultCore
 import VaultCrypto
 
-/// The keyring of an open vault as it is now.
+/// The keyring of an open vault as it is now, and the state of the registry that goes with it.
 ///
 /// Keys are rotated while services run, by them or by another process. Anyone who reads or writes asks for the keyring
-/// that fits what the database shows: every change of keys makes another revision of the registry, so mostly that is a
-/// look at two numbers. A new root key is opened by what the vault was opened with.
+/// that fits what the database shows: every change makes another stamp, so mostly that is a look at 16 bytes. A new
+/// root key is opened by what the vault was opened with.
+///
+/// Another stamp is taken only when the last entry of the log names it, under a signed head, and when the rows are the
+/// ones that the vault row counts: an earlier vault row that is put back is genuine, but no longer named.
 final class LiveKeys: Sendable {
     private struct State {
         var keys: VaultKeys
-        /// The registry's revision at which `keys` were found to be the current ones.
-        var revision: RegistryRevision?
+        /// Of the log, when the stamp of `keys` was taken.
+        var size: Int64
+        /// Every snapshot begun after this was written shows as much of the log, or more; and no counter goes back.
+        var floor: (logSize: Int64, vault: VaultRow)
         /// A root key that this process is about to make the current one.
         var expected: GuardedKey?
     }
 
-    let watch: RegistryWatch
+    /// What spoke against the file when it was opened; nothing is read or written through the vault then.
+    let doubt: VaultError?
     private let state: Mutex<State>
     private let unlocker: Unlocker
     /// Held while keys are read again: however many notice at once, a passphrase is hashed once.
     private let turn = Mutex<Void>(())
 
-    /// - Parameter watch: of the snapshot that `keys` were read in.
-    init(_ keys: VaultKeys, watch: RegistryWatch, unlocker: Unlocker) {
-        self.watch = watch
-        state = Mutex(State(keys: keys))
+    /// - Parameter logSize: in the snapshot that `keys` and `vault` were read in.
+    init(_ keys: VaultKeys, _ vault: VaultRow, logSize: Int64, doubt: VaultError?, unlocker: Unlocker) {
+        self.doubt = doubt
+        var keys = keys
+        keys.revision = doubt == nil ? vault.stamp : nil
+        state = Mutex(
+            State(keys: keys, size: doubt == nil ? logSize : -1, floor: (logSize, vault), expected: nil))
         self.unlocker = unlocker
     }
 
@@ -36,48 +46,56 @@ final class LiveKeys: Sendable {
     /// As last known to this process.
     var current: VaultKeys { state.withLock { $0.keys } }
 
+    /// How many entries every snapshot begun from now on shows, or more.
+    var floor: Int64 { state.withLock { $0.floor.logSize } }
+
     /// The keys that fit the snapshot `database` shows.
     ///
     /// - Parameter floor: asked for before the snapshot was begun.
     /// - Throws: ``VaultError/Code/locked`` when the source opens no keyslot any more, ``VaultError/Code/integrity``
-    ///   when the snapshot is older than it can be.
-    func keys(for database: Database, above floor: RegistryWatch.Floor? = nil) throws -> VaultKeys {
-        let (number, logSize) =
-            try database.firstRow(
-                "SELECT registry_revision, (SELECT size FROM audit_head WHERE id = 1) FROM vault WHERE id = 1"
-            ) { ($0.integer(0), $0.integer(1)) } ?? (0, 0)
-        return try keys(
-            for: database,
-            revision: watch.revision(database, number: number, logSize: logSize, above: floor))
+    ///   when the snapshot is older than it can be, or its rows are not the ones that its vault row counts.
+    func keys(for database: Database, above floor: Int64 = 0) throws -> VaultKeys {
+        let shown = try database.firstRow(
+            "SELECT stamp, (SELECT size FROM audit_head WHERE id = 1) FROM vault WHERE id = 1"
+        ) { (RegistryRevision($0, at: 0), $0.integer(1)) }
+        guard let (stamp, size) = shown, let stamp else { throw VaultRow.damaged }
+        return try keys(for: database, stamp, logSize: size, above: floor)
     }
 
-    /// The same where the revision of the snapshot is known.
-    func keys(for database: Database, revision: RegistryRevision?) throws -> VaultKeys {
-        let held = state.withLock { revision != nil && $0.revision == revision ? $0.keys : nil }
-        var keys = try held ?? turn.withLock { _ in try reload(database, revision) }
-        keys.revision = revision
-        return keys
+    /// The same where the stamp of the snapshot is known.
+    func keys(
+        for database: Database, _ stamp: RegistryRevision, logSize: Int64, above floor: Int64
+    ) throws -> VaultKeys {
+        guard logSize >= floor else { throw VaultRow.outdated }
+        func held() -> VaultKeys? { state.withLock { $0.keys.revision == stamp ? $0.keys : nil } }
+        return try held() ?? turn.withLock { _ in try held() ?? accept(database, above: floor) }
     }
 
-    private func reload(_ database: Database, _ revision: RegistryRevision?) throws -> VaultKeys {
+    /// For those who look what is wrong: where the database shows no keys that prove themselves, those known last.
+    func keys(examining database: Database) throws -> VaultKeys {
+        do { return try keys(for: database) } catch let error as VaultError where error.code == .integrity {
+            return current
+        }
+    }
+
+    private func accept(_ database: Database, above floor: Int64) throws -> VaultKeys {
         let held = state.withLock { $0 }
-        if let revision, held.revision == revision { return held.keys }
-        let mark = try VaultKeys.mark(database)
-        let keys: VaultKeys
-        if mark == held.keys.mark {
-            keys = held.keys
-        } else {
-            let vault = try VaultRow.read(database, rowKey: nil)
-            keys = try load(database, vault, held)
-        }
-        // A reader on an older snapshot must not bring back what a newer one has replaced.
-        guard let revision else { return keys }
-        state.withLock { state in
-            if state.revision.map({ revision > $0 }) ?? true {
-                (state.keys, state.revision) = (keys, revision)
+        let vault = try VaultRow.read(database, rowKey: nil)
+        // Mostly only users changed: then the rows are the same, and with them the keys.
+        var keys = held.keys.keyring.fits(vault) ? held.keys : try load(database, vault, held)
+        let size = try keys.prove(database)
+        guard size >= floor else { throw VaultRow.outdated }
+        return try state.withLock { state in
+            keys.revision = nil
+            // A reader on an older snapshot must not bring back what a newer one has replaced.
+            guard size > state.size else {
+                guard size < state.size else { throw VaultRow.outdated }
+                return keys
             }
+            keys.revision = vault.stamp
+            (state.keys, state.size) = (keys, size)
+            return keys
         }
-        return keys
     }
 
     private func load(_ database: Database, _ vault: VaultRow, _ held: State) throws -> VaultKeys {
@@ -90,6 +108,31 @@ final class LiveKeys: Sendable {
         }
         return try VaultKeys.load(database, root: unlocker.root(database, vault: vault))
     }
+
+    /// Raises the floor to what the holder of the writer's lock sees.
+    ///
+    /// - Throws: ``VaultError/Code/integrity`` when that is less than was there before.
+    func reach(_ vault: VaultRow, logSize: Int64) throws {
+        try state.withLock { state in
+            guard !vault.isOlder(than: state.floor.vault), logSize >= state.floor.logSize else {
+                throw VaultRow.outdated
+            }
+            state.floor = (logSize, vault)
+        }
+    }
+
+    /// Takes note of a commit of this process.
+    func committed(_ transaction: WriteTransaction, _ head: LogHead) {
+        let stamp = transaction.vault.stamp
+        state.withLock { state in
+            state.floor = (head.size, transaction.vault)
+            // New keys are read as those of another process are.
+            guard stamp != state.keys.revision, !transaction.changesKeys else { return }
+            state.keys = VaultKeys(
+                keyring: transaction.keyring, system: state.keys.system, revision: stamp)
+            state.size = head.size
+        }
+    }
 }
 
 /// A keyring with the key of the vault's own owner, and what they were read from.
@@ -97,11 +140,11 @@ struct VaultKeys: Sendable {
     let keyring: Keyring
     /// The owner of what is nobody else's, who is the operator in the log.
     let system: Owner
-    fileprivate let mark: String
     /// Of the registry in the snapshot these were asked for; nil: keep nothing that is read in it.
     fileprivate(set) var revision: RegistryRevision?
 
-    /// Reads and checks the keys, the vault row, and the system's owner.
+    /// Reads the keys and checks them, the vault row, and the system's owner by their tags. Whether they are the newest is
+    /// for ``prove(_:)`` to say.
     static func load(_ database: Database, root: GuardedKey) throws -> VaultKeys {
         let vault = try VaultRow.read(database, rowKey: nil)
         let keyring = try Keyring.load(database, vault: vault, root: root)
@@ -109,29 +152,27 @@ struct VaultKeys: Sendable {
         guard let system = try database.owner(.system, keyring) else {
             throw VaultError(.integrity, "The vault's own owner is missing.", remedy: "Restore a backup.")
         }
-        return VaultKeys(keyring: keyring, system: system, mark: try mark(database))
+        let roster = LiveRoster(try Roster(database, keyring))
+        return VaultKeys(keyring: keyring.showing(roster), system: system, revision: nil)
+    }
+
+    /// Shows that the vault row is the one that the last entry of the signed log names, and the rows those that it counts.
+    ///
+    /// - Returns: the size of the log.
+    /// - Throws: ``VaultError/Code/integrity``.
+    func prove(_ database: Database) throws -> Int64 {
+        let vault = try VaultRow.read(database, rowKey: keyring.rows)
+        let head = try LogHead.read(database)
+        guard head.isSigned(by: keyring.signer.key),
+            try head.lastEntry(database)?.stamp == vault.stamp.hex
+        else { throw VaultRow.outdated }
+        guard keyring.fits(vault) else { throw Roster.differs }
+        return head.size
     }
 
     /// The registry's revision, once the vault row that it is read from has proved authentic.
     func checkedRevision(_ database: Database) throws -> RegistryRevision? {
         _ = try VaultRow.read(database, rowKey: keyring.rows)
         return revision
-    }
-
-    /// Changes whenever keys do: which rows keys are in, and the entries that name their present state.
-    fileprivate static func mark(_ database: Database) throws -> String {
-        let mark = try database.firstRow(
-            """
-            SELECT (SELECT key_epoch FROM vault) || ' '
-                || (SELECT count(*) || ' ' || total(leaf) || ' ' || max(leaf) FROM system_keys) || ' '
-                || (SELECT count(*) || ' ' || total(leaf) FROM retired_roots) || ' '
-                || (SELECT leaf FROM owners WHERE id = 1) || ' '
-                || (SELECT count(*) FROM previous_owner_keys WHERE id = 1)
-            """
-        ) { row -> String? in
-            if case .text(let text) = row.value(0) { text } else { nil }
-        }
-        guard let mark = mark ?? nil else { throw VaultRow.damaged }
-        return mark
     }
 }

@@ -160,11 +160,9 @@ extension Vault {
     package func rehearseKeyslotRotation(
         openedBy sources: [KeySource] = [], isOpenedSlotNoted: Bool = false
     ) async throws -> [String] {
-        let history = try await keyslotHistory()
         do {
             try await housekeep { [unlocker] transaction in
                 let (keyring, database) = (transaction.keyring, transaction.database)
-                try transaction.expectKeyslots(of: history)
                 let (root, epoch) = (GuardedKey.random(), keyring.epoch + 1)
                 let opened = try StoredKeyslot.all(database, keyring).first {
                     $0.row.record.id == unlocker.slotID

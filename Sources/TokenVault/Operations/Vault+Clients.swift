@@ -44,7 +44,6 @@ extension Vault {
             try transaction.insert(row)
             var secrets: [ClientSecretInfo] = []
             if let secret { secrets.append(try transaction.insertSecret(secret, of: id, generation: 1)) }
-            transaction.touchRegistry()
             let event = AuditEvent(.clientAdd, by: operatorActor, subject: owner.pseudonym)
             let client = try Client(owner: owner, row: row, secrets: secrets, keyring: keyring)
             return Audited(NewClient(client: client, secret: secret), event)
@@ -89,7 +88,7 @@ extension Vault {
             let revision = try keys.checkedRevision(database)
             let tags = keys.keyring.lookup.tags(.clientID, of: Array(clientID.utf8))
             let id = try registry.ownerID(lookupTags: tags, database, revision: revision)
-            if id == nil { try registry.census(database, revision: revision).confirmUnknown(tags) }
+            if id == nil { try keys.keyring.rows.roster?.check { try $0.confirmUnknown(tags) } }
             return try standingClient(id, database, keys, revision)
         }
     }
@@ -113,7 +112,7 @@ extension Vault {
             guard let client = try registry.client(id, database, keys.keyring, revision: revision) else {
                 return
             }
-            try registry.census(database, revision: revision).confirmAll(client.secrets, of: id)
+            try keys.keyring.rows.roster?.check { try $0.confirmAll(client.secrets, of: id) }
         }
     }
 
@@ -189,7 +188,6 @@ extension Vault {
             }
             let generation = (client.secrets.last?.generation ?? 0) + 1
             _ = try transaction.insertSecret(secret, of: id, generation: generation)
-            transaction.touchRegistry()
             let event = AuditEvent(
                 .clientSecretAdd, by: operatorActor, subject: client.pseudonym,
                 generation: UInt32(truncatingIfNeeded: generation))
@@ -210,7 +208,6 @@ extension Vault {
             change(&owner, &row)
             try transaction.update(owner)
             try transaction.update(row)
-            transaction.touchRegistry()
             let event = AuditEvent(operation, by: operatorActor, reason: reason, subject: client.pseudonym)
             guard let changed = try transaction.client(id) else { throw Self.noClient }
             return Audited(changed, event)
@@ -304,7 +301,6 @@ extension Vault {
                 _ = try transaction.insertSecret(new, of: id, generation: 1)
                 secret = new
             }
-            transaction.touchRegistry()
             let event = AuditEvent(
                 .clientChange, by: operatorActor, reason: "registration", subject: client.pseudonym)
             guard let changed = try transaction.client(id) else { throw Self.noClient }

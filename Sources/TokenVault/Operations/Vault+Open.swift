@@ -20,13 +20,18 @@ extension Vault {
     /// - Throws: ``VaultError`` with the code
     ///   `not_found` (no file), `not_a_vault` (another file), `permission_denied`, `read_only`,
     ///   `locked` (no keyslot opens with this source), `schema_newer`, `schema_changed`, `integrity` (also: behind or
-    ///   beside what an anchor was told), `busy`.
+    ///   beside what an anchor was told), `busy`. A vault whose own record was put back, or whose clients, keys or
+    ///   settings were, opens for ``verifyAudit(since:progress:)`` and ``examine()``; all else throws `integrity` then.
     public static func open(
         at path: String, unlockedBy source: KeySource, options: VaultOptions = VaultOptions()
     ) async throws -> Vault {
         let opened = try await BlockingThread.result { try openStore(path, source, options) }
         let vault = try Vault(opened, options: options)
         do {
+            if let doubt = opened.keys.doubt {
+                vault.noteDamage(doubt)
+                return vault
+            }
             // A full disk does not keep anybody from looking.
             try await vault.write(.finishing) { [actor = vault.operatorActor] _ in
                 Audited((), AuditEvent(.vaultOpen, by: actor))
@@ -55,7 +60,9 @@ extension Vault {
             do {
                 // A passphrase takes a while: nobody waits for the lock meanwhile.
                 let opened = try store.readers().snapshot { try unlock($0, store, source) }
-                if !options.ignoresAnchors { try AnchorComparison.requireAgreement(opened, options.logger) }
+                if !options.ignoresAnchors, opened.keys.doubt == nil {
+                    try AnchorComparison.requireAgreement(opened, options.logger)
+                }
                 return opened
             } catch {
                 try? store.close()
@@ -102,9 +109,14 @@ extension Vault {
                 .integrity, "The head of the audit log is not signed by this vault.",
                 remedy: "Run 'tokenvault audit verify' on a copy, then restore a backup.")
         }
-        let watch = RegistryWatch(vault, logSize: head.size)
+        var doubt: VaultError?
+        do { _ = try keys.prove(database) } catch let error as VaultError where error.code == .integrity {
+            doubt = error
+        }
         return OpenedStore(
-            store: store, keys: LiveKeys(keys, watch: watch, unlocker: unlocker), unlocker: unlocker)
+            store: store,
+            keys: LiveKeys(keys, vault, logSize: head.size, doubt: doubt, unlocker: unlocker),
+            unlocker: unlocker)
     }
 
     /// Makes a new vault and opens it. The file is built under a provisional name and gets its own at the
@@ -203,7 +215,7 @@ private struct Genesis {
             id: id, createdAt: now, keyEpoch: 1, registryRevision: 0,
             nextOwnerID: OwnerID.system.rawValue + 1,
             nextGrantID: 1, nextSecretID: 1, nextKeyID: Int64(keys.count) + 1, heartbeatAt: now,
-            heartbeatMonotonic: monotonic, outage: 0)
+            heartbeatMonotonic: monotonic, outage: 0, stamp: .random(), registryHash: .zero)
         try vault.insert(database, rowKey: keyring.rows)
         let edge = RightEdge()
         let head = LogHead(edge: edge, root: edge.root, lastTime: now, note: "")
@@ -235,5 +247,6 @@ private struct Genesis {
         let actor = AuditActor(system.pseudonym, options.channel, options.actor)
         try transaction.endBody([AuditEvent(.vaultCreate, by: actor)])
         _ = try AuditTrail().append(transaction.entries, to: head, in: transaction)
+        try transaction.finish()
     }
 }

@@ -32,7 +32,7 @@ final class KnownSigningKeys: Sendable {
 
     func keep(_ keys: [StoredSigningKey], _ revision: RegistryRevision?) {
         guard let revision else { return }
-        last.withLock { last in if last.map({ revision >= $0.revision }) ?? true { last = (revision, keys) } }
+        last.withLock { $0 = (revision, keys) }
     }
 }
 
@@ -97,7 +97,6 @@ extension Vault {
                 SigningKeyRow(
                     id: id, kid: kid, algorithm: algorithm, state: .current, createdAt: transaction.now,
                     publishedUntil: nil, privateKey: sealed, publicJWK: publicJWK))
-            transaction.touchRegistry()
             let event = AuditEvent(.signingKeyAdd, by: operatorActor, reason: algorithm.rawValue)
             return (true, [event])
         }

@@ -33,7 +33,6 @@ extension Vault {
                 keyring: transaction.keyring,
                 now: transaction.now)
             try transaction.insert(owner.row)
-            transaction.touchRegistry()
             var event = AuditEvent(.userAdd, by: operatorActor, subject: owner.pseudonym)
             event.personal = PersonalData(owner: id, data: Array(name.shown.utf8))
             return Audited(
@@ -120,7 +119,6 @@ extension Vault {
             else { throw Self.noUser }
             change(&row)
             try transaction.update(row)
-            transaction.touchRegistry()
             let event = AuditEvent(operation, by: operatorActor, reason: reason, subject: owner.pseudonym)
             let shown = String(decoding: try owner.identity(transaction.keyring), as: UTF8.self)
             return Audited(User(id: id, name: shown, state: row.state, createdAt: row.createdAt), event)
@@ -293,6 +291,5 @@ extension WriteTransaction {
         if try load(PreviousOwnerKeyRow.self, row.rowID) != nil {
             try delete(.previousOwnerKeys, id: row.rowID)
         }
-        touchRegistry()
     }
 }

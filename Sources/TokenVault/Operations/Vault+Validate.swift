@@ -36,7 +36,7 @@ extension Vault {
     ) throws -> ValidToken? {
         guard let handle = try openHandle(accessToken, as: .accessToken) else { return nil }
         let now = clock.now()
-        let floor = keys.watch.floor
+        let floor = keys.floor
         let found = try store.readers().firstValidationRow([.integer(handle.grant.rawValue)]) {
             database, cursor in
             let (vault, keys) = try knownVaultRow.read(cursor, database, keys, above: floor)

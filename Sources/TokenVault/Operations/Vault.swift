@@ -147,7 +147,7 @@ extension Vault {
 
     /// Reads several rows as of one moment, with the keys that fit them.
     func snapshot<Result>(_ body: (Database, VaultKeys) throws -> Result) throws -> Result {
-        let floor = keys.watch.floor
+        let floor = keys.floor
         return try store.readers().snapshot { [keys] database in
             try body(database, keys.keys(for: database, above: floor))
         }

@@ -71,17 +71,22 @@ public struct VaultMaintenance: Service {
 extension Vault {
     /// Declares that this process serves. When none did until now, the time since the last heartbeat counts
     /// as an outage and no retry window ran during it.
+    ///
+    /// A vault that is not what was written is served as well: every caller is told so, and that tells more than a
+    /// service that does not start.
     public func beginServing() async throws {
         let isFirst = try store.lock.beginServing()
-        try await housekeep { transaction in
-            transaction.changeVault { vault in
-                if isFirst {
-                    vault.beatAfterOutage(at: transaction.now, monotonic: transaction.monotonic)
-                } else {
-                    vault.beat(at: transaction.now, monotonic: transaction.monotonic)
+        do {
+            try await housekeep { transaction in
+                transaction.changeVault { vault in
+                    if isFirst {
+                        vault.beatAfterOutage(at: transaction.now, monotonic: transaction.monotonic)
+                    } else {
+                        vault.beat(at: transaction.now, monotonic: transaction.monotonic)
+                    }
                 }
             }
-        }
+        } catch let error as VaultError where error.code == .integrity { noteDamage(error) }
     }
 
     /// Writes the heartbeat: proves that the write path works, without a leaf.

@@ -124,6 +124,14 @@ extension Database {
         return (Array(zip(bounds.map { Duration.milliseconds($0) } + [nil], counts)), kept)
     }
 
+    private static func word(_ purpose: SystemKeyPurpose) -> String {
+        switch purpose {
+        case .logSigning: "log signing"
+        case .rowSet: "row set"
+        default: "\(purpose)"
+        }
+    }
+
     fileprivate func currentKeys() throws -> [(String, VaultInstant)] {
         var keys: [(String, VaultInstant)] = []
         if let root = try KeyAges.root(self) { keys.append(("root", root)) }
@@ -131,8 +139,7 @@ extension Database {
             "SELECT purpose, created_at FROM system_keys WHERE state = 1 ORDER BY purpose, id LIMIT 64"
         ) { row in
             if let purpose = SystemKeyPurpose(rawValue: row.integer(0)) {
-                let word = purpose == .logSigning ? "log signing" : "\(purpose)"
-                keys.append((word, VaultInstant(millisecondsSince1970: row.integer(1))))
+                keys.append((Self.word(purpose), VaultInstant(millisecondsSince1970: row.integer(1))))
             }
             return true
         }

@@ -90,7 +90,6 @@ struct RestoreWork: Sendable {
                 AuditEvent(
                     .vaultRestore, by: vault.operatorActor.withoutDetails, reason: reason, subject: subject))
         }
-        transaction.touchRegistry()
     }
 
     private func retire(_ item: MovedRow, _ transaction: WriteTransaction) throws {
@@ -135,7 +134,6 @@ struct RestoreWork: Sendable {
             default: if row.state == .active { row.state = .disabled }
             }
             try transaction.update(row)
-            transaction.touchRegistry()
             return Audited((), event)
         }
         guard moved.becomes != .disabled else { return }

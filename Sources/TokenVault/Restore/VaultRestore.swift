@@ -163,13 +163,19 @@ extension VaultRestore {
 
     private func compare(_ database: Database, _ opened: OpenedBackup) throws -> PreparedRestore {
         let row = try VaultRow.read(database, rowKey: nil)
-        let keyring = try Keyring.load(database, vault: row, root: opened.root)
-        _ = try VaultRow.read(database, rowKey: keyring.rows)
+        let loaded = try Keyring.load(database, vault: row, root: opened.root)
+        _ = try VaultRow.read(database, rowKey: loaded.rows)
+        let keyring = loaded.showing(LiveRoster(try Roster(database, loaded)))
         let head = try LogHead.read(database)
         guard head.isSigned(by: keyring.signer.key), try head.isTimed(database) else {
             throw VaultError(
                 .integrity, "The log in the backup is not signed by its vault.",
                 remedy: "Restore another backup.")
+        }
+        for error in try database.freshness(keyring) {
+            throw VaultError(
+                .integrity, "The backup was made of a damaged vault. " + error.message,
+                remedy: "Restore an older one.")
         }
         let proven = try newest.map { try prove($0, database, after: head, keyring) }
         var plan = RestorePlan(backup: opened.file.header, newest: proven?.facts)

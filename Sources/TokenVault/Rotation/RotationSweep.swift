@@ -19,8 +19,6 @@ struct RotationSweep: Sendable {
     var rowsPerBody = Limits.rowsPerLeaf
     /// In the entry that names the rows; nil: their hashes stay, so none does.
     var reason: String?
-    /// Whether the rows are in caches.
-    var touchesRegistry = false
     /// Nothing is done once another operator went on with it.
     var job: RotationJob?
 
@@ -90,8 +88,10 @@ struct RotationSweep: Sendable {
     ) throws -> ((rows: Int, events: Int), [AuditEvent]) {
         guard try job.map(transaction.isStill) ?? true else { return ((0, 0), []) }
         let count = try ids.filter { try change(transaction, $0) }.count
-        guard count > 0, let reason else { return ((count, 0), []) }
-        if touchesRegistry { transaction.touchRegistry() }
+        // Another stamp always has an entry.
+        guard count > 0, let reason = reason ?? (transaction.changesRegistry ? "rows" : nil) else {
+            return ((count, 0), [])
+        }
         let event = AuditEvent(
             .keyRewrap, by: vault.operatorActor.withoutDetails, reason: reason, count: count)
         return ((count, 1), [event])

@@ -86,7 +86,6 @@ extension Vault {
                             column: layout.columnNumber(column), row: id))
                 }
             }
-            transaction.touchRegistry()
             return Audited((), AuditEvent(.keyRewrap, by: operatorActor, reason: "sealed-anew"))
         }
     }

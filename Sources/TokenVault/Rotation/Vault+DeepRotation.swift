@@ -164,7 +164,7 @@ extension Vault {
                 id <= ? AND wrapped_key IS NOT NULL AND id NOT IN (SELECT id FROM previous_owner_keys)
                 """,
             values: [.integer(job.lastOwner ?? .max)], rowsPerBody: Limits.rowsPerLeaf / 2,
-            reason: "new-owner-keys", touchesRegistry: true, job: job
+            reason: "new-owner-keys", job: job
         ).run(progress) { try $0.renewKey(of: OwnerID($1)) }
     }
 
@@ -197,8 +197,7 @@ extension Vault {
 
     func destroyPreviousOwnerKeys(_ job: RotationJob) async throws {
         _ = try await RotationSweep(
-            vault: self, table: "previous_owner_keys", reason: "keys-destroyed", touchesRegistry: true,
-            job: job
+            vault: self, table: "previous_owner_keys", reason: "keys-destroyed", job: job
         ).run({ _ in }) { transaction, id in
             try transaction.delete(.previousOwnerKeys, id: id)
             return true

@@ -30,7 +30,6 @@ extension Vault {
         kind: String = "root", root: GuardedKey = .random(),
         _ rewrapSlots: @escaping @Sendable (WriteTransaction, GuardedKey, UInt32) throws -> Void
     ) async throws -> KeyRotationReport {
-        let history = try await keyslotHistory()
         // This process need not open the new key by its keyslot, which may be another one then.
         keys.expect(root)
         return try await queue.submit(.newWork) { [operatorActor] transaction in
@@ -40,8 +39,6 @@ extension Vault {
                 report.isResumed = true
                 return (report, [])
             }
-            // A slot that was removed and put back would be given the new root key, and a recovery slot needs no key for it.
-            try transaction.expectKeyslots(of: history)
             let epoch = keyring.epoch + 1
             try transaction.insert(
                 RetiredRootRow(
@@ -52,7 +49,6 @@ extension Vault {
                     retiredAt: transaction.now))
             try rewrapSlots(transaction, root, epoch)
             transaction.changeVault { $0.keyEpoch = Int64(epoch) }
-            transaction.touchRegistry()
             return (
                 KeyRotationReport(kind: kind, epoch: Int64(epoch)),
                 [AuditEvent(.keyRotate, by: operatorActor, reason: kind + "-begun")]
@@ -90,7 +86,6 @@ extension Vault {
                 [.integer(Int64(keyring.epoch)), .integer(Int64(Limits.rowsPerLeaf))], keyring)
             for row in rows { try transaction.update(row.rewrapped(keyring)) }
             guard !rows.isEmpty else { return ((), []) }
-            transaction.touchRegistry()
             return ((), [AuditEvent(.keyRewrap, by: operatorActor, reason: "system-keys", count: rows.count)])
         }
         let isDone = try snapshot { database, keys in
@@ -138,7 +133,6 @@ extension Vault {
                 }
             }
             for id in retired { try transaction.delete(.retiredRoots, id: id) }
-            transaction.touchRegistry()
             return ((), [AuditEvent(.keyRotate, by: operatorActor, reason: "root-done")])
         }
     }

@@ -128,7 +128,6 @@ extension WriteTransaction {
                     for: Keyring.wrapContext(keyring.vault, systemKey: id)),
                 // The end of the one before: not earlier than anything made with that, though the clock was set back.
                 createdAt: max(now, committed.lastTime)))
-        touchRegistry()
         return SystemKey(
             purpose: purpose, keyID: UInt8(truncatingIfNeeded: keyID), isCurrent: true, key: key)
     }
@@ -149,7 +148,6 @@ extension WriteTransaction {
             try delete(.systemKeys, id: row.id)
             count += 1
         }
-        if count > 0 { touchRegistry() }
         return count
     }
 
@@ -178,7 +176,7 @@ extension Vault {
         var report = begun
         for table in ["owners", "clients", "connections"] {
             report.rewritten += try await RotationSweep(
-                vault: self, table: table, reason: "lookup", touchesRegistry: true
+                vault: self, table: table, reason: "lookup"
             ).run(progress) { try $0.retagLookup(of: $1, in: table) }
         }
         try await queue.submit(.finishing) { [operatorActor] transaction in
@@ -290,6 +288,7 @@ extension WriteTransaction {
         let fresh = StoredRow(layout, id: id, columns: row.columns, leaf: row.leaf, rowKey: keyring.rows)
         try database.run(
             "UPDATE \(layout.name) SET row_tag = ? WHERE id = ?", [.blob(fresh.tag), .integer(id)])
+        if layout.isOfSet(id, fresh.columns) { register(fresh) }
         noteUnloggedChange()
         return true
     }

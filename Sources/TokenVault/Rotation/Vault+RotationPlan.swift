@@ -157,7 +157,7 @@ extension VaultError {
 
 /// One key of the vault, or all keys of one kind: for a cryptographic inventory.
 public struct KeyInventoryEntry: Sendable {
-    /// `root`, `keyslots`, `handles`, `tags`, `lookup`, `rows`, `log`, `owners` or `id_token`.
+    /// `root`, `keyslots`, `handles`, `tags`, `lookup`, `rows`, `log`, `row-set`, `owners` or `id_token`.
     public let purpose: String
     /// What computes with it, and the length of the key in bits.
     public let algorithm: String
@@ -227,13 +227,14 @@ extension SystemKeyPurpose {
         case .lookup: "lookup"
         case .rows: "rows"
         case .logSigning: "log"
+        case .rowSet: "row-set"
         }
     }
 
     fileprivate var algorithm: String {
         switch self {
         case .handles: "XChaCha20-Poly1305, 256 bits"
-        case .tags, .lookup, .rows: "keyed BLAKE2b, 256 bits"
+        case .tags, .lookup, .rows, .rowSet: "keyed BLAKE2b, 256 bits"
         case .logSigning: "Ed25519, 256 bits"
         }
     }

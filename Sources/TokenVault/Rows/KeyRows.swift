@@ -16,6 +16,7 @@ enum SystemKeyPurpose: Int64, Sendable, CaseIterable {
     case lookup = 3
     case rows = 4
     case logSigning = 5
+    case rowSet = 6
 }
 
 /// One row of `system_keys`: a key of the vault itself, wrapped by the root key.

@@ -13,6 +13,14 @@ enum LostRow {
         error("An index of \(layout.name) is not what its table says")
     }
 
+    /// A row that is genuine, but not the newest of its place, or deleted since.
+    static func outdated(_ layout: TableLayout, _ id: Int64) -> VaultError {
+        VaultError(
+            .integrity,
+            "Row \(id) of \(layout.name) is not the one that was written last: an earlier one was put back.",
+            remedy: "Run 'tokenvault audit verify' to see what is affected, then restore a backup.")
+    }
+
     private static func error(_ what: String) -> VaultError {
         VaultError(
             .integrity, what + ": the database file is damaged.",
@@ -27,43 +35,5 @@ extension Database {
             "SELECT 1 FROM owners INDEXED BY sqlite_autoindex_owners_1 WHERE +id = ?",
             [.integer(owner.rawValue)]
         ) { _ in true } ?? false
-    }
-}
-
-/// Clients and their secrets as the tables have them, indexes left out: asked where an index shows none.
-struct ClientCensus: Sendable {
-    private let tags: Set<[UInt8]>
-    private let secrets: [Int64: Int]
-
-    /// - Throws: ``VaultError/Code/integrity`` for a client without its owner.
-    init(_ database: Database) throws {
-        var found: (tags: Set<[UInt8]>, secrets: [Int64: Int]) = ([], [:])
-        try database.forEachRow(
-            """
-            SELECT clients.id, owners.id, owners.lookup_tag FROM clients NOT INDEXED
-            LEFT JOIN owners ON owners.id = clients.id
-            """
-        ) { row in
-            guard row.value(1) != .null else { throw LostRow.error(.owners, row.integer(0)) }
-            if case .blob(let tag) = row.value(2) { found.tags.insert(tag) }
-            return true
-        }
-        try database.forEachRow("SELECT client_id FROM client_secrets NOT INDEXED") { row in
-            found.secrets[row.integer(0), default: 0] += 1
-            return true
-        }
-        (tags, secrets) = found
-    }
-
-    /// - Throws: ``VaultError/Code/integrity`` when there is a client of one of these tags after all.
-    func confirmUnknown(_ lookupTags: [[UInt8]]) throws {
-        guard tags.isDisjoint(with: lookupTags) else { throw LostRow.unindexed(.owners) }
-    }
-
-    /// - Throws: ``VaultError/Code/integrity`` when the client has other secrets than these.
-    func confirmAll(_ rows: [ClientSecretInfo], of client: OwnerID) throws {
-        guard rows.count == secrets[client.rawValue, default: 0] else {
-            throw LostRow.unindexed(.clientSecrets)
-        }
     }
 }

@@ -41,6 +41,10 @@ struct StoredRow: Sendable {
         guard rowKey.isTag(stored, of: canonical.bytes) else {
             throw Self.edited(layout, id)
         }
+        if layout.isOfRegistry, let roster = rowKey.roster {
+            let tag = layout.isOfSet(id, columns) ? stored : nil
+            try roster.check { try $0.check(layout, id, tag) }
+        }
         self.layout = layout
         self.id = id
         self.columns = columns

@@ -8,7 +8,7 @@ struct VaultRow: Sendable, Equatable {
     let id: VaultID
     let createdAt: VaultInstant
     var keyEpoch: Int64
-    /// Goes up with every change to owners, clients, secrets and keys: caches of those are as old as it.
+    /// How often the registry was changed: for people; ``stamp`` decides.
     var registryRevision: Int64
     var nextOwnerID: Int64
     var nextGrantID: Int64
@@ -19,6 +19,10 @@ struct VaultRow: Sendable, Equatable {
     var heartbeatMonotonic: Int64
     /// Milliseconds during which nobody served.
     var outage: Int64
+    /// Another one with every change of the registry; the last entry of the log names it.
+    var stamp: RegistryRevision
+    /// Of the rows that ``TableLayout/isOfSet(_:_:)`` has in the set, under `stamp`.
+    var registryHash: Digest
 
     static let format: Int64 = 1
 
@@ -55,7 +59,8 @@ extension VaultRow {
     static let columnNames = [
         "format", "vault_id", "created_at", "key_epoch", "registry_revision", "next_owner_id",
         "next_grant_id",
-        "next_secret_id", "next_key_id", "heartbeat_at", "heartbeat_monotonic", "outage",
+        "next_secret_id", "next_key_id", "heartbeat_at", "heartbeat_monotonic", "outage", "stamp",
+        "registry_hash",
     ]
     private static let selectSQL =
         "SELECT \(columnNames.joined(separator: ", ")), row_tag FROM vault WHERE id = 1"
@@ -75,7 +80,9 @@ extension VaultRow {
     init(_ cursor: RowCursor, rowKey: RowKeys?) throws {
         let count = Self.columnNames.count
         guard cursor.integer(0) == Self.format, case .blob(let bytes) = cursor.value(1),
-            let id = VaultID(bytes: bytes), case .blob(let tag) = cursor.value(count)
+            let id = VaultID(bytes: bytes), case .blob(let tag) = cursor.value(count),
+            let stamp = RegistryRevision(cursor, at: count - 2),
+            let registryHash = cursor.withBlob(count - 1, { $0.flatMap(Digest.init(stored:)) })
         else { throw Self.damaged }
         self.init(
             id: id,
@@ -88,7 +95,9 @@ extension VaultRow {
             nextKeyID: cursor.integer(8),
             heartbeatAt: VaultInstant(millisecondsSince1970: cursor.integer(9)),
             heartbeatMonotonic: cursor.integer(10),
-            outage: cursor.integer(11))
+            outage: cursor.integer(11),
+            stamp: stamp,
+            registryHash: registryHash)
         if let rowKey { try check(tag, rowKey: rowKey) }
     }
 
@@ -116,19 +125,21 @@ extension VaultRow {
             .integer(Self.format), .blob(id.bytes), SQLValue(createdAt), .integer(keyEpoch),
             .integer(registryRevision), .integer(nextOwnerID), .integer(nextGrantID), .integer(nextSecretID),
             .integer(nextKeyID), SQLValue(heartbeatAt), .integer(heartbeatMonotonic), .integer(outage),
+            .blob(stamp.bytes), .blob(registryHash.bytes),
         ]
     }
 
     /// Whether a number is lower than in `other`, which none of these ever is again.
     func isOlder(than other: VaultRow) -> Bool {
         let numbers: [KeyPath<VaultRow, Int64>] = [
-            \.registryRevision, \.keyEpoch, \.nextOwnerID, \.nextGrantID, \.nextSecretID, \.nextKeyID,
+            \.keyEpoch, \.nextOwnerID, \.nextGrantID, \.nextSecretID, \.nextKeyID,
         ]
         return numbers.contains { self[keyPath: $0] < other[keyPath: $0] }
     }
 
     static let outdated = VaultError(
-        .integrity, "The vault is older than this process saw it before: an earlier record was put back.",
+        .integrity,
+        "The vault's own record is not the newest: it is not the one that the last entry of the log names, or lies behind what this process saw before.",
         remedy: "Stop the service, keep a copy of the files, and restore a backup.")
 
     static let damaged = VaultError(
@@ -149,14 +160,12 @@ final class KnownVaultRow: Sendable {
     ///
     /// - Throws: ``VaultError/Code/integrity``.
     func read(
-        _ cursor: RowCursor, _ database: Database, _ keys: LiveKeys, above floor: RegistryWatch.Floor
+        _ cursor: RowCursor, _ database: Database, _ keys: LiveKeys, above floor: Int64
     ) throws -> (VaultRow, VaultKeys) {
         let row = try VaultRow(cursor, rowKey: nil)
         guard case .blob(let tag) = cursor.value(VaultRow.columnNames.count) else { throw VaultRow.damaged }
-        let revision = try keys.watch.revision(
-            database, number: row.registryRevision, logSize: cursor.integer(Self.columnCount - 1),
-            above: floor)
-        let keys = try keys.keys(for: database, revision: revision)
+        let keys = try keys.keys(
+            for: database, row.stamp, logSize: cursor.integer(Self.columnCount - 1), above: floor)
         let isKnown = last.withLock { last in last.map { $0.tag == tag && $0.row == row } ?? false }
         if isKnown { return (row, keys) }
         try row.check(tag, rowKey: keys.keyring.rows)

@@ -126,17 +126,17 @@ final class CommitEngine: @unchecked Sendable {
         var transaction: WriteTransaction
         do {
             try store.ledger.refuseNewer(database)
-            let keyring = try keys.keys(for: database).keyring
+            let current = try keys.keys(for: database, above: keys.floor)
+            let keyring = current.keyring
             let vault = try VaultRow.read(database, rowKey: keyring.rows)
             head = try LogHead.read(database)
             try judge(head, keyring, database)
-            try keys.watch.reach(vault, logSize: head.size)
-            transaction = try WriteTransaction(
+            try keys.reach(vault, logSize: head.size)
+            transaction = WriteTransaction(
                 database, keyring: keyring, registry: registry, firstUses: firstUses, vault: vault,
                 head: head, now: clock.now(), monotonic: clock.monotonic().milliseconds,
                 clocksAgree: clocksAgree(head),
-                revision: keys.watch.revision(
-                    database, number: vault.registryRevision, logSize: head.size))
+                revision: current.revision)
             for job in batch { try run(job, in: transaction) }
             guard transaction.hasChanges || !transaction.entries.isEmpty else {
                 try database.run("ROLLBACK")
@@ -157,7 +157,7 @@ final class CommitEngine: @unchecked Sendable {
             throw UncertainCommit(
                 cause: error, lastLeaf: transaction.entries.isEmpty ? nil : (head.size - 1, head.root))
         }
-        keys.watch.committed(transaction, head)
+        keys.committed(transaction, head)
         return Prepared(head: head, truncation: transaction.truncation)
     }
 
@@ -191,8 +191,6 @@ final class CommitEngine: @unchecked Sendable {
                 "The head of the audit log is not signed by this vault, or lies behind what was there.",
                 remedy: "Run 'tokenvault audit verify', then restore a backup.")
         }
-        // Readers looked at them as well, but before anything vouched for the head they saw.
-        if let lastHead { try keys.watch.look(database, lastHead.size..<head.size) }
         lastHead = head
     }
 

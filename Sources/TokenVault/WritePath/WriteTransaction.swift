@@ -35,6 +35,8 @@ final class WriteTransaction {
     /// Which leaf named each row that this body looked at.
     private var leaves: [RowName: Int64] = [:]
     private var vaultBeforeBody: VaultRow
+    private let roster: LiveRoster
+    private var rosterBeforeBody: Roster
     private var hasChangesBeforeBody = false
     private var entriesBeforeBody = 0
     private var cosignersBeforeBody = 0
@@ -46,7 +48,10 @@ final class WriteTransaction {
     ) {
         self.signer = signer ?? keyring.signer
         self.database = database
-        self.keyring = keyring
+        // A copy, which changes with what is written here.
+        rosterBeforeBody = keyring.rows.roster?.value ?? Roster()
+        roster = LiveRoster(rosterBeforeBody)
+        self.keyring = keyring.showing(roster)
         self.registry = registry
         self.firstUses = firstUses
         self.vault = vault
@@ -69,9 +74,13 @@ final class WriteTransaction {
     var origin: String { signer.key.name }
 
     /// Nil once this batch changed the registry itself: such rows must not enter a cache before the commit.
-    private var registryRevision: RegistryRevision? {
-        vault.registryRevision == unchangedVault.registryRevision ? revision : nil
-    }
+    private var registryRevision: RegistryRevision? { changesRegistry ? nil : revision }
+
+    /// Whether the commit will have another stamp.
+    var changesRegistry: Bool { vault.stamp != unchangedVault.stamp }
+
+    /// Whether keys have to be read again after the commit.
+    var changesKeys: Bool { vault.keyEpoch != unchangedVault.keyEpoch || roster.value.changesKeys }
 
     /// Seals what belongs to no user and no client.
     var systemKey: OwnerKey {
@@ -145,16 +154,21 @@ extension WriteTransaction {
     func delete(_ layout: TableLayout, id: Int64) throws {
         let previous = try namingLeaf(layout, id)
         try database.run(layout.deleteSQL, [.integer(id)])
+        if layout.isOfRegistry {
+            touchRegistry()
+            roster.change { $0.remove(layout, id, keyring) }
+        }
         note(layout, id, hash: nil, previous: previous)
     }
 
-    /// Counts a grant, connection or consent that this body creates for an owner.
+    /// Counts a grant, connection or consent that this body creates for a user.
     ///
-    /// - Returns: for the event that names the row.
-    func countCreation(of id: OwnerID) throws -> Creation {
+    /// - Returns: for the event that names the row; nil for what is no person's.
+    func countCreation(of id: OwnerID) throws -> Creation? {
         guard let (known, leaf) = try load(OwnerRow.self, id.rawValue) else {
             throw LostRow.error(.owners, id.rawValue)
         }
+        guard known.kind == .user else { return nil }
         var row = known
         let creation = Creation(number: row.creations + 1, previous: row.lastCreation)
         row.creations += 1
@@ -176,8 +190,19 @@ extension WriteTransaction {
     }
 
     /// Marks every cache of owners, clients and secrets as outdated, in every process.
-    func touchRegistry() {
-        changeVault { $0.registryRevision += 1 }
+    private func touchRegistry() {
+        guard !changesRegistry else { return }
+        changeVault { vault in
+            vault.stamp = .random()
+            vault.registryRevision += 1
+        }
+    }
+
+    /// A row was written as this, whether an entry names it or not.
+    func register(_ stored: StoredRow) {
+        guard stored.layout.isOfRegistry else { return }
+        touchRegistry()
+        roster.change { $0.note(stored, keyring) }
     }
 
     /// Takes the next number of a counter.
@@ -224,6 +249,7 @@ extension WriteTransaction {
     }
 
     private func note(_ stored: StoredRow, previous: Int64?) {
+        register(stored)
         note(stored.layout, stored.id, hash: stored.hash, previous: previous)
     }
 
@@ -266,6 +292,7 @@ extension WriteTransaction {
         rows = []
         leaves.removeAll(keepingCapacity: true)
         vaultBeforeBody = vault
+        rosterBeforeBody = roster.value
         hasChangesBeforeBody = hasChanges
         entriesBeforeBody = entries.count
         cosignersBeforeBody = cosigners.count
@@ -280,7 +307,8 @@ extension WriteTransaction {
 
     /// The body ended well: its events become entries, the first of which names the rows not named yet.
     func endBody(_ events: [AuditEvent]) throws {
-        guard rows.isEmpty || !events.isEmpty else {
+        let isNamed = vault.stamp == vaultBeforeBody.stamp || entries.count > entriesBeforeBody
+        guard (rows.isEmpty && isNamed) || !events.isEmpty else {
             throw VaultError(.internalError, "A body changed rows and named no event.")
         }
         for (index, event) in events.enumerated() {
@@ -295,6 +323,7 @@ extension WriteTransaction {
         entries.removeLast(entries.count - entriesBeforeBody)
         cosigners.removeLast(cosigners.count - cosignersBeforeBody)
         vault = vaultBeforeBody
+        roster.value = rosterBeforeBody
         hasChanges = hasChangesBeforeBody
     }
 
@@ -306,6 +335,7 @@ extension WriteTransaction {
 
     /// After the last body: writes the vault row if a counter moved.
     func finish() throws {
+        if changesRegistry { vault.registryHash = keyring.registryHash(roster.value, vault.stamp) }
         if vault != unchangedVault { try vault.update(database, rowKey: keyring.rows) }
     }
 }

@@ -52,7 +52,9 @@ struct ServeCommand: AsyncParsableCommand, VaultWork {
         try await settings.location.withVault(.service("tokenvault serve", .http, logger)) { vault in
             let keys = VaultSigningKeys(vault)
             // The first time makes them.
-            try await keys.prepare()
+            do { try await keys.prepare() } catch let error as VaultError where error.code == .integrity {
+                vault.noteDamage(error)
+            }
             configuration.idTokens = keys
             configuration.assertions = AssertionVerifier()
             try await serve(vault, configuration, logger, ready)

@@ -5,7 +5,7 @@ import TokenVault
 import VaultCore
 import VaultCrypto
 
-/// No entry of the log names the vault row, so an older one that is put back is authentic.
+/// The vault row carries a stamp that the last entry of the log names: an older row is authentic, and named no more.
 @Suite(.bounded) struct `P7: an older vault row brings back no client, no user and no key` {
     /// A process that keeps a client and a user in memory, and copies of the vault row from before and after a change.
     private struct Scene {
@@ -35,20 +35,26 @@ import VaultCrypto
 
         func attack(_ sql: String) throws { _ = try sqlite(test.path, "ATTACH '\(side)' AS side; \(sql)") }
 
-        var revision: String {
-            get throws { try sqlite(test.path, "SELECT registry_revision FROM vault") }
-        }
-
         /// As a command in another process does it.
         func elsewhere(_ body: (Vault) async throws -> Void) async throws {
             let other = try await test.reopen()
-            try await body(other)
+            do { try await body(other) } catch {
+                await other.close()
+                throw error
+            }
             await other.close()
         }
 
-        func expectRefusal() async throws {
-            #expect(try test.vault.validate(tokens.pair.accessToken) == nil)
-            #expect(try await party.refresh(tokens.refreshToken).issued == nil)
+        /// Nothing is read, nothing is written, and no client is told that its token is bad.
+        func expectDamage(in vault: Vault) async throws {
+            #expect(throws: VaultError(.integrity, "")) { try vault.validate(tokens.pair.accessToken) }
+            #expect(throws: VaultError(.integrity, "")) { try vault.clients() }
+            await #expect(throws: VaultError(.integrity, "")) {
+                try await party.refresh(tokens.refreshToken, in: vault)
+            }
+            await #expect(throws: VaultError(.integrity, "")) { try await vault.proveWritePath() }
+            #expect(Set(try await vault.verifyAudit().places) == ["vault"])
+            #expect(await vault.examine().contains { $0.id == "vault.newest" && $0.code == .integrity })
         }
     }
 
@@ -66,15 +72,23 @@ import VaultCrypto
     }
 
     @Test(arguments: Change.allCases)
-    func `put back before another process changes something: the number is one that was there`(
+    func `put back before another process changes something: nothing is built on it`(
         _ change: Change
     ) async throws {
         let scene = try await Scene()
-        let known = try scene.revision
         try scene.putBack("before")
+        await #expect(throws: VaultError(.integrity, "")) {
+            try await scene.elsewhere { try await change.make(in: $0) }
+        }
+        try await scene.expectDamage(in: scene.test.vault)
+        try await scene.elsewhere {
+            #expect($0.isDamaged)
+            try await scene.expectDamage(in: $0)
+        }
+        try scene.putBack("after")
         try await scene.elsewhere { try await change.make(in: $0) }
-        #expect(try scene.revision == known)
-        try await scene.expectRefusal()
+        #expect(try scene.test.vault.validate(scene.tokens.pair.accessToken) == nil)
+        #expect(try await scene.party.refresh(scene.tokens.refreshToken).issued == nil)
     }
 
     @Test(arguments: Change.allCases)
@@ -84,14 +98,14 @@ import VaultCrypto
         let scene = try await Scene()
         try await scene.elsewhere { try await change.make(in: $0) }
         try scene.putBack("after")
-        try await scene.expectRefusal()
+        await #expect(throws: VaultError(.integrity, "")) { try await scene.test.vault.proveWritePath() }
+        try await scene.elsewhere { try await scene.expectDamage(in: $0) }
     }
 
     @Test func `a secret that was replaced elsewhere is not taken any more`() async throws {
         let scene = try await Scene()
         let vault = scene.test.vault
         let before = try #require(try vault.client(identifiedBy: scene.party.client.clientID))
-        try scene.putBack("before")
         try await scene.elsewhere {
             _ = try await $0.rotateSecret(ofClient: before.clientID, overlap: .zero)
         }
@@ -107,16 +121,29 @@ import VaultCrypto
 
     @Test func `an older one than the process saw is damage until it is gone`() async throws {
         let scene = try await Scene()
-        let vault = scene.test.vault
         try scene.putBack("before")
-        #expect(throws: VaultError(.integrity, "")) { try vault.validate(scene.tokens.pair.accessToken) }
-        #expect(throws: VaultError(.integrity, "")) { try vault.clients() }
-        await #expect(throws: VaultError(.integrity, "")) {
-            try await scene.party.refresh(scene.tokens.refreshToken)
-        }
-        await #expect(throws: VaultError(.integrity, "")) { try await vault.proveWritePath() }
+        try await scene.expectDamage(in: scene.test.vault)
         try scene.putBack("after")
         #expect(try await scene.party.refresh(scene.tokens.refreshToken).issued != nil)
+    }
+
+    @Test func `with all rows and entries of its time, and its head, it is found while the process runs`()
+        async throws
+    {
+        let scene = try await Scene()
+        let old = scene.test.directory + "/old"
+        _ = try sqlite(scene.test.path, "VACUUM INTO '\(old)'")
+        _ = try await scene.test.vault.setClient("app", enabled: false)
+        let tables = try sqlite(
+            old, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        let swap = tables.split(separator: "\n").map {
+            "DELETE FROM main.\($0); INSERT INTO main.\($0) SELECT * FROM old.\($0);"
+        }
+        _ = try sqlite(scene.test.path, "ATTACH '\(old)' AS old; BEGIN; \(swap.joined()) COMMIT")
+        #expect(throws: VaultError(.integrity, "")) {
+            try scene.test.vault.validate(scene.tokens.pair.accessToken)
+        }
+        await #expect(throws: VaultError(.integrity, "")) { try await scene.test.vault.proveWritePath() }
     }
 
     @Test(arguments: ["next_owner_id", "next_grant_id", "next_secret_id", "next_key_id"])
@@ -145,5 +172,26 @@ import VaultCrypto
         await scene.test.vault.close()
         let refusal = await #expect(throws: VaultError(.integrity, "")) { try await scene.test.reopen() }
         #expect(refusal?.message.contains("Two system keys") == true)
+    }
+
+    @Test func `the stamp changes with the registry alone, and the last entry of every commit names it`()
+        async throws
+    {
+        let scene = try await Scene()
+        func stamp() throws -> String { try sqlite(scene.test.path, "SELECT lower(hex(stamp)) FROM vault") }
+        func expectNamed() throws {
+            let last = try sqlite(
+                scene.test.path, "SELECT CAST(bytes AS TEXT) FROM audit_leaves ORDER BY id DESC LIMIT 1")
+            #expect(last.hasSuffix(#","st":"\#(try stamp())"}"#), "\(last)")
+        }
+        let first = try stamp()
+        try expectNamed()
+        _ = try await scene.party.begin()
+        try await scene.test.vault.proveWritePath()
+        #expect(try stamp() == first)
+        try expectNamed()
+        _ = try await scene.test.vault.addUser("carol")
+        #expect(try stamp() != first)
+        try expectNamed()
     }
 }

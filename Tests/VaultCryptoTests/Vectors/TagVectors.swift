@@ -35,6 +35,22 @@ import VaultCrypto
                 "row tag, \(count) bytes", "row tag", tagKey.rowTag(over: row),
                 keyed.with(["value": Hex.encode(row)]))
         }
+        let set = RowSetKey(key)
+        let stamp = Chosen.bytes("stamp", 16)
+        for count in [0, 1, 5] {
+            let rows = try (0..<count).map { index in
+                let tag = try #require(Digest(bytes: Chosen.bytes("tag \(index)", 32)))
+                return (table: UInt16(index + 1), id: Int64(index) * 7 - 1, tag: tag)
+            }
+            let sum = rows.reduce(Digest.zero) { $0 ^ set.element(table: $1.table, id: $1.id, tag: $1.tag) }
+            add(
+                "set of \(count) rows", "row set", set.mask(sum, nonce: stamp).bytes,
+                keyed.with([
+                    "stamp": Hex.encode(stamp),
+                    "rows": rows.map { "\($0.table) \($0.id) \(Hex.encode($0.tag.bytes))" }.joined(
+                        separator: ","),
+                ]))
+        }
         let secret = Array("tv_cs_".utf8) + Base64URL.encode(Chosen.bytes("client secret", 32))
         add(
             "client secret", "client secret", tagKey.tag(.clientSecret, of: SecretBytes(secret)),

@@ -1,0 +1,239 @@
+import GRDB
+import MerkleLog
+import Synchronization
+import VaultCore
+import VaultCrypto
+
+/// Which state of the registry a snapshot shows: the stamp in the vault row, another one with every change to owners,
+/// clients, secrets, keys, keyslots, providers, anchors and webhooks. What is kept in memory is of one stamp.
+package struct RegistryRevision: Sendable, Hashable {
+    static let byteCount = 16
+    private let first, second: UInt64
+
+    /// Nil unless the column has the right length.
+    init?(_ cursor: RowCursor, at column: Int) {
+        let words = cursor.withBlob(column) { bytes -> (UInt64, UInt64)? in
+            guard let bytes, bytes.count == Self.byteCount else { return nil }
+            return (
+                bytes.loadUnaligned(as: UInt64.self), bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+            )
+        }
+        guard let words else { return nil }
+        (first, second) = words
+    }
+
+    private init(_ first: UInt64, _ second: UInt64) { (self.first, self.second) = (first, second) }
+
+    static func random() -> RegistryRevision {
+        SystemRandom().bytes(byteCount).withUnsafeBytes {
+            RegistryRevision(
+                $0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        }
+    }
+
+    var bytes: [UInt8] { withUnsafeBytes(of: (first, second)) { Array($0) } }
+
+    /// As the last entry of a commit names it.
+    var hex: String { Hex.encode(bytes) }
+}
+
+extension TableLayout {
+    private static let registry = [
+        keyslots, systemKeys, owners, clients, clientSecrets, signingKeys, providers, webhooks,
+        keyslotDetails,
+        retiredRoots, previousOwnerKeys, anchors, incarnations,
+    ].reduce(UInt64(0)) { $0 | 1 << UInt64($1.number) }
+
+    /// Whether a change of its rows changes the stamp: they are kept in memory from one request to the next, or are few
+    /// and decide much.
+    var isOfRegistry: Bool { Self.registry >> UInt64(number) & 1 == 1 }
+
+    /// Whether a row counts in the hash of the vault row, so that an older one of it is refused wherever it is read. The one
+    /// place that decides it, by what never changes in a row: everything of the registry but the rows of users and of
+    /// clients that registered themselves, of whom there may be millions.
+    func isOfSet(_ id: Int64, _ columns: [SQLValue]) -> Bool {
+        guard isOfRegistry else { return false }
+        func value(_ column: String) -> SQLValue { columns[Int(columnNumber(column)) - 1] }
+        return switch number {
+        case Self.owners.number: value("kind") != .integer(OwnerKind.user.rawValue)
+        case Self.clients.number: value("self_registered") != .integer(1)
+        case Self.previousOwnerKeys.number: id == OwnerID.system.rawValue
+        default: true
+        }
+    }
+
+    /// Whether all its rows are.
+    var isWhollyOfSet: Bool {
+        isOfRegistry && number != Self.owners.number && number != Self.previousOwnerKeys.number
+            && number != Self.clients.number && number != Self.clientSecrets.number
+    }
+
+    /// Whether keys or the log's name are read from a row.
+    fileprivate func isOfKeyring(_ id: Int64) -> Bool {
+        switch number {
+        case Self.systemKeys.number, Self.retiredRoots.number, Self.incarnations.number: true
+        case Self.owners.number, Self.previousOwnerKeys.number: id == OwnerID.system.rawValue
+        default: false
+        }
+    }
+}
+
+/// The tags of the rows that count in the hash of the vault row, in memory: what is read is compared with it.
+///
+/// A row's tag is right for as long as the row's key; that it is the newest of the row is seen here.
+struct Roster: Sendable {
+    private struct Entry {
+        let tag: Digest
+        /// What an index finds the row by: a client's lookup tag (its beginning), a secret's client.
+        let found: Int64
+    }
+
+    private var tables: [UInt16: [Int64: Entry]] = [:]
+    /// Of all rows, as the hash of the vault row has it without the stamp.
+    private(set) var sum = Digest.zero
+    /// Rows were put in or taken out from which keys are read.
+    private(set) var changesKeys = false
+
+    init() {}
+
+    /// Every row of the set that `database` shows, whatever its tag: whether these are the ones is for ``sum`` to say.
+    init(_ database: Database, _ keyring: Keyring) throws {
+        for layout in TableLayout.tagged where layout.isOfRegistry {
+            let ofUsers = layout.number == TableLayout.owners.number ? " WHERE kind != 2" : ""
+            try database.forEachRow(layout.selectSQL + ofUsers) { cursor in
+                let row = StoredRow(unchecked: cursor, layout)
+                guard Digest(bytes: row.tag) != nil else { throw row.isEdited }
+                note(row, keyring)
+                return true
+            }
+        }
+        changesKeys = false
+    }
+
+    /// A row was written as this.
+    mutating func note(_ row: StoredRow, _ keyring: Keyring) {
+        remove(row.layout, row.id, keyring)
+        guard row.layout.isOfSet(row.id, row.columns), let tag = Digest(bytes: row.tag) else { return }
+        tables[row.layout.number, default: [:]][row.id] = Entry(tag: tag, found: Self.found(row))
+        add(row.layout, row.id, tag, keyring)
+    }
+
+    mutating func remove(_ layout: TableLayout, _ id: Int64, _ keyring: Keyring) {
+        guard let old = tables[layout.number]?.removeValue(forKey: id) else { return }
+        add(layout, id, old.tag, keyring)
+    }
+
+    /// In or out: the same.
+    private mutating func add(_ layout: TableLayout, _ id: Int64, _ tag: Digest, _ keyring: Keyring) {
+        sum = sum ^ keyring.rowSet.element(table: layout.number, id: id, tag: tag)
+        if layout.isOfKeyring(id) { changesKeys = true }
+    }
+
+    private static func found(_ row: StoredRow) -> Int64 {
+        switch row.layout.number {
+        case TableLayout.owners.number:
+            if case .blob(let tag) = row["lookup_tag"] { beginning(of: tag) } else { 0 }
+        case TableLayout.clientSecrets.number:
+            if case .integer(let client) = row["client_id"] { client } else { 0 }
+        default: 0
+        }
+    }
+
+    private static func beginning(of tag: [UInt8]) -> Int64 {
+        tag.prefix(8).reduce(0) { $0 << 8 | Int64($1) }
+    }
+
+    // MARK: Comparing
+
+    /// - Parameter tag: of the row as it is in the file; nil: it is not there.
+    /// - Throws: ``VaultError/Code/integrity`` for an older row, one that was deleted, and one that is missing.
+    func check(_ layout: TableLayout, _ id: Int64, _ tag: [UInt8]?) throws {
+        guard let known = tables[layout.number]?[id] else {
+            guard tag == nil else { throw LostRow.outdated(layout, id) }
+            return
+        }
+        guard let tag else { throw LostRow.error(layout, id) }
+        guard ConstantTime.equal(tag, known.tag.bytes) else { throw LostRow.outdated(layout, id) }
+    }
+
+    /// - Parameter count: of the rows that a table shows, all of which are in the set.
+    /// - Throws: ``VaultError/Code/integrity`` when there must be more.
+    func check(_ count: Int, of layout: TableLayout) throws {
+        guard count == tables[layout.number]?.count ?? 0 else { throw LostRow.unindexed(layout) }
+    }
+
+    /// - Throws: ``VaultError/Code/integrity`` when there is a client of one of these tags, which an index did not show.
+    func confirmUnknown(_ lookupTags: [[UInt8]]) throws {
+        let tags = lookupTags.map(Self.beginning)
+        let isKnown = tables[TableLayout.owners.number]?.values.contains { tags.contains($0.found) } ?? false
+        guard !isKnown else { throw LostRow.unindexed(.owners) }
+    }
+
+    /// - Throws: ``VaultError/Code/integrity`` when the client has other secrets than these.
+    func confirmAll(_ rows: [ClientSecretInfo], of client: OwnerID) throws {
+        let count =
+            tables[TableLayout.clientSecrets.number]?.values.count { $0.found == client.rawValue } ?? 0
+        guard rows.count == count else { throw LostRow.unindexed(.clientSecrets) }
+    }
+
+    static let differs = VaultError(
+        .integrity,
+        "Keys, clients or settings are not the ones that the vault's own record counts: an earlier row was put back, or one was changed or deleted from outside.",
+        remedy: "Stop the service, run 'tokenvault audit verify', then restore a backup.")
+}
+
+/// A roster that rows are compared with: of one snapshot, or of a transaction, where it changes with what is written.
+final class LiveRoster: Sendable {
+    private let roster: Mutex<Roster>
+
+    init(_ roster: Roster) { self.roster = Mutex(roster) }
+
+    var value: Roster {
+        get { roster.withLock { $0 } }
+        set { roster.withLock { $0 = newValue } }
+    }
+
+    func change(_ change: (inout Roster) -> Void) { roster.withLock { change(&$0) } }
+    func check(_ check: (borrowing Roster) throws -> Void) throws { try roster.withLock { try check($0) } }
+}
+
+extension Keyring {
+    /// What the hash of the vault row has to be.
+    func registryHash(_ roster: Roster, _ stamp: RegistryRevision) -> Digest {
+        rowSet.mask(roster.sum, nonce: stamp.bytes)
+    }
+
+    /// Whether the rows that this keyring was read with are the ones that the vault row counts.
+    func fits(_ vault: VaultRow) -> Bool {
+        rows.roster.map { registryHash($0.value, vault.stamp) == vault.registryHash } ?? false
+    }
+}
+
+extension Database {
+    /// What speaks against the vault row being the newest, and the rows that it counts being there. An entry that is not
+    /// what the log's tree has is for others to find.
+    ///
+    /// - Parameter keyring: nil leaves out what needs keys.
+    /// - Throws: ``VaultError/Code/integrity`` when the vault row is not what was written.
+    func freshness(_ keyring: Keyring?) throws -> [VaultError] {
+        let vault = try VaultRow.read(self, rowKey: keyring?.rows)
+        var errors: [VaultError] = []
+        do {
+            if let last = try LogHead.read(self).lastEntry(self), last.stamp != vault.stamp.hex {
+                errors.append(VaultRow.outdated)
+            }
+        } catch let error as VaultError where error.code == .integrity {}
+        if let keyring, try keyring.registryHash(Roster(self, keyring), vault.stamp) != vault.registryHash {
+            errors.append(Roster.differs)
+        }
+        return errors
+    }
+}
+
+extension Digest {
+    /// Nil for a column of another length.
+    init?(stored bytes: UnsafeRawBufferPointer) {
+        guard bytes.count == Digest.byteCount else { return nil }
+        self.init(loading: bytes)
+    }
+}

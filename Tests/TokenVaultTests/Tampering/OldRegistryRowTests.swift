@@ -1,0 +1,233 @@
+import TestSupport
+import Testing
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+/// Rows that are few and decide much are counted by the vault's own record.
+@Suite(.bounded) struct `P7: an older row of a client, a key or a setting is refused where it is read` {
+    private let damaged = VaultError(.integrity, "")
+
+    /// A row that changes or goes, and what reads it.
+    enum Row: String, CaseIterable, Sendable {
+        case owners, clients, keyslots, providers, anchors, webhooks
+        case clientSecrets = "client_secrets"
+        case keyslotDetails = "keyslot_details"
+        case systemKeys = "system_keys"
+        case signingKeys = "signing_keys"
+
+        /// Makes the row that is changed later.
+        func prepare(_ test: TestVault) async throws {
+            let vault = test.vault
+            switch self {
+            case .keyslots:
+                try Vault.createKeyFile(at: test.directory + "/second")
+                _ = try await vault.addKeyslot(
+                    named: "second", unlockedBy: .keyFile(path: test.directory + "/second"))
+            case .signingKeys: try await addSigningKey("a", vault)
+            case .providers:
+                _ = try await vault.addProvider("p", definition: "{}", credentials: Secret(copying: "one"))
+            case .anchors: _ = try await vault.addAnchor(.file, target: test.directory + "/anchor")
+            case .webhooks: _ = try await vault.addWebhook(url, secret: Secret(copying: "shared"))
+            default: break
+            }
+        }
+
+        func change(_ test: TestVault) async throws {
+            let vault = test.vault
+            switch self {
+            case .owners: _ = try await vault.setClient("app", enabled: false)
+            case .clients:
+                _ = try await vault.changeClient("app") { $0.redirectURIs = ["https://new.example/cb"] }
+            case .clientSecrets: _ = try await vault.rotateSecret(ofClient: "app", overlap: .zero)
+            case .keyslots: try await vault.removeKeyslot(named: "second")
+            case .keyslotDetails:
+                test.clock.advance(.seconds(60))
+                _ = try await vault.proveOpenedKeyslot()
+            case .systemKeys: _ = try await vault.rotateSystemKey(.handles)
+            case .signingKeys: try await addSigningKey("b", vault)
+            case .providers: _ = try await vault.changeProvider("p", credentials: Secret(copying: "two"))
+            case .anchors: try await vault.removeAnchor(try #require(try vault.anchors().first).id)
+            case .webhooks: try await vault.removeWebhook(url)
+            }
+        }
+
+        func read(_ vault: Vault) throws {
+            switch self {
+            case .owners, .clients, .clientSecrets: _ = try vault.clients()
+            case .keyslots, .keyslotDetails: _ = try vault.keyslots()
+            case .systemKeys: _ = try vault.keyInventory()
+            case .signingKeys: _ = try vault.signingKeys()
+            case .providers: _ = try vault.provider(named: "p")
+            case .anchors: _ = try vault.anchors()
+            case .webhooks: _ = try vault.webhooks()
+            }
+        }
+
+        private func addSigningKey(_ kid: String, _ vault: Vault) async throws {
+            try await vault.addSigningKey(
+                kid: kid, algorithm: .es256, privateKey: Secret([1]), publicJWK: "{}",
+                retiringCurrent: .seconds(3600))
+        }
+
+        private var url: String { "https://app.example/hook" }
+    }
+
+    private struct Scene {
+        let test: TestVault
+        let party: Party
+        let tokens: IssuedTokens
+        let row: Row
+        let id: String
+        private let old: String
+
+        /// - Returns: a vault where the row was changed, with a copy from before.
+        init(_ row: Row) async throws {
+            self.row = row
+            test = try await TestVault()
+            party = try await Party(test.vault)
+            tokens = try await party.begin()
+            try await row.prepare(test)
+            old = test.directory + "/old"
+            _ = try sqlite(test.path, "VACUUM INTO '\(old)'")
+            try await row.change(test)
+            let other = """
+                SELECT o.id FROM old.\(row.rawValue) o LEFT JOIN main.\(row.rawValue) n ON n.id = o.id
+                WHERE n.row_tag IS NOT o.row_tag ORDER BY o.id LIMIT 1
+                """
+            id = try sqlite(test.path, "ATTACH '\(old)' AS old; \(other)")
+            try #require(!id.isEmpty)
+        }
+
+        func putBack(_ table: String) throws {
+            try attack("REPLACE INTO main.\(table) SELECT * FROM old.\(table)")
+        }
+
+        func putRowBack() throws {
+            try attack("REPLACE INTO main.\(row.rawValue) SELECT * FROM old.\(row.rawValue) WHERE id = \(id)")
+        }
+
+        func attack(_ sql: String) throws { _ = try sqlite(test.path, "ATTACH '\(old)' AS old; \(sql)") }
+
+        /// In the running process, and in one that starts.
+        func expectRefusals(_ place: String? = nil) async throws {
+            #expect(throws: VaultError(.integrity, "")) { try row.read(test.vault) }
+            await test.vault.close()
+            // Some keys are looked at before there is a vault to ask.
+            let opened: Vault
+            do { opened = try await test.reopen() } catch let error as VaultError {
+                #expect([.integrity, .locked].contains(error.code))
+                return
+            }
+            #expect(opened.isDamaged)
+            #expect(throws: VaultError(.integrity, "")) { try row.read(opened) }
+            #expect(throws: VaultError(.integrity, "")) { try opened.validate(tokens.pair.accessToken) }
+            await #expect(throws: VaultError(.integrity, "")) {
+                try await party.refresh(tokens.refreshToken, in: opened)
+            }
+            let places = try await opened.verifyAudit().places
+            #expect(places.contains("vault") && (place.map(places.contains) ?? true), "\(places)")
+            await opened.close()
+        }
+    }
+
+    @Test(arguments: Row.allCases) func `put back alone`(_ row: Row) async throws {
+        let scene = try await Scene(row)
+        try scene.putRowBack()
+        try await scene.expectRefusals("\(row.rawValue) \(scene.id)")
+    }
+
+    @Test(arguments: Row.allCases) func `put back with the vault row of its time`(_ row: Row) async throws {
+        let scene = try await Scene(row)
+        try scene.putRowBack()
+        try scene.putBack("vault")
+        try await scene.expectRefusals("\(row.rawValue) \(scene.id)")
+    }
+
+    @Test(arguments: Row.allCases) func `all of them put back with the vault row of their time`(_ row: Row)
+        async throws
+    {
+        let scene = try await Scene(row)
+        for table in Row.allCases.map(\.rawValue) + ["vault"] {
+            try scene.attack(
+                "DELETE FROM main.\(table); INSERT INTO main.\(table) SELECT * FROM old.\(table)")
+        }
+        try await scene.expectRefusals()
+    }
+
+    @Test(arguments: Row.allCases) func `deleted`(_ row: Row) async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        try await row.prepare(test)
+        // Another process, which has nothing in memory yet.
+        let other = try await test.reopen()
+        let id =
+            row == .owners
+            ? "\(party.client.id.rawValue)"
+            : try sqlite(test.path, "SELECT max(id) FROM \(row.rawValue)")
+        _ = try sqlite(test.path, "DELETE FROM \(row.rawValue) WHERE id = \(id)")
+        #expect(throws: damaged) {
+            try row.read(other)
+            // No list shows who is not there.
+            if row == .owners || row == .clients { _ = try other.client(party.client.id) }
+            if row == .clientSecrets { try other.confirmSecrets(of: party.client.id) }
+        }
+        await other.close()
+        await test.vault.close()
+    }
+
+    @Test func `rows of another vault carry other tags`() async throws {
+        let (test, other) = (try await TestVault(), try await TestVault())
+        let party = try await Party(test.vault)
+        _ = try await Party(other.vault)
+        let fresh = try await test.reopen()
+        for table in ["owners", "clients", "client_secrets"] {
+            _ = try sqlite(
+                test.path,
+                "ATTACH '\(other.path)' AS other; REPLACE INTO main.\(table) SELECT * FROM other.\(table) WHERE id > 1"
+            )
+        }
+        #expect(throws: damaged) { try fresh.client(party.client.id) }
+        await fresh.close()
+        let opened = try await test.reopen()
+        #expect(opened.isDamaged)
+        #expect(throws: damaged) { try opened.clients() }
+        await opened.close()
+    }
+
+    @Test func `users are not counted: their older rows are found by their entries`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let old = test.directory + "/old"
+        _ = try sqlite(test.path, "VACUUM INTO '\(old)'")
+        _ = try await test.vault.setUser("alice", enabled: false)
+        let id = party.user.id.rawValue
+        _ = try sqlite(
+            test.path,
+            "ATTACH '\(old)' AS old; REPLACE INTO main.owners SELECT * FROM old.owners WHERE id = \(id)")
+        let opened = try await test.reopen()
+        #expect(!opened.isDamaged)
+        #expect(try await opened.verifyAudit().places == ["owners \(id)"])
+        await opened.close()
+    }
+
+    @Test func `what is written, rotated and pruned stays counted`() async throws {
+        let test = try await TestVault()
+        _ = try await Party(test.vault)
+        for row in Row.allCases { try await row.prepare(test) }
+        for row in Row.allCases { try await row.change(test) }
+        for key in SystemKeyKind.allCases { _ = try await test.vault.rotateSystemKey(key) }
+        _ = try await test.vault.rotateRootKey()
+        _ = try await test.vault.rotateDeeply(openedBy: .keyFile(path: test.keyFile))
+        while try test.vault.auditSize() < 600 {
+            _ = try await test.vault.addUser("\(test.vault.auditSize())")
+        }
+        _ = try await test.vault.prune(test.vault.planPrune(keeping: .newest(10)))
+        #expect(try await test.vault.verifyAudit().isIntact)
+        let opened = try await test.reopen()
+        #expect(!opened.isDamaged)
+        for row in Row.allCases { try row.read(opened) }
+        #expect(try await opened.verifyAudit().isIntact)
+        await opened.close()
+    }
+}
