@@ -29,13 +29,13 @@ package struct UserName: Sendable {
     }
 
     /// NFKC(casefold(NFKC(name))) in UTF-8 (The Unicode Standard, section 3.13): equal for what counts as one name. That of
-    /// a text which is no name is nobody's.
+    /// a text which is no name finds no user.
     package static func folded(_ text: String) -> [UInt8] { Array((fold(text) ?? text).utf8) }
 
     /// The same of a name as it is stored.
     package static func folded(_ shown: [UInt8]) -> [UInt8] { folded(String(decoding: shown, as: UTF8.self)) }
 
-    /// Nil for what is longer or shorter than a name, and so nobody's.
+    /// Nil for what is longer or shorter than a name, and so finds no user.
     private static func fold(_ text: String) -> String? {
         guard (1...Limits.nameBytes).contains(text.utf8.count) else { return nil }
         if text.isASCII { return text.lowercased() }
