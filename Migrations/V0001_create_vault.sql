@@ -20,7 +20,8 @@ CREATE TABLE vault (
     next_secret_id      INTEGER NOT NULL,
     next_key_id         INTEGER NOT NULL,
     heartbeat_at        INTEGER NOT NULL,  -- last sign of a serving process, on the wall clock
-    heartbeat_monotonic INTEGER NOT NULL,  -- the same on the machine's monotonic clock
+    heartbeat_monotonic INTEGER NOT NULL,  -- the same on a monotonic clock
+    heartbeat_clock     TEXT    NOT NULL,  -- which: a boot of the machine
     outage              INTEGER NOT NULL,  -- milliseconds nobody served: serving clock = wall clock - outage
     stamp               BLOB    NOT NULL CHECK (length(stamp) = 16),          -- another one with every such change
     registry_hash       BLOB    NOT NULL CHECK (length(registry_hash) = 32),  -- of the rows of the registry
@@ -256,12 +257,12 @@ CREATE TABLE connections (
     failures            INTEGER NOT NULL,  -- in a row
     attempt_at          INTEGER,           -- first use of the current refresh token whose outcome is not known
     attempt_monotonic   INTEGER,
-    attempt_boot        TEXT,
+    attempt_clock       TEXT,
     attempt_token       BLOB,              -- fingerprint of the refresh token
     attempt_sends       INTEGER,
     lease_holder        BLOB,
-    lease_until         INTEGER,           -- on the monotonic clock of lease_boot
-    lease_boot          TEXT,
+    lease_until         INTEGER,           -- on the monotonic clock that lease_clock names
+    lease_clock         TEXT,
     subject             BLOB,              -- sealed: whom the provider says it is of, and the account; null: not known
     subject_tag         BLOB,              -- of provider and subject
     variables           TEXT,              -- JSON: its own values for the provider's entry; null: none

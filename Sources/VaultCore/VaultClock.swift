@@ -11,8 +11,38 @@ public protocol VaultClock: Sendable {
     /// The wall clock, UTC.
     func now() -> VaultInstant
 
-    /// Time since the machine started, never running backwards: comparable between processes of one boot.
+    /// Which clock ``monotonic()`` reads: a boot of this machine, or a server's. Readings of different names tell nothing
+    /// of each other. Printable ASCII, at most 64 characters.
+    var name: String { get }
+
+    /// Time since the clock started, never running backwards: comparable between processes whose clock has the same name.
     func monotonic() -> Duration
+}
+
+extension VaultClock {
+    package func reading() -> ClockReading {
+        ClockReading(clock: name, milliseconds: monotonic().milliseconds)
+    }
+}
+
+/// What a monotonic clock said, with its name.
+package struct ClockReading: Sendable, Equatable {
+    package let clock: String
+    package let milliseconds: Int64
+
+    package init(clock: String, milliseconds: Int64) {
+        self.clock = clock
+        self.milliseconds = milliseconds
+    }
+
+    /// Milliseconds from `other` to this reading, negative where this is the earlier one; nil where another clock was read.
+    package func milliseconds(since other: ClockReading) -> Int64? {
+        clock == other.clock ? milliseconds - other.milliseconds : nil
+    }
+
+    package func advanced(by duration: Duration) -> ClockReading {
+        ClockReading(clock: clock, milliseconds: milliseconds + duration.milliseconds)
+    }
 }
 
 /// The clocks of the machine.
@@ -22,6 +52,8 @@ public struct SystemClock: VaultClock {
     public func now() -> VaultInstant {
         VaultInstant(millisecondsSince1970: MachineClock.wall.milliseconds)
     }
+
+    public var name: String { MachineClock.boot }
 
     public func monotonic() -> Duration { MachineClock.monotonic }
 }
@@ -39,6 +71,15 @@ package enum MachineClock {
             read(CLOCK_MONOTONIC)
         #endif
     }
+
+    /// Names this boot of this machine: the kernel's own identifier in 32 hexadecimal digits, or random ones for this
+    /// process.
+    static let boot: String = {
+        let path = "/proc/sys/kernel/random/boot_id"
+        let bytes = (try? SmallFile.read(path, limit: 64, closed: .toNobody, remedy: "")) ?? []
+        let digits = String(decoding: bytes, as: UTF8.self).lowercased().filter(\.isHexDigit)
+        return digits.count == 32 ? digits : Hex.encode((0..<16).map { _ in UInt8.random(in: .min ... .max) })
+    }()
 
     /// What the calling thread used of a processor: work is paced by it, nothing is judged by it.
     package static var thread: Duration { read(CLOCK_THREAD_CPUTIME_ID) }

@@ -89,11 +89,46 @@ import VaultCore
             known.dialect, RefreshSchedule(margin: .seconds(300), rules: known.provider.expiry),
             revision: 1, holder: [], leaseSpan: .seconds(45))
         func isInTime() -> Bool {
-            terms.isInTime(leased, at: bench.clock.monotonic(), callTimeout: .seconds(30))
+            terms.isInTime(leased, at: bench.clock.reading(), callTimeout: .seconds(30))
         }
         #expect(isInTime())
         bench.clock.advance(.seconds(16))
         #expect(!isInTime())
+    }
+
+    @Test
+    func
+        `a lease given before the machine started again holds nobody off, and its attempt ages by the wall clock`()
+        async throws
+    {
+        let bench = try await KeeperBench()
+        let connection = try await bench.connect()
+        let held = try bench.vault.heldConnection(connection.id)
+        func lease(_ holder: UInt8, _ replay: ReplayAllowance) async throws -> LeaseAnswer {
+            try await bench.vault.leaseRefresh(
+                LeaseRequest(
+                    held.id, generation: held.generation, failures: 0,
+                    holder: [UInt8](repeating: holder, count: 16), span: .seconds(45), replay: replay))
+        }
+        guard case .leased(let first) = try await lease(7, .always),
+            case .held = try await lease(8, .always)
+        else {
+            Issue.record("a lease did not hold another worker off")
+            return
+        }
+        bench.clock.reboot()
+        guard case .leased(let second) = try await lease(8, .within(.seconds(60))) else {
+            Issue.record("a lease on a clock that is gone held a worker off")
+            return
+        }
+        #expect(second.fence == first.fence + 1 && second.attempt?.sends == 2)
+        // The other clock stands where the first stood, and tells nothing: an hour has passed by the wall clock.
+        bench.clock.step(.seconds(3600))
+        bench.clock.reboot()
+        guard case .lost = try await lease(9, .within(.seconds(60))) else {
+            Issue.record("the attempt did not age")
+            return
+        }
     }
 
     @Test func `a loser that comes late with tokens saves them, and with anything else changes nothing`()

@@ -9,11 +9,12 @@ import VaultCrypto
 
 /// A clock that stands still until it is told otherwise.
 final class KeeperClock: VaultClock {
-    private let state: Mutex<(wall: Int64, monotonic: Duration)>
+    private let state: Mutex<(wall: Int64, monotonic: Duration, boots: Int)>
 
-    init(_ start: Int64 = 1_790_000_000_000) { state = Mutex((start, .seconds(1000))) }
+    init(_ start: Int64 = 1_790_000_000_000) { state = Mutex((start, .seconds(1000), 1)) }
 
     func now() -> VaultInstant { state.withLock { VaultInstant(millisecondsSince1970: $0.wall) } }
+    var name: String { state.withLock { "boot \($0.boots)" } }
     func monotonic() -> Duration { state.withLock { $0.monotonic } }
 
     /// Time passes.
@@ -23,6 +24,9 @@ final class KeeperClock: VaultClock {
             $0.monotonic += duration
         }
     }
+
+    /// The machine starts again: from now on another monotonic clock is read, which happens to stand where that one stood.
+    func reboot() { state.withLock { $0.boots += 1 } }
 
     /// Somebody sets the wall clock.
     func step(_ duration: Duration) { state.withLock { $0.wall += duration.milliseconds } }

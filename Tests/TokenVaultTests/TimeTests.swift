@@ -44,6 +44,27 @@ import VaultCore
         await later.close()
     }
 
+    @Test func `a machine that started again between two heartbeats uses up no retry window`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        try await test.vault.beginServing()
+        let first = try await party.begin()
+        let second = try #require(await party.refresh(first.refreshToken).issued)
+        test.clock.advance(.seconds(5))
+        try await test.vault.proveWritePath()
+        // The other clock has run as long as time passed, so the two readings look like those of one clock.
+        test.clock.reboot()
+        test.clock.advance(.seconds(4000))
+        try await test.vault.proveWritePath()
+        #expect(try sqlite(test.path, "SELECT heartbeat_clock, outage FROM vault") == "boot 2|4000000")
+        test.clock.advance(.seconds(50))
+        try await test.vault.proveWritePath()
+        #expect(try await party.refresh(first.refreshToken).replayed?.text == second.text)
+        test.clock.advance(.seconds(6))
+        #expect(try await party.refresh(first.refreshToken).refusal == .refreshTokenReused)
+        #expect(try await test.vault.verifyAudit().isIntact)
+    }
+
     @Test func `a wall clock that is wrong for a while neither opens nor closes a retry window`() async throws
     {
         let test = try await TestVault()

@@ -90,7 +90,7 @@ extension TokenKeeper {
                 step = attempt.next(await event { .leased(try await vault.leaseRefresh(request)) })
             case .send(let request, let held):
                 let isInTime = terms.isInTime(
-                    held, at: clock.monotonic(), callTimeout: options.callTimeout)
+                    held, at: clock.reading(), callTimeout: options.callTimeout)
                 let answer =
                     isInTime
                     ? await ask(provider, request, sent: held.pair) : .failure(.notSent(.timeout))

@@ -36,9 +36,8 @@ package struct RefreshTerms: Sendable {
     }
 
     /// Whether a call that begins now ends before its lease does; a process may have been stopped in between.
-    package func isInTime(_ held: HeldConnection, at monotonic: Duration, callTimeout: Duration) -> Bool {
-        guard let lease = held.lease else { return false }
-        return (monotonic + callTimeout).milliseconds <= lease.until
+    package func isInTime(_ held: HeldConnection, at now: ClockReading, callTimeout: Duration) -> Bool {
+        held.lease?.until.milliseconds(since: now.advanced(by: callTimeout)).map { $0 >= 0 } ?? false
     }
 
     package func request(for held: HeldConnection) -> ProviderRequest? {

@@ -41,7 +41,7 @@ public struct AuditEntry: Sendable {
     public internal(set) var time = VaultInstant(millisecondsSince1970: 0)
     /// Milliseconds on the writer's monotonic clock.
     public internal(set) var monotonic: Int64 = 0
-    /// Boot of the machine that wrote it, 32 hexadecimal digits.
+    /// The clock that ``monotonic`` was read on: a boot of the machine that wrote it, 32 hexadecimal digits.
     public internal(set) var boot = ""
     public internal(set) var operation = ""
     public internal(set) var outcome = ""

@@ -4,23 +4,8 @@ import MerkleLog
 import VaultCore
 import VaultCrypto
 
-/// Names this boot of this machine, so that monotonic times of two leaves can be told comparable or not.
-enum BootID {
-    /// 32 hexadecimal digits: the kernel's own identifier, or random ones for this process.
-    static let current: String = {
-        let path = "/proc/sys/kernel/random/boot_id"
-        if let text = try? String(contentsOfFile: path, encoding: .utf8) {
-            let digits = text.lowercased().filter(\.isHexDigit)
-            if digits.count == 32 { return digits }
-        }
-        return Hex.encode(SystemRandom().bytes(16))
-    }()
-}
-
 /// Appends entries to the log inside the transaction of the change they speak of.
 struct AuditTrail {
-    private let boot = BootID.current
-
     /// Writes `entries` (whose indices follow the head), completes tiles, and signs the new head once.
     ///
     /// - Returns: the new head and the hash of its last leaf, by which an uncertain commit is recognised later.
@@ -36,8 +21,8 @@ struct AuditTrail {
             entry.index = head.size
             entry.time = head.lastTime
             entry.wall = transaction.now
-            entry.monotonic = transaction.monotonic
-            entry.boot = boot
+            entry.monotonic = transaction.monotonic.milliseconds
+            entry.boot = transaction.monotonic.clock
             if let personal = pending.personal {
                 entry.personalCommitment = try store(personal, .subject, leaf: entry.index, in: transaction)
             }

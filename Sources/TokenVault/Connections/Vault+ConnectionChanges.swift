@@ -175,8 +175,8 @@ extension Vault {
     package func removeConnection(_ id: ConnectionID) async throws {
         try await write(.finishing) { [operatorActor] transaction in
             let row = try transaction.connection(id)
-            if let lease = row.lease, lease.boot == BootID.current, lease.until > transaction.monotonic {
-                let seconds = (lease.until - transaction.monotonic) / 1000 + 1
+            if let remaining = row.lease?.remaining(at: transaction.monotonic) {
+                let seconds = remaining.milliseconds / 1000 + 1
                 throw VaultError(
                     .busy, "The connection is being refreshed.", remedy: "Try again in \(seconds) seconds.")
             }

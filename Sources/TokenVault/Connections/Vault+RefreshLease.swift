@@ -70,14 +70,12 @@ extension Vault {
         // Without a leaf where nothing changes: who waits for another's lease asks often.
         try await queue.submit(.newWork) { [operatorActor = operatorActor.withoutDetails] transaction in
             var row = try transaction.connection(request.connection)
-            let boot = BootID.current
             let owner = try transaction.owner(of: row)
             let held = try HeldConnection(row, owner, transaction.keyring)
             guard row.generation == request.generation, row.pair != nil || row.kind == .clientCredentials,
                 row.state.isRefreshed || (request.isForced && row.state == .needsConsent)
             else { return (.moved(held), []) }
-            if let lease = row.lease, lease.boot == boot, lease.until > transaction.monotonic {
-                let remaining = Duration.milliseconds(lease.until - transaction.monotonic)
+            if let remaining = row.lease?.remaining(at: transaction.monotonic) {
                 return (.held(held, remaining: remaining), [])
             }
             guard row.failures <= request.failures, try transaction.admitCall(to: row.provider) else {
@@ -86,7 +84,7 @@ extension Vault {
             // Client credentials are asked for again and again; nothing is spent.
             let spent = row.kind == .consent ? held.pair.map { $0.refreshToken ?? $0.accessToken } : nil
             if let attempt = row.attempt, spent != nil {
-                let age = attempt.age(at: transaction.now, monotonic: transaction.monotonic, boot: boot)
+                let age = attempt.age(at: transaction.now, monotonic: transaction.monotonic)
                 guard request.replay.permits(age: age) else {
                     let reason = LeafReason.lost("lost-response", from: row.state)
                     row.state = .needsConsent
@@ -103,12 +101,12 @@ extension Vault {
             // Should this worker die, a service looks again when the lease is over.
             if row.state.isRefreshed { row.dueAt = transaction.now.advanced(by: request.span) }
             row.lease = RefreshLease(
-                holder: request.holder, until: transaction.monotonic + request.span.milliseconds, boot: boot)
+                holder: request.holder, until: transaction.monotonic.advanced(by: request.span))
             if let spent {
                 row.attempt =
                     row.attempt
                     ?? RefreshAttemptRecord(
-                        startedAt: transaction.now, monotonic: transaction.monotonic, boot: boot,
+                        startedAt: transaction.now, monotonic: transaction.monotonic,
                         fingerprint: TokenFingerprint.of(spent), sends: 0)
                 row.attempt?.sends += 1
             }

@@ -150,8 +150,8 @@ extension TableLayout {
             "provider_id", "owner_id", "kind", "lookup_tag", "created_at", "state", "reason", "is_verified",
             "generation", "fence", "details", "scope", "pair", "reply", "issued_at", "access_expires_at",
             "refresh_expires_at", "absolute_expires_at", "due_at", "failures", "attempt_at",
-            "attempt_monotonic", "attempt_boot", "attempt_token", "attempt_sends", "lease_holder",
-            "lease_until", "lease_boot", "subject", "subject_tag", "variables", "failing_since",
+            "attempt_monotonic", "attempt_clock", "attempt_token", "attempt_sends", "lease_holder",
+            "lease_until", "lease_clock", "subject", "subject_tag", "variables", "failing_since",
         ],
         immutable: ["provider_id", "owner_id", "kind", "lookup_tag", "created_at"])
 

@@ -35,10 +35,13 @@ extension DatabaseExamination {
                 )
             ]
         }
-        guard let entry = try StoredLog(database).entry(head.size - 1), entry.boot == BootID.current else {
+        guard let entry = try StoredLog(database).entry(head.size - 1),
+            let passed = monotonic.milliseconds(
+                since: ClockReading(clock: entry.boot, milliseconds: entry.monotonic))
+        else {
             return [.ok(id, "Ahead of the newest entry, which another boot wrote.")]
         }
-        let deviation = -behind - (monotonic - entry.monotonic)
+        let deviation = -behind - passed
         guard abs(deviation) < Self.clockTolerance else {
             let direction = deviation > 0 ? "forward" : "back"
             return [

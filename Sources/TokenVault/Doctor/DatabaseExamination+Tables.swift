@@ -69,8 +69,8 @@ extension DatabaseExamination {
         let over = try count(
             """
             SELECT count(*) FROM connections
-            WHERE lease_holder IS NOT NULL AND attempt_at IS NOT NULL AND (lease_boot <> ? OR lease_until < ?)
-            """, [.text(BootID.current), .integer(monotonic)])
+            WHERE lease_holder IS NOT NULL AND attempt_at IS NOT NULL AND (lease_clock <> ? OR lease_until < ?)
+            """, [.text(monotonic.clock), .integer(monotonic.milliseconds)])
         var checks: [DoctorCheck] = [
             over == 0
                 ? .ok("connections.leases", "No lease on a connection is past its deadline.")

@@ -85,8 +85,7 @@ struct DatabaseExamination {
     let database: Database
     let path: String
     let now: VaultInstant
-    /// Milliseconds since the machine started.
-    let monotonic: Int64
+    let monotonic: ClockReading
     let serving: ServingState
     let isThorough: Bool
 
@@ -94,7 +93,7 @@ struct DatabaseExamination {
         self.database = database
         self.path = path
         now = clock.now()
-        monotonic = clock.monotonic().milliseconds
+        monotonic = clock.reading()
         self.serving = serving
         self.isThorough = isThorough
     }

@@ -180,7 +180,7 @@ extension Vault {
         try writer.inDatabase { database in
             try database.inTransaction(.immediate) {
                 try Genesis(
-                    now: options.clock.now(), monotonic: options.clock.monotonic().milliseconds
+                    now: options.clock.now(), monotonic: options.clock.reading()
                 ).populate(
                     database, source, options)
                 return .commit
@@ -199,7 +199,7 @@ extension Vault {
 /// The first transaction of a vault: schema, keys, the system's owner, and leaf 0 that names them.
 private struct Genesis {
     let now: VaultInstant
-    let monotonic: Int64
+    let monotonic: ClockReading
 
     func populate(_ database: Database, _ source: KeySource, _ options: VaultOptions) throws {
         try SchemaLedger().create(database, at: now)
@@ -215,7 +215,7 @@ private struct Genesis {
             id: id, createdAt: now, keyEpoch: 1, registryRevision: 0,
             nextOwnerID: OwnerID.system.rawValue + 1,
             nextGrantID: 1, nextSecretID: 1, nextKeyID: Int64(keys.count) + 1, heartbeatAt: now,
-            heartbeatMonotonic: monotonic, outage: 0, stamp: .random(), registryHash: .zero)
+            heartbeat: monotonic, outage: 0, stamp: .random(), registryHash: .zero)
         try vault.insert(database, rowKey: keyring.rows)
         let edge = RightEdge()
         let head = LogHead(edge: edge, root: edge.root, lastTime: now, note: "")

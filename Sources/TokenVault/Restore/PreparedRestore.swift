@@ -43,7 +43,7 @@ struct PreparedRestore: Sendable {
         let transaction = WriteTransaction(
             database, keyring: keyring, registry: Registry(), firstUses: FirstUses(), vault: vault,
             head: parent, now: options.clock.now(),
-            monotonic: options.clock.monotonic().milliseconds, signer: signer)
+            monotonic: options.clock.reading(), signer: signer)
         guard let system = try transaction.owner(.system) else { throw VaultRow.damaged }
         transaction.beginBody()
         transaction.changeVault(jump)

@@ -27,8 +27,7 @@ public enum ConnectionState: Int64, Sendable {
 package struct RefreshAttemptRecord: Sendable, Equatable {
     /// Of the first time it was sent.
     package var startedAt: VaultInstant
-    package var monotonic: Int64
-    package var boot: String
+    package var monotonic: ClockReading
     /// Of the refresh token: first 16 bytes of its SHA-256.
     package var fingerprint: [UInt8]
     package var sends: Int64
@@ -38,9 +37,13 @@ package struct RefreshAttemptRecord: Sendable, Equatable {
 package struct RefreshLease: Sendable, Equatable {
     /// Drawn by each keeper for itself.
     package var holder: [UInt8]
-    /// Milliseconds on the monotonic clock of `boot`: a wall clock that jumps moves no lease.
-    package var until: Int64
-    package var boot: String
+    /// On a monotonic clock: a wall clock that jumps moves no lease.
+    package var until: ClockReading
+
+    /// How long it holds others off; nil where it is over, or was given on another clock.
+    func remaining(at now: ClockReading) -> Duration? {
+        until.milliseconds(since: now).flatMap { $0 > 0 ? .milliseconds($0) : nil }
+    }
 }
 
 /// One row of `connections`.
@@ -125,10 +128,11 @@ extension ConnectionRow: TypedRow {
             .integer(isVerified ? 1 : 0), .integer(generation), .integer(fence), .blob(details),
             .text(scope), SQLValue(pair), SQLValue(reply), SQLValue(issuedAt), SQLValue(accessExpiresAt),
             SQLValue(refreshExpiresAt), SQLValue(absoluteExpiresAt), SQLValue(dueAt), .integer(failures),
-            SQLValue(attempt?.startedAt), SQLValue(attempt?.monotonic), SQLValue(attempt?.boot),
+            SQLValue(attempt?.startedAt), SQLValue(attempt?.monotonic.milliseconds),
+            SQLValue(attempt?.monotonic.clock),
             SQLValue(attempt?.fingerprint), SQLValue(attempt?.sends), SQLValue(lease?.holder),
-            SQLValue(lease?.until), SQLValue(lease?.boot), SQLValue(subject), SQLValue(subjectTag),
-            SQLValue(variables), SQLValue(failingSince),
+            SQLValue(lease?.until.milliseconds), SQLValue(lease?.until.clock), SQLValue(subject),
+            SQLValue(subjectTag), SQLValue(variables), SQLValue(failingSince),
         ]
     }
 }
@@ -141,16 +145,17 @@ extension RefreshAttemptRecord {
             return nil
         }
         self.startedAt = startedAt
-        monotonic = try columns.integer()
-        boot = try columns.text()
+        monotonic = try ClockReading(&columns)
         fingerprint = try columns.blob()
         sends = try columns.integer()
     }
 
     /// How long ago the token went out: the longer of what the clocks say, and nil where they cannot tell.
-    package func age(at now: VaultInstant, monotonic: Int64, boot: String) -> Duration? {
-        guard boot == self.boot else { return now >= startedAt ? now.elapsed(since: startedAt) : nil }
-        return max(now.elapsed(since: startedAt), .milliseconds(max(0, monotonic - self.monotonic)))
+    package func age(at now: VaultInstant, monotonic: ClockReading) -> Duration? {
+        guard let passed = monotonic.milliseconds(since: self.monotonic) else {
+            return now >= startedAt ? now.elapsed(since: startedAt) : nil
+        }
+        return max(now.elapsed(since: startedAt), .milliseconds(max(0, passed)))
     }
 }
 
@@ -161,7 +166,13 @@ extension RefreshLease {
             return nil
         }
         self.holder = holder
-        until = try columns.integer()
-        boot = try columns.text()
+        until = try ClockReading(&columns)
+    }
+}
+
+extension ClockReading {
+    fileprivate init(_ columns: inout ColumnReader) throws {
+        let milliseconds = try columns.integer()
+        self.init(clock: try columns.text(), milliseconds: milliseconds)
     }
 }

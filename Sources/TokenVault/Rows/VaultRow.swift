@@ -14,9 +14,9 @@ struct VaultRow: Sendable, Equatable {
     var nextGrantID: Int64
     var nextSecretID: Int64
     var nextKeyID: Int64
-    /// The last heartbeat of a serving process, on both clocks; the second in milliseconds.
+    /// The last heartbeat of a serving process, on both clocks.
     var heartbeatAt: VaultInstant
-    var heartbeatMonotonic: Int64
+    var heartbeat: ClockReading
     /// Milliseconds during which nobody served.
     var outage: Int64
     /// Another one with every change of the registry; the last entry of the log names it.
@@ -32,19 +32,20 @@ struct VaultRow: Sendable, Equatable {
     }
 
     /// A serving process is alive. Between heartbeats the serving clock goes as the monotonic clock went:
-    /// what the wall clock was set forward or back counts as outage, or as less of it.
-    mutating func beat(at now: VaultInstant, monotonic: Int64) {
-        let deviation = wallTime(to: now) - (monotonic - heartbeatMonotonic)
+    /// what the wall clock was set forward or back counts as outage, or as less of it. On another clock than the last
+    /// heartbeat's nothing tells how long it served.
+    mutating func beat(at now: VaultInstant, monotonic: ClockReading) {
+        let deviation = wallTime(to: now) - (monotonic.milliseconds(since: heartbeat) ?? 0)
         if abs(deviation) >= 1000 { outage += deviation }
         heartbeatAt = now
-        heartbeatMonotonic = monotonic
+        heartbeat = monotonic
     }
 
     /// Nobody served since the last heartbeat: the serving clock stood still, whatever the wall clock did.
-    mutating func beatAfterOutage(at now: VaultInstant, monotonic: Int64) {
+    mutating func beatAfterOutage(at now: VaultInstant, monotonic: ClockReading) {
         outage += wallTime(to: now)
         heartbeatAt = now
-        heartbeatMonotonic = monotonic
+        heartbeat = monotonic
     }
 
     private func wallTime(to now: VaultInstant) -> Int64 {
@@ -59,8 +60,8 @@ extension VaultRow {
     static let columnNames = [
         "format", "vault_id", "created_at", "key_epoch", "registry_revision", "next_owner_id",
         "next_grant_id",
-        "next_secret_id", "next_key_id", "heartbeat_at", "heartbeat_monotonic", "outage", "stamp",
-        "registry_hash",
+        "next_secret_id", "next_key_id", "heartbeat_at", "heartbeat_monotonic",
+        "heartbeat_clock", "outage", "stamp", "registry_hash",
     ]
     private static let selectSQL =
         "SELECT \(columnNames.joined(separator: ", ")), row_tag FROM vault WHERE id = 1"
@@ -80,7 +81,8 @@ extension VaultRow {
     init(_ cursor: RowCursor, rowKey: RowKeys?) throws {
         let count = Self.columnNames.count
         guard cursor.integer(0) == Self.format, case .blob(let bytes) = cursor.value(1),
-            let id = VaultID(bytes: bytes), case .blob(let tag) = cursor.value(count),
+            let id = VaultID(bytes: bytes), case .text(let clock) = cursor.value(11),
+            case .blob(let tag) = cursor.value(count),
             let stamp = RegistryRevision(cursor, at: count - 2),
             let registryHash = cursor.withBlob(count - 1, { $0.flatMap(Digest.init(stored:)) })
         else { throw Self.damaged }
@@ -94,8 +96,8 @@ extension VaultRow {
             nextSecretID: cursor.integer(7),
             nextKeyID: cursor.integer(8),
             heartbeatAt: VaultInstant(millisecondsSince1970: cursor.integer(9)),
-            heartbeatMonotonic: cursor.integer(10),
-            outage: cursor.integer(11),
+            heartbeat: ClockReading(clock: clock, milliseconds: cursor.integer(10)),
+            outage: cursor.integer(12),
             stamp: stamp,
             registryHash: registryHash)
         if let rowKey { try check(tag, rowKey: rowKey) }
@@ -124,8 +126,8 @@ extension VaultRow {
         [
             .integer(Self.format), .blob(id.bytes), SQLValue(createdAt), .integer(keyEpoch),
             .integer(registryRevision), .integer(nextOwnerID), .integer(nextGrantID), .integer(nextSecretID),
-            .integer(nextKeyID), SQLValue(heartbeatAt), .integer(heartbeatMonotonic), .integer(outage),
-            .blob(stamp.bytes), .blob(registryHash.bytes),
+            .integer(nextKeyID), SQLValue(heartbeatAt), .integer(heartbeat.milliseconds),
+            .text(heartbeat.clock), .integer(outage), .blob(stamp.bytes), .blob(registryHash.bytes),
         ]
     }
 

@@ -134,7 +134,7 @@ final class CommitEngine: @unchecked Sendable {
             try keys.reach(vault, logSize: head.size)
             transaction = WriteTransaction(
                 database, keyring: keyring, registry: registry, firstUses: firstUses, vault: vault,
-                head: head, now: clock.now(), monotonic: clock.monotonic().milliseconds,
+                head: head, now: clock.now(), monotonic: clock.reading(),
                 clocksAgree: clocksAgree(head),
                 revision: current.revision)
             for job in batch { try run(job, in: transaction) }

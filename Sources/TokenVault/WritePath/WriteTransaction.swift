@@ -11,7 +11,7 @@ final class WriteTransaction {
     let keyring: Keyring
     /// Wall clock, read once for the batch.
     let now: VaultInstant
-    let monotonic: Int64
+    let monotonic: ClockReading
     /// False while the wall clock does not move as the monotonic one does: nothing is deleted on its word then.
     let clocksAgree: Bool
     private(set) var vault: VaultRow
@@ -43,7 +43,7 @@ final class WriteTransaction {
 
     init(
         _ database: Database, keyring: Keyring, registry: Registry, firstUses: FirstUses, vault: VaultRow,
-        head: LogHead, now: VaultInstant, monotonic: Int64, clocksAgree: Bool = true,
+        head: LogHead, now: VaultInstant, monotonic: ClockReading, clocksAgree: Bool = true,
         signer: NoteSigner? = nil, revision: RegistryRevision? = nil
     ) {
         self.signer = signer ?? keyring.signer

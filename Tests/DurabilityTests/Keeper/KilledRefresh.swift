@@ -144,5 +144,6 @@ private struct LaterClock: VaultClock {
     init(by span: Duration) { self.span = span }
 
     func now() -> VaultInstant { clock.now().advanced(by: span) }
+    var name: String { clock.name }
     func monotonic() -> Duration { clock.monotonic() + span }
 }

@@ -10,6 +10,8 @@ final class TestClock: VaultClock {
 
     func now() -> VaultInstant { Self.start.advanced(by: passed.withLock { $0 }) }
 
+    let name = "a test's"
+
     func monotonic() -> Duration { passed.withLock { $0 } }
 
     /// Lets time pass on both clocks.

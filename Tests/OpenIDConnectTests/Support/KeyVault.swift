@@ -11,6 +11,8 @@ final class TestClock: VaultClock {
 
     func now() -> VaultInstant { Self.start.advanced(by: passed.withLock { $0 }) }
 
+    let name = "a test's"
+
     func monotonic() -> Duration { passed.withLock { $0 } }
 
     func advance(by duration: Duration) { passed.withLock { $0 += duration } }

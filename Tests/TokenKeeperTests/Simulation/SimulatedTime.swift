@@ -14,6 +14,8 @@ final class SimulatedTime: VaultClock {
     /// What the provider takes for the time, which is right.
     var trueNow: VaultInstant { state.withLock { Self.start.advanced(by: $0.passed) } }
 
+    let name = "the simulation"
+
     func monotonic() -> Duration { state.withLock(\.passed) }
 
     func advance(by span: Duration) { state.withLock { $0.passed += max(span, .zero) } }

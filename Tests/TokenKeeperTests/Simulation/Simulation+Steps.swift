@@ -47,7 +47,7 @@ extension Simulation {
         note("given up: the token went out and must not again")
         guard let attempt = before.attempt else { return violate("given up although nothing went out") }
         let age = attempt.age(
-            at: machine.time.now(), monotonic: machine.time.monotonic().milliseconds, boot: attempt.boot)
+            at: machine.time.now(), monotonic: machine.time.reading())
         switch policy {
         case .revokes: break
         case .within(let window), .untilFirstUse(.some(let window)):
@@ -57,7 +57,7 @@ extension Simulation {
     }
 
     private func send(_ index: Int, _ request: ProviderRequest, _ held: HeldConnection) {
-        let now = machine.time.monotonic()
+        let now = machine.time.reading()
         guard workers[index].terms.isInTime(held, at: now, callTimeout: Self.callTimeout) else {
             note("worker \(workers[index].number) was away for too long to send")
             return follow(index, .answered(.failure(.notSent(.timeout)), at: machine.time.now()))

@@ -8,11 +8,12 @@ import VaultCrypto
 
 /// A clock that stands still until it is told otherwise.
 final class TestClock: VaultClock {
-    private let state: Mutex<(wall: Int64, monotonic: Duration)>
+    private let state: Mutex<(wall: Int64, monotonic: Duration, boots: Int)>
 
-    init(_ start: Int64 = 1_790_000_000_000) { state = Mutex((start, .zero)) }
+    init(_ start: Int64 = 1_790_000_000_000) { state = Mutex((start, .zero, 1)) }
 
     func now() -> VaultInstant { state.withLock { VaultInstant(millisecondsSince1970: $0.wall) } }
+    var name: String { state.withLock { "boot \($0.boots)" } }
     func monotonic() -> Duration { state.withLock { $0.monotonic } }
 
     /// Time passes.
@@ -22,6 +23,9 @@ final class TestClock: VaultClock {
             $0.monotonic += duration
         }
     }
+
+    /// The machine starts again: from now on another monotonic clock is read, which happens to stand where that one stood.
+    func reboot() { state.withLock { $0.boots += 1 } }
 
     /// Somebody sets the wall clock.
     func step(_ duration: Duration) { state.withLock { $0.wall += duration.milliseconds } }
