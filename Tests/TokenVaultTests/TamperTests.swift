@@ -23,7 +23,8 @@ import VaultCore
         "idle_expires_at = idle_expires_at + 1", "absolute_expires_at = absolute_expires_at + 1000",
         "access_scope = 'readmeasurements'", "access_expires_at = access_expires_at + 1", "generation = 0",
         "owner_revocations = 9", "leaf = leaf - 1", "row_tag = zeroblob(32)", "pair = NULL",
-        "first_used_at = 1",
+        "first_used_at = 1", "stale_uses = 1", "last_stale_at = 1", "context = NULL",
+        "pair = NULL, context = pair",
         "swapped_at = swapped_at + 1", "credential_tag = previous_credential_tag",
     ])
     func `a grant`(_ change: String) async throws {
@@ -56,6 +57,30 @@ import VaultCore
         #expect(throws: VaultError(.integrity, "")) { (try vault.clients(), try vault.users()) }
         let report = try await vault.verifyAudit()
         #expect(report.findings.contains { $0.place == "\(table) \(id)" }, "\(report.findings)")
+        await vault.close()
+    }
+
+    // SQLite would not store a real number there, but reads one that is there.
+    @Test func `a null that became a real number`() async throws {
+        let scene = try await scene()
+        await scene.test.vault.close()
+        let kind = try sqlite(
+            scene.test.path,
+            """
+            PRAGMA writable_schema = ON;
+            UPDATE sqlite_schema SET sql = replace(sql, ') STRICT', ')') WHERE name = 'grants';
+            PRAGMA writable_schema = RESET;
+            UPDATE grants SET stale_uses = 1.5 WHERE id = 1;
+            PRAGMA writable_schema = ON;
+            UPDATE sqlite_schema SET sql = sql || ' STRICT' WHERE name = 'grants';
+            PRAGMA writable_schema = RESET;
+            SELECT typeof(stale_uses) FROM grants WHERE id = 1;
+            """)
+        #expect(kind == "real")
+        let vault = try await scene.test.reopen()
+        #expect(throws: VaultError(.integrity, "")) { try vault.validate(scene.tokens.pair.accessToken) }
+        let report = try await vault.verifyAudit()
+        #expect(report.findings.contains { $0.place == "grants 1" }, "\(report.findings)")
         await vault.close()
     }
 

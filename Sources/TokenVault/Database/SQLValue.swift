@@ -28,6 +28,9 @@ extension SQLValue {
             let count = Int(sqlite3_column_bytes(statement, index))
             let bytes = UnsafeRawBufferPointer(start: sqlite3_column_blob(statement, index), count: count)
             self = .blob(Array(bytes))
+        case SQLITE_FLOAT:
+            // No column holds one. Where somebody put one, the row must not read as if there were a null.
+            self = .blob([])
         default:
             self = .null
         }
@@ -154,6 +157,7 @@ struct RowCursor {
             bytes.append(number)
             bytes.append(3)
             append(sqlite3_column_blob(statement, column), column, to: &bytes)
+        case SQLITE_FLOAT: bytes.append(.blob([]), number: number)
         default: break
         }
     }
