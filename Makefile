@@ -164,7 +164,7 @@ man: deps ## Write the manual pages into .build/man, one for each command
 
 .PHONY: vectors
 vectors: test-deps ## Write the format vectors of Tests/Vectors anew (only with a new format version)
-	TOKENVAULT_REGENERATE_VECTORS=1 swift test --filter VaultCryptoTests
+	TOKENVAULT_REGENERATE_VECTORS=1 swift test --filter 'VaultCryptoTests|Format vectors'
 
 .PHONY: golden
 golden: test-deps ## Write the golden vault of the newest schema anew (only before that schema has landed)
