@@ -74,7 +74,7 @@ import VaultCrypto
     @Test(arguments: [
         ("TOKENVAULT-RECOVERY-1 " + String(repeating: "A", count: 247), "is the file of a recovery key"),
         ("SQLite format 3\0" + String(repeating: "\0", count: 4000), "is a database"),
-        ("-----BEGIN PRIVATE KEY-----\nMC4C", "is a PEM file"), ("", "is empty"),
+        ("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2Vw", "is a PEM file"), ("", "is empty"),
         ("\u{FEFF} \r\n", "is empty"),
         ("hidden", "does not begin with TOKENVAULT-KEY-1"),
         ("\0TOKENVAULT-KEY-1", "does not begin with TOKENVAULT-KEY-1"),
