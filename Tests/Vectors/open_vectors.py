@@ -286,9 +286,9 @@ def compute(vector):
     if kind == "row set":
         result = blake2b(b"\0" + bytes.fromhex(vector["stamp"]), key, ROW_SET, 32)
         for row in filter(None, vector["rows"].split(",")):
-            table, number, tag = row.split(" ")
+            table, number, digest = row.split(" ")
             element = blake2b(b"\1" + int(table).to_bytes(2, "big") + int(number).to_bytes(8, "big", signed=True)
-                              + bytes.fromhex(tag), key, ROW_SET, 32)
+                              + bytes.fromhex(digest), key, ROW_SET, 32)
             result = bytes(a ^ b for a, b in zip(result, element))
         return result
     if kind == "client secret":

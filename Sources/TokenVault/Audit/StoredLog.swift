@@ -26,7 +26,7 @@ struct LogHead: Sendable {
 
     /// Whether `last_time` is the time of the last leaf: nothing else vouches for it.
     func isTimed(_ database: Database) throws -> Bool {
-        try size == 0 || lastEntry(database)?.time == lastTime
+        try size == 0 || StoredLog(database).entry(size - 1)?.time == lastTime
     }
 
     /// The last entry; nil where it is not the one that the tree has there.

@@ -78,12 +78,13 @@ extension TableLayout {
     }
 }
 
-/// The tags of the rows that count in the hash of the vault row, in memory: what is read is compared with it.
+/// The rows that count in the hash of the vault row, by the hashes that the log has of them, in memory: what is read is
+/// compared with it.
 ///
 /// A row's tag is right for as long as the row's key; that it is the newest of the row is seen here.
 struct Roster: Sendable {
     private struct Entry {
-        let tag: Digest
+        let hash: Digest
         /// What an index finds the row by: a client's lookup tag (its beginning), a secret's client.
         let found: Int64
     }
@@ -101,9 +102,7 @@ struct Roster: Sendable {
         for layout in TableLayout.tagged where layout.isOfRegistry {
             let ofUsers = layout.number == TableLayout.owners.number ? " WHERE kind != 2" : ""
             try database.forEachRow(layout.selectSQL + ofUsers) { cursor in
-                let row = StoredRow(unchecked: cursor, layout)
-                guard Digest(bytes: row.tag) != nil else { throw row.isEdited }
-                note(row, keyring)
+                note(StoredRow(unchecked: cursor, layout), keyring)
                 return true
             }
         }
@@ -113,19 +112,20 @@ struct Roster: Sendable {
     /// A row was written as this.
     mutating func note(_ row: StoredRow, _ keyring: Keyring) {
         remove(row.layout, row.id, keyring)
-        guard row.layout.isOfSet(row.id, row.columns), let tag = Digest(bytes: row.tag) else { return }
-        tables[row.layout.number, default: [:]][row.id] = Entry(tag: tag, found: Self.found(row))
-        add(row.layout, row.id, tag, keyring)
+        guard row.layout.isOfSet(row.id, row.columns) else { return }
+        let hash = row.hash
+        tables[row.layout.number, default: [:]][row.id] = Entry(hash: hash, found: Self.found(row))
+        add(row.layout, row.id, hash, keyring)
     }
 
     mutating func remove(_ layout: TableLayout, _ id: Int64, _ keyring: Keyring) {
         guard let old = tables[layout.number]?.removeValue(forKey: id) else { return }
-        add(layout, id, old.tag, keyring)
+        add(layout, id, old.hash, keyring)
     }
 
     /// In or out: the same.
-    private mutating func add(_ layout: TableLayout, _ id: Int64, _ tag: Digest, _ keyring: Keyring) {
-        sum = sum ^ keyring.rowSet.element(table: layout.number, id: id, tag: tag)
+    private mutating func add(_ layout: TableLayout, _ id: Int64, _ hash: Digest, _ keyring: Keyring) {
+        sum = sum ^ keyring.rowSet.element(table: layout.number, id: id, hash: hash)
         if layout.isOfKeyring(id) { changesKeys = true }
     }
 
@@ -145,15 +145,12 @@ struct Roster: Sendable {
 
     // MARK: Comparing
 
-    /// - Parameter tag: of the row as it is in the file; nil: it is not there.
+    /// - Parameter hash: of the row as it is in the file; nil: it is not there, or not of the set.
     /// - Throws: ``VaultError/Code/integrity`` for an older row, one that was deleted, and one that is missing.
-    func check(_ layout: TableLayout, _ id: Int64, _ tag: [UInt8]?) throws {
-        guard let known = tables[layout.number]?[id] else {
-            guard tag == nil else { throw LostRow.outdated(layout, id) }
-            return
-        }
-        guard let tag else { throw LostRow.error(layout, id) }
-        guard ConstantTime.equal(tag, known.tag.bytes) else { throw LostRow.outdated(layout, id) }
+    func check(_ layout: TableLayout, _ id: Int64, _ hash: Digest?) throws {
+        let known = tables[layout.number]?[id]?.hash
+        guard known == nil || hash != nil else { throw LostRow.error(layout, id) }
+        guard known == hash else { throw LostRow.outdated(layout, id) }
     }
 
     /// - Parameter count: of the rows that a table shows, all of which are in the set.

@@ -88,10 +88,7 @@ struct RotationSweep: Sendable {
     ) throws -> ((rows: Int, events: Int), [AuditEvent]) {
         guard try job.map(transaction.isStill) ?? true else { return ((0, 0), []) }
         let count = try ids.filter { try change(transaction, $0) }.count
-        // Another stamp always has an entry.
-        guard count > 0, let reason = reason ?? (transaction.changesRegistry ? "rows" : nil) else {
-            return ((count, 0), [])
-        }
+        guard count > 0, let reason else { return ((count, 0), []) }
         let event = AuditEvent(
             .keyRewrap, by: vault.operatorActor.withoutDetails, reason: reason, count: count)
         return ((count, 1), [event])

@@ -288,7 +288,6 @@ extension WriteTransaction {
         let fresh = StoredRow(layout, id: id, columns: row.columns, leaf: row.leaf, rowKey: keyring.rows)
         try database.run(
             "UPDATE \(layout.name) SET row_tag = ? WHERE id = ?", [.blob(fresh.tag), .integer(id)])
-        if layout.isOfSet(id, fresh.columns) { register(fresh) }
         noteUnloggedChange()
         return true
     }

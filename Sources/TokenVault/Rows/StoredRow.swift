@@ -41,15 +41,15 @@ struct StoredRow: Sendable {
         guard rowKey.isTag(stored, of: canonical.bytes) else {
             throw Self.edited(layout, id)
         }
-        if layout.isOfRegistry, let roster = rowKey.roster {
-            let tag = layout.isOfSet(id, columns) ? stored : nil
-            try roster.check { try $0.check(layout, id, tag) }
-        }
         self.layout = layout
         self.id = id
         self.columns = columns
         self.leaf = leaf
         self.tag = stored
+        if layout.isOfRegistry, let roster = rowKey.roster {
+            let hash = layout.isOfSet(id, columns) ? hash : nil
+            try roster.check { try $0.check(layout, id, hash) }
+        }
     }
 
     /// The row a `selectSQL` query stands on, whatever its tag: for `audit verify`, which names what is wrong.

@@ -77,7 +77,7 @@ final class WriteTransaction {
     private var registryRevision: RegistryRevision? { changesRegistry ? nil : revision }
 
     /// Whether the commit will have another stamp.
-    var changesRegistry: Bool { vault.stamp != unchangedVault.stamp }
+    private var changesRegistry: Bool { vault.stamp != unchangedVault.stamp }
 
     /// Whether keys have to be read again after the commit.
     var changesKeys: Bool { vault.keyEpoch != unchangedVault.keyEpoch || roster.value.changesKeys }
@@ -148,7 +148,7 @@ extension WriteTransaction {
             row.layout, id: row.id, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
         try database.run(
             row.layout.carrySQL, [.integer(stored.leaf), .blob(stored.tag), .integer(stored.id)])
-        note(stored, previous: row.leaf)
+        note(stored.layout, stored.id, hash: stored.hash, previous: row.leaf)
     }
 
     func delete(_ layout: TableLayout, id: Int64) throws {
@@ -198,8 +198,8 @@ extension WriteTransaction {
         }
     }
 
-    /// A row was written as this, whether an entry names it or not.
-    func register(_ stored: StoredRow) {
+    /// A row was written as this.
+    private func register(_ stored: StoredRow) {
         guard stored.layout.isOfRegistry else { return }
         touchRegistry()
         roster.change { $0.note(stored, keyring) }

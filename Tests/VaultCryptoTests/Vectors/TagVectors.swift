@@ -39,15 +39,15 @@ import VaultCrypto
         let stamp = Chosen.bytes("stamp", 16)
         for count in [0, 1, 5] {
             let rows = try (0..<count).map { index in
-                let tag = try #require(Digest(bytes: Chosen.bytes("tag \(index)", 32)))
-                return (table: UInt16(index + 1), id: Int64(index) * 7 - 1, tag: tag)
+                let hash = try #require(Digest(bytes: Chosen.bytes("row hash \(index)", 32)))
+                return (table: UInt16(index + 1), id: Int64(index) * 7 - 1, hash: hash)
             }
-            let sum = rows.reduce(Digest.zero) { $0 ^ set.element(table: $1.table, id: $1.id, tag: $1.tag) }
+            let sum = rows.reduce(Digest.zero) { $0 ^ set.element(table: $1.table, id: $1.id, hash: $1.hash) }
             add(
                 "set of \(count) rows", "row set", set.mask(sum, nonce: stamp).bytes,
                 keyed.with([
                     "stamp": Hex.encode(stamp),
-                    "rows": rows.map { "\($0.table) \($0.id) \(Hex.encode($0.tag.bytes))" }.joined(
+                    "rows": rows.map { "\($0.table) \($0.id) \(Hex.encode($0.hash.bytes))" }.joined(
                         separator: ","),
                 ]))
         }
