@@ -240,9 +240,7 @@ extension Vault {
             let tokens = try transaction.issueAccessToken(
                 .clientCredentials, to: client, owner: client.id, scope: scope, through: channel)
             let actor = AuditActor(client.pseudonym, channel)
-            var event = tokens.event(.clientCredentials, by: actor, requestID)
-            event.creation = try transaction.countCreation(of: client.id)
-            return Audited(tokens, event)
+            return Audited(tokens, tokens.event(.clientCredentials, by: actor, requestID))
                 .noting(supersededSecret: supersededSecret, of: actor, requestID)
         }
     }
