@@ -36,8 +36,23 @@ CREATE TABLE keyslots (
     parameters BLOB    NOT NULL,
     wrapped    BLOB    NOT NULL,
     created_at INTEGER NOT NULL,
+    role       INTEGER NOT NULL,         -- 0 the root key is inside, else the key of 1 issuer, 2 keeper, 3 custody
     leaf       INTEGER NOT NULL,
     row_tag    BLOB    NOT NULL
+) STRICT;
+
+CREATE TABLE role_keys (
+    id            INTEGER PRIMARY KEY,
+    role          INTEGER NOT NULL,      -- 0 common, 1 issuer, 2 keeper, 3 custody
+    epoch         INTEGER NOT NULL,      -- of this key, from 1
+    wrapper       INTEGER NOT NULL,      -- 0 the root key wraps it, else the key of this role
+    wrapper_epoch INTEGER NOT NULL,
+    state         INTEGER NOT NULL,      -- 1 current, 2 retired: while a rotation runs
+    wrapped       BLOB    NOT NULL,
+    created_at    INTEGER NOT NULL,
+    leaf          INTEGER NOT NULL,
+    row_tag       BLOB    NOT NULL,
+    UNIQUE (role, epoch, wrapper)
 ) STRICT;
 
 CREATE TABLE system_keys (
@@ -45,12 +60,13 @@ CREATE TABLE system_keys (
     purpose    INTEGER NOT NULL,         -- 1 handles, 2 tags, 3 lookup, 4 rows, 5 log signing, 6 set of rows
     key_id     INTEGER NOT NULL,         -- the id that handles and tags carry
     state      INTEGER NOT NULL,         -- 1 current, 2 retired
-    epoch      INTEGER NOT NULL,
+    epoch      INTEGER NOT NULL,         -- of the role's key that wraps it
     wrapped    BLOB    NOT NULL,
     created_at INTEGER NOT NULL,
+    role       INTEGER NOT NULL,         -- 0 common, 1 issuer, 2 keeper, 3 custody
     leaf       INTEGER NOT NULL,
     row_tag    BLOB    NOT NULL,
-    UNIQUE (purpose, key_id)
+    UNIQUE (role, purpose, key_id)
 ) STRICT;
 
 CREATE TABLE owners (
@@ -58,18 +74,29 @@ CREATE TABLE owners (
     kind        INTEGER NOT NULL,        -- 1 system, 2 user, 3 client
     state       INTEGER NOT NULL,        -- 1 active, 2 disabled, 3 removed
     revocations INTEGER NOT NULL,        -- goes up to revoke every grant of this owner at once
-    key_version INTEGER NOT NULL,
-    key_epoch   INTEGER NOT NULL,
-    wrapped_key BLOB,                    -- null once erased
     lookup_tag  BLOB UNIQUE,
     identity    BLOB,                    -- sealed
-    pseudonym   BLOB,                    -- sealed
+    pseudonym   BLOB,                    -- sealed; null once erased
     created_at  INTEGER NOT NULL,
     claims      BLOB,                    -- sealed: what is told of a user in id_tokens; null: nothing
     creations     INTEGER NOT NULL,      -- grants, connections and consents that were ever created; not in the row hash
     last_creation INTEGER,               -- the leaf of the last of them; not in the row hash
     leaf        INTEGER NOT NULL,
     row_tag     BLOB    NOT NULL
+) STRICT;
+
+CREATE TABLE owner_keys (
+    id               INTEGER PRIMARY KEY,  -- owner_id * 4 + role
+    owner_id         INTEGER NOT NULL REFERENCES owners (id),
+    role             INTEGER NOT NULL,
+    version          INTEGER NOT NULL,     -- that records name
+    epoch            INTEGER NOT NULL,     -- of the role's key that wraps it
+    wrapped          BLOB    NOT NULL,
+    previous_version INTEGER,              -- the key before, while records are sealed again
+    previous_epoch   INTEGER,
+    previous_wrapped BLOB,
+    leaf             INTEGER NOT NULL,
+    row_tag          BLOB    NOT NULL
 ) STRICT;
 
 CREATE TABLE clients (
@@ -315,24 +342,6 @@ CREATE TABLE keyslot_details (
     proved_at INTEGER NOT NULL,          -- the last time somebody opened the slot
     leaf      INTEGER NOT NULL,
     row_tag   BLOB    NOT NULL
-) STRICT;
-
-CREATE TABLE retired_roots (
-    id         INTEGER PRIMARY KEY,      -- the epoch of the root key inside
-    epoch      INTEGER NOT NULL,         -- of the root key that wraps it
-    wrapped    BLOB    NOT NULL,
-    retired_at INTEGER NOT NULL,
-    leaf       INTEGER NOT NULL,
-    row_tag    BLOB    NOT NULL
-) STRICT;
-
-CREATE TABLE previous_owner_keys (
-    id          INTEGER PRIMARY KEY REFERENCES owners (id),
-    key_version INTEGER NOT NULL,
-    key_epoch   INTEGER NOT NULL,
-    wrapped_key BLOB    NOT NULL,
-    leaf        INTEGER NOT NULL,
-    row_tag     BLOB    NOT NULL
 ) STRICT;
 
 CREATE TABLE anchors (

@@ -6,28 +6,34 @@ package struct KeyslotRecord: Sendable, Equatable {
     /// 16 random bytes.
     package let id: [UInt8]
     package let kind: KeyslotKind
-    /// The epoch of the root key inside.
+    /// The epoch of the key inside.
     package let epoch: UInt32
     package let parameters: [UInt8]
     package let wrapped: [UInt8]
+    /// 0: the root key is inside; else the key of the role of this number.
+    package let role: UInt16
 
-    package init(id: [UInt8], kind: KeyslotKind, epoch: UInt32, parameters: [UInt8], wrapped: [UInt8]) {
+    package init(
+        id: [UInt8], kind: KeyslotKind, epoch: UInt32, parameters: [UInt8], wrapped: [UInt8],
+        role: UInt16 = 0
+    ) {
         self.id = id
         self.kind = kind
         self.epoch = epoch
         self.parameters = parameters
         self.wrapped = wrapped
+        self.role = role
     }
 }
 
-/// Wraps the root key for one holder, and unwraps it again.
+/// Wraps the root key, or the key of one role, for one holder, and unwraps it again.
 ///
 /// ```
 /// input key = what the source gives: see the extension below                                    32 bytes
 /// slot key  = BLAKE2b-256(key = input key, personal = "TokenVault.slot1",
 ///                         in = kind 1 ‖ vault id 16 ‖ slot id 16 ‖ BE16(len parameters) ‖ parameters)
 /// wrapped   = KeyWrap(root key, under slot key, epoch of the root key,
-///                     AAD: domain "tv.keyslot", owner 1, table, column and row 0, generation = epoch)
+///                     AAD: domain "tv.keyslot", owner 1, table and row 0, column = role, generation = epoch)
 /// ```
 package enum Keyslot {
     private static let personal = Personal("TokenVault.slot1")
@@ -38,14 +44,14 @@ package enum Keyslot {
     /// Errors: those of the source (``KeySource``), `.invalidInput` for a passphrase that is empty or too
     /// long.
     package static func create(
-        _ source: KeySource, wrapping root: GuardedKey, epoch: UInt32, vault: VaultID
+        _ source: KeySource, wrapping root: GuardedKey, epoch: UInt32, vault: VaultID, role: UInt16 = 0
     ) throws(VaultError) -> KeyslotRecord {
         try Sodium.start()
         let id = SystemRandom().bytes(KeyslotRecord.idBytes)
         let new = try newParameters(for: source, vault: vault, slot: id)
         return try create(
             source, wrapping: root, epoch: epoch, vault: vault, id: id, parameters: new.parameters,
-            inputKey: new.inputKey, nonce: nil)
+            inputKey: new.inputKey, nonce: nil, role: role)
     }
 
     /// The same with everything chosen, for format vectors.
@@ -55,11 +61,11 @@ package enum Keyslot {
     ///   - nonce: nil draws one.
     @_spi(ChosenNonce) public static func create(
         _ source: KeySource, wrapping root: GuardedKey, epoch: UInt32, vault: VaultID, id: [UInt8],
-        parameters: [UInt8], inputKey: GuardedKey? = nil, nonce: [UInt8]?
+        parameters: [UInt8], inputKey: GuardedKey? = nil, nonce: [UInt8]?, role: UInt16 = 0
     ) throws(VaultError) -> KeyslotRecord {
         precondition(id.count == KeyslotRecord.idBytes, "a keyslot id has 16 bytes")
         let blank = KeyslotRecord(
-            id: id, kind: source.kind, epoch: epoch, parameters: parameters, wrapped: [])
+            id: id, kind: source.kind, epoch: epoch, parameters: parameters, wrapped: [], role: role)
         let inputKey =
             if let inputKey { inputKey } else { try self.inputKey(of: blank, from: source, vault: vault) }
         let slotKey = slotKey(of: blank, inputKey, vault: vault)
@@ -94,7 +100,7 @@ package enum Keyslot {
     ) throws(VaultError) -> GuardedKey {
         try checkShape(of: record)
         switch KeyWrap.attempt(
-            record.wrapped, with: slotKey, epoch: record.epoch, for: place(vault, record.epoch))
+            record.wrapped, with: slotKey, epoch: record.epoch, for: place(vault, record.role, record.epoch))
         {
         case .success(let root): return root
         case .failure(.anotherKey): throw locked(record)
@@ -123,7 +129,9 @@ package enum Keyslot {
     ) -> KeyslotRecord {
         KeyslotRecord(
             id: record.id, kind: record.kind, epoch: epoch, parameters: record.parameters,
-            wrapped: KeyWrap.wrap(root, under: slotKey, epoch: epoch, for: place(vault, epoch), nonce: nonce))
+            wrapped: KeyWrap.wrap(
+                root, under: slotKey, epoch: epoch, for: place(vault, record.role, epoch), nonce: nonce),
+            role: record.role)
     }
 
     static func slotKey(of record: KeyslotRecord, _ inputKey: GuardedKey, vault: VaultID) -> GuardedKey {
@@ -148,9 +156,9 @@ package enum Keyslot {
     }
 
     /// A slot belongs to no row but to its vault; its id is in its key.
-    private static func place(_ vault: VaultID, _ epoch: UInt32) -> AssociatedData {
+    private static func place(_ vault: VaultID, _ role: UInt16, _ epoch: UInt32) -> AssociatedData {
         AssociatedData(
-            domain: "tv.keyslot", vault: vault, owner: .system, table: 0, column: 0, row: 0,
+            domain: "tv.keyslot", vault: vault, owner: .system, table: 0, column: role, row: 0,
             generation: UInt64(epoch))
     }
 
@@ -280,8 +288,19 @@ extension Keyslot {
         let inputKey = GuardedKey.random()
         let parameters = try recoveryParameters(inputKey, to: recoveryPublicKey(of: record))
         let blank = KeyslotRecord(
-            id: record.id, kind: record.kind, epoch: epoch, parameters: parameters, wrapped: [])
+            id: record.id, kind: record.kind, epoch: epoch, parameters: parameters, wrapped: [],
+            role: record.role)
         return try proved(blank, root, epoch, slotKey(of: blank, inputKey, vault: vault), vault)
+    }
+
+    /// What a rotation holds of a recovery slot, in the place of its key: a digest of its public half.
+    ///
+    /// - Throws: `integrity` when `record` is no recovery slot.
+    package static func heldRecoveryKey(of record: KeyslotRecord) throws(VaultError) -> GuardedKey {
+        let digest = SHA256.hash(try recoveryPublicKey(of: record)).bytes
+        return unsafe GuardedKey { slot in
+            for (index, byte) in digest.enumerated() { unsafe slot[index] = byte }
+        }
     }
 
     /// What a recovery slot is sealed to, in short; nil for other kinds and for what cannot be one.

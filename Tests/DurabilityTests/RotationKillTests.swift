@@ -40,7 +40,9 @@ extension Durability {
                 switch await rotator.end() {
                 case .killed(by: SIGKILL):
                     kills += 1
-                    if try sqliteCount(rig, "SELECT count(*) FROM retired_roots") > 0 { unfinished += 1 }
+                    if try sqliteCount(rig, "SELECT count(*) FROM role_keys WHERE state = 2") > 0 {
+                        unfinished += 1
+                    }
                 case let other: #expect(other == .exited(0))
                 }
             }
@@ -64,8 +66,8 @@ extension Durability {
             try await after.resume(in: vault)
             #expect(try vault.users().count == 401)
             try await vault.expectIntactLog()
-            #expect(try sqliteCount(rig, "SELECT count(*) FROM retired_roots") == 0)
-            #expect(try sqliteCount(rig, "SELECT count(*) FROM previous_owner_keys") == 0)
+            #expect(try sqliteCount(rig, "SELECT count(*) FROM role_keys WHERE state = 2") == 0)
+            #expect(try sqliteCount(rig, "SELECT count(previous_version) FROM owner_keys") == 0)
             #expect(try sqliteCount(rig, "SELECT count(*) FROM jobs") == 0)
             await vault.close()
             print(

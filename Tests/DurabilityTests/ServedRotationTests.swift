@@ -8,7 +8,9 @@ import VaultCrypto
 extension Durability {
     /// Everything is as in service: clients by HTTP, one service that is never restarted, and the operator's command.
     @Suite(.serialized) struct `Keys rotate while a service serves` {
-        private static let keys = ["root", "handles", "lookup", "rows", "log", "signing", "--deep", "tags"]
+        private static let keys = [
+            "root", "handles", "lookup", "rows", "log", "signing", "--deep", "tags", "issuer",
+        ]
 
         @Test
         func
@@ -94,7 +96,8 @@ extension Durability {
             #expect(inventory.end == .exited(0))
             let entries = try inventory.output.map { try object($0) }
             let purposes = Set(entries.compactMap { $0["purpose"] as? String })
-            #expect(purposes.isSuperset(of: ["root", "keyslots", "owners", "rows", "log", "id_token"]))
+            #expect(
+                purposes.isSuperset(of: ["root", "role", "keyslots", "owners", "rows", "log", "id_token"]))
             for entry in entries
             where ["root", "owners", "rows", "log"].contains(entry["purpose"] as? String) {
                 #expect(entry["state"] as? String == "current", "\(entry)")

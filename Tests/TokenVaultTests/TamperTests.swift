@@ -84,7 +84,10 @@ import VaultCore
         await vault.close()
     }
 
-    @Test(arguments: ["UPDATE keyslots SET created_at = 0", "UPDATE system_keys SET state = 2 WHERE id = 2"])
+    @Test(arguments: [
+        "UPDATE keyslots SET created_at = 0", "UPDATE system_keys SET state = 2 WHERE purpose = 3",
+        "UPDATE role_keys SET created_at = 0",
+    ])
     func `a keyslot or a system key: the vault does not open`(_ sql: String) async throws {
         let scene = try await scene()
         await scene.test.vault.close()

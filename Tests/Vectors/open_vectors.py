@@ -204,8 +204,8 @@ def opaque_string(content):
 
 
 def slot_place(vector):
-    return associated_data({"domain": "tv.keyslot", "vault": vector["vault"], "owner": 1, "table": 0, "column": 0,
-                            "row": 0, "generation": vector["epoch"]})
+    return associated_data({"domain": "tv.keyslot", "vault": vector["vault"], "owner": 1, "table": 0,
+                            "column": vector.get("role", 0), "row": 0, "generation": vector["epoch"]})
 
 
 def slot_key(vector):

@@ -11,8 +11,8 @@ import VaultCrypto
 /// 3. state equals log: the last leaf that names a row gives the hash the row has, and every live row is named;
 /// 4. every index leads to the rows of its table, and to no other;
 /// 5. the vault row is the one that the last leaf names;
-/// 6. with the keys at hand: every row's tag, the hash of the rows that the vault row counts, and every piece of personal
-///    data against its commitment.
+/// 6. with the keys at hand: every row's tag, as far as the keys of its role are held, the hash of the rows that the vault
+///    row counts, and every piece of personal data against its commitment.
 ///
 /// From a checkpoint on: that the tree begins with that of the checkpoint, then the same for what came since and the
 /// rows it names.
@@ -24,6 +24,8 @@ struct AuditVerifier {
     var report = AuditReport()
     /// Grants with a finding of their own.
     var affected: Set<Int64> = []
+    /// With rows of roles whose keys are not held.
+    private var untagged: Set<String> = []
 
     /// - Parameter keyring: nil checks what needs no key but the log's public one.
     init(_ database: Database, key: NoteKey, keyring: Keyring?, progress: @escaping (Double) -> Void) {
@@ -67,6 +69,11 @@ struct AuditVerifier {
         do {
             for error in try database.freshness(keyring) { report.add("vault", error.message) }
         } catch let error as VaultError { report.add("vault", error.message) }
+        if keyring != nil, !untagged.isEmpty {
+            report.notes.append(
+                "Tags were not checked, for want of the keys of other roles, in: "
+                    + untagged.sorted().joined(separator: ", ") + ".")
+        }
         report.affectedGrants = Array(affected.sorted().prefix(AuditReport.limit))
         report.furtherAffectedGrants = affected.count - report.affectedGrants.count
         progress(1)
@@ -215,6 +222,7 @@ extension AuditVerifier {
         let isGrant = layout.number == TableLayout.grants.number
         if isGrant { report.grants += 1 }
         var problems: [String] = []
+        if row.isTagged == nil { untagged.insert(layout.name) }
         if row.isTagged == false { problems.append("was changed from outside") }
         if let last {
             if last.hash == nil {

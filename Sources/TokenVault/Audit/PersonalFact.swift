@@ -62,7 +62,7 @@ struct PersonalRecord {
             return nil
         }
         return try SealedField.open(
-            sealed, with: owner.key,
+            sealed, with: owner.key(.common),
             for: context(keyring))
     }
 }

@@ -31,15 +31,15 @@ struct RowReader {
     struct Row: Sendable {
         let id, leaf: Int64
         let hash: Digest
-        /// Nil: no key to tell with.
+        /// Nil: no key to tell with, or none of the row's role.
         let isTagged: Bool?
     }
 
     private let layout: TableLayout
-    private let rowKey: RowKeys?
+    private let rowKey: RowTags?
     private var bytes: [UInt8] = []
 
-    init(_ layout: TableLayout, _ rowKey: RowKeys?) {
+    init(_ layout: TableLayout, _ rowKey: RowTags?) {
         self.layout = layout
         self.rowKey = rowKey
         bytes.reserveCapacity(4096)
@@ -55,9 +55,11 @@ struct RowReader {
             cursor.append(1 + index, number: number, to: &bytes)
         }
         let hash = bytes.withUnsafeBytes { SHA256.hash(raw: UnsafeRawBufferPointer(rebasing: $0[..<hashed])) }
-        let isTagged = rowKey.map { rowKey in
+        // Rows of a role whose keys are not held are judged by their hash alone.
+        let key = try? rowKey?.key(of: layout) { cursor.value(1 + $0) }
+        let isTagged = key.map { key in
             cursor.withBlob(2 + count) { stored in
-                stored.map { rowKey.isTag(Array($0), of: bytes) } ?? false
+                stored.map { key.isTag(Array($0), of: bytes) } ?? false
             }
         }
         return Row(id: id, leaf: leaf, hash: hash, isTagged: isTagged)

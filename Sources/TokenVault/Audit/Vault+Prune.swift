@@ -89,13 +89,16 @@ extension Vault {
     ///
     /// - Parameter progress: called now and then with the share done, 0 to 1.
     /// - Returns: the first entry kept.
-    /// - Throws: ``VaultError/Code/denied`` where a webhook was not told of everything yet that would go;
+    /// - Throws: ``VaultError/Code/denied`` where a webhook was not told of everything yet that would go, or the
+    ///   vault was opened for one role;
     ///   ``VaultError/Code/integrity`` for a damaged log.
     public func prune(
         _ plan: PrunePlan, progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> Int64 {
         let first = plan.newFirstKept
         guard first > plan.firstKept else { return plan.firstKept }
+        // Rows that are named again are tagged again, those of every role.
+        _ = try keyring.root
         try checkWebhooks(have: first)
         guard try await verifyAudit(progress: { progress($0 * 0.3) }).isIntact else {
             throw VaultError(

@@ -83,9 +83,13 @@ final class BackupFile {
     private func cipher(_ root: GuardedKey) throws -> BackupCipher {
         let key: GuardedKey
         do {
+            let custody = try KeyWrap.unwrap(
+                header.wrappedCustodyKey, with: root, epoch: header.epoch,
+                for: RoleKeyRow.context(
+                    header.vault, .custody, epoch: Int64(header.custodyEpoch), wrapper: nil))
             key = try KeyWrap.unwrap(
-                header.wrappedKey, with: root, epoch: header.epoch,
-                for: BackupHeader.wrapContext(header.vault, epoch: header.epoch))
+                header.wrappedKey, with: custody, epoch: header.custodyEpoch,
+                for: BackupHeader.wrapContext(header.vault, epoch: header.custodyEpoch))
         } catch {
             throw VaultError(
                 .locked, "The key of the backup \(path) does not open with the root key of these keys.",
@@ -146,19 +150,22 @@ final class BackupFile {
 /// Seals a snapshot into a backup.
 struct BackupWriter {
     let keyring: Keyring
+    /// Under the root key: the copy says how.
+    let custodyKey: RoleKeyRow
     let backup: BackupID
     let now: VaultInstant
 
     /// - Returns: the bytes written.
     func write(_ snapshot: Snapshot, to file: DraftFile, progress: (Double) -> Void) throws -> Int64 {
         let key = GuardedKey.random()
+        let custody = try keyring.roleKeys.current(.custody)
         let header = BackupHeader(
             epoch: keyring.epoch, vault: keyring.vault, backup: backup, schema: snapshot.schema,
             logSize: snapshot.head.size, logRoot: snapshot.head.root, createdAt: now,
-            byteCount: snapshot.byteCount,
+            byteCount: snapshot.byteCount, custodyEpoch: custody.epoch, wrappedCustodyKey: custodyKey.wrapped,
             wrappedKey: KeyWrap.wrap(
-                key, under: keyring.root, epoch: keyring.epoch,
-                for: BackupHeader.wrapContext(keyring.vault, epoch: keyring.epoch)),
+                key, under: custody.key, epoch: custody.epoch,
+                for: BackupHeader.wrapContext(keyring.vault, epoch: custody.epoch)),
             checkpoint: snapshot.head.note)
         let bytes = header.bytes
         let cipher = BackupCipher(key, header: bytes)

@@ -8,13 +8,14 @@ import VaultCrypto
 ///  0  8  "TVBACKUP"     8  1  version 0x01   9  1  suite 0x01   10  2  zero   12  4  root key epoch BE
 /// 16 16  vault id      32 16  backup id     48  4  schema       52  8  log size
 /// 60 32  log root      92  8  created at, ms                   100  8  bytes of the database
-/// 108 112  the backup key wrapped under the root key           220  4  n   224  n  the log's signed note
+/// 108 4  epoch of the custody key                112 112  the custody key wrapped under the root key
+/// 224 112  the backup key wrapped under the custody key        336  4  n   340  n  the log's signed note
 /// then 32  commitment   chunks of 64 KiB + 16   32  SHA-256 of all that came before
 /// ```
 public struct BackupHeader: Sendable, Equatable {
     static let magic = Array("TVBACKUP".utf8)
     /// Of the header up to the note.
-    static let fixedBytes = 224
+    static let fixedBytes = 340
     static let noteBytes = 8 * 1024
     static let digestBytes = Digest.byteCount
     /// SQLite's own bound is 281 TB; past it a length is damage.
@@ -31,6 +32,10 @@ public struct BackupHeader: Sendable, Equatable {
     public let createdAt: VaultInstant
     /// Of the database inside.
     public let byteCount: Int64
+    let custodyEpoch: UInt32
+    /// Under the root key, as in `role_keys`.
+    let wrappedCustodyKey: [UInt8]
+    /// Under the custody key.
     let wrappedKey: [UInt8]
     /// The log's signed note.
     public let checkpoint: String
@@ -44,6 +49,8 @@ public struct BackupHeader: Sendable, Equatable {
         bytes += logRoot.bytes
         bytes.append(bigEndian: createdAt.millisecondsSince1970)
         bytes.append(bigEndian: byteCount)
+        bytes.append(bigEndian: custodyEpoch)
+        bytes += wrappedCustodyKey
         bytes += wrappedKey
         bytes.append(bigEndian: UInt32(checkpoint.utf8.count))
         return bytes + Array(checkpoint.utf8)
@@ -60,6 +67,8 @@ public struct BackupHeader: Sendable, Equatable {
     }
 
     /// Where the wrapped backup key belongs.
+    ///
+    /// - Parameter epoch: of the custody key.
     static func wrapContext(_ vault: VaultID, epoch: UInt32) -> AssociatedData {
         AssociatedData(
             domain: "tv.backup", vault: vault, owner: .system, table: TableLayout.backups.number, column: 0,
@@ -101,13 +110,15 @@ extension BackupHeader {
             let schema = reader.number(UInt32.self), let logSize = reader.number(Int64.self), logSize > 0,
             let root = reader.take(Digest.byteCount).flatMap(Digest.init(bytes:)),
             let createdAt = reader.number(Int64.self), let count = reader.number(Int64.self),
-            count > 0, count <= Self.databaseBytes, let wrapped = reader.take(KeyWrap.byteCount),
+            count > 0, count <= Self.databaseBytes, let custodyEpoch = reader.number(UInt32.self),
+            let custodyKey = reader.take(KeyWrap.byteCount), let wrapped = reader.take(KeyWrap.byteCount),
             let note = reader.counted(limit: Self.noteBytes),
             let text = String(validating: note, as: UTF8.self)
         else { return nil }
         self.init(
             epoch: epoch, vault: vault, backup: backup, schema: Int(schema), logSize: logSize, logRoot: root,
-            createdAt: VaultInstant(millisecondsSince1970: createdAt), byteCount: count, wrappedKey: wrapped,
+            createdAt: VaultInstant(millisecondsSince1970: createdAt), byteCount: count,
+            custodyEpoch: custodyEpoch, wrappedCustodyKey: custodyKey, wrappedKey: wrapped,
             checkpoint: text)
     }
 }
@@ -135,7 +146,7 @@ public struct BackupID: Sendable, Hashable, CustomStringConvertible, Encodable {
     public func encode(to encoder: any Encoder) throws { try description.encode(to: encoder) }
 }
 
-/// The key artefact of backups: the keyslots of a vault, each with the root key wrapped.
+/// The key artefact of backups: the keyslots for everything of a vault, each with the root key wrapped.
 ///
 /// Opens every backup of the vault that was made under this root key, together with what opens one of the slots.
 ///
@@ -159,13 +170,13 @@ public struct BackupKeys: Sendable {
     /// Kind and first 8 hexadecimal digits of each keyslot: what opens them opens the backup.
     public var slots: [String] { records.map { "\($0.kind.noun) \(Hex.encode($0.id.prefix(4)))" } }
 
-    /// The keyslots of an open vault, as of one snapshot.
+    /// The keyslots for everything of an open vault, as of one snapshot.
     init(_ database: Database, _ keyring: Keyring, at now: VaultInstant) throws {
         vault = keyring.vault
         epoch = keyring.epoch
         createdAt = now
         records = try database.loadAll(KeyslotRow.self, where: "id > 0 ORDER BY id", [], keyring)
-            .map(\.record).filter { $0.epoch == keyring.epoch }
+            .map(\.record).filter { $0.role == 0 && $0.epoch == keyring.epoch }
     }
 
     /// The root key, and the slot that gave it.

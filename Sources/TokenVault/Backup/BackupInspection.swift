@@ -76,7 +76,7 @@ public enum Backup {
         // An older vault is brought up to date in the copy, as a restore would do it.
         try SchemaLedger().bringUpToDate(database, at: opened.file.header.createdAt)
         let row = try VaultRow.read(database, rowKey: nil)
-        let keyring = try Keyring.load(database, vault: row, root: opened.root)
+        let keyring = try Keyring.load(database, vault: row, opened: .root(opened.root))
         let report = try AuditVerifier(
             database, key: keyring.signer.key, keyring: keyring, progress: progress
         ).verify(rows: { try RowScan(database, keyring) })

@@ -111,15 +111,20 @@ extension Vault {
             try FreeSpace.check(Int64(size), in: directory)
         }
         // The keys of the copy: they may be rotated meanwhile, by another process too.
-        var copied: (keyring: Keyring, slots: BackupKeys)?
+        var copied: (keyring: Keyring, custodyKey: RoleKeyRow?, slots: BackupKeys)?
         let snapshot = try Snapshot(of: store, in: scratch) { database in
             let keyring = try keys.keys(for: database).keyring
-            copied = (keyring, try BackupKeys(database, keyring, at: row.createdAt))
+            let keys = try database.loadAll(
+                RoleKeyRow.self, where: "role = 3 AND wrapper = 0 AND state = 1", [], keyring)
+            copied = (keyring, keys.first, try BackupKeys(database, keyring, at: row.createdAt))
         } progress: {
             progress($0 * 0.4)
         }
-        guard let copied else { throw StorageFailure.failed("copy of the database", EIO) }
-        let writer = BackupWriter(keyring: copied.keyring, backup: row.backup, now: row.createdAt)
+        guard let copied, let custodyKey = copied.custodyKey else {
+            throw StorageFailure.failed("copy of the database", EIO)
+        }
+        let writer = BackupWriter(
+            keyring: copied.keyring, custodyKey: custodyKey, backup: row.backup, now: row.createdAt)
         let count = try writer.write(snapshot, to: data) { progress(0.4 + $0 * 0.55) }
         try keysFile?.write(copied.slots.bytes)
         try publish(data, keysFile, request)

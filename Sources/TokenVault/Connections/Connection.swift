@@ -102,20 +102,20 @@ extension ConnectionRow {
     func subject(_ owner: Owner, _ keyring: Keyring) throws -> ConnectionSubject? {
         guard let subject else { return nil }
         let bytes = try SealedField.open(
-            subject, with: owner.key, for: context(keyring, Self.subjectColumn, generation: 0))
+            subject, with: owner.key(.keeper), for: context(keyring, Self.subjectColumn, generation: 0))
         return try JSONDecoder().decode(ConnectionSubject.self, from: Data(bytes))
     }
 
     func details(_ owner: Owner, _ keyring: Keyring) throws -> ConnectionDetails {
         let bytes = try SealedField.open(
-            details, with: owner.key, for: context(keyring, Self.detailsColumn, generation: 0))
+            details, with: owner.key(.keeper), for: context(keyring, Self.detailsColumn, generation: 0))
         return try JSONDecoder().decode(ConnectionDetails.self, from: Data(bytes))
     }
 
     func unsealedPair(_ owner: Owner, _ keyring: Keyring) throws -> TokenPair? {
         guard let pair else { return nil }
         let bytes = try SealedField.open(
-            pair, with: owner.key, for: context(keyring, Self.pairColumn, generation: generation))
+            pair, with: owner.key(.keeper), for: context(keyring, Self.pairColumn, generation: generation))
         guard let pair = TokenPair(sealedForm: bytes) else {
             throw VaultError(.integrity, "A connection's token pair is not in the form of this version.")
         }
@@ -126,7 +126,8 @@ extension ConnectionRow {
         guard let reply else { return nil }
         return SecretBytes(
             try SealedField.open(
-                reply, with: owner.key, for: context(keyring, Self.replyColumn, generation: generation),
+                reply, with: owner.key(.keeper),
+                for: context(keyring, Self.replyColumn, generation: generation),
                 limit: Limits.sealedReplyBytes))
     }
 
@@ -151,7 +152,7 @@ extension ConnectionRow {
         limit: Int = Limits.sealedFieldBytes
     ) throws -> [UInt8] {
         try SealedField.seal(
-            bytes, under: owner.key,
+            bytes, under: owner.key(.keeper),
             for: context(keyring, column, generation: column == Self.detailsColumn ? 0 : generation),
             padded: true, limit: limit)
     }

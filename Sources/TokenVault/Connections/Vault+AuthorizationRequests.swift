@@ -47,17 +47,21 @@ extension Vault {
         let secrets = try RequestSecrets(request).encoded()
         try await write { [operatorActor] transaction in
             let keyring = transaction.keyring
-            guard let owner = try transaction.owner(request.owner), owner.row.state == .active else {
+            guard let owner = try transaction.owner(request.owner, sealingFor: .keeper),
+                owner.row.state == .active
+            else {
                 throw VaultError(.denied, "The user is disabled or was removed.")
             }
             let id = transaction.next(\.nextGrantID)
             let sealed = try SealedField.seal(
-                secrets, under: owner.key, for: keyring.requestContext(id, request.owner), padded: true)
+                secrets, under: owner.key(.keeper), for: keyring.requestContext(id, request.owner),
+                padded: true)
             try transaction.insert(
                 AuthorizationRequestRow(
                     id: id, provider: request.provider, owner: request.owner,
-                    stateTag: keyring.currentTags.tag(.authorizationState, of: state),
-                    sessionTag: keyring.currentTags.tag(.browserSession, of: session), secrets: sealed,
+                    stateTag: try keyring.keeperTags.current.tag(.authorizationState, of: state),
+                    sessionTag: try keyring.keeperTags.current.tag(.browserSession, of: session),
+                    secrets: sealed,
                     expiresAt: transaction.now.advanced(by: lifetime)))
             if transaction.clocksAgree {
                 for old in try transaction.database.loadAll(
@@ -117,7 +121,7 @@ extension Vault {
             }
             event.subject = row.owner == .system ? nil : owner.pseudonym
             let bytes = try SealedField.open(
-                row.secrets, with: owner.key, for: keyring.requestContext(row.id, row.owner))
+                row.secrets, with: owner.key(.keeper), for: keyring.requestContext(row.id, row.owner))
             let secrets = try JSONDecoder().decode(RequestSecrets.self, from: Data(bytes))
             return (secrets.request(row), [event])
         }
@@ -175,7 +179,7 @@ extension Database {
     fileprivate func authorizationRequest(
         state: SecretBytes, _ keyring: Keyring
     ) throws -> (row: AuthorizationRequestRow, key: TagKey)? {
-        for key in keyring.tags.values {
+        for key in try keyring.keeperTags.all.values {
             let tag = key.tag(.authorizationState, of: state)
             if let row = try loadAll(
                 AuthorizationRequestRow.self, where: "state_tag = ?", [.blob(tag)], keyring

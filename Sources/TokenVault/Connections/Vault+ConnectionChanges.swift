@@ -44,7 +44,9 @@ extension Vault {
         try LabelRules.check(grant.label)
         return try await write(.finishing) { [operatorActor] transaction in
             let keyring = transaction.keyring
-            guard let owner = try transaction.owner(grant.owner), owner.row.state != .removed else {
+            guard let owner = try transaction.owner(grant.owner, sealingFor: .keeper),
+                owner.row.state != .removed
+            else {
                 throw VaultError(.denied, "The user was removed.")
             }
             let tags = keyring.connectionTags(grant.provider, grant.owner, grant.label)

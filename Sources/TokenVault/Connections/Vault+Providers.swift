@@ -24,7 +24,7 @@ extension Vault {
         try NameRules.check(name, what: "provider name")
         try Self.check(definition)
         return try await write { [operatorActor] transaction in
-            let systemKey = try transaction.systemKey
+            let systemKey = try transaction.systemKey(.keeper)
             guard try transaction.database.provider(named: name, transaction.keyring) == nil else {
                 throw VaultError(
                     .alreadyExists, "There is a provider of that name.",
@@ -51,7 +51,7 @@ extension Vault {
     ) async throws -> StoredProvider {
         if let definition { try Self.check(definition) }
         return try await write { [operatorActor] transaction in
-            let systemKey = try transaction.systemKey
+            let systemKey = try transaction.systemKey(.keeper)
             let keyring = transaction.keyring
             guard var row = try transaction.database.provider(named: name, keyring) else {
                 throw Self.noProvider
@@ -107,7 +107,7 @@ extension Vault {
 
     private func providers(where condition: String, _ values: [SQLValue]) throws -> [StoredProvider] {
         try snapshot { database, keys in
-            let (keyring, systemKey) = (keys.keyring, keys.system.key)
+            let (keyring, systemKey) = (keys.keyring, try keys.system.key(.keeper))
             return try database.loadAll(ProviderRow.self, where: condition, values, keyring).map {
                 try StoredProvider($0, keyring, systemKey)
             }

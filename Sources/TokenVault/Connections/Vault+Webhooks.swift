@@ -28,7 +28,7 @@ extension Vault {
         guard url.utf8.count <= Limits.redirectURIBytes else { throw invalid("The URL is too long.") }
         return try await write { [operatorActor] transaction in
             let keyring = transaction.keyring
-            let systemKey = try transaction.systemKey
+            let systemKey = try transaction.systemKey(.keeper)
             let known = try transaction.database.loadAll(WebhookRow.self, where: "1", [], keyring)
             guard !known.contains(where: { $0.url == url }) else {
                 throw VaultError(.alreadyExists, "This webhook is there already.")
@@ -77,7 +77,7 @@ extension Vault {
     package func webhooks() throws -> [Webhook] {
         try snapshot { database, keys in
             let keyring = keys.keyring
-            let systemKey = keys.system.key
+            let systemKey = try keys.system.key(.keeper)
             return try database.loadAll(WebhookRow.self, where: "1 ORDER BY id", [], keyring).map { row in
                 let cursor = try database.firstRow(
                     "SELECT position, failures, retry_at FROM webhook_cursors WHERE id = ?",

@@ -8,6 +8,10 @@ package final class TableLayout: Sendable {
     package let name: String
     /// Stands for the table in every AAD, row tag and row hash.
     package let number: UInt16
+    /// Whose key tags its rows, and seals what is sealed in them; of tables with rows of several roles, `common`.
+    package let role: KeyRole
+    /// Where a row says of which role it is, in tables with rows of several.
+    let roleColumn: Int?
     package let columns: [String]
     /// Where the columns stand in the canonical bytes: those that the log hashes, then those that it does not, because
     /// they change without a leaf of their own.
@@ -27,11 +31,14 @@ package final class TableLayout: Sendable {
     let settableUnindexed: [Int]
 
     package init(
-        _ name: String, _ number: UInt16, _ columns: [String], immutable: Set<String> = [],
-        indexed: Set<String> = [], unhashed: Set<String> = [], guarded guardColumn: String? = nil
+        _ name: String, _ number: UInt16, role: KeyRole = .common, _ columns: [String],
+        immutable: Set<String> = [], indexed: Set<String> = [], unhashed: Set<String> = [],
+        guarded guardColumn: String? = nil, isOfSeveralRoles: Bool = false
     ) {
         self.name = name
         self.number = number
+        self.role = role
+        roleColumn = isOfSeveralRoles ? columns.firstIndex(of: "role") : nil
         self.columns = columns
         precondition(columns.count < Self.leafNumber && unhashed.isSubset(of: columns))
         hashed = columns.indices.filter { !unhashed.contains(columns[$0]) }
@@ -90,27 +97,28 @@ package final class TableLayout: Sendable {
 
 extension TableLayout {
     static let keyslots = TableLayout(
-        "keyslots", 1, ["slot_id", "kind", "epoch", "parameters", "wrapped", "created_at"])
+        "keyslots", 1, ["slot_id", "kind", "epoch", "parameters", "wrapped", "created_at", "role"])
 
     static let systemKeys = TableLayout(
-        "system_keys", 2, ["purpose", "key_id", "state", "epoch", "wrapped", "created_at"])
+        "system_keys", 2, ["purpose", "key_id", "state", "epoch", "wrapped", "created_at", "role"],
+        isOfSeveralRoles: true)
 
     package static let owners = TableLayout(
         "owners", 3,
         [
-            "kind", "state", "revocations", "key_version", "key_epoch", "wrapped_key", "lookup_tag",
-            "identity",
-            "pseudonym", "created_at", "claims", "creations", "last_creation",
+            "kind", "state", "revocations", "lookup_tag", "identity", "pseudonym", "created_at", "claims",
+            "creations", "last_creation",
         ], unhashed: ["creations", "last_creation"])
 
     package static let clients = TableLayout(
-        "clients", 4, ["name_tag", "registration", "self_registered", "rotation"])
+        "clients", 4, role: .issuer, ["name_tag", "registration", "self_registered", "rotation"])
 
     static let clientSecrets = TableLayout(
-        "client_secrets", 5, ["client_id", "generation", "tag", "tag_key_id", "not_before", "not_after"])
+        "client_secrets", 5, role: .issuer,
+        ["client_id", "generation", "tag", "tag_key_id", "not_before", "not_after"])
 
     package static let grants = TableLayout(
-        "grants", 6,
+        "grants", 6, role: .issuer,
         [
             "client_id", "owner_id", "owner_revocations", "client_revocations", "kind", "created_at",
             "absolute_expires_at", "scope", "context", "family_tag", "tag_key_id", "state", "generation",
@@ -128,24 +136,25 @@ extension TableLayout {
         guarded: "generation")
 
     static let consents = TableLayout(
-        "consents", 9, ["owner_id", "client_id", "scope", "granted_at"],
+        "consents", 9, role: .issuer, ["owner_id", "client_id", "scope", "granted_at"],
         immutable: ["owner_id", "client_id"])
 
     static let signingKeys = TableLayout(
-        "signing_keys", 10,
+        "signing_keys", 10, role: .issuer,
         [
             "kid", "algorithm", "state", "created_at", "published_until", "private_key", "public_jwk",
         ],
         immutable: ["kid", "algorithm", "created_at", "private_key", "public_jwk"])
 
-    static let passwords = TableLayout("passwords", 11, ["version", "verifier", "changed_at"])
+    static let passwords = TableLayout("passwords", 11, role: .issuer, ["version", "verifier", "changed_at"])
 
     static let providers = TableLayout(
-        "providers", 14, ["name", "state", "revision", "definition", "credentials", "created_at"],
+        "providers", 14, role: .keeper,
+        ["name", "state", "revision", "definition", "credentials", "created_at"],
         immutable: ["created_at"])
 
     package static let connections = TableLayout(
-        "connections", 15,
+        "connections", 15, role: .keeper,
         [
             "provider_id", "owner_id", "kind", "lookup_tag", "created_at", "state", "reason", "is_verified",
             "generation", "fence", "details", "scope", "pair", "reply", "issued_at", "access_expires_at",
@@ -156,18 +165,24 @@ extension TableLayout {
         immutable: ["provider_id", "owner_id", "kind", "lookup_tag", "created_at"])
 
     static let authorizationRequests = TableLayout(
-        "authorization_requests", 16,
+        "authorization_requests", 16, role: .keeper,
         ["provider_id", "owner_id", "state_tag", "session_tag", "secrets", "expires_at"])
 
-    static let webhooks = TableLayout("webhooks", 17, ["url", "secret", "created_at"])
+    static let webhooks = TableLayout("webhooks", 17, role: .keeper, ["url", "secret", "created_at"])
 
     static let keyslotDetails = TableLayout(
         "keyslot_details", 18, ["name", "held", "epoch", "proved_at"])
 
-    static let retiredRoots = TableLayout("retired_roots", 19, ["epoch", "wrapped", "retired_at"])
+    static let roleKeys = TableLayout(
+        "role_keys", 19,
+        ["role", "epoch", "wrapper", "wrapper_epoch", "state", "wrapped", "created_at"])
 
-    static let previousOwnerKeys = TableLayout(
-        "previous_owner_keys", 20, ["key_version", "key_epoch", "wrapped_key"])
+    static let ownerKeys = TableLayout(
+        "owner_keys", 20,
+        [
+            "owner_id", "role", "version", "epoch", "wrapped", "previous_version", "previous_epoch",
+            "previous_wrapped",
+        ], isOfSeveralRoles: true)
 
     static let anchors = TableLayout("anchors", 21, ["kind", "target", "parameters", "created_at"])
 
@@ -176,7 +191,7 @@ extension TableLayout {
         ["parent_size", "parent_root", "restored_at", "lost_from", "lost_to", "lost_since"])
 
     static let backups = TableLayout(
-        "backups", 24, ["backup_id", "log_size", "created_at", "keep_until"])
+        "backups", 24, role: .custody, ["backup_id", "log_size", "created_at", "keep_until"])
 
     /// Of the one row of `vault`, which no leaf names: for its canonical bytes.
     package static let vault = TableLayout("vault", 8, VaultRow.columnNames)
@@ -184,7 +199,7 @@ extension TableLayout {
     /// Every table whose rows carry a tag and are named by a leaf.
     static let tagged = [
         keyslots, systemKeys, owners, clients, clientSecrets, grants, consents, signingKeys, passwords,
-        providers, connections, authorizationRequests, webhooks, keyslotDetails, retiredRoots,
-        previousOwnerKeys, anchors, incarnations, backups,
+        providers, connections, authorizationRequests, webhooks, keyslotDetails, roleKeys,
+        ownerKeys, anchors, incarnations, backups,
     ]
 }

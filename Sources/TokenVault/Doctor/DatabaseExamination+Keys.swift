@@ -11,7 +11,7 @@ extension DatabaseExamination {
     private static let rotationPatience: Int64 = 86_400_000
 
     func slotChecks() throws -> [DoctorCheck] {
-        let slots = try count("SELECT count(*) FROM keyslots")
+        let slots = try count("SELECT count(*) FROM keyslots WHERE role = 0")
         let recovery = try count(
             "SELECT count(*) FROM keyslots WHERE kind = ?", [.integer(Self.recoveryKind)])
         var checks: [DoctorCheck] = []
@@ -70,12 +70,19 @@ extension DatabaseExamination {
     func keyChecks() throws -> [DoctorCheck] {
         var checks = [rootAge(try KeyAges.root(database))]
         let epoch = try count("SELECT key_epoch FROM vault WHERE id = 1")
-        let retired =
-            try has("retired_roots") ? try optional("SELECT min(retired_at) FROM retired_roots") : nil
-        let old = try count("SELECT count(*) FROM system_keys WHERE epoch <> ?", [.integer(epoch)])
-        if let retired {
-            let age = age(retired)
-            let what = "A rotation of the root key that began \(DoctorText.span(age)) ago is not finished."
+        let began = try optional(
+            """
+            SELECT min(new.created_at) FROM role_keys new JOIN role_keys old ON old.role = new.role
+            WHERE new.state = 1 AND old.state = 2
+            """)
+        let old = try count(
+            """
+            SELECT count(*) FROM system_keys s
+            WHERE NOT EXISTS (SELECT 1 FROM role_keys r WHERE r.role = s.role AND r.epoch = s.epoch AND r.state = 1)
+            """)
+        if let began {
+            let age = age(began)
+            let what = "A rotation of keys that began \(DoctorText.span(age)) ago is not finished."
             let remedy = "Run 'tokenvault key rotate root' again: it goes on where it stopped."
             checks.append(
                 age > Self.rotationPatience
@@ -84,7 +91,7 @@ extension DatabaseExamination {
             checks.append(
                 .error(
                     "keys.rotation", .integrity,
-                    "\(DoctorText.count(old, "system key")) is under a root key that is gone.",
+                    "\(DoctorText.count(old, "system key")) is under a key that is gone.",
                     "Run 'tokenvault audit verify', then restore a backup."))
         } else {
             checks.append(.ok("keys.rotation", "Everything is under the root key of epoch \(epoch)."))
@@ -117,7 +124,7 @@ enum KeyAges {
         guard let made else { return nil }
         guard made.epoch > 1 else { return VaultInstant(millisecondsSince1970: made.createdAt) }
         let leaf = try database.firstRow(
-            "SELECT min(leaf) FROM keyslots WHERE epoch = ?", [.integer(made.epoch)]
+            "SELECT min(leaf) FROM keyslots WHERE epoch = ? AND role = 0", [.integer(made.epoch)]
         ) { $0.value(0) }
         guard case .integer(let leaf)? = leaf else { return nil }
         return try StoredLog(database).entry(leaf)?.wall

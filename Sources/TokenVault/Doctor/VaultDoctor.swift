@@ -182,18 +182,21 @@ extension Vault {
 
     private static func tags(_ database: Database, _ keyring: Keyring) -> DoctorCheck {
         let id = "rows.tags"
-        var checked = 0
+        var (checked, others) = (0, 0)
         do {
             _ = try VaultRow.read(database, rowKey: keyring.rows)
             for layout in TableLayout.tagged {
                 try database.forEachRow(layout.selectSQL + " ORDER BY id DESC LIMIT \(examinedRows)") {
                     cursor in
-                    try StoredRow.check(cursor, layout, rowKey: keyring.rows, at: 0)
-                    checked += 1
+                    do {
+                        try StoredRow.check(cursor, layout, rowKey: keyring.rows, at: 0)
+                        checked += 1
+                    } catch let error as VaultError where error.code == .denied { others += 1 }
                     return true
                 }
             }
-            return .ok(id, "\(checked) rows carry the tag that their columns ask for.")
+            let unchecked = others == 0 ? "" : " \(others) are of roles whose keys are not held."
+            return .ok(id, "\(checked) rows carry the tag that their columns ask for." + unchecked)
         } catch { return .failed(id, error) }
     }
 }

@@ -3,34 +3,37 @@ import MerkleLog
 import VaultCore
 import VaultCrypto
 
-/// The keys of an open vault: the root key and the system keys under it, all in guarded memory. One value
-/// never changes; ``LiveKeys`` replaces it when keys are rotated.
+/// The keys of an open vault, all in guarded memory: the root key where a keyslot for everything was opened, the keys of
+/// the roles that are held, and the system keys under them. One value never changes; ``LiveKeys`` replaces it when keys
+/// are rotated.
+///
+/// Asking for a key of another role throws ``VaultError/Code/denied``.
 final class Keyring: Sendable {
     let vault: VaultID
+    /// Of the root key.
     let epoch: UInt32
-    let root: GuardedKey
-    /// Root keys of earlier epochs, by epoch, while something is still wrapped under them.
-    let retiredRoots: [UInt32: GuardedKey]
-    let handles: HandleSealer
-    /// Tags of tokens and secrets, by key id; rows say under which id theirs were made.
-    let tags: [UInt8: TagKey]
-    let currentTags: TagKey
+    let opened: OpenedKey
+    let roleKeys: RoleKeys
     let lookup: RowKeys
-    let rows: RowKeys
+    let rows: RowTags
     /// Sums up the rows of the registry.
     let rowSet: RowSetKey
     let signer: NoteSigner
+    private let handleSealer: HandleSealer?
+    private let tagKeys: [KeyRole: TagKeys]
 
-    /// Key ids are per purpose, from 1; exactly one key of each purpose is current.
+    /// Key ids are per role and purpose, from 1; exactly one key of each is current.
     ///
     /// - Parameter origin: of the log, when the vault was restored.
     init(
-        vault: VaultID, epoch: UInt32, root: GuardedKey, retiredRoots: [UInt32: GuardedKey] = [:],
-        keys: [SystemKey], origin: String? = nil
+        vault: VaultID, epoch: UInt32, opened: OpenedKey, roleKeys: RoleKeys, keys: [SystemKey],
+        origin: String? = nil
     ) throws {
-        func all(_ purpose: SystemKeyPurpose) -> [SystemKey] { keys.filter { $0.purpose == purpose } }
-        func current(_ purpose: SystemKeyPurpose) throws -> SystemKey {
-            let current = all(purpose).filter(\.isCurrent)
+        func all(_ purpose: SystemKeyPurpose, _ role: KeyRole) -> [SystemKey] {
+            keys.filter { $0.purpose == purpose && $0.role == role }
+        }
+        func current(_ purpose: SystemKeyPurpose, _ role: KeyRole = .common) throws -> SystemKey {
+            let current = all(purpose, role).filter(\.isCurrent)
             // Two: an older row of one that was retired was put back.
             guard let key = current.first, current.count == 1 else {
                 throw VaultError(
@@ -42,24 +45,27 @@ final class Keyring: Sendable {
             }
             return key
         }
-        func tagKey(_ key: SystemKey) -> TagKey { TagKey(id: key.keyID, key: key.key) }
-        func rowKeys(_ purpose: SystemKeyPurpose) throws -> RowKeys {
-            let retired = all(purpose).filter { !$0.isCurrent }
-            return RowKeys(tagKey(try current(purpose)), retired: retired.map(tagKey))
+        func rowKeys(_ purpose: SystemKeyPurpose, _ role: KeyRole = .common) throws -> RowKeys {
+            let retired = all(purpose, role).filter { !$0.isCurrent }
+            return RowKeys(try current(purpose, role).tagKey, retired: retired.map(\.tagKey))
         }
+        let held = KeyRole.allCases.filter(roleKeys.isHeld)
         self.vault = vault
         self.epoch = epoch
-        self.root = root
-        self.retiredRoots = retiredRoots
-        handles = try HandleSealer(
-            vault: vault,
-            keys: Dictionary(all(.handles).map { ($0.keyID, $0.key) }) { first, _ in first },
-            current: try current(.handles).keyID)
-        tags = Dictionary(all(.tags).map { ($0.keyID, tagKey($0)) }) { first, _ in first }
-        currentTags = tagKey(try current(.tags))
+        self.opened = opened
+        self.roleKeys = roleKeys
         lookup = try rowKeys(.lookup)
-        rows = try rowKeys(.rows)
+        rows = RowTags(
+            try Dictionary(uniqueKeysWithValues: held.map { ($0, try rowKeys(.rows, $0)) }))
         rowSet = RowSetKey(try current(.rowSet).key)
+        let tagging = held.filter(SystemKeyPurpose.tags.roles.contains)
+        tagKeys = try Dictionary(uniqueKeysWithValues: tagging.map { ($0, TagKeys(try rowKeys(.tags, $0))) })
+        handleSealer =
+            held.contains(.issuer)
+            ? try HandleSealer(
+                vault: vault,
+                keys: Dictionary(all(.handles, .issuer).map { ($0.keyID, $0.key) }) { first, _ in first },
+                current: try current(.handles, .issuer).keyID) : nil
         let signing = SigningKey(seed: try current(.logSigning).key)
         guard let signer = NoteSigner(name: origin ?? LogHead.origin(of: vault), key: signing) else {
             throw VaultError(.internalError, "The log's origin is not a key name.")
@@ -71,73 +77,106 @@ final class Keyring: Sendable {
     func showing(_ roster: LiveRoster) -> Keyring { Keyring(self, roster) }
 
     private init(_ other: Keyring, _ roster: LiveRoster) {
-        (vault, epoch, root, retiredRoots) = (other.vault, other.epoch, other.root, other.retiredRoots)
-        (handles, tags, currentTags) = (other.handles, other.tags, other.currentTags)
+        (vault, epoch, opened, roleKeys) = (other.vault, other.epoch, other.opened, other.roleKeys)
+        (handleSealer, tagKeys) = (other.handleSealer, other.tagKeys)
         (lookup, rowSet, signer) = (other.lookup, other.rowSet, other.signer)
-        rows = RowKeys(other.rows.current, retired: other.rows.retired, roster: roster)
+        rows = RowTags(other.rows, roster: roster)
     }
 
-    /// The root key of an epoch.
-    ///
-    /// - Throws: ``VaultError/Code/integrity`` for one that was destroyed or never was.
-    func root(ofEpoch epoch: Int64) throws -> GuardedKey {
-        if epoch == Int64(self.epoch) { return root }
-        guard let key = UInt32(exactly: epoch).flatMap({ retiredRoots[$0] }) else {
-            throw VaultError(
-                .integrity, "A key is wrapped under a root key that is no longer there.",
-                remedy: "Run 'tokenvault audit verify', then restore a backup.")
+    /// - Throws: ``VaultError/Code/denied`` where the vault was opened for one role.
+    var root: GuardedKey {
+        get throws {
+            guard case .root(let root) = opened else { throw VaultError.needsEverything }
+            return root
         }
-        return key
+    }
+
+    var handles: HandleSealer {
+        get throws {
+            guard let handleSealer else { throw VaultError.needs(.issuer) }
+            return handleSealer
+        }
+    }
+
+    /// Tags of tokens and secrets; rows say under which id theirs were made.
+    var issuerTags: TagKeys { get throws { try tags(of: .issuer) } }
+
+    /// Tags of the state and the session of consents that were begun.
+    var keeperTags: TagKeys { get throws { try tags(of: .keeper) } }
+
+    private func tags(of role: KeyRole) throws -> TagKeys {
+        guard let tags = tagKeys[role] else { throw VaultError.needs(role) }
+        return tags
     }
 }
 
 /// A system key, unwrapped.
 struct SystemKey: Sendable {
     let purpose: SystemKeyPurpose
+    let role: KeyRole
     let keyID: UInt8
     let isCurrent: Bool
     let key: GuardedKey
+
+    fileprivate var tagKey: TagKey { TagKey(id: keyID, key: key) }
+}
+
+extension SystemKeyRow {
+    /// - Throws: ``VaultError/Code/denied`` for a key of a role that is not held.
+    func unwrapped(_ keys: RoleKeys, _ vault: VaultID) throws -> GuardedKey {
+        try KeyWrap.unwrap(
+            wrapped, with: keys.key(role, epoch: epoch), epoch: UInt32(truncatingIfNeeded: epoch),
+            for: Keyring.wrapContext(vault, systemKey: id))
+    }
+
+    /// - Parameter wrapper: the present key of the role.
+    init(
+        id: Int64, _ key: SystemKey, under wrapper: RoleKey, vault: VaultID, createdAt: VaultInstant
+    ) {
+        self.init(
+            id: id, purpose: key.purpose, keyID: Int64(key.keyID), state: key.isCurrent ? .current : .retired,
+            epoch: Int64(wrapper.epoch),
+            wrapped: KeyWrap.wrap(
+                key.key, under: wrapper.key, epoch: wrapper.epoch,
+                for: Keyring.wrapContext(vault, systemKey: id)),
+            createdAt: createdAt, role: key.role)
+    }
 }
 
 extension Keyring {
-    /// Unwraps the keys of the database and then checks the tags of their rows and of the keyslots.
-    static func load(_ database: Database, vault: VaultRow, root: GuardedKey) throws -> Keyring {
+    /// Unwraps the keys of the database that `opened` leads to, and then checks the tags of their rows and of the
+    /// keyslots.
+    static func load(_ database: Database, vault: VaultRow, opened: OpenedKey) throws -> Keyring {
         let epoch = UInt32(truncatingIfNeeded: vault.keyEpoch)
         var rows: [StoredRow] = []
-        for layout in [TableLayout.retiredRoots, .systemKeys, .keyslots, .incarnations] {
+        for layout in [TableLayout.roleKeys, .systemKeys, .keyslots, .incarnations] {
             try database.forEachRow(layout.selectSQL + " ORDER BY id") { cursor in
                 rows.append(StoredRow(unchecked: cursor, layout))
                 return true
             }
         }
-        var retiredRoots: [UInt32: GuardedKey] = [:]
-        for row in rows where row.layout === TableLayout.retiredRoots {
-            let retired = try RetiredRootRow(row)
-            retiredRoots[UInt32(truncatingIfNeeded: retired.id)] = try KeyWrap.unwrap(
-                retired.wrapped, with: root, epoch: epoch, for: wrapContext(vault.id, retiredRoot: retired.id)
-            )
-        }
-        let keys = try rows.filter { $0.layout === TableLayout.systemKeys }.map { row in
+        let roleKeys = try RoleKeys(
+            rows.filter { $0.layout === TableLayout.roleKeys }.map(RoleKeyRow.init), openedBy: opened,
+            epoch: epoch, vault: vault.id)
+        let keys = try rows.filter { $0.layout === TableLayout.systemKeys }.compactMap { row -> SystemKey? in
             let row = try SystemKeyRow(row)
-            let itsEpoch = UInt32(truncatingIfNeeded: row.epoch)
-            guard let keyID = UInt8(exactly: row.keyID),
-                let itsRoot = itsEpoch == epoch ? root : retiredRoots[itsEpoch]
-            else {
+            guard roleKeys.isHeld(row.role) else { return nil }
+            guard let keyID = UInt8(exactly: row.keyID) else {
                 throw VaultError(
-                    .integrity, "A system key is wrapped under a root key that is no longer there.",
-                    remedy: "Restore a backup.")
+                    .integrity, "A system key has a number that no key has.", remedy: "Restore a backup.")
             }
-            let key = try KeyWrap.unwrap(
-                row.wrapped, with: itsRoot, epoch: itsEpoch, for: wrapContext(vault.id, systemKey: row.id))
             return SystemKey(
-                purpose: row.purpose, keyID: keyID, isCurrent: row.state == .current, key: key)
+                purpose: row.purpose, role: row.role, keyID: keyID, isCurrent: row.state == .current,
+                key: try row.unwrapped(roleKeys, vault.id))
         }
         let incarnation = try database.newestIncarnation()
         let keyring = try Keyring(
-            vault: vault.id, epoch: epoch, root: root, retiredRoots: retiredRoots, keys: keys,
+            vault: vault.id, epoch: epoch, opened: opened, roleKeys: roleKeys, keys: keys,
             origin: LogHead.origin(of: vault.id, incarnation: incarnation))
         // The wraps opened; that nobody edited the rows around them is shown by their tags.
-        if let edited = rows.first(where: { !$0.isTagged(by: keyring.rows) }) { throw edited.isEdited }
+        if let edited = rows.first(where: { $0.isTagged(by: keyring.rows) == false }) {
+            throw edited.isEdited
+        }
         return keyring
     }
 
@@ -145,29 +184,20 @@ extension Keyring {
         wrapContext(vault, .systemKeys, "wrapped", row)
     }
 
-    static func wrapContext(_ vault: VaultID, retiredRoot epoch: Int64) -> AssociatedData {
-        wrapContext(vault, .retiredRoots, "wrapped", epoch)
-    }
-
-    static func wrapContext(_ vault: VaultID, previousKeyOf owner: OwnerID) -> AssociatedData {
-        wrapContext(vault, .previousOwnerKeys, "wrapped_key", owner.rawValue, owner)
-    }
-
-    static func wrapContext(_ vault: VaultID, owner: OwnerID) -> AssociatedData {
-        wrapContext(vault, .owners, "wrapped_key", owner.rawValue, owner)
-    }
-
-    static func wrapContext(_ vault: VaultID, keyslot row: Int64) -> AssociatedData {
-        wrapContext(vault, .keyslotDetails, "held", row)
+    /// Bound to kind and role as well: what is held of a slot opens no other kind, and no other role.
+    static func wrapContext(_ vault: VaultID, keyslot row: Int64, _ record: KeyslotRecord) -> AssociatedData {
+        wrapContext(
+            vault, .keyslotDetails, "held", row,
+            generation: UInt64(clamping: record.kind.rawValue) << 16 | UInt64(record.role))
     }
 
     /// What a wrapped key is bound to.
     private static func wrapContext(
-        _ vault: VaultID, _ layout: TableLayout, _ column: String, _ row: Int64, _ owner: OwnerID = .system
+        _ vault: VaultID, _ layout: TableLayout, _ column: String, _ row: Int64, generation: UInt64 = 0
     ) -> AssociatedData {
         AssociatedData(
-            domain: SealedTable.wrapDomain, vault: vault, owner: owner, table: layout.number,
-            column: layout.columnNumber(column), row: row, generation: 0)
+            domain: SealedTable.wrapDomain, vault: vault, owner: .system, table: layout.number,
+            column: layout.columnNumber(column), row: row, generation: generation)
     }
 
     /// What a sealed field is bound to.
@@ -180,17 +210,77 @@ extension Keyring {
     }
 }
 
+/// The keys that tag rows: each role's its own, so that a process with one role's keys can write no row of another's.
+final class RowTags: Sendable {
+    let common: RowKeys
+    /// By number of the role.
+    private let keys: [RowKeys?]
+    /// What is read is compared with it, too; nil: by those who look at single rows.
+    let roster: LiveRoster?
+
+    init(_ other: RowTags, roster: LiveRoster) {
+        (common, keys, self.roster) = (other.common, other.keys, roster)
+    }
+
+    init(_ keys: [KeyRole: RowKeys]) {
+        roster = nil
+        guard let common = keys[.common] else { preconditionFailure("every keyring holds the common key") }
+        self.common = common
+        self.keys = KeyRole.allCases.map { keys[$0] }
+    }
+
+    /// Nil: the role's keys are not held.
+    subscript(role: KeyRole) -> RowKeys? { keys[Int(role.rawValue)] }
+
+    /// The key of a row whose value in a column of the layout `column` gives.
+    ///
+    /// - Throws: ``VaultError/Code/denied`` for a role that is not held.
+    func key(of layout: TableLayout, _ column: (Int) -> SQLValue) throws -> RowKeys {
+        var role = layout.role
+        if let index = layout.roleColumn, case .integer(let number) = column(index) {
+            // A role that there is not: no key made the tag, as the common one will say.
+            role = KeyRole(rawValue: number) ?? .common
+        }
+        guard let key = self[role] else { throw VaultError.needs(role) }
+        return key
+    }
+
+    /// Without the keys before.
+    var current: RowTags {
+        RowTags(
+            Dictionary(
+                uniqueKeysWithValues: KeyRole.allCases.compactMap { role in
+                    self[role].map { (role, RowKeys($0.current)) }
+                }))
+    }
+
+    /// The ids of the current keys: another set after each rotation.
+    var currentIDs: [UInt8?] { keys.map { $0?.current.id } }
+
+    /// Whether rows may still be tagged by a key of before.
+    var isRotating: Bool { keys.contains { $0?.retired.isEmpty == false } }
+}
+
+/// What tags tokens and secrets: the current key, and every other that rows name.
+struct TagKeys: Sendable {
+    let current: TagKey
+    /// The current one among them.
+    let all: [UInt8: TagKey]
+
+    fileprivate init(_ keys: RowKeys) {
+        current = keys.current
+        all = Dictionary(([keys.current] + keys.retired).map { ($0.id, $0) }) { first, _ in first }
+    }
+}
+
 /// What tags rows, or finds them by a value: the current key, and those before while rows may still be tagged by them.
 struct RowKeys: Sendable {
     let current: TagKey
     let retired: [TagKey]
-    /// What is read is compared with it, too; nil: by those who look at single rows.
-    let roster: LiveRoster?
 
-    init(_ current: TagKey, retired: [TagKey] = [], roster: LiveRoster? = nil) {
+    init(_ current: TagKey, retired: [TagKey] = []) {
         self.current = current
         self.retired = retired
-        self.roster = roster
     }
 
     /// The tag of a row about to be written.

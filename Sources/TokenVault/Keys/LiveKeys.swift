@@ -99,14 +99,18 @@ final class LiveKeys: Sendable {
     }
 
     private func load(_ database: Database, _ vault: VaultRow, _ held: State) throws -> VaultKeys {
-        guard vault.keyEpoch != Int64(held.keys.keyring.epoch) else {
-            return try VaultKeys.load(database, root: held.keys.keyring.root)
-        }
-        if let expected = held.expected, let keys = try? VaultKeys.load(database, root: expected) {
+        let keyring = held.keys.keyring
+        let isSame =
+            switch keyring.opened {
+            case .root: vault.keyEpoch == Int64(keyring.epoch)
+            case .role(let role, let epoch, _): try database.slotEpochs()[VaultRoles(role)] == epoch
+            }
+        if isSame { return try VaultKeys.load(database, opened: keyring.opened) }
+        if let expected = held.expected, let keys = try? VaultKeys.load(database, opened: .root(expected)) {
             state.withLock { $0.expected = nil }
             return keys
         }
-        return try VaultKeys.load(database, root: unlocker.root(database, vault: vault))
+        return try VaultKeys.load(database, opened: unlocker.open(database, vault.id, database.slotEpochs()))
     }
 
     /// Raises the floor to what the holder of the writer's lock sees.
@@ -145,9 +149,9 @@ struct VaultKeys: Sendable {
 
     /// Reads the keys and checks them, the vault row, and the system's owner by their tags. Whether they are the newest is
     /// for ``prove(_:)`` to say.
-    static func load(_ database: Database, root: GuardedKey) throws -> VaultKeys {
+    static func load(_ database: Database, opened: OpenedKey) throws -> VaultKeys {
         let vault = try VaultRow.read(database, rowKey: nil)
-        let keyring = try Keyring.load(database, vault: vault, root: root)
+        let keyring = try Keyring.load(database, vault: vault, opened: opened)
         _ = try VaultRow.read(database, rowKey: keyring.rows)
         guard let system = try database.owner(.system, keyring) else {
             throw VaultError(.integrity, "The vault's own owner is missing.", remedy: "Restore a backup.")

@@ -2,62 +2,73 @@ import GRDB
 import VaultCore
 import VaultCrypto
 
-/// An owner as read and checked: its row, its key unwrapped, and its name in the log.
+/// An owner as read and checked: its row, its keys under the roles that are held, and its name in the log.
 final class Owner: Sendable {
     let row: OwnerRow
-    let key: OwnerKey
     let pseudonym: Pseudonym
+    private let keys: [KeyRole: OwnerKey]
+    private let roles: RoleKeys
 
-    /// - Parameter previous: the key before, while records are sealed again.
-    init(_ row: OwnerRow, previous: PreviousOwnerKeyRow? = nil, keyring: Keyring) throws {
-        guard let wrapped = row.wrappedKey, let sealedPseudonym = row.pseudonym else {
+    init(_ row: OwnerRow, _ keys: [OwnerKeyRow], _ keyring: Keyring) throws {
+        guard let sealedPseudonym = row.pseudonym else {
             throw VaultError(.notFound, "This owner was erased.")
         }
-        let unwrapped = try KeyWrap.unwrap(
-            wrapped, with: try keyring.root(ofEpoch: row.keyEpoch),
-            epoch: UInt32(truncatingIfNeeded: row.keyEpoch),
-            for: Keyring.wrapContext(keyring.vault, owner: row.id))
-        key = OwnerKey(
-            version: UInt32(truncatingIfNeeded: row.keyVersion), key: unwrapped,
-            previous: try previous?.unwrapped(keyring))
+        self.keys = try Dictionary(keys.map { ($0.role, try $0.opened(keyring.roleKeys, keyring.vault)) }) {
+            $1
+        }
+        self.row = row
+        roles = keyring.roleKeys
+        guard let common = self.keys[.common] else { throw Self.keyless }
         let bytes = try SealedField.open(
-            sealedPseudonym, with: key, for: Self.context(row.id, column: "pseudonym", keyring))
+            sealedPseudonym, with: common, for: Self.context(row.id, column: "pseudonym", keyring))
         guard let pseudonym = Pseudonym(bytes: bytes) else {
             throw VaultError(.integrity, "A pseudonym has the wrong length.")
         }
-        self.row = row
         self.pseudonym = pseudonym
     }
 
-    /// A new owner with a new key, identity and pseudonym sealed under it.
+    /// A new owner, identity and pseudonym sealed under the common one of its new keys.
     init(
-        creating id: OwnerID, kind: OwnerKind, identity: [UInt8], lookupTag: [UInt8]?, keyring: Keyring,
-        now: VaultInstant
+        creating id: OwnerID, kind: OwnerKind, identity: [UInt8], lookupTag: [UInt8]?, keys: [OwnerKeyRow],
+        keyring: Keyring, now: VaultInstant
     ) throws {
-        let random = SystemRandom()
-        key = OwnerKey(version: 1, key: .random())
-        pseudonym = Pseudonym(bytes: random.bytes(Pseudonym.byteCount)) ?? Self.unreachable()
+        self.keys = try Dictionary(keys.map { ($0.role, try $0.opened(keyring.roleKeys, keyring.vault)) }) {
+            $1
+        }
+        roles = keyring.roleKeys
+        guard let common = self.keys[.common] else { throw Self.keyless }
+        pseudonym = Pseudonym(bytes: SystemRandom().bytes(Pseudonym.byteCount)) ?? Self.unreachable()
         row = OwnerRow(
-            id: id, kind: kind, state: .active, revocations: 0, keyVersion: 1, keyEpoch: Int64(keyring.epoch),
-            wrappedKey: KeyWrap.wrap(
-                key.key, under: keyring.root, epoch: keyring.epoch,
-                for: Keyring.wrapContext(keyring.vault, owner: id)),
-            lookupTag: lookupTag,
-            identity: try Self.seal(identity, under: key, id, column: "identity", keyring),
-            pseudonym: try Self.seal(pseudonym.bytes, under: key, id, column: "pseudonym", keyring),
+            id: id, kind: kind, state: .active, revocations: 0, lookupTag: lookupTag,
+            identity: try Self.seal(identity, under: common, id, column: "identity", keyring),
+            pseudonym: try Self.seal(pseudonym.bytes, under: common, id, column: "pseudonym", keyring),
             createdAt: now)
+    }
+
+    /// Whether something was ever sealed for this owner under a role that is held.
+    func hasKey(_ role: KeyRole) -> Bool { keys[role] != nil }
+
+    /// What opens and seals the owner's records of one role.
+    ///
+    /// - Throws: ``VaultError/Code/denied`` for a role that is not held, ``VaultError/Code/integrity`` where nothing was
+    ///   ever sealed under it.
+    func key(_ role: KeyRole) throws -> OwnerKey {
+        if let key = keys[role] { return key }
+        throw roles.isHeld(role) ? Self.keyless : VaultError.needs(role)
     }
 
     /// The identity: a user's name, a client's identifier and name.
     func identity(_ keyring: Keyring) throws -> [UInt8] {
         guard let sealed = row.identity else { return [] }
-        return try SealedField.open(sealed, with: key, for: Self.context(row.id, column: "identity", keyring))
+        return try SealedField.open(
+            sealed, with: key(.common), for: Self.context(row.id, column: "identity", keyring))
     }
 
     /// What is told of a user in id_tokens; nil: nothing.
     func claims(_ keyring: Keyring) throws -> [UInt8]? {
         try row.claims.map {
-            try SealedField.open($0, with: key, for: Self.context(row.id, column: "claims", keyring))
+            try SealedField.open(
+                $0, with: key(.common), for: Self.context(row.id, column: "claims", keyring))
         }
     }
 
@@ -74,22 +85,9 @@ final class Owner: Sendable {
             bytes, under: key, for: context(id, column: column, keyring), padded: column != "pseudonym")
     }
 
-    /// This owner with its row wrapped under the present root key.
-    func rewrapped(_ keyring: Keyring) -> OwnerRow { wrapped(key, keyring) }
-
-    private func wrapped(_ key: OwnerKey, _ keyring: Keyring) -> OwnerRow {
+    /// This owner's row with what is sealed in it sealed under another common key.
+    func resealed(under key: OwnerKey, _ keyring: Keyring) throws -> OwnerRow {
         var row = row
-        row.keyVersion = Int64(key.version)
-        row.keyEpoch = Int64(keyring.epoch)
-        row.wrappedKey = KeyWrap.wrap(
-            key.key, under: keyring.root, epoch: keyring.epoch,
-            for: Keyring.wrapContext(keyring.vault, owner: row.id))
-        return row
-    }
-
-    /// This owner with another key, everything in its row sealed under that.
-    func rekeyed(_ key: OwnerKey, _ keyring: Keyring) throws -> OwnerRow {
-        var row = wrapped(key, keyring)
         if row.identity != nil {
             row.identity = try Self.seal(
                 identity(keyring), under: key, row.id, column: "identity", keyring)
@@ -100,6 +98,10 @@ final class Owner: Sendable {
         }
         return row
     }
+
+    private static let keyless = VaultError(
+        .integrity, "A key of an owner is missing.",
+        remedy: "Run 'tokenvault audit verify', then restore a backup.")
 
     private static func unreachable() -> Pseudonym {
         preconditionFailure("a pseudonym is made with its own length")
@@ -113,10 +115,25 @@ extension Database {
             guard try !indexNames(id) else { throw LostRow.error(.owners, id.rawValue) }
             return nil
         }
-        guard row.wrappedKey != nil else { return nil }
-        // Mostly the table is empty; a record of the version before says that it is not.
-        let previous =
-            row.keyVersion > 1 ? try load(PreviousOwnerKeyRow.self, id.rawValue, keyring)?.row : nil
-        return try Owner(row, previous: previous, keyring: keyring)
+        guard row.pseudonym != nil else { return nil }
+        return try Owner(row, ownerKeys(of: id, keyring), keyring)
+    }
+
+    /// The keys of an owner under the roles that are held.
+    func ownerKeys(of id: OwnerID, _ keyring: Keyring) throws -> [OwnerKeyRow] {
+        let first = OwnerKeyRow.id(id, .common)
+        var keys: [OwnerKeyRow] = []
+        try forEachRow(
+            OwnerKeyRow.layout.selectSQL + " WHERE id >= ? AND id < ?",
+            [.integer(first), .integer(first + 4)]
+        ) { cursor in
+            guard let role = KeyRole(rawValue: cursor.integer(0) - first), keyring.rows[role] != nil else {
+                return true
+            }
+            keys.append(
+                try OwnerKeyRow(StoredRow(reading: cursor, OwnerKeyRow.layout, rowKey: keyring.rows)))
+            return true
+        }
+        return keys
     }
 }

@@ -41,7 +41,7 @@ extension TableLayout {
     private static let registry = [
         keyslots, systemKeys, owners, clients, clientSecrets, signingKeys, providers, webhooks,
         keyslotDetails,
-        retiredRoots, previousOwnerKeys, anchors, incarnations,
+        roleKeys, ownerKeys, anchors, incarnations,
     ].reduce(UInt64(0)) { $0 | 1 << UInt64($1.number) }
 
     /// Whether a change of its rows changes the stamp: they are kept in memory from one request to the next, or are few
@@ -57,22 +57,24 @@ extension TableLayout {
         return switch number {
         case Self.owners.number: value("kind") != .integer(OwnerKind.user.rawValue)
         case Self.clients.number: value("self_registered") != .integer(1)
-        case Self.previousOwnerKeys.number: id == OwnerID.system.rawValue
+        case Self.ownerKeys.number: value("owner_id") == .integer(OwnerID.system.rawValue)
         default: true
         }
     }
 
     /// Whether all its rows are.
     var isWhollyOfSet: Bool {
-        isOfRegistry && number != Self.owners.number && number != Self.previousOwnerKeys.number
+        isOfRegistry && number != Self.owners.number && number != Self.ownerKeys.number
             && number != Self.clients.number && number != Self.clientSecrets.number
     }
 
     /// Whether keys or the log's name are read from a row.
     fileprivate func isOfKeyring(_ id: Int64) -> Bool {
         switch number {
-        case Self.systemKeys.number, Self.retiredRoots.number, Self.incarnations.number: true
-        case Self.owners.number, Self.previousOwnerKeys.number: id == OwnerID.system.rawValue
+        case Self.systemKeys.number, Self.roleKeys.number, Self.incarnations.number: true
+        case Self.owners.number: id == OwnerID.system.rawValue
+        // Only the system's are in the set.
+        case Self.ownerKeys.number: true
         default: false
         }
     }

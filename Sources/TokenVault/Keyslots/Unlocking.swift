@@ -8,16 +8,18 @@ public struct VaultKeyslot: Sendable {
     public let name: String
     /// `key-file`, `passphrase`, `credential`, `recovery` or `program`.
     public let kind: String
+    /// What it opens the vault for.
+    public let roles: VaultRoles
     /// 32 hexadecimal digits; what a key program is told.
     public let id: String
-    /// Of the root key inside.
+    /// Of the root key, or the role's key, inside.
     public let epoch: Int64
     public let createdAt: VaultInstant
     /// The last time it was opened to see whether it opens; nil when that was never noted.
     public let provedAt: VaultInstant?
     /// Which recovery key opens it, as in its file; nil for other kinds.
     public let recoveryKeyID: String?
-    /// Whether the root key can be rotated without this slot's source.
+    /// Whether keys can be rotated without this slot's source.
     public let isRotatable: Bool
     /// Whether this process opened the vault by it.
     public let isOpened: Bool
@@ -41,7 +43,7 @@ struct StoredKeyslot {
     let details: KeyslotDetailsRow?
 
     var name: String { details?.name ?? "\(row.record.kind.word)-\(row.id)" }
-    var isRotatable: Bool { row.record.kind == .recoveryKey || details?.held != nil }
+    var isRotatable: Bool { details?.held != nil }
 
     /// Tells the slot from every other that ever was in its place, whatever root key is in it.
     var identity: [UInt8] { row.record.id }
@@ -55,7 +57,7 @@ struct StoredKeyslot {
 
     func shown(_ unlocker: Unlocker) -> VaultKeyslot {
         VaultKeyslot(
-            name: name, kind: row.record.kind.word, id: Hex.encode(row.record.id),
+            name: name, kind: row.record.kind.word, roles: row.roles, id: Hex.encode(row.record.id),
             epoch: Int64(row.record.epoch), createdAt: row.createdAt, provedAt: details?.provedAt,
             recoveryKeyID: Keyslot.recoveryKeyID(of: row.record), isRotatable: isRotatable,
             isOpened: row.record.id == unlocker.slotID)
@@ -66,29 +68,50 @@ struct StoredKeyslot {
 enum Unlocking {
     private static let locked = VaultError(.locked, "")
 
-    /// The root key, and what opens it again in this process.
+    /// What a source opened, and what opens it again in this process.
+    typealias Opened = (key: OpenedKey, unlocker: Unlocker)
+
+    /// The key of the slot that `source` opens, and what opens it again.
     ///
-    /// - Throws: ``VaultError/Code/locked`` naming the slots there are; what the source itself met.
+    /// - Parameter roles: what is to be held at most: the root key is wiped where that is one role's key.
+    /// - Throws: ``VaultError/Code/locked`` naming the slots there are, ``VaultError/Code/denied`` where the slot is for
+    ///   another role; what the source itself met.
     static func unlock(
-        _ database: Database, vault: VaultRow, _ source: KeySource
-    ) throws -> (root: GuardedKey, unlocker: Unlocker) {
-        try unlock(database, vault.id, epoch: UInt32(truncatingIfNeeded: vault.keyEpoch), source)
+        _ database: Database, vault: VaultRow, _ source: KeySource, for roles: VaultRoles = .everything
+    ) throws -> Opened {
+        let opened = try unlock(database, vault.id, database.slotEpochs(), source, for: roles)
+        guard case .root = opened.key, roles != .everything else { return opened }
+        return (
+            try opened.key.narrowed(to: roles, database, vault),
+            Unlocker(narrowing: opened.unlocker, to: roles, source)
+        )
     }
 
+    /// The same as of chosen epochs, and without narrowing.
     static func unlock(
-        _ database: Database, _ vault: VaultID, epoch: UInt32, _ source: KeySource
-    ) throws -> (root: GuardedKey, unlocker: Unlocker) {
+        _ database: Database, _ vault: VaultID, _ epochs: SlotEpochs, _ source: KeySource,
+        for roles: VaultRoles = .everything
+    ) throws -> Opened {
         var tried: [String] = []
         var refusal: VaultError?
-        var opened: (root: GuardedKey, unlocker: Unlocker)?
+        var opened: Opened?
         try forEachSlot(
             database, unknown: { tried.append("one of kind \($0), which this version cannot open") }
         ) { row, record in
             tried.append("\(record.kind.noun) \(Hex.encode(record.id.prefix(4)))")
-            guard record.epoch == epoch, Keyslot.accepts(source, record) else { return true }
+            guard let slotRoles = VaultRoles(slot: record.role), record.epoch == epochs[slotRoles],
+                Keyslot.accepts(source, record)
+            else { return true }
             do {
                 let slot = try Keyslot.unlock(record, with: source, vault: vault)
-                opened = (slot.root, Unlocker(row: row, record, slot.slotKey, source))
+                guard [slotRoles, .everything].contains(roles) || slotRoles == .everything else {
+                    refusal = .needs(roles.role ?? .common)
+                    return true
+                }
+                opened = (
+                    slotRoles.opened(slot.root, record.epoch),
+                    Unlocker(row: row, record, slot.slotKey, source)
+                )
                 return false
             } catch let error as VaultError where error == Self.locked {
                 // A program says more than that a key does not fit.
@@ -113,7 +136,7 @@ enum Unlocking {
         _ body: (Int64, KeyslotRecord) throws -> Bool
     ) throws {
         try database.forEachRow(
-            "SELECT id, slot_id, kind, epoch, parameters, wrapped FROM keyslots ORDER BY id LIMIT 64"
+            "SELECT id, slot_id, kind, epoch, parameters, wrapped, role FROM keyslots ORDER BY id LIMIT 64"
         ) { row in
             guard let record = KeyslotRecord(row) else {
                 if KeyslotKind(rawValue: row.integer(2)) == nil { unknown(row.integer(2)) }
@@ -130,15 +153,66 @@ enum Unlocking {
     }
 }
 
-/// What this process opens the vault by again when another process has changed the root key. That is the key
-/// of its keyslot, which outlives a change of the root key: a passphrase is forgotten once it opened the
-/// vault, and nobody has to keep a key file or a token plugged in for the sake of rotations.
+/// The epoch of the key in each keyslot, by what the slot is for.
+typealias SlotEpochs = [VaultRoles: UInt32]
+
+extension Database {
+    /// As the vault says; what is opened by it is what proves it.
+    func slotEpochs() throws -> SlotEpochs {
+        var epochs: SlotEpochs = [:]
+        try forEachRow(
+            """
+            SELECT 0, key_epoch FROM vault UNION ALL
+            SELECT role, epoch FROM role_keys WHERE state = 1 AND role <> 0 AND wrapper = 0 LIMIT 8
+            """
+        ) { row in
+            let roles = UInt16(exactly: row.integer(0)).flatMap(VaultRoles.init(slot:))
+            if let roles { epochs[roles] = UInt32(exactly: row.integer(1)) }
+            return true
+        }
+        return epochs
+    }
+}
+
+extension VaultRoles {
+    /// The key inside a slot for these.
+    fileprivate func opened(_ key: GuardedKey, _ epoch: UInt32) -> OpenedKey {
+        role.map { .role($0, epoch: epoch, key) } ?? .root(key)
+    }
+}
+
+extension OpenedKey {
+    /// The key of one role, by the root key, which is wiped with the last reference to it.
+    fileprivate func narrowed(to roles: VaultRoles, _ database: Database, _ vault: VaultRow) throws
+        -> OpenedKey
+    {
+        guard case .root = self, let role = roles.role else { return self }
+        var rows: [RoleKeyRow] = []
+        // Who takes the key judges the row by its tag.
+        try database.forEachRow(RoleKeyRow.layout.selectSQL + " ORDER BY id LIMIT 64") { cursor in
+            rows.append(try RoleKeyRow(StoredRow(unchecked: cursor, RoleKeyRow.layout)))
+            return true
+        }
+        let keys = try RoleKeys(
+            rows, openedBy: self, epoch: UInt32(truncatingIfNeeded: vault.keyEpoch), vault: vault.id)
+        let key = try keys.current(role)
+        return .role(role, epoch: key.epoch, key.key)
+    }
+}
+
+/// What this process opens the vault by again when another process has changed the keys. That is the key
+/// of its keyslot, which outlives a change of the key inside: a passphrase is forgotten once it opened the
+/// vault, and no key file or token has to stay plugged in for the sake of rotations. A process that keeps one
+/// role's keys of a slot for everything keeps no key of that slot either.
 final class Unlocker: Sendable {
     /// Of the row in `keyslots`.
     let row: Int64
     let slotID: [UInt8]
     let kind: KeyslotKind
-    let slotKey: GuardedKey
+    /// Nil where a slot for everything was opened for one role.
+    let slotKey: GuardedKey?
+    /// What is held at most.
+    private let roles: VaultRoles
     /// For when the slot was replaced; nil for what is better forgotten.
     private let source: KeySource?
 
@@ -147,10 +221,23 @@ final class Unlocker: Sendable {
         slotID = record.id
         kind = record.kind
         self.slotKey = slotKey
+        roles = .everything
         self.source =
             switch source {
             case .passphrase: nil
             case .keyFile, .systemdCredential, .heldKey, .recoveryKey, .program: source
+            }
+    }
+
+    /// Of a slot for everything, of which one role's keys are kept: what is asked again is a file, a credential or a
+    /// program, and no key.
+    fileprivate init(narrowing unlocker: Unlocker, to roles: VaultRoles, _ source: KeySource) {
+        (row, slotID, kind, slotKey) = (unlocker.row, unlocker.slotID, unlocker.kind, nil)
+        self.roles = roles
+        self.source =
+            switch source {
+            case .passphrase, .heldKey, .recoveryKey: nil
+            case .keyFile, .systemdCredential, .program: source
             }
     }
 
@@ -160,41 +247,46 @@ final class Unlocker: Sendable {
         slotID = []
         kind = .keyFile
         slotKey = root
+        roles = .everything
         source = nil
     }
 
-    /// The root key of the epoch that `vault` names. Blocks as long as the source takes when its slot was
+    /// The key of the epoch that `epochs` names. Blocks as long as the source takes when its slot was
     /// replaced.
     ///
     /// - Throws: ``VaultError/Code/locked`` when the slot is gone, and nothing else is at hand or fits.
-    func root(_ database: Database, vault: VaultRow) throws -> GuardedKey {
-        try root(database, vault.id, epoch: UInt32(truncatingIfNeeded: vault.keyEpoch))
-    }
-
-    func root(_ database: Database, _ vault: VaultID, epoch: UInt32) throws -> GuardedKey {
-        var root: GuardedKey?
-        try Unlocking.forEachSlot(database) { _, record in
-            guard record.id == slotID, record.epoch == epoch else { return true }
-            root = try? Keyslot.open(record, slotKey: slotKey, vault: vault)
-            return false
+    func open(_ database: Database, _ vault: VaultID, _ epochs: SlotEpochs) throws -> OpenedKey {
+        var opened: OpenedKey?
+        if let slotKey {
+            try Unlocking.forEachSlot(database) { _, record in
+                guard record.id == slotID, let roles = VaultRoles(slot: record.role),
+                    record.epoch == epochs[roles]
+                else { return true }
+                opened = (try? Keyslot.open(record, slotKey: slotKey, vault: vault)).map {
+                    roles.opened($0, record.epoch)
+                }
+                return false
+            }
         }
-        if let root { return root }
+        if let opened { return opened }
         guard let source else {
             throw VaultError(
-                .locked, "The keyslot by which this process opened the vault is gone.",
+                .locked, "What this process opened the vault by does not open it any more.",
                 remedy: "Start it again with a key that opens the vault now.")
         }
-        return try Unlocking.unlock(database, vault, epoch: epoch, source).root
+        let found = try Unlocking.unlock(database, vault, epochs, source, for: roles).key
+        return try found.narrowed(to: roles, database, VaultRow.read(database, rowKey: nil))
     }
 }
 
 extension KeyslotRecord {
-    /// From the columns after `id`; nil for a kind that this version does not know.
+    /// From the columns after `id`; nil for a kind or a role that this version does not know.
     fileprivate init?(_ row: RowCursor) {
         guard case .blob(let id) = row.value(1), let kind = KeyslotKind(rawValue: row.integer(2)),
             let epoch = UInt32(exactly: row.integer(3)), case .blob(let parameters) = row.value(4),
-            case .blob(let wrapped) = row.value(5)
+            case .blob(let wrapped) = row.value(5), let role = UInt16(exactly: row.integer(6))
         else { return nil }
-        self.init(id: id, kind: kind, epoch: epoch, parameters: parameters, wrapped: wrapped)
+        self.init(
+            id: id, kind: kind, epoch: epoch, parameters: parameters, wrapped: wrapped, role: role)
     }
 }

@@ -11,27 +11,32 @@ extension Vault {
     ///   - name: letters, digits, `.`, `_` and `-`, at most 64; nil takes the kind's word.
     ///   - source: what the slot is made for; a key file must exist.
     ///   - proof: `source` itself where nil.
+    ///   - roles: what the slot opens the vault for.
     /// - Throws: ``VaultError/Code/alreadyExists`` (the name), ``VaultError/Code/denied`` (too many slots),
     ///   ``VaultError/Code/locked`` (`proof` is something else than `source`), and what the source meets.
     public func addKeyslot(
-        named name: String? = nil, unlockedBy source: KeySource, provedBy proof: KeySource? = nil
+        named name: String? = nil, unlockedBy source: KeySource, provedBy proof: KeySource? = nil,
+        for roles: VaultRoles = .everything
     ) async throws -> VaultKeyslot {
-        try await addKeyslot(name, source, proof ?? source, .keyslotAdd)
+        try await addKeyslot(name, source, proof ?? source, .keyslotAdd, roles)
     }
 
     func addKeyslot(
-        _ name: String?, _ source: KeySource, _ proof: KeySource, _ operation: AuditOperation
+        _ name: String?, _ source: KeySource, _ proof: KeySource, _ operation: AuditOperation,
+        _ roles: VaultRoles = .everything
     ) async throws -> VaultKeyslot {
         if let name { try Self.checkName(name) }
-        // Once more when the root key was rotated in between.
+        // Once more when keys were rotated in between.
         for _ in 0..<3 {
-            let (root, epoch) = (keyring.root, keyring.epoch)
+            let present = try NextKeys(in: keyring)
             let made = try await BlockingThread.result { [id] in
-                try ProvedKeyslot(source, proof, root, epoch, id)
+                try ProvedKeyslot(source, proof, present, roles, id)
             }
             do {
                 return try await write { [operatorActor, unlocker] transaction in
-                    guard transaction.keyring.epoch == epoch else { throw Self.rotated }
+                    guard try NextKeys(in: transaction.keyring).slotEpochs == present.slotEpochs else {
+                        throw Self.rotated
+                    }
                     let slot = try transaction.add(made, named: name)
                     var event = AuditEvent(operation, by: operatorActor)
                     event.reason = made.record.kind.word
@@ -40,10 +45,10 @@ extension Vault {
             } catch let error as VaultError where error == Self.rotated {}
         }
         throw VaultError(
-            .busy, "The root key is being rotated again and again.", remedy: "Try again when that is over.")
+            .busy, "Keys are being rotated again and again.", remedy: "Try again when that is over.")
     }
 
-    private static let rotated = VaultError(.registryChanged, "The root key was rotated meanwhile.")
+    private static let rotated = VaultError(.registryChanged, "Keys were rotated meanwhile.")
 
     /// Notes that the slot by which this vault was opened opens it, and keeps what a rotation will need of it.
     ///
@@ -62,7 +67,7 @@ extension Vault {
                     .notFound, "The keyslot by which the vault was opened was removed meanwhile.",
                     remedy: "See 'tokenvault key slot list'.")
             }
-            let proved = try transaction.note(slot, openedBy: unlocker.slotKey)
+            let proved = try transaction.note(slot, openedBy: unlocker)
             var event = AuditEvent(.keyslotTest, by: operatorActor)
             event.reason = slot.row.record.kind.word
             return Audited(proved.shown(unlocker), event)
@@ -76,6 +81,7 @@ extension Vault {
     ///   this vault was opened: a key that stays has to be at hand.
     public func removeKeyslot(named name: String) async throws {
         try await write(.finishing) { [operatorActor, unlocker] transaction in
+            _ = try transaction.keyring.root
             let slots = try StoredKeyslot.all(transaction.database, transaction.keyring)
             guard let slot = slots.first(where: { $0.name == name }) else {
                 throw VaultError(
@@ -163,19 +169,19 @@ extension Vault {
         do {
             try await housekeep { [unlocker] transaction in
                 let (keyring, database) = (transaction.keyring, transaction.database)
-                let (root, epoch) = (GuardedKey.random(), keyring.epoch + 1)
+                let next = try NextKeys(replacing: KeyRole.own, root: .random(), in: keyring)
                 let opened = try StoredKeyslot.all(database, keyring).first {
                     $0.row.record.id == unlocker.slotID
                 }
                 if isOpenedSlotNoted, let opened, !opened.isRotatable {
-                    _ = try transaction.note(opened, openedBy: unlocker.slotKey)
+                    _ = try transaction.note(opened, openedBy: unlocker)
                 }
-                try transaction.rewrapKeyslots(to: root, epoch: epoch, oldRoot: keyring.root)
-                var roots = [try unlocker.root(database, keyring.vault, epoch: epoch)]
+                try transaction.rewrapKeyslots(to: next)
+                var keys = [try unlocker.open(database, keyring.vault, next.slotEpochs)]
                 for source in sources {
-                    roots.append(try Unlocking.unlock(database, keyring.vault, epoch: epoch, source).root)
+                    keys.append(try Unlocking.unlock(database, keyring.vault, next.slotEpochs, source).key)
                 }
-                guard roots.allSatisfy({ $0.isEqual(to: root) }) else {
+                guard keys.allSatisfy(next.contains) else {
                     throw VaultError(.internalError, "A keyslot opened to another key than was put into it.")
                 }
                 throw Self.rehearsed
@@ -194,21 +200,37 @@ struct ProvedKeyslot: Sendable {
     let slotKey: GuardedKey
 
     /// Blocks as long as both sources take.
-    init(_ source: KeySource, _ proof: KeySource, _ root: GuardedKey, _ epoch: UInt32, _ vault: VaultID)
-        throws
-    {
-        record = try Keyslot.create(source, wrapping: root, epoch: epoch, vault: vault)
+    init(
+        _ source: KeySource, _ proof: KeySource, _ root: GuardedKey, _ epoch: UInt32, _ vault: VaultID,
+        role: UInt16 = 0
+    ) throws {
+        record = try Keyslot.create(source, wrapping: root, epoch: epoch, vault: vault, role: role)
         let opened = try Keyslot.unlock(record, with: proof, vault: vault)
         guard opened.root.isEqual(to: root) else {
             throw VaultError(.internalError, "A new keyslot opened to another key.")
         }
         slotKey = opened.slotKey
     }
+
+    /// - Throws: ``VaultError/Code/denied`` where the vault was opened for one role.
+    init(
+        _ source: KeySource, _ proof: KeySource, _ present: NextKeys, _ roles: VaultRoles, _ vault: VaultID
+    ) throws {
+        let key = present.key(of: roles)
+        try self.init(source, proof, key.key, key.epoch, vault, role: roles.number)
+    }
 }
 
 extension WriteTransaction {
     /// Writes a slot that was proved, and its details.
-    func add(_ made: ProvedKeyslot, named name: String?) throws -> StoredKeyslot {
+    ///
+    /// - Parameters:
+    ///   - root: holds the slot's key; nil: the present one.
+    ///   - epoch: of `root`.
+    @discardableResult
+    func add(
+        _ made: ProvedKeyslot, named name: String?, root: GuardedKey? = nil, epoch: UInt32? = nil
+    ) throws -> StoredKeyslot {
         let slots = try StoredKeyslot.all(database, keyring)
         guard slots.count < Limits.keyslots else {
             throw VaultError(
@@ -224,71 +246,71 @@ extension WriteTransaction {
         let free =
             name ?? ([word] + (2...Limits.keyslots + 1).map { "\(word)-\($0)" }).first { !taken.contains($0) }
         let id = next(\.nextKeyID)
-        let slot = StoredKeyslot(
-            row: KeyslotRow(id: id, record: made.record, createdAt: now),
-            details: KeyslotDetailsRow(
-                id: id, name: free ?? "\(word)-\(id)", record: made.record, slotKey: made.slotKey,
-                root: keyring.root, vault: keyring.vault, now: now))
-        try insert(slot.row)
-        if let details = slot.details { try insert(details) }
-        return slot
+        let row = KeyslotRow(id: id, record: made.record, createdAt: now)
+        var details = KeyslotDetailsRow(
+            id: id, name: free ?? "\(word)-\(id)", held: nil, epoch: 0, provedAt: now)
+        try details.hold(
+            made.slotKey, of: made.record, under: root ?? keyring.root, epoch: epoch ?? keyring.epoch,
+            vault: keyring.vault)
+        try insert(row)
+        try insert(details)
+        return StoredKeyslot(row: row, details: details)
     }
 
-    /// Notes that `slot` was opened by `slotKey`, now.
-    func note(_ slot: StoredKeyslot, openedBy slotKey: GuardedKey) throws -> StoredKeyslot {
-        let record = slot.row.record
-        let fresh = KeyslotDetailsRow(
-            id: slot.row.id, name: slot.name, record: record, slotKey: slotKey, root: keyring.root,
-            vault: keyring.vault, now: now)
-        guard var details = slot.details else {
-            try insert(fresh)
-            return StoredKeyslot(row: slot.row, details: fresh)
-        }
+    /// Notes that `slot` was opened, now; what is not held of it yet is held where the root key is at hand.
+    func note(_ slot: StoredKeyslot, openedBy unlocker: Unlocker) throws -> StoredKeyslot {
+        var details =
+            slot.details
+            ?? KeyslotDetailsRow(id: slot.row.id, name: slot.name, held: nil, epoch: 0, provedAt: now)
         details.provedAt = now
-        if details.held == nil { (details.held, details.epoch) = (fresh.held, fresh.epoch) }
-        try update(details)
+        if details.held == nil, let slotKey = unlocker.slotKey, let root = try? keyring.root {
+            try details.hold(
+                slotKey, of: slot.row.record, under: root, epoch: keyring.epoch, vault: keyring.vault)
+        }
+        if slot.details == nil { try insert(details) } else { try update(details) }
         return StoredKeyslot(row: slot.row, details: details)
     }
 
-    /// Puts another root key into every keyslot and holds the slots' keys under it: the last step of a rotation, in
-    /// the body that changes the vault's epoch.
+    /// Puts the next keys into every keyslot and holds the slots' keys under the next root key, in the body that makes
+    /// those keys the present ones.
     ///
     /// Each result was opened before it is written. Slots that have the epoch already are left alone. The caller
     /// returns the event that names the rows: two a slot, ``VaultCore/Limits/keyslots`` at most.
     ///
-    /// - Parameters:
-    ///   - newRoot: of `epoch`.
-    ///   - oldRoot: under which the slots' keys are held.
     /// - Throws: ``VaultError/Code/denied`` naming the slots whose key is not held; nothing was changed then.
-    ///   ``VaultError/Code/integrity`` for a slot that its held key does not open.
-    func rewrapKeyslots(to newRoot: GuardedKey, epoch: UInt32, oldRoot: GuardedKey) throws {
+    ///   ``VaultError/Code/integrity`` for a slot that its held key does not open, and for one whose kind, role or recovery
+    ///   key is not what a holder of the root key made it.
+    func rewrapKeyslots(to next: NextKeys) throws {
         let slots = try StoredKeyslot.all(database, keyring)
         let stuck = slots.filter { !$0.isRotatable }
         guard stuck.isEmpty else { throw VaultError.unheldKeyslots(stuck.map(\.name)) }
-        for slot in slots where slot.row.record.epoch != epoch {
-            try rewrap(slot, to: newRoot, epoch, oldRoot)
+        for slot in slots {
+            guard let inside = next.inside(slot.row.record), var details = slot.details,
+                slot.row.record.epoch != inside.epoch || details.epoch != Int64(next.epoch)
+            else { continue }
+            guard
+                let held = try details.heldKey(of: slot.row.record, under: keyring.root, vault: keyring.vault)
+            else { continue }
+            let record = try rewrapped(slot.row.record, held, inside.key, inside.epoch)
+            try details.hold(held, of: record, under: next.root, epoch: next.epoch, vault: keyring.vault)
+            try update(KeyslotRow(id: slot.row.id, record: record, createdAt: slot.row.createdAt))
+            try update(details)
         }
     }
 
-    private func rewrap(
-        _ slot: StoredKeyslot, to newRoot: GuardedKey, _ epoch: UInt32, _ oldRoot: GuardedKey
-    ) throws {
-        let (record, id) = (slot.row.record, slot.row.id)
-        guard record.kind != .recoveryKey else {
-            let resealed = try Keyslot.reseal(record, root: newRoot, epoch: epoch, vault: keyring.vault)
-            try update(KeyslotRow(id: id, record: resealed, createdAt: slot.row.createdAt))
-            guard var details = slot.details else { return }
-            details.epoch = Int64(epoch)
-            return try update(details)
+    private func rewrapped(
+        _ record: KeyslotRecord, _ held: GuardedKey, _ key: GuardedKey, _ epoch: UInt32
+    ) throws -> KeyslotRecord {
+        guard record.kind == .recoveryKey else {
+            return try Keyslot.rewrap(
+                record, heldSlotKey: held, root: key, epoch: epoch, vault: keyring.vault)
         }
-        guard var details = slot.details, let held = details.held else { return }
-        let slotKey = try KeyWrap.unwrap(
-            held, with: oldRoot, epoch: UInt32(truncatingIfNeeded: details.epoch),
-            for: Keyring.wrapContext(keyring.vault, keyslot: id))
-        let rewrapped = try Keyslot.rewrap(
-            record, heldSlotKey: slotKey, root: newRoot, epoch: epoch, vault: keyring.vault)
-        details.hold(slotKey, of: record.kind, under: newRoot, epoch: epoch, vault: keyring.vault)
-        try update(KeyslotRow(id: id, record: rewrapped, createdAt: slot.row.createdAt))
-        try update(details)
+        // Anyone who may write the row can name a recovery key of their own.
+        guard try Keyslot.heldRecoveryKey(of: record).isEqual(to: held) else {
+            throw VaultError(
+                .integrity, "A recovery keyslot is not sealed to the recovery key that it was made for.",
+                remedy: "Run 'tokenvault audit verify', then remove it: 'tokenvault key slot remove'.")
+        }
+        return try Keyslot.reseal(record, root: key, epoch: epoch, vault: keyring.vault)
     }
 }

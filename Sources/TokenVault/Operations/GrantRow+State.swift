@@ -28,7 +28,7 @@ struct HandleProof {
 extension Keyring {
     /// The key that a row's tags were made with.
     func tagKey(_ id: Int64) throws -> TagKey {
-        guard let key = tags[UInt8(truncatingIfNeeded: id)] else {
+        guard let key = try issuerTags.all[UInt8(truncatingIfNeeded: id)] else {
             throw VaultError(.integrity, "A grant was tagged with a key this vault does not have.")
         }
         return key
@@ -90,7 +90,7 @@ extension GrantRow {
     func unsealedContext(_ owner: Owner, _ keyring: Keyring) throws -> GrantContext {
         guard let context else { return GrantContext() }
         let bytes = try SealedField.open(
-            context, with: owner.key,
+            context, with: owner.key(.issuer),
             for: keyring.context(
                 owner: self.owner, table: TableLayout.grants.number, column: Self.contextColumn,
                 row: id.rawValue))
@@ -101,7 +101,7 @@ extension GrantRow {
     func unsealedPair(_ owner: Owner, _ keyring: Keyring) throws -> TokenPair {
         guard let pair else { throw VaultError(.integrity, "A grant has lost its token pair.") }
         let bytes = try SealedField.open(
-            pair, with: owner.key,
+            pair, with: owner.key(.issuer),
             for: keyring.context(
                 owner: self.owner, table: TableLayout.grants.number, column: Self.pairColumn,
                 row: id.rawValue,

@@ -108,18 +108,21 @@ struct PreparedPair: Sendable {
     init(
         after handle: TokenHandle, _ lifetimes: Lifetimes, at now: VaultInstant,
         grantEnds end: VaultInstant? = nil, _ keyring: Keyring
-    ) {
+    ) throws {
         let end = end ?? Self.grantEnd(handle, lifetimes)
-        self.init(
+        try self.init(
             after: handle,
             until: PairExpiry(lifetimes, from: now.advanced(by: Self.leeway), grantEnds: end),
             at: now, keyring)
     }
 
-    init(after handle: TokenHandle, until expiry: PairExpiry, at now: VaultInstant, _ keyring: Keyring) {
+    init(
+        after handle: TokenHandle, until expiry: PairExpiry, at now: VaultInstant, _ keyring: Keyring
+    ) throws {
         let next = handle.generation &+ 1
+        let (handles, tags) = (try keyring.handles, try keyring.issuerTags.current)
         func token(_ kind: TokenKind, until end: VaultInstant) -> SecretBytes {
-            keyring.handles.seal(
+            handles.seal(
                 TokenHandle(
                     kind: kind, grant: handle.grant, generation: next, familySecret: handle.familySecret,
                     from: now, until: end))
@@ -128,9 +131,9 @@ struct PreparedPair: Sendable {
         self.expiry = expiry
         accessToken = token(.accessToken, until: expiry.access)
         refreshToken = token(.refreshToken, until: expiry.refresh)
-        tagKeyID = keyring.currentTags.id
-        accessTag = keyring.currentTags.tag(.token, of: accessToken)
-        refreshTag = keyring.currentTags.tag(.token, of: refreshToken)
+        tagKeyID = tags.id
+        accessTag = tags.tag(.token, of: accessToken)
+        refreshTag = tags.tag(.token, of: refreshToken)
     }
 
     /// The end of a code's grant is known to the minute. A refresh token that got less than a whole idle lifetime ends with

@@ -83,9 +83,10 @@ extension Vault {
             try transaction.purgeExpiredGrants(through: channel ?? operatorActor.channel)
             let id = GrantID(transaction.next(\.nextGrantID))
             let family = SystemRandom().bytes(TokenHandle.familySecretBytes)
+            let tags = try keyring.issuerTags.current
             let lifetimes = client.registration.lifetimes
             let codeEnds = transaction.now.advanced(by: lifetimes.authorizationCode)
-            let code = keyring.handles.seal(
+            let code = try keyring.handles.seal(
                 TokenHandle(
                     kind: .authorizationCode, grant: id, generation: 0, familySecret: family,
                     from: transaction.now, until: codeEnds))
@@ -99,10 +100,10 @@ extension Vault {
                     encoded, owner: user.id, table: TableLayout.grants.number,
                     column: GrantRow.columnNumber("context"),
                     row: id.rawValue),
-                familyTag: keyring.currentTags.tag(.familySecret, of: family),
-                tagKeyID: Int64(keyring.currentTags.id), status: .live, generation: 0,
+                familyTag: tags.tag(.familySecret, of: family),
+                tagKeyID: Int64(tags.id), status: .live, generation: 0,
                 idleExpiresAt: codeEnds,
-                swappedAt: transaction.serving, credentialTag: keyring.currentTags.tag(.token, of: code))
+                swappedAt: transaction.serving, credentialTag: tags.tag(.token, of: code))
             try transaction.insert(row)
             var event = AuditEvent(
                 .grantAuthorize, by: channel.map { AuditActor(owner.pseudonym, $0) } ?? operatorActor,
@@ -195,8 +196,9 @@ extension WriteTransaction {
         try purgeExpiredGrants(through: channel)
         let id = GrantID(next(\.nextGrantID))
         let family = SystemRandom().bytes(TokenHandle.familySecretBytes)
+        let tags = try keyring.issuerTags.current
         let expiresAt = now.advanced(by: client.registration.lifetimes.accessToken)
-        let token = keyring.handles.seal(
+        let token = try keyring.handles.seal(
             TokenHandle(
                 kind: .accessToken, grant: id, generation: 1, familySecret: family, from: now,
                 until: expiresAt))
@@ -210,12 +212,12 @@ extension WriteTransaction {
                 id: id, client: client.id, owner: owner, ownerRevocations: try revocations(of: owner),
                 clientRevocations: try revocations(of: client.id), kind: kind, createdAt: now,
                 absoluteExpiresAt: expiresAt, scope: scope, context: sealedContext,
-                familyTag: keyring.currentTags.tag(.familySecret, of: family),
-                tagKeyID: Int64(keyring.currentTags.id), status: .live, generation: 1,
+                familyTag: tags.tag(.familySecret, of: family),
+                tagKeyID: Int64(tags.id), status: .live, generation: 1,
                 idleExpiresAt: expiresAt, swappedAt: serving,
                 access: AccessTokenSlot(
                     scope: scope, audience: nil, issuedAt: now, expiresAt: expiresAt,
-                    tag: keyring.currentTags.tag(.token, of: token))))
+                    tag: tags.tag(.token, of: token))))
         return IssuedTokens(
             pair: TokenPair(accessToken: token, refreshToken: nil), scope: scope, issuedAt: now,
             expiresAt: expiresAt, expiresIn: expiresAt.elapsed(since: now).components.seconds, grant: id,

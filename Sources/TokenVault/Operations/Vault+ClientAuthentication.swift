@@ -50,15 +50,17 @@ extension Vault {
     /// Compares `secret` with every secret of the client, in constant time, whichever matches. For an unknown
     /// client the same work is done for nothing, so that answers do not tell which clients exist.
     package func judge(_ secret: SecretBytes, of client: Client?) -> ClientSecretVerdict {
+        // Without the issuer's keys no secret is known.
+        guard let tags = try? keyring.issuerTags else { return .wrong }
         guard let client, !client.secrets.isEmpty else {
-            let tag = keyring.currentTags.tag(.clientSecret, of: secret)
+            let tag = tags.current.tag(.clientSecret, of: secret)
             _ = ConstantTime.equal(tag, [UInt8](repeating: 0, count: tag.count))
             return .wrong
         }
         let now = clock.now()
         var verdict = ClientSecretVerdict.wrong
         for row in client.secrets {
-            guard let key = keyring.tags[UInt8(truncatingIfNeeded: row.tagKeyID)] else { continue }
+            guard let key = tags.all[UInt8(truncatingIfNeeded: row.tagKeyID)] else { continue }
             guard ConstantTime.equal(row.tag, key.tag(.clientSecret, of: secret)) else { continue }
             let generation = UInt32(truncatingIfNeeded: row.generation)
             // No secret is given out before it begins. One that begins in the future was made while the clock was

@@ -36,11 +36,9 @@ extension Vault {
                     remedy: "See 'tokenvault client list'.")
             }
             let id = OwnerID(transaction.next(\.nextOwnerID))
-            let owner = try Owner(
-                creating: id, kind: .client, identity: identity, lookupTag: idTags.first, keyring: keyring,
-                now: transaction.now)
+            let owner = try transaction.makeOwner(
+                id, kind: .client, identity: identity, lookupTag: idTags.first)
             let row = ClientRow(id: id, nameTag: nameTags.first, registration: stored)
-            try transaction.insert(owner.row)
             try transaction.insert(row)
             var secrets: [ClientSecretInfo] = []
             if let secret { secrets.append(try transaction.insertSecret(secret, of: id, generation: 1)) }
@@ -222,9 +220,10 @@ extension WriteTransaction {
     func insertSecret(
         _ secret: SecretBytes, of client: OwnerID, generation: Int64
     ) throws -> ClientSecretInfo {
+        let tags = try keyring.issuerTags.current
         let row = ClientSecretInfo(
             id: next(\.nextSecretID), client: client, generation: generation,
-            tag: keyring.currentTags.tag(.clientSecret, of: secret), tagKeyID: Int64(keyring.currentTags.id),
+            tag: tags.tag(.clientSecret, of: secret), tagKeyID: Int64(tags.id),
             notBefore: now, notAfter: nil)
         try insert(row)
         return row

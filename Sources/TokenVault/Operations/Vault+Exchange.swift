@@ -63,7 +63,8 @@ extension Vault {
         let challenge = request.codeVerifier.flatMap(PKCE.challengeS256(of:))
         let expectation = expectation.flatMap { $0.handle == handle ? $0 : nil }
         let prepared =
-            expectation?.pair ?? PreparedPair(after: handle, request.lifetimes, at: clock.now(), keyring)
+            try expectation?.pair
+            ?? PreparedPair(after: handle, request.lifetimes, at: clock.now(), keyring)
         let result: ExchangeResult? = try await queue.submit(.finishing) { transaction in
             try transaction.expect(registryRevision: request.registryRevision)
             guard let row = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row else {
@@ -194,7 +195,7 @@ private struct Exchange {
         guard !prepared.fits(expiry) else { return prepared }
         // An answer was signed for the prepared one.
         guard expectation == nil else { throw PreparedExchange.outdated }
-        return PreparedPair(after: handle, until: expiry, at: transaction.now, transaction.keyring)
+        return try PreparedPair(after: handle, until: expiry, at: transaction.now, transaction.keyring)
     }
 
     private func replay(_ row: GrantRow) throws -> Audited<ExchangeResult> {
@@ -303,7 +304,7 @@ extension Vault {
             guard let scope = isReplay ? row.access?.scope : asked ?? row.scope,
                 name.map(scope.names.contains) ?? true, !isReplay || row.pair != nil
             else { return nil }
-            let pair = PreparedPair(
+            let pair = try PreparedPair(
                 after: handle, request.lifetimes, at: clock.now(), grantEnds: row.absoluteExpiresAt, keyring)
             return PreparedExchange(
                 grant: row.id, generation: handle.generation &+ 1, client: row.client, owner: row.owner,

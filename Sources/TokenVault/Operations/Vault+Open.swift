@@ -17,15 +17,19 @@ extension Vault {
     /// - Parameters:
     ///   - path: of the database file.
     ///   - source: what opens one of its keyslots.
+    ///   - roles: what to hold keys for, at most: a service of one role need not have the others' in its memory. A keyslot
+    ///     for one role gives that role's keys alone.
     /// - Throws: ``VaultError`` with the code
     ///   `not_found` (no file), `not_a_vault` (another file), `permission_denied`, `read_only`,
-    ///   `locked` (no keyslot opens with this source), `schema_newer`, `schema_changed`, `integrity` (also: behind or
-    ///   beside what an anchor was told), `busy`. A vault whose own record was put back, or whose clients, keys or
-    ///   settings were, opens for ``verifyAudit(since:progress:)`` and ``examine()``; all else throws `integrity` then.
+    ///   `locked` (no keyslot opens with this source), `denied` (its keyslot is for another role), `schema_newer`,
+    ///   `schema_changed`, `integrity` (also: behind or beside what an anchor was told), `busy`. A vault whose own record
+    ///   was put back, or whose clients, keys or settings were, opens for ``verifyAudit(since:progress:)`` and
+    ///   ``examine()``; all else throws `integrity` then.
     public static func open(
-        at path: String, unlockedBy source: KeySource, options: VaultOptions = VaultOptions()
+        at path: String, unlockedBy source: KeySource, options: VaultOptions = VaultOptions(),
+        for roles: VaultRoles = .everything
     ) async throws -> Vault {
-        let opened = try await BlockingThread.result { try openStore(path, source, options) }
+        let opened = try await BlockingThread.result { try openStore(path, source, options, roles) }
         let vault = try Vault(opened, options: options)
         do {
             if let doubt = opened.keys.doubt {
@@ -44,7 +48,7 @@ extension Vault {
     }
 
     private static func openStore(
-        _ path: String, _ source: KeySource, _ options: VaultOptions
+        _ path: String, _ source: KeySource, _ options: VaultOptions, _ roles: VaultRoles
     ) throws -> OpenedStore {
         try Sodium.start()
         let path = try VaultFile.resolve(path)
@@ -59,7 +63,7 @@ extension Vault {
             }
             do {
                 // A passphrase takes a while: nobody waits for the lock meanwhile.
-                let opened = try store.readers().snapshot { try unlock($0, store, source) }
+                let opened = try store.readers().snapshot { try unlock($0, store, source, roles) }
                 if !options.ignoresAnchors, opened.keys.doubt == nil {
                     try AnchorComparison.requireAgreement(opened, options.logger)
                 }
@@ -82,7 +86,8 @@ extension Vault {
                 return try Vault(
                     store.readers().snapshot { database in
                         try unlocked(
-                            database, store, VaultRow.read(database, rowKey: nil), root, Unlocker(root: root))
+                            database, store, VaultRow.read(database, rowKey: nil), .root(root),
+                            Unlocker(root: root))
                     }, options: options)
             } catch {
                 try? store.close()
@@ -91,18 +96,18 @@ extension Vault {
         } catch { throw StorageFailure.translate(error, isOpening: true) }
     }
 
-    private static func unlock(_ database: Database, _ store: Store, _ source: KeySource) throws
-        -> OpenedStore
-    {
+    private static func unlock(
+        _ database: Database, _ store: Store, _ source: KeySource, _ roles: VaultRoles
+    ) throws -> OpenedStore {
         let vault = try VaultRow.read(database, rowKey: nil)
-        let (root, unlocker) = try Unlocking.unlock(database, vault: vault, source)
-        return try unlocked(database, store, vault, root, unlocker)
+        let (key, unlocker) = try Unlocking.unlock(database, vault: vault, source, for: roles)
+        return try unlocked(database, store, vault, key, unlocker)
     }
 
     private static func unlocked(
-        _ database: Database, _ store: Store, _ vault: VaultRow, _ root: GuardedKey, _ unlocker: Unlocker
+        _ database: Database, _ store: Store, _ vault: VaultRow, _ opened: OpenedKey, _ unlocker: Unlocker
     ) throws -> OpenedStore {
-        let keys = try VaultKeys.load(database, root: root)
+        let keys = try VaultKeys.load(database, opened: opened)
         let head = try LogHead.read(database)
         guard head.isSigned(by: keys.keyring.signer.key), try head.isTimed(database) else {
             throw VaultError(
@@ -207,14 +212,18 @@ private struct Genesis {
             throw VaultError(.internalError, "A vault identifier has the wrong length.")
         }
         let root = GuardedKey.random()
-        let keys = SystemKeyPurpose.allCases.map {
-            SystemKey(purpose: $0, keyID: 1, isCurrent: true, key: .random())
+        let roleKeys = KeyRole.allCases.map { RoleKey(role: $0, epoch: 1, key: .random()) }
+        let keys = SystemKeyPurpose.allCases.flatMap { purpose in
+            purpose.roles.map {
+                SystemKey(purpose: purpose, role: $0, keyID: 1, isCurrent: true, key: .random())
+            }
         }
-        let keyring = try Keyring(vault: id, epoch: 1, root: root, keys: keys)
+        let keyring = try Keyring(
+            vault: id, epoch: 1, opened: .root(root), roleKeys: RoleKeys(roleKeys), keys: keys)
         let vault = VaultRow(
             id: id, createdAt: now, keyEpoch: 1, registryRevision: 0,
             nextOwnerID: OwnerID.system.rawValue + 1,
-            nextGrantID: 1, nextSecretID: 1, nextKeyID: Int64(keys.count) + 1, heartbeatAt: now,
+            nextGrantID: 1, nextSecretID: 1, nextKeyID: 1, heartbeatAt: now,
             heartbeat: monotonic, outage: 0, stamp: .random(), registryHash: .zero)
         try vault.insert(database, rowKey: keyring.rows)
         let edge = RightEdge()
@@ -225,24 +234,17 @@ private struct Genesis {
             database, keyring: keyring, registry: Registry(), firstUses: FirstUses(), vault: vault,
             head: head,
             now: now, monotonic: monotonic)
-        let system = try Owner(
-            creating: .system, kind: .system, identity: [], lookupTag: nil, keyring: keyring, now: now)
         transaction.beginBody()
-        try transaction.insert(system.row)
-        let slot = try ProvedKeyslot(source, source, root, 1, id)
-        try transaction.insert(KeyslotRow(id: 1, record: slot.record, createdAt: now))
-        try transaction.insert(
-            KeyslotDetailsRow(
-                id: 1, name: "first", record: slot.record, slotKey: slot.slotKey, root: root, vault: id,
-                now: now))
-        for (index, key) in keys.enumerated() {
-            let row = Int64(index + 1)
+        // The system's keys are used without a transaction too, so that they are made here.
+        let system = try transaction.makeOwner(
+            .system, kind: .system, identity: [], lookupTag: nil, roles: [.common, .issuer, .keeper])
+        try transaction.add(ProvedKeyslot(source, source, root, 1, id), named: "first")
+        try transaction.insertRoleKeys(roleKeys, root: root, epoch: 1)
+        for key in keys {
             try transaction.insert(
                 SystemKeyRow(
-                    id: row, purpose: key.purpose, keyID: Int64(key.keyID), state: .current, epoch: 1,
-                    wrapped: KeyWrap.wrap(
-                        key.key, under: root, epoch: 1, for: Keyring.wrapContext(id, systemKey: row)),
-                    createdAt: now))
+                    id: transaction.next(\.nextKeyID), key, under: try keyring.roleKeys.current(key.role),
+                    vault: id, createdAt: now))
         }
         let actor = AuditActor(system.pseudonym, options.channel, options.actor)
         try transaction.endBody([AuditEvent(.vaultCreate, by: actor)])

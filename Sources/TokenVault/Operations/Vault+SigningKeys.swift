@@ -40,7 +40,7 @@ extension Vault {
     /// Every key that is current, or retired and still published, oldest first.
     package func signingKeys() throws -> [StoredSigningKey] {
         let keys = try snapshot { [knownSigningKeys] database, keys in
-            let systemKey = keys.system.key
+            let systemKey = try keys.system.key(.issuer)
             let revision = try keys.checkedRevision(database)
             if let known = knownSigningKeys.keys(revision) { return known }
             let keys = try database.loadAll(SigningKeyRow.self, where: "1 ORDER BY id", [], keys.keyring).map
@@ -70,7 +70,7 @@ extension Vault {
         guard (1...Limits.nameBytes).contains(kid.utf8.count), publicJWK.utf8.count <= Limits.keySetBytes
         else { throw invalid("A key identifier has 1 to \(Limits.nameBytes) bytes.") }
         return try await queue.submit(.newWork) { [operatorActor] transaction in
-            let systemKey = try transaction.systemKey
+            let systemKey = try transaction.systemKey(.issuer)
             let rows = try transaction.database.loadAll(
                 SigningKeyRow.self, where: "1 ORDER BY id", [], transaction.keyring)
             let older = rows.filter { $0.algorithm == algorithm }

@@ -28,11 +28,8 @@ extension Vault {
                 throw VaultError(.alreadyExists, "There is a user of that name.")
             }
             let id = OwnerID(transaction.next(\.nextOwnerID))
-            let owner = try Owner(
-                creating: id, kind: .user, identity: Array(name.shown.utf8), lookupTag: tags.first,
-                keyring: transaction.keyring,
-                now: transaction.now)
-            try transaction.insert(owner.row)
+            let owner = try transaction.makeOwner(
+                id, kind: .user, identity: Array(name.shown.utf8), lookupTag: tags.first)
             var event = AuditEvent(.userAdd, by: operatorActor, subject: owner.pseudonym)
             event.personal = PersonalData(owner: id, data: Array(name.shown.utf8))
             return Audited(
@@ -169,16 +166,18 @@ public struct Erasure: Sendable {
 }
 
 extension Vault {
-    /// Destroys a user's key, and with it everything that was sealed under it: name, grants, connections, and the personal data
+    /// Destroys a user's keys, and with them everything that was sealed under them: name, grants, connections, and the personal data
     /// of the log.
     ///
     /// Every proof of the log stays valid. When this returns neither the database nor its WAL holds the key any more;
     /// older backups do. Tokens of the user's connections are not revoked at their providers: do that before.
     ///
     /// - Parameter name: also of a user that was removed.
-    /// - Throws: ``VaultError/Code/notFound``; ``VaultError/Code/busy`` when the WAL could not be emptied because of a
+    /// - Throws: ``VaultError/Code/notFound``; ``VaultError/Code/denied`` where the vault was opened for one role;
+    ///   ``VaultError/Code/busy`` when the WAL could not be emptied because of a
     ///   reader: the user is erased then, and the same call again finishes.
     public func eraseUser(_ name: String) async throws -> Erasure {
+        _ = try keyring.root
         guard let id = try userToErase(name) else {
             // A second call after a crash finds nobody of this name, and still has the WAL to empty.
             try await truncateWAL()
@@ -186,7 +185,7 @@ extension Vault {
         }
         let connections = try await deleteSealedRows(of: id)
         let grants = try await write(.finishing) { [operatorActor] transaction in
-            guard var row = try transaction.load(OwnerRow.self, id.rawValue)?.row, row.wrappedKey != nil,
+            guard var row = try transaction.load(OwnerRow.self, id.rawValue)?.row, row.pseudonym != nil,
                 let owner = try transaction.owner(id)
             else { throw Self.noUser }
             try transaction.erase(&row)
@@ -228,7 +227,7 @@ extension Vault {
             }
             var found: OwnerID?
             try database.forEachRow(
-                "SELECT id FROM owners WHERE kind = 2 AND state = 3 AND wrapped_key IS NOT NULL ORDER BY id"
+                "SELECT id FROM owners WHERE kind = 2 AND state = 3 AND pseudonym IS NOT NULL ORDER BY id"
             ) { row in
                 let id = OwnerID(row.integer(0))
                 let identity = try database.owner(id, keyring)?.identity(keyring)
@@ -280,16 +279,14 @@ extension OwnerRow {
 }
 
 extension WriteTransaction {
-    /// Destroys a user's key; the key before it would open what is left as well.
+    /// Destroys a user's keys, under every role.
     func erase(_ row: inout OwnerRow) throws {
+        _ = try keyring.root
         row.remove()
-        row.wrappedKey = nil
         row.identity = nil
         row.pseudonym = nil
         row.claims = nil
         try update(row)
-        if try load(PreviousOwnerKeyRow.self, row.rowID) != nil {
-            try delete(.previousOwnerKeys, id: row.rowID)
-        }
+        for key in try database.ownerKeys(of: row.id, keyring) { try delete(.ownerKeys, id: key.id) }
     }
 }

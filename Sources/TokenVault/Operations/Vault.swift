@@ -18,6 +18,8 @@ import VaultMigrations
 /// once on one machine.
 public final class Vault: Sendable {
     public let id: VaultID
+    /// What it was opened for.
+    public let roles: VaultRoles
     /// Where the database file is.
     public let path: String
     /// Counts of the write path.
@@ -52,6 +54,7 @@ public final class Vault: Sendable {
 
     init(_ opened: OpenedStore, options: VaultOptions) throws {
         id = opened.keys.current.keyring.vault
+        roles = opened.keys.current.keyring.opened.roles
         path = opened.store.path
         clock = options.clock
         logger = options.logger
@@ -167,10 +170,10 @@ extension Vault {
     /// key of handles and issued this token since we read the keys: only a token that names a key we do not
     /// know makes us look, and looking costs as much as looking the grant up would.
     func openHandle(_ token: SecretBytes, as kind: TokenKind) throws -> TokenHandle? {
-        let sealer = keyring.handles
+        let sealer = try keyring.handles
         if let handle = sealer.open(token, as: kind) { return handle }
         guard sealer.namesUnknownKey(token, as: kind) else { return nil }
-        return try snapshot { _, keys in keys.keyring.handles.open(token, as: kind) }
+        return try snapshot { _, keys in try keys.keyring.handles.open(token, as: kind) }
     }
 
     /// Writes an entry that changes nothing into the log, at a bounded rate: what others cause at will is counted where

@@ -136,7 +136,7 @@ extension Database {
         var keys: [(String, VaultInstant)] = []
         if let root = try KeyAges.root(self) { keys.append(("root", root)) }
         try forEachRow(
-            "SELECT purpose, created_at FROM system_keys WHERE state = 1 ORDER BY purpose, id LIMIT 64"
+            "SELECT purpose, min(created_at) FROM system_keys WHERE state = 1 GROUP BY purpose ORDER BY purpose"
         ) { row in
             if let purpose = SystemKeyPurpose(rawValue: row.integer(0)) {
                 keys.append((Self.word(purpose), VaultInstant(millisecondsSince1970: row.integer(1))))

@@ -87,7 +87,7 @@ struct PreparedRestore: Sendable {
         )
         vault.nextSecretID = past(vault.nextSecretID, .clientSecrets)
         vault.nextKeyID = past(
-            vault.nextKeyID, .systemKeys, .keyslots, .signingKeys, .backups, .anchors)
+            vault.nextKeyID, .systemKeys, .roleKeys, .keyslots, .signingKeys, .backups, .anchors)
         vault.registryRevision += stride
     }
 }

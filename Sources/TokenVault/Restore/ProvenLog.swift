@@ -218,8 +218,8 @@ extension VaultRestore {
         default: break
         }
         guard let row = try? VaultRow.read(newer, rowKey: nil), row.id == keyring.vault,
-            let (root, unlocker) = try? Unlocking.unlock(newer, vault: row, source),
-            let opened = try? Keyring.load(newer, vault: row, root: root)
+            let (key, unlocker) = try? Unlocking.unlock(newer, vault: row, source),
+            let opened = try? Keyring.load(newer, vault: row, opened: key)
         else { return nil }
         let slots = try backup.loadAll(KeyslotRow.self, where: "id > 0", [], keyring)
         guard slots.contains(where: { $0.record.id == unlocker.slotID }) else {

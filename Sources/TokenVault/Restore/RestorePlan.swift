@@ -214,7 +214,7 @@ struct RestorePlanner {
             plan.notes.append(
                 "The keyslot that opens the backup was added after it, and is kept: remove it if it was removed since."
             )
-        } else if removed.count == slots.count {
+        } else if slots.allSatisfy({ $0.record.role != 0 || replay[.keyslots][$0.id]?.isGone == true }) {
             removed.removeAll { $0.record.id == openedBy }
             plan.notes.append(
                 "Every keyslot of the backup was removed since. The one that opens it is kept, so that the vault can be "

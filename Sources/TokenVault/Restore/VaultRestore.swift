@@ -163,7 +163,7 @@ extension VaultRestore {
 
     private func compare(_ database: Database, _ opened: OpenedBackup) throws -> PreparedRestore {
         let row = try VaultRow.read(database, rowKey: nil)
-        let loaded = try Keyring.load(database, vault: row, root: opened.root)
+        let loaded = try Keyring.load(database, vault: row, opened: .root(opened.root))
         _ = try VaultRow.read(database, rowKey: loaded.rows)
         let keyring = loaded.showing(LiveRoster(try Roster(database, loaded)))
         let head = try LogHead.read(database)

@@ -2,7 +2,7 @@ import GRDB
 package import VaultCore
 import VaultCrypto
 
-/// Where a tagged table keeps sealed values, whose key seals them, and what they are bound to.
+/// Where a tagged table keeps sealed values, whose key under the table's role seals them, and what they are bound to.
 struct SealedColumns: Sendable {
     let layout: TableLayout
     /// The column with the owner; nil: the system's.
@@ -98,7 +98,7 @@ extension Database {
     }
 
     /// Every row of a tagged table by its id, its tag checked.
-    func forEachTagged(_ layout: TableLayout, _ keys: RowKeys, _ body: (StoredRow) throws -> Void) throws {
+    func forEachTagged(_ layout: TableLayout, _ keys: RowTags, _ body: (StoredRow) throws -> Void) throws {
         try forEachRow(layout.selectSQL + " ORDER BY id") { cursor in
             try body(StoredRow(reading: cursor, layout, rowKey: keys))
             return true

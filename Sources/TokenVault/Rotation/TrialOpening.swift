@@ -30,21 +30,41 @@ struct Trial {
 // MARK: - Every wrapped key with the root key
 
 extension Trial {
-    /// - Parameter keyring: any of the snapshot; only its root key is used.
+    /// - Parameter keyring: of the snapshot; only its root key is used, and the roles' keys that it opens here.
     /// - Throws: ``VaultError/Code/integrity`` naming the first row that does not open, or whose tag is wrong.
     static func openKeys(
         of database: Database, _ keyring: Keyring, _ progress: @escaping KeyRotationObserver
     ) throws {
-        let layouts = [TableLayout.owners, .previousOwnerKeys, .systemKeys]
-        var trial = try Trial(database, layouts.map(\.name), progress)
+        let layouts = [TableLayout.ownerKeys, .systemKeys]
+        var trial = try Trial(database, ["role_keys"] + layouts.map(\.name), progress)
+        var current: [RoleKeyRow] = []
+        try database.forEachTagged(.roleKeys, keyring.rows) { stored in
+            let row = try RoleKeyRow(stored)
+            if row.state == .current { current.append(row) }
+            trial.step()
+        }
+        let (root, vault) = (try keyring.root, keyring.vault)
+        let present = try RoleKeys(current, openedBy: .root(root), epoch: keyring.epoch, vault: vault)
+        // Each of the three leads to the same common key.
+        let common = try present.current(.common)
+        for row in current {
+            let wrapper = try row.wrapper.map(present.current)
+            try open("row \(row.id) of role_keys") {
+                let key = try row.unwrapped(with: wrapper?.key ?? root, vault)
+                guard wrapper.map({ Int64($0.epoch) == row.wrapperEpoch }) ?? true,
+                    row.role != .common || key.isEqual(to: common.key)
+                else { throw VaultError(.integrity, "") }
+            }
+        }
         for layout in layouts {
             let isSystem = layout.number == TableLayout.systemKeys.number
             try database.forEachTagged(layout, keyring.rows) { row in
-                let wrapped = row[isSystem ? "wrapped" : "wrapped_key"]
-                // An erased owner has none.
-                if wrapped != .null || layout.number != TableLayout.owners.number {
-                    let epoch = row[isSystem ? "epoch" : "key_epoch"]
-                    try open(wrapped, epoch == .integer(Int64(keyring.epoch)), row, keyring)
+                try open("row \(row.id) of \(layout.name)") {
+                    if isSystem {
+                        _ = try SystemKeyRow(row).unwrapped(present, vault)
+                    } else {
+                        _ = try OwnerKeyRow(row).opened(present, vault)
+                    }
                 }
                 trial.step()
             }
@@ -52,22 +72,10 @@ extension Trial {
         try trial.end()
     }
 
-    private static func open(
-        _ key: SQLValue, _ isOfEpoch: Bool, _ row: StoredRow, _ keyring: Keyring
-    ) throws {
-        let context =
-            switch row.layout.number {
-            case TableLayout.owners.number: Keyring.wrapContext(keyring.vault, owner: OwnerID(row.id))
-            case TableLayout.systemKeys.number: Keyring.wrapContext(keyring.vault, systemKey: row.id)
-            default: Keyring.wrapContext(keyring.vault, previousKeyOf: OwnerID(row.id))
-            }
-        do {
-            guard isOfEpoch, case .blob(let wrapped) = key else { throw VaultError(.integrity, "") }
-            _ = try KeyWrap.unwrap(wrapped, with: keyring.root, epoch: keyring.epoch, for: context)
-        } catch {
+    private static func open(_ place: String, _ body: () throws -> Void) throws {
+        do { try body() } catch {
             throw VaultError(
-                .integrity,
-                "The key in row \(row.id) of \(row.layout.name) does not open with the new root key; the old one is kept.",
+                .integrity, "The key in \(place) does not open with the new keys; the old ones are kept.",
                 remedy: "Run 'tokenvault key rotate root' again, then 'tokenvault audit verify'.")
         }
     }
@@ -85,20 +93,22 @@ extension Trial {
         // One key at a time: the owners of a large vault do not fit in guarded memory together.
         try database.forEachTagged(.owners, keyring.rows) { stored in
             let row = try OwnerRow(stored)
-            // Opening it opens its key and its pseudonym; what else it has is opened here.
-            if row.wrappedKey != nil {
-                let owner = try Owner(row, keyring: keyring)
+            // Opening it opens its keys and its pseudonym; what else it has is opened here.
+            if row.pseudonym != nil {
+                let owner = try Self.owner(row, database, keyring)
                 _ = (try owner.identity(keyring), try owner.claims(keyring))
             }
             trial.step()
         }
-        func open(_ sealed: [UInt8], _ owner: OwnerID, _ context: AssociatedData, _ place: String) throws {
+        func open(
+            _ sealed: [UInt8], _ owner: OwnerID, _ role: KeyRole, _ context: AssociatedData, _ place: String
+        ) throws {
             guard let row = try database.load(OwnerRow.self, owner.rawValue, keyring)?.row,
-                row.wrappedKey != nil
+                row.pseudonym != nil
             else { return }
             do {
                 _ = try SealedField.open(
-                    sealed, with: Owner(row, keyring: keyring).key, for: context,
+                    sealed, with: Self.owner(row, database, keyring).key(role), for: context,
                     limit: Limits.sealedReplyBytes)
             } catch {
                 throw VaultError(
@@ -111,7 +121,8 @@ extension Trial {
                 for field in table.fields {
                     guard case .blob(let sealed) = stored[field.column] else { continue }
                     try open(
-                        sealed, table.owner(of: stored), table.context(field, of: stored, keyring),
+                        sealed, table.owner(of: stored), table.layout.role,
+                        table.context(field, of: stored, keyring),
                         "row \(stored.id) of \(table.layout.name)")
                 }
                 trial.step()
@@ -122,11 +133,16 @@ extension Trial {
                 throw VaultError(.integrity, "An entry is damaged.")
             }
             try open(
-                record.sealed, record.owner, record.context(keyring),
+                record.sealed, record.owner, .common, record.context(keyring),
                 "the personal data of entry \(record.name.leaf)")
             trial.step()
             return true
         }
         try trial.end()
+    }
+
+    /// With present keys alone.
+    private static func owner(_ row: OwnerRow, _ database: Database, _ keyring: Keyring) throws -> Owner {
+        try Owner(row, database.ownerKeys(of: row.id, keyring).map(\.current), keyring)
     }
 }

@@ -5,7 +5,7 @@ public import VaultCrypto
 extension Vault {
     /// Replaces every key there is: after a disclosure of keys, or of a database with the key of a keyslot that was removed.
     ///
-    /// New root key, new keyslots from their sources, new system keys, a new key for every owner, and every record sealed
+    /// New root key, new keys of all roles, new keyslots from their sources, new system keys, a new key for every owner, and every record sealed
     /// again. Online and resumable; the time grows with the number of records. Tokens stay valid: anyone who read them can
     /// still use them, so revoke grants as well when that is what happened. Sign-in sessions end. A service that opened the vault by a
     /// passphrase has to be started again.
@@ -41,7 +41,7 @@ extension Vault {
     /// Each step may run twice.
     private func run(_ job: RotationJob, _ progress: @escaping KeyRotationObserver) async throws -> Int64 {
         switch job.step {
-        case 0: return try await finishRootRotation(progress)
+        case 0: return try await finishKeyRotation(progress)
         case 1: return try await rotateSystemKey(.rows, progress: progress).rewritten
         case 2: return try await rotateSystemKey(.lookup, progress: progress).rewritten
         case 3: return try await rotateSystemKey(.handles, progress: progress).rewritten
@@ -64,8 +64,8 @@ extension Vault {
                 report.isResumed = true
                 return report
             }
-            // A rotation of the root key alone that was interrupted is finished first.
-            _ = try await finishRootRotation { _ in }
+            // Another rotation that was interrupted is finished first.
+            _ = try await finishKeyRotation { _ in }
             if let report = try await tryDeepRotation(sources) { return report }
         }
         throw VaultError(
@@ -75,27 +75,33 @@ extension Vault {
 
     /// - Returns: nil, and nothing was done, when someone else was faster with the root key or with a keyslot.
     private func tryDeepRotation(_ sources: [KeySource]) async throws -> KeyRotationReport? {
-        let (slots, epoch) = try snapshot { database, keys in
-            (try StoredKeyslot.all(database, keys.keyring), keys.keyring.epoch + 1)
+        let (slots, keyring) = try snapshot { database, keys in
+            (try StoredKeyslot.all(database, keys.keyring), keys.keyring)
         }
         let root = GuardedKey.random()
+        let (present, next) = (
+            try NextKeys(in: keyring), try NextKeys(replacing: KeyRole.own, root: root, in: keyring)
+        )
         let made = try await BlockingThread.result { [id] in
-            try Self.remake(slots, from: sources, root, epoch, id)
+            try Self.remake(slots, from: sources, present, next, id)
         }
         let seen = slots.map(\.identity)
+        keys.expect(root)
         do {
-            let report = try await beginRootRotation(kind: "deep", root: root) {
-                transaction, root, newEpoch in
+            let report = try await beginKeyRotation("deep") { transaction in
                 // A slot that was added meanwhile would only be wrapped by the key held of it, and anyone who has that key
                 // would be let in by the new slot as by the old one.
-                let present = try StoredKeyslot.all(transaction.database, transaction.keyring)
-                guard newEpoch == epoch, present.map(\.identity) == seen else { throw Self.overtaken }
-                try transaction.replaceKeyslots(by: made, root, epoch)
-                try transaction.rewrapKeyslots(to: root, epoch: epoch, oldRoot: transaction.keyring.root)
+                let found = try StoredKeyslot.all(transaction.database, transaction.keyring)
+                guard try next.follows(transaction.keyring), found.map(\.identity) == seen else {
+                    throw Self.overtaken
+                }
+                try transaction.replaceKeyslots(by: made, next)
+                try transaction.rewrapKeyslots(to: next)
                 try transaction.keep(
                     RotationJob(
                         kind: "deep", step: 0, lastOwner: transaction.vault.nextOwnerID - 1,
-                        number: Int64(epoch)))
+                        number: Int64(next.epoch)))
+                return next
             }
             return report.isResumed ? nil : report
         } catch let error as VaultError where error == Self.overtaken { return nil }
@@ -105,27 +111,37 @@ extension Vault {
 
     /// A new slot for each but recovery slots, which are sealed again to their public key.
     private static func remake(
-        _ slots: [StoredKeyslot], from sources: [KeySource], _ root: GuardedKey, _ epoch: UInt32,
+        _ slots: [StoredKeyslot], from sources: [KeySource], _ present: NextKeys, _ next: NextKeys,
         _ vault: VaultID
     ) throws -> [RemadeKeyslot] {
         var unopened: [String] = []
         var made: [RemadeKeyslot] = []
         for slot in slots where slot.row.record.kind != .recoveryKey {
-            guard let source = sources.first(where: { Self.opens($0, slot.row.record, vault) }) else {
+            let record = slot.row.record
+            guard let source = sources.first(where: { opens($0, record, present, vault) }),
+                let inside = next.inside(record)
+            else {
                 unopened.append(slot.name)
                 continue
             }
             made.append(
                 RemadeKeyslot(
                     old: slot.row.id, name: slot.name,
-                    new: try ProvedKeyslot(source, source, root, epoch, vault)))
+                    new: try ProvedKeyslot(source, source, inside.key, inside.epoch, vault, role: record.role)
+                ))
         }
         guard unopened.isEmpty else { throw VaultError.unopenedKeyslots(unopened) }
         return made
     }
 
-    static func opens(_ source: KeySource, _ record: KeyslotRecord, _ vault: VaultID) -> Bool {
-        Keyslot.accepts(source, record) && (try? Keyslot.unlock(record, with: source, vault: vault)) != nil
+    /// Whether a source opens a slot, and what there is in it belongs there.
+    static func opens(
+        _ source: KeySource, _ record: KeyslotRecord, _ present: NextKeys, _ vault: VaultID
+    ) -> Bool {
+        guard Keyslot.accepts(source, record), let inside = present.inside(record),
+            let opened = try? Keyslot.unlock(record, with: source, vault: vault)
+        else { return false }
+        return opened.root.isEqual(to: inside.key)
     }
 }
 
@@ -138,16 +154,11 @@ struct RemadeKeyslot: Sendable {
 
 extension WriteTransaction {
     /// The new slot takes the place and the name of the old one.
-    fileprivate func replaceKeyslots(
-        by made: [RemadeKeyslot], _ root: GuardedKey, _ epoch: UInt32
-    ) throws {
+    fileprivate func replaceKeyslots(by made: [RemadeKeyslot], _ next: NextKeys) throws {
         for slot in made {
             if try load(KeyslotDetailsRow.self, slot.old) != nil { try delete(.keyslotDetails, id: slot.old) }
             try delete(.keyslots, id: slot.old)
-            var details = try add(slot.new, named: slot.name).details
-            details?.hold(
-                slot.new.slotKey, of: slot.new.record.kind, under: root, epoch: epoch, vault: keyring.vault)
-            if let details { try update(details) }
+            try add(slot.new, named: slot.name, root: next.root, epoch: next.epoch)
         }
     }
 }
@@ -159,13 +170,10 @@ extension WriteTransaction {
 extension Vault {
     func renewOwnerKeys(_ job: RotationJob, _ progress: @escaping KeyRotationObserver) async throws -> Int64 {
         try await RotationSweep(
-            vault: self, table: "owners",
-            condition: """
-                id <= ? AND wrapped_key IS NOT NULL AND id NOT IN (SELECT id FROM previous_owner_keys)
-                """,
+            vault: self, table: "owner_keys", condition: "owner_id <= ? AND previous_version IS NULL",
             values: [.integer(job.lastOwner ?? .max)], rowsPerBody: Limits.rowsPerLeaf / 2,
             reason: "new-owner-keys", job: job
-        ).run(progress) { try $0.renewKey(of: OwnerID($1)) }
+        ).run(progress) { try $0.renewKey($1) }
     }
 
     func resealRecords(_ progress: @escaping KeyRotationObserver) async throws -> Int64 {
@@ -197,27 +205,29 @@ extension Vault {
 
     func destroyPreviousOwnerKeys(_ job: RotationJob) async throws {
         _ = try await RotationSweep(
-            vault: self, table: "previous_owner_keys", reason: "keys-destroyed", job: job
+            vault: self, table: "owner_keys", condition: "previous_version IS NOT NULL",
+            reason: "keys-destroyed", job: job
         ).run({ _ in }) { transaction, id in
-            try transaction.delete(.previousOwnerKeys, id: id)
+            guard let row = try transaction.load(OwnerKeyRow.self, id)?.row, row.previous != nil else {
+                return false
+            }
+            try transaction.update(row.current)
             return true
         }
     }
 }
 
 extension WriteTransaction {
-    fileprivate func renewKey(of id: OwnerID) throws -> Bool {
-        guard let owner = try database.owner(id, keyring),
-            try load(PreviousOwnerKeyRow.self, id.rawValue) == nil
+    fileprivate func renewKey(_ id: Int64) throws -> Bool {
+        guard let row = try load(OwnerKeyRow.self, id)?.row, row.previous == nil,
+            let owner = try database.owner(row.owner, keyring)
         else { return false }
-        let key = OwnerKey(version: owner.key.version + 1, key: .random())
-        try insert(
-            PreviousOwnerKeyRow(
-                id: id, keyVersion: owner.row.keyVersion, keyEpoch: Int64(keyring.epoch),
-                wrappedKey: KeyWrap.wrap(
-                    owner.key.key, under: keyring.root, epoch: keyring.epoch,
-                    for: Keyring.wrapContext(keyring.vault, previousKeyOf: id))))
-        try update(owner.rekeyed(key, keyring))
+        let renewed = try row.renewed(keyring)
+        try update(renewed)
+        if row.role == .common {
+            try update(
+                owner.resealed(under: renewed.opened(keyring.roleKeys, keyring.vault), keyring))
+        }
         return true
     }
 
@@ -226,15 +236,16 @@ extension WriteTransaction {
             try StoredRow(reading: $0, table.layout, rowKey: keyring.rows)
         }
         guard let row = found, let owner = try owner(table.owner(of: row)) else { return false }
+        let key = try owner.key(table.layout.role)
         var columns = row.columns
         var isChanged = false
         for field in table.fields {
             let index = Int(table.layout.columnNumber(field.column)) - 1
             guard case .blob(let sealed) = columns[index],
-                SealedField.ownerKeyVersion(of: sealed) != owner.key.version
+                SealedField.ownerKeyVersion(of: sealed) != key.version
             else { continue }
             columns[index] = .blob(
-                try SealedField.reseal(sealed, with: owner.key, for: table.context(field, of: row, keyring)))
+                try SealedField.reseal(sealed, with: key, for: table.context(field, of: row, keyring)))
             isChanged = true
         }
         if isChanged { try rewrite(table.layout, id: id, columns) }
@@ -246,10 +257,10 @@ extension WriteTransaction {
         var isChanged = false
         for part in [PersonalPart.subject, .actor] {
             guard let record = try PersonalRecord.read(leaf, part, database),
-                let owner = try owner(record.owner),
-                SealedField.ownerKeyVersion(of: record.sealed) != owner.key.version
+                let key = try owner(record.owner)?.key(.common),
+                SealedField.ownerKeyVersion(of: record.sealed) != key.version
             else { continue }
-            let sealed = try SealedField.reseal(record.sealed, with: owner.key, for: record.context(keyring))
+            let sealed = try SealedField.reseal(record.sealed, with: key, for: record.context(keyring))
             try database.run(
                 "UPDATE audit_personal SET sealed = ? WHERE id = ? AND part = ?",
                 [.blob(sealed), .integer(leaf), .integer(Int64(part.rawValue))])

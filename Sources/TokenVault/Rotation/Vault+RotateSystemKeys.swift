@@ -25,7 +25,8 @@ extension Vault {
     public func rotateSystemKey(
         _ kind: SystemKeyKind, progress: @escaping KeyRotationObserver = { _ in }
     ) async throws -> KeyRotationReport {
-        switch kind {
+        _ = try keyring.root
+        return switch kind {
         case .handles: try await replaceKey(.handles, kind)
         case .tags: try await replaceKey(.tags, kind)
         case .log: try await rotateLogKey()
@@ -40,7 +41,7 @@ extension Vault {
     {
         try await destroyUnusedKeys()
         return try await write { [operatorActor] transaction in
-            _ = try transaction.replaceSystemKey(purpose)
+            for role in purpose.roles { _ = try transaction.replaceSystemKey(purpose, role) }
             return Audited(
                 KeyRotationReport(kind: kind.rawValue, epoch: Int64(transaction.keyring.epoch)),
                 AuditEvent(.keyRotate, by: operatorActor, reason: kind.rawValue))
@@ -73,16 +74,18 @@ extension Vault {
             // Not only the newest tokens of a grant: an older one in the wrong hands has to be recognised, because it
             // revokes the grant, and one whose answer was lost is presented again.
             let today = transaction.now.millisecondsSince1970 / 86_400_000
-            var count = try transaction.destroyRetiredKeys(.handles) { _, retiredAt in
+            var count = try transaction.destroyRetiredKeys(.handles, .issuer) { _, retiredAt in
                 try transaction.isNothing(
                     "SELECT 1 FROM grants WHERE created_at <= ? AND expires_day >= ? LIMIT 1",
                     [SQLValue(retiredAt), .integer(today)])
             }
-            count += try transaction.destroyRetiredKeys(.tags) { key, _ in
+            count += try transaction.destroyRetiredKeys(.tags, .issuer) { key, _ in
                 let id = [SQLValue.integer(key.keyID)]
                 return try transaction.isNothing("SELECT 1 FROM grants WHERE tag_key_id = ? LIMIT 1", id)
                     && transaction.isNothing("SELECT 1 FROM client_secrets WHERE tag_key_id = ? LIMIT 1", id)
-                    && transaction.isNothing("SELECT 1 FROM authorization_requests LIMIT 1")
+            }
+            count += try transaction.destroyRetiredKeys(.tags, .keeper) { _, _ in
+                try transaction.isNothing("SELECT 1 FROM authorization_requests LIMIT 1")
             }
             count += try transaction.destroyRetiredKeys(.lookup) { _, _ in
                 try transaction.database.rotationJob("lookup") == nil
@@ -97,12 +100,15 @@ extension Vault {
 }
 
 extension WriteTransaction {
-    /// Makes a new current key for one purpose; the one before stays, retired, for what was made with it.
+    /// Makes a new current key for one purpose of a role; the one before stays, retired, for what was made with it.
     ///
     /// - Throws: ``VaultError/Code/denied`` when all 255 ids are taken.
-    func replaceSystemKey(_ purpose: SystemKeyPurpose) throws -> SystemKey {
+    func replaceSystemKey(
+        _ purpose: SystemKeyPurpose, _ role: KeyRole = .common
+    ) throws -> SystemKey {
         let rows = try database.loadAll(
-            SystemKeyRow.self, where: "purpose = ? ORDER BY id", [.integer(purpose.rawValue)], keyring)
+            SystemKeyRow.self, where: "purpose = ? AND role = ? ORDER BY id",
+            [.integer(purpose.rawValue), .integer(role.rawValue)], keyring)
         let taken = Set(rows.map(\.keyID))
         let newest = rows.map(\.keyID).max() ?? 0
         guard
@@ -118,30 +124,27 @@ extension WriteTransaction {
             row.state = .retired
             try update(row)
         }
-        let key = GuardedKey.random()
-        let id = next(\.nextKeyID)
+        let key = SystemKey(
+            purpose: purpose, role: role, keyID: UInt8(truncatingIfNeeded: keyID), isCurrent: true,
+            key: .random())
         try insert(
             SystemKeyRow(
-                id: id, purpose: purpose, keyID: keyID, state: .current, epoch: Int64(keyring.epoch),
-                wrapped: KeyWrap.wrap(
-                    key, under: keyring.root, epoch: keyring.epoch,
-                    for: Keyring.wrapContext(keyring.vault, systemKey: id)),
+                id: next(\.nextKeyID), key, under: try keyring.roleKeys.current(role), vault: keyring.vault,
                 // The end of the one before: not earlier than anything made with that, though the clock was set back.
                 createdAt: max(now, committed.lastTime)))
-        return SystemKey(
-            purpose: purpose, keyID: UInt8(truncatingIfNeeded: keyID), isCurrent: true, key: key)
+        return key
     }
 
-    /// Destroys retired keys of one purpose that nothing alive was made with.
+    /// Destroys retired keys of one purpose of a role that nothing alive was made with.
     ///
     /// - Returns: how many.
     func destroyRetiredKeys(
-        _ purpose: SystemKeyPurpose, where isUnused: (SystemKeyRow, VaultInstant) throws -> Bool
-    )
-        throws -> Int
-    {
+        _ purpose: SystemKeyPurpose, _ role: KeyRole = .common,
+        where isUnused: (SystemKeyRow, VaultInstant) throws -> Bool
+    ) throws -> Int {
         let rows = try database.loadAll(
-            SystemKeyRow.self, where: "purpose = ? ORDER BY id", [.integer(purpose.rawValue)], keyring)
+            SystemKeyRow.self, where: "purpose = ? AND role = ? ORDER BY id",
+            [.integer(purpose.rawValue), .integer(role.rawValue)], keyring)
         var count = 0
         for (row, successor) in zip(rows, rows.dropFirst()) where row.state == .retired {
             guard try isUnused(row, successor.createdAt) else { continue }
@@ -237,17 +240,19 @@ extension Owner {
 }
 
 extension Vault {
-    /// A new key for row tags: every row is tagged again. Tags are outside the log, so no entry names the
+    /// New keys for row tags, one for each role: every row is tagged again. Tags are outside the log, so no entry names the
     /// rows.
     func rotateRowKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
-        let (begun, keyID) = try await queue.submit(.newWork) { [operatorActor] transaction in
+        let (begun, keyIDs) = try await queue.submit(.newWork) { [operatorActor] transaction in
             var report = KeyRotationReport(kind: "rows", epoch: Int64(transaction.keyring.epoch))
-            guard transaction.keyring.rows.retired.isEmpty else {
+            guard !transaction.keyring.rows.isRotating else {
                 report.isResumed = true
-                return ((report, transaction.keyring.rows.current.id), [])
+                return ((report, transaction.keyring.rows.currentIDs), [])
             }
-            let key = try transaction.replaceSystemKey(.rows)
-            return ((report, key.keyID), [AuditEvent(.keyRotate, by: operatorActor, reason: "rows-begun")])
+            let keys = try SystemKeyPurpose.rows.roles.map { try transaction.replaceSystemKey(.rows, $0) }
+            return (
+                (report, keys.map(\.keyID)), [AuditEvent(.keyRotate, by: operatorActor, reason: "rows-begun")]
+            )
         }
         var report = begun
         // Every process must tag by the new key before rows count as done: each reads keys in its next transaction.
@@ -257,9 +262,9 @@ extension Vault {
         }
         let isProved = try await BlockingThread.result { [store, keys] in
             try store.withOwnReader { database in
-                let current = RowKeys(try keys.keys(for: database).keyring.rows.current)
+                let current = try keys.keys(for: database).keyring.rows.current
                 // Another operator ended this rotation and began the next, which is not ours to judge.
-                guard current.current.id == keyID else { return false }
+                guard current.currentIDs == keyIDs else { return false }
                 for layout in TableLayout.tagged {
                     try database.forEachTagged(layout, current) { _ in }
                 }
@@ -269,9 +274,11 @@ extension Vault {
         guard isProved else { return report }
         try await queue.submit(.finishing) { [operatorActor] transaction in
             let rows = transaction.keyring.rows
-            guard !rows.retired.isEmpty, rows.current.id == keyID else { return ((), []) }
+            guard rows.isRotating, rows.currentIDs == keyIDs else { return ((), []) }
             // Its own row is written by the end of this transaction, because the registry is touched.
-            _ = try transaction.destroyRetiredKeys(.rows) { _, _ in true }
+            for role in SystemKeyPurpose.rows.roles {
+                _ = try transaction.destroyRetiredKeys(.rows, role) { _, _ in true }
+            }
             return ((), [AuditEvent(.keyRotate, by: operatorActor, reason: "rows-done")])
         }
         return report
@@ -284,8 +291,8 @@ extension WriteTransaction {
         let found = try database.firstRow(layout.selectByID, [.integer(id)]) {
             try StoredRow(reading: $0, layout, rowKey: keyring.rows)
         }
-        guard let row = found, !row.isTagged(by: RowKeys(keyring.rows.current)) else { return false }
-        let fresh = StoredRow(layout, id: id, columns: row.columns, leaf: row.leaf, rowKey: keyring.rows)
+        guard let row = found, row.isTagged(by: keyring.rows.current) != true else { return false }
+        let fresh = try StoredRow(layout, id: id, columns: row.columns, leaf: row.leaf, rowKey: keyring.rows)
         try database.run(
             "UPDATE \(layout.name) SET row_tag = ? WHERE id = ?", [.blob(fresh.tag), .integer(id)])
         noteUnloggedChange()

@@ -42,18 +42,24 @@ public struct KeyRotationPlan: Sendable {
 }
 
 extension Vault {
-    /// What ``rotateRootKey(progress:)`` would do, once every keyslot was wrapped for a new root key and opened again,
+    /// What ``rotateRootKey(progress:)``, or ``rotateRoleKey(_:progress:)``, would do, once every keyslot was wrapped for a new root key and opened again,
     /// and all that was rolled back.
     ///
     /// - Parameter source: what opened this vault.
     /// - Throws: ``VaultError/Code/integrity`` for a slot that its held key does not open.
-    public func planRootRotation(openedBy source: KeySource) async throws -> KeyRotationPlan {
+    public func planRootRotation(
+        openedBy source: KeySource, of roles: VaultRoles = .everything
+    ) async throws -> KeyRotationPlan {
         let (slots, isResuming) = try snapshot { database, keys in
-            (try StoredKeyslot.all(database, keys.keyring), !keys.keyring.retiredRoots.isEmpty)
+            _ = try keys.keyring.root
+            return (
+                try StoredKeyslot.all(database, keys.keyring), !keys.keyring.roleKeys.rotating.isEmpty
+            )
         }
+        let condition = roles.role.map { "role IN (0, \($0.rawValue))" } ?? "1"
         let plan = KeyRotationPlan(
-            kind: "root", isResuming: isResuming,
-            owners: try count(["owners", "previous_owner_keys"], "wrapped_key IS NOT NULL"), records: 0,
+            kind: roles == .everything ? "root" : roles.rawValue, isResuming: isResuming,
+            owners: try count(["owner_keys"], condition), records: 0,
             slots: slots.map { slot in
                 let isOpened = slot.row.record.id == unlocker.slotID
                 return slot.planned(slot.isRotatable || isOpened ? .held : .missing)
@@ -68,9 +74,9 @@ extension Vault {
     public func planDeepRotation(openedBy source: KeySource, others: [KeySource] = []) async throws
         -> KeyRotationPlan
     {
-        let (slots, isResuming) = try snapshot { database, keys in
+        let (slots, present, isResuming) = try snapshot { database, keys in
             (
-                try StoredKeyslot.all(database, keys.keyring),
+                try StoredKeyslot.all(database, keys.keyring), try NextKeys(in: keys.keyring),
                 try database.rotationJob("deep") != nil
             )
         }
@@ -78,12 +84,12 @@ extension Vault {
         let planned = try await BlockingThread.result { [id] () -> [KeyRotationPlan.Slot] in
             guard !isResuming else { return [] }
             return slots.map { slot in
-                let isOpened = ([source] + others).contains { Self.opens($0, slot.row.record, id) }
+                let isOpened = ([source] + others).contains { Self.opens($0, slot.row.record, present, id) }
                 return slot.planned(isOpened ? .given : .missing)
             }
         }
         return KeyRotationPlan(
-            kind: "deep", isResuming: isResuming, owners: try count(["owners"], "wrapped_key IS NOT NULL"),
+            kind: "deep", isResuming: isResuming, owners: try count(["owner_keys"]),
             records: try count(SealedColumns.all.map(\.layout.name) + ["audit_personal"])
                 + count(TableLayout.tagged.map(\.name)),
             slots: planned)
@@ -93,7 +99,7 @@ extension Vault {
     public func planSystemKeyRotation(_ kind: SystemKeyKind) throws -> KeyRotationPlan {
         let isResuming = try snapshot { database, keys in
             switch kind {
-            case .rows: !keys.keyring.rows.retired.isEmpty
+            case .rows: keys.keyring.rows.isRotating
             case .lookup: try database.rotationJob("lookup") != nil
             case .handles, .tags, .log: false
             }
@@ -133,7 +139,7 @@ extension StoredKeyslot {
     fileprivate func planned(_ reach: KeyRotationPlan.Reach) -> KeyRotationPlan.Slot {
         KeyRotationPlan.Slot(
             name: name, kind: row.record.kind.word,
-            reach: row.record.kind == .recoveryKey ? .publicKey : reach)
+            reach: row.record.kind == .recoveryKey && isRotatable ? .publicKey : reach)
     }
 }
 
@@ -157,15 +163,17 @@ extension VaultError {
 
 /// One key of the vault, or all keys of one kind: for a cryptographic inventory.
 public struct KeyInventoryEntry: Sendable {
-    /// `root`, `keyslots`, `handles`, `tags`, `lookup`, `rows`, `log`, `row-set`, `owners` or `id_token`.
+    /// `root`, `role`, `keyslots`, `handles`, `tags`, `lookup`, `rows`, `log`, `row-set`, `owners` or `id_token`.
     public let purpose: String
+    /// `common`, `issuer`, `keeper` or `custody`; nil for what is no role's.
+    public let role: String?
     /// What computes with it, and the length of the key in bits.
     public let algorithm: String
     /// `current` or `retired`.
     public let state: String
     /// How many keys this line stands for.
     public let count: Int64
-    /// Of the root key that wraps them; nil for what is wrapped otherwise.
+    /// Of a role's key itself; of the others, that of the key that wraps them. Nil for what is wrapped otherwise.
     public let epoch: Int64?
     /// Of the oldest.
     public let createdAt: VaultInstant?
@@ -173,40 +181,56 @@ public struct KeyInventoryEntry: Sendable {
 
 extension Vault {
     /// Every key there is, without any key.
+    ///
+    /// - Throws: ``VaultError/Code/denied`` where the vault was opened for one role.
     public func keyInventory() throws -> [KeyInventoryEntry] {
         try snapshot { database, keys in
             let keyring = keys.keyring
+            _ = try keyring.root
             let vault = try VaultRow.read(database, rowKey: keyring.rows)
             var entries: [KeyInventoryEntry] = []
             func add(
-                _ purpose: String, _ algorithm: String = "XChaCha20-Poly1305 with BLAKE2b, 256 bits",
-                isCurrent: Bool = true, count: Int64 = 1, epoch: Int64? = nil, createdAt: VaultInstant?
+                _ purpose: String, of role: KeyRole? = nil,
+                _ algorithm: String = "XChaCha20-Poly1305 with BLAKE2b, 256 bits", isCurrent: Bool = true,
+                count: Int64 = 1, epoch: Int64? = nil, createdAt: VaultInstant?
             ) {
                 entries.append(
                     KeyInventoryEntry(
-                        purpose: purpose, algorithm: algorithm, state: isCurrent ? "current" : "retired",
+                        purpose: purpose, role: role.map { "\($0)" }, algorithm: algorithm,
+                        state: isCurrent ? "current" : "retired",
                         count: count, epoch: epoch, createdAt: createdAt))
             }
-            let roots = try database.loadAll(RetiredRootRow.self, where: "1 ORDER BY id", [], keyring)
-            for row in roots { add("root", isCurrent: false, epoch: row.epoch, createdAt: nil) }
-            add("root", createdAt: roots.last?.retiredAt)
+            add("root", epoch: vault.keyEpoch, createdAt: try KeyAges.root(database))
+            var roles: [(KeyRole, Int64)] = []
+            for row in try database.loadAll(
+                RoleKeyRow.self, where: "1 ORDER BY role, epoch, id", [], keyring)
+            where !roles.contains(where: { $0 == (row.role, row.epoch) }) {
+                roles.append((row.role, row.epoch))
+                add(
+                    "role", of: row.role, isCurrent: row.state == .current, epoch: row.epoch,
+                    createdAt: row.createdAt)
+            }
             let slots = try StoredKeyslot.all(database, keyring)
             add("keyslots", count: Int64(slots.count), createdAt: slots.map(\.row.createdAt).min())
-            for row in try database.loadAll(SystemKeyRow.self, where: "1 ORDER BY purpose, id", [], keyring) {
+            for row in try database.loadAll(
+                SystemKeyRow.self, where: "1 ORDER BY purpose, role, id", [], keyring)
+            {
                 add(
-                    row.purpose.word, row.purpose.algorithm, isCurrent: row.state == .current,
+                    row.purpose.word, of: row.role, row.purpose.algorithm, isCurrent: row.state == .current,
                     epoch: row.epoch,
                     createdAt: row.createdAt)
             }
             try database.forEachRow(
                 """
-                SELECT key_epoch, count(*), min(created_at) FROM owners WHERE wrapped_key IS NOT NULL
-                GROUP BY key_epoch ORDER BY key_epoch
+                SELECT k.role, k.epoch, count(*), min(o.created_at) FROM owner_keys k JOIN owners o ON o.id = k.owner_id
+                GROUP BY k.role, k.epoch ORDER BY k.role, k.epoch
                 """
             ) { row in
+                let role = KeyRole(rawValue: row.integer(0))
+                let newest = roles.last { $0.0 == role }?.1
                 add(
-                    "owners", isCurrent: row.integer(0) == vault.keyEpoch, count: row.integer(1),
-                    epoch: row.integer(0), createdAt: VaultInstant(millisecondsSince1970: row.integer(2)))
+                    "owners", of: role, isCurrent: row.integer(1) == newest, count: row.integer(2),
+                    epoch: row.integer(1), createdAt: VaultInstant(millisecondsSince1970: row.integer(3)))
                 return true
             }
             for row in try database.loadAll(SigningKeyRow.self, where: "1 ORDER BY id", [], keyring) {
@@ -220,7 +244,7 @@ extension Vault {
 }
 
 extension SystemKeyPurpose {
-    fileprivate var word: String {
+    var word: String {
         switch self {
         case .handles: "handles"
         case .tags: "tags"

@@ -164,7 +164,7 @@ struct AccessTokenRow {
     /// - Parameter offset: of the grant's id in the query, which selects the whole row behind it.
     /// - Throws: ``VaultError/Code/integrity`` when the row's tag is not the one its columns ask for.
     init(
-        reading cursor: RowCursor, at offset: Int, presented generation: UInt32, rowKey: RowKeys
+        reading cursor: RowCursor, at offset: Int, presented generation: UInt32, rowKey: RowTags
     ) throws {
         try StoredRow.check(cursor, .grants, rowKey: rowKey, at: offset)
         func integer(_ column: Int) -> Int64 { cursor.integer(offset + column) }

@@ -17,9 +17,19 @@ enum SystemKeyPurpose: Int64, Sendable, CaseIterable {
     case rows = 4
     case logSigning = 5
     case rowSet = 6
+
+    /// The roles that have a key of this purpose each.
+    var roles: [KeyRole] {
+        switch self {
+        case .handles: [.issuer]
+        case .tags: [.issuer, .keeper]
+        case .rows: KeyRole.allCases
+        case .lookup, .logSigning, .rowSet: [.common]
+        }
+    }
 }
 
-/// One row of `system_keys`: a key of the vault itself, wrapped by the root key.
+/// One row of `system_keys`: a key of the vault itself, wrapped by the key of its role.
 struct SystemKeyRow: Sendable {
     enum State: Int64, Sendable {
         case current = 1
@@ -33,6 +43,7 @@ struct SystemKeyRow: Sendable {
     let epoch: Int64
     let wrapped: [UInt8]
     let createdAt: VaultInstant
+    let role: KeyRole
 }
 
 extension KeyslotRow: TypedRow {
@@ -44,17 +55,22 @@ extension KeyslotRow: TypedRow {
         let slotID = try columns.blob()
         let kind: KeyslotKind = try columns.kind()
         let epoch = try columns.integer()
-        record = KeyslotRecord(
-            id: slotID, kind: kind, epoch: UInt32(truncatingIfNeeded: epoch), parameters: try columns.blob(),
-            wrapped: try columns.blob())
+        let (parameters, wrapped) = (try columns.blob(), try columns.blob())
         createdAt = try columns.instant()
+        let role: KeyRole = try columns.kind()
+        record = KeyslotRecord(
+            id: slotID, kind: kind, epoch: UInt32(truncatingIfNeeded: epoch), parameters: parameters,
+            wrapped: wrapped, role: VaultRoles(role).number)
     }
+
+    /// What it opens the vault for.
+    var roles: VaultRoles { VaultRoles(slot: record.role) ?? .everything }
 
     var columns: [SQLValue] {
         [
             .blob(record.id), .integer(record.kind.rawValue), .integer(Int64(record.epoch)),
             .blob(record.parameters),
-            .blob(record.wrapped), SQLValue(createdAt),
+            .blob(record.wrapped), SQLValue(createdAt), .integer(Int64(record.role)),
         ]
     }
 }
@@ -71,25 +87,27 @@ extension SystemKeyRow: TypedRow {
         epoch = try columns.integer()
         wrapped = try columns.blob()
         createdAt = try columns.instant()
+        role = try columns.kind()
     }
 
     var columns: [SQLValue] {
         [
             .integer(purpose.rawValue), .integer(keyID), .integer(state.rawValue), .integer(epoch),
             .blob(wrapped),
-            SQLValue(createdAt),
+            SQLValue(createdAt), .integer(role.rawValue),
         ]
     }
 }
 
 /// One row of `keyslot_details`: what a keyslot is called, and what a rotation needs to wrap it again. A slot
-/// of an older vault has none until someone opens it for a command on keys.
+/// that a restore took over has none until someone opens it for a command on keys.
 struct KeyslotDetailsRow: Sendable {
     /// That of the keyslot.
     let id: Int64
     var name: String
-    /// The key of the slot wrapped under the root key of `epoch`. Nil for a recovery key, which is sealed to
-    /// again.
+    /// The key of the slot wrapped under the root key of `epoch`; of a recovery key, which is sealed to again, a digest
+    /// of its public half. Only a holder of the root key can write it, so that a process with one role's keys cannot
+    /// have a rotation let it in. Nil: it was not opened since a restore.
     var held: [UInt8]?
     var epoch: Int64
     var provedAt: VaultInstant
@@ -113,85 +131,27 @@ extension KeyslotDetailsRow: TypedRow {
 }
 
 extension KeyslotDetailsRow {
-    /// The details of a slot that was just opened by `slotKey`.
-    init(
-        id: Int64, name: String, record: KeyslotRecord, slotKey: GuardedKey, root: GuardedKey, vault: VaultID,
-        now: VaultInstant
-    ) {
-        self.id = id
-        self.name = name
-        epoch = Int64(record.epoch)
-        provedAt = now
-        hold(slotKey, of: record.kind, under: root, epoch: record.epoch, vault: vault)
-    }
-
     /// Keeps the key of the slot for the next rotation.
     mutating func hold(
-        _ slotKey: GuardedKey, of kind: KeyslotKind, under root: GuardedKey, epoch: UInt32, vault: VaultID
-    ) {
+        _ slotKey: GuardedKey, of record: KeyslotRecord, under root: GuardedKey, epoch: UInt32, vault: VaultID
+    ) throws {
+        let isRecovery = record.kind == .recoveryKey
         self.epoch = Int64(epoch)
-        held =
-            kind == .recoveryKey
-            ? nil
-            : KeyWrap.wrap(
-                slotKey, under: root, epoch: epoch, for: Keyring.wrapContext(vault, keyslot: id))
+        held = KeyWrap.wrap(
+            isRecovery ? try Keyslot.heldRecoveryKey(of: record) : slotKey, under: root, epoch: epoch,
+            for: Keyring.wrapContext(vault, keyslot: id, record))
     }
-}
 
-/// One row of `retired_roots`: the root key of an earlier epoch, wrapped under the present one.
-struct RetiredRootRow: Sendable {
-    /// The epoch of the root key inside.
-    let id: Int64
-    /// Of the root key that wraps it.
-    let epoch: Int64
-    let wrapped: [UInt8]
-    let retiredAt: VaultInstant
-}
-
-/// One row of `previous_owner_keys`: the key before an owner's present one, while records are sealed again.
-struct PreviousOwnerKeyRow: Sendable {
-    let id: OwnerID
-    let keyVersion: Int64
-    var keyEpoch: Int64
-    var wrappedKey: [UInt8]
-
-    func unwrapped(_ keyring: Keyring) throws -> (version: UInt32, key: GuardedKey) {
-        (
-            UInt32(truncatingIfNeeded: keyVersion),
+    /// What is held of the slot. Nil: nothing.
+    ///
+    /// - Throws: ``VaultError/Code/integrity`` where kind or role of the slot are not what they were.
+    func heldKey(of record: KeyslotRecord, under root: GuardedKey, vault: VaultID) throws -> GuardedKey? {
+        try held.map {
             try KeyWrap.unwrap(
-                wrappedKey, with: try keyring.root(ofEpoch: keyEpoch),
-                epoch: UInt32(truncatingIfNeeded: keyEpoch),
-                for: Keyring.wrapContext(keyring.vault, previousKeyOf: id))
-        )
+                $0, with: root, epoch: UInt32(truncatingIfNeeded: epoch),
+                for: Keyring.wrapContext(vault, keyslot: id, record))
+        }
     }
-}
-
-extension RetiredRootRow: TypedRow {
-    static let layout = TableLayout.retiredRoots
-
-    init(_ row: StoredRow) throws {
-        var columns = ColumnReader(row)
-        id = row.id
-        epoch = try columns.integer()
-        wrapped = try columns.blob()
-        retiredAt = try columns.instant()
-    }
-
-    var columns: [SQLValue] { [.integer(epoch), .blob(wrapped), SQLValue(retiredAt)] }
-}
-
-extension PreviousOwnerKeyRow: TypedRow {
-    static let layout = TableLayout.previousOwnerKeys
-
-    init(_ row: StoredRow) throws {
-        var columns = ColumnReader(row)
-        id = OwnerID(row.id)
-        keyVersion = try columns.integer()
-        keyEpoch = try columns.integer()
-        wrappedKey = try columns.blob()
-    }
-
-    var columns: [SQLValue] { [.integer(keyVersion), .integer(keyEpoch), .blob(wrappedKey)] }
 }
 
 /// One row of `incarnations`: that the vault was restored, and from where its log goes on.

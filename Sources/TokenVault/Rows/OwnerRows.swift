@@ -21,14 +21,10 @@ struct OwnerRow: Sendable {
     var state: OwnerState
     /// Grants issued under a lower count are revoked.
     var revocations: Int64
-    var keyVersion: Int64
-    var keyEpoch: Int64
-    /// The owner key, wrapped; nil once erased.
-    var wrappedKey: [UInt8]?
     var lookupTag: [UInt8]?
-    /// Sealed under the owner's key.
+    /// Sealed under the owner's common key.
     var identity: [UInt8]?
-    /// Sealed under the owner's key.
+    /// Sealed under the owner's common key; nil once erased.
     var pseudonym: [UInt8]?
     let createdAt: VaultInstant
     /// What is told of a user in id_tokens; sealed under the owner's key.
@@ -48,9 +44,6 @@ extension OwnerRow: TypedRow {
         kind = try columns.kind()
         state = try columns.kind()
         revocations = try columns.integer()
-        keyVersion = try columns.integer()
-        keyEpoch = try columns.integer()
-        wrappedKey = try columns.optionalBlob()
         lookupTag = try columns.optionalBlob()
         identity = try columns.optionalBlob()
         pseudonym = try columns.optionalBlob()
@@ -62,10 +55,9 @@ extension OwnerRow: TypedRow {
 
     var columns: [SQLValue] {
         [
-            .integer(kind.rawValue), .integer(state.rawValue), .integer(revocations), .integer(keyVersion),
-            .integer(keyEpoch), SQLValue(wrappedKey), SQLValue(lookupTag), SQLValue(identity),
-            SQLValue(pseudonym), SQLValue(createdAt), SQLValue(claims), .integer(creations),
-            SQLValue(lastCreation),
+            .integer(kind.rawValue), .integer(state.rawValue), .integer(revocations), SQLValue(lookupTag),
+            SQLValue(identity), SQLValue(pseudonym), SQLValue(createdAt), SQLValue(claims),
+            .integer(creations), SQLValue(lastCreation),
         ]
     }
 }

@@ -17,19 +17,20 @@ struct StoredRow: Sendable {
     private let canonical: CanonicalRow
 
     /// A row about to be written.
-    init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64, rowKey: RowKeys) {
+    init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64, rowKey: RowTags) throws {
         canonical = CanonicalRow(layout, id: id, columns: columns, leaf: leaf)
         self.layout = layout
         self.id = id
         self.columns = columns
         self.leaf = leaf
-        self.tag = rowKey.rowTag(over: canonical.bytes)
+        self.tag = try rowKey.key(of: layout) { columns[$0] }.rowTag(over: canonical.bytes)
     }
 
     /// The row a `selectSQL` query stands on (its first column at `offset`).
     ///
-    /// - Throws: ``VaultError/Code/integrity`` when its tag is not the one its columns ask for.
-    init(reading cursor: RowCursor, _ layout: TableLayout, rowKey: RowKeys, at offset: Int = 0) throws {
+    /// - Throws: ``VaultError/Code/integrity`` when its tag is not the one its columns ask for,
+    ///   ``VaultError/Code/denied`` for a row of a role whose keys are not held.
+    init(reading cursor: RowCursor, _ layout: TableLayout, rowKey: RowTags, at offset: Int = 0) throws {
         let count = layout.columns.count
         let id = cursor.integer(offset)
         let columns = cursor.values(from: offset + 1, to: offset + 1 + count)
@@ -38,7 +39,7 @@ struct StoredRow: Sendable {
             throw Self.edited(layout, id)
         }
         canonical = CanonicalRow(layout, id: id, columns: columns, leaf: leaf)
-        guard rowKey.isTag(stored, of: canonical.bytes) else {
+        guard try rowKey.key(of: layout, { columns[$0] }).isTag(stored, of: canonical.bytes) else {
             throw Self.edited(layout, id)
         }
         self.layout = layout
@@ -67,7 +68,7 @@ struct StoredRow: Sendable {
     ///
     /// - Throws: ``VaultError/Code/integrity`` when its tag is not the one its columns ask for.
     static func check(
-        _ cursor: RowCursor, _ layout: TableLayout, rowKey: RowKeys, at offset: Int
+        _ cursor: RowCursor, _ layout: TableLayout, rowKey: RowTags, at offset: Int
     ) throws {
         let count = layout.columns.count
         var bytes: [UInt8] = []
@@ -75,8 +76,8 @@ struct StoredRow: Sendable {
         _ = layout.appendCanonical(
             id: cursor.integer(offset), leaf: cursor.integer(offset + 1 + count), to: &bytes
         ) { index, number, bytes in cursor.append(offset + 1 + index, number: number, to: &bytes) }
-        guard case .blob(let stored) = cursor.value(offset + 2 + count),
-            rowKey.isTag(stored, of: bytes)
+        let key = try rowKey.key(of: layout) { cursor.value(offset + 1 + $0) }
+        guard case .blob(let stored) = cursor.value(offset + 2 + count), key.isTag(stored, of: bytes)
         else { throw edited(layout, cursor.integer(offset)) }
     }
 
@@ -94,8 +95,9 @@ struct StoredRow: Sendable {
         return index == columns.count ? .integer(leaf) : .blob(tag)
     }
 
-    func isTagged(by rowKey: RowKeys) -> Bool {
-        rowKey.isTag(tag, of: canonical.bytes)
+    /// Nil: the row is of a role whose keys are not held.
+    func isTagged(by rowKey: RowTags) -> Bool? {
+        (try? rowKey.key(of: layout) { columns[$0] })?.isTag(tag, of: canonical.bytes)
     }
 
     /// What to say of a row with another tag.

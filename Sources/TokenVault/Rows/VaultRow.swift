@@ -70,7 +70,7 @@ extension VaultRow {
 
     /// - Parameter rowKey: nil before the vault is unlocked: the tag is not judged then.
     /// - Throws: ``VaultError/Code/integrity`` when the row is missing, of another format, or was edited.
-    static func read(_ database: Database, rowKey: RowKeys?) throws -> VaultRow {
+    static func read(_ database: Database, rowKey: RowTags?) throws -> VaultRow {
         guard let row = try database.firstRow(selectSQL, [], { try VaultRow($0, rowKey: rowKey) }) else {
             throw damaged
         }
@@ -78,7 +78,7 @@ extension VaultRow {
     }
 
     /// The row whose columns and tag begin at column 0 of a query.
-    init(_ cursor: RowCursor, rowKey: RowKeys?) throws {
+    init(_ cursor: RowCursor, rowKey: RowTags?) throws {
         let count = Self.columnNames.count
         guard cursor.integer(0) == Self.format, case .blob(let bytes) = cursor.value(1),
             let id = VaultID(bytes: bytes), case .text(let clock) = cursor.value(11),
@@ -104,20 +104,20 @@ extension VaultRow {
     }
 
     /// - Throws: ``VaultError/Code/integrity`` when `tag` is not the one these columns ask for.
-    func check(_ tag: [UInt8], rowKey: RowKeys) throws {
-        guard rowKey.isTag(tag, of: canonical) else { throw Self.damaged }
+    func check(_ tag: [UInt8], rowKey: RowTags) throws {
+        guard rowKey.common.isTag(tag, of: canonical) else { throw Self.damaged }
     }
 
-    func update(_ database: Database, rowKey: RowKeys) throws {
-        try database.run(Self.updateSQL, columns + [.blob(rowKey.rowTag(over: canonical))])
+    func update(_ database: Database, rowKey: RowTags) throws {
+        try database.run(Self.updateSQL, columns + [.blob(rowKey.common.rowTag(over: canonical))])
     }
 
-    func insert(_ database: Database, rowKey: RowKeys) throws {
+    func insert(_ database: Database, rowKey: RowTags) throws {
         let names = Self.columnNames + ["row_tag"]
         let places = String(repeating: ", ?", count: names.count)
         try database.run(
             "INSERT INTO vault (id, \(names.joined(separator: ", "))) VALUES (1\(places))",
-            columns + [.blob(rowKey.rowTag(over: canonical))])
+            columns + [.blob(rowKey.common.rowTag(over: canonical))])
     }
 
     private var canonical: [UInt8] { CanonicalRow(.vault, id: 1, columns: columns, leaf: nil).bytes }

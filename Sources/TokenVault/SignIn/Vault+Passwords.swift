@@ -21,14 +21,16 @@ extension Vault {
             verifier = try await passwordHashing.run { try PasswordVerifier(hashing: password) }
         }
         try await write { [operatorActor, verifier] transaction in
-            guard let owner = try transaction.owner(id), owner.row.state != .removed else {
+            guard let owner = try transaction.owner(id, sealingFor: .issuer), owner.row.state != .removed
+            else {
                 throw Self.noUser
             }
             let old = try transaction.load(PasswordRow.self, id.rawValue)?.row
             let version = (old?.version ?? 0) + 1
             let sealed = try verifier.map {
                 try SealedField.seal(
-                    $0.bytes, under: owner.key, for: transaction.keyring.passwordContext(id, version),
+                    $0.bytes, under: owner.key(.issuer),
+                    for: transaction.keyring.passwordContext(id, version),
                     padded: false)
             }
             let row = PasswordRow(user: id, version: version, verifier: sealed, changedAt: transaction.now)
@@ -101,7 +103,7 @@ extension Vault {
                 let sealed = row.verifier
             else { return (owner, 0, nil) }
             let bytes = try SealedField.open(
-                sealed, with: owner.key, for: keyring.passwordContext(id, row.version))
+                sealed, with: owner.key(.issuer), for: keyring.passwordContext(id, row.version))
             guard let verifier = PasswordVerifier(bytes: bytes) else {
                 throw VaultError(
                     .integrity, "A password is kept at a cost this version does not accept.",

@@ -83,15 +83,34 @@ final class WriteTransaction {
     var changesKeys: Bool { vault.keyEpoch != unchangedVault.keyEpoch || roster.value.changesKeys }
 
     /// Seals what belongs to no user and no client.
-    var systemKey: OwnerKey {
-        get throws {
-            guard let system = try owner(.system) else { throw VaultRow.damaged }
-            return system.key
-        }
+    func systemKey(_ role: KeyRole) throws -> OwnerKey {
+        guard let system = try owner(.system) else { throw VaultRow.damaged }
+        return try system.key(role)
     }
 
     func owner(_ id: OwnerID) throws -> Owner? {
         try registry.owner(id, database, keyring, revision: registryRevision)
+    }
+
+    /// The owner with a key under `role`, made now where this is the first time that something is sealed under it.
+    func owner(_ id: OwnerID, sealingFor role: KeyRole) throws -> Owner? {
+        guard let owner = try owner(id) else { return nil }
+        if owner.hasKey(role) { return owner }
+        try insert(OwnerKeyRow(making: id, role, keyring))
+        return try self.owner(id)
+    }
+
+    /// A new owner with its row and its keys.
+    func makeOwner(
+        _ id: OwnerID, kind: OwnerKind, identity: [UInt8], lookupTag: [UInt8]?, roles: [KeyRole] = [.common]
+    ) throws -> Owner {
+        let keys = try roles.map { try OwnerKeyRow(making: id, $0, keyring) }
+        let owner = try Owner(
+            creating: id, kind: kind, identity: identity, lookupTag: lookupTag, keys: keys, keyring: keyring,
+            now: now)
+        try insert(owner.row)
+        for key in keys { try insert(key) }
+        return owner
     }
 
     /// Refuses to act on what was read of the registry at another revision.
@@ -122,7 +141,7 @@ final class WriteTransaction {
 
 extension WriteTransaction {
     func insert(_ row: some TypedRow) throws {
-        let stored = named(row, previous: nil)
+        let stored = try named(row, previous: nil)
         try database.run(
             stored.layout.insertSQL,
             [.integer(stored.id)] + stored.columns + [.integer(stored.leaf), .blob(stored.tag)])
@@ -138,13 +157,14 @@ extension WriteTransaction {
     /// Changes only columns that the log does not hash: the row keeps the leaf that names it.
     func updateUnhashed(_ row: some TypedRow, leaf: Int64, guardedBy expected: Int64? = nil) throws {
         let layout = type(of: row).layout
-        let stored = StoredRow(layout, id: row.rowID, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
+        let stored = try StoredRow(
+            layout, id: row.rowID, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
         try write(stored, true, expected)
     }
 
     /// Writes a row as it is, so that this body's leaf names it.
     func carry(_ row: StoredRow) throws {
-        let stored = StoredRow(
+        let stored = try StoredRow(
             row.layout, id: row.id, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
         try database.run(
             row.layout.carrySQL, [.integer(stored.leaf), .blob(stored.tag), .integer(stored.id)])
@@ -179,7 +199,7 @@ extension WriteTransaction {
 
     /// Puts other values into a row, whatever its layout says may change: for rotations.
     func rewrite(_ layout: TableLayout, id: Int64, _ columns: [SQLValue]) throws {
-        let stored = StoredRow(layout, id: id, columns: columns, leaf: leaf, rowKey: keyring.rows)
+        let stored = try StoredRow(layout, id: id, columns: columns, leaf: leaf, rowKey: keyring.rows)
         let all = zip(layout.columns, columns) + [("leaf", .integer(leaf)), ("row_tag", .blob(stored.tag))]
         let previous = try namingLeaf(layout, id)
         try database.run(
@@ -232,17 +252,18 @@ extension WriteTransaction {
         _ plaintext: [UInt8], owner id: OwnerID, table: UInt16, column: UInt16, row: Int64,
         generation: UInt64 = 0
     ) throws -> [UInt8] {
-        guard let owner = try owner(id) else {
+        let role = TableLayout.tagged.first { $0.number == table }?.role ?? .common
+        guard let owner = try owner(id, sealingFor: role) else {
             throw VaultError(.notFound, "The owner of the record was erased.")
         }
         return try SealedField.seal(
-            plaintext, under: owner.key,
+            plaintext, under: owner.key(role),
             for: keyring.context(owner: id, table: table, column: column, row: row, generation: generation),
             padded: true)
     }
 
-    private func named<Row: TypedRow>(_ row: Row, previous: Int64?) -> StoredRow {
-        let stored = StoredRow(
+    private func named<Row: TypedRow>(_ row: Row, previous: Int64?) throws -> StoredRow {
+        let stored = try StoredRow(
             Row.layout, id: row.rowID, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
         note(stored, previous: previous)
         return stored

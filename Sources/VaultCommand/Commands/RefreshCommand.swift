@@ -26,6 +26,7 @@ struct RefreshRunCommand: AsyncParsableCommand, VaultWork {
 
             Examples:
               tokenvault refresh run
+              tokenvault refresh run --role keeper --key-file ./keeper.key
               tokenvault refresh run --calls 64 --log-format json --ready-file /run/tokenvault/refreshing
             """)
 
@@ -43,12 +44,17 @@ struct RefreshRunCommand: AsyncParsableCommand, VaultWork {
     var logLevel = Logger.Level.info
     @Option(name: .customLong("log-format"), help: "text, or json for one object a line.")
     var logFormat = LogFormat.text
+    @Option(help: "everything, or keeper: hold only the keys that refreshing needs.")
+    var role = VaultRoles.everything
     @OptionGroup var network: NetworkArguments
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
 
     func validate() throws {
         guard (1...10_000).contains(calls) else { throw ValidationError("--calls is 1 to 10000.") }
+        guard [.everything, .keeper].contains(role) else {
+            throw ValidationError("--role is everything or keeper.")
+        }
     }
 
     func run() async throws {
@@ -56,7 +62,7 @@ struct RefreshRunCommand: AsyncParsableCommand, VaultWork {
         let ready = try readyFile.map { try ReadyFile(preparing: $0) }
         defer { ready?.remove() }
         try await network.withTransport { transport in
-            try await location.withVault(.service("tokenvault refresh run", .command, logger)) {
+            try await location.withVault(.service("tokenvault refresh run", .command, logger), for: role) {
                 try await refresh(TokenKeeper(vault: $0, transport: transport), logger, ready)
             }
         }

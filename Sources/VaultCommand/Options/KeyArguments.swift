@@ -203,13 +203,14 @@ struct NewKeyArguments: ParsableArguments {
     }
 
     /// Adds the slot; a key file that was made for it is removed again when that fails.
-    func add(to vault: Vault, named name: String?) async throws -> VaultKeyslot {
+    func add(to vault: Vault, named name: String?, for roles: VaultRoles) async throws -> VaultKeyslot {
         let given = try passphrase.read()
         if createsKeyFile, let keyFile { try Vault.createKeyFile(at: keyFile) }
         do {
             // A passphrase that lies in a file has to come out of it a second time.
             return try await vault.addKeyslot(
-                named: name, unlockedBy: source(given), provedBy: source(passphrase.readAgain() ?? given))
+                named: name, unlockedBy: source(given), provedBy: source(passphrase.readAgain() ?? given),
+                for: roles)
         } catch {
             if createsKeyFile, let keyFile, (error as? VaultError)?.code != .outcomeUnknown {
                 unlink(keyFile)

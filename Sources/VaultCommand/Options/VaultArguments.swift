@@ -30,7 +30,10 @@ struct VaultArguments: ParsableArguments {
     }
 
     /// - Parameter source: nil takes the one that the options name.
-    func open(_ options: VaultOptions = .command, unlockedBy source: KeySource? = nil) async throws -> Vault {
+    func open(
+        _ options: VaultOptions = .command, unlockedBy source: KeySource? = nil,
+        for roles: VaultRoles = .everything
+    ) async throws -> Vault {
         let path = try path()
         // Anyone who mistyped the path should not be asked for a passphrase first.
         guard access(path, F_OK) == 0 || ![ENOENT, ENOTDIR, ENAMETOOLONG].contains(errno) else {
@@ -41,15 +44,17 @@ struct VaultArguments: ParsableArguments {
         var options = options
         options.ignoresAnchors = ignoreAnchors
         options.witnesses = WitnessClient()
-        return try await Vault.open(at: path, unlockedBy: source ?? key.source(), options: options)
+        return try await Vault.open(
+            at: path, unlockedBy: source ?? key.source(), options: options, for: roles)
     }
 
     /// Opens the vault for one piece of work and closes it whatever comes of that.
     func withVault<Result>(
         _ options: VaultOptions = .command, unlockedBy source: KeySource? = nil,
+        for roles: VaultRoles = .everything,
         _ body: (Vault) async throws -> Result
     ) async throws -> Result {
-        let vault = try await open(options, unlockedBy: source)
+        let vault = try await open(options, unlockedBy: source, for: roles)
         let result: Result
         do {
             result = try await body(vault)

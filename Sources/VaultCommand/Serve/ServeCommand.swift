@@ -25,6 +25,7 @@ struct ServeCommand: AsyncParsableCommand, VaultWork {
             Examples:
               tokenvault serve --listen 127.0.0.1:8080
               tokenvault serve --listen 0.0.0.0:443 --issuer https://id.example --tls-certificate chain.pem --tls-key key.pem
+              tokenvault serve --role issuer --key-file /etc/tokenvault/issuer.key
               tokenvault serve --config /etc/tokenvault/serve.json --check-config
             """)
 
@@ -49,7 +50,9 @@ struct ServeCommand: AsyncParsableCommand, VaultWork {
             configuration.maximumConnections, max(16, Self.raiseDescriptorLimit() - Self.reservedDescriptors))
         let ready = try settings.readyFile.map { try ReadyFile(preparing: $0) }
         defer { ready?.remove() }
-        try await settings.location.withVault(.service("tokenvault serve", .http, logger)) { vault in
+        try await settings.location.withVault(
+            .service("tokenvault serve", .http, logger), for: settings.roles
+        ) { vault in
             let keys = VaultSigningKeys(vault)
             // The first time makes them.
             do { try await keys.prepare() } catch let error as VaultError where error.code == .integrity {

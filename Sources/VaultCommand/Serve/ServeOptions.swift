@@ -1,5 +1,6 @@
 import ArgumentParser
 import Logging
+import TokenVault
 
 /// The flags of `serve`; what is not given comes from the environment, the file, or a default.
 struct ServeOptions: ParsableArguments {
@@ -65,6 +66,10 @@ struct ServeOptions: ParsableArguments {
     var readyFile: String?
 
     @Option(
+        help: "everything, or issuer: hold only the keys that serving needs. (default: everything)")
+    var role: VaultRoles?
+
+    @Option(
         name: .customLong("log-level"),
         help: "trace, debug, info, notice, warning, error or critical. (default: info)")
     var logLevel: Logger.Level?
@@ -91,7 +96,8 @@ struct ServeOptions: ParsableArguments {
             .adminListen: adminListen?.defaultValueDescription,
             .maximumConnections: maximumConnections.map { "\($0)" },
             .trustedProxy: trustedProxy.map { "\($0)" }, .legacyGet: legacyGet.map { "\($0)" },
-            .readyFile: readyFile, .logLevel: logLevel?.rawValue, .logFormat: logFormat?.rawValue,
+            .readyFile: readyFile, .role: role?.rawValue, .logLevel: logLevel?.rawValue,
+            .logFormat: logFormat?.rawValue,
         ]
         return values.compactMapValues { $0 }
     }

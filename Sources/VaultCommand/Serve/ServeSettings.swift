@@ -2,6 +2,7 @@ import Foundation
 import IssuerHTTP
 import Logging
 import TokenIssuer
+import TokenVault
 import VaultCore
 
 /// What `serve` works by, once flags, environment, file and defaults have been heard and checked.
@@ -10,6 +11,8 @@ struct ServeSettings {
     let logLevel: Logger.Level
     let logFormat: LogFormat
     let readyFile: String?
+    /// What the vault is opened for.
+    let roles: VaultRoles
     let location: VaultArguments
     /// Every setting that has a value, for `--check-config`.
     let effective: [Shown]
@@ -19,6 +22,7 @@ struct ServeSettings {
     private static let defaults: [Setting: String] = [
         .listen: "127.0.0.1:8080", .profile: "standard", .logLevel: "info", .logFormat: "text",
         .maximumConnections: "2048", .trustedProxy: "false", .legacyGet: "false",
+        .role: VaultRoles.everything.rawValue,
     ]
 
     init(
@@ -39,6 +43,9 @@ struct ServeSettings {
         logLevel = try reader.value(of: .logLevel, levels) { Logger.Level(rawValue: $0) }
         logFormat = try reader.value(of: .logFormat, "is text or json") { LogFormat(rawValue: $0) }
         readyFile = reader.text(.readyFile)
+        roles = try reader.value(of: .role, "is everything or issuer") {
+            VaultRoles(rawValue: $0).flatMap { [.everything, .issuer].contains($0) ? $0 : nil }
+        }
         self.location = try Self.location(location, reader)
         let known = Set(
             Setting.allCases.map(\.variable)

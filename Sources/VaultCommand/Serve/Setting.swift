@@ -17,6 +17,7 @@ enum Setting: String, CaseIterable {
     case logLevel = "log-level"
     case logFormat = "log-format"
     case readyFile = "ready-file"
+    case role
     case vault
     case keyFile = "key-file"
     case passphraseFile = "passphrase-file"

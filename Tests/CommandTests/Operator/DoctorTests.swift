@@ -260,7 +260,10 @@ struct DoctorTests {
             after: "sqlite3 V \"INSERT INTO backups VALUES (1, zeroblob(16), 1, 1000, NULL, 0, \(tag))\"")
         try await expect(
             "keys.rotation", "warning", 7,
-            after: "sqlite3 V \"INSERT INTO retired_roots VALUES (1, 2, x'00', 1000, 0, \(tag))\"")
+            after: """
+                sqlite3 V "UPDATE role_keys SET created_at = 1000;
+                INSERT INTO role_keys VALUES (100, 1, 9, 0, 1, 2, x'00', 1000, 0, \(tag))"
+                """)
     }
 
     @Test func `a clock that was set`() async throws {

@@ -46,7 +46,7 @@ extension Rig {
     /// Rows that only a rotation that was not finished leaves behind.
     func rotationsBegun() async throws -> Int {
         try await count(
-            "SELECT (SELECT count(*) FROM retired_roots) + (SELECT count(*) FROM previous_owner_keys) "
+            "SELECT (SELECT count(*) FROM role_keys WHERE state = 2) + (SELECT count(previous_version) FROM owner_keys) "
                 + "+ (SELECT count(*) FROM jobs)")
     }
 

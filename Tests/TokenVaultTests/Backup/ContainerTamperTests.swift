@@ -71,7 +71,7 @@ import VaultCrypto
         let other = try scene.test.bytes(try await scene.test.backUp("other").data)
         let width = 64 * 1024 + 16
         // Behind the note, whose length stands before it, and the commitment.
-        let start = 224 + bytes[220..<224].reduce(0) { $0 << 8 | Int($1) } + 32
+        let start = 340 + bytes[336..<340].reduce(0) { $0 << 8 | Int($1) } + 32
         func part(_ index: Int, _ source: [UInt8]) -> ArraySlice<UInt8> {
             source[(start + index * width)..<(start + (index + 1) * width)]
         }

@@ -33,7 +33,8 @@ import VaultCrypto
             ConnectionGrant(provider, party.user.id, label: "", tokens: pair))
         let kept = try await test.backUp()
         let hex = try sqlite(
-            test.path, "SELECT hex(wrapped_key) FROM owners WHERE id = \(party.user.id.rawValue)")
+            test.path,
+            "SELECT hex(wrapped) FROM owner_keys WHERE owner_id = \(party.user.id.rawValue) AND role = 1")
         let wrappedKey = Data(try #require(Hex.decode(hex.lowercased())))
         try #require(wrappedKey.count > 64)
         return Scene(
@@ -46,11 +47,11 @@ import VaultCrypto
         let row = try sqlite(
             path,
             """
-            SELECT state, wrapped_key IS NULL, identity IS NULL, lookup_tag IS NULL, pseudonym IS NULL
+            SELECT state, identity IS NULL, lookup_tag IS NULL, pseudonym IS NULL
             FROM owners WHERE id = \(id)
             """)
-        #expect(row == "3|1|1|1|1")
-        for table in ["passwords WHERE id", "connections WHERE owner_id", "previous_owner_keys WHERE id"] {
+        #expect(row == "3|1|1|1")
+        for table in ["passwords WHERE id", "connections WHERE owner_id", "owner_keys WHERE owner_id"] {
             #expect(try sqlite(path, "SELECT count(*) FROM \(table) = \(id)") == "0", "\(table)")
         }
         #expect(try Data(scene.test.bytes(path)).range(of: scene.wrappedKey) == nil, "not even in free pages")

@@ -173,14 +173,25 @@ extension `A restore believes no log that an old key leads to` {
             epoch: try #require(UInt32(slot[2])), parameters: try #require(Hex.decode(slot[3])),
             wrapped: try #require(Hex.decode(slot[4])))
         let root = try Keyslot.open(record, with: test.source, vault: test.vault.id)
-        let key = try fields(
-            "SELECT id, epoch, hex(wrapped) FROM system_keys WHERE purpose = 5 AND state = 1")
-        let place = AssociatedData(
-            domain: "tokenvault.wrap", vault: test.vault.id, owner: .system, table: 2, column: 5,
-            row: try #require(Int64(key[0])), generation: 0)
+        /// Unwraps what a query finds: the epoch of the wrapping key, the wrap, row and generation of its place.
+        func unwrap(
+            _ sql: String, with key: GuardedKey, table: UInt16, column: UInt16
+        ) throws -> GuardedKey {
+            let found = try fields(sql)
+            return try KeyWrap.unwrap(
+                try #require(Hex.decode(found[1])), with: key, epoch: try #require(UInt32(found[0])),
+                for: AssociatedData(
+                    domain: "tokenvault.wrap", vault: test.vault.id, owner: .system, table: table,
+                    column: column, row: try #require(Int64(found[2])),
+                    generation: try #require(UInt64(found[3]))))
+        }
+        let wraps =
+            "SELECT wrapper_epoch, hex(wrapped), role * 4 + wrapper, epoch FROM role_keys WHERE state = 1"
+        let issuer = try unwrap(wraps + " AND role = 1", with: root, table: 19, column: 6)
+        let common = try unwrap(wraps + " AND role = 0 AND wrapper = 1", with: issuer, table: 19, column: 6)
         return SigningKey(
-            seed: try KeyWrap.unwrap(
-                try #require(Hex.decode(key[2])), with: root, epoch: try #require(UInt32(key[1])), for: place)
-        )
+            seed: try unwrap(
+                "SELECT epoch, hex(wrapped), id, 0 FROM system_keys WHERE purpose = 5 AND state = 1",
+                with: common, table: 2, column: 5))
     }
 }

@@ -62,7 +62,7 @@ import VaultCrypto
             #expect(audit.isIntact, "\(name): \(audit.findings)")
             await vault.close()
             let path = test.directory + "/" + name
-            for table in ["jobs", "retired_roots", "previous_owner_keys"] {
+            for table in ["jobs", "role_keys WHERE state = 2", "owner_keys WHERE previous_version > 0"] {
                 #expect(try sqlite(path, "SELECT count(*) FROM \(table)") == "0", "\(name): \(table)")
             }
             await (try test.open(name)).close()

@@ -81,9 +81,9 @@ import VaultCrypto
         let before = try sqlite(stage.test.path, "SELECT group_concat(hex(wrapped)) FROM system_keys")
         let report = try await stage.vault.rotateDeeply(openedBy: source)
         #expect(report.epoch == 2)
-        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM owners WHERE key_version != 2") == "0")
-        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM previous_owner_keys") == "0")
-        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM retired_roots") == "0")
+        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM owner_keys WHERE version != 2") == "0")
+        #expect(try sqlite(stage.test.path, "SELECT count(previous_version) FROM owner_keys") == "0")
+        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM role_keys WHERE state = 2") == "0")
         #expect(try sqlite(stage.test.path, "SELECT count(*) FROM jobs") == "0")
         #expect(try sqlite(stage.test.path, "SELECT group_concat(hex(wrapped)) FROM system_keys") != before)
         let later = try #require(await stage.party.refresh(tokens.refreshToken, in: stage.service).issued)
@@ -222,7 +222,7 @@ import VaultCrypto
             }
         }
         await #expect(throws: CancellationError.self) { try await cut.value }
-        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM retired_roots") == "1")
+        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM role_keys WHERE state = 2") == "6")
         // Both ages of keys are in use, by whoever opens it now.
         let between = try await stage.test.reopen()
         #expect(try between.user(named: "user 199").name == "user 199")
@@ -230,7 +230,7 @@ import VaultCrypto
         let report = try await between.rotateRootKey()
         #expect(report.isResumed)
         #expect(report.epoch == 2)
-        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM retired_roots") == "0")
+        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM role_keys WHERE state = 2") == "0")
         try await stage.expectIntact()
     }
 
@@ -238,10 +238,10 @@ import VaultCrypto
         let stage = try await Stage(users: 5)
         _ = try sqlite(
             stage.test.path,
-            "UPDATE owners SET wrapped_key = (SELECT wrapped_key FROM owners WHERE id = 4) WHERE id = 5")
+            "UPDATE owner_keys SET wrapped = (SELECT wrapped FROM owner_keys WHERE id = 16) WHERE id = 20")
         let failure = await #expect(throws: VaultError.self) { try await stage.vault.rotateRootKey() }
         #expect(failure?.code == .integrity)
-        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM retired_roots") == "1")
+        #expect(try sqlite(stage.test.path, "SELECT count(*) FROM role_keys WHERE state = 2") == "6")
     }
 }
 
@@ -250,7 +250,11 @@ import VaultCrypto
         let test = try await TestVault()
         let party = try await Party(test.vault, user: "Zoë Erasmus-Planck")
         let tokens = try await party.begin()
-        let wrapped = try sqlite(test.path, "SELECT hex(wrapped_key) FROM owners WHERE kind = 2")
+        let wrapped = try sqlite(
+            test.path,
+            """
+            SELECT hex(k.wrapped) FROM owner_keys k JOIN owners o ON o.id = k.owner_id WHERE o.kind = 2 AND k.role = 1
+            """)
         let erasure = try await test.vault.eraseUser("Zoë Erasmus-Planck")
         #expect(erasure.grants == 1)
         for file in [test.path, test.path + "-wal"] {

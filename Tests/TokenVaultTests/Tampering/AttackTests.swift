@@ -83,7 +83,7 @@ import VaultCrypto
     @Test(arguments: [
         "grants", "owners", "clients", "client_secrets", "connections", "providers", "keyslots",
         "keyslot_details",
-        "system_keys",
+        "system_keys", "role_keys", "owner_keys",
     ])
     func `a row that was deleted`(_ table: String) async throws {
         let scene = try await Scene()
@@ -151,9 +151,9 @@ import VaultCrypto
         let scene = try await Scene()
         let (alice, bob) = (scene.party.user.id.rawValue, try scene.test.vault.user(named: "bob").id.rawValue)
         try scene.attack(
-            "UPDATE owners SET wrapped_key = (SELECT wrapped_key FROM owners WHERE id = \(bob)) WHERE id = \(alice)"
+            "UPDATE owner_keys SET wrapped = (SELECT wrapped FROM owner_keys WHERE id = \(bob * 4)) WHERE id = \(alice * 4)"
         )
-        #expect(try await scene.places() == ["owners \(alice)"])
+        #expect(try await scene.places() == ["owner_keys \(alice * 4)"])
         await scene.test.vault.close()
         let vault = try await scene.test.reopen()
         #expect(throws: VaultError(.integrity, "")) { try vault.users() }
@@ -185,7 +185,7 @@ import VaultCrypto
         return test.directory + "/old"
     }
 
-    @Test func `a retired root key after its rotation`() async throws {
+    @Test func `a retired key of a role after its rotation`() async throws {
         let stage = try await `Keys are rotated while services run`.Stage(users: 200)
         let cut = Task {
             try await stage.vault.rotateRootKey { progress in
@@ -195,9 +195,9 @@ import VaultCrypto
         await #expect(throws: CancellationError.self) { try await cut.value }
         let old = try copy(stage.test)
         #expect(try await stage.vault.rotateRootKey().isResumed)
-        try replay("retired_roots", 1, of: old, in: stage.test)
+        try replay("role_keys", 2, of: old, in: stage.test)
         let report = try await Vault.inspect(stage.test.path, verifierKey: stage.vault.logVerifierKey)
-        #expect(report.places == ["retired_roots 1"])
+        #expect(report.places == ["role_keys 2"])
         #expect(report.findings.allSatisfy { $0.problem.contains("the log does not say so") })
     }
 

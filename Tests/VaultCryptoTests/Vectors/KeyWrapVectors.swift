@@ -74,7 +74,41 @@ import VaultCore
         ]
         vectors += try elsewhere.map { try base.refused($0.0, "integrity", why: "commitment", $0.1) }
         vectors.append(try base.refused("another epoch", "integrity", why: "key version", ["epoch": "2"]))
-        return vectors
+        return try vectors + places()
+    }
+
+    /// Where a vault keeps wraps. Rows of roles: role · 4 + wrapper, 0 the root key, 1 issuer, 2 keeper, 3 custody.
+    private static func places() throws -> [Vector] {
+        func place(
+            _ table: UInt16, _ column: UInt16, _ row: Int64, owner: Int64 = 1, _ generation: UInt64 = 0
+        )
+            -> Vector
+        {
+            .place(
+                domain: "tokenvault.wrap", owner: owner, table: table, column: column, row: row,
+                generation: generation)
+        }
+        let issuer = try wrapped("the issuer key under the root key", place(19, 6, 4, 2), epoch: 3)
+        let common = try wrapped("the common key under the keeper key", place(19, 6, 2, 5), epoch: 2)
+        let owner = try wrapped("an owner's keeper key", place(20, 5, 30, owner: 7), epoch: 2)
+        let held = try wrapped(
+            "a held slot key, a key file's for the issuer", place(18, 2, 3, 65537), epoch: 3)
+        return try [
+            issuer, common, owner, held,
+            try wrapped("the issuer key under its next one", place(19, 6, 5, 2), epoch: 3),
+            try wrapped("an owner's keeper key of before", place(20, 8, 30, owner: 7), epoch: 2),
+            try wrapped("a system key", place(2, 5, 9), epoch: 2),
+            issuer.refused("as the keeper key", "integrity", why: "commitment", ["row": "8"]),
+            issuer.refused(
+                "as the one of another epoch", "integrity", why: "commitment", ["generation": "3"]),
+            common.refused("as wrapped by the issuer key", "integrity", why: "commitment", ["row": "1"]),
+            owner.refused("as the issuer key of that owner", "integrity", why: "commitment", ["row": "29"]),
+            held.refused(
+                "as of a slot for everything", "integrity", why: "commitment", ["generation": "65536"]),
+            held.refused(
+                "as of a recovery slot for the issuer", "integrity", why: "commitment",
+                ["generation": "262145"]),
+        ]
     }
 
     private static func wrapped(_ name: String, _ place: Vector, epoch: UInt32) throws -> Vector {

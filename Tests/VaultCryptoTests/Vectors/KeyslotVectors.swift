@@ -14,7 +14,7 @@ extension Keyslots {
             let record = KeyslotRecord(
                 id: try vector.bytes("slot"), kind: try KeyslotVectors.kind(of: vector),
                 epoch: try vector.number("epoch"), parameters: try vector.bytes("parameters"),
-                wrapped: try vector.bytes("wrapped"))
+                wrapped: try vector.bytes("wrapped"), role: KeyslotVectors.role(of: vector))
             let source = try KeyslotVectors.source(of: vector)
             let vault = try vector.vault()
             var root: [UInt8]?
@@ -33,6 +33,9 @@ enum KeyslotVectors {
         guard let kind = KeyslotKind(rawValue: try vector.number("kind")) else { throw Missing.value("kind") }
         return kind
     }
+
+    /// What is inside: 0 the root key, else the key of this role.
+    static func role(of vector: Vector) -> UInt16 { UInt16(vector["role"] ?? "") ?? 0 }
 
     /// The source that the vector offers: a file with its content, or its content as the passphrase.
     static func source(of vector: Vector) throws -> KeySource {
@@ -64,23 +67,29 @@ enum KeyslotVectors {
             try slot(
                 "passphrase, 4 passes", .passphrase, Array("пароль".utf8), parameters: argon2id(passes: 4)),
         ]
-        return try files + surrounded(base, line) + respelled() + damaged(base) + misplaced(base, line)
-            + cheapened(passphrase) + KeyslotKindVectors.generate()
+        let issuer = try slot("key file for the issuer", .keyFile, raw, role: 1)
+        let misread = try ["0", "2"].map {
+            try issuer.refused("its role read as \($0)", "locked", why: "commitment", ["role": $0])
+        }
+        return try files + [issuer] + misread + surrounded(base, line) + respelled() + damaged(base)
+            + misplaced(base, line) + cheapened(passphrase) + KeyslotKindVectors.generate()
     }
 
     static func slot(
-        _ name: String, _ kind: KeyslotKind, _ content: [UInt8], parameters: [UInt8] = []
+        _ name: String, _ kind: KeyslotKind, _ content: [UInt8], parameters: [UInt8] = [], role: Int? = nil
     ) throws -> Vector {
-        let vector: Vector = [
+        var vector: Vector = [
             "name": name, "expect": "opens", "kind": "\(kind.rawValue)", "source": Hex.encode(content),
             "vault": Hex.encode(Chosen.bytes("vault", 16)),
             "slot": Hex.encode(Chosen.bytes("slot \(name)", 16)),
             "epoch": "3", "parameters": Hex.encode(parameters),
             "root": Hex.encode(Chosen.bytes("root \(name)", 32)),
         ]
+        if let role { vector = vector.with(["role": "\(role)"]) }
         let record = try Keyslot.create(
             source(of: vector), wrapping: vector.key("root"), epoch: 3, vault: vector.vault(),
-            id: vector.bytes("slot"), parameters: parameters, nonce: Chosen.bytes("nonce \(name)", 24))
+            id: vector.bytes("slot"), parameters: parameters, nonce: Chosen.bytes("nonce \(name)", 24),
+            role: Self.role(of: vector))
         return vector.with(["wrapped": Hex.encode(record.wrapped)])
     }
 

@@ -6,7 +6,7 @@ import VaultCrypto
 
 /// What `key rotate` can replace.
 enum RotatedKey: String, ExpressibleByArgument, CaseIterable {
-    case root, handles, tags, lookup, rows, log, signing
+    case root, issuer, keeper, custody, handles, tags, lookup, rows, log, signing
 }
 
 struct KeyRotateCommand: AsyncParsableCommand {
@@ -14,7 +14,8 @@ struct KeyRotateCommand: AsyncParsableCommand {
         commandName: "rotate",
         abstract: "Replace keys while services run.",
         discussion: """
-            Which keys there are: root (wraps all others), handles (seals tokens), tags (recognises tokens and client \
+            Which keys there are: root (wraps all others, which get new wraps too), issuer, keeper and custody (what a \
+            keyslot for that role opens: remove the slot that became known first), handles (seals tokens), tags (recognises tokens and client \
             secrets), lookup (finds by name), rows (tags rows), log (signs the audit log), signing (signs id_tokens).
 
             Services go on meanwhile and pick the new keys up by themselves. What was interrupted, by whatever, is \
@@ -31,7 +32,7 @@ struct KeyRotateCommand: AsyncParsableCommand {
               tokenvault key rotate --deep --also-key-file /media/safe/second.key
             """)
 
-    @Argument(help: "root, handles, tags, lookup, rows, log or signing.")
+    @Argument(help: "root, issuer, keeper, custody, handles, tags, lookup, rows, log or signing.")
     var key: RotatedKey?
     @Flag(help: "Replace every key, and seal every record anew.")
     var deep = false
@@ -79,7 +80,8 @@ struct KeyRotateCommand: AsyncParsableCommand {
         case nil:
             plan = try await vault.planDeepRotation(
                 openedBy: source, others: otherKeyFiles.map { .keyFile(path: $0) })
-        case .root: plan = try await vault.planRootRotation(openedBy: source)
+        case .root, .issuer, .keeper, .custody:
+            plan = try await vault.planRootRotation(openedBy: source, of: roles)
         case .signing: return try output.show(Shown(rotates: "signing", nil))
         case .some(let key):
             guard let kind = SystemKeyKind(rawValue: key.rawValue) else { throw Self.unknownKey }
@@ -88,6 +90,9 @@ struct KeyRotateCommand: AsyncParsableCommand {
         try output.show(Shown(rotates: plan.kind, plan))
         if let refusal = plan.refusal { throw refusal }
     }
+
+    /// What gets new keys, where the key is not one of the vault's own.
+    private var roles: VaultRoles { key.flatMap { VaultRoles(rawValue: $0.rawValue) } ?? .everything }
 
     private static let unknownKey = VaultError(
         .internalError, "A key that can be named cannot be rotated.")
@@ -102,7 +107,8 @@ struct KeyRotateCommand: AsyncParsableCommand {
                     openedBy: source, others: otherKeyFiles.map { .keyFile(path: $0) }, progress: observer))
         }
         switch key {
-        case .root: return Shown(try await vault.rotateRootKey(progress: observer))
+        case .root, .issuer, .keeper, .custody:
+            return Shown(try await vault.rotateRoleKey(roles, progress: observer))
         case .signing:
             let keys = VaultSigningKeys(vault)
             let algorithms = try await keys.algorithms()

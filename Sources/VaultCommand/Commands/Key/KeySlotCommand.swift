@@ -1,5 +1,5 @@
-import ArgumentParser
-import TokenVault
+public import ArgumentParser
+public import TokenVault
 import VaultCore
 
 /// The keys of the vault: those that open it, and those it works with.
@@ -27,8 +27,8 @@ struct KeySlotListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the ways to open the vault.",
         discussion: """
-            PROVED is when the slot was last opened to see whether it opens. A slot that is not ROTATABLE has to be \
-            tested before the root key can be rotated.
+            ROLE is what the slot opens the vault for. PROVED is when it was last opened to see whether it opens. A slot that is not ROTATABLE has to be \
+            tested before keys can be rotated.
 
             Example:
               tokenvault key slot list --json
@@ -43,7 +43,8 @@ struct KeySlotListCommand: AsyncParsableCommand {
             return try vault.keyslots()
         }
         try output.show(
-            slots.map { Shown($0) }, under: ["NAME", "KIND", "SLOT", "CREATED", "PROVED", "ROTATABLE"])
+            slots.map { Shown($0) },
+            under: ["NAME", "KIND", "ROLE", "SLOT", "CREATED", "PROVED", "ROTATABLE"])
         output.noteMissingRecoveryKey(among: slots)
     }
 }
@@ -59,10 +60,16 @@ struct KeySlotAddCommand: AsyncParsableCommand {
               tokenvault key slot add --new-key-file ./second.key --create
               tokenvault key slot add --name office --new-passphrase-prompt
               tokenvault key slot add --name hsm --new-key-exec /usr/local/libexec/pkcs11-key
+              tokenvault key slot add --role issuer --new-key-file ./issuer.key --create
             """)
 
     @Option(help: ArgumentHelp("What to call it; without, by its kind.", valueName: "name"))
     var name: String?
+    @Option(
+        help:
+            "What it opens the vault for: everything, or one of issuer, keeper and custody. See docs/keys.md."
+    )
+    var role = VaultRoles.everything
     @OptionGroup(title: "New key") var newKey: NewKeyArguments
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
@@ -70,7 +77,7 @@ struct KeySlotAddCommand: AsyncParsableCommand {
     func run() async throws {
         let slot = try await location.withVault { vault in
             try await vault.proveOpenedKeyslot(isFirstOnly: true)
-            return try await newKey.add(to: vault, named: name)
+            return try await newKey.add(to: vault, named: name, for: role)
         }
         try output.show(Shown(slot))
     }
@@ -131,18 +138,20 @@ struct KeySlotRemoveCommand: AsyncParsableCommand {
 
 extension Shown {
     /// A keyslot: `{"created_at":"…","epoch":1,"id":"…","kind":"key-file","name":"first","opened":true,"proved_at":"…",
-    /// "rotatable":true}`; `recovery_key` for that kind, `recovery_file` when it was just written.
+    /// "role":"everything","rotatable":true}`; `recovery_key` for that kind, `recovery_file` when it was just written.
     init(_ slot: VaultKeyslot, recoveryFile: String? = nil) {
         self.init(
             [
-                .both("name", slot.name), .both("kind", slot.kind), .both("id", slot.id, label: "slot"),
+                .both("name", slot.name), .both("kind", slot.kind),
+                .both("role", slot.roles.rawValue), .both("id", slot.id, label: "slot"),
                 .both("created_at", slot.createdAt), .both("proved_at", slot.provedAt),
                 .json("epoch", slot.epoch), .json("rotatable", slot.isRotatable),
                 .json("opened", slot.isOpened), .both("recovery_key", slot.recoveryKeyID),
                 .both("recovery_file", recoveryFile),
             ],
             cells: [
-                slot.name, slot.kind, String(slot.id.prefix(8)), Timestamp(slot.createdAt).description,
+                slot.name, slot.kind, slot.roles.rawValue, String(slot.id.prefix(8)),
+                Timestamp(slot.createdAt).description,
                 slot.provedAt.map { Timestamp($0).description } ?? "-", slot.isRotatable ? "yes" : "no",
             ])
     }
@@ -155,3 +164,5 @@ extension OutputArguments {
         note("There is no recovery key yet: make one with 'tokenvault key recovery create --out FILE'.")
     }
 }
+
+extension VaultRoles: ExpressibleByArgument {}

@@ -100,21 +100,23 @@ struct KeyInventoryCommand: AsyncParsableCommand {
         let entries = try await location.withVault { try $0.keyInventory() }
         try output.show(
             entries.map { Shown($0) },
-            under: ["PURPOSE", "ALGORITHM", "STATE", "KEYS", "ROOT EPOCH", "CREATED"])
+            under: ["PURPOSE", "ROLE", "ALGORITHM", "STATE", "KEYS", "EPOCH", "CREATED"])
     }
 }
 
 extension Shown {
-    /// A key: `{"algorithm":"Ed25519, 256 bits","count":1,"created_at":"…","epoch":2,"purpose":"log","state":"current"}`.
+    /// A key: `{"algorithm":"Ed25519, 256 bits","count":1,"created_at":"…","epoch":2,"purpose":"log",
+    /// "role":"common","state":"current"}`.
     fileprivate init(_ entry: KeyInventoryEntry) {
         self.init(
             [
-                .json("purpose", entry.purpose), .json("algorithm", entry.algorithm),
+                .json("purpose", entry.purpose), .json("role", entry.role),
+                .json("algorithm", entry.algorithm),
                 .json("state", entry.state), .json("count", entry.count), .json("epoch", entry.epoch),
                 .json("created_at", entry.createdAt),
             ],
             cells: [
-                entry.purpose, entry.algorithm, entry.state, "\(entry.count)",
+                entry.purpose, entry.role ?? "-", entry.algorithm, entry.state, "\(entry.count)",
                 entry.epoch.map { "\($0)" } ?? "-",
                 entry.createdAt.map { Timestamp($0).description } ?? "-",
             ])
