@@ -15,7 +15,7 @@ import VaultCrypto
 final class LiveKeys: Sendable {
     private struct State {
         var keys: VaultKeys
-        /// Of the log, when the stamp of `keys` was taken.
+        /// How long the log was when it was last seen to name the stamp of `keys`.
         var size: Int64
         /// Every snapshot begun after this was written shows as much of the log, or more; and no counter goes back.
         var floor: (logSize: Int64, vault: VaultRow)
@@ -67,7 +67,10 @@ final class LiveKeys: Sendable {
         for database: Database, _ stamp: RegistryRevision, logSize: Int64, above floor: Int64
     ) throws -> VaultKeys {
         guard logSize >= floor else { throw VaultRow.outdated }
-        func held() -> VaultKeys? { state.withLock { $0.keys.revision == stamp ? $0.keys : nil } }
+        // A longer log is another process's work, whose last entry may name another stamp than the row that is there now.
+        func held() -> VaultKeys? {
+            state.withLock { $0.keys.revision == stamp && logSize <= $0.size ? $0.keys : nil }
+        }
         return try held() ?? turn.withLock { _ in try held() ?? accept(database, above: floor) }
     }
 
@@ -130,8 +133,9 @@ final class LiveKeys: Sendable {
         let stamp = transaction.vault.stamp
         state.withLock { state in
             state.floor = (head.size, transaction.vault)
+            guard stamp != state.keys.revision else { return state.size = max(state.size, head.size) }
             // New keys are read as those of another process are.
-            guard stamp != state.keys.revision, !transaction.changesKeys else { return }
+            guard !transaction.changesKeys else { return }
             state.keys = VaultKeys(
                 keyring: transaction.keyring, system: state.keys.system, revision: stamp)
             state.size = head.size
