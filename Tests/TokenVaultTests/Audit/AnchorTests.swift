@@ -54,10 +54,13 @@ private struct Anchored {
         #expect(refusal?.code == .integrity)
     }
 
-    /// What keeps the vault from being opened.
+    /// What keeps the vault from being opened, or from being used once it is.
     func refusal() async -> VaultError? {
         do {
-            await (try open()).close()
+            let vault = try await open()
+            let use = Result { try vault.clients() }
+            await vault.close()
+            _ = try use.get()
             return nil
         } catch { return error as? VaultError }
     }
