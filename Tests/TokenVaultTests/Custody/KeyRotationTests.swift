@@ -157,7 +157,7 @@ import VaultCrypto
         let before = try state()
         let root = try await stage.vault.planRootRotation(openedBy: kept)
         #expect(root.slots.map(\.reach) == [.held, .held])
-        #expect(root.owners == 23 && root.refusal == nil && !root.isResuming)
+        #expect(root.owners == 25 && root.refusal == nil && !root.isResuming)
         let short = try await stage.vault.planDeepRotation(openedBy: kept)
         #expect(short.slots.map(\.reach) == [.given, .missing])
         #expect(short.refusal?.code == .denied && short.refusal?.message.contains("other") == true)
