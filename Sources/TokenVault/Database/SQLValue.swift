@@ -29,7 +29,7 @@ extension SQLValue {
             let bytes = UnsafeRawBufferPointer(start: sqlite3_column_blob(statement, index), count: count)
             self = .blob(Array(bytes))
         case SQLITE_FLOAT:
-            // No column holds one. Where somebody put one, the row must not read as if there were a null.
+            // No column holds one. If one is put there from outside, the row must not read as if there were a null.
             self = .blob([])
         default:
             self = .null
