@@ -120,7 +120,7 @@ public struct KeyRotationProgress: Sendable {
 
 /// What a rotation did.
 public struct KeyRotationReport: Sendable {
-    /// `root`, `deep`, `handles`, `tags`, `lookup`, `rows` or `log`.
+    /// `root`, `issuer`, `keeper`, `custody`, `deep`, `handles`, `tags`, `lookup`, `rows` or `log`.
     public let kind: String
     /// Of the root key, afterwards.
     public let epoch: Int64

@@ -63,7 +63,7 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/denied`` when a keyslot cannot be wrapped again (its remedy says what to do), or where the
     ///   vault was opened for one role; ``VaultError/Code/integrity`` when a key does not open: the old keys are kept then;
-    ///   and naming keyslots that are not what the log says, before anything is changed.
+    ///   and for a keyslot that is not the newest of its place, before anything is changed.
     public func rotateRootKey(
         progress: @escaping KeyRotationObserver = { _ in }
     ) async throws -> KeyRotationReport {
