@@ -145,6 +145,13 @@ struct Roster: Sendable {
         tag.prefix(8).reduce(0) { $0 << 8 | Int64($1) }
     }
 
+    /// The sum of the same rows under another key.
+    func sum(under key: RowSetKey) -> Digest {
+        tables.reduce(.zero) { sum, table in
+            table.value.reduce(sum) { $0 ^ key.element(table: table.key, id: $1.key, hash: $1.value.hash) }
+        }
+    }
+
     // MARK: Comparing
 
     /// - Parameter hash: of the row as it is in the file; nil: it is not there, or not of the set.
@@ -198,8 +205,10 @@ final class LiveRoster: Sendable {
 
 extension Keyring {
     /// What the hash of the vault row has to be.
-    func registryHash(_ roster: Roster, _ stamp: RegistryRevision) -> Digest {
-        rowSet.mask(roster.sum, nonce: stamp.bytes)
+    ///
+    /// - Parameter renewed: the key that is to sum them up from now on; nil: the present one.
+    func registryHash(_ roster: Roster, _ stamp: RegistryRevision, renewed: RowSetKey? = nil) -> Digest {
+        (renewed ?? rowSet).mask(renewed.map(roster.sum(under:)) ?? roster.sum, nonce: stamp.bytes)
     }
 
     /// Whether the rows that this keyring was read with are the ones that the vault row counts.

@@ -12,7 +12,7 @@ public enum SystemKeyKind: String, Sendable, CaseIterable {
     case tags
     /// Finds users, clients and connections by name.
     case lookup
-    /// Tags rows.
+    /// Tags rows, and sums up those of the registry.
     case rows
     /// Signs the log. The checkpoint of the change carries both signatures.
     case log
@@ -135,6 +135,12 @@ extension WriteTransaction {
         return key
     }
 
+    /// Replaces the key that sums up the rows of the registry. Nothing else was made with it, so the one before goes at once.
+    fileprivate func renewRowSet() throws {
+        renewedRowSet = RowSetKey(try replaceSystemKey(.rowSet).key)
+        _ = try destroyRetiredKeys(.rowSet) { _, _ in true }
+    }
+
     /// Destroys retired keys of one purpose of a role that nothing alive was made with.
     ///
     /// - Returns: how many.
@@ -250,6 +256,7 @@ extension Vault {
                 return ((report, transaction.keyring.rows.currentIDs), [])
             }
             let keys = try SystemKeyPurpose.rows.roles.map { try transaction.replaceSystemKey(.rows, $0) }
+            try transaction.renewRowSet()
             return (
                 (report, keys.map(\.keyID)), [AuditEvent(.keyRotate, by: operatorActor, reason: "rows-begun")]
             )

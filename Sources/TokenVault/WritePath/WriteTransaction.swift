@@ -37,6 +37,9 @@ final class WriteTransaction {
     private var vaultBeforeBody: VaultRow
     private let roster: LiveRoster
     private var rosterBeforeBody: Roster
+    /// What sums up the rows of the registry after this commit, where a body replaced the key.
+    var renewedRowSet: RowSetKey?
+    private var renewedRowSetBeforeBody: RowSetKey?
     private var hasChangesBeforeBody = false
     private var entriesBeforeBody = 0
     private var cosignersBeforeBody = 0
@@ -314,6 +317,7 @@ extension WriteTransaction {
         leaves.removeAll(keepingCapacity: true)
         vaultBeforeBody = vault
         rosterBeforeBody = roster.value
+        renewedRowSetBeforeBody = renewedRowSet
         hasChangesBeforeBody = hasChanges
         entriesBeforeBody = entries.count
         cosignersBeforeBody = cosigners.count
@@ -345,6 +349,7 @@ extension WriteTransaction {
         cosigners.removeLast(cosigners.count - cosignersBeforeBody)
         vault = vaultBeforeBody
         roster.value = rosterBeforeBody
+        renewedRowSet = renewedRowSetBeforeBody
         hasChanges = hasChangesBeforeBody
     }
 
@@ -356,7 +361,9 @@ extension WriteTransaction {
 
     /// After the last body: writes the vault row if a counter moved.
     func finish() throws {
-        if changesRegistry { vault.registryHash = keyring.registryHash(roster.value, vault.stamp) }
+        if changesRegistry {
+            vault.registryHash = keyring.registryHash(roster.value, vault.stamp, renewed: renewedRowSet)
+        }
         if vault != unchangedVault { try vault.update(database, rowKey: keyring.rows) }
     }
 }

@@ -71,6 +71,10 @@ import VaultCrypto
         let next = try #require(await stage.party.refresh(tokens.refreshToken, in: stage.service).issued)
         #expect(try stage.vault.validate(next.pair.accessToken) != nil)
         #expect((stage.vault.logVerifierKey == vkey) == (kind != .log))
+        // With the key that tags rows goes the one that sums them up.
+        let sums = try sqlite(
+            stage.test.path, "SELECT group_concat(key_id) FROM system_keys WHERE purpose = 6")
+        #expect(sums == (kind == .rows ? "3" : "1"))
         let again = try await stage.test.reopen()
         #expect(try again.validate(next.pair.accessToken) != nil)
     }
