@@ -143,8 +143,9 @@ import VaultCore
             default: _ = try vault.signingKeys()
             }
         }
-        let report = try await vault.verifyAudit()
-        #expect(Set(report.findings.map(\.place)) == ["\(table) \(id)"])
+        let places = Set(try await vault.verifyAudit().findings.map(\.place))
+        // Signing keys are counted by the vault's own record as well.
+        #expect(places == Set(["\(table) \(id)"]).union(table == "signing_keys" ? ["vault"] : []))
     }
 
     @Test func `a whole table of them that was dropped is missed`() async throws {
