@@ -143,7 +143,9 @@ extension Durability {
             defer { close(memory) }
             var found: Set<String> = []
             var tried: Set<[UInt64]> = []
-            let maps = try String(contentsOfFile: "/proc/\(process)/maps", encoding: .utf8)
+            // Foundation's reading of a whole file stops after the first part of one that has no size.
+            let handle = try #require(FileHandle(forReadingAtPath: "/proc/\(process)/maps"))
+            let maps = String(decoding: handle.readDataToEndOfFile(), as: UTF8.self)
             for line in maps.split(separator: "\n") {
                 let parts = line.split(separator: " ", maxSplits: 2)
                 let ends = parts[0].split(separator: "-").compactMap { UInt64($0, radix: 16) }
