@@ -15,7 +15,8 @@ struct DoctorTests {
     ) {
         let ending = try await place.run(["doctor", "--json"] + arguments)
         // Opening a vault that does not prove itself is told in the log as well.
-        #expect(ending.complaints.isEmpty || ending.complaints.contains("critical tokenvault: error=integrity"))
+        #expect(
+            ending.complaints.isEmpty || ending.complaints.contains("critical tokenvault: error=integrity"))
         var findings: [String: Finding] = [:]
         for line in ending.outputLines {
             let object = try Ending.object(line)

@@ -44,7 +44,8 @@ import VaultCrypto
                 _ = try await test.vault.planRootRotation(openedBy: kept)
             }
             #expect(
-                try sqlite(test.path, "SELECT count(*) FROM role_keys WHERE state = 2; SELECT key_epoch FROM vault")
+                try sqlite(
+                    test.path, "SELECT count(*) FROM role_keys WHERE state = 2; SELECT key_epoch FROM vault")
                     == "0\n1")
         }
         try putBack()
