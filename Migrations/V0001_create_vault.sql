@@ -350,6 +350,7 @@ CREATE TABLE anchors (
     target     TEXT    NOT NULL,
     parameters TEXT    NOT NULL,         -- JSON, keys sorted
     created_at INTEGER NOT NULL,
+    role       INTEGER NOT NULL,         -- whose key tags the row: 3 custody for a program, 0 common
     leaf       INTEGER NOT NULL,
     row_tag    BLOB    NOT NULL
 ) STRICT;

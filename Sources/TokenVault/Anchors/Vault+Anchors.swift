@@ -129,9 +129,11 @@ extension Vault {
 // MARK: - Rows
 
 extension Database {
-    /// Oldest first, their tags checked.
+    /// Oldest first, their tags checked; without programs where the custody key is not held, which vouches for them.
     func anchors(_ keyring: Keyring) throws -> [AnchorRow] {
-        try loadAll(AnchorRow.self, where: "1 ORDER BY id", [], keyring)
+        let isWhole = keyring.rows[.custody] != nil
+        let condition = isWhole ? "1" : "role = \(KeyRole.common.rawValue)"
+        return try loadAll(AnchorRow.self, where: condition + " ORDER BY id", [], keyring)
     }
 
     func hasAnchors(_ kind: AnchorKind? = nil) throws -> Bool {

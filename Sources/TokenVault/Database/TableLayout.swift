@@ -184,7 +184,8 @@ extension TableLayout {
             "previous_wrapped",
         ], isOfSeveralRoles: true)
 
-    static let anchors = TableLayout("anchors", 21, ["kind", "target", "parameters", "created_at"])
+    static let anchors = TableLayout(
+        "anchors", 21, ["kind", "target", "parameters", "created_at", "role"], isOfSeveralRoles: true)
 
     static let incarnations = TableLayout(
         "incarnations", 23,

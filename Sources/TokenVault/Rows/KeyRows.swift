@@ -245,11 +245,18 @@ extension AnchorRow: TypedRow {
         witnessKey = parameters.key
         keptAt = parameters.keep
         createdAt = try columns.instant()
+        guard try columns.kind(KeyRole.self) == role else { throw Self.unknown(row.id) }
     }
 
     var columns: [SQLValue] {
-        [.text(kind.rawValue), .text(target), .text(parameters), SQLValue(createdAt)]
+        [
+            .text(kind.rawValue), .text(target), .text(parameters), SQLValue(createdAt),
+            .integer(role.rawValue),
+        ]
     }
+
+    /// A program is run by every process that tells it, so one that holds another role's keys must not be able to name it.
+    private var role: KeyRole { kind == .exec ? .custody : .common }
 
     private var parameters: String {
         let encoder = JSONEncoder()

@@ -243,7 +243,7 @@ struct DoctorTests {
         try await expect(
             "anchors.progress", "warning", 7,
             after: """
-                sqlite3 V "INSERT INTO anchors VALUES (1, 'file', '/x', '{}', 0, 0, \(tag));
+                sqlite3 V "INSERT INTO anchors VALUES (1, 'file', '/x', '{}', 0, 0, 0, \(tag));
                 INSERT INTO anchor_progress VALUES (1, 1, 1000, 2, 'unreachable')"
                 """)
         for kind in ["exec", "witness"] {
@@ -252,7 +252,7 @@ struct DoctorTests {
                 try await expect(
                     "anchors.progress", "warning", 7,
                     after: """
-                        sqlite3 V "INSERT INTO anchors VALUES (1, '\(kind)', '/x', '{}', 0, 0, \(tag));
+                        sqlite3 V "INSERT INTO anchors VALUES (1, '\(kind)', '/x', '{}', 0, 0, 0, \(tag));
                         INSERT INTO anchor_progress VALUES (1, 1, 1000, \(progress))"
                         """)
             }

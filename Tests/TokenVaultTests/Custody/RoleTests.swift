@@ -94,6 +94,23 @@ import VaultCrypto
         } catch { return (error as? VaultError)?.code }
     }
 
+    @Test func `a process of one role names no program for others to run`() async throws {
+        let stage = try await Stage()
+        let (vault, program) = (stage.test.vault, stage.test.directory + "/program")
+        try Data("#!/bin/sh\ncat > /dev/null\n".utf8).write(to: URL(filePath: program))
+        try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: program)
+        let issuer = try await stage.open(.issuer)
+        await #expect(throws: VaultError(.denied, "")) { try await issuer.addAnchor(.exec, target: program) }
+        let file = try await issuer.addAnchor(.file, target: stage.test.directory + "/anchor")
+        let anchor = try await vault.addAnchor(.exec, target: program)
+        #expect(anchor.failures == 0 && anchor.lag == 0)
+        #expect(try issuer.anchors().map(\.id) == [file.id])
+        await #expect(throws: VaultError(.denied, "")) { try await issuer.removeAnchor(anchor.id) }
+        #expect(try vault.anchors().map(\.id) == [file.id, anchor.id])
+        #expect(try await vault.verifyAudit().isIntact)
+        await issuer.close()
+    }
+
     @Test(arguments: [VaultRoles.issuer, .everything])
     func `an issuer serves grants, and can read and write nothing of the keeper's`(_ slot: VaultRoles)
         async throws
