@@ -92,6 +92,8 @@ final class LiveKeys: Sendable {
             keys.revision = nil
             // A reader on an older snapshot must not bring back what a newer one has replaced.
             guard size > state.size else {
+                // The commit that wrote it, or another reader, was faster.
+                if size == state.size, state.keys.revision == vault.stamp { return state.keys }
                 guard size < state.size else { throw VaultRow.outdated }
                 return keys
             }
