@@ -22,7 +22,7 @@ extension Vault {
     /// - Throws: ``VaultError`` with the code
     ///   `not_found` (no file), `not_a_vault` (another file), `permission_denied`, `read_only`,
     ///   `locked` (no keyslot opens with this source), `denied` (its keyslot is for another role), `schema_newer`,
-    ///   `schema_changed`, `integrity` (also: behind or beside what an anchor was told), `busy`. A vault whose own record
+    ///   `schema_changed`, `integrity` (also: behind, or forked from, what an anchor was told), `busy`. A vault whose own record
     ///   was put back, or whose clients, keys or settings were, opens for ``verifyAudit(since:progress:)`` and
     ///   ``examine()``; all else throws `integrity` then.
     public static func open(
