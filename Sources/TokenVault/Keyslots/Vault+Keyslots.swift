@@ -53,6 +53,7 @@ extension Vault {
     /// Notes that the slot by which this vault was opened opens it, and keeps what a rotation will need of it.
     ///
     /// - Parameter isFirstOnly: write nothing when that was noted before.
+    /// - Throws: ``VaultError/Code/busy``: a deep rotation replaced the slot, or someone removed it.
     @discardableResult
     public func proveOpenedKeyslot(isFirstOnly: Bool = false) async throws -> VaultKeyslot {
         if isFirstOnly, let known = try keyslots().first(where: \.isOpened), known.isRotatable,
@@ -64,8 +65,8 @@ extension Vault {
             let slots = try StoredKeyslot.all(transaction.database, transaction.keyring)
             guard let slot = slots.first(where: { $0.row.record.id == unlocker.slotID }) else {
                 throw VaultError(
-                    .notFound, "The keyslot by which the vault was opened was removed meanwhile.",
-                    remedy: "See 'tokenvault key slot list'.")
+                    .busy, "The keyslot by which the vault was opened was replaced or removed meanwhile.",
+                    remedy: "Open the vault again: with another slot's key, if this one no longer fits.")
             }
             let proved = try transaction.note(slot, openedBy: unlocker)
             var event = AuditEvent(.keyslotTest, by: operatorActor)
