@@ -274,7 +274,7 @@ struct TagKeys: Sendable {
 }
 
 /// What tags rows, or finds them by a value: the current key, and those before while rows may still be tagged by them.
-struct RowKeys: Sendable {
+final class RowKeys: Sendable {
     let current: TagKey
     let retired: [TagKey]
 

@@ -33,10 +33,10 @@ final class LiveKeys: Sendable {
     /// - Parameter logSize: in the snapshot that `keys` and `vault` were read in.
     init(_ keys: VaultKeys, _ vault: VaultRow, logSize: Int64, doubt: VaultError?, unlocker: Unlocker) {
         self.doubt = doubt
-        var keys = keys
-        keys.revision = doubt == nil ? vault.stamp : nil
         state = Mutex(
-            State(keys: keys, size: doubt == nil ? logSize : -1, floor: (logSize, vault), expected: nil))
+            State(
+                keys: keys.at(doubt == nil ? vault.stamp : nil), size: doubt == nil ? logSize : -1,
+                floor: (logSize, vault), expected: nil))
         self.unlocker = unlocker
     }
 
@@ -85,21 +85,19 @@ final class LiveKeys: Sendable {
         let held = state.withLock { $0 }
         let vault = try VaultRow.read(database, rowKey: nil)
         // Mostly only users changed: then the rows are the same, and with them the keys.
-        var keys = held.keys.keyring.fits(vault) ? held.keys : try load(database, vault, held)
+        let keys = held.keys.keyring.fits(vault) ? held.keys : try load(database, vault, held)
         let size = try keys.prove(database)
         guard size >= floor else { throw VaultRow.outdated }
         return try state.withLock { state in
-            keys.revision = nil
             // A reader on an older snapshot must not bring back what a newer one has replaced.
             guard size > state.size else {
                 // The commit that wrote it, or another reader, was faster.
                 if size == state.size, state.keys.revision == vault.stamp { return state.keys }
                 guard size < state.size else { throw VaultRow.outdated }
-                return keys
+                return keys.at(nil)
             }
-            keys.revision = vault.stamp
-            (state.keys, state.size) = (keys, size)
-            return keys
+            (state.keys, state.size) = (keys.at(vault.stamp), size)
+            return state.keys
         }
     }
 
@@ -146,12 +144,20 @@ final class LiveKeys: Sendable {
 }
 
 /// A keyring with the key of the vault's own owner, and what they were read from.
-struct VaultKeys: Sendable {
+final class VaultKeys: Sendable {
     let keyring: Keyring
     /// The owner of what is nobody else's, who is the operator in the log.
     let system: Owner
     /// Of the registry in the snapshot these were asked for; nil: keep nothing that is read in it.
-    fileprivate(set) var revision: RegistryRevision?
+    let revision: RegistryRevision?
+
+    init(keyring: Keyring, system: Owner, revision: RegistryRevision?) {
+        (self.keyring, self.system, self.revision) = (keyring, system, revision)
+    }
+
+    fileprivate func at(_ revision: RegistryRevision?) -> VaultKeys {
+        VaultKeys(keyring: keyring, system: system, revision: revision)
+    }
 
     /// Reads the keys and checks them, the vault row, and the system's owner by their tags. Whether they are the newest is
     /// for ``prove(_:)`` to say.

@@ -35,15 +35,31 @@ extension Vault {
         _ accessToken: SecretBytes, where isVisible: (ValidToken) -> Bool
     ) throws -> ValidToken? {
         guard let handle = try openHandle(accessToken, as: .accessToken) else { return nil }
-        let now = clock.now()
-        let floor = keys.floor
-        let found = try store.readers().firstValidationRow([.integer(handle.grant.rawValue)]) {
-            database, cursor in
-            let (vault, keys) = try knownVaultRow.read(cursor, database, keys, above: floor)
+        let (now, floor, grant) = (clock.now(), keys.floor, [SQLValue.integer(handle.grant.rawValue)])
+        func judgedRow(
+            _ cursor: RowCursor, _ database: Database, _ vault: VaultRow, _ keys: VaultKeys
+        ) throws -> ValidToken? {
             let row = try AccessTokenRow(
-                reading: cursor, at: KnownVaultRow.columnCount, presented: handle.generation,
-                rowKey: keys.keyring.rows)
+                reading: cursor, at: 2, presented: handle.generation, rowKey: keys.keyring.rows)
             return try judge(handle, accessToken, row, vault, database, keys, now, isVisible)
+        }
+        var isVaultKnown = true
+        var found = try store.readers().firstValidationRow(grant) { database, cursor -> ValidToken? in
+            guard let vault = knownVaultRow.row(in: cursor)?.row else {
+                isVaultKnown = false
+                return nil
+            }
+            let keys = try keys.keys(
+                for: database, vault.stamp, logSize: cursor.integer(1), above: floor)
+            return try judgedRow(cursor, database, vault, keys)
+        }
+        if !isVaultKnown {
+            found = try snapshot { database, keys in
+                let vault = try knownVaultRow.read(database, keys.keyring.rows)
+                return try database.firstRow(Self.validationSQL, grant) {
+                    try judgedRow($0, database, vault, keys)
+                }
+            }
         }
         guard let found else {
             if try isAhead(handle) { throw databaseIsBehind }
@@ -87,10 +103,9 @@ extension Vault {
         return valid
     }
 
-    /// The vault row, the size of the log, and the grant, in one snapshot.
+    /// The vault row's tag, the size of the log, and the grant, in one snapshot.
     static let validationSQL =
-        "SELECT " + (VaultRow.columnNames + ["row_tag"]).map { "vault.\($0), " }.joined()
-        + "(SELECT size FROM audit_head WHERE id = 1), grants.id, "
+        "SELECT vault.row_tag, (SELECT size FROM audit_head WHERE id = 1), grants.id, "
         + (TableLayout.grants.columns + ["leaf", "row_tag"]).map { "grants.\($0)" }.joined(separator: ", ")
         + " FROM grants, vault WHERE grants.id = ? AND vault.id = 1"
 

@@ -71,18 +71,27 @@ extension VaultRow {
     /// - Parameter rowKey: nil before the vault is unlocked: the tag is not judged then.
     /// - Throws: ``VaultError/Code/integrity`` when the row is missing, of another format, or was edited.
     static func read(_ database: Database, rowKey: RowTags?) throws -> VaultRow {
-        guard let row = try database.firstRow(selectSQL, [], { try VaultRow($0, rowKey: rowKey) }) else {
-            throw damaged
-        }
-        return row
+        try readWithTag(database, rowKey: rowKey).row
     }
 
-    /// The row whose columns and tag begin at column 0 of a query.
-    init(_ cursor: RowCursor, rowKey: RowTags?) throws {
+    fileprivate static func readWithTag(_ database: Database, rowKey: RowTags?) throws -> (
+        row: VaultRow, tag: [UInt8]
+    ) {
+        let found = try database.firstRow(selectSQL) { cursor in
+            guard case .blob(let tag) = cursor.value(columnNames.count) else { throw damaged }
+            let row = try VaultRow(cursor)
+            if let rowKey, !rowKey.common.isTag(tag, of: row.canonical) { throw damaged }
+            return (row, tag)
+        }
+        guard let found else { throw damaged }
+        return found
+    }
+
+    /// The row whose columns begin at column 0 of a query; nobody has judged its tag.
+    private init(_ cursor: RowCursor) throws {
         let count = Self.columnNames.count
         guard cursor.integer(0) == Self.format, case .blob(let bytes) = cursor.value(1),
             let id = VaultID(bytes: bytes), case .text(let clock) = cursor.value(11),
-            case .blob(let tag) = cursor.value(count),
             let stamp = RegistryRevision(cursor, at: count - 2),
             let registryHash = cursor.withBlob(count - 1, { $0.flatMap(Digest.init(stored:)) })
         else { throw Self.damaged }
@@ -100,12 +109,6 @@ extension VaultRow {
             outage: cursor.integer(12),
             stamp: stamp,
             registryHash: registryHash)
-        if let rowKey { try check(tag, rowKey: rowKey) }
-    }
-
-    /// - Throws: ``VaultError/Code/integrity`` when `tag` is not the one these columns ask for.
-    func check(_ tag: [UInt8], rowKey: RowTags) throws {
-        guard rowKey.common.isTag(tag, of: canonical) else { throw Self.damaged }
     }
 
     func update(_ database: Database, rowKey: RowTags) throws {
@@ -149,29 +152,31 @@ extension VaultRow {
         remedy: "Run 'tokenvault audit verify' on a copy, then restore a backup.")
 }
 
-/// The vault row as last found authentic: the same columns with the same tag need no second look. Every check
-/// of an access token reads the row, and it seldom changes between two of them.
+/// The vault row as last found authentic. Every check of an access token needs it, and it seldom changes between two of
+/// them: the row with the same tag is taken to be the same, and what was authentic is used, not what lies beside the tag.
 final class KnownVaultRow: Sendable {
-    private let last = Mutex<(row: VaultRow, tag: [UInt8])?>(nil)
+    final class Known: Sendable {
+        let row: VaultRow
+        fileprivate let tag: [UInt8]
 
-    /// The row's columns, its tag, and the size of the log.
-    static let columnCount = VaultRow.columnNames.count + 2
+        fileprivate init(_ row: VaultRow, _ tag: [UInt8]) { (self.row, self.tag) = (row, tag) }
+    }
 
-    /// The row whose columns and tag begin at column 0 of a query, with the size of the log behind them, and the keys
-    /// that fit it.
+    private let last = Mutex<Known?>(nil)
+
+    /// Nil: the row is another than the one that was noted last. Its tag is in column 0 of the query.
+    func row(in cursor: RowCursor) -> Known? {
+        guard let known = last.withLock({ $0 }) else { return nil }
+        let isSame = cursor.withBlob(0) { $0.map { known.tag.elementsEqual($0) } ?? false }
+        return isSame ? known : nil
+    }
+
+    /// Reads the row, and notes it.
     ///
     /// - Throws: ``VaultError/Code/integrity``.
-    func read(
-        _ cursor: RowCursor, _ database: Database, _ keys: LiveKeys, above floor: Int64
-    ) throws -> (VaultRow, VaultKeys) {
-        let row = try VaultRow(cursor, rowKey: nil)
-        guard case .blob(let tag) = cursor.value(VaultRow.columnNames.count) else { throw VaultRow.damaged }
-        let keys = try keys.keys(
-            for: database, row.stamp, logSize: cursor.integer(Self.columnCount - 1), above: floor)
-        let isKnown = last.withLock { last in last.map { $0.tag == tag && $0.row == row } ?? false }
-        if isKnown { return (row, keys) }
-        try row.check(tag, rowKey: keys.keyring.rows)
-        last.withLock { $0 = (row, tag) }
-        return (row, keys)
+    func read(_ database: Database, _ rowKey: RowTags) throws -> VaultRow {
+        let (row, tag) = try VaultRow.readWithTag(database, rowKey: rowKey)
+        last.withLock { $0 = Known(row, tag) }
+        return row
     }
 }
