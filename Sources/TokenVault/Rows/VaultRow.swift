@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import Synchronization
 import VaultCore
@@ -152,6 +153,16 @@ extension VaultRow {
         remedy: "Run 'tokenvault audit verify' on a copy, then restore a backup.")
 }
 
+extension UnsafeRawBufferPointer? {
+    /// Octet by octet; for what is no secret.
+    fileprivate func isSame(as other: UnsafeRawBufferPointer) -> Bool {
+        guard let bytes = self?.baseAddress, let own = other.baseAddress, self?.count == other.count else {
+            return false
+        }
+        return memcmp(bytes, own, other.count) == 0
+    }
+}
+
 /// The vault row as last found authentic. Every check of an access token needs it, and it seldom changes between two of
 /// them: the row with the same tag is taken to be the same, and what was authentic is used, not what lies beside the tag.
 final class KnownVaultRow: Sendable {
@@ -167,7 +178,7 @@ final class KnownVaultRow: Sendable {
     /// Nil: the row is another than the one that was noted last. Its tag is in column 0 of the query.
     func row(in cursor: RowCursor) -> Known? {
         guard let known = last.withLock({ $0 }) else { return nil }
-        let isSame = cursor.withBlob(0) { $0.map { known.tag.elementsEqual($0) } ?? false }
+        let isSame = cursor.withBlob(0) { stored in known.tag.withUnsafeBytes { stored.isSame(as: $0) } }
         return isSame ? known : nil
     }
 
