@@ -3,8 +3,6 @@ import PackageDescription
 
 // One line per dependency says why it is here. Nothing else may be imported.
 let dependencies: [Package.Dependency] = [
-    // SQLite access: statement cache, safe binding, error codes. Imported by TokenVault alone.
-    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     // HTTP/1.1 server on SwiftNIO with graceful shutdown. Imported by IssuerHTTP alone.
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
     // HTTP field names and statuses, the vocabulary Hummingbird speaks.
@@ -37,8 +35,6 @@ let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
 ]
 
-let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
-let grdbSQLite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
@@ -68,6 +64,8 @@ let targets: [Target] = [
     .target(name: "VaultCore"),
     .systemLibrary(
         name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+    .systemLibrary(
+        name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "CVaultShims", linkerSettings: [.linkedLibrary("sqlite3"), .linkedLibrary("z")]),
     .target(
         name: "VaultMigrations",
@@ -77,11 +75,18 @@ let targets: [Target] = [
     .target(name: "TokenRotation", dependencies: ["VaultCore"]),
     .target(name: "MerkleLog", dependencies: ["VaultCore", "VaultCrypto"]),
 
+    .target(name: "VaultStore", dependencies: ["VaultCore", "VaultCrypto"]),
+    .target(
+        name: "SQLiteStore",
+        dependencies: [
+            "VaultCore", "CSQLite", "CVaultShims", "VaultMigrations", "VaultCrypto", "VaultStore", logging,
+        ]),
+
     .target(
         name: "TokenVault",
         dependencies: [
-            "VaultCore", "CVaultShims", "VaultMigrations", "VaultCrypto", "TokenRotation", "MerkleLog",
-            grdb, grdbSQLite, logging, lifecycle,
+            "VaultCore", "CVaultShims", "VaultCrypto", "TokenRotation", "MerkleLog", "VaultStore",
+            "SQLiteStore", logging, lifecycle,
         ]),
     .target(
         name: "TokenIssuer",

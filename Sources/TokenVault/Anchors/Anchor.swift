@@ -1,4 +1,5 @@
 public import VaultCore
+import VaultStore
 
 /// What an anchor is.
 public enum AnchorKind: String, Sendable, CaseIterable {

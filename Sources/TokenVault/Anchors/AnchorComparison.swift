@@ -1,7 +1,8 @@
-import GRDB
 import Logging
 import MerkleLog
+import SQLiteStore
 import VaultCore
+import VaultStore
 
 /// The log against what a file anchor was told.
 struct AnchorComparison {
@@ -85,8 +86,8 @@ struct AnchorComparison {
 
 extension AnchorComparison {
     /// Notes are written after the commit they speak of: a snapshot that begins after this has all that is in them.
-    static func readings(_ store: Store, _ keys: LiveKeys) throws -> [(AnchorRow, AnchorReading)] {
-        let anchors = try store.readers().snapshot { database in
+    static func readings(_ store: any VaultStore, _ keys: LiveKeys) throws -> [(AnchorRow, AnchorReading)] {
+        let anchors = try store.reader.snapshot { database in
             guard try database.hasAnchors(.file) else { return [AnchorRow]() }
             return try database.anchors(keys.keys(for: database).keyring).filter { $0.kind == .file }
         }
@@ -99,7 +100,7 @@ extension AnchorComparison {
     static func requireAgreement(_ opened: OpenedStore, _ logger: Logger) throws {
         let readings = try readings(opened.store, opened.keys)
         guard !readings.isEmpty else { return }
-        try opened.store.readers().snapshot { database in
+        try opened.store.reader.snapshot { database in
             let keyring = try opened.keys.keys(for: database).keyring
             for (anchor, reading) in readings {
                 let comparison = try AnchorComparison(anchor, reading, database, keyring)

@@ -1,4 +1,5 @@
 import MerkleLog
+import SQLiteStore
 import VaultCore
 
 /// What lies at the path of a file anchor.

@@ -1,7 +1,8 @@
 import Foundation
-import GRDB
+import SQLiteStore
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 extension Vault {
     /// Adds a place that is told of new checkpoints, and tells it the newest. That it could be told is in the

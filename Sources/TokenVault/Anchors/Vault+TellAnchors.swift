@@ -1,8 +1,8 @@
-import GRDB
 import Logging
 import Synchronization
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// When each anchor may be tried again, in this process.
 final class AnchorTurns: Sendable {
@@ -103,7 +103,7 @@ extension Vault {
     /// Best effort when the vault is closed: files only, which are quick.
     func tellFileAnchors() async {
         do {
-            guard try store.readers().snapshot({ try $0.hasAnchors(.file) }) else { return }
+            guard try store.reader.snapshot({ try $0.hasAnchors(.file) }) else { return }
             try await anchorNewCheckpoints([.file])
         } catch {
             logger.debug("Anchors could not be told before closing.", metadata: ["error": "\(error)"])

@@ -1,7 +1,7 @@
-import GRDB
 import Logging
 import MerkleLog
 public import VaultCore
+import VaultStore
 
 /// Carries checkpoints to witnesses: each request once, no redirects, a bounded reply. `ProviderHTTP` has one
 /// over the network; without one, a vault's witnesses are not asked.

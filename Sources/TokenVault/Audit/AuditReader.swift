@@ -1,7 +1,7 @@
-import GRDB
 import MerkleLog
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// One entry with its exact bytes and, where the owner was not erased, the personal data that belongs to it.
 public struct AuditDetail: Sendable {
@@ -27,12 +27,12 @@ extension AuditEntry {
 extension Vault {
     /// How many entries the log has.
     public func auditSize() throws -> Int64 {
-        try store.readers().read { try LogHead.read($0).size }
+        try store.reader.read { try LogHead.read($0).size }
     }
 
     /// The C2SP signed note over the newest checkpoint.
     public func auditCheckpoint() throws -> String {
-        try store.readers().read { try LogHead.read($0).note }
+        try store.reader.read { try LogHead.read($0).note }
     }
 
     /// Up to `limit` entries from index `first` on, oldest first.
@@ -57,7 +57,7 @@ extension Vault {
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
     public func auditLeaves(from first: Int64 = 0, limit: Int) throws -> [(index: Int64, leaf: [UInt8])] {
         guard limit > 0 else { return [] }
-        return try store.readers().read { database in
+        return try store.reader.read { database in
             var items: [(Int64, [UInt8])] = []
             try StoredLog(database).forEachLeaf(in: first..<max(first, .max)) { leaf, bytes in
                 items.append((leaf.index, Array(bytes)))

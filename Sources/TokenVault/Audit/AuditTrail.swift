@@ -1,8 +1,8 @@
 import Foundation
-import GRDB
 import MerkleLog
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// Appends entries to the log inside the transaction of the change they speak of.
 struct AuditTrail {

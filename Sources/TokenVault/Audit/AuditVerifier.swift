@@ -1,8 +1,8 @@
 import Foundation
-import GRDB
 import MerkleLog
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// Checks the whole log, and the whole database against it, in one snapshot.
 ///
@@ -202,7 +202,7 @@ extension AuditVerifier {
     /// The rows that the scan met, and no other.
     mutating func verifyNamedRows(_ scan: LeafScan, _ proven: ProvenEntries) throws {
         for layout in TableLayout.tagged {
-            guard try database.tableExists(layout.name) else { continue }
+            guard try database.hasTable(layout.name) else { continue }
             var reader = RowReader(layout, keyring?.rows)
             for (name, state) in scan.lastChanges where name.table == layout.number {
                 let row = try database.firstRow(layout.selectByID, [.integer(name.id)]) { reader.read($0) }
@@ -244,7 +244,7 @@ extension AuditVerifier {
 
     /// By an index that lacks a row, a grant would escape its revocation.
     mutating func verifyIndexes() throws {
-        for layout in TableLayout.tagged where try database.tableExists(layout.name) {
+        for layout in TableLayout.tagged where try database.hasTable(layout.name) {
             try database.forEachRow("PRAGMA integrity_check(\(layout.name))") { row in
                 if case .text(let answer) = row.value(0), answer != "ok" {
                     report.add("\(layout.name)", "has an index that does not fit: \(answer)")

@@ -1,5 +1,5 @@
-import GRDB
 import VaultCore
+import VaultStore
 
 /// The running numbers of creations, followed from entry to entry: each goes on from the last of one owner.
 ///
@@ -21,7 +21,7 @@ extension AuditVerifier {
     /// Each owner's row names the last of its creations: an older row would number from there again, and leave out what
     /// came since.
     mutating func verifyCreations(_ scan: LeafScan) throws {
-        guard !scan.isTorn, try database.tableExists(TableLayout.owners.name) else { return }
+        guard !scan.isTorn, try database.hasTable(TableLayout.owners.name) else { return }
         var tips = scan.creations.tips
         try database.forEachRow("SELECT id, creations, last_creation FROM owners WHERE creations > 0") {
             row in

@@ -1,7 +1,7 @@
-import GRDB
 import MerkleLog
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// A row of a tagged table, by name.
 struct RowName: Hashable {

@@ -1,6 +1,6 @@
-import GRDB
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// Whom personal data of an entry is about; stands for the column in associated data, so a piece that was moved to
 /// the other part does not open.

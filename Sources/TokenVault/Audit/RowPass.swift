@@ -1,7 +1,7 @@
-import GRDB
 import MerkleLog
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// How a pass over the rows is spread out in time: it takes a twentieth of one processor at most. Arithmetic
 /// only: the caller measures processor time, and sleeps.

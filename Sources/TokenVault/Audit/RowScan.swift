@@ -1,6 +1,7 @@
-import GRDB
+import SQLiteStore
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// One pass over the rows: what each of them is now, for comparison with what the log says. Needs nothing of
 /// the log, and so can be made beside the pass over the leaves.
@@ -13,7 +14,7 @@ struct RowScan: Sendable {
     init(_ database: Database, _ keyring: Keyring?) throws {
         for layout in TableLayout.tagged {
             // A copy of an older vault lacks the newer tables; rows of a table that was dropped turn out to be missing.
-            guard try database.tableExists(layout.name) else { continue }
+            guard try database.hasTable(layout.name) else { continue }
             var rows: [RowReader.Row] = []
             var reader = RowReader(layout, keyring?.rows)
             try database.forEachRow(layout.selectSQL + " ORDER BY id") { cursor in
@@ -76,7 +77,7 @@ struct RowScanBeside {
     private let rows = Handoff<Result<RowScan?, any Error>>()
 
     /// Begins the other snapshot.
-    init(_ store: Store, _ keyring: Keyring) {
+    init(_ store: any VaultStore, _ keyring: Keyring) {
         BlockingThread.run { [mark, isWanted, rows] in
             do {
                 let scan = try store.withOwnReader { database in

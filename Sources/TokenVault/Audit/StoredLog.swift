@@ -1,7 +1,7 @@
-import GRDB
 import MerkleLog
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// The one row of `audit_head`: the tree as of the last commit.
 struct LogHead: Sendable {

@@ -1,8 +1,8 @@
 import Foundation
-import GRDB
 import MerkleLog
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// A directory that others read while we add to it: files appear whole, and a tile never changes once it is there.
 struct TileDirectory {

@@ -1,7 +1,7 @@
-import GRDB
 import MerkleLog
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// A proof about the log as text that others read: C2SP tlog-proof, or a consistency proof as C2SP tlog-witness has it.
 ///

@@ -1,5 +1,5 @@
-import GRDB
 public import VaultCore
+import VaultStore
 
 /// How much of the log is kept.
 public enum AuditRetention: Sendable, Equatable {
@@ -129,7 +129,7 @@ extension Vault {
 
     /// Webhooks are told from the log: what goes before they were told would never reach them.
     private func checkWebhooks(have first: Int64) throws {
-        let behind = try store.readers().read { database in
+        let behind = try store.reader.read { database in
             try database.firstRow("SELECT min(position) FROM webhook_cursors HAVING count(*) > 0") {
                 $0.integer(0)
             }

@@ -1,6 +1,6 @@
-import GRDB
 public import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// Which entries of the log are wanted; every condition that is set must hold.
 public struct AuditFilter: Sendable {
@@ -166,7 +166,7 @@ extension Vault {
     }
 
     private func collect(_ sql: String, _ owner: OwnerID, into filter: inout AuditFilter) throws {
-        let ids = try store.readers().read { database in
+        let ids = try store.reader.read { database in
             var ids: [Int64] = []
             try database.forEachRow(sql, [.integer(owner.rawValue)]) { row in
                 ids.append(row.integer(0))

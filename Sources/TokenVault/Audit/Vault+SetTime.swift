@@ -1,4 +1,5 @@
 public import VaultCore
+import VaultStore
 
 /// The time of the log beside the wall clock. The log's time never goes back by itself: one entry that was written while
 /// the clock was ahead holds it there.
@@ -14,7 +15,7 @@ extension Vault {
     /// The log's time, and the clock's.
     public func logTime() throws -> LogTime {
         let wall = clock.now()
-        return try store.readers().read { LogTime(log: try LogHead.read($0).lastTime, wall: wall) }
+        return try store.reader.read { LogTime(log: try LogHead.read($0).lastTime, wall: wall) }
     }
 
     /// Sets the log's time back to the wall clock, by one entry (`audit.set-time`), at which verifying accepts that

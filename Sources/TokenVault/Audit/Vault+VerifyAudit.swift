@@ -1,5 +1,7 @@
 import MerkleLog
+import SQLiteStore
 import VaultCore
+import VaultStore
 
 extension Vault {
     /// Verifies the log, every live row against it, and the log against what file anchors were told and witnesses
@@ -30,7 +32,7 @@ extension Vault {
             let anchors = comparesAnchors ? (try? AnchorComparison.readings(store, keys)) ?? [] : []
             return try store.withOwnReader { database in
                 // Its rows would look edited.
-                try store.ledger.refuseNewer(database)
+                try store.refuseNewer(database)
                 let keyring = try keys.keys(examining: database).keyring
                 let key = keyring.signer.key
                 let checkpoint = try since.map { try Checkpoint.read(Array($0.utf8), signedBy: key) }

@@ -1,6 +1,8 @@
 import Logging
+import SQLiteStore
 import Synchronization
 import VaultCore
+import VaultStore
 
 /// What the passes over the rows found.
 final class RowWatch: Sendable {
@@ -33,12 +35,12 @@ final class RowWatch: Sendable {
 /// A pass under way, with the connection it reads on.
 private final class RunningPass: Sendable {
     private let pass = Mutex(RowPass())
-    private let store: Store
-    private let reader: ReaderConnections
+    private let store: any VaultStore
+    private let reader: any StoreReader
 
-    init(_ store: Store) throws {
+    init(_ store: any VaultStore) throws {
         self.store = store
-        reader = try store.ownReader()
+        reader = try store.longReader()
     }
 
     /// On a thread of its own, whose time is measured.
@@ -50,11 +52,11 @@ private final class RunningPass: Sendable {
         try await BlockingThread.result { [self] in
             let start = MachineClock.thread
             // A vault that was closed is not read on.
-            _ = try store.readers()
+            _ = try store.reader
             return try pass.withLock { pass in
                 let floor = keys.floor
                 try reader.snapshot { database in
-                    try store.ledger.refuseNewer(database)
+                    try store.refuseNewer(database)
                     let keyring = try keys.keys(for: database, above: floor).keyring
                     try pass.step(database, keyring) { MachineClock.thread - start >= limit }
                 }

@@ -1,7 +1,8 @@
 import Foundation
-import GRDB
+import SQLiteStore
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// A backup as it lies on a disk: opened, its header read, its length the one the header asks for.
 final class BackupFile {
@@ -210,29 +211,23 @@ final class Snapshot {
     ///
     /// - Parameter directory: where the copy lies while it is read; it must be as safe as the vault's own.
     init(
-        of store: Store, in directory: String, _ read: (Database) throws -> Void,
+        of store: any VaultStore, in directory: String, _ read: (Database) throws -> Void,
         progress: @escaping (Double) -> Void
     ) throws {
         let place = directory + "/.tokenvault-snapshot-" + UUID().uuidString
         let descriptor = open(place, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw StorageFailure.writing(place, errno) }
         do {
-            let copy: DatabaseQueue
+            let copy: DatabaseCopy
             do {
                 defer { unlink(place) }
-                copy = try DatabaseQueue(path: place, configuration: Self.configuration)
-                // Its first page is asked for while it still has its name.
-                try copy.inDatabase { try $0.execute(sql: "PRAGMA page_count") }
+                copy = try DatabaseCopy(at: place)
             }
             (head, schema) = try store.withOwnReader { database in
                 let head = try LogHead.read(database)
                 let schema = try database.firstRow("PRAGMA user_version") { Int($0.integer(0)) } ?? 0
                 try read(database)
-                try copy.inDatabase { copy in
-                    try database.backup(to: copy, pagesPerStep: 2048) { step in
-                        progress(1 - Double(step.remainingPageCount) / Double(max(1, step.totalPageCount)))
-                    }
-                }
+                try copy.fill(from: database, progress: progress)
                 return (head, schema)
             }
             try copy.close()
@@ -256,19 +251,5 @@ final class Snapshot {
         }
         place += Int64(bytes.count)
         return bytes
-    }
-
-    /// The copy needs neither a journal nor a sync: it is thrown away.
-    private static var configuration: Configuration {
-        var configuration = Configuration()
-        configuration.label = "tokenvault.snapshot"
-        configuration.publicStatementArguments = false
-        configuration.observesSuspensionNotifications = false
-        configuration.prepareDatabase { database in
-            for setting in ["journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"] {
-                _ = try Row.fetchAll(database, sql: "PRAGMA \(setting)")
-            }
-        }
-        return configuration
     }
 }

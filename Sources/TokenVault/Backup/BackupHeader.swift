@@ -1,6 +1,6 @@
-import GRDB
 public import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// What a backup says of itself in the clear; its key vouches for every byte of it.
 ///

@@ -1,8 +1,9 @@
 import Foundation
-import GRDB
 import MerkleLog
+import SQLiteStore
 import VaultCore
 public import VaultCrypto
+import VaultStore
 
 /// What can be told of a backup without its key.
 public struct BackupInspection: Sendable {
@@ -61,7 +62,7 @@ public enum Backup {
             do {
                 let writer = try Connections.openWriter(copy)
                 defer { try? writer.close() }
-                return try writer.inDatabase { database in
+                return try writer.use { database in
                     try check(database, opened) { progress(0.4 + $0 * 0.6) }
                 }
             } catch { throw StorageFailure.translate(error) }

@@ -1,5 +1,6 @@
 import CVaultShims
 import Foundation
+import SQLiteStore
 import VaultCore
 
 /// A file that is written under a provisional name, by one process at a time, and gets its own when it is whole.

@@ -1,8 +1,9 @@
 import Foundation
-import GRDB
 import Logging
+import SQLiteStore
 public import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// What is to be backed up where.
 public struct BackupRequest: Sendable {

@@ -1,7 +1,7 @@
 import Foundation
-import GRDB
 public import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// A grant that a provider gave us, as an operator sees it: no token in it.
 public struct Connection: Sendable {

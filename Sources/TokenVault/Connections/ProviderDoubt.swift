@@ -1,4 +1,5 @@
 import Foundation
+import SQLiteStore
 import VaultCore
 
 /// Why our client at a provider is in doubt, or refused: which connections were refused so, with no success since.

@@ -1,7 +1,7 @@
 import Foundation
-import GRDB
 package import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// A consent that was begun: what is needed when the browser comes back.
 package struct BegunAuthorization: Sendable {

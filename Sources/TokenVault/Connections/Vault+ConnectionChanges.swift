@@ -1,6 +1,6 @@
-import GRDB
 package import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// Tokens that begin a connection, or begin it again.
 package struct ConnectionGrant: Sendable {

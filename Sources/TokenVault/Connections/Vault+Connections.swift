@@ -1,6 +1,7 @@
-import GRDB
+import SQLiteStore
 public import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// Which connections to list.
 public struct ConnectionFilter: Sendable {
@@ -98,7 +99,7 @@ extension Vault {
         except others: Set<ConnectionID>
     ) throws -> [ConnectionID] {
         guard limit > 0 else { return [] }
-        return try store.readers().read { database in
+        return try store.reader.read { database in
             var due: [ConnectionID] = []
             try database.forEachRow(
                 "SELECT id FROM connections WHERE provider_id = ? AND \(condition) ORDER BY \(order)", values

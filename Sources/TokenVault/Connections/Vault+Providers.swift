@@ -1,6 +1,6 @@
-import GRDB
 package import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// A provider as it is kept: what its definition means is the keeper's business.
 package struct StoredProvider: Sendable {

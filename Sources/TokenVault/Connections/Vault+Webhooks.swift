@@ -1,6 +1,6 @@
-import GRDB
 public import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// A URL that is told by HTTP what happens to connections, while a service of the keeper runs.
 public struct Webhook: Sendable {

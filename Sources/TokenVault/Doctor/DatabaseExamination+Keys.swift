@@ -1,6 +1,6 @@
-import GRDB
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// The ways to open the vault, and the age of what they open.
 extension DatabaseExamination {

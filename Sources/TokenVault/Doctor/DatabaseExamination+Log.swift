@@ -1,6 +1,7 @@
 import MerkleLog
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// The head of the log, the clock that dates its entries, and what is kept of it elsewhere: anchors and backups.
 extension DatabaseExamination {

@@ -1,6 +1,6 @@
-import GRDB
-import GRDBSQLite
+import SQLiteStore
 import VaultCore
+import VaultStore
 
 /// The library under everything: its version, how it was built, what the file is set to, and its pages.
 extension DatabaseExamination {
@@ -15,8 +15,8 @@ extension DatabaseExamination {
 
     private func version() -> DoctorCheck {
         let id = "sqlite.version"
-        let text = String(cString: sqlite3_libversion())
-        let number = sqlite3_libversion_number()
+        let text = SQLiteLibrary.version
+        let number = SQLiteLibrary.versionNumber
         guard number >= Self.oldestSupported else {
             return .error(
                 id, .unavailable, "SQLite \(text) is older than what TokenVault is tested with (3.40).",

@@ -1,4 +1,5 @@
 import VaultCore
+import VaultStore
 
 /// What the tables say: secrets of clients that end, work that was left, leases that nobody gave back, replies that
 /// nobody read, providers that are not called, webhooks that were not told.

@@ -1,3 +1,4 @@
+import SQLiteStore
 public import VaultCore
 
 /// One thing the doctor looked at: how it is, and what to do about it.

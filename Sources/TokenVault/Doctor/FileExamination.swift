@@ -1,4 +1,5 @@
 import Foundation
+import SQLiteStore
 import VaultCore
 
 /// Who may read and replace the files of a vault, and what room there is for them.

@@ -1,8 +1,9 @@
 import Foundation
-import GRDB
 import MerkleLog
+import SQLiteStore
 public import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// Looks at everything around and in a vault that can be looked at without its keys, and says what to do.
 ///
@@ -132,7 +133,7 @@ struct DatabaseExamination {
     func age(_ millisecondsSince1970: Int64) -> Int64 { now.millisecondsSince1970 - millisecondsSince1970 }
 
     /// A file of an older schema lacks the newer tables.
-    func has(_ table: String) throws -> Bool { try database.tableExists(table) }
+    func has(_ table: String) throws -> Bool { try database.hasTable(table) }
 }
 
 extension Vault {
@@ -145,7 +146,7 @@ extension Vault {
         do {
             return try await BlockingThread.result { [store, keys] in
                 try store.withOwnReader { database in
-                    try store.ledger.refuseNewer(database)
+                    try store.refuseNewer(database)
                     let keyring = try keys.keys(examining: database).keyring
                     return [
                         Self.signature(database, keyring), Self.tags(database, keyring),

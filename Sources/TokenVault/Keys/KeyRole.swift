@@ -1,20 +1,6 @@
 import VaultCore
 import VaultCrypto
-
-/// Whose work a key is for. The numbers are part of the format.
-package enum KeyRole: Int64, Sendable, CaseIterable {
-    /// What every process needs: names, owners, the log, keyslots.
-    case common = 0
-    /// Hands tokens out: clients, grants, consents, passwords.
-    case issuer = 1
-    /// Holds tokens of others: providers, connections, webhooks.
-    case keeper = 2
-    /// Looks after the vault: backups.
-    case custody = 3
-
-    /// Those with a key under the root key; each leads to the common key too.
-    static let own: [KeyRole] = [.issuer, .keeper, .custody]
-}
+import VaultStore
 
 /// What an open vault holds keys for. A process that needs only one role's keys cannot lose the others':
 ///
@@ -64,13 +50,6 @@ public enum VaultRoles: String, Sendable, CaseIterable, Encodable {
 }
 
 extension VaultError {
-    /// What is asked for lies under a key that this process does not hold.
-    static func needs(_ role: KeyRole) -> VaultError {
-        VaultError(
-            .denied, "This needs the \(role)'s keys, which the vault was not opened for.",
-            remedy: "Open it with a keyslot for that role or for everything: see 'tokenvault key slot list'.")
-    }
-
     static let needsEverything = VaultError(
         .denied, "This needs the keys of every role, and the vault was opened for one.",
         remedy: "Open it with a keyslot for everything: see 'tokenvault key slot list'.")

@@ -1,8 +1,8 @@
-import GRDB
 import MerkleLog
 import Synchronization
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// The keyring of an open vault as it is now, and the state of the registry that goes with it.
 ///
@@ -168,7 +168,7 @@ final class VaultKeys: Sendable {
         guard let system = try database.owner(.system, keyring) else {
             throw VaultError(.integrity, "The vault's own owner is missing.", remedy: "Restore a backup.")
         }
-        let roster = LiveRoster(try Roster(database, keyring))
+        let roster = LiveRoster(try Roster(database, keyring.rowSet))
         return VaultKeys(keyring: keyring.showing(roster), system: system, revision: nil)
     }
 

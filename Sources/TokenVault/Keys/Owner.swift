@@ -1,6 +1,6 @@
-import GRDB
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// An owner as read and checked: its row, its keys under the roles that are held, and its name in the log.
 final class Owner: Sendable {
@@ -135,5 +135,15 @@ extension Database {
             return true
         }
         return keys
+    }
+}
+
+extension Database {
+    /// Whether an index still names an owner that the table does not show. Deleting a row deletes it there too.
+    fileprivate func indexNames(_ owner: OwnerID) throws -> Bool {
+        try firstRow(
+            "SELECT 1 FROM owners INDEXED BY sqlite_autoindex_owners_1 WHERE +id = ?",
+            [.integer(owner.rawValue)]
+        ) { _ in true } ?? false
     }
 }

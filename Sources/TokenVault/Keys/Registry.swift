@@ -1,7 +1,7 @@
-import GRDB
 import Synchronization
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// Owners and clients as last read, with their keys unwrapped. Everything here is of one
 /// ``RegistryRevision``: every change to an owner, a client or a secret makes another, in whichever process,

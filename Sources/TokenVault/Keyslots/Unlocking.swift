@@ -1,6 +1,6 @@
-import GRDB
 public import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// A keyslot as an operator sees it: everything but what opens it.
 public struct VaultKeyslot: Sendable {

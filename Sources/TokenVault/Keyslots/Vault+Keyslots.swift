@@ -1,7 +1,7 @@
 import Foundation
-import GRDB
 public import VaultCore
 public import VaultCrypto
+import VaultStore
 
 extension Vault {
     /// Adds a way to open the vault. The slot counts only once it was opened again by `proof`: what its

@@ -2,6 +2,7 @@ import Foundation
 import TokenRotation
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 extension GrantRow {
     static let pairColumn = columnNumber("pair")

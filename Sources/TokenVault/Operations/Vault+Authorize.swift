@@ -2,6 +2,7 @@ import Foundation
 import TokenRotation
 public import VaultCore
 import VaultCrypto
+package import VaultStore
 
 /// A user's consent to a client, about to become an authorization code.
 public struct Authorization: Sendable {

@@ -1,6 +1,6 @@
-import GRDB
 package import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// What a presented client secret turned out to be.
 package enum ClientSecretVerdict: Sendable, Equatable {
@@ -118,11 +118,11 @@ extension Vault {
             try transaction.purge("used_assertions")
             let tags = transaction.keyring.lookup.tags(.assertion, of: value)
             for tag in tags.dropFirst() where try transaction.database.isAssertionUsed(tag) { return false }
-            try transaction.database.run(
+            let count = try transaction.database.run(
                 "INSERT INTO used_assertions (id, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
                 [.blob(tags[0]), SQLValue(forgottenAt)])
             transaction.noteUnloggedChange()
-            return transaction.database.changesCount == 1
+            return count == 1
         }
     }
 }

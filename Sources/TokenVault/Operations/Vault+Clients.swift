@@ -1,7 +1,7 @@
 import Foundation
-import GRDB
 public import VaultCore
 import VaultCrypto
+package import VaultStore
 
 /// A new client and, for a confidential one, the secret that is shown once.
 public struct NewClient: Sendable {
@@ -110,7 +110,7 @@ extension Vault {
             guard let client = try registry.client(id, database, keys.keyring, revision: revision) else {
                 return
             }
-            try keys.keyring.rows.roster?.check { try $0.confirmAll(client.secrets, of: id) }
+            try keys.keyring.rows.roster?.check { try $0.confirmAll(client.secrets.count, of: id) }
         }
     }
 

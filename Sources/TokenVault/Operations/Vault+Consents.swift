@@ -1,6 +1,6 @@
-import GRDB
 public import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// What a user allowed a client, and is not asked again: one row of `consents`.
 public struct Consent: Sendable {

@@ -1,8 +1,9 @@
-import GRDB
 import Logging
+import SQLiteStore
 import Synchronization
 package import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// What this process met of its vault that is not what was written. It serves what is whole, and is not ready
 /// until it is started again.
@@ -50,7 +51,7 @@ extension Vault {
     /// A token is newer than the database, which is an older copy or lost its WAL. A vault that was restored
     /// knows that it is older than some tokens: no damage then, though no answer either.
     package var databaseIsBehind: VaultError {
-        do { return try store.readers().read { try $0.isBehind() } } catch {
+        do { return try store.reader.read { try $0.isBehind() } } catch {
             return StorageFailure.translate(error)
         }
     }

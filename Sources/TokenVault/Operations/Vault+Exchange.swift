@@ -1,8 +1,8 @@
 import Foundation
-import GRDB
 package import TokenRotation
 package import VaultCore
 import VaultCrypto
+package import VaultStore
 
 /// A code or refresh token presented by an authenticated client.
 package struct ExchangeRequest: Sendable {

@@ -1,7 +1,7 @@
-import GRDB
 import TokenRotation
 public import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// A grant as an operator sees it: no token in it.
 public struct Grant: Sendable {

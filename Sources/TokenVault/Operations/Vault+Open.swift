@@ -1,12 +1,13 @@
 import Foundation
-import GRDB
 import MerkleLog
+import SQLiteStore
 import VaultCore
 public import VaultCrypto
+import VaultStore
 
 /// What opening produced: the file and its keys.
 struct OpenedStore: Sendable {
-    let store: Store
+    let store: any VaultStore
     let keys: LiveKeys
     let unlocker: Unlocker
 }
@@ -57,13 +58,13 @@ extension Vault {
             try FoundFile(path).checkIsAlone()
             let lock = try VaultLock(beside: path)
             let store = try lock.withWriterLock(within: .seconds(10)) {
-                let store = try Store(path, lock: lock, options)
-                try store.writer.inDatabase { try store.ledger.bringUpToDate($0, at: options.clock.now()) }
+                let store = try SQLiteStore(path, lock: lock, options)
+                try store.bringUpToDate(at: options.clock.now())
                 return store
             }
             do {
                 // A passphrase takes a while: nobody waits for the lock meanwhile.
-                let opened = try store.readers().snapshot { try unlock($0, store, source, roles) }
+                let opened = try store.reader.snapshot { try unlock($0, store, source, roles) }
                 if !options.ignoresAnchors, opened.keys.doubt == nil {
                     try AnchorComparison.requireAgreement(opened, options.logger)
                 }
@@ -80,11 +81,11 @@ extension Vault {
         let lock = try VaultLock(beside: path)
         do {
             let store = try lock.withWriterLock(within: .seconds(10)) {
-                try Store(path, lock: lock, options)
+                try SQLiteStore(path, lock: lock, options)
             }
             do {
                 return try Vault(
-                    store.readers().snapshot { database in
+                    store.reader.snapshot { database in
                         try unlocked(
                             database, store, VaultRow.read(database, rowKey: nil), .root(root),
                             Unlocker(root: root))
@@ -97,7 +98,7 @@ extension Vault {
     }
 
     private static func unlock(
-        _ database: Database, _ store: Store, _ source: KeySource, _ roles: VaultRoles
+        _ database: Database, _ store: any VaultStore, _ source: KeySource, _ roles: VaultRoles
     ) throws -> OpenedStore {
         let vault = try VaultRow.read(database, rowKey: nil)
         let (key, unlocker) = try Unlocking.unlock(database, vault: vault, source, for: roles)
@@ -105,7 +106,8 @@ extension Vault {
     }
 
     private static func unlocked(
-        _ database: Database, _ store: Store, _ vault: VaultRow, _ opened: OpenedKey, _ unlocker: Unlocker
+        _ database: Database, _ store: any VaultStore, _ vault: VaultRow, _ opened: OpenedKey,
+        _ unlocker: Unlocker
     ) throws -> OpenedStore {
         let keys = try VaultKeys.load(database, opened: opened)
         let head = try LogHead.read(database)
@@ -182,13 +184,10 @@ extension Vault {
 
     private static func build(_ path: String, _ source: KeySource, _ options: VaultOptions) throws {
         let writer = try Connections.openWriter(path)
-        try writer.inDatabase { database in
-            try database.inTransaction(.immediate) {
-                try Genesis(
-                    now: options.clock.now(), monotonic: options.clock.reading()
-                ).populate(
-                    database, source, options)
-                return .commit
+        try writer.use { database in
+            try database.transaction {
+                try Genesis(now: options.clock.now(), monotonic: options.clock.reading())
+                    .populate(database, source, options)
             }
             // Closing would swallow a failure here and leave half of the vault in the WAL.
             let log = try database.firstRow("PRAGMA wal_checkpoint(TRUNCATE)") { $0.integer(0) }
@@ -198,6 +197,13 @@ extension Vault {
         guard access(path + "-wal", F_OK) != 0 else {
             throw StorageFailure.failed("checkpoint of the new vault", EIO)
         }
+    }
+}
+
+extension SQLiteStore {
+    fileprivate convenience init(_ path: String, lock: VaultLock, _ options: VaultOptions) throws {
+        try self.init(
+            path, lock: lock, ledger: options.ledger, readers: options.readers, logger: options.logger)
     }
 }
 

@@ -1,7 +1,7 @@
-import GRDB
 import Synchronization
 package import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// A key that signs id_tokens, or did and is still published.
 package struct StoredSigningKey: Sendable {

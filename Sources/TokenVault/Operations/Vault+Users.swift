@@ -1,6 +1,7 @@
-import GRDB
+import SQLiteStore
 public import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// A user of the vault: an owner of grants.
 public struct User: Sendable {

@@ -1,7 +1,7 @@
-import GRDB
 import TokenRotation
 public import VaultCore
 import VaultCrypto
+package import VaultStore
 
 /// What a valid token stands for.
 public struct ValidToken: Sendable {
@@ -44,14 +44,16 @@ extension Vault {
             return try judge(handle, accessToken, row, vault, database, keys, now, isVisible)
         }
         var isVaultKnown = true
-        var found = try store.readers().firstValidationRow(grant) { database, cursor -> ValidToken? in
-            guard let vault = knownVaultRow.row(in: cursor)?.row else {
-                isVaultKnown = false
-                return nil
+        var found = try store.reader.read { database in
+            try database.firstRow(Self.validationSQL, grant) { cursor -> ValidToken? in
+                guard let vault = knownVaultRow.row(in: cursor)?.row else {
+                    isVaultKnown = false
+                    return nil
+                }
+                let keys = try keys.keys(
+                    for: database, vault.stamp, logSize: cursor.integer(1), above: floor)
+                return try judgedRow(cursor, database, vault, keys)
             }
-            let keys = try keys.keys(
-                for: database, vault.stamp, logSize: cursor.integer(1), above: floor)
-            return try judgedRow(cursor, database, vault, keys)
         }
         if !isVaultKnown {
             found = try snapshot { database, keys in

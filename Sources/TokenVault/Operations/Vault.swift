@@ -1,9 +1,10 @@
-import GRDB
 public import Logging
 import MerkleLog
+import SQLiteStore
 public import VaultCore
 import VaultCrypto
 import VaultMigrations
+import VaultStore
 
 /// An open vault: the one door to everything in it.
 ///
@@ -26,9 +27,8 @@ public final class Vault: Sendable {
     public let statistics: CommitStatistics
     package let clock: any VaultClock
     package let logger: Logger
-    let store: Store
+    let store: any VaultStore
     let queue: CommitQueue
-    let ballast: Ballast
     let keys: LiveKeys
     let registry: Registry
     let firstUses: FirstUses
@@ -48,7 +48,7 @@ public final class Vault: Sendable {
     /// takes those of its snapshot or transaction.
     var keyring: Keyring { keys.current.keyring }
     /// Whether one more write would be taken now.
-    package var acceptsNewWork: Bool { ballast.isWhole }
+    package var acceptsNewWork: Bool { store.acceptsNewWork }
     /// Writes waiting now.
     package var queueDepth: Int { queue.depth }
 
@@ -66,12 +66,11 @@ public final class Vault: Sendable {
         registry = Registry()
         firstUses = FirstUses()
         refusals = RefusalLimiter()
-        ballast = Ballast(beside: opened.store.path)
         operatorActor = AuditActor(
             opened.keys.current.system.pseudonym, options.channel, options.actor)
         queue = CommitQueue(
             CommitEngine(
-                store: opened.store, ballast: ballast, keys: opened.keys, registry: registry,
+                store: opened.store, keys: opened.keys, registry: registry,
                 firstUses: firstUses, refusals: refusals, statistics: statistics, clock: options.clock))
     }
 
@@ -151,7 +150,7 @@ extension Vault {
     /// Reads several rows as of one moment, with the keys that fit them.
     func snapshot<Result>(_ body: (Database, VaultKeys) throws -> Result) throws -> Result {
         let floor = keys.floor
-        return try store.readers().snapshot { [keys] database in
+        return try store.reader.snapshot { [keys] database in
             try body(database, keys.keys(for: database, above: floor))
         }
     }

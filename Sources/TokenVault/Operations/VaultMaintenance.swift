@@ -1,10 +1,12 @@
 import Foundation
 import Logging
+import SQLiteStore
 public import ServiceLifecycle
 import Synchronization
 import TokenRotation
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// Upkeep while a process serves: heartbeat (so that an outage does not use up anybody's retry window), first
 /// uses, the ballast, and the comparison of every row with the log.
@@ -58,7 +60,7 @@ public struct VaultMaintenance: Service {
 
     /// Trouble here is trouble for everybody and reported there; upkeep itself just tries again.
     private func upkeep(heartbeat: Bool) async {
-        vault.ballast.restore()
+        vault.store.keepUp()
         do {
             try await vault.flushFirstUses()
             if heartbeat { try await vault.proveWritePath() }
@@ -75,7 +77,7 @@ extension Vault {
     /// A vault that is not what was written is served as well: every caller is told so, and that tells more than a
     /// service that does not start.
     public func beginServing() async throws {
-        let isFirst = try store.lock.beginServing()
+        let isFirst = try store.beginServing()
         do {
             try await housekeep { transaction in
                 transaction.changeVault { vault in
@@ -91,7 +93,7 @@ extension Vault {
 
     /// Writes the heartbeat: proves that the write path works, without a leaf.
     public func proveWritePath() async throws {
-        guard ballast.isWhole else { throw Ballast.refusal }
+        if let refusal = store.refusalOfNewWork() { throw refusal }
         try await housekeep { transaction in
             transaction.changeVault { $0.beat(at: transaction.now, monotonic: transaction.monotonic) }
         }

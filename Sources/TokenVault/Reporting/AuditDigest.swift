@@ -1,5 +1,5 @@
-import GRDB
 public import VaultCore
+import VaultStore
 
 /// What the log says of a period: exchanges by outcome over time, alarms, events of keys, and totals.
 public struct AuditDigest: Sendable {

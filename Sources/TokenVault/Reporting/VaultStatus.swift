@@ -1,7 +1,7 @@
-import GRDB
 import MerkleLog
 public import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// The vault at a glance: counts, log and health as of one moment.
 public struct VaultStatus: Sendable {

@@ -1,6 +1,6 @@
-import GRDB
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// A life of the vault: the first from its creation, another from each time it was restored. Two restores of
 /// one backup can have the same number, for neither knows of the other; what was drawn at random beside it

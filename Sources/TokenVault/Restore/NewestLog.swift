@@ -1,8 +1,9 @@
 import Foundation
-import GRDB
 import MerkleLog
+import SQLiteStore
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// Whatever tells of the time between a backup and now.
 public enum NewestLog: Sendable {
@@ -86,7 +87,7 @@ struct LaterLog {
                 let entries = { try forEachLeaf(of: database, from: $0, $1) }
                 return try body(LaterLog(note: note, entries: entries, database: database))
             }
-        } catch let error as DatabaseError { throw StorageFailure.translate(error, isOpening: true) }
+        } catch let error as SQLiteError { throw StorageFailure.translate(error, isOpening: true) }
     }
 
     private static func forEachLeaf(

@@ -1,7 +1,8 @@
-import GRDB
 import MerkleLog
+import SQLiteStore
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// A backup unsealed and compared: what is known before the first change.
 struct PreparedRestore: Sendable {
@@ -24,12 +25,7 @@ struct PreparedRestore: Sendable {
         do {
             let writer = try Connections.openWriter(path)
             defer { try? writer.close() }
-            try writer.inDatabase { database in
-                try database.inTransaction(.immediate) {
-                    try begin(database, options)
-                    return .commit
-                }
-            }
+            try writer.use { database in try database.transaction { try begin(database, options) } }
         } catch { throw StorageFailure.translate(error) }
     }
 

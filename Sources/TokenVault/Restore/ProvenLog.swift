@@ -1,7 +1,7 @@
-import GRDB
 import MerkleLog
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// The newest log, as far as it is proven: its entries lead from the backup's own tree to a checkpoint that a key of the
 /// vault signed.

@@ -1,5 +1,6 @@
 import CVaultShims
 import Foundation
+import SQLiteStore
 import Synchronization
 import VaultCore
 

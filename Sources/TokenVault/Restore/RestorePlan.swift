@@ -1,7 +1,7 @@
 import Foundation
-import GRDB
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// What a restore would do, or did: everything that moved on since the backup, and what becomes of it.
 public struct RestorePlan: Sendable, Encodable {

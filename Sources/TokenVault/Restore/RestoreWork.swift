@@ -1,6 +1,7 @@
 import TokenRotation
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// Does to a vault just unsealed what its plan says: a few rows at a time, each step with its entry. The entries are of
 /// the kind by which the vault itself would do it, so another restore, which reads them, does the same.

@@ -1,8 +1,9 @@
 import Foundation
-import GRDB
 import MerkleLog
+import SQLiteStore
 import VaultCore
 public import VaultCrypto
+import VaultStore
 
 /// Makes a vault from a backup, without bringing back what was superseded, revoked or erased since.
 ///
@@ -153,7 +154,7 @@ extension VaultRestore {
         do {
             let writer = try Connections.openWriter(area.draft)
             defer { try? writer.close() }
-            return try writer.inDatabase { database in
+            return try writer.use { database in
                 try opened.check(database)
                 try options.ledger.bringUpToDate(database, at: options.clock.now())
                 return try compare(database, opened)
@@ -165,7 +166,7 @@ extension VaultRestore {
         let row = try VaultRow.read(database, rowKey: nil)
         let loaded = try Keyring.load(database, vault: row, opened: .root(opened.root))
         _ = try VaultRow.read(database, rowKey: loaded.rows)
-        let keyring = loaded.showing(LiveRoster(try Roster(database, loaded)))
+        let keyring = loaded.showing(LiveRoster(try Roster(database, loaded.rowSet)))
         let head = try LogHead.read(database)
         guard head.isSigned(by: keyring.signer.key), try head.isTimed(database) else {
             throw VaultError(

@@ -1,6 +1,6 @@
 import Foundation
-import GRDB
 import VaultCore
+import VaultStore
 
 /// Walks over the rows that still need work, oldest id first, in short transactions that let live traffic through.
 ///
@@ -31,7 +31,7 @@ struct RotationSweep: Sendable {
         _ progress: KeyRotationObserver,
         _ change: @escaping @Sendable (WriteTransaction, Int64) throws -> Bool
     ) async throws -> Int64 {
-        let total = try vault.store.readers().read { try $0.rowCount(table, where: condition, values) }
+        let total = try vault.store.reader.read { try $0.rowCount(table, where: condition, values) }
         var cursor = Int64.min
         var (done, written): (Int64, Int64) = (0, 0)
         var isAlone = true
@@ -54,7 +54,7 @@ struct RotationSweep: Sendable {
     }
 
     private func next(after cursor: Int64, _ bodies: Int) throws -> [Int64] {
-        try vault.store.readers().read { database in
+        try vault.store.reader.read { database in
             var ids: [Int64] = []
             try database.forEachRow(
                 "SELECT id FROM \(table) WHERE id > ? AND \(condition) ORDER BY id LIMIT ?",

@@ -1,6 +1,6 @@
-import GRDB
 package import VaultCore
 import VaultCrypto
+package import VaultStore
 
 /// Where a tagged table keeps sealed values, whose key under the table's role seals them, and what they are bound to.
 struct SealedColumns: Sendable {
@@ -47,10 +47,6 @@ struct SealedColumns: Sendable {
             owner: owner(of: row), table: layout.number, column: layout.columnNumber(field.column),
             row: row.id, generation: generation)
     }
-}
-
-extension StoredRow {
-    subscript(column: String) -> SQLValue { columns[Int(layout.columnNumber(column)) - 1] }
 }
 
 extension WriteTransaction {

@@ -1,6 +1,6 @@
-import GRDB
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// Opens everything with present keys alone, in one snapshot: what must succeed before the keys before them are
 /// destroyed.

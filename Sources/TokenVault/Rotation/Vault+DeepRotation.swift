@@ -1,6 +1,6 @@
-import GRDB
 import VaultCore
 public import VaultCrypto
+import VaultStore
 
 extension Vault {
     /// Replaces every key there is: after a disclosure of keys, or of a database with the key of a keyslot that was removed.
@@ -20,7 +20,7 @@ extension Vault {
         progress: @escaping KeyRotationObserver = { _ in }
     ) async throws -> KeyRotationReport {
         var report = try await beginDeepRotation([source] + others)
-        while let job = try store.readers().read({ try $0.rotationJob("deep") }) {
+        while let job = try store.reader.read({ try $0.rotationJob("deep") }) {
             report.rewritten += try await run(job, progress)
             var next = job
             next.step += 1
@@ -59,7 +59,7 @@ extension Vault {
     private func beginDeepRotation(_ sources: [KeySource]) async throws -> KeyRotationReport {
         // Once more when keyslots or the root key were changed between the look at them and the first transaction.
         for _ in 0..<3 {
-            if try store.readers().read({ try $0.rotationJob("deep") }) != nil {
+            if try store.reader.read({ try $0.rotationJob("deep") }) != nil {
                 var report = KeyRotationReport(kind: "deep", epoch: Int64(keyring.epoch))
                 report.isResumed = true
                 return report

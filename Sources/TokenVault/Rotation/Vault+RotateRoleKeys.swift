@@ -1,6 +1,6 @@
-import GRDB
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// The root key and the keys of the roles that a rotation leads to, or that there are.
 struct NextKeys: Sendable {

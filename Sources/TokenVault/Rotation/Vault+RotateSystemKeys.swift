@@ -1,8 +1,8 @@
 import Foundation
-import GRDB
 import MerkleLog
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// A key of the vault itself that can be replaced while services run.
 public enum SystemKeyKind: String, Sendable, CaseIterable {

@@ -1,6 +1,6 @@
-import GRDB
 public import VaultCore
 public import VaultCrypto
+import VaultStore
 
 /// What a rotation would do, as of one moment.
 public struct KeyRotationPlan: Sendable {
@@ -115,7 +115,7 @@ extension Vault {
     }
 
     private func count(_ tables: [String], _ condition: String = "1") throws -> Int64 {
-        try store.readers().snapshot { database in
+        try store.reader.snapshot { database in
             try tables.reduce(0) { sum, table in
                 try sum + database.rowCount(table, where: condition)
             }

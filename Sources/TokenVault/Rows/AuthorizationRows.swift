@@ -1,4 +1,5 @@
 import VaultCore
+public import VaultStore
 
 /// One row of `signing_keys`: a key that signs id_tokens, or did.
 struct SigningKeyRow: Sendable {
@@ -28,9 +29,9 @@ struct PasswordRow: Sendable {
 }
 
 extension Consent: TypedRow {
-    static let layout = TableLayout.consents
+    package static let layout = TableLayout.consents
 
-    init(_ row: StoredRow) throws {
+    package init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
         id = row.id
         user = OwnerID(try columns.integer())
@@ -39,7 +40,7 @@ extension Consent: TypedRow {
         grantedAt = try columns.instant()
     }
 
-    var columns: [SQLValue] {
+    package var columns: [SQLValue] {
         [.integer(user.rawValue), .integer(client.rawValue), .text(scope.text), SQLValue(grantedAt)]
     }
 }

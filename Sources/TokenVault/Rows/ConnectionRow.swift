@@ -1,5 +1,6 @@
 package import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// What a connection holds: a user's grant, or tokens of our own.
 package enum ConnectionKind: Int64, Sendable {

@@ -1,6 +1,7 @@
 import TokenRotation
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// How a grant came to be.
 public enum GrantKind: Int64, Sendable {

@@ -1,6 +1,7 @@
 import Foundation
 import VaultCore
 import VaultCrypto
+public import VaultStore
 
 /// One row of `keyslots`: a way to open the vault.
 struct KeyslotRow: Sendable {
@@ -168,9 +169,9 @@ struct IncarnationRow: Sendable {
 }
 
 extension BackupRecord: TypedRow {
-    static let layout = TableLayout.backups
+    package static let layout = TableLayout.backups
 
-    init(_ row: StoredRow) throws {
+    package init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
         id = row.id
         guard let backup = BackupID(bytes: try columns.blob()) else {
@@ -182,7 +183,7 @@ extension BackupRecord: TypedRow {
         keepUntil = try columns.optionalInstant()
     }
 
-    var columns: [SQLValue] {
+    package var columns: [SQLValue] {
         [.blob(backup.bytes), .integer(logSize), SQLValue(createdAt), SQLValue(keepUntil)]
     }
 }

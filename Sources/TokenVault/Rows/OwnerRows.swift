@@ -1,11 +1,5 @@
 import VaultCore
-
-/// Whose key seals a record.
-enum OwnerKind: Int64, Sendable {
-    case system = 1
-    case user = 2
-    case client = 3
-}
+public import VaultStore
 
 /// Whether an owner may act.
 public enum OwnerState: Int64, Sendable {
@@ -92,9 +86,9 @@ extension ClientRow: TypedRow {
 }
 
 extension ClientSecretInfo: TypedRow {
-    static let layout = TableLayout.clientSecrets
+    package static let layout = TableLayout.clientSecrets
 
-    init(_ row: StoredRow) throws {
+    package init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
         id = row.id
         client = OwnerID(try columns.integer())
@@ -105,7 +99,7 @@ extension ClientSecretInfo: TypedRow {
         notAfter = try columns.optionalInstant()
     }
 
-    var columns: [SQLValue] {
+    package var columns: [SQLValue] {
         [
             .integer(client.rawValue), .integer(generation), .blob(tag), .integer(tagKeyID),
             SQLValue(notBefore),

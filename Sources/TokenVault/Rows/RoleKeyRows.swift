@@ -1,5 +1,6 @@
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// One row of `role_keys`: the key of a role, wrapped by the root key, by the role's next key or, the common one, by the
 /// key of each role.

@@ -1,8 +1,8 @@
 import Foundation
-import GRDB
 import Synchronization
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// The one row of `vault`: what every transaction reads first.
 struct VaultRow: Sendable, Equatable {
@@ -57,13 +57,7 @@ struct VaultRow: Sendable, Equatable {
 // MARK: - In the database
 
 extension VaultRow {
-    /// In the order of the table, the row tag left out.
-    static let columnNames = [
-        "format", "vault_id", "created_at", "key_epoch", "registry_revision", "next_owner_id",
-        "next_grant_id",
-        "next_secret_id", "next_key_id", "heartbeat_at", "heartbeat_monotonic",
-        "heartbeat_clock", "outage", "stamp", "registry_hash",
-    ]
+    private static let columnNames = TableLayout.vault.columns
     private static let selectSQL =
         "SELECT \(columnNames.joined(separator: ", ")), row_tag FROM vault WHERE id = 1"
     private static let updateSQL =

@@ -1,7 +1,7 @@
-import GRDB
 import Synchronization
 public import VaultCore
 import VaultCrypto
+import VaultStore
 
 extension Vault {
     /// Gives a user a password, or takes it away. Every session that began with the one before ends.

@@ -1,6 +1,6 @@
-import GRDB
 package import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// A user who signed in, as the cookie of a browser proves it.
 package struct SignInSession: Sendable {

@@ -1,6 +1,8 @@
 import Foundation
+import SQLiteStore
 import Synchronization
 import VaultCore
+import VaultStore
 
 /// Where writes wait their turn, and the thread that takes them in batches (group commit).
 ///
@@ -42,7 +44,7 @@ final class CommitQueue: @unchecked Sendable {
         _ urgency: WriteUrgency,
         _ body: @escaping @Sendable (WriteTransaction) throws -> (Result, [AuditEvent])
     ) async throws -> Result {
-        guard urgency != .newWork || engine.ballast.admitsNewWork() else { throw Ballast.refusal }
+        if urgency == .newWork, let refusal = engine.store.refusalOfNewWork() { throw refusal }
         return try await withCheckedThrowingContinuation { continuation in
             let job = BodyJob(
                 urgency, deadline: .now + Limits.writeQueueDeadline, continuation: continuation, body)

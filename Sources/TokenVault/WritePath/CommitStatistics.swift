@@ -1,6 +1,7 @@
 import Synchronization
 import TokenRotation
 import VaultCore
+import VaultStore
 
 /// Counts of the write path, for tests, benchmarks and metrics.
 public final class CommitStatistics: Sendable {

@@ -1,7 +1,7 @@
-import GRDB
 import MerkleLog
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// What the body of a write sees: the rows as of now, the keys, the time, and the index its first leaf will
 /// have. Lives on the writer's thread, for one batch of bodies. Rows written here are named by the leaf of
@@ -179,7 +179,7 @@ extension WriteTransaction {
         try database.run(layout.deleteSQL, [.integer(id)])
         if layout.isOfRegistry {
             touchRegistry()
-            roster.change { $0.remove(layout, id, keyring) }
+            roster.change { $0.remove(layout, id, keyring.rowSet) }
         }
         note(layout, id, hash: nil, previous: previous)
     }
@@ -225,7 +225,7 @@ extension WriteTransaction {
     private func register(_ stored: StoredRow) {
         guard stored.layout.isOfRegistry else { return }
         touchRegistry()
-        roster.change { $0.note(stored, keyring) }
+        roster.change { $0.note(stored, keyring.rowSet) }
     }
 
     /// Takes the next number of a counter.
@@ -300,10 +300,8 @@ extension WriteTransaction {
             stored.value(inColumn:))
         values.append(.integer(stored.id))
         if let expected { values.append(.integer(expected)) }
-        try database.run(isIndexUnchanged ? layout.updateUnindexedSQL : layout.updateSQL, values)
-        guard database.changesCount == 1 else {
-            throw LostRow.error(layout, stored.id)
-        }
+        let count = try database.run(isIndexUnchanged ? layout.updateUnindexedSQL : layout.updateSQL, values)
+        guard count == 1 else { throw LostRow.error(layout, stored.id) }
         hasChanges = true
     }
 }

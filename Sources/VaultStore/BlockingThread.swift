@@ -1,8 +1,8 @@
 import Foundation
 
 /// A thread for one piece of work that blocks (opening, closing, verifying), so that tasks are not held up by it.
-enum BlockingThread {
-    static func run(_ body: @escaping @Sendable () -> Void) {
+package enum BlockingThread {
+    package static func run(_ body: @escaping @Sendable () -> Void) {
         let thread = Thread(block: body)
         thread.name = "tokenvault.blocking"
         thread.stackSize = 4 << 20
@@ -10,7 +10,7 @@ enum BlockingThread {
     }
 
     /// Runs `body` on a thread of its own and waits for its result without blocking a task's thread.
-    static func result<Result: Sendable>(
+    package static func result<Result: Sendable>(
         _ body: @escaping @Sendable () throws -> Result
     ) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in

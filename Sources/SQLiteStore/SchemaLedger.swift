@@ -1,38 +1,35 @@
 import Foundation
-import GRDB
-import VaultCore
+package import VaultCore
 import VaultCrypto
-import VaultMigrations
+package import VaultMigrations
+package import VaultStore
 
 /// Which migrations a file has seen, and whether its schema is still the one they made.
-struct SchemaLedger: Sendable {
+package struct SchemaLedger: Sendable {
     /// Those that the program knows, in order.
     private let migrations: [Migration]
 
-    init(_ migrations: [Migration] = Migration.all) { self.migrations = migrations }
+    package init(_ migrations: [Migration] = Migration.all) { self.migrations = migrations }
 
     /// Creates the whole schema in a new database.
-    func create(_ database: Database, at now: VaultInstant) throws {
+    package func create(_ database: Database, at now: VaultInstant) throws {
         for migration in migrations { try apply(migration, database, now) }
-        try database.execute(sql: "PRAGMA application_id = \(VaultFile.applicationID)")
+        try database.runScript("PRAGMA application_id = \(VaultFile.applicationID)")
     }
 
     /// Checks the ledger and the schema of an existing file and applies the migrations it lacks.
     ///
     /// - Throws: ``VaultError/Code/schemaNewer`` or ``VaultError/Code/schemaChanged``; the file is left as it was.
-    func bringUpToDate(_ database: Database, at now: VaultInstant) throws {
+    package func bringUpToDate(_ database: Database, at now: VaultInstant) throws {
         for migration in try pending(database) {
-            try database.inTransaction(.immediate) {
-                try apply(migration, database, now)
-                return .commit
-            }
+            try database.transaction { try apply(migration, database, now) }
         }
     }
 
     /// Checks the ledger and the schema, and says which migrations the file lacks; writes nothing.
     ///
     /// - Throws: ``VaultError/Code/schemaNewer`` or ``VaultError/Code/schemaChanged``.
-    func pending(_ database: Database) throws -> ArraySlice<Migration> {
+    package func pending(_ database: Database) throws -> ArraySlice<Migration> {
         let applied = try appliedMigrations(database)
         try refuse(newerThanKnown: applied.map(\.version).max() ?? 0)
         for (known, found) in zip(migrations, applied)
@@ -50,13 +47,13 @@ struct SchemaLedger: Sendable {
     /// columns that this one would leave out of their tags.
     ///
     /// - Throws: ``VaultError/Code/schemaNewer``.
-    func refuseNewer(_ database: Database) throws {
+    package func refuseNewer(_ database: Database) throws {
         let sql = "SELECT max(version) FROM schema_migrations"
         try refuse(newerThanKnown: try database.firstRow(sql) { Int($0.integer(0)) } ?? 0)
     }
 
     /// What a caller is told of a failed read: a row that does not fit is damaged, or written by a newer program.
-    func explain(_ error: any Error, _ database: Database) -> VaultError {
+    package func explain(_ error: any Error, _ database: Database) -> VaultError {
         let error = StorageFailure.translate(error)
         guard error.code == .integrity else { return error }
         do { try refuseNewer(database) } catch let newer as VaultError { return newer } catch {}
@@ -82,15 +79,15 @@ struct SchemaLedger: Sendable {
     }
 
     private func apply(_ migration: Migration, _ database: Database, _ now: VaultInstant) throws {
-        try database.execute(sql: migration.sql)
+        try database.runScript(migration.sql)
         try database.run(
             "INSERT INTO schema_migrations (version, checksum, applied_at) VALUES (?, ?, ?)",
             [.integer(Int64(migration.version)), .blob(checksum(migration)), SQLValue(now)])
-        try database.execute(sql: "PRAGMA user_version = \(migration.version)")
+        try database.runScript("PRAGMA user_version = \(migration.version)")
     }
 
     private func appliedMigrations(_ database: Database) throws -> [(version: Int, checksum: [UInt8])] {
-        guard try database.tableExists("schema_migrations") else {
+        guard try database.hasTable("schema_migrations") else {
             throw VaultError(
                 .notAVault, "The file has no ledger of migrations.",
                 remedy: "Check the path given with --vault.")
@@ -119,9 +116,10 @@ struct SchemaLedger: Sendable {
     }
 
     private func expectedFingerprint(of migrations: [Migration]) throws -> Digest {
-        let memory = try DatabaseQueue()
-        return try memory.inDatabase { database in
-            for migration in migrations { try database.execute(sql: migration.sql) }
+        let memory = try SQLiteConnection(path: nil)
+        defer { try? memory.close() }
+        return try memory.use { database in
+            for migration in migrations { try database.runScript(migration.sql) }
             return try fingerprint(database)
         }
     }

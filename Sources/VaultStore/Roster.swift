@@ -1,17 +1,15 @@
-import GRDB
-import MerkleLog
 import Synchronization
-import VaultCore
-import VaultCrypto
+package import VaultCore
+package import VaultCrypto
 
 /// Which state of the registry a snapshot shows: the stamp in the vault row, another one with every change to owners,
 /// clients, secrets, keys, keyslots, providers, anchors and webhooks. What is kept in memory is of one stamp.
 package struct RegistryRevision: Sendable, Hashable {
-    static let byteCount = 16
+    package static let byteCount = 16
     private let first, second: UInt64
 
     /// Nil unless the column has the right length.
-    init?(_ cursor: RowCursor, at column: Int) {
+    package init?(_ cursor: RowCursor, at column: Int) {
         let words = cursor.withBlob(column) { bytes -> (UInt64, UInt64)? in
             guard let bytes, bytes.count == Self.byteCount else { return nil }
             return (
@@ -24,17 +22,17 @@ package struct RegistryRevision: Sendable, Hashable {
 
     private init(_ first: UInt64, _ second: UInt64) { (self.first, self.second) = (first, second) }
 
-    static func random() -> RegistryRevision {
+    package static func random() -> RegistryRevision {
         SystemRandom().bytes(byteCount).withUnsafeBytes {
             RegistryRevision(
                 $0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
         }
     }
 
-    var bytes: [UInt8] { withUnsafeBytes(of: (first, second)) { Array($0) } }
+    package var bytes: [UInt8] { withUnsafeBytes(of: (first, second)) { Array($0) } }
 
     /// As the last entry of a commit names it.
-    var hex: String { Hex.encode(bytes) }
+    package var hex: String { Hex.encode(bytes) }
 }
 
 extension TableLayout {
@@ -46,12 +44,12 @@ extension TableLayout {
 
     /// Whether a change of its rows changes the stamp: they are kept in memory from one request to the next, or are few
     /// and decide much.
-    var isOfRegistry: Bool { Self.registry >> UInt64(number) & 1 == 1 }
+    package var isOfRegistry: Bool { Self.registry >> UInt64(number) & 1 == 1 }
 
     /// Whether a row counts in the hash of the vault row, so that an older one of it is refused wherever it is read. The one
     /// place that decides it, by what never changes in a row: everything of the registry but the rows of users and of
     /// clients that registered themselves, of whom there may be millions.
-    func isOfSet(_ id: Int64, _ columns: [SQLValue]) -> Bool {
+    package func isOfSet(_ id: Int64, _ columns: [SQLValue]) -> Bool {
         guard isOfRegistry else { return false }
         func value(_ column: String) -> SQLValue { columns[Int(columnNumber(column)) - 1] }
         return switch number {
@@ -63,7 +61,7 @@ extension TableLayout {
     }
 
     /// Whether all its rows are.
-    var isWhollyOfSet: Bool {
+    package var isWhollyOfSet: Bool {
         isOfRegistry && number != Self.owners.number && number != Self.ownerKeys.number
             && number != Self.clients.number && number != Self.clientSecrets.number
     }
@@ -84,7 +82,7 @@ extension TableLayout {
 /// compared with it.
 ///
 /// A row's tag is right for as long as the row's key; that it is the newest of the row is seen here.
-struct Roster: Sendable {
+package struct Roster: Sendable {
     private struct Entry {
         let hash: Digest
         /// What an index finds the row by: a client's lookup tag (its beginning), a secret's client.
@@ -93,18 +91,18 @@ struct Roster: Sendable {
 
     private var tables: [UInt16: [Int64: Entry]] = [:]
     /// Of all rows, as the hash of the vault row has it without the stamp.
-    private(set) var sum = Digest.zero
+    package private(set) var sum = Digest.zero
     /// Rows were put in or taken out from which keys are read.
-    private(set) var changesKeys = false
+    package private(set) var changesKeys = false
 
-    init() {}
+    package init() {}
 
     /// Every row of the set that `database` shows, whatever its tag: whether these are the ones is for ``sum`` to say.
-    init(_ database: Database, _ keyring: Keyring) throws {
+    package init(_ database: Database, _ key: RowSetKey) throws {
         for layout in TableLayout.tagged where layout.isOfRegistry {
             let ofUsers = layout.number == TableLayout.owners.number ? " WHERE kind != 2" : ""
             try database.forEachRow(layout.selectSQL + ofUsers) { cursor in
-                note(StoredRow(unchecked: cursor, layout), keyring)
+                note(StoredRow(unchecked: cursor, layout), key)
                 return true
             }
         }
@@ -112,22 +110,22 @@ struct Roster: Sendable {
     }
 
     /// A row was written as this.
-    mutating func note(_ row: StoredRow, _ keyring: Keyring) {
-        remove(row.layout, row.id, keyring)
+    package mutating func note(_ row: StoredRow, _ key: RowSetKey) {
+        remove(row.layout, row.id, key)
         guard row.layout.isOfSet(row.id, row.columns) else { return }
         let hash = row.hash
         tables[row.layout.number, default: [:]][row.id] = Entry(hash: hash, found: Self.found(row))
-        add(row.layout, row.id, hash, keyring)
+        add(row.layout, row.id, hash, key)
     }
 
-    mutating func remove(_ layout: TableLayout, _ id: Int64, _ keyring: Keyring) {
+    package mutating func remove(_ layout: TableLayout, _ id: Int64, _ key: RowSetKey) {
         guard let old = tables[layout.number]?.removeValue(forKey: id) else { return }
-        add(layout, id, old.hash, keyring)
+        add(layout, id, old.hash, key)
     }
 
     /// In or out: the same.
-    private mutating func add(_ layout: TableLayout, _ id: Int64, _ hash: Digest, _ keyring: Keyring) {
-        sum = sum ^ keyring.rowSet.element(table: layout.number, id: id, hash: hash)
+    private mutating func add(_ layout: TableLayout, _ id: Int64, _ hash: Digest, _ key: RowSetKey) {
+        sum = sum ^ key.element(table: layout.number, id: id, hash: hash)
         if layout.isOfKeyring(id) { changesKeys = true }
     }
 
@@ -146,7 +144,7 @@ struct Roster: Sendable {
     }
 
     /// The sum of the same rows under another key.
-    func sum(under key: RowSetKey) -> Digest {
+    package func sum(under key: RowSetKey) -> Digest {
         tables.reduce(.zero) { sum, table in
             table.value.reduce(sum) { $0 ^ key.element(table: table.key, id: $1.key, hash: $1.value.hash) }
         }
@@ -156,7 +154,7 @@ struct Roster: Sendable {
 
     /// - Parameter hash: of the row as it is in the file; nil: it is not there, or not of the set.
     /// - Throws: ``VaultError/Code/integrity`` for an older row, one that was deleted, and one that is missing.
-    func check(_ layout: TableLayout, _ id: Int64, _ hash: Digest?) throws {
+    package func check(_ layout: TableLayout, _ id: Int64, _ hash: Digest?) throws {
         let known = tables[layout.number]?[id]?.hash
         guard known == nil || hash != nil else { throw LostRow.error(layout, id) }
         guard known == hash else { throw LostRow.outdated(layout, id) }
@@ -164,83 +162,50 @@ struct Roster: Sendable {
 
     /// - Parameter count: of the rows that a table shows, all of which are in the set.
     /// - Throws: ``VaultError/Code/integrity`` when there must be more.
-    func check(_ count: Int, of layout: TableLayout) throws {
+    package func check(_ count: Int, of layout: TableLayout) throws {
         guard count == tables[layout.number]?.count ?? 0 else { throw LostRow.unindexed(layout) }
     }
 
     /// - Throws: ``VaultError/Code/integrity`` when there is a client of one of these tags, which an index did not show.
-    func confirmUnknown(_ lookupTags: [[UInt8]]) throws {
+    package func confirmUnknown(_ lookupTags: [[UInt8]]) throws {
         let tags = lookupTags.map(Self.beginning)
         let isKnown = tables[TableLayout.owners.number]?.values.contains { tags.contains($0.found) } ?? false
         guard !isKnown else { throw LostRow.unindexed(.owners) }
     }
 
-    /// - Throws: ``VaultError/Code/integrity`` when the client has other secrets than these.
-    func confirmAll(_ rows: [ClientSecretInfo], of client: OwnerID) throws {
+    /// - Throws: ``VaultError/Code/integrity`` when the client has another number of secrets.
+    package func confirmAll(_ secrets: Int, of client: OwnerID) throws {
         let count =
             tables[TableLayout.clientSecrets.number]?.values.count { $0.found == client.rawValue } ?? 0
-        guard rows.count == count else { throw LostRow.unindexed(.clientSecrets) }
+        guard secrets == count else { throw LostRow.unindexed(.clientSecrets) }
     }
 
-    static let differs = VaultError(
+    package static let differs = VaultError(
         .integrity,
         "Keys, clients or settings are not the ones that the vault's own record counts: an earlier row was put back, or one was changed or deleted from outside.",
         remedy: "Stop the service, run 'tokenvault audit verify', then restore a backup.")
 }
 
 /// A roster that rows are compared with: of one snapshot, or of a transaction, where it changes with what is written.
-final class LiveRoster: Sendable {
+package final class LiveRoster: Sendable {
     private let roster: Mutex<Roster>
 
-    init(_ roster: Roster) { self.roster = Mutex(roster) }
+    package init(_ roster: Roster) { self.roster = Mutex(roster) }
 
-    var value: Roster {
+    package var value: Roster {
         get { roster.withLock { $0 } }
         set { roster.withLock { $0 = newValue } }
     }
 
-    func change(_ change: (inout Roster) -> Void) { roster.withLock { change(&$0) } }
-    func check(_ check: (borrowing Roster) throws -> Void) throws { try roster.withLock { try check($0) } }
-}
-
-extension Keyring {
-    /// What the hash of the vault row has to be.
-    ///
-    /// - Parameter renewed: the key that is to sum them up from now on; nil: the present one.
-    func registryHash(_ roster: Roster, _ stamp: RegistryRevision, renewed: RowSetKey? = nil) -> Digest {
-        (renewed ?? rowSet).mask(renewed.map(roster.sum(under:)) ?? roster.sum, nonce: stamp.bytes)
-    }
-
-    /// Whether the rows that this keyring was read with are the ones that the vault row counts.
-    func fits(_ vault: VaultRow) -> Bool {
-        rows.roster.map { registryHash($0.value, vault.stamp) == vault.registryHash } ?? false
-    }
-}
-
-extension Database {
-    /// What speaks against the vault row being the newest, and the rows that it counts being there. An entry that is not
-    /// what the log's tree has is for others to find.
-    ///
-    /// - Parameter keyring: nil leaves out what needs keys.
-    /// - Throws: ``VaultError/Code/integrity`` when the vault row is not what was written.
-    func freshness(_ keyring: Keyring?) throws -> [VaultError] {
-        let vault = try VaultRow.read(self, rowKey: keyring?.rows)
-        var errors: [VaultError] = []
-        do {
-            if let last = try LogHead.read(self).lastEntry(self), last.stamp != vault.stamp.hex {
-                errors.append(VaultRow.outdated)
-            }
-        } catch let error as VaultError where error.code == .integrity {}
-        if let keyring, try keyring.registryHash(Roster(self, keyring), vault.stamp) != vault.registryHash {
-            errors.append(Roster.differs)
-        }
-        return errors
+    package func change(_ change: (inout Roster) -> Void) { roster.withLock { change(&$0) } }
+    package func check(_ check: (borrowing Roster) throws -> Void) throws {
+        try roster.withLock { try check($0) }
     }
 }
 
 extension Digest {
     /// Nil for a column of another length.
-    init?(stored bytes: UnsafeRawBufferPointer) {
+    package init?(stored bytes: UnsafeRawBufferPointer) {
         guard bytes.count == Digest.byteCount else { return nil }
         self.init(loading: bytes)
     }

@@ -1,16 +1,16 @@
 import CVaultShims
 import Foundation
-import VaultCore
+package import VaultCore
 
 /// The file itself: whether it can be a vault at all, who may read it, and how it comes into being.
-enum VaultFile {
+package enum VaultFile {
     /// "TVLT", in the database header.
-    static let applicationID: Int32 = 0x5456_4C54
+    package static let applicationID: Int32 = 0x5456_4C54
 
     /// The file's own name, links followed: SQLite puts the WAL beside the file itself, and so do we the lock.
     ///
     /// - Parameter isNew: the file is not there yet; its directory is.
-    static func resolve(_ path: String, isNew: Bool = false) throws -> String {
+    package static func resolve(_ path: String, isNew: Bool = false) throws -> String {
         let place = isNew ? directory(of: path) : path
         guard let resolved = realpath(place, nil) else { throw StorageFailure.opening(path, errno) }
         defer { free(resolved) }
@@ -20,7 +20,7 @@ enum VaultFile {
     }
 
     /// Looks before SQLite does, so that a wrong path gets a sentence instead of a code.
-    static func check(_ path: String) throws {
+    package static func check(_ path: String) throws {
         var information = stat()
         guard stat(path, &information) == 0 else { throw StorageFailure.opening(path, errno) }
         guard information.st_mode & S_IFMT == S_IFREG else {
@@ -44,7 +44,7 @@ enum VaultFile {
     }
 
     /// Whether the file begins as a vault does.
-    static func isVault(_ path: String) throws -> Bool {
+    package static func isVault(_ path: String) throws -> Bool {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw StorageFailure.opening(path, errno) }
         defer { ParkedDescriptors.close(descriptor) }
@@ -56,7 +56,7 @@ enum VaultFile {
     }
 
     /// Whether there is a place for a new vault at `path`.
-    static func checkDirectory(of path: String) throws {
+    package static func checkDirectory(of path: String) throws {
         guard access(directory(of: path), F_OK) == 0 else {
             throw VaultError(
                 .notFound, "The directory of \(path) does not exist.", remedy: "Make it first, with mode 700."
@@ -73,16 +73,18 @@ enum VaultFile {
     }
 
     /// What lies beside a vault and belongs to it, but for the lock file.
-    static func sideFiles(of path: String) -> [String] { ["-wal", "-shm", ".ballast"].map { path + $0 } }
+    package static func sideFiles(of path: String) -> [String] {
+        ["-wal", "-shm", ".ballast"].map { path + $0 }
+    }
 
     /// Foundation's `deletingLastPathComponent` traps on a name of one character.
-    static func directory(of path: String) -> String {
+    package static func directory(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     /// Makes an empty file that only its owner may read.
-    static func createExclusively(_ path: String) throws {
+    package static func createExclusively(_ path: String) throws {
         let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             throw errno == EEXIST ? alreadyExists(path) : StorageFailure.opening(path, errno)
@@ -92,7 +94,7 @@ enum VaultFile {
     }
 
     /// Root leaves no file behind that the vault's owner could not open.
-    static func giveToOwner(of path: String, _ descriptor: Int32) {
+    package static func giveToOwner(of path: String, _ descriptor: Int32) {
         var information = stat()
         guard geteuid() == 0, stat(path, &information) == 0 else { return }
         fchown(descriptor, information.st_uid, information.st_gid)
@@ -100,7 +102,7 @@ enum VaultFile {
 
     /// Gives a finished file its name, unless that is taken, and makes the name durable. Where that fails,
     /// the file is gone: nobody takes for made what was said to have failed.
-    static func publish(_ draft: String, as path: String) throws {
+    package static func publish(_ draft: String, as path: String) throws {
         let descriptor = open(draft, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw StorageFailure.opening(draft, errno) }
         defer { ParkedDescriptors.close(descriptor) }
@@ -120,7 +122,7 @@ enum VaultFile {
     /// Gives a file another name unless that is taken: in one step, but on file systems that cannot.
     ///
     /// - Returns: 0 or the error.
-    static func rename(_ draft: String, toFree path: String) -> Int32 {
+    package static func rename(_ draft: String, toFree path: String) -> Int32 {
         let code = tv_rename_new(draft, path)
         guard code == EINVAL || code == ENOSYS else { return code }
         // A process that ends between the two leaves a file of two names.
@@ -130,21 +132,21 @@ enum VaultFile {
     }
 
     /// Whether an open file is the one that has this name now.
-    static func isNamed(_ descriptor: Int32, _ path: String) -> Bool {
+    package static func isNamed(_ descriptor: Int32, _ path: String) -> Bool {
         var own = stat()
         var named = stat()
         return fstat(descriptor, &own) == 0 && stat(path, &named) == 0 && own.st_dev == named.st_dev
             && own.st_ino == named.st_ino
     }
 
-    static func synchronize(_ path: String, _ flags: Int32) throws {
+    package static func synchronize(_ path: String, _ flags: Int32) throws {
         let descriptor = open(path, flags | O_CLOEXEC)
         guard descriptor >= 0 else { throw StorageFailure.opening(path, errno) }
         defer { close(descriptor) }
         guard fsync(descriptor) == 0 else { throw StorageFailure.failed("fsync", errno) }
     }
 
-    static func alreadyExists(_ path: String) -> VaultError {
+    package static func alreadyExists(_ path: String) -> VaultError {
         VaultError(
             .alreadyExists, "There is already a file at \(path).",
             remedy: "Choose another path; an existing vault is never overwritten.")

@@ -1,20 +1,19 @@
-import GRDB
-import VaultCore
+package import VaultCore
 
 /// A row that is not where it must be: a page of the database was lost or written to another place. Nobody
 /// who asks for it is at fault, so it must not look like a row that was never there.
-enum LostRow {
-    static func error(_ layout: TableLayout, _ id: Int64) -> VaultError {
+package enum LostRow {
+    package static func error(_ layout: TableLayout, _ id: Int64) -> VaultError {
         error("Row \(id) of \(layout.name) is not where it must be")
     }
 
     /// An index that does not show what its table has.
-    static func unindexed(_ layout: TableLayout) -> VaultError {
+    package static func unindexed(_ layout: TableLayout) -> VaultError {
         error("An index of \(layout.name) is not what its table says")
     }
 
     /// A row that is genuine, but not the newest of its place, or deleted since.
-    static func outdated(_ layout: TableLayout, _ id: Int64) -> VaultError {
+    package static func outdated(_ layout: TableLayout, _ id: Int64) -> VaultError {
         VaultError(
             .integrity,
             "Row \(id) of \(layout.name) is not the one that was written last: an earlier one was put back.",
@@ -25,15 +24,5 @@ enum LostRow {
         VaultError(
             .integrity, what + ": the database file is damaged.",
             remedy: "Stop the service, keep a copy of the file, and restore a backup.")
-    }
-}
-
-extension Database {
-    /// Whether an index still names an owner that the table does not show. Deleting a row deletes it there too.
-    func indexNames(_ owner: OwnerID) throws -> Bool {
-        try firstRow(
-            "SELECT 1 FROM owners INDEXED BY sqlite_autoindex_owners_1 WHERE +id = ?",
-            [.integer(owner.rawValue)]
-        ) { _ in true } ?? false
     }
 }

@@ -1,20 +1,20 @@
 import CVaultShims
 import Foundation
 import Synchronization
-import VaultCore
+package import VaultCore
 
 /// The files of an open store, as they were found at their paths.
 ///
 /// SQLite goes on with a file that was moved, deleted or replaced, and what it commits there is lost with the process.
 /// Under a second name (a hard link, a mount of the file alone) others would find neither the WAL nor the lock. So every
 /// batch looks first, at the price of three `stat` calls.
-struct StoreFiles: Sendable {
+package struct StoreFiles: Sendable {
     private let database: FoundFile
     private let wal: FoundFile
     private let index: FoundFile
 
     /// - Parameter database: as it was found before SQLite opened it.
-    init(_ database: FoundFile) throws {
+    package init(_ database: FoundFile) throws {
         self.database = database
         wal = try FoundFile(database.path + "-wal")
         index = try FoundFile(database.path + "-shm")
@@ -23,7 +23,7 @@ struct StoreFiles: Sendable {
 
     /// - Parameter walBytes: how long the WAL must be.
     /// - Throws: ``LostFiles``.
-    func check(walBytes: () throws -> Int64) throws {
+    package func check(walBytes: () throws -> Int64) throws {
         guard let database = try database.look() else { throw self.database.isGone }
         let wal = try wal.look()
         let index = try index.look()
@@ -41,8 +41,8 @@ struct StoreFiles: Sendable {
 }
 
 /// Why an open store must not be written to.
-struct LostFiles: Error {
-    enum Kind {
+package struct LostFiles: Error {
+    package enum Kind {
         /// What is open is not what others find.
         case gone
         /// The database is in its place, and what belongs beside it is not there at all.
@@ -51,10 +51,10 @@ struct LostFiles: Error {
         case shared
     }
 
-    let kind: Kind
-    let error: VaultError
+    package let kind: Kind
+    package let error: VaultError
 
-    init(
+    package init(
         _ kind: Kind, _ message: String,
         remedy: String = "Put it back, or restart every process that has the vault open."
     ) {
@@ -64,11 +64,11 @@ struct LostFiles: Error {
 }
 
 /// A file as it was found at its path.
-struct FoundFile: Sendable {
-    let path: String
+package struct FoundFile: Sendable {
+    package let path: String
     private let found: tv_file
 
-    init(_ path: String) throws {
+    package init(_ path: String) throws {
         self.path = path
         guard let found = try Self.look(at: path) else { throw Self.gone(path) }
         self.found = found
@@ -84,8 +84,9 @@ struct FoundFile: Sendable {
     }
 
     /// - Throws: ``LostFiles`` when the file can be opened by another name.
-    func checkIsAlone(_ now: tv_file? = nil) throws {
-        let now = now ?? found
+    package func checkIsAlone() throws { try checkIsAlone(found) }
+
+    func checkIsAlone(_ now: tv_file) throws {
         if now.links > 1 {
             throw LostFiles(
                 .shared,
@@ -100,7 +101,7 @@ struct FoundFile: Sendable {
         }
     }
 
-    var isGone: LostFiles { Self.gone(path) }
+    package var isGone: LostFiles { Self.gone(path) }
 
     private static func gone(_ path: String) -> LostFiles {
         LostFiles(.gone, "\(path) was moved, deleted or replaced while in use.")
@@ -120,7 +121,7 @@ struct FoundFile: Sendable {
 /// `close(2)` of any descriptor drops every POSIX lock this process holds on that file: SQLite's too, of connections
 /// that are open. Another process would then take itself for the last one and delete the WAL under them. So a
 /// descriptor opened beside SQLite's own is parked until the last store of that file in this process is closed.
-enum ParkedDescriptors {
+package enum ParkedDescriptors {
     private struct File: Hashable {
         let device: UInt64
         let inode: UInt64
@@ -134,13 +135,13 @@ enum ParkedDescriptors {
     private static let files = Mutex<[File: State]>([:])
 
     /// A store of the file at `path` is about to be opened.
-    static func storeOpens(_ path: String) {
+    package static func storeOpens(_ path: String) {
         guard let file = file(path) else { return }
         files.withLock { $0[file, default: State()].stores += 1 }
     }
 
     /// The connections of a store of the file at `path` are closed.
-    static func storeClosed(_ path: String) {
+    package static func storeClosed(_ path: String) {
         guard let file = file(path) else { return }
         let parked = files.withLock { files -> [Int32] in
             guard var state = files[file] else { return [] }
@@ -152,7 +153,7 @@ enum ParkedDescriptors {
     }
 
     /// Closes a descriptor, now or when it does no harm any more.
-    static func close(_ descriptor: Int32) {
+    package static func close(_ descriptor: Int32) {
         var information = stat()
         guard fstat(descriptor, &information) == 0 else { return }
         let file = File(device: UInt64(information.st_dev), inode: UInt64(information.st_ino))

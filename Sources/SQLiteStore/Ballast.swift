@@ -1,28 +1,28 @@
 import CVaultShims
 import Foundation
 import Synchronization
-import VaultCore
+package import VaultCore
 
 /// Space kept back beside the vault, so that work already begun can be finished on a full disk. Whole: new
 /// work is taken. Given up (after SQLite said the disk is full): only work that finishes something is taken,
 /// until the space could be reserved again.
-final class Ballast: Sendable {
+package final class Ballast: Sendable {
     private let vaultPath: String
     private let path: String
     private let whole = Atomic<Bool>(false)
     private let nextAttempt = Mutex(ContinuousClock.now)
 
-    init(beside vaultPath: String) {
+    package init(beside vaultPath: String) {
         self.vaultPath = vaultPath
         path = vaultPath + ".ballast"
         restore()
     }
 
     /// Whether new work may be taken.
-    var isWhole: Bool { whole.load(ordering: .acquiring) }
+    package var isWhole: Bool { whole.load(ordering: .acquiring) }
 
     /// As ``isWhole``, but asks for the space again, at most once a second, while it is gone.
-    func admitsNewWork() -> Bool {
+    package func admitsNewWork() -> Bool {
         if isWhole { return true }
         let isDue = nextAttempt.withLock { next in
             let now = ContinuousClock.now
@@ -35,14 +35,14 @@ final class Ballast: Sendable {
     }
 
     /// Frees the reserved space.
-    func giveUp() {
+    package func giveUp() {
         whole.store(false, ordering: .releasing)
         nextAttempt.withLock { $0 = .now + .seconds(1) }
         truncate(path, 0)
     }
 
     /// Reserves the space again if there is enough.
-    func restore() {
+    package func restore() {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else {
             // Only want of space is a reason to refuse work; whatever else is wrong here does not lose anything.
@@ -65,7 +65,7 @@ final class Ballast: Sendable {
         }
     }
 
-    static let refusal = VaultError(
+    package static let refusal = VaultError(
         .outOfSpace, "The disk is nearly full, so the vault takes no new work.",
         remedy: "Free some space: the vault takes new work again by itself.")
 }

@@ -1,6 +1,6 @@
 import CVaultShims
 import Foundation
-import VaultCore
+package import VaultCore
 
 /// The lock file beside the vault, by which processes take turns at writing.
 ///
@@ -10,7 +10,7 @@ import VaultCore
 /// Byte 2 is held shared by every serving process: its absence at start means that nobody was serving.
 ///
 /// Open-file-description locks: the kernel drops them when the process ends, however it ends.
-final class VaultLock: Sendable {
+package final class VaultLock: Sendable {
     private static let writerByte: Int64 = 0
     private static let doorByte: Int64 = 1
     private static let servingByte: Int64 = 2
@@ -18,7 +18,7 @@ final class VaultLock: Sendable {
     private let path: String
     private let descriptor: Int32
 
-    init(beside vaultPath: String) throws {
+    package init(beside vaultPath: String) throws {
         path = vaultPath + ".lock"
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw StorageFailure.opening(path, errno) }
@@ -30,7 +30,9 @@ final class VaultLock: Sendable {
     /// Holds the writer's lock while `body` runs.
     ///
     /// - Parameter waiting: called about every millisecond while another process holds the lock; throw to give up.
-    func withWriterLock<Result>(waiting: () throws -> Void, _ body: () throws -> Result) throws -> Result {
+    package func withWriterLock<Result>(waiting: () throws -> Void, _ body: () throws -> Result) throws
+        -> Result
+    {
         try take(Self.doorByte, waiting)
         do {
             try take(Self.writerByte, waiting)
@@ -45,7 +47,8 @@ final class VaultLock: Sendable {
     }
 
     /// As above, giving up with ``VaultError/Code/busy`` after `limit`.
-    func withWriterLock<Result>(within limit: Duration, _ body: () throws -> Result) throws -> Result {
+    package func withWriterLock<Result>(within limit: Duration, _ body: () throws -> Result) throws -> Result
+    {
         let deadline = ContinuousClock.now + limit
         return try withWriterLock(
             waiting: {
@@ -63,7 +66,7 @@ final class VaultLock: Sendable {
     }
 
     /// Joins the serving processes. True: there was no other, so nobody served until now.
-    func beginServing() throws -> Bool {
+    package func beginServing() throws -> Bool {
         let isFirst = tv_lock_byte(descriptor, Self.servingByte, 1) == 0
         let code = tv_lock_byte(descriptor, Self.servingByte, 0)
         // EAGAIN: another process tests the byte exclusively at this very moment, which means it is serving too.
@@ -72,7 +75,7 @@ final class VaultLock: Sendable {
     }
 
     /// Whether a process serves now.
-    func isServed() throws -> Bool {
+    package func isServed() throws -> Bool {
         let code = tv_lock_byte(descriptor, Self.servingByte, 1)
         guard code == 0 || code == EAGAIN else { throw StorageFailure.failed("lock", code) }
         if code == 0 { _ = tv_unlock_byte(descriptor, Self.servingByte) }
@@ -80,9 +83,9 @@ final class VaultLock: Sendable {
     }
 
     /// Leaves the serving processes.
-    func endServing() { _ = tv_unlock_byte(descriptor, Self.servingByte) }
+    package func endServing() { _ = tv_unlock_byte(descriptor, Self.servingByte) }
 
-    static let busy = VaultError(
+    package static let busy = VaultError(
         .busy, "Another process is writing to this vault.", remedy: "Try again in a moment.")
 
     private func take(_ byte: Int64, _ waiting: () throws -> Void) throws {

@@ -1,5 +1,5 @@
-import VaultCore
-import VaultCrypto
+package import VaultCore
+package import VaultCrypto
 
 /// A row of a tagged table: its columns as values, in the order of its layout, and the leaf that names it.
 ///
@@ -8,16 +8,16 @@ import VaultCrypto
 /// that the log hashes come first, then the others, then `leaf` as number 255.
 /// Row hash (for the log) = SHA-256 of that up to the last column that is hashed.
 /// Row tag = keyed BLAKE2b-256 of all of it.
-struct StoredRow: Sendable {
-    let layout: TableLayout
-    let id: Int64
-    let columns: [SQLValue]
-    let leaf: Int64
-    let tag: [UInt8]
+package struct StoredRow: Sendable {
+    package let layout: TableLayout
+    package let id: Int64
+    package let columns: [SQLValue]
+    package let leaf: Int64
+    package let tag: [UInt8]
     private let canonical: CanonicalRow
 
     /// A row about to be written.
-    init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64, rowKey: RowTags) throws {
+    package init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64, rowKey: RowTags) throws {
         canonical = CanonicalRow(layout, id: id, columns: columns, leaf: leaf)
         self.layout = layout
         self.id = id
@@ -30,7 +30,8 @@ struct StoredRow: Sendable {
     ///
     /// - Throws: ``VaultError/Code/integrity`` when its tag is not the one its columns ask for,
     ///   ``VaultError/Code/denied`` for a row of a role whose keys are not held.
-    init(reading cursor: RowCursor, _ layout: TableLayout, rowKey: RowTags, at offset: Int = 0) throws {
+    package init(reading cursor: RowCursor, _ layout: TableLayout, rowKey: RowTags, at offset: Int = 0) throws
+    {
         let count = layout.columns.count
         let id = cursor.integer(offset)
         let columns = cursor.values(from: offset + 1, to: offset + 1 + count)
@@ -54,7 +55,7 @@ struct StoredRow: Sendable {
     }
 
     /// The row a `selectSQL` query stands on, whatever its tag: for `audit verify`, which names what is wrong.
-    init(unchecked cursor: RowCursor, _ layout: TableLayout) {
+    package init(unchecked cursor: RowCursor, _ layout: TableLayout) {
         let count = layout.columns.count
         self.layout = layout
         id = cursor.integer(0)
@@ -67,7 +68,7 @@ struct StoredRow: Sendable {
     /// Checks the tag of the row a query stands on, without reading it into values.
     ///
     /// - Throws: ``VaultError/Code/integrity`` when its tag is not the one its columns ask for.
-    static func check(
+    package static func check(
         _ cursor: RowCursor, _ layout: TableLayout, rowKey: RowTags, at offset: Int
     ) throws {
         let count = layout.columns.count
@@ -83,25 +84,27 @@ struct StoredRow: Sendable {
 
     /// SHA-256 over the hashed columns: what the leaf says. Taken when asked for: most reads only check the
     /// tag.
-    var hash: Digest {
+    package var hash: Digest {
         canonical.bytes.withUnsafeBytes {
             SHA256.hash(raw: UnsafeRawBufferPointer(rebasing: $0[..<canonical.hashed]))
         }
     }
 
+    package subscript(column: String) -> SQLValue { columns[Int(layout.columnNumber(column)) - 1] }
+
     /// The value in one column of the layout, or in `leaf` or `row_tag`, which follow them.
-    func value(inColumn index: Int) -> SQLValue {
+    package func value(inColumn index: Int) -> SQLValue {
         if index < columns.count { return columns[index] }
         return index == columns.count ? .integer(leaf) : .blob(tag)
     }
 
     /// Nil: the row is of a role whose keys are not held.
-    func isTagged(by rowKey: RowTags) -> Bool? {
+    package func isTagged(by rowKey: RowTags) -> Bool? {
         (try? rowKey.key(of: layout) { columns[$0] })?.isTag(tag, of: canonical.bytes)
     }
 
     /// What to say of a row with another tag.
-    var isEdited: VaultError { Self.edited(layout, id) }
+    package var isEdited: VaultError { Self.edited(layout, id) }
 
     private static func edited(_ layout: TableLayout, _ id: Int64) -> VaultError {
         VaultError(
@@ -125,7 +128,7 @@ package struct CanonicalRow: Sendable {
 
 extension [UInt8] {
     /// Appends the canonical bytes of a column: nothing for a null.
-    mutating func append(_ column: SQLValue, number: UInt8) {
+    package mutating func append(_ column: SQLValue, number: UInt8) {
         switch column {
         case .null: break
         case .integer(let value):

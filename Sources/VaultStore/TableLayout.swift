@@ -11,24 +11,24 @@ package final class TableLayout: Sendable {
     /// Whose key tags its rows, and seals what is sealed in them; of tables with rows of several roles, `common`.
     package let role: KeyRole
     /// Where a row says of which role it is, in tables with rows of several.
-    let roleColumn: Int?
+    package let roleColumn: Int?
     package let columns: [String]
     /// Where the columns stand in the canonical bytes: those that the log hashes, then those that it does not, because
     /// they change without a leaf of their own.
     private let hashed: [Int]
     package let unhashed: [Int]
-    let selectSQL: String
-    let insertSQL: String
-    let updateSQL: String
+    package let selectSQL: String
+    package let insertSQL: String
+    package let updateSQL: String
     /// As `updateSQL`, leaving the indexed columns alone: for rows whose indexed columns did not change.
-    let updateUnindexedSQL: String
-    let deleteSQL: String
+    package let updateUnindexedSQL: String
+    package let deleteSQL: String
     /// Changes nothing but the leaf that names the row.
-    let carrySQL: String
-    let selectByID: String
-    let selectLeafByID: String
-    let settable: [Int]
-    let settableUnindexed: [Int]
+    package let carrySQL: String
+    package let selectByID: String
+    package let selectLeafByID: String
+    package let settable: [Int]
+    package let settableUnindexed: [Int]
 
     package init(
         _ name: String, _ number: UInt16, role: KeyRole = .common, _ columns: [String],
@@ -65,7 +65,7 @@ package final class TableLayout: Sendable {
 
     /// The number of a column, which stands for it in the canonical bytes and in the AAD of what is sealed in it: from
     /// 1, in the order of the layout.
-    func columnNumber(_ name: String) -> UInt16 {
+    package func columnNumber(_ name: String) -> UInt16 {
         guard let index = columns.firstIndex(of: name) else {
             preconditionFailure("no column \(name) in \(self.name)")
         }
@@ -81,7 +81,7 @@ package final class TableLayout: Sendable {
     /// - Parameter append: appends a column, by its index, under its number.
     /// - Returns: how many of the bytes the log's hash covers; the tag covers all.
     @inline(__always)
-    func appendCanonical(
+    package func appendCanonical(
         id: Int64, leaf: Int64?, to bytes: inout [UInt8],
         _ append: (_ index: Int, _ number: UInt8, inout [UInt8]) -> Void
     ) -> Int {
@@ -96,10 +96,10 @@ package final class TableLayout: Sendable {
 }
 
 extension TableLayout {
-    static let keyslots = TableLayout(
+    package static let keyslots = TableLayout(
         "keyslots", 1, ["slot_id", "kind", "epoch", "parameters", "wrapped", "created_at", "role"])
 
-    static let systemKeys = TableLayout(
+    package static let systemKeys = TableLayout(
         "system_keys", 2, ["purpose", "key_id", "state", "epoch", "wrapped", "created_at", "role"],
         isOfSeveralRoles: true)
 
@@ -113,7 +113,7 @@ extension TableLayout {
     package static let clients = TableLayout(
         "clients", 4, role: .issuer, ["name_tag", "registration", "self_registered", "rotation"])
 
-    static let clientSecrets = TableLayout(
+    package static let clientSecrets = TableLayout(
         "client_secrets", 5, role: .issuer,
         ["client_id", "generation", "tag", "tag_key_id", "not_before", "not_after"])
 
@@ -135,20 +135,21 @@ extension TableLayout {
         indexed: ["expires_day"], unhashed: ["first_used_at", "stale_uses", "last_stale_at"],
         guarded: "generation")
 
-    static let consents = TableLayout(
+    package static let consents = TableLayout(
         "consents", 9, role: .issuer, ["owner_id", "client_id", "scope", "granted_at"],
         immutable: ["owner_id", "client_id"])
 
-    static let signingKeys = TableLayout(
+    package static let signingKeys = TableLayout(
         "signing_keys", 10, role: .issuer,
         [
             "kid", "algorithm", "state", "created_at", "published_until", "private_key", "public_jwk",
         ],
         immutable: ["kid", "algorithm", "created_at", "private_key", "public_jwk"])
 
-    static let passwords = TableLayout("passwords", 11, role: .issuer, ["version", "verifier", "changed_at"])
+    package static let passwords = TableLayout(
+        "passwords", 11, role: .issuer, ["version", "verifier", "changed_at"])
 
-    static let providers = TableLayout(
+    package static let providers = TableLayout(
         "providers", 14, role: .keeper,
         ["name", "state", "revision", "definition", "credentials", "created_at"],
         immutable: ["created_at"])
@@ -164,41 +165,47 @@ extension TableLayout {
         ],
         immutable: ["provider_id", "owner_id", "kind", "lookup_tag", "created_at"])
 
-    static let authorizationRequests = TableLayout(
+    package static let authorizationRequests = TableLayout(
         "authorization_requests", 16, role: .keeper,
         ["provider_id", "owner_id", "state_tag", "session_tag", "secrets", "expires_at"])
 
-    static let webhooks = TableLayout("webhooks", 17, role: .keeper, ["url", "secret", "created_at"])
+    package static let webhooks = TableLayout("webhooks", 17, role: .keeper, ["url", "secret", "created_at"])
 
-    static let keyslotDetails = TableLayout(
+    package static let keyslotDetails = TableLayout(
         "keyslot_details", 18, ["name", "held", "epoch", "proved_at"])
 
-    static let roleKeys = TableLayout(
+    package static let roleKeys = TableLayout(
         "role_keys", 19,
         ["role", "epoch", "wrapper", "wrapper_epoch", "state", "wrapped", "created_at"])
 
-    static let ownerKeys = TableLayout(
+    package static let ownerKeys = TableLayout(
         "owner_keys", 20,
         [
             "owner_id", "role", "version", "epoch", "wrapped", "previous_version", "previous_epoch",
             "previous_wrapped",
         ], isOfSeveralRoles: true)
 
-    static let anchors = TableLayout(
+    package static let anchors = TableLayout(
         "anchors", 21, ["kind", "target", "parameters", "created_at", "role"], isOfSeveralRoles: true)
 
-    static let incarnations = TableLayout(
+    package static let incarnations = TableLayout(
         "incarnations", 23,
         ["parent_size", "parent_root", "restored_at", "lost_from", "lost_to", "lost_since"])
 
-    static let backups = TableLayout(
+    package static let backups = TableLayout(
         "backups", 24, role: .custody, ["backup_id", "log_size", "created_at", "keep_until"])
 
     /// Of the one row of `vault`, which no leaf names: for its canonical bytes.
-    package static let vault = TableLayout("vault", 8, VaultRow.columnNames)
+    package static let vault = TableLayout(
+        "vault", 8,
+        [
+            "format", "vault_id", "created_at", "key_epoch", "registry_revision", "next_owner_id",
+            "next_grant_id", "next_secret_id", "next_key_id", "heartbeat_at", "heartbeat_monotonic",
+            "heartbeat_clock", "outage", "stamp", "registry_hash",
+        ])
 
     /// Every table whose rows carry a tag and are named by a leaf.
-    static let tagged = [
+    package static let tagged = [
         keyslots, systemKeys, owners, clients, clientSecrets, grants, consents, signingKeys, passwords,
         providers, connections, authorizationRequests, webhooks, keyslotDetails, roleKeys,
         ownerKeys, anchors, incarnations, backups,

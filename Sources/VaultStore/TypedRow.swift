@@ -1,8 +1,8 @@
-import VaultCore
+package import VaultCore
 import VaultCrypto
 
 /// A Swift value for the rows of one tagged table.
-protocol TypedRow: Identifiable, Sendable {
+package protocol TypedRow: Identifiable, Sendable {
     static var layout: TableLayout { get }
     var rowID: Int64 { get }
     /// In the order of the layout.
@@ -11,69 +11,69 @@ protocol TypedRow: Identifiable, Sendable {
     init(_ row: StoredRow) throws
 }
 
-extension TypedRow where ID == Int64 { var rowID: Int64 { id } }
-extension TypedRow where ID: RowNumber { var rowID: Int64 { id.rawValue } }
+extension TypedRow where ID == Int64 { package var rowID: Int64 { id } }
+extension TypedRow where ID: RowNumber { package var rowID: Int64 { id.rawValue } }
 
 extension TypedRow {
-    static func columnNumber(_ name: String) -> UInt16 { layout.columnNumber(name) }
+    package static func columnNumber(_ name: String) -> UInt16 { layout.columnNumber(name) }
 }
 
 /// Takes the columns of a ``StoredRow`` one by one, in the order of its layout.
-struct ColumnReader {
+package struct ColumnReader {
     private let columns: [SQLValue]
     private let id: Int64
     private let layout: TableLayout
     private var index = 0
 
-    init(_ row: StoredRow) {
+    package init(_ row: StoredRow) {
         columns = row.columns
         id = row.id
         layout = row.layout
     }
 
-    mutating func integer() throws -> Int64 {
+    package mutating func integer() throws -> Int64 {
         guard case .integer(let value) = next() else { throw malformed }
         return value
     }
 
-    mutating func optionalInteger() throws -> Int64? { takesNull() ? nil : try integer() }
+    package mutating func optionalInteger() throws -> Int64? { takesNull() ? nil : try integer() }
 
-    mutating func instant() throws -> VaultInstant {
+    package mutating func instant() throws -> VaultInstant {
         VaultInstant(millisecondsSince1970: try integer())
     }
 
-    mutating func optionalInstant() throws -> VaultInstant? {
+    package mutating func optionalInstant() throws -> VaultInstant? {
         try optionalInteger().map(VaultInstant.init(millisecondsSince1970:))
     }
 
-    mutating func text() throws -> String {
+    package mutating func text() throws -> String {
         guard case .text(let value) = next() else { throw malformed }
         return value
     }
 
-    mutating func optionalText() throws -> String? { takesNull() ? nil : try text() }
+    package mutating func optionalText() throws -> String? { takesNull() ? nil : try text() }
 
-    mutating func blob() throws -> [UInt8] {
+    package mutating func blob() throws -> [UInt8] {
         guard case .blob(let value) = next() else { throw malformed }
         return value
     }
 
-    mutating func optionalBlob() throws -> [UInt8]? { takesNull() ? nil : try blob() }
+    package mutating func optionalBlob() throws -> [UInt8]? { takesNull() ? nil : try blob() }
 
     /// An integer that stands for a case of `Kind`.
-    mutating func kind<Kind: RawRepresentable>(_: Kind.Type = Kind.self) throws -> Kind
+    package mutating func kind<Kind: RawRepresentable>(_: Kind.Type = Kind.self) throws -> Kind
     where Kind.RawValue == Int64 {
         guard let value = Kind(rawValue: try integer()) else { throw malformed }
         return value
     }
 
-    mutating func scope() throws -> ScopeSet {
+    package mutating func scope() throws -> ScopeSet {
         guard let scope = ScopeSet(stored: try text()) else { throw malformed }
         return scope
     }
 
     /// Passes over a column that must be null.
-    mutating func skip() throws {
+    package mutating func skip() throws {
         guard takesNull() else { throw malformed }
     }
 
@@ -96,18 +96,18 @@ struct ColumnReader {
 }
 
 extension SQLValue {
-    init(_ instant: VaultInstant?) { self.init(instant?.millisecondsSince1970) }
+    package init(_ instant: VaultInstant?) { self.init(instant?.millisecondsSince1970) }
 }
 
 /// Numbers in the AAD of sealed fields, where they are of no tagged table, and domains of all.
-enum SealedTable {
-    static let auditPersonal: UInt16 = 7
+package enum SealedTable {
+    package static let auditPersonal: UInt16 = 7
     /// The cookie of a sign-in session: of its table's one kind of value, but not in it.
-    static let signInCookies: UInt16 = 12
+    package static let signInCookies: UInt16 = 12
     /// State that others keep for us for a while; no table at all.
-    static let sealedState: UInt16 = 13
+    package static let sealedState: UInt16 = 13
 
     /// The domain of every sealed field of the database; key wraps have their own.
-    static let fieldDomain = "tokenvault.field"
-    static let wrapDomain = "tokenvault.wrap"
+    package static let fieldDomain = "tokenvault.field"
+    package static let wrapDomain = "tokenvault.wrap"
 }

@@ -1,13 +1,15 @@
 import Foundation
 
 /// A value that one thread waits for and another brings, once.
-final class Handoff<Value: Sendable>: @unchecked Sendable {
+package final class Handoff<Value: Sendable>: @unchecked Sendable {
     // @unchecked: `value` is touched under the condition's lock only.
     private let condition = NSCondition()
     private var value: Value?
 
+    package init() {}
+
     /// The first value counts.
-    func put(_ new: Value) {
+    package func put(_ new: Value) {
         condition.lock()
         if value == nil { value = new }
         condition.broadcast()
@@ -15,7 +17,7 @@ final class Handoff<Value: Sendable>: @unchecked Sendable {
     }
 
     /// Waits for it.
-    func take() -> Value {
+    package func take() -> Value {
         condition.lock()
         defer { condition.unlock() }
         while true {

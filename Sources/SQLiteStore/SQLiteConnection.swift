@@ -1,0 +1,277 @@
+import CSQLite
+import CVaultShims
+import Foundation
+import VaultCore
+package import VaultStore
+
+/// What SQLite says of a call that failed. Its message is left out: it may quote what is in a row.
+package struct SQLiteError: Error, Equatable {
+    /// Extended: the low octet is the kind.
+    package let code: Int32
+
+    /// Without what distinguishes errors of one kind.
+    package var kind: Int32 { code & 0xFF }
+}
+
+/// A connection to a SQLite file, one thread at a time. Statements are kept prepared.
+package final class SQLiteConnection: @unchecked Sendable {
+    // @unchecked: everything below is touched inside `use` only, which one thread enters at a time.
+    private let turn = NSLock()
+    private var opened: (engine: SQLiteEngine, database: Database)?
+
+    /// - Parameter path: nil for a database in memory.
+    package init(path: String?, isReadOnly: Bool = false) throws {
+        let engine = try SQLiteEngine(path ?? ":memory:", isReadOnly: isReadOnly)
+        opened = (engine, Database(engine))
+        do {
+            // A file that is no database is refused here, not at a statement that means something.
+            try engine.runScript("PRAGMA foreign_keys = ON; PRAGMA schema_version")
+        } catch {
+            try? engine.close()
+            throw error
+        }
+    }
+
+    package func use<Result>(_ body: (Database) throws -> Result) throws -> Result {
+        try withEngine { try body($1) }
+    }
+
+    /// For what only SQLite has.
+    func withEngine<Result>(_ body: (SQLiteEngine, Database) throws -> Result) throws -> Result {
+        turn.lock()
+        defer { turn.unlock() }
+        guard let opened else { throw SQLiteError(code: SQLITE_MISUSE) }
+        return try body(opened.engine, opened.database)
+    }
+
+    package var isOpen: Bool { turn.withLock { opened != nil } }
+
+    package func close() throws {
+        try turn.withLock {
+            try opened?.engine.close()
+            opened = nil
+        }
+    }
+}
+
+extension Database {
+    /// A transaction that writes; rolled back when `body` throws.
+    package func transaction(_ body: () throws -> Void) throws {
+        try run("BEGIN IMMEDIATE")
+        do { try body() } catch {
+            _ = try? run("ROLLBACK")
+            throw error
+        }
+        try run("COMMIT")
+    }
+}
+
+/// The connection itself.
+final class SQLiteEngine: StatementEngine {
+    let handle: OpaquePointer
+    private var statements: [StatementText: SQLiteStatement] = [:]
+
+    fileprivate init(_ path: String, isReadOnly: Bool) throws {
+        var opened: OpaquePointer?
+        let access = isReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+        // One thread at a time is our own rule, so SQLite's locks would be taken for nothing.
+        let code = sqlite3_open_v2(path, &opened, access | SQLITE_OPEN_NOMUTEX, nil)
+        guard code == SQLITE_OK, let opened else {
+            sqlite3_close(opened)
+            throw SQLiteError(code: code)
+        }
+        handle = opened
+        sqlite3_extended_result_codes(handle, 1)
+        // While a connection is opened another process may recover the WAL. A store's writer gives this up.
+        sqlite3_busy_timeout(handle, 5000)
+    }
+
+    fileprivate func close() throws {
+        for statement in statements.values { statement.finalize() }
+        statements = [:]
+        try check(sqlite3_close(handle))
+    }
+
+    /// One statement or several, without values and without rows.
+    func runScript(_ sql: String) throws { try check(sqlite3_exec(handle, sql, nil, nil, nil)) }
+
+    var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
+
+    func check(_ code: Int32) throws {
+        guard code == SQLITE_OK else { throw SQLiteError(code: code) }
+    }
+
+    // MARK: Statements
+
+    func run(_ sql: String, _ values: [SQLValue]) throws -> Int {
+        let statement = try statement(sql)
+        try statement.bind(values)
+        defer { statement.reset() }
+        while try statement.advance() {}
+        return Int(sqlite3_changes(handle))
+    }
+
+    func forEachRow(_ sql: String, _ values: [SQLValue], _ body: (RowCursor) throws -> Bool) throws {
+        let statement = try statement(sql)
+        try statement.bind(values)
+        // Also ends the read transaction of a query that was not run to its end.
+        defer { statement.reset() }
+        let cursor = RowCursor(statement)
+        while try statement.advance() {
+            guard try body(cursor) else { return }
+        }
+    }
+
+    func hasTable(_ name: String) throws -> Bool {
+        var isThere = false
+        try forEachRow(
+            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", [.text(name)]
+        ) { _ in
+            isThere = true
+            return false
+        }
+        return isThere
+    }
+
+    func savepoint(_ body: () throws -> Void) throws {
+        _ = try run("SAVEPOINT body", [])
+        do { try body() } catch {
+            // SQLITE_FULL and some I/O errors roll back everything, not just the savepoint.
+            guard !StorageFailure.concernsStorage(error), isInTransaction else {
+                throw TransactionGone(cause: error)
+            }
+            _ = try run("ROLLBACK TO body", [])
+            _ = try run("RELEASE body", [])
+            throw error
+        }
+        _ = try run("RELEASE body", [])
+    }
+
+    private func statement(_ sql: String) throws -> SQLiteStatement {
+        let text = StatementText(sql)
+        if let known = statements[text] { return known }
+        var prepared: OpaquePointer?
+        try check(sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &prepared, nil))
+        guard let prepared else { throw SQLiteError(code: SQLITE_MISUSE) }
+        let statement = SQLiteStatement(prepared)
+        statements[text] = statement
+        return statement
+    }
+}
+
+/// A text as the key of its statement. Ours are long and differ in few places, and to hash the whole of one costs more
+/// than many of them take to run: length, middle and end tell nearly all apart, and equality is still that of the whole,
+/// which for one and the same string is that of its address.
+private struct StatementText: Hashable {
+    private let sql: String
+    private let digest: Int
+
+    init(_ sql: String) {
+        self.sql = sql
+        digest =
+            sql.utf8.withContiguousStorageIfAvailable { octets in
+                let bytes = UnsafeRawBufferPointer(octets)
+                guard bytes.count >= 8 else { return bytes.count }
+                let middle = bytes.loadUnaligned(fromByteOffset: bytes.count / 2 - 4, as: Int.self)
+                let end = bytes.loadUnaligned(fromByteOffset: bytes.count - 8, as: Int.self)
+                return bytes.count ^ middle ^ (end &* 31)
+            } ?? 0
+    }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(digest) }
+
+    static func == (one: StatementText, other: StatementText) -> Bool { one.sql == other.sql }
+}
+
+/// A prepared statement, and the row it stands on.
+final class SQLiteStatement: StatementRow {
+    private let statement: OpaquePointer
+
+    fileprivate init(_ statement: OpaquePointer) { self.statement = statement }
+
+    fileprivate func finalize() { sqlite3_finalize(statement) }
+    fileprivate func reset() { sqlite3_reset(statement) }
+
+    /// Gives the statement its values, which SQLite copies.
+    fileprivate func bind(_ values: [SQLValue]) throws {
+        for (index, value) in values.enumerated() {
+            let place = Int32(index + 1)
+            let code =
+                switch value {
+                case .null: sqlite3_bind_null(statement, place)
+                case .integer(let value): sqlite3_bind_int64(statement, place, value)
+                case .text(let value): sqlite3_bind_text(statement, place, value, -1, Self.transient)
+                case .blob(let value):
+                    value.isEmpty
+                        ? sqlite3_bind_zeroblob(statement, place, 0)
+                        : sqlite3_bind_blob(statement, place, value, Int32(value.count), Self.transient)
+                }
+            guard code == SQLITE_OK else { throw SQLiteError(code: code) }
+        }
+    }
+
+    // SQLITE_TRANSIENT: a macro that Swift does not import.
+    private static let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+
+    /// Whether the statement stands on a row now.
+    fileprivate func advance() throws -> Bool {
+        switch sqlite3_step(statement) {
+        case SQLITE_ROW: return true
+        case SQLITE_DONE: return false
+        case let code: throw SQLiteError(code: code)
+        }
+    }
+
+    func integer(_ index: Int) -> Int64 { sqlite3_column_int64(statement, Int32(index)) }
+
+    func value(_ index: Int) -> SQLValue {
+        let column = Int32(index)
+        return switch sqlite3_column_type(statement, column) {
+        case SQLITE_INTEGER: .integer(sqlite3_column_int64(statement, column))
+        case SQLITE_TEXT:
+            .text(
+                String(
+                    decoding: bytes(UnsafeRawPointer(sqlite3_column_text(statement, column)), column),
+                    as: UTF8.self))
+        case SQLITE_BLOB: .blob(Array(bytes(sqlite3_column_blob(statement, column), column)))
+        // No column holds one. If one is put there from outside, the row must not read as if there were a null.
+        case SQLITE_FLOAT: .blob([])
+        default: .null
+        }
+    }
+
+    func blob(_ index: Int) -> UnsafeRawBufferPointer? {
+        let column = Int32(index)
+        guard sqlite3_column_type(statement, column) == SQLITE_BLOB else { return nil }
+        return bytes(sqlite3_column_blob(statement, column), column)
+    }
+
+    func append(_ index: Int, number: UInt8, to bytes: inout [UInt8]) {
+        let column = Int32(index)
+        switch sqlite3_column_type(statement, column) {
+        case SQLITE_INTEGER:
+            bytes.append(number)
+            bytes.append(1)
+            bytes.append(bigEndian: sqlite3_column_int64(statement, column))
+        case SQLITE_TEXT:
+            bytes.append(number)
+            bytes.append(2)
+            append(self.bytes(UnsafeRawPointer(sqlite3_column_text(statement, column)), column), to: &bytes)
+        case SQLITE_BLOB:
+            bytes.append(number)
+            bytes.append(3)
+            append(self.bytes(sqlite3_column_blob(statement, column), column), to: &bytes)
+        case SQLITE_FLOAT: bytes.append(.blob([]), number: number)
+        default: break
+        }
+    }
+
+    private func append(_ value: UnsafeRawBufferPointer, to bytes: inout [UInt8]) {
+        bytes.append(bigEndian: UInt32(value.count))
+        bytes.append(contentsOf: value)
+    }
+
+    private func bytes(_ start: UnsafeRawPointer?, _ column: Int32) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column)))
+    }
+}

@@ -1,0 +1,99 @@
+import VaultCore
+
+/// One connection to where a vault's rows are: what statements run on, inside a transaction or each as its own.
+///
+/// The texts are ours and the same for every engine; values are bound and never become part of a text.
+package final class Database {
+    /// For what only one engine has.
+    package let engine: any StatementEngine
+
+    package init(_ engine: any StatementEngine) { self.engine = engine }
+
+    /// Runs a statement that returns no rows.
+    ///
+    /// - Returns: how many rows it changed.
+    @discardableResult
+    package func run(_ sql: String, _ values: [SQLValue] = []) throws -> Int {
+        try engine.run(sql, values)
+    }
+
+    /// Hands each row of a query to `body`, which returns false to stop.
+    package func forEachRow(
+        _ sql: String, _ values: [SQLValue] = [], _ body: (RowCursor) throws -> Bool
+    ) throws {
+        try engine.forEachRow(sql, values, body)
+    }
+
+    /// The first row of a query.
+    @inlinable
+    package func firstRow<Result>(
+        _ sql: String, _ values: [SQLValue] = [], _ body: (RowCursor) throws -> Result
+    ) throws -> Result? {
+        var result: Result?
+        try forEachRow(sql, values) { row in
+            result = try body(row)
+            return false
+        }
+        return result
+    }
+
+    /// Runs several statements without values, as a migration has them.
+    package func runScript(_ sql: String) throws { try engine.runScript(sql) }
+
+    package func hasTable(_ name: String) throws -> Bool { try engine.hasTable(name) }
+
+    /// Undoes what `body` did when it throws.
+    ///
+    /// - Throws: what `body` threw; ``TransactionGone`` when the engine gave up the whole transaction.
+    package func savepoint(_ body: () throws -> Void) throws { try engine.savepoint(body) }
+}
+
+/// The engine rolled back more than the statement that failed: nothing of the transaction is left.
+package struct TransactionGone: Error {
+    package let cause: any Error
+
+    package init(cause: any Error) { self.cause = cause }
+}
+
+/// What a store brings for one of its connections.
+package protocol StatementEngine: AnyObject {
+    func run(_ sql: String, _ values: [SQLValue]) throws -> Int
+    func forEachRow(_ sql: String, _ values: [SQLValue], _ body: (RowCursor) throws -> Bool) throws
+    func runScript(_ sql: String) throws
+    func hasTable(_ name: String) throws -> Bool
+    func savepoint(_ body: () throws -> Void) throws
+}
+
+/// The row a query stands on, as its engine has it.
+package protocol StatementRow: AnyObject {
+    func value(_ index: Int) -> SQLValue
+    func integer(_ index: Int) -> Int64
+    /// Where the bytes of a blob lie until the query goes on; nil for anything but a blob.
+    func blob(_ index: Int) -> UnsafeRawBufferPointer?
+    /// Appends what `[UInt8].append(_:number:)` appends of the column's value.
+    func append(_ index: Int, number: UInt8, to bytes: inout [UInt8])
+}
+
+/// The row a query stands on; valid only inside the closure it was handed to.
+package struct RowCursor {
+    @usableFromInline let row: any StatementRow
+
+    package init(_ row: any StatementRow) { self.row = row }
+
+    package func value(_ index: Int) -> SQLValue { row.value(index) }
+
+    /// Columns `first..<end` in order.
+    package func values(from first: Int, to end: Int) -> [SQLValue] { (first..<end).map(row.value) }
+
+    package func integer(_ index: Int) -> Int64 { row.integer(index) }
+
+    /// Hands the bytes of a blob to `body`, where they lie; nil for anything but a blob.
+    @inlinable
+    package func withBlob<Result>(
+        _ index: Int, _ body: (UnsafeRawBufferPointer?) throws -> Result
+    ) rethrows -> Result { try body(row.blob(index)) }
+
+    package func append(_ index: Int, number: UInt8, to bytes: inout [UInt8]) {
+        row.append(index, number: number, to: &bytes)
+    }
+}

@@ -1,0 +1,106 @@
+package import VaultCore
+
+/// Where a vault's rows are. What every engine does alike (rows, rules, log) is above; how it locks, makes durable, waits and
+/// finds out what became of a commit is its own.
+package protocol VaultStore: AnyObject, Sendable {
+    /// Where that is, as people name it.
+    var path: String { get }
+
+    /// For reading that is soon over.
+    var reader: any StoreReader { get throws }
+    /// A connection of its own for long reading, so that nobody waits behind it. The caller closes it.
+    func longReader() throws -> any StoreReader
+
+    /// Runs `body` in the one write transaction there is, and makes it durable. One thread calls this.
+    ///
+    /// - Parameters:
+    ///   - waiting: called now and then while others write; throws to give up.
+    ///   - body: reads and writes; returns nil where there is nothing to commit, and throws where nothing shall be.
+    ///   - durable: called as soon as the commit is on the disk, before any upkeep.
+    func commit(
+        waiting: () throws -> Void, _ body: (Database) throws -> StoreCommit?,
+        durable: (_ isLogEmptied: Bool) -> Void
+    ) -> CommitOutcome
+
+    /// Whether work that begins something may be taken.
+    var acceptsNewWork: Bool { get }
+    /// As ``acceptsNewWork``, but looks once more where it was not so; nil: yes.
+    func refusalOfNewWork() -> VaultError?
+
+    /// Now and then: gets back what was given up for want of space.
+    func keepUp()
+
+    /// - Throws: ``VaultError/Code/schemaNewer`` when a newer program has changed the tables since the store was opened.
+    func refuseNewer(_ database: Database) throws
+
+    /// What to say of an error of this engine. No value of a row is repeated.
+    func translate(_ error: any Error) -> VaultError
+
+    /// Joins the processes that serve the vault.
+    ///
+    /// - Returns: whether there was no other.
+    func beginServing() throws -> Bool
+
+    func close() throws
+}
+
+/// Reads rows, from several threads at once.
+package protocol StoreReader: AnyObject, Sendable {
+    /// Each statement of `body` sees the newest state.
+    func withConnection(_ body: (Database) throws -> Void) throws
+    /// All statements of `body` see one state.
+    func withSnapshot(_ body: (Database) throws -> Void) throws
+    func close() throws
+}
+
+extension StoreReader {
+    package func read<Result>(_ body: (Database) throws -> Result) throws -> Result {
+        var result: Result?
+        try withConnection { result = try body($0) }
+        return try result.unwrapped()
+    }
+
+    package func snapshot<Result>(_ body: (Database) throws -> Result) throws -> Result {
+        var result: Result?
+        try withSnapshot { result = try body($0) }
+        return try result.unwrapped()
+    }
+}
+
+extension Optional {
+    fileprivate func unwrapped() throws -> Wrapped {
+        guard let self else { throw VaultError(.internalError, "A read ended without a result.") }
+        return self
+    }
+}
+
+extension VaultStore {
+    /// Runs long reading on a connection of its own.
+    package func withOwnReader<Result>(_ body: (Database) throws -> Result) throws -> Result {
+        let own = try longReader()
+        defer { try? own.close() }
+        return try own.snapshot(body)
+    }
+}
+
+/// What the body of a transaction wants committed.
+package struct StoreCommit: Sendable {
+    /// Whether a database shows this commit: asked where the engine cannot say what became of it. Nil: nothing tells.
+    package let isThere: (@Sendable (Database) throws -> Bool)?
+    /// Afterwards nothing of what was before shall be left in the engine's own log.
+    package let emptiesLog: Bool
+
+    package init(isThere: (@Sendable (Database) throws -> Bool)?, emptiesLog: Bool = false) {
+        (self.isThere, self.emptiesLog) = (isThere, emptiesLog)
+    }
+}
+
+package enum CommitOutcome {
+    /// Durable; or there was nothing to commit, and `durable` was not called.
+    case committed
+    case unchanged
+    /// Nothing is changed.
+    case failed(VaultError)
+    /// Whether anything is cannot be told now.
+    case unknown
+}
