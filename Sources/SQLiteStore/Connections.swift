@@ -90,6 +90,10 @@ package final class ReaderConnections: StoreReader, Sendable {
     }
 
     package func withConnection(_ body: (Database) throws -> Void) throws {
+        try withEngine { try body($1) }
+    }
+
+    private func withEngine(_ body: (SQLiteEngine, Database) throws -> Void) throws {
         // An idle connection if there is one; otherwise a place in the line of the next.
         let own = idle.withLock { $0.popLast() }
         defer { if let own { idle.withLock { $0.append(own) } } }
@@ -97,7 +101,7 @@ package final class ReaderConnections: StoreReader, Sendable {
             own
             ?? Int(
                 UInt(bitPattern: next.wrappingAdd(1, ordering: .relaxed).oldValue) % UInt(connections.count))
-        do { try connections[turn].use(body) } catch {
+        do { try connections[turn].withEngine(body) } catch {
             // Closed under its reader: the ledger cannot be asked, and says nothing.
             throw (try? connections[turn].use { ledger.explain(error, $0) })
                 ?? StorageFailure.translate(error)
@@ -105,13 +109,13 @@ package final class ReaderConnections: StoreReader, Sendable {
     }
 
     package func withSnapshot(_ body: (Database) throws -> Void) throws {
-        try withConnection { database in
-            try database.run("BEGIN DEFERRED")
+        try withEngine { engine, database in
+            _ = try engine.run("BEGIN DEFERRED")
             do { try body(database) } catch {
-                _ = try? database.run("ROLLBACK")
+                _ = try? engine.run("ROLLBACK")
                 throw error
             }
-            try database.run("COMMIT")
+            _ = try engine.run("COMMIT")
         }
     }
 

@@ -54,15 +54,46 @@ package final class SQLiteConnection: @unchecked Sendable {
     }
 }
 
-extension Database {
+extension SQLiteConnection {
     /// A transaction that writes; rolled back when `body` throws.
-    package func transaction(_ body: () throws -> Void) throws {
-        try run("BEGIN IMMEDIATE")
+    package func transaction<Result>(_ body: (SQLiteTransaction) throws -> Result) throws -> Result {
+        try withEngine { engine, _ in try engine.transaction(body) }
+    }
+}
+
+/// A transaction on one connection.
+package final class SQLiteTransaction: StoreTransaction {
+    package let database: Database
+    private let engine: SQLiteEngine
+
+    init(_ engine: SQLiteEngine, _ database: Database) {
+        (self.engine, self.database) = (engine, database)
+    }
+
+    package func apply(_ writes: some Collection<RowWrite>) throws {
+        for write in writes {
+            let count = try engine.run(write.sql, write.values)
+            if let row = write.row, count != 1 { throw LostRow.error(row.layout, row.id) }
+        }
+    }
+
+    /// Several statements without values, as a migration has them.
+    func runScript(_ sql: String) throws { try engine.runScript(sql) }
+
+    package func savepoint(_ body: () throws -> Void) throws {
+        _ = try engine.run("SAVEPOINT body")
         do { try body() } catch {
-            _ = try? run("ROLLBACK")
+            guard !isGone(after: error) else { throw TransactionGone(cause: error) }
+            _ = try engine.run("ROLLBACK TO body")
+            _ = try engine.run("RELEASE body")
             throw error
         }
-        try run("COMMIT")
+        _ = try engine.run("RELEASE body")
+    }
+
+    /// SQLITE_FULL and some I/O errors roll back everything.
+    package func isGone(after error: any Error) -> Bool {
+        StorageFailure.concernsStorage(error) || !engine.isInTransaction
     }
 }
 
@@ -103,7 +134,8 @@ final class SQLiteEngine: StatementEngine {
 
     // MARK: Statements
 
-    func run(_ sql: String, _ values: [SQLValue]) throws -> Int {
+    /// - Returns: how many rows it changed.
+    func run(_ sql: String, _ values: [SQLValue] = []) throws -> Int {
         let statement = try statement(sql)
         try statement.bind(values)
         defer { statement.reset() }
@@ -133,18 +165,16 @@ final class SQLiteEngine: StatementEngine {
         return isThere
     }
 
-    func savepoint(_ body: () throws -> Void) throws {
-        _ = try run("SAVEPOINT body", [])
-        do { try body() } catch {
-            // SQLITE_FULL and some I/O errors roll back everything, not just the savepoint.
-            guard !StorageFailure.concernsStorage(error), isInTransaction else {
-                throw TransactionGone(cause: error)
-            }
-            _ = try run("ROLLBACK TO body", [])
-            _ = try run("RELEASE body", [])
+    func transaction<Result>(_ body: (SQLiteTransaction) throws -> Result) throws -> Result {
+        _ = try run("BEGIN IMMEDIATE")
+        do {
+            let result = try body(SQLiteTransaction(self, Database(self)))
+            _ = try run("COMMIT")
+            return result
+        } catch {
+            if isInTransaction { _ = try? run("ROLLBACK") }
             throw error
         }
-        _ = try run("RELEASE body", [])
     }
 
     private func statement(_ sql: String) throws -> SQLiteStatement {

@@ -54,7 +54,7 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
 
     /// Applies the migrations that the file lacks. The caller holds the lock.
     package func bringUpToDate(at now: VaultInstant) throws {
-        try writer.use { try ledger.bringUpToDate($0, at: now) }
+        try ledger.bringUpToDate(writer, at: now)
     }
 
     package func beginServing() throws -> Bool { try lock.beginServing() }
@@ -99,7 +99,8 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
     // MARK: Committing
 
     package func commit(
-        waiting: () throws -> Void, _ body: (Database) throws -> StoreCommit?, durable: (Bool) -> Void
+        waiting: () throws -> Void, _ body: (any StoreTransaction) throws -> StoreCommit?,
+        durable: (Bool) -> Void
     ) -> CommitOutcome {
         guard failures < 2 else { return .failed(Self.down) }
         do {
@@ -124,7 +125,7 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
     }
 
     private func commitUnderLock(
-        _ body: (Database) throws -> StoreCommit?, _ durable: (Bool) -> Void
+        _ body: (any StoreTransaction) throws -> StoreCommit?, _ durable: (Bool) -> Void
     ) throws -> CommitOutcome {
         if needsReopening {
             try reopen()
@@ -157,15 +158,15 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
 
     /// Throws with nothing committed, or ``UncertainCommit``.
     private func transact(
-        _ body: (Database) throws -> StoreCommit?, _ engine: SQLiteEngine, _ database: Database
+        _ body: (any StoreTransaction) throws -> StoreCommit?, _ engine: SQLiteEngine, _ database: Database
     ) throws -> StoreCommit? {
-        func rollBack() { if engine.isInTransaction { _ = try? database.run("ROLLBACK") } }
-        try database.run("BEGIN IMMEDIATE")
+        func rollBack() { if engine.isInTransaction { _ = try? engine.run("ROLLBACK") } }
+        _ = try engine.run("BEGIN IMMEDIATE")
         let commit: StoreCommit
         do {
             try ledger.refuseNewer(database)
-            guard let wanted = try body(database) else {
-                try database.run("ROLLBACK")
+            guard let wanted = try body(SQLiteTransaction(engine, database)) else {
+                _ = try engine.run("ROLLBACK")
                 return nil
             }
             commit = wanted
@@ -174,7 +175,7 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
             if let gone = error as? TransactionGone { throw gone.cause }
             throw error
         }
-        do { try database.run("COMMIT") } catch {
+        do { _ = try engine.run("COMMIT") } catch {
             rollBack()
             throw UncertainCommit(cause: error, commit: commit)
         }
@@ -223,7 +224,9 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
         // Setting a number in the header to what it is writes its page; an UPDATE to the same value would not.
         // (On a full disk the write that failed was one of the frames, so they cannot be complete.)
         if StorageFailure.translate(uncertain.cause).code != .outOfSpace {
-            _ = try writer.use { try $0.run("PRAGMA application_id = \(VaultFile.applicationID)") }
+            try writer.withEngine { engine, _ in
+                try engine.runScript("PRAGMA application_id = \(VaultFile.applicationID)")
+            }
         }
         return false
     }

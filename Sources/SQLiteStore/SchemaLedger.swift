@@ -12,17 +12,17 @@ package struct SchemaLedger: Sendable {
     package init(_ migrations: [Migration] = Migration.all) { self.migrations = migrations }
 
     /// Creates the whole schema in a new database.
-    package func create(_ database: Database, at now: VaultInstant) throws {
-        for migration in migrations { try apply(migration, database, now) }
-        try database.runScript("PRAGMA application_id = \(VaultFile.applicationID)")
+    package func create(_ transaction: SQLiteTransaction, at now: VaultInstant) throws {
+        for migration in migrations { try apply(migration, transaction, now) }
+        try transaction.runScript("PRAGMA application_id = \(VaultFile.applicationID)")
     }
 
     /// Checks the ledger and the schema of an existing file and applies the migrations it lacks.
     ///
     /// - Throws: ``VaultError/Code/schemaNewer`` or ``VaultError/Code/schemaChanged``; the file is left as it was.
-    package func bringUpToDate(_ database: Database, at now: VaultInstant) throws {
-        for migration in try pending(database) {
-            try database.transaction { try apply(migration, database, now) }
+    package func bringUpToDate(_ connection: SQLiteConnection, at now: VaultInstant) throws {
+        for migration in try connection.use(pending) {
+            try connection.transaction { try apply(migration, $0, now) }
         }
     }
 
@@ -78,12 +78,14 @@ package struct SchemaLedger: Sendable {
         SHA256.hash(Array(migration.sql.utf8)).bytes
     }
 
-    private func apply(_ migration: Migration, _ database: Database, _ now: VaultInstant) throws {
-        try database.runScript(migration.sql)
-        try database.run(
-            "INSERT INTO schema_migrations (version, checksum, applied_at) VALUES (?, ?, ?)",
-            [.integer(Int64(migration.version)), .blob(checksum(migration)), SQLValue(now)])
-        try database.runScript("PRAGMA user_version = \(migration.version)")
+    private func apply(_ migration: Migration, _ transaction: SQLiteTransaction, _ now: VaultInstant) throws {
+        try transaction.runScript(migration.sql)
+        try transaction.apply([
+            RowWrite(
+                "INSERT INTO schema_migrations (version, checksum, applied_at) VALUES (?, ?, ?)",
+                [.integer(Int64(migration.version)), .blob(checksum(migration)), SQLValue(now)])
+        ])
+        try transaction.runScript("PRAGMA user_version = \(migration.version)")
     }
 
     private func appliedMigrations(_ database: Database) throws -> [(version: Int, checksum: [UInt8])] {
@@ -118,9 +120,9 @@ package struct SchemaLedger: Sendable {
     private func expectedFingerprint(of migrations: [Migration]) throws -> Digest {
         let memory = try SQLiteConnection(path: nil)
         defer { try? memory.close() }
-        return try memory.use { database in
-            for migration in migrations { try database.runScript(migration.sql) }
-            return try fingerprint(database)
+        return try memory.transaction { transaction in
+            for migration in migrations { try transaction.runScript(migration.sql) }
+            return try fingerprint(transaction.database)
         }
     }
 }

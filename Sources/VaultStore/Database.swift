@@ -1,6 +1,6 @@
 import VaultCore
 
-/// One connection to where a vault's rows are: what statements run on, inside a transaction or each as its own.
+/// One connection to where a vault's rows are, for reading: what queries run on, inside a transaction or each as its own.
 ///
 /// The texts are ours and the same for every engine; values are bound and never become part of a text.
 package final class Database {
@@ -8,14 +8,6 @@ package final class Database {
     package let engine: any StatementEngine
 
     package init(_ engine: any StatementEngine) { self.engine = engine }
-
-    /// Runs a statement that returns no rows.
-    ///
-    /// - Returns: how many rows it changed.
-    @discardableResult
-    package func run(_ sql: String, _ values: [SQLValue] = []) throws -> Int {
-        try engine.run(sql, values)
-    }
 
     /// Hands each row of a query to `body`, which returns false to stop.
     package func forEachRow(
@@ -37,31 +29,13 @@ package final class Database {
         return result
     }
 
-    /// Runs several statements without values, as a migration has them.
-    package func runScript(_ sql: String) throws { try engine.runScript(sql) }
-
     package func hasTable(_ name: String) throws -> Bool { try engine.hasTable(name) }
-
-    /// Undoes what `body` did when it throws.
-    ///
-    /// - Throws: what `body` threw; ``TransactionGone`` when the engine gave up the whole transaction.
-    package func savepoint(_ body: () throws -> Void) throws { try engine.savepoint(body) }
-}
-
-/// The engine rolled back more than the statement that failed: nothing of the transaction is left.
-package struct TransactionGone: Error {
-    package let cause: any Error
-
-    package init(cause: any Error) { self.cause = cause }
 }
 
 /// What a store brings for one of its connections.
 package protocol StatementEngine: AnyObject {
-    func run(_ sql: String, _ values: [SQLValue]) throws -> Int
     func forEachRow(_ sql: String, _ values: [SQLValue], _ body: (RowCursor) throws -> Bool) throws
-    func runScript(_ sql: String) throws
     func hasTable(_ name: String) throws -> Bool
-    func savepoint(_ body: () throws -> Void) throws
 }
 
 /// The row a query stands on, as its engine has it.

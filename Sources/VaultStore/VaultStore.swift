@@ -18,7 +18,7 @@ package protocol VaultStore: AnyObject, Sendable {
     ///   - body: reads and writes; returns nil where there is nothing to commit, and throws where nothing shall be.
     ///   - durable: called as soon as the commit is on the disk, before any upkeep.
     func commit(
-        waiting: () throws -> Void, _ body: (Database) throws -> StoreCommit?,
+        waiting: () throws -> Void, _ body: (any StoreTransaction) throws -> StoreCommit?,
         durable: (_ isLogEmptied: Bool) -> Void
     ) -> CommitOutcome
 

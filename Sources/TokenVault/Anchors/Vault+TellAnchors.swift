@@ -95,7 +95,7 @@ extension Vault {
     func note(_ told: [Told]) async throws {
         try await housekeep { transaction in
             for told in told {
-                try transaction.note(told.outcome.mapError { AnchorTrouble($0) }, of: told.anchor.id)
+                transaction.note(told.outcome.mapError { AnchorTrouble($0) }, of: told.anchor.id)
             }
         }
     }
@@ -170,20 +170,24 @@ extension Vault {
 
 extension WriteTransaction {
     /// Upkeep without a leaf; nothing where the anchor was removed meanwhile.
-    fileprivate func note(_ outcome: Result<Int64, AnchorTrouble>, of id: Int64) throws {
+    fileprivate func note(_ outcome: Result<Int64, AnchorTrouble>, of id: Int64) {
         let start = "INSERT INTO anchor_progress SELECT id, "
         let end = " FROM anchors WHERE id = ? ON CONFLICT (id) DO UPDATE SET "
-        switch outcome {
-        case .success(let size):
-            try database.run(
-                start + "?, ?, 0, NULL" + end
-                    + "size = excluded.size, anchored_at = excluded.anchored_at, failures = 0, trouble = NULL",
-                [.integer(size), SQLValue(now), .integer(id)])
-        case .failure(let trouble):
-            try database.run(
-                start + "0, created_at, 1, ?" + end + "failures = failures + 1, trouble = excluded.trouble",
-                [.text(trouble.word), .integer(id)])
-        }
-        noteUnloggedChange()
+        let (sets, values): (String, [SQLValue]) =
+            switch outcome {
+            case .success(let size):
+                (
+                    "?, ?, 0, NULL" + end
+                        + "size = excluded.size, anchored_at = excluded.anchored_at, failures = 0, trouble = NULL",
+                    [.integer(size), SQLValue(now)]
+                )
+            case .failure(let trouble):
+                (
+                    "0, created_at, 1, ?" + end
+                        + "failures = anchor_progress.failures + 1, trouble = excluded.trouble",
+                    [.text(trouble.word)]
+                )
+            }
+        put(RowWrite(start + sets, values + [.integer(id)]))
     }
 }

@@ -167,9 +167,29 @@ package struct AuditOperation: RawRepresentable, Sendable, Hashable {
 package struct Audited<Result: Sendable>: Sendable {
     package let result: Result
     package let events: [AuditEvent]
+    /// What the body may have written all the same.
+    let kind: BodyKind
+
+    private init(_ result: Result, _ events: [AuditEvent] = [], _ kind: BodyKind) {
+        (self.result, self.events, self.kind) = (result, events, kind)
+    }
+
+    /// Nothing was written.
+    static func unchanged(_ result: Result) -> Audited { Audited(result, [], .unchanged) }
+
+    /// Only what no entry names was written: sessions, jobs, used assertions, heartbeats, expired rows.
+    static func upkeep(_ result: Result) -> Audited { Audited(result, [], .upkeep) }
+
+    /// What was written is named by entries that the body made as it went on (``WriteTransaction/log(_:)``).
+    static func logged(_ result: Result) -> Audited { Audited(result, [], .change) }
+
+    func map<Other>(_ change: (Result) -> Other) -> Audited<Other> {
+        Audited<Other>(change(result), events, kind)
+    }
 
     package init(_ result: Result, _ event: AuditEvent, _ further: [AuditEvent] = []) {
         self.result = result
         self.events = [event] + further
+        kind = .change
     }
 }

@@ -13,7 +13,6 @@ struct AuditTrail {
         -> LogHead
     {
         var head = head
-        let database = transaction.database
         for (position, pending) in entries.enumerated() {
             var entry = pending.entry
             head.lastTime = pending.setsTime ? transaction.now : max(head.lastTime, transaction.now)
@@ -36,18 +35,20 @@ struct AuditTrail {
                 throw VaultError(.internalError, "An audit entry is longer than \(Limits.leafBytes) bytes.")
             }
             let hash = MerkleHash.leaf(bytes)
-            try database.run(
-                "INSERT INTO audit_leaves (id, bytes, hash) VALUES (?, ?, ?)",
-                [.integer(entry.index), .blob(bytes), .blob(hash.bytes)])
+            transaction.put(
+                RowWrite(
+                    "INSERT INTO audit_leaves (id, bytes, hash) VALUES (?, ?, ?)",
+                    [.integer(entry.index), .blob(bytes), .blob(hash.bytes)]))
             if let tile = head.edge.append(hash) {
-                try database.run(
-                    "INSERT INTO audit_tiles (id, hash) VALUES (?, ?)",
-                    [.integer(head.size / Int64(Limits.tileWidth) - 1), .blob(tile.bytes)])
+                transaction.put(
+                    RowWrite(
+                        "INSERT INTO audit_tiles (id, hash) VALUES (?, ?)",
+                        [.integer(head.size / Int64(Limits.tileWidth) - 1), .blob(tile.bytes)]))
             }
         }
         head.root = head.edge.root
         head.note = try transaction.sign(head)
-        try head.update(database)
+        transaction.put(head.update)
         return head
     }
 
@@ -59,12 +60,13 @@ struct AuditTrail {
         let sealed = try transaction.seal(
             salt + personal.data, owner: personal.owner, table: SealedTable.auditPersonal,
             column: part.rawValue, row: leaf)
-        try transaction.database.run(
-            "INSERT INTO audit_personal (id, part, owner_id, sealed) VALUES (?, ?, ?, ?)",
-            [
-                .integer(leaf), .integer(Int64(part.rawValue)), .integer(personal.owner.rawValue),
-                .blob(sealed),
-            ])
+        transaction.put(
+            RowWrite(
+                "INSERT INTO audit_personal (id, part, owner_id, sealed) VALUES (?, ?, ?, ?)",
+                [
+                    .integer(leaf), .integer(Int64(part.rawValue)), .integer(personal.owner.rawValue),
+                    .blob(sealed),
+                ]))
         return Hex.encode(SHA256.hash(salt + personal.data).bytes)
     }
 }

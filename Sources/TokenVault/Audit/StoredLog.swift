@@ -91,12 +91,12 @@ extension LogHead {
         return head
     }
 
-    func insert(_ database: Database) throws {
-        try database.run("INSERT INTO audit_head VALUES (1, ?, ?, ?, ?, ?)", values)
+    var insert: RowWrite {
+        RowWrite("INSERT INTO audit_head VALUES (1, ?, ?, ?, ?, ?)", values)
     }
 
-    func update(_ database: Database) throws {
-        try database.run(
+    var update: RowWrite {
+        RowWrite(
             "UPDATE audit_head SET size = ?, root = ?, edge = ?, last_time = ?, note = ? WHERE id = 1", values
         )
     }

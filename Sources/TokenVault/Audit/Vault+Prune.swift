@@ -118,9 +118,8 @@ extension Vault {
             next = min(first, next + Limits.prunedLeavesPerWrite)
             try await housekeep { [next] transaction in
                 for table in ["audit_personal", "audit_leaves"] {
-                    try transaction.database.run("DELETE FROM \(table) WHERE id < ?", [.integer(next)])
+                    transaction.put(RowWrite("DELETE FROM \(table) WHERE id < ?", [.integer(next)]))
                 }
-                transaction.noteUnloggedChange()
             }
             progress(0.6 + 0.4 * Double(next - plan.firstKept) / Double(plan.entries))
         }
@@ -181,15 +180,13 @@ extension Vault {
         try await queue.submit(.newWork) { [operatorActor] transaction in
             var carried = false
             for id in ids {
-                let row = try transaction.database.firstRow(layout.selectByID, [.integer(id)]) { cursor in
-                    try StoredRow(reading: cursor, layout, rowKey: transaction.keyring.rows)
-                }
                 // Gone, or named by a later leaf meanwhile.
-                guard let row, row.leaf < first else { continue }
+                guard let row = try transaction.stored(layout, id), row.leaf < first else { continue }
                 try transaction.carry(row)
                 carried = true
             }
-            return ((), carried ? [AuditEvent(.auditCarry, by: operatorActor.withoutDetails)] : [])
+            guard carried else { return .unchanged(()) }
+            return Audited((), AuditEvent(.auditCarry, by: operatorActor.withoutDetails))
         }
     }
 

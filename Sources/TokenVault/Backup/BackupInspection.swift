@@ -62,20 +62,24 @@ public enum Backup {
             do {
                 let writer = try Connections.openWriter(copy)
                 defer { try? writer.close() }
+                let structure = try writer.use { database in
+                    let structure = try database.firstRow("PRAGMA quick_check(1)") { $0.value(0) }
+                    try opened.check(database)
+                    return structure
+                }
+                // An older vault is brought up to date in the copy, as a restore would do it.
+                try SchemaLedger().bringUpToDate(writer, at: opened.file.header.createdAt)
                 return try writer.use { database in
-                    try check(database, opened) { progress(0.4 + $0 * 0.6) }
+                    try check(database, opened, structure) { progress(0.4 + $0 * 0.6) }
                 }
             } catch { throw StorageFailure.translate(error) }
         }
     }
 
     private static func check(
-        _ database: Database, _ opened: OpenedBackup, _ progress: @escaping (Double) -> Void
+        _ database: Database, _ opened: OpenedBackup, _ structure: SQLValue?,
+        _ progress: @escaping (Double) -> Void
     ) throws -> BackupVerification {
-        let structure = try database.firstRow("PRAGMA quick_check(1)") { $0.value(0) }
-        try opened.check(database)
-        // An older vault is brought up to date in the copy, as a restore would do it.
-        try SchemaLedger().bringUpToDate(database, at: opened.file.header.createdAt)
         let row = try VaultRow.read(database, rowKey: nil)
         let keyring = try Keyring.load(database, vault: row, opened: .root(opened.root))
         let report = try AuditVerifier(

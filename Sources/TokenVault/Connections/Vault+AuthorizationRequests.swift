@@ -99,11 +99,11 @@ extension Vault {
         return try await queue.submit(.finishing) { [operatorActor] transaction in
             let keyring = transaction.keyring
             var event = AuditEvent(.connectionCallback, by: operatorActor)
-            func refuse(_ reason: String) -> (BegunAuthorization?, [AuditEvent]) {
+            func refuse(_ reason: String) -> Audited<BegunAuthorization?> {
                 event.outcome = .refused
                 event.reason = reason
                 event.refusalOrigin = .anybody
-                return (nil, [event])
+                return Audited(nil, event)
             }
             guard let (row, key) = try transaction.database.authorizationRequest(state: state, keyring) else {
                 return refuse("unknown-state")
@@ -117,13 +117,13 @@ extension Vault {
             else {
                 event.outcome = .refused
                 event.reason = "state-expired"
-                return (nil, [event])
+                return Audited(nil, event)
             }
             event.subject = row.owner == .system ? nil : owner.pseudonym
             let bytes = try SealedField.open(
                 row.secrets, with: owner.key(.keeper), for: keyring.requestContext(row.id, row.owner))
             let secrets = try JSONDecoder().decode(RequestSecrets.self, from: Data(bytes))
-            return (secrets.request(row), [event])
+            return Audited(secrets.request(row), event)
         }
     }
 }

@@ -223,7 +223,7 @@ extension Vault {
                     event.subject = subject
                     transaction.log(event)
                 }
-                return (rows.count < Limits.rowsPerLeaf, [])
+                return .logged(rows.count < Limits.rowsPerLeaf)
             }
         }
     }

@@ -73,12 +73,12 @@ extension Vault {
             let held = try HeldConnection(row, owner, transaction.keyring)
             guard row.generation == request.generation, row.pair != nil || row.kind == .clientCredentials,
                 row.state.isRefreshed || (request.isForced && row.state == .needsConsent)
-            else { return (.moved(held), []) }
+            else { return .unchanged(.moved(held)) }
             if let remaining = row.lease?.remaining(at: transaction.monotonic) {
-                return (.held(held, remaining: remaining), [])
+                return .unchanged(.held(held, remaining: remaining))
             }
             guard row.failures <= request.failures, try transaction.admitCall(to: row.provider) else {
-                return (.moved(held), [])
+                return .unchanged(.moved(held))
             }
             // Client credentials are asked for again and again; nothing is spent.
             let spent = row.kind == .consent ? held.pair.map { $0.refreshToken ?? $0.accessToken } : nil
@@ -93,7 +93,7 @@ extension Vault {
                     try transaction.update(row)
                     let event = AuditEvent(
                         .connectionRefresh, row, .refused, by: operatorActor, reason: reason)
-                    return (.lost(held.following(row)), [event])
+                    return Audited(.lost(held.following(row)), event)
                 }
             }
             row.fence += 1
@@ -114,7 +114,7 @@ extension Vault {
             event.reason = (row.attempt?.sends ?? 1) > 1 ? "again" : nil
             event.subject = row.owner == .system ? nil : owner.pseudonym
             event.fingerprint = row.attempt?.fingerprint
-            return (.leased(held.following(row)), [event])
+            return Audited(.leased(held.following(row)), event)
         }
     }
 }

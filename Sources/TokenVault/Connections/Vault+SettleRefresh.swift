@@ -81,7 +81,7 @@ extension Vault {
                 case .unreadable: isHolder || (isCurrent && row.reply == nil)
                 case .refused, .unsettled: isCurrent && isHolder
                 }
-            guard counts else { return (.superseded(held), []) }
+            guard counts else { return .unchanged(.superseded(held)) }
             if isHolder { row.lease = nil }
             var event = AuditEvent(.connectionRefresh, row, by: operatorActor)
             let news = try transaction.apply(settlement, to: &row, &held, owner, isHolder: isHolder, &event)
@@ -90,7 +90,7 @@ extension Vault {
             try transaction.update(row)
             event.generation = UInt32(clamping: row.generation)
             event.subject = row.owner == .system ? nil : owner.pseudonym
-            return (.settled(held.following(row)), [event] + [news].compactMap(\.self))
+            return Audited(.settled(held.following(row)), event, [news].compactMap(\.self))
         }
     }
 }

@@ -29,7 +29,7 @@ extension Vault {
         return try await write { [operatorActor] transaction in
             let keyring = transaction.keyring
             let systemKey = try transaction.systemKey(.keeper)
-            let known = try transaction.database.loadAll(WebhookRow.self, where: "1", [], keyring)
+            let known = try transaction.query(WebhookRow.self)
             guard !known.contains(where: { $0.url == url }) else {
                 throw VaultError(.alreadyExists, "This webhook is there already.")
             }
@@ -42,9 +42,10 @@ extension Vault {
             }
             let row = WebhookRow(id: id, url: url, secret: sealed, createdAt: transaction.now)
             try transaction.insert(row)
-            try transaction.database.run(
-                "INSERT INTO webhook_cursors (id, position, failures, retry_at) VALUES (?, ?, 0, 0)",
-                [.integer(id), .integer(transaction.leaf + 1)])
+            transaction.put(
+                RowWrite(
+                    "INSERT INTO webhook_cursors (id, position, failures, retry_at) VALUES (?, ?, 0, 0)",
+                    [.integer(id), .integer(transaction.leaf + 1)]))
             var event = AuditEvent(.webhookAdd, by: operatorActor)
             event.grant = GrantID(id)
             return Audited(
@@ -58,11 +59,8 @@ extension Vault {
     /// - Throws: ``VaultError/Code/notFound``.
     package func removeWebhook(_ url: String) async throws {
         try await write(.finishing) { [operatorActor] transaction in
-            let keyring = transaction.keyring
             guard
-                let row = try transaction.database.loadAll(
-                    WebhookRow.self, where: "url = ?", [.text(url)], keyring
-                ).first
+                let row = try transaction.query(WebhookRow.self).first(where: { $0.url == url })
             else {
                 throw VaultError(
                     .notFound, "There is no such webhook.", remedy: "See 'tokenvault webhook list'.")
@@ -101,10 +99,16 @@ extension Vault {
         retryAt: VaultInstant = VaultInstant(millisecondsSince1970: 0)
     ) async throws {
         try await housekeep { transaction in
-            try transaction.database.run(
-                "UPDATE webhook_cursors SET position = max(position, ?), failures = ?, retry_at = ? WHERE id = ?",
-                [.integer(position), .integer(failures), SQLValue(retryAt), .integer(id)])
-            transaction.noteUnloggedChange()
+            transaction.put(
+                RowWrite(
+                    """
+                    UPDATE webhook_cursors SET failures = ?, retry_at = ?,
+                    position = CASE WHEN position < ? THEN ? ELSE position END WHERE id = ?
+                    """,
+                    [
+                        .integer(failures), SQLValue(retryAt), .integer(position), .integer(position),
+                        .integer(id),
+                    ]))
         }
     }
 }

@@ -140,7 +140,7 @@ extension Database {
 
 extension Database {
     /// Whether an index still names an owner that the table does not show. Deleting a row deletes it there too.
-    fileprivate func indexNames(_ owner: OwnerID) throws -> Bool {
+    func indexNames(_ owner: OwnerID) throws -> Bool {
         try firstRow(
             "SELECT 1 FROM owners INDEXED BY sqlite_autoindex_owners_1 WHERE +id = ?",
             [.integer(owner.rawValue)]

@@ -29,8 +29,26 @@ final class Registry: Sendable {
     {
         if let cached = cached(revision, { $0.owners[id] }) { return cached }
         guard let owner = try database.owner(id, keyring) else { return nil }
-        keep(revision) { $0.owners[id] = owner }
+        keep(owner, revision: revision)
         return owner
+    }
+
+    func keep(_ owner: Owner, revision: RegistryRevision?) {
+        keep(revision) { $0.owners[owner.row.id] = owner }
+    }
+    func keep(_ client: Client, revision: RegistryRevision?) {
+        keep(revision) { state in
+            state.clients[client.id] = client
+            state.clientNames[client.clientID] = client.id
+        }
+    }
+
+    /// Without asking the database.
+    func knownOwner(_ id: OwnerID, revision: RegistryRevision?) -> Owner? {
+        cached(revision) { $0.owners[id] }
+    }
+    func knownClient(_ id: OwnerID, revision: RegistryRevision?) -> Client? {
+        cached(revision) { $0.clients[id] }
     }
 
     func client(_ id: OwnerID, _ database: Database, _ keyring: Keyring, revision: RegistryRevision?) throws
@@ -47,10 +65,7 @@ final class Registry: Sendable {
             keyring
         )
         let client = try Client(owner: owner, row: row, secrets: secrets, keyring: keyring)
-        keep(revision) { state in
-            state.clients[id] = client
-            state.clientNames[client.clientID] = id
-        }
+        keep(client, revision: revision)
         return client
     }
 
@@ -109,12 +124,15 @@ extension Database {
     /// The row `id` of a tagged table with the leaf that names it, its tag checked. Nil: there is none.
     func load<Row: TypedRow>(_: Row.Type, _ id: Int64, _ keyring: Keyring) throws -> (row: Row, leaf: Int64)?
     {
-        let found = try firstRow(Row.layout.selectByID, [.integer(id)]) { cursor in
-            let stored = try StoredRow(reading: cursor, Row.layout, rowKey: keyring.rows)
-            return (row: try Row(stored), leaf: stored.leaf)
+        try stored(Row.layout, id, keyring).map { (row: try Row($0), leaf: $0.leaf) }
+    }
+
+    func stored(_ layout: TableLayout, _ id: Int64, _ keyring: Keyring) throws -> StoredRow? {
+        let found = try firstRow(layout.selectByID, [.integer(id)]) {
+            try StoredRow(reading: $0, layout, rowKey: keyring.rows)
         }
-        if found == nil, Row.layout.isOfRegistry {
-            try keyring.rows.roster?.check { try $0.check(Row.layout, id, nil) }
+        if found == nil, layout.isOfRegistry {
+            try keyring.rows.roster?.check { try $0.check(layout, id, nil) }
         }
         return found
     }

@@ -49,10 +49,17 @@ struct StoredKeyslot {
     var identity: [UInt8] { row.record.id }
 
     static func all(_ database: Database, _ keyring: Keyring) throws -> [StoredKeyslot] {
-        let details = try database.loadAll(KeyslotDetailsRow.self, where: "1 ORDER BY id", [], keyring)
-        return try database.loadAll(KeyslotRow.self, where: "1 ORDER BY id", [], keyring).map { row in
-            StoredKeyslot(row: row, details: details.first { $0.id == row.id })
-        }
+        joined(
+            try database.loadAll(KeyslotRow.self, where: "1 ORDER BY id", [], keyring),
+            try database.loadAll(KeyslotDetailsRow.self, where: "1 ORDER BY id", [], keyring))
+    }
+
+    static func all(_ transaction: WriteTransaction) throws -> [StoredKeyslot] {
+        joined(try transaction.query(KeyslotRow.self), try transaction.query(KeyslotDetailsRow.self))
+    }
+
+    private static func joined(_ slots: [KeyslotRow], _ details: [KeyslotDetailsRow]) -> [StoredKeyslot] {
+        slots.map { row in StoredKeyslot(row: row, details: details.first { $0.id == row.id }) }
     }
 
     func shown(_ unlocker: Unlocker) -> VaultKeyslot {

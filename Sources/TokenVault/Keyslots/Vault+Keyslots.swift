@@ -62,7 +62,7 @@ extension Vault {
             return known
         }
         return try await write { [operatorActor, unlocker] transaction in
-            let slots = try StoredKeyslot.all(transaction.database, transaction.keyring)
+            let slots = try StoredKeyslot.all(transaction)
             guard let slot = slots.first(where: { $0.row.record.id == unlocker.slotID }) else {
                 throw VaultError(
                     .busy, "The keyslot by which the vault was opened was replaced or removed meanwhile.",
@@ -83,7 +83,7 @@ extension Vault {
     public func removeKeyslot(named name: String) async throws {
         try await write(.finishing) { [operatorActor, unlocker] transaction in
             _ = try transaction.keyring.root
-            let slots = try StoredKeyslot.all(transaction.database, transaction.keyring)
+            let slots = try StoredKeyslot.all(transaction)
             guard let slot = slots.first(where: { $0.name == name }) else {
                 throw VaultError(
                     .notFound, "There is no such keyslot.", remedy: "See 'tokenvault key slot list'.")
@@ -169,15 +169,16 @@ extension Vault {
     ) async throws -> [String] {
         do {
             try await housekeep { [unlocker] transaction in
-                let (keyring, database) = (transaction.keyring, transaction.database)
+                let keyring = transaction.keyring
                 let next = try NextKeys(replacing: KeyRole.own, root: .random(), in: keyring)
-                let opened = try StoredKeyslot.all(database, keyring).first {
+                let opened = try StoredKeyslot.all(transaction).first {
                     $0.row.record.id == unlocker.slotID
                 }
                 if isOpenedSlotNoted, let opened, !opened.isRotatable {
                     _ = try transaction.note(opened, openedBy: unlocker)
                 }
                 try transaction.rewrapKeyslots(to: next)
+                let database = try transaction.database
                 var keys = [try unlocker.open(database, keyring.vault, next.slotEpochs)]
                 for source in sources {
                     keys.append(try Unlocking.unlock(database, keyring.vault, next.slotEpochs, source).key)
@@ -232,7 +233,7 @@ extension WriteTransaction {
     func add(
         _ made: ProvedKeyslot, named name: String?, root: GuardedKey? = nil, epoch: UInt32? = nil
     ) throws -> StoredKeyslot {
-        let slots = try StoredKeyslot.all(database, keyring)
+        let slots = try StoredKeyslot.all(self)
         guard slots.count < Limits.keyslots else {
             throw VaultError(
                 .denied, "A vault has at most \(Limits.keyslots) keyslots.",
@@ -282,7 +283,7 @@ extension WriteTransaction {
     ///   ``VaultError/Code/integrity`` for a slot that its held key does not open, and for one whose kind, role or recovery
     ///   key is not what a holder of the root key made it.
     func rewrapKeyslots(to next: NextKeys) throws {
-        let slots = try StoredKeyslot.all(database, keyring)
+        let slots = try StoredKeyslot.all(self)
         let stuck = slots.filter { !$0.isRotatable }
         guard stuck.isEmpty else { throw VaultError.unheldKeyslots(stuck.map(\.name)) }
         for slot in slots {

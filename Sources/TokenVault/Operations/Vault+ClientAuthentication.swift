@@ -115,14 +115,14 @@ extension Vault {
         // A clock that is set back must not bring a used one back to life.
         let forgottenAt = end.advanced(by: Limits.assertionRetention)
         return try await housekeep { [value] transaction in
-            try transaction.purge("used_assertions")
             let tags = transaction.keyring.lookup.tags(.assertion, of: value)
-            for tag in tags.dropFirst() where try transaction.database.isAssertionUsed(tag) { return false }
-            let count = try transaction.database.run(
-                "INSERT INTO used_assertions (id, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                [.blob(tags[0]), SQLValue(forgottenAt)])
-            transaction.noteUnloggedChange()
-            return count == 1
+            for tag in tags where try transaction.database.isAssertionUsed(tag) { return false }
+            transaction.purge("used_assertions")
+            transaction.put(
+                RowWrite(
+                    "INSERT INTO used_assertions (id, expires_at) VALUES (?, ?)",
+                    [.blob(tags[0]), SQLValue(forgottenAt)]))
+            return true
         }
     }
 }

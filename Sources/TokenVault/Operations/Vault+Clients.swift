@@ -26,7 +26,7 @@ extension Vault {
             try JSONEncoder().encode(ClientIdentity(clientID: clientID, name: registration.name)))
         return try await write { [operatorActor] transaction in
             let keyring = transaction.keyring
-            let database = transaction.database
+            let database = try transaction.database
             let idTags = keyring.lookup.tags(.clientID, of: Array(clientID.utf8))
             let nameTags = keyring.lookup.tags(.clientName, of: Array(registration.name.utf8))
             guard try database.ownerID(tags: idTags) == nil, try database.clientID(nameTags: nameTags) == nil

@@ -89,14 +89,11 @@ extension Vault {
                 event.subject = try transaction.owner(party)?.pseudonym
                 event.requestID = requestID
                 let batch = try transaction.liveGrants(of: user, to: client, after: after)
+                let consent = try transaction.database.consent(of: user, to: client, transaction.keyring)
                 for var row in batch { try transaction.revoke(&row) }
-                if batch.count < Limits.rowsPerLeaf {
-                    if let row = try transaction.database.consent(of: user, to: client, transaction.keyring) {
-                        try transaction.delete(.consents, id: row.id)
-                    }
-                    return Audited(nil, event)
-                }
-                return Audited(batch.last?.id, event)
+                guard batch.count < Limits.rowsPerLeaf else { return Audited(batch.last?.id, event) }
+                if let consent { try transaction.delete(.consents, id: consent.id) }
+                return Audited(nil, event)
             }
         }
     }
@@ -107,8 +104,9 @@ extension Vault {
         while !isDone {
             isDone = try await queue.submit(.finishing) { [operatorActor] transaction in
                 let rows = try transaction.database.loadAll(
-                    Consent.self, where: "owner_id = ?1 OR client_id = ?1 LIMIT ?2",
-                    [.integer(id.rawValue), .integer(Int64(Limits.rowsPerLeaf))], transaction.keyring)
+                    Consent.self, where: "owner_id = ? OR client_id = ? LIMIT ?",
+                    [.integer(id.rawValue), .integer(id.rawValue), .integer(Int64(Limits.rowsPerLeaf))],
+                    transaction.keyring)
                 // Of a client that was removed: consents of many people, an entry for each.
                 for row in rows {
                     try transaction.delete(.consents, id: row.id)
@@ -117,7 +115,7 @@ extension Vault {
                             .consentWithdraw, by: operatorActor, reason: "removed",
                             subject: try transaction.owner(row.user)?.pseudonym))
                 }
-                return (rows.count < Limits.rowsPerLeaf, [])
+                return .logged(rows.count < Limits.rowsPerLeaf)
             }
         }
     }

@@ -68,14 +68,14 @@ extension Vault {
         let result: ExchangeResult? = try await queue.submit(.finishing) { transaction in
             try transaction.expect(registryRevision: request.registryRevision)
             guard let row = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row else {
-                return (nil, [])
+                return .unchanged(nil)
             }
             let audited = try Exchange(
                 request: request, handle: handle, challenge: challenge, prepared: prepared,
                 expectation: expectation, transaction: transaction
             ).perform(row).noting(
                 supersededSecret: request.supersededSecret, of: request.actor, request.requestID)
-            return (audited.result, audited.events)
+            return audited.map(Optional.some)
         }
         if let result { return result }
         return try await refuse(request, isAhead: try isAhead(handle))

@@ -141,17 +141,17 @@ extension Vault {
             fingerprint: TokenFingerprint.of(token), requestID: requestID)
         let isRevoked: Bool? = try await queue.submit(.finishing) { [event, client = client.id] transaction in
             guard var row = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row else {
-                return (nil, [])
+                return .unchanged(nil)
             }
             var event = event
             event.grant = row.id
             if let doubt = try transaction.doubt(about: token, handle, of: row, for: client) {
-                return (false, [event.refused(doubt)])
+                return Audited(false, event.refused(doubt))
             }
             event.reason = "client"
             event.subject = try transaction.owner(row.owner)?.pseudonym
             try transaction.revoke(&row)
-            return (true, [event])
+            return Audited(true, event)
         }
         if let isRevoked { return isRevoked }
         if try isAhead(handle) { throw databaseIsBehind }

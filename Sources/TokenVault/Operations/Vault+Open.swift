@@ -184,15 +184,14 @@ extension Vault {
 
     private static func build(_ path: String, _ source: KeySource, _ options: VaultOptions) throws {
         let writer = try Connections.openWriter(path)
-        try writer.use { database in
-            try database.transaction {
-                try Genesis(now: options.clock.now(), monotonic: options.clock.reading())
-                    .populate(database, source, options)
-            }
-            // Closing would swallow a failure here and leave half of the vault in the WAL.
-            let log = try database.firstRow("PRAGMA wal_checkpoint(TRUNCATE)") { $0.integer(0) }
-            guard log == 0 else { throw StorageFailure.failed("checkpoint of the new vault", EIO) }
+        try writer.transaction {
+            try SchemaLedger().create($0, at: options.clock.now())
+            try Genesis(now: options.clock.now(), monotonic: options.clock.reading()).populate(
+                $0, source, options)
         }
+        // Closing would swallow a failure here and leave half of the vault in the WAL.
+        let log = try writer.use { try $0.firstRow("PRAGMA wal_checkpoint(TRUNCATE)") { $0.integer(0) } }
+        guard log == 0 else { throw StorageFailure.failed("checkpoint of the new vault", EIO) }
         try writer.close()
         guard access(path + "-wal", F_OK) != 0 else {
             throw StorageFailure.failed("checkpoint of the new vault", EIO)
@@ -207,13 +206,12 @@ extension SQLiteStore {
     }
 }
 
-/// The first transaction of a vault: schema, keys, the system's owner, and leaf 0 that names them.
+/// The first transaction of a vault, behind its schema: keys, the system's owner, and leaf 0 that names them.
 private struct Genesis {
     let now: VaultInstant
     let monotonic: ClockReading
 
-    func populate(_ database: Database, _ source: KeySource, _ options: VaultOptions) throws {
-        try SchemaLedger().create(database, at: now)
+    func populate(_ opened: any StoreTransaction, _ source: KeySource, _ options: VaultOptions) throws {
         guard let id = VaultID(bytes: SystemRandom().bytes(VaultID.byteCount)) else {
             throw VaultError(.internalError, "A vault identifier has the wrong length.")
         }
@@ -231,29 +229,28 @@ private struct Genesis {
             nextOwnerID: OwnerID.system.rawValue + 1,
             nextGrantID: 1, nextSecretID: 1, nextKeyID: 1, heartbeatAt: now,
             heartbeat: monotonic, outage: 0, stamp: .random(), registryHash: .zero)
-        try vault.insert(database, rowKey: keyring.rows)
         let edge = RightEdge()
         let head = LogHead(edge: edge, root: edge.root, lastTime: now, note: "")
-        try head.insert(database)
+        try opened.apply([vault.insert(rowKey: keyring.rows), head.insert])
 
         let transaction = WriteTransaction(
-            database, keyring: keyring, registry: Registry(), firstUses: FirstUses(), vault: vault,
-            head: head,
+            opened, keyring: keyring, registry: Registry(), firstUses: FirstUses(), vault: vault, head: head,
             now: now, monotonic: monotonic)
-        transaction.beginBody()
-        // The system's keys are used without a transaction too, so that they are made here.
-        let system = try transaction.makeOwner(
-            .system, kind: .system, identity: [], lookupTag: nil, roles: [.common, .issuer, .keeper])
-        try transaction.add(ProvedKeyslot(source, source, root, 1, id), named: "first")
-        try transaction.insertRoleKeys(roleKeys, root: root, epoch: 1)
-        for key in keys {
-            try transaction.insert(
-                SystemKeyRow(
-                    id: transaction.next(\.nextKeyID), key, under: try keyring.roleKeys.current(key.role),
-                    vault: id, createdAt: now))
+        try transaction.run {
+            // The system's keys are used without a transaction too, so that they are made here.
+            let system = try transaction.makeOwner(
+                .system, kind: .system, identity: [], lookupTag: nil, roles: [.common, .issuer, .keeper])
+            try transaction.add(ProvedKeyslot(source, source, root, 1, id), named: "first")
+            try transaction.insertRoleKeys(roleKeys, root: root, epoch: 1)
+            for key in keys {
+                try transaction.insert(
+                    SystemKeyRow(
+                        id: transaction.next(\.nextKeyID), key, under: try keyring.roleKeys.current(key.role),
+                        vault: id, createdAt: now))
+            }
+            let actor = AuditActor(system.pseudonym, options.channel, options.actor)
+            return BodyEnd(events: [AuditEvent(.vaultCreate, by: actor)], kind: .change)
         }
-        let actor = AuditActor(system.pseudonym, options.channel, options.actor)
-        try transaction.endBody([AuditEvent(.vaultCreate, by: actor)])
         _ = try AuditTrail().append(transaction.entries, to: head, in: transaction)
         try transaction.finish()
     }

@@ -71,10 +71,11 @@ extension Vault {
         else { throw invalid("A key identifier has 1 to \(Limits.nameBytes) bytes.") }
         return try await queue.submit(.newWork) { [operatorActor] transaction in
             let systemKey = try transaction.systemKey(.issuer)
-            let rows = try transaction.database.loadAll(
-                SigningKeyRow.self, where: "1 ORDER BY id", [], transaction.keyring)
+            let rows = try transaction.query(SigningKeyRow.self)
             let older = rows.filter { $0.algorithm == algorithm }
-            guard !isFirstOnly || !older.contains(where: { $0.state == .current }) else { return (false, []) }
+            guard !isFirstOnly || !older.contains(where: { $0.state == .current }) else {
+                return .unchanged(false)
+            }
             guard !rows.contains(where: { $0.kid == kid }) else {
                 throw VaultError(.alreadyExists, "There is a signing key of this identifier.")
             }
@@ -97,8 +98,8 @@ extension Vault {
                 SigningKeyRow(
                     id: id, kid: kid, algorithm: algorithm, state: .current, createdAt: transaction.now,
                     publishedUntil: nil, privateKey: sealed, publicJWK: publicJWK))
-            let event = AuditEvent(.signingKeyAdd, by: operatorActor, reason: algorithm.rawValue)
-            return (true, [event])
+            return Audited(
+                true, AuditEvent(.signingKeyAdd, by: operatorActor, reason: algorithm.rawValue))
         }
     }
 }

@@ -255,12 +255,12 @@ extension Vault {
                         ids.append($0.integer(0))
                         return true
                     }
-                    guard !ids.isEmpty else { return (0, []) }
+                    guard !ids.isEmpty else { return .unchanged(0) }
                     for id in ids { try transaction.delete(layout, id: id) }
                     let event = AuditEvent(
                         .userErase, by: operatorActor, reason: layout.name,
                         subject: try transaction.owner(id)?.pseudonym, count: ids.count)
-                    return (ids.count, [event])
+                    return Audited(ids.count, event)
                 }
                 if layout.number == TableLayout.connections.number { connections += Int64(count) }
                 if count < Limits.rowsPerLeaf { break }
@@ -288,6 +288,9 @@ extension WriteTransaction {
         row.pseudonym = nil
         row.claims = nil
         try update(row)
-        for key in try database.ownerKeys(of: row.id, keyring) { try delete(.ownerKeys, id: key.id) }
+        for role in KeyRole.allCases {
+            let id = OwnerKeyRow.id(row.id, role)
+            if try load(OwnerKeyRow.self, id) != nil { try delete(.ownerKeys, id: id) }
+        }
     }
 }

@@ -134,17 +134,14 @@ extension Vault {
         _ urgency: WriteUrgency = .newWork,
         _ body: @escaping @Sendable (WriteTransaction) throws -> Audited<Result>
     ) async throws -> Result {
-        try await queue.submit(urgency) { transaction in
-            let audited = try body(transaction)
-            return (audited.result, audited.events)
-        }
+        try await queue.submit(urgency, body)
     }
 
     /// Upkeep without a leaf: heartbeat, job progress, sign-in sessions, used assertions, expired rows.
     func housekeep<Result: Sendable>(
         _ body: @escaping @Sendable (WriteTransaction) throws -> Result
     ) async throws -> Result {
-        try await queue.submit(.housekeeping) { (try body($0), []) }
+        try await queue.submit(.housekeeping) { .upkeep(try body($0)) }
     }
 
     /// Reads several rows as of one moment, with the keys that fit them.

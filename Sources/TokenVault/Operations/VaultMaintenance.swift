@@ -121,7 +121,7 @@ extension Vault {
                         event.grants.append((use.grant.rawValue, owner.pseudonym))
                     }
                 }
-                return ((), isChanged ? [event] : [])
+                return isChanged ? Audited((), event) : .unchanged(())
             }
             firstUses.remove(uses)
         }

@@ -25,36 +25,38 @@ struct PreparedRestore: Sendable {
         do {
             let writer = try Connections.openWriter(path)
             defer { try? writer.close() }
-            try writer.use { database in try database.transaction { try begin(database, options) } }
+            try writer.transaction { try begin($0, options) }
         } catch { throw StorageFailure.translate(error) }
     }
 
-    private func begin(_ database: Database, _ options: VaultOptions) throws {
+    private func begin(_ opened: any StoreTransaction, _ options: VaultOptions) throws {
         let incarnation = Incarnation.random(number: plan.incarnation)
         let origin = LogHead.origin(of: keyring.vault, incarnation: incarnation)
         guard let signer = keyring.signer.named(origin) else {
             throw VaultError(.internalError, "The log's origin is not a key name.")
         }
-        let vault = try VaultRow.read(database, rowKey: keyring.rows)
+        let vault = try VaultRow.read(opened.database, rowKey: keyring.rows)
         let transaction = WriteTransaction(
-            database, keyring: keyring, registry: Registry(), firstUses: FirstUses(), vault: vault,
+            opened, keyring: keyring, registry: Registry(), firstUses: FirstUses(), vault: vault,
             head: parent, now: options.clock.now(),
-            monotonic: options.clock.reading(), signer: signer)
+            monotonic: options.clock.reading(), signer: signer, isCareful: true)
         guard let system = try transaction.owner(.system) else { throw VaultRow.damaged }
-        transaction.beginBody()
-        transaction.changeVault(jump)
-        try transaction.insert(
-            IncarnationRow(
-                id: incarnation.id, parentSize: parent.size, parentRoot: parent.root.bytes,
-                restoredAt: transaction.now, lostGrants: vault.nextGrantID..<transaction.vault.nextGrantID,
-                lostSince: parent.lastTime))
-        try keepSlot(transaction)
-        // A session that was ended since would be there again.
-        try database.run("DELETE FROM sign_in_sessions")
-        let event = AuditEvent(
-            .vaultRestore, by: AuditActor(system.pseudonym, options.channel, options.actor),
-            reason: plan.newest == nil ? "without-log" : hasEntries ? "with-log" : "with-checkpoint")
-        try transaction.endBody([event])
+        try transaction.run {
+            transaction.changeVault(jump)
+            try transaction.insert(
+                IncarnationRow(
+                    id: incarnation.id, parentSize: parent.size, parentRoot: parent.root.bytes,
+                    restoredAt: transaction.now,
+                    lostGrants: vault.nextGrantID..<transaction.vault.nextGrantID,
+                    lostSince: parent.lastTime))
+            try keepSlot(transaction)
+            // A session that was ended since would be there again.
+            transaction.put(RowWrite("DELETE FROM sign_in_sessions"))
+            let event = AuditEvent(
+                .vaultRestore, by: AuditActor(system.pseudonym, options.channel, options.actor),
+                reason: plan.newest == nil ? "without-log" : hasEntries ? "with-log" : "with-checkpoint")
+            return BodyEnd(events: [event], kind: .change)
+        }
         _ = try AuditTrail().append(transaction.entries, to: parent, in: transaction)
         try transaction.finish()
     }

@@ -32,7 +32,10 @@ struct RestoreWork: Sendable {
         let size = Limits.rowsPerLeaf / 2
         for start in stride(from: 0, to: items.count, by: size) {
             let batch = Array(items[start...].prefix(size))
-            try await vault.queue.submit(.finishing) { transaction in (try body(batch, transaction), []) }
+            try await vault.queue.submit(.finishing) { transaction in
+                // Each names its rows by an entry of its own.
+                .logged(try body(batch, transaction))
+            }
         }
     }
 

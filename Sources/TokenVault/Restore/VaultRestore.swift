@@ -154,11 +154,9 @@ extension VaultRestore {
         do {
             let writer = try Connections.openWriter(area.draft)
             defer { try? writer.close() }
-            return try writer.use { database in
-                try opened.check(database)
-                try options.ledger.bringUpToDate(database, at: options.clock.now())
-                return try compare(database, opened)
-            }
+            try writer.use(opened.check)
+            try options.ledger.bringUpToDate(writer, at: options.clock.now())
+            return try writer.use { try compare($0, opened) }
         } catch { throw StorageFailure.translate(error) }
     }
 

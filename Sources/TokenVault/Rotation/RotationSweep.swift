@@ -85,13 +85,14 @@ struct RotationSweep: Sendable {
 
     private func write(
         _ ids: [Int64], _ transaction: WriteTransaction, _ change: (WriteTransaction, Int64) throws -> Bool
-    ) throws -> ((rows: Int, events: Int), [AuditEvent]) {
-        guard try job.map(transaction.isStill) ?? true else { return ((0, 0), []) }
+    ) throws -> Audited<(rows: Int, events: Int)> {
+        guard try job.map(transaction.isStill) ?? true else { return .unchanged((0, 0)) }
         let count = try ids.filter { try change(transaction, $0) }.count
-        guard count > 0, let reason else { return ((count, 0), []) }
+        guard count > 0 else { return .unchanged((0, 0)) }
+        guard let reason else { return .upkeep((count, 0)) }
         let event = AuditEvent(
             .keyRewrap, by: vault.operatorActor.withoutDetails, reason: reason, count: count)
-        return ((count, 1), [event])
+        return Audited((count, 1), event)
     }
 
     /// Long work waits where a request would be refused for want of a turn.
@@ -173,13 +174,13 @@ extension WriteTransaction {
     /// Writes where the job stands, or that it is over.
     func keep(_ job: RotationJob, isOver: Bool = false) throws {
         let kind = SQLValue.text("rotate-" + job.kind)
-        try database.run("DELETE FROM jobs WHERE kind = ?", [kind])
-        noteUnloggedChange()
+        put(RowWrite("DELETE FROM jobs WHERE kind = ?", [kind]))
         guard !isOver else { return }
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         let text = String(decoding: try encoder.encode(job), as: UTF8.self)
-        try database.run(
-            "INSERT INTO jobs (kind, state, progress) VALUES (?, 'running', ?)", [kind, .text(text)])
+        put(
+            RowWrite(
+                "INSERT INTO jobs (kind, state, progress) VALUES (?, 'running', ?)", [kind, .text(text)]))
     }
 }

@@ -26,10 +26,11 @@ extension Vault {
             next.step += 1
             try await queue.submit(.finishing) { [next, operatorActor] transaction in
                 // Another operator may have taken the step meanwhile.
-                guard try transaction.isStill(job) else { return ((), []) }
+                guard try transaction.isStill(job) else { return .unchanged(()) }
                 let isOver = next.step >= Self.deepSteps
                 try transaction.keep(next, isOver: isOver)
-                return ((), isOver ? [AuditEvent(.keyRotate, by: operatorActor, reason: "deep-done")] : [])
+                guard isOver else { return .upkeep(()) }
+                return Audited((), AuditEvent(.keyRotate, by: operatorActor, reason: "deep-done"))
             }
         }
         try await truncateWAL()
@@ -91,7 +92,7 @@ extension Vault {
             let report = try await beginKeyRotation("deep") { transaction in
                 // A slot that was added meanwhile would only be wrapped by the key held of it, and anyone who has that key
                 // would be let in by the new slot as by the old one.
-                let found = try StoredKeyslot.all(transaction.database, transaction.keyring)
+                let found = try StoredKeyslot.all(transaction)
                 guard try next.follows(transaction.keyring), found.map(\.identity) == seen else {
                     throw Self.overtaken
                 }
@@ -220,7 +221,7 @@ extension Vault {
 extension WriteTransaction {
     fileprivate func renewKey(_ id: Int64) throws -> Bool {
         guard let row = try load(OwnerKeyRow.self, id)?.row, row.previous == nil,
-            let owner = try database.owner(row.owner, keyring)
+            let owner = try owner(row.owner)
         else { return false }
         let renewed = try row.renewed(keyring)
         try update(renewed)
@@ -232,10 +233,9 @@ extension WriteTransaction {
     }
 
     fileprivate func reseal(_ table: SealedColumns, _ id: Int64) throws -> Bool {
-        let found = try database.firstRow(table.layout.selectByID, [.integer(id)]) {
-            try StoredRow(reading: $0, table.layout, rowKey: keyring.rows)
+        guard let row = try stored(table.layout, id), let owner = try owner(table.owner(of: row)) else {
+            return false
         }
-        guard let row = found, let owner = try owner(table.owner(of: row)) else { return false }
         let key = try owner.key(table.layout.role)
         var columns = row.columns
         var isChanged = false
@@ -256,17 +256,17 @@ extension WriteTransaction {
     fileprivate func resealPersonalData(_ leaf: Int64) throws -> Bool {
         var isChanged = false
         for part in [PersonalPart.subject, .actor] {
-            guard let record = try PersonalRecord.read(leaf, part, database),
+            guard let record = try PersonalRecord.read(leaf, part, appliedRows),
                 let key = try owner(record.owner)?.key(.common),
                 SealedField.ownerKeyVersion(of: record.sealed) != key.version
             else { continue }
             let sealed = try SealedField.reseal(record.sealed, with: key, for: record.context(keyring))
-            try database.run(
-                "UPDATE audit_personal SET sealed = ? WHERE id = ? AND part = ?",
-                [.blob(sealed), .integer(leaf), .integer(Int64(part.rawValue))])
+            put(
+                RowWrite(
+                    "UPDATE audit_personal SET sealed = ? WHERE id = ? AND part = ?",
+                    [.blob(sealed), .integer(leaf), .integer(Int64(part.rawValue))]))
             isChanged = true
         }
-        if isChanged { noteUnloggedChange() }
         return isChanged
     }
 }

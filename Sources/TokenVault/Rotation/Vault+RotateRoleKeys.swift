@@ -107,15 +107,14 @@ extension Vault {
             guard keyring.roleKeys.rotating.isEmpty else {
                 var report = KeyRotationReport(kind: kind, epoch: Int64(keyring.epoch))
                 report.isResumed = true
-                return (report, [])
+                return .unchanged(report)
             }
             let next = try rewrapSlots(transaction)
             try transaction.replaceRoleKeys(by: next)
             transaction.changeVault { $0.keyEpoch = Int64(next.epoch) }
-            return (
+            return Audited(
                 KeyRotationReport(kind: kind, epoch: Int64(next.epoch)),
-                [AuditEvent(.keyRotate, by: operatorActor, reason: kind + "-begun")]
-            )
+                AuditEvent(.keyRotate, by: operatorActor, reason: kind + "-begun"))
         }
     }
 
@@ -163,11 +162,10 @@ extension Vault {
                 SystemKeyRow.self, where: Self.staleSystemKeys + " ORDER BY id LIMIT ?",
                 [.integer(Int64(Limits.rowsPerLeaf))], keyring)
             for row in rows { try transaction.update(row.rewrapped(keyring)) }
-            guard !rows.isEmpty else { return (true, []) }
-            return (
+            guard !rows.isEmpty else { return .unchanged(true) }
+            return Audited(
                 rows.count < Limits.rowsPerLeaf,
-                [AuditEvent(.keyRewrap, by: operatorActor, reason: "system-keys", count: rows.count)]
-            )
+                AuditEvent(.keyRewrap, by: operatorActor, reason: "system-keys", count: rows.count))
         }
         if !isDone { try await rewrapSystemKeys() }
     }
@@ -175,9 +173,9 @@ extension Vault {
     /// The last transaction: nothing is wrapped under an old key any more, so none is needed.
     private func destroyRetiredRoleKeys(_ epochs: SlotEpochs) async throws {
         try await queue.submit(.finishing) { [operatorActor] transaction in
-            let (keyring, database) = (transaction.keyring, transaction.database)
+            let (keyring, database) = (transaction.keyring, try transaction.database)
             guard !keyring.roleKeys.rotating.isEmpty, try database.slotEpochs() == epochs else {
-                return ((), [])
+                return .unchanged(())
             }
             let left =
                 try database.rowCount("owner_keys", where: Self.staleOwnerKeys)
@@ -193,7 +191,7 @@ extension Vault {
             }
             let roles = KeyRole.own.filter(keyring.roleKeys.rotating.contains)
             let kind = roles.count == 1 ? "\(roles[0])" : "root"
-            return ((), [AuditEvent(.keyRotate, by: operatorActor, reason: kind + "-done")])
+            return Audited((), AuditEvent(.keyRotate, by: operatorActor, reason: kind + "-done"))
         }
     }
 }
@@ -228,7 +226,7 @@ extension WriteTransaction {
     /// Retires the keys that have a successor: a role's key before is wrapped under its new one until the rotation ends.
     /// Those that have none are wrapped under a new root key.
     fileprivate func replaceRoleKeys(by next: NextKeys) throws {
-        for var row in try database.loadAll(RoleKeyRow.self, where: "state = 1 ORDER BY id", [], keyring) {
+        for var row in try query(RoleKeyRow.self) where row.state == .current {
             guard let new = next.fresh.first(where: { $0.role == row.role }) else {
                 if next.epoch != keyring.epoch, row.wrapper == nil {
                     try update(rewrapped(row, nil, next.root, next.epoch, .current))

@@ -70,31 +70,33 @@ extension Vault {
     @discardableResult
     func destroyUnusedKeys() async throws -> Int {
         try await queue.submit(.finishing) { [operatorActor] transaction in
-            guard transaction.clocksAgree else { return (0, []) }
+            guard transaction.clocksAgree else { return .unchanged(0) }
             // Not only the newest tokens of a grant: an older one in the wrong hands has to be recognised, because it
             // revokes the grant, and one whose answer was lost is presented again.
             let today = transaction.now.millisecondsSince1970 / 86_400_000
-            var count = try transaction.destroyRetiredKeys(.handles, .issuer) { _, retiredAt in
+            var unused = try transaction.retiredKeys(.handles, .issuer) { _, retiredAt in
                 try transaction.isNothing(
                     "SELECT 1 FROM grants WHERE created_at <= ? AND expires_day >= ? LIMIT 1",
                     [SQLValue(retiredAt), .integer(today)])
             }
-            count += try transaction.destroyRetiredKeys(.tags, .issuer) { key, _ in
+            unused += try transaction.retiredKeys(.tags, .issuer) { key, _ in
                 let id = [SQLValue.integer(key.keyID)]
                 return try transaction.isNothing("SELECT 1 FROM grants WHERE tag_key_id = ? LIMIT 1", id)
                     && transaction.isNothing("SELECT 1 FROM client_secrets WHERE tag_key_id = ? LIMIT 1", id)
             }
-            count += try transaction.destroyRetiredKeys(.tags, .keeper) { _, _ in
+            unused += try transaction.retiredKeys(.tags, .keeper) { _, _ in
                 try transaction.isNothing("SELECT 1 FROM authorization_requests LIMIT 1")
             }
-            count += try transaction.destroyRetiredKeys(.lookup) { _, _ in
+            unused += try transaction.retiredKeys(.lookup) { _, _ in
                 try transaction.database.rotationJob("lookup") == nil
                     && transaction.isNothing("SELECT 1 FROM used_assertions LIMIT 1")
             }
-            guard count > 0 else { return (0, []) }
-            return (
-                count, [AuditEvent(.keyRotate, by: operatorActor, reason: "unused-destroyed", count: count)]
-            )
+            guard !unused.isEmpty else { return .unchanged(0) }
+            for row in unused { try transaction.delete(.systemKeys, id: row.id) }
+            return Audited(
+                unused.count,
+                AuditEvent(
+                    .keyRotate, by: operatorActor, reason: "unused-destroyed", count: unused.count))
         }
     }
 }
@@ -106,9 +108,7 @@ extension WriteTransaction {
     func replaceSystemKey(
         _ purpose: SystemKeyPurpose, _ role: KeyRole = .common
     ) throws -> SystemKey {
-        let rows = try database.loadAll(
-            SystemKeyRow.self, where: "purpose = ? AND role = ? ORDER BY id",
-            [.integer(purpose.rawValue), .integer(role.rawValue)], keyring)
+        let rows = try systemKeys(purpose, role)
         let taken = Set(rows.map(\.keyID))
         let newest = rows.map(\.keyID).max() ?? 0
         guard
@@ -148,16 +148,23 @@ extension WriteTransaction {
         _ purpose: SystemKeyPurpose, _ role: KeyRole = .common,
         where isUnused: (SystemKeyRow, VaultInstant) throws -> Bool
     ) throws -> Int {
-        let rows = try database.loadAll(
-            SystemKeyRow.self, where: "purpose = ? AND role = ? ORDER BY id",
-            [.integer(purpose.rawValue), .integer(role.rawValue)], keyring)
-        var count = 0
-        for (row, successor) in zip(rows, rows.dropFirst()) where row.state == .retired {
-            guard try isUnused(row, successor.createdAt) else { continue }
-            try delete(.systemKeys, id: row.id)
-            count += 1
-        }
-        return count
+        let unused = try retiredKeys(purpose, role, where: isUnused)
+        for row in unused { try delete(.systemKeys, id: row.id) }
+        return unused.count
+    }
+
+    /// Retired keys of one purpose of a role that nothing alive was made with.
+    fileprivate func retiredKeys(
+        _ purpose: SystemKeyPurpose, _ role: KeyRole = .common,
+        where isUnused: (SystemKeyRow, VaultInstant) throws -> Bool
+    ) throws -> [SystemKeyRow] {
+        let rows = try systemKeys(purpose, role)
+        return try zip(rows, rows.dropFirst())
+            .filter { try $0.state == .retired && isUnused($0, $1.createdAt) }.map(\.0)
+    }
+
+    private func systemKeys(_ purpose: SystemKeyPurpose, _ role: KeyRole) throws -> [SystemKeyRow] {
+        try query(SystemKeyRow.self).filter { $0.purpose == purpose && $0.role == role }
     }
 
     /// Whether a query finds nothing.
@@ -175,12 +182,13 @@ extension Vault {
             var report = KeyRotationReport(kind: "lookup", epoch: Int64(transaction.keyring.epoch))
             if let job = try transaction.database.rotationJob("lookup") {
                 report.isResumed = true
-                return ((report, job), [])
+                return .unchanged((report, job))
             }
             let key = try transaction.replaceSystemKey(.lookup)
             let job = RotationJob(kind: "lookup", step: 0, number: Int64(key.keyID))
             try transaction.keep(job)
-            return ((report, job), [AuditEvent(.keyRotate, by: operatorActor, reason: "lookup-begun")])
+            return Audited(
+                (report, job), AuditEvent(.keyRotate, by: operatorActor, reason: "lookup-begun"))
         }
         var report = begun
         for table in ["owners", "clients", "connections"] {
@@ -189,9 +197,9 @@ extension Vault {
             ).run(progress) { try $0.retagLookup(of: $1, in: table) }
         }
         try await queue.submit(.finishing) { [operatorActor] transaction in
-            guard try transaction.isStill(job) else { return ((), []) }
+            guard try transaction.isStill(job) else { return .unchanged(()) }
             try transaction.keep(job, isOver: true)
-            return ((), [AuditEvent(.keyRotate, by: operatorActor, reason: "lookup-done")])
+            return Audited((), AuditEvent(.keyRotate, by: operatorActor, reason: "lookup-done"))
         }
         try await destroyUnusedKeys()
         return report
@@ -204,7 +212,7 @@ extension WriteTransaction {
         switch table {
         case "owners":
             guard var row = try load(OwnerRow.self, id)?.row, row.lookupTag != nil,
-                let owner = try database.owner(OwnerID(id), keyring)
+                let owner = try owner(OwnerID(id))
             else { return false }
             let tag = try owner.lookupTag(keyring)
             guard tag != row.lookupTag else { return false }
@@ -253,13 +261,12 @@ extension Vault {
             var report = KeyRotationReport(kind: "rows", epoch: Int64(transaction.keyring.epoch))
             guard !transaction.keyring.rows.isRotating else {
                 report.isResumed = true
-                return ((report, transaction.keyring.rows.currentIDs), [])
+                return .unchanged((report, transaction.keyring.rows.currentIDs))
             }
             let keys = try SystemKeyPurpose.rows.roles.map { try transaction.replaceSystemKey(.rows, $0) }
             try transaction.renewRowSet()
-            return (
-                (report, keys.map(\.keyID)), [AuditEvent(.keyRotate, by: operatorActor, reason: "rows-begun")]
-            )
+            return Audited(
+                (report, keys.map(\.keyID)), AuditEvent(.keyRotate, by: operatorActor, reason: "rows-begun"))
         }
         var report = begun
         // Every process must tag by the new key before rows count as done: each reads keys in its next transaction.
@@ -281,12 +288,12 @@ extension Vault {
         guard isProved else { return report }
         try await queue.submit(.finishing) { [operatorActor] transaction in
             let rows = transaction.keyring.rows
-            guard rows.isRotating, rows.currentIDs == keyIDs else { return ((), []) }
+            guard rows.isRotating, rows.currentIDs == keyIDs else { return .unchanged(()) }
             // Its own row is written by the end of this transaction, because the registry is touched.
             for role in SystemKeyPurpose.rows.roles {
                 _ = try transaction.destroyRetiredKeys(.rows, role) { _, _ in true }
             }
-            return ((), [AuditEvent(.keyRotate, by: operatorActor, reason: "rows-done")])
+            return Audited((), AuditEvent(.keyRotate, by: operatorActor, reason: "rows-done"))
         }
         return report
     }
@@ -295,14 +302,10 @@ extension Vault {
 extension WriteTransaction {
     /// - Returns: false when the tag is the present key's already.
     fileprivate func retag(_ layout: TableLayout, _ id: Int64) throws -> Bool {
-        let found = try database.firstRow(layout.selectByID, [.integer(id)]) {
-            try StoredRow(reading: $0, layout, rowKey: keyring.rows)
+        guard let row = try stored(layout, id), row.isTagged(by: keyring.rows.current) != true else {
+            return false
         }
-        guard let row = found, row.isTagged(by: keyring.rows.current) != true else { return false }
-        let fresh = try StoredRow(layout, id: id, columns: row.columns, leaf: row.leaf, rowKey: keyring.rows)
-        try database.run(
-            "UPDATE \(layout.name) SET row_tag = ? WHERE id = ?", [.blob(fresh.tag), .integer(id)])
-        noteUnloggedChange()
+        try tagAgain(row)
         return true
     }
 }

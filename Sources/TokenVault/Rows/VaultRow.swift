@@ -106,14 +106,14 @@ extension VaultRow {
             registryHash: registryHash)
     }
 
-    func update(_ database: Database, rowKey: RowTags) throws {
-        try database.run(Self.updateSQL, columns + [.blob(rowKey.common.rowTag(over: canonical))])
+    func update(rowKey: RowTags) -> RowWrite {
+        RowWrite(Self.updateSQL, columns + [.blob(rowKey.common.rowTag(over: canonical))])
     }
 
-    func insert(_ database: Database, rowKey: RowTags) throws {
+    func insert(rowKey: RowTags) -> RowWrite {
         let names = Self.columnNames + ["row_tag"]
         let places = String(repeating: ", ?", count: names.count)
-        try database.run(
+        return RowWrite(
             "INSERT INTO vault (id, \(names.joined(separator: ", "))) VALUES (1\(places))",
             columns + [.blob(rowKey.common.rowTag(over: canonical))])
     }

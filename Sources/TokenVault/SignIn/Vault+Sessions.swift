@@ -67,15 +67,15 @@ extension Vault {
             guard let owner = try transaction.owner(user), owner.row.kind == .user,
                 owner.row.state == .active
             else { throw VaultError(.denied, "The user is disabled.") }
-            try transaction.purge("sign_in_sessions")
+            transaction.purge("sign_in_sessions")
             let cookie = SignInCookie(
                 id: SystemRandom().bytes(SignInCookie.idBytes), user: user, signedInAt: signedInAt,
                 expiresAt: transaction.now.advanced(by: lifetime), revocations: owner.row.revocations,
                 passwordVersion: try transaction.load(PasswordRow.self, user.rawValue)?.row.version ?? 0)
-            try transaction.database.run(
-                "INSERT INTO sign_in_sessions (id, expires_at) VALUES (?, ?)",
-                [.blob(cookie.id), SQLValue(cookie.expiresAt)])
-            transaction.noteUnloggedChange()
+            transaction.put(
+                RowWrite(
+                    "INSERT INTO sign_in_sessions (id, expires_at) VALUES (?, ?)",
+                    [.blob(cookie.id), SQLValue(cookie.expiresAt)]))
             return cookie
         }
         return try sealState(cookie.plaintext, table: SealedTable.signInCookies)
@@ -108,8 +108,7 @@ extension Vault {
     package func endSession(_ value: SecretBytes) async throws {
         guard let cookie = cookie(value) else { return }
         try await housekeep { transaction in
-            try transaction.database.run("DELETE FROM sign_in_sessions WHERE id = ?", [.blob(cookie.id)])
-            transaction.noteUnloggedChange()
+            transaction.put(RowWrite("DELETE FROM sign_in_sessions WHERE id = ?", [.blob(cookie.id)]))
         }
     }
 
@@ -120,12 +119,12 @@ extension Vault {
 
 extension WriteTransaction {
     /// Deletes a few expired rows of a table of upkeep: anyone who adds one pays for the old ones.
-    func purge(_ table: StaticString) throws {
+    func purge(_ table: StaticString) {
         guard clocksAgree else { return }
-        try database.run(
-            "DELETE FROM \(table) WHERE id IN (SELECT id FROM \(table) WHERE expires_at < ? LIMIT ?)",
-            [SQLValue(now), .integer(Int64(Limits.purgedRowsPerWrite))])
-        noteUnloggedChange()
+        put(
+            RowWrite(
+                "DELETE FROM \(table) WHERE id IN (SELECT id FROM \(table) WHERE expires_at < ? LIMIT ?)",
+                [SQLValue(now), .integer(Int64(Limits.purgedRowsPerWrite))]))
     }
 }
 

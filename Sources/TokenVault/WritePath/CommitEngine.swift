@@ -42,26 +42,34 @@ final class CommitEngine: @unchecked Sendable {
     /// Commits `batch` and resumes its callers.
     ///
     /// - Parameter waiting: called now and then while another process writes.
-    func commit(_ batch: [any WriteJob], isRetry: Bool = false, waiting: () -> Void) {
+    func commit(
+        _ batch: [any WriteJob], isRetry: Bool = false, isCareful: Bool = false, waiting: () -> Void
+    ) {
         let patience = ContinuousClock.now + Limits.writeQueueDeadline
         var start = ContinuousClock.now
         var transaction: WriteTransaction?
         var head: LogHead?
+        var hasFailed = false
         let outcome = store.commit(
             waiting: {
                 waiting()
                 guard ContinuousClock.now < patience else { throw Self.busy }
             },
-            { database in
+            { opened in
                 start = ContinuousClock.now
-                let begun = try begin(database)
+                let begun = try begin(opened, isCareful: isCareful)
                 (transaction, head) = (begun, nil)
-                for job in batch { try run(job, in: begun) }
-                guard begun.hasChanges || !begun.entries.isEmpty else { return nil }
-                if !begun.entries.isEmpty {
-                    head = try trail.append(begun.entries, to: begun.committed, in: begun)
+                do {
+                    for job in batch { try run(job, in: begun) }
+                    guard begun.hasChanges || !begun.entries.isEmpty else { return nil }
+                    if !begun.entries.isEmpty {
+                        head = try trail.append(begun.entries, to: begun.committed, in: begun)
+                    }
+                    try begun.finish()
+                } catch let error as BatchFailed {
+                    hasFailed = true
+                    throw error
                 }
-                try begun.finish()
                 return StoreCommit(isThere: head.map(Self.shows), emptiesLog: begun.truncation != nil)
             },
             durable: { isLogEmptied in
@@ -76,6 +84,8 @@ final class CommitEngine: @unchecked Sendable {
         case .unchanged:
             statistics.committed(batch.count, logSize: lastHead?.size, since: start)
             Self.finish(batch, nil)
+        case .failed where hasFailed && !isCareful:
+            commit(batch, isRetry: isRetry, isCareful: true, waiting: waiting)
         case .failed(let error): fail(batch, error, isRetry: isRetry)
         case .unknown:
             lastHead = nil
@@ -92,7 +102,8 @@ final class CommitEngine: @unchecked Sendable {
         }
     }
 
-    private func begin(_ database: Database) throws -> WriteTransaction {
+    private func begin(_ opened: any StoreTransaction, isCareful: Bool) throws -> WriteTransaction {
+        let database = opened.database
         let current = try keys.keys(for: database, above: keys.floor)
         let keyring = current.keyring
         let vault = try VaultRow.read(database, rowKey: keyring.rows)
@@ -100,20 +111,19 @@ final class CommitEngine: @unchecked Sendable {
         try judge(head, keyring, database)
         try keys.reach(vault, logSize: head.size)
         return WriteTransaction(
-            database, keyring: keyring, registry: registry, firstUses: firstUses, vault: vault, head: head,
+            opened, keyring: keyring, registry: registry, firstUses: firstUses, vault: vault, head: head,
             now: clock.now(), monotonic: clock.reading(), clocksAgree: clocksAgree(head),
-            revision: current.revision)
+            revision: current.revision, isCareful: isCareful)
     }
 
     private func run(_ job: any WriteJob, in transaction: WriteTransaction) throws {
-        transaction.beginBody()
         do {
-            try transaction.database.savepoint {
-                let events = refusals.admit(try job.run(in: transaction), at: clock.monotonic())
-                try transaction.endBody(events)
+            try transaction.run {
+                var end = try job.run(in: transaction)
+                end.events = refusals.admit(end.events, at: clock.monotonic())
+                return end
             }
-        } catch let gone as TransactionGone { throw gone } catch {
-            transaction.abandonBody()
+        } catch let error where error is TransactionGone || error is BatchFailed { throw error } catch {
             job.reject(store.translate(error))
         }
     }

@@ -42,7 +42,7 @@ final class CommitQueue: @unchecked Sendable {
     ///   ``VaultError/Code/outOfSpace``, ``VaultError/Code/ioFailure``, ``VaultError/Code/outcomeUnknown``.
     func submit<Result: Sendable>(
         _ urgency: WriteUrgency,
-        _ body: @escaping @Sendable (WriteTransaction) throws -> (Result, [AuditEvent])
+        _ body: @escaping @Sendable (WriteTransaction) throws -> Audited<Result>
     ) async throws -> Result {
         if urgency == .newWork, let refusal = engine.store.refusalOfNewWork() { throw refusal }
         return try await withCheckedThrowingContinuation { continuation in
@@ -154,7 +154,7 @@ protocol WriteJob: AnyObject, Sendable {
     /// When the caller stops waiting, on the monotonic clock. A body that has begun is not stopped.
     var deadline: ContinuousClock.Instant { get }
     /// Runs the body; its result waits for ``finish(_:)``.
-    func run(in transaction: WriteTransaction) throws -> [AuditEvent]
+    func run(in transaction: WriteTransaction) throws -> BodyEnd
     /// The body threw: the caller will get this, whatever becomes of the batch.
     func reject(_ error: VaultError)
     /// Resumes the caller, once: with the body's result, or with `failure`.
@@ -167,14 +167,14 @@ final class BodyJob<Result: Sendable>: WriteJob, @unchecked Sendable {
     // the one that expires it).
     let urgency: WriteUrgency
     let deadline: ContinuousClock.Instant
-    private let body: @Sendable (WriteTransaction) throws -> (Result, [AuditEvent])
+    private let body: @Sendable (WriteTransaction) throws -> Audited<Result>
     private var continuation: CheckedContinuation<Result, any Error>?
     private var outcome: Swift.Result<Result, VaultError>?
 
     init(
         _ urgency: WriteUrgency, deadline: ContinuousClock.Instant,
         continuation: CheckedContinuation<Result, any Error>,
-        _ body: @escaping @Sendable (WriteTransaction) throws -> (Result, [AuditEvent])
+        _ body: @escaping @Sendable (WriteTransaction) throws -> Audited<Result>
     ) {
         self.urgency = urgency
         self.deadline = deadline
@@ -182,10 +182,10 @@ final class BodyJob<Result: Sendable>: WriteJob, @unchecked Sendable {
         self.continuation = continuation
     }
 
-    func run(in transaction: WriteTransaction) throws -> [AuditEvent] {
-        let (result, events) = try body(transaction)
-        outcome = .success(result)
-        return events
+    func run(in transaction: WriteTransaction) throws -> BodyEnd {
+        let audited = try body(transaction)
+        outcome = .success(audited.result)
+        return BodyEnd(events: audited.events, kind: audited.kind)
     }
 
     func reject(_ error: VaultError) { outcome = .failure(error) }
@@ -222,7 +222,7 @@ extension Vault {
             let request = WALTruncation()
             try await queue.submit(.finishing) { transaction in
                 transaction.truncateWAL(request)
-                return ((), [])
+                return .upkeep(())
             }
             if request.isDone { return }
             try await Task.sleep(for: .milliseconds(100))

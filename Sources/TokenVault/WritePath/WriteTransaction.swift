@@ -3,11 +3,16 @@ import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// What the body of a write sees: the rows as of now, the keys, the time, and the index its first leaf will
-/// have. Lives on the writer's thread, for one batch of bodies. Rows written here are named by the leaf of
-/// the body's first event; the list of them is kept here, so no change can go unnamed.
+/// What the body of a write sees and decides by: the rows as of now, the keys, the time, and the index its first leaf will
+/// have. Lives on the writer's thread, for one batch of bodies.
+///
+/// A body runs no statement that changes anything: what it wants written is collected, and applied when all bodies have
+/// decided, or when one of them asks by a query. Rows written are named by the leaf of the body's first event; the list of
+/// them is kept here, so no change can go unnamed.
 final class WriteTransaction {
-    let database: Database
+    private let store: any StoreTransaction
+    /// Each body is applied at its own end, within a savepoint: after a batch failed.
+    private let isCareful: Bool
     let keyring: Keyring
     /// Wall clock, read once for the batch.
     let now: VaultInstant
@@ -32,8 +37,14 @@ final class WriteTransaction {
     /// After this commit nothing of what was before shall be left in the WAL.
     private(set) var truncation: WALTruncation?
     private var rows: [RowChange] = []
-    /// Which leaf named each row that this body looked at.
-    private var leaves: [RowName: Int64] = [:]
+    /// What is to be written and was not applied yet.
+    private var writes: [RowWrite] = []
+    /// How many of them are of bodies that ended.
+    private var writesBeforeBody = 0
+    /// The rows that bodies of this batch asked for or wrote, as they are with what is collected; nil: deleted.
+    private var known: [RowName: StoredRow?] = [:]
+    /// What the present body put into ``known``, and what was there before.
+    private var replaced: [(name: RowName, before: StoredRow??)] = []
     private var vaultBeforeBody: VaultRow
     private let roster: LiveRoster
     private var rosterBeforeBody: Roster
@@ -45,12 +56,13 @@ final class WriteTransaction {
     private var cosignersBeforeBody = 0
 
     init(
-        _ database: Database, keyring: Keyring, registry: Registry, firstUses: FirstUses, vault: VaultRow,
-        head: LogHead, now: VaultInstant, monotonic: ClockReading, clocksAgree: Bool = true,
-        signer: NoteSigner? = nil, revision: RegistryRevision? = nil
+        _ store: any StoreTransaction, keyring: Keyring, registry: Registry, firstUses: FirstUses,
+        vault: VaultRow, head: LogHead, now: VaultInstant, monotonic: ClockReading, clocksAgree: Bool = true,
+        signer: NoteSigner? = nil, revision: RegistryRevision? = nil, isCareful: Bool = false
     ) {
         self.signer = signer ?? keyring.signer
-        self.database = database
+        self.store = store
+        self.isCareful = isCareful
         // A copy, which changes with what is written here.
         rosterBeforeBody = keyring.rows.roster?.value ?? Roster()
         roster = LiveRoster(rosterBeforeBody)
@@ -65,6 +77,31 @@ final class WriteTransaction {
         self.now = now
         self.monotonic = monotonic
         self.clocksAgree = clocksAgree
+    }
+
+    /// For queries by predicate: shows what earlier bodies of the batch wrote. Rows by number come from ``load(_:_:)``.
+    ///
+    /// - Throws: ``BatchFailed`` when that cannot be applied, or when the body itself wrote before it asked.
+    var database: Database {
+        get throws {
+            if !isCareful, writes.count > writesBeforeBody { throw BatchFailed() }
+            try apply()
+            return store.database
+        }
+    }
+
+    /// Without what is collected: for a row that only the asking body writes.
+    var appliedRows: Database { store.database }
+
+    /// Applies what was collected.
+    func apply() throws {
+        guard !writes.isEmpty else { return }
+        do { try store.apply(writes) } catch {
+            if isCareful || store.isGone(after: error) { throw error }
+            throw BatchFailed()
+        }
+        writes.removeAll(keepingCapacity: true)
+        writesBeforeBody = 0
     }
 
     /// Now, less the time nobody served.
@@ -92,7 +129,18 @@ final class WriteTransaction {
     }
 
     func owner(_ id: OwnerID) throws -> Owner? {
-        try registry.owner(id, database, keyring, revision: registryRevision)
+        if let known = registry.knownOwner(id, revision: registryRevision) { return known }
+        guard let row = try load(OwnerRow.self, id.rawValue)?.row else {
+            guard try store.database.indexNames(id)
+            else { return nil }
+            throw LostRow.error(.owners, id.rawValue)
+        }
+        guard row.pseudonym != nil else { return nil }
+        let keys = try KeyRole.allCases.filter { keyring.rows[$0] != nil }
+            .compactMap { try load(OwnerKeyRow.self, OwnerKeyRow.id(id, $0))?.row }
+        let owner = try Owner(row, keys, keyring)
+        registry.keep(owner, revision: registryRevision)
+        return owner
     }
 
     /// The owner with a key under `role`, made now where this is the first time that something is sealed under it.
@@ -125,13 +173,57 @@ final class WriteTransaction {
     }
 
     func client(_ id: OwnerID) throws -> Client? {
-        try registry.client(id, database, keyring, revision: registryRevision)
+        if let known = registry.knownClient(id, revision: registryRevision) { return known }
+        guard let owner = try owner(id), owner.row.kind == .client else { return nil }
+        guard let row = try load(ClientRow.self, id.rawValue)?.row else {
+            throw LostRow.error(.clients, id.rawValue)
+        }
+        let secrets = try query(
+            ClientSecretInfo.self, where: "client_id = ?", [.integer(id.rawValue)], { $0.client == id })
+        let client = try Client(
+            owner: owner, row: row, secrets: secrets.sorted { $0.generation < $1.generation },
+            keyring: keyring)
+        registry.keep(client, revision: registryRevision)
+        return client
     }
 
     func load<Row: TypedRow>(_: Row.Type = Row.self, _ id: Int64) throws -> (row: Row, leaf: Int64)? {
-        let found = try database.load(Row.self, id, keyring)
-        if let found { leaves[RowName(table: Row.layout.number, id: id)] = found.leaf }
+        try stored(Row.layout, id).map { (row: try Row($0), leaf: $0.leaf) }
+    }
+
+    /// A row by its number, with what bodies of this batch made of it.
+    func stored(_ layout: TableLayout, _ id: Int64) throws -> StoredRow? {
+        let name = RowName(table: layout.number, id: id)
+        if let known = known[name] { return known }
+        let found = try store.database.stored(layout, id, keyring)
+        known[name] = .some(found)
         return found
+    }
+
+    /// Every row of a tagged table that meets a condition, with what bodies of this batch made of them; in the order of their
+    /// numbers.
+    ///
+    /// - Parameters:
+    ///   - condition: SQL of our own, its values are bound.
+    ///   - matches: the same, for rows that are only collected.
+    func query<Row: TypedRow>(
+        _: Row.Type, where condition: String = "true", _ values: [SQLValue] = [],
+        _ matches: (Row) -> Bool = { _ in true }
+    ) throws -> [Row] {
+        let layout = Row.layout
+        var found: [Row] = []
+        try store.database.forEachRow(layout.selectSQL + " WHERE " + condition, values) { cursor in
+            guard known[RowName(table: layout.number, id: cursor.integer(0))] == nil else { return true }
+            found.append(try Row(StoredRow(reading: cursor, layout, rowKey: keyring.rows)))
+            return true
+        }
+        for (name, stored) in known where name.table == layout.number {
+            if let stored, case let row = try Row(stored), matches(row) { found.append(row) }
+        }
+        if condition == "true", layout.isWhollyOfSet {
+            try roster.check { try $0.check(found.count, of: layout) }
+        }
+        return found.sorted { $0.rowID < $1.rowID }
     }
 
     /// Whether this process saw the grant's current pair used, though the row may not say so yet.
@@ -145,9 +237,10 @@ final class WriteTransaction {
 extension WriteTransaction {
     func insert(_ row: some TypedRow) throws {
         let stored = try named(row, previous: nil)
-        try database.run(
-            stored.layout.insertSQL,
-            [.integer(stored.id)] + stored.columns + [.integer(stored.leaf), .blob(stored.tag)])
+        writes.append(
+            RowWrite(
+                stored.layout.insertSQL,
+                [.integer(stored.id)] + stored.columns + [.integer(stored.leaf), .blob(stored.tag)]))
     }
 
     /// - Parameter isIndexUnchanged: the row's indexed columns are as they were, so its indexes are left alone.
@@ -162,26 +255,47 @@ extension WriteTransaction {
         let layout = type(of: row).layout
         let stored = try StoredRow(
             layout, id: row.rowID, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
-        try write(stored, true, expected)
+        know(stored, as: layout, stored.id)
+        write(stored, true, expected)
+    }
+
+    /// Writes the tag of a row again, by the present key.
+    func tagAgain(_ row: StoredRow) throws {
+        let fresh = try StoredRow(
+            row.layout, id: row.id, columns: row.columns, leaf: row.leaf, rowKey: keyring.rows)
+        put(
+            RowWrite(
+                "UPDATE \(row.layout.name) SET row_tag = ? WHERE id = ?",
+                [.blob(fresh.tag), .integer(row.id)]))
+        know(fresh, as: row.layout, row.id)
     }
 
     /// Writes a row as it is, so that this body's leaf names it.
     func carry(_ row: StoredRow) throws {
         let stored = try StoredRow(
             row.layout, id: row.id, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
-        try database.run(
-            row.layout.carrySQL, [.integer(stored.leaf), .blob(stored.tag), .integer(stored.id)])
+        put(
+            RowWrite(
+                row.layout.carrySQL, [.integer(stored.leaf), .blob(stored.tag), .integer(stored.id)]))
+        know(stored, as: stored.layout, stored.id)
         note(stored.layout, stored.id, hash: stored.hash, previous: row.leaf)
     }
 
     func delete(_ layout: TableLayout, id: Int64) throws {
         let previous = try namingLeaf(layout, id)
-        try database.run(layout.deleteSQL, [.integer(id)])
+        put(RowWrite(layout.deleteSQL, [.integer(id)]))
         if layout.isOfRegistry {
             touchRegistry()
             roster.change { $0.remove(layout, id, keyring.rowSet) }
         }
+        know(nil, as: layout, id)
         note(layout, id, hash: nil, previous: previous)
+    }
+
+    /// What no leaf names: sessions, jobs, used assertions, expired rows; entries and the head of the log.
+    func put(_ write: RowWrite) {
+        writes.append(write)
+        hasChanges = true
     }
 
     /// Counts a grant, connection or consent that this body creates for a user.
@@ -205,10 +319,11 @@ extension WriteTransaction {
         let stored = try StoredRow(layout, id: id, columns: columns, leaf: leaf, rowKey: keyring.rows)
         let all = zip(layout.columns, columns) + [("leaf", .integer(leaf)), ("row_tag", .blob(stored.tag))]
         let previous = try namingLeaf(layout, id)
-        try database.run(
-            "UPDATE \(layout.name) SET " + all.map { "\($0.0) = ?" }.joined(separator: ", ")
-                + " WHERE id = ?",
-            all.map(\.1) + [.integer(id)])
+        put(
+            RowWrite(
+                "UPDATE \(layout.name) SET " + all.map { "\($0.0) = ?" }.joined(separator: ", ")
+                    + " WHERE id = ?",
+                all.map(\.1) + [.integer(id)]))
         note(stored, previous: previous)
     }
 
@@ -248,9 +363,6 @@ extension WriteTransaction {
 
     func cosign(_ signer: NoteSigner) { cosigners.append(signer) }
 
-    /// Notes a change that no leaf names (expired rows, heartbeat).
-    func noteUnloggedChange() { hasChanges = true }
-
     func seal(
         _ plaintext: [UInt8], owner id: OwnerID, table: UInt16, column: UInt16, row: Int64,
         generation: UInt64 = 0
@@ -274,6 +386,7 @@ extension WriteTransaction {
 
     private func note(_ stored: StoredRow, previous: Int64?) {
         register(stored)
+        know(stored, as: stored.layout, stored.id)
         note(stored.layout, stored.id, hash: stored.hash, previous: previous)
     }
 
@@ -284,35 +397,60 @@ extension WriteTransaction {
             previous = rows.remove(at: index).previous
         }
         rows.append(RowChange(table: layout.number, id: id, hash: hash, previous: previous))
-        leaves[RowName(table: layout.number, id: id)] = hash == nil ? nil : leaf
         hasChanges = true
+    }
+
+    private func know(_ stored: StoredRow?, as layout: TableLayout, _ id: Int64) {
+        let name = RowName(table: layout.number, id: id)
+        replaced.append((name, known.updateValue(stored, forKey: name)))
     }
 
     /// The leaf that names a row now; nil where there is no such row.
     private func namingLeaf(_ layout: TableLayout, _ id: Int64) throws -> Int64? {
-        if let known = leaves[RowName(table: layout.number, id: id)] { return known }
-        return try database.firstRow(layout.selectLeafByID, [.integer(id)]) { $0.integer(0) }
+        if let known = known[RowName(table: layout.number, id: id)] { return known?.leaf }
+        return try store.database.firstRow(layout.selectLeafByID, [.integer(id)]) { $0.integer(0) }
     }
 
-    private func write(_ stored: StoredRow, _ isIndexUnchanged: Bool, _ expected: Int64?) throws {
+    private func write(_ stored: StoredRow, _ isIndexUnchanged: Bool, _ expected: Int64?) {
         let layout = stored.layout
         var values = (isIndexUnchanged ? layout.settableUnindexed : layout.settable).map(
             stored.value(inColumn:))
         values.append(.integer(stored.id))
         if let expected { values.append(.integer(expected)) }
-        let count = try database.run(isIndexUnchanged ? layout.updateUnindexedSQL : layout.updateSQL, values)
-        guard count == 1 else { throw LostRow.error(layout, stored.id) }
-        hasChanges = true
+        put(
+            RowWrite(
+                isIndexUnchanged ? layout.updateUnindexedSQL : layout.updateSQL, values,
+                changing: (layout, stored.id)))
     }
 }
+
+/// What the end of a body tells of: its events, and what it may have written.
+struct BodyEnd {
+    var events: [AuditEvent]
+    let kind: BodyKind
+}
+
+enum BodyKind {
+    /// Rows that entries name.
+    case change
+    /// Only what no entry names.
+    case upkeep
+    /// Nothing.
+    case unchanged
+}
+
+/// What was collected could not be applied, or had to be applied before its body ended: the batch is run once more, each
+/// body in a savepoint of its own.
+struct BatchFailed: Error {}
 
 // MARK: - Bodies of a batch
 
 extension WriteTransaction {
     /// Before a body: what a rollback of its savepoint must undo here.
-    func beginBody() {
+    private func beginBody() {
         rows = []
-        leaves.removeAll(keepingCapacity: true)
+        replaced.removeAll(keepingCapacity: true)
+        writesBeforeBody = writes.count
         vaultBeforeBody = vault
         rosterBeforeBody = roster.value
         renewedRowSetBeforeBody = renewedRowSet
@@ -329,20 +467,48 @@ extension WriteTransaction {
     }
 
     /// The body ended well: its events become entries, the first of which names the rows not named yet.
-    func endBody(_ events: [AuditEvent]) throws {
+    private func endBody(_ end: BodyEnd) throws {
         let isNamed = vault.stamp == vaultBeforeBody.stamp || entries.count > entriesBeforeBody
-        guard (rows.isEmpty && isNamed) || !events.isEmpty else {
-            throw VaultError(.internalError, "A body changed rows and named no event.")
+        let isFitting =
+            switch end.kind {
+            case .change: (rows.isEmpty && isNamed) || !end.events.isEmpty
+            case .upkeep: rows.isEmpty && vault.stamp == vaultBeforeBody.stamp
+            case .unchanged: writes.count == writesBeforeBody && vault == vaultBeforeBody
+            }
+        guard isFitting else {
+            throw VaultError(.internalError, "A body wrote what its end does not tell of.")
         }
-        for (index, event) in events.enumerated() {
+        for (index, event) in end.events.enumerated() {
             entries.append(PendingEntry(event, rows: index == 0 ? rows : []))
         }
         rows = []
     }
 
-    /// The body failed and its savepoint was rolled back.
-    func abandonBody() {
+    /// Runs a body; what it did is undone when it throws.
+    ///
+    /// - Throws: ``TransactionGone``, ``BatchFailed``, and what the body threw.
+    func run(_ body: () throws -> BodyEnd) throws {
+        beginBody()
+        do {
+            guard isCareful else { return try endBody(body()) }
+            try store.savepoint {
+                try endBody(body())
+                try apply()
+            }
+        } catch {
+            abandonBody()
+            guard !(error is TransactionGone), !(error is BatchFailed), store.isGone(after: error) else {
+                throw error
+            }
+            throw TransactionGone(cause: error)
+        }
+    }
+
+    private func abandonBody() {
         rows = []
+        // Of a careful body some may be applied, which the savepoint undid.
+        writes.removeLast(max(0, writes.count - writesBeforeBody))
+        for (name, before) in replaced.reversed() { known[name] = before }
         entries.removeLast(entries.count - entriesBeforeBody)
         cosigners.removeLast(cosigners.count - cosignersBeforeBody)
         vault = vaultBeforeBody
@@ -357,11 +523,12 @@ extension WriteTransaction {
         return try cosigners.reduce(try signer.sign(text)) { try $0 + $1.signatureLine(of: text) }
     }
 
-    /// After the last body: writes the vault row if a counter moved.
+    /// After the last body: writes the vault row if a counter moved, and applies what is left.
     func finish() throws {
         if changesRegistry {
             vault.registryHash = keyring.registryHash(roster.value, vault.stamp, renewed: renewedRowSet)
         }
-        if vault != unchangedVault { try vault.update(database, rowKey: keyring.rows) }
+        if vault != unchangedVault { put(vault.update(rowKey: keyring.rows)) }
+        try apply()
     }
 }
