@@ -90,7 +90,7 @@ let targets: [Target] = [
         ]),
     .target(
         name: "TokenIssuer",
-        dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", logging]),
+        dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "VaultStore", "TokenVault", logging]),
     .target(
         name: "OpenIDConnect",
         dependencies: ["VaultCore", "TokenVault", "TokenIssuer", jwtKit, crypto, cryptoExtras, logging]),
@@ -232,7 +232,8 @@ let tests: [Target] = [
     .testTarget(
         name: "TokenVaultTests",
         dependencies: [
-            "TestSupport", "VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "TokenVault",
+            "TestSupport", "VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "VaultStore",
+            "TokenVault",
         ],
         exclude: ["Fixtures"]),
     .testTarget(name: "TidyTests"),

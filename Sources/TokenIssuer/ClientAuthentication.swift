@@ -1,5 +1,6 @@
 import TokenVault
 import VaultCore
+import VaultStore
 
 /// A client that is who it says it is, or a public one that only says so.
 struct AuthenticatedClient: Sendable {

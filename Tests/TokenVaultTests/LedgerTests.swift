@@ -5,6 +5,7 @@ import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// What a later program adds: a column behind the last of two tables.
 private let addedColumns = """

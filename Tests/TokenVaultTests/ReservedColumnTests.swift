@@ -5,6 +5,7 @@ import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// Columns that later operations set. Whatever this version does to their rows, it keeps them.
 @Suite(.bounded) struct `What no operation sets yet is kept, and erased with its user` {

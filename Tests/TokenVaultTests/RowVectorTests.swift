@@ -3,6 +3,7 @@ import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// Generates and compares `row.json`: canonical bytes, hash and tag of rows, and rows that are not what their tag was
 /// made over.
