@@ -41,7 +41,7 @@ public struct ActorDetails: Codable, Sendable, Equatable, CustomStringConvertibl
     }
 
     /// At most 512 bytes of JSON, whatever the texts are.
-    func encoded() throws -> [UInt8] {
+    package func encoded() throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return Array(try encoder.encode(self))

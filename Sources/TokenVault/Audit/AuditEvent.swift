@@ -1,4 +1,5 @@
 package import VaultCore
+import VaultCrypto
 
 /// What happened, as the log keeps it. The transaction adds index, time and the rows that changed.
 package struct AuditEvent: Sendable {
@@ -89,6 +90,11 @@ package struct Pseudonym: Sendable, Hashable {
 package struct PersonalData: Sendable {
     let owner: OwnerID
     let data: [UInt8]
+
+    /// What an entry holds of `data`: SHA-256(salt ‖ data), in hexadecimal.
+    package static func commitment(to data: [UInt8], salt: [UInt8]) -> String {
+        Hex.encode(SHA256.hash(salt + data).bytes)
+    }
 }
 
 /// How it ended.

@@ -1,29 +1,29 @@
 import MerkleLog
 public import VaultCore
-import VaultCrypto
+package import VaultCrypto
 
 /// A row named by a leaf: what the row's hashed columns were after the change, or that the row is gone.
-struct RowChange: Sendable, Equatable {
-    let table: UInt16
-    let id: Int64
+package struct RowChange: Sendable, Equatable {
+    package let table: UInt16
+    package let id: Int64
     /// Nil: the row was deleted.
-    let hash: Digest?
+    package let hash: Digest?
     /// The leaf that named the row before; nil: none did, or the one that did deleted it.
-    let previous: Int64?
+    package let previous: Int64?
 }
 
 /// One of the grants, connections and consents that were created for an owner, counted from 1 without a gap: who has
 /// the last can follow `previous` to the first, and nothing can be kept back.
-struct Creation: Sendable, Equatable {
-    let number: Int64
+package struct Creation: Sendable, Equatable {
+    package let number: Int64
     /// The entry of the one before; nil for the first.
-    let previous: Int64?
+    package let previous: Int64?
 }
 
 /// A grant or connection among those of many people: only with its owner's pseudonym can it be told which.
-enum GrantMark {
+package enum GrantMark {
     /// SHA-256("tv.many" ‖ pseudonym ‖ index of the entry ‖ number of the grant), its first 16 bytes in hexadecimal.
-    static func text(_ grant: Int64, of owner: Pseudonym, in leaf: Int64) -> String {
+    package static func text(_ grant: Int64, of owner: Pseudonym, in leaf: Int64) -> String {
         var bytes = Array("tv.many".utf8) + owner.bytes
         bytes.append(bigEndian: leaf)
         bytes.append(bigEndian: grant)
@@ -62,20 +62,20 @@ public struct AuditEntry: Sendable {
     public internal(set) var grants: [String] = []
     /// Of the owner of a grant, connection or consent that was created: the how many-th of its creations this is, and the
     /// entry of the one before.
-    var creation: Creation?
+    package internal(set) var creation: Creation?
     /// SHA-256 over salt and personal data, which lie sealed outside the tree: about the subject, and about the actor.
     public internal(set) var personalCommitment: String?
     public internal(set) var actorCommitment: String?
     /// In the last entry of a commit: the stamp of the vault row, 32 hexadecimal digits.
     public internal(set) var stamp: String?
-    var rows: [RowChange] = []
+    package internal(set) var rows: [RowChange] = []
 }
 
 /// Writes leaves: compact JSON, keys in a fixed order, at most ``Limits/leafBytes``.
-enum AuditLeaf {
+package enum AuditLeaf {
     static let format = 1
 
-    static func encode(_ entry: AuditEntry) -> [UInt8] {
+    package static func encode(_ entry: AuditEntry) -> [UInt8] {
         var json = LeafWriter()
         json.member("v", Int64(format))
         json.member("i", entry.index)
@@ -109,7 +109,7 @@ enum AuditLeaf {
     }
 
     /// Reads what ``encode(_:)`` wrote, and nothing else: keys out of order or a second spelling are refused.
-    static func decode(_ bytes: [UInt8]) -> AuditEntry? {
+    package static func decode(_ bytes: [UInt8]) -> AuditEntry? {
         bytes.withUnsafeBytes { LeafFields(reading: $0)?.entry(of: $0) }
     }
 }

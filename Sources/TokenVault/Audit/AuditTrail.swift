@@ -52,7 +52,7 @@ struct AuditTrail {
         return head
     }
 
-    /// Seals the personal part under its owner's key; the leaf gets SHA-256(salt ‖ data).
+    /// Seals the personal part under its owner's key; the leaf gets the commitment to it.
     private func store(
         _ personal: PersonalData, _ part: PersonalPart, leaf: Int64, in transaction: WriteTransaction
     ) throws -> String {
@@ -67,7 +67,7 @@ struct AuditTrail {
                     .integer(leaf), .integer(Int64(part.rawValue)), .integer(personal.owner.rawValue),
                     .blob(sealed),
                 ]))
-        return Hex.encode(SHA256.hash(salt + personal.data).bytes)
+        return PersonalData.commitment(to: personal.data, salt: salt)
     }
 }
 
