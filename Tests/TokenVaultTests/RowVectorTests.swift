@@ -8,26 +8,8 @@ import VaultStore
 /// Generates and compares `row.json`: canonical bytes, hash and tag of rows, and rows that are not what their tag was
 /// made over.
 @Suite struct `Format vectors: rows` {
-    /// As in the other files of vectors: octets in hexadecimal, numbers in decimal.
-    private struct File: Codable {
-        let format: String
-        let vectors: [[String: String]]
-    }
-
-    private static let path = URL(filePath: #filePath).deletingLastPathComponent()
-        .deletingLastPathComponent().appending(path: "Vectors/row.json")
-
     @Test func `the file holds what this code makes`() throws {
-        let made = File(format: "rows", vectors: try Self.generate())
-        if ProcessInfo.processInfo.environment["TOKENVAULT_REGENERATE_VECTORS"] == "1" {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            try (encoder.encode(made) + Data("\n".utf8)).write(to: Self.path)
-        }
-        let stored = try JSONDecoder().decode(File.self, from: Data(contentsOf: Self.path))
-        #expect(stored.format == made.format)
-        #expect(stored.vectors.map { $0["name"] } == made.vectors.map { $0["name"] })
-        for (old, new) in zip(stored.vectors, made.vectors) { #expect(old == new) }
+        try VectorFile.compare("row.json", format: "rows", Self.generate())
     }
 
     /// A row, whose columns a negative vector changes.

@@ -337,6 +337,108 @@ def open_row(vector):
     return {"canonical": row.hex(), "hash": hashlib.sha256(row[:hashed]).hexdigest()}
 
 
+# Leaves of the log: docs/schema.md
+
+def is_number(value, least=-2**63, most=2**63 - 1):
+    return type(value) is int and least <= value <= most
+
+
+def is_text(value):
+    """Printable ASCII that JSON does not escape."""
+    return isinstance(value, str) and re.fullmatch(r"[ !#-\[\]-~]*", value) is not None
+
+
+def is_texts(value):
+    return isinstance(value, list) and value != [] and all(is_text(one) for one in value)
+
+
+def is_creation(value):
+    """[number], and for each but the first the entry of the one before."""
+    return (isinstance(value, list) and value != [] and is_number(value[0], 1)
+            and len(value) == (1 if value[0] == 1 else 2) and all(is_number(previous, 0) for previous in value[1:]))
+
+
+def is_row(row):
+    """[table, id, hash or null], and for a row that was there the entry that named it before."""
+    return (isinstance(row, list) and len(row) in (3, 4) and is_number(row[0], 0, 0xFFFF) and is_number(row[1])
+            and (row[2] is None or isinstance(row[2], str) and re.fullmatch("[0-9a-f]{64}", row[2]) is not None)
+            and all(is_number(previous, 0) for previous in row[3:]))
+
+
+def is_rows(value):
+    return isinstance(value, list) and value != [] and all(is_row(row) for row in value)
+
+
+LEAF_LIMIT = 4096
+# In the order in which they are written.
+LEAF = {"v": is_number, "i": is_number, "t": is_number, "w": is_number, "m": is_number, "b": is_text, "op": is_text,
+        "out": is_text, "why": is_text, "by": is_text, "via": is_text, "who": is_text, "g": is_number, "n": is_number,
+        "tok": is_text, "req": is_text, "count": is_number, "gs": is_texts, "seq": is_creation, "rows": is_rows,
+        "pd": is_text, "pa": is_text, "st": is_text}
+LEAF_NEEDS = {"v", "i", "t", "m", "b", "op", "out", "by", "via"}
+
+
+def read_leaf(leaf):
+    """The members of a leaf that is spelled as a writer spells it."""
+    if len(leaf) > LEAF_LIMIT:
+        raise Refused("integrity", "length")
+    try:
+        text = leaf.decode("ascii")
+        # Objects become tuples of pairs, in which a member that comes twice is still there twice.
+        pairs = json.loads(text, object_pairs_hook=tuple)
+    except (ValueError, RecursionError):
+        raise Refused("integrity", "malformed") from None
+    if not isinstance(pairs, tuple):
+        raise Refused("integrity", "malformed")
+    if pairs[:1] != (("v", 1),):
+        raise Refused("integrity", "format")
+    names, members = [name for name, _ in pairs], dict(pairs)
+    if not members.keys() <= LEAF.keys():
+        raise Refused("integrity", "unknown member")
+    if names != [name for name in LEAF if name in members]:
+        raise Refused("integrity", "order")
+    if not members.keys() >= LEAF_NEEDS:
+        raise Refused("integrity", "missing member")
+    if not all(LEAF[name](value) for name, value in pairs):
+        raise Refused("integrity", "value")
+    if members.get("w", members["t"] - 1) >= members["t"]:
+        raise Refused("integrity", "wall clock")
+    if json.dumps(members, separators=(",", ":")) != text:
+        raise Refused("integrity", "spelling")
+    return members
+
+
+def grant_mark(owner, grant, index):
+    """What a leaf about the grants of many says in place of one of them."""
+    place = index.to_bytes(8, "big", signed=True) + grant.to_bytes(8, "big", signed=True)
+    return hashlib.sha256(b"tv.many" + owner + place).digest()[:16].hex()
+
+
+def shown(value, between=" "):
+    if isinstance(value, list):
+        return between.join(shown(one, ":") for one in value)
+    return "null" if value is None else str(value)
+
+
+def open_leaf(vector):
+    leaf = bytes.fromhex(vector["leaf"])
+    if hashlib.sha256(b"\0" + leaf).hexdigest() != vector["hash"]:
+        raise Refused("integrity", "hash")
+    members = read_leaf(leaf)
+    if "grants" in vector:
+        grants = (grant.split(":") for grant in vector["grants"].split(" "))
+        if [grant_mark(bytes.fromhex(owner), int(grant), members["i"]) for owner, grant in grants] != members.get("gs"):
+            raise Refused("integrity", "mark")
+    for part in ("pd", "pa"):
+        if part + ".data" in vector:
+            data = bytes.fromhex(vector[part + ".salt"]) + bytes.fromhex(vector[part + ".data"])
+            if hashlib.sha256(data).hexdigest() != members.get(part):
+                raise Refused("integrity", "commitment")
+    # What is left out is the log's time.
+    members.setdefault("w", members["t"])
+    return {"leaf." + name: shown(members[name]) if name in members else None for name in LEAF if name != "v"}
+
+
 # Vectors
 
 def open_vector(name, vector):
@@ -358,6 +460,8 @@ def open_vector(name, vector):
         return open_token(vector)
     if name == "row.json":
         return open_row(vector)
+    if name == "leaf.json":
+        return open_leaf(vector)
     return {"result": compute(vector).hex()}
 
 
@@ -384,7 +488,7 @@ def complaint(name, vector):
     else:
         if vector["expect"] not in ("opens", "equal"):
             return "opened, and must not"
-        wrong = [field for field, value in found.items() if vector[field] != value]
+        wrong = [field for field, value in found.items() if vector.get(field) != value]
         if wrong:
             return f"opened to another {', '.join(wrong)}"
     if "raw_cipher" in vector and raw_cipher_opens(vector) != (vector["raw_cipher"] == "opens"):
@@ -402,7 +506,7 @@ def load(path):
 
 
 NAMES = ("sealed-field.json", "key-wrap.json", "keyslot.json", "recovery.json", "token-handle.json", "tags.json",
-         "row.json", "forged.json")
+         "row.json", "leaf.json", "forged.json")
 
 
 def main(directory):

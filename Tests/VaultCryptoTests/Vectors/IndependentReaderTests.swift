@@ -45,7 +45,7 @@ import Testing
 
     private static let names = [
         "sealed-field.json", "key-wrap.json", "keyslot.json", "recovery.json", "token-handle.json",
-        "tags.json", "row.json", "forged.json",
+        "tags.json", "row.json", "leaf.json", "forged.json",
     ]
 
     private func python(_ script: String, _ argument: String) throws -> (status: Int32, output: String) {
