@@ -134,7 +134,7 @@ import VaultCrypto
         /// The whole leaf with one part of it in another spelling.
         func refuse(_ name: String, _ why: String, _ part: String, as other: String) throws {
             let parts = whole.components(separatedBy: part)
-            try #require(parts.count == 2, "\(name)")
+            guard parts.count == 2 else { throw VaultError(.internalError, "No such part: \(name)") }
             refuse(name, why, parts.joined(separator: other))
         }
 
