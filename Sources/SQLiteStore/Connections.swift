@@ -20,6 +20,8 @@ package enum Connections {
             // A WAL that a long reader let grow shrinks again.
             try set(database, "journal_size_limit", 16 << 20)
             try set(database, "cache_size", -16 * 1024)
+            // Makes the files beside a database that was in another mode until now.
+            _ = try answer("SELECT count(*) FROM sqlite_schema", database)
         }
     }
 

@@ -20,8 +20,19 @@ package final class SQLiteConnection: @unchecked Sendable {
     private var opened: (engine: SQLiteEngine, database: Database)?
 
     /// - Parameter path: nil for a database in memory.
-    package init(path: String?, isReadOnly: Bool = false) throws {
-        let engine = try SQLiteEngine(path ?? ":memory:", isReadOnly: isReadOnly)
+    package convenience init(path: String?, isReadOnly: Bool = false) throws {
+        try self.init(path ?? ":memory:", isReadOnly ? SQLITE_OPEN_READONLY : Self.writing)
+    }
+
+    /// A connection to the database in memory that this process calls by `name`, and drops with its last connection.
+    convenience init(inMemory name: String) throws {
+        try self.init("file:/\(name)?vfs=memdb", Self.writing | SQLITE_OPEN_URI)
+    }
+
+    private static let writing = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+
+    private init(_ path: String, _ flags: Int32) throws {
+        let engine = try SQLiteEngine(path, flags)
         opened = (engine, Database(engine))
         do {
             // A file that is no database is refused here, not at a statement that means something.
@@ -61,6 +72,17 @@ extension SQLiteConnection {
     }
 }
 
+/// COMMIT failed: whether the change is there must be found out.
+struct UncertainCommit: Error {
+    let cause: any Error
+    let commit: StoreCommit
+}
+
+/// A row could not be written, and nothing was.
+struct NotApplied: Error {
+    let cause: any Error
+}
+
 /// A transaction on one connection.
 package final class SQLiteTransaction: StoreTransaction {
     package let database: Database
@@ -68,6 +90,17 @@ package final class SQLiteTransaction: StoreTransaction {
 
     init(_ engine: SQLiteEngine, _ database: Database) {
         (self.engine, self.database) = (engine, database)
+    }
+
+    package func ask(
+        _ questions: [StoreQuestion], _ answer: (Int, RowCursor) throws -> Void
+    ) throws {
+        for (place, question) in questions.enumerated() {
+            try engine.forEachRow(question.sql, question.values) {
+                try answer(place, $0)
+                return true
+            }
+        }
     }
 
     package func apply(_ writes: some Collection<RowWrite>) throws {
@@ -102,11 +135,10 @@ final class SQLiteEngine: StatementEngine {
     let handle: OpaquePointer
     private var statements: [StatementText: SQLiteStatement] = [:]
 
-    fileprivate init(_ path: String, isReadOnly: Bool) throws {
+    fileprivate init(_ path: String, _ flags: Int32) throws {
         var opened: OpaquePointer?
-        let access = isReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
         // One thread at a time is our own rule, so SQLite's locks would be taken for nothing.
-        let code = sqlite3_open_v2(path, &opened, access | SQLITE_OPEN_NOMUTEX, nil)
+        let code = sqlite3_open_v2(path, &opened, flags | SQLITE_OPEN_NOMUTEX, nil)
         guard code == SQLITE_OK, let opened else {
             sqlite3_close(opened)
             throw SQLiteError(code: code)
@@ -163,6 +195,38 @@ final class SQLiteEngine: StatementEngine {
             return false
         }
         return isThere
+    }
+
+    /// A transaction as a store's: throws with nothing committed.
+    ///
+    /// - Returns: what was committed; nil: there was nothing.
+    /// - Throws: also ``NotApplied`` and ``UncertainCommit``.
+    func commit(_ body: () throws -> StoreCommit?, _ transaction: some StoreTransaction) throws
+        -> StoreCommit?
+    {
+        func rollBack() { if isInTransaction { _ = try? run("ROLLBACK") } }
+        _ = try run("BEGIN IMMEDIATE")
+        let commit: StoreCommit
+        do {
+            guard let wanted = try body() else {
+                _ = try run("ROLLBACK")
+                return nil
+            }
+            commit = wanted
+            do { try transaction.apply(commit.writes) } catch {
+                if transaction.isGone(after: error) { throw error }
+                throw NotApplied(cause: error)
+            }
+        } catch {
+            rollBack()
+            if let gone = error as? TransactionGone { throw gone.cause }
+            throw error
+        }
+        do { _ = try run("COMMIT") } catch {
+            rollBack()
+            throw UncertainCommit(cause: error, commit: commit)
+        }
+        return commit
     }
 
     func transaction<Result>(_ body: (SQLiteTransaction) throws -> Result) throws -> Result {

@@ -115,6 +115,8 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
                     usleep(1000)
                 }
             }
+        } catch let error as NotApplied {
+            return .notApplied(StorageFailure.translate(error.cause))
         } catch {
             let error = StorageFailure.translate(error)
             // As when a directory was replaced, with the lock.
@@ -134,7 +136,14 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
         try checkFiles()
         let commit: StoreCommit?
         do {
-            commit = try writer.withEngine { try transact(body, $0, $1) }
+            commit = try writer.withEngine { engine, database in
+                let transaction = SQLiteTransaction(engine, database)
+                return try engine.commit(
+                    { () throws -> StoreCommit? in
+                        try ledger.refuseNewer(database)
+                        return try body(transaction)
+                    }, transaction)
+            }
         } catch let error as UncertainCommit { return try settle(error) }
         guard let commit else { return .unchanged }
         // Who asked for it waits for it; what is committed stands whatever comes of it.
@@ -148,38 +157,6 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
             }
         }
         return .committed
-    }
-
-    /// COMMIT failed: whether the change is there must be found out.
-    private struct UncertainCommit: Error {
-        let cause: any Error
-        let commit: StoreCommit
-    }
-
-    /// Throws with nothing committed, or ``UncertainCommit``.
-    private func transact(
-        _ body: (any StoreTransaction) throws -> StoreCommit?, _ engine: SQLiteEngine, _ database: Database
-    ) throws -> StoreCommit? {
-        func rollBack() { if engine.isInTransaction { _ = try? engine.run("ROLLBACK") } }
-        _ = try engine.run("BEGIN IMMEDIATE")
-        let commit: StoreCommit
-        do {
-            try ledger.refuseNewer(database)
-            guard let wanted = try body(SQLiteTransaction(engine, database)) else {
-                _ = try engine.run("ROLLBACK")
-                return nil
-            }
-            commit = wanted
-        } catch {
-            rollBack()
-            if let gone = error as? TransactionGone { throw gone.cause }
-            throw error
-        }
-        do { _ = try engine.run("COMMIT") } catch {
-            rollBack()
-            throw UncertainCommit(cause: error, commit: commit)
-        }
-        return commit
     }
 
     /// Asks the disk whether a transaction is there whose COMMIT failed. The caller holds the lock.

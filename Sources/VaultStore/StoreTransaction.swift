@@ -10,10 +10,26 @@ package struct RowWrite: Sendable {
     }
 }
 
+/// What is asked before anything is decided.
+package struct StoreQuestion: Sendable {
+    package let sql: String
+    package let values: [SQLValue]
+
+    package init(_ sql: String, _ values: [SQLValue] = []) { (self.sql, self.values) = (sql, values) }
+}
+
 /// A write transaction that has begun.
+///
+/// A networked engine needs two turns for a batch: one for the questions, one for all writes with the commit. Every other
+/// query, and what is applied before it, is a turn of its own.
 package protocol StoreTransaction: AnyObject {
     /// Shows what was applied.
     var database: Database { get }
+
+    /// Asks several questions at once.
+    ///
+    /// - Parameter answer: called with each row, and the place of its question; in the order of the questions.
+    func ask(_ questions: [StoreQuestion], _ answer: (_ question: Int, RowCursor) throws -> Void) throws
 
     /// Writes rows, in order.
     ///

@@ -85,13 +85,17 @@ extension VaultStore {
 
 /// What the body of a transaction wants committed.
 package struct StoreCommit: Sendable {
+    /// What was not applied yet.
+    package let writes: [RowWrite]
     /// Whether a database shows this commit: asked where the engine cannot say what became of it. Nil: nothing tells.
     package let isThere: (@Sendable (Database) throws -> Bool)?
     /// Afterwards nothing of what was before shall be left in the engine's own log.
     package let emptiesLog: Bool
 
-    package init(isThere: (@Sendable (Database) throws -> Bool)?, emptiesLog: Bool = false) {
-        (self.isThere, self.emptiesLog) = (isThere, emptiesLog)
+    package init(
+        _ writes: [RowWrite], isThere: (@Sendable (Database) throws -> Bool)?, emptiesLog: Bool = false
+    ) {
+        (self.writes, self.isThere, self.emptiesLog) = (writes, isThere, emptiesLog)
     }
 }
 
@@ -101,6 +105,8 @@ package enum CommitOutcome {
     case unchanged
     /// Nothing is changed.
     case failed(VaultError)
+    /// Nothing is changed, because a row could not be written.
+    case notApplied(VaultError)
     /// Whether anything is cannot be told now.
     case unknown
 }

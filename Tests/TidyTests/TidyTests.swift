@@ -109,10 +109,13 @@ enum Repository {
         "VaultCrypto": ["VaultCore", "CSodium", "CVaultShims", "Crypto"],
         "TokenRotation": ["VaultCore"],
         "MerkleLog": ["VaultCore", "VaultCrypto"],
+        "VaultStore": ["VaultCore", "VaultCrypto"],
+        "SQLiteStore": [
+            "VaultCore", "VaultMigrations", "VaultCrypto", "VaultStore", "CSQLite", "CVaultShims", "Logging",
+        ],
         "TokenVault": [
             "VaultCore", "VaultMigrations", "VaultCrypto", "CVaultShims", "TokenRotation", "MerkleLog",
-            "GRDB",
-            "GRDBSQLite", "Logging", "ServiceLifecycle",
+            "VaultStore", "SQLiteStore", "Logging", "ServiceLifecycle",
         ],
         "TokenIssuer": ["VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "Logging"],
         "OpenIDConnect": [
@@ -132,7 +135,7 @@ enum Repository {
     ]
     /// Packages, and the libraries that alone may import them.
     private static let walls: [String: Set<String>] = [
-        "GRDB": ["TokenVault"], "GRDBSQLite": ["TokenVault"], "CSodium": ["VaultCrypto"],
+        "CSQLite": ["SQLiteStore"], "SQLiteStore": ["TokenVault"], "CSodium": ["VaultCrypto"],
         "Hummingbird": ["IssuerHTTP"], "HummingbirdCore": ["IssuerHTTP"], "HummingbirdTLS": ["IssuerHTTP"],
         "Mustache": ["IssuerHTTP"], "NIOSSL": ["IssuerHTTP", "ProviderHTTP"],
         "AsyncHTTPClient": ["ProviderHTTP"], "Yams": ["TokenKeeper"], "JWTKit": ["OpenIDConnect"],

@@ -1,6 +1,5 @@
 import Logging
 import MerkleLog
-import SQLiteStore
 import VaultCore
 import VaultStore
 

@@ -1,4 +1,3 @@
-import SQLiteStore
 import VaultCore
 import VaultCrypto
 import VaultStore

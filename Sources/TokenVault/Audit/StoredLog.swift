@@ -69,27 +69,29 @@ struct LogHead: Sendable {
 extension LogHead {
     /// - Throws: ``VaultError/Code/integrity`` when the stored root is not the one its edge gives.
     static func read(_ database: Database) throws -> LogHead {
-        let head = try database.firstRow(
-            "SELECT size, root, edge, last_time, note FROM audit_head WHERE id = 1"
-        ) { cursor -> LogHead? in
-            guard case .blob(let root) = cursor.value(1), case .blob(let edge) = cursor.value(2),
-                case .text(let note) = cursor.value(4), let rootDigest = Digest(bytes: root),
-                let size = UInt64(exactly: cursor.integer(0)),
-                let rightEdge = RightEdge(size: size, bytes: edge),
-                rightEdge.root == rootDigest
-            else { return nil }
-            return LogHead(
-                edge: rightEdge, root: rootDigest,
-                lastTime: VaultInstant(millisecondsSince1970: cursor.integer(3)),
-                note: note)
-        }
-        guard let head = head ?? nil else {
-            throw VaultError(
-                .integrity, "The head of the audit log does not fit the log.",
-                remedy: "Run 'tokenvault audit verify', then restore a backup.")
-        }
+        guard let head = try database.firstRow(question.sql, [], LogHead.init) else { throw misfit }
         return head
     }
+
+    static let question = StoreQuestion(
+        "SELECT size, root, edge, last_time, note FROM audit_head WHERE id = 1")
+
+    /// The row that ``question`` asks for.
+    init(_ cursor: RowCursor) throws {
+        guard case .blob(let root) = cursor.value(1), case .blob(let edge) = cursor.value(2),
+            case .text(let note) = cursor.value(4), let rootDigest = Digest(bytes: root),
+            let size = UInt64(exactly: cursor.integer(0)),
+            let rightEdge = RightEdge(size: size, bytes: edge),
+            rightEdge.root == rootDigest
+        else { throw Self.misfit }
+        self.init(
+            edge: rightEdge, root: rootDigest,
+            lastTime: VaultInstant(millisecondsSince1970: cursor.integer(3)), note: note)
+    }
+
+    static let misfit = VaultError(
+        .integrity, "The head of the audit log does not fit the log.",
+        remedy: "Run 'tokenvault audit verify', then restore a backup.")
 
     var insert: RowWrite {
         RowWrite("INSERT INTO audit_head VALUES (1, ?, ?, ?, ?, ?)", values)

@@ -1,5 +1,4 @@
 import Logging
-import SQLiteStore
 import Synchronization
 import VaultCore
 import VaultStore

@@ -1,5 +1,4 @@
 import Foundation
-import SQLiteStore
 import VaultCore
 
 /// Why our client at a provider is in doubt, or refused: which connections were refused so, with no success since.

@@ -1,4 +1,3 @@
-import SQLiteStore
 public import VaultCore
 import VaultCrypto
 import VaultStore

@@ -67,7 +67,8 @@ extension Vault {
     /// - Throws: ``VaultError/Code/busy``, ``VaultError/Code/outOfSpace`` before anything was sent.
     package func leaseRefresh(_ request: LeaseRequest) async throws -> LeaseAnswer {
         // Without a leaf where nothing changes: who waits for another's lease asks often.
-        try await queue.submit(.newWork) { [operatorActor = operatorActor.withoutDetails] transaction in
+        try await queue.submit(.newWork, reading: [.connection(request.connection)]) {
+            [operatorActor = operatorActor.withoutDetails] transaction in
             var row = try transaction.connection(request.connection)
             let owner = try transaction.owner(of: row)
             let held = try HeldConnection(row, owner, transaction.keyring)

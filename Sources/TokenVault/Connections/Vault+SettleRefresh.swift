@@ -69,7 +69,8 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/notFound``: the connection was removed meanwhile.
     package func settleRefresh(_ settlement: Settlement) async throws -> SettleAnswer {
-        try await queue.submit(.finishing) { [operatorActor = operatorActor.withoutDetails] transaction in
+        try await queue.submit(.finishing, reading: [.connection(settlement.connection)]) {
+            [operatorActor = operatorActor.withoutDetails] transaction in
             var row = try transaction.connection(settlement.connection)
             let owner = try transaction.owner(of: row)
             var held = try HeldConnection(row, owner, transaction.keyring)

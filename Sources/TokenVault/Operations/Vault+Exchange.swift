@@ -65,7 +65,9 @@ extension Vault {
         let prepared =
             try expectation?.pair
             ?? PreparedPair(after: handle, request.lifetimes, at: clock.now(), keyring)
-        let result: ExchangeResult? = try await queue.submit(.finishing) { transaction in
+        let result: ExchangeResult? = try await queue.submit(
+            .finishing, reading: [.grant(handle.grant)]
+        ) { transaction in
             try transaction.expect(registryRevision: request.registryRevision)
             guard let row = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row else {
                 return .unchanged(nil)

@@ -81,7 +81,7 @@ extension Vault {
     }
 
     package func revokeGrant(_ id: GrantID, by actor: AuditActor, reason: String) async throws {
-        try await write(.finishing) { transaction in
+        try await write(.finishing, reading: [.grant(id)]) { transaction in
             guard var row = try transaction.load(GrantRow.self, id.rawValue)?.row else { throw Self.noGrant }
             let event = AuditEvent(
                 .grantRevoke, by: actor, reason: reason, subject: try transaction.owner(row.owner)?.pseudonym,
@@ -139,7 +139,9 @@ extension Vault {
         let event = AuditEvent(
             .grantRevoke, by: AuditActor(client.pseudonym, channel), generation: handle.generation,
             fingerprint: TokenFingerprint.of(token), requestID: requestID)
-        let isRevoked: Bool? = try await queue.submit(.finishing) { [event, client = client.id] transaction in
+        let isRevoked: Bool? = try await queue.submit(
+            .finishing, reading: [.grant(handle.grant)]
+        ) { [event, client = client.id] transaction in
             guard var row = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row else {
                 return .unchanged(nil)
             }

@@ -252,6 +252,6 @@ private struct Genesis {
             return BodyEnd(events: [AuditEvent(.vaultCreate, by: actor)], kind: .change)
         }
         _ = try AuditTrail().append(transaction.entries, to: head, in: transaction)
-        try transaction.finish()
+        try opened.apply(transaction.finish())
     }
 }

@@ -131,10 +131,10 @@ public struct VaultOptions: Sendable {
 extension Vault {
     /// The only way to change anything that matters: the body returns its result with its audit events.
     func write<Result: Sendable>(
-        _ urgency: WriteUrgency = .newWork,
+        _ urgency: WriteUrgency = .newWork, reading wanted: [WantedRow] = [],
         _ body: @escaping @Sendable (WriteTransaction) throws -> Audited<Result>
     ) async throws -> Result {
-        try await queue.submit(urgency, body)
+        try await queue.submit(urgency, reading: wanted, body)
     }
 
     /// Upkeep without a leaf: heartbeat, job progress, sign-in sessions, used assertions, expired rows.

@@ -1,6 +1,5 @@
 import Foundation
 import Logging
-import SQLiteStore
 public import ServiceLifecycle
 import Synchronization
 import TokenRotation
@@ -104,7 +103,8 @@ extension Vault {
         while true {
             let uses = firstUses.batch(Limits.marksPerLeaf)
             guard !uses.isEmpty else { return }
-            try await queue.submit(.finishing) { [operatorActor] transaction in
+            try await queue.submit(.finishing, reading: uses.map { .grant($0.grant) }) {
+                [operatorActor] transaction in
                 var event = AuditEvent(.grantFirstUse, by: operatorActor.withoutDetails)
                 var isChanged = false
                 for use in uses {

@@ -58,7 +58,7 @@ struct PreparedRestore: Sendable {
             return BodyEnd(events: [event], kind: .change)
         }
         _ = try AuditTrail().append(transaction.entries, to: parent, in: transaction)
-        try transaction.finish()
+        try opened.apply(transaction.finish())
     }
 
     /// What opened the backup opens the vault too, also where the slot was made after the backup.

@@ -69,17 +69,28 @@ extension VaultRow {
         try readWithTag(database, rowKey: rowKey).row
     }
 
-    fileprivate static func readWithTag(_ database: Database, rowKey: RowTags?) throws -> (
-        row: VaultRow, tag: [UInt8]
-    ) {
-        let found = try database.firstRow(selectSQL) { cursor in
-            guard case .blob(let tag) = cursor.value(columnNames.count) else { throw damaged }
-            let row = try VaultRow(cursor)
-            if let rowKey, !rowKey.common.isTag(tag, of: row.canonical) { throw damaged }
-            return (row, tag)
-        }
-        guard let found else { throw damaged }
+    fileprivate static func readWithTag(_ database: Database, rowKey: RowTags?) throws -> Tagged {
+        guard let found = try database.firstRow(selectSQL, [], Tagged.init) else { throw damaged }
+        if let rowKey { try found.check(rowKey) }
         return found
+    }
+
+    /// Answered by a row of ``Tagged``.
+    static var question: StoreQuestion { StoreQuestion(selectSQL) }
+
+    /// The row with its tag, which is still to be judged.
+    struct Tagged {
+        let row: VaultRow
+        let tag: [UInt8]
+
+        init(_ cursor: RowCursor) throws {
+            guard case .blob(let tag) = cursor.value(columnNames.count) else { throw damaged }
+            (row, self.tag) = (try VaultRow(cursor), tag)
+        }
+
+        func check(_ rowKey: RowTags) throws {
+            guard rowKey.common.isTag(tag, of: row.canonical) else { throw damaged }
+        }
     }
 
     /// The row whose columns begin at column 0 of a query; nobody has judged its tag.
@@ -180,8 +191,8 @@ final class KnownVaultRow: Sendable {
     ///
     /// - Throws: ``VaultError/Code/integrity``.
     func read(_ database: Database, _ rowKey: RowTags) throws -> VaultRow {
-        let (row, tag) = try VaultRow.readWithTag(database, rowKey: rowKey)
-        last.withLock { $0 = Known(row, tag) }
-        return row
+        let found = try VaultRow.readWithTag(database, rowKey: rowKey)
+        last.withLock { $0 = Known(found.row, found.tag) }
+        return found.row
     }
 }

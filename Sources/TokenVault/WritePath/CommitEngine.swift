@@ -57,7 +57,7 @@ final class CommitEngine: @unchecked Sendable {
             },
             { opened in
                 start = ContinuousClock.now
-                let begun = try begin(opened, isCareful: isCareful)
+                let begun = try begin(opened, batch, isCareful: isCareful)
                 (transaction, head) = (begun, nil)
                 do {
                     for job in batch { try run(job, in: begun) }
@@ -65,12 +65,13 @@ final class CommitEngine: @unchecked Sendable {
                     if !begun.entries.isEmpty {
                         head = try trail.append(begun.entries, to: begun.committed, in: begun)
                     }
-                    try begun.finish()
+                    return StoreCommit(
+                        try begun.finish(), isThere: head.map(Self.shows), emptiesLog: begun.truncation != nil
+                    )
                 } catch let error as BatchFailed {
                     hasFailed = true
                     throw error
                 }
-                return StoreCommit(isThere: head.map(Self.shows), emptiesLog: begun.truncation != nil)
             },
             durable: { isLogEmptied in
                 if let transaction { keys.committed(transaction, head ?? transaction.committed) }
@@ -84,8 +85,9 @@ final class CommitEngine: @unchecked Sendable {
         case .unchanged:
             statistics.committed(batch.count, logSize: lastHead?.size, since: start)
             Self.finish(batch, nil)
-        case .failed where hasFailed && !isCareful:
+        case .failed where hasFailed && !isCareful, .notApplied where !isCareful:
             commit(batch, isRetry: isRetry, isCareful: true, waiting: waiting)
+        case .notApplied(let error): fail(batch, error, isRetry: isRetry)
         case .failed(let error): fail(batch, error, isRetry: isRetry)
         case .unknown:
             lastHead = nil
@@ -102,18 +104,48 @@ final class CommitEngine: @unchecked Sendable {
         }
     }
 
-    private func begin(_ opened: any StoreTransaction, isCareful: Bool) throws -> WriteTransaction {
-        let database = opened.database
-        let current = try keys.keys(for: database, above: keys.floor)
-        let keyring = current.keyring
-        let vault = try VaultRow.read(database, rowKey: keyring.rows)
-        let head = try LogHead.read(database)
-        try judge(head, keyring, database)
-        try keys.reach(vault, logSize: head.size)
-        return WriteTransaction(
-            opened, keyring: keyring, registry: registry, firstUses: firstUses, vault: vault, head: head,
-            now: clock.now(), monotonic: clock.reading(), clocksAgree: clocksAgree(head),
+    /// Asks for the vault row, the head of the log, and the rows that the bodies named, at once.
+    private func begin(
+        _ opened: any StoreTransaction, _ batch: [any WriteJob], isCareful: Bool
+    ) throws -> WriteTransaction {
+        let wanted = batch.flatMap(\.wanted)
+        var vault: VaultRow.Tagged?
+        var head: LogHead?
+        var keys: VaultKeys?
+        var rows: [StoredRow] = []
+        func known() throws -> VaultKeys {
+            if let keys { return keys }
+            guard let vault, let head else { throw vault == nil ? VaultRow.damaged : LogHead.misfit }
+            let current = try self.keys.keys(
+                for: opened.database, vault.row.stamp, logSize: head.size, above: self.keys.floor)
+            try vault.check(current.keyring.rows)
+            keys = current
+            return current
+        }
+        let questions = wanted.map { StoreQuestion($0.layout.selectByID, [.integer($0.id)]) }
+        try opened.ask([VaultRow.question, LogHead.question] + questions) { place, cursor in
+            switch place {
+            case 0: vault = try VaultRow.Tagged(cursor)
+            case 1: head = try LogHead(cursor)
+            default:
+                // A row that does not fit is the business of the body that asks for it.
+                if let row = try? StoredRow(
+                    reading: cursor, wanted[place - 2].layout, rowKey: known().keyring.rows)
+                {
+                    rows.append(row)
+                }
+            }
+        }
+        let current = try known()
+        guard let vault = vault?.row, let head else { throw VaultRow.damaged }
+        try judge(head, current.keyring, opened.database)
+        try self.keys.reach(vault, logSize: head.size)
+        let transaction = WriteTransaction(
+            opened, keyring: current.keyring, registry: registry, firstUses: firstUses, vault: vault,
+            head: head, now: clock.now(), monotonic: clock.reading(), clocksAgree: clocksAgree(head),
             revision: current.revision, isCareful: isCareful)
+        for row in rows { transaction.know(row) }
+        return transaction
     }
 
     private func run(_ job: any WriteJob, in transaction: WriteTransaction) throws {

@@ -1,5 +1,4 @@
 import Foundation
-import SQLiteStore
 import Synchronization
 import VaultCore
 import VaultStore
@@ -38,16 +37,18 @@ final class CommitQueue: @unchecked Sendable {
 
     /// Runs `body` in a transaction and returns its result once that is on the disk.
     ///
+    /// - Parameter wanted: rows that the body will ask for. One that is not named costs a networked store a turn.
     /// - Throws: what `body` threw; ``VaultError/Code/busy`` when the queue is full or the deadline passes;
     ///   ``VaultError/Code/outOfSpace``, ``VaultError/Code/ioFailure``, ``VaultError/Code/outcomeUnknown``.
     func submit<Result: Sendable>(
-        _ urgency: WriteUrgency,
+        _ urgency: WriteUrgency, reading wanted: [WantedRow] = [],
         _ body: @escaping @Sendable (WriteTransaction) throws -> Audited<Result>
     ) async throws -> Result {
         if urgency == .newWork, let refusal = engine.store.refusalOfNewWork() { throw refusal }
         return try await withCheckedThrowingContinuation { continuation in
             let job = BodyJob(
-                urgency, deadline: .now + Limits.writeQueueDeadline, continuation: continuation, body)
+                urgency, reading: wanted, deadline: .now + Limits.writeQueueDeadline,
+                continuation: continuation, body)
             if let refusal = enqueue(job) { job.finish(refusal) }
         }
     }
@@ -138,6 +139,17 @@ final class CommitQueue: @unchecked Sendable {
     private static let closed = VaultError(.unavailable, "The vault is closing.", remedy: "Try again later.")
 }
 
+/// A row that a body names before it runs.
+struct WantedRow: Sendable {
+    let layout: TableLayout
+    let id: Int64
+
+    static func grant(_ id: GrantID) -> WantedRow { WantedRow(layout: .grants, id: id.rawValue) }
+    static func connection(_ id: ConnectionID) -> WantedRow {
+        WantedRow(layout: .connections, id: id.rawValue)
+    }
+}
+
 /// What a write is for, which decides whether it is taken when space runs out.
 enum WriteUrgency: Sendable {
     /// Begins something new: refused while the ballast is gone.
@@ -151,6 +163,7 @@ enum WriteUrgency: Sendable {
 /// A body in the queue, with the caller that waits for it.
 protocol WriteJob: AnyObject, Sendable {
     var urgency: WriteUrgency { get }
+    var wanted: [WantedRow] { get }
     /// When the caller stops waiting, on the monotonic clock. A body that has begun is not stopped.
     var deadline: ContinuousClock.Instant { get }
     /// Runs the body; its result waits for ``finish(_:)``.
@@ -166,17 +179,19 @@ final class BodyJob<Result: Sendable>: WriteJob, @unchecked Sendable {
     // @unchecked: after init only the queue touches it, one thread at a time (the writer's, or under the queue's lock
     // the one that expires it).
     let urgency: WriteUrgency
+    let wanted: [WantedRow]
     let deadline: ContinuousClock.Instant
     private let body: @Sendable (WriteTransaction) throws -> Audited<Result>
     private var continuation: CheckedContinuation<Result, any Error>?
     private var outcome: Swift.Result<Result, VaultError>?
 
     init(
-        _ urgency: WriteUrgency, deadline: ContinuousClock.Instant,
+        _ urgency: WriteUrgency, reading wanted: [WantedRow], deadline: ContinuousClock.Instant,
         continuation: CheckedContinuation<Result, any Error>,
         _ body: @escaping @Sendable (WriteTransaction) throws -> Audited<Result>
     ) {
         self.urgency = urgency
+        self.wanted = wanted
         self.deadline = deadline
         self.body = body
         self.continuation = continuation

@@ -104,6 +104,9 @@ final class WriteTransaction {
         writesBeforeBody = 0
     }
 
+    /// Takes what was asked for a body before it runs.
+    func know(_ row: StoredRow) { known[RowName(table: row.layout.number, id: row.id)] = row }
+
     /// Now, less the time nobody served.
     var serving: VaultInstant { vault.serving(at: now) }
 
@@ -523,12 +526,14 @@ extension WriteTransaction {
         return try cosigners.reduce(try signer.sign(text)) { try $0 + $1.signatureLine(of: text) }
     }
 
-    /// After the last body: writes the vault row if a counter moved, and applies what is left.
-    func finish() throws {
+    /// After the last body: writes the vault row if a counter moved.
+    ///
+    /// - Returns: what was not applied yet.
+    func finish() throws -> [RowWrite] {
         if changesRegistry {
             vault.registryHash = keyring.registryHash(roster.value, vault.stamp, renewed: renewedRowSet)
         }
         if vault != unchangedVault { put(vault.update(rowKey: keyring.rows)) }
-        try apply()
+        return writes
     }
 }
