@@ -127,8 +127,8 @@ let targets: [Target] = [
     .target(
         name: "TokenVaultTesting",
         dependencies: [
-            "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", nioCore, nioPosix, nioHTTP1, logging,
-            lifecycle,
+            "VaultCore", "VaultCrypto", "SQLiteStore", "TokenVault", "TokenKeeper", nioCore, nioPosix,
+            nioHTTP1, logging, lifecycle,
         ]),
     .executableTarget(
         name: "VaultCommand",
@@ -198,15 +198,14 @@ let tests: [Target] = [
     .testTarget(
         name: "OpenIDConnectTests",
         dependencies: [
-            "TestSupport", "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect", jwtKit,
-            logging,
+            "TestSupport", "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect",
+            "TokenVaultTesting", jwtKit, logging,
         ]),
     .testTarget(
         name: "IssuerHTTPTests",
         dependencies: [
             "TestSupport", "VaultCore", "CVaultShims", "VaultCrypto", "TokenVault", "TokenIssuer",
-            "OpenIDConnect",
-            "IssuerHTTP", hummingbird, httpTypes, logging, lifecycle,
+            "OpenIDConnect", "IssuerHTTP", "TokenVaultTesting", hummingbird, httpTypes, logging, lifecycle,
         ]),
     .testTarget(
         name: "TokenKeeperTests",
@@ -233,7 +232,7 @@ let tests: [Target] = [
         name: "TokenVaultTests",
         dependencies: [
             "TestSupport", "VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "VaultStore",
-            "TokenVault",
+            "SQLiteStore", "TokenVault", "TokenVaultTesting",
         ],
         exclude: ["Fixtures"]),
     .testTarget(name: "TidyTests"),

@@ -73,6 +73,14 @@ extension KeyslotKind {
 public struct HeldKey: Sendable {
     let key: GuardedKey
 
+    /// A new key that no file has: of a vault that ends with its process.
+    package static func random() throws(VaultError) -> HeldKey {
+        try Sodium.start()
+        return HeldKey(key: .random())
+    }
+
+    private init(key: GuardedKey) { self.key = key }
+
     /// Reads `descriptor` to its end: a pipe or a file with what a key file holds.
     ///
     /// - Throws: `invalidInput` for anything else, `ioFailure` when it cannot be read.

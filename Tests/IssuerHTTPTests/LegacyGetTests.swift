@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
+import TokenVaultTesting
 
 /// `--legacy-get`: token requests in a query string, for clients written after the published page of the seed API.
 @Suite(.bounded) struct `Token requests by GET, where switched on` {

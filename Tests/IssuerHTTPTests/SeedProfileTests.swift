@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
+import TokenVaultTesting
 
 /// `--profile quantimodo`: what clients of the older API send and read.
 @Suite(.bounded) struct `The seed API's profile` {

@@ -135,7 +135,8 @@ enum Repository {
     ]
     /// Packages, and the libraries that alone may import them.
     private static let walls: [String: Set<String>] = [
-        "CSQLite": ["SQLiteStore"], "SQLiteStore": ["TokenVault"], "CSodium": ["VaultCrypto"],
+        "CSQLite": ["SQLiteStore"], "SQLiteStore": ["TokenVault", "TokenVaultTesting"],
+        "CSodium": ["VaultCrypto"],
         "Hummingbird": ["IssuerHTTP"], "HummingbirdCore": ["IssuerHTTP"], "HummingbirdTLS": ["IssuerHTTP"],
         "Mustache": ["IssuerHTTP"], "NIOSSL": ["IssuerHTTP", "ProviderHTTP"],
         "AsyncHTTPClient": ["ProviderHTTP"], "Yams": ["TokenKeeper"], "JWTKit": ["OpenIDConnect"],

@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 @Suite(.bounded) struct `The engine against a slow and obvious model` {
@@ -24,7 +25,7 @@ import VaultCore
         var reached: [String: Int] = [:]
         for _ in 0..<Self.rounds {
             let pause = [0, 1, 4, 9, 11, 40, 70, 700].randomElement(using: &random) ?? 0
-            test.clock.advance(.seconds(pause))
+            test.clock.advance(by: .seconds(pause))
             let steps = try await inParallel(grants, random.next()) { grant, random in
                 try await step(grant, &random, party, other, test)
             }

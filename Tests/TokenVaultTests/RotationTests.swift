@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 @Suite(.bounded) struct `P2 to P4: rotation over the store` {
@@ -26,7 +27,7 @@ import VaultCore
         let party = try await Party(test.vault)
         let first = try await party.begin()
         let second = try #require(await party.refresh(first.refreshToken).issued)
-        test.clock.advance(.seconds(59))
+        test.clock.advance(by: .seconds(59))
         let again = try #require(await party.refresh(first.refreshToken).replayed)
         #expect(again.text == second.text)
         #expect(again.generation == second.generation)
@@ -38,7 +39,7 @@ import VaultCore
         let party = try await Party(test.vault)
         let first = try await party.begin()
         let second = try #require(await party.refresh(first.refreshToken).issued)
-        test.clock.advance(.seconds(61))
+        test.clock.advance(by: .seconds(61))
         #expect(try await party.refresh(first.refreshToken).refusal == .refreshTokenReused)
         #expect(try await party.refresh(second.refreshToken).refusal == .grantRevoked)
         #expect(try test.vault.validate(second.pair.accessToken) == nil)

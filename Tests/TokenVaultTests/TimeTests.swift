@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 @Suite(.bounded) struct `Windows and lifetimes over the store` {
@@ -14,11 +15,11 @@ import VaultCore
         let second = try #require(await party.refresh(first.refreshToken).issued)
         #expect(try test.vault.validate(second.pair.accessToken) != nil)
         // Within the race window first use closes nothing.
-        test.clock.advance(.seconds(9))
+        test.clock.advance(by: .seconds(9))
         #expect(try await party.refresh(first.refreshToken).replayed != nil)
         await test.vault.close()
         let other = try await test.reopen()
-        test.clock.advance(.seconds(2))
+        test.clock.advance(by: .seconds(2))
         #expect(try await party.refresh(first.refreshToken, in: other).refusal == .refreshTokenReused)
         let report = try await other.verifyAudit()
         #expect(report.isIntact, "\(report.findings)")
@@ -31,15 +32,15 @@ import VaultCore
         try await test.vault.beginServing()
         let first = try await party.begin()
         let second = try #require(await party.refresh(first.refreshToken).issued)
-        test.clock.advance(.seconds(5))
+        test.clock.advance(by: .seconds(5))
         try await test.vault.proveWritePath()
         await test.vault.close()
-        test.clock.advance(.seconds(4000))
+        test.clock.advance(by: .seconds(4000))
         let later = try await test.reopen()
         try await later.beginServing()
-        test.clock.advance(.seconds(50))
+        test.clock.advance(by: .seconds(50))
         #expect(try await party.refresh(first.refreshToken, in: later).replayed?.text == second.text)
-        test.clock.advance(.seconds(6))
+        test.clock.advance(by: .seconds(6))
         #expect(try await party.refresh(first.refreshToken, in: later).refusal == .refreshTokenReused)
         await later.close()
     }
@@ -50,17 +51,17 @@ import VaultCore
         try await test.vault.beginServing()
         let first = try await party.begin()
         let second = try #require(await party.refresh(first.refreshToken).issued)
-        test.clock.advance(.seconds(5))
+        test.clock.advance(by: .seconds(5))
         try await test.vault.proveWritePath()
         // The other clock has run as long as time passed, so the two readings look like those of one clock.
         test.clock.reboot()
-        test.clock.advance(.seconds(4000))
+        test.clock.advance(by: .seconds(4000))
         try await test.vault.proveWritePath()
         #expect(try sqlite(test.path, "SELECT heartbeat_clock, outage FROM vault") == "boot 2|4000000")
-        test.clock.advance(.seconds(50))
+        test.clock.advance(by: .seconds(50))
         try await test.vault.proveWritePath()
         #expect(try await party.refresh(first.refreshToken).replayed?.text == second.text)
-        test.clock.advance(.seconds(6))
+        test.clock.advance(by: .seconds(6))
         #expect(try await party.refresh(first.refreshToken).refusal == .refreshTokenReused)
         #expect(try await test.vault.verifyAudit().isIntact)
     }
@@ -75,11 +76,11 @@ import VaultCore
         // A year ahead, with a heartbeat, and back again.
         for step in [365 * 86400, -365 * 86400] {
             test.clock.step(.seconds(step))
-            test.clock.advance(.seconds(5))
+            test.clock.advance(by: .seconds(5))
             try await test.vault.proveWritePath()
         }
         #expect(try await party.refresh(first.refreshToken).replayed?.text == second.text)
-        test.clock.advance(.seconds(51))
+        test.clock.advance(by: .seconds(51))
         #expect(try await party.refresh(first.refreshToken).refusal == .refreshTokenReused)
     }
 
@@ -126,16 +127,16 @@ import VaultCore
         }
         var tokens = try await party.begin()
         for _ in 0..<2 {
-            test.clock.advance(.seconds(99))
+            test.clock.advance(by: .seconds(99))
             tokens = try #require(await party.refresh(tokens.refreshToken).issued)
         }
         #expect(tokens.expiresIn == 52)
-        test.clock.advance(.seconds(53))
+        test.clock.advance(by: .seconds(53))
         #expect(try await party.refresh(tokens.refreshToken).refusal == .absoluteExpired)
         #expect(try test.vault.validate(tokens.pair.accessToken) == nil)
 
         let idle = try await party.begin()
-        test.clock.advance(.seconds(100))
+        test.clock.advance(by: .seconds(100))
         #expect(try await party.refresh(idle.refreshToken).refusal == .idleExpired)
     }
 
@@ -143,7 +144,7 @@ import VaultCore
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let late = try await party.authorize()
-        test.clock.advance(.seconds(60))
+        test.clock.advance(by: .seconds(60))
         #expect(try await party.redeem(late).refusal == .codeExpired)
 
         let code = try await party.authorize()

@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
@@ -103,7 +104,7 @@ import VaultCrypto
             _ = try await party.refresh(Secret(copying: "tv_rt_forged\(index)"))
         }
         #expect(try test.vault.auditSize() - before == Int64(Limits.auditedRefusalsAtOnce))
-        test.clock.advance(.seconds(2))
+        test.clock.advance(by: .seconds(2))
         _ = try await party.refresh(Secret(copying: "tv_rt_forged"))
         let last = try #require(test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
         #expect(last.outcome == "refused")
@@ -116,7 +117,7 @@ import VaultCrypto
         let before = try test.vault.auditSize()
         for index in 0..<600 {
             _ = try await party.refresh(Secret(copying: "tv_rt_forged\(index)"))
-            test.clock.advance(.milliseconds(100))
+            test.clock.advance(by: .milliseconds(100))
         }
         let entries = try test.vault.auditSize() - before
         #expect(entries <= Int64(60 + Limits.auditedRefusalsAtOnce))
@@ -141,10 +142,10 @@ import VaultCrypto
         let test = try await TestVault()
         let party = try await Party(test.vault)
         for _ in 0..<20 { _ = try await party.authorize() }
-        test.clock.advance(.seconds(5 * 86400))
+        test.clock.advance(by: .seconds(5 * 86400))
         _ = try await party.authorize()
         #expect(try grants(test) == 21)
-        test.clock.advance(.seconds(4 * 86400))
+        test.clock.advance(by: .seconds(4 * 86400))
         _ = try await party.authorize()
         #expect(try grants(test) == 22 - Limits.purgedGrantsPerIssue)
         for _ in 0..<10 { _ = try await party.authorize() }
@@ -167,7 +168,7 @@ import VaultCrypto
         let party = try await Party(test.vault)
         _ = try await party.authorize()
         _ = try sqlite(test.path, "VACUUM INTO '\(test.directory)/old'")
-        test.clock.advance(.seconds(9 * 86400))
+        test.clock.advance(by: .seconds(9 * 86400))
         _ = try await party.authorize()
         #expect(try grants(test) == 1)
         _ = try sqlite(

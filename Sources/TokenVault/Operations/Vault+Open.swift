@@ -1,6 +1,6 @@
 import Foundation
 import MerkleLog
-import SQLiteStore
+package import SQLiteStore
 import VaultCore
 public import VaultCrypto
 import VaultStore
@@ -30,7 +30,27 @@ extension Vault {
         at path: String, unlockedBy source: KeySource, options: VaultOptions = VaultOptions(),
         for roles: VaultRoles = .everything
     ) async throws -> Vault {
-        let opened = try await BlockingThread.result { try openStore(path, source, options, roles) }
+        try await begin(
+            await BlockingThread.result { try openStore(path, source, options, roles) }, options)
+    }
+
+    /// Opens a vault in memory.
+    package static func open(
+        in store: MemoryStore, unlockedBy source: KeySource, options: VaultOptions = VaultOptions(),
+        for roles: VaultRoles = .everything
+    ) async throws -> Vault {
+        try await begin(store.reader.snapshot { try unlock($0, store, source, roles) }, options)
+    }
+
+    /// A new vault in memory: nothing of it is left when the last that has it open is gone.
+    package static func create(
+        in store: MemoryStore, unlockedBy source: KeySource, options: VaultOptions = VaultOptions()
+    ) async throws -> Vault {
+        try store.create(at: options.clock.now()) { try Genesis(options).populate($0, source, options) }
+        return try await open(in: store, unlockedBy: source, options: options)
+    }
+
+    private static func begin(_ opened: OpenedStore, _ options: VaultOptions) async throws -> Vault {
         let vault = try Vault(opened, options: options)
         do {
             if let doubt = opened.keys.doubt {
@@ -186,8 +206,7 @@ extension Vault {
         let writer = try Connections.openWriter(path)
         try writer.transaction {
             try SchemaLedger().create($0, at: options.clock.now())
-            try Genesis(now: options.clock.now(), monotonic: options.clock.reading()).populate(
-                $0, source, options)
+            try Genesis(options).populate($0, source, options)
         }
         // Closing would swallow a failure here and leave half of the vault in the WAL.
         let log = try writer.use { try $0.firstRow("PRAGMA wal_checkpoint(TRUNCATE)") { $0.integer(0) } }
@@ -208,8 +227,10 @@ extension SQLiteStore {
 
 /// The first transaction of a vault, behind its schema: keys, the system's owner, and leaf 0 that names them.
 private struct Genesis {
-    let now: VaultInstant
-    let monotonic: ClockReading
+    private let now: VaultInstant
+    private let monotonic: ClockReading
+
+    init(_ options: VaultOptions) { (now, monotonic) = (options.clock.now(), options.clock.reading()) }
 
     func populate(_ opened: any StoreTransaction, _ source: KeySource, _ options: VaultOptions) throws {
         guard let id = VaultID(bytes: SystemRandom().bytes(VaultID.byteCount)) else {

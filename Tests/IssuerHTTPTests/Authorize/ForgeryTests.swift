@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 /// RFC 6749 section 10.12, RFC 9700 section 4: what others can do with a user's browser.

@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 /// RFC 6749 section 4.2, OpenID Connect Core section 3.2: row 86.

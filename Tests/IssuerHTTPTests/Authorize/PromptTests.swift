@@ -1,6 +1,7 @@
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 /// OpenID Connect Core section 3.1.2.1: `prompt`, `max_age` and `login_hint`.

@@ -3,6 +3,7 @@ import IssuerHTTP
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
@@ -25,7 +26,7 @@ import VaultCrypto
             atPath: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
         defer { try? FileManager.default.removeItem(atPath: directory) }
         try Vault.createKeyFile(at: directory + "/key")
-        let clock = TestClock()
+        let clock = SettableClock()
         let vault = try await Vault.create(
             at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/key"),
             options: VaultOptions(channel: .http, clock: clock, logger: lines.logger))

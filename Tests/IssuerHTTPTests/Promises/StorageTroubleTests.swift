@@ -3,6 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
@@ -47,7 +48,7 @@ import VaultCrypto
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let (path, key) = (directory + "/vault", KeySource.keyFile(path: directory + "/key"))
         try Vault.createKeyFile(at: directory + "/key")
-        let clock = TestClock()
+        let clock = SettableClock()
         let options = VaultOptions(channel: .http, clock: clock)
         let first = try await Vault.create(at: path, unlockedBy: key, options: options)
         let before = try await Before(first, directory, clock)
@@ -84,7 +85,7 @@ import VaultCrypto
         let refreshToken: String
         let code: String
 
-        init(_ vault: Vault, _ directory: String, _ clock: TestClock) async throws {
+        init(_ vault: Vault, _ directory: String, _ clock: SettableClock) async throws {
             let (stream, out) = AsyncStream<Before>.makeStream()
             try await TestServer.serve(vault, directory, clock) { server in
                 let app = try await server.client()

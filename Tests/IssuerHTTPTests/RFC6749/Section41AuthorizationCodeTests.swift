@@ -1,6 +1,7 @@
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 /// RFC 6749 section 4.1: the authorization code grant at the token endpoint.

@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 

@@ -2,6 +2,7 @@ import IssuerHTTP
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 
 /// What revocation (RFC 7009) and introspection (RFC 7662) share with the token endpoint: form and authentication.
 @Suite(.bounded) struct `The form and the authentication of revocation and introspection` {

@@ -2,6 +2,7 @@ import IssuerHTTP
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 /// RFC 7662 section 2: what a token stands for, told to who may know.

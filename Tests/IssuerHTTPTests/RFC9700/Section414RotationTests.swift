@@ -1,6 +1,7 @@
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 /// RFC 9700 section 4.14: refresh token rotation, with the windows that keep honest clients signed in.

@@ -6,6 +6,7 @@ import Synchronization
 import Testing
 import TokenIssuer
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
@@ -13,7 +14,7 @@ import VaultCrypto
 struct TestServer: Sendable {
     let directory: String
     let vault: Vault
-    let clock: TestClock
+    let clock: SettableClock
     let port: Int
     /// The URL that clients know it by.
     let issuer: String
@@ -33,7 +34,7 @@ struct TestServer: Sendable {
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let key = KeySource.keyFile(path: directory + "/key")
         try Vault.createKeyFile(at: directory + "/key")
-        let clock = TestClock()
+        let clock = SettableClock()
         let log = LogLines()
         let vault = try await Vault.create(
             at: directory + "/vault", unlockedBy: key,
@@ -51,7 +52,7 @@ struct TestServer: Sendable {
 
     /// Opens the vault of this server again, as after a restart, and serves that.
     static func serve(
-        _ vault: Vault, _ directory: String, _ clock: TestClock, _ profile: IssuerProfile = .standard,
+        _ vault: Vault, _ directory: String, _ clock: SettableClock, _ profile: IssuerProfile = .standard,
         _ limits: RequestLimits = RequestLimits(), log: LogLines = LogLines(),
         configure: (inout IssuerServer.Configuration, Vault) -> Void = { _, _ in },
         _ body: @Sendable (TestServer) async throws -> Void

@@ -1,10 +1,11 @@
 import Testing
 import TokenIssuer
+import TokenVaultTesting
 import VaultCore
 
 /// The throttle by itself: what it counts, what it forgets, how much it keeps.
 @Suite struct `The throttle of failures` {
-    private let clock = TestClock()
+    private let clock = SettableClock()
 
     private func fail(
         _ throttle: FailureThrottle, _ times: Int, _ name: String = "app", from address: String = "a"

@@ -1,11 +1,12 @@
 import IssuerHTTP
 import Testing
 import TokenIssuer
+import TokenVaultTesting
 import VaultCore
 
 /// What slows down guesses at passwords, by itself: a check of one takes a fifth of a second.
 @Suite struct `The throttle of sign-ins` {
-    private let clock = TestClock()
+    private let clock = SettableClock()
     private let log = LogLines()
     private let throttle: SignInThrottle
 

@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 /// RFC 6749 section 2.3.1: an endpoint that takes passwords is protected "against brute force attacks".

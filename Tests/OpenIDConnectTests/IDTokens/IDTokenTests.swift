@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 /// OpenID Connect Core section 2: what an id_token says.

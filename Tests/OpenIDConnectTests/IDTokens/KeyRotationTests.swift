@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 /// RFC 7517 and OpenID Connect Core section 10.1.1: a retired key stays published while its tokens live.

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 /// The keys of id_tokens: made once, sealed, published without their private half.

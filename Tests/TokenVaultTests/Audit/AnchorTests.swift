@@ -2,6 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
@@ -225,7 +226,7 @@ private struct Anchored {
         #expect(try log.vault.anchors().map(\.failures) == [1])
         #expect(try log.vault.anchors().map(\.trouble) == ["unreachable"])
         mkdir(directory, 0o700)
-        log.test.clock.advance(.seconds(2))
+        log.test.clock.advance(by: .seconds(2))
         try await log.vault.anchorNewCheckpoints()
         #expect(try log.vault.anchors().map(\.failures) == [0])
         #expect(try log.vault.anchors().map(\.lag) == [0])

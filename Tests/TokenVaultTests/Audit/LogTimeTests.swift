@@ -2,6 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 extension TestVault {
@@ -30,7 +31,7 @@ extension TestVault {
         test.clock.step(Self.years)
         _ = try await test.vault.addUser("alice")
         test.clock.step(.zero - Self.years)
-        test.clock.advance(.seconds(60))
+        test.clock.advance(by: .seconds(60))
         _ = try await test.vault.addUser("bob")
         return (test, try test.vault.auditSize() - 1)
     }
@@ -59,7 +60,7 @@ extension TestVault {
         let (test, _) = try await scene()
         let party = try await Party(test.vault, user: "carol")
         while try test.vault.auditSize() < 300 { _ = try await party.authorize() }
-        test.clock.advance(.seconds(86_400))
+        test.clock.advance(by: .seconds(86_400))
         let time = test.clock.now()
         _ = try await party.authorize()
         #expect(try await test.vault.planPrune(keeping: .since(time)).newFirstKept == 256)
@@ -82,7 +83,7 @@ extension TestVault {
         #expect(try !test.vault.logTime().isAhead)
         await #expect(throws: VaultError(.denied, "")) { try await test.vault.setLogTime(reason: "again") }
 
-        test.clock.advance(.seconds(5))
+        test.clock.advance(by: .seconds(5))
         let carol = try await test.vault.addUser("carol")
         let entry = try test.vault.auditEntry(test.vault.auditSize() - 1).entry
         #expect(entry.time == test.clock.now() && entry.time == entry.wall)

@@ -2,6 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 @Suite(.bounded) struct `Pruning removes old entries and no proof` {
@@ -79,7 +80,7 @@ import VaultCore
 
     @Test func `by time: what was written since is kept`() async throws {
         let log = try await Log(entries: 300)
-        log.test.clock.advance(.seconds(86_400))
+        log.test.clock.advance(by: .seconds(86_400))
         let time = log.test.clock.now()
         let size = try log.vault.auditSize()
         try await log.grow(300)

@@ -2,6 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
@@ -44,10 +45,10 @@ import VaultCrypto
 
     @Test func `by grant, outcome, operation and time, all at once`() async throws {
         let log = try await Log(entries: 3)
-        log.test.clock.advance(.seconds(1000))
+        log.test.clock.advance(by: .seconds(1000))
         let time = log.test.clock.now()
         _ = try await log.party.refresh(log.tokens.refreshToken)
-        log.test.clock.advance(.seconds(1000))
+        log.test.clock.advance(by: .seconds(1000))
         _ = try await log.party.begin()
         var filter = AuditFilter()
         filter.since = time

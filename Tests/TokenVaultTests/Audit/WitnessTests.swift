@@ -3,6 +3,7 @@ import MerkleLog
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 @Suite(.bounded) struct `P6: a witness finds a cut tail, an older file and another history` {
@@ -134,7 +135,7 @@ import VaultCore
             try await log.vault.anchorNewCheckpoints()
         }
         #expect(log.witness.requests.count == 1)
-        log.test.clock.advance(.seconds(6))
+        log.test.clock.advance(by: .seconds(6))
         try await log.vault.anchorNewCheckpoints()
         #expect(log.witness.requests.count == 2)
         #expect(try log.vault.anchors().map(\.lag) == [0])

@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 @Suite(.bounded) struct `Consent: remembered once, withdrawn with everything it gave` {
@@ -13,7 +14,7 @@ import VaultCore
         #expect(try test.vault.consent(of: party.user.id, to: party.client.id) == nil)
         try await test.vault.rememberConsent(
             of: party.user.id, to: party.client.id, scope: try scope("basic"))
-        test.clock.advance(.seconds(60))
+        test.clock.advance(by: .seconds(60))
         let before = try test.vault.auditSize()
         // Nothing new: nothing to write.
         try await test.vault.rememberConsent(

@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
@@ -57,7 +58,7 @@ import VaultCrypto
         let signedIn = test.clock.now()
         let code = try await authorize(party, nonce: "n", at: signedIn)
         let first = try #require(await test.vault.exchange(code).issued)
-        test.clock.advance(.seconds(1000))
+        test.clock.advance(by: .seconds(1000))
         let refresh = request(party, try first.refreshToken, scope: "basic")
         let prepared = try #require(try test.vault.prepareExchange(refresh))
         #expect(prepared.scope.text == "basic")

@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 @Suite(.bounded) struct `RFC 7009: a client revokes its own` {
@@ -102,7 +103,7 @@ import VaultCore
         #expect(try test.vault.inspectRefreshToken(try second.refreshToken)?.generation == 2)
         #expect(try test.vault.inspectRefreshToken(try first.refreshToken) == nil)
         // The retry window is still open: looking is not using.
-        test.clock.advance(.seconds(30))
+        test.clock.advance(by: .seconds(30))
         #expect(try await party.refresh(first.refreshToken).replayed != nil)
         #expect(try test.vault.inspectRefreshToken(second.pair.accessToken) == nil)
         #expect(try test.vault.inspectRefreshToken(Secret(copying: "tv_rt_x")) == nil)
@@ -118,7 +119,7 @@ import VaultCore
         case "disabled user": _ = try await test.vault.setUser("alice", enabled: false)
         case "disabled client": _ = try await test.vault.setClient("app", enabled: false)
         case "user revoked": _ = try await test.vault.revokeGrants(ofUser: "alice")
-        default: test.clock.advance(.seconds(31 * 86400))
+        default: test.clock.advance(by: .seconds(31 * 86400))
         }
         #expect(try test.vault.inspectRefreshToken(try tokens.refreshToken) == nil)
     }
@@ -135,7 +136,7 @@ import VaultCore
         let valid = try #require(try test.vault.validate(tokens.pair.accessToken))
         #expect(valid.kind == .implicit && valid.owner == party.user.id && valid.scope == scope)
         #expect(try test.vault.grant(tokens.grant).kind == .implicit)
-        test.clock.advance(.seconds(3600))
+        test.clock.advance(by: .seconds(3600))
         #expect(try test.vault.validate(tokens.pair.accessToken) == nil)
         // It is not registered for codes.
         await #expect(throws: VaultError(.denied, "")) { try await party.authorize() }

@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 @Suite(.bounded) struct `Sign-in sessions: a cookie that proves who, and ends when it should` {
@@ -23,7 +24,7 @@ import VaultCore
     @Test func `the cookie names the user and when it signed in`() async throws {
         let scene = try await scene()
         let then = scene.test.clock.now()
-        scene.test.clock.advance(.seconds(100))
+        scene.test.clock.advance(by: .seconds(100))
         let session = try #require(try scene.vault.session(scene.cookie))
         #expect(session.user.id == scene.user.id && session.signedInAt == then)
         #expect(session.id.count == 32)
@@ -32,9 +33,9 @@ import VaultCore
 
     @Test func `it ends with its time`() async throws {
         let scene = try await scene(lifetime: .seconds(60))
-        scene.test.clock.advance(.seconds(59))
+        scene.test.clock.advance(by: .seconds(59))
         #expect(try scene.vault.session(scene.cookie) != nil)
-        scene.test.clock.advance(.seconds(1))
+        scene.test.clock.advance(by: .seconds(1))
         #expect(try scene.vault.session(scene.cookie) == nil)
     }
 
@@ -110,7 +111,7 @@ import VaultCore
                 user: scene.user.id, signedInAt: scene.test.clock.now(), lifetime: .seconds(60))
         }
         let before = try scene.vault.auditSize()
-        scene.test.clock.advance(.seconds(61))
+        scene.test.clock.advance(by: .seconds(61))
         for _ in 0..<3 {
             _ = try await scene.vault.startSession(
                 user: scene.user.id, signedInAt: scene.test.clock.now(), lifetime: .seconds(60))
@@ -136,7 +137,7 @@ import VaultCore
         await other.close()
         let stranger = try await TestVault()
         #expect(stranger.vault.unseal(value, purpose: "authorize") == nil)
-        test.clock.advance(.seconds(60))
+        test.clock.advance(by: .seconds(60))
         #expect(test.vault.unseal(value, purpose: "authorize") == nil)
     }
 

@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 @Suite(.bounded) struct `Signing keys: one current for each algorithm, the one before published a while` {
@@ -26,7 +27,7 @@ import VaultCore
         #expect(keys.map(\.state) == [.retired, .current, .current])
         #expect(keys[0].publishedUntil == test.clock.now().advanced(by: .seconds(3600)))
         #expect(keys[2].privateKey.withExposed { $0 } == Array("private r2".utf8))
-        test.clock.advance(.seconds(3600))
+        test.clock.advance(by: .seconds(3600))
         #expect(try test.vault.signingKeys().map(\.kid) == ["e1", "r2"])
         // What is no longer published goes with the next one that comes.
         try await add("r3", to: test.vault)
@@ -111,10 +112,10 @@ import VaultCore
         let test = try await TestVault()
         let end = test.clock.now().advanced(by: .seconds(60))
         for index in 0..<20 { _ = try await test.vault.useAssertion("j\(index)", of: OwnerID(2), until: end) }
-        test.clock.advance(.seconds(61))
+        test.clock.advance(by: .seconds(61))
         // A clock that is set back afterwards must not let an old one pass.
         #expect(try await !test.vault.useAssertion("j0", of: OwnerID(2), until: end))
-        test.clock.advance(Limits.assertionRetention)
+        test.clock.advance(by: Limits.assertionRetention)
         let later = test.clock.now().advanced(by: .seconds(60))
         for index in 20..<24 {
             _ = try await test.vault.useAssertion("j\(index)", of: OwnerID(2), until: later)

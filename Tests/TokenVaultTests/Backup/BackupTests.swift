@@ -2,6 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 

@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
@@ -56,7 +57,7 @@ struct Drill {
 
     /// One thing that happens.
     mutating func step() async throws {
-        test.clock.advance(.seconds(Int.random(in: 0...100, using: &random)))
+        test.clock.advance(by: .seconds(Int.random(in: 0...100, using: &random)))
         switch Int.random(in: 0..<20, using: &random) {
         case 0..<8: try await refresh()
         case 8..<10: try await issue()
@@ -112,7 +113,7 @@ struct Drill {
         guard var grant = live() else { return }
         let old = try grant.newest.refreshToken
         _ = try #require(await party.refresh(old).issued)
-        test.clock.advance(.seconds(100))
+        test.clock.advance(by: .seconds(100))
         #expect(try await party.refresh(old).refusal == .refreshTokenReused)
         grant.changes += 2
         grant.isLive = false

@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
@@ -179,15 +180,15 @@ import VaultCrypto
     {
         let stage = try await Stage(users: 1)
         let first = try await stage.party.begin()
-        stage.test.clock.advance(.seconds(5))
+        stage.test.clock.advance(by: .seconds(5))
         _ = try await stage.vault.rotateSystemKey(.handles)
-        stage.test.clock.advance(.seconds(5))
+        stage.test.clock.advance(by: .seconds(5))
         let second = try #require(await stage.party.refresh(first.refreshToken).issued)
         _ = try await stage.vault.rotateSystemKey(.handles)
         // The answer was lost: the same request again has the same answer, though the key of its token was replaced twice.
         let again = try #require(await stage.party.refresh(first.refreshToken, in: stage.service).replayed)
         #expect(try again.refreshToken.withExposed { $0 } == second.refreshToken.withExposed { $0 })
-        stage.test.clock.advance(.seconds(5))
+        stage.test.clock.advance(by: .seconds(5))
         _ = try #require(await stage.party.refresh(second.refreshToken).issued)
         _ = try await stage.vault.rotateSystemKey(.handles)
         guard case .refused(let reason) = try await stage.party.refresh(first.refreshToken) else {
@@ -207,7 +208,7 @@ import VaultCrypto
         let again = try await stage.test.reopen()
         for _ in 1...2 {
             _ = try await again.rotateSystemKey(.handles)
-            stage.test.clock.advance(.seconds(5))
+            stage.test.clock.advance(by: .seconds(5))
         }
         #expect(try await stage.party.refresh(first.refreshToken, in: again).issued != nil)
     }

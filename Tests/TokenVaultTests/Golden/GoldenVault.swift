@@ -1,5 +1,6 @@
 import Foundation
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
@@ -46,6 +47,6 @@ struct GoldenVault: Sendable {
     func open(by source: KeySource? = nil) async throws -> Vault {
         try await Vault.open(
             at: path, unlockedBy: source ?? .keyFile(path: keyFile),
-            options: VaultOptions(clock: TestClock(secrets.madeAtMs + 60_000)))
+            options: VaultOptions(clock: SettableClock(secrets.madeAtMs + 60_000)))
     }
 }

@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
@@ -51,7 +52,7 @@ import VaultCrypto
     /// `make golden`: only while a schema has not landed, for what landed is kept as it was made.
     @Test(.enabled(if: ProcessInfo.processInfo.environment["TOKENVAULT_REGENERATE_GOLDEN"] == "1"))
     func `the newest is made anew`() async throws {
-        let test = try await TestVault(clock: TestClock(1_795_478_540_000))
+        let test = try await TestVault(clock: SettableClock(1_795_478_540_000))
         let vault = test.vault
         // Entries that are pruned below.
         for _ in 0..<270 { await (try await test.reopen()).close() }

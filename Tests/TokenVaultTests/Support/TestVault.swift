@@ -1,34 +1,20 @@
 import Foundation
-import Synchronization
+import SQLiteStore
 import Testing
 import TokenRotation
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
-/// A clock that stands still until it is told otherwise.
-final class TestClock: VaultClock {
-    private let state: Mutex<(wall: Int64, monotonic: Duration, boots: Int)>
+/// Which store the tests run on that are not about files: every store has to pass them.
+enum TestStore {
+    static let isMemory = ProcessInfo.processInfo.environment["TOKENVAULT_TEST_STORE"] == "memory"
+}
 
-    init(_ start: Int64 = 1_790_000_000_000) { state = Mutex((start, .zero, 1)) }
-
-    func now() -> VaultInstant { state.withLock { VaultInstant(millisecondsSince1970: $0.wall) } }
-    var name: String { state.withLock { "boot \($0.boots)" } }
-    func monotonic() -> Duration { state.withLock { $0.monotonic } }
-
-    /// Time passes.
-    func advance(_ duration: Duration) {
-        state.withLock {
-            $0.wall += duration.milliseconds
-            $0.monotonic += duration
-        }
-    }
-
-    /// The machine starts again: from now on another monotonic clock is read, which happens to stand where that one stood.
-    func reboot() { state.withLock { $0.boots += 1 } }
-
-    /// Somebody sets the wall clock.
-    func step(_ duration: Duration) { state.withLock { $0.wall += duration.milliseconds } }
+extension Trait where Self == ConditionTrait {
+    /// What is proved is about a vault's files, or about several processes.
+    static var ofFiles: Self { .disabled(if: TestStore.isMemory, "about files") }
 }
 
 /// A vault in a directory of its own, with a client and a user, that is removed with the value.
@@ -36,10 +22,12 @@ final class TestVault: Sendable {
     let directory: String
     let path: String
     let keyFile: String
-    let clock: TestClock
+    let clock: SettableClock
     let vault: Vault
+    /// Where it is, if it is in no file.
+    private let memory: MemoryStore?
 
-    init(clock: TestClock = TestClock()) async throws {
+    init(clock: SettableClock = SettableClock()) async throws {
         self.clock = clock
         directory = NSTemporaryDirectory() + "tokenvault-test-" + UUID().uuidString
         try FileManager.default.createDirectory(
@@ -47,16 +35,25 @@ final class TestVault: Sendable {
         path = directory + "/vault"
         keyFile = directory + "/key"
         try Vault.createKeyFile(at: keyFile)
-        vault = try await Vault.create(
-            at: path, unlockedBy: .keyFile(path: keyFile), options: VaultOptions(clock: clock))
+        memory = TestStore.isMemory ? try MemoryStore() : nil
+        let options = VaultOptions(clock: clock)
+        vault =
+            if let memory {
+                try await Vault.create(in: memory, unlockedBy: .keyFile(path: keyFile), options: options)
+            } else {
+                try await Vault.create(at: path, unlockedBy: .keyFile(path: keyFile), options: options)
+            }
     }
 
     deinit { try? FileManager.default.removeItem(atPath: directory) }
 
     /// Another handle on the same file, as another process would have.
     func reopen() async throws -> Vault {
-        try await Vault.open(
-            at: path, unlockedBy: .keyFile(path: keyFile), options: VaultOptions(clock: clock))
+        let options = VaultOptions(clock: clock)
+        guard let memory else {
+            return try await Vault.open(at: path, unlockedBy: .keyFile(path: keyFile), options: options)
+        }
+        return try await Vault.open(in: memory, unlockedBy: .keyFile(path: keyFile), options: options)
     }
 }
 

@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
@@ -73,7 +74,7 @@ import VaultCrypto
         let party = try await Party(test.vault)
         let old = try await party.begin()
         let lifetimes = party.client.registration.lifetimes
-        test.clock.advance(lifetimes.absolute + Limits.expiredGrantRetention + .seconds(2 * 86400))
+        test.clock.advance(by: lifetimes.absolute + Limits.expiredGrantRetention + .seconds(2 * 86400))
         _ = try await party.begin()
         try #require(try sqlite(test.path, "SELECT count(*) FROM grants") == "1")
         for _ in 0..<2 {

@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
@@ -28,7 +29,7 @@ import VaultCrypto
     /// So that clocks are believed again after they were set, and old grants are deleted.
     private func deleteOldGrants(_ test: TestVault, _ party: Party, leaving count: Int = 1) async throws {
         _ = try await party.authorize()
-        test.clock.advance(.seconds(3601))
+        test.clock.advance(by: .seconds(3601))
         _ = try await party.authorize()
         try #require(
             try Int(sqlite(test.path, "SELECT count(*) FROM grants WHERE generation > 0")) == count - 1)
@@ -42,15 +43,15 @@ import VaultCrypto
         _ = try sqlite(test.path, "DELETE FROM grants")
         #expect(try await party.redeem(code).refusal == .unknownGrant, "a code is not waited for")
         try await isDamaged(tokens, party, in: test.vault)
-        test.clock.advance(.seconds(3599))
+        test.clock.advance(by: .seconds(3599))
         try await isDamaged(tokens, party, in: test.vault)
         // Minutes are rounded up, and the pair is sealed a moment before it is written.
-        test.clock.advance(.seconds(121))
+        test.clock.advance(by: .seconds(121))
         #expect(try test.vault.validate(tokens.pair.accessToken) == nil)
         await #expect(throws: damaged) { try await party.refresh(tokens.refreshToken) }
-        test.clock.advance(.seconds(86_400 - 3599 - 121 - 1))
+        test.clock.advance(by: .seconds(86_400 - 3599 - 121 - 1))
         await #expect(throws: damaged) { try await party.refresh(tokens.refreshToken) }
-        test.clock.advance(.seconds(121))
+        test.clock.advance(by: .seconds(121))
         try await isGone(tokens, party, in: test.vault)
     }
 
@@ -60,9 +61,9 @@ import VaultCrypto
         let tokens = try await test.vault.issueClientCredentials(
             to: party.client, scope: .empty, channel: .library, requestID: nil)
         _ = try sqlite(test.path, "DELETE FROM grants")
-        test.clock.advance(.seconds(3599))
+        test.clock.advance(by: .seconds(3599))
         #expect(throws: damaged) { try test.vault.validate(tokens.pair.accessToken) }
-        test.clock.advance(.seconds(61))
+        test.clock.advance(by: .seconds(61))
         #expect(try test.vault.validate(tokens.pair.accessToken) == nil)
     }
 
@@ -78,10 +79,10 @@ import VaultCrypto
         }
         var all = [try await party.begin()]
         for pause in [259_200, 259_200, 475_200] {
-            test.clock.advance(.seconds(pause))
+            test.clock.advance(by: .seconds(pause))
             all.append(try #require(try await party.refresh(all[all.count - 1].refreshToken).issued))
         }
-        test.clock.advance(.seconds(820_800))
+        test.clock.advance(by: .seconds(820_800))
         try await deleteOldGrants(test, party)
         for tokens in all { try await isGone(tokens, party, in: test.vault) }
     }
@@ -93,10 +94,10 @@ import VaultCrypto
         let first = try await party.begin()
         _ = try await test.vault.changeClient("app") { $0.lifetimes.idle = .seconds(60 * 86_400) }
         let second = try #require(try await party.refresh(first.refreshToken).issued)
-        test.clock.advance(.seconds(59 * 86_400))
+        test.clock.advance(by: .seconds(59 * 86_400))
         _ = try sqlite(test.path, "DELETE FROM grants")
         await #expect(throws: damaged) { try await party.refresh(second.refreshToken) }
-        test.clock.advance(.seconds(86_400 + 121))
+        test.clock.advance(by: .seconds(86_400 + 121))
         #expect(try await party.refresh(second.refreshToken).refusal == .unknownGrant)
     }
 
@@ -112,7 +113,7 @@ import VaultCrypto
         }
         #expect(short.client.registration.lifetimes.idle == .seconds(60))
         _ = try #require(try await party.refresh(first.refreshToken).issued)
-        test.clock.advance(.seconds(20 * 86_400))
+        test.clock.advance(by: .seconds(20 * 86_400))
         try await deleteOldGrants(test, party, leaving: 2)
         #expect(try await party.refresh(first.refreshToken).refusal == .idleExpired)
     }
@@ -135,15 +136,15 @@ import VaultCrypto
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let kept = try await party.begin()
-        test.clock.advance(.seconds(120))
+        test.clock.advance(by: .seconds(120))
         let backup = try await test.backUp()
-        test.clock.advance(.seconds(60))
+        test.clock.advance(by: .seconds(60))
         let lost = try await party.begin()
         let lostCode = try await party.authorize()
         for (name, newest) in [("with", NewestLog.vault(path: test.path)), ("without", nil)] {
             _ = try await test.restore(backup, to: name, newest: newest).apply()
             // In the minute of the restore a token may be of either life.
-            test.clock.advance(.seconds(61))
+            test.clock.advance(by: .seconds(61))
             let vault = try await test.open(name)
             try await isGone(lost, party, in: vault)
             #expect(try await party.redeem(lostCode, in: vault).refusal == .unknownGrant)
@@ -174,19 +175,19 @@ import VaultCrypto
         let party = try await Party(test.vault)
         let old = try await party.begin()
         let backup = try await test.backUp()
-        test.clock.advance(.seconds(20 * 86_400))
+        test.clock.advance(by: .seconds(20 * 86_400))
         let newer = try #require(try await party.refresh(old.refreshToken).issued)
         _ = try await test.restore(backup, newest: .vault(path: test.path)).apply()
         let vault = try await test.open()
         #expect(try await party.refresh(newer.refreshToken, in: vault).refusal == .grantRevoked)
         // The row of the backup ends twenty days before the token of the lost time.
-        test.clock.advance(.seconds(20 * 86_400))
+        test.clock.advance(by: .seconds(20 * 86_400))
         for _ in 0..<2 {
             _ = try await vault.authorize(
                 Authorization(
                     client: party.client.clientID, user: "alice", scope: old.scope,
                     redirectURI: Party.redirectURI))
-            test.clock.advance(.seconds(3601))
+            test.clock.advance(by: .seconds(3601))
         }
         let path = test.directory + "/restored"
         try #require(try sqlite(path, "SELECT count(*) FROM grants WHERE id = \(old.grant)") == "0")

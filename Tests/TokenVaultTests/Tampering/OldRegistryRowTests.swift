@@ -1,6 +1,7 @@
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
@@ -42,7 +43,7 @@ import VaultCrypto
             case .clientSecrets: _ = try await vault.rotateSecret(ofClient: "app", overlap: .zero)
             case .keyslots: try await vault.removeKeyslot(named: "second")
             case .keyslotDetails:
-                test.clock.advance(.seconds(60))
+                test.clock.advance(by: .seconds(60))
                 _ = try await vault.proveOpenedKeyslot()
             case .systemKeys: _ = try await vault.rotateSystemKey(.handles)
             case .signingKeys: try await addSigningKey("b", vault)

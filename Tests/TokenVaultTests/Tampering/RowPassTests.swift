@@ -1,6 +1,7 @@
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 
@@ -81,7 +82,7 @@ import VaultCrypto
     @Test func `grants that expired may be there, or gone`() async throws {
         let scene = try await Scene()
         for days in [30, 100, 300] {
-            scene.test.clock.advance(.seconds(days * 86400))
+            scene.test.clock.advance(by: .seconds(days * 86400))
             _ = try await scene.party.begin()
             try await scene.pass()
             #expect(scene.vault.damagedRows == 0)

@@ -3,6 +3,7 @@ import IssuerHTTP
 import Synchronization
 import Testing
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 import VaultCrypto
 

@@ -1,0 +1,160 @@
+import CSQLite
+import Foundation
+import Synchronization
+package import VaultCore
+package import VaultStore
+
+/// The same SQL in memory: no file and no lock beside it, nothing that lasts, and readers take turns with the writer. For
+/// tests; it counts the turns that a networked engine would need.
+package final class MemoryStore: VaultStore, @unchecked Sendable {
+    // @unchecked: the lock is the system's.
+    package let path = "memory"
+    private let name = "tokenvault-" + UUID().uuidString
+    private let gate = UnsafeMutablePointer<pthread_rwlock_t>.allocate(capacity: 1)
+    private let ledger: SchemaLedger
+    private let writer: SQLiteConnection
+    private let shared: MemoryReader
+    private let isServing = Atomic<Bool>(false)
+    private let isClosed = Atomic<Bool>(false)
+    private let counted = Mutex<[Int]>([])
+
+    package init(ledger: SchemaLedger = SchemaLedger()) throws {
+        self.ledger = ledger
+        pthread_rwlock_init(gate, nil)
+        writer = try SQLiteConnection(inMemory: name)
+        shared = try MemoryReader(name, gate, ledger)
+    }
+
+    deinit {
+        try? writer.close()
+        pthread_rwlock_destroy(gate)
+        gate.deallocate()
+    }
+
+    /// The turns of each commit until now, the first of all left out.
+    package var turns: [Int] { counted.withLock { $0 } }
+
+    /// Makes the tables, and what `body` puts into them.
+    package func create(at now: VaultInstant, _ body: (any StoreTransaction) throws -> Void) throws {
+        pthread_rwlock_wrlock(gate)
+        defer { pthread_rwlock_unlock(gate) }
+        try writer.transaction {
+            try ledger.create($0, at: now)
+            try body($0)
+        }
+    }
+
+    package var reader: any StoreReader {
+        get throws {
+            guard !isClosed.load(ordering: .acquiring) else { throw Self.closed }
+            return shared
+        }
+    }
+
+    package func longReader() throws -> any StoreReader {
+        _ = try reader
+        return try MemoryReader(name, gate, ledger)
+    }
+
+    package func commit(
+        waiting: () throws -> Void, _ body: (any StoreTransaction) throws -> StoreCommit?,
+        durable: (Bool) -> Void
+    ) -> CommitOutcome {
+        do {
+            while pthread_rwlock_trywrlock(gate) != 0 {
+                try waiting()
+                usleep(100)
+            }
+            defer { pthread_rwlock_unlock(gate) }
+            let commit = try writer.withEngine { engine, database in
+                let transaction = CountingTransaction(SQLiteTransaction(engine, database))
+                let commit = try engine.commit(
+                    { () throws -> StoreCommit? in try body(transaction) }, transaction)
+                if commit != nil { counted.withLock { $0.append(transaction.turns) } }
+                return commit
+            }
+            guard let commit else { return .unchanged }
+            durable(commit.emptiesLog)
+            return .committed
+        } catch let error as NotApplied {
+            return .notApplied(translate(error.cause))
+        } catch let error as UncertainCommit {
+            return .failed(translate(error.cause))
+        } catch { return .failed(translate(error)) }
+    }
+
+    package var acceptsNewWork: Bool { true }
+    package func refusalOfNewWork() -> VaultError? { nil }
+    package func keepUp() {}
+    package func refuseNewer(_ database: Database) throws { try ledger.refuseNewer(database) }
+    package func translate(_ error: any Error) -> VaultError { StorageFailure.translate(error) }
+    package func beginServing() throws -> Bool { !isServing.exchange(true, ordering: .acquiringAndReleasing) }
+
+    /// What is in it stays for others who have it open, until the last lets go of it.
+    package func close() throws {}
+
+    private static let closed = VaultError(.unavailable, "The vault is closed.")
+}
+
+/// A connection that reads while nothing is written.
+private final class MemoryReader: StoreReader, @unchecked Sendable {
+    // @unchecked: the lock is the system's.
+    private let gate: UnsafeMutablePointer<pthread_rwlock_t>
+    private let connection: SQLiteConnection
+    private let ledger: SchemaLedger
+
+    init(_ name: String, _ gate: UnsafeMutablePointer<pthread_rwlock_t>, _ ledger: SchemaLedger) throws {
+        (self.gate, self.ledger) = (gate, ledger)
+        connection = try SQLiteConnection(inMemory: name)
+        try connection.withEngine { engine, _ in try engine.runScript("PRAGMA query_only = ON") }
+    }
+
+    func withConnection(_ body: (Database) throws -> Void) throws {
+        pthread_rwlock_rdlock(gate)
+        defer { pthread_rwlock_unlock(gate) }
+        do { try connection.use(body) } catch {
+            throw (try? connection.use { ledger.explain(error, $0) }) ?? StorageFailure.translate(error)
+        }
+    }
+
+    /// Nothing is written meanwhile.
+    func withSnapshot(_ body: (Database) throws -> Void) throws { try withConnection(body) }
+
+    func close() throws { try connection.close() }
+}
+
+/// Counts what a networked engine would wait for.
+private final class CountingTransaction: StoreTransaction, StatementEngine {
+    private let inner: SQLiteTransaction
+    private(set) var turns = 0
+    var database: Database { Database(self) }
+
+    init(_ inner: SQLiteTransaction) { self.inner = inner }
+
+    func ask(_ questions: [StoreQuestion], _ answer: (Int, RowCursor) throws -> Void) throws {
+        turns += 1
+        try inner.ask(questions, answer)
+    }
+
+    func apply(_ writes: some Collection<RowWrite>) throws {
+        turns += 1
+        try inner.apply(writes)
+    }
+
+    func savepoint(_ body: () throws -> Void) throws {
+        turns += 1
+        try inner.savepoint(body)
+    }
+
+    func isGone(after error: any Error) -> Bool { inner.isGone(after: error) }
+
+    func forEachRow(_ sql: String, _ values: [SQLValue], _ body: (RowCursor) throws -> Bool) throws {
+        turns += 1
+        try inner.database.forEachRow(sql, values, body)
+    }
+
+    func hasTable(_ name: String) throws -> Bool {
+        turns += 1
+        return try inner.database.hasTable(name)
+    }
+}
