@@ -89,16 +89,14 @@ enum Refusal {
 
     // What can be wrong with a form of ours.
 
-    static let expired = OAuthError(
-        .invalidRequest, "This page was open for too long. Go back to the application and begin again.")
+    static let unknownForm = OAuthError(
+        .invalidRequest, "This page is not valid any more. Go back to the application and begin again.")
 
-    static let foreignForm = OAuthError(
+    static let foreignSite = OAuthError(
         .invalidRequest, status: 403,
-        "This form was not shown to you in this session. Go back to the application and begin again.")
+        "This form was sent from another site. Go back to the application and begin again.")
 
     static let malformedForm = OAuthError(.invalidRequest, "The form cannot be read.")
-
-    static let noDecision = OAuthError(.invalidRequest, "The form says neither allow nor deny.")
 }
 
 /// Names a request in the response, the access log and the audit log: 16 hexadecimal digits, drawn at random.

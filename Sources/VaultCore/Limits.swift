@@ -58,8 +58,8 @@ public enum Limits {
     public static let typedSecretBytes = 4096
     /// Passwords hashed at one time: each takes 64 MiB and a processor for a fifth of a second.
     public static let passwordHashes = 2
-    /// Sign-ins that may wait for their turn to hash; beyond it, 503 at once.
-    public static let waitingPasswordHashes = 32
+    /// Sign-ins that may wait for their turn to hash, the last of them for ten seconds; beyond it, 503 at once.
+    public static let waitingPasswordHashes = 100
     /// State that others keep for us, and session cookies: what browsers carry without cutting it, and more.
     public static let sealedStateBytes = 16 * 1024
     /// Longest life of a sign-in session.

@@ -91,30 +91,31 @@ extension AuthorizeRoutes {
         }
     }
 
-    /// What the user answered on the consent page.
+    /// What the user answered on the consent page. A page from another session, or without an answer, leads to a new one.
     private func decide(_ request: Request) async -> Response {
         await pages.answering(request) { id in
             let posted = try await PostedForm(request, body)
             guard let form = posted.form(ConsentForm.self, by: issuer.vault),
                 let asked = AuthorizationRequest(
                     resuming: SecretBytes(copying: form.request), issuer: issuer, requestID: id.description)
-            else { throw Refusal.expired }
-            let user = try await user(of: request, session: form.session, id: form.user)
-            let decision: ConsentDecision
-            switch posted.text("decision") {
-            case "allow": decision = .allow(ScopeSet(parsing: form.scope) ?? .empty)
-            case "deny": decision = .deny
-            default: throw Refusal.noDecision
-            }
+            else { throw Refusal.unknownForm }
+            let decision: ConsentDecision? =
+                switch posted.text("decision") {
+                case "allow": .allow(ScopeSet(parsing: form.scope) ?? .empty)
+                case "deny": .deny
+                default: nil
+                }
+            guard let decision, let user = try await user(of: request, session: form.session, id: form.user)
+            else { return pages.seeOther(try resumption(of: asked), to: request, id) }
             return try await next(asked, of: user, decision: decision, for: request, id)
         }
     }
 
-    /// A form's answer counts in the session and from the user it was shown to, and from no other.
-    func user(of request: Request, session: String, id: Int64) async throws -> AuthenticatedUser {
+    /// A form's answer counts in the session and from the user it was shown to. Nil: the browser has another session by
+    /// now, or never had that one.
+    func user(of request: Request, session: String, id: Int64) async throws -> AuthenticatedUser? {
         let user = try await users.user(of: request)
-        guard let user, user.session == session, user.id.rawValue == id else { throw Refusal.foreignForm }
-        return user
+        return user?.session == session && user?.id.rawValue == id ? user : nil
     }
 
     private func read(_ query: String, _ id: RequestID) throws -> AuthorizationRequest {
@@ -125,7 +126,7 @@ extension AuthorizeRoutes {
         let sealed = SecretBytes(copying: query.dropFirst(Self.resuming.count))
         guard
             let asked = AuthorizationRequest(resuming: sealed, issuer: issuer, requestID: id.description)
-        else { throw Refusal.expired }
+        else { throw Refusal.unknownForm }
         return asked
     }
 
@@ -211,9 +212,11 @@ extension AuthorizeRoutes {
         await pages.answering(request) { id in
             let posted = try await PostedForm(request, body)
             guard let form = posted.form(WithdrawalForm.self, by: issuer.vault) else {
-                throw Refusal.expired
+                throw Refusal.unknownForm
             }
-            let user = try await user(of: request, session: form.session, id: form.user)
+            guard let user = try await user(of: request, session: form.session, id: form.user) else {
+                return pages.seeOther(pages.link(PagePaths.consents), to: request, id)
+            }
             try await issuer.vault.withdrawConsent(
                 of: user.id, from: OwnerID(form.client), through: .http, requestID: id.description)
             return pages.seeOther(pages.link(PagePaths.consents) + "?" + Self.done, to: request, id)

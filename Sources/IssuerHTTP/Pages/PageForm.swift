@@ -13,14 +13,15 @@ protocol PageForm: Codable, Sendable {
 }
 
 extension PageForm {
-    /// The value of the hidden field, good for half an hour.
+    /// The value of the hidden field. It counts for as long as the session or the browser that it names: an end of its
+    /// own would only send users with an old tab away.
     func sealed(by vault: Vault) throws -> String {
         try vault.sealed(
-            Array(try JSONEncoder().encode(self)), purpose: Self.purpose, lifetime: .seconds(30 * 60)
+            Array(try JSONEncoder().encode(self)), purpose: Self.purpose, lifetime: Limits.sessionLifetime
         ).text
     }
 
-    /// Nil for a value that is not ours, of another form, or too old.
+    /// Nil for a value that is not ours, or of another form.
     init?(opening sealed: SecretBytes, by vault: Vault) {
         guard let bytes = vault.unseal(sealed, purpose: Self.purpose),
             let form = try? JSONDecoder().decode(Self.self, from: Data(bytes))
@@ -37,7 +38,7 @@ struct PostedForm: Sendable {
         let octets = try await body.read(request)
         // The browser's own word, where it has one, besides the sealed field: our forms are posted from our pages.
         if let site = request.headers[.fetchSite], site != "same-origin", site != "none" {
-            throw Refusal.foreignForm
+            throw Refusal.foreignSite
         }
         do { fields = try FormCoding.strictPairs(octets) } catch { throw Refusal.malformedForm }
     }

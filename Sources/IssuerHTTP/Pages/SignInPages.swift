@@ -71,13 +71,21 @@ extension SignInPages {
     private func post(_ request: Request, _ peer: @Sendable () -> PeerAddress) async -> Response {
         await pages.answering(request) { id in
             let posted = try await PostedForm(request, body)
-            guard let form = posted.form(SignInForm.self, by: vault) else { throw Refusal.expired }
-            // Without this, another site could sign the browser in as someone of its choice (RFC 6749 section 10.12).
-            guard let browser = cookies.browser(of: request), browser == form.browser else {
-                throw Refusal.foreignForm
-            }
+            guard let form = posted.form(SignInForm.self, by: vault) else { throw Refusal.unknownForm }
             // Phones put a space behind what they complete, and no user name ends with one.
             let name = posted.text("user")?.trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
+            let browser = cookies.browser(of: request)
+            // Without this, another site could sign the browser in as someone of its choice (RFC 6749 section 10.12).
+            guard browser == form.browser else {
+                // Of pages that opened together the last named the browser, and the user may have signed in there.
+                if let session = try cookies.session(of: request),
+                    UserName.folded(session.user.name) == UserName.folded(name)
+                {
+                    return pages.seeOther(form.need.returnTo, to: request, id)
+                }
+                return try page(
+                    form.need, browser == nil ? .noCookie : .replaced, user: name, for: request, id)
+            }
             guard let password = posted.secret("password"), !name.isEmpty else {
                 return try page(form.need, .incomplete, user: name, for: request, id)
             }
@@ -164,10 +172,12 @@ extension SignInPages {
     private func signOut(_ request: Request) async -> Response {
         await pages.answering(request) { id in
             let posted = try await PostedForm(request, body)
-            guard let form = posted.form(SignOutForm.self, by: vault) else { throw Refusal.expired }
+            guard let form = posted.form(SignOutForm.self, by: vault) else { throw Refusal.unknownForm }
             if let session = try cookies.session(of: request), let cookie = cookies.sessionCookie(of: request)
             {
-                guard session.id == form.session else { throw Refusal.foreignForm }
+                guard session.id == form.session else {
+                    return pages.seeOther(pages.link(PagePaths.signOut), to: request, id)
+                }
                 try await vault.endSession(cookie)
             }
             return pages.seeOther(
@@ -191,6 +201,11 @@ private struct Trouble: Error {
     static let busy = Trouble(
         text: "Many people are signing in at this moment. Try again in a few seconds.",
         status: .serviceUnavailable, retryAfter: 2)
+
+    static let replaced = Trouble(
+        text: "Another sign-in page was opened after this one. Enter your password again.", status: .conflict)
+    static let noCookie = Trouble(
+        text: "Signing in needs a cookie. Allow cookies for this site and try again.", status: .conflict)
 
     static func throttled(_ wait: Duration) -> Trouble {
         let seconds = max(1, Int(wait.components.seconds) + (wait.components.attoseconds > 0 ? 1 : 0))

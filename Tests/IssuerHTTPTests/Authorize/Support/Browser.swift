@@ -164,6 +164,11 @@ extension Reply {
         return answer
     }
 
+    /// Whether it sends the browser to a new page for the same request.
+    var leadsBack: Bool {
+        status == 303 && header("location")?.contains("/oauth2/authorize?continue=") == true
+    }
+
     /// Where a redirect leads, without the answer.
     var destination: String? {
         header("location").map { String($0.prefix { $0 != "#" && $0 != "?" }) }
