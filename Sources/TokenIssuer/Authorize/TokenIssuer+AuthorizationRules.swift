@@ -1,3 +1,4 @@
+import Synchronization
 import TokenVault
 import VaultCore
 import VaultCrypto
@@ -81,7 +82,7 @@ extension TokenIssuer {
         guard request["response_mode"].map({ $0 == responder.mode.rawValue }) ?? true else {
             throw .invalidRequest("The response_mode is query or fragment; query is not for tokens.")
         }
-        let scope = try scope(of: request, responseType, for: client.registration)
+        let scope = try scope(of: request, responseType, for: client)
         let nonce = request["nonce"]
         guard nonce?.utf8.count ?? 0 <= AuthorizationRequest.longestNonce else {
             throw .invalidRequest("The nonce is longer than \(AuthorizationRequest.longestNonce) bytes.")
@@ -119,16 +120,30 @@ extension TokenIssuer {
     }
 
     private func scope(
-        of request: AuthorizationRequest, _ type: ResponseType, for registration: ClientRegistration
+        of request: AuthorizationRequest, _ type: ResponseType, for client: Client
     ) throws(OAuthError) -> ScopeSet {
         guard let asked = ScopeSet(parsing: request["scope"] ?? "") else { throw .malformedScope }
-        guard asked.isSubset(of: registration.scope) else { throw .scopeExceeded }
         // RFC 6749 section 3.3: a request without scope gets a "pre-defined default value"; ours is all of it.
-        let scope = asked.isEmpty ? registration.scope : asked
+        var scope = asked.isEmpty ? client.registration.scope : asked
+        if !scope.isSubset(of: client.registration.scope) {
+            scope = try understood(scope, of: client)
+            guard !scope.isEmpty, scope.isSubset(of: client.registration.scope) else { throw .scopeExceeded }
+        }
         guard !type.hasIDToken || scope.names.contains("openid") else {
             throw .invalidRequest("A response_type with id_token needs the scope openid.")
         }
         return scope
+    }
+
+    /// Without the names that no client is registered for. OpenID Connect Core section 3.1.2.1: "Scope values used that
+    /// are not understood by an implementation SHOULD be ignored." The answer's `scope` tells what was left out.
+    private func understood(_ scope: ScopeSet, of client: Client) throws(OAuthError) -> ScopeSet {
+        let registered: Set<String>
+        do {
+            let revision = vault.recentClient(identifiedBy: client.clientID)?.revision
+            registered = try registeredScopes.names(in: vault, asOf: revision)
+        } catch { throw failure(error) }
+        return ScopeSet(parsing: scope.names.filter(registered.contains).joined(separator: " ")) ?? .empty
     }
 
     private func challenge(
@@ -151,6 +166,20 @@ extension TokenIssuer {
             throw .invalidRequest("The code_challenge is not 43 characters of base64url, as S256 makes.")
         }
         return challenge
+    }
+}
+
+/// The names that some client is registered for, kept for one revision of the registry: anyone may ask for names that
+/// are unknown, and that must not read every client each time.
+final class RegisteredScopes: Sendable {
+    private let known = Mutex<(revision: RegistryRevision, names: Set<String>)?>(nil)
+
+    /// - Parameter revision: as just read; nil keeps nothing.
+    func names(in vault: Vault, asOf revision: RegistryRevision?) throws -> Set<String> {
+        if let revision, let known = known.withLock({ $0 }), known.revision == revision { return known.names }
+        let names = Set(try vault.clients().flatMap(\.registration.scope.names))
+        if let revision { known.withLock { $0 = (revision, names) } }
+        return names
     }
 }
 

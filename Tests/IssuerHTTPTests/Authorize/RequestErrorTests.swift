@@ -27,7 +27,7 @@ import VaultCore
         Wrong("oidcc-request-object", ["request": "eyJhbGciOiJub25lIn0.e30."], "request_not_supported"),
         Wrong("request_uri", ["request_uri": "https://evil.example/r"], "request_uri_not_supported"),
         Wrong("registration", ["registration": "{}"], "registration_not_supported"),
-        Wrong("scope exceeds", ["scope": "basic admin"], "invalid_scope"),
+        Wrong("scope unknown", ["scope": "admin write"], "invalid_scope"),
         Wrong("scope malformed", ["scope": "basic  basic"], "invalid_scope"),
         Wrong("form_post", ["response_mode": "form_post"], "invalid_request"),
         Wrong("unknown response_mode", ["response_mode": "jwt"], "invalid_request"),
