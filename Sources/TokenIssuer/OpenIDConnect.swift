@@ -57,6 +57,12 @@ public protocol IDTokenMinting: Sendable {
     /// The public keys, current and retired ones that tokens may still carry: a JWK Set (RFC 7517 section 5).
     func keySet() async throws -> [UInt8]
 
+    /// Who an id_token is about that a client sends back as a hint (`id_token_hint`, OpenID Connect Core section 3.1.2.1).
+    ///
+    /// - Returns: its `sub`. Nil unless a key that is still published signed it, for this issuer and this client; its end
+    ///   may be over.
+    func subject(ofHint token: SecretBytes, issuer: String, client: String) async throws -> String?
+
     /// Algorithms there is a current key for.
     func algorithms() async throws -> [SigningAlgorithm]
 }

@@ -78,6 +78,20 @@ public final class VaultSigningKeys: IDTokenMinting {
         return Array(#"{"keys":[\#(keys.map(\.publicJWK).joined(separator: ","))]}"#.utf8)
     }
 
+    public func subject(ofHint token: SecretBytes, issuer: String, client: String) async throws -> String? {
+        guard let jws = try? CompactJWS(token), let kid = jws.header["kid"]?.string,
+            let stored = try vault.signingKeys().first(where: { $0.kid == kid }),
+            let algorithm = AssertionAlgorithm(rawValue: stored.algorithm.rawValue),
+            jws.header["alg"]?.string == algorithm.rawValue,
+            let key = JSONReader.read(Array(stored.publicJWK.utf8), isStrict: true)
+                .flatMap({ try? VerificationKey($0) }),
+            await key.verifies(jws.signature, over: jws.signingInput, by: algorithm),
+            jws.payload["iss"]?.string?.hasSameOctets(as: issuer) == true,
+            jws.payload["aud"]?.string?.hasSameOctets(as: client) == true
+        else { return nil }
+        return jws.payload["sub"]?.string
+    }
+
     public func algorithms() async throws -> [SigningAlgorithm] {
         let current = try vault.signingKeys().filter { $0.state == .current }.map(\.algorithm)
         return SigningAlgorithm.allCases.filter(current.contains)

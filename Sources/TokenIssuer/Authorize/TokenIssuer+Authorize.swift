@@ -24,6 +24,14 @@ extension TokenIssuer {
                 : .needsSignIn(pending)
         }
         do {
+            guard try await fits(user, pending) else {
+                // Who was hinted at may sign in, once.
+                return pending.prompts.contains(.none) || pending.isFresh(user)
+                    ? pending.refused(
+                        OAuthError(.loginRequired, "The user is not the one that the id_token_hint is about.")
+                    )
+                    : .needsSignIn(pending)
+            }
             let account = try vault.user(user.id)
             guard account.state == .active else { return pending.refused(.userDisabled) }
             switch decision {
@@ -54,6 +62,17 @@ extension TokenIssuer {
 
     /// The error to show for a failure of the vault; the operator reads the cause.
     package func refusal(of error: any Error) -> OAuthError { failure(error) }
+
+    /// Whether the client's `id_token_hint` is about this user. One that cannot be verified says nothing, which is not
+    /// enough where no page may be shown.
+    private func fits(_ user: AuthenticatedUser, _ pending: PendingAuthorization) async throws -> Bool {
+        guard let idTokens, let hint = pending.request["id_token_hint"] else { return true }
+        let subject = try await idTokens.subject(
+            ofHint: SecretBytes(copying: hint), issuer: pending.responder.issuer,
+            client: pending.client.clientID)
+        guard let subject else { return !pending.prompts.contains(.none) }
+        return subject.utf8.elementsEqual(vault.subject(of: user.id).utf8)
+    }
 
     /// Whether the user said yes to at least this before.
     private func isRemembered(_ pending: PendingAuthorization, of user: AuthenticatedUser) throws -> Bool {
@@ -112,11 +131,15 @@ extension TokenIssuer {
 }
 
 extension PendingAuthorization {
+    /// Whether the user signed in since the request came; in whole seconds: the unit of `auth_time`, and of many a host's
+    /// sessions.
+    fileprivate func isFresh(_ user: AuthenticatedUser) -> Bool {
+        user.authenticatedAt.secondsSince1970 >= request.receivedAt.secondsSince1970
+    }
+
     /// Whether a sign-in before this request came will not do.
     fileprivate func asksForSignIn(of user: AuthenticatedUser) -> Bool {
-        // In whole seconds: the unit of `auth_time`, and of many a host's sessions.
-        let isFresh = user.authenticatedAt.secondsSince1970 >= request.receivedAt.secondsSince1970
-        guard !isFresh else { return false }
+        guard !isFresh(user) else { return false }
         // OpenID Connect Core section 3.1.2.1: "If the elapsed time is greater than this value, the OP MUST attempt to
         // actively re-authenticate the End-User." Counted to when the request came: reading a page takes time.
         let isTooOld =

@@ -140,5 +140,7 @@ private final class NotedClaims: IDTokenMinting {
 
     func keySet() async throws -> [UInt8] { Array(#"{"keys":[]}"#.utf8) }
 
+    func subject(ofHint token: SecretBytes, issuer: String, client: String) async throws -> String? { nil }
+
     func algorithms() async throws -> [SigningAlgorithm] { [.rs256] }
 }

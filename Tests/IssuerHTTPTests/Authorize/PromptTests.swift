@@ -113,6 +113,69 @@ import VaultCore
         }
     }
 
+    /// A hint about a user, as ``FixedKeys`` reads it.
+    private func hint(_ server: TestServer, _ app: Party, about user: User) -> String {
+        "\(server.issuer) \(app.id) \(server.vault.subject(of: user.id))"
+    }
+
+    @Test func `oidcc-id-token-hint: the user it is about goes on, another does not`() async throws {
+        try await TestServer.runOpenID { server in
+            let app = try await server.client()
+            let browser = Browser(server)
+            let alice = try await browser.haveSession()
+            let bob = try await server.user("bob", hasPassword: true)
+            _ = try await browser.allow(app)
+            server.clock.advance(by: .seconds(60))
+            let own = ["id_token_hint": hint(server, app, about: alice)]
+            let silent = ["id_token_hint": hint(server, app, about: bob), "prompt": "none"]
+            #expect(try await browser.authorize(app, own).answer["code"] != nil)
+            let same = try await browser.authorize(app, own.merging(["prompt": "none"]) { $1 })
+            #expect(same.answer["code"] != nil)
+            let other = try await browser.authorize(app, silent)
+            #expect(other.answer["error"] == "login_required")
+            #expect(other.answer["code"] == nil)
+            // Without prompt=none the other user may sign in.
+            let page = try await browser.authorize(app, ["id_token_hint": silent["id_token_hint"]])
+            #expect(isSignIn(page))
+            let consent = try await browser.follow(try await browser.signIn(page, as: "bob"))
+            #expect(isConsent(consent))
+            #expect(consent.text.contains("<bdi>bob</bdi>"))
+            #expect(try await browser.decide("allow", consent).answer["code"] != nil)
+            #expect(try await browser.authorize(app, silent).answer["code"] != nil)
+        }
+    }
+
+    @Test func `who signs in and is not the one of the hint gets nothing`() async throws {
+        try await TestServer.runOpenID { server in
+            let app = try await server.client()
+            _ = try await server.user(hasPassword: true)
+            let bob = try await server.user("bob")
+            let browser = Browser(server)
+            let page = try await browser.authorize(
+                app, ["id_token_hint": hint(server, app, about: bob), "login_hint": "alice"])
+            let reply = try await browser.follow(try await browser.signIn(page))
+            #expect(reply.answer["error"] == "login_required")
+            #expect(try server.vault.grants().isEmpty)
+        }
+    }
+
+    @Test func `a hint that cannot be verified counts for nothing, which is not enough without a page`()
+        async throws
+    {
+        try await TestServer.runOpenID { server in
+            let app = try await server.client()
+            let other = try await server.client("other")
+            let browser = Browser(server)
+            let alice = try await browser.haveSession()
+            _ = try await browser.allow(app)
+            for hint in ["x.y.z", "nonsense", hint(server, other, about: alice)] {
+                #expect(try await browser.authorize(app, ["id_token_hint": hint]).answer["code"] != nil)
+                let silent = try await browser.authorize(app, ["id_token_hint": hint, "prompt": "none"])
+                #expect(silent.answer["error"] == "login_required")
+            }
+        }
+    }
+
     @Test(arguments: [
         ["display": "page"], ["ui_locales": "se"], ["claims_locales": "se"], ["acr_values": "1 2"],
         ["extra": "foobar"], ["id_token_hint": "x.y.z"], ["claims": "{}"],

@@ -67,5 +67,11 @@ struct FixedKeys: IDTokenMinting {
 
     func keySet() async throws -> [UInt8] { Array(Self.keySet.utf8) }
 
+    /// A hint is `issuer client subject`.
+    func subject(ofHint token: SecretBytes, issuer: String, client: String) async throws -> String? {
+        let parts = token.text.split(separator: " ").map(String.init)
+        return parts.count == 3 && parts[0] == issuer && parts[1] == client ? parts[2] : nil
+    }
+
     func algorithms() async throws -> [SigningAlgorithm] { [.rs256, .edDSA] }
 }
