@@ -11,8 +11,6 @@ public struct AuthorizationRequest: Sendable {
 
     /// All parameters together, percent-encoded: they travel in a URL, and the longest honest ones are under 4 KiB.
     package static let longest = 8 * 1024
-    /// `state`, in bytes: it goes back in a URL with a code beside it.
-    static let longestState = 2048
     /// `nonce`, in bytes: it is kept with the grant and repeated in the id_token.
     static let longestNonce = 512
 

@@ -54,13 +54,8 @@ extension TokenIssuer {
             }
             redirectURI = only
         }
-        let state = request["state"]
-        guard state?.utf8.count ?? 0 <= AuthorizationRequest.longestState else {
-            throw .page(
-                .invalidRequest("The state is longer than \(AuthorizationRequest.longestState) bytes."))
-        }
         return AuthorizationResponder(
-            redirectURI: redirectURI, mode: request.responseMode, state: state, issuer: issuer)
+            redirectURI: redirectURI, mode: request.responseMode, state: request["state"], issuer: issuer)
     }
 
     private func judge(

@@ -73,6 +73,27 @@ import VaultCore
         }
     }
 
+    @Test func `a state may be as long as the request may be, through every page`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            _ = try await server.user(hasPassword: true)
+            let browser = Browser(server)
+            // 8 KiB is the request, percent-encoded.
+            let rest = Browser.query(app, ["state": ""]).utf8.count
+            let state = String(repeating: "s", count: 8192 - rest)
+            let page = try await browser.authorize(app, ["state": state])
+            let consent = try await browser.follow(try await browser.signIn(page))
+            let answer = try await browser.decide("allow", consent)
+            #expect(answer.answer["state"] == state)
+            #expect(try await server.redeem(answer.answer["code"] ?? "", app).status == 200)
+            let posted = try await Browser(server).post(
+                "/oauth2/authorize", body: Browser.query(app, ["state": state]))
+            #expect(try await browser.follow(posted).answer["state"] == state)
+            let longer = try await browser.authorize(app, ["state": state + "s"])
+            #expect(longer.status == 400 && longer.isPage)
+        }
+    }
+
     @Test func `a denial goes to the client, and gives nothing`() async throws {
         try await TestServer.run { server in
             let app = try await server.client()

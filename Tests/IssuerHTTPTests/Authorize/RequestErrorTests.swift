@@ -92,7 +92,7 @@ import VaultCore
         Wrong("unknown client", ["client_id": "nobody"], "invalid_request"),
         Wrong("oidcc-ensure-redirect-uri-in-authorization-request", ["redirect_uri": nil], "invalid_request"),
         Wrong("redirect URI of another", ["redirect_uri": "https://evil.example/"], "invalid_request"),
-        Wrong("state too long", ["state": String(repeating: "s", count: 2049)], "invalid_request"),
+        Wrong("state too long", ["state": String(repeating: "s", count: 8192)], "invalid_request"),
         Wrong("all too long", ["login_hint": String(repeating: "漢", count: 1000)], "invalid_request"),
     ]
 
