@@ -60,7 +60,8 @@ extension Response {
         return self
     }
 
-    /// Fetch standard, CORS-preflight request: `Authorization` is not among what `*` stands for.
+    /// Fetch standard, CORS-preflight request: `*` stands for every field but `Authorization`; browsers from before 2022 read
+    /// it as a name.
     fileprivate static func preflight(_ request: Request, _ allowed: String) -> Response {
         var headers: HTTPFields = [
             .allow: allowed, .cacheControl: "no-store", .requestID: RequestID().description,
@@ -68,7 +69,7 @@ extension Response {
         if request.headers.contains(.origin) {
             headers[.accessControlAllowOrigin] = "*"
             headers[.accessControlAllowMethods] = allowed
-            headers[.accessControlAllowHeaders] = "Authorization, Content-Type"
+            headers[.accessControlAllowHeaders] = "Authorization, Content-Type, *"
             headers[.accessControlMaxAge] = "7200"
         }
         return Response(status: .noContent, headers: headers)

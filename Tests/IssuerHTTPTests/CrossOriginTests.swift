@@ -13,19 +13,23 @@ import TokenVault
         ("/.well-known/oauth-authorization-server", "GET"), ("/.well-known/openid-configuration", "GET"),
     ]
 
-    @Test func `a preflight is answered without credentials`() async throws {
+    // Browser clients of MCP send `MCP-Protocol-Version` with every request.
+    @Test func `a preflight is answered with every header that it asks for, without credentials`()
+        async throws
+    {
         try await TestServer.runOpenID { server in
             for (path, method) in Self.shared {
                 let reply = try await server.send(
                     "OPTIONS", path,
                     [
                         Self.origin, "Access-Control-Request-Method: \(method)",
-                        "Access-Control-Request-Headers: authorization, content-type",
+                        "Access-Control-Request-Headers: authorization,content-type,mcp-protocol-version",
                     ])
                 #expect(reply.status == 204, "\(path)")
                 #expect(reply.header("access-control-allow-origin") == "*", "\(path)")
                 #expect(reply.header("access-control-allow-methods")?.contains(method) == true, "\(path)")
-                #expect(reply.header("access-control-allow-headers") == "Authorization, Content-Type")
+                // What is asked is not repeated: it is text from outside.
+                #expect(reply.header("access-control-allow-headers") == "Authorization, Content-Type, *")
                 #expect(reply.header("access-control-allow-credentials") == nil)
                 #expect(reply.body.isEmpty)
             }
