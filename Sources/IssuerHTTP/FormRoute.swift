@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import TokenIssuer
+import VaultCore
 
 /// An endpoint that takes a form from a client (RFC 6749 section 3.2, RFC 7009 section 2, RFC 7662 section 2).
 struct FormRoute: Sendable {
@@ -106,14 +107,15 @@ struct FormBody {
         guard declared == nil || declared == count else {
             throw Failure(refusal: Refusal.truncated, closesConnection: true)
         }
-        guard Self.isForm(request.headers) else {
+        guard Self.isForm(request.headers, body) else {
             throw Failure(refusal: Refusal.mediaType, closesConnection: false)
         }
         return body
     }
 
-    /// RFC 6749 appendix B: the form media type "with a character encoding of UTF-8".
-    private static func isForm(_ headers: HTTPFields) -> Bool {
+    /// RFC 6749 appendix B: the form media type "with a character encoding of UTF-8". A client that names another one is
+    /// understood as long as every octet is ASCII, escaped ones too.
+    private static func isForm(_ headers: HTTPFields, _ body: [UInt8]) -> Bool {
         guard let value = headers.only(.contentType) else { return false }
         if value == form { return true }
         let parts = value.split(separator: ";", omittingEmptySubsequences: false).map {
@@ -122,7 +124,15 @@ struct FormBody {
         guard parts.first == form else { return false }
         return parts.dropFirst().allSatisfy { parameter in
             !parameter.hasPrefix("charset=") || ["charset=utf-8", #"charset="utf-8""#].contains(parameter)
+                || isASCII(body)
         }
+    }
+
+    private static func isASCII(_ body: [UInt8]) -> Bool {
+        body.allSatisfy { $0 < 0x80 }
+            && zip(body, body.dropFirst()).allSatisfy { octet, next in
+                octet != UInt8(ascii: "%") || FormCoding.digit(next).map { $0 < 8 } ?? true
+            }
     }
 
     private static let form = "application/x-www-form-urlencoded"

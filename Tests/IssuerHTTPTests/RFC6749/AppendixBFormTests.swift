@@ -7,7 +7,7 @@ import TokenVault
     @Test(arguments: [
         "application/json", "multipart/form-data; boundary=x", "text/plain",
         "application/x-www-form-urlencodedx",
-        "application/x-www-form-urlencoded; charset=iso-8859-1", "",
+        "text/plain; charset=utf-8", "",
     ])
     func `another media type is refused`(_ type: String) async throws {
         try await TestServer.run { server in
@@ -39,6 +39,8 @@ import TokenVault
         "application/x-www-form-urlencoded; charset=UTF-8",
         "application/x-www-form-urlencoded;charset=\"utf-8\"",
         "APPLICATION/X-WWW-FORM-URLENCODED", "application/x-www-form-urlencoded ; x=y",
+        "application/x-www-form-urlencoded; charset=ISO-8859-1",
+        "application/x-www-form-urlencoded;charset=us-ascii",
     ])
     func `the media type may be spelled in every way it may`(_ type: String) async throws {
         try await TestServer.run { server in
@@ -46,6 +48,24 @@ import TokenVault
             let reply = try await server.post(
                 body: "grant_type=client_credentials", type: type, headers: ["Authorization: \(app.basic)"])
             #expect(reply.status == 200)
+        }
+    }
+
+    // Its octets would be read as other characters than the client wrote.
+    @Test(arguments: ["é", "%C3%A9", "%E9", "%80"])
+    func `another character encoding is taken for ASCII alone`(_ text: String) async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            let type = "application/x-www-form-urlencoded; charset="
+            for (charset, value, isTaken) in [
+                ("iso-8859-1", text, false), ("iso-8859-1", "%41%7E", true), ("windows-1252", "a", true),
+                ("utf-8", "%C3%A9", true), ("utf-16", "%00a", false),
+            ] {
+                let reply = try await server.post(
+                    body: "grant_type=client_credentials&x=\(value)", type: type + charset,
+                    headers: ["Authorization: \(app.basic)"])
+                #expect(reply.status == (isTaken ? 200 : 400), "\(charset) \(value)")
+            }
         }
     }
 
