@@ -30,7 +30,7 @@ struct AdminListener: Service {
         }
         let application = Application(
             router: router,
-            server: .http1(configuration: HTTP1Channel.Configuration(idleTimeout: .seconds(60))),
+            server: .requests(idleTimeout: .seconds(60), readTime: .seconds(10)),
             configuration: ApplicationConfiguration(
                 address: .hostname(address.host, port: address.port),
                 availableConnectionsDelegate: .maximum(Self.maximumConnections, logger: logger)),

@@ -93,7 +93,6 @@ struct FormBody {
                 guard count <= limits.bodyBytes + RequestLimits.drainedBytes else {
                     throw Failure(refusal: Refusal.tooLarge, closesConnection: true)
                 }
-                // A silent connection is closed by its idle timeout; this is for one that trickles.
                 guard count == declared || ContinuousClock.now < deadline else {
                     throw Failure(refusal: Refusal.tooSlow, closesConnection: true)
                 }
@@ -143,8 +142,8 @@ public struct RequestLimits: Sendable {
     /// Longest body that is read: a token request with every parameter at its longest is under 8 KiB. More:
     /// 413.
     public var bodyBytes = 64 * 1024
-    /// Time for the body to arrive, and longest silence of a connection. More: 408, or the connection is
-    /// closed.
+    /// Time for the body to arrive. More: 408, and the connection is closed. A router of one's own notices when the next
+    /// octets come.
     public var readTime = Duration.seconds(10)
     /// Whether failed authentications are counted by the last address in `X-Forwarded-For`, or in `Forwarded` (RFC 7239),
     /// instead of the connection's.

@@ -118,6 +118,8 @@ extension IssuerServer {
         public var limits = RequestLimits()
         /// Connections beyond it wait to be accepted.
         public var maximumConnections = 2048
+        /// Longest silence of a connection between two requests; the head of a request has as long to arrive.
+        public var idleTimeout = Duration.seconds(60)
         /// The certificate for TLS; nil: plain HTTP, for loopback and behind a proxy.
         public var tls: ServerCertificate?
         /// Where `/metrics` and `/health` are served besides; nil: nowhere. Anyone who reaches it reads them:
@@ -180,20 +182,7 @@ extension IssuerServer {
         }
 
         var server: HTTPServerBuilder {
-            guard let tls else { return .http1(configuration: channel) }
-            return HTTPServerBuilder { [channel] responder in
-                CertificateChannel(
-                    http: HTTP1Channel(responder: responder, configuration: channel), certificate: tls)
-            }
-        }
-
-        private var channel: HTTP1Channel.Configuration {
-            HTTP1Channel.Configuration(
-                idleTimeout: .nanoseconds(limits.readTime.milliseconds * 1_000_000),
-                httpDecoderConfiguration: .init(
-                    maxHeaderFieldSize: RequestLimits.headerBytes,
-                    maxHeaderListSize: RequestLimits.headerBytes,
-                    maxHeaderFieldCount: RequestLimits.headerFields))
+            .requests(idleTimeout: idleTimeout, readTime: limits.readTime, certificate: tls)
         }
     }
 

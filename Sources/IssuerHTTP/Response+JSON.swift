@@ -75,6 +75,8 @@ enum Refusal {
     static let mediaType = OAuthError(
         .invalidRequest, "The body must be a form: Content-Type application/x-www-form-urlencoded, in UTF-8.")
 
+    static let host = OAuthError(.invalidRequest, "The request has no Host header, or more than one.")
+
     static let tooLarge = OAuthError(
         .invalidRequest, status: 413, "The body is larger than this server reads.")
 

@@ -1,7 +1,4 @@
 import Foundation
-import HummingbirdCore
-import Logging
-import NIOCore
 import NIOSSL
 import Synchronization
 public import VaultCore
@@ -129,24 +126,5 @@ public final class ServerCertificate: Sendable {
         ]
         configuration.applicationProtocols = ["http/1.1"]
         return configuration
-    }
-}
-
-/// HTTP/1.1 inside TLS, each connection with the certificate that is shown when it opens.
-struct CertificateChannel: ServerChildChannel {
-    typealias Value = HTTP1Channel.Value
-
-    let http: HTTP1Channel
-    let certificate: ServerCertificate
-
-    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        channel.eventLoop.makeCompletedFuture {
-            try channel.pipeline.syncOperations.addHandler(
-                NIOSSLServerHandler(context: certificate.context))
-        }.flatMap { http.setup(channel: channel, logger: logger) }
-    }
-
-    func handle(value: Value, logger: Logger) async {
-        await http.handle(value: value, logger: logger)
     }
 }

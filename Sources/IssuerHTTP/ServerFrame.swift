@@ -4,6 +4,7 @@ import HummingbirdCore
 package import Logging
 package import NIOCore
 import Synchronization
+import TokenIssuer
 import TokenVault
 
 /// What is around every route of the issuer's own server: limits of requests and connections, the access log,
@@ -17,7 +18,8 @@ package struct ServerFrame {
     package init(_ configuration: IssuerServer.Configuration, _ logger: Logger) {
         self.configuration = configuration
         self.logger = logger
-        router.add(middleware: ServerMiddleware(logger: logger, metrics: metrics))
+        router.add(
+            middleware: ServerMiddleware(logger: logger, metrics: metrics, limits: configuration.limits))
     }
 
     /// The server of what was mounted on ``router``.
@@ -47,6 +49,7 @@ package struct ServerFrame {
 struct ServerMiddleware: RouterMiddleware {
     let logger: Logger
     let metrics: RequestMetrics
+    let limits: RequestLimits
 
     func handle(
         _ request: Request, context: IssuerContext,
@@ -55,7 +58,16 @@ struct ServerMiddleware: RouterMiddleware {
         let start = ContinuousClock.now
         var response: Response
         do {
+            // RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code".
+            guard request.head.authority != nil, !request.headers.contains(.furtherHost) else {
+                throw Refusal.host
+            }
+            if request.awaitsContinue(limits), context.endpointPath != nil {
+                context.channel.triggerUserOutboundEvent(BodyIsAwaited(), promise: nil)
+            }
             response = try await next(request, context)
+        } catch let refusal as OAuthError {
+            response = Response(refusal, to: request, headers: [.connection: "close"])
         } catch let error as HTTPError where error.status == .notFound {
             response = Response(Refusal.notFound, to: request)
         } catch {
@@ -64,6 +76,8 @@ struct ServerMiddleware: RouterMiddleware {
         }
         if response.headers.only(.connection) == "close" || request.hasUnreadBody(response) {
             response.closeConnection(context.channel)
+        } else if request.headers.only(.connection) == "close" {
+            response.headers[.connection] = "close"
         }
         var error: String?
         if response.status.code >= 400 {
@@ -84,7 +98,19 @@ struct ServerMiddleware: RouterMiddleware {
     }
 }
 
+extension HTTPField.Name {
+    /// `Host`: the first of a request is its authority, and only others are among the fields.
+    fileprivate static let furtherHost = field("Host")
+}
+
 extension Request {
+    /// Whether the client holds back a body that will be read.
+    fileprivate func awaitsContinue(_ limits: RequestLimits) -> Bool {
+        guard method == .post, headers.only(.expect)?.lowercased() == "100-continue" else { return false }
+        let length = headers.only(.contentLength).flatMap { Int($0) } ?? 0
+        return length <= limits.bodyBytes + RequestLimits.drainedBytes
+    }
+
     /// Whether something was sent along that nobody reads. Only a form posted to a route of ours is, within
     /// its limits; the rest would be drained without end.
     fileprivate func hasUnreadBody(_ response: Response) -> Bool {

@@ -52,7 +52,7 @@ struct ConnectionLimitTests {
     }
 
     @Test func `a silent one is closed and makes room`() async throws {
-        try await served(maximum: 1, readTime: .milliseconds(300)) { port, _ in
+        try await served(maximum: 1, idleTimeout: .milliseconds(300)) { port, _ in
             let silent = try Wire(port: port)
             let next = try Wire(port: port)
             try await next.send(Self.request)
@@ -62,7 +62,7 @@ struct ConnectionLimitTests {
     }
 
     private func served(
-        maximum: Int, readTime: Duration = .seconds(30),
+        maximum: Int, idleTimeout: Duration = .seconds(30),
         _ body: @Sendable (_ port: Int, _ log: LogLines) async throws -> Void
     ) async throws {
         let directory = NSTemporaryDirectory() + "tokenvault-limit-" + UUID().uuidString
@@ -75,7 +75,7 @@ struct ConnectionLimitTests {
             options: VaultOptions(channel: .http))
         var configuration = IssuerServer.Configuration()
         configuration.maximumConnections = maximum
-        configuration.limits.readTime = readTime
+        configuration.idleTimeout = idleTimeout
         let log = LogLines()
         let (ports, announce) = AsyncStream<Int>.makeStream()
         let server = IssuerServer(vault: vault, configuration: configuration, logger: log.logger) { url in

@@ -18,7 +18,9 @@ import TokenVault
     }
 
     @Test func `a connection that says nothing, or half a head, is closed`() async throws {
-        try await TestServer.run(limits: Self.limits(.milliseconds(200))) { server in
+        try await TestServer.run(configure: { configuration, _ in
+            configuration.idleTimeout = .milliseconds(200)
+        }) { server in
             for start in ["", "POST /oauth2/token HTTP/1.1\r\nHost: a\r\nX-"] {
                 let wire = try Wire(port: server.port)
                 try await wire.send(start)
@@ -27,8 +29,29 @@ import TokenVault
         }
     }
 
-    @Test func `a head that trickles in is cut off`() async throws {
+    @Test func `a body that stays away gets 408, and the connection may be silent for longer`() async throws {
         try await TestServer.run(limits: Self.limits(.milliseconds(200))) { server in
+            let app = try await server.client()
+            let wire = try Wire(port: server.port)
+            try await wire.send("GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(try await wire.reply().status == 200)
+            #expect(try await !wire.hasNews(within: 500))
+            for start in ["", "grant_type=client"] {
+                let wire = start.isEmpty ? wire : try Wire(port: server.port)
+                try await wire.send(head(app, "Content-Length: 29") + start)
+                let reply = try await wire.reply()
+                #expect(reply.status == 408)
+                #expect(reply.header("connection") == "close")
+                #expect(try await wire.rest().isEmpty)
+            }
+            #expect(try server.entries("token.client-credentials").isEmpty)
+        }
+    }
+
+    @Test func `a head that trickles in is cut off`() async throws {
+        try await TestServer.run(configure: { configuration, _ in
+            configuration.idleTimeout = .milliseconds(200)
+        }) { server in
             let wire = try Wire(port: server.port)
             try await wire.send("POST /oauth2/token HTTP/1.1\r\n")
             var turns = 0

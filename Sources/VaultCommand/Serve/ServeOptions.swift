@@ -43,6 +43,13 @@ struct ServeOptions: ParsableArguments {
         help: ArgumentHelp("Connections beyond it wait. (default: 2048)", valueName: "number"))
     var maximumConnections: Int?
 
+    @Option(
+        name: .customLong("idle-timeout"),
+        help: ArgumentHelp(
+            "Close a connection that is silent for this long between requests. (default: 60s)",
+            valueName: "duration"))
+    var idleTimeout: DurationArgument?
+
     @Flag(
         name: .customLong("trusted-proxy"), inversion: .prefixedNo,
         help: """
@@ -95,6 +102,7 @@ struct ServeOptions: ParsableArguments {
             .tlsCertificate: tlsCertificate, .tlsKey: tlsKey,
             .adminListen: adminListen?.defaultValueDescription,
             .maximumConnections: maximumConnections.map { "\($0)" },
+            .idleTimeout: idleTimeout?.defaultValueDescription,
             .trustedProxy: trustedProxy.map { "\($0)" }, .legacyGet: legacyGet.map { "\($0)" },
             .readyFile: readyFile, .role: role?.rawValue, .logLevel: logLevel?.rawValue,
             .logFormat: logFormat?.rawValue,

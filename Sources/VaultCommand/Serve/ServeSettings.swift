@@ -21,7 +21,7 @@ struct ServeSettings {
 
     private static let defaults: [Setting: String] = [
         .listen: "127.0.0.1:8080", .profile: "standard", .logLevel: "info", .logFormat: "text",
-        .maximumConnections: "2048", .trustedProxy: "false", .legacyGet: "false",
+        .maximumConnections: "2048", .idleTimeout: "60s", .trustedProxy: "false", .legacyGet: "false",
         .role: VaultRoles.everything.rawValue,
     ]
 
@@ -69,6 +69,11 @@ struct ServeSettings {
         server.maximumConnections = try reader.integer(.maximumConnections)
         guard (1...1_000_000).contains(server.maximumConnections) else {
             throw reader.refusal(.maximumConnections, "'max-connections' is 1 to 1000000.")
+        }
+        server.idleTimeout = try reader.value(of: .idleTimeout, "is 1s to 1h, as 60s or 5m") {
+            DurationArgument(argument: $0).flatMap {
+                (.seconds(1)...Duration.seconds(3600)).contains($0.duration) ? $0.duration : nil
+            }
         }
         server.limits.trustsForwardedFor = try reader.truth(.trustedProxy)
         server.tls = try certificate(reader)

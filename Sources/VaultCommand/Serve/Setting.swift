@@ -12,6 +12,7 @@ enum Setting: String, CaseIterable {
     case tlsKey = "tls-key"
     case adminListen = "admin-listen"
     case maximumConnections = "max-connections"
+    case idleTimeout = "idle-timeout"
     case trustedProxy = "trusted-proxy"
     case legacyGet = "legacy-get"
     case logLevel = "log-level"

@@ -28,7 +28,7 @@ struct SettingsTests {
     @Test func `flags win over the environment, that over the file, and that over defaults`() async throws {
         let file = """
             {"listen": "127.0.0.1:1", "issuer": "https://file.example", "profile": "quantimodo",
-             "max-connections": 7, "vault": "/file/vault"}
+             "max-connections": 7, "idle-timeout": "5m", "vault": "/file/vault"}
             """
         let settings = try await settings(
             file, ["--listen", "127.0.0.1:3"],
@@ -39,6 +39,7 @@ struct SettingsTests {
         #expect(settings["issuer"] == ["https://environment.example", "environment"])
         #expect(settings["profile"] == ["quantimodo", "file"])
         #expect(settings["max-connections"] == ["7", "file"])
+        #expect(settings["idle-timeout"] == ["5m", "file"])
         #expect(settings["log-level"] == ["info", "default"])
         // The tests' own environment names a vault and a key file.
         #expect(settings["vault"] == ["V", "environment"])
@@ -50,6 +51,7 @@ struct SettingsTests {
         let settings = try await settings(
             #"{"listen": "127.0.0.1:1"}"#, environment: ["TOKENVAULT_LISTEN": "", "TOKENVAULT_PATH": ""])
         #expect(settings["listen"] == ["127.0.0.1:1", "file"])
+        #expect(settings["idle-timeout"] == ["60s", "default"])
         #expect(settings["vault"] == nil)
     }
 
@@ -117,6 +119,9 @@ struct SettingsTests {
         (#"{"max-connections": "7"}"#, "'max-connections' in serve.json must be a whole number"),
         (#"{"max-connections": true}"#, "'max-connections' in serve.json must be a whole number"),
         (#"{"max-connections": 0}"#, "'max-connections' is 1 to 1000000"),
+        (#"{"idle-timeout": 60}"#, "'idle-timeout' in serve.json must be a string"),
+        (#"{"idle-timeout": "0s"}"#, "'idle-timeout' is 1s to 1h"),
+        (#"{"idle-timeout": "2h"}"#, "'idle-timeout' is 1s to 1h"),
         (#"{"listen": "nowhere"}"#, "'listen' is HOST:PORT"), (#"{"issuer": null}"#, "'issuer'"),
         (#"{"log-format": "xml"}"#, "'log-format' is text or json"),
         (#"{"passphrase": "hunter2-hunter2"}"#, "'passphrase'"),
@@ -134,6 +139,7 @@ struct SettingsTests {
     @Test(arguments: [
         ("TOKENVAULT_MAX_CONNECTIONS", "many", "must be a whole number"),
         ("TOKENVAULT_LISTEN", "nowhere", "'listen' is HOST:PORT"),
+        ("TOKENVAULT_IDLE_TIMEOUT", "60", "'idle-timeout' is 1s to 1h"),
         ("TOKENVAULT_LOG_LEVEL", "loud", "'log-level' is trace"),
     ])
     func `what the environment has wrong is refused by the variable's name`(

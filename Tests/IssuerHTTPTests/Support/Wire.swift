@@ -59,6 +59,21 @@ final class Wire: Sendable {
         }
     }
 
+    /// Everything until a text came as often as is said.
+    func text(untilCount count: Int, of part: String) async throws -> String {
+        try await Self.onThread { [self] in
+            var bytes: [UInt8] = []
+            while true {
+                let text = String(decoding: bytes, as: UTF8.self)
+                if text.ranges(of: part).count >= count { return text }
+                guard let more = try receive() else {
+                    throw Trouble(what: "the connection ended after \(text)")
+                }
+                bytes += more
+            }
+        }
+    }
+
     /// Everything until the server closes.
     func rest() async throws -> [UInt8] {
         try await Self.onThread { [self] in
