@@ -40,6 +40,13 @@ public enum Limits {
     public static let codeReuseWindow = Duration.seconds(600)
     /// An expired grant stays this long, so that late reuse is still recognised.
     public static let expiredGrantRetention = Duration.seconds(7 * 86400)
+    /// A code that nobody redeemed stays this long after its issue, so that one redeemed late is told apart from an unknown
+    /// one.
+    public static let unredeemedCodeRetention = Duration.seconds(1800)
+    /// Codes deleted by one write of upkeep: some milliseconds of the writer's time.
+    public static let purgedCodesPerWrite = 64
+    /// Grants looked at in one read by who deletes codes: some milliseconds of a reader's time.
+    public static let examinedGrants: Int64 = 4096
     /// Callers that may wait for the writer; beyond it, 503 at once.
     public static let writeQueueLength = 4096
     /// Longest wait for the writer before 503.

@@ -163,6 +163,55 @@ import VaultCrypto
         }
     }
 
+    /// Until nothing is left to look at, as the upkeep of a service does.
+    private func purgeCodes(_ test: TestVault, after last: Int64 = 0) async throws -> Int64 {
+        var last = last
+        while true {
+            let seen = try await test.vault.purgeUnredeemedCodes(after: last)
+            guard seen != last else { return last }
+            last = seen
+        }
+    }
+
+    @Test func `codes that nobody redeemed are gone within the hour, and no other grant`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        let tokens = try await party.begin()
+        var codes: [SecretBytes] = []
+        for _ in 0..<Limits.purgedCodesPerWrite + 10 { codes.append(try await party.authorize()) }
+        test.clock.advance(.seconds(29 * 60))
+        #expect(try await purgeCodes(test) == 0)
+        let late = try await party.authorize()
+        test.clock.advance(.seconds(2 * 60))
+        let last = try await purgeCodes(test)
+        #expect(try grants(test) == 2)
+        #expect(try await party.redeem(codes[0]).refusal == .unknownGrant)
+        #expect(try await party.redeem(late).refusal == .codeExpired)
+        #expect(try await party.refresh(tokens.refreshToken).issued != nil)
+        // Those before are not looked at again.
+        test.clock.advance(.seconds(29 * 60))
+        _ = try await purgeCodes(test, after: last)
+        #expect(try grants(test) == 1)
+        let purges = try test.vault.auditLeaves(limit: 1000).map { String(decoding: $0.leaf, as: UTF8.self) }
+            .filter { $0.contains(#""op":"grant.purge""#) }
+        #expect(purges.count == codes.count + 1)
+        let report = try await test.vault.verifyAudit()
+        #expect(report.isIntact, "\(report.findings)")
+    }
+
+    // Anyone who may write the file can make a grant look like a code, and must not have it deleted.
+    @Test func `a grant that was edited into a code stays, and the others go`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        _ = try await party.begin()
+        _ = try await party.authorize()
+        _ = try sqlite(test.path, "UPDATE grants SET generation = 0 WHERE id = 1")
+        test.clock.advance(.seconds(3600))
+        _ = try await purgeCodes(test)
+        #expect(try grants(test) == 1)
+        #expect(try await test.vault.verifyAudit().places == ["grants 1"])
+    }
+
     @Test func `a grant that was purged and put back is found`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
@@ -183,6 +232,7 @@ import VaultCrypto
         for _ in 0..<5 { _ = try await party.authorize() }
         test.clock.step(.seconds(400 * 86400))
         _ = try await party.authorize()
+        #expect(try await purgeCodes(test) == 0)
         #expect(try grants(test) == 6)
     }
 }

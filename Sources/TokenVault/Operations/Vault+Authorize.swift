@@ -168,7 +168,7 @@ extension WriteTransaction {
     /// Deletes a few grants that expired more than a week ago, each with an entry of its own: anyone who creates one
     /// pays for the old ones. To be called before the body changes anything.
     fileprivate func purgeExpiredGrants(through channel: AuditChannel) throws {
-        guard clocksAgree, let system = try owner(.system)?.pseudonym else { return }
+        guard clocksAgree else { return }
         let day: Int64 = 86_400_000
         let last = now.advanced(by: .zero - Limits.expiredGrantRetention).millisecondsSince1970 / day
         var expired: [Int64] = []
@@ -179,9 +179,17 @@ extension WriteTransaction {
             expired.append(row.integer(0))
             return true
         }
-        for id in expired {
-            // The column that found it may have been edited: what the row itself says, under its tag, decides.
-            guard let row = try? load(GrantRow.self, id)?.row, row.expiresDay < last else { continue }
+        try purge(expired, through: channel) { $0.expiresDay < last }
+    }
+
+    /// Deletes those of the grants that are over.
+    fileprivate func purge(
+        _ grants: [Int64], through channel: AuditChannel, where isOver: (GrantRow) -> Bool
+    ) throws {
+        guard clocksAgree, let system = try owner(.system)?.pseudonym else { return }
+        for id in grants {
+            // The columns that found it may have been edited: what the row itself says, under its tag, decides.
+            guard let row = try? load(GrantRow.self, id)?.row, isOver(row) else { continue }
             try delete(.grants, id: id)
             // Of an erased owner nothing tells whose it was.
             let subject = try self.owner(row.owner)?.pseudonym
@@ -227,6 +235,36 @@ extension WriteTransaction {
 }
 
 extension Vault {
+    /// Deletes codes that nobody redeemed, some at a time, going through the grants by their numbers.
+    ///
+    /// - Parameter last: the grant that was looked at last; 0 begins with the oldest.
+    /// - Returns: the grant to go on behind; `last` where there is nothing more for now.
+    package func purgeUnredeemedCodes(after last: Int64) async throws -> Int64 {
+        let end = clock.now().advanced(by: .zero - Limits.unredeemedCodeRetention).millisecondsSince1970
+        var (seen, codes) = (last, [Int64]())
+        try snapshot { database, _ in
+            try database.forEachRow(
+                "SELECT id, kind, generation, created_at FROM grants WHERE id > ? ORDER BY id LIMIT ?",
+                [.integer(last), .integer(Limits.examinedGrants)]
+            ) { row in
+                guard row.integer(3) < end else { return false }
+                seen = row.integer(0)
+                if row.integer(1) == GrantKind.authorizationCode.rawValue, row.integer(2) == 0 {
+                    codes.append(seen)
+                }
+                return codes.count < Limits.purgedCodesPerWrite
+            }
+        }
+        guard !codes.isEmpty else { return seen }
+        let clocksAgree = try await queue.submit(.newWork) { [operatorActor, codes] transaction in
+            try transaction.purge(codes, through: operatorActor.channel) {
+                $0.kind == .authorizationCode && $0.generation == 0 && $0.idleExpiresAt < transaction.now
+            }
+            return (transaction.clocksAgree, [])
+        }
+        return clocksAgree ? seen : last
+    }
+
     /// Issues an access token to a client for itself (RFC 6749 section 4.4): a grant of its own, no refresh token.
     ///
     /// - Parameter registryRevision: as in ``ExchangeRequest``.

@@ -8,7 +8,7 @@ import VaultCrypto
 import VaultStore
 
 /// Upkeep while a process serves: heartbeat (so that an outage does not use up anybody's retry window), first
-/// uses, the ballast, and the comparison of every row with the log.
+/// uses, the ballast, codes that nobody redeemed, and the comparison of every row with the log.
 ///
 /// Add it to the service's group; `IssuerServer` runs one of its own.
 ///
@@ -36,6 +36,7 @@ public struct VaultMaintenance: Service {
                 group.addTask { try await everySecond { _ in await tellAnchors([.witness]) } }
                 group.addTask { try await everySecond { await upkeep(heartbeat: $0.isMultiple(of: 5)) } }
                 group.addTask { try await vault.watchRows() }
+                group.addTask { try await purgeCodes() }
                 try await group.waitForAll()
             }
         }
@@ -54,6 +55,19 @@ public struct VaultMaintenance: Service {
     private func tellAnchors(_ kinds: Set<AnchorKind>) async {
         do { try await vault.anchorNewCheckpoints(kinds) } catch {
             vault.logger.warning("Anchors could not be told.", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Looks once a minute; all the grants there are first, in steps of a second.
+    private func purgeCodes() async throws {
+        var last: Int64 = 0
+        while !Task.isCancelled {
+            var seen = last
+            do { seen = try await vault.purgeUnredeemedCodes(after: last) } catch {
+                vault.logger.warning("Old codes could not be deleted.", metadata: ["error": "\(error)"])
+            }
+            try await Task.sleep(for: .seconds(seen == last ? 60 : 1))
+            last = seen
         }
     }
 
