@@ -260,7 +260,7 @@ extension Vault {
             try transaction.purge(codes, through: operatorActor.channel) {
                 $0.kind == .authorizationCode && $0.generation == 0 && $0.idleExpiresAt < transaction.now
             }
-            return (transaction.clocksAgree, [])
+            return .logged(transaction.clocksAgree)
         }
         return clocksAgree ? seen : last
     }
