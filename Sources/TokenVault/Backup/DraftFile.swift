@@ -53,7 +53,7 @@ package final class DraftFile {
     }
 
     deinit {
-        if !isPublished { unlink(draft) }
+        if !isPublished { withdraw() }
         close(descriptor)
     }
 
@@ -94,9 +94,10 @@ package final class DraftFile {
         }
     }
 
-    /// Takes a published file away again: what it belongs to came to nothing.
-    func withdraw() {
-        if isPublished, VaultFile.isNamed(descriptor, path) { unlink(path) }
+    /// Takes the file away again, published or not: what it belongs to came to nothing, or to its end.
+    package func withdraw() {
+        let name = isPublished ? path : draft
+        if VaultFile.isNamed(descriptor, name) { unlink(name) }
     }
 
     static func exists(_ path: String) -> VaultError {

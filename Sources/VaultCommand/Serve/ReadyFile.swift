@@ -1,37 +1,30 @@
 import Foundation
 import Logging
 import ServiceLifecycle
+import Synchronization
+import TokenVault
 import VaultCore
 
 /// Tells scripts where the server is, or that a service works: a file that appears, complete, once it does, and goes at
 /// the end.
-struct ReadyFile: Sendable {
-    private let path: String
-    private var draft: String { path + ".\(getpid())" }
+final class ReadyFile: Sendable {
+    private let file: Mutex<DraftFile>
 
     /// Removes what an earlier run left, and finds out now rather than later whether the file can be written.
     init(preparing path: String) throws {
-        self.path = path
         try Self.removeLeftover(path)
-        let descriptor = open(
-            path + ".\(getpid())", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o644)
-        guard descriptor >= 0 else { throw Self.failure(path) }
-        close(descriptor)
+        file = Mutex(try DraftFile(of: path, isForAll: true))
     }
 
     func publish(_ url: String) throws {
-        let descriptor = open(draft, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW)
-        guard descriptor >= 0 else { throw Self.failure(path) }
-        let line = Array((url + "\n").utf8)
-        let count = write(descriptor, line, line.count)
-        close(descriptor)
-        guard count == line.count, rename(draft, path) == 0 else { throw Self.failure(path) }
+        try file.withLock { file in
+            try file.write(Array((url + "\n").utf8))
+            try file.publish(replacing: true)
+        }
     }
 
-    func remove() {
-        unlink(draft)
-        unlink(path)
-    }
+    /// Another process may have put its own in the place of this one: that stays.
+    func remove() { file.withLock { $0.withdraw() } }
 
     /// Only what looks like a ready file is removed: a wrong argument must not cost anybody a key file.
     private static func removeLeftover(_ path: String) throws {
@@ -45,13 +38,6 @@ struct ReadyFile: Sendable {
                 remedy: "Name another file with --ready-file.")
         }
         unlink(path)
-    }
-
-    private static func failure(_ path: String) -> VaultError {
-        VaultError(
-            errno == ENOENT ? .notFound : .ioFailure,
-            "The ready file \(path) cannot be written: \(String(cString: strerror(errno))).",
-            remedy: "Check --ready-file.")
     }
 }
 
