@@ -41,6 +41,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
         ])
 
     static func main() async {
+        Interruption.watch()
         Foundation.exit(await Self.run(Array(CommandLine.arguments.dropFirst())).rawValue)
     }
 

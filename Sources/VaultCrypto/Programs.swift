@@ -295,14 +295,21 @@ struct ProgramRun {
         return try unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.outputLimit) {
             output throws(Failure) in
             defer { unsafe sodium_memzero(output.baseAddress, output.count) }
-            let (process, answers) = try start(input)
+            var (process, answers): (pid_t, Int32) = (0, -1)
+            let unfinished = try Unfinished { () throws(Failure) in
+                (process, answers) = try start(input)
+                return process
+            } undo: {
+                kill(-$0, SIGKILL)
+            }
             defer { close(answers) }
             let count: Int
             let status: Int32
             do throws(Failure) {
                 count = try unsafe read(answers, into: output, until: end)
-                status = try wait(for: process, until: end)
+                status = try wait(for: process, unfinished, until: end)
             } catch {
+                unfinished.finish()
                 stop(process)
                 throw error
             }
@@ -361,10 +368,16 @@ struct ProgramRun {
     }
 
     /// It closed its output; now it has to end.
-    private func wait(for process: pid_t, until end: ContinuousClock.Instant) throws(Failure) -> Int32 {
+    private func wait(
+        for process: pid_t, _ unfinished: Unfinished, until end: ContinuousClock.Instant
+    ) throws(Failure) -> Int32 {
         var status: Int32 = 0
         while true {
-            let ended = unsafe waitpid(process, &status, WNOHANG)
+            let ended = Unfinished.whole {
+                let ended = unsafe waitpid(process, &status, WNOHANG)
+                if ended == process { unfinished.finish() }
+                return ended
+            }
             if ended == process { return status }
             // Someone else's wait took it: how it ended cannot be known.
             guard ended == 0 || errno == EINTR else { throw .pipe(errno) }

@@ -43,8 +43,14 @@ struct TileDirectory {
         let place = "\(path)/\(name)"
         try Self.make((place as NSString).deletingLastPathComponent)
         let draft = "\(place).new"
-        let descriptor = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw Self.failed("opened", draft) }
+        var descriptor: Int32 = -1
+        let unfinished = try Unfinished {
+            descriptor = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+            guard descriptor >= 0 else { throw Self.failed("opened", draft) }
+        } undo: {
+            unlink(draft)
+        }
+        defer { unfinished.finish() }
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }

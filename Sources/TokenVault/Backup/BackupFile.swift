@@ -215,13 +215,13 @@ final class Snapshot {
         progress: @escaping (Double) -> Void
     ) throws {
         let place = directory + "/.tokenvault-snapshot-" + UUID().uuidString
-        let descriptor = open(place, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw StorageFailure.writing(place, errno) }
+        var descriptor: Int32 = -1
         do {
-            let copy: DatabaseCopy
-            do {
+            let copy = try Unfinished.whole {
+                descriptor = open(place, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+                guard descriptor >= 0 else { throw StorageFailure.writing(place, errno) }
                 defer { unlink(place) }
-                copy = try DatabaseCopy(at: place)
+                return try DatabaseCopy(at: place)
             }
             (head, schema) = try store.withOwnReader { database in
                 let head = try LogHead.read(database)

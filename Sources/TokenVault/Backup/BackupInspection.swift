@@ -55,8 +55,18 @@ public enum Backup {
             let place = scratch ?? FileManager.default.temporaryDirectory.path
             try FreeSpace.check(opened.file.header.byteCount, in: place)
             let directory = place + "/tokenvault-verify-" + UUID().uuidString
-            guard mkdir(directory, 0o700) == 0 else { throw StorageFailure.writing(directory, errno) }
-            defer { try? FileManager.default.removeItem(atPath: directory) }
+            let unfinished = try Unfinished {
+                guard mkdir(directory, 0o700) == 0 else { throw StorageFailure.writing(directory, errno) }
+            } undo: {
+                // Work may still put files there.
+                for _ in 0..<1000 where FileFacts(at: directory) != nil {
+                    try? FileManager.default.removeItem(atPath: directory)
+                }
+            }
+            defer {
+                try? FileManager.default.removeItem(atPath: directory)
+                unfinished.finish()
+            }
             let copy = directory + "/vault"
             try opened.unseal(to: copy) { progress($0 * 0.4) }
             do {

@@ -8,6 +8,8 @@ package final class DraftFile {
     let path: String
     private let draft: String
     private let descriptor: Int32
+    /// Until it has its name.
+    private let unfinished: Unfinished
     /// Whether it was given its name, on the disk or not yet.
     private(set) var isPublished = false
 
@@ -16,17 +18,24 @@ package final class DraftFile {
     package init(of path: String, isForAll: Bool = false) throws {
         let draft = path + ".partial"
         let mode: mode_t = isForAll ? 0o644 : 0o600
-        var descriptor = try Self.claim(draft, of: path, mode)
-        // A process was killed when the file had its own name already: it must not be emptied under that.
-        var facts = stat()
-        if fstat(descriptor, &facts) == 0, facts.st_nlink > 1 {
-            unlink(draft)
-            close(descriptor)
+        var descriptor: Int32 = -1
+        let unfinished = try Unfinished {
             descriptor = try Self.claim(draft, of: path, mode)
+            // A process was killed when the file had its own name already: it must not be emptied under that.
+            var facts = stat()
+            if fstat(descriptor, &facts) == 0, facts.st_nlink > 1 {
+                unlink(draft)
+                close(descriptor)
+                descriptor = try Self.claim(draft, of: path, mode)
+            }
+            return descriptor
+        } undo: {
+            Self.remove(draft, opened: $0)
         }
         // What a killed process left.
         guard isForAll || fchmod(descriptor, mode) == 0, ftruncate(descriptor, 0) == 0 else {
             let code = errno
+            unfinished.finish()
             close(descriptor)
             throw StorageFailure.writing(draft, code)
         }
@@ -34,6 +43,7 @@ package final class DraftFile {
         self.path = path
         self.draft = draft
         self.descriptor = descriptor
+        self.unfinished = unfinished
     }
 
     /// Opens the draft, and locks it until it is closed: anyone who holds the lock of what has the name now owns the name.
@@ -54,6 +64,7 @@ package final class DraftFile {
 
     deinit {
         if !isPublished { withdraw() }
+        unfinished.finish()
         close(descriptor)
     }
 
@@ -96,7 +107,10 @@ package final class DraftFile {
 
     /// Takes the file away again, published or not: what it belongs to came to nothing, or to its end.
     package func withdraw() {
-        let name = isPublished ? path : draft
+        Self.remove(isPublished ? path : draft, opened: descriptor)
+    }
+
+    private static func remove(_ name: String, opened descriptor: Int32) {
         if VaultFile.isNamed(descriptor, name) { unlink(name) }
     }
 

@@ -141,8 +141,10 @@ extension Vault {
     private func publish(_ data: DraftFile, _ keysFile: DraftFile?, _ request: BackupRequest) throws {
         let older = request.replaces ? request.keysPath.flatMap(Self.keys(at:)) : nil
         do {
-            try keysFile?.publish(replacing: request.replaces)
-            try data.publish(replacing: request.replaces)
+            try Unfinished.whole {
+                try keysFile?.publish(replacing: request.replaces)
+                try data.publish(replacing: request.replaces)
+            }
         } catch {
             guard !(request.replaces && data.isPublished) else { throw Self.unsettled(request.path) }
             // The data that is there may need the keys that were there: of an older root key.

@@ -191,13 +191,19 @@ extension Vault {
     private static func buildAndPublish(_ path: String, _ source: KeySource, _ options: VaultOptions) throws {
         guard access(path, F_OK) != 0 else { throw VaultFile.alreadyExists(path) }
         let draft = path + ".creating"
-        for file in [draft, draft + "-wal", draft + "-shm"] { unlink(file) }
+        let files = [draft, draft + "-wal", draft + "-shm"]
+        for file in files { unlink(file) }
         do {
-            try VaultFile.createExclusively(draft)
+            let unfinished = try Unfinished {
+                try VaultFile.createExclusively(draft)
+            } undo: {
+                for file in files { unlink(file) }
+            }
+            defer { unfinished.finish() }
             try build(draft, source, options)
             try VaultFile.publish(draft, as: path)
         } catch {
-            for file in [draft, draft + "-wal", draft + "-shm"] { unlink(file) }
+            for file in files { unlink(file) }
             throw StorageFailure.translate(error, isOpening: true)
         }
     }

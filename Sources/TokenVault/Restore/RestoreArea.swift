@@ -11,6 +11,7 @@ final class RestoreArea: Sendable {
     private let directory: String
     private let claim: Int32
     private let isCleared = Atomic<Bool>(false)
+    private let unfinished: Unfinished
 
     /// - Throws: ``VaultError/Code/alreadyExists`` where something has the vault's name, or lies where its side files
     ///   would; ``VaultError/Code/busy`` while another process restores to it.
@@ -27,6 +28,20 @@ final class RestoreArea: Sendable {
             .map(Self.exists)
         // Where a restore was killed after its end there is still something to clear away.
         if let obstacle, FileFacts(at: directory) == nil { throw obstacle }
+        var claim: Int32 = -1
+        unfinished = try Unfinished { [directory] in
+            claim = try Self.claim(directory, for: path, obstacle)
+        } undo: { [directory] in
+            // Work may still put files there.
+            for _ in 0..<1000 where FileFacts(at: directory) != nil { Self.remove(directory) }
+        }
+        self.claim = claim
+        Self.removeDraft(in: directory)
+        if let obstacle { throw obstacle }
+    }
+
+    private static func claim(_ directory: String, for path: String, _ obstacle: VaultError?) throws -> Int32
+    {
         guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
             throw StorageFailure.writing(directory, errno)
         }
@@ -43,9 +58,7 @@ final class RestoreArea: Sendable {
                 ?? VaultError(
                     .busy, "Another process is restoring to \(path).", remedy: "Wait for its end.")
         }
-        self.claim = claim
-        removeDraft()
-        if let obstacle { throw obstacle }
+        return claim
     }
 
     private static func exists(_ file: String) -> VaultError {
@@ -63,9 +76,10 @@ final class RestoreArea: Sendable {
     /// Removes what is left of the work; once, since afterwards the place may be another's.
     func clear() {
         guard !isCleared.exchange(true, ordering: .acquiringAndReleasing) else { return }
-        removeDraft()
-        unlink(directory + "/claim")
-        rmdir(directory)
+        Unfinished.whole {
+            Self.remove(directory)
+            unfinished.finish()
+        }
     }
 
     /// Gives the finished vault its name, unless that was taken meanwhile.
@@ -77,7 +91,13 @@ final class RestoreArea: Sendable {
         clear()
     }
 
-    private func removeDraft() {
-        for suffix in ["", "-wal", "-shm", ".lock", ".ballast"] { unlink(draft + suffix) }
+    private static func remove(_ directory: String) {
+        removeDraft(in: directory)
+        unlink(directory + "/claim")
+        rmdir(directory)
+    }
+
+    private static func removeDraft(in directory: String) {
+        for suffix in ["", "-wal", "-shm", ".lock", ".ballast"] { unlink(directory + "/vault" + suffix) }
     }
 }

@@ -37,7 +37,12 @@ struct InitCommand: AsyncParsableCommand {
                 remedy: "Choose another path; an existing vault is never overwritten.")
         }
         let recovery = try newRecovery()
-        if createsKeyFile { try createKeyFile(besides: path) }
+        let unopened = try Unfinished { [self] in
+            if createsKeyFile { try createKeyFile(besides: path) }
+        } undo: { [self] in
+            if access(path, F_OK) != 0 { removeCreatedKeyFile() }
+        }
+        defer { unopened.finish() }
         let vault: Vault
         do {
             vault = try await Vault.create(

@@ -89,7 +89,7 @@ struct ExplainExitCodesCommand: ParsableCommand {
         (.confirmationRequired, "What cannot be undone wants --confirm."),
         (.partial, "Partly done; from doctor: warnings."),
         (.outcomeUnknown, "Whether it was done is not known: look before repeating."),
-        (.interrupted, "Interrupted by Ctrl-C."),
+        (.interrupted, "Ended by Ctrl-C (SIGINT); 129 and 143: ended by SIGHUP or SIGTERM."),
     ]
 }
 

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Foundation
-import Synchronization
 import VaultCore
 
 /// Reads a passphrase, a password or someone else's secret from a file or a descriptor: the first line, without a byte
@@ -93,8 +92,6 @@ struct SecretReader {
 
 /// Asks for a passphrase or a password on the terminal, without echo.
 struct SecretPrompt {
-    /// An interrupt while the terminal is quiet is remembered, instead of dying of it.
-    private static let isInterrupted = Atomic<Bool>(false)
     private let reader: SecretReader
     private var noun: String { reader.noun }
 
@@ -128,21 +125,20 @@ struct SecretPrompt {
         var quiet = settings
         quiet.c_lflag &= ~tcflag_t(ECHO)
         // Ctrl-C must not leave the person with a terminal that shows nothing.
-        signal(SIGINT) { _ in SecretPrompt.isInterrupted.store(true, ordering: .releasing) }
-        tcsetattr(terminal, TCSAFLUSH, &quiet)
+        let echo = Unfinished {
+            tcsetattr(terminal, TCSAFLUSH, &quiet)
+            return settings
+        } undo: { settings in
+            var settings = settings
+            tcsetattr(terminal, TCSAFLUSH, &settings)
+        }
         defer {
             tcsetattr(terminal, TCSAFLUSH, &settings)
-            signal(SIGINT, SIG_DFL)
+            echo.finish()
             _ = write(terminal, "\n", 1)
         }
         _ = prompt.withCString { write(terminal, $0, strlen($0)) }
-        var waiting = pollfd(fd: terminal, events: Int16(POLLIN), revents: 0)
-        while poll(&waiting, 1, 100) <= 0 {
-            if Self.isInterrupted.load(ordering: .acquiring) { throw ExitStatus.interrupted }
-        }
-        let answer = Result { try reader.read(descriptor: terminal) }
-        guard !Self.isInterrupted.load(ordering: .acquiring) else { throw ExitStatus.interrupted }
-        return try answer.get()
+        return try reader.read(descriptor: terminal)
     }
 }
 
