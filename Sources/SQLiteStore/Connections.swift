@@ -1,7 +1,9 @@
 import CSQLite
 import CVaultShims
+import Foundation
 import Synchronization
 import VaultCore
+import VaultCrypto
 package import VaultStore
 
 /// Opens SQLite connections with the settings the promises need, and reads every one of them back.
@@ -27,7 +29,17 @@ package enum Connections {
 
     /// A connection that cannot write.
     static func openReader(_ path: String) throws -> SQLiteConnection {
-        try open(path, isReadOnly: true) { try set($1, "cache_size", -8 * 1024) }
+        do {
+            return try open(path, isReadOnly: true) { try set($1, "cache_size", -8 * 1024) }
+        } catch let error as SQLiteError
+            where error.kind == SQLITE_CANTOPEN && access(VaultFile.directory(of: path), W_OK) != 0
+        {
+            // Where SQLite cannot make the index of the WAL it keeps one in memory, if it has the file for itself: no
+            // writer can have it open, for that one would have made the index. Without a WAL the file is all there is.
+            let hasWAL = (FileFacts(at: path + "-wal")?.size ?? 0) > 0
+            let name = path.addingPercentEncoding(withAllowedCharacters: .urlPathAllowed) ?? ""
+            return try SQLiteConnection(uri: "file:\(name)?mode=ro&\(hasWAL ? "vfs=unix-none" : "immutable=1")")
+        }
     }
 
     private static func open(

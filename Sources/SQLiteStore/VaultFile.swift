@@ -20,7 +20,9 @@ package enum VaultFile {
     }
 
     /// Looks before SQLite does, so that a wrong path gets a sentence instead of a code.
-    package static func check(_ path: String) throws {
+    ///
+    /// - Parameter isWritten: false for a vault that is only read, as one on a disk that is mounted read-only.
+    package static func check(_ path: String, isWritten: Bool = true) throws {
         var information = stat()
         guard stat(path, &information) == 0 else { throw StorageFailure.opening(path, errno) }
         guard information.st_mode & S_IFMT == S_IFREG else {
@@ -38,7 +40,10 @@ package enum VaultFile {
                 .permissionDenied, "Others than its owner may read \(path).", remedy: "Run: chmod 600 \(path)"
             )
         }
-        guard access(path, R_OK | W_OK) == 0 else { throw StorageFailure.opening(path, errno) }
+        guard access(path, isWritten ? R_OK | W_OK : R_OK) == 0 else {
+            throw StorageFailure.opening(path, errno)
+        }
+        guard isWritten else { return }
         let place = directory(of: path)
         guard access(place, W_OK | X_OK) == 0 else { throw StorageFailure.opening(place, errno) }
     }
