@@ -3,7 +3,6 @@ import CVaultShims
 import Foundation
 import Synchronization
 import VaultCore
-import VaultCrypto
 package import VaultStore
 
 /// Opens SQLite connections with the settings the promises need, and reads every one of them back.

@@ -113,8 +113,10 @@ struct RefusalTests {
         try expectRefusal(await place.run(["status", "--json"]), 7, "integrity")
         let verdict = try await place.run(["audit", "verify", "--json"])
         #expect(verdict.status == 7)
-        let findings = try verdict.object()["findings"] as? [[String: Any]]
-        #expect(findings?.isEmpty == false)
+        // What keeps it from opening, and what is read all the same.
+        let findings = try verdict.object()["findings"] as? [[String: Any]] ?? []
+        #expect(Set(findings.compactMap { $0["place"] as? String }).isSuperset(of: ["vault", "head"]))
+        #expect(try (verdict.object()["proven_size"] as? Int ?? 0) > 0, "\(verdict.output)")
     }
 
     @Test func `a file that others may read is 4`() async throws {

@@ -1,6 +1,7 @@
 import MerkleLog
 import SQLiteStore
-import VaultCore
+public import VaultCore
+public import VaultCrypto
 import VaultStore
 
 extension Vault {
@@ -64,21 +65,68 @@ extension Vault {
     public static func inspect(
         _ path: String, verifierKey: String, since: String? = nil
     ) async throws -> AuditReport {
-        try await BlockingThread.result {
-            let path = try VaultFile.resolve(path)
-            try VaultFile.check(path)
-            let key = try AuditProof.key(verifierKey)
-            let checkpoint = try since.map { try Checkpoint.read(Array($0.utf8), signedBy: key) }
-            ParkedDescriptors.storeOpens(path)
-            defer { ParkedDescriptors.storeClosed(path) }
-            do {
-                return try ReaderConnections(path, count: 1).snapshot { database in
-                    try SchemaLedger().refuseNewer(database)
-                    return try AuditVerifier(database, key: key, keyring: nil, progress: { _ in })
-                        .verify(since: checkpoint) { try RowScan(database, nil) }
-                }
-            } catch { throw StorageFailure.translate(error, isOpening: true) }
+        let key = try AuditProof.key(verifierKey)
+        return try await BlockingThread.result {
+            try reading(path) { try inspect($0, key, nil, since: since) { _ in } }
         }
+    }
+
+    /// Verifies a vault with its keys where it does not open: one that cannot be written, or is damaged. Writes nothing,
+    /// so that the log has no entry of it.
+    ///
+    /// - Parameters:
+    ///   - refusal: why it does not open: is a finding, unless it only cannot be written.
+    ///   - since: as for ``verifyAudit(since:progress:)``, and so is `progress`.
+    /// - Throws: as ``open(at:unlockedBy:options:for:)``, where too little of it can be read.
+    public static func inspect(
+        _ path: String, unlockedBy source: KeySource, refusal: VaultError, since: String? = nil,
+        progress: @escaping @Sendable (Double) -> Void = { _ in }
+    ) async throws -> AuditReport {
+        try await BlockingThread.result {
+            try Sodium.start()
+            return try reading(path) { database in
+                let row = try VaultRow.read(database, rowKey: nil)
+                let (opened, _) = try Unlocking.unlock(database, vault: row, source)
+                let keyring = try Keyring.load(database, vault: row, opened: opened)
+                var report = try inspect(database, keyring.signer.key, keyring, since: since, progress)
+                if [.integrity, .schemaChanged].contains(refusal.code) {
+                    report.add("vault", refusal.message)
+                }
+                for anchor in try database.fileAnchors({ keyring }) {
+                    let reading = AnchorReading(anchor.target)
+                    let comparison = try AnchorComparison(anchor, reading, database, keyring)
+                    if let problem = comparison.problem { report.add("anchors", problem) }
+                    if let note = comparison.note { report.notes.append(note) }
+                }
+                return report
+            }
+        }
+    }
+
+    private static func inspect(
+        _ database: Database, _ key: NoteKey, _ keyring: Keyring?, since: String?,
+        _ progress: @escaping (Double) -> Void
+    ) throws -> AuditReport {
+        let checkpoint = try since.map { try Checkpoint.read(Array($0.utf8), signedBy: key) }
+        return try AuditVerifier(database, key: key, keyring: keyring, progress: progress)
+            .verify(since: checkpoint) { try RowScan(database, keyring) }
+    }
+
+    /// One snapshot of a vault that is not opened.
+    private static func reading<Result>(_ path: String, _ body: (Database) throws -> Result) throws -> Result
+    {
+        let path = try VaultFile.resolve(path)
+        try VaultFile.check(path, isWritten: false)
+        ParkedDescriptors.storeOpens(path)
+        defer { ParkedDescriptors.storeClosed(path) }
+        do {
+            let reader = try ReaderConnections(path, count: 1)
+            defer { try? reader.close() }
+            return try reader.snapshot { database in
+                try SchemaLedger().refuseNewer(database)
+                return try body(database)
+            }
+        } catch { throw StorageFailure.translate(error, isOpening: true) }
     }
 }
 

@@ -1,3 +1,4 @@
+import Foundation
 import SQLiteStore
 import VaultCore
 import VaultStore
@@ -51,7 +52,8 @@ extension DatabaseExamination {
     private func settings() throws -> DoctorCheck {
         let id = "sqlite.settings"
         let mode = try database.firstRow("PRAGMA journal_mode") { $0.value(0) }
-        guard mode == .text("wal") else {
+        // Where no WAL can be made, SQLite reads the file without one.
+        guard mode == .text("wal") || access(VaultFile.directory(of: path), W_OK) != 0 else {
             return .warning(
                 id, "The file is not in WAL mode: another program changed that.",
                 "Let only tokenvault write to it; the next command that opens the vault turns WAL on again.")

@@ -75,7 +75,7 @@ struct LaterLog {
     private static func withVault<Result>(_ path: String, _ body: (LaterLog) throws -> Result) throws
         -> Result
     {
-        try VaultFile.check(path)
+        try VaultFile.check(path, isWritten: false)
         ParkedDescriptors.storeOpens(path)
         defer { ParkedDescriptors.storeClosed(path) }
         do {

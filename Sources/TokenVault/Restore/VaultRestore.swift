@@ -122,8 +122,7 @@ public struct VaultRestore: Sendable {
     private func checkNobodyServes(_ target: String) throws {
         var places = [target]
         if case .vault(let path)? = newest { places.append(try VaultFile.resolve(path)) }
-        for place in places where access(place + ".lock", F_OK) == 0 {
-            guard try VaultLock(beside: place).isServed() else { continue }
+        for place in places where ServingState(beside: place).isServed {
             throw VaultError(
                 .busy, "A service still uses \(place).",
                 remedy: "Stop it first: what it does from now on would be lost.")

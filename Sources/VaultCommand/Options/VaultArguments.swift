@@ -29,18 +29,24 @@ struct VaultArguments: ParsableArguments {
         return path
     }
 
-    /// - Parameter source: nil takes the one that the options name.
-    func open(
-        _ options: VaultOptions = .command, unlockedBy source: KeySource? = nil,
-        for roles: VaultRoles = .everything
-    ) async throws -> Vault {
+    /// The path of a file that is there.
+    func existingPath() throws -> String {
         let path = try path()
-        // Anyone who mistyped the path should not be asked for a passphrase first.
         guard access(path, F_OK) == 0 || ![ENOENT, ENOTDIR, ENAMETOOLONG].contains(errno) else {
             throw VaultError(
                 .notFound, "There is no vault at \(path).",
                 remedy: "Check --vault, or make one with 'tokenvault init'.")
         }
+        return path
+    }
+
+    /// - Parameter source: nil takes the one that the options name.
+    func open(
+        _ options: VaultOptions = .command, unlockedBy source: KeySource? = nil,
+        for roles: VaultRoles = .everything
+    ) async throws -> Vault {
+        // Anyone who mistyped the path should not be asked for a passphrase first.
+        let path = try existingPath()
         var options = options
         options.ignoresAnchors = ignoreAnchors
         options.witnesses = WitnessClient()
@@ -49,12 +55,18 @@ struct VaultArguments: ParsableArguments {
     }
 
     /// Opens the vault for one piece of work and closes it whatever comes of that.
+    ///
+    /// - Parameter unopened: what to do instead where it does not open.
     func withVault<Result>(
         _ options: VaultOptions = .command, unlockedBy source: KeySource? = nil,
         for roles: VaultRoles = .everything,
+        unopened: (VaultError) async throws -> Result = { throw $0 },
         _ body: (Vault) async throws -> Result
     ) async throws -> Result {
-        let vault = try await open(options, unlockedBy: source, for: roles)
+        let vault: Vault
+        do {
+            vault = try await open(options, unlockedBy: source, for: roles)
+        } catch let error as VaultError { return try await unopened(error) }
         let result: Result
         do {
             result = try await body(vault)

@@ -10,7 +10,9 @@ struct AuditVerifyCommand: AsyncParsableCommand {
         discussion: """
             Recomputes the tree from its entries, checks the signature over its root, and compares every row with \
             the last entry that names it. Exit code 7 means that something was edited, removed, moved or restored; \
-            what and where is listed, with the grants affected and what can still be trusted. With --since only what came             after that checkpoint is checked, and that the log begins with it.
+            what and where is listed, with the grants affected and what can still be trusted. With --since only what came \
+            after that checkpoint is checked, and that the log begins with it. A vault that does not open, because it is \
+            damaged or cannot be written, is read as far as it can be.
 
             Examples:
               tokenvault audit verify
@@ -27,11 +29,25 @@ struct AuditVerifyCommand: AsyncParsableCommand {
     func run() async throws {
         let (verdict, isIntact): (Shown, Bool)
         let since = try since.map { String(decoding: try ProofFile.checkpoint($0), as: UTF8.self) }
+        let progress = { @Sendable (share: Double) in
+            Console.progress("verifying: \(Int(share * 100)) %")
+        }
+        let path = try location.existingPath()
+        let source = try location.key.source()
         do {
-            let report = try await location.withVault { vault in
-                try await vault.verifyAudit(since: since) {
-                    Console.progress("verifying: \(Int($0 * 100)) %")
+            let report = try await location.withVault(unlockedBy: source) { refusal in
+                guard refusal.isDamage || refusal.isOfWriting else { throw refusal }
+                let report: AuditReport
+                do {
+                    report = try await Vault.inspect(
+                        path, unlockedBy: source, refusal: refusal, since: since, progress: progress)
+                } catch where refusal.isDamage { throw refusal }
+                if refusal.isOfWriting {
+                    output.note("The vault cannot be written, so its log has no entry of this check.")
                 }
+                return report
+            } _: { vault in
+                try await vault.verifyAudit(since: since, progress: progress)
             }
             Console.progress("")
             (verdict, isIntact) = (Shown(report), report.isIntact)
@@ -48,6 +64,8 @@ struct AuditVerifyCommand: AsyncParsableCommand {
 extension VaultError {
     /// Stored bytes are not what was written.
     fileprivate var isDamage: Bool { code == .integrity || code == .schemaChanged }
+    /// The file may be whole, and readable.
+    fileprivate var isOfWriting: Bool { code == .readOnly || code == .permissionDenied }
 }
 
 extension Shown {
