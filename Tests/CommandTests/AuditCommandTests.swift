@@ -137,6 +137,49 @@ struct AuditCommandTests {
         #expect(try await place.run(follow).status == 2)
     }
 
+    @Test func `follow goes on with the restore where the log forked, and loses no entry`() async throws {
+        let (place, _) = try await grown(1)
+        let follow = ["audit", "follow", "--cursor-file", "cursor", "--until-end"]
+        let made = try await place.run(["backup", "create", "--out", "b", "--keys-out", "k"])
+        #expect(made.status == 0, "\(made.complaints)")
+        for number in 0..<4 { _ = try await place.run(["user", "add", "lost\(number)"]) }
+        _ = try await place.run(follow)
+        let restored = try await place.shell(
+            "tokenvault restore --apply --from b --keys k --log V --vault W && mv V old && mv W V")
+        #expect(restored.status == 0, "\(restored.complaints)")
+
+        let first = try await place.run(follow)
+        #expect(first.status == 0 && first.complaints.contains("The log forked at entry"), "\(first)")
+        var entries = try first.outputLines.map { try Ending.object($0) }
+        #expect(entries.first?["operation"] as? String == "vault.restore")
+        let fork = try #require(entries.first?["index"] as? Int)
+        #expect(first.complaints.contains("forked at entry \(fork),"))
+        // More than the log before had.
+        for number in 0..<8 { _ = try await place.run(["user", "add", "new\(number)"]) }
+        let second = try await place.run(follow)
+        #expect(second.status == 0 && !second.complaints.contains("forked"), "\(second)")
+        entries += try second.outputLines.map { try Ending.object($0) }
+        #expect(entries.compactMap { $0["index"] as? Int } == Array(fork..<fork + entries.count))
+        #expect(entries.count { $0["operation"] as? String == "user.add" } == 8)
+    }
+
+    @Test func `follow refuses an older copy that grew past its cursor`() async throws {
+        let (place, _) = try await grown(1)
+        let follow = ["audit", "follow", "--cursor-file", "cursor", "--until-end"]
+        let copied = try await place.shell("cp V copy && tokenvault user add lost")
+        #expect(copied.status == 0, "\(copied.complaints)")
+        _ = try await place.run(follow)
+        _ = try await place.shell("cp copy V")
+        #expect(try await place.run(follow).status == 7)
+        for number in 0..<6 { _ = try await place.run(["user", "add", "new\(number)"]) }
+        let refused = try await place.run(follow)
+        #expect(refused.status == 7 && refused.output.isEmpty, "\(refused)")
+        #expect(refused.complaints.contains("another history"))
+        // With the number alone there is nothing to tell it by.
+        _ = try await place.shell("rm cursor.checkpoint")
+        #expect(try await place.run(follow).status == 0)
+    }
+
     @Test func `search by token takes it from standard input only`() async throws {
         let (place, _) = try await grown()
         let client = try await place.run([

@@ -24,6 +24,13 @@ struct AnchorComparison {
         }
     }
 
+    /// - Parameter name: of what has the checkpoint, to people.
+    init(
+        of note: SignedNote, _ told: Checkpoint, keptBy name: String, _ database: Database, _ keyring: Keyring
+    ) throws {
+        try judge(note, told, name, database, keyring)
+    }
+
     private mutating func judge(
         _ note: SignedNote, _ told: Checkpoint, _ name: String, _ database: Database, _ keyring: Keyring
     ) throws {

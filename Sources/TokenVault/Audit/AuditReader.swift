@@ -35,6 +35,43 @@ extension Vault {
         try store.reader.read { try LogHead.read($0).note }
     }
 
+    /// Where a reader goes on that kept a checkpoint beside the number of its next entry. A restore forks the log: from the
+    /// entry on where the backup ends, numbers are used again, for other entries.
+    ///
+    /// - Parameters:
+    ///   - next: the first entry that was not read.
+    ///   - note: the signed checkpoint as it was when that was noted, or before.
+    /// - Returns: `next`, or the smaller number of the entry at which the log forked since.
+    /// - Throws: ``VaultError/Code/integrity`` where the log does not go on from the checkpoint, nor a restore says why;
+    ///   ``VaultError/Code/invalidInput`` for what is no checkpoint.
+    public func auditContinuation(from next: Int64, after note: [UInt8]) throws -> Int64 {
+        guard case .note(let note, let kept) = AnchorReading(note) else {
+            throw VaultError(
+                .invalidInput, "What is kept beside the number of the next entry is no signed checkpoint.",
+                remedy: "Remove it, and make sure that the number is of an entry of this log.")
+        }
+        return try snapshot { database, keys in
+            let keyring = keys.keyring
+            var next = next
+            if let life = LogHead.incarnation(named: kept.origin, of: keyring.vault),
+                let parent = try database.incarnation(after: life, keyring)
+            {
+                next = min(next, parent.parentSize)
+                // Nothing is left to compare the rest with.
+                if kept.size > UInt64(parent.parentSize) { return next }
+            }
+            let comparison = try AnchorComparison(of: note, kept, keptBy: "the reader", database, keyring)
+            let size = try LogHead.read(database).size
+            guard let problem = comparison.problem ?? (next > size ? "the reader is at entry \(next)" : nil)
+            else { return next }
+            throw VaultError(
+                .integrity, "The log of \(size) entries is not the one that was read: \(problem).",
+                remedy:
+                    "Put the newest file back. To read this one all the same, remove what the reader kept, and begin where "
+                    + "it is to go on.")
+        }
+    }
+
     /// Up to `limit` entries from index `first` on, oldest first.
     ///
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.

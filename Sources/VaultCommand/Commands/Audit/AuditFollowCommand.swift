@@ -11,8 +11,9 @@ struct AuditFollowCommand: AsyncParsableCommand {
         discussion: """
             One JSON object a line, as 'audit list --json' prints them. With --cursor-file it goes on after a restart \
             where it had come to; the file is written after the lines, so that a crash prints some of them twice and \
-            loses none. Without a cursor yet it begins at --from. After a restore, write the number of the vault.restore \
-            entry into the cursor file: a restored log uses the numbers after its backup again.
+            loses none. Without a cursor yet it begins at --from. FILE.checkpoint, beside the cursor, says which log that \
+            was. A restore forks the log: it goes on with the entry vault.restore then, and says so. Any other log than \
+            the one it came from ends it with exit code 7.
 
             Examples:
               tokenvault audit follow --cursor-file /var/lib/app/siem.cursor | ship-to-siem
@@ -20,7 +21,8 @@ struct AuditFollowCommand: AsyncParsableCommand {
             """)
 
     @Option(
-        help: ArgumentHelp("Where to keep the number of the next entry.", valueName: "file"),
+        help: ArgumentHelp(
+            "Where to keep the number of the next entry (and FILE.checkpoint).", valueName: "file"),
         completion: .file())
     var cursorFile: String?
     @Option(help: "The first entry, where no cursor says otherwise.")
@@ -35,8 +37,20 @@ struct AuditFollowCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var next = try cursorFile.flatMap(readCursor) ?? from
+        let cursor = cursorFile.map { AuditCursor(path: $0) }
+        var next = try cursor?.next() ?? from
         try await location.withVault { vault in
+            if let kept = try cursor?.checkpoint() {
+                let fork = try vault.auditContinuation(from: next, after: kept)
+                if fork < next {
+                    Console.note(
+                        """
+                        The log forked at entry \(fork), where the vault was restored from a backup. What was printed as \
+                        entries \(fork) to \(next - 1) is of the log before; going on with entry \(fork).
+                        """)
+                    next = fork
+                }
+            }
             let size = try vault.auditSize()
             guard next <= size else {
                 throw VaultError(
@@ -54,12 +68,7 @@ struct AuditFollowCommand: AsyncParsableCommand {
                 if let last = page.last {
                     for entry in page { try Console.print(JSONText.encode(Shown(entry))) }
                     next = last.index + 1
-                    if let cursorFile {
-                        // Replaced in one step, durably.
-                        let file = try DraftFile(of: cursorFile)
-                        try file.write(Array("\(next)\n".utf8))
-                        try file.publish(replacing: true)
-                    }
+                    try cursor?.write(next, vault)
                 } else if untilEnd {
                     return
                 } else {
@@ -69,12 +78,17 @@ struct AuditFollowCommand: AsyncParsableCommand {
             }
         }
     }
+}
+
+/// How far a reader of the log came: the number of the next entry, and beside it the newest checkpoint of that time, which
+/// names the log.
+private struct AuditCursor {
+    let path: String
+    private var checkpointPath: String { path + ".checkpoint" }
 
     /// Nil when there is no such file yet.
-    private func readCursor(_ path: String) throws -> Int64? {
-        guard access(path, F_OK) == 0 else { return nil }
-        let bytes = try SmallFile.read(
-            path, limit: 32, closed: .toWritingByAnybody, remedy: "Check --cursor-file.")
+    func next() throws -> Int64? {
+        guard let bytes = try read(path, limit: 32) else { return nil }
         let text = String(decoding: bytes, as: UTF8.self)
         guard text.hasSuffix("\n"), let next = Int64(text.dropLast()), next >= 0 else {
             throw VaultError(
@@ -82,5 +96,26 @@ struct AuditFollowCommand: AsyncParsableCommand {
                 remedy: "Write the number and a newline into it, or remove it.")
         }
         return next
+    }
+
+    /// Nil where only the number was ever written.
+    func checkpoint() throws -> [UInt8]? {
+        access(path, F_OK) == 0 ? try read(checkpointPath, limit: Limits.signedNoteBytes) : nil
+    }
+
+    /// Each is replaced in one step, durably. The number first: with the checkpoint from before it, a fork is found again,
+    /// and some entries come twice.
+    func write(_ next: Int64, _ vault: Vault) throws {
+        for (path, text) in [(path, "\(next)\n"), (checkpointPath, try vault.auditCheckpoint())] {
+            let file = try DraftFile(of: path)
+            try file.write(Array(text.utf8))
+            try file.publish(replacing: true)
+        }
+    }
+
+    private func read(_ path: String, limit: Int) throws -> [UInt8]? {
+        guard access(path, F_OK) == 0 else { return nil }
+        return try SmallFile.read(
+            path, limit: limit, closed: .toWritingByAnybody, remedy: "Check --cursor-file.")
     }
 }
