@@ -23,16 +23,18 @@ struct TileDirectory {
 
     /// Writes what will never change.
     ///
+    /// - Parameter isPublished: the directory's checkpoint vouches for it. What lies past that nobody believes yet: an export
+    ///   may have been cut off there, by a power cut too, which leaves files that are not whole.
     /// - Returns: whether it was not there before.
-    /// - Throws: ``VaultError/Code/integrity`` when something else is there.
-    func add(_ name: String, _ bytes: [UInt8]) throws -> Bool {
-        if let existing = try read(name, limit: Self.fileBytes) {
-            guard existing == bytes else {
-                throw VaultError(
-                    .integrity, "\(path)/\(name) is there and differs from the log.",
-                    remedy: "Something else wrote into the directory: export into a new one, and compare.")
-            }
-            return false
+    /// - Throws: ``VaultError/Code/integrity`` when something else was published.
+    func add(_ name: String, _ bytes: [UInt8], isPublished: Bool) throws -> Bool {
+        let existing =
+            isPublished ? try read(name, limit: Self.fileBytes) : try? read(name, limit: Self.fileBytes)
+        guard existing != bytes else { return false }
+        guard existing == nil || !isPublished else {
+            throw VaultError(
+                .integrity, "\(path)/\(name) is there and differs from the log.",
+                remedy: "Something else wrote into the directory: export into a new one, and compare.")
         }
         try replace(name, bytes)
         return true
@@ -91,7 +93,7 @@ struct TileDirectory {
     private static let fileBytes = Limits.tileWidth * (Limits.leafBytes + 2)
 }
 
-/// Writes the log as C2SP tlog-tiles, from what the last export wrote on. Nothing is written before the tiles
+/// Writes the log as C2SP tlog-tiles, from what the last export published on. Nothing is written before the tiles
 /// that are stored were shown to give the signed root, no entry before its tile was shown to be one of these,
 /// and the checkpoint last: anyone who serves the directory never shows a part of an export.
 struct TileExport {
@@ -100,6 +102,8 @@ struct TileExport {
     private let directory: TileDirectory
     private let firstKept: Int64
     private var filesWritten = 0
+    /// Entries that the directory's checkpoint speaks of.
+    private var published: Int64 = 0
     private static let width = Int64(Limits.tileWidth)
 
     init(_ database: Database, to directory: TileDirectory, key: NoteKey) throws {
@@ -113,6 +117,7 @@ struct TileExport {
     consuming func run(after old: Checkpoint?, progress: (Double) -> Void) throws -> TileExportSummary {
         let start = old.map { Int64(clamping: $0.size) } ?? 0
         try check(old, start)
+        published = start
         for tile in start / Self.width..<(head.size + Self.width - 1) / Self.width {
             guard (tile + 1) * Self.width > firstKept else { continue }
             try writeLeaves(of: tile)
@@ -194,7 +199,9 @@ struct TileExport {
     }
 
     private mutating func add(_ level: Int?, _ index: Int64, _ width: Int, _ bytes: [UInt8]) throws {
-        if try directory.add(TilePath.text(level: level, index: index, width: width), bytes) {
+        let name = TilePath.text(level: level, index: index, width: width)
+        let isPublished = index * Self.width + Int64(width) <= count(published, level ?? 0)
+        if try directory.add(name, bytes, isPublished: isPublished) {
             filesWritten += 1
         }
     }

@@ -82,16 +82,47 @@ import VaultCore
         await #expect(throws: VaultError(.integrity, "")) { try await log.vault.exportTiles(to: directory) }
     }
 
-    @Test func `an interrupted export is taken up, an altered one is refused`() async throws {
+    @Test func `an interrupted export is taken up, also one that a power cut left in pieces`() async throws {
         let log = try await Log(entries: 300)
         let directory = log.test.directory + "/tiles"
         _ = try await log.vault.exportTiles(to: directory)
+        let published = try Data(contentsOf: URL(fileURLWithPath: directory + "/checkpoint"))
         try FileManager.default.removeItem(atPath: directory + "/checkpoint")
         try FileManager.default.removeItem(atPath: directory + "/tile/entries/000")
         #expect(try await log.vault.exportTiles(to: directory).filesWritten == 1)
-        try FileManager.default.removeItem(atPath: directory + "/checkpoint")
-        try Data([1]).write(to: URL(fileURLWithPath: directory + "/tile/0/000"))
-        await #expect(throws: VaultError(.integrity, "")) { try await log.vault.exportTiles(to: directory) }
+
+        // The export after the published one wrote its files, and lost what was in them.
+        try await log.grow(300)
+        _ = try await log.vault.exportTiles(to: directory)
+        let whole = try files(directory)
+        try published.write(to: URL(fileURLWithPath: directory + "/checkpoint"))
+        let past = whole.keys.filter {
+            $0.contains("/001") || $0.contains("/002") || $0 == "tile/1/000.p/2"
+        }
+        #expect(past.count == 5, "\(past)")
+        for (number, name) in past.enumerated() {
+            try Data([0, 0, 0].prefix(number % 4))
+                .write(to: URL(fileURLWithPath: "\(directory)/\(name)"))
+        }
+        #expect(try await log.vault.exportTiles(to: directory).filesWritten == past.count)
+        #expect(try files(directory) == whole)
+    }
+
+    @Test func `what the checkpoint vouches for is never written over`() async throws {
+        let log = try await Log(entries: 300)
+        let directory = log.test.directory + "/tiles"
+        let size = try await log.vault.exportTiles(to: directory).size
+        for name in ["tile/1/000.p/1", "tile/0/001.p/\(size - 256)"] {
+            let file = URL(fileURLWithPath: "\(directory)/\(name)")
+            let content = try Data(contentsOf: file)
+            try Data([1]).write(to: file)
+            await #expect(throws: VaultError(.integrity, ""), "\(name)") {
+                try await log.vault.exportTiles(to: directory)
+            }
+            #expect(try Data(contentsOf: file) == Data([1]))
+            try content.write(to: file)
+        }
+        #expect(try await log.vault.exportTiles(to: directory).filesWritten == 0)
     }
 
     @Test func `another log's directory, and a damaged log, are refused`() async throws {
