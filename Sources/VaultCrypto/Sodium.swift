@@ -76,4 +76,8 @@ package enum ProcessHardening {
         defer { unsafe GuardedPool.shared.give(back: slot) }
         return unsafe sodium_mlock(slot, GuardedPool.slotBytes) == 0
     }
+
+    /// What to do where they are not.
+    package static let lockingAdvice =
+        "Raise LimitMEMLOCK (ulimit -l) to 1 MiB, or encrypt the swap."
 }

@@ -1,6 +1,7 @@
 import CVaultShims
 import Foundation
 import VaultCore
+import VaultCrypto
 
 /// Whether someone serves the vault now, and which processes have its lock file open as far as this user may see.
 struct ServingState {
@@ -43,6 +44,28 @@ struct ServingState {
                 "Look at its log: writes do not get through, or the process hangs.")
         }
         return .ok(id, "\(who) serves this vault.")
+    }
+
+    /// Whether keys are locked into memory: those of the processes that serve, as far as they can be looked at, and of this
+    /// one, whose limits may be others.
+    func memoryCheck() -> DoctorCheck {
+        let id = "memory.locked"
+        let what: String
+        if let process = holders.first(where: Self.locksNothing) {
+            what = "Keys of process \(process), which serves this vault, are"
+        } else {
+            guard !ProcessHardening.areKeysLocked() else { return .ok(id, "Keys are locked into memory.") }
+            what = "Keys of this process are"
+        }
+        return .advice(
+            id, what + " not locked into memory: they may be written to swap.", ProcessHardening.lockingAdvice
+        )
+    }
+
+    private static func locksNothing(_ process: Int32) -> Bool {
+        let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+        let line = status?.split(separator: "\n").first { $0.hasPrefix("VmLck:") }
+        return line?.split(whereSeparator: \.isWhitespace).dropFirst().first == "0"
     }
 
     /// Who holds byte 2 of this lock file; nothing where /proc is not there or closed to us.

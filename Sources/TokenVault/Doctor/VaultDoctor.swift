@@ -41,7 +41,7 @@ public struct VaultDoctor: Sendable {
         self.isThorough = isThorough
     }
 
-    /// Every check that needs no key, in the order of its groups: files, space, serving, sqlite, schema, log, keys, and
+    /// Every check that needs no key, in the order of its groups: files, space, memory, serving, sqlite, schema, log, keys, and
     /// what the tables say.
     public func examine() async -> [DoctorCheck] {
         do {
@@ -59,6 +59,7 @@ public struct VaultDoctor: Sendable {
         guard !checks.contains(where: { $0.code == .notAVault }) else { return checks }
         checks += files.spaceChecks()
         let serving = ServingState(beside: resolved)
+        checks.append(serving.memoryCheck())
         ParkedDescriptors.storeOpens(resolved)
         defer { ParkedDescriptors.storeClosed(resolved) }
         do {

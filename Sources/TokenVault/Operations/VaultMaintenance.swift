@@ -21,13 +21,7 @@ public struct VaultMaintenance: Service {
     public init(_ vault: Vault) { self.vault = vault }
 
     public func run() async throws {
-        if !ProcessHardening.areKeysLocked() {
-            vault.logger.warning(
-                """
-                Keys cannot be locked into memory here, so they may be written to swap: raise LimitMEMLOCK \
-                (ulimit -l) to 1 MiB, or encrypt the swap.
-                """)
-        }
+        vault.warnOfUnlockedKeys()
         try await vault.beginServing()
         try? await cancelWhenGracefulShutdown {
             try await withThrowingTaskGroup { group in
@@ -84,6 +78,16 @@ public struct VaultMaintenance: Service {
 }
 
 extension Vault {
+    /// Says in the log, where it is so, that keys are not locked into memory: once in each process that holds them for long.
+    package func warnOfUnlockedKeys() {
+        guard !ProcessHardening.areKeysLocked() else { return }
+        logger.warning(
+            """
+            Keys cannot be locked into memory here, so they may be written to swap. \
+            \(ProcessHardening.lockingAdvice)
+            """)
+    }
+
     /// Declares that this process serves. When none did until now, the time since the last heartbeat counts
     /// as an outage and no retry window ran during it.
     ///

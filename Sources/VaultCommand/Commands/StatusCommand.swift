@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import TokenVault
 import VaultCore
+import VaultCrypto
 
 /// Shows what is in the vault and how it is.
 struct StatusCommand: AsyncParsableCommand {
@@ -35,6 +36,7 @@ extension Shown {
     /// `is_cut`; each of `expiries` counts live grants that end within that number of hours, the last those that end later.
     fileprivate init(_ status: VaultStatus, path: String) {
         let now = SystemClock().now()
+        let isLocked = ProcessHardening.areKeysLocked()
         let history = status.exchanges
         let attributes = try? FileManager.default.attributesOfFileSystem(forPath: path)
         // What an unprivileged process may still write there.
@@ -76,6 +78,13 @@ extension Shown {
                         : "none for recovery: 'tokenvault key recovery create' makes one")),
             .json("has_recovery_key", status.hasRecoveryKey), .both("created_at", status.createdAt),
             .both("last_write", status.lastWriteAt), .both("last_heartbeat", status.heartbeatAt),
+            .json("memory_locked", isLocked),
+            .text(
+                "memory",
+                isLocked
+                    ? "keys are locked into it"
+                    : "keys are not locked into it, and may be written to swap. \(ProcessHardening.lockingAdvice)"
+            ),
             .json("accepts_new_work", status.acceptsNewWork), .json("free_bytes", free),
             .text("disk", space + (status.acceptsNewWork ? "" : "; too little: no new work is taken")),
         ])
