@@ -78,15 +78,16 @@ struct HostileDiskTests {
                 mount -o remount,ro $state
                 doctor=0; tokenvault doctor --vault $state/V --json > found 2> told || doctor=$?
                 log=$(grep -c '"check":"log.head","severity":"ok"' found || true)
+                key=$(grep -c '"check":"log.signature","severity":"ok"' found || true)
                 mode=$(grep -c '"check":"sqlite.settings","severity":"ok"' found || true)
                 verify=0; tokenvault audit verify --vault $state/V --json > $state.verdict || verify=$?
                 plan=0; tokenvault restore --plan --from b --keys k --log $state/V --vault N --json > plan || plan=$?
-                echo $doctor $log $mode $verify $plan
+                echo $doctor $log $key $mode $verify $plan
             done
             restore=0; tokenvault restore --apply --from b --keys k --log wal/V --vault N --json > restored || restore=$?
             echo $restore
             """, in: place)
-        #expect(ending.output == String(repeating: "8 1 1 0 0\n", count: 3) + "0\n", "\(ending)")
+        #expect(ending.output == String(repeating: "8 1 1 1 0 0\n", count: 3) + "0\n", "\(ending)")
         #expect(ending.complaints.contains("cannot be written, so its log has no entry"))
         let verdicts = try ["index", "wal", "none"].map { try Ending.object(place.text($0 + ".verdict")) }
         let sizes = verdicts.compactMap { $0["size"] as? Int }

@@ -85,9 +85,7 @@ extension Vault {
         try await BlockingThread.result {
             try Sodium.start()
             return try reading(path) { database in
-                let row = try VaultRow.read(database, rowKey: nil)
-                let (opened, _) = try Unlocking.unlock(database, vault: row, source)
-                let keyring = try Keyring.load(database, vault: row, opened: opened)
+                let keyring = try keyring(database, source)
                 var report = try inspect(database, keyring.signer.key, keyring, since: since, progress)
                 if [.integrity, .schemaChanged].contains(refusal.code) {
                     report.add("vault", refusal.message)
@@ -112,9 +110,15 @@ extension Vault {
             .verify(since: checkpoint) { try RowScan(database, keyring) }
     }
 
+    /// The keys of a vault that is not opened.
+    static func keyring(_ database: Database, _ source: KeySource) throws -> Keyring {
+        let row = try VaultRow.read(database, rowKey: nil)
+        let (opened, _) = try Unlocking.unlock(database, vault: row, source)
+        return try Keyring.load(database, vault: row, opened: opened)
+    }
+
     /// One snapshot of a vault that is not opened.
-    private static func reading<Result>(_ path: String, _ body: (Database) throws -> Result) throws -> Result
-    {
+    static func reading<Result>(_ path: String, _ body: (Database) throws -> Result) throws -> Result {
         let path = try VaultFile.resolve(path)
         try VaultFile.check(path, isWritten: false)
         ParkedDescriptors.storeOpens(path)

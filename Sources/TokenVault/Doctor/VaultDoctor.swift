@@ -2,7 +2,7 @@ import Foundation
 import MerkleLog
 import SQLiteStore
 public import VaultCore
-import VaultCrypto
+public import VaultCrypto
 import VaultStore
 
 /// Looks at everything around and in a vault that can be looked at without its keys, and says what to do.
@@ -148,16 +148,26 @@ extension Vault {
             return try await BlockingThread.result { [store, keys] in
                 try store.withOwnReader { database in
                     try store.refuseNewer(database)
-                    let keyring = try keys.keys(examining: database).keyring
-                    return [
-                        Self.signature(database, keyring), Self.tags(database, keyring),
-                        Self.freshness(database, keyring),
-                    ]
+                    return Self.examine(database, try keys.keys(examining: database).keyring)
                 }
             }
         } catch {
             return [.failed("rows.readable", error)]
         }
+    }
+
+    /// The same of a vault that does not open because it cannot be written.
+    ///
+    /// - Throws: where too little of it can be read, or `source` opens no keyslot.
+    public static func examine(_ path: String, unlockedBy source: KeySource) async throws -> [DoctorCheck] {
+        try await BlockingThread.result {
+            try Sodium.start()
+            return try reading(path) { examine($0, try keyring($0, source)) }
+        }
+    }
+
+    private static func examine(_ database: Database, _ keyring: Keyring) -> [DoctorCheck] {
+        [signature(database, keyring), tags(database, keyring), freshness(database, keyring)]
     }
 
     private static func signature(_ database: Database, _ keyring: Keyring) -> DoctorCheck {

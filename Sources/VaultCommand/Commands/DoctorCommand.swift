@@ -49,7 +49,9 @@ struct DoctorCommand: AsyncParsableCommand {
     /// What can only be seen from inside, where someone lets us in.
     private func checksWithKeys(after checks: [DoctorCheck]) async -> [DoctorCheck] {
         let id = "key.opens"
-        guard !checks.contains(where: { $0.severity == .error && Self.entrances.contains($0.id) }) else {
+        let closed = checks.filter { $0.severity == .error && Self.entrances.contains($0.id) }
+        let isReadOnly = !closed.isEmpty && closed.allSatisfy { $0.code == .readOnly }
+        guard closed.isEmpty || (isReadOnly && location.key.isGiven) else {
             return [
                 DoctorCheck.skipped(
                     id, "The vault was not opened, because of the errors above.", "Mend them first.")
@@ -66,9 +68,14 @@ struct DoctorCommand: AsyncParsableCommand {
             ]
         }
         do {
-            let vault = try await location.open()
-            let found = await vault.examine()
-            await vault.close()
+            let found: [DoctorCheck]
+            if isReadOnly {
+                found = try await Vault.examine(location.path(), unlockedBy: location.key.source())
+            } else {
+                let vault = try await location.open()
+                found = await vault.examine()
+                await vault.close()
+            }
             return [DoctorCheck.passed(id, "The key that was given opens the vault.")] + found
         } catch { return [DoctorCheck.failed(id, error)] }
     }

@@ -49,7 +49,9 @@ struct ManCommand: ParsableCommand {
             let path = "\(directory)/\(page.manualFile)"
             do {
                 let source = page.manual.joined(separator: "\n") + "\n"
-                try Data(source.utf8).write(to: URL(filePath: path), options: .atomic)
+                try Unfinished.whole {
+                    try Data(source.utf8).write(to: URL(filePath: path), options: .atomic)
+                }
             } catch {
                 throw VaultError(
                     .ioFailure, "\(path) cannot be written.",
