@@ -1,6 +1,7 @@
 import Synchronization
 import TokenVault
 import VaultCore
+import VaultStore
 import VaultCrypto
 
 extension TokenIssuer {
