@@ -1,6 +1,7 @@
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 
 /// Several tabs, pages that stayed open, and the back button: a form that does not count any more leads to one that does.
 @Suite(.bounded) struct `Forms that are out of date lead on` {

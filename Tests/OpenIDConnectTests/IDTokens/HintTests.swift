@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 /// OpenID Connect Core section 3.1.2.1, `id_token_hint`: what counts as a token of ours.
