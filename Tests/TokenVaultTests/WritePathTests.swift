@@ -179,17 +179,17 @@ import VaultCrypto
         let tokens = try await party.begin()
         var codes: [SecretBytes] = []
         for _ in 0..<Limits.purgedCodesPerWrite + 10 { codes.append(try await party.authorize()) }
-        test.clock.advance(.seconds(29 * 60))
+        test.clock.advance(by: .seconds(29 * 60))
         #expect(try await purgeCodes(test) == 0)
         let late = try await party.authorize()
-        test.clock.advance(.seconds(2 * 60))
+        test.clock.advance(by: .seconds(2 * 60))
         let last = try await purgeCodes(test)
         #expect(try grants(test) == 2)
         #expect(try await party.redeem(codes[0]).refusal == .unknownGrant)
         #expect(try await party.redeem(late).refusal == .codeExpired)
         #expect(try await party.refresh(tokens.refreshToken).issued != nil)
         // Those before are not looked at again.
-        test.clock.advance(.seconds(29 * 60))
+        test.clock.advance(by: .seconds(29 * 60))
         _ = try await purgeCodes(test, after: last)
         #expect(try grants(test) == 1)
         let purges = try test.vault.auditLeaves(limit: 1000).map { String(decoding: $0.leaf, as: UTF8.self) }
@@ -206,7 +206,7 @@ import VaultCrypto
         _ = try await party.begin()
         _ = try await party.authorize()
         _ = try sqlite(test.path, "UPDATE grants SET generation = 0 WHERE id = 1")
-        test.clock.advance(.seconds(3600))
+        test.clock.advance(by: .seconds(3600))
         _ = try await purgeCodes(test)
         #expect(try grants(test) == 1)
         #expect(try await test.vault.verifyAudit().places == ["grants 1"])
