@@ -86,6 +86,7 @@ final class CommitEngine: @unchecked Sendable {
             statistics.committed(batch.count, logSize: lastHead?.size, since: start)
             Self.finish(batch, nil)
         case .failed where hasFailed && !isCareful, .notApplied where !isCareful:
+            statistics.batchIsRepeated()
             commit(batch, isRetry: isRetry, isCareful: true, waiting: waiting)
         case .notApplied(let error): fail(batch, error, isRetry: isRetry)
         case .failed(let error): fail(batch, error, isRetry: isRetry)

@@ -7,6 +7,7 @@ import VaultStore
 public final class CommitStatistics: Sendable {
     private let commitCount = Atomic<Int>(0)
     private let bodyCount = Atomic<Int>(0)
+    private let repeatedCount = Atomic<Int>(0)
     private let figures = Mutex(Figures())
 
     /// Transactions committed by this process.
@@ -14,7 +15,11 @@ public final class CommitStatistics: Sendable {
     /// Bodies in them.
     public var bodies: Int { bodyCount.load(ordering: .relaxed) }
 
-    /// What is kept besides the two counts.
+    /// Batches that failed and were run once more, each body by itself: a row that could not be written, or a body that
+    /// asked about what it had written.
+    package var repeated: Int { repeatedCount.load(ordering: .relaxed) }
+
+    /// What is kept besides the counts.
     package struct Figures: Sendable {
         /// Bodies in one transaction.
         package var batchSizes = Histogram([1, 2, 4, 8, 16, 32, 64, 128, 256])
@@ -46,6 +51,8 @@ public final class CommitStatistics: Sendable {
             if let logSize { figures.logSize = logSize }
         }
     }
+
+    func batchIsRepeated() { repeatedCount.wrappingAdd(1, ordering: .relaxed) }
 
     /// Counts an exchange that ended in one way or another.
     package func exchanged(_ result: ExchangeResult, since start: ContinuousClock.Instant) {
