@@ -34,7 +34,7 @@ struct TestServer: Sendable {
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let key = KeySource.keyFile(path: directory + "/key")
         try Vault.createKeyFile(at: directory + "/key")
-        let clock = SettableClock()
+        let clock = SettableClock(1_767_607_200_000)
         let log = LogLines()
         let vault = try await Vault.create(
             at: directory + "/vault", unlockedBy: key,
