@@ -5,8 +5,6 @@ import Synchronization
 ///
 /// A library only keeps the list. A program that wants it undone calls ``undoAll(before:)`` when it is told to end.
 package final class Unfinished: Sendable {
-    private let number: Int
-
     /// - Parameters:
     ///   - make: makes the thing. A signal that comes meanwhile waits until it is on the list.
     ///   - undo: takes away what `make` returned. Called on another thread, while work goes on, so it only looks and
@@ -17,18 +15,14 @@ package final class Unfinished: Sendable {
         Self.gate.lock()
         defer { Self.gate.unlock() }
         let made = try make()
-        number = Self.list.withLock { list in
-            list.last += 1
-            list.undo[list.last] = { undo(made) }
-            return list.last
-        }
+        Self.list.withLock { $0[ObjectIdentifier(self)] = { undo(made) } }
     }
 
     deinit { finish() }
 
     /// It is whole, or gone: nothing is left to be undone.
     package func finish() {
-        Self.whole { Self.list.withLock { $0.undo[number] = nil } }
+        Self.whole { Self.list.withLock { $0[ObjectIdentifier(self)] = nil } }
     }
 
     /// Runs steps that a signal must not part: it waits until they are done.
@@ -40,14 +34,14 @@ package final class Unfinished: Sendable {
         return try steps()
     }
 
-    /// Undoes everything on the list, the newest first, and ends the process: nothing is begun any more meanwhile.
+    /// Undoes everything on the list, and ends the process: nothing is begun any more meanwhile.
     package static func undoAll(before end: () -> Never) -> Never {
         gate.lock()
-        for (_, undo) in list.withLock({ $0.undo }).sorted(by: { $0.key > $1.key }) { undo() }
+        for undo in list.withLock({ $0.values }) { undo() }
         end()
     }
 
     /// Recursive: what is made within steps that belong together is put on the list too.
     private static let gate = NSRecursiveLock()
-    private static let list = Mutex<(last: Int, undo: [Int: @Sendable () -> Void])>((0, [:]))
+    private static let list = Mutex<[ObjectIdentifier: @Sendable () -> Void]>([:])
 }

@@ -24,7 +24,6 @@ struct AnchorComparison {
         }
     }
 
-    /// - Parameter name: of what has the checkpoint, to people.
     init(
         of note: SignedNote, _ told: Checkpoint, keptBy name: String, _ database: Database, _ keyring: Keyring
     ) throws {
@@ -94,7 +93,8 @@ extension AnchorComparison {
     /// Notes are written after the commit they speak of: a snapshot that begins after this has all that is in them.
     static func readings(_ store: any VaultStore, _ keys: LiveKeys) throws -> [(AnchorRow, AnchorReading)] {
         let anchors = try store.reader.snapshot { database in
-            try database.fileAnchors { try keys.keys(for: database).keyring }
+            guard try database.hasAnchors(.file) else { return [AnchorRow]() }
+            return try database.anchors(keys.keys(for: database).keyring).filter { $0.kind == .file }
         }
         return anchors.map { ($0, AnchorReading($0.target)) }
     }
@@ -119,13 +119,5 @@ extension AnchorComparison {
                 if let note = comparison.note { logger.warning("\(note)") }
             }
         }
-    }
-}
-
-extension Database {
-    /// - Parameter keyring: asked for where there are any.
-    func fileAnchors(_ keyring: () throws -> Keyring) throws -> [AnchorRow] {
-        guard try hasAnchors(.file) else { return [] }
-        return try anchors(keyring()).filter { $0.kind == .file }
     }
 }

@@ -38,9 +38,7 @@ extension Vault {
     /// Where a reader goes on that kept a checkpoint beside the number of its next entry. A restore forks the log: from the
     /// entry on where the backup ends, numbers are used again, for other entries.
     ///
-    /// - Parameters:
-    ///   - next: the first entry that was not read.
-    ///   - note: the signed checkpoint as it was when that was noted, or before.
+    /// - Parameter note: the signed checkpoint as it was when `next` was noted, or before.
     /// - Returns: `next`, or the smaller number of the entry at which the log forked since.
     /// - Throws: ``VaultError/Code/integrity`` where the log does not go on from the checkpoint, nor a restore says why;
     ///   ``VaultError/Code/invalidInput`` for what is no checkpoint.

@@ -23,14 +23,13 @@ struct TileDirectory {
 
     /// Writes what will never change.
     ///
-    /// - Parameter isPublished: the directory's checkpoint vouches for it. What lies past that nobody believes yet: an export
-    ///   may have been cut off there, by a power cut too, which leaves files that are not whole.
+    /// - Parameter isPublished: the directory's checkpoint vouches for it. Past that an export may have been cut off.
     /// - Returns: whether it was not there before.
     /// - Throws: ``VaultError/Code/integrity`` when something else was published.
     func add(_ name: String, _ bytes: [UInt8], isPublished: Bool) throws -> Bool {
         let existing =
             isPublished ? try read(name, limit: Self.fileBytes) : try? read(name, limit: Self.fileBytes)
-        guard existing != bytes else { return false }
+        if existing == bytes { return false }
         guard existing == nil || !isPublished else {
             throw VaultError(
                 .integrity, "\(path)/\(name) is there and differs from the log.",

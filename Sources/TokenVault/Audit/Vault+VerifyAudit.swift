@@ -44,11 +44,7 @@ extension Vault {
                 var report = try AuditVerifier(database, key: key, keyring: keyring, progress: progress)
                     .verify(since: checkpoint, rows: rows)
                 for (anchor, reading) in anchors {
-                    do {
-                        let comparison = try AnchorComparison(anchor, reading, database, keyring)
-                        if let problem = comparison.problem { report.add("anchors", problem) }
-                        if let note = comparison.note { report.notes.append(note) }
-                    } catch { report.add("anchors", StorageFailure.translate(error).message) }
+                    report.compare(anchor, reading, database, keyring)
                 }
                 for witness in witnesses { report.add(witness) }
                 return report
@@ -76,7 +72,7 @@ extension Vault {
     ///
     /// - Parameters:
     ///   - refusal: why it does not open: is a finding, unless it only cannot be written.
-    ///   - since: as for ``verifyAudit(since:progress:)``, and so is `progress`.
+    ///   - since: as for ``verifyAudit(since:progress:)``.
     /// - Throws: as ``open(at:unlockedBy:options:for:)``, where too little of it can be read.
     public static func inspect(
         _ path: String, unlockedBy source: KeySource, refusal: VaultError, since: String? = nil,
@@ -90,11 +86,9 @@ extension Vault {
                 if [.integrity, .schemaChanged].contains(refusal.code) {
                     report.add("vault", refusal.message)
                 }
-                for anchor in try database.fileAnchors({ keyring }) {
-                    let reading = AnchorReading(anchor.target)
-                    let comparison = try AnchorComparison(anchor, reading, database, keyring)
-                    if let problem = comparison.problem { report.add("anchors", problem) }
-                    if let note = comparison.note { report.notes.append(note) }
+                guard try database.hasAnchors(.file) else { return report }
+                for anchor in try database.anchors(keyring) where anchor.kind == .file {
+                    report.compare(anchor, AnchorReading(anchor.target), database, keyring)
                 }
                 return report
             }
@@ -110,7 +104,6 @@ extension Vault {
             .verify(since: checkpoint) { try RowScan(database, keyring) }
     }
 
-    /// The keys of a vault that is not opened.
     static func keyring(_ database: Database, _ source: KeySource) throws -> Keyring {
         let row = try VaultRow.read(database, rowKey: nil)
         let (opened, _) = try Unlocking.unlock(database, vault: row, source)
@@ -177,6 +170,16 @@ public struct AuditReport: Sendable {
         } else {
             furtherFindings += 1
         }
+    }
+
+    fileprivate mutating func compare(
+        _ anchor: AnchorRow, _ reading: AnchorReading, _ database: Database, _ keyring: Keyring
+    ) {
+        do {
+            let comparison = try AnchorComparison(anchor, reading, database, keyring)
+            if let problem = comparison.problem { add("anchors", problem) }
+            if let note = comparison.note { notes.append(note) }
+        } catch { add("anchors", StorageFailure.translate(error).message) }
     }
 
     /// A finding about one entry.

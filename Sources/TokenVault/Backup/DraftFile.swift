@@ -35,7 +35,6 @@ package final class DraftFile {
         // What a killed process left.
         guard isForAll || fchmod(descriptor, mode) == 0, ftruncate(descriptor, 0) == 0 else {
             let code = errno
-            unfinished.finish()
             close(descriptor)
             throw StorageFailure.writing(draft, code)
         }

@@ -50,16 +50,14 @@ struct ServingState {
     /// one, whose limits may be others.
     func memoryCheck() -> DoctorCheck {
         let id = "memory.locked"
-        let what: String
-        if let process = holders.first(where: Self.locksNothing) {
-            what = "Keys of process \(process), which serves this vault, are"
-        } else {
-            guard !ProcessHardening.areKeysLocked() else { return .ok(id, "Keys are locked into memory.") }
-            what = "Keys of this process are"
+        let process = holders.first(where: Self.locksNothing)
+        guard process != nil || !ProcessHardening.areKeysLocked() else {
+            return .ok(id, "Keys are locked into memory.")
         }
+        let whose = process.map { "process \($0), which serves this vault," } ?? "this process"
         return .advice(
-            id, what + " not locked into memory: they may be written to swap.", ProcessHardening.lockingAdvice
-        )
+            id, "Keys of \(whose) are not locked into memory: they may be written to swap.",
+            ProcessHardening.lockingAdvice)
     }
 
     private static func locksNothing(_ process: Int32) -> Bool {

@@ -156,9 +156,7 @@ extension Vault {
         }
     }
 
-    /// The same of a vault that does not open because it cannot be written.
-    ///
-    /// - Throws: where too little of it can be read, or `source` opens no keyslot.
+    /// The same of a vault that does not open because it cannot be written. Throws where no keyslot opens.
     public static func examine(_ path: String, unlockedBy source: KeySource) async throws -> [DoctorCheck] {
         try await BlockingThread.result {
             try Sodium.start()

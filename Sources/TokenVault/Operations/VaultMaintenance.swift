@@ -82,10 +82,8 @@ extension Vault {
     package func warnOfUnlockedKeys() {
         guard !ProcessHardening.areKeysLocked() else { return }
         logger.warning(
-            """
-            Keys cannot be locked into memory here, so they may be written to swap. \
-            \(ProcessHardening.lockingAdvice)
-            """)
+            "Keys cannot be locked into memory here, and may be written to swap. \(ProcessHardening.lockingAdvice)"
+        )
     }
 
     /// Declares that this process serves. When none did until now, the time since the last heartbeat counts

@@ -30,7 +30,22 @@ final class RestoreArea: Sendable {
         if let obstacle, FileFacts(at: directory) == nil { throw obstacle }
         var claim: Int32 = -1
         unfinished = try Unfinished { [directory] in
-            claim = try Self.claim(directory, for: path, obstacle)
+            guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
+                throw StorageFailure.writing(directory, errno)
+            }
+            guard FileFacts(at: directory)?.isDirectory == true else {
+                throw VaultError(
+                    .permissionDenied, "\(directory) is no directory.",
+                    remedy: "Remove it, or choose another path.")
+            }
+            claim = open(directory + "/claim", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+            guard claim >= 0 else { throw StorageFailure.writing(directory, errno) }
+            guard tv_lock_byte(claim, 0, 1) == 0, VaultFile.isNamed(claim, directory + "/claim") else {
+                close(claim)
+                throw obstacle
+                    ?? VaultError(
+                        .busy, "Another process is restoring to \(path).", remedy: "Wait for its end.")
+            }
         } undo: { [directory] in
             // Work may still put files there.
             for _ in 0..<1000 where FileFacts(at: directory) != nil { Self.remove(directory) }
@@ -38,27 +53,6 @@ final class RestoreArea: Sendable {
         self.claim = claim
         Self.removeDraft(in: directory)
         if let obstacle { throw obstacle }
-    }
-
-    private static func claim(_ directory: String, for path: String, _ obstacle: VaultError?) throws -> Int32
-    {
-        guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
-            throw StorageFailure.writing(directory, errno)
-        }
-        guard FileFacts(at: directory)?.isDirectory == true else {
-            throw VaultError(
-                .permissionDenied, "\(directory) is no directory.",
-                remedy: "Remove it, or choose another path.")
-        }
-        let claim = open(directory + "/claim", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard claim >= 0 else { throw StorageFailure.writing(directory, errno) }
-        guard tv_lock_byte(claim, 0, 1) == 0, VaultFile.isNamed(claim, directory + "/claim") else {
-            close(claim)
-            throw obstacle
-                ?? VaultError(
-                    .busy, "Another process is restoring to \(path).", remedy: "Wait for its end.")
-        }
-        return claim
     }
 
     private static func exists(_ file: String) -> VaultError {

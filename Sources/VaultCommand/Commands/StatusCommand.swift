@@ -78,10 +78,9 @@ extension Shown {
                         : "none for recovery: 'tokenvault key recovery create' makes one")),
             .json("has_recovery_key", status.hasRecoveryKey), .both("created_at", status.createdAt),
             .both("last_write", status.lastWriteAt), .both("last_heartbeat", status.heartbeatAt),
-            .json("memory_locked", isLocked),
-            .text(
-                "memory",
-                isLocked
+            .both(
+                "memory_locked", isLocked, label: "memory",
+                as: isLocked
                     ? "keys are locked into it"
                     : "keys are not locked into it, and may be written to swap. \(ProcessHardening.lockingAdvice)"
             ),

@@ -41,7 +41,7 @@ struct AuditVerifyCommand: AsyncParsableCommand {
                 do {
                     report = try await Vault.inspect(
                         path, unlockedBy: source, refusal: refusal, since: since, progress: progress)
-                } catch where refusal.isDamage { throw refusal }
+                } catch  where refusal.isDamage { throw refusal }
                 if refusal.isOfWriting {
                     output.note("The vault cannot be written, so its log has no entry of this check.")
                 }
@@ -64,7 +64,6 @@ struct AuditVerifyCommand: AsyncParsableCommand {
 extension VaultError {
     /// Stored bytes are not what was written.
     fileprivate var isDamage: Bool { code == .integrity || code == .schemaChanged }
-    /// The file may be whole, and readable.
     fileprivate var isOfWriting: Bool { code == .readOnly || code == .permissionDenied }
 }
 
