@@ -86,12 +86,13 @@ struct HostileDiskTests {
             done
             restore=0; tokenvault restore --apply --from b --keys k --log wal/V --vault N --json > restored || restore=$?
             echo $restore
+            tokenvault audit verify --vault wal/V > shown
             """, in: place)
         #expect(ending.output == String(repeating: "8 1 1 1 0 0\n", count: 3) + "0\n", "\(ending)")
         #expect(ending.complaints.contains("cannot be written, so its log has no entry"))
         let verdicts = try ["index", "wal", "none"].map { try Ending.object(place.text($0 + ".verdict")) }
         let sizes = verdicts.compactMap { $0["size"] as? Int }
-        // Whoever listed users opened it once more.
+        // 'user list' opened it once more.
         #expect(sizes.count == 3 && sizes[0] == sizes[1] && sizes[1] == sizes[2] - 1, "\(sizes)")
     }
 

@@ -77,13 +77,13 @@ struct InterruptionTests {
     ) async throws -> Ending {
         try place.write(
             """
-            import fcntl, os, signal, struct, subprocess, sys, time
+            import fcntl, os, select, struct, subprocess, sys
             space = ["unshare"] + (["--map-root-user"] if os.geteuid() else [])
             space += ["--pid", "--fork", "--mount-proc", "--kill-child", "--", "tokenvault"]
             def holds(): return \(condition)
             \(before)
             process = subprocess.Popen(space + sys.argv[1:], stdout=open("out", "w"))
-            while process.poll() is None and not holds(): time.sleep(0.01)
+            while process.poll() is None and not holds(): select.select([], [], [], 0.01)
             children = f"/proc/{process.pid}/task/{process.pid}/children"
             for child in open(children).read().split(): os.kill(int(child), \(signal))
             print(process.wait(30))

@@ -125,20 +125,24 @@ struct SecretPrompt {
         var quiet = settings
         quiet.c_lflag &= ~tcflag_t(ECHO)
         // Ctrl-C must not leave the person with a terminal that shows nothing.
-        let echo = Unfinished {
+        let silence = Unfinished {
             tcsetattr(terminal, TCSAFLUSH, &quiet)
             return settings
-        } undo: { settings in
-            var settings = settings
-            tcsetattr(terminal, TCSAFLUSH, &settings)
+        } undo: {
+            Self.restore(terminal, $0)
         }
         defer {
-            tcsetattr(terminal, TCSAFLUSH, &settings)
-            echo.finish()
-            _ = write(terminal, "\n", 1)
+            Self.restore(terminal, settings)
+            silence.finish()
         }
         _ = prompt.withCString { write(terminal, $0, strlen($0)) }
         return try reader.read(descriptor: terminal)
+    }
+
+    private static func restore(_ terminal: Int32, _ settings: termios) {
+        var settings = settings
+        tcsetattr(terminal, TCSAFLUSH, &settings)
+        _ = write(terminal, "\n", 1)
     }
 }
 
