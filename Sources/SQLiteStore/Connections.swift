@@ -9,7 +9,7 @@ package import VaultStore
 package enum Connections {
     /// The one writer. The caller holds the vault's lock: opening may recover the WAL.
     package static func openWriter(_ path: String) throws -> SQLiteConnection {
-        try open(path) { engine, database in
+        try prepared(SQLiteConnection(path: path)) { engine, database in
             guard try answer("PRAGMA journal_mode = WAL", database) == .text("wal") else {
                 throw unsupported("journal_mode = WAL")
             }
@@ -29,7 +29,9 @@ package enum Connections {
     /// A connection that cannot write.
     static func openReader(_ path: String) throws -> SQLiteConnection {
         do {
-            return try open(path, isReadOnly: true) { try set($1, "cache_size", -8 * 1024) }
+            return try prepared(SQLiteConnection(path: path, isReadOnly: true)) {
+                try set($1, "cache_size", -8 * 1024)
+            }
         } catch let error as SQLiteError
             where error.kind == SQLITE_CANTOPEN && access(VaultFile.directory(of: path), W_OK) != 0
         {
@@ -37,14 +39,17 @@ package enum Connections {
             // writer can have it open, for that one would have made the index. Without a WAL the file is all there is.
             let hasWAL = (FileFacts(at: path + "-wal")?.size ?? 0) > 0
             let name = path.addingPercentEncoding(withAllowedCharacters: .urlPathAllowed) ?? ""
-            return try SQLiteConnection(uri: "file:\(name)?mode=ro&\(hasWAL ? "vfs=unix-none" : "immutable=1")")
+            let way = hasWAL ? "vfs=unix-none" : "immutable=1"
+            return try prepared(SQLiteConnection(uri: "file:\(name)?mode=ro&\(way)")) { engine, _ in
+                // The last to close a WAL copies it back.
+                _ = tv_sqlite_keep_wal(UnsafeMutableRawPointer(engine.handle))
+            }
         }
     }
 
-    private static func open(
-        _ path: String, isReadOnly: Bool = false, _ prepare: (SQLiteEngine, Database) throws -> Void
+    private static func prepared(
+        _ connection: SQLiteConnection, _ prepare: (SQLiteEngine, Database) throws -> Void
     ) throws -> SQLiteConnection {
-        let connection = try SQLiteConnection(path: path, isReadOnly: isReadOnly)
         do {
             try connection.withEngine { engine, database in
                 try harden(engine, database)

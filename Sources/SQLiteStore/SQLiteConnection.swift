@@ -31,17 +31,17 @@ package final class SQLiteConnection: @unchecked Sendable {
 
     /// A file that nobody writes, however SQLite is to find it.
     convenience init(uri: String) throws {
-        try self.init(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, first: "PRAGMA locking_mode = EXCLUSIVE")
+        try self.init(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, first: "PRAGMA locking_mode = EXCLUSIVE;")
     }
 
     private static let writing = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
 
-    private init(_ path: String, _ flags: Int32, first: String = "PRAGMA foreign_keys = ON") throws {
+    private init(_ path: String, _ flags: Int32, first: String = "") throws {
         let engine = try SQLiteEngine(path, flags)
         opened = (engine, Database(engine))
         do {
             // A file that is no database is refused here, not at a statement that means something.
-            try engine.runScript(first + "; PRAGMA schema_version")
+            try engine.runScript(first + "PRAGMA foreign_keys = ON; PRAGMA schema_version")
         } catch {
             try? engine.close()
             throw error
