@@ -21,7 +21,6 @@ public struct TokenIssuer: Sendable {
     package let endpoints = MountedEndpoints()
     /// Of clients that fail to authenticate.
     let throttle: FailureThrottle
-    let registeredScopes = RegisteredScopes()
     /// Told once, however many routes find out.
     package let sharedAddress: SharedAddressNotice
 

@@ -1,7 +1,5 @@
-import Synchronization
 import TokenVault
 import VaultCore
-import VaultStore
 import VaultCrypto
 
 extension TokenIssuer {
@@ -122,7 +120,7 @@ extension TokenIssuer {
         // RFC 6749 section 3.3: a request without scope gets a "pre-defined default value"; ours is all of it.
         var scope = asked.isEmpty ? client.registration.scope : asked
         if !scope.isSubset(of: client.registration.scope) {
-            scope = try understood(scope, of: client)
+            scope = try understood(scope)
             guard !scope.isEmpty, scope.isSubset(of: client.registration.scope) else { throw .scopeExceeded }
         }
         guard !type.hasIDToken || scope.names.contains("openid") else {
@@ -133,12 +131,9 @@ extension TokenIssuer {
 
     /// Without the names that no client is registered for. OpenID Connect Core section 3.1.2.1: "Scope values used that
     /// are not understood by an implementation SHOULD be ignored." The answer's `scope` tells what was left out.
-    private func understood(_ scope: ScopeSet, of client: Client) throws(OAuthError) -> ScopeSet {
+    private func understood(_ scope: ScopeSet) throws(OAuthError) -> ScopeSet {
         let registered: Set<String>
-        do {
-            let revision = vault.recentClient(identifiedBy: client.clientID)?.revision
-            registered = try registeredScopes.names(in: vault, asOf: revision)
-        } catch { throw failure(error) }
+        do { registered = try vault.registeredScopes() } catch { throw failure(error) }
         return ScopeSet(parsing: scope.names.filter(registered.contains).joined(separator: " ")) ?? .empty
     }
 
@@ -162,20 +157,6 @@ extension TokenIssuer {
             throw .invalidRequest("The code_challenge is not 43 characters of base64url, as S256 makes.")
         }
         return challenge
-    }
-}
-
-/// The names that some client is registered for, kept for one revision of the registry: anyone may ask for names that
-/// are unknown, and that must not read every client each time.
-final class RegisteredScopes: Sendable {
-    private let known = Mutex<(revision: RegistryRevision, names: Set<String>)?>(nil)
-
-    /// - Parameter revision: as just read; nil keeps nothing.
-    func names(in vault: Vault, asOf revision: RegistryRevision?) throws -> Set<String> {
-        if let revision, let known = known.withLock({ $0 }), known.revision == revision { return known.names }
-        let names = Set(try vault.clients().flatMap(\.registration.scope.names))
-        if let revision { known.withLock { $0 = (revision, names) } }
-        return names
     }
 }
 

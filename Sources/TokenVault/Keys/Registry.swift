@@ -112,6 +112,20 @@ final class Registry: Sendable {
     }
 }
 
+/// What was last made out from the registry, for as long as that stays at one revision.
+final class KnownOfRegistry<Value: Sendable>: Sendable {
+    private let last = Mutex<(revision: RegistryRevision, value: Value)?>(nil)
+
+    func value(_ revision: RegistryRevision?) -> Value? {
+        last.withLock { last in last.flatMap { $0.revision == revision ? $0.value : nil } }
+    }
+
+    func keep(_ value: Value, _ revision: RegistryRevision?) {
+        guard let revision else { return }
+        last.withLock { $0 = (revision, value) }
+    }
+}
+
 extension [[UInt8]] {
     /// What the first of these tags leads to.
     func firstValue<Value>(_ look: ([UInt8]) throws -> Value?) rethrows -> Value? {

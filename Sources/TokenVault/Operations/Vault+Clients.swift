@@ -135,6 +135,16 @@ extension Vault {
         }
     }
 
+    /// The names that some client is registered for. Anyone may ask for names that are unknown, and that must not read
+    /// every client each time: they are kept while the registry stays as it is.
+    package func registeredScopes() throws -> Set<String> {
+        let revision = try snapshot { try $1.checkedRevision($0) }
+        if let known = knownScopes.value(revision) { return known }
+        let names = Set(try clients().flatMap(\.registration.scope.names))
+        knownScopes.keep(names, revision)
+        return names
+    }
+
     /// Disables or enables a client. A disabled one fails authentication.
     public func setClient(_ name: String, enabled: Bool) async throws -> Client {
         let id = try client(name).id

@@ -1,4 +1,3 @@
-import Synchronization
 package import VaultCore
 import VaultCrypto
 import VaultStore
@@ -22,27 +21,13 @@ package struct StoredSigningKey: Sendable {
     package let publicJWK: String
 }
 
-/// The signing keys as last read, as old as the registry revision beside them.
-final class KnownSigningKeys: Sendable {
-    private let last = Mutex<(revision: RegistryRevision, keys: [StoredSigningKey])?>(nil)
-
-    func keys(_ revision: RegistryRevision?) -> [StoredSigningKey]? {
-        last.withLock { last in last.flatMap { $0.revision == revision ? $0.keys : nil } }
-    }
-
-    func keep(_ keys: [StoredSigningKey], _ revision: RegistryRevision?) {
-        guard let revision else { return }
-        last.withLock { $0 = (revision, keys) }
-    }
-}
-
 extension Vault {
     /// Every key that is current, or retired and still published, oldest first.
     package func signingKeys() throws -> [StoredSigningKey] {
         let keys = try snapshot { [knownSigningKeys] database, keys in
             let systemKey = try keys.system.key(.issuer)
             let revision = try keys.checkedRevision(database)
-            if let known = knownSigningKeys.keys(revision) { return known }
+            if let known = knownSigningKeys.value(revision) { return known }
             let keys = try database.loadAll(SigningKeyRow.self, where: "1 ORDER BY id", [], keys.keyring).map
             {
                 try StoredSigningKey($0, keys.keyring, systemKey)

@@ -38,7 +38,8 @@ public final class Vault: Sendable {
     let anchorTurns = AnchorTurns()
     let witnesses: (any WitnessTransport)?
     let passwordHashing = PasswordHashing()
-    let knownSigningKeys = KnownSigningKeys()
+    let knownSigningKeys = KnownOfRegistry<[StoredSigningKey]>()
+    let knownScopes = KnownOfRegistry<Set<String>>()
     let damage = DamageNotes()
     /// Opens the vault again after another process rotated the root key.
     let unlocker: Unlocker
