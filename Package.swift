@@ -90,7 +90,7 @@ let targets: [Target] = [
         ]),
     .target(
         name: "TokenIssuer",
-        dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "VaultStore", "TokenVault", logging]),
+        dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", logging]),
     .target(
         name: "OpenIDConnect",
         dependencies: ["VaultCore", "TokenVault", "TokenIssuer", jwtKit, crypto, cryptoExtras, logging]),

@@ -1,35 +1,29 @@
 import TokenVault
 import VaultCore
-import VaultStore
 
 /// A client that is who it says it is, or a public one that only says so.
 struct AuthenticatedClient: Sendable {
     let client: Client
     /// The generation of the secret used, where a newer one exists: the log says who still uses the old one.
     let supersededSecret: UInt32?
-    /// Of the registry, where the client was not read again: what is done for it must find the same revision.
-    var registryRevision: RegistryRevision?
 
     var registration: ClientRegistration { client.registration }
 }
 
 extension TokenIssuer {
-    /// Authenticates against what this process read last, which costs no query. Good news only: nil says
-    /// nothing, and anyone who acts on the answer has the revision compared.
+    /// Authenticates against what this process read last, which costs no query. Good news only, for
+    /// ``TokenVault/Vault/withRecentClient(_:_:)``: nil says nothing.
     func authenticateRecent(_ credentials: ClientCredentials, _ origin: RequestOrigin) -> AuthenticatedClient?
     {
         guard case (let clientID?, let secret?, let method?) = credentials.claim else { return nil }
         let recent = vault.recentClient(identifiedBy: clientID)
         // Asked for unknown clients too: the time it takes must not tell which are known.
-        let verdict = vault.judge(secret, of: recent?.client)
+        let verdict = vault.judge(secret, of: recent)
         guard case .accepted(let generation, let isNewest) = verdict, let recent,
-            recent.client.state == .active,
-            recent.client.registration.authenticationMethods.contains(method)
+            recent.state == .active, recent.registration.authenticationMethods.contains(method)
         else { return nil }
         forgetFailures(of: clientID, origin)
-        return AuthenticatedClient(
-            client: recent.client, supersededSecret: isNewest ? nil : generation,
-            registryRevision: recent.revision)
+        return AuthenticatedClient(client: recent, supersededSecret: isNewest ? nil : generation)
     }
 
     /// Authenticates the client (RFC 6749 section 2.3), or throws `invalid_client` and logs why.

@@ -83,10 +83,6 @@ extension OAuthError {
         .unsupportedGrantType,
         "The grant_type is not one of authorization_code, refresh_token and client_credentials.")
 
-    /// Never sent: the client was judged by an older registry, and the request is answered again.
-    static let outdated = OAuthError(
-        Code(rawValue: "outdated"), status: 503, "Send the same request again.", retryAfter: 1)
-
     static let malformedScope = OAuthError(
         .invalidScope,
         "The scope is malformed: names without quotes or backslashes, single spaces between them.")

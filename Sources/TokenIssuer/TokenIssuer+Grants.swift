@@ -5,11 +5,11 @@ import VaultCore
 
 extension TokenIssuer {
     /// Redeems an authorization code (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
-    func redeemCode(_ request: TokenRequest, by client: AuthenticatedClient) async throws(OAuthError)
+    func redeemCode(_ request: TokenRequest, by client: AuthenticatedClient) async throws
         -> TokenResponse
     {
         guard let code = request.code else {
-            throw await refusal(.missing("code"), .missingParameter, of: request, by: client)
+            throw try await refusal(.missing("code"), .missingParameter, of: request, by: client)
         }
         var exchange = ExchangeRequest(
             kind: .authorizationCode, credential: code, client: client.client, channel: .http)
@@ -24,17 +24,17 @@ extension TokenIssuer {
     }
 
     /// Refreshes (RFC 6749 section 6): a new pair, or the same one again for a client whose response was lost.
-    func refresh(_ request: TokenRequest, by client: AuthenticatedClient) async throws(OAuthError)
+    func refresh(_ request: TokenRequest, by client: AuthenticatedClient) async throws
         -> TokenResponse
     {
         guard let refreshToken = request.refreshToken else {
-            throw await refusal(.missing("refresh_token"), .missingParameter, of: request, by: client)
+            throw try await refusal(.missing("refresh_token"), .missingParameter, of: request, by: client)
         }
         var exchange = ExchangeRequest(
             kind: .refreshToken, credential: refreshToken, client: client.client, channel: .http)
         if let text = request.scope {
             guard let scope = ScopeSet(parsing: text) else {
-                throw await refusal(.malformedScope, .malformedScope, of: request, by: client)
+                throw try await refusal(.malformedScope, .malformedScope, of: request, by: client)
             }
             exchange.scope = scope
         }
@@ -42,24 +42,21 @@ extension TokenIssuer {
     }
 
     /// Issues an access token to a client for itself (RFC 6749 section 4.4), without a refresh token.
-    func issueToClient(_ request: TokenRequest, _ client: AuthenticatedClient) async throws(OAuthError)
+    func issueToClient(_ request: TokenRequest, _ client: AuthenticatedClient) async throws
         -> TokenResponse
     {
         guard let scope = ScopeSet(parsing: request.scope ?? "") else {
-            throw await refusal(.malformedScope, .malformedScope, of: request, by: client)
+            throw try await refusal(.malformedScope, .malformedScope, of: request, by: client)
         }
         guard scope.isSubset(of: client.registration.scope) else {
-            throw await refusal(.scopeExceeded, .scopeExceeded, of: request, by: client)
+            throw try await refusal(.scopeExceeded, .scopeExceeded, of: request, by: client)
         }
-        do {
-            // RFC 6749 section 3.3: a request without scope gets a "pre-defined default value"; ours is all of it.
-            return TokenResponse(
-                try await vault.issueClientCredentials(
-                    to: client.client, scope: scope.isEmpty ? client.registration.scope : scope,
-                    channel: .http,
-                    requestID: request.requestID, supersededSecret: client.supersededSecret,
-                    registryRevision: client.registryRevision), profile)
-        } catch { throw failure(error) }
+        // RFC 6749 section 3.3: a request without scope gets a "pre-defined default value"; ours is all of it.
+        return TokenResponse(
+            try await vault.issueClientCredentials(
+                to: client.client, scope: scope.isEmpty ? client.registration.scope : scope,
+                channel: .http, requestID: request.requestID, supersededSecret: client.supersededSecret),
+            profile)
     }
 
     /// The scope that makes an authorization request one of OpenID Connect (OpenID Connect Core section 3.1.2.1).
@@ -89,13 +86,10 @@ extension TokenIssuer {
     }
 
     /// Leaves a trace of a token request that came in a query string: anyone who operates old clients should know.
-    func noteLegacyGet(_ client: AuthenticatedClient, _ origin: RequestOrigin) async throws(OAuthError) {
+    func noteLegacyGet(_ client: AuthenticatedClient, _ origin: RequestOrigin) async throws {
         vault.logger.warning(
             "A client sent its token request in a query string, where others may have logged it.",
             metadata: ["request_id": "\(origin.requestID ?? "-")"])
-        do {
-            try await vault.recordLegacyGet(
-                by: client.client, channel: .http, requestID: origin.requestID)
-        } catch { throw failure(error) }
+        try await vault.recordLegacyGet(by: client.client, channel: .http, requestID: origin.requestID)
     }
 }

@@ -26,42 +26,36 @@ extension TokenIssuer {
     /// - Throws: `invalid_client`, also for a public client, which proves nothing.
     public func introspect(_ presented: PresentedToken) async throws(OAuthError) -> [UInt8] {
         do {
-            if let recent = authenticateRecent(presented.credentials, presented.origin),
-                let accessToken = try validate(presented.token, for: recent),
-                // Nothing was registered, disabled or removed since the caller was read.
-                accessToken.registryRevision == recent.registryRevision
-            {
-                return try Self.json(
-                    IntrospectedToken(
-                        accessToken, type: "Bearer", of: client(accessToken.client, recent), self))
+            let recent = authenticateRecent(presented.credentials, presented.origin)
+            return try await vault.withRecentClient(recent?.client) { recent in
+                let caller =
+                    if let recent { recent } else {
+                        try await authenticate(presented.credentials, presented.origin).client
+                    }
+                guard !caller.registration.isPublic else { throw OAuthError.invalidClient }
+                if let accessToken = try vault.validate(presented.token, for: caller) {
+                    return try Self.json(
+                        IntrospectedToken(
+                            accessToken, type: "Bearer", of: client(accessToken.client, caller), self))
+                }
+                try caller.requireReading()
+                // To its own client only: a resource server that asks for no token_type would take it for an access token.
+                if let refreshToken = try vault.inspectRefreshToken(presented.token),
+                    refreshToken.client == caller.id
+                {
+                    return try Self.json(IntrospectedToken(refreshToken, type: nil, of: caller, self))
+                }
+                return Self.inactive
             }
-            let caller = try await authenticate(presented.credentials, presented.origin)
-            guard !caller.registration.isPublic else { throw OAuthError.invalidClient }
-            if let accessToken = try validate(presented.token, for: caller) {
-                return try Self.json(
-                    IntrospectedToken(
-                        accessToken, type: "Bearer", of: client(accessToken.client, caller), self))
-            }
-            // To its own client only: a resource server that asks for no token_type would take it for an access token.
-            if let refreshToken = try vault.inspectRefreshToken(presented.token),
-                refreshToken.client == caller.client.id
-            {
-                return try Self.json(IntrospectedToken(refreshToken, type: nil, of: caller.client, self))
-            }
-            return Self.inactive
         } catch let error as VaultError where error.code == .notFound {
             // Its client was removed a moment ago.
             return Self.inactive
         } catch { throw error as? OAuthError ?? failure(error) }
     }
 
-    private func validate(_ token: SecretBytes, for caller: AuthenticatedClient) throws -> ValidToken? {
-        try vault.validate(token) { caller.registration.mayIntrospect || $0.client == caller.client.id }
-    }
-
     /// The client of a token; most ask for their own.
-    private func client(_ id: OwnerID, _ caller: AuthenticatedClient) throws -> Client {
-        id == caller.client.id ? caller.client : try vault.client(id)
+    private func client(_ id: OwnerID, _ caller: Client) throws -> Client {
+        id == caller.id ? caller : try vault.client(id)
     }
 
     /// Who a token speaks for (`sub`): the user, or the client that it was issued to for itself.

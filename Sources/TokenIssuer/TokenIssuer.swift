@@ -62,47 +62,37 @@ public struct TokenIssuer: Sendable {
     /// - Throws: the refusal to send. `temporarily_unavailable` and `server_error` mean that nothing was changed.
     public func token(_ request: TokenRequest) async throws(OAuthError) -> TokenResponse {
         guard let grantType = GrantType(rawValue: request.grantType) else { throw .unsupportedGrantType }
-        if !request.isLegacyGet, let recent = authenticateRecent(request.credentials, request.origin) {
-            do throws(OAuthError) {
-                return try await answer(request, grantType, recent)
-            } catch {
-                guard error == .outdated else { throw error }
+        let recent = request.isLegacyGet ? nil : authenticateRecent(request.credentials, request.origin)
+        do {
+            return try await vault.withRecentClient(recent) { recent in
+                let client =
+                    if let recent { recent } else {
+                        try await authenticate(request.credentials, request.origin)
+                    }
+                if request.isLegacyGet { try await noteLegacyGet(client, request.origin) }
+                // RFC 6749 section 5.2, unauthorized_client: "The authenticated client is not authorized to use this
+                // authorization grant type."
+                guard client.registration.grantTypes.contains(grantType) else {
+                    throw try await refusal(.unauthorizedClient, .unauthorizedClient, of: request, by: client)
+                }
+                return switch grantType {
+                case .authorizationCode: try await redeemCode(request, by: client)
+                case .refreshToken: try await refresh(request, by: client)
+                case .clientCredentials: try await issueToClient(request, client)
+                }
             }
-        }
-        let client = try await authenticate(request.credentials, request.origin)
-        if request.isLegacyGet { try await noteLegacyGet(client, request.origin) }
-        return try await answer(request, grantType, client)
-    }
-
-    private func answer(
-        _ request: TokenRequest, _ grantType: GrantType, _ client: AuthenticatedClient
-    ) async throws(OAuthError) -> TokenResponse {
-        // RFC 6749 section 5.2, unauthorized_client: "The authenticated client is not authorized to use this
-        // authorization grant type."
-        guard client.registration.grantTypes.contains(grantType) else {
-            throw await refusal(.unauthorizedClient, .unauthorizedClient, of: request, by: client)
-        }
-        return switch grantType {
-        case .authorizationCode: try await redeemCode(request, by: client)
-        case .refreshToken: try await refresh(request, by: client)
-        case .clientCredentials: try await issueToClient(request, client)
-        }
+        } catch { throw error as? OAuthError ?? failure(error) }
     }
 
     /// Runs the swap and says what became of it.
     func exchange(
         _ exchange: ExchangeRequest, _ request: TokenRequest, by client: AuthenticatedClient
-    ) async throws(OAuthError) -> TokenResponse {
+    ) async throws -> TokenResponse {
         var exchange = exchange
         exchange.requestID = request.requestID
         exchange.supersededSecret = client.supersededSecret
-        exchange.registryRevision = client.registryRevision
-        let result: ExchangeResult
-        let idToken: SecretBytes?
         let start = ContinuousClock.now
-        do { (result, idToken) = try await exchangeTokens(exchange, for: client.client) } catch {
-            throw failure(error)
-        }
+        let (result, idToken) = try await exchangeTokens(exchange, for: client.client)
         vault.statistics.exchanged(result, since: start)
         switch result {
         case .issued(let tokens), .replayed(let tokens):
@@ -115,22 +105,18 @@ public struct TokenIssuer: Sendable {
             }
             throw OAuthError(reason, exchange.kind)
         case .databaseIsBehind:
-            throw failure(vault.databaseIsBehind)
+            throw vault.databaseIsBehind
         }
     }
 
-    /// Writes a refusal into the log at a bounded rate, and returns the error to send. A client that was not
-    /// read again is refused nothing: that it was outdated is the error then.
+    /// Writes a refusal into the log at a bounded rate, and returns the error to send.
     func refusal(
         _ error: OAuthError, _ reason: TokenRequestRefusal, of request: TokenRequest,
         by client: AuthenticatedClient
-    ) async -> OAuthError {
-        guard client.registryRevision == nil else { return .outdated }
-        do {
-            try await vault.recordRefusal(
-                reason, client: client.client, channel: .http, requestID: request.requestID)
-            return error
-        } catch { return failure(error) }
+    ) async throws -> OAuthError {
+        try await vault.recordRefusal(
+            reason, client: client.client, channel: .http, requestID: request.requestID)
+        return error
     }
 
     /// The error to send for a failure of the vault; the operator reads the cause.
@@ -138,7 +124,6 @@ public struct TokenIssuer: Sendable {
         let cause =
             error as? VaultError
             ?? VaultError(.internalError, "Unexpected failure of type \(type(of: error)).")
-        if cause.code == .registryChanged { return .outdated }
         let answer = OAuthError(cause)
         switch answer.status {
         case _ where cause.code == .integrity || cause.code == .notAVault: vault.noteDamage(cause)

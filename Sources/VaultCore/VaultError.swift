@@ -48,8 +48,6 @@ extension VaultError.Code {
     public static let schemaChanged = code("schema_changed")
     /// Another process holds the vault, or the queue is full: try again.
     public static let busy = code("busy")
-    /// Clients or users changed since they were read: read them again.
-    package static let registryChanged = code("registry_changed")
     /// No space left; the vault takes no new work until there is.
     public static let outOfSpace = code("out_of_space")
     /// The disk failed; nothing was changed.

@@ -69,14 +69,13 @@ final class Registry: Sendable {
         return client
     }
 
-    /// A client as this process read it last, without asking the database: anyone who acts on it compares `revision`
-    /// in the transaction that acts.
-    func recentClient(identifiedBy clientID: String) -> (client: Client, revision: RegistryRevision)? {
+    /// A client as this process read it last, without asking the database: it has the registry's revision with it, which
+    /// is compared where something is done for it.
+    func recentClient(identifiedBy clientID: String) -> Client? {
         state.withLock { state in
-            guard let id = state.clientNames[clientID], let client = state.clients[id],
-                let revision = state.revision
-            else { return nil }
-            return (client, revision)
+            guard let id = state.clientNames[clientID], var client = state.clients[id] else { return nil }
+            client.revision = state.revision
+            return client
         }
     }
 

@@ -35,20 +35,18 @@ extension Vault {
             do {
                 return try await write { [operatorActor, unlocker] transaction in
                     guard try NextKeys(in: transaction.keyring).slotEpochs == present.slotEpochs else {
-                        throw Self.rotated
+                        throw Overtaken()
                     }
                     let slot = try transaction.add(made, named: name)
                     var event = AuditEvent(operation, by: operatorActor)
                     event.reason = made.record.kind.word
                     return Audited(slot.shown(unlocker), event)
                 }
-            } catch let error as VaultError where error == Self.rotated {}
+            } catch is Overtaken {}
         }
         throw VaultError(
             .busy, "Keys are being rotated again and again.", remedy: "Try again when that is over.")
     }
-
-    private static let rotated = VaultError(.registryChanged, "Keys were rotated meanwhile.")
 
     /// Notes that the slot by which this vault was opened opens it, and keeps what a rotation will need of it.
     ///

@@ -1,5 +1,6 @@
 import Foundation
 public import VaultCore
+import VaultStore
 
 /// How a client authenticates at the token endpoint (RFC 7591 section 2).
 public enum ClientAuthenticationMethod: String, Codable, Sendable, CaseIterable {
@@ -139,6 +140,9 @@ public struct Client: Sendable {
     /// Of the secrets themselves only tags are kept.
     public let secrets: [ClientSecretInfo]
     package let pseudonym: Pseudonym
+    /// Of the registry, where this was taken from memory (``Vault/recentClient(identifiedBy:)``): what is done for it must
+    /// find the same. Nil: read from the database.
+    var revision: RegistryRevision?
 
     init(owner: Owner, row: ClientRow, secrets: [ClientSecretInfo], keyring: Keyring) throws {
         let identity = try JSONDecoder().decode(ClientIdentity.self, from: Data(try owner.identity(keyring)))

@@ -2,7 +2,7 @@ import Foundation
 import TokenRotation
 public import VaultCore
 import VaultCrypto
-package import VaultStore
+import VaultStore
 
 /// A user's consent to a client, about to become an authorization code.
 public struct Authorization: Sendable {
@@ -267,14 +267,13 @@ extension Vault {
 
     /// Issues an access token to a client for itself (RFC 6749 section 4.4): a grant of its own, no refresh token.
     ///
-    /// - Parameter registryRevision: as in ``ExchangeRequest``.
     /// - Throws: ``VaultError/Code/denied`` when the client was disabled meanwhile.
     package func issueClientCredentials(
         to client: Client, scope: ScopeSet, channel: AuditChannel, requestID: String?,
-        supersededSecret: UInt32? = nil, registryRevision: RegistryRevision? = nil
+        supersededSecret: UInt32? = nil
     ) async throws -> IssuedTokens {
         try await write { transaction in
-            try transaction.expect(registryRevision: registryRevision)
+            try transaction.expect(client.revision)
             guard let client = try transaction.client(client.id), client.state == .active else {
                 throw VaultError(.denied, "The client was disabled.")
             }

@@ -74,12 +74,33 @@ extension Vault {
         return verdict
     }
 
+    /// A client as this process read it last, which costs no query: for ``withRecentClient(_:_:)``.
+    package func recentClient(identifiedBy clientID: String) -> Client? {
+        registry.recentClient(identifiedBy: clientID)
+    }
+
+    /// Does `work` for a client that was judged as this process read it last.
+    ///
+    /// - Parameters:
+    ///   - recent: nil when that does not pass for the client who asks.
+    ///   - work: done once more, with nil, where another process has changed the registry since or the client would be
+    ///     refused something: the client is to be read from the database then.
+    package func withRecentClient<Recent, Result>(
+        _ recent: Recent?, _ work: (Recent?) async throws -> Result
+    ) async throws -> Result {
+        if let recent {
+            do { return try await work(recent) } catch is Overtaken {}
+        }
+        return try await work(nil)
+    }
+
     /// Writes a refusal that anybody can cause into the log, at a bounded rate; the rest is counted.
     package func recordRefusal(
         _ reason: TokenRequestRefusal, client: Client?, secretGeneration: UInt32? = nil,
         channel: AuditChannel,
         requestID: String?
     ) async throws {
+        try client?.requireReading()
         var event = AuditEvent(
             reason.operation, .refused,
             by: AuditActor(client?.pseudonym, channel))
@@ -87,6 +108,15 @@ extension Vault {
         event.generation = secretGeneration
         event.requestID = requestID
         try await record(event)
+    }
+}
+
+extension Client {
+    /// Nothing is refused to a client on the word of memory.
+    ///
+    /// - Throws: what ``Vault/withRecentClient(_:_:)`` catches, where this was not read from the database.
+    package func requireReading() throws {
+        guard revision == nil else { throw Overtaken() }
     }
 }
 

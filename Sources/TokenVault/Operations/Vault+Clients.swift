@@ -1,7 +1,7 @@
 import Foundation
 public import VaultCore
 import VaultCrypto
-package import VaultStore
+import VaultStore
 
 /// A new client and, for a confidential one, the secret that is shown once.
 public struct NewClient: Sendable {
@@ -112,13 +112,6 @@ extension Vault {
             }
             try keys.keyring.rows.roster?.check { try $0.confirmAll(client.secrets.count, of: id) }
         }
-    }
-
-    /// A client as this process saw it last, and the registry's revision then: for who has the revision compared
-    /// where it counts (``ExchangeRequest/registryRevision``), and refuses nothing because of it.
-    package func recentClient(identifiedBy clientID: String) -> (client: Client, revision: RegistryRevision)?
-    {
-        registry.recentClient(identifiedBy: clientID)
     }
 
     /// Every client that was not removed, in order of registration.

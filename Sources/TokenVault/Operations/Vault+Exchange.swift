@@ -2,7 +2,7 @@ import Foundation
 package import TokenRotation
 package import VaultCore
 import VaultCrypto
-package import VaultStore
+import VaultStore
 
 /// A code or refresh token presented by an authenticated client.
 package struct ExchangeRequest: Sendable {
@@ -22,8 +22,8 @@ package struct ExchangeRequest: Sendable {
     /// Codes only: the PKCE verifier.
     package var codeVerifier: SecretBytes?
     package var requestID: String?
-    /// Of the registry when the client was authenticated, to be the same at the swap; nil: whatever it is.
-    package var registryRevision: RegistryRevision?
+    /// ``Client/revision``.
+    let revision: RegistryRevision?
     /// The generation of the client secret used, where a newer one exists.
     package var supersededSecret: UInt32?
 
@@ -32,6 +32,7 @@ package struct ExchangeRequest: Sendable {
         self.credential = credential
         fingerprint = TokenFingerprint.of(credential)
         self.client = client.id
+        revision = client.revision
         lifetimes = client.registration.lifetimes
         self.actor = AuditActor(client.pseudonym, channel)
     }
@@ -68,7 +69,7 @@ extension Vault {
         let result: ExchangeResult? = try await queue.submit(
             .finishing, reading: [.grant(handle.grant)]
         ) { transaction in
-            try transaction.expect(registryRevision: request.registryRevision)
+            try transaction.expect(request.revision)
             guard let row = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row else {
                 return .unchanged(nil)
             }

@@ -1,7 +1,7 @@
 import TokenRotation
 public import VaultCore
 import VaultCrypto
-package import VaultStore
+import VaultStore
 
 /// What a valid token stands for.
 public struct ValidToken: Sendable {
@@ -16,8 +16,6 @@ public struct ValidToken: Sendable {
     public let audience: String?
     public let issuedAt: VaultInstant
     public let expiresAt: VaultInstant
-    /// Of the registry, in the snapshot that was judged; nil: an old one.
-    package let registryRevision: RegistryRevision?
 }
 
 extension Vault {
@@ -27,13 +25,12 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/integrity`` for an edited row, ``VaultError/Code/ioFailure``.
     public func validate(_ accessToken: SecretBytes) throws -> ValidToken? {
-        try validate(accessToken) { _ in true }
+        try validate(accessToken, for: nil)
     }
 
-    /// The same for a reader that may see some tokens only: one that it may not see counts as not valid, and as not used.
-    package func validate(
-        _ accessToken: SecretBytes, where isVisible: (ValidToken) -> Bool
-    ) throws -> ValidToken? {
+    /// The same for a client, which sees its own tokens, or all: one that it may not see counts as not valid, and as not
+    /// used.
+    package func validate(_ accessToken: SecretBytes, for caller: Client?) throws -> ValidToken? {
         guard let handle = try openHandle(accessToken, as: .accessToken) else { return nil }
         let (now, floor, grant) = (clock.now(), keys.floor, [SQLValue.integer(handle.grant.rawValue)])
         func judgedRow(
@@ -41,7 +38,7 @@ extension Vault {
         ) throws -> ValidToken? {
             let row = try AccessTokenRow(
                 reading: cursor, at: 2, presented: handle.generation, rowKey: keys.keyring.rows)
-            return try judge(handle, accessToken, row, vault, database, keys, now, isVisible)
+            return try judge(handle, accessToken, row, vault, database, keys, now, caller)
         }
         var isVaultKnown = true
         var found = try store.reader.read { database in
@@ -73,7 +70,7 @@ extension Vault {
     private func judge(
         _ handle: TokenHandle, _ accessToken: SecretBytes, _ row: borrowing AccessTokenRow, _ vault: VaultRow,
         _ database: Database, _ keys: VaultKeys, _ now: VaultInstant,
-        _ isVisible: (ValidToken) -> Bool
+        _ caller: Client?
     ) throws -> ValidToken? {
         let (keyring, revision) = (keys.keyring, keys.revision)
         let owner = try registry.owner(row.owner, database, keyring, revision: revision)
@@ -93,16 +90,18 @@ extension Vault {
             isTokenProven: proof.isToken(accessToken, slot.tag), status: row.status, owner: standing,
             expiresAt: slot.expiresAt, now: now)
         guard refusal == nil else { return nil }
-        let valid = ValidToken(
-            grant: row.grant, generation: handle.generation, client: row.client, owner: row.owner,
-            kind: row.kind, scope: slot.scope, audience: slot.audience, issuedAt: slot.issuedAt,
-            expiresAt: slot.expiresAt, registryRevision: revision)
-        guard isVisible(valid) else { return nil }
+        if let caller {
+            guard caller.registration.mayIntrospect || row.client == caller.id else { return nil }
+            guard caller.revision == nil || caller.revision == revision else { throw Overtaken() }
+        }
         if handle.generation == row.generation, row.awaitsFirstUse {
             let age = vault.serving(at: now).elapsed(since: row.swappedAt)
             if age < Limits.retryWindow { firstUses.note(row.grant, row.generation, at: now) }
         }
-        return valid
+        return ValidToken(
+            grant: row.grant, generation: handle.generation, client: row.client, owner: row.owner,
+            kind: row.kind, scope: slot.scope, audience: slot.audience, issuedAt: slot.issuedAt,
+            expiresAt: slot.expiresAt)
     }
 
     /// The vault row's tag, the size of the log, and the grant, in one snapshot.
@@ -140,8 +139,7 @@ extension Vault {
             return ValidToken(
                 grant: row.id, generation: row.generation, client: row.client, owner: row.owner,
                 kind: row.kind, scope: row.scope, audience: nil, issuedAt: access.issuedAt,
-                expiresAt: expiresAt,
-                registryRevision: nil)
+                expiresAt: expiresAt)
         }
         guard let found else {
             if try isAhead(handle) { throw databaseIsBehind }

@@ -94,7 +94,7 @@ extension Vault {
                 // would be let in by the new slot as by the old one.
                 let found = try StoredKeyslot.all(transaction)
                 guard try next.follows(transaction.keyring), found.map(\.identity) == seen else {
-                    throw Self.overtaken
+                    throw Overtaken()
                 }
                 try transaction.replaceKeyslots(by: made, next)
                 try transaction.rewrapKeyslots(to: next)
@@ -105,10 +105,8 @@ extension Vault {
                 return next
             }
             return report.isResumed ? nil : report
-        } catch let error as VaultError where error == Self.overtaken { return nil }
+        } catch is Overtaken { return nil }
     }
-
-    private static let overtaken = VaultError(.registryChanged, "Keyslots were changed meanwhile.")
 
     /// A new slot for each but recovery slots, which are sealed again to their public key.
     private static func remake(

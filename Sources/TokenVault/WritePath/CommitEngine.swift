@@ -157,7 +157,7 @@ final class CommitEngine: @unchecked Sendable {
                 return end
             }
         } catch let error where error is TransactionGone || error is BatchFailed { throw error } catch {
-            job.reject(store.translate(error))
+            job.reject(error is Overtaken ? error : store.translate(error))
         }
     }
 

@@ -169,7 +169,7 @@ protocol WriteJob: AnyObject, Sendable {
     /// Runs the body; its result waits for ``finish(_:)``.
     func run(in transaction: WriteTransaction) throws -> BodyEnd
     /// The body threw: the caller will get this, whatever becomes of the batch.
-    func reject(_ error: VaultError)
+    func reject(_ error: any Error)
     /// Resumes the caller, once: with the body's result, or with `failure`.
     func finish(_ failure: VaultError?)
 }
@@ -183,7 +183,7 @@ final class BodyJob<Result: Sendable>: WriteJob, @unchecked Sendable {
     let deadline: ContinuousClock.Instant
     private let body: @Sendable (WriteTransaction) throws -> Audited<Result>
     private var continuation: CheckedContinuation<Result, any Error>?
-    private var outcome: Swift.Result<Result, VaultError>?
+    private var outcome: Swift.Result<Result, any Error>?
 
     init(
         _ urgency: WriteUrgency, reading wanted: [WantedRow], deadline: ContinuousClock.Instant,
@@ -203,7 +203,7 @@ final class BodyJob<Result: Sendable>: WriteJob, @unchecked Sendable {
         return BodyEnd(events: audited.events, kind: audited.kind)
     }
 
-    func reject(_ error: VaultError) { outcome = .failure(error) }
+    func reject(_ error: any Error) { outcome = .failure(error) }
 
     func finish(_ failure: VaultError?) {
         guard let continuation else { return }

@@ -169,10 +169,9 @@ final class WriteTransaction {
 
     /// Refuses to act on what was read of the registry at another revision.
     ///
-    /// - Throws: ``VaultError/Code/registryChanged``.
-    func expect(registryRevision expected: RegistryRevision?) throws {
-        guard let expected, expected != registryRevision else { return }
-        throw VaultError(.registryChanged, "Clients or users changed meanwhile; nothing was done.")
+    /// - Throws: ``Overtaken``.
+    func expect(_ revision: RegistryRevision?) throws {
+        guard revision == nil || revision == registryRevision else { throw Overtaken() }
     }
 
     func client(_ id: OwnerID) throws -> Client? {
@@ -441,6 +440,10 @@ enum BodyKind {
     /// Nothing.
     case unchanged
 }
+
+/// A body found that what it was given is no longer so, and did nothing: its operation begins again. It never leaves
+/// this module, but through what hands it to ``Vault/withRecentClient(_:_:)``.
+struct Overtaken: Error {}
 
 /// What was collected could not be applied, or had to be applied before its body ended: the batch is run once more, each
 /// body in a savepoint of its own.

@@ -54,6 +54,23 @@ import VaultCrypto
         }
     }
 
+    @Test func `what a client is refused is what it is not registered for now`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            for isAllowed in [false, true, false] {
+                _ = try await otherProcess(server) {
+                    try await $0.changeClient(app.id) { client in
+                        client.grantTypes =
+                            [.authorizationCode, .refreshToken] + (isAllowed ? [.clientCredentials] : [])
+                    }
+                }
+                let own = try await server.post(
+                    ["grant_type": "client_credentials"], authorization: app.basic)
+                #expect(own.status == (isAllowed ? 200 : 400))
+            }
+        }
+    }
+
     @Test func `changes in between requests cost no request its answer`() async throws {
         try await TestServer.run { server in
             let app = try await server.client()

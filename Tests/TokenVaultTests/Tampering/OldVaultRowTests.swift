@@ -109,14 +109,21 @@ import VaultCrypto
         try await scene.elsewhere {
             _ = try await $0.rotateSecret(ofClient: before.clientID, overlap: .zero)
         }
-        let known = vault.recentClient(identifiedBy: before.clientID)
-        let now = try #require(try vault.client(identifiedBy: before.clientID))
-        #expect(now.secrets.map(\.generation) != before.secrets.map(\.generation))
-        // What authenticated against memory is refused where it counts.
-        var request = ExchangeRequest(
-            kind: .refreshToken, credential: try scene.tokens.refreshToken, client: before, channel: .library)
-        request.registryRevision = try #require(known?.revision)
-        await #expect(throws: VaultError(.registryChanged, "")) { try await vault.exchange(request) }
+        let known = try #require(vault.recentClient(identifiedBy: before.clientID))
+        #expect(known.secrets.map(\.generation) == before.secrets.map(\.generation))
+        let refreshToken = try scene.tokens.refreshToken
+        // What authenticated against memory is refused where it counts, and the client read again.
+        var clients: [Client] = []
+        let result = try await vault.withRecentClient(known) { recent in
+            let client = try recent ?? #require(try vault.client(identifiedBy: before.clientID))
+            clients.append(client)
+            return try await vault.exchange(
+                ExchangeRequest(
+                    kind: .refreshToken, credential: refreshToken, client: client, channel: .library))
+        }
+        #expect(result.issued?.generation == scene.tokens.generation + 1)
+        try #require(clients.count == 2)
+        #expect(clients[1].secrets.map(\.generation) != before.secrets.map(\.generation))
     }
 
     @Test func `an older one than the process saw is damage until it is gone`() async throws {
