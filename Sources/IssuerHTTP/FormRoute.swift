@@ -14,17 +14,21 @@ struct FormRoute: Sendable {
         /// Something of it stood in the query string.
         let isInQuery: Bool
         let id: RequestID
-        let address: @Sendable () -> String?
+        let peer: @Sendable () -> PeerAddress
 
         var authorization: [String] { request.headers[values: .authorization] }
+
+        /// What the throttle of clients counts by.
+        var address: String? { peer().network }
 
         func presentedToken(_ profile: IssuerProfile) throws(OAuthError) -> PresentedToken {
             try PresentedToken(
                 form: form, authorization: authorization, profile: profile, requestID: id.description,
-                address: address())
+                address: address)
         }
     }
 
+    private let issuer: TokenIssuer
     private let limits: RequestLimits
     private let takesQuery: Bool
     private let answer: @Sendable (Submission) async throws -> Response
@@ -34,15 +38,16 @@ struct FormRoute: Sendable {
     ///     Otherwise it is not looked at: RFC 6749 section 2.3.1 forbids client credentials there.
     ///   - answer: throws `OAuthError`.
     init(
-        _ limits: RequestLimits, takesQuery: Bool = false,
+        _ issuer: TokenIssuer, _ limits: RequestLimits, takesQuery: Bool = false,
         answer: @escaping @Sendable (Submission) async throws -> Response
     ) {
+        self.issuer = issuer
         self.limits = limits
         self.takesQuery = takesQuery
         self.answer = answer
     }
 
-    func respond(to request: Request, from address: @escaping @Sendable () -> String?) async -> Response {
+    func respond(to request: Request, in context: some RequestContext) async -> Response {
         let id = RequestID()
         do {
             let query = takesQuery ? Array((request.uri.query ?? "").utf8) : []
@@ -56,7 +61,7 @@ struct FormRoute: Sendable {
             return try await answer(
                 Submission(
                     request: request, form: form, isInQuery: !query.isEmpty || !isPosted, id: id,
-                    address: address))
+                    peer: PeerAddress.of(request, context, limits, issuer)))
         } catch {
             return Response(failure: error, to: request, id: id)
         }

@@ -29,19 +29,21 @@ public struct IssuerRoutes: Sendable {
     public func mount<Routes: RouterMethods>(on router: Routes) {
         let router = IssuerPaths(router, of: issuer)
         let profile = issuer.profile
-        let token = FormRoute(limits, takesQuery: profile.acceptsLegacyGet) { [issuer] sent in
+        let token = FormRoute(issuer, limits, takesQuery: profile.acceptsLegacyGet) { [issuer] sent in
             var request = try TokenRequest(
                 form: sent.form, authorization: sent.authorization, profile: profile,
-                requestID: sent.id.description, address: sent.address())
+                requestID: sent.id.description, address: sent.address)
             request.isLegacyGet = sent.isInQuery
             let answer = try await issuer.token(request)
             return answer.body.withExposed { Response(json: $0, to: sent.request, id: sent.id) }
         }
         // RFC 6749 section 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
         mount(
-            token, profile.acceptsLegacyGet ? [.post, .get] : [.post], isCrossOrigin: true, .token,
-            at: profile.tokenPaths, on: router)
-        let revocation = FormRoute(limits) { [issuer] sent in
+            Endpoint(
+                profile.acceptsLegacyGet ? [.post, .get] : [.post], isCrossOrigin: true,
+                respond: token.respond),
+            .token, at: profile.tokenPaths, on: router)
+        let revocation = FormRoute(issuer, limits) { [issuer] sent in
             try await issuer.revoke(sent.presentedToken(profile))
             return Response(
                 status: .ok,
@@ -50,14 +52,16 @@ public struct IssuerRoutes: Sendable {
                     .requestID: sent.id.description,
                 ])
         }
-        mount(revocation, [.post], isCrossOrigin: true, .revocation, at: ["/oauth2/revoke"], on: router)
-        let introspection = FormRoute(limits) { [issuer] sent in
+        mount(
+            Endpoint([.post], isCrossOrigin: true, respond: revocation.respond), .revocation,
+            at: ["/oauth2/revoke"], on: router)
+        let introspection = FormRoute(issuer, limits) { [issuer] sent in
             let answer = try await issuer.introspect(sent.presentedToken(profile))
             return Response(json: answer, to: sent.request, id: sent.id)
         }
         // No script in a browser is a resource server.
         mount(
-            introspection, [.post], isCrossOrigin: false, .introspection, at: ["/oauth2/introspect"],
+            Endpoint([.post], respond: introspection.respond), .introspection, at: ["/oauth2/introspect"],
             on: router)
         mountOpenID(on: router)
         mountMetadata(on: router)
@@ -65,19 +69,6 @@ public struct IssuerRoutes: Sendable {
             Endpoint<Routes.Context>([.get, .head]) { request, _ in await respond(request) }
                 .mount(at: path, on: router)
         }
-    }
-
-    private func mount<Routes: RouterMethods>(
-        _ route: FormRoute, _ methods: [HTTPRequest.Method], isCrossOrigin: Bool,
-        _ name: MountedEndpoints.Name,
-        at paths: [String], on router: Routes
-    ) {
-        let endpoint = Endpoint<Routes.Context>(methods, isCrossOrigin: isCrossOrigin) { request, context in
-            // What the throttle of clients counts by.
-            let peer = PeerAddress.of(request, context, limits, issuer)
-            return await route.respond(to: request) { peer().network }
-        }
-        mount(endpoint, name, at: paths, on: router)
     }
 
     private func mountOpenID<Routes: RouterMethods>(on router: Routes) {

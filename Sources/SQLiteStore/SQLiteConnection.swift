@@ -15,7 +15,8 @@ package struct SQLiteError: Error, Equatable {
 
 /// A connection to a SQLite file, one thread at a time. Statements are kept prepared.
 package final class SQLiteConnection: @unchecked Sendable {
-    // @unchecked: everything below is touched inside `use` only, which one thread enters at a time.
+    // @unchecked: everything below is touched inside `use` only, which one thread enters at a time, or by the one thread that
+    // owns the connection.
     private let turn = NSLock()
     private var opened: (engine: SQLiteEngine, database: Database)?
 
@@ -56,8 +57,16 @@ package final class SQLiteConnection: @unchecked Sendable {
     func withEngine<Result>(_ body: (SQLiteEngine, Database) throws -> Result) throws -> Result {
         turn.lock()
         defer { turn.unlock() }
-        guard let opened else { throw SQLiteError(code: SQLITE_MISUSE) }
+        let opened = try owned
         return try body(opened.engine, opened.database)
+    }
+
+    /// For the thread that has the connection to itself, which takes no turns with others.
+    var owned: (engine: SQLiteEngine, database: Database) {
+        get throws {
+            guard let opened else { throw SQLiteError(code: SQLITE_MISUSE) }
+            return opened
+        }
     }
 
     package var isOpen: Bool { turn.withLock { opened != nil } }

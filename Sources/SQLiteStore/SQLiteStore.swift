@@ -136,14 +136,13 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
         try checkFiles()
         let commit: StoreCommit?
         do {
-            commit = try writer.withEngine { engine, database in
-                let transaction = SQLiteTransaction(engine, database)
-                return try engine.commit(
-                    { () throws -> StoreCommit? in
-                        try ledger.refuseNewer(database)
-                        return try body(transaction)
-                    }, transaction)
-            }
+            let (engine, database) = try writer.owned
+            let transaction = SQLiteTransaction(engine, database)
+            commit = try engine.commit(
+                { () throws -> StoreCommit? in
+                    try ledger.refuseNewer(database)
+                    return try body(transaction)
+                }, transaction)
         } catch let error as UncertainCommit { return try settle(error) }
         guard let commit else { return .unchanged }
         // Who asked for it waits for it; what is committed stands whatever comes of it.

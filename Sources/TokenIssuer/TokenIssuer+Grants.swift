@@ -4,9 +4,9 @@ import TokenVault
 import VaultCore
 
 extension TokenIssuer {
-    /// Redeems an authorization code (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
-    func redeemCode(_ request: TokenRequest, by client: AuthenticatedClient) async throws
-        -> TokenResponse
+    /// What redeems an authorization code (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
+    func codeExchange(_ request: TokenRequest, by client: AuthenticatedClient) async throws
+        -> ExchangeRequest
     {
         guard let code = request.code else {
             throw try await refusal(.missing("code"), .missingParameter, of: request, by: client)
@@ -20,12 +20,12 @@ extension TokenIssuer {
             exchange.redirectURI = client.registration.redirectURIs.first
         }
         exchange.codeVerifier = request.codeVerifier
-        return try await self.exchange(exchange, request, by: client)
+        return exchange
     }
 
-    /// Refreshes (RFC 6749 section 6): a new pair, or the same one again for a client whose response was lost.
-    func refresh(_ request: TokenRequest, by client: AuthenticatedClient) async throws
-        -> TokenResponse
+    /// What refreshes (RFC 6749 section 6): a new pair, or the same one again for a client whose response was lost.
+    func refreshExchange(_ request: TokenRequest, by client: AuthenticatedClient) async throws
+        -> ExchangeRequest
     {
         guard let refreshToken = request.refreshToken else {
             throw try await refusal(.missing("refresh_token"), .missingParameter, of: request, by: client)
@@ -38,7 +38,7 @@ extension TokenIssuer {
             }
             exchange.scope = scope
         }
-        return try await self.exchange(exchange, request, by: client)
+        return exchange
     }
 
     /// Issues an access token to a client for itself (RFC 6749 section 4.4), without a refresh token.
@@ -62,27 +62,20 @@ extension TokenIssuer {
     /// The scope that makes an authorization request one of OpenID Connect (OpenID Connect Core section 3.1.2.1).
     static let openIDScope = "openid"
 
-    /// Runs the swap, with an id_token where the scope has `openid`: signed before it is committed, so that a failure
-    /// to sign spends no token.
-    func exchangeTokens(
-        _ exchange: ExchangeRequest, for client: Client
-    ) async throws -> (ExchangeResult, idToken: SecretBytes?) {
-        // Preparing reads the grant, which most clients' refreshes need not wait for.
-        guard let idTokens, let issuer, client.registration.scope.names.contains(Self.openIDScope) else {
-            return (try await vault.exchange(exchange), nil)
-        }
-        return try await vault.exchange(exchange, ifScopeContains: Self.openIDScope) { prepared in
-            let now = vault.clock.now()
-            let life = min(client.registration.lifetimes.accessToken, IDTokenClaims.longestLife)
-            var claims = IDTokenClaims(
-                issuer: issuer, subject: vault.subject(of: prepared.owner), audience: client.clientID,
-                issuedAt: now, expiresAt: now.advanced(by: life))
-            claims.authenticationTime = prepared.context.authenticationTime
-            // OpenID Connect Core section 12.2: a refreshed id_token "SHOULD NOT have a nonce Claim".
-            claims.nonce = exchange.kind == .authorizationCode ? prepared.context.nonce : nil
-            claims.accessToken = prepared.accessToken
-            return try await idTokens.mint(claims, algorithm: client.registration.idTokenAlgorithm)
-        }
+    /// What an id_token says beside the access token that an exchange is about to give.
+    func idTokenClaims(
+        _ prepared: PreparedExchange, _ issuer: String, _ client: Client, _ kind: CredentialKind
+    ) -> IDTokenClaims {
+        let now = vault.clock.now()
+        let life = min(client.registration.lifetimes.accessToken, IDTokenClaims.longestLife)
+        var claims = IDTokenClaims(
+            issuer: issuer, subject: vault.subject(of: prepared.owner), audience: client.clientID,
+            issuedAt: now, expiresAt: now.advanced(by: life))
+        claims.authenticationTime = prepared.context.authenticationTime
+        // OpenID Connect Core section 12.2: a refreshed id_token "SHOULD NOT have a nonce Claim".
+        claims.nonce = kind == .authorizationCode ? prepared.context.nonce : nil
+        claims.accessToken = prepared.accessToken
+        return claims
     }
 
     /// Leaves a trace of a token request that came in a query string: anyone who operates old clients should know.

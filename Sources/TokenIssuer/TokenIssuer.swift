@@ -76,8 +76,10 @@ public struct TokenIssuer: Sendable {
                     throw try await refusal(.unauthorizedClient, .unauthorizedClient, of: request, by: client)
                 }
                 return switch grantType {
-                case .authorizationCode: try await redeemCode(request, by: client)
-                case .refreshToken: try await refresh(request, by: client)
+                case .authorizationCode:
+                    try await exchange(codeExchange(request, by: client), request, by: client)
+                case .refreshToken:
+                    try await exchange(refreshExchange(request, by: client), request, by: client)
                 case .clientCredentials: try await issueToClient(request, client)
                 }
             }
@@ -85,14 +87,26 @@ public struct TokenIssuer: Sendable {
     }
 
     /// Runs the swap and says what became of it.
-    func exchange(
+    private func exchange(
         _ exchange: ExchangeRequest, _ request: TokenRequest, by client: AuthenticatedClient
     ) async throws -> TokenResponse {
         var exchange = exchange
         exchange.requestID = request.requestID
         exchange.supersededSecret = client.supersededSecret
         let start = ContinuousClock.now
-        let (result, idToken) = try await exchangeTokens(exchange, for: client.client)
+        let result: ExchangeResult
+        var idToken: SecretBytes?
+        // To prepare an id_token reads the grant, which most clients' refreshes need not wait for.
+        if let idTokens, let issuer, client.registration.scope.names.contains(Self.openIDScope) {
+            // Signed before the swap is committed, so that a failure to sign spends no token.
+            (result, idToken) = try await vault.exchange(exchange, ifScopeContains: Self.openIDScope) {
+                try await idTokens.mint(
+                    idTokenClaims($0, issuer, client.client, exchange.kind),
+                    algorithm: client.registration.idTokenAlgorithm)
+            }
+        } else {
+            result = try await vault.exchange(exchange)
+        }
         vault.statistics.exchanged(result, since: start)
         switch result {
         case .issued(let tokens), .replayed(let tokens):

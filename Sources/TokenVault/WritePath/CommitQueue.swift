@@ -26,11 +26,11 @@ final class CommitQueue: @unchecked Sendable {
 
     init(_ engine: CommitEngine) {
         self.engine = engine
-        let thread = Thread { [self] in commitUntilClosed() }
+        let thread = Thread(block: commitUntilClosed)
         thread.name = "tokenvault.writer"
         thread.stackSize = 4 << 20
         thread.start()
-        let sweeper = Thread { [self] in expireUntilClosed() }
+        let sweeper = Thread(block: expireUntilClosed)
         sweeper.name = "tokenvault.deadlines"
         sweeper.start()
     }
