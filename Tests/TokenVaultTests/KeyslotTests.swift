@@ -55,7 +55,7 @@ import VaultCrypto
         } catch { return error as? VaultError }
     }
 
-    @Test func `each kind opens the vault, and the vault says by which slot`() async throws {
+    @Test(.ofFiles) func `each kind opens the vault, and the vault says by which slot`() async throws {
         let test = try await TestVault()
         let sources = try await allKinds(test)
         let names = ["passphrase", "program", "key-file", "first", "recovery"]
@@ -70,7 +70,9 @@ import VaultCrypto
         #expect(try await test.vault.verifyAudit().isIntact)
     }
 
-    @Test func `a rotation of the root key asks nobody for a key, and all open it afterwards`() async throws {
+    @Test(.ofFiles) func `a rotation of the root key asks nobody for a key, and all open it afterwards`()
+        async throws
+    {
         let test = try await TestVault()
         let sources = try await allKinds(test)
         let before = try sqlite(test.path, "SELECT quote(wrapped), quote(parameters) FROM keyslots")
@@ -86,7 +88,9 @@ import VaultCrypto
         }
     }
 
-    @Test func `details that were deleted are damage, and no rotation goes on without them`() async throws {
+    @Test(.ofFiles) func `details that were deleted are damage, and no rotation goes on without them`()
+        async throws
+    {
         let test = try await TestVault()
         _ = try await test.vault.addKeyslot(named: "spare", unlockedBy: keyFile(test, "second"))
         _ = try sqlite(test.path, "DELETE FROM keyslot_details WHERE name = 'spare'")
@@ -103,7 +107,7 @@ import VaultCrypto
         #expect(try test.vault.keyslots().count == 1)
     }
 
-    @Test func `a slot of a kind that is not known is named, and opens nothing`() async throws {
+    @Test(.ofFiles) func `a slot of a kind that is not known is named, and opens nothing`() async throws {
         let test = try await TestVault()
         _ = try sqlite(test.path, "UPDATE keyslots SET kind = 5")
         let refused = await refusal { _ = try await test.reopen() }
@@ -130,7 +134,7 @@ import VaultCrypto
         #expect(try await test.vault.rehearseKeyslotRotation().count == 8)
     }
 
-    @Test func `neither the last slot nor the one in use is removed`() async throws {
+    @Test(.ofFiles) func `neither the last slot nor the one in use is removed`() async throws {
         let test = try await TestVault()
         #expect(await refusal { try await test.vault.removeKeyslot(named: "first") }?.code == .denied)
         let source = try keyFile(test, "second")
@@ -145,11 +149,13 @@ import VaultCrypto
         await other.close()
     }
 
-    @Test(arguments: [
-        "UPDATE keyslot_details SET name = 'other'", "UPDATE keyslot_details SET held = NULL",
-        "UPDATE keyslot_details SET held = zeroblob(112)", "UPDATE keyslot_details SET epoch = 2",
-        "UPDATE keyslot_details SET proved_at = 0",
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            "UPDATE keyslot_details SET name = 'other'", "UPDATE keyslot_details SET held = NULL",
+            "UPDATE keyslot_details SET held = zeroblob(112)", "UPDATE keyslot_details SET epoch = 2",
+            "UPDATE keyslot_details SET proved_at = 0",
+        ])
     func `details edited from outside are refused`(_ sql: String) async throws {
         let test = try await TestVault()
         _ = try sqlite(test.path, sql)
@@ -190,7 +196,7 @@ import VaultCrypto
         #expect(wrong?.code == .locked)
     }
 
-    @Test func `the key of another vault is told from a lost slot`() async throws {
+    @Test(.ofFiles) func `the key of another vault is told from a lost slot`() async throws {
         let (test, other) = (try await TestVault(), try await TestVault())
         let file = other.directory + "/recovery"
         _ = try await other.vault.createRecoveryKey(file: file, passphrase: passphrase)

@@ -27,7 +27,7 @@ extension TestVault {
 }
 
 @Suite(.bounded) struct `A column that is added leaves every row as good as it was` {
-    @Test func `rows of before keep their tags, and what works goes on`() async throws {
+    @Test(.ofFiles) func `rows of before keep their tags, and what works goes on`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
@@ -108,7 +108,7 @@ extension TestVault {
 }
 
 @Suite(.bounded) struct `A vault is brought up to date whole or not at all` {
-    @Test func `opened by several at once it happens once`() async throws {
+    @Test(.ofFiles) func `opened by several at once it happens once`() async throws {
         let test = try await TestVault()
         let tokens = try await Party(test.vault).begin()
         await test.vault.close()
@@ -122,7 +122,7 @@ extension TestVault {
         #expect(try test.schemas == "1,2")
     }
 
-    @Test(arguments: ["CREATE TABLE extra (id)", "DROP INDEX grants_by_owner"])
+    @Test(.ofFiles, arguments: ["CREATE TABLE extra (id)", "DROP INDEX grants_by_owner"])
     func `one that was altered is refused and left at its schema`(_ sql: String) async throws {
         let test = try await TestVault()
         await test.vault.close()
@@ -131,7 +131,7 @@ extension TestVault {
         #expect(try test.schemas == "1")
     }
 
-    @Test func `a step of another text than the one that was taken is refused`() async throws {
+    @Test(.ofFiles) func `a step of another text than the one that was taken is refused`() async throws {
         let test = try await TestVault()
         await test.vault.close()
         await (try await test.openLater(addedColumns)).close()
@@ -142,7 +142,7 @@ extension TestVault {
         #expect(try test.schemas == "1,2")
     }
 
-    @Test func `a step that fails half way leaves no trace`() async throws {
+    @Test(.ofFiles) func `a step that fails half way leaves no trace`() async throws {
         let test = try await TestVault()
         let tokens = try await Party(test.vault).begin()
         await test.vault.close()
@@ -156,7 +156,7 @@ extension TestVault {
         #expect(try test.schemas == "1")
     }
 
-    @Test func `so does one that was killed, and the next start takes it`() async throws {
+    @Test(.ofFiles) func `so does one that was killed, and the next start takes it`() async throws {
         let test = try await TestVault()
         let tokens = try await Party(test.vault).begin()
         await test.vault.close()
@@ -185,7 +185,7 @@ extension TestVault {
 @Suite(.bounded) struct `An older process never spoils what a newer one wrote` {
     private let newer = VaultError(.schemaNewer, "")
 
-    @Test func `it writes nothing more, and reads what is as it was`() async throws {
+    @Test(.ofFiles) func `it writes nothing more, and reads what is as it was`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
@@ -204,7 +204,7 @@ extension TestVault {
         await later.close()
     }
 
-    @Test func `a row with the new column is newer, not damaged`() async throws {
+    @Test(.ofFiles) func `a row with the new column is newer, not damaged`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
@@ -226,7 +226,7 @@ extension TestVault {
         #expect(await vault.examine().map(\.code) == [.schemaNewer])
     }
 
-    @Test func `nor is a table that it does not find again`() async throws {
+    @Test(.ofFiles) func `nor is a table that it does not find again`() async throws {
         let test = try await TestVault()
         _ = try await Party(test.vault)
         await (try await test.openLater("ALTER TABLE consents RENAME TO agreements;")).close()
@@ -234,7 +234,7 @@ extension TestVault {
         #expect(throws: newer) { try test.vault.consents(of: user) }
     }
 
-    @Test func `under a ledger of its own, the same row is damaged`() async throws {
+    @Test(.ofFiles) func `under a ledger of its own, the same row is damaged`() async throws {
         let test = try await TestVault()
         let tokens = try await Party(test.vault).begin()
         _ = try sqlite(test.path, "UPDATE grants SET row_tag = randomblob(32)")

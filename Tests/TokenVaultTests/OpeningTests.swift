@@ -20,12 +20,12 @@ import VaultCrypto
         await #expect(throws: VaultError(code, "")) { try await body() }
     }
 
-    @Test func `a vault opens again`() async throws {
+    @Test(.ofFiles) func `a vault opens again`() async throws {
         let test = try await closed()
         try await open(test)
     }
 
-    @Test func `another key is refused and says which slots there are`() async throws {
+    @Test(.ofFiles) func `another key is refused and says which slots there are`() async throws {
         let test = try await closed()
         let other = test.directory + "/other"
         try Vault.createKeyFile(at: other)
@@ -37,7 +37,7 @@ import VaultCrypto
         #expect(try Data(contentsOf: URL(fileURLWithPath: test.path)) == before)
     }
 
-    @Test func `a passphrase does not open a slot for a key file`() async throws {
+    @Test(.ofFiles) func `a passphrase does not open a slot for a key file`() async throws {
         let test = try await closed()
         await expect(.locked) { try await open(test, .passphrase(Secret(copying: "correct horse"))) }
     }
@@ -85,7 +85,7 @@ import VaultCrypto
         }
     }
 
-    @Test func `a file that others may read is refused with the command that helps`() async throws {
+    @Test(.ofFiles) func `a file that others may read is refused with the command that helps`() async throws {
         let test = try await closed()
         try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: test.path)
         let error = await #expect(throws: VaultError.self) { try await open(test) }
@@ -93,7 +93,7 @@ import VaultCrypto
         #expect(error?.remedy.contains("chmod 600") == true)
     }
 
-    @Test func `an existing file is never overwritten`() async throws {
+    @Test(.ofFiles) func `an existing file is never overwritten`() async throws {
         let test = try await closed()
         await expect(.alreadyExists) {
             _ = try await Vault.create(at: test.path, unlockedBy: .keyFile(path: test.keyFile))
@@ -127,7 +127,7 @@ import VaultCrypto
         await test.vault.close()
     }
 
-    @Test func `a vault that somebody serves is not discarded`() async throws {
+    @Test(.ofFiles) func `a vault that somebody serves is not discarded`() async throws {
         let test = try await TestVault()
         try await test.vault.beginServing()
         #expect(try !Vault.discard(at: test.path))
@@ -145,26 +145,29 @@ import VaultCrypto
         #expect(!FileManager.default.fileExists(atPath: path + ".creating"))
     }
 
-    @Test func `a newer schema is refused untouched`() async throws {
+    @Test(.ofFiles) func `a newer schema is refused untouched`() async throws {
         let test = try await closed()
         _ = try sqlite(test.path, "INSERT INTO schema_migrations VALUES (2, zeroblob(32), 0)")
         await expect(.schemaNewer) { try await open(test) }
         #expect(try sqlite(test.path, "SELECT count(*) FROM schema_migrations") == "2")
     }
 
-    @Test(arguments: [
-        "CREATE TABLE extra (a)", "DROP INDEX grants_by_expiry",
-        "UPDATE schema_migrations SET checksum = zeroblob(32)",
-        "CREATE TRIGGER t AFTER UPDATE ON grants BEGIN DELETE FROM audit_leaves; END",
-        "ALTER TABLE grants ADD COLUMN a TEXT",
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            "CREATE TABLE extra (a)", "DROP INDEX grants_by_expiry",
+            "UPDATE schema_migrations SET checksum = zeroblob(32)",
+            "CREATE TRIGGER t AFTER UPDATE ON grants BEGIN DELETE FROM audit_leaves; END",
+            "ALTER TABLE grants ADD COLUMN a TEXT",
+        ])
     func `an altered schema is refused`(_ sql: String) async throws {
         let test = try await closed()
         _ = try sqlite(test.path, sql)
         await expect(.schemaChanged) { try await open(test) }
     }
 
-    @Test func `by a symbolic link and by its own name it is one vault with one lock`() async throws {
+    @Test(.ofFiles) func `by a symbolic link and by its own name it is one vault with one lock`() async throws
+    {
         let test = try await TestVault()
         let link = test.directory + "/link"
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: test.path)
@@ -175,7 +178,7 @@ import VaultCrypto
         #expect(try test.vault.user(named: "alice").name == "alice")
     }
 
-    @Test func `looking at an open vault again takes no lock away from it`() async throws {
+    @Test(.ofFiles) func `looking at an open vault again takes no lock away from it`() async throws {
         let test = try await TestVault()
         for _ in 0..<3 {
             _ = try await Vault.inspect(test.path, verifierKey: test.vault.logVerifierKey)
@@ -188,7 +191,9 @@ import VaultCrypto
         #expect(try sqlite(test.path, "SELECT count(*) FROM owners") == "3")
     }
 
-    @Test func `a lock file that was removed stops the writer instead of letting two write`() async throws {
+    @Test(.ofFiles) func `a lock file that was removed stops the writer instead of letting two write`()
+        async throws
+    {
         let test = try await TestVault()
         try FileManager.default.removeItem(atPath: test.path + ".lock")
         await expect(.unavailable) { _ = try await test.vault.addUser("alice") }
@@ -205,7 +210,7 @@ import VaultCrypto
         await test.vault.close()
     }
 
-    @Test func `after close every call says so`() async throws {
+    @Test(.ofFiles) func `after close every call says so`() async throws {
         let test = try await closed()
         await expect(.unavailable) { _ = try await test.vault.addUser("late") }
         await expect(.unavailable) { _ = try test.vault.clients() }

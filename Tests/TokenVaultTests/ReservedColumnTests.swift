@@ -65,7 +65,7 @@ import VaultStore
         #expect(await vault.examine().allSatisfy { $0.code == nil })
     }
 
-    @Test func `by every change of the row`() async throws {
+    @Test(.ofFiles) func `by every change of the row`() async throws {
         let scene = try await Scene()
         let vault = scene.test.vault
         for enabled in [false, true] {
@@ -82,7 +82,7 @@ import VaultStore
         try scene.expectKept(in: scene.test.path)
     }
 
-    @Test func `by every rotation of keys`() async throws {
+    @Test(.ofFiles) func `by every rotation of keys`() async throws {
         let scene = try await Scene()
         let (test, vault) = (scene.test, scene.test.vault)
         _ = try await vault.rotateSystemKey(.rows)
@@ -96,7 +96,7 @@ import VaultStore
         await vault.close()
     }
 
-    @Test func `by backup and restore`() async throws {
+    @Test(.ofFiles) func `by backup and restore`() async throws {
         let scene = try await Scene()
         let test = scene.test
         let kept = try await test.backUp()
@@ -109,7 +109,7 @@ import VaultStore
         await test.vault.close()
     }
 
-    @Test func `until the user is erased`() async throws {
+    @Test(.ofFiles) func `until the user is erased`() async throws {
         let scene = try await Scene()
         let (test, vault) = (scene.test, scene.test.vault)
         _ = try await vault.eraseUser("alice")
@@ -121,7 +121,7 @@ import VaultStore
         await vault.close()
     }
 
-    @Test func `edited, each of them is noticed`() async throws {
+    @Test(.ofFiles) func `edited, each of them is noticed`() async throws {
         let scene = try await Scene()
         await scene.test.vault.close()
         let edits = [

@@ -7,7 +7,7 @@ import VaultCore
 import VaultCrypto
 
 @Suite(.bounded) struct `P5: nothing secret is readable at rest` {
-    @Test func `tokens, codes, secrets and names stand nowhere in the files`() async throws {
+    @Test(.ofFiles) func `tokens, codes, secrets and names stand nowhere in the files`() async throws {
         let test = try await TestVault()
         let name = "planted-user-name-\(UUID().uuidString)"
         let party = try await Party(test.vault, "planted-client-name", user: name)

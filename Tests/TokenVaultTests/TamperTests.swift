@@ -19,15 +19,18 @@ import VaultCore
         return Scene(test: test, party: party, tokens: try await party.begin())
     }
 
-    @Test(arguments: [
-        "state = 2", "state = 1, scope = 'basic readmeasurements'", "owner_id = 5", "client_id = 4",
-        "idle_expires_at = idle_expires_at + 1", "absolute_expires_at = absolute_expires_at + 1000",
-        "access_scope = 'readmeasurements'", "access_expires_at = access_expires_at + 1", "generation = 0",
-        "owner_revocations = 9", "leaf = leaf - 1", "row_tag = zeroblob(32)", "pair = NULL",
-        "first_used_at = 1", "stale_uses = 1", "last_stale_at = 1", "context = NULL",
-        "pair = NULL, context = pair",
-        "swapped_at = swapped_at + 1", "credential_tag = previous_credential_tag",
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            "state = 2", "state = 1, scope = 'basic readmeasurements'", "owner_id = 5", "client_id = 4",
+            "idle_expires_at = idle_expires_at + 1", "absolute_expires_at = absolute_expires_at + 1000",
+            "access_scope = 'readmeasurements'", "access_expires_at = access_expires_at + 1",
+            "generation = 0",
+            "owner_revocations = 9", "leaf = leaf - 1", "row_tag = zeroblob(32)", "pair = NULL",
+            "first_used_at = 1", "stale_uses = 1", "last_stale_at = 1", "context = NULL",
+            "pair = NULL, context = pair",
+            "swapped_at = swapped_at + 1", "credential_tag = previous_credential_tag",
+        ])
     func `a grant`(_ change: String) async throws {
         let scene = try await scene()
         _ = try sqlite(scene.test.path, "UPDATE grants SET \(change) WHERE id = 1")
@@ -42,11 +45,13 @@ import VaultCore
         #expect(report.findings.contains { $0.place == "grants 1" }, "\(report.findings)")
     }
 
-    @Test(arguments: [
-        ("owners", "state = 1", 4), ("owners", "revocations = 7", 3), ("owners", "kind = 2", 2),
-        ("clients", "registration = replace(registration, 'basic', 'admin')", 2),
-        ("client_secrets", "not_after = 9999999999999", 1), ("client_secrets", "client_id = 4", 1),
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            ("owners", "state = 1", 4), ("owners", "revocations = 7", 3), ("owners", "kind = 2", 2),
+            ("clients", "registration = replace(registration, 'basic', 'admin')", 2),
+            ("client_secrets", "not_after = 9999999999999", 1), ("client_secrets", "client_id = 4", 1),
+        ])
     func `an owner, a registration, a secret`(_ table: String, _ change: String, _ id: Int) async throws {
         let scene = try await scene()
         if table == "owners", id == 4 {
@@ -62,7 +67,7 @@ import VaultCore
     }
 
     // SQLite would not store a real number there, but reads one that is there.
-    @Test func `a null that became a real number`() async throws {
+    @Test(.ofFiles) func `a null that became a real number`() async throws {
         let scene = try await scene()
         await scene.test.vault.close()
         let kind = try sqlite(
@@ -85,10 +90,12 @@ import VaultCore
         await vault.close()
     }
 
-    @Test(arguments: [
-        "UPDATE keyslots SET created_at = 0", "UPDATE system_keys SET state = 2 WHERE purpose = 3",
-        "UPDATE role_keys SET created_at = 0",
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            "UPDATE keyslots SET created_at = 0", "UPDATE system_keys SET state = 2 WHERE purpose = 3",
+            "UPDATE role_keys SET created_at = 0",
+        ])
     func `a keyslot or a system key: the vault does not open`(_ sql: String) async throws {
         let scene = try await scene()
         await scene.test.vault.close()
@@ -96,9 +103,11 @@ import VaultCore
         await #expect(throws: VaultError(.integrity, "")) { try await scene.test.reopen() }
     }
 
-    @Test(arguments: [
-        "outage = -9223372036854775808", "registry_revision = 1", "next_grant_id = 9223372036854775807",
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            "outage = -9223372036854775808", "registry_revision = 1", "next_grant_id = 9223372036854775807",
+        ])
     func `the vault's own row`(_ change: String) async throws {
         let scene = try await scene()
         _ = try sqlite(scene.test.path, "UPDATE vault SET \(change)")
@@ -114,13 +123,16 @@ import VaultCore
         await #expect(throws: VaultError(.integrity, "")) { try await scene.test.reopen() }
     }
 
-    @Test(arguments: [
-        ("consents", "scope = 'basic readmeasurements'"), ("consents", "client_id = 4"),
-        ("consents", "granted_at = 0"), ("passwords", "version = 0"), ("passwords", "verifier = NULL"),
-        ("passwords", "verifier = zeroblob(137)"), ("passwords", "leaf = 0"), ("signing_keys", "state = 2"),
-        ("signing_keys", "public_jwk = '{}'"), ("signing_keys", "private_key = zeroblob(336)"),
-        ("signing_keys", "published_until = 9999999999999"), ("signing_keys", "kid = 'mine'"),
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            ("consents", "scope = 'basic readmeasurements'"), ("consents", "client_id = 4"),
+            ("consents", "granted_at = 0"), ("passwords", "version = 0"), ("passwords", "verifier = NULL"),
+            ("passwords", "verifier = zeroblob(137)"), ("passwords", "leaf = 0"),
+            ("signing_keys", "state = 2"),
+            ("signing_keys", "public_jwk = '{}'"), ("signing_keys", "private_key = zeroblob(336)"),
+            ("signing_keys", "published_until = 9999999999999"), ("signing_keys", "kid = 'mine'"),
+        ])
     func `a consent, a password, a signing key`(_ table: String, _ change: String) async throws {
         let scene = try await scene()
         let vault = scene.test.vault
@@ -149,7 +161,7 @@ import VaultCore
         #expect(places == Set(["\(table) \(id)"]).union(table == "signing_keys" ? ["vault"] : []))
     }
 
-    @Test func `a whole table of them that was dropped is missed`() async throws {
+    @Test(.ofFiles) func `a whole table of them that was dropped is missed`() async throws {
         let scene = try await scene()
         let vault = scene.test.vault
         try await vault.rememberConsent(
@@ -162,7 +174,7 @@ import VaultCore
         #expect(report.findings.map(\.place) == ["consents 2"])
     }
 
-    @Test(arguments: ["consents", "passwords", "signing_keys"])
+    @Test(.ofFiles, arguments: ["consents", "passwords", "signing_keys"])
     func `one of those deleted, and one brought back`(_ table: String) async throws {
         let scene = try await scene()
         let vault = scene.test.vault
@@ -192,7 +204,7 @@ import VaultCore
         #expect(report.findings.map(\.place) == (table == "consents" ? [] : ["\(table) \(id)"] + record))
     }
 
-    @Test func `a row of another grant`() async throws {
+    @Test(.ofFiles) func `a row of another grant`() async throws {
         let scene = try await scene()
         let second = try await scene.party.begin()
         let columns = "pair, generation, credential_tag, family_tag, access_tag, row_tag, leaf"
@@ -202,7 +214,7 @@ import VaultCore
         #expect(throws: VaultError(.integrity, "")) { try scene.test.vault.validate(second.pair.accessToken) }
     }
 
-    @Test func `yesterday's row: its tag is right, and the log says otherwise`() async throws {
+    @Test(.ofFiles) func `yesterday's row: its tag is right, and the log says otherwise`() async throws {
         let scene = try await scene()
         _ = try sqlite(scene.test.path, "CREATE TEMP TABLE x AS SELECT 1")
         let copy = scene.test.directory + "/old"
@@ -216,7 +228,7 @@ import VaultCore
         #expect(report.findings.map(\.place) == ["grants \(scene.tokens.grant)"])
     }
 
-    @Test func `a deleted grant is missed, an added one is told from the log`() async throws {
+    @Test(.ofFiles) func `a deleted grant is missed, an added one is told from the log`() async throws {
         let scene = try await scene()
         _ = try sqlite(scene.test.path, "UPDATE grants SET id = 77 WHERE id = 1")
         let report = try await scene.test.vault.verifyAudit()
@@ -236,27 +248,29 @@ import VaultCore
         return test
     }
 
-    @Test(arguments: [
-        (
-            "UPDATE audit_leaves SET bytes = replace(CAST(bytes AS TEXT), 'token', 'taken') WHERE id = 9",
-            "entry 9"
-        ),
-        ("UPDATE audit_leaves SET hash = zeroblob(32) WHERE id = 9", "entry 9"),
-        ("DELETE FROM audit_leaves WHERE id = 9", "entry 9"),
-        ("DELETE FROM audit_leaves WHERE id = (SELECT max(id) FROM audit_leaves)", "head"),
-        ("UPDATE audit_leaves SET id = 1000 WHERE id = 9", "entry 9"),
-        ("UPDATE audit_tiles SET hash = zeroblob(32)", "tile 0"),
-        ("DELETE FROM audit_tiles", "tiles"),
-        ("UPDATE audit_head SET size = size - 1", "head"),
-        ("UPDATE audit_head SET last_time = last_time + 9999999999", "head"),
-        ("UPDATE audit_personal SET owner_id = 1", "personal data"),
-        ("UPDATE audit_head SET note = replace(note, 'tokenvault', 'tokenvaulT')", "head"),
-        (
-            "UPDATE audit_personal SET sealed = zeroblob(300) WHERE id = (SELECT min(id) FROM audit_personal)",
-            "personal data"
-        ),
-        ("DELETE FROM audit_personal", "personal data"),
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            (
+                "UPDATE audit_leaves SET bytes = replace(CAST(bytes AS TEXT), 'token', 'taken') WHERE id = 9",
+                "entry 9"
+            ),
+            ("UPDATE audit_leaves SET hash = zeroblob(32) WHERE id = 9", "entry 9"),
+            ("DELETE FROM audit_leaves WHERE id = 9", "entry 9"),
+            ("DELETE FROM audit_leaves WHERE id = (SELECT max(id) FROM audit_leaves)", "head"),
+            ("UPDATE audit_leaves SET id = 1000 WHERE id = 9", "entry 9"),
+            ("UPDATE audit_tiles SET hash = zeroblob(32)", "tile 0"),
+            ("DELETE FROM audit_tiles", "tiles"),
+            ("UPDATE audit_head SET size = size - 1", "head"),
+            ("UPDATE audit_head SET last_time = last_time + 9999999999", "head"),
+            ("UPDATE audit_personal SET owner_id = 1", "personal data"),
+            ("UPDATE audit_head SET note = replace(note, 'tokenvault', 'tokenvaulT')", "head"),
+            (
+                "UPDATE audit_personal SET sealed = zeroblob(300) WHERE id = (SELECT min(id) FROM audit_personal)",
+                "personal data"
+            ),
+            ("DELETE FROM audit_personal", "personal data"),
+        ])
     func `verify names it`(_ sql: String, _ place: String) async throws {
         let test = try await log()
         let intact = try await test.vault.verifyAudit()
@@ -271,7 +285,7 @@ import VaultCore
         #expect(report.findings.contains { $0.place.hasPrefix(place) }, "\(report.findings)")
     }
 
-    @Test func `two entries swapped`() async throws {
+    @Test(.ofFiles) func `two entries swapped`() async throws {
         let test = try await log()
         _ = try sqlite(
             test.path,
@@ -283,13 +297,14 @@ import VaultCore
                 && report.findings.contains { $0.place == "head" })
     }
 
-    @Test func `a head that was edited stops the writer before it signs over it`() async throws {
+    @Test(.ofFiles) func `a head that was edited stops the writer before it signs over it`() async throws {
         let test = try await log()
         _ = try sqlite(test.path, "UPDATE audit_head SET size = size - 1")
         await #expect(throws: VaultError(.integrity, "")) { try await test.vault.addUser("carol") }
     }
 
-    @Test func `a copy is verified with the public key alone, and not with another's`() async throws {
+    @Test(.ofFiles) func `a copy is verified with the public key alone, and not with another's`() async throws
+    {
         let test = try await log()
         let key = test.vault.logVerifierKey
         await test.vault.close()

@@ -26,7 +26,7 @@ import VaultCore
         await other.close()
     }
 
-    @Test func `an outage does not use up the retry window`() async throws {
+    @Test(.ofFiles) func `an outage does not use up the retry window`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         try await test.vault.beginServing()
@@ -45,7 +45,9 @@ import VaultCore
         await later.close()
     }
 
-    @Test func `a machine that started again between two heartbeats uses up no retry window`() async throws {
+    @Test(.ofFiles) func `a machine that started again between two heartbeats uses up no retry window`()
+        async throws
+    {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         try await test.vault.beginServing()

@@ -130,7 +130,7 @@ import VaultCrypto
         try #require(Int(sqlite(test.path, "SELECT count(*) FROM grants")))
     }
 
-    @Test func `a thousand refreshes leave one row`() async throws {
+    @Test(.ofFiles) func `a thousand refreshes leave one row`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         var tokens = try await party.begin()
@@ -138,7 +138,7 @@ import VaultCrypto
         #expect(try grants(test) == 1)
     }
 
-    @Test func `expired grants go a week later, a few with each new one`() async throws {
+    @Test(.ofFiles) func `expired grants go a week later, a few with each new one`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         for _ in 0..<20 { _ = try await party.authorize() }
@@ -173,7 +173,9 @@ import VaultCrypto
         }
     }
 
-    @Test func `codes that nobody redeemed are gone within the hour, and no other grant`() async throws {
+    @Test(.ofFiles) func `codes that nobody redeemed are gone within the hour, and no other grant`()
+        async throws
+    {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
@@ -200,7 +202,7 @@ import VaultCrypto
     }
 
     // Anyone who may write the file can make a grant look like a code, and must not have it deleted.
-    @Test func `a grant that was edited into a code stays, and the others go`() async throws {
+    @Test(.ofFiles) func `a grant that was edited into a code stays, and the others go`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         _ = try await party.begin()
@@ -212,7 +214,7 @@ import VaultCrypto
         #expect(try await test.vault.verifyAudit().places == ["grants 1"])
     }
 
-    @Test func `a grant that was purged and put back is found`() async throws {
+    @Test(.ofFiles) func `a grant that was purged and put back is found`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         _ = try await party.authorize()
@@ -226,7 +228,7 @@ import VaultCrypto
         #expect(try await test.vault.verifyAudit().places == ["grants 1"])
     }
 
-    @Test func `a wall clock that was stepped deletes nothing`() async throws {
+    @Test(.ofFiles) func `a wall clock that was stepped deletes nothing`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         for _ in 0..<5 { _ = try await party.authorize() }

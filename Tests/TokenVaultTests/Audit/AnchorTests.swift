@@ -67,8 +67,8 @@ private struct Anchored {
     }
 }
 
-@Suite(.bounded) struct `P6: an anchor finds a cut tail, an older file and another history` {
-    @Test func `yesterday's file opens without an anchor and is refused with one`() async throws {
+@Suite(.bounded, .ofFiles) struct `P6: an anchor finds a cut tail, an older file and another history` {
+    @Test(.ofFiles) func `yesterday's file opens without an anchor and is refused with one`() async throws {
         let log = try await Log(entries: 20)
         await log.vault.close()
         let copy = log.test.directory + "/yesterday"
@@ -182,7 +182,7 @@ private struct Anchored {
 }
 
 @Suite(.bounded) struct `P6: anchors outlive changes of keys and moves, and hold nothing up` {
-    @Test func `what was told before the log's key was rotated still counts, and is soon replaced`()
+    @Test(.ofFiles) func `what was told before the log's key was rotated still counts, and is soon replaced`()
         async throws
     {
         let anchored = try await Anchored()
@@ -200,7 +200,7 @@ private struct Anchored {
         await anchored.expectRefusal()
     }
 
-    @Test func `a copy elsewhere is compared and speaks for nobody`() async throws {
+    @Test(.ofFiles) func `a copy elsewhere is compared and speaks for nobody`() async throws {
         let anchored = try await Anchored()
         await anchored.log.vault.close()
         let note = try anchored.note()
@@ -258,7 +258,7 @@ private struct Anchored {
         #expect(try log.vault.anchors().map(\.trouble) == ["denied"])
     }
 
-    @Test func `what is no place for an anchor is refused, and changes nothing`() async throws {
+    @Test(.ofFiles) func `what is no place for an anchor is refused, and changes nothing`() async throws {
         let log = try await Log(entries: 1)
         let directory = log.test.directory
         let size = try log.vault.auditSize()

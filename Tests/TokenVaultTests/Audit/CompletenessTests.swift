@@ -11,7 +11,7 @@ import VaultCrypto
             decoding: try #require(try vault.auditLeaves(from: index, limit: 1).first?.leaf), as: UTF8.self)
     }
 
-    @Test func `a row's entries, from the newest to the one that made it`() async throws {
+    @Test(.ofFiles) func `a row's entries, from the newest to the one that made it`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         var tokens = try await party.begin()
@@ -32,7 +32,7 @@ import VaultCrypto
             ])
     }
 
-    @Test func `an entry that lies about the one before is found`() async throws {
+    @Test(.ofFiles) func `an entry that lies about the one before is found`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
@@ -46,7 +46,7 @@ import VaultCrypto
         #expect(try await test.problems(last).contains { $0.contains("it is entry \(last - 1)") })
     }
 
-    @Test
+    @Test(.ofFiles)
     func `grants, consents and connections of an owner are numbered from one, each with the one before`()
         async throws
     {
@@ -88,7 +88,7 @@ import VaultCrypto
         #expect(try await test.problems(at[4]).contains { $0.contains("creation of this owner before") })
     }
 
-    @Test func `an owner's older row would number again from there: it is found before and after`()
+    @Test(.ofFiles) func `an owner's older row would number again from there: it is found before and after`()
         async throws
     {
         let test = try await TestVault()
@@ -122,7 +122,7 @@ import VaultCrypto
         return try await Vault.open(at: test.path, unlockedBy: .keyFile(path: test.keyFile), options: options)
     }
 
-    @Test func `an operator's entries say so, those of clients do not`() async throws {
+    @Test(.ofFiles) func `an operator's entries say so, those of clients do not`() async throws {
         let test = try await TestVault()
         await test.vault.close()
         let vault = try await open(test)
@@ -151,14 +151,16 @@ import VaultCrypto
         #expect(bytes.range(of: Data("mallory".utf8)) == nil)
     }
 
-    @Test(arguments: [
-        "UPDATE audit_personal SET part = 1 WHERE part = 2",
-        "UPDATE audit_personal SET part = 3 WHERE part = 2",
-        "UPDATE audit_personal SET owner_id = 77 WHERE part = 2",
-        "UPDATE audit_personal SET sealed = zeroblob(300) WHERE part = 2",
-        "UPDATE audit_personal SET id = id + 1 WHERE part = 2",
-        "DELETE FROM audit_personal WHERE part = 2",
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            "UPDATE audit_personal SET part = 1 WHERE part = 2",
+            "UPDATE audit_personal SET part = 3 WHERE part = 2",
+            "UPDATE audit_personal SET owner_id = 77 WHERE part = 2",
+            "UPDATE audit_personal SET sealed = zeroblob(300) WHERE part = 2",
+            "UPDATE audit_personal SET id = id + 1 WHERE part = 2",
+            "DELETE FROM audit_personal WHERE part = 2",
+        ])
     func `edited, moved or removed, it is named and not shown`(_ sql: String) async throws {
         let test = try await TestVault()
         await test.vault.close()

@@ -71,7 +71,7 @@ extension TestVault {
         #expect(report.isIntact, "\(report.findings)")
     }
 
-    @Test func `the log's time is set back by one act, and everything reads on`() async throws {
+    @Test(.ofFiles) func `the log's time is set back by one act, and everything reads on`() async throws {
         let (test, _) = try await scene()
         let key = test.vault.logVerifierKey
         let before = try test.vault.auditCheckpoint()
@@ -121,7 +121,7 @@ extension TestVault {
         #expect(try await test.vault.verifyAudit().isIntact)
     }
 
-    @Test func `a step back without the act, or a second for one act, is found`() async throws {
+    @Test(.ofFiles) func `a step back without the act, or a second for one act, is found`() async throws {
         let (test, _) = try await scene()
         try await test.vault.setLogTime(reason: "the battery of the clock")
         let act = try test.vault.auditSize() - 1
@@ -142,11 +142,13 @@ extension TestVault {
         #expect(try await test.problems(act).contains(older))
     }
 
-    @Test(arguments: [
-        // A wall clock at or after the log's time; a time twice; members out of order.
-        (#","m":"#, #","w":99999999999999,"m":"#), (#","m":"#, #","w":1,"w":1,"m":"#),
-        (#","by":"#, #","w":1,"by":"#),
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            // A wall clock at or after the log's time; a time twice; members out of order.
+            (#","m":"#, #","w":99999999999999,"m":"#), (#","m":"#, #","w":1,"w":1,"m":"#),
+            (#","by":"#, #","w":1,"by":"#),
+        ])
     func `a wall clock that no writer writes is no entry`(_ part: String, _ other: String) async throws {
         let test = try await TestVault()
         try test.rewrite(1) { $0.replacing(part, with: other, maxReplacements: 1) }

@@ -66,7 +66,7 @@ import VaultCore
         #expect(throws: VaultError(.integrity, "")) { try log.vault.auditConsistency(from: foreign) }
     }
 
-    @Test func `a damaged log gives no proof`() async throws {
+    @Test(.ofFiles) func `a damaged log gives no proof`() async throws {
         let log = try await Log(entries: 300)
         _ = try sqlite(
             log.test.path,
@@ -78,7 +78,7 @@ import VaultCore
         #expect(throws: VaultError(.integrity, "")) { try log.proof(of: 280, size: 299) }
     }
 
-    @Test func `a restored older copy is behind the checkpoint`() async throws {
+    @Test(.ofFiles) func `a restored older copy is behind the checkpoint`() async throws {
         let log = try await Log(entries: 10)
         let copy = log.test.directory + "/old"
         _ = try sqlite(log.test.path, "VACUUM INTO '\(copy)'")

@@ -10,7 +10,7 @@ import VaultCore
         try await log.vault.prune(log.vault.planPrune(keeping: .newest(count)))
     }
 
-    @Test func `whole tiles go, rows are named anew, everything still verifies`() async throws {
+    @Test(.ofFiles) func `whole tiles go, rows are named anew, everything still verifies`() async throws {
         let log = try await Log(entries: 900)
         let old = Array(try log.checkpoint().utf8)
         let before = try log.proof(of: 10)
@@ -91,7 +91,7 @@ import VaultCore
                 == 0)
     }
 
-    @Test func `an interrupted one is said to be unfinished, and goes on`() async throws {
+    @Test(.ofFiles) func `an interrupted one is said to be unfinished, and goes on`() async throws {
         let log = try await Log(entries: 2400)
         let plan = try await log.vault.planPrune(keeping: .newest(10))
         #expect(plan.newFirstKept == 2304)
@@ -113,7 +113,7 @@ import VaultCore
         #expect(done.isIntact && done.notes.isEmpty)
     }
 
-    @Test func `one entry more than announced is missed, and so is a tile above it`() async throws {
+    @Test(.ofFiles) func `one entry more than announced is missed, and so is a tile above it`() async throws {
         let log = try await Log(entries: 900)
         _ = try await prune(log, keeping: 300)
         _ = try sqlite(log.test.path, "DELETE FROM audit_leaves WHERE id = 512")
@@ -122,7 +122,7 @@ import VaultCore
         #expect(report.firstBadEntry == 512)
     }
 
-    @Test func `a tile hash of what was pruned is vouched for by the root`() async throws {
+    @Test(.ofFiles) func `a tile hash of what was pruned is vouched for by the root`() async throws {
         let log = try await Log(entries: 900)
         _ = try await prune(log, keeping: 300)
         _ = try sqlite(log.test.path, "UPDATE audit_tiles SET hash = zeroblob(32) WHERE id = 0")
@@ -131,7 +131,7 @@ import VaultCore
         #expect(throws: VaultError(.integrity, "")) { try log.proof(of: 600) }
     }
 
-    @Test func `a damaged log is not pruned`() async throws {
+    @Test(.ofFiles) func `a damaged log is not pruned`() async throws {
         let log = try await Log(entries: 600)
         let plan = try await log.vault.planPrune(keeping: .newest(10))
         _ = try sqlite(log.test.path, "UPDATE audit_leaves SET hash = zeroblob(32) WHERE id = 5")
@@ -139,7 +139,7 @@ import VaultCore
         #expect(try sqlite(log.test.path, "SELECT min(id) FROM audit_leaves") == "0")
     }
 
-    @Test func `what webhooks were not told of stays`() async throws {
+    @Test(.ofFiles) func `what webhooks were not told of stays`() async throws {
         let log = try await Log(entries: 600)
         _ = try await log.vault.addWebhook("https://hooks.example/", secret: Secret(copying: "s"))
         _ = try sqlite(log.test.path, "UPDATE webhook_cursors SET position = 3")

@@ -18,7 +18,7 @@ import VaultCrypto
         }
     }
 
-    @Test func `by client and by user, with what concerns their grants`() async throws {
+    @Test(.ofFiles) func `by client and by user, with what concerns their grants`() async throws {
         let log = try await Log(entries: 3)
         let bob = try await Party(log.vault, "other app", user: "bob")
         let tokens = try await bob.begin()

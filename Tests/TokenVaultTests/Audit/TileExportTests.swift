@@ -125,7 +125,7 @@ import VaultCore
         #expect(try await log.vault.exportTiles(to: directory).filesWritten == 0)
     }
 
-    @Test func `another log's directory, and a damaged log, are refused`() async throws {
+    @Test(.ofFiles) func `another log's directory, and a damaged log, are refused`() async throws {
         let log = try await Log(entries: 300)
         let other = try await Log(entries: 1)
         let directory = log.test.directory + "/tiles"

@@ -16,7 +16,7 @@ import VaultCore
         #expect(report.grants > 500 && report.affectedGrants.isEmpty)
     }
 
-    @Test func `one edited entry is that entry, and takes one grant with it`() async throws {
+    @Test(.ofFiles) func `one edited entry is that entry, and takes one grant with it`() async throws {
         let log = try await Log(entries: 600)
         let grant = try #require(log.vault.auditEntry(300).entry.grant)
         _ = try sqlite(log.test.path, "UPDATE audit_leaves SET bytes = \(Self.edit) WHERE id = 300")
@@ -27,7 +27,9 @@ import VaultCore
         #expect(Set(report.places) == ["entry 300", "tile 1", "head"])
     }
 
-    @Test func `an entry edited with its hash: the tile is doubted, the others are not`() async throws {
+    @Test(.ofFiles) func `an entry edited with its hash: the tile is doubted, the others are not`()
+        async throws
+    {
         let log = try await Log(entries: 800)
         _ = try sqlite(
             log.test.path,
@@ -38,7 +40,9 @@ import VaultCore
         #expect(report.grants - report.untouchedGrants == 256)
     }
 
-    @Test func `a tile edited with its entry is found, one edited alone harms nothing`() async throws {
+    @Test(.ofFiles) func `a tile edited with its entry is found, one edited alone harms nothing`()
+        async throws
+    {
         let log = try await Log(entries: 800)
         _ = try sqlite(log.test.path, "UPDATE audit_tiles SET hash = zeroblob(32) WHERE id = 1")
         let alone = try await log.vault.verifyAudit()
@@ -49,7 +53,7 @@ import VaultCore
         #expect(report.provenSize == 256 && report.firstBadEntry == 300)
     }
 
-    @Test func `a cut tail: what is before the last perfect subtree is proven`() async throws {
+    @Test(.ofFiles) func `a cut tail: what is before the last perfect subtree is proven`() async throws {
         let log = try await Log(entries: 600)
         let size = try log.vault.auditSize()
         _ = try sqlite(log.test.path, "DELETE FROM audit_leaves WHERE id >= \(size - 3)")
@@ -62,7 +66,7 @@ import VaultCore
         #expect(report.grants - report.untouchedGrants >= 3)
     }
 
-    @Test
+    @Test(.ofFiles)
     func `a head cut along with the tail is not signed: nothing is proven, or what a checkpoint proves`()
         async throws
     {
@@ -80,7 +84,7 @@ import VaultCore
         #expect(since.places.contains("head") && since.provenSize == size)
     }
 
-    @Test func `a removed entry is named, and so is one too many`() async throws {
+    @Test(.ofFiles) func `a removed entry is named, and so is one too many`() async throws {
         let log = try await Log(entries: 300)
         _ = try sqlite(log.test.path, "UPDATE audit_leaves SET id = 100000 WHERE id = 17")
         let report = try await log.vault.verifyAudit()
@@ -90,7 +94,7 @@ import VaultCore
         #expect(report.provenSize == 0)
     }
 
-    @Test func `a missing head that no entry announced is found`() async throws {
+    @Test(.ofFiles) func `a missing head that no entry announced is found`() async throws {
         let log = try await Log(entries: 600)
         _ = try sqlite(
             log.test.path,
@@ -100,7 +104,7 @@ import VaultCore
         #expect(report.firstBadEntry == 0)
     }
 
-    @Test func `two rows swapped, one row rolled back: each is named`() async throws {
+    @Test(.ofFiles) func `two rows swapped, one row rolled back: each is named`() async throws {
         let log = try await Log(entries: 20)
         let copy = log.test.directory + "/old"
         _ = try sqlite(log.test.path, "VACUUM INTO '\(copy)'")
@@ -120,7 +124,7 @@ import VaultCore
         #expect(swapped.affectedGrants == [grant.rawValue, 5, 6])
     }
 
-    @Test func `from a checkpoint on, what came since is checked and no more`() async throws {
+    @Test(.ofFiles) func `from a checkpoint on, what came since is checked and no more`() async throws {
         let log = try await Log(entries: 600)
         let old = try log.checkpoint()
         try await log.grow(30)
@@ -139,7 +143,7 @@ import VaultCore
         #expect(try await log.vault.verifyAudit(since: old).firstBadEntry == last)
     }
 
-    @Test func `a log that does not begin with the checkpoint is found`() async throws {
+    @Test(.ofFiles) func `a log that does not begin with the checkpoint is found`() async throws {
         let log = try await Log(entries: 300)
         let old = try log.checkpoint()
         try await log.grow(5)

@@ -6,20 +6,23 @@ import TokenVault
 import VaultCore
 
 @Suite(.bounded) struct `P6: nothing that a witness did not sign is believed` {
-    @Test(arguments: [
-        (200, "", "unsigned"), (200, "ok\n", "unsigned"),
-        (200, "— witness.example/w1 AAAAAQID\n", "unsigned"),
-        (404, "", "unknown"), (403, "", "untrusted"), (422, "", "differs"), (400, "", "refused"),
-        (301, "", "refused"), (302, "7\n", "refused"), (204, "", "refused"), (500, "", "unavailable"),
-        (503, "", "unavailable"), (429, "", "unavailable"), (409, "", "garbled"), (409, "\n", "garbled"),
-        (409, "007\n", "garbled"), (409, "7", "garbled"), (409, "-7\n", "garbled"), (409, "7 \n", "garbled"),
-        (409, "7\n\n", "garbled"), (409, "<html>\n", "garbled"),
-        (409, "99999999999999999999999999\n", "garbled"), (409, "18446744073709551616\n", "garbled"),
-        (409, "18446744073709551615\n", "behind"), (409, "9223372036854775808\n", "behind"),
-        (409, "1000000\n", "behind"),
-        // It says the same whatever it is sent.
-        (409, "3\n", "busy"), (409, "0\n", "busy"),
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            (200, "", "unsigned"), (200, "ok\n", "unsigned"),
+            (200, "— witness.example/w1 AAAAAQID\n", "unsigned"),
+            (404, "", "unknown"), (403, "", "untrusted"), (422, "", "differs"), (400, "", "refused"),
+            (301, "", "refused"), (302, "7\n", "refused"), (204, "", "refused"), (500, "", "unavailable"),
+            (503, "", "unavailable"), (429, "", "unavailable"), (409, "", "garbled"), (409, "\n", "garbled"),
+            (409, "007\n", "garbled"), (409, "7", "garbled"), (409, "-7\n", "garbled"),
+            (409, "7 \n", "garbled"),
+            (409, "7\n\n", "garbled"), (409, "<html>\n", "garbled"),
+            (409, "99999999999999999999999999\n", "garbled"), (409, "18446744073709551616\n", "garbled"),
+            (409, "18446744073709551615\n", "behind"), (409, "9223372036854775808\n", "behind"),
+            (409, "1000000\n", "behind"),
+            // It says the same whatever it is sent.
+            (409, "3\n", "busy"), (409, "0\n", "busy"),
+        ])
     func `an answer is taken for what it is`(_ status: Int, _ body: String, _ word: String) async throws {
         let log = try await Witnessed()
         log.witness.script { _ in ModelWitness.reply(status, body) }
@@ -32,10 +35,12 @@ import VaultCore
         await log.vault.close()
     }
 
-    @Test(arguments: [
-        (WitnessTransportFailure.unreachable, "unreachable"), (.tls, "tls"), (.hung, "hung"),
-        (.garbled, "garbled"),
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            (WitnessTransportFailure.unreachable, "unreachable"), (.tls, "tls"), (.hung, "hung"),
+            (.garbled, "garbled"),
+        ])
     func `no answer is counted`(_ failure: WitnessTransportFailure, _ word: String) async throws {
         let log = try await Witnessed()
         log.witness.script { _ throws(WitnessTransportFailure) in throw failure }
@@ -44,7 +49,8 @@ import VaultCore
         await log.vault.close()
     }
 
-    @Test func `another key's cosignature, one of an older checkpoint, and one of another log are none`()
+    @Test(.ofFiles)
+    func `another key's cosignature, one of an older checkpoint, and one of another log are none`()
         async throws
     {
         let log = try await Witnessed()
@@ -69,7 +75,9 @@ import VaultCore
         await log.vault.close()
     }
 
-    @Test func `the kept file has the newest cosigned checkpoint, and replaces nothing else`() async throws {
+    @Test(.ofFiles) func `the kept file has the newest cosigned checkpoint, and replaces nothing else`()
+        async throws
+    {
         let log = try await Witnessed()
         let file = log.test.directory + "/cosigned"
         try await log.add(keptAt: file)
@@ -98,7 +106,7 @@ import VaultCore
         await log.vault.close()
     }
 
-    @Test func `a checkpoint for outsiders has the lines of all who cosigned it`() async throws {
+    @Test(.ofFiles) func `a checkpoint for outsiders has the lines of all who cosigned it`() async throws {
         let log = try await Witnessed()
         let file = log.test.directory + "/precious"
         try Data("precious".utf8).write(to: URL(filePath: file))
@@ -116,7 +124,7 @@ import VaultCore
         await log.vault.close()
     }
 
-    @Test func `what is no witness is refused, and changes nothing`() async throws {
+    @Test(.ofFiles) func `what is no witness is refused, and changes nothing`() async throws {
         let log = try await Witnessed()
         let precious = log.test.directory + "/precious"
         try Data("precious".utf8).write(to: URL(filePath: precious))
@@ -143,7 +151,7 @@ import VaultCore
         await log.vault.close()
     }
 
-    @Test func `a key exchanged in the database is found`() async throws {
+    @Test(.ofFiles) func `a key exchanged in the database is found`() async throws {
         let log = try await Witnessed()
         try await log.add()
         await log.vault.close()

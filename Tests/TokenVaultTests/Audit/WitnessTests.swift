@@ -7,7 +7,7 @@ import TokenVaultTesting
 import VaultCore
 
 @Suite(.bounded) struct `P6: a witness finds a cut tail, an older file and another history` {
-    @Test func `it cosigns what goes on from what it saw, and is told from where`() async throws {
+    @Test(.ofFiles) func `it cosigns what goes on from what it saw, and is told from where`() async throws {
         let log = try await Witnessed()
         let added = try await log.add()
         #expect(added.trouble == nil && added.lag == 0 && added.size > 10)
@@ -27,7 +27,8 @@ import VaultCore
         await log.vault.close()
     }
 
-    @Test func `a witness that is ahead of what we know, or forgot it all, says so and gets its proof`()
+    @Test(.ofFiles)
+    func `a witness that is ahead of what we know, or forgot it all, says so and gets its proof`()
         async throws
     {
         let log = try await Witnessed()
@@ -45,7 +46,7 @@ import VaultCore
         await log.vault.close()
     }
 
-    @Test func `yesterday's file opens, and is found when it is verified, and speaks for nobody`()
+    @Test(.ofFiles) func `yesterday's file opens, and is found when it is verified, and speaks for nobody`()
         async throws
     {
         let log = try await Witnessed()
@@ -77,7 +78,7 @@ import VaultCore
         await vault.close()
     }
 
-    @Test func `a fork of the very same size is found`() async throws {
+    @Test(.ofFiles) func `a fork of the very same size is found`() async throws {
         let log = try await Witnessed()
         try await log.add()
         let size = try log.vault.auditSize()
@@ -86,7 +87,9 @@ import VaultCore
         await log.vault.close()
     }
 
-    @Test func `what is between us and it damages nothing: a note, and the vault opens`() async throws {
+    @Test(.ofFiles) func `what is between us and it damages nothing: a note, and the vault opens`()
+        async throws
+    {
         let log = try await Witnessed()
         try await log.add()
         log.witness.script { _ throws(WitnessTransportFailure) in throw .unreachable }
@@ -100,7 +103,7 @@ import VaultCore
         await vault.close()
     }
 
-    @Test func `a copy elsewhere says nothing to it`() async throws {
+    @Test(.ofFiles) func `a copy elsewhere says nothing to it`() async throws {
         let log = try await Witnessed()
         try await log.add()
         await log.vault.close()
@@ -114,7 +117,7 @@ import VaultCore
         await copy.close()
     }
 
-    @Test func `a new key of the log is trusted once the witness has it`() async throws {
+    @Test(.ofFiles) func `a new key of the log is trusted once the witness has it`() async throws {
         let log = try await Witnessed()
         try await log.add()
         _ = try await log.vault.rotateSystemKey(.log)
@@ -127,7 +130,7 @@ import VaultCore
         await log.vault.close()
     }
 
-    @Test func `it is spared: at most one checkpoint in five seconds`() async throws {
+    @Test(.ofFiles) func `it is spared: at most one checkpoint in five seconds`() async throws {
         let log = try await Witnessed()
         try await log.add()
         for _ in 0..<4 {

@@ -98,13 +98,13 @@ import VaultCore
         #expect(try scene.vault.session(lent) == nil)
     }
 
-    @Test func `a deleted row is no session, whatever the cookie says`() async throws {
+    @Test(.ofFiles) func `a deleted row is no session, whatever the cookie says`() async throws {
         let scene = try await scene()
         _ = try sqlite(scene.test.path, "DELETE FROM sign_in_sessions")
         #expect(try scene.vault.session(scene.cookie) == nil)
     }
 
-    @Test func `expired ones go a few at a time, without a leaf`() async throws {
+    @Test(.ofFiles) func `expired ones go a few at a time, without a leaf`() async throws {
         let scene = try await scene(lifetime: .seconds(60))
         for _ in 0..<20 {
             _ = try await scene.vault.startSession(

@@ -16,7 +16,7 @@ import VaultCore
             publicJWK: #"{"kid":"\#(kid)"}"#, retiringCurrent: .seconds(3600), isFirstOnly: first)
     }
 
-    @Test func `a new one retires the one before, of its own algorithm alone`() async throws {
+    @Test(.ofFiles) func `a new one retires the one before, of its own algorithm alone`() async throws {
         let test = try await TestVault()
         #expect(try test.vault.signingKeys().isEmpty)
         try await add("r1", to: test.vault)
@@ -108,7 +108,7 @@ import VaultCore
         await other.close()
     }
 
-    @Test func `what expired is forgotten a few at a time, never before its time`() async throws {
+    @Test(.ofFiles) func `what expired is forgotten a few at a time, never before its time`() async throws {
         let test = try await TestVault()
         let end = test.clock.now().advanced(by: .seconds(60))
         for index in 0..<20 { _ = try await test.vault.useAssertion("j\(index)", of: OwnerID(2), until: end) }

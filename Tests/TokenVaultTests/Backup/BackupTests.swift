@@ -75,7 +75,7 @@ import VaultCrypto
         #expect(try await test.vault.verifyAudit().isIntact)
     }
 
-    @Test func `nothing is overwritten but an older backup, and that when asked`() async throws {
+    @Test(.ofFiles) func `nothing is overwritten but an older backup, and that when asked`() async throws {
         let test = try await TestVault()
         let kept = try await test.backUp()
         let first = try test.bytes(kept.data)

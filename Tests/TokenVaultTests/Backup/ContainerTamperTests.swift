@@ -111,7 +111,7 @@ import VaultCrypto
         _ = try Backup.inspectKeys(path)
     }
 
-    @Test func `others' keys and a wrong key file open nothing`() async throws {
+    @Test(.ofFiles) func `others' keys and a wrong key file open nothing`() async throws {
         let scene = try await scene()
         let foreign = try await self.scene("other")
         #expect(await error(scene, keys: foreign.kept.keys)?.code == .locked)

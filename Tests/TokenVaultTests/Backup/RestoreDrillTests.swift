@@ -8,7 +8,7 @@ import VaultCore
 import VaultCrypto
 
 @Suite(.bounded) struct `A restore brings back what did not move on, and nothing else` {
-    @Test func `points in time, each restored against the newest log`() async throws {
+    @Test(.ofFiles) func `points in time, each restored against the newest log`() async throws {
         let seed = SeededGenerator("RestoreDrillTests").seed
         var drill = try await Drill(seed: seed)
         for _ in 0..<Effort.rounds(8, nightly: 24) {

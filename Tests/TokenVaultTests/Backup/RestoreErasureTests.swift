@@ -73,7 +73,7 @@ import VaultCrypto
         await vault.close()
     }
 
-    @Test(arguments: [false, true])
+    @Test(.ofFiles, arguments: [false, true])
     func `key, name and lookup tag are gone again, and what was sealed under the key`(isRemovedFirst: Bool)
         async throws
     {
@@ -86,7 +86,8 @@ import VaultCrypto
         try await expectErased(scene, "restored")
     }
 
-    @Test func `nor does the restore after it, which knows only the log of the first`() async throws {
+    @Test(.ofFiles) func `nor does the restore after it, which knows only the log of the first`() async throws
+    {
         let scene = try await scene()
         _ = try await scene.test.vault.eraseUser("alice")
         _ = try await scene.test.restore(scene.kept, newest: .vault(path: scene.test.path)).apply()
@@ -98,7 +99,7 @@ import VaultCrypto
         try await expectErased(scene, "again")
     }
 
-    @Test func `what a restore decided about others, the next decides too`() async throws {
+    @Test(.ofFiles) func `what a restore decided about others, the next decides too`() async throws {
         let test = try await TestVault()
         for name in ["kept", "disabled", "removed", "revoked", "enabled"] {
             _ = try await test.vault.addUser(name)

@@ -8,7 +8,9 @@ import VaultCore
 import VaultCrypto
 
 @Suite(.bounded) struct `A restore believes no log that an old key leads to` {
-    @Test func `after a root key leaked and all was rotated, a vault built in an old keyslot`() async throws {
+    @Test(.ofFiles) func `after a root key leaked and all was rotated, a vault built in an old keyslot`()
+        async throws
+    {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
@@ -40,7 +42,9 @@ import VaultCrypto
         #expect(try await restore.plan().keptGrants == 0)
     }
 
-    @Test func `after the log's key leaked and was rotated, an older vault that still has it`() async throws {
+    @Test(.ofFiles) func `after the log's key leaked and was rotated, an older vault that still has it`()
+        async throws
+    {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         _ = try await party.begin()
@@ -55,7 +59,7 @@ import VaultCrypto
         #expect(try await test.restore(kept, newest: .vault(path: test.path)).plan().keptGrants == 1)
     }
 
-    @Test func `a checkpoint of another life, or of the same size and another root, is not passed`()
+    @Test(.ofFiles) func `a checkpoint of another life, or of the same size and another root, is not passed`()
         async throws
     {
         let test = try await TestVault()

@@ -20,7 +20,8 @@ import VaultCrypto
             at: test.directory + "/" + name, unlockedBy: source, options: VaultOptions(clock: test.clock))
     }
 
-    @Test func `a slot removed since opens the restored vault no more, even if it opened the backup`()
+    @Test(.ofFiles)
+    func `a slot removed since opens the restored vault no more, even if it opened the backup`()
         async throws
     {
         let test = try await TestVault()
@@ -45,7 +46,7 @@ import VaultCrypto
         await (try open(test, spare)).close()
     }
 
-    @Test func `the last way in is kept, and the plan says so`() async throws {
+    @Test(.ofFiles) func `the last way in is kept, and the plan says so`() async throws {
         let test = try await TestVault()
         let (spare, later) = (try keyFile(test, "spare"), try keyFile(test, "later"))
         _ = try await test.vault.addKeyslot(named: "spare", unlockedBy: spare)
@@ -75,7 +76,7 @@ import VaultCrypto
         }
     }
 
-    @Test func `a slot of newer keys opens the vault that it restored`() async throws {
+    @Test(.ofFiles) func `a slot of newer keys opens the vault that it restored`() async throws {
         let test = try await TestVault()
         let kept = try await test.backUp()
         let later = try keyFile(test, "later")
@@ -92,7 +93,7 @@ import VaultCrypto
         await (try open(test, test.source)).close()
     }
 
-    @Test(arguments: ["root", "deep", "handles", "tags", "lookup", "rows", "log"])
+    @Test(.ofFiles, arguments: ["root", "deep", "handles", "tags", "lookup", "rows", "log"])
     func `keys rotated since: untouched grants go on, moved ones end, and it rotates again`(_ kind: String)
         async throws
     {
@@ -149,7 +150,8 @@ import VaultCrypto
         await (try test.open()).close()
     }
 
-    @Test func `a slot removed after a deep rotation, which gave it another number, is removed again`()
+    @Test(.ofFiles)
+    func `a slot removed after a deep rotation, which gave it another number, is removed again`()
         async throws
     {
         let test = try await TestVault()
@@ -169,7 +171,7 @@ import VaultCrypto
         await vault.close()
     }
 
-    @Test func `webhooks removed since are told nothing, keys that were superseded sign nothing`()
+    @Test(.ofFiles) func `webhooks removed since are told nothing, keys that were superseded sign nothing`()
         async throws
     {
         let test = try await TestVault()

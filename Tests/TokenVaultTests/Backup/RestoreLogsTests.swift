@@ -6,7 +6,7 @@ import TokenVault
 import VaultCore
 import VaultCrypto
 
-@Suite(.bounded) struct `A restore reads every log that an export or a pruning makes` {
+@Suite(.bounded, .ofFiles) struct `A restore reads every log that an export or a pruning makes` {
     private struct Scene {
         let test: TestVault
         let party: Party
@@ -70,7 +70,7 @@ import VaultCrypto
         #expect(try !scene.test.names().contains { $0.hasPrefix("restored") })
     }
 
-    @Test func `a log pruned up to the backup: what was named anew did not move on`() async throws {
+    @Test(.ofFiles) func `a log pruned up to the backup: what was named anew did not move on`() async throws {
         let scene = try await Scene(before: 300)
         _ = try await scene.party.refresh(scene.moved.refreshToken)
         try await scene.grow(300)

@@ -74,7 +74,7 @@ import VaultCrypto
         #expect(try !test.names().contains("restored.restoring"))
     }
 
-    @Test func `a disk that is too small is told before, and holds nothing after`() async throws {
+    @Test(.ofFiles) func `a disk that is too small is told before, and holds nothing after`() async throws {
         let test = try await TestVault()
         for _ in 0..<500 { _ = try await test.vault.addUser(UUID().uuidString) }
         let kept = try await test.backUp()
@@ -94,7 +94,9 @@ import VaultCrypto
         }
     }
 
-    @Test func `while the damaged vault is still served, nothing is restored against it`() async throws {
+    @Test(.ofFiles) func `while the damaged vault is still served, nothing is restored against it`()
+        async throws
+    {
         let test = try await TestVault()
         let kept = try await test.backUp()
         try await test.vault.beginServing()
@@ -116,7 +118,9 @@ import VaultCrypto
 }
 
 @Suite(.bounded) struct `A restore revives no decision that was taken since` {
-    @Test func `users, clients, passwords and secrets are as the log says, or out of use`() async throws {
+    @Test(.ofFiles) func `users, clients, passwords and secrets are as the log says, or out of use`()
+        async throws
+    {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         _ = try await Party(test.vault, "changed", user: "bob")
@@ -166,7 +170,7 @@ import VaultCrypto
         await vault.close()
     }
 
-    @Test func `a vault restored from a restored one lives a third time, and its log is one tree`()
+    @Test(.ofFiles) func `a vault restored from a restored one lives a third time, and its log is one tree`()
         async throws
     {
         let test = try await TestVault()
@@ -231,7 +235,9 @@ import VaultCrypto
         await vault.close()
     }
 
-    @Test func `another restore reads in the log of the first what it did to each connection`() async throws {
+    @Test(.ofFiles) func `another restore reads in the log of the first what it did to each connection`()
+        async throws
+    {
         let test = try await TestVault()
         let users = try await [test.vault.addUser("alice"), test.vault.addUser("bob")]
         let provider = try await test.vault.addProvider(

@@ -7,7 +7,7 @@ import VaultCore
 @Suite(.bounded) struct `Nothing is restored against a vault that is served, by whatever name` {
     enum Name: CaseIterable, Sendable { case link, relativeLink, linkToLink, linkedDirectory, movedAway }
 
-    @Test(arguments: Name.allCases)
+    @Test(.ofFiles, arguments: Name.allCases)
     func `the newest log is that vault's`(_ name: Name) async throws {
         let test = try await TestVault()
         let kept = try await test.backUp()

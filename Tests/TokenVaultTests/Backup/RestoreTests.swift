@@ -59,7 +59,7 @@ import VaultCrypto
         await vault.close()
     }
 
-    @Test func `a grant that the log names is invalid_grant to every token of it`() async throws {
+    @Test(.ofFiles) func `a grant that the log names is invalid_grant to every token of it`() async throws {
         let scene = try await scene()
         let newest = try #require(await scene.party.refresh(scene.old.refreshToken).issued)
         _ = try await scene.test.restore(scene.kept, newest: .vault(path: scene.test.path)).apply()
@@ -71,7 +71,7 @@ import VaultCrypto
         await vault.close()
     }
 
-    @Test func `a checkpoint of the backup keeps all, one of a longer log none`() async throws {
+    @Test(.ofFiles) func `a checkpoint of the backup keeps all, one of a longer log none`() async throws {
         let scene = try await scene()
         let path = scene.test.directory + "/checkpoint"
         let facts = try await Backup.inspect(scene.kept.data).facts
@@ -90,7 +90,7 @@ import VaultCrypto
         await #expect(throws: VaultError(.integrity, "")) { try await cut.plan() }
     }
 
-    @Test func `entries as lines and as tiles say the same as the vault itself`() async throws {
+    @Test(.ofFiles) func `entries as lines and as tiles say the same as the vault itself`() async throws {
         let scene = try await scene()
         for _ in 0..<300 { _ = try await scene.test.vault.addUser(UUID().uuidString) }
         _ = try await scene.party.refresh(scene.old.refreshToken)
@@ -129,7 +129,9 @@ import VaultCrypto
         }
     }
 
-    @Test func `a log that proves nothing is refused: cut, edited, another vault's, older`() async throws {
+    @Test(.ofFiles) func `a log that proves nothing is refused: cut, edited, another vault's, older`()
+        async throws
+    {
         let scene = try await scene()
         _ = try await scene.party.refresh(scene.old.refreshToken)
         let foreign = try await TestVault()

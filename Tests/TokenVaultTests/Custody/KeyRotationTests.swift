@@ -53,7 +53,7 @@ import VaultCrypto
         #expect(try again.users().count == 62)
     }
 
-    @Test(arguments: SystemKeyKind.allCases)
+    @Test(.ofFiles, arguments: SystemKeyKind.allCases)
     func `a system key: what was made before still works, here and in the service`(_ kind: SystemKeyKind)
         async throws
     {
@@ -80,7 +80,7 @@ import VaultCrypto
         #expect(try again.validate(next.pair.accessToken) != nil)
     }
 
-    @Test func `deep: every key is another one, and everything still opens`() async throws {
+    @Test(.ofFiles) func `deep: every key is another one, and everything still opens`() async throws {
         let stage = try await Stage(users: 30)
         let tokens = try await stage.party.begin()
         let source = KeySource.keyFile(path: stage.test.keyFile)
@@ -99,7 +99,7 @@ import VaultCrypto
         _ = try await stage.test.reopen()
     }
 
-    @Test
+    @Test(.ofFiles)
     func `a keyslot added while a deep rotation makes the others anew is not taken along: it is refused`()
         async throws
     {
@@ -220,7 +220,7 @@ import VaultCrypto
         } catch { return error as? VaultError ?? VaultError(.internalError, "\(error)") }
     }
 
-    @Test func `a rotation that was cut off is taken up where it was`() async throws {
+    @Test(.ofFiles) func `a rotation that was cut off is taken up where it was`() async throws {
         let stage = try await Stage(users: 200)
         let cut = Task {
             try await stage.vault.rotateRootKey { progress in
@@ -240,7 +240,7 @@ import VaultCrypto
         try await stage.expectIntact()
     }
 
-    @Test func `an owner whose key does not open keeps the old root key`() async throws {
+    @Test(.ofFiles) func `an owner whose key does not open keeps the old root key`() async throws {
         let stage = try await Stage(users: 5)
         _ = try sqlite(
             stage.test.path,
@@ -252,7 +252,9 @@ import VaultCrypto
 }
 
 @Suite(.bounded) struct `A user is erased` {
-    @Test func `key, name and tokens are gone from every file, and every proof stays valid`() async throws {
+    @Test(.ofFiles) func `key, name and tokens are gone from every file, and every proof stays valid`()
+        async throws
+    {
         let test = try await TestVault()
         let party = try await Party(test.vault, user: "Zoë Erasmus-Planck")
         let tokens = try await party.begin()
@@ -277,7 +279,7 @@ import VaultCrypto
         _ = try await test.vault.addUser("Zoë Erasmus-Planck")
     }
 
-    @Test func `one that was removed before is found by name`() async throws {
+    @Test(.ofFiles) func `one that was removed before is found by name`() async throws {
         let test = try await TestVault()
         _ = try await test.vault.addUser("bob")
         try await test.vault.removeUser("bob")

@@ -94,7 +94,7 @@ import VaultCrypto
         } catch { return (error as? VaultError)?.code }
     }
 
-    @Test func `a process of one role names no program for others to run`() async throws {
+    @Test(.ofFiles) func `a process of one role names no program for others to run`() async throws {
         let stage = try await Stage()
         let (vault, program) = (stage.test.vault, stage.test.directory + "/program")
         try Data("#!/bin/sh\ncat > /dev/null\n".utf8).write(to: URL(filePath: program))
@@ -111,7 +111,7 @@ import VaultCrypto
         await issuer.close()
     }
 
-    @Test(arguments: [VaultRoles.issuer, .everything])
+    @Test(.ofFiles, arguments: [VaultRoles.issuer, .everything])
     func `an issuer serves grants, and can read and write nothing of the keeper's`(_ slot: VaultRoles)
         async throws
     {
@@ -146,7 +146,7 @@ import VaultCrypto
         #expect(try await stage.test.vault.verifyAudit().isIntact)
     }
 
-    @Test func `a keeper holds connections, and knows no token of ours`() async throws {
+    @Test(.ofFiles) func `a keeper holds connections, and knows no token of ours`() async throws {
         let stage = try await Stage()
         let vault = try await stage.open(.keeper)
         #expect(try vault.heldConnection(stage.connection).pair != nil)
@@ -160,7 +160,7 @@ import VaultCrypto
         #expect(try stage.test.vault.heldConnection(stage.connection).pair != nil)
     }
 
-    @Test(arguments: [VaultRoles.issuer, .keeper, .custody])
+    @Test(.ofFiles, arguments: [VaultRoles.issuer, .keeper, .custody])
     func `what concerns all roles needs a keyslot for everything`(_ role: VaultRoles) async throws {
         let stage = try await Stage()
         let vault = try await stage.open(role)
@@ -182,7 +182,9 @@ import VaultCrypto
         #expect(try stage.test.vault.user(named: "alice").name == "alice")
     }
 
-    @Test func `a keyslot for another role is refused, and one for a role gives no more`() async throws {
+    @Test(.ofFiles) func `a keyslot for another role is refused, and one for a role gives no more`()
+        async throws
+    {
         let stage = try await Stage()
         #expect(await refusal { _ = try await stage.open(.issuer, by: .keeper) } == .denied)
         let vault = try await Vault.open(at: stage.test.path, unlockedBy: stage.source(.issuer))
@@ -190,7 +192,9 @@ import VaultCrypto
         await vault.close()
     }
 
-    @Test func `a role's key opens the wraps of its role and the common ones, and no other`() async throws {
+    @Test(.ofFiles) func `a role's key opens the wraps of its role and the common ones, and no other`()
+        async throws
+    {
         let stage = try await Stage()
         let issuer = try stage.opened(.issuer, stage.fields(Stage.slotSQL + "1"))
         let opened = try stage.wraps(openedBy: issuer)
@@ -204,7 +208,9 @@ import VaultCrypto
         }
     }
 
-    @Test func `a slot that became known opens nothing new once its role has another key`() async throws {
+    @Test(.ofFiles) func `a slot that became known opens nothing new once its role has another key`()
+        async throws
+    {
         let stage = try await Stage()
         let slot = try stage.fields(Stage.slotSQL + "1")
         let row = try sqlite(stage.test.path, "SELECT id FROM keyslots WHERE role = 1")
@@ -238,9 +244,11 @@ import VaultCrypto
         for vault in [service, keeper] { await vault.close() }
     }
 
-    @Test(arguments: [
-        "UPDATE keyslots SET role = 0 WHERE role = 1", "UPDATE keyslots SET kind = 3 WHERE role = 1",
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            "UPDATE keyslots SET role = 0 WHERE role = 1", "UPDATE keyslots SET kind = 3 WHERE role = 1",
+        ])
     func `a slot that was made another one opens nothing`(_ change: String) async throws {
         let stage = try await Stage()
         _ = try sqlite(stage.test.path, change)
@@ -250,7 +258,7 @@ import VaultCrypto
         #expect([.locked, .integrity].contains(await refusal { _ = try await stage.open(.issuer) }))
     }
 
-    @Test func `every role goes on through a rotation of the root key`() async throws {
+    @Test(.ofFiles) func `every role goes on through a rotation of the root key`() async throws {
         let stage = try await Stage()
         let narrowed = try await stage.open(.issuer, by: .everything)
         let issuer = try await stage.open(.issuer)
@@ -266,7 +274,7 @@ import VaultCrypto
         for role in [VaultRoles.issuer, .keeper, .custody] { await (try stage.open(role)).close() }
     }
 
-    @Test func `custody makes backups, which a keyslot for everything restores`() async throws {
+    @Test(.ofFiles) func `custody makes backups, which a keyslot for everything restores`() async throws {
         let stage = try await Stage()
         let vault = try await stage.open(.custody)
         let (data, keys) = (stage.test.directory + "/backup", stage.test.directory + "/backup-keys")

@@ -33,7 +33,7 @@ private final class LongReader {
         }
     }
 
-    @Test(arguments: Work.allCases)
+    @Test(.ofFiles, arguments: Work.allCases)
     func `what empties the WAL ends as busy within seconds, and refreshes go on`(_ work: Work) async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)

@@ -52,7 +52,7 @@ import VaultCrypto
         try FileManager.default.moveItem(atPath: place + ".away", toPath: place)
     }
 
-    @Test(arguments: Loss.allCases)
+    @Test(.ofFiles, arguments: Loss.allCases)
     func `writes and reads are refused, and go on when the files are back`(_ loss: Loss) async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
@@ -89,7 +89,7 @@ import VaultCrypto
             at: image, unlockedBy: .keyFile(path: test.keyFile), options: VaultOptions(clock: test.clock))
     }
 
-    @Test(arguments: [["-wal", "-shm"], ["-wal"], ["-shm"]])
+    @Test(.ofFiles, arguments: [["-wal", "-shm"], ["-wal"], ["-shm"]])
     func `what was acknowledged outlives the WAL and the index that somebody deletes`(_ gone: [String])
         async throws
     {
@@ -106,7 +106,9 @@ import VaultCrypto
         #expect(try await test.vault.verifyAudit().isIntact)
     }
 
-    @Test func `a vault that is closed after its WAL was deleted keeps what was acknowledged`() async throws {
+    @Test(.ofFiles) func `a vault that is closed after its WAL was deleted keeps what was acknowledged`()
+        async throws
+    {
         let test = try await TestVault()
         _ = try await Party(test.vault)
         try FileManager.default.removeItem(atPath: test.path + "-wal")
@@ -116,7 +118,9 @@ import VaultCrypto
         await again.close()
     }
 
-    @Test func `another process's WAL in the place of a deleted one is not written over`() async throws {
+    @Test(.ofFiles) func `another process's WAL in the place of a deleted one is not written over`()
+        async throws
+    {
         let test = try await TestVault()
         _ = try await Party(test.vault)
         for suffix in ["-wal", "-shm"] { try FileManager.default.removeItem(atPath: test.path + suffix) }
@@ -127,7 +131,9 @@ import VaultCrypto
         #expect(try Data(contentsOf: URL(fileURLWithPath: test.path + "-wal")) == other)
     }
 
-    @Test func `a hard link made while the vault is open stops writes until it is removed`() async throws {
+    @Test(.ofFiles) func `a hard link made while the vault is open stops writes until it is removed`()
+        async throws
+    {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
@@ -141,7 +147,7 @@ import VaultCrypto
         await test.vault.close()
     }
 
-    @Test(arguments: [true, false])
+    @Test(.ofFiles, arguments: [true, false])
     func `a second name is refused before anything is written`(_ isOpen: Bool) async throws {
         let test = try await TestVault()
         _ = try await Party(test.vault)
@@ -159,7 +165,7 @@ import VaultCrypto
         await test.vault.close()
     }
 
-    @Test(.enabled(if: geteuid() == 0, "mounting is for root"))
+    @Test(.ofFiles, .enabled(if: geteuid() == 0, "mounting is for root"))
     func `a file that is mounted by itself is refused, and so is a mount over an open vault`() async throws {
         let test = try await TestVault()
         _ = try await Party(test.vault)

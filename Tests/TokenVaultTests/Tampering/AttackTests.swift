@@ -41,7 +41,7 @@ import VaultCrypto
         }
     }
 
-    @Test(arguments: ["grants", "owners", "connections", "providers", "client_secrets"])
+    @Test(.ofFiles, arguments: ["grants", "owners", "connections", "providers", "client_secrets"])
     func `two rows that changed places`(_ table: String) async throws {
         let scene = try await Scene()
         let ids = try sqlite(scene.test.path, "SELECT id FROM \(table) ORDER BY id DESC LIMIT 2").split(
@@ -55,7 +55,7 @@ import VaultCrypto
         #expect(try await scene.places() == ["\(table) \(first)", "\(table) \(second)"])
     }
 
-    @Test func `an index that hides a row: the grant would escape its revocation`() async throws {
+    @Test(.ofFiles) func `an index that hides a row: the grant would escape its revocation`() async throws {
         let scene = try await Scene()
         let grant = scene.tokens.grant
         await scene.test.vault.close()
@@ -80,11 +80,13 @@ import VaultCrypto
         #expect(Set(report.places) == ["grants"], "\(report.findings)")
     }
 
-    @Test(arguments: [
-        "grants", "owners", "clients", "client_secrets", "connections", "providers", "keyslots",
-        "keyslot_details",
-        "system_keys", "role_keys", "owner_keys",
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            "grants", "owners", "clients", "client_secrets", "connections", "providers", "keyslots",
+            "keyslot_details",
+            "system_keys", "role_keys", "owner_keys",
+        ])
     func `a row that was deleted`(_ table: String) async throws {
         let scene = try await Scene()
         let id = try sqlite(scene.test.path, "SELECT max(id) FROM \(table)")
@@ -94,7 +96,7 @@ import VaultCrypto
         #expect(report.findings.allSatisfy { $0.problem.contains("is missing") })
     }
 
-    @Test func `a row as it was before`() async throws {
+    @Test(.ofFiles) func `a row as it was before`() async throws {
         let scene = try await Scene()
         try scene.keepCopy()
         _ = try #require(await scene.party.refresh(scene.tokens.refreshToken).issued)
@@ -109,7 +111,8 @@ import VaultCrypto
         #expect(try await scene.places() == ["owners \(client)", "grants \(scene.tokens.grant)"])
     }
 
-    @Test func `a log cut back to an older head that was signed: rows speak of entries to come`() async throws
+    @Test(.ofFiles) func `a log cut back to an older head that was signed: rows speak of entries to come`()
+        async throws
     {
         let scene = try await Scene()
         try scene.keepCopy()
@@ -134,7 +137,7 @@ import VaultCrypto
         #expect(since.places == ["head"])
     }
 
-    @Test func `a sealed value moved to another row`() async throws {
+    @Test(.ofFiles) func `a sealed value moved to another row`() async throws {
         let scene = try await Scene()
         let ids = try scene.test.vault.connections().map(\.id.rawValue)
         let (from, to) = (try #require(ids.first), try #require(ids.last))
@@ -147,7 +150,7 @@ import VaultCrypto
         _ = try scene.test.vault.heldConnection(ConnectionID(from))
     }
 
-    @Test func `an owner's key replaced by another owner's`() async throws {
+    @Test(.ofFiles) func `an owner's key replaced by another owner's`() async throws {
         let scene = try await Scene()
         let (alice, bob) = (scene.party.user.id.rawValue, try scene.test.vault.user(named: "bob").id.rawValue)
         try scene.attack(
@@ -160,9 +163,12 @@ import VaultCrypto
         await vault.close()
     }
 
-    @Test(arguments: [
-        "parameters = X'00'", "parameters = zeroblob(16)", "kind = 2", "epoch = 2", "wrapped = zeroblob(137)",
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            "parameters = X'00'", "parameters = zeroblob(16)", "kind = 2", "epoch = 2",
+            "wrapped = zeroblob(137)",
+        ])
     func `a keyslot's parameters`(_ change: String) async throws {
         let scene = try await Scene()
         await scene.test.vault.close()
@@ -185,7 +191,7 @@ import VaultCrypto
         return test.directory + "/old"
     }
 
-    @Test func `a retired key of a role after its rotation`() async throws {
+    @Test(.ofFiles) func `a retired key of a role after its rotation`() async throws {
         let stage = try await `Keys are rotated while services run`.Stage(users: 200)
         let cut = Task {
             try await stage.vault.rotateRootKey { progress in
@@ -201,7 +207,7 @@ import VaultCrypto
         #expect(report.findings.allSatisfy { $0.problem.contains("the log does not say so") })
     }
 
-    @Test func `a keyslot after a rotation opens nothing`() async throws {
+    @Test(.ofFiles) func `a keyslot after a rotation opens nothing`() async throws {
         let test = try await TestVault()
         let vkey = test.vault.logVerifierKey
         let old = try copy(test)
@@ -212,7 +218,9 @@ import VaultCrypto
         await #expect(throws: VaultError(.locked, "")) { try await test.reopen() }
     }
 
-    @Test func `a keyslot that was removed is named, and of no use after the deep rotation`() async throws {
+    @Test(.ofFiles) func `a keyslot that was removed is named, and of no use after the deep rotation`()
+        async throws
+    {
         let test = try await TestVault()
         let lost = test.directory + "/lost"
         try Vault.createKeyFile(at: lost)
@@ -234,7 +242,7 @@ import VaultCrypto
         }
     }
 
-    @Test
+    @Test(.ofFiles)
     func `one put back with its details opens nothing that can be read, and no rotation takes it along`()
         async throws
     {

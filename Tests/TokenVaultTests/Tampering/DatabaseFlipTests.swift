@@ -35,7 +35,7 @@ import VaultCrypto
         }
     }
 
-    @Test func `bits of the database`() async throws {
+    @Test(.ofFiles) func `bits of the database`() async throws {
         let specimen = try await Specimen(keepsWAL: false)
         let bench = try Workbench()
         try bench.lay(specimen.database)
@@ -81,7 +81,7 @@ import VaultCrypto
         #expect(verdicts.contains(.found) && verdicts.contains(.unchanged))
     }
 
-    @Test func `bits of the WAL: what is lost is lost from the end on`() async throws {
+    @Test(.ofFiles) func `bits of the WAL: what is lost is lost from the end on`() async throws {
         let specimen = try await Specimen(keepsWAL: true)
         let bench = try Workbench()
         var states: [[String: [UInt8]]] = []
@@ -112,7 +112,7 @@ import VaultCrypto
         #expect(verdicts.contains(.older))
     }
 
-    @Test func `a WAL that lost frames is found by a checkpoint kept elsewhere`() async throws {
+    @Test(.ofFiles) func `a WAL that lost frames is found by a checkpoint kept elsewhere`() async throws {
         let specimen = try await Specimen(keepsWAL: true)
         let checkpoint = try specimen.test.vault.auditCheckpoint()
         let bench = try Workbench()

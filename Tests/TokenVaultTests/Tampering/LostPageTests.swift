@@ -38,7 +38,7 @@ import VaultCrypto
         try file.write(contentsOf: page)
     }
 
-    @Test(arguments: [0, 3, -1])
+    @Test(.ofFiles, arguments: [0, 3, -1])
     func `grants on a page that was written over are refused as damage, others go on`(_ place: Int)
         async throws
     {
@@ -69,7 +69,7 @@ import VaultCrypto
         await vault.close()
     }
 
-    @Test func `a grant that ended and was deleted a week later stays unknown`() async throws {
+    @Test(.ofFiles) func `a grant that ended and was deleted a week later stays unknown`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let old = try await party.begin()
@@ -94,7 +94,7 @@ import VaultCrypto
         #expect(try test.vault.validate(tokens.pair.accessToken) == nil)
     }
 
-    @Test func `an index that lost a client does not make it unknown`() async throws {
+    @Test(.ofFiles) func `an index that lost a client does not make it unknown`() async throws {
         let (test, party, tokens) = try await scene(grants: 1)
         let (index, other) = try (
             leaves(test, "sqlite_autoindex_owners_1"), leaves(test, "sqlite_autoindex_clients_1")
@@ -117,7 +117,7 @@ import VaultCrypto
         #expect(try test.vault.client(identifiedBy: party.client.clientID) == nil)
     }
 
-    @Test func `an index that lost a client's secrets does not make them wrong`() async throws {
+    @Test(.ofFiles) func `an index that lost a client's secrets does not make them wrong`() async throws {
         let (test, party, _) = try await scene(grants: 1)
         let (index, other) = try (leaves(test, "client_secrets_by_client"), leaves(test, "grants_by_expiry"))
         try write(page: try #require(other.first), over: try #require(index.first), test)
@@ -127,7 +127,8 @@ import VaultCrypto
         await vault.close()
     }
 
-    @Test func `users and clients whose rows were lost are not taken for erased ones`() async throws {
+    @Test(.ofFiles) func `users and clients whose rows were lost are not taken for erased ones`() async throws
+    {
         let test = try await TestVault()
         // On the first page of owners is the vault's own, without whom nothing is read at all.
         for number in 0..<60 { _ = try await test.vault.addUser("user \(number)") }
@@ -147,7 +148,8 @@ import VaultCrypto
         await vault.close()
     }
 
-    @Test func `a token that is newer than the database is refused as damage, whatever it is shown for`()
+    @Test(.ofFiles)
+    func `a token that is newer than the database is refused as damage, whatever it is shown for`()
         async throws
     {
         let (test, party, tokens) = try await scene(grants: 1)

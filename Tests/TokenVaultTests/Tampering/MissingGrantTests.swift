@@ -35,7 +35,9 @@ import VaultCrypto
             try Int(sqlite(test.path, "SELECT count(*) FROM grants WHERE generation > 0")) == count - 1)
     }
 
-    @Test func `a row that was deleted from the file is missed until its tokens are over`() async throws {
+    @Test(.ofFiles) func `a row that was deleted from the file is missed until its tokens are over`()
+        async throws
+    {
         let test = try await TestVault()
         let party = try await Party(test.vault) { $0.lifetimes.idle = .seconds(86_400) }
         let tokens = try await party.begin()
@@ -55,7 +57,7 @@ import VaultCrypto
         try await isGone(tokens, party, in: test.vault)
     }
 
-    @Test func `an access token of a client's own says its end too`() async throws {
+    @Test(.ofFiles) func `an access token of a client's own says its end too`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let tokens = try await test.vault.issueClientCredentials(
@@ -68,7 +70,7 @@ import VaultCrypto
     }
 
     /// The shorter idle lifetime meets the grant's end only at the first refresh, which nothing foretells.
-    @Test(arguments: [993_600, 30 * 86_400])
+    @Test(.ofFiles, arguments: [993_600, 30 * 86_400])
     func `no token says an end after its grant's, however long it might have been idle`(_ idle: Int)
         async throws
     {
@@ -87,7 +89,9 @@ import VaultCrypto
         for tokens in all { try await isGone(tokens, party, in: test.vault) }
     }
 
-    @Test func `a pair that was prepared under other lifetimes gets the end of its row`() async throws {
+    @Test(.ofFiles) func `a pair that was prepared under other lifetimes gets the end of its row`()
+        async throws
+    {
         let test = try await TestVault()
         // The client as it is now knows of a day.
         let party = try await Party(test.vault) { $0.lifetimes.idle = .seconds(86_400) }
@@ -101,7 +105,7 @@ import VaultCrypto
         #expect(try await party.refresh(second.refreshToken).refusal == .unknownGrant)
     }
 
-    @Test func `a grant whose lifetimes were shortened stays until the last of its tokens is over`()
+    @Test(.ofFiles) func `a grant whose lifetimes were shortened stays until the last of its tokens is over`()
         async throws
     {
         let test = try await TestVault()
@@ -118,7 +122,8 @@ import VaultCrypto
         #expect(try await party.refresh(first.refreshToken).refusal == .idleExpired)
     }
 
-    @Test func `what was deleted while the clock was ahead is not missed when it is put right`() async throws
+    @Test(.ofFiles) func `what was deleted while the clock was ahead is not missed when it is put right`()
+        async throws
     {
         let test = try await TestVault()
         let party = try await Party(test.vault)
@@ -129,7 +134,7 @@ import VaultCrypto
         try await isGone(tokens, party, in: test.vault)
     }
 
-    @Test
+    @Test(.ofFiles)
     func `a restore lost the numbers it skips: their tokens are invalid_grant, those after them are good`()
         async throws
     {
@@ -168,7 +173,7 @@ import VaultCrypto
         }
     }
 
-    @Test func `a grant that came back by a restore is not missed for the tokens of the lost time`()
+    @Test(.ofFiles) func `a grant that came back by a restore is not missed for the tokens of the lost time`()
         async throws
     {
         let test = try await TestVault()

@@ -132,20 +132,24 @@ import VaultCrypto
         }
     }
 
-    @Test(arguments: Row.allCases) func `put back alone`(_ row: Row) async throws {
+    @Test(.ofFiles, arguments: Row.allCases) func `put back alone`(_ row: Row) async throws {
         let scene = try await Scene(row)
         try scene.putRowBack()
         try await scene.expectRefusals("\(row.rawValue) \(scene.id)")
     }
 
-    @Test(arguments: Row.allCases) func `put back with the vault row of its time`(_ row: Row) async throws {
+    @Test(.ofFiles, arguments: Row.allCases) func `put back with the vault row of its time`(_ row: Row)
+        async throws
+    {
         let scene = try await Scene(row)
         try scene.putRowBack()
         try scene.putBack("vault")
         try await scene.expectRefusals("\(row.rawValue) \(scene.id)")
     }
 
-    @Test(arguments: Row.allCases) func `all of them put back with the vault row of their time`(_ row: Row)
+    @Test(.ofFiles, arguments: Row.allCases) func `all of them put back with the vault row of their time`(
+        _ row: Row
+    )
         async throws
     {
         let scene = try await Scene(row)
@@ -177,7 +181,7 @@ import VaultCrypto
         await test.vault.close()
     }
 
-    @Test func `rows of another vault carry other tags`() async throws {
+    @Test(.ofFiles) func `rows of another vault carry other tags`() async throws {
         let (test, other) = (try await TestVault(), try await TestVault())
         let party = try await Party(test.vault)
         _ = try await Party(other.vault)
@@ -196,7 +200,7 @@ import VaultCrypto
         await opened.close()
     }
 
-    @Test func `users are not counted: their older rows are found by their entries`() async throws {
+    @Test(.ofFiles) func `users are not counted: their older rows are found by their entries`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let old = test.directory + "/old"

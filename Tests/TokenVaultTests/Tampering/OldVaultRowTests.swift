@@ -71,7 +71,7 @@ import VaultCrypto
         }
     }
 
-    @Test(arguments: Change.allCases)
+    @Test(.ofFiles, arguments: Change.allCases)
     func `put back before another process changes something: nothing is built on it`(
         _ change: Change
     ) async throws {
@@ -91,7 +91,7 @@ import VaultCrypto
         #expect(try await scene.party.refresh(scene.tokens.refreshToken).issued == nil)
     }
 
-    @Test(arguments: Change.allCases)
+    @Test(.ofFiles, arguments: Change.allCases)
     func `put back after another process changed something that this one did not see yet`(
         _ change: Change
     ) async throws {
@@ -102,7 +102,7 @@ import VaultCrypto
         try await scene.elsewhere { try await scene.expectDamage(in: $0) }
     }
 
-    @Test func `a secret that was replaced elsewhere is not taken any more`() async throws {
+    @Test(.ofFiles) func `a secret that was replaced elsewhere is not taken any more`() async throws {
         let scene = try await Scene()
         let vault = scene.test.vault
         let before = try #require(try vault.client(identifiedBy: scene.party.client.clientID))
@@ -126,7 +126,7 @@ import VaultCrypto
         #expect(clients[1].secrets.map(\.generation) != before.secrets.map(\.generation))
     }
 
-    @Test func `an older one than the process saw is damage until it is gone`() async throws {
+    @Test(.ofFiles) func `an older one than the process saw is damage until it is gone`() async throws {
         let scene = try await Scene()
         try scene.putBack("before")
         try await scene.expectDamage(in: scene.test.vault)
@@ -134,7 +134,8 @@ import VaultCrypto
         #expect(try await scene.party.refresh(scene.tokens.refreshToken).issued != nil)
     }
 
-    @Test func `with all rows and entries of its time, and its head, it is found while the process runs`()
+    @Test(.ofFiles)
+    func `with all rows and entries of its time, and its head, it is found while the process runs`()
         async throws
     {
         let scene = try await Scene()
@@ -153,7 +154,7 @@ import VaultCrypto
         await #expect(throws: VaultError(.integrity, "")) { try await scene.test.vault.proveWritePath() }
     }
 
-    @Test(arguments: ["next_owner_id", "next_grant_id", "next_secret_id", "next_key_id"])
+    @Test(.ofFiles, arguments: ["next_owner_id", "next_grant_id", "next_secret_id", "next_key_id"])
     func `no counter goes back`(_ counter: String) async throws {
         let scene = try await Scene()
         let vault = scene.test.vault
@@ -168,7 +169,7 @@ import VaultCrypto
         await #expect(throws: VaultError(.integrity, "")) { try await vault.proveWritePath() }
     }
 
-    @Test func `two current keys of one purpose are damage`() async throws {
+    @Test(.ofFiles) func `two current keys of one purpose are damage`() async throws {
         let scene = try await Scene()
         try scene.attack("CREATE TABLE side.keys AS SELECT * FROM main.system_keys")
         _ = try await scene.test.vault.rotateSystemKey(.log)
@@ -181,7 +182,8 @@ import VaultCrypto
         #expect(refusal?.message.contains("Two system keys") == true)
     }
 
-    @Test func `the stamp changes with the registry alone, and the last entry of every commit names it`()
+    @Test(.ofFiles)
+    func `the stamp changes with the registry alone, and the last entry of every commit names it`()
         async throws
     {
         let scene = try await Scene()

@@ -17,7 +17,8 @@ import VaultCrypto
         return test.directory + "/old"
     }
 
-    @Test func `a recovery slot that was removed and put back is refused by every rotation of the root key`()
+    @Test(.ofFiles)
+    func `a recovery slot that was removed and put back is refused by every rotation of the root key`()
         async throws
     {
         let test = try await TestVault()

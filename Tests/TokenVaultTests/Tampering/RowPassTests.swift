@@ -55,7 +55,7 @@ import VaultCrypto
         #expect(scene.vault.rowPasses == 1)
     }
 
-    @Test func `a log that was pruned before, or is pruned meanwhile`() async throws {
+    @Test(.ofFiles) func `a log that was pruned before, or is pruned meanwhile`() async throws {
         let log = try await Log(entries: 900)
         func prune(_ count: Int64) async throws {
             _ = try await log.vault.prune(log.vault.planPrune(keeping: .newest(count)))
@@ -89,9 +89,11 @@ import VaultCrypto
         }
     }
 
-    @Test(arguments: [
-        "owners", "grants", "client_secrets", "keyslots", "connections", "providers", "system_keys",
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            "owners", "grants", "client_secrets", "keyslots", "connections", "providers", "system_keys",
+        ])
     func `an older row that is put back is found, and no more once the newest is there again`(
         _ table: String
     ) async throws {
@@ -119,7 +121,7 @@ import VaultCrypto
         #expect(scene.vault.damagedRows == 0)
     }
 
-    @Test func `it is found at once, before the pass ends`() async throws {
+    @Test(.ofFiles) func `it is found at once, before the pass ends`() async throws {
         let scene = try await Scene()
         try scene.keepCopy()
         _ = try await scene.vault.setUser("alice", enabled: false)
@@ -133,7 +135,8 @@ import VaultCrypto
         #expect(isEarly)
     }
 
-    @Test func `a row that is gone, one that came back after its deletion, one that was edited`() async throws
+    @Test(.ofFiles) func `a row that is gone, one that came back after its deletion, one that was edited`()
+        async throws
     {
         let scene = try await Scene()
         try await scene.vault.setPassword(ofUser: "alice", SecretBytes(copying: "correct horse battery"))
@@ -153,12 +156,14 @@ import VaultCrypto
         #expect(scene.vault.damagedRows == 3)
     }
 
-    @Test(arguments: [
-        "DELETE FROM main.audit_leaves WHERE id = 5",
-        "UPDATE main.audit_leaves SET bytes = X'00' WHERE id = 5",
-        "UPDATE main.audit_head SET last_time = last_time + 99999999999",
-        "UPDATE main.audit_leaves SET bytes = CAST(replace(CAST(bytes AS TEXT), 'user.add', 'user.xdd') AS BLOB)",
-    ])
+    @Test(
+        .ofFiles,
+        arguments: [
+            "DELETE FROM main.audit_leaves WHERE id = 5",
+            "UPDATE main.audit_leaves SET bytes = X'00' WHERE id = 5",
+            "UPDATE main.audit_head SET last_time = last_time + 99999999999",
+            "UPDATE main.audit_leaves SET bytes = CAST(replace(CAST(bytes AS TEXT), 'user.add', 'user.xdd') AS BLOB)",
+        ])
     func `a log that is not the one that was signed excuses no row`(_ sql: String) async throws {
         let scene = try await Scene()
         try scene.keepCopy()
