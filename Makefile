@@ -118,7 +118,7 @@ nightly: ## What is long: all rounds of the random and kill tests, the release b
 
 .PHONY: release
 release: deps ## Build the command for production: .build-release/release/tokenvault, its debug information beside it
-	$(call install,binutils g++,swift)
+	$(call install,binutils gdb g++,gdb swift)
 	mkdir -p .build-release/static && ln -sf "$$(gcc -print-file-name=libstdc++.a)" .build-release/static/
 	$(RELEASE_BUILD) --product tokenvault
 	if readelf --sections --wide $(RELEASED) | grep -q '\.debug_info'; then \
