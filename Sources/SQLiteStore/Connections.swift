@@ -119,7 +119,9 @@ package final class ReaderConnections: StoreReader, Sendable {
             own
             ?? Int(
                 UInt(bitPattern: next.wrappingAdd(1, ordering: .relaxed).oldValue) % UInt(connections.count))
-        do { try connections[turn].withEngine(body) } catch {
+        do { try connections[turn].withEngine(body) } catch let signal as any StoreSignal {
+            throw signal
+        } catch {
             // Closed under its reader: the ledger cannot be asked, and says nothing.
             throw (try? connections[turn].use { ledger.explain(error, $0) })
                 ?? StorageFailure.translate(error)

@@ -16,6 +16,7 @@ package final class MemoryStore: VaultStore, @unchecked Sendable {
     private let shared: MemoryReader
     private let isServing = Atomic<Bool>(false)
     private let isClosed = Atomic<Bool>(false)
+    private let held = Atomic<Bool>(false)
     private let counted = Mutex<[Int]>([])
 
     package init(ledger: SchemaLedger = SchemaLedger()) throws {
@@ -30,6 +31,9 @@ package final class MemoryStore: VaultStore, @unchecked Sendable {
         pthread_rwlock_destroy(gate)
         gate.deallocate()
     }
+
+    /// Whether a reader holds the writer up now.
+    package var isHeldUp: Bool { held.load(ordering: .acquiring) }
 
     /// The turns of each commit until now, the first of all left out.
     package var turns: [Int] { counted.withLock { $0 } }
@@ -62,9 +66,11 @@ package final class MemoryStore: VaultStore, @unchecked Sendable {
     ) -> CommitOutcome {
         do {
             while pthread_rwlock_trywrlock(gate) != 0 {
+                held.store(true, ordering: .releasing)
                 try waiting()
                 usleep(100)
             }
+            held.store(false, ordering: .releasing)
             defer { pthread_rwlock_unlock(gate) }
             let commit = try writer.withEngine { engine, database in
                 let transaction = CountingTransaction(SQLiteTransaction(engine, database))
@@ -112,7 +118,7 @@ private final class MemoryReader: StoreReader, @unchecked Sendable {
     func withConnection(_ body: (Database) throws -> Void) throws {
         pthread_rwlock_rdlock(gate)
         defer { pthread_rwlock_unlock(gate) }
-        do { try connection.use(body) } catch {
+        do { try connection.use(body) } catch let signal as any StoreSignal { throw signal } catch {
             throw (try? connection.use { ledger.explain(error, $0) }) ?? StorageFailure.translate(error)
         }
     }

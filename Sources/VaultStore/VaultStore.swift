@@ -44,6 +44,9 @@ package protocol VaultStore: AnyObject, Sendable {
     func close() throws
 }
 
+/// An error that a body ends with for its caller's sake: a store hands it on as it is, where it translates all others.
+package protocol StoreSignal: Error {}
+
 /// Reads rows, from several threads at once.
 package protocol StoreReader: AnyObject, Sendable {
     /// Each statement of `body` sees the newest state.

@@ -443,7 +443,7 @@ enum BodyKind {
 
 /// A body found that what it was given is no longer so, and did nothing: its operation begins again. It never leaves
 /// this module, but through what hands it to ``Vault/withRecentClient(_:_:)``.
-struct Overtaken: Error {}
+struct Overtaken: StoreSignal {}
 
 /// What was collected could not be applied, or had to be applied before its body ended: the batch is run once more, each
 /// body in a savepoint of its own.
