@@ -32,7 +32,7 @@ private struct Crowd: Sendable {
         let isOver = DispatchSemaphore(value: 0)
         // A reader holds the writer up.
         BlockingThread.run { [store] in
-            try? store.reader.snapshot { _ in
+            try? store.withOwnReader { _ in
                 isHeld.store(true, ordering: .releasing)
                 isOver.wait()
             }
