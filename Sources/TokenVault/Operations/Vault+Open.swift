@@ -191,7 +191,7 @@ extension Vault {
     private static func buildAndPublish(_ path: String, _ source: KeySource, _ options: VaultOptions) throws {
         guard access(path, F_OK) != 0 else { throw VaultFile.alreadyExists(path) }
         let draft = path + ".creating"
-        let files = [draft, draft + "-wal", draft + "-shm"]
+        let files = ["", "-journal", "-wal", "-shm"].map { draft + $0 }
         for file in files { unlink(file) }
         do {
             let unfinished = try Unfinished {
@@ -209,7 +209,8 @@ extension Vault {
     }
 
     private static func build(_ path: String, _ source: KeySource, _ options: VaultOptions) throws {
-        let writer = try Connections.openWriter(path)
+        // Makes the files beside the draft, and some that go again.
+        let writer = try Unfinished.whole { try Connections.openWriter(path) }
         try writer.transaction {
             try SchemaLedger().create($0, at: options.clock.now())
             try Genesis(options).populate($0, source, options)

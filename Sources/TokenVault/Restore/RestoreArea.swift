@@ -92,6 +92,8 @@ final class RestoreArea: Sendable {
     }
 
     private static func removeDraft(in directory: String) {
-        for suffix in ["", "-wal", "-shm", ".lock", ".ballast"] { unlink(directory + "/vault" + suffix) }
+        for suffix in ["", "-journal", "-wal", "-shm", ".lock", ".ballast"] {
+            unlink(directory + "/vault" + suffix)
+        }
     }
 }
