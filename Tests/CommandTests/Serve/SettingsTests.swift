@@ -69,6 +69,32 @@ struct SettingsTests {
         #expect(await service.end(by: SIGTERM) == 0)
     }
 
+    @Test func `connections end after idle-timeout, and those of HTTP/1.0 with the answer, metrics too`()
+        async throws
+    {
+        let place = try await Workplace.withVault()
+        let service = try await RunningService(
+            in: place, ["--idle-timeout", "1s", "--admin-listen", "127.0.0.1:0"])
+        try place.write(
+            """
+            import socket, sys
+            for port, request in zip(sys.argv[1:], [b"health/live HTTP/1.1\\r\\nHost: a", b"metrics HTTP/1.0"]):
+                wire = socket.create_connection(("127.0.0.1", int(port)), timeout=20)
+                wire.sendall(b"GET /" + request + b"\\r\\n\\r\\n")
+                answer = b""
+                while piece := wire.recv(65536):
+                    answer += piece
+                print(answer.split(b"\\r\\n")[0].decode())
+            """, to: "silent.py")
+        let ports = try [service.url, #require(service.admin)].map { url in
+            try #require(url.split(separator: ":").last)
+        }
+        let said = try await place.shell("python3 silent.py \(ports.joined(separator: " "))")
+        #expect(
+            said.outputLines == ["HTTP/1.1 200 OK", "HTTP/1.1 200 OK"], "\(said.output)\(said.complaints)")
+        #expect(await service.end(by: SIGTERM) == 0)
+    }
+
     @Test func `a key of the file gives way to one of the environment, and that to a flag`() async throws {
         let place = try await Workplace.withVault()
         try place.write(#"{"credential": "none"}"#, to: "serve.json")
