@@ -40,7 +40,7 @@ public enum Limits {
     public static let codeReuseWindow = Duration.seconds(600)
     /// An expired grant stays this long, so that late reuse is still recognised.
     public static let expiredGrantRetention = Duration.seconds(7 * 86400)
-    /// A code that nobody redeemed stays this long after its issue, so that one redeemed late is told apart from an unknown
+    /// A code that was not redeemed stays this long after its issue, so that one redeemed late is told apart from an unknown
     /// one.
     public static let unredeemedCodeRetention = Duration.seconds(1800)
     /// Codes deleted by one write of upkeep: some milliseconds of the writer's time.
@@ -65,8 +65,11 @@ public enum Limits {
     public static let typedSecretBytes = 4096
     /// Passwords hashed at one time: each takes 64 MiB and a processor for a fifth of a second.
     public static let passwordHashes = 2
-    /// Sign-ins that may wait for their turn to hash, the last of them for ten seconds; beyond it, 503 at once.
-    public static let waitingPasswordHashes = 100
+    /// Sign-ins that may wait for their turn to hash, the last of them for some six seconds; beyond it, 503 at once.
+    public static let waitingPasswordHashes = 64
+    /// Longest wait for that turn: past it browsers and proxies have given up, and a service that is told to stop would hash
+    /// on for them.
+    public static let passwordHashWait = Duration.seconds(30)
     /// State that others keep for us, and session cookies: what browsers carry without cutting it, and more.
     public static let sealedStateBytes = 16 * 1024
     /// Longest life of a sign-in session.

@@ -173,7 +173,7 @@ import VaultCrypto
         }
     }
 
-    @Test(.ofFiles) func `codes that nobody redeemed are gone within the hour, and no other grant`()
+    @Test(.ofFiles) func `codes that were not redeemed are gone within the hour, and no other grant`()
         async throws
     {
         let test = try await TestVault()

@@ -235,7 +235,7 @@ extension WriteTransaction {
 }
 
 extension Vault {
-    /// Deletes codes that nobody redeemed, some at a time, going through the grants by their numbers.
+    /// Deletes codes that were not redeemed, some at a time, going through the grants by their numbers.
     ///
     /// - Parameter last: the grant that was looked at last; 0 begins with the oldest.
     /// - Returns: the grant to go on behind; `last` where there is nothing more for now.

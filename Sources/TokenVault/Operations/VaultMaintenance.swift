@@ -8,7 +8,7 @@ import VaultCrypto
 import VaultStore
 
 /// Upkeep while a process serves: heartbeat (so that an outage does not use up anybody's retry window), first
-/// uses, the ballast, codes that nobody redeemed, and the comparison of every row with the log.
+/// uses, the ballast, codes that were not redeemed, and the comparison of every row with the log.
 ///
 /// Add it to the service's group; `IssuerServer` runs one of its own.
 ///

@@ -150,8 +150,10 @@ final class PasswordHashing: Sendable {
 
     /// Runs `body` on a thread of its own when its turn comes.
     ///
-    /// - Throws: ``VaultError/Code/busy`` at once when too many wait already, and what `body` throws.
+    /// - Throws: ``VaultError/Code/busy`` at once when too many wait already, or when the turn comes too late, and what
+    ///   `body` throws.
     func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+        let deadline = ContinuousClock.now + Limits.passwordHashWait
         try await withCheckedThrowingContinuation { continuation in
             let refusal = state.withLock { state -> VaultError? in
                 if state.running < Limits.passwordHashes {
@@ -167,6 +169,7 @@ final class PasswordHashing: Sendable {
             if let refusal { continuation.resume(throwing: refusal) }
         }
         defer { leave() }
+        guard ContinuousClock.now < deadline else { throw Self.busy }
         return try await BlockingThread.result(body)
     }
 

@@ -44,7 +44,7 @@ import TokenVault
         }
     }
 
-    @Test func `a body that nobody reads is not asked for`() async throws {
+    @Test func `a body that is not read is not asked for`() async throws {
         try await TestServer.run { server in
             let app = try await server.client()
             let heads = [

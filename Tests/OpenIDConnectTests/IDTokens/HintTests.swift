@@ -33,7 +33,7 @@ import VaultCore
         }
     }
 
-    @Test func `a token of another issuer, client, vault or hand names nobody`() async throws {
+    @Test func `a token of another issuer, client, vault or hand names no user`() async throws {
         try await KeyVault.run { place in
             let keys = VaultSigningKeys(place.vault)
             try await keys.prepare([.es256, .edDSA])
