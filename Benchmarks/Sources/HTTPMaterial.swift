@@ -18,7 +18,7 @@ struct HTTPMaterial {
     init(_ copy: WorkingCopy) async throws {
         self.copy = copy
         vault = try await copy.vault.open()
-        let client = try vault.client(PopulatedVault.clientName)
+        let client = try await vault.client(PopulatedVault.clientName)
         source = GrantSource(vault: vault, client: client)
         let secret = try await vault.rotateSecret(ofClient: client.clientID, overlap: .zero).secret
         guard let secret else { throw BenchmarkFailure("The client has no secret.") }

@@ -133,7 +133,7 @@ struct KeeperBenchmark: AsyncParsableCommand {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for id in slice {
                 group.addTask {
-                    let held = try keeper.vault.heldConnection(id)
+                    let held = try await keeper.vault.heldConnection(id)
                     _ = try await keeper.vault.leaseRefresh(
                         LeaseRequest(
                             id, generation: held.generation, failures: held.connection.failures,
@@ -144,8 +144,10 @@ struct KeeperBenchmark: AsyncParsableCommand {
         }
         let start = ContinuousClock.now
         let service = Task { try await KeeperService(keeper).run() }
-        while try slice.contains(where: { try keeper.vault.connection($0).unsettledSince != nil }) {
-            try await Task.sleep(for: .milliseconds(20))
+        for id in slice {
+            while try await keeper.vault.connection(id).unsettledSince != nil {
+                try await Task.sleep(for: .milliseconds(20))
+            }
         }
         let elapsed = start.duration(to: .now) / .seconds(1)
         service.cancel()

@@ -10,7 +10,7 @@ struct VerifyBenchmark {
         let copy = try store.copy()
         defer { copy.remove() }
         let vault = try await copy.vault.open()
-        let checkpoint = try vault.auditCheckpoint()
+        let checkpoint = try await vault.auditCheckpoint()
         let start = ContinuousClock.now
         let found = try await vault.verifyAudit()
         let seconds = start.duration(to: .now) / .seconds(1)

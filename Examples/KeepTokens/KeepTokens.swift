@@ -23,7 +23,7 @@ import VaultCore
         let transport = try AsyncHTTPTransport()
         let keeper = TokenKeeper(vault: vault, transport: transport)
         let calls = try ProviderConnections()
-        let alice = try vault.user(named: "alice").id
+        let alice = try await vault.user(named: "alice").id
 
         let router = Router()
         // The user allows us to read: the browser goes to the provider and comes back to /callback.
@@ -49,7 +49,7 @@ import VaultCore
         }
         // What we do with it: the token travels the provider's way and is refreshed when it must be.
         router.get("measurements") { _, _ in
-            guard let connection = try keeper.connection(at: provider, of: alice) else {
+            guard let connection = try await keeper.connection(at: provider, of: alice) else {
                 throw HTTPError(.notFound, message: "Not connected yet: open \(here)/connect")
             }
             do {

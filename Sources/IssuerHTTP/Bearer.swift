@@ -66,7 +66,7 @@ public struct BearerAuthenticator<Context: BearerRequestContext>: RouterMiddlewa
         let isInQuery: Bool
         do throws(BearerRefusal) {
             let credentials = try BearerCredentials(request, queryParameters: queryParameters)
-            context.accessToken = try issuer.accept(credentials, requiring: scope)
+            context.accessToken = try await issuer.accept(credentials, requiring: scope)
             isInQuery = credentials.isInQuery
         } catch {
             return error.response(to: request, realm: realm)
@@ -83,9 +83,9 @@ extension TokenIssuer {
     /// What the token stands for, when that is enough.
     func accept(
         _ credentials: BearerCredentials, requiring scope: [String]
-    ) throws(BearerRefusal) -> ValidToken {
+    ) async throws(BearerRefusal) -> ValidToken {
         let accessToken: ValidToken?
-        do throws(OAuthError) { accessToken = try validate(credentials.accessToken) } catch {
+        do throws(OAuthError) { accessToken = try await validate(credentials.accessToken) } catch {
             throw BearerRefusal(error: error)
         }
         guard let accessToken else { throw .invalidToken }

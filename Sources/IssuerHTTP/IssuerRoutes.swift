@@ -134,7 +134,7 @@ extension IssuerRoutes {
             }
             let credentials = try BearerCredentials(
                 request, queryParameters: issuer.profile.tokenParameters, form: form)
-            let accessToken = try issuer.accept(credentials, requiring: ["openid"])
+            let accessToken = try await issuer.accept(credentials, requiring: ["openid"])
             do throws(OAuthError) {
                 return Response(json: try await issuer.userinfo(accessToken), to: request, id: id)
             } catch { throw BearerRefusal(error: error) }

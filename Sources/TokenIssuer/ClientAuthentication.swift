@@ -40,7 +40,7 @@ extension TokenIssuer {
         let (clientID, secret, method) = credentials.claim
         // Who only says a name guesses nothing.
         let guessed = method == ClientAuthenticationMethod.none ? nil : clientID
-        let client = try client(named: clientID)
+        let client = try await client(named: clientID)
         // An unknown client costs what a wrong secret costs.
         let verdict = secret.map { vault.judge($0, of: client) }
         let reason: TokenRequestRefusal
@@ -58,7 +58,7 @@ extension TokenIssuer {
                 reason = .secretExpired
                 generation = old
             case .wrong:
-                do { try vault.confirmSecrets(of: client.id) } catch { throw failure(error) }
+                do { try await vault.confirmSecrets(of: client.id) } catch { throw failure(error) }
                 reason = .wrongSecret
             }
         } else {
@@ -68,10 +68,9 @@ extension TokenIssuer {
     }
 
     /// Nil: there is none of this name, or there is no name.
-    func client(named clientID: String?) throws(OAuthError) -> Client? {
-        do { return try clientID.flatMap { try vault.client(identifiedBy: $0) } } catch {
-            throw failure(error)
-        }
+    func client(named clientID: String?) async throws(OAuthError) -> Client? {
+        guard let clientID else { return nil }
+        do { return try await vault.client(identifiedBy: clientID) } catch { throw failure(error) }
     }
 
     /// Counts and logs a failed authentication, and returns the error to send. After too many failures of
@@ -130,7 +129,7 @@ extension TokenIssuer {
         guard let clientID = assertions.claimedClient(of: assertion) else {
             throw await refused(.assertionMalformed, nil, named, origin)
         }
-        let client = try client(named: clientID)
+        let client = try await client(named: clientID)
         let verified: VerifiedAssertion
         do throws(ClientAssertionRefusal) {
             verified = try await assertions.verify(

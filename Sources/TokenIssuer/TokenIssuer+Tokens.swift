@@ -33,14 +33,15 @@ extension TokenIssuer {
                         try await authenticate(presented.credentials, presented.origin).client
                     }
                 guard !caller.registration.isPublic else { throw OAuthError.invalidClient }
-                if let accessToken = try vault.validate(presented.token, for: caller) {
+                if let accessToken = try await vault.validate(presented.token, for: caller) {
                     return try Self.json(
                         IntrospectedToken(
-                            accessToken, type: "Bearer", of: client(accessToken.client, caller), self))
+                            accessToken, type: "Bearer", of: try await client(accessToken.client, caller),
+                            self))
                 }
                 try caller.requireReading()
                 // To its own client only: a resource server that asks for no token_type would take it for an access token.
-                if let refreshToken = try vault.inspectRefreshToken(presented.token),
+                if let refreshToken = try await vault.inspectRefreshToken(presented.token),
                     refreshToken.client == caller.id
                 {
                     return try Self.json(IntrospectedToken(refreshToken, type: nil, of: caller, self))
@@ -54,8 +55,8 @@ extension TokenIssuer {
     }
 
     /// The client of a token; most ask for their own.
-    private func client(_ id: OwnerID, _ caller: Client) throws -> Client {
-        id == caller.id ? caller : try vault.client(id)
+    private func client(_ id: OwnerID, _ caller: Client) async throws -> Client {
+        id == caller.id ? caller : try await vault.client(id)
     }
 
     /// Who a token speaks for (`sub`): the user, or the client that it was issued to for itself.
@@ -101,8 +102,8 @@ extension TokenIssuer {
     /// Checks an access token, as ``TokenVault/Vault/validate(_:)`` does; nil: not valid.
     ///
     /// - Throws: `temporarily_unavailable` when storage does not answer.
-    public func validate(_ accessToken: SecretBytes) throws(OAuthError) -> ValidToken? {
-        do { return try vault.validate(accessToken) } catch { throw failure(error) }
+    public func validate(_ accessToken: SecretBytes) async throws(OAuthError) -> ValidToken? {
+        do { return try await vault.validate(accessToken) } catch { throw failure(error) }
     }
 
     /// What an access token lets its client know of the user, as a JSON object (OpenID Connect Core section 5.3.2).
@@ -117,7 +118,7 @@ extension TokenIssuer {
                 .invalidToken, status: 401, "The access token speaks for a client, not for a user.")
         }
         let user: User
-        do { user = try vault.user(accessToken.owner) } catch let error as VaultError
+        do { user = try await vault.user(accessToken.owner) } catch let error as VaultError
             where error.code == .notFound
         {
             throw OAuthError(.invalidToken, status: 401, "The user was removed.")

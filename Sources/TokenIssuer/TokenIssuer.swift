@@ -119,7 +119,7 @@ public struct TokenIssuer: Sendable {
             }
             throw OAuthError(reason, exchange.kind)
         case .databaseIsBehind:
-            throw vault.databaseIsBehind
+            throw await vault.databaseIsBehind()
         }
     }
 

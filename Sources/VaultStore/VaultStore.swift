@@ -2,6 +2,9 @@ package import VaultCore
 
 /// Where a vault's rows are. What every engine does alike (rows, rules, log) is above; how it locks, makes durable, waits and
 /// finds out what became of a commit is its own.
+///
+/// Nothing here suspends. A store behind a network would: for its reads there is one door above, the reading functions of
+/// the vault, which are asynchronous; what has a thread of its own may block.
 package protocol VaultStore: AnyObject, Sendable {
     /// Where that is, as people name it.
     var path: String { get }
@@ -47,7 +50,7 @@ package protocol VaultStore: AnyObject, Sendable {
 /// An error that a body ends with for its caller's sake: a store hands it on as it is, where it translates all others.
 package protocol StoreSignal: Error {}
 
-/// Reads rows, from several threads at once.
+/// Reads rows, from several threads at once; in place, see ``VaultStore``.
 package protocol StoreReader: AnyObject, Sendable {
     /// Each statement of `body` sees the newest state.
     func withConnection(_ body: (Database) throws -> Void) throws

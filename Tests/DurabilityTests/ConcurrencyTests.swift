@@ -12,7 +12,7 @@ extension Durability {
             let answers = try await refresh(link.token, 64, vault)
             #expect(Set(answers.map { $0.text }).count == 1)
             #expect(Set(answers.map { $0.generation }) == [link.generation + 1])
-            #expect(try vault.grant(GrantID(grant)).generation == link.generation + 1)
+            #expect(try await vault.grant(GrantID(grant)).generation == link.generation + 1)
             try await vault.expectIntactLog()
             await vault.close()
         }
@@ -38,14 +38,14 @@ extension Durability {
                     }
                 }
                 #expect(pairs.count == 64 && Set(pairs).count == 1)
-                #expect(try vault.grant(GrantID(grant)).generation == link.generation + 1)
+                #expect(try await vault.grant(GrantID(grant)).generation == link.generation + 1)
             }
             try await vault.expectIntactLog()
             await vault.close()
         }
 
         private func refresh(_ token: String, _ callers: Int, _ vault: Vault) async throws -> [IssuedTokens] {
-            let client = try vault.client(Rig.client)
+            let client = try await vault.client(Rig.client)
             return try await withThrowingTaskGroup { group in
                 for _ in 0..<callers {
                     group.addTask {
@@ -97,7 +97,7 @@ extension Durability {
             #expect(swaps == 32 * 300 && commands == 40)
             #expect(longest < .seconds(5), "a command took \(longest)")
             let vault = try await rig.open()
-            for grant in revoked { #expect(try vault.grant(GrantID(grant)).state == .revoked) }
+            for grant in revoked { #expect(try await vault.grant(GrantID(grant)).state == .revoked) }
             try await chains.resume(in: vault)
             try await vault.expectIntactLog()
             await vault.close()
@@ -116,11 +116,13 @@ extension Durability {
             worker.send("go\n")
             #expect(await worker.end(WUNTRACED) == .stopped(by: SIGSTOP))
 
-            async let write = #expect(throws: VaultError(.busy, "")) { _ = try await vault.addUser("bob") }
-            async let open = #expect(throws: VaultError(.busy, "")) { _ = try await rig.open() }
+            async let write = await #expect(throws: VaultError(.busy, "")) {
+                _ = try await vault.addUser("bob")
+            }
+            async let open = await #expect(throws: VaultError(.busy, "")) { _ = try await rig.open() }
             // Reading waits for nobody.
             for (grant, link) in chains.last {
-                #expect(try vault.grant(GrantID(grant)).generation == link.generation)
+                #expect(try await vault.grant(GrantID(grant)).generation == link.generation)
             }
             _ = await (write, open)
 

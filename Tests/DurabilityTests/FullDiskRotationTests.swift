@@ -47,7 +47,7 @@ extension Durability {
                     if try await rig.rotationsBegun() > 0 { unfinished += 1 }
                     // Nothing is lost in between, whichever age of keys it is under.
                     let between = try await rig.open()
-                    #expect(try between.users(page: 3000).count == 2501)
+                    #expect(try await between.users(page: 3000).count == 2501)
                     try await chains.resume(in: between)
                     await between.close()
                 }

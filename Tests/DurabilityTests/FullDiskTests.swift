@@ -26,7 +26,7 @@ extension Durability {
             let rig = try Rig(in: place)
             let vault = try await rig.create()
             var chains = try await Chains.begin(16, in: vault)
-            let client = try vault.client(Rig.client)
+            let client = try await vault.client(Rig.client)
             let filler = place + "/filler"
             try fill(filler)
 
@@ -58,9 +58,9 @@ extension Durability {
 
             await #expect(throws: VaultError(.outOfSpace, "")) { try await vault.addUser("bob") }
             let (grant, link) = try #require(chains.last.first)
-            #expect(try vault.grant(GrantID(grant)).state == .live)
+            #expect(try await vault.grant(GrantID(grant)).state == .live)
             try await vault.revokeGrant(GrantID(grant))
-            #expect(try vault.grant(GrantID(grant)).state == .revoked)
+            #expect(try await vault.grant(GrantID(grant)).state == .revoked)
             guard case .refused(.grantRevoked) = try await vault.refresh(link.token, client) else {
                 Issue.record("a revoked grant was refreshed")
                 return
@@ -83,7 +83,7 @@ extension Durability {
             let again = try await rig.open()
             try await chains.resume(in: again)
             try await again.expectIntactLog()
-            #expect(try again.grant(GrantID(grant)).state == .revoked)
+            #expect(try await again.grant(GrantID(grant)).state == .revoked)
             await again.close()
         }
 

@@ -38,8 +38,8 @@ extension Durability {
 
             func expectWhole(_ path: String, _ place: Comment) async throws {
                 let vault = try await rig.open(path)
-                #expect(try vault.user(named: "user 17").state == .disabled, place)
-                #expect(try vault.users().count == 401, place)
+                #expect(try await vault.user(named: "user 17").state == .disabled, place)
+                #expect(try await vault.users().count == 401, place)
                 try await vault.expectIntactLog("\(place)")
                 await vault.close()
                 #expect(!FileManager.default.fileExists(atPath: path + "-wal"), place)

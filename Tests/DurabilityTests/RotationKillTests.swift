@@ -64,7 +64,7 @@ extension Durability {
             #expect(crowd.refreshes > 64)
             var after = crowd.chains
             try await after.resume(in: vault)
-            #expect(try vault.users().count == 401)
+            #expect(try await vault.users().count == 401)
             try await vault.expectIntactLog()
             #expect(try sqliteCount(rig, "SELECT count(*) FROM role_keys WHERE state = 2") == 0)
             #expect(try sqliteCount(rig, "SELECT count(previous_version) FROM owner_keys") == 0)

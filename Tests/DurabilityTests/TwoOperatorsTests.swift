@@ -69,7 +69,7 @@ extension Durability {
             let verified = try await rig.ended(["audit", "verify"])
             #expect(verified.end == .exited(0), "\(verified.output)")
             let again = try await rig.open()
-            #expect(try again.users().count == 61)
+            #expect(try await again.users().count == 61)
             await again.close()
             print("two operators: \(statuses)")
         }

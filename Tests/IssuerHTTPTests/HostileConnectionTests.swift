@@ -44,7 +44,7 @@ import TokenVault
                 #expect(reply.header("connection") == "close")
                 #expect(try await wire.rest().isEmpty)
             }
-            #expect(try server.entries("token.client-credentials").isEmpty)
+            #expect(try await server.entries("token.client-credentials").isEmpty)
         }
     }
 
@@ -78,7 +78,7 @@ import TokenVault
             #expect(reply.status == 408)
             #expect(reply.error == "invalid_request")
             #expect(try await wire.rest().isEmpty)
-            #expect(try server.entries("token.client-credentials").isEmpty)
+            #expect(try await server.entries("token.client-credentials").isEmpty)
         }
     }
 
@@ -141,7 +141,7 @@ import TokenVault
                 let answer = String(decoding: try await wire.rest(), as: UTF8.self)
                 #expect(answer.isEmpty || answer.hasPrefix("HTTP/1.1 400 "), "\(answer)")
             }
-            #expect(try server.entries("token.client-credentials").isEmpty)
+            #expect(try await server.entries("token.client-credentials").isEmpty)
         }
     }
 

@@ -9,7 +9,7 @@ import VaultCore
 @Suite(.bounded) struct `The issuer's server` {
     @Test func `health says alive and ready, and writes no entry`() async throws {
         try await TestServer.run { server in
-            let size = try server.vault.auditSize()
+            let size = try await server.vault.auditSize()
             let wire = try Wire(port: server.port)
             for path in ["/health/live", "/health/ready", "/health/ready"] {
                 try await wire.send("GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -23,7 +23,7 @@ import VaultCore
             let posted = try await server.post(body: "", path: "/health/ready")
             #expect(posted.status == 405)
             #expect(posted.header("allow") == "GET, HEAD")
-            #expect(try server.vault.auditSize() == size)
+            #expect(try await server.vault.auditSize() == size)
         }
     }
 
@@ -47,7 +47,7 @@ import VaultCore
             #expect(log.contains("NotFound"))
             let secrets = [code, app.secret, reply.accessToken, reply.refreshToken, app.basic, "pl4nted"]
             for secret in secrets { #expect(!log.contains(try #require(secret))) }
-            #expect(try server.entries("token.code").last?.requestID == reply.header("x-request-id"))
+            #expect(try await server.entries("token.code").last?.requestID == reply.header("x-request-id"))
         }
     }
 

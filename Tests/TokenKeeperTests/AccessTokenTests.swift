@@ -20,10 +20,10 @@ import VaultCore
     @Test func `a token that is valid costs no call and no write`() async throws {
         let bench = try await KeeperBench()
         let connection = try await bench.connect()
-        let size = try bench.vault.auditSize()
+        let size = try await bench.vault.auditSize()
         let calls = bench.server.requests(to: .token)
         for _ in 0..<100 { _ = try await bench.ready(connection.id) }
-        #expect(try bench.vault.auditSize() == size)
+        #expect(try await bench.vault.auditSize() == size)
         #expect(bench.server.requests(to: .token) == calls)
     }
 
@@ -38,7 +38,7 @@ import VaultCore
         }
         #expect(texts.count == 1)
         #expect(bench.server.requests(to: .token) == before + 1)
-        #expect(try bench.vault.connection(connection.id).generation == 2)
+        #expect(try await bench.vault.connection(connection.id).generation == 2)
     }
 
     @Test func `two keepers on one vault refresh once`() async throws {
@@ -52,7 +52,7 @@ import VaultCore
         let texts = try await [first, second]
         #expect(texts[0] == texts[1])
         #expect(bench.server.reuseAlarms == 0)
-        #expect(try bench.vault.connection(connection.id).generation == 2)
+        #expect(try await bench.vault.connection(connection.id).generation == 2)
         await other.vault.close()
     }
 
@@ -68,7 +68,7 @@ import VaultCore
             return
         }
         #expect(need.reason == .refused)
-        let held = try bench.vault.heldConnection(connection.id)
+        let held = try await bench.vault.heldConnection(connection.id)
         #expect(held.connection.state == .needsConsent)
         #expect(held.pair?.refreshToken != nil)
     }
@@ -101,7 +101,7 @@ import VaultCore
             Issue.record("\(answer)")
             return
         }
-        #expect(try bench.vault.connection(connection.id).state == .live)
+        #expect(try await bench.vault.connection(connection.id).state == .live)
         let calls = bench.server.requests(to: .token)
         _ = try await bench.keeper.accessToken(for: connection.id)
         _ = try await bench.keeper.refresh(connection.id)
@@ -158,7 +158,7 @@ import VaultCore
             Issue.record("\(answer)")
             return
         }
-        #expect(try bench.vault.connection(connection.id).hasUnreadReply)
+        #expect(try await bench.vault.connection(connection.id).hasUnreadReply)
         #expect(try await bench.keeper.replayReply(of: connection.id) == nil)
         try await bench.keeper.replaceProvider(entry(KeeperBench.entry(replay: "revokes")))
         let healed = try #require(try await bench.keeper.replayReply(of: connection.id))
@@ -177,7 +177,8 @@ import VaultCore
         let second = try await bench.ready(connection.id)
         #expect(second.text == first.text)
         let deadline = ContinuousClock.now + .seconds(20)
-        while try bench.vault.connection(connection.id).generation == 1, ContinuousClock.now < deadline {
+        while try await bench.vault.connection(connection.id).generation == 1, ContinuousClock.now < deadline
+        {
             await Task.yield()
         }
         #expect(try await bench.ready(connection.id).text != first.text)
@@ -197,9 +198,9 @@ import VaultCore
         let bench = try await KeeperBench()
         let connection = try await bench.connect()
         _ = try await bench.keeper.revoke(connection.id)
-        let known = try bench.keeper.knownProvider(of: connection)
+        let known = try await bench.keeper.knownProvider(of: connection)
         await bench.keeper.attend(to: connection.id, known)
-        #expect(try bench.vault.connection(connection.id).state == .revoked)
+        #expect(try await bench.vault.connection(connection.id).state == .revoked)
         #expect(bench.server.families.map(\.isRevoked) == [true])
         try await bench.keeper.remove(connection.id)
         let report = try await bench.vault.verifyAudit()

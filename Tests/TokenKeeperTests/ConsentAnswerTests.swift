@@ -128,8 +128,8 @@ extension ProviderReply {
         #expect(error == KeeperError(.wrongIDToken, ""))
         #expect(error?.diagnostic.contains("revoked at the provider") == true)
         #expect(bench.server.families.map(\.isRevoked) == [false, true])
-        #expect(try bench.vault.connections().map(\.id) == [before.id])
-        #expect(try bench.vault.connection(before.id).generation == before.generation)
+        #expect(try await bench.vault.connections().map(\.id) == [before.id])
+        #expect(try await bench.vault.connection(before.id).generation == before.generation)
         #expect(bench.server.isLive(accessToken: try await bench.ready(before.id).text))
         #expect(try await bench.vault.verifyAudit().isIntact)
     }
@@ -137,7 +137,7 @@ extension ProviderReply {
     @Test func `where the provider does not answer now, its tokens are kept and revoked later`() async throws
     {
         let bench = try await KeeperBench()
-        let cursor = try bench.keeper.eventCursor()
+        let cursor = try await bench.keeper.eventCursor()
         let keeper = bench.keeper { (request, reply) throws(TransportFailure) in
             if request.purpose == .revocation { throw .ambiguous(.reset) }
             return request.purpose == .codeExchange
@@ -147,17 +147,17 @@ extension ProviderReply {
             try await bench.connect(keeper, scope: "openid read")
         }
         #expect(error?.diagnostic.contains("as soon as the provider answers") == true)
-        let kept = try #require(try bench.vault.connections().first)
+        let kept = try #require(try await bench.vault.connections().first)
         #expect(kept.state == .revoking)
         #expect(kept.dueAt != nil)
         guard case .needsConsent = try await bench.keeper.accessToken(for: kept.id) else {
             Issue.record("a token was handed out")
             return
         }
-        let kinds = try bench.keeper.eventPage(from: cursor + 1).events.map(\.kind)
+        let kinds = try await bench.keeper.eventPage(from: cursor + 1).events.map(\.kind)
         #expect(kinds.first == .revoking && !kinds.contains(.connected))
-        await bench.keeper.attend(to: kept.id, try bench.keeper.knownProvider(of: kept))
-        #expect(try bench.vault.connection(kept.id).state == .revoked)
+        await bench.keeper.attend(to: kept.id, try await bench.keeper.knownProvider(of: kept))
+        #expect(try await bench.vault.connection(kept.id).state == .revoked)
     }
 }
 
@@ -178,11 +178,11 @@ extension ProviderReply {
         let caller = Task { try await keeper.complete(callback, session: bench.session) }
         for await _ in arrived { break }
         caller.cancel()
-        #expect(try bench.vault.connections().isEmpty)
+        #expect(try await bench.vault.connections().isEmpty)
         let end = Task { await keeper.finish() }
         releases.yield()
         await end.value
-        #expect(try bench.vault.connections().map(\.state) == [.live])
+        #expect(try await bench.vault.connections().map(\.state) == [.live])
     }
 }
 
@@ -208,7 +208,7 @@ struct `A new consent joins nothing of the one before: the user may have chosen 
         let second = try await bench.connect(keeper)
         #expect(second.id == first.id)
         #expect(try await bench.ready(second.id, keeper).text == "at-of-second")
-        #expect(try bench.vault.heldConnection(second.id).pair?.refreshToken == nil)
+        #expect(try await bench.vault.heldConnection(second.id).pair?.refreshToken == nil)
         #expect(second.metadata == [:])
         #expect(second.refreshExpiresAt == nil)
         bench.clock.advance(.seconds(3700))
@@ -233,7 +233,7 @@ struct `A new consent joins nothing of the one before: the user may have chosen 
         await #expect(throws: KeeperError(.unreadableReply, "")) { try await bench.connect(keeper) }
         bench.clock.advance(.seconds(3700))
         #expect(bench.server.isLive(accessToken: try await bench.ready(first.id).text))
-        #expect(try bench.vault.connection(first.id).hasUnreadReply)
+        #expect(try await bench.vault.connection(first.id).hasUnreadReply)
         let credentials = KeeperBench.options
         let read = Self.entry.replacing(
             "replies:\n", with: "replies:\n  access_token: [access_token, data.access_token]\n")
@@ -243,7 +243,7 @@ struct `A new consent joins nothing of the one before: the user may have chosen 
                 clientSecret: SecretBytes(copying: credentials.clientSecret)))
         let healed = try #require(try await bench.keeper.replayReply(of: first.id))
         #expect(!healed.hasUnreadReply)
-        let pair = try #require(try bench.vault.heldConnection(first.id).pair)
+        let pair = try #require(try await bench.vault.heldConnection(first.id).pair)
         #expect(pair.accessToken.shown == "at-of-second")
         #expect(pair.refreshToken == nil)
     }

@@ -74,7 +74,7 @@ import VaultCore
         let bench = try await bench(members)
         #expect(try await begin(bench).url.contains("code_challenge_method=S256") == isSent)
         #expect(
-            try bench.keeper.configuredProvider("discovered").provider.requests.usesPKCE == isSent)
+            try await bench.keeper.configuredProvider("discovered").provider.requests.usesPKCE == isSent)
     }
 }
 

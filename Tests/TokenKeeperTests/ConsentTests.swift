@@ -104,17 +104,17 @@ import VaultCore
     {
         let bench = try await KeeperBench()
         let first = try await bench.connect()
-        let kept = try #require(try bench.vault.heldConnection(first.id).pair?.refreshToken)
+        let kept = try #require(try await bench.vault.heldConnection(first.id).pair?.refreshToken)
         bench.server.configure { $0.rotation = .never }
         let second = try await bench.connect()
         #expect(second.id == first.id)
         #expect(second.generation == 2)
-        let now = try #require(try bench.vault.heldConnection(first.id).pair?.refreshToken)
+        let now = try #require(try await bench.vault.heldConnection(first.id).pair?.refreshToken)
         #expect(now.withExposed { !$0.isEmpty })
         // A refresh that brings no new refresh token leaves the one that is there.
         bench.clock.advance(.seconds(3700))
         _ = try await bench.ready(first.id)
-        let after = try #require(try bench.vault.heldConnection(first.id).pair?.refreshToken)
+        let after = try #require(try await bench.vault.heldConnection(first.id).pair?.refreshToken)
         #expect(now.withExposed { $0 } == after.withExposed { $0 })
         #expect(kept.withExposed { $0 } != after.withExposed { $0 })
     }
@@ -124,7 +124,9 @@ import VaultCore
         let work = try await bench.connect(label: "work")
         let home = try await bench.connect(label: "home")
         #expect(work.id != home.id)
-        #expect(try bench.keeper.connection(at: "standard", of: bench.user.id, label: "home")?.id == home.id)
+        #expect(
+            try await bench.keeper.connection(at: "standard", of: bench.user.id, label: "home")?.id == home.id
+        )
     }
 
     @Test func `an import is not refreshed before it is needed, and verified by its first refresh`()
@@ -141,7 +143,7 @@ import VaultCore
         #expect(bench.server.tokenRequests == 0)
         let token = try await bench.ready(imported.id)
         #expect(bench.server.isLive(accessToken: token.text))
-        #expect(try bench.vault.connection(imported.id).isVerified)
+        #expect(try await bench.vault.connection(imported.id).isVerified)
     }
 
     @Test func `an import whose refresh token dies of not being used is kept alive, and says when it ends`()
@@ -228,10 +230,10 @@ import VaultCore
         let bench = try await KeeperBench()
         let connection = try await bench.connect()
         try await bench.vault.removeUser("alice")
-        #expect(try bench.vault.connection(connection.id).state == .revoking)
-        await bench.keeper.attend(to: connection.id, try bench.keeper.knownProvider(of: connection))
+        #expect(try await bench.vault.connection(connection.id).state == .revoking)
+        await bench.keeper.attend(to: connection.id, try await bench.keeper.knownProvider(of: connection))
         #expect(bench.server.families.map(\.isRevoked) == [true])
-        #expect(try bench.vault.connection(connection.id).state == .revoked)
+        #expect(try await bench.vault.connection(connection.id).state == .revoked)
         #expect(try await bench.vault.verifyAudit().isIntact)
     }
 }

@@ -84,7 +84,8 @@ struct DeviceFlowTests {
         await #expect(throws: KeeperError(.unreadableReply, "")) {
             try await bench.keeper.pollDevice(&device)
         }
-        let kept = try #require(try bench.keeper.connection(at: "standard", of: bench.user.id, label: "tv"))
+        let kept = try #require(
+            try await bench.keeper.connection(at: "standard", of: bench.user.id, label: "tv"))
         #expect(kept.hasUnreadReply)
     }
 
@@ -105,7 +106,7 @@ struct FinishTests {
         bench.clock.advance(.seconds(3600 - 120))
         #expect(try await bench.ready(connection.id).text == first.text)
         await bench.keeper.finish()
-        #expect(try bench.vault.connection(connection.id).generation == 2)
+        #expect(try await bench.vault.connection(connection.id).generation == 2)
         #expect(bench.server.reuseAlarms == 0)
     }
 }

@@ -17,11 +17,11 @@ extension KeeperBench {
     }
 
     /// Everything that happened since.
-    func history(_ keeper: TokenKeeper? = nil, after cursor: Int64 = -1) throws -> [KeeperEvent] {
+    func history(_ keeper: TokenKeeper? = nil, after cursor: Int64 = -1) async throws -> [KeeperEvent] {
         var events: [KeeperEvent] = []
         var position = cursor + 1
         while true {
-            let page = try (keeper ?? self.keeper).eventPage(from: position, limit: 3)
+            let page = try await (keeper ?? self.keeper).eventPage(from: position, limit: 3)
             events += page.events
             position = page.next
             if page.isEnd { return events }

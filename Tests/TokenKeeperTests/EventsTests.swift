@@ -38,12 +38,12 @@ import VaultCore
         _ = try await other.revoke(first.id)
         try await bench.serve(until: .revoked, after: -1)
         _ = try await bench.vault.revealConnection(imported.id, reason: "a look")
-        let cursor = try other.eventCursor()
+        let cursor = try await other.eventCursor()
         try await bench.vault.removeUser("alice")
         try await bench.serve(other, until: .revoked, after: cursor)
         try await bench.keeper.remove(first.id)
 
-        let events = try bench.history()
+        let events = try await bench.history()
         #expect(
             events.filter { $0.connection == first.id }.map(\.line) == [
                 "connection.connected #1", "connection.refreshed #2",
@@ -64,7 +64,7 @@ import VaultCore
                 "provider.added #1", "provider.stopped #1 stopped", "provider.resumed #2 resumed",
             ])
         #expect(events.map(\.id) == events.map(\.id).sorted() && Set(events.map(\.id)).count == events.count)
-        #expect(try bench.history(other) == events)
+        #expect(try await bench.history(other) == events)
         // What is gone has no provider any more; everything else names it.
         for event in events { #expect((event.providerName == nil) == (event.connection == first.id)) }
         #expect(try await bench.vault.verifyAudit().isIntact)
@@ -77,7 +77,7 @@ import VaultCore
         let connection = try await bench.consent()
         _ = try await bench.keeper.revoke(connection.id)
         _ = try await bench.keeper.revoke(connection.id)
-        let lines = try bench.history().filter { $0.connection == connection.id }.map(\.line)
+        let lines = try await bench.history().filter { $0.connection == connection.id }.map(\.line)
         #expect(lines == ["connection.connected #1", "connection.revoked #1 ended-here"])
     }
 
@@ -89,7 +89,7 @@ import VaultCore
         bench.clock.advance(.seconds(600))
         _ = try await bench.keeper.refresh(connection.id)
         _ = try await bench.keeper.refresh(connection.id)
-        let lines = try bench.history().filter { $0.connection == connection.id }.map(\.line)
+        let lines = try await bench.history().filter { $0.connection == connection.id }.map(\.line)
         #expect(
             lines == [
                 "connection.connected #1", "connection.refresh_failed #1 no-answer-reset",
@@ -103,13 +103,13 @@ import VaultCore
         let bench = try await KeeperBench()
         let connection = try await bench.consent()
         for _ in 0..<5 { _ = try await bench.keeper.refresh(connection.id) }
-        let all = try bench.history()
+        let all = try await bench.history()
         #expect(all.count == 7)
         for (index, event) in all.enumerated() {
-            #expect(try bench.history(after: event.id) == Array(all.dropFirst(index + 1)))
+            #expect(try await bench.history(after: event.id) == Array(all.dropFirst(index + 1)))
         }
-        #expect(try bench.history(after: bench.keeper.eventCursor()).isEmpty)
-        #expect(try bench.history(after: .max - 1).isEmpty)
+        #expect(try await bench.history(after: bench.keeper.eventCursor()).isEmpty)
+        #expect(try await bench.history(after: .max - 1).isEmpty)
     }
 
     @Test func `who waits gets what another keeper does, and ends with its task`() async throws {
@@ -117,7 +117,7 @@ import VaultCore
         let connection = try await bench.consent()
         let other = try await bench.another()
         let keeper = bench.keeper
-        let cursor = try keeper.eventCursor()
+        let cursor = try await keeper.eventCursor()
         let (kinds, seen) = AsyncStream.makeStream(of: KeeperEvent.Kind.self)
         let follower = Task {
             for try await event in keeper.events(after: cursor) { seen.yield(event.kind) }
@@ -136,7 +136,7 @@ import VaultCore
     @Test func `a log that grew by thousands of other entries is passed over, page by page`() async throws {
         let bench = try await KeeperBench()
         let connection = try await bench.consent()
-        let start = try bench.keeper.eventCursor()
+        let start = try await bench.keeper.eventCursor()
         let vault = bench.vault
         for batch in 0..<33 {
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -147,11 +147,11 @@ import VaultCore
             }
         }
         _ = try await bench.keeper.refresh(connection.id)
-        let page = try bench.keeper.eventPage(from: start + 1)
+        let page = try await bench.keeper.eventPage(from: start + 1)
         #expect(page.events.isEmpty && !page.isEnd && page.next == start + 1 + Limits.followedLeaves)
         var iterator = bench.keeper.events(after: start).makeAsyncIterator()
         let event = try #require(try await iterator.next())
         #expect(event.kind == .refreshed && event.id > start + Limits.followedLeaves)
-        #expect(try iterator.cursor == bench.keeper.eventCursor())
+        #expect(try await iterator.cursor == bench.keeper.eventCursor())
     }
 }

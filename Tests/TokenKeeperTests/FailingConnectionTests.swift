@@ -17,7 +17,7 @@ import VaultCore
         let id = try await bench.connect("alice")
         bench.refuse("alice", (401, #"{"error":"\#(code)","error_description":"Sign in again"}"#))
         #expect(try await bench.keeper.accessToken(for: id).word == "needs-consent refused")
-        let connection = try bench.connection(id)
+        let connection = try await bench.connection(id)
         #expect(connection.state == .needsConsent && connection.reason == code.replacing("_", with: "-"))
         #expect(connection.refusal?.words == "HTTP 401 \(code): Sign in again")
         bench.clock.advance(.seconds(86400))
@@ -29,7 +29,7 @@ import VaultCore
     private func run(_ bench: RefusalBench, _ id: ConnectionID, for span: Duration) async throws {
         let end = bench.clock.now().advanced(by: span)
         while true {
-            let due = try bench.connection(id).dueAt ?? bench.clock.now()
+            let due = try await bench.connection(id).dueAt ?? bench.clock.now()
             guard due <= end else { break }
             bench.clock.advance(max(.zero, due.elapsed(since: bench.clock.now())))
             _ = try await bench.keeper.accessToken(for: id)
@@ -42,29 +42,29 @@ import VaultCore
         let id = try await bench.connect("alice")
         bench.refuse("alice", RefusalBench.request)
         try await run(bench, id, for: .seconds(2 * 3600))
-        #expect(try bench.connection(id).state == .live)
+        #expect(try await bench.connection(id).state == .live)
         try await run(bench, id, for: .seconds(4 * 3600))
-        let failing = try bench.connection(id)
+        let failing = try await bench.connection(id)
         #expect(failing.state == .failing && failing.reason == "invalid-request")
-        #expect(try bench.keeper.vault.connections(.failing).map(\.id) == [id])
+        #expect(try await bench.keeper.vault.connections(.failing).map(\.id) == [id])
         try await run(bench, id, for: .seconds(10 * 86400))
         let calls = bench.provider.calls.count
         #expect(calls < 40)
-        let old = try bench.connection(id)
+        let old = try await bench.connection(id)
         #expect(old.refusal?.count == Int64(calls))
         #expect(old.refusal?.words == "HTTP 400 invalid_request: refresh token is unknown")
         let pause = try #require(old.dueAt).elapsed(since: bench.clock.now())
         #expect(pause <= .seconds(86400))
         #expect(
-            try bench.events(id) == [
+            try await bench.events(id) == [
                 "connection.imported imported", "connection.refresh_failed invalid-request",
                 "connection.failing invalid-request",
             ])
         bench.provider.relent()
         #expect(try await bench.keeper.refresh(id).word == "ready")
-        let healed = try bench.connection(id)
+        let healed = try await bench.connection(id)
         #expect(healed.state == .live && healed.refusal == nil && healed.failures == 0)
-        #expect(try bench.events(id).last == "connection.recovered recovered")
+        #expect(try await bench.events(id).last == "connection.recovered recovered")
         #expect(try await bench.keeper.vault.verifyAudit().isIntact)
     }
 
@@ -78,8 +78,8 @@ import VaultCore
         let id = try await bench.connect("alice")
         bench.refuse("alice", (status, body))
         try await run(bench, id, for: .seconds(6 * 3600))
-        #expect(try bench.connection(id).state == .live)
-        #expect(try bench.connection(id).refusal == nil)
+        #expect(try await bench.connection(id).state == .live)
+        #expect(try await bench.connection(id).refusal == nil)
         #expect(try await bench.keeper.accessToken(for: id).word == "unavailable provider")
     }
 
@@ -94,11 +94,11 @@ import VaultCore
             _ = try await bench.keeper.refresh(id)
             bench.clock.advance(.seconds(3600))
         }
-        #expect(try bench.connection(id).state == .live)
+        #expect(try await bench.connection(id).state == .live)
         #expect(try await bench.keeper.accessToken(for: id).word == "ready")
         bench.clock.advance(.seconds(86400))
         _ = try await bench.keeper.accessToken(for: id)
-        #expect(try bench.connection(id).state == .failing)
+        #expect(try await bench.connection(id).state == .failing)
     }
 
     @Test func `one that is failing can be given up, connected again, or turn out dead`() async throws {
@@ -109,15 +109,15 @@ import VaultCore
             ids.append(try await bench.connect(label))
         }
         for id in ids { try await run(bench, id, for: .seconds(6 * 3600)) }
-        for id in ids { #expect(try bench.connection(id).state == .failing) }
+        for id in ids { #expect(try await bench.connection(id).state == .failing) }
         #expect(try await bench.keeper.revoke(ids[0]).state == .revoking)
-        #expect(try bench.connection(try await bench.connect("b")).state == .live)
+        #expect(try await bench.connection(try await bench.connect("b")).state == .live)
         bench.refuse("c", (400, #"{"error":"invalid_grant"}"#))
         bench.clock.advance(.seconds(86400))
         #expect(try await bench.keeper.accessToken(for: ids[2]).word == "needs-consent refused")
-        #expect(try bench.events(ids[2]).last == "connection.needs_consent invalid-grant")
+        #expect(try await bench.events(ids[2]).last == "connection.needs_consent invalid-grant")
         try await bench.keeper.vault.removeUser("alice")
-        #expect(try bench.connection(ids[1]).state == .revoking)
+        #expect(try await bench.connection(ids[1]).state == .revoking)
         #expect(try await bench.keeper.vault.verifyAudit().isIntact)
     }
 
@@ -128,11 +128,11 @@ import VaultCore
         let long = String(repeating: "no ", count: 2000)
         bench.refuse(secret, (400, #"{"error":"invalid_request","error_description":"bad \#(secret)"}"#))
         _ = try await bench.keeper.accessToken(for: id)
-        let words = try #require(try bench.connection(id).refusal?.words)
+        let words = try #require(try await bench.connection(id).refusal?.words)
         #expect(words == "HTTP 400 invalid_request: bad <redacted>")
         bench.refuse(secret, (400, #"{"error":"invalid_request","error_description":"\#(long)"}"#))
         _ = try await bench.keeper.refresh(id)
-        #expect(try #require(try bench.connection(id).refusal?.words).count <= 200)
+        #expect(try #require(try await bench.connection(id).refusal?.words).count <= 200)
     }
 
     @Test func `after an operator changed the provider a caller need not wait`() async throws {
@@ -166,12 +166,13 @@ import VaultCore
         bench.clock.advance(.seconds(1))
         let good = try await bench.connect("good")
         #expect(try await bench.keeper.accessToken(for: good).word == "ready")
-        let end = try #require(try bench.connection(good).accessExpiresAt)
+        let end = try #require(try await bench.connection(good).accessExpiresAt)
         let dead = try await bench.serve { bench.provider.calls.count > 1 }
         #expect(dead)
         // The clock of the test stands still while the service runs: a connection that has to wait waits for ever.
-        bench.clock.advance(try #require(try bench.connection(good).dueAt).elapsed(since: bench.clock.now()))
-        #expect(try await bench.serve { try bench.connection(good).generation >= 3 })
+        bench.clock.advance(
+            try #require(try await bench.connection(good).dueAt).elapsed(since: bench.clock.now()))
+        #expect(try await bench.serve { try await bench.connection(good).generation >= 3 })
         #expect(bench.clock.now() < end)
     }
 }

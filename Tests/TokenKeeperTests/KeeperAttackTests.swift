@@ -27,22 +27,23 @@ import VaultCore
                     span: .milliseconds(1), replay: .always))
         }
         let waiting = try await bench.connect()
-        let victim = try #require(try bench.keeper.connection(at: "stopped", of: bench.user.id, label: "0"))
+        let victim = try #require(
+            try await bench.keeper.connection(at: "stopped", of: bench.user.id, label: "0"))
         bench.clock.advance(.seconds(3700))
         bench.server.failNext(.invalidClient)
         _ = try await bench.keeper.refresh(victim.id)
-        #expect(try bench.keeper.configuredProvider("stopped").state == .stopped)
+        #expect(try await bench.keeper.configuredProvider("stopped").state == .stopped)
 
         var limits = KeeperService.Limits()
         limits.interval = .milliseconds(10)
         let service = Task { [limits] in try await KeeperService(bench.keeper, limits: limits).run() }
         let deadline = ContinuousClock.now + .seconds(20)
-        while try bench.vault.connection(waiting.id).generation == 1, ContinuousClock.now < deadline {
+        while try await bench.vault.connection(waiting.id).generation == 1, ContinuousClock.now < deadline {
             await Task.yield()
         }
         service.cancel()
         _ = try? await service.value
-        #expect(try bench.vault.connection(waiting.id).generation == 2)
+        #expect(try await bench.vault.connection(waiting.id).generation == 2)
     }
 
     @Test func `a refresh token that was spent stays spent when a new consent brings the same one`()
@@ -53,14 +54,14 @@ import VaultCore
         bench.clock.advance(.seconds(3700))
         bench.server.failNext(.dropAfter)
         _ = try await bench.keeper.accessToken(for: connection.id)
-        #expect(try bench.vault.connection(connection.id).unsettledSince != nil)
+        #expect(try await bench.vault.connection(connection.id).unsettledSince != nil)
         // As a provider answers that has one refresh token for an account and a client.
-        let known = try bench.keeper.knownProvider(of: connection)
+        let known = try await bench.keeper.knownProvider(of: connection)
         var granted = NewTokens(accessToken: SecretBytes(copying: "second-consent"))
-        granted.refreshToken = try bench.vault.heldConnection(connection.id).pair?.refreshToken
+        granted.refreshToken = try await bench.vault.heldConnection(connection.id).pair?.refreshToken
         granted.accessExpiresAt = bench.clock.now().advanced(by: .seconds(3600))
         _ = try await bench.keeper.store(granted, known, bench.user.id, label: "")
-        #expect(try bench.vault.connection(connection.id).unsettledSince != nil)
+        #expect(try await bench.vault.connection(connection.id).unsettledSince != nil)
         bench.clock.advance(.seconds(3700))
         let answer = try await bench.keeper.accessToken(for: connection.id)
         guard case .needsConsent(let need) = answer else {
@@ -75,7 +76,7 @@ import VaultCore
         let bench = try await KeeperBench()
         let connection = try await bench.connect()
         bench.clock.advance(.seconds(3700))
-        let held = try bench.vault.heldConnection(connection.id)
+        let held = try await bench.vault.heldConnection(connection.id)
         let answer = try await bench.vault.leaseRefresh(
             LeaseRequest(
                 held.id, generation: held.generation, failures: 0, holder: [UInt8](repeating: 7, count: 16),
@@ -84,7 +85,7 @@ import VaultCore
             Issue.record("\(answer)")
             return
         }
-        let known = try bench.keeper.knownProvider(of: connection)
+        let known = try await bench.keeper.knownProvider(of: connection)
         let terms = RefreshTerms(
             known.dialect, RefreshSchedule(margin: .seconds(300), rules: known.provider.expiry),
             revision: 1, holder: [], leaseSpan: .seconds(45))
@@ -103,7 +104,7 @@ import VaultCore
     {
         let bench = try await KeeperBench()
         let connection = try await bench.connect()
-        let held = try bench.vault.heldConnection(connection.id)
+        let held = try await bench.vault.heldConnection(connection.id)
         func lease(_ holder: UInt8, _ replay: ReplayAllowance) async throws -> LeaseAnswer {
             try await bench.vault.leaseRefresh(
                 LeaseRequest(
@@ -137,7 +138,7 @@ import VaultCore
         let bench = try await KeeperBench()
         let connection = try await bench.connect()
         func lease(_ holder: UInt8) async throws -> HeldConnection {
-            let held = try bench.vault.heldConnection(connection.id)
+            let held = try await bench.vault.heldConnection(connection.id)
             let answer = try await bench.vault.leaseRefresh(
                 LeaseRequest(
                     held.id, generation: held.generation, failures: held.connection.failures,
@@ -161,7 +162,7 @@ import VaultCore
                 return
             }
         }
-        #expect(try bench.keeper.configuredProvider("standard").state == .active)
+        #expect(try await bench.keeper.configuredProvider("standard").state == .active)
         var tokens = NewTokens(accessToken: SecretBytes(copying: "saved"))
         tokens.refreshToken = SecretBytes(copying: "saved-too")
         let saving = Settlement(

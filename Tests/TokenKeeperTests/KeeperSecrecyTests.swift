@@ -16,12 +16,12 @@ import VaultCore
         let bench = try await KeeperBench(KeeperBench.entry(replay: "tolerated"), logger: logger)
         let connection = try await bench.connect(label: "a label of hers")
         var planted = [KeeperBench.options.clientSecret, "a label of hers", "alice"]
-        func plant() throws {
-            let pair = try #require(try bench.vault.heldConnection(connection.id).pair)
+        func plant() async throws {
+            let pair = try #require(try await bench.vault.heldConnection(connection.id).pair)
             planted += [pair.accessToken, pair.refreshToken].compactMap { $0 }
                 .map { $0.withExposed { String(decoding: $0, as: UTF8.self) } }
         }
-        try plant()
+        try await plant()
         let faults: [ScriptedFault?] = [
             .echo("invalid_request"), nil, .status(500), .page(isDone: true), nil, .truncated,
             .echo("invalid_client"),
@@ -35,7 +35,7 @@ import VaultCore
                 texts.append("\(try await bench.keeper.accessToken(for: connection.id))")
             } catch { texts.append("\(error) \(String(reflecting: error))") }
             _ = try? await bench.keeper.resumeProvider("standard")
-            try plant()
+            try await plant()
         }
         #expect(Set(planted).count > 8, "several pairs were planted")
         let log = lines.withLock { $0.joined(separator: "\n") }
@@ -66,11 +66,13 @@ import VaultCore
             let bench2 = try await KeeperBench()
             let victim = try await bench2.connect()
             try bench2.edit("UPDATE connections SET \(change) WHERE id = \(victim.id)")
-            #expect(throws: (any Error).self, "\(change)") { try bench2.vault.connection(victim.id) }
+            await #expect(throws: (any Error).self, "\(change)") {
+                try await bench2.vault.connection(victim.id)
+            }
             let report = try await bench2.vault.verifyAudit()
             #expect(report.findings.contains { $0.place == "connections \(victim.id)" }, "\(change)")
         }
-        #expect(try bench.vault.connection(connection.id).state == .live)
+        #expect(try await bench.vault.connection(connection.id).state == .live)
     }
 
     @Test func `sealed tokens moved to another connection, or back a generation, do not open`() async throws {
@@ -80,7 +82,7 @@ import VaultCore
         try bench.edit(
             "UPDATE connections SET pair = (SELECT pair FROM connections WHERE id = \(first.id)) WHERE id = \(second.id)"
         )
-        #expect(throws: VaultError(.integrity, "")) { try bench.vault.heldConnection(second.id) }
+        await #expect(throws: VaultError(.integrity, "")) { try await bench.vault.heldConnection(second.id) }
     }
 }
 

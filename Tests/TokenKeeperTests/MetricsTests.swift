@@ -122,7 +122,7 @@ import VaultCore
         _ = try await keeper.addWebhook("https://app.example/hooks")
         let connection = try await bench.consent()
         _ = try await bench.keeper.refresh(connection.id)
-        try await receiver.serve(keeper) { _ in try keeper.webhooks()[0].failures == 1 }
+        try await receiver.serve(keeper) { _ in try await keeper.webhooks()[0].failures == 1 }
         #expect(total(metrics, "webhooks_total", [("outcome", "delivered")]) == 1)
         #expect(total(metrics, "webhooks_total", [("outcome", "failed")]) == 1)
     }
@@ -134,7 +134,7 @@ import VaultCore
         let tracer = InMemoryTracer()
         let keeper = bench.keeper(WebhookReceiver(bench)) { $0.tracer = tracer }
         let connection = try await bench.consent(keeper, label: "planted label")
-        let held = try bench.vault.heldConnection(connection.id)
+        let held = try await bench.vault.heldConnection(connection.id)
         _ = try await keeper.refresh(connection.id)
         bench.server.failNext(.echo("invalid_request"))
         _ = try await keeper.refresh(connection.id)

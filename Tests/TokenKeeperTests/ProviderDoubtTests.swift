@@ -22,12 +22,12 @@ import VaultCore
             bench.clock.advance(.seconds(3600))
         }
         #expect(try await bench.keeper.accessToken(for: bob).word == "ready")
-        #expect(try bench.state == .active)
-        let refused = try bench.connection(alice)
+        #expect(try await bench.state == .active)
+        let refused = try await bench.connection(alice)
         #expect(refused.failures == 5 && refused.reason == refused.refusal?.reason)
         #expect(refused.refusal?.count == 5)
         #expect(refused.refusal?.words.hasPrefix("HTTP \(status) ") == true)
-        #expect(try bench.connection(bob).refusal == nil)
+        #expect(try await bench.connection(bob).refusal == nil)
     }
 
     @Test func `three connections that are refused with no success between stop it, and are named`()
@@ -43,12 +43,12 @@ import VaultCore
             _ = try await bench.keeper.accessToken(for: id)
             bench.clock.advance(.seconds(10))
         }
-        #expect(try bench.state == .active)
+        #expect(try await bench.state == .active)
         #expect(try await bench.keeper.accessToken(for: ids[2]).word == "unavailable provider-stopped")
-        #expect(try bench.state == .stopped)
-        let stopped = try bench.keeper.configuredProvider("standard")
+        #expect(try await bench.state == .stopped)
+        let stopped = try await bench.keeper.configuredProvider("standard")
         #expect(stopped.doubtedBy == Array(ids[..<3]) && stopped.doubt == "unauthorized")
-        #expect(try bench.events().last == "provider.stopped stopped")
+        #expect(try await bench.events().last == "provider.stopped stopped")
         let calls = bench.provider.calls.count
         #expect(try await bench.keeper.accessToken(for: ids[3]).word == "unavailable provider-stopped")
         #expect(bench.provider.calls.count == calls)
@@ -64,8 +64,8 @@ import VaultCore
             _ = try await bench.keeper.accessToken(for: id)
             if label == "b" { #expect(try await bench.keeper.refresh(good).word == "ready") }
         }
-        #expect(try bench.state == .active)
-        #expect(try bench.keeper.configuredProvider("standard").doubtedBy.count == 2)
+        #expect(try await bench.state == .active)
+        #expect(try await bench.keeper.configuredProvider("standard").doubtedBy.count == 2)
     }
 
     @Test func `connections that are known to be refused are no reason to stop it again`() async throws {
@@ -76,20 +76,20 @@ import VaultCore
             bench.refuse(label, RefusalBench.unnamed)
             _ = try await bench.keeper.accessToken(for: ids[ids.count - 1])
         }
-        #expect(try bench.state == .stopped)
+        #expect(try await bench.state == .stopped)
         let good = try await bench.connect("good")
         bench.clock.advance(.seconds(60))
         #expect(try await bench.keeper.accessToken(for: good).word == "ready")
-        #expect(try bench.state == .active)
+        #expect(try await bench.state == .active)
         for _ in 0..<3 {
             bench.clock.advance(.seconds(86400))
             for id in ids { _ = try await bench.keeper.accessToken(for: id) }
         }
-        #expect(try bench.state == .active)
+        #expect(try await bench.state == .active)
         // What an operator changed is judged again.
         _ = try await bench.keeper.resumeProvider("standard")
         for id in ids { _ = try await bench.keeper.accessToken(for: id) }
-        #expect(try bench.state == .stopped)
+        #expect(try await bench.state == .stopped)
     }
 
     @Test
@@ -101,7 +101,7 @@ import VaultCore
         let bob = try await bench.connect("bob")
         for label in ["alice", "bob"] { bench.refuse(label, RefusalBench.named) }
         #expect(try await bench.keeper.accessToken(for: alice).word == "unavailable provider-stopped")
-        #expect(try bench.keeper.configuredProvider("standard").doubtedBy == [alice])
+        #expect(try await bench.keeper.configuredProvider("standard").doubtedBy == [alice])
         bench.clock.advance(.seconds(59))
         for id in [alice, bob] {
             #expect(try await bench.keeper.accessToken(for: id).word == "unavailable provider-stopped")
@@ -117,12 +117,12 @@ import VaultCore
         bench.clock.advance(.seconds(61))
         #expect(try await bench.keeper.accessToken(for: alice).word == "ready")
         #expect(try await bench.keeper.accessToken(for: bob).word == "ready")
-        #expect(try bench.keeper.configuredProvider("standard").doubtedBy == [])
+        #expect(try await bench.keeper.configuredProvider("standard").doubtedBy == [])
         #expect(
-            try bench.events() == [
+            try await bench.events() == [
                 "provider.added", "provider.stopped stopped", "provider.resumed resumed",
             ])
-        #expect(try bench.events(bob) == ["connection.imported imported", "connection.refreshed"])
+        #expect(try await bench.events(bob) == ["connection.imported imported", "connection.refreshed"])
         #expect(try await bench.keeper.vault.verifyAudit().isIntact)
     }
 
@@ -140,8 +140,8 @@ import VaultCore
             #expect(try await bench.keeper.accessToken(for: odd).word == "unavailable refused")
             bench.clock.advance(.seconds(300))
         }
-        #expect(try bench.state == .active)
-        #expect(try bench.connection(odd).failures == 4)
+        #expect(try await bench.state == .active)
+        #expect(try await bench.connection(odd).failures == 4)
     }
 
     @Test func `a service probes a stopped provider by itself, with a connection that is not to blame`()
@@ -156,11 +156,11 @@ import VaultCore
             bench.refuse(label, RefusalBench.unnamed)
             _ = try await bench.keeper.accessToken(for: id)
         }
-        #expect(try bench.state == .stopped)
+        #expect(try await bench.state == .stopped)
         let calls = bench.provider.calls.count
         #expect(try await !bench.serve(seconds: 0.2) { bench.provider.calls.count != calls })
         bench.clock.advance(.seconds(2))
-        #expect(try await bench.serve { try bench.state == .active })
+        #expect(try await bench.serve { try await bench.state == .active })
         #expect(bench.provider.calls[calls] == "good")
     }
 
@@ -177,7 +177,7 @@ import VaultCore
                     span: .milliseconds(1), replay: .always))
         }
         bench.clock.advance(.seconds(1))
-        #expect(try await bench.serve { try bench.state == .stopped })
+        #expect(try await bench.serve { try await bench.state == .stopped })
         for _ in 0..<3 {
             let calls = bench.provider.calls.count
             bench.clock.advance(.seconds(61))

@@ -59,7 +59,7 @@ final class RefusalBench: Sendable {
     }
 
     var clock: KeeperClock { bench.clock }
-    var state: ProviderState { get throws { try keeper.configuredProvider("standard").state } }
+    var state: ProviderState { get async throws { try await keeper.configuredProvider("standard").state } }
 
     /// A connection whose refresh token is its label; its access token is over.
     @discardableResult
@@ -74,24 +74,24 @@ final class RefusalBench: Sendable {
         provider.answer(label, reply.status, reply.body)
     }
 
-    func connection(_ id: ConnectionID) throws -> Connection { try keeper.vault.connection(id) }
+    func connection(_ id: ConnectionID) async throws -> Connection { try await keeper.vault.connection(id) }
 
     /// Events of a connection or, without one, of the provider, as `kind reason`.
-    func events(_ id: ConnectionID? = nil) throws -> [String] {
-        try keeper.eventPage(from: 0, limit: 1000).events.filter { $0.connection == id }
+    func events(_ id: ConnectionID? = nil) async throws -> [String] {
+        try await keeper.eventPage(from: 0, limit: 1000).events.filter { $0.connection == id }
             .map { $0.kind.rawValue + ($0.reason.map { " " + $0 } ?? "") }
     }
 
     /// Runs the service until `condition` holds, for so many seconds at most.
-    func serve(seconds: Double = 20, until condition: () throws -> Bool) async throws -> Bool {
+    func serve(seconds: Double = 20, until condition: () async throws -> Bool) async throws -> Bool {
         var limits = KeeperService.Limits()
         limits.interval = .milliseconds(10)
         let service = Task { [limits] in try await KeeperService(keeper, limits: limits).run() }
         let deadline = ContinuousClock.now + .seconds(seconds)
-        var holds = try condition()
+        var holds = try await condition()
         while !holds, ContinuousClock.now < deadline {
             await Task.yield()
-            holds = try condition()
+            holds = try await condition()
         }
         service.cancel()
         _ = try? await service.value

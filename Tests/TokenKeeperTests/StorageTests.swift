@@ -24,7 +24,7 @@ import VaultCore
             // The disk fills up while the provider answers.
             let token = try await bench.ready(first.id, keeper)
             #expect(bench.server.isLive(accessToken: token.text))
-            #expect(try bench.vault.connection(first.id).generation == 2)
+            #expect(try await bench.vault.connection(first.id).generation == 2)
 
             // Until the vault has noticed: whatever fits beside the ballast is still taken.
             var rounds = 0

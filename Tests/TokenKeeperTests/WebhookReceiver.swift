@@ -62,14 +62,14 @@ final class WebhookReceiver: ProviderTransport {
     /// - Parameter passes: at each look whether it does.
     func serve(
         _ keeper: TokenKeeper, _ passes: Duration = .zero,
-        until condition: @escaping @Sendable ([ReceivedMessage]) throws -> Bool
+        until condition: @escaping @Sendable ([ReceivedMessage]) async throws -> Bool
     ) async throws {
         var limits = KeeperService.Limits()
         limits.interval = .milliseconds(1)
         let service = KeeperService(keeper, limits: limits)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await service.run() }
-            while try !condition(received) {
+            while try await !condition(received) {
                 clock.advance(passes)
                 await Task.yield()
             }

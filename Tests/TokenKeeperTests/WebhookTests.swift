@@ -15,7 +15,7 @@ private let other = "http://127.0.0.1:9/hooks"
         let bench = try await KeeperBench()
         let receiver = WebhookReceiver(bench)
         let keeper = bench.keeper(receiver)
-        let before = try bench.history().count
+        let before = try await bench.history().count
         let (webhook, secret) = try await keeper.addWebhook(hook)
         #expect(webhook.failures == 0 && webhook.retryAt == nil)
         let connection = try await bench.consent()
@@ -25,7 +25,7 @@ private let other = "http://127.0.0.1:9/hooks"
         try await receiver.serve(keeper) { $0.count == 3 }
         #expect(try await keeper.testWebhook(hook) == .accepted)
 
-        let events = try bench.history().dropFirst(before)
+        let events = try await bench.history().dropFirst(before)
         let told = receiver.received
         #expect(told.map(\.type) == events.map(\.kind.rawValue) + ["webhook.test"])
         #expect(told.dropLast().map(\.id) == events.map { "msg_\(bench.vault.id)_\($0.id)" })
@@ -81,10 +81,10 @@ private let other = "http://127.0.0.1:9/hooks"
             let clock = bench.clock
             try await receiver.serve(keeper) { messages in
                 guard messages.count < 8 else { return true }
-                let retryAt = try keeper.webhooks()[0].retryAt
+                let retryAt = try await keeper.webhooks()[0].retryAt
                 return messages.count >= attempt && retryAt.map { $0 > clock.now() } ?? false
             }
-            let retryAt = try keeper.webhooks()[0].retryAt ?? clock.now()
+            let retryAt = try await keeper.webhooks()[0].retryAt ?? clock.now()
             clock.advance(max(retryAt.elapsed(since: clock.now()), .zero))
         }
         let told = receiver.received
@@ -94,7 +94,7 @@ private let other = "http://127.0.0.1:9/hooks"
         // The same event, told at another time.
         #expect(Set(told.prefix(6).compactMap { $0.headers["webhook-timestamp"] }).count == 6)
         #expect(Set(told.prefix(6).map(\.body)).count == 1)
-        try await receiver.serve(keeper) { _ in try keeper.webhooks()[0].failures == 0 }
+        try await receiver.serve(keeper) { _ in try await keeper.webhooks()[0].failures == 0 }
         #expect(receiver.received.count == 8)
     }
 
@@ -109,8 +109,8 @@ private let other = "http://127.0.0.1:9/hooks"
         let connection = try await bench.consent()
         // Time stands still, but for what is waited here.
         for failures in 1...12 {
-            try await receiver.serve(keeper) { _ in try keeper.webhooks()[0].failures == failures }
-            let retryAt = try #require(try keeper.webhooks()[0].retryAt)
+            try await receiver.serve(keeper) { _ in try await keeper.webhooks()[0].failures == failures }
+            let retryAt = try #require(try await keeper.webhooks()[0].retryAt)
             let pause = retryAt.elapsed(since: bench.clock.now())
             let expected = min(Duration.seconds(1 << (failures - 1)), .seconds(300))
             #expect(pause >= expected && pause <= expected * 3 / 2)
@@ -124,7 +124,7 @@ private let other = "http://127.0.0.1:9/hooks"
         #expect(Set(receiver.received.filter { $0.url == hook }.map(\.id)).count == 1)
         // A clock that is set back a year does not silence it for a year.
         bench.clock.step(.zero - .seconds(365 * 86400))
-        try await receiver.serve(keeper) { _ in try keeper.webhooks()[0].failures == 13 }
+        try await receiver.serve(keeper) { _ in try await keeper.webhooks()[0].failures == 13 }
     }
 
     @Test func `one that answers slowly holds up neither refreshes nor others`() async throws {
@@ -141,7 +141,7 @@ private let other = "http://127.0.0.1:9/hooks"
         let vault = bench.vault
         try await receiver.serve(keeper, .seconds(1)) { messages in
             guard messages.contains(where: { $0.url == hook }) else { return false }
-            let isRefreshed = try vault.connection(connection.id).generation >= 3
+            let isRefreshed = try await vault.connection(connection.id).generation >= 3
             if isRefreshed { gate.open() }
             return isRefreshed && messages.filter { $0.url == other }.count >= 3
         }
@@ -158,7 +158,7 @@ private let other = "http://127.0.0.1:9/hooks"
         let keeper = bench.keeper(receiver)
         let (_, secret) = try await keeper.addWebhook(hook)
         let connection = try await bench.consent(keeper, label: "planted label")
-        let held = try bench.vault.heldConnection(connection.id)
+        let held = try await bench.vault.heldConnection(connection.id)
         for fault in [ScriptedFault.echo("invalid_request"), .page(isDone: false), .echo("invalid_grant")] {
             bench.server.failNext(fault)
             _ = try await keeper.refresh(connection.id)
@@ -225,7 +225,7 @@ private let other = "http://127.0.0.1:9/hooks"
     func `it is told over https alone, or within this machine`(_ url: String) async throws {
         let bench = try await KeeperBench()
         await #expect(throws: VaultError(.invalidInput, "")) { try await bench.keeper.addWebhook(url) }
-        #expect(try bench.keeper.webhooks().isEmpty)
+        #expect(try await bench.keeper.webhooks().isEmpty)
     }
 
     @Test func `the same one twice is refused`() async throws {

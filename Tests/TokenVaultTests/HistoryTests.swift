@@ -66,7 +66,7 @@ import VaultCore
             try await test.vault.revokeGrant(grant.pairs[0].grant)
             got = .done
         case .useNewest, .usePredecessor, .useOldest:
-            got = .valid(try test.vault.validate(try #require(token)) != nil)
+            got = .valid(try await test.vault.validate(try #require(token)) != nil)
         default:
             let actor = act == .refreshByOtherClient ? other : party
             let presented = try #require(token)

@@ -59,10 +59,10 @@ import VaultCrypto
         let test = try await TestVault()
         let sources = try await allKinds(test)
         let names = ["passphrase", "program", "key-file", "first", "recovery"]
-        #expect(try Set(test.vault.keyslots().map(\.name)) == Set(names))
+        #expect(try await Set(test.vault.keyslots().map(\.name)) == Set(names))
         for (source, name) in zip(sources, names) {
             let vault = try await Vault.open(at: test.path, unlockedBy: source)
-            let opened = try vault.keyslots().filter(\.isOpened)
+            let opened = try await vault.keyslots().filter(\.isOpened)
             #expect(opened.map(\.name) == [name])
             #expect(opened.allSatisfy { $0.provedAt != nil && $0.isRotatable })
             await vault.close()
@@ -94,7 +94,7 @@ import VaultCrypto
         let test = try await TestVault()
         _ = try await test.vault.addKeyslot(named: "spare", unlockedBy: keyFile(test, "second"))
         _ = try sqlite(test.path, "DELETE FROM keyslot_details WHERE name = 'spare'")
-        #expect(await refusal { _ = try test.vault.keyslots() }?.code == .integrity)
+        #expect(await refusal { _ = try await test.vault.keyslots() }?.code == .integrity)
         #expect(await refusal { _ = try await test.vault.rehearseKeyslotRotation() }?.code == .integrity)
         #expect(await refusal { _ = try await test.vault.rotateRootKey() }?.code == .integrity)
     }
@@ -104,7 +104,7 @@ import VaultCrypto
         let (one, other) = (try keyFile(test, "one"), try keyFile(test, "other"))
         let refused = await refusal { _ = try await test.vault.addKeyslot(unlockedBy: one, provedBy: other) }
         #expect(refused?.code == .locked)
-        #expect(try test.vault.keyslots().count == 1)
+        #expect(try await test.vault.keyslots().count == 1)
     }
 
     @Test(.ofFiles) func `a slot of a kind that is not known is named, and opens nothing`() async throws {
@@ -113,7 +113,7 @@ import VaultCrypto
         let refused = await refusal { _ = try await test.reopen() }
         #expect(refused?.code == .locked)
         #expect(refused?.message.contains("one of kind 5, which this version cannot open") == true)
-        #expect(await refusal { _ = try test.vault.keyslots() }?.code == .integrity)
+        #expect(await refusal { _ = try await test.vault.keyslots() }?.code == .integrity)
     }
 
     @Test func `names are plain and unique, and eight slots are enough`() async throws {
@@ -128,7 +128,7 @@ import VaultCrypto
             await refusal { _ = try await test.vault.addKeyslot(named: "first", unlockedBy: source) }?.code
                 == .alreadyExists)
         for _ in 0..<7 { _ = try await test.vault.addKeyslot(unlockedBy: source) }
-        #expect(try test.vault.keyslots().map(\.name).prefix(3) == ["first", "key-file", "key-file-2"])
+        #expect(try await test.vault.keyslots().map(\.name).prefix(3) == ["first", "key-file", "key-file-2"])
         #expect(await refusal { _ = try await test.vault.addKeyslot(unlockedBy: source) }?.code == .denied)
         // One leaf names two rows a slot: they have to fit.
         #expect(try await test.vault.rehearseKeyslotRotation().count == 8)
@@ -143,7 +143,7 @@ import VaultCrypto
         #expect(await refusal { try await test.vault.removeKeyslot(named: "third") }?.code == .notFound)
         let other = try await Vault.open(at: test.path, unlockedBy: source)
         try await other.removeKeyslot(named: "first")
-        #expect(try other.keyslots().map(\.name) == ["second"])
+        #expect(try await other.keyslots().map(\.name) == ["second"])
         #expect(await refusal { _ = try await test.reopen() }?.code == .locked)
         #expect(try await other.verifyAudit().isIntact)
         await other.close()
@@ -159,7 +159,7 @@ import VaultCrypto
     func `details edited from outside are refused`(_ sql: String) async throws {
         let test = try await TestVault()
         _ = try sqlite(test.path, sql)
-        #expect(await refusal { _ = try test.vault.keyslots() }?.code == .integrity)
+        #expect(await refusal { _ = try await test.vault.keyslots() }?.code == .integrity)
         #expect(await refusal { _ = try await test.vault.rehearseKeyslotRotation() }?.code == .integrity)
     }
 }
@@ -177,7 +177,7 @@ import VaultCrypto
     @Test func `no file, no slot, and no slot, no file`() async throws {
         let test = try await TestVault()
         let vault = test.vault
-        #expect(try !vault.hasRecoveryKey())
+        #expect(try await !vault.hasRecoveryKey())
         let taken = test.keyFile
         #expect(
             await code { _ = try await vault.createRecoveryKey(file: taken, passphrase: passphrase) }?.code
@@ -189,9 +189,9 @@ import VaultCrypto
             }?.code
                 == .alreadyExists)
         #expect(!FileManager.default.fileExists(atPath: file))
-        #expect(try vault.keyslots().count == 1)
+        #expect(try await vault.keyslots().count == 1)
         _ = try await vault.createRecoveryKey(file: file, passphrase: passphrase)
-        #expect(try vault.hasRecoveryKey())
+        #expect(try await vault.hasRecoveryKey())
         let wrong = await code { _ = try RecoveryKey(file: file, passphrase: SecretBytes(copying: "other")) }
         #expect(wrong?.code == .locked)
     }

@@ -35,11 +35,11 @@ extension TestVault {
         await test.vault.close()
         let vault = try await test.openLater(addedColumns)
         #expect(try test.schemas == "1,2")
-        #expect(try vault.status().schema == 2)
-        #expect(try vault.validate(tokens.pair.accessToken) != nil)
+        #expect(try await vault.status().schema == 2)
+        #expect(try await vault.validate(tokens.pair.accessToken) != nil)
         let request = ExchangeRequest(
             kind: .refreshToken, credential: try tokens.refreshToken,
-            client: try vault.client(party.client.clientID), channel: .library)
+            client: try await vault.client(party.client.clientID), channel: .library)
         #expect(try await vault.exchange(request).issued?.generation == 2)
         let report = try await vault.verifyAudit()
         #expect(report.isIntact, "\(report.findings)")
@@ -115,7 +115,7 @@ extension TestVault {
         try await withThrowingTaskGroup(of: Vault.self) { group in
             for _ in 0..<4 { group.addTask { try await test.openLater(addedColumns) } }
             for try await vault in group {
-                #expect(try vault.validate(tokens.pair.accessToken) != nil)
+                #expect(try await vault.validate(tokens.pair.accessToken) != nil)
                 await vault.close()
             }
         }
@@ -150,7 +150,7 @@ extension TestVault {
             try await test.openLater(addedColumns + "\nALTER TABLE nowhere ADD COLUMN a TEXT;")
         }
         let vault = try await test.reopen()
-        #expect(try vault.validate(tokens.pair.accessToken) != nil)
+        #expect(try await vault.validate(tokens.pair.accessToken) != nil)
         #expect(try await vault.verifyAudit().isIntact)
         await vault.close()
         #expect(try test.schemas == "1")
@@ -175,7 +175,7 @@ extension TestVault {
         await (try await test.reopen()).close()
         #expect(try test.schemas == "1")
         let vault = try await test.openLater(addedColumns)
-        #expect(try vault.validate(tokens.pair.accessToken) != nil)
+        #expect(try await vault.validate(tokens.pair.accessToken) != nil)
         #expect(try await vault.verifyAudit().isIntact)
         await vault.close()
         #expect(try test.schemas == "1,2")
@@ -190,15 +190,15 @@ extension TestVault {
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
         let later = try await test.openLater(addedColumns)
-        let size = try later.status().logSize
+        let size = try await later.status().logSize
         await #expect(throws: newer) { try await test.vault.addUser("bob") }
         await #expect(throws: newer) { try await party.refresh(tokens.refreshToken) }
         await #expect(throws: newer) { try await test.vault.beginServing() }
-        #expect(try test.vault.validate(tokens.pair.accessToken) != nil)
-        #expect(try test.vault.user(named: "alice").name == "alice")
+        #expect(try await test.vault.validate(tokens.pair.accessToken) != nil)
+        #expect(try await test.vault.user(named: "alice").name == "alice")
         // First uses are upkeep, and are not written either.
         await test.vault.close()
-        #expect(try later.status().logSize == size)
+        #expect(try await later.status().logSize == size)
         #expect(try await later.verifyAudit().isIntact)
         _ = try await later.addUser("bob")
         await later.close()
@@ -215,10 +215,10 @@ extension TestVault {
         _ = try sqlite(
             test.path,
             "UPDATE grants SET note = 'a', row_tag = randomblob(32) WHERE id = \(tokens.grant.rawValue)")
-        #expect(throws: newer) { try vault.validate(tokens.pair.accessToken) }
-        #expect(throws: newer) { try vault.inspectRefreshToken(tokens.refreshToken) }
-        #expect(throws: newer) { try vault.grants(GrantFilter()) }
-        #expect(try vault.validate(other.pair.accessToken) != nil)
+        await #expect(throws: newer) { try await vault.validate(tokens.pair.accessToken) }
+        await #expect(throws: newer) { try await vault.inspectRefreshToken(tokens.refreshToken) }
+        await #expect(throws: newer) { try await vault.grants(GrantFilter()) }
+        #expect(try await vault.validate(other.pair.accessToken) != nil)
         await #expect(throws: newer) { try await vault.verifyAudit() }
         var pace = PassPace()
         await #expect(throws: newer) { try await vault.compareRows(&pace) { _ in } }
@@ -230,14 +230,16 @@ extension TestVault {
         let test = try await TestVault()
         _ = try await Party(test.vault)
         await (try await test.openLater("ALTER TABLE consents RENAME TO agreements;")).close()
-        let user = try test.vault.user(named: "alice").id
-        #expect(throws: newer) { try test.vault.consents(of: user) }
+        let user = try await test.vault.user(named: "alice").id
+        await #expect(throws: newer) { try await test.vault.consents(of: user) }
     }
 
     @Test(.ofFiles) func `under a ledger of its own, the same row is damaged`() async throws {
         let test = try await TestVault()
         let tokens = try await Party(test.vault).begin()
         _ = try sqlite(test.path, "UPDATE grants SET row_tag = randomblob(32)")
-        #expect(throws: VaultError(.integrity, "")) { try test.vault.validate(tokens.pair.accessToken) }
+        await #expect(throws: VaultError(.integrity, "")) {
+            try await test.vault.validate(tokens.pair.accessToken)
+        }
     }
 }

@@ -175,7 +175,7 @@ import VaultCrypto
         #expect(!FileManager.default.fileExists(atPath: link + ".lock"))
         _ = try await other.addUser("alice")
         await other.close()
-        #expect(try test.vault.user(named: "alice").name == "alice")
+        #expect(try await test.vault.user(named: "alice").name == "alice")
     }
 
     @Test(.ofFiles) func `looking at an open vault again takes no lock away from it`() async throws {
@@ -213,6 +213,6 @@ import VaultCrypto
     @Test(.ofFiles) func `after close every call says so`() async throws {
         let test = try await closed()
         await expect(.unavailable) { _ = try await test.vault.addUser("late") }
-        await expect(.unavailable) { _ = try test.vault.clients() }
+        await expect(.unavailable) { _ = try await test.vault.clients() }
     }
 }

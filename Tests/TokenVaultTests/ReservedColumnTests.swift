@@ -74,7 +74,7 @@ import VaultStore
         }
         let tokens = try #require(await scene.party.refresh(scene.tokens.refreshToken).issued)
         // A first use changes columns that the log does not hash.
-        #expect(try vault.validate(tokens.pair.accessToken) != nil)
+        #expect(try await vault.validate(tokens.pair.accessToken) != nil)
         _ = try await vault.revokeConnection(scene.connection.id, isKnownThere: true)
         try scene.expectKept(in: scene.test.path)
         try await expectIntact(vault)

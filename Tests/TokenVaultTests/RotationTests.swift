@@ -15,7 +15,7 @@ import VaultCore
             let next = try #require(await party.refresh(tokens.refreshToken).issued)
             #expect(next.generation == UInt32(generation))
             #expect(next.text != tokens.text)
-            #expect(try test.vault.validate(next.pair.accessToken) != nil)
+            #expect(try await test.vault.validate(next.pair.accessToken) != nil)
             tokens = next
         }
         let report = try await test.vault.verifyAudit()
@@ -42,6 +42,6 @@ import VaultCore
         test.clock.advance(by: .seconds(61))
         #expect(try await party.refresh(first.refreshToken).refusal == .refreshTokenReused)
         #expect(try await party.refresh(second.refreshToken).refusal == .grantRevoked)
-        #expect(try test.vault.validate(second.pair.accessToken) == nil)
+        #expect(try await test.vault.validate(second.pair.accessToken) == nil)
     }
 }

@@ -56,7 +56,7 @@ import VaultCrypto
         _ = try await test.vault.authorize(authorization)
         let cookie = try await test.vault.startSession(
             user: party.user.id, signedInAt: test.clock.now(), lifetime: .seconds(60))
-        let session = try #require(try test.vault.session(cookie))
+        let session = try #require(try await test.vault.session(cookie))
         #expect(!"\(cookie) \(session)".contains(password))
         for round in 0..<2 {
             if round == 1 { await test.vault.close() }
@@ -85,8 +85,8 @@ import VaultCrypto
     @Test func `personal data of an entry opens for the operator and is bound to the entry`() async throws {
         let test = try await TestVault()
         _ = try await test.vault.addUser("carol")
-        let last = try test.vault.auditSize() - 1
-        let detail = try test.vault.auditEntry(last)
+        let last = try await test.vault.auditSize() - 1
+        let detail = try await test.vault.auditEntry(last)
         #expect(detail.entry.operation == "user.add")
         #expect(detail.personalData == "carol")
         #expect(!String(decoding: detail.leaf, as: UTF8.self).contains("carol"))

@@ -13,7 +13,7 @@ import VaultCore
         let party = try await Party(test.vault)
         let first = try await party.begin()
         let second = try #require(await party.refresh(first.refreshToken).issued)
-        #expect(try test.vault.validate(second.pair.accessToken) != nil)
+        #expect(try await test.vault.validate(second.pair.accessToken) != nil)
         // Within the race window first use closes nothing.
         test.clock.advance(by: .seconds(9))
         #expect(try await party.refresh(first.refreshToken).replayed != nil)
@@ -93,7 +93,7 @@ import VaultCore
         test.clock.step(.seconds(-7200))
         let second = try #require(await party.refresh(first.refreshToken).issued)
         #expect(try await party.refresh(first.refreshToken).replayed?.text == second.text)
-        #expect(try test.vault.validate(second.pair.accessToken) != nil)
+        #expect(try await test.vault.validate(second.pair.accessToken) != nil)
         #expect(try await test.vault.verifyAudit().isIntact)
     }
 
@@ -108,12 +108,12 @@ import VaultCore
         let form = try test.vault.sealed([1], purpose: "form", lifetime: .seconds(600))
         test.clock.step(.seconds(-3600))
         let secret = try #require(made.secret)
-        let client = try test.vault.client("app")
+        let client = try await test.vault.client("app")
         #expect(client.secrets.allSatisfy { $0.notBefore > test.clock.now() })
         #expect(test.vault.judge(secret, of: client) == .accepted(generation: 2, isNewest: true))
-        #expect(try test.vault.validate(tokens.pair.accessToken) != nil)
+        #expect(try await test.vault.validate(tokens.pair.accessToken) != nil)
         #expect(try await party.refresh(tokens.refreshToken).issued != nil)
-        #expect(try test.vault.session(session) != nil)
+        #expect(try await test.vault.session(session) != nil)
         #expect(test.vault.unseal(form, purpose: "form") == [1])
         // Its end is kept: it protects.
         let old = try await test.vault.rotateSecret(ofClient: "app", overlap: .zero)
@@ -135,7 +135,7 @@ import VaultCore
         #expect(tokens.expiresIn == 52)
         test.clock.advance(by: .seconds(53))
         #expect(try await party.refresh(tokens.refreshToken).refusal == .absoluteExpired)
-        #expect(try test.vault.validate(tokens.pair.accessToken) == nil)
+        #expect(try await test.vault.validate(tokens.pair.accessToken) == nil)
 
         let idle = try await party.begin()
         test.clock.advance(by: .seconds(100))
@@ -154,7 +154,7 @@ import VaultCore
         let next = try #require(await party.refresh(tokens.refreshToken).issued)
         #expect(try await party.redeem(code).refusal == .codeReused)
         #expect(try await party.refresh(next.refreshToken).refusal == .grantRevoked)
-        #expect(try test.vault.validate(next.pair.accessToken) == nil)
+        #expect(try await test.vault.validate(next.pair.accessToken) == nil)
     }
 
     @Test func `access tokens of the current and the previous generation are valid, older ones are not`()
@@ -164,19 +164,19 @@ import VaultCore
         let party = try await Party(test.vault)
         let first = try await party.begin()
         let second = try #require(await party.refresh(first.refreshToken).issued)
-        #expect(try test.vault.validate(first.pair.accessToken)?.generation == 1)
+        #expect(try await test.vault.validate(first.pair.accessToken)?.generation == 1)
         _ = try await party.refresh(second.refreshToken)
-        #expect(try test.vault.validate(first.pair.accessToken) == nil)
-        #expect(try test.vault.validate(second.pair.accessToken)?.generation == 2)
+        #expect(try await test.vault.validate(first.pair.accessToken) == nil)
+        #expect(try await test.vault.validate(second.pair.accessToken)?.generation == 2)
     }
 
     @Test func `a refresh token is no access token, and the other way round`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
-        #expect(try test.vault.validate(tokens.refreshToken) == nil)
+        #expect(try await test.vault.validate(tokens.refreshToken) == nil)
         #expect(try await party.refresh(tokens.pair.accessToken).refusal == .unknownGrant)
         #expect(try await party.redeem(tokens.refreshToken).refusal == .unknownGrant)
-        #expect(try test.vault.grant(tokens.grant).state == .live)
+        #expect(try await test.vault.grant(tokens.grant).state == .live)
     }
 }

@@ -17,7 +17,7 @@ import VaultCrypto
         }
         let commits = test.vault.statistics.commits - before
         #expect(commits < 100, "\(commits) commits for 200 writes")
-        #expect(try test.vault.users().count == 200)
+        #expect(try await test.vault.users().count == 200)
         #expect(try await test.vault.verifyAudit().isIntact)
     }
 
@@ -33,7 +33,7 @@ import VaultCrypto
             return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
         }
         #expect(outcomes == 80)
-        #expect(try test.vault.users().count == 80)
+        #expect(try await test.vault.users().count == 80)
         #expect(try await test.vault.verifyAudit().isIntact)
     }
 
@@ -42,7 +42,7 @@ import VaultCrypto
         let task = Task { try await test.vault.addUser("alice") }
         task.cancel()
         _ = await task.result
-        #expect(try test.vault.user(named: "alice").name == "alice")
+        #expect(try await test.vault.user(named: "alice").name == "alice")
     }
 
     @Test func `64 refreshes of one token at once have one successor`() async throws {
@@ -60,7 +60,7 @@ import VaultCrypto
             return try await group.reduce(into: Set<[[UInt8]]>()) { $0.insert($1) }
         }
         #expect(texts.count == 1)
-        #expect(try test.vault.grant(first.grant).generation == 2)
+        #expect(try await test.vault.grant(first.grant).generation == 2)
     }
 
     @Test func `two handles on one file, as two processes have, see each other's writes`() async throws {
@@ -72,12 +72,12 @@ import VaultCrypto
             tokens = try #require(
                 await party.refresh(tokens.refreshToken, in: round % 2 == 0 ? other : nil).issued)
         }
-        #expect(try other.validate(tokens.pair.accessToken) != nil)
+        #expect(try await other.validate(tokens.pair.accessToken) != nil)
         _ = try await other.setUser("alice", enabled: false)
-        #expect(try test.vault.validate(tokens.pair.accessToken) == nil)
+        #expect(try await test.vault.validate(tokens.pair.accessToken) == nil)
         #expect(try await party.refresh(tokens.refreshToken).refusal == .ownerDisabled)
         _ = try await test.vault.setUser("alice", enabled: true)
-        #expect(try other.validate(tokens.pair.accessToken) != nil)
+        #expect(try await other.validate(tokens.pair.accessToken) != nil)
         await other.close()
         #expect(try await test.vault.verifyAudit().isIntact)
     }
@@ -91,7 +91,7 @@ import VaultCrypto
             }
             try await group.waitForAll()
         }
-        #expect(try test.vault.users().count == 60)
+        #expect(try await test.vault.users().count == 60)
         #expect(try await other.verifyAudit().isIntact)
         await other.close()
     }
@@ -99,14 +99,15 @@ import VaultCrypto
     @Test func `refusals anybody can cause do not fill the log`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
-        let before = try test.vault.auditSize()
+        let before = try await test.vault.auditSize()
         for index in 0..<200 {
             _ = try await party.refresh(Secret(copying: "tv_rt_forged\(index)"))
         }
-        #expect(try test.vault.auditSize() - before == Int64(Limits.auditedRefusalsAtOnce))
+        #expect(try await test.vault.auditSize() - before == Int64(Limits.auditedRefusalsAtOnce))
         test.clock.advance(by: .seconds(2))
         _ = try await party.refresh(Secret(copying: "tv_rt_forged"))
-        let last = try #require(test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
+        let last = try #require(
+            try await test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
         #expect(last.outcome == "refused")
         #expect(last.count == Int64(200 - Limits.auditedRefusalsAtOnce))
     }
@@ -114,12 +115,12 @@ import VaultCrypto
     @Test func `a stranger who never stops gets one entry a second`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
-        let before = try test.vault.auditSize()
+        let before = try await test.vault.auditSize()
         for index in 0..<600 {
             _ = try await party.refresh(Secret(copying: "tv_rt_forged\(index)"))
             test.clock.advance(by: .milliseconds(100))
         }
-        let entries = try test.vault.auditSize() - before
+        let entries = try await test.vault.auditSize() - before
         #expect(entries <= Int64(60 + Limits.auditedRefusalsAtOnce))
         #expect(entries >= 60)
     }
@@ -153,8 +154,10 @@ import VaultCrypto
         let report = try await test.vault.verifyAudit()
         #expect(report.isIntact, "\(report.findings)")
         // No row goes without an entry of its own, which names that row alone and the entry that named it before.
-        let purges = try test.vault.auditLeaves(limit: 1000).map { String(decoding: $0.leaf, as: UTF8.self) }
-            .filter { $0.contains(#""op":"grant.purge""#) }
+        let purges = try await test.vault.auditLeaves(limit: 1000).map {
+            String(decoding: $0.leaf, as: UTF8.self)
+        }
+        .filter { $0.contains(#""op":"grant.purge""#) }
         #expect(purges.count == 20)
         for leaf in purges {
             let grant = try #require(leaf.firstMatch(of: /"g":(\d+)/)).1
@@ -194,8 +197,10 @@ import VaultCrypto
         test.clock.advance(by: .seconds(29 * 60))
         _ = try await purgeCodes(test, after: last)
         #expect(try grants(test) == 1)
-        let purges = try test.vault.auditLeaves(limit: 1000).map { String(decoding: $0.leaf, as: UTF8.self) }
-            .filter { $0.contains(#""op":"grant.purge""#) }
+        let purges = try await test.vault.auditLeaves(limit: 1000).map {
+            String(decoding: $0.leaf, as: UTF8.self)
+        }
+        .filter { $0.contains(#""op":"grant.purge""#) }
         #expect(purges.count == codes.count + 1)
         let report = try await test.vault.verifyAudit()
         #expect(report.isIntact, "\(report.findings)")

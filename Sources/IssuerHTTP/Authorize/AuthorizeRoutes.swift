@@ -195,8 +195,11 @@ extension AuthorizeRoutes {
                 return try await users.signIn(
                     SignInRequest(returnTo: pages.link(PagePaths.consents)), for: request)
             }
-            let account = try issuer.vault.user(user.id)
-            let rows = try issuer.vault.consents(of: user.id).compactMap { try row($0, user) }
+            let account = try await issuer.vault.user(user.id)
+            var rows: [[String: Any]] = []
+            for consent in try await issuer.vault.consents(of: user.id) {
+                if let row = try await row(consent, user) { rows.append(row) }
+            }
             return pages.page(
                 .consents,
                 [
@@ -224,9 +227,9 @@ extension AuthorizeRoutes {
     }
 
     /// Nil for a client that is gone: nothing is left to take back.
-    private func row(_ consent: Consent, _ user: AuthenticatedUser) throws -> [String: Any]? {
+    private func row(_ consent: Consent, _ user: AuthenticatedUser) async throws -> [String: Any]? {
         let client: Client
-        do { client = try issuer.vault.client(consent.client) } catch let error as VaultError
+        do { client = try await issuer.vault.client(consent.client) } catch let error as VaultError
             where error.code == .notFound
         {
             return nil

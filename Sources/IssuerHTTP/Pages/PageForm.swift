@@ -86,8 +86,9 @@ struct BrowserCookies: Sendable {
             + SHA256.hash(Array(url.utf8)).description.prefix(16)
     }
 
-    func session(of request: Request) throws -> SignInSession? {
-        try sessionCookie(of: request).flatMap { try vault.session($0) }
+    func session(of request: Request) async throws -> SignInSession? {
+        guard let cookie = sessionCookie(of: request) else { return nil }
+        return try await vault.session(cookie)
     }
 
     func sessionCookie(of request: Request) -> SecretBytes? {

@@ -49,7 +49,7 @@ public struct SignInPages: UserSource {
     }
 
     public func user(of request: Request) async throws -> AuthenticatedUser? {
-        guard let session = try cookies.session(of: request) else { return nil }
+        guard let session = try await cookies.session(of: request) else { return nil }
         return AuthenticatedUser(
             id: session.user.id, authenticatedAt: session.signedInAt, session: session.id)
     }
@@ -78,7 +78,7 @@ extension SignInPages {
             // Without this, another site could sign the browser in as someone of its choice (RFC 6749 section 10.12).
             guard browser == form.browser else {
                 // Of pages that opened together the last named the browser, and the user may have signed in there.
-                if let session = try cookies.session(of: request),
+                if let session = try await cookies.session(of: request),
                     UserName.folded(session.user.name) == UserName.folded(name)
                 {
                     return pages.seeOther(form.need.returnTo, to: request, id)
@@ -158,7 +158,7 @@ extension SignInPages {
                 "action": pages.link(PagePaths.signOut), "signIn": pages.link(PagePaths.signIn),
                 "consents": pages.link(PagePaths.consents),
             ]
-            if let session = try cookies.session(of: request) {
+            if let session = try await cookies.session(of: request) {
                 values["title"] = "Sign out?"
                 values["user"] = session.user.name.displayed
                 values["form"] = try SignOutForm(session: session.id).sealed(by: vault)
@@ -173,7 +173,8 @@ extension SignInPages {
         await pages.answering(request) { id in
             let posted = try await PostedForm(request, body)
             guard let form = posted.form(SignOutForm.self, by: vault) else { throw Refusal.unknownForm }
-            if let session = try cookies.session(of: request), let cookie = cookies.sessionCookie(of: request)
+            if let session = try await cookies.session(of: request),
+                let cookie = cookies.sessionCookie(of: request)
             {
                 guard session.id == form.session else {
                     return pages.seeOther(pages.link(PagePaths.signOut), to: request, id)

@@ -72,7 +72,7 @@ public final class VaultSigningKeys: IDTokenMinting {
     }
 
     public func keySet() async throws -> [UInt8] {
-        let published = try vault.signingKeys()
+        let published = try await vault.signingKeys()
         // RFC 7517 section 5: the order says nothing; the current keys first help who reads it.
         let keys = published.filter { $0.state == .current } + published.filter { $0.state != .current }
         return Array(#"{"keys":[\#(keys.map(\.publicJWK).joined(separator: ","))]}"#.utf8)
@@ -80,7 +80,7 @@ public final class VaultSigningKeys: IDTokenMinting {
 
     public func subject(ofHint token: SecretBytes, issuer: String, client: String) async throws -> String? {
         guard let jws = try? CompactJWS(token), let kid = jws.header["kid"]?.string,
-            let stored = try vault.signingKeys().first(where: { $0.kid == kid }),
+            let stored = try await vault.signingKeys().first(where: { $0.kid == kid }),
             let algorithm = AssertionAlgorithm(rawValue: stored.algorithm.rawValue),
             jws.header["alg"]?.string == algorithm.rawValue,
             let key = JSONReader.read(Array(stored.publicJWK.utf8), isStrict: true)
@@ -93,12 +93,12 @@ public final class VaultSigningKeys: IDTokenMinting {
     }
 
     public func algorithms() async throws -> [SigningAlgorithm] {
-        let current = try vault.signingKeys().filter { $0.state == .current }.map(\.algorithm)
+        let current = try await vault.signingKeys().filter { $0.state == .current }.map(\.algorithm)
         return SigningAlgorithm.allCases.filter(current.contains)
     }
 
     private func currentKey(_ algorithm: SigningAlgorithm) async throws -> PrivateSigningKey {
-        let keys = try vault.signingKeys().filter { $0.state == .current }
+        let keys = try await vault.signingKeys().filter { $0.state == .current }
         guard let stored = keys.first(where: { $0.algorithm == algorithm }) else {
             throw VaultError(
                 .unavailable, "There is no key to sign an id_token with \(algorithm.rawValue).",

@@ -9,22 +9,22 @@ extension TokenIssuer {
     /// if the client identifier is missing or invalid, the authorization server SHOULD inform the resource owner of
     /// the error and MUST NOT automatically redirect the user-agent to the invalid redirection URI." So the client
     /// and its redirect URI come first; what follows may be sent there.
-    func judge(_ request: AuthorizationRequest, issuer: String) throws(AuthorizationRefusal)
+    func judge(_ request: AuthorizationRequest, issuer: String) async throws(AuthorizationRefusal)
         -> PendingAuthorization
     {
-        let client = try client(of: request)
+        let client = try await client(of: request)
         let responder = try responder(to: request, of: client, issuer: issuer)
         do throws(OAuthError) {
-            return try judge(request, of: client, answeredBy: responder)
+            return try await judge(request, of: client, answeredBy: responder)
         } catch {
             throw .redirect(responder.location(error))
         }
     }
 
-    private func client(of request: AuthorizationRequest) throws(AuthorizationRefusal) -> Client {
+    private func client(of request: AuthorizationRequest) async throws(AuthorizationRefusal) -> Client {
         guard let clientID = request["client_id"] else { throw .page(.missing("client_id")) }
         let client: Client?
-        do { client = try vault.client(identifiedBy: clientID) } catch { throw .page(failure(error)) }
+        do { client = try await vault.client(identifiedBy: clientID) } catch { throw .page(failure(error)) }
         guard let client, client.state == .active else {
             // One text for every cause: it must not tell which client identifiers exist.
             throw .page(
@@ -59,7 +59,7 @@ extension TokenIssuer {
 
     private func judge(
         _ request: AuthorizationRequest, of client: Client, answeredBy responder: AuthorizationResponder
-    ) throws(OAuthError) -> PendingAuthorization {
+    ) async throws(OAuthError) -> PendingAuthorization {
         if request["request"] != nil {
             throw OAuthError(
                 .requestNotSupported, "Request objects are not supported: send the parameters themselves.")
@@ -76,7 +76,7 @@ extension TokenIssuer {
         guard request["response_mode"].map({ $0 == responder.mode.rawValue }) ?? true else {
             throw .invalidRequest("The response_mode is query or fragment; query is not for tokens.")
         }
-        let scope = try scope(of: request, responseType, for: client)
+        let scope = try await scope(of: request, responseType, for: client)
         let nonce = request["nonce"]
         guard nonce?.utf8.count ?? 0 <= AuthorizationRequest.longestNonce else {
             throw .invalidRequest("The nonce is longer than \(AuthorizationRequest.longestNonce) bytes.")
@@ -115,12 +115,12 @@ extension TokenIssuer {
 
     private func scope(
         of request: AuthorizationRequest, _ type: ResponseType, for client: Client
-    ) throws(OAuthError) -> ScopeSet {
+    ) async throws(OAuthError) -> ScopeSet {
         guard let asked = ScopeSet(parsing: request["scope"] ?? "") else { throw .malformedScope }
         // RFC 6749 section 3.3: a request without scope gets a "pre-defined default value"; ours is all of it.
         var scope = asked.isEmpty ? client.registration.scope : asked
         if !scope.isSubset(of: client.registration.scope) {
-            scope = try understood(scope)
+            scope = try await understood(scope)
             guard !scope.isEmpty, scope.isSubset(of: client.registration.scope) else { throw .scopeExceeded }
         }
         guard !type.hasIDToken || scope.names.contains("openid") else {
@@ -131,9 +131,9 @@ extension TokenIssuer {
 
     /// Without the names that no client is registered for. OpenID Connect Core section 3.1.2.1: "Scope values used that
     /// are not understood by an implementation SHOULD be ignored." The answer's `scope` tells what was left out.
-    private func understood(_ scope: ScopeSet) throws(OAuthError) -> ScopeSet {
+    private func understood(_ scope: ScopeSet) async throws(OAuthError) -> ScopeSet {
         let registered: Set<String>
-        do { registered = try vault.registeredScopes() } catch { throw failure(error) }
+        do { registered = try await vault.registeredScopes() } catch { throw failure(error) }
         return ScopeSet(parsing: scope.names.filter(registered.contains).joined(separator: " ")) ?? .empty
     }
 

@@ -14,7 +14,7 @@ extension TokenIssuer {
         guard let issuer else { return .page(.noIssuer) }
         let pending: PendingAuthorization
         do throws(AuthorizationRefusal) {
-            pending = try judge(request, issuer: issuer)
+            pending = try await judge(request, issuer: issuer)
         } catch { return error.result }
         guard let user, !pending.asksForSignIn(of: user) else {
             return pending.prompts.contains(.none)
@@ -32,7 +32,7 @@ extension TokenIssuer {
                     )
                     : .needsSignIn(pending)
             }
-            let account = try vault.user(user.id)
+            let account = try await vault.user(user.id)
             guard account.state == .active else { return pending.refused(.userDisabled) }
             switch decision {
             case .deny: return pending.refused(OAuthError(.accessDenied, "The user denied the request."))
@@ -41,7 +41,7 @@ extension TokenIssuer {
                     of: user.id, to: pending.client.id, scope: pending.scope, through: .http,
                     requestID: request.requestID)
             case .allow, nil:
-                guard try isRemembered(pending, of: user) else {
+                guard try await isRemembered(pending, of: user) else {
                     return pending.prompts.contains(.none)
                         ? pending.refused(
                             OAuthError(
@@ -75,9 +75,11 @@ extension TokenIssuer {
     }
 
     /// Whether the user said yes to at least this before.
-    private func isRemembered(_ pending: PendingAuthorization, of user: AuthenticatedUser) throws -> Bool {
+    private func isRemembered(_ pending: PendingAuthorization, of user: AuthenticatedUser) async throws
+        -> Bool
+    {
         guard !pending.prompts.contains(.consent), pending.isClientAssured else { return false }
-        let consent = try vault.consent(of: user.id, to: pending.client.id)
+        let consent = try await vault.consent(of: user.id, to: pending.client.id)
         return consent.map { pending.scope.isSubset(of: $0.scope) } ?? false
     }
 

@@ -40,7 +40,7 @@ public struct KeeperEvents: AsyncSequence, Sendable {
         public mutating func next() async throws -> KeeperEvent? {
             while !Task.isCancelled, !Task.isShuttingDownGracefully {
                 if let event = waiting.popFirst() { return event }
-                let page = try keeper.eventPage(from: position)
+                let page = try await keeper.eventPage(from: position)
                 position = page.next
                 waiting = page.events[...]
                 guard waiting.isEmpty else { continue }
@@ -69,13 +69,13 @@ extension TokenKeeper {
     }
 
     /// The cursor that stands for now.
-    public func eventCursor() throws -> Int64 { try vault.auditSize() - 1 }
+    public func eventCursor() async throws -> Int64 { try await vault.auditSize() - 1 }
 
     /// The next events; may be none though there are more further on, unless it says that this is the end.
     package func eventPage(
         from position: Int64, limit: Int = 64
-    ) throws -> (events: [KeeperEvent], next: Int64, isEnd: Bool) {
-        let page = try vault.connectionEntries(from: position, limit: limit)
+    ) async throws -> (events: [KeeperEvent], next: Int64, isEnd: Bool) {
+        let page = try await vault.connectionEntries(from: position, limit: limit)
         return (
             page.entries.compactMap { KeeperEvent($0, provider: $1, providerName: $2) }, page.next, page.isEnd
         )

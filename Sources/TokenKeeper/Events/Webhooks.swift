@@ -52,7 +52,7 @@ extension TokenKeeper {
     }
 
     /// In the order in which they were added.
-    public func webhooks() throws -> [Webhook] { try vault.webhooks() }
+    public func webhooks() async throws -> [Webhook] { try await vault.webhooks() }
 
     /// - Throws: ``VaultError/Code/notFound``.
     public func removeWebhook(_ url: String) async throws { try await vault.removeWebhook(url) }
@@ -61,7 +61,7 @@ extension TokenKeeper {
     ///
     /// - Throws: ``VaultError/Code/notFound``.
     public func testWebhook(_ url: String) async throws -> WebhookAnswer {
-        guard let webhook = try vault.webhooks().first(where: { $0.url == url }) else {
+        guard let webhook = try await vault.webhooks().first(where: { $0.url == url }) else {
             throw VaultError(
                 .notFound, "There is no such webhook.", remedy: "See 'tokenvault webhook list'.")
         }
@@ -171,7 +171,7 @@ struct WebhookDelivery: Sendable {
     func run() async {
         await withDiscardingTaskGroup { group in
             while !Self.isOver {
-                for id in due() where keeper.busyWebhooks.withLock({ $0.insert(id).inserted }) {
+                for id in await due() where keeper.busyWebhooks.withLock({ $0.insert(id).inserted }) {
                     group.addTask {
                         await deliver(to: id)
                         keeper.busyWebhooks.withLock { _ = $0.remove(id) }
@@ -188,9 +188,10 @@ struct WebhookDelivery: Sendable {
         try? await cancelWhenGracefulShutdown { try await Task.sleep(for: span) }
     }
 
-    private func due() -> [Int64] {
-        do { return try keeper.vault.webhooks().filter { $0.isDue(at: keeper.clock.now()) }.map(\.id) } catch
-        {
+    private func due() async -> [Int64] {
+        do {
+            return try await keeper.vault.webhooks().filter { $0.isDue(at: keeper.clock.now()) }.map(\.id)
+        } catch {
             keeper.logger.warning(
                 "The webhooks could not be read; it is tried again.", metadata: ["error": "\(error)"])
             return []
@@ -201,7 +202,7 @@ struct WebhookDelivery: Sendable {
     private func deliver(to id: Int64) async {
         do {
             // Read again for each page: where its cursor is by now, and whether it is there at all.
-            while let webhook = try keeper.vault.webhooks().first(where: { $0.id == id }),
+            while let webhook = try await keeper.vault.webhooks().first(where: { $0.id == id }),
                 webhook.isDue(at: keeper.clock.now()), try await deliverPage(to: webhook)
             {}
         } catch {
@@ -215,7 +216,7 @@ struct WebhookDelivery: Sendable {
 
     /// - Returns: whether there is more to tell now.
     private func deliverPage(to webhook: Webhook) async throws -> Bool {
-        let page = try keeper.eventPage(from: webhook.position)
+        let page = try await keeper.eventPage(from: webhook.position)
         for event in page.events {
             if Self.isOver { return false }
             let answer = await keeper.tell(webhook, try WebhookMessage(event, in: keeper.vault.id))

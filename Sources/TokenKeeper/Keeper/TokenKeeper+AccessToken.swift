@@ -18,8 +18,8 @@ extension TokenKeeper {
             return .ready(token)
         }
         return try await orLater {
-            let held = try vault.heldConnection(id)
-            let provider = try knownProvider(of: held.connection)
+            let held = try await vault.heldConnection(id)
+            let provider = try await knownProvider(of: held.connection)
             return try await answer(held, provider, validFor: span)
         }
     }
@@ -32,8 +32,8 @@ extension TokenKeeper {
     ) async throws -> AccessTokenAnswer {
         tokens.forget(id)
         return try await orLater {
-            let held = try vault.heldConnection(id)
-            let provider = try knownProvider(of: held.connection)
+            let held = try await vault.heldConnection(id)
+            let provider = try await knownProvider(of: held.connection)
             let age = clock.now().elapsed(since: held.connection.issuedAt ?? clock.now())
             let canRefresh = provider.dialect.canRefresh(held)
             // An API that refuses a token this new refuses the next one too.
@@ -42,7 +42,7 @@ extension TokenKeeper {
             else { return try await answer(held, provider, validFor: span) }
             try Self.admit(held)
             if let pause = try restPause(held, provider) { return pause }
-            return try judge(await refresh(held, provider), provider)
+            return try await judge(refresh(held, provider), provider)
         }
     }
 
@@ -90,7 +90,7 @@ extension TokenKeeper {
         }
         guard connection.state.isRefreshed else { return .needsConsent(ConsentNeed(connection)) }
         if let pause = try restPause(held, provider) { return pause }
-        return try judge(await refresh(held, provider), provider)
+        return try await judge(refresh(held, provider), provider)
     }
 
     /// While a provider is stopped, or wants to be left alone, nobody calls it.
@@ -117,7 +117,7 @@ extension TokenKeeper {
         return .unavailable(retryAfter: max(wait, .seconds(1)), .providerStopped)
     }
 
-    func judge(_ outcome: RefreshOutcome, _ provider: KnownProvider) throws -> AccessTokenAnswer {
+    func judge(_ outcome: RefreshOutcome, _ provider: KnownProvider) async throws -> AccessTokenAnswer {
         switch outcome {
         case .refreshed(let held), .current(let held):
             try Self.admit(held)
@@ -138,7 +138,7 @@ extension TokenKeeper {
             return .needsConsent(ConsentNeed(held.connection))
         case .failed(let held):
             let wait = held.connection.dueAt.map { $0.elapsed(since: clock.now()) } ?? .zero
-            let isStopped = try knownProvider(provider.id).isStopped
+            let isStopped = try await knownProvider(provider.id).isStopped
             return .unavailable(
                 retryAfter: max(wait, .seconds(1)),
                 isStopped ? .providerStopped : UnavailableReason(held.connection))

@@ -29,7 +29,7 @@ extension TokenKeeper {
     public func `import`(
         _ imported: ImportedTokens, provider name: String, user: OwnerID, label: String = ""
     ) async throws -> Connection {
-        let provider = try knownProvider(named: name)
+        let provider = try await knownProvider(named: name)
         guard imported.accessToken != nil || imported.refreshToken != nil else {
             throw VaultError(.invalidInput, "There is no token to import.")
         }
@@ -44,7 +44,7 @@ extension TokenKeeper {
                     remedy: "Is there an end of line in the file?")
             }
         }
-        if let known = try vault.connection(at: provider.id, of: user, label: label),
+        if let known = try await vault.connection(at: provider.id, of: user, label: label),
             known.state == .live || known.state == .revoking
         {
             throw VaultError(
@@ -77,8 +77,8 @@ extension TokenKeeper {
     public func clientConnection(at name: String, scope: String? = nil, label: String = "") async throws
         -> Connection
     {
-        let provider = try knownProvider(named: name)
-        if let known = try vault.connection(at: provider.id, of: .system, label: label),
+        let provider = try await knownProvider(named: name)
+        if let known = try await vault.connection(at: provider.id, of: .system, label: label),
             known.state.isRefreshed
         {
             return known
@@ -89,9 +89,10 @@ extension TokenKeeper {
     }
 
     /// The connection of a user at a provider; nil: there is none.
-    public func connection(at name: String, of user: OwnerID, label: String = "") throws -> Connection? {
-        let provider = try knownProvider(named: name)
-        return try vault.connection(at: provider.id, of: user, label: label)
+    public func connection(at name: String, of user: OwnerID, label: String = "") async throws -> Connection?
+    {
+        let provider = try await knownProvider(named: name)
+        return try await vault.connection(at: provider.id, of: user, label: label)
     }
 
     /// Refreshes now, whether or not it is due.
@@ -100,8 +101,8 @@ extension TokenKeeper {
     ///   repeat for theft: either it was never used and this heals the connection, or the grant ends for good.
     public func refresh(_ id: ConnectionID, spendsUncertain: Bool = false) async throws -> AccessTokenAnswer {
         tokens.forget(id)
-        let held = try vault.heldConnection(id)
-        let provider = try knownProvider(of: held.connection)
+        let held = try await vault.heldConnection(id)
+        let provider = try await knownProvider(of: held.connection)
         try Self.admit(held)
         guard held.connection.state.isRefreshed || held.connection.state == .needsConsent else {
             return .needsConsent(ConsentNeed(held.connection))
@@ -109,7 +110,7 @@ extension TokenKeeper {
         if let pause = stopPause(provider) { return pause }
         let outcome = await refresh(
             held, provider, isForced: true, spendsUncertain: spendsUncertain)
-        return try judge(outcome, provider)
+        return try await judge(outcome, provider)
     }
 
     /// Reads a kept reply again, with what this version knows.
@@ -117,11 +118,11 @@ extension TokenKeeper {
     /// - Returns: the connection with the tokens that were in it; nil: it still cannot be read.
     /// - Throws: ``VaultError/Code/notFound`` also where no reply is kept.
     public func replayReply(of id: ConnectionID) async throws -> Connection? {
-        let held = try vault.heldConnection(id)
+        let held = try await vault.heldConnection(id)
         guard held.reply != nil else {
             throw VaultError(.notFound, "No reply is kept with this connection.")
         }
-        let provider = try knownProvider(of: held.connection)
+        let provider = try await knownProvider(of: held.connection)
         switch await readKeptReply(of: held, provider) {
         case .refreshed(let held), .current(let held): return held.connection
         case .storage(let error): throw error
@@ -132,9 +133,9 @@ extension TokenKeeper {
     /// Ends a connection here at once and at the provider (RFC 7009) as soon as it answers: a ``KeeperService`` tries
     /// until it does.
     public func revoke(_ id: ConnectionID) async throws -> Connection {
-        let held = try vault.heldConnection(id)
+        let held = try await vault.heldConnection(id)
         // An entry that cannot be read now may be readable when a service comes to it.
-        let provider = try? knownProvider(of: held.connection)
+        let provider = try? await knownProvider(of: held.connection)
         defer { tokens.forget(id) }
         return try await vault.revokeConnection(
             id, isKnownThere: provider.map { $0.provider.endpoints.revocation != nil } ?? true)

@@ -42,7 +42,7 @@ extension TokenKeeper {
         guard request.user != .system else {
             throw VaultError(.invalidInput, "Tokens of our own need no consent.")
         }
-        let provider = try knownProvider(named: request.provider)
+        let provider = try await knownProvider(named: request.provider)
         guard provider.provider.endpoints.authorization != nil else {
             throw KeeperError(.notSupported, "This provider asks no user for consent.")
         }
@@ -74,7 +74,7 @@ extension TokenKeeper {
         guard let state = callback.state,
             let request = try await vault.takeAuthorization(state: state, session: session)
         else { throw KeeperError.unknown }
-        let provider = try knownProvider(request.provider)
+        let provider = try await knownProvider(request.provider)
         try callback.check(isFrom: provider.provider)
         let known = [request.scope, request.redirectURI, provider.dialect.credentials.clientID].compactMap {
             $0
@@ -101,10 +101,10 @@ extension TokenKeeper {
     /// Tokens that the user gave up before, and that new ones are about to replace, are revoked first.
     private func revokeLeftover(of request: BegunAuthorization, _ provider: KnownProvider) async throws {
         guard
-            let old = try vault.connection(at: provider.id, of: request.owner, label: request.label),
+            let old = try await vault.connection(at: provider.id, of: request.owner, label: request.label),
             old.state == .revoking
         else { return }
-        _ = try await revokeThere(try vault.heldConnection(old.id), provider)
+        _ = try await revokeThere(try await vault.heldConnection(old.id), provider)
     }
 
     private func settle(
@@ -149,7 +149,7 @@ extension TokenKeeper {
         let held = try await store(granted, provider, owner, label: label, isUnwanted: true)
         let fate: String
         if (try? await revokeThere(held, provider)) == true {
-            let reason = try? vault.connection(held.id).reason
+            let reason = try? await vault.connection(held.id).reason
             fate =
                 reason == "revoked-there"
                 ? "its tokens were revoked at the provider"
@@ -265,8 +265,8 @@ extension TokenKeeper {
     ///
     /// - Throws: ``VaultError/Code/notFound`` (provider, user), ``VaultError/Code/denied`` (user), ``KeeperError``.
     public func beginDevice(_ request: DeviceRequest) async throws -> BegunDevice {
-        let provider = try knownProvider(named: request.provider)
-        guard try vault.user(request.user).state == .active else {
+        let provider = try await knownProvider(named: request.provider)
+        guard try await vault.user(request.user).state == .active else {
             throw VaultError(.denied, "The user is disabled.")
         }
         let scope = request.scope ?? provider.defaultScope
@@ -295,7 +295,7 @@ extension TokenKeeper {
     ///   our own.
     public func pollDevice(_ device: inout BegunDevice) async throws -> Connection? {
         guard clock.now() < device.expiresAt else { throw Self.late }
-        let provider = try knownProvider(named: device.request.provider)
+        let provider = try await knownProvider(named: device.request.provider)
         // The code may be spent by this: what comes is stored, whatever becomes of the caller.
         let (connection, asked) = try await undisturbed { [self, device] in
             var device = device

@@ -90,13 +90,13 @@ extension TokenKeeper {
     public func removeProvider(_ name: String) async throws { try await vault.removeProvider(name) }
 
     /// In order of their names.
-    public func configuredProviders() throws -> [ConfiguredProvider] {
-        try vault.providers().map(configured)
+    public func configuredProviders() async throws -> [ConfiguredProvider] {
+        try await vault.providers().map(configured)
     }
 
     /// - Throws: ``VaultError/Code/notFound``.
-    public func configuredProvider(_ name: String) throws -> ConfiguredProvider {
-        try configured(try vault.provider(named: name))
+    public func configuredProvider(_ name: String) async throws -> ConfiguredProvider {
+        try configured(try await vault.provider(named: name))
     }
 
     private func configured(_ stored: StoredProvider) throws -> ConfiguredProvider {
@@ -191,16 +191,16 @@ extension TokenKeeper {
     /// A provider as this keeper calls it.
     ///
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/invalidInput`` for an entry this version cannot read.
-    package func knownProvider(_ id: ProviderID) throws -> KnownProvider {
-        try knownProvider(try vault.provider(id))
+    package func knownProvider(_ id: ProviderID) async throws -> KnownProvider {
+        try knownProvider(try await vault.provider(id))
     }
 
-    package func knownProvider(named name: String) throws -> KnownProvider {
-        try knownProvider(try vault.provider(named: name))
+    package func knownProvider(named name: String) async throws -> KnownProvider {
+        try knownProvider(try await vault.provider(named: name))
     }
 
-    package func knownProvider(of connection: Connection) throws -> KnownProvider {
-        try knownProvider(connection.provider)
+    package func knownProvider(of connection: Connection) async throws -> KnownProvider {
+        try await knownProvider(connection.provider)
     }
 
     /// The row is looked at for each call, its YAML parsed only when it changed.

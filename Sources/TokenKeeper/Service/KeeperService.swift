@@ -39,7 +39,7 @@ public struct KeeperService: Service {
         await withDiscardingTaskGroup { group in
             group.addTask { await WebhookDelivery(keeper: keeper, interval: limits.interval).run() }
             while !Task.isCancelled, !Task.isShuttingDownGracefully {
-                let pause = round(work, &group) ? Duration.milliseconds(20) : limits.interval
+                let pause = await round(work, &group) ? Duration.milliseconds(20) : limits.interval
                 try? await cancelWhenGracefulShutdown { try await Task.sleep(for: pause) }
             }
         }
@@ -49,9 +49,9 @@ public struct KeeperService: Service {
     /// Starts what is due and fits, provider by provider, another one first each time.
     ///
     /// - Returns: whether more would be done if calls under way ended.
-    private func round(_ work: DueWork, _ group: inout DiscardingTaskGroup) -> Bool {
+    private func round(_ work: DueWork, _ group: inout DiscardingTaskGroup) async -> Bool {
         let stored: [StoredProvider]
-        do { stored = try keeper.vault.providers() } catch {
+        do { stored = try await keeper.vault.providers() } catch {
             note("What is due could not be read; it is tried again.", error)
             return false
         }
@@ -60,8 +60,8 @@ public struct KeeperService: Service {
             // One provider's trouble is not the others'.
             do {
                 switch provider.state {
-                case .active: if try begin(provider, work, &group) { isMore = true }
-                case .stopped: try probe(provider, work, &group)
+                case .active: if try await begin(provider, work, &group) { isMore = true }
+                case .stopped: try await probe(provider, work, &group)
                 }
             } catch { note("What is due at a provider could not be read; it is tried again.", error) }
         }
@@ -70,17 +70,17 @@ public struct KeeperService: Service {
 
     private func begin(
         _ stored: StoredProvider, _ work: DueWork, _ group: inout DiscardingTaskGroup
-    ) throws -> Bool {
+    ) async throws -> Bool {
         let provider = try keeper.knownProvider(stored)
         let monotonic = keeper.clock.monotonic()
         let room = work.room(for: provider, at: monotonic)
         guard room > 0 else { return false }
         let now = keeper.clock.now()
         let others = work.others(at: monotonic)
-        let due = try keeper.vault.connectionsDue(
+        let due = try await keeper.vault.connectionsDue(
             at: provider.id, by: now, wereRefused: false, limit: room, except: others)
         // Connections that are refused one by one, however many, hold up none that is not.
-        let refused = try keeper.vault.connectionsDue(
+        let refused = try await keeper.vault.connectionsDue(
             at: provider.id, by: now, wereRefused: true,
             limit: min(room - due.count, work.roomForRefused(at: provider)), except: others)
         for id in due { begin(id, provider, wasRefused: false, work, &group) }
@@ -91,12 +91,12 @@ public struct KeeperService: Service {
     /// Calls a stopped provider for one connection, once in a while, to see whether it takes our client again.
     private func probe(
         _ stored: StoredProvider, _ work: DueWork, _ group: inout DiscardingTaskGroup
-    ) throws {
+    ) async throws {
         guard stored.probeWait(at: keeper.clock.now()) == nil else { return }
         let provider = try keeper.knownProvider(stored)
         let monotonic = keeper.clock.monotonic()
         guard work.room(for: provider, at: monotonic) > 0,
-            let id = try keeper.vault.connectionToProbe(provider.id, except: work.others(at: monotonic))
+            let id = try await keeper.vault.connectionToProbe(provider.id, except: work.others(at: monotonic))
         else { return }
         begin(id, provider, wasRefused: true, work, &group)
     }
@@ -132,7 +132,7 @@ extension TokenKeeper {
     @discardableResult
     package func attend(to id: ConnectionID, _ provider: KnownProvider) async -> TurnOutcome {
         do {
-            let held = try vault.heldConnection(id)
+            let held = try await vault.heldConnection(id)
             switch held.connection.state {
             case .revoking:
                 return try await revokeThere(held, provider) ? .done : .failed

@@ -50,12 +50,12 @@ extension Vault {
             return Audited(row.id, event)
         }
         try await anchorNewCheckpoints([new.kind], isForced: true)
-        return try anchor(id)
+        return try await anchor(id)
     }
 
     /// Anchors, oldest first, and how far each was told.
-    public func anchors() throws -> [Anchor] {
-        try snapshot { database, keys in
+    public func anchors() async throws -> [Anchor] {
+        try await snapshot { database, keys in
             let size = try LogHead.read(database).size
             return try database.anchors(keys.keyring).map { row in
                 let progress = try database.anchorProgress(row.id)
@@ -91,8 +91,8 @@ extension Vault {
         return one.st_dev == other.st_dev
     }
 
-    private func anchor(_ id: Int64) throws -> Anchor {
-        guard let anchor = try anchors().first(where: { $0.id == id }) else { throw Self.noAnchor(id) }
+    private func anchor(_ id: Int64) async throws -> Anchor {
+        guard let anchor = try await anchors().first(where: { $0.id == id }) else { throw Self.noAnchor(id) }
         return anchor
     }
 
@@ -113,7 +113,7 @@ extension Vault {
                     remedy: "Choose another name.")
             }
             let row = AnchorRow(id: 0, kind: kind, target: target, vaultPath: path, createdAt: clock.now())
-            let comparison = try snapshot { try AnchorComparison(row, reading, $0, $1.keyring) }
+            let comparison = try snapshotInPlace { try AnchorComparison(row, reading, $0, $1.keyring) }
             guard comparison.problem == nil else {
                 throw VaultError(
                     .integrity, "The checkpoint at \(target) is not of this log, or of a newer state of it.",

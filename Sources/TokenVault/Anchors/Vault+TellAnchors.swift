@@ -74,7 +74,7 @@ extension Vault {
     /// Tells anchors, and leaves it to the caller to ``note(_:)`` what became of it.
     func tellAnchors(_ kinds: Set<AnchorKind>, isForced: Bool) async throws -> [Told] {
         let now = clock.monotonic()
-        let due: [(row: AnchorRow, told: Int64)] = try snapshot { database, keys in
+        let due: [(row: AnchorRow, told: Int64)] = try await snapshot { database, keys in
             guard try database.hasAnchors() else { return [] }
             let size = try LogHead.read(database).size
             return try database.anchors(keys.keyring).compactMap { row in
@@ -103,7 +103,7 @@ extension Vault {
     /// Best effort when the vault is closed: files only, which are quick.
     func tellFileAnchors() async {
         do {
-            guard try store.reader.snapshot({ try $0.hasAnchors(.file) }) else { return }
+            guard try await read({ try $0.hasAnchors(.file) }) else { return }
             try await anchorNewCheckpoints([.file])
         } catch {
             logger.debug("Anchors could not be told before closing.", metadata: ["error": "\(error)"])
@@ -136,7 +136,7 @@ extension Vault {
         case .file: return try deliver(toFile: row)
         case .witness: throw AnchorTrouble("failed")
         case .exec:
-            let head = try snapshot { database, _ in try LogHead.read(database) }
+            let head = try snapshotInPlace { database, _ in try LogHead.read(database) }
             try NoteProgram.check(row.target)
             do throws(NoteProgram.Failure) {
                 try NoteProgram(path: row.target, deadline: Limits.anchorDeadline).tell(
@@ -156,7 +156,7 @@ extension Vault {
     private func deliver(toFile row: AnchorRow) throws -> Int64 {
         let file = try DraftFile.note(at: row.target)
         let reading = AnchorReading(row.target)
-        let (head, trouble) = try snapshot { database, keys in
+        let (head, trouble) = try snapshotInPlace { database, keys in
             (
                 try LogHead.read(database),
                 try AnchorComparison(row, reading, database, keys.keyring).trouble

@@ -102,10 +102,10 @@ extension Vault {
         }
         let cosigned = told.compactMap { told in told.cosigned.map { (told.anchor.id, $0) } }
         guard let newest = cosigned.max(by: { $0.1.size < $1.1.size })?.1 else {
-            return (try auditCheckpoint(), try anchors().filter { $0.kind == .witness })
+            return (try await auditCheckpoint(), try await anchors().filter { $0.kind == .witness })
         }
         let fitting = cosigned.filter { $0.1.note == newest.note }
-        let missing = try anchors().filter { anchor in
+        let missing = try await anchors().filter { anchor in
             anchor.kind == .witness && !fitting.contains { $0.0 == anchor.id }
         }
         return (newest.note + fitting.map(\.1.cosignature.line).joined(), missing)
@@ -158,7 +158,7 @@ extension Vault {
         for _ in 0..<Limits.witnessAttempts {
             // Anyone who ends the service waits for one answer at most.
             if Task.isCancelled { break }
-            let request = try continuation(from: old, orAtMost: told)
+            let request = try await continuation(from: old, orAtMost: told)
             let reply: WitnessReply
             do throws(WitnessTransportFailure) {
                 reply = try await witnesses.post(
@@ -204,9 +204,10 @@ extension Vault {
     /// - Returns: beside the proof, the text of the checkpoint.
     private func continuation(
         from old: Int64?, orAtMost guess: Int64
-    ) throws -> (old: Int64, size: Int64, body: String, proof: ProofText) {
+    ) async throws -> (old: Int64, size: Int64, body: String, proof: ProofText) {
         // What is thrown inside of a snapshot is taken for storage trouble.
-        let result: Result<(Int64, Int64, String, ProofText), AnchorTrouble> = try snapshot { database, _ in
+        let result: Result<(Int64, Int64, String, ProofText), AnchorTrouble> = try await snapshot {
+            database, _ in
             let head = try LogHead.read(database)
             if let old, old > head.size {
                 return .failure(

@@ -26,13 +26,13 @@ extension AuditEntry {
 
 extension Vault {
     /// How many entries the log has.
-    public func auditSize() throws -> Int64 {
-        try store.reader.read { try LogHead.read($0).size }
+    public func auditSize() async throws -> Int64 {
+        try await read { try LogHead.read($0).size }
     }
 
     /// The C2SP signed note over the newest checkpoint.
-    public func auditCheckpoint() throws -> String {
-        try store.reader.read { try LogHead.read($0).note }
+    public func auditCheckpoint() async throws -> String {
+        try await read { try LogHead.read($0).note }
     }
 
     /// Where a reader goes on that kept a checkpoint beside the number of its next entry. A restore forks the log: from the
@@ -42,13 +42,13 @@ extension Vault {
     /// - Returns: `next`, or the smaller number of the entry at which the log forked since.
     /// - Throws: ``VaultError/Code/integrity`` where the log does not go on from the checkpoint, nor a restore says why;
     ///   ``VaultError/Code/invalidInput`` for what is no checkpoint.
-    public func auditContinuation(from next: Int64, after note: [UInt8]) throws -> Int64 {
+    public func auditContinuation(from next: Int64, after note: [UInt8]) async throws -> Int64 {
         guard case .note(let note, let kept) = AnchorReading(note) else {
             throw VaultError(
                 .invalidInput, "What is kept beside the number of the next entry is no signed checkpoint.",
                 remedy: "Remove it, and make sure that the number is of an entry of this log.")
         }
-        return try snapshot { database, keys in
+        return try await snapshot { database, keys in
             let keyring = keys.keyring
             var next = next
             if let life = LogHead.incarnation(named: kept.origin, of: keyring.vault),
@@ -73,9 +73,9 @@ extension Vault {
     /// Up to `limit` entries from index `first` on, oldest first.
     ///
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
-    public func auditEntries(from first: Int64 = 0, limit: Int) throws -> [AuditEntry] {
+    public func auditEntries(from first: Int64 = 0, limit: Int) async throws -> [AuditEntry] {
         guard limit > 0 else { return [] }
-        return try snapshot { [registry] database, keys in
+        return try await scan { [registry] database, keys in
             var entries: [AuditEntry] = []
             try StoredLog(database).forEachLeaf(in: first..<max(first, .max)) { leaf, bytes in
                 var entry = leaf.entry(of: bytes)
@@ -90,9 +90,10 @@ extension Vault {
     /// Up to `limit` entries from index `first` on, oldest first, as the bytes that are stored and hashed.
     ///
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
-    public func auditLeaves(from first: Int64 = 0, limit: Int) throws -> [(index: Int64, leaf: [UInt8])] {
+    public func auditLeaves(from first: Int64 = 0, limit: Int) async throws -> [(index: Int64, leaf: [UInt8])]
+    {
         guard limit > 0 else { return [] }
-        return try store.reader.read { database in
+        return try await scan { database, _ in
             var items: [(Int64, [UInt8])] = []
             try StoredLog(database).forEachLeaf(in: first..<max(first, .max)) { leaf, bytes in
                 items.append((leaf.index, Array(bytes)))
@@ -103,8 +104,8 @@ extension Vault {
     }
 
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/integrity``.
-    public func auditEntry(_ index: Int64) throws -> AuditDetail {
-        try snapshot { [registry] database, keys in
+    public func auditEntry(_ index: Int64) async throws -> AuditDetail {
+        try await snapshot { [registry] database, keys in
             let keyring = keys.keyring
             guard let bytes = try StoredLog(database).leaf(index) else {
                 throw VaultError(

@@ -6,7 +6,7 @@ import VaultStore
 /// A proof about the log as text that others read: C2SP tlog-proof, or a consistency proof as C2SP tlog-witness has it.
 ///
 /// ```swift
-/// let proof = try vault.auditProof(of: 17)
+/// let proof = try await vault.auditProof(of: 17)
 /// try AuditProof.check(Array(proof.text.utf8), verifierKey: "tokenvault/…+1f2e3d4c+AbC…")
 /// ```
 public struct AuditProof: Sendable {
@@ -99,8 +99,8 @@ extension Vault {
     ///   is signed again, once the newest was shown to extend it.
     /// - Throws: ``VaultError/Code/notFound`` for an entry that is not there, or was pruned;
     ///   ``VaultError/Code/integrity``.
-    public func auditProof(of index: Int64, checkpointSize: Int64? = nil) throws -> AuditProof {
-        try snapshot { database, keys in
+    public func auditProof(of index: Int64, checkpointSize: Int64? = nil) async throws -> AuditProof {
+        try await snapshot { database, keys in
             let keyring = keys.keyring
             let log = StoredLog(database)
             let checkpoint = try Self.checkpoint(of: checkpointSize, log, keyring)
@@ -126,8 +126,8 @@ extension Vault {
     /// - Parameter note: the signed checkpoint, kept outside the vault.
     /// - Throws: ``VaultError/Code/integrity`` when the log does not begin with it, or it is not this log's;
     ///   ``VaultError/Code/notFound`` when it lies before what pruning kept.
-    public func auditConsistency(from note: [UInt8]) throws -> AuditProof {
-        try snapshot { database, keys in
+    public func auditConsistency(from note: [UInt8]) async throws -> AuditProof {
+        try await snapshot { database, keys in
             let keyring = keys.keyring
             let log = StoredLog(database)
             let old = try Checkpoint.read(note, signedBy: keyring.signer.key)

@@ -99,7 +99,7 @@ extension Vault {
         guard first > plan.firstKept else { return plan.firstKept }
         // Rows that are named again are tagged again, those of every role.
         _ = try keyring.root
-        try checkWebhooks(have: first)
+        try await checkWebhooks(have: first)
         guard try await verifyAudit(progress: { progress($0 * 0.3) }).isIntact else {
             throw VaultError(
                 .integrity, "The log or the database is not what was written; nothing was removed.",
@@ -127,8 +127,8 @@ extension Vault {
     }
 
     /// Webhooks are told from the log: what goes before they were told would never reach them.
-    private func checkWebhooks(have first: Int64) throws {
-        let behind = try store.reader.read { database in
+    private func checkWebhooks(have first: Int64) async throws {
+        let behind = try await read { database in
             try database.firstRow("SELECT min(position) FROM webhook_cursors HAVING count(*) > 0") {
                 $0.integer(0)
             }
@@ -147,7 +147,7 @@ extension Vault {
         var last = Int64.min
         while true {
             try Task.checkCancellation()
-            let ids = try rowIDs(of: layout, after: last, before: first)
+            let ids = try await rowIDs(of: layout, after: last, before: first)
             guard let highest = ids.last else { return }
             last = highest
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -160,8 +160,10 @@ extension Vault {
         }
     }
 
-    private func rowIDs(of layout: TableLayout, after last: Int64, before first: Int64) throws -> [Int64] {
-        try store.withOwnReader { database in
+    private func rowIDs(of layout: TableLayout, after last: Int64, before first: Int64) async throws
+        -> [Int64]
+    {
+        try await scan { database, _ in
             var ids: [Int64] = []
             try database.forEachRow(
                 "SELECT id FROM \(layout.name) WHERE id > ? AND leaf < ? ORDER BY id LIMIT ?",

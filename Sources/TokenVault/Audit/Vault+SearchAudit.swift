@@ -76,10 +76,10 @@ extension UnsafeRawBufferPointer {
 
 extension Vault {
     /// A filter for entries about one grant or connection.
-    public func auditFilter(grant: Int64) throws -> AuditFilter {
+    public func auditFilter(grant: Int64) async throws -> AuditFilter {
         var filter = AuditFilter()
         filter.grants = [grant]
-        filter.owner = try snapshot { [registry] database, keys in
+        filter.owner = try await snapshot { [registry] database, keys in
             let owner =
                 try database.load(GrantRow.self, grant, keys.keyring)?.row.owner
                 ?? database.load(ConnectionRow.self, grant, keys.keyring)?.row.owner
@@ -95,23 +95,23 @@ extension Vault {
     ///
     /// - Parameter client: its identifier or name.
     /// - Throws: ``VaultError/Code/notFound``.
-    public func auditFilter(client: String) throws -> AuditFilter {
-        let client = try self.client(client)
-        return try filter(party: client.pseudonym, grants: "client_id", client.id)
+    public func auditFilter(client: String) async throws -> AuditFilter {
+        let client = try await self.client(client)
+        return try await filter(party: client.pseudonym, grants: "client_id", client.id)
     }
 
     /// A filter for what a user did, and what was done to it and its grants and connections.
     ///
     /// - Throws: ``VaultError/Code/notFound``, also for a user that was erased: nothing tells its entries any more.
-    public func auditFilter(user: String) throws -> AuditFilter {
-        let id = try self.user(named: user).id
-        let owner = try snapshot { [registry] database, keys in
+    public func auditFilter(user: String) async throws -> AuditFilter {
+        let id = try await self.user(named: user).id
+        let owner = try await snapshot { [registry] database, keys in
             try registry.owner(id, database, keys.keyring, revision: nil)
         }
         guard let owner else { throw Self.noUser }
-        var filter = try filter(party: owner.pseudonym, grants: "owner_id", id)
+        var filter = try await filter(party: owner.pseudonym, grants: "owner_id", id)
         filter.owner = owner.pseudonym
-        try collect("SELECT id FROM connections WHERE owner_id = ?", id, into: &filter)
+        try await collect("SELECT id FROM connections WHERE owner_id = ?", id, into: &filter)
         return filter
     }
 
@@ -132,10 +132,9 @@ extension Vault {
     /// - Throws: ``VaultError/Code/integrity`` when an entry cannot be read.
     public func searchAudit(
         _ filter: inout AuditFilter, from first: Int64, limit: Int
-    ) throws -> (entries: [AuditEntry], next: Int64, isEnd: Bool) {
-        var wanted = filter
-        defer { filter = wanted }
-        return try snapshot { [registry] database, keys in
+    ) async throws -> (entries: [AuditEntry], next: Int64, isEnd: Bool) {
+        let (page, learned) = try await scan { [registry, filter] database, keys in
+            var wanted = filter
             let size = try LogHead.read(database).size
             let log = StoredLog(database)
             var start = max(first, try log.firstKept(size))
@@ -154,19 +153,22 @@ extension Vault {
                 if found.count >= limit { next = leaf.index + 1 }
                 return found.count < limit
             }
-            return (found, next, next >= size)
+            return ((found, next, next >= size), wanted)
         }
+        filter = learned
+        return page
     }
 
-    private func filter(party: Pseudonym, grants column: String, _ owner: OwnerID) throws -> AuditFilter {
+    private func filter(party: Pseudonym, grants column: String, _ owner: OwnerID) async throws -> AuditFilter
+    {
         var filter = AuditFilter()
         filter.party = Hex.encode(party.bytes)
-        try collect("SELECT id FROM grants WHERE \(column) = ?", owner, into: &filter)
+        try await collect("SELECT id FROM grants WHERE \(column) = ?", owner, into: &filter)
         return filter
     }
 
-    private func collect(_ sql: String, _ owner: OwnerID, into filter: inout AuditFilter) throws {
-        let ids = try store.reader.read { database in
+    private func collect(_ sql: String, _ owner: OwnerID, into filter: inout AuditFilter) async throws {
+        let ids = try await scan { database, _ in
             var ids: [Int64] = []
             try database.forEachRow(sql, [.integer(owner.rawValue)]) { row in
                 ids.append(row.integer(0))

@@ -13,9 +13,9 @@ public struct LogTime: Sendable, Equatable {
 
 extension Vault {
     /// The log's time, and the clock's.
-    public func logTime() throws -> LogTime {
+    public func logTime() async throws -> LogTime {
         let wall = clock.now()
-        return try store.reader.read { LogTime(log: try LogHead.read($0).lastTime, wall: wall) }
+        return try await read { LogTime(log: try LogHead.read($0).lastTime, wall: wall) }
     }
 
     /// Sets the log's time back to the wall clock, by one entry (`audit.set-time`), at which verifying accepts that

@@ -75,8 +75,8 @@ extension Vault {
     }
 
     /// Backups that the log knows of, oldest first, those past the time they were to be kept included.
-    public func backups() throws -> [BackupRecord] {
-        try snapshot { database, keys in
+    public func backups() async throws -> [BackupRecord] {
+        try await scan { database, keys in
             try database.loadAll(BackupRecord.self, where: "id > 0 ORDER BY id", [], keys.keyring)
         }
     }

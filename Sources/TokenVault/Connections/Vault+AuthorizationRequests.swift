@@ -87,7 +87,7 @@ extension Vault {
     ) async throws -> BegunAuthorization? {
         guard state.isShort, session.isShort else { return nil }
         // Anyone who makes states up takes no turn of the writer's.
-        let isKnown = try snapshot { database, keys in
+        let isKnown = try await snapshot { database, keys in
             try database.authorizationRequest(state: state, keys.keyring) != nil
         }
         guard isKnown else {

@@ -15,13 +15,15 @@ public struct ConnectionFilter: Sendable {
 
 extension Vault {
     /// - Throws: ``VaultError/Code/notFound``.
-    public func connection(_ id: ConnectionID) throws -> Connection {
-        try heldConnection(id).connection
+    public func connection(_ id: ConnectionID) async throws -> Connection {
+        try await heldConnection(id).connection
     }
 
     /// The connection of an owner at a provider. Nil: there is none.
-    package func connection(at provider: ProviderID, of owner: OwnerID, label: String) throws -> Connection? {
-        try snapshot { [registry] database, keys in
+    package func connection(at provider: ProviderID, of owner: OwnerID, label: String) async throws
+        -> Connection?
+    {
+        try await snapshot { [registry] database, keys in
             let keyring = keys.keyring
             let tags = keyring.connectionTags(provider, owner, label)
             guard let row = try database.connection(tags: tags, keyring) else { return nil }
@@ -32,8 +34,8 @@ extension Vault {
     /// A connection with its tokens, as of now: no lock, no write.
     ///
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/integrity`` for an edited row.
-    package func heldConnection(_ id: ConnectionID) throws -> HeldConnection {
-        try snapshot { [registry] database, keys in
+    package func heldConnection(_ id: ConnectionID) async throws -> HeldConnection {
+        try await snapshot { [registry] database, keys in
             let keyring = keys.keyring
             guard let row = try database.load(ConnectionRow.self, id.rawValue, keyring)?.row else {
                 throw Self.noConnection
@@ -43,7 +45,7 @@ extension Vault {
     }
 
     /// Connections in the order they were made, at most `limit` after `after`.
-    public func connections(_ filter: ConnectionFilter = ConnectionFilter()) throws -> [Connection] {
+    public func connections(_ filter: ConnectionFilter = ConnectionFilter()) async throws -> [Connection] {
         var conditions = ["id > ?"]
         var values: [SQLValue] = [.integer(filter.after.rawValue)]
         for (column, value) in [
@@ -56,7 +58,7 @@ extension Vault {
         }
         values.append(.integer(Int64(filter.limit)))
         let condition = conditions.joined(separator: " AND ") + " ORDER BY id LIMIT ?"
-        return try snapshot { [registry] database, keys in
+        return try await scan { [registry, values] database, keys in
             let keyring = keys.keyring
             return try database.loadAll(ConnectionRow.self, where: condition, values, keyring).map { row in
                 try database.opened(row, keys, registry) { Connection($0, try $0.details($1, keyring)) }
@@ -72,20 +74,20 @@ extension Vault {
     package func connectionsDue(
         at provider: ProviderID, by now: VaultInstant, wereRefused: Bool, limit: Int,
         except others: Set<ConnectionID> = []
-    ) throws -> [ConnectionID] {
-        try dueConnections(
+    ) async throws -> [ConnectionID] {
+        try await dueConnections(
             "due_at <= ? AND \(wereRefused ? "NOT " : "")\(Self.isUnrefused)",
             [.integer(provider.rawValue), SQLValue(now)], limit, except: others)
     }
 
     /// The connection to probe a stopped provider with. Of those that were not refused, if there are any, the
     /// one that the provider gave tokens last. If it is refused too, the client is likely to blame.
-    package func connectionToProbe(_ provider: ProviderID, except others: Set<ConnectionID>) throws
+    package func connectionToProbe(_ provider: ProviderID, except others: Set<ConnectionID>) async throws
         -> ConnectionID?
     {
         let isRefreshed = "state IN (1, 5)"
         for condition in ["\(isRefreshed) AND \(Self.isUnrefused)", isRefreshed] {
-            let found = try dueConnections(
+            let found = try await dueConnections(
                 "due_at IS NOT NULL AND \(condition)", [.integer(provider.rawValue)], 1, by: "issued_at DESC",
                 except: others)
             if let found = found.first { return found }
@@ -96,9 +98,9 @@ extension Vault {
     private func dueConnections(
         _ condition: String, _ values: [SQLValue], _ limit: Int, by order: String = "due_at",
         except others: Set<ConnectionID>
-    ) throws -> [ConnectionID] {
+    ) async throws -> [ConnectionID] {
         guard limit > 0 else { return [] }
-        return try store.reader.read { database in
+        return try await scan { database, _ in
             var due: [ConnectionID] = []
             try database.forEachRow(
                 "SELECT id FROM connections WHERE provider_id = ? AND \(condition) ORDER BY \(order)", values
@@ -200,11 +202,11 @@ extension Vault {
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
     package func connectionEntries(
         from first: Int64, limit: Int
-    ) throws -> (
+    ) async throws -> (
         entries: [(entry: AuditEntry, provider: ProviderID?, providerName: String?)], next: Int64, isEnd: Bool
     ) {
         let first = max(first, 0)
-        return try snapshot { database, keys in
+        return try await scan { database, keys in
             let keyring = keys.keyring
             let size =
                 try database.firstRow("SELECT size FROM audit_head WHERE id = 1") { $0.integer(0) } ?? 0

@@ -90,23 +90,25 @@ extension Vault {
         }
     }
 
-    package func provider(_ id: ProviderID) throws -> StoredProvider {
-        try provider(where: "id = ?", .integer(id.rawValue))
+    package func provider(_ id: ProviderID) async throws -> StoredProvider {
+        try await provider(where: "id = ?", .integer(id.rawValue))
     }
 
-    package func provider(named name: String) throws -> StoredProvider {
-        try provider(where: "name = ?", .text(name))
+    package func provider(named name: String) async throws -> StoredProvider {
+        try await provider(where: "name = ?", .text(name))
     }
 
-    package func providers() throws -> [StoredProvider] { try providers(where: "1 ORDER BY name", []) }
+    package func providers() async throws -> [StoredProvider] {
+        try await providers(where: "1 ORDER BY name", [])
+    }
 
-    private func provider(where condition: String, _ value: SQLValue) throws -> StoredProvider {
-        guard let found = try providers(where: condition, [value]).first else { throw Self.noProvider }
+    private func provider(where condition: String, _ value: SQLValue) async throws -> StoredProvider {
+        guard let found = try await providers(where: condition, [value]).first else { throw Self.noProvider }
         return found
     }
 
-    private func providers(where condition: String, _ values: [SQLValue]) throws -> [StoredProvider] {
-        try snapshot { database, keys in
+    private func providers(where condition: String, _ values: [SQLValue]) async throws -> [StoredProvider] {
+        try await snapshot { database, keys in
             let (keyring, systemKey) = (keys.keyring, try keys.system.key(.keeper))
             return try database.loadAll(ProviderRow.self, where: condition, values, keyring).map {
                 try StoredProvider($0, keyring, systemKey)

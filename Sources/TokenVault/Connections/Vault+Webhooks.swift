@@ -72,8 +72,8 @@ extension Vault {
         }
     }
 
-    package func webhooks() throws -> [Webhook] {
-        try snapshot { database, keys in
+    package func webhooks() async throws -> [Webhook] {
+        try await snapshot { database, keys in
             let keyring = keys.keyring
             let systemKey = try keys.system.key(.keeper)
             return try database.loadAll(WebhookRow.self, where: "1 ORDER BY id", [], keyring).map { row in

@@ -27,13 +27,13 @@ public struct VaultKeyslot: Sendable {
 
 extension Vault {
     /// Every keyslot, oldest first.
-    public func keyslots() throws -> [VaultKeyslot] {
-        try snapshot { try StoredKeyslot.all($0, $1.keyring).map { $0.shown(unlocker) } }
+    public func keyslots() async throws -> [VaultKeyslot] {
+        try await snapshot { try StoredKeyslot.all($0, $1.keyring).map { $0.shown(unlocker) } }
     }
 
     /// Whether there is a way in that is kept for the day when all others are lost.
-    public func hasRecoveryKey() throws -> Bool {
-        try keyslots().contains { $0.kind == KeyslotKind.recoveryKey.word }
+    public func hasRecoveryKey() async throws -> Bool {
+        try await keyslots().contains { $0.kind == KeyslotKind.recoveryKey.word }
     }
 }
 

@@ -54,7 +54,7 @@ extension Vault {
     /// - Throws: ``VaultError/Code/busy``: a deep rotation replaced the slot, or someone removed it.
     @discardableResult
     public func proveOpenedKeyslot(isFirstOnly: Bool = false) async throws -> VaultKeyslot {
-        if isFirstOnly, let known = try keyslots().first(where: \.isOpened), known.isRotatable,
+        if isFirstOnly, let known = try await keyslots().first(where: \.isOpened), known.isRotatable,
             known.provedAt != nil
         {
             return known
@@ -187,7 +187,7 @@ extension Vault {
                 throw Self.rehearsed
             }
         } catch let end as VaultError where end == Self.rehearsed {}
-        return try keyslots().map(\.name)
+        return try await keyslots().map(\.name)
     }
 
     /// Ends a rehearsal that went well: thrown, so that nothing of it stays.

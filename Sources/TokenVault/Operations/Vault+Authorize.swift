@@ -66,13 +66,13 @@ extension Vault {
     ) async throws -> AuthorizationCode {
         let client =
             switch authorization.client {
-            case .named(let name): try client(name)
-            case .id(let id): try client(id)
+            case .named(let name): try await client(name)
+            case .id(let id): try await client(id)
             }
         let user =
             switch authorization.user {
-            case .named(let name): try user(named: name)
-            case .id(let id): try user(id)
+            case .named(let name): try await user(named: name)
+            case .id(let id): try await user(id)
             }
         let context = try check(authorization, client, user)
         let encoded = Array(try JSONEncoder().encode(context))
@@ -242,7 +242,7 @@ extension Vault {
     package func purgeUnredeemedCodes(after last: Int64) async throws -> Int64 {
         let end = clock.now().advanced(by: .zero - Limits.unredeemedCodeRetention).millisecondsSince1970
         var (seen, codes) = (last, [Int64]())
-        try snapshot { database, _ in
+        try await snapshot { database, _ in
             try database.forEachRow(
                 "SELECT id, kind, generation, created_at FROM grants WHERE id > ? ORDER BY id LIMIT ?",
                 [.integer(last), .integer(Limits.examinedGrants)]

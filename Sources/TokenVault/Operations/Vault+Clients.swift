@@ -51,9 +51,9 @@ extension Vault {
     /// The client with this `client_id`, or else of this name.
     ///
     /// - Throws: ``VaultError/Code/notFound``.
-    public func client(_ name: String) throws -> Client {
+    public func client(_ name: String) async throws -> Client {
         let bytes = Array(name.utf8)
-        return try snapshot { [registry] database, keys in
+        return try await snapshot { [registry] database, keys in
             let lookup = keys.keyring.lookup
             let revision = try keys.checkedRevision(database)
             let found =
@@ -70,8 +70,8 @@ extension Vault {
     /// The client of a grant, a consent or a token.
     ///
     /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
-    public func client(_ id: OwnerID) throws -> Client {
-        try snapshot { database, keys in
+    public func client(_ id: OwnerID) async throws -> Client {
+        try await snapshot { database, keys in
             let revision = try keys.checkedRevision(database)
             guard let client = try standingClient(id, database, keys, revision) else { throw Self.noClient }
             return client
@@ -80,9 +80,9 @@ extension Vault {
 
     /// The client with this `client_id`, for authentication; nil when there is none. Removed clients are
     /// none.
-    package func client(identifiedBy clientID: String) throws -> Client? {
+    package func client(identifiedBy clientID: String) async throws -> Client? {
         guard clientID.utf8.count <= Limits.nameBytes else { return nil }
-        return try snapshot { [registry] database, keys in
+        return try await snapshot { [registry] database, keys in
             let revision = try keys.checkedRevision(database)
             let tags = keys.keyring.lookup.tags(.clientID, of: Array(clientID.utf8))
             let id = try registry.ownerID(lookupTags: tags, database, revision: revision)
@@ -104,8 +104,8 @@ extension Vault {
     /// Makes sure that a client whose secret was found wrong has no other.
     ///
     /// - Throws: ``VaultError/Code/integrity`` when an index left one out.
-    package func confirmSecrets(of id: OwnerID) throws {
-        try snapshot { [registry] database, keys in
+    package func confirmSecrets(of id: OwnerID) async throws {
+        try await snapshot { [registry] database, keys in
             let revision = try keys.checkedRevision(database)
             guard let client = try registry.client(id, database, keys.keyring, revision: revision) else {
                 return
@@ -115,8 +115,8 @@ extension Vault {
     }
 
     /// Every client that was not removed, in order of registration.
-    public func clients() throws -> [Client] {
-        try snapshot { [registry] database, keys in
+    public func clients() async throws -> [Client] {
+        try await scan { [registry] database, keys in
             let revision = try keys.checkedRevision(database)
             var ids: [OwnerID] = []
             try database.forEachRow("SELECT id FROM owners WHERE kind = 3 AND state != 3 ORDER BY id") {
@@ -130,17 +130,17 @@ extension Vault {
 
     /// The names that some client is registered for. Anyone may ask for names that are unknown, and that must not read
     /// every client each time: they are kept while the registry stays as it is.
-    package func registeredScopes() throws -> Set<String> {
-        let revision = try snapshot { try $1.checkedRevision($0) }
+    package func registeredScopes() async throws -> Set<String> {
+        let revision = try await snapshot { try $1.checkedRevision($0) }
         if let known = knownScopes.value(revision) { return known }
-        let names = Set(try clients().flatMap(\.registration.scope.names))
+        let names = Set(try await clients().flatMap(\.registration.scope.names))
         knownScopes.keep(names, revision)
         return names
     }
 
     /// Disables or enables a client. A disabled one fails authentication.
     public func setClient(_ name: String, enabled: Bool) async throws -> Client {
-        let id = try client(name).id
+        let id = try await client(name).id
         return try await changeClient(
             id, .clientChange, reason: enabled ? "enabled" : "disabled", enabled ? .newWork : .finishing
         ) { owner, _ in owner.state = enabled ? .active : .disabled }
@@ -148,7 +148,7 @@ extension Vault {
 
     /// Removes a client: every grant of it is revoked, its name and identifier are free again.
     public func removeClient(_ name: String) async throws {
-        let id = try client(name).id
+        let id = try await client(name).id
         _ = try await changeClient(id, .clientRemove, reason: nil, .finishing) { owner, row in
             owner.remove()
             row.nameTag = nil
@@ -161,7 +161,7 @@ extension Vault {
         guard (.zero...Duration.seconds(366 * 86400)).contains(overlap) else {
             throw invalid("The overlap is 0 seconds to 366 days.")
         }
-        let id = try client(name).id
+        let id = try await client(name).id
         let secret = ClientSecret.generate()
         return try await write { [operatorActor] transaction in
             guard let client = try transaction.client(id) else { throw Self.noClient }
@@ -282,7 +282,7 @@ extension Vault {
     public func changeClient(
         _ name: String, _ change: @escaping @Sendable (inout ClientRegistration) -> Void
     ) async throws -> NewClient {
-        let id = try client(name).id
+        let id = try await client(name).id
         return try await write { [operatorActor] transaction in
             guard let client = try transaction.client(id), client.state != .removed,
                 var row = try transaction.load(ClientRow.self, id.rawValue)?.row

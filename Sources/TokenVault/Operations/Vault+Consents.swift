@@ -15,23 +15,23 @@ public struct Consent: Sendable {
 
 extension Vault {
     /// What a user allowed a client; nil: nothing.
-    public func consent(of user: OwnerID, to client: OwnerID) throws -> Consent? {
-        try snapshot { database, keys in
+    public func consent(of user: OwnerID, to client: OwnerID) async throws -> Consent? {
+        try await snapshot { database, keys in
             try database.consent(of: user, to: client, keys.keyring)
         }
     }
 
     /// What a user allowed, by client, oldest first.
-    public func consents(of user: OwnerID) throws -> [Consent] {
-        try snapshot { database, keys in
+    public func consents(of user: OwnerID) async throws -> [Consent] {
+        try await snapshot { database, keys in
             try database.loadAll(
                 Consent.self, where: "owner_id = ? ORDER BY id", [.integer(user.rawValue)], keys.keyring)
         }
     }
 
     /// Every consent, oldest first, at most `limit` after the one with the number `last`.
-    public func consents(after last: Int64 = 0, limit: Int = 1000) throws -> [Consent] {
-        try snapshot { database, keys in
+    public func consents(after last: Int64 = 0, limit: Int = 1000) async throws -> [Consent] {
+        try await scan { database, keys in
             try database.loadAll(
                 Consent.self, where: "id > ? ORDER BY id LIMIT ?",
                 [.integer(last), .integer(Int64(limit))], keys.keyring)
@@ -45,7 +45,7 @@ extension Vault {
         of user: OwnerID, to client: OwnerID, scope: ScopeSet, through channel: AuditChannel = .http,
         requestID: String? = nil
     ) async throws {
-        if let known = try consent(of: user, to: client), scope.isSubset(of: known.scope) { return }
+        if let known = try await consent(of: user, to: client), scope.isSubset(of: known.scope) { return }
         try await write { transaction in
             guard let owner = try transaction.owner(user), owner.row.kind == .user,
                 let party = try transaction.client(client), owner.row.state == .active,

@@ -35,8 +35,8 @@ extension Vault {
     /// - Returns: whether its number was not given out yet, so that the token is newer than the database. If not, the
     ///   grant ended and was deleted a week later, or a restore lost it. A code is not worth waiting for in any case.
     /// - Throws: ``VaultError/Code/integrity`` when the row must be there, since the token is not over.
-    func isAhead(_ handle: TokenHandle) throws -> Bool {
-        try snapshot { [clock] database, keys in
+    func isAhead(_ handle: TokenHandle) async throws -> Bool {
+        try await snapshot { [clock] database, keys in
             let vault = try VaultRow.read(database, rowKey: keys.keyring.rows)
             guard handle.grant.rawValue < vault.nextGrantID else { return true }
             // Where the clock was ahead for a while, the grant may have been deleted then.
@@ -50,15 +50,15 @@ extension Vault {
 
     /// A token is newer than the database, which is an older copy or lost its WAL. A vault that was restored
     /// knows that it is older than some tokens: no damage then, though no answer either.
-    package var databaseIsBehind: VaultError {
-        do { return try store.reader.read { try $0.isBehind() } } catch {
+    package func databaseIsBehind() async -> VaultError {
+        do { return try await read { try $0.isBehind() } } catch {
             return StorageFailure.translate(error)
         }
     }
 }
 
 extension Database {
-    /// As ``Vault/databaseIsBehind``.
+    /// As ``Vault/databaseIsBehind()``.
     func isBehind() throws -> VaultError {
         let message = "A client holds a token that is newer than the database: nothing was changed."
         guard try newestIncarnation() == .first else {

@@ -57,7 +57,7 @@ extension Vault {
         _ request: ExchangeRequest, prepared expectation: PreparedExchange? = nil
     ) async throws -> ExchangeResult {
         let tokenKind: TokenKind = request.kind == .authorizationCode ? .authorizationCode : .refreshToken
-        guard let handle = try openHandle(request.credential, as: tokenKind) else {
+        guard let handle = try await openHandle(request.credential, as: tokenKind) else {
             try await recordRefusal(of: request, .unknownGrant)
             return .refused(.unknownGrant)
         }
@@ -81,7 +81,7 @@ extension Vault {
             return audited.map(Optional.some)
         }
         if let result { return result }
-        return try await refuse(request, isAhead: try isAhead(handle))
+        return try await refuse(request, isAhead: isAhead(handle))
     }
 
     /// The grant of an authentic credential is not there, and rightly so.
@@ -287,10 +287,10 @@ extension Vault {
     /// - Returns: nil also where the exchange would be refused as things stand, or decided otherwise.
     package func prepareExchange(
         _ request: ExchangeRequest, ifScopeContains name: String? = nil
-    ) throws -> PreparedExchange? {
+    ) async throws -> PreparedExchange? {
         let tokenKind: TokenKind = request.kind == .authorizationCode ? .authorizationCode : .refreshToken
-        guard let handle = try openHandle(request.credential, as: tokenKind) else { return nil }
-        return try snapshot { [registry, clock] database, keys in
+        guard let handle = try await openHandle(request.credential, as: tokenKind) else { return nil }
+        return try await snapshot { [registry, clock] database, keys in
             let keyring = keys.keyring
             let revision = try keys.checkedRevision(database)
             guard let row = try database.load(GrantRow.self, handle.grant.rawValue, keyring)?.row,
@@ -329,7 +329,7 @@ extension Vault {
     ) async throws -> (ExchangeResult, Work?) {
         var attempt = 1
         while true {
-            guard let prepared = try prepareExchange(request, ifScopeContains: name) else {
+            guard let prepared = try await prepareExchange(request, ifScopeContains: name) else {
                 return (try await exchange(request), nil)
             }
             let done = try await work(prepared)
@@ -337,7 +337,7 @@ extension Vault {
                 return (try await exchange(request, prepared: prepared), done)
             } catch let error as VaultError where error.code == .busy && attempt < 3 {
                 // Busy for another reason than haste: what is prepared again is the same, and so is the answer.
-                let now = try prepareExchange(request, ifScopeContains: name)
+                let now = try await prepareExchange(request, ifScopeContains: name)
                 guard now?.isReplay != prepared.isReplay else { throw error }
                 attempt += 1
             }

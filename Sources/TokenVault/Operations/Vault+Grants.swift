@@ -40,9 +40,9 @@ public struct GrantFilter: Sendable {
 
 extension Vault {
     /// - Throws: ``VaultError/Code/notFound``.
-    public func grant(_ id: GrantID) throws -> Grant {
+    public func grant(_ id: GrantID) async throws -> Grant {
         let now = clock.now()
-        return try snapshot { [registry] database, keys in
+        return try await snapshot { [registry] database, keys in
             guard let row = try database.load(GrantRow.self, id.rawValue, keys.keyring)?.row else {
                 throw Self.noGrant
             }
@@ -51,7 +51,7 @@ extension Vault {
     }
 
     /// Grants in order of issue, at most `limit` after `after`.
-    public func grants(_ filter: GrantFilter = GrantFilter()) throws -> [Grant] {
+    public func grants(_ filter: GrantFilter = GrantFilter()) async throws -> [Grant] {
         var conditions = ["id > ?"]
         var values: [SQLValue] = [.integer(filter.after.rawValue)]
         if let client = filter.client {
@@ -65,7 +65,7 @@ extension Vault {
         values.append(.integer(Int64(filter.limit)))
         let condition = conditions.joined(separator: " AND ") + " ORDER BY id LIMIT ?"
         let now = clock.now()
-        return try snapshot { [registry] database, keys in
+        return try await scan { [registry, values] database, keys in
             try database.loadAll(GrantRow.self, where: condition, values, keys.keyring).map {
                 try Grant($0, database, keys.keyring, registry, now)
             }
@@ -134,8 +134,9 @@ extension Vault {
     package func revoke(
         _ token: SecretBytes, by client: Client, channel: AuditChannel = .http, requestID: String? = nil
     ) async throws -> Bool {
-        let refresh = try openHandle(token, as: .refreshToken)
-        guard let handle = try refresh ?? openHandle(token, as: .accessToken) else { return false }
+        var found = try await openHandle(token, as: .refreshToken)
+        if found == nil { found = try await openHandle(token, as: .accessToken) }
+        guard let handle = found else { return false }
         let event = AuditEvent(
             .grantRevoke, by: AuditActor(client.pseudonym, channel), generation: handle.generation,
             fingerprint: TokenFingerprint.of(token), requestID: requestID)
@@ -156,7 +157,7 @@ extension Vault {
             return Audited(true, event)
         }
         if let isRevoked { return isRevoked }
-        if try isAhead(handle) { throw databaseIsBehind }
+        if try await isAhead(handle) { throw await databaseIsBehind() }
         return try await write(.finishing) { [event] _ in Audited(false, event.refused(.unknownGrant)) }
     }
 }

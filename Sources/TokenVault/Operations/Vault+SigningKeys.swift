@@ -23,8 +23,8 @@ package struct StoredSigningKey: Sendable {
 
 extension Vault {
     /// Every key that is current, or retired and still published, oldest first.
-    package func signingKeys() throws -> [StoredSigningKey] {
-        let keys = try snapshot { [knownSigningKeys] database, keys in
+    package func signingKeys() async throws -> [StoredSigningKey] {
+        let keys = try await snapshot { [knownSigningKeys] database, keys in
             let systemKey = try keys.system.key(.issuer)
             let revision = try keys.checkedRevision(database)
             if let known = knownSigningKeys.value(revision) { return known }

@@ -40,8 +40,8 @@ extension Vault {
     /// The user of a name, in any spelling of it: see ``addUser(_:)``.
     ///
     /// - Throws: ``VaultError/Code/notFound``.
-    public func user(named name: String) throws -> User {
-        try snapshot { database, keys in
+    public func user(named name: String) async throws -> User {
+        try await snapshot { database, keys in
             let keyring = keys.keyring
             let tags = keyring.lookup.tags(.userName, of: UserName.folded(name))
             guard let id = try database.ownerID(tags: tags), let owner = try database.owner(id, keyring),
@@ -54,8 +54,8 @@ extension Vault {
     /// The user of a grant, a session or a token.
     ///
     /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
-    public func user(_ id: OwnerID) throws -> User {
-        try snapshot { [registry] database, keys in
+    public func user(_ id: OwnerID) async throws -> User {
+        try await snapshot { [registry] database, keys in
             let revision = try keys.checkedRevision(database)
             guard let owner = try registry.owner(id, database, keys.keyring, revision: revision),
                 owner.row.kind == .user, owner.row.state != .removed
@@ -72,8 +72,8 @@ extension Vault {
     }
 
     /// Every user that was not removed, in order of creation, `page` at a time.
-    public func users(after last: OwnerID = .system, page: Int = 1000) throws -> [User] {
-        try snapshot { database, keys in
+    public func users(after last: OwnerID = .system, page: Int = 1000) async throws -> [User] {
+        try await scan { database, keys in
             let keyring = keys.keyring
             return try database.loadAll(
                 OwnerRow.self, where: "id > ? AND kind = 2 AND state != 3 ORDER BY id LIMIT ?",
@@ -178,7 +178,7 @@ extension Vault {
     ///   reader: the user is erased then, and the same call again finishes.
     public func eraseUser(_ name: String) async throws -> Erasure {
         _ = try keyring.root
-        guard let id = try userToErase(name) else {
+        guard let id = try await userToErase(name) else {
             // A second call after a crash finds nobody of this name, and still has the WAL to empty.
             try await truncateWAL()
             throw Self.noUser
@@ -199,7 +199,7 @@ extension Vault {
         // What began before the key was destroyed may have written a row since.
         let late = try await deleteSealedRows(of: id)
         try await truncateWAL()
-        let kept = try keptBackups()
+        let kept = try await keptBackups()
         let isDated = kept.allSatisfy { $0.keepUntil != nil }
         return Erasure(
             grants: grants, connections: connections + late, backups: kept.count,
@@ -207,17 +207,17 @@ extension Vault {
     }
 
     /// Those that nobody has promised to have destroyed by now.
-    private func keptBackups() throws -> [BackupRecord] {
+    private func keptBackups() async throws -> [BackupRecord] {
         let now = clock.now()
-        return try snapshot { database, keys in
+        return try await scan { database, keys in
             try database.loadAll(
                 BackupRecord.self, where: "keep_until IS NULL OR keep_until > ?", [SQLValue(now)],
                 keys.keyring)
         }
     }
 
-    private func userToErase(_ name: String) throws -> OwnerID? {
-        try snapshot { database, keys in
+    private func userToErase(_ name: String) async throws -> OwnerID? {
+        try await scan { database, keys in
             let keyring = keys.keyring
             let tags = keyring.lookup.tags(.userName, of: UserName.folded(name))
             if let id = try database.ownerID(tags: tags), let owner = try database.owner(id, keyring),

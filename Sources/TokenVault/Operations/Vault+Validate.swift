@@ -24,14 +24,14 @@ extension Vault {
     /// a pair closes its retry window.
     ///
     /// - Throws: ``VaultError/Code/integrity`` for an edited row, ``VaultError/Code/ioFailure``.
-    public func validate(_ accessToken: SecretBytes) throws -> ValidToken? {
-        try validate(accessToken, for: nil)
+    public func validate(_ accessToken: SecretBytes) async throws -> ValidToken? {
+        try await validate(accessToken, for: nil)
     }
 
     /// The same for a client, which sees its own tokens, or all: one that it may not see counts as not valid, and as not
     /// used.
-    package func validate(_ accessToken: SecretBytes, for caller: Client?) throws -> ValidToken? {
-        guard let handle = try openHandle(accessToken, as: .accessToken) else { return nil }
+    package func validate(_ accessToken: SecretBytes, for caller: Client?) async throws -> ValidToken? {
+        guard let handle = try await openHandle(accessToken, as: .accessToken) else { return nil }
         let (now, floor, grant) = (clock.now(), keys.floor, [SQLValue.integer(handle.grant.rawValue)])
         func judgedRow(
             _ cursor: RowCursor, _ database: Database, _ vault: VaultRow, _ keys: VaultKeys
@@ -41,7 +41,7 @@ extension Vault {
             return try judge(handle, accessToken, row, vault, database, keys, now, caller)
         }
         var isVaultKnown = true
-        var found = try store.reader.read { database in
+        var found = try await read { database in
             try database.firstRow(Self.validationSQL, grant) { cursor -> ValidToken? in
                 guard let vault = knownVaultRow.row(in: cursor)?.row else {
                     isVaultKnown = false
@@ -53,7 +53,7 @@ extension Vault {
             }
         }
         if !isVaultKnown {
-            found = try snapshot { database, keys in
+            found = try await snapshot { database, keys in
                 let vault = try knownVaultRow.read(database, keys.keyring.rows)
                 return try database.firstRow(Self.validationSQL, grant) {
                     try judgedRow($0, database, vault, keys)
@@ -61,7 +61,7 @@ extension Vault {
             }
         }
         guard let found else {
-            if try isAhead(handle) { throw databaseIsBehind }
+            if try await isAhead(handle) { throw await databaseIsBehind() }
             return nil
         }
         return found
@@ -113,10 +113,10 @@ extension Vault {
     /// Looks at a refresh token without spending it, for introspection (RFC 7662 section 2). Nil for all but
     /// the newest of a living grant: the one before it may be repeated for a moment, and is no token to rely
     /// on. Closes no retry window: only use does.
-    package func inspectRefreshToken(_ token: SecretBytes) throws -> ValidToken? {
-        guard let handle = try openHandle(token, as: .refreshToken) else { return nil }
+    package func inspectRefreshToken(_ token: SecretBytes) async throws -> ValidToken? {
+        guard let handle = try await openHandle(token, as: .refreshToken) else { return nil }
         let now = clock.now()
-        let found: ValidToken?? = try snapshot { [registry] database, keys in
+        let found: ValidToken?? = try await snapshot { [registry] database, keys in
             let keyring = keys.keyring
             let revision = try keys.checkedRevision(database)
             guard let row = try database.load(GrantRow.self, handle.grant.rawValue, keyring)?.row else {
@@ -142,7 +142,7 @@ extension Vault {
                 expiresAt: expiresAt)
         }
         guard let found else {
-            if try isAhead(handle) { throw databaseIsBehind }
+            if try await isAhead(handle) { throw await databaseIsBehind() }
             return nil
         }
         return found

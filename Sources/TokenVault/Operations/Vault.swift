@@ -127,6 +127,38 @@ public struct VaultOptions: Sendable {
     }
 }
 
+// MARK: - The one door for reading
+
+extension Vault {
+    /// Reads several rows as of one moment, with the keys that fit them.
+    ///
+    /// SQLite answers in place: no other thread, no continuation. A store behind a network would suspend here and in
+    /// ``read(_:)``.
+    func snapshot<Result>(_ body: (Database, VaultKeys) throws -> Result) async throws -> Result {
+        try snapshotInPlace(body)
+    }
+
+    /// Each statement of `body` sees the newest state.
+    func read<Result>(_ body: (Database) throws -> Result) async throws -> Result {
+        try store.reader.read(body)
+    }
+
+    /// As ``snapshot(_:)`` for what may read many rows: off the threads that tasks share.
+    func scan<Result: Sendable>(
+        _ body: @escaping @Sendable (Database, VaultKeys) throws -> Result
+    ) async throws -> Result {
+        try await BlockingThread.result { [self] in try snapshotInPlace(body) }
+    }
+
+    /// For work that has a thread of its own.
+    func snapshotInPlace<Result>(_ body: (Database, VaultKeys) throws -> Result) throws -> Result {
+        let floor = keys.floor
+        return try store.reader.snapshot { [keys] database in
+            try body(database, keys.keys(for: database, above: floor))
+        }
+    }
+}
+
 // MARK: - The write path for the operations of this module
 
 extension Vault {
@@ -145,14 +177,6 @@ extension Vault {
         try await queue.submit(.housekeeping) { .upkeep(try body($0)) }
     }
 
-    /// Reads several rows as of one moment, with the keys that fit them.
-    func snapshot<Result>(_ body: (Database, VaultKeys) throws -> Result) throws -> Result {
-        let floor = keys.floor
-        return try store.reader.snapshot { [keys] database in
-            try body(database, keys.keys(for: database, above: floor))
-        }
-    }
-
     /// Runs blocking work outside the threads that tasks share.
     static func onThread(_ body: @escaping @Sendable () -> Void) async {
         await withCheckedContinuation { continuation in
@@ -166,11 +190,11 @@ extension Vault {
     /// What a token of ours says, or nil for anything we did not make. Another process may have rotated the
     /// key of handles and issued this token since we read the keys: only a token that names a key we do not
     /// know makes us look, and looking costs as much as looking the grant up would.
-    func openHandle(_ token: SecretBytes, as kind: TokenKind) throws -> TokenHandle? {
+    func openHandle(_ token: SecretBytes, as kind: TokenKind) async throws -> TokenHandle? {
         let sealer = try keyring.handles
         if let handle = sealer.open(token, as: kind) { return handle }
         guard sealer.namesUnknownKey(token, as: kind) else { return nil }
-        return try snapshot { _, keys in try keys.keyring.handles.open(token, as: kind) }
+        return try await snapshot { _, keys in try keys.keyring.handles.open(token, as: kind) }
     }
 
     /// Writes an entry that changes nothing into the log, at a bounded rate: what others cause at will is counted where

@@ -71,9 +71,9 @@ extension Vault {
     /// ``ExchangeHistory/leaves`` entries of the log; changes nothing.
     ///
     /// - Throws: ``VaultError/Code/integrity`` when the log's head is damaged, ``VaultError/Code/ioFailure``.
-    public func status() throws -> VaultStatus {
+    public func status() async throws -> VaultStatus {
         let now = clock.now()
-        return try snapshot { [acceptsNewWork] database, keys in
+        return try await scan { [acceptsNewWork] database, keys in
             let vault = try VaultRow.read(database, rowKey: keys.keyring.rows)
             let head = try LogHead.read(database)
             let (expiries, kept) = try database.expiries(now.millisecondsSince1970)

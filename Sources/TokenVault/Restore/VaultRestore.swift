@@ -114,7 +114,7 @@ public struct VaultRestore: Sendable {
         }
         return RestoreOutcome(
             plan: prepared.plan, path: area.target, logOrigin: vault.keyring.signer.key.name,
-            logVerifierKey: vault.logVerifierKey, logSize: try vault.auditSize())
+            logVerifierKey: vault.logVerifierKey, logSize: try await vault.auditSize())
     }
 
     /// Two vaults of one name that both hand out tokens could not be told apart. A service whose file was

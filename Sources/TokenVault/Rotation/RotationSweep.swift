@@ -31,14 +31,16 @@ struct RotationSweep: Sendable {
         _ progress: KeyRotationObserver,
         _ change: @escaping @Sendable (WriteTransaction, Int64) throws -> Bool
     ) async throws -> Int64 {
-        let total = try vault.store.reader.read { try $0.rowCount(table, where: condition, values) }
+        let total = try await vault.scan { database, _ in
+            try database.rowCount(table, where: condition, values)
+        }
         var cursor = Int64.min
         var (done, written): (Int64, Int64) = (0, 0)
         var isAlone = true
-        var logSize = try vault.auditSize()
+        var logSize = try await vault.auditSize()
         while true {
             try Task.checkCancellation()
-            let ids = try next(after: cursor, isAlone ? Self.bodiesAlone : Self.bodiesInCompany)
+            let ids = try await next(after: cursor, isAlone ? Self.bodiesAlone : Self.bodiesInCompany)
             guard let last = ids.last else { return written }
             let start = ContinuousClock.now
             let (count, events) = try await turn(ids, change)
@@ -46,15 +48,15 @@ struct RotationSweep: Sendable {
             written += Int64(count)
             done += Int64(ids.count)
             progress(KeyRotationProgress(phase: phase ?? table, done: done, total: max(done, total)))
-            let size = try vault.auditSize()
+            let size = try await vault.auditSize()
             isAlone = size - logSize <= Int64(events)
             logSize = size
             if !isAlone { try await Task.sleep(for: (ContinuousClock.now - start) * 3) }
         }
     }
 
-    private func next(after cursor: Int64, _ bodies: Int) throws -> [Int64] {
-        try vault.store.reader.read { database in
+    private func next(after cursor: Int64, _ bodies: Int) async throws -> [Int64] {
+        try await vault.scan { database, _ in
             var ids: [Int64] = []
             try database.forEachRow(
                 "SELECT id FROM \(table) WHERE id > ? AND \(condition) ORDER BY id LIMIT ?",

@@ -20,7 +20,7 @@ extension Vault {
         progress: @escaping KeyRotationObserver = { _ in }
     ) async throws -> KeyRotationReport {
         var report = try await beginDeepRotation([source] + others)
-        while let job = try store.reader.read({ try $0.rotationJob("deep") }) {
+        while let job = try await read({ try $0.rotationJob("deep") }) {
             report.rewritten += try await run(job, progress)
             var next = job
             next.step += 1
@@ -60,7 +60,7 @@ extension Vault {
     private func beginDeepRotation(_ sources: [KeySource]) async throws -> KeyRotationReport {
         // Once more when keyslots or the root key were changed between the look at them and the first transaction.
         for _ in 0..<3 {
-            if try store.reader.read({ try $0.rotationJob("deep") }) != nil {
+            if try await read({ try $0.rotationJob("deep") }) != nil {
                 var report = KeyRotationReport(kind: "deep", epoch: Int64(keyring.epoch))
                 report.isResumed = true
                 return report
@@ -76,7 +76,7 @@ extension Vault {
 
     /// - Returns: nil, and nothing was done, when someone else was faster with the root key or with a keyslot.
     private func tryDeepRotation(_ sources: [KeySource]) async throws -> KeyRotationReport? {
-        let (slots, keyring) = try snapshot { database, keys in
+        let (slots, keyring) = try await snapshot { database, keys in
             (try StoredKeyslot.all(database, keys.keyring), keys.keyring)
         }
         let root = GuardedKey.random()

@@ -122,7 +122,7 @@ extension Vault {
     ///
     /// - Returns: how many keys were wrapped again.
     func finishKeyRotation(_ progress: @escaping KeyRotationObserver) async throws -> Int64 {
-        let begun = try snapshot { database, keys in
+        let begun = try await snapshot { database, keys in
             keys.keyring.roleKeys.rotating.isEmpty ? nil : try database.slotEpochs()
         }
         guard let epochs = begun else { return 0 }

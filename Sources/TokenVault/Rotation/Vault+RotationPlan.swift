@@ -50,7 +50,7 @@ extension Vault {
     public func planRootRotation(
         openedBy source: KeySource, of roles: VaultRoles = .everything
     ) async throws -> KeyRotationPlan {
-        let (slots, isResuming) = try snapshot { database, keys in
+        let (slots, isResuming) = try await snapshot { database, keys in
             _ = try keys.keyring.root
             return (
                 try StoredKeyslot.all(database, keys.keyring), !keys.keyring.roleKeys.rotating.isEmpty
@@ -59,7 +59,7 @@ extension Vault {
         let condition = roles.role.map { "role IN (0, \($0.rawValue))" } ?? "1"
         let plan = KeyRotationPlan(
             kind: roles == .everything ? "root" : roles.rawValue, isResuming: isResuming,
-            owners: try count(["owner_keys"], condition), records: 0,
+            owners: try await count(["owner_keys"], condition), records: 0,
             slots: slots.map { slot in
                 let isOpened = slot.row.record.id == unlocker.slotID
                 return slot.planned(slot.isRotatable || isOpened ? .held : .missing)
@@ -74,7 +74,7 @@ extension Vault {
     public func planDeepRotation(openedBy source: KeySource, others: [KeySource] = []) async throws
         -> KeyRotationPlan
     {
-        let (slots, present, isResuming) = try snapshot { database, keys in
+        let (slots, present, isResuming) = try await snapshot { database, keys in
             (
                 try StoredKeyslot.all(database, keys.keyring), try NextKeys(in: keys.keyring),
                 try database.rotationJob("deep") != nil
@@ -89,15 +89,15 @@ extension Vault {
             }
         }
         return KeyRotationPlan(
-            kind: "deep", isResuming: isResuming, owners: try count(["owner_keys"]),
-            records: try count(SealedColumns.all.map(\.layout.name) + ["audit_personal"])
+            kind: "deep", isResuming: isResuming, owners: try await count(["owner_keys"]),
+            records: try await count(SealedColumns.all.map(\.layout.name) + ["audit_personal"])
                 + count(TableLayout.tagged.map(\.name)),
             slots: planned)
     }
 
     /// What ``rotateSystemKey(_:progress:)`` would do.
-    public func planSystemKeyRotation(_ kind: SystemKeyKind) throws -> KeyRotationPlan {
-        let isResuming = try snapshot { database, keys in
+    public func planSystemKeyRotation(_ kind: SystemKeyKind) async throws -> KeyRotationPlan {
+        let isResuming = try await snapshot { database, keys in
             switch kind {
             case .rows: keys.keyring.rows.isRotating
             case .lookup: try database.rotationJob("lookup") != nil
@@ -111,11 +111,12 @@ extension Vault {
             case .handles, .tags, .log: []
             }
         return KeyRotationPlan(
-            kind: kind.rawValue, isResuming: isResuming, owners: 0, records: try count(tables), slots: [])
+            kind: kind.rawValue, isResuming: isResuming, owners: 0, records: try await count(tables),
+            slots: [])
     }
 
-    private func count(_ tables: [String], _ condition: String = "1") throws -> Int64 {
-        try store.reader.snapshot { database in
+    private func count(_ tables: [String], _ condition: String = "1") async throws -> Int64 {
+        try await scan { database, _ in
             try tables.reduce(0) { sum, table in
                 try sum + database.rowCount(table, where: condition)
             }
@@ -183,8 +184,8 @@ extension Vault {
     /// Every key there is, without any key.
     ///
     /// - Throws: ``VaultError/Code/denied`` where the vault was opened for one role.
-    public func keyInventory() throws -> [KeyInventoryEntry] {
-        try snapshot { database, keys in
+    public func keyInventory() async throws -> [KeyInventoryEntry] {
+        try await scan { database, keys in
             let keyring = keys.keyring
             _ = try keyring.root
             let vault = try VaultRow.read(database, rowKey: keyring.rows)

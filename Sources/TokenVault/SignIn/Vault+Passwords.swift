@@ -15,7 +15,7 @@ extension Vault {
             let range = Limits.passwordBytes
             throw invalid("A password has \(range.lowerBound) to \(range.upperBound) bytes.")
         }
-        let id = try user(named: name).id
+        let id = try await user(named: name).id
         var verifier: PasswordVerifier?
         if let password {
             verifier = try await passwordHashing.run { try PasswordVerifier(hashing: password) }
@@ -43,8 +43,8 @@ extension Vault {
     }
 
     /// Whether a user can sign in with a password.
-    public func hasPassword(_ user: OwnerID) throws -> Bool {
-        try snapshot { database, keys in
+    public func hasPassword(_ user: OwnerID) async throws -> Bool {
+        try await snapshot { database, keys in
             let keyring = keys.keyring
             return try database.load(PasswordRow.self, user.rawValue, keyring)?.row.verifier != nil
         }
@@ -58,7 +58,7 @@ extension Vault {
     package func signIn(
         user name: String, password: SecretBytes, channel: AuditChannel = .http, requestID: String? = nil
     ) async throws -> User? {
-        let known = try passwordRecord(ofUser: name)
+        let known = try await passwordRecord(ofUser: name)
         let verifier = known?.verifier ?? PasswordVerifier.decoy()
         let isRight = try await passwordHashing.run { try verifier.matches(password) }
         guard let known else {
@@ -90,8 +90,8 @@ extension Vault {
     /// Nil: no such user.
     private func passwordRecord(
         ofUser name: String
-    ) throws -> (owner: Owner, version: Int64, verifier: PasswordVerifier?)? {
-        try snapshot { [registry] database, keys in
+    ) async throws -> (owner: Owner, version: Int64, verifier: PasswordVerifier?)? {
+        try await snapshot { [registry] database, keys in
             let keyring = keys.keyring
             let revision = try keys.checkedRevision(database)
             let tags = keyring.lookup.tags(.userName, of: UserName.folded(name))

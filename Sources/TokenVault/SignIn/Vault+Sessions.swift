@@ -83,9 +83,9 @@ extension Vault {
 
     /// The session of a cookie, as of now. Nil: the cookie is not ours, or the session is over: by its time,
     /// by sign-out, because the user was disabled, got another password, or had every grant revoked.
-    package func session(_ value: SecretBytes) throws -> SignInSession? {
+    package func session(_ value: SecretBytes) async throws -> SignInSession? {
         guard let cookie = cookie(value), clock.now() < cookie.expiresAt else { return nil }
-        return try snapshot { [registry] database, keys in
+        return try await snapshot { [registry] database, keys in
             let keyring = keys.keyring
             let isOpen = try database.firstRow(
                 "SELECT 1 FROM sign_in_sessions WHERE id = ?", [.blob(cookie.id)]

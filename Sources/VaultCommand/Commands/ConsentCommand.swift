@@ -30,14 +30,19 @@ struct ConsentListCommand: AsyncParsableCommand, VaultWork {
         let userName = try user.map(StandardInput.name)
         try await location.withVault { vault in
             var names = Names(vault)
-            let ofUser = try userName.map { try vault.consents(of: vault.user(named: $0).id) }
-            try output.show(
+            var ofUser: [Consent]?
+            if let userName {
+                ofUser = try await vault.consents(of: try await vault.user(named: userName).id)
+            }
+            try await output.show(
                 pages: { last in
-                    guard let ofUser else { return try vault.consents(after: last?.id ?? 0) }
+                    guard let ofUser else { return try await vault.consents(after: last?.id ?? 0) }
                     return last == nil ? ofUser : []
                 }, under: ["USER", "CLIENT_ID", "SCOPE", "GRANTED"]
             ) { consent in
-                let (client, user) = try (names.client(consent.client), names.user(consent.user))
+                let (client, user) = (
+                    try await names.client(consent.client), try await names.user(consent.user)
+                )
                 return Shown(
                     [
                         .json("client_id", client), .json("granted_at", consent.grantedAt),
@@ -70,9 +75,9 @@ struct ConsentRevokeCommand: AsyncParsableCommand, VaultWork {
     func run() async throws {
         let userName = try StandardInput.name(user)
         try await show { vault in
-            let user = try vault.user(named: userName)
-            let client = try vault.client(client)
-            guard let consent = try vault.consent(of: user.id, to: client.id) else {
+            let user = try await vault.user(named: userName)
+            let client = try await vault.client(client)
+            guard let consent = try await vault.consent(of: user.id, to: client.id) else {
                 throw VaultError(
                     .notFound, "The user has allowed this client nothing.",
                     remedy:

@@ -45,19 +45,19 @@ struct GrantListCommand: AsyncParsableCommand, VaultWork {
         let userName = try user.map(StandardInput.name)
         try await location.withVault { vault in
             var filter = GrantFilter()
-            filter.client = try client.map { try vault.client($0).id }
-            filter.owner = try userName.map { try vault.user(named: $0).id }
+            if let client { filter.client = try await vault.client(client).id }
+            if let userName { filter.owner = try await vault.user(named: userName).id }
             var names = Names(vault)
             // What state a grant is in depends on its user, its client and the time: each is looked at.
             if state == nil, let limit { filter.limit = min(limit, filter.limit) }
-            try output.show(
+            try await output.show(
                 pages: { last in
                     filter.after = last?.id ?? GrantID(after)
-                    return try vault.grants(filter)
+                    return try await vault.grants(filter)
                 },
                 under: ["GRANT", "STATE", "CLIENT_ID", "USER", "GENERATION", "SCOPE"], limit: limit,
                 where: { state == nil || $0.state == state }
-            ) { try Shown($0, &names) }
+            ) { try await Shown($0, &names) }
         }
     }
 }
@@ -76,9 +76,9 @@ struct GrantShowCommand: AsyncParsableCommand, VaultWork {
 
     func run() async throws {
         try await show { vault in
-            let found = try vault.grant(GrantID(number))
+            let found = try await vault.grant(GrantID(number))
             var names = Names(vault)
-            return try Shown(found, &names)
+            return try await Shown(found, &names)
         }
     }
 }
@@ -97,7 +97,7 @@ struct GrantRevokeCommand: AsyncParsableCommand, VaultWork {
         try await show { vault in
             try await vault.revokeGrant(GrantID(number))
             var names = Names(vault)
-            return try Shown(vault.grant(GrantID(number)), &names)
+            return try await Shown(vault.grant(GrantID(number)), &names)
         }
     }
 }
@@ -138,7 +138,8 @@ struct GrantAuthorizeCommand: AsyncParsableCommand, VaultWork {
         let userName = try StandardInput.name(user)
         let asked = try scope.map(ScopeArgument.scope)
         try await show { vault in
-            let scope = try asked ?? vault.client(client).registration.scope
+            let scope: ScopeSet
+            if let asked { scope = asked } else { scope = try await vault.client(client).registration.scope }
             let code = try await vault.authorize(
                 Authorization(
                     client: client, user: userName, scope: scope, redirectURI: redirectURI,
@@ -158,9 +159,9 @@ struct GrantAuthorizeCommand: AsyncParsableCommand, VaultWork {
 
 extension Shown {
     /// A grant, with the names of its user and client while these are not removed.
-    fileprivate init(_ grant: Grant, _ names: inout Names) throws {
-        let client = try names.client(grant.client)
-        let user = try names.user(grant.owner)
+    fileprivate init(_ grant: Grant, _ names: inout Names) async throws {
+        let client = try await names.client(grant.client)
+        let user = try await names.user(grant.owner)
         self.init(
             [
                 .both("grant", grant.id.rawValue), .both("state", grant.state.rawValue),

@@ -56,7 +56,7 @@ struct InitCommand: AsyncParsableCommand {
             if let recovery {
                 _ = try await vault.createRecoveryKey(file: recovery.file, passphrase: recovery.passphrase)
             }
-            slots = try vault.keyslots()
+            slots = try await vault.keyslots()
         } catch {
             await vault.close()
             // Without the recovery key that was asked for there is no vault, and the next try finds the place free; only

@@ -25,7 +25,9 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let path = try location.path()
-        let (status, slots) = try await location.withVault { (try $0.status(), try $0.keyslots()) }
+        let (status, slots) = try await location.withVault {
+            (try await $0.status(), try await $0.keyslots())
+        }
         try output.show(Shown(status, path: path))
         output.noteMissingRecoveryKey(among: slots)
     }

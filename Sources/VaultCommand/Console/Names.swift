@@ -11,24 +11,26 @@ struct Names {
     init(_ vault: Vault) { self.vault = vault }
 
     /// The client_id; nil: removed.
-    mutating func client(_ id: OwnerID) throws -> String? {
-        let known =
-            try clients ?? Dictionary(uniqueKeysWithValues: vault.clients().map { ($0.id, $0.clientID) })
+    mutating func client(_ id: OwnerID) async throws -> String? {
+        if let clients { return clients[id] }
+        let known = Dictionary(
+            uniqueKeysWithValues: try await vault.clients().map { ($0.id, $0.clientID) })
         clients = known
         return known[id]
     }
 
-    mutating func provider(_ id: ProviderID) throws -> String? {
-        let known =
-            try providers ?? Dictionary(uniqueKeysWithValues: vault.providers().map { ($0.id, $0.name) })
+    mutating func provider(_ id: ProviderID) async throws -> String? {
+        if let providers { return providers[id] }
+        let known = Dictionary(
+            uniqueKeysWithValues: try await vault.providers().map { ($0.id, $0.name) })
         providers = known
         return known[id]
     }
 
     /// Nil: removed, or no user.
-    mutating func user(_ id: OwnerID) throws -> String? {
+    mutating func user(_ id: OwnerID) async throws -> String? {
         if let known = users[id] { return known }
-        let next = try vault.users(after: OwnerID(id.rawValue - 1), page: 1).first
+        let next = try await vault.users(after: OwnerID(id.rawValue - 1), page: 1).first
         let name = next.flatMap { $0.id == id ? $0.name : nil }
         users[id] = .some(name)
         return name

@@ -100,7 +100,10 @@ extension OutputArguments {
 
     /// Shows objects, one a line, or a table.
     func show(_ rows: [Shown], under header: [String]) throws {
-        try show(pages: { $0 == nil ? rows : [] }, under: header) { $0 }
+        guard !isJSON else { return try rows.forEach { try Console.print(JSONText.encode($0)) } }
+        var table = Table(header)
+        for row in rows { table.add(row.cells) }
+        for line in table.lines { try Console.print(line) }
     }
 
     /// Shows a list that comes in pages: to scripts as they come, to people as one table.
@@ -110,18 +113,18 @@ extension OutputArguments {
     ///   - limit: how many items are shown.
     ///   - isWanted: says which are.
     func show<Item>(
-        pages page: (_ last: Item?) throws -> [Item], under header: [String], limit: Int? = nil,
-        where isWanted: (Item) -> Bool = { _ in true }, row: (Item) throws -> Shown
-    ) throws {
+        pages page: (_ last: Item?) async throws -> [Item], under header: [String], limit: Int? = nil,
+        where isWanted: (Item) -> Bool = { _ in true }, row: (Item) async throws -> Shown
+    ) async throws {
         var table = Table(header)
         var left = limit ?? .max
         var last: Item?
         while left > 0 {
-            let items = try page(last)
+            let items = try await page(last)
             last = items.last
             guard last != nil else { break }
             for item in items.filter(isWanted).prefix(left) {
-                let shown = try row(item)
+                let shown = try await row(item)
                 if isJSON { try Console.print(JSONText.encode(shown)) } else { table.add(shown.cells) }
                 left -= 1
             }

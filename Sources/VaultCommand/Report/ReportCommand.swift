@@ -50,8 +50,8 @@ struct ReportCommand: AsyncParsableCommand {
             }
             let verdict = try await vault.verifyAudit { Console.progress("verifying: \(Int($0 * 100)) %") }
             return ReportPage(
-                madeAt: SystemClock().now(), path: path, status: try vault.status(), digest: digest,
-                verdict: verdict, verifierKey: vault.logVerifierKey, registered: try vault.clients())
+                madeAt: SystemClock().now(), path: path, status: try await vault.status(), digest: digest,
+                verdict: verdict, verifierKey: vault.logVerifierKey, registered: try await vault.clients())
         }
         Console.progress("")
         try file.write(Array(page.source.utf8))

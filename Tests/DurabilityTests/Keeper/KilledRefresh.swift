@@ -78,7 +78,7 @@ struct KilledRefresh {
         let keeper = TokenKeeper(vault: vault, transport: ScriptedTransport(rig.provider))
         let answer = try await keeper.accessToken(for: connection)
         let asked = rig.provider.tokenRequests - requests
-        let held = try vault.heldConnection(connection)
+        let held = try await vault.heldConnection(connection)
         await vault.close()
         #expect(asked <= 1)
         switch answer {

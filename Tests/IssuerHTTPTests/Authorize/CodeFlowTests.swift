@@ -30,7 +30,7 @@ import VaultCore
             let tokens = try await server.redeem(try #require(answer.answer["code"]), app)
             #expect(tokens.status == 200)
             #expect(tokens.member("scope") == "basic")
-            let entry = try #require(try server.entries("grant.authorize").last)
+            let entry = try #require(try await server.entries("grant.authorize").last)
             #expect(entry.requestID == answer.header("x-request-id"))
         }
     }
@@ -105,7 +105,7 @@ import VaultCore
             #expect(answer.answer["state"] == "af0ifjsldkj")
             #expect(answer.answer["iss"] != nil)
             #expect(answer.answer["code"] == nil)
-            #expect(try server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants().isEmpty)
             // A no is not remembered as a yes.
             #expect(try await browser.authorize(app).status == 200)
         }
@@ -241,7 +241,7 @@ import VaultCore
             let reply = try await browser.decide("allow", page)
             #expect(reply.status == 400)
             #expect(reply.isPage)
-            #expect(try server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants().isEmpty)
         }
     }
 }

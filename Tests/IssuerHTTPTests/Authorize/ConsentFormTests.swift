@@ -24,7 +24,7 @@ import VaultCore
             #expect(answer.answer["access_token"] == nil)
             let tokens = try await server.redeem(answer.answer["code"] ?? "", app)
             #expect(tokens.status == 200)
-            #expect(try server.vault.consents(of: user.id).map(\.scope.text) == ["basic"])
+            #expect(try await server.vault.consents(of: user.id).map(\.scope.text) == ["basic"])
         }
     }
 
@@ -59,8 +59,8 @@ import VaultCore
             #expect(reply.status == 400)
             #expect(reply.isPage)
             #expect(reply.header("location") == nil)
-            #expect(try server.vault.grants().isEmpty)
-            #expect(try server.vault.consents().isEmpty)
+            #expect(try await server.vault.grants().isEmpty)
+            #expect(try await server.vault.consents().isEmpty)
         }
     }
 

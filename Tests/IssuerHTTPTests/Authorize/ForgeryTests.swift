@@ -28,8 +28,8 @@ import VaultCore
                 #expect(try await victim.post("/consent", ["form": form, "decision": "allow"]).status == 400)
             }
             #expect(try await victim.post("/consent", ["decision": "allow"]).status == 400)
-            #expect(try server.vault.grants().isEmpty)
-            #expect(try server.vault.consents().isEmpty)
+            #expect(try await server.vault.grants().isEmpty)
+            #expect(try await server.vault.consents().isEmpty)
         }
     }
 
@@ -50,7 +50,7 @@ import VaultCore
             #expect(twice.status == 400)
             server.clock.advance(by: .seconds(86_401))
             #expect(try await browser.decide("allow", consent).leadsBack)
-            #expect(try server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants().isEmpty)
         }
     }
 
@@ -98,7 +98,7 @@ import VaultCore
                 "/sign-in", ["form": form, "user": "mallory", "password": Browser.password])
             #expect(reply.status == 409)
             let session = try #require(victim.session)
-            #expect(try server.vault.session(SecretBytes(copying: session))?.user.id == alice.id)
+            #expect(try await server.vault.session(SecretBytes(copying: session))?.user.id == alice.id)
         }
     }
 
@@ -115,7 +115,7 @@ import VaultCore
                 let form = try #require(try await attacker.get(path).field("form"))
                 #expect(try await victim.post(path, ["form": form]).header("location") == path)
             }
-            #expect(try server.vault.consents().count == 2)
+            #expect(try await server.vault.consents().count == 2)
             #expect(try await victim.authorize(app).status == 303)
         }
     }

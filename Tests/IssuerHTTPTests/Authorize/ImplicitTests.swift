@@ -56,7 +56,7 @@ import VaultCore
                 #expect(answer["iss"] == "http://127.0.0.1:\(server.port)")
                 #expect(answer["id_token"] == "a.b.c")
                 #expect(answer["refresh_token"] == nil)
-                #expect(try server.isGood(answer["access_token"]))
+                #expect(try await server.isGood(answer["access_token"]))
                 let claims = try #require(noted.last)
                 #expect(claims.issuer == answer["iss"])
                 #expect(claims.audience == app.id)
@@ -79,7 +79,7 @@ import VaultCore
             #expect(answer["id_token"] == "a.b.c")
             #expect(answer["access_token"] == nil)
             #expect(noted.last?.accessToken == nil)
-            #expect(try server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants().isEmpty)
         }
     }
 
@@ -91,7 +91,7 @@ import VaultCore
             let path = "/api/v1/oauth2/authorize?response_type=token&clientId=\(app.id)&state=testabcd"
             let page = try await browser.get(path)
             let answer = try await browser.decide("allow", page).answer
-            #expect(try server.isGood(answer["access_token"]))
+            #expect(try await server.isGood(answer["access_token"]))
             #expect(answer["state"] == "testabcd")
             #expect(answer["id_token"] == nil)
         }

@@ -17,7 +17,7 @@ import VaultCore
             let tokens = try await server.redeem(answer.answer["code"] ?? "", app)
             #expect(tokens.status == 200)
             #expect(tokens.member("scope") == "basic")
-            #expect(try server.vault.consents(of: user.id).map(\.scope.text) == ["basic"])
+            #expect(try await server.vault.consents(of: user.id).map(\.scope.text) == ["basic"])
             // What is asked in the same words is not asked again.
             let again = try await browser.authorize(app, ["scope": "profile basic", "prompt": "none"])
             #expect(again.answer["code"] != nil)
@@ -49,7 +49,7 @@ import VaultCore
             let page = try await browser.authorize(app, ["scope": "basic admin"])
             _ = try await server.client("other", scope: "admin")
             #expect(try await browser.decide("allow", page).answer["error"] == "invalid_scope")
-            #expect(try server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants().isEmpty)
         }
     }
 

@@ -74,7 +74,7 @@ import VaultCore
             let second = try #require(browser.session)
             #expect(second != first)
             for (cookie, isGood) in [(planted, false), (first, false), (second, true)] {
-                let session = try server.vault.session(SecretBytes(copying: cookie))
+                let session = try await server.vault.session(SecretBytes(copying: cookie))
                 #expect((session != nil) == isGood)
             }
         }
@@ -122,7 +122,7 @@ import VaultCore
                 if index == 1 { _ = try await server.vault.setUser("alice", enabled: true) }
                 if index == 2 { _ = try await server.user(hasPassword: true) }
             }
-            #expect(try server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants().isEmpty)
         }
     }
 

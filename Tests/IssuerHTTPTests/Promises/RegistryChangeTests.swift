@@ -81,7 +81,7 @@ import VaultCrypto
                 #expect(reply.status == 200)
                 token = reply.refreshToken
             }
-            #expect(try server.entries("token.refresh").count == 10)
+            #expect(try await server.entries("token.refresh").count == 10)
         }
     }
 

@@ -34,7 +34,7 @@ import TokenVault
     {
         try await TestServer.runOpenID { server in
             let app = try await server.client()
-            let before = try server.vault.auditSize()
+            let before = try await server.vault.auditSize()
             var sent = 0
             for body in Self.bodies(app) {
                 for path in Self.paths {
@@ -51,7 +51,7 @@ import TokenVault
                 }
             }
             #expect(sent > 1000)
-            let leaves = try server.vault.auditSize() - before
+            let leaves = try await server.vault.auditSize() - before
             #expect(leaves < 100, "\(leaves) leaves for \(sent) requests")
             let log = server.log.all.joined(separator: "\n")
             #expect(!log.contains(Self.secret))

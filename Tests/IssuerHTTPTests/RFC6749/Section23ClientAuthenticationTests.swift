@@ -51,7 +51,7 @@ import VaultCore
             let wrong = try await server.post(Self.own, authorization: Party.basic(app.id, "wrong"))
             let unknown = try await server.post(Self.own, authorization: Party.basic("nobody", "wrong"))
             #expect(wrong.body == unknown.body)
-            let reasons = try server.entries("client.authenticate").map(\.reason)
+            let reasons = try await server.entries("client.authenticate").map(\.reason)
             #expect(reasons == ["wrong_secret", "unknown_client"])
         }
     }
@@ -63,10 +63,10 @@ import VaultCore
             for number in 0..<40 {
                 _ = try await server.post(Self.own, authorization: Party.basic("nobody-\(number)", "wrong"))
             }
-            #expect(try server.entries("client.authenticate").count == Limits.auditedRefusalsAtOnce)
+            #expect(try await server.entries("client.authenticate").count == Limits.auditedRefusalsAtOnce)
             server.clock.advance(by: .seconds(1))
             _ = try await server.post(Self.own, authorization: Party.basic(app.id, "wrong"))
-            let last = try #require(try server.entries("client.authenticate").last)
+            let last = try #require(try await server.entries("client.authenticate").last)
             #expect(last.count == Int64(40 - Limits.auditedRefusalsAtOnce))
         }
     }
@@ -137,7 +137,9 @@ import VaultCore
             #expect(try await server.post(Self.own, authorization: basic.basic).status == 200)
             #expect(try await server.post(body(post)).status == 200)
             #expect(
-                try server.entries("client.authenticate").map(\.reason) == ["wrong_method", "wrong_method"])
+                try await server.entries("client.authenticate").map(\.reason) == [
+                    "wrong_method", "wrong_method",
+                ])
         }
     }
 
@@ -166,17 +168,17 @@ import VaultCore
             let rotated = try await server.vault.rotateSecret(ofClient: app.id, overlap: .seconds(60))
             let new = Party(client: rotated.client, secret: rotated.secret?.text)
             #expect(try await server.post(Self.own, authorization: new.basic).status == 200)
-            #expect(try server.entries("client.authenticate").isEmpty)
+            #expect(try await server.entries("client.authenticate").isEmpty)
             let old = try await server.post(Self.own, authorization: app.basic)
             #expect(old.status == 200)
-            let used = try #require(try server.entries("client.authenticate").last)
+            let used = try #require(try await server.entries("client.authenticate").last)
             #expect(used.outcome == "ok")
             #expect(used.reason == "superseded_secret")
             #expect(used.generation == 1)
             #expect(used.requestID == old.header("x-request-id"))
             server.clock.advance(by: .seconds(60))
             expectInvalidClient(try await server.post(Self.own, authorization: app.basic))
-            let refused = try #require(try server.entries("client.authenticate").last)
+            let refused = try #require(try await server.entries("client.authenticate").last)
             #expect(refused.reason == "secret_expired")
             #expect(refused.generation == 1)
             #expect(try await server.post(Self.own, authorization: new.basic).status == 200)

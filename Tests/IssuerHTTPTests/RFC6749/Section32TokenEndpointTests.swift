@@ -16,7 +16,7 @@ import TokenVault
             #expect(reply.header("allow") == "POST, OPTIONS")
             #expect(reply.header("cache-control") == "no-store")
             #expect(method == "HEAD" ? reply.body.isEmpty : reply.error == "invalid_request")
-            #expect(try server.entries("token.client-credentials").isEmpty)
+            #expect(try await server.entries("token.client-credentials").isEmpty)
         }
     }
 
@@ -73,7 +73,7 @@ import TokenVault
             let emptyTwice = try await server.post(
                 body: (whole + ["scope", "scope="]).joined(separator: "&"))
             #expect(emptyTwice.error == "invalid_request")
-            #expect(try server.entries("token.code").isEmpty)
+            #expect(try await server.entries("token.code").isEmpty)
             #expect(try await server.post(body: whole.joined(separator: "&")).status == 200)
         }
     }

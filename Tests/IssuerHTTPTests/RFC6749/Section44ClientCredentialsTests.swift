@@ -20,7 +20,7 @@ import VaultCore
             let user = try await server.vault.addUser(app.id)
             let reply = try await server.post(["grant_type": "client_credentials"], authorization: app.basic)
             let text = try #require(reply.accessToken)
-            let token = try #require(try server.vault.validate(SecretBytes(copying: text)))
+            let token = try #require(try await server.vault.validate(SecretBytes(copying: text)))
             #expect(token.kind == .clientCredentials)
             #expect(token.owner == app.client.id)
             #expect(token.owner != user.id)
@@ -37,7 +37,7 @@ import VaultCore
                 tokens.insert(reply.accessToken)
             }
             #expect(tokens.count == 5)
-            #expect(try server.vault.grants().count == 5)
+            #expect(try await server.vault.grants().count == 5)
         }
     }
 

@@ -82,7 +82,7 @@ import TokenVault
             let app = try await server.client()
             let reply = try await server.post(
                 ["grant_type": "client_credentials", "scope": "all"], authorization: app.basic)
-            let entry = try #require(try server.entries("token.request").last)
+            let entry = try #require(try await server.entries("token.request").last)
             #expect(entry.outcome == "refused")
             #expect(entry.reason == "scope_exceeded")
             #expect(entry.requestID == reply.header("x-request-id"))

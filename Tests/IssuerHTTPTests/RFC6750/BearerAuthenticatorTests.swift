@@ -174,7 +174,7 @@ import VaultCrypto
                 options: VaultOptions(clock: server.clock))
             try await TestHost.run(server) { host in
                 #expect(try await host.get("/plain", bearer: tokens.accessToken).status == 200)
-                let grant = try #require(try elsewhere.grants().first)
+                let grant = try #require(try await elsewhere.grants().first)
                 try await elsewhere.revokeGrant(grant.id)
                 #expect(try await host.get("/plain", bearer: tokens.accessToken).error == "invalid_token")
             }

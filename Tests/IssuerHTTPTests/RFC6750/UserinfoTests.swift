@@ -39,7 +39,7 @@ import VaultCore
                 try await server.post(body: "foo=bar", headers: [header], path: Self.path),
                 try await server.post(body: "access_token=\(token)", path: Self.path),
             ]
-            let user = try server.vault.user(named: "alice")
+            let user = try await server.vault.user(named: "alice")
             for reply in replies {
                 #expect(reply.status == 200)
                 #expect(reply.header("content-type") == "application/json")

@@ -21,11 +21,11 @@ import VaultCore
             let other = try await server.tokens(app)
             let reply = try await server.revoke(second.refreshToken, app)
             expectDone(reply)
-            #expect(try !server.isGood(first.accessToken))
-            #expect(try !server.isGood(second.accessToken))
+            #expect(try await !server.isGood(first.accessToken))
+            #expect(try await !server.isGood(second.accessToken))
             #expect(try await server.refresh(second.refreshToken, app).error == "invalid_grant")
-            #expect(try server.isGood(other.accessToken))
-            let entry = try #require(try server.entries("grant.revoke").last)
+            #expect(try await server.isGood(other.accessToken))
+            let entry = try #require(try await server.entries("grant.revoke").last)
             #expect(entry.outcome == "ok")
             #expect(entry.requestID == reply.header("x-request-id"))
         }
@@ -36,11 +36,11 @@ import VaultCore
             let app = try await server.client()
             let pair = try await server.tokens(app)
             expectDone(try await server.revoke(pair.accessToken, app))
-            #expect(try !server.isGood(pair.accessToken))
+            #expect(try await !server.isGood(pair.accessToken))
             #expect(try await server.refresh(pair.refreshToken, app).error == "invalid_grant")
             let own = try await server.post(["grant_type": "client_credentials"], authorization: app.basic)
             expectDone(try await server.revoke(own.accessToken, app))
-            #expect(try !server.isGood(own.accessToken))
+            #expect(try await !server.isGood(own.accessToken))
         }
     }
 
@@ -51,7 +51,7 @@ import VaultCore
             var last = first
             for _ in 0..<5 { last = try await server.refresh(last.refreshToken, app) }
             expectDone(try await server.revoke(first.refreshToken, app))
-            #expect(try !server.isGood(last.accessToken))
+            #expect(try await !server.isGood(last.accessToken))
         }
     }
 
@@ -60,14 +60,14 @@ import VaultCore
         try await TestServer.run { server in
             let app = try await server.client()
             let token = try #require(try await server.tokens(app).refreshToken)
-            let size = try server.vault.auditSize()
+            let size = try await server.vault.auditSize()
             let garbage = [
                 "x", "tv_rt_", "tv_at_AAAA", String(token.dropLast()), token + "A", token.uppercased(),
                 token.replacing("tv_rt_", with: "tv_at_"), "tv_ac_" + token.dropFirst(6), "\u{e9}\u{1F600}",
                 String(repeating: "a", count: 60_000), "{}", "'; DROP TABLE grants; --",
             ]
             for token in garbage { expectDone(try await server.revoke(token, app), "\(token.prefix(40))") }
-            #expect(try server.vault.auditSize() == size)
+            #expect(try await server.vault.auditSize() == size)
             #expect(try await server.refresh(token, app).status == 200)
         }
     }
@@ -94,9 +94,9 @@ import VaultCore
                 expectDone(try await server.revoke(tokens.refreshToken, thief))
                 expectDone(try await server.revoke(tokens.accessToken, thief))
             }
-            #expect(try server.isGood(tokens.accessToken))
+            #expect(try await server.isGood(tokens.accessToken))
             #expect(try await server.refresh(tokens.refreshToken, app).status == 200)
-            let refused = try server.entries("grant.revoke")
+            let refused = try await server.entries("grant.revoke")
             #expect(refused.map(\.outcome) == Array(repeating: "refused", count: 4))
         }
     }
@@ -105,9 +105,9 @@ import VaultCore
         try await TestServer.run { server in
             let phone = try await server.publicClient()
             let tokens = try await server.publicTokens(phone)
-            #expect(try server.isGood(tokens.accessToken))
+            #expect(try await server.isGood(tokens.accessToken))
             expectDone(try await server.revoke(tokens.refreshToken, phone))
-            #expect(try !server.isGood(tokens.accessToken))
+            #expect(try await !server.isGood(tokens.accessToken))
         }
     }
 
@@ -119,8 +119,8 @@ import VaultCore
             let two = try await server.tokens(app)
             expectDone(try await server.revoke(one.refreshToken, app, hint: hint))
             expectDone(try await server.revoke(two.accessToken, app, hint: hint))
-            #expect(try !server.isGood(one.accessToken))
-            #expect(try !server.isGood(two.accessToken))
+            #expect(try await !server.isGood(one.accessToken))
+            #expect(try await !server.isGood(two.accessToken))
         }
     }
 
@@ -141,10 +141,10 @@ import VaultCore
                 }
                 // Every revocation was answered, so no token of the grant is good, whichever came out of the race.
                 for reply in replies where reply.accessToken != nil {
-                    #expect(try !server.isGood(reply.accessToken))
+                    #expect(try await !server.isGood(reply.accessToken))
                     #expect(try await server.refresh(reply.refreshToken, app).error == "invalid_grant")
                 }
-                #expect(try !server.isGood(tokens.accessToken))
+                #expect(try await !server.isGood(tokens.accessToken))
             }
         }
     }

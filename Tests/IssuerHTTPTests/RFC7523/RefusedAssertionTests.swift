@@ -47,7 +47,7 @@ import VaultCore
             ]
             #expect(replies.allSatisfy { $0.status == 401 && $0.body == replies[0].body })
             #expect(
-                try server.entries("client.authenticate").map(\.reason) == [
+                try await server.entries("client.authenticate").map(\.reason) == [
                     "assertion_signature", "assertion_unknown_key", "assertion_unusable_key", "wrong_method",
                     "unknown_client",
                 ])

@@ -29,7 +29,7 @@ import VaultCore
             #expect(reply.member("scope") == "basic readmeasurements")
             #expect(reply.member("token_type") == "Bearer")
             #expect(reply.member("iss") == "https://id.example")
-            let user = try server.vault.user(named: "alice")
+            let user = try await server.vault.user(named: "alice")
             #expect(reply.member("sub") == server.vault.subject(of: user.id))
             #expect(reply.json["iat"] as? Int64 == server.clock.now().secondsSince1970)
             #expect(reply.json["exp"] as? Int64 == server.clock.now().secondsSince1970 + 3600)

@@ -133,7 +133,7 @@ import TokenVault
                 #expect(reply.header("connection") == "close")
                 #expect(try await wire.rest().isEmpty)
             }
-            #expect(try server.entries("token.client-credentials").isEmpty)
+            #expect(try await server.entries("token.client-credentials").isEmpty)
         }
     }
 }

@@ -22,7 +22,7 @@ import VaultCore
             }
             server.clock.advance(by: .seconds(1000))
             expectInvalidGrant(try await server.refresh(tokens.refreshToken, app))
-            #expect(try server.entries("token.refresh").last?.reason == "idle_expired")
+            #expect(try await server.entries("token.refresh").last?.reason == "idle_expired")
         }
     }
 
@@ -36,11 +36,11 @@ import VaultCore
             server.clock.advance(by: .seconds(1999))
             let third = try await server.refresh(second.refreshToken, app)
             #expect(third.text.contains(#""expires_in":1,"#))
-            #expect(try server.isGood(third.accessToken))
+            #expect(try await server.isGood(third.accessToken))
             server.clock.advance(by: .seconds(1))
-            #expect(try !server.isGood(third.accessToken))
+            #expect(try await !server.isGood(third.accessToken))
             expectInvalidGrant(try await server.refresh(third.refreshToken, app))
-            #expect(try server.entries("token.refresh").last?.reason == "absolute_expired")
+            #expect(try await server.entries("token.refresh").last?.reason == "absolute_expired")
         }
     }
 
@@ -56,9 +56,9 @@ import VaultCore
             #expect(again.refreshToken == lost.refreshToken)
             #expect(again.accessToken == lost.accessToken)
             #expect(again.text.contains(#""expires_in":3541,"#))
-            #expect(try server.vault.grants().first?.generation == 2)
-            #expect(try server.entries("token.refresh").map(\.outcome) == ["ok", "replayed"])
-            #expect(try server.entries("token.refresh").last?.requestID == again.header("x-request-id"))
+            #expect(try await server.vault.grants().first?.generation == 2)
+            #expect(try await server.entries("token.refresh").map(\.outcome) == ["ok", "replayed"])
+            #expect(try await server.entries("token.refresh").last?.requestID == again.header("x-request-id"))
             #expect(try await server.refresh(again.refreshToken, app).status == 200)
         }
     }
@@ -81,16 +81,16 @@ import VaultCore
             let app = try await server.client()
             let first = try await server.tokens(app)
             let second = try await server.refresh(first.refreshToken, app)
-            #expect(try server.isGood(second.accessToken))
+            #expect(try await server.isGood(second.accessToken))
             // Within the race window a second worker may still be at it.
             server.clock.advance(by: .seconds(9))
             #expect(try await server.refresh(first.refreshToken, app).refreshToken == second.refreshToken)
             server.clock.advance(by: .seconds(1))
             expectInvalidGrant(try await server.refresh(first.refreshToken, app))
             expectInvalidGrant(try await server.refresh(second.refreshToken, app))
-            #expect(try !server.isGood(first.accessToken))
-            #expect(try !server.isGood(second.accessToken))
-            let revocation = try server.entries("token.refresh").first { $0.outcome == "revoked" }
+            #expect(try await !server.isGood(first.accessToken))
+            #expect(try await !server.isGood(second.accessToken))
+            let revocation = try await server.entries("token.refresh").first { $0.outcome == "revoked" }
             #expect(revocation?.reason == "refresh_token_reused")
             #expect(revocation?.generation == 1)
         }
@@ -103,7 +103,7 @@ import VaultCore
             let second = try await server.refresh(first.refreshToken, app)
             server.clock.advance(by: .seconds(60))
             expectInvalidGrant(try await server.refresh(first.refreshToken, app))
-            #expect(try !server.isGood(second.accessToken))
+            #expect(try await !server.isGood(second.accessToken))
             expectInvalidGrant(try await server.refresh(second.refreshToken, app))
         }
     }
@@ -115,7 +115,7 @@ import VaultCore
             let second = try await server.refresh(first.refreshToken, app)
             let third = try await server.refresh(second.refreshToken, app)
             expectInvalidGrant(try await server.refresh(first.refreshToken, app))
-            #expect(try !server.isGood(third.accessToken))
+            #expect(try await !server.isGood(third.accessToken))
             expectInvalidGrant(try await server.refresh(third.refreshToken, app))
         }
     }
@@ -140,8 +140,8 @@ import VaultCore
             #expect(replies.allSatisfy { $0.status == 200 })
             #expect(Set(replies.map(\.refreshToken)).count == 1)
             #expect(Set(replies.map(\.accessToken)).count == 1)
-            #expect(try server.vault.grants().first?.generation == 2)
-            let outcomes = try server.entries("token.refresh").map(\.outcome)
+            #expect(try await server.vault.grants().first?.generation == 2)
+            let outcomes = try await server.entries("token.refresh").map(\.outcome)
             #expect(outcomes.count { $0 == "ok" } == 1)
             #expect(outcomes.count { $0 == "replayed" } == 63)
         }

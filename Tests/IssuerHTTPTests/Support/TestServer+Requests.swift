@@ -45,7 +45,7 @@ extension TestServer {
         _ party: Party, user: String = "alice", scope: String = "basic readmeasurements",
         redirectURI: String? = Party.redirectURI, challenge: String? = nil
     ) async throws -> String {
-        do { _ = try vault.user(named: user) } catch { _ = try await vault.addUser(user) }
+        do { _ = try await vault.user(named: user) } catch { _ = try await vault.addUser(user) }
         return try await vault.authorize(
             Authorization(
                 client: party.id, user: user, scope: try #require(ScopeSet(parsing: scope)),
@@ -114,13 +114,13 @@ extension TestServer {
     }
 
     /// What a bearer check of the vault says.
-    func isGood(_ accessToken: String?) throws -> Bool {
-        try vault.validate(SecretBytes(copying: try #require(accessToken))) != nil
+    func isGood(_ accessToken: String?) async throws -> Bool {
+        try await vault.validate(SecretBytes(copying: try #require(accessToken))) != nil
     }
 
     /// The last entries of the log.
-    func entries(_ operation: String) throws -> [AuditEntry] {
-        try vault.auditEntries(limit: 1_000_000).filter { $0.operation == operation }
+    func entries(_ operation: String) async throws -> [AuditEntry] {
+        try await vault.auditEntries(limit: 1_000_000).filter { $0.operation == operation }
     }
 }
 

@@ -133,7 +133,7 @@ import VaultCore
         try await TestServer.run { server in
             let app = try await server.client()
             _ = try await guess(server, app, times: 100)
-            let entries = try server.entries("client.authenticate")
+            let entries = try await server.entries("client.authenticate")
             #expect(entries.count <= Limits.auditedRefusalsAtOnce)
         }
     }

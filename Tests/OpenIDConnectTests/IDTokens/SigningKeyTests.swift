@@ -64,7 +64,7 @@ import VaultCore
             try await VaultSigningKeys(place.vault).prepare()
             let files = try place.files()
             #expect(files.contains { $0.count > 4096 })
-            for key in try place.vault.signingKeys() {
+            for key in try await place.vault.signingKeys() {
                 let octets = key.privateKey.withExposed { Data($0) }
                 // Of an RSA key, its primes: the numbers before them are public.
                 let part = key.algorithm == .rs256 ? octets.subdata(in: 700..<732) : octets

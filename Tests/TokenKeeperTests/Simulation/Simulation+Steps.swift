@@ -30,7 +30,7 @@ extension Simulation {
         let worker = workers[index]
         let before = row
         let answer = try await machine.vaults[worker.handle].leaseRefresh(request)
-        try look()
+        try await look()
         switch answer {
         case .leased(let held):
             note("worker \(worker.number) has lease \(held.fence)")
@@ -138,7 +138,7 @@ extension Simulation {
         } else {
             answer = try await machine.vaults[worker.handle].settleRefresh(changed)
         }
-        try look()
+        try await look()
         note("worker \(worker.number) settles\(isLate ? " late" : ""): \(brief(settlement.outcome))")
         judge(settlement, before, isLate: isLate)
         follow(index, isUnheard() ? .failed(Self.unheard) : .settled(answer))
@@ -201,9 +201,9 @@ extension Simulation {
     }
 
     /// Looks at the row through any process's handle.
-    func look() throws {
+    func look() async throws {
         let last = row
-        row = try dice.pick(machine.vaults).heldConnection(connection)
+        row = try await dice.pick(machine.vaults).heldConnection(connection)
         if row.generation < last.generation { violate("the generation went back") }
         if let pair = row.pair { committed[row.generation] = pair.accessToken.revealed }
     }

@@ -173,7 +173,7 @@ final class Simulation {
                 Settlement(
                     connection, generation: leased.generation, fence: leased.fence,
                     .unsettled(reason: "crash", isSent: false), dueAt: nil))
-            try look()
+            try await look()
         }
     }
 

@@ -19,7 +19,7 @@ import VaultCore
 
         func trouble() async throws -> [String?] {
             try await log.vault.anchorNewCheckpoints(isForced: true)
-            return try log.vault.anchors().map(\.trouble)
+            return try await log.vault.anchors().map(\.trouble)
         }
     }
 

@@ -59,9 +59,11 @@ private struct Anchored {
     func refusal() async -> VaultError? {
         do {
             let vault = try await open()
-            let use = Result { try vault.clients() }
+            do { _ = try await vault.clients() } catch {
+                await vault.close()
+                throw error
+            }
             await vault.close()
-            _ = try use.get()
             return nil
         } catch { return error as? VaultError }
     }
@@ -94,7 +96,7 @@ private struct Anchored {
         let report = try await old.verifyAudit()
         #expect(report.places == ["anchors"])
         try await old.anchorNewCheckpoints(isForced: true)
-        #expect(try old.anchors().map(\.trouble) == ["behind"])
+        #expect(try await old.anchors().map(\.trouble) == ["behind"])
         await old.close()
         #expect(try anchored.note() == newest)
     }
@@ -102,7 +104,7 @@ private struct Anchored {
     @Test func `a log that was cut and signed before is refused`() async throws {
         let anchored = try await Anchored()
         let path = anchored.test.path
-        let size = try anchored.log.vault.auditSize()
+        let size = try await anchored.log.vault.auditSize()
         let head = try sqlite(
             path, "SELECT quote(root), quote(edge), last_time, quote(note) FROM audit_head")
         let parts = head.split(separator: "|", maxSplits: 3).map(String.init)
@@ -171,7 +173,7 @@ private struct Anchored {
         let report = try await vault.verifyAudit()
         #expect(report.isIntact && report.notes.count == 1, "\(report.notes)")
         try await vault.anchorNewCheckpoints()
-        #expect(try vault.anchors().map(\.trouble) == [content == "gone" ? nil : "damaged"])
+        #expect(try await vault.anchors().map(\.trouble) == [content == "gone" ? nil : "damaged"])
         await vault.close()
         if content == "gone" {
             #expect(try anchored.note().hasPrefix("tokenvault/"))
@@ -208,7 +210,7 @@ private struct Anchored {
         let copy = try await Vault.open(
             at: anchored.test.directory + "/copy", unlockedBy: .keyFile(path: anchored.test.keyFile))
         try await copy.anchorNewCheckpoints(isForced: true)
-        #expect(try copy.anchors().map(\.trouble) == ["moved"])
+        #expect(try await copy.anchors().map(\.trouble) == ["moved"])
         await copy.close()
         #expect(try anchored.note() == note)
         await anchored.expectOpening()
@@ -223,13 +225,13 @@ private struct Anchored {
         try await log.grow(1)
         for _ in 0..<3 { try await log.vault.anchorNewCheckpoints() }
         // The clock of this test stands still: the second and third time it was not due.
-        #expect(try log.vault.anchors().map(\.failures) == [1])
-        #expect(try log.vault.anchors().map(\.trouble) == ["unreachable"])
+        #expect(try await log.vault.anchors().map(\.failures) == [1])
+        #expect(try await log.vault.anchors().map(\.trouble) == ["unreachable"])
         mkdir(directory, 0o700)
         log.test.clock.advance(by: .seconds(2))
         try await log.vault.anchorNewCheckpoints()
-        #expect(try log.vault.anchors().map(\.failures) == [0])
-        #expect(try log.vault.anchors().map(\.lag) == [0])
+        #expect(try await log.vault.anchors().map(\.failures) == [0])
+        #expect(try await log.vault.anchors().map(\.lag) == [0])
     }
 
     @Test func `a program gets the signed note; one that hangs is ended and writes go on`() async throws {
@@ -242,26 +244,26 @@ private struct Anchored {
         try write("cat > \(log.test.directory)/told")
         #expect(try await log.vault.addAnchor(.exec, target: program).trouble == nil)
         let told = try String(contentsOfFile: log.test.directory + "/told", encoding: .utf8)
-        #expect(try told == log.vault.auditCheckpoint())
+        #expect(try await told == log.vault.auditCheckpoint())
 
         try write("sleep 600 & sleep 600")
         try await log.grow(1)
         async let telling: Void = log.vault.anchorNewCheckpoints()
         _ = try await log.vault.addUser("meanwhile")
         try await telling
-        #expect(try log.vault.anchors().map(\.trouble) == ["hung"])
+        #expect(try await log.vault.anchors().map(\.trouble) == ["hung"])
         try write("exit 3")
         try await log.vault.anchorNewCheckpoints(isForced: true)
-        #expect(try log.vault.anchors().map(\.trouble) == ["refused"])
+        #expect(try await log.vault.anchors().map(\.trouble) == ["refused"])
         chmod(program, 0o777)
         try await log.vault.anchorNewCheckpoints(isForced: true)
-        #expect(try log.vault.anchors().map(\.trouble) == ["denied"])
+        #expect(try await log.vault.anchors().map(\.trouble) == ["denied"])
     }
 
     @Test(.ofFiles) func `what is no place for an anchor is refused, and changes nothing`() async throws {
         let log = try await Log(entries: 1)
         let directory = log.test.directory
-        let size = try log.vault.auditSize()
+        let size = try await log.vault.auditSize()
         for (kind, target, code): (AnchorKind, String, VaultError.Code) in [
             (.file, "anchor", .invalidInput), (.file, directory + "/no/anchor", .notFound),
             (.file, log.test.path, .alreadyExists), (.file, directory, .alreadyExists),
@@ -275,7 +277,7 @@ private struct Anchored {
         await #expect(throws: VaultError(.integrity, "")) {
             try await log.vault.addAnchor(.file, target: foreign.file)
         }
-        #expect(try log.vault.auditSize() == size)
+        #expect(try await log.vault.auditSize() == size)
         await #expect(throws: VaultError(.notFound, "")) { try await log.vault.removeAnchor(99) }
     }
 }

@@ -6,9 +6,10 @@ import VaultCore
 import VaultCrypto
 
 @Suite(.bounded) struct `The log leads from each entry to the one before of the same row and the same owner` {
-    private func leaf(_ vault: Vault, _ index: Int64) throws -> String {
+    private func leaf(_ vault: Vault, _ index: Int64) async throws -> String {
         String(
-            decoding: try #require(try vault.auditLeaves(from: index, limit: 1).first?.leaf), as: UTF8.self)
+            decoding: try #require(try await vault.auditLeaves(from: index, limit: 1).first?.leaf),
+            as: UTF8.self)
     }
 
     @Test(.ofFiles) func `a row's entries, from the newest to the one that made it`() async throws {
@@ -20,9 +21,9 @@ import VaultCrypto
         var index: Int64? = Int64(try sqlite(test.path, "SELECT leaf FROM grants WHERE id = \(tokens.grant)"))
         var verbs: [String] = []
         while let at = index {
-            verbs.append(try test.vault.auditEntry(at).entry.operation)
+            verbs.append(try await test.vault.auditEntry(at).entry.operation)
             let row = try #require(
-                try leaf(test.vault, at).firstMatch(of: /\[6,1,"[0-9a-f]{64}"(,(\d+))?\]/))
+                try await leaf(test.vault, at).firstMatch(of: /\[6,1,"[0-9a-f]{64}"(,(\d+))?\]/))
             index = row.2.flatMap { Int64($0) }
         }
         #expect(
@@ -37,12 +38,12 @@ import VaultCrypto
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
         _ = try await party.refresh(tokens.refreshToken)
-        let last = try test.vault.auditSize() - 1
-        try test.rewrite(last) { $0.replacing("\",\(last - 1)]", with: "\",\(last - 2)]") }
+        let last = try await test.vault.auditSize() - 1
+        try await test.rewrite(last) { $0.replacing("\",\(last - 1)]", with: "\",\(last - 2)]") }
         #expect(
             try await test.problems(last).contains { $0.contains("lies about the entry that named grants 1") }
         )
-        try test.rewrite(last) { $0.replacing("\",\(last - 2)]", with: "\"]") }
+        try await test.rewrite(last) { $0.replacing("\",\(last - 2)]", with: "\"]") }
         #expect(try await test.problems(last).contains { $0.contains("it is entry \(last - 1)") })
     }
 
@@ -59,7 +60,7 @@ import VaultCrypto
             of: party.user.id, to: party.client.id, scope: try #require(ScopeSet(parsing: "basic")))
         _ = try await test.connect(party.user)
         _ = try await party.authorize()
-        let members = try test.vault.auditLeaves(limit: 1000).compactMap { index, leaf in
+        let members = try await test.vault.auditLeaves(limit: 1000).compactMap { index, leaf in
             String(decoding: leaf, as: UTF8.self).firstMatch(of: /"seq":\[([0-9,]+)\]/).map {
                 (index, String($0.1))
             }
@@ -82,9 +83,9 @@ import VaultCrypto
         try await test.vault.compareRows(&pace) { _ in }
         #expect(test.vault.damagedRows == 0)
 
-        try test.rewrite(at[4]) { $0.replacing("\"seq\":[4,", with: "\"seq\":[5,") }
+        try await test.rewrite(at[4]) { $0.replacing("\"seq\":[4,", with: "\"seq\":[5,") }
         #expect(try await test.problems(at[4]).contains { $0.contains("creation of this owner before") })
-        try test.rewrite(at[4]) { $0.replacing("\"seq\":[5,\(at[3])]", with: "\"seq\":[3,\(at[2])]") }
+        try await test.rewrite(at[4]) { $0.replacing("\"seq\":[5,\(at[3])]", with: "\"seq\":[3,\(at[2])]") }
         #expect(try await test.problems(at[4]).contains { $0.contains("creation of this owner before") })
     }
 
@@ -107,7 +108,7 @@ import VaultCrypto
             """)
         #expect(try await test.vault.verifyAudit().places == ["owners \(id)"])
         _ = try await party.authorize()
-        let last = try test.vault.auditSize() - 1
+        let last = try await test.vault.auditSize() - 1
         #expect(try await test.problems(last).contains { $0.contains("creation of this owner before") })
     }
 }
@@ -126,25 +127,25 @@ import VaultCrypto
         let test = try await TestVault()
         await test.vault.close()
         let vault = try await open(test)
-        let first = try vault.auditSize() - 1
+        let first = try await vault.auditSize() - 1
         let party = try await Party(vault)
         _ = try await party.begin()
-        let entries = try vault.auditEntries(from: first, limit: 100)
+        let entries = try await vault.auditEntries(from: first, limit: 100)
         for entry in entries where entry.operation != "token.code" {
             #expect(entry.actorDetails == Self.actor, "\(entry.operation)")
         }
         #expect(entries.first?.operation == "vault.open")
         #expect(entries.last?.operation == "token.code" && entries.last?.actorDetails == nil)
         #expect(Self.actor.claimed == "mallory??")
-        let detail = try vault.auditEntry(first + 2)
+        let detail = try await vault.auditEntry(first + 2)
         #expect(detail.personalData == "alice" && detail.entry.actorDetails == Self.actor)
         let report = try await vault.verifyAudit()
         #expect(report.isIntact, "\(report.findings)")
         // Erasing a user leaves what is known of the operator.
         _ = try await vault.eraseUser("alice")
-        #expect(try vault.auditEntry(first + 2).entry.actorDetails == Self.actor)
+        #expect(try await vault.auditEntry(first + 2).entry.actorDetails == Self.actor)
         _ = try await vault.rotateDeeply(openedBy: .keyFile(path: test.keyFile))
-        #expect(try vault.auditEntry(first + 2).entry.actorDetails == Self.actor)
+        #expect(try await vault.auditEntry(first + 2).entry.actorDetails == Self.actor)
         #expect(try await vault.verifyAudit().isIntact)
         await vault.close()
         let bytes = try Data(contentsOf: URL(filePath: test.path))
@@ -166,10 +167,10 @@ import VaultCrypto
         await test.vault.close()
         let vault = try await open(test)
         _ = try await vault.rotateSystemKey(.rows)
-        let index = try vault.auditSize() - 1
-        #expect(try vault.auditEntry(index).entry.actorDetails == Self.actor)
+        let index = try await vault.auditSize() - 1
+        #expect(try await vault.auditEntry(index).entry.actorDetails == Self.actor)
         _ = try sqlite(test.path, sql + (sql.contains("WHERE") ? " AND id = \(index)" : ""))
-        #expect((try? vault.auditEntry(index))?.entry.actorDetails == nil)
+        #expect((try? await vault.auditEntry(index))?.entry.actorDetails == nil)
         let places = try await vault.verifyAudit().places
         #expect(places.contains("the actor's data of entry \(index)"), "\(places)")
         await vault.close()
@@ -178,9 +179,9 @@ import VaultCrypto
     @Test func `a stranger is anonymous, whatever the operator is called`() async throws {
         let test = try await TestVault()
         #expect(try await test.vault.signIn(user: "eve", password: Secret(copying: "guess")) == nil)
-        let entry = try test.vault.auditEntry(test.vault.auditSize() - 1).entry
+        let entry = try await test.vault.auditEntry(test.vault.auditSize() - 1).entry
         #expect(entry.operation == "user.sign-in" && entry.actor == "anonymous")
-        #expect(try test.vault.auditEntry(0).entry.actor.count == 32)
+        #expect(try await test.vault.auditEntry(0).entry.actor.count == 32)
     }
 
     @Test func `however long its texts are, it stays small`() throws {

@@ -20,14 +20,14 @@ struct Log: Sendable {
 
     /// Codes that nobody redeems: an entry and a row each.
     func grow(_ entries: Int) async throws {
-        let before = try vault.auditSize()
-        while try vault.auditSize() < before + Int64(entries) { _ = try await party.authorize() }
+        let before = try await vault.auditSize()
+        while try await vault.auditSize() < before + Int64(entries) { _ = try await party.authorize() }
     }
 
-    func checkpoint() throws -> String { try vault.auditCheckpoint() }
+    func checkpoint() async throws -> String { try await vault.auditCheckpoint() }
 
-    func proof(of index: Int64, size: Int64? = nil) throws -> [UInt8] {
-        Array(try vault.auditProof(of: index, checkpointSize: size).text.utf8)
+    func proof(of index: Int64, size: Int64? = nil) async throws -> [UInt8] {
+        Array(try await vault.auditProof(of: index, checkpointSize: size).text.utf8)
     }
 }
 

@@ -7,8 +7,8 @@ import VaultCore
 
 extension TestVault {
     /// Writes other bytes over those of an entry; its hash stays, so both are found.
-    func rewrite(_ index: Int64, _ change: (String) -> String) throws {
-        let leaf = try #require(try vault.auditLeaves(from: index, limit: 1).first?.leaf)
+    func rewrite(_ index: Int64, _ change: (String) -> String) async throws {
+        let leaf = try #require(try await vault.auditLeaves(from: index, limit: 1).first?.leaf)
         let text = String(decoding: leaf, as: UTF8.self)
         let new = change(text)
         #expect(new != text)
@@ -33,12 +33,12 @@ extension TestVault {
         test.clock.step(.zero - Self.years)
         test.clock.advance(by: .seconds(60))
         _ = try await test.vault.addUser("bob")
-        return (test, try test.vault.auditSize() - 1)
+        return (test, try await test.vault.auditSize() - 1)
     }
 
     @Test func `people see the wall clock, the log keeps its own time beside it`() async throws {
         let (test, last) = try await scene()
-        let entry = try test.vault.auditEntry(last).entry
+        let entry = try await test.vault.auditEntry(last).entry
         #expect(entry.wall == test.clock.now())
         #expect(entry.time > entry.wall.advanced(by: .seconds(42 * 365 * 86_400)))
         let report = try await test.vault.verifyAudit()
@@ -51,15 +51,15 @@ extension TestVault {
         #expect(digest.span?.to == entry.wall)
         var filter = AuditFilter()
         (filter.since, filter.until) = (from, to)
-        let found = try test.vault.searchAudit(&filter, from: 0, limit: 100).entries
+        let found = try await test.vault.searchAudit(&filter, from: 0, limit: 100).entries
         #expect(Int64(found.count) == last && found.last?.index == last)
-        #expect(try test.vault.status().lastWriteAt == entry.wall)
+        #expect(try await test.vault.status().lastWriteAt == entry.wall)
     }
 
     @Test func `retention goes by the wall clock, and past what a clock that was ahead wrote`() async throws {
         let (test, _) = try await scene()
         let party = try await Party(test.vault, user: "carol")
-        while try test.vault.auditSize() < 300 { _ = try await party.authorize() }
+        while try await test.vault.auditSize() < 300 { _ = try await party.authorize() }
         test.clock.advance(by: .seconds(86_400))
         let time = test.clock.now()
         _ = try await party.authorize()
@@ -74,18 +74,18 @@ extension TestVault {
     @Test(.ofFiles) func `the log's time is set back by one act, and everything reads on`() async throws {
         let (test, _) = try await scene()
         let key = test.vault.logVerifierKey
-        let before = try test.vault.auditCheckpoint()
-        #expect(try test.vault.logTime().isAhead)
+        let before = try await test.vault.auditCheckpoint()
+        #expect(try await test.vault.logTime().isAhead)
         try await test.vault.setLogTime(reason: "the battery of the clock")
-        let act = try test.vault.auditEntry(test.vault.auditSize() - 1)
+        let act = try await test.vault.auditEntry(test.vault.auditSize() - 1)
         #expect(act.entry.operation == "audit.set-time" && act.personalData == "the battery of the clock")
         #expect(act.entry.time == test.clock.now() && act.entry.wall == act.entry.time)
-        #expect(try !test.vault.logTime().isAhead)
+        #expect(try await !test.vault.logTime().isAhead)
         await #expect(throws: VaultError(.denied, "")) { try await test.vault.setLogTime(reason: "again") }
 
         test.clock.advance(by: .seconds(5))
         let carol = try await test.vault.addUser("carol")
-        let entry = try test.vault.auditEntry(test.vault.auditSize() - 1).entry
+        let entry = try await test.vault.auditEntry(test.vault.auditSize() - 1).entry
         #expect(entry.time == test.clock.now() && entry.time == entry.wall)
         let report = try await test.vault.verifyAudit()
         #expect(report.isIntact, "\(report.findings)")
@@ -103,13 +103,13 @@ extension TestVault {
         let restored = try await test.open()
         let again = try await restored.verifyAudit()
         #expect(again.isIntact, "\(again.findings)")
-        #expect(try restored.auditEntry(restored.auditSize() - 1).entry.wall == test.clock.now())
+        #expect(try await restored.auditEntry(restored.auditSize() - 1).entry.wall == test.clock.now())
         await restored.close()
     }
 
     @Test func `set back twice while both wait for one commit, it goes back once`() async throws {
         let (test, _) = try await scene()
-        let size = try test.vault.auditSize()
+        let size = try await test.vault.auditSize()
         let done = await withTaskGroup(of: Bool.self) { group in
             for _ in 0..<4 {
                 group.addTask { (try? await test.vault.setLogTime(reason: "all at once")) != nil }
@@ -117,14 +117,14 @@ extension TestVault {
             return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
         }
         #expect(done == 1)
-        #expect(try test.vault.auditSize() == size + 1)
+        #expect(try await test.vault.auditSize() == size + 1)
         #expect(try await test.vault.verifyAudit().isIntact)
     }
 
     @Test(.ofFiles) func `a step back without the act, or a second for one act, is found`() async throws {
         let (test, _) = try await scene()
         try await test.vault.setLogTime(reason: "the battery of the clock")
-        let act = try test.vault.auditSize() - 1
+        let act = try await test.vault.auditSize() - 1
         _ = try await test.vault.addUser("carol")
         _ = try await test.vault.addUser("dora")
         let older = "is older than the one before it"
@@ -134,11 +134,11 @@ extension TestVault {
             leaf.replacing(/"t":\d+/, with: "\"t\":\(time)", maxReplacements: 1)
         }
         let now = test.clock.now().millisecondsSince1970
-        try test.rewrite(act + 1) { setTime($0, now - 1) }
+        try await test.rewrite(act + 1) { setTime($0, now - 1) }
         #expect(try await test.problems(act + 1).contains(older))
         #expect(try await !test.problems(act).contains(older))
         // Without the verb it is no act.
-        try test.rewrite(act) { $0.replacing("audit.set-time", with: "audit.set-tide") }
+        try await test.rewrite(act) { $0.replacing("audit.set-time", with: "audit.set-tide") }
         #expect(try await test.problems(act).contains(older))
     }
 
@@ -151,7 +151,7 @@ extension TestVault {
         ])
     func `a wall clock that no writer writes is no entry`(_ part: String, _ other: String) async throws {
         let test = try await TestVault()
-        try test.rewrite(1) { $0.replacing(part, with: other, maxReplacements: 1) }
+        try await test.rewrite(1) { $0.replacing(part, with: other, maxReplacements: 1) }
         #expect(try await test.problems(1).contains("is not an entry of this format"))
     }
 }

@@ -7,63 +7,66 @@ import VaultCore
 @Suite(.bounded) struct `Outsiders check the log with its public key alone` {
     @Test func `every entry is proved, in the newest checkpoint and in older ones`() async throws {
         let log = try await Log(entries: 520)
-        let size = try log.vault.auditSize()
+        let size = try await log.vault.auditSize()
         for index in [0, 1, 255, 256, 300, size - 1] {
-            let verdict = try AuditProof.check(try log.proof(of: index), verifierKey: log.vkey)
-            let leaf = try log.vault.auditEntry(index).leaf
+            let verdict = try AuditProof.check(try await log.proof(of: index), verifierKey: log.vkey)
+            let leaf = try await log.vault.auditEntry(index).leaf
             #expect(verdict.claim == .inclusion(index: index, leaf: leaf))
             #expect(verdict.size == size && verdict.root.count == 64)
             #expect(verdict.origin == "tokenvault/\(log.vault.id)")
         }
         for older in [1, 200, 256, 257, 511, size - 1] {
-            let verdict = try AuditProof.check(try log.proof(of: 0, size: older), verifierKey: log.vkey)
+            let verdict = try AuditProof.check(try await log.proof(of: 0, size: older), verifierKey: log.vkey)
             #expect(verdict.size == older)
         }
-        #expect(throws: VaultError(.notFound, "")) { try log.proof(of: size) }
-        #expect(throws: VaultError(.notFound, "")) { try log.proof(of: -1) }
-        #expect(throws: VaultError(.notFound, "")) { try log.proof(of: 300, size: 300) }
+        await #expect(throws: VaultError(.notFound, "")) { try await log.proof(of: size) }
+        await #expect(throws: VaultError(.notFound, "")) { try await log.proof(of: -1) }
+        await #expect(throws: VaultError(.notFound, "")) { try await log.proof(of: 300, size: 300) }
         for size in [0, -1, size + 1, .max] {
-            #expect(throws: VaultError(.invalidInput, "")) { try log.proof(of: 0, size: size) }
+            await #expect(throws: VaultError(.invalidInput, "")) { try await log.proof(of: 0, size: size) }
         }
     }
 
     @Test func `an older checkpoint is shown to be the beginning`() async throws {
         let log = try await Log(entries: 10)
         for size in [10, 100, 255, 256, 300] {
-            try await log.grow(max(0, size - Int(try log.vault.auditSize())))
-            let old = Array(try log.checkpoint().utf8)
+            try await log.grow(max(0, size - Int(try await log.vault.auditSize())))
+            let old = Array(try await log.checkpoint().utf8)
             try await log.grow(3)
-            let proof = Array(try log.vault.auditConsistency(from: old).text.utf8)
+            let proof = Array(try await log.vault.auditConsistency(from: old).text.utf8)
             let verdict = try AuditProof.check(proof, verifierKey: log.vkey, old: old)
-            #expect(verdict.claim == .consistency(old: try log.vault.auditSize() - 3))
+            #expect(verdict.claim == .consistency(old: try await log.vault.auditSize() - 3))
             #expect(throws: VaultError(.invalidInput, "")) {
                 try AuditProof.check(proof, verifierKey: log.vkey)
             }
         }
-        let newest = Array(try log.checkpoint().utf8)
+        let newest = Array(try await log.checkpoint().utf8)
         _ = try AuditProof.check(
-            Array(try log.vault.auditConsistency(from: newest).text.utf8), verifierKey: log.vkey, old: newest)
+            Array(try await log.vault.auditConsistency(from: newest).text.utf8), verifierKey: log.vkey,
+            old: newest)
     }
 
     @Test func `a proof is believed for its own entry, key and checkpoint only`() async throws {
         let log = try await Log(entries: 20)
         let other = try await Log(entries: 20)
-        let proof = try log.proof(of: 7)
-        let leaf = try log.vault.auditEntry(7).leaf
+        let proof = try await log.proof(of: 7)
+        let leaf = try await log.vault.auditEntry(7).leaf
         _ = try AuditProof.check(proof, verifierKey: log.vkey, leaf: leaf)
-        for wrong in [leaf + [10], Array(leaf.dropLast()), try log.vault.auditEntry(8).leaf, []] {
+        for wrong in [leaf + [10], Array(leaf.dropLast()), try await log.vault.auditEntry(8).leaf, []] {
             #expect(throws: VaultError(.integrity, "")) {
                 try AuditProof.check(proof, verifierKey: log.vkey, leaf: wrong)
             }
         }
         #expect(throws: VaultError(.integrity, "")) { try AuditProof.check(proof, verifierKey: other.vkey) }
         #expect(throws: VaultError(.invalidInput, "")) { try AuditProof.check(proof, verifierKey: "nothing") }
-        let spoilt = try log.vault.auditProof(of: 7).text.replacing("index 7", with: "index 6")
+        let spoilt = try await log.vault.auditProof(of: 7).text.replacing("index 7", with: "index 6")
         #expect(throws: VaultError(.integrity, "")) {
             try AuditProof.check(Array(spoilt.utf8), verifierKey: log.vkey)
         }
-        let foreign = Array(try other.checkpoint().utf8)
-        #expect(throws: VaultError(.integrity, "")) { try log.vault.auditConsistency(from: foreign) }
+        let foreign = Array(try await other.checkpoint().utf8)
+        await #expect(throws: VaultError(.integrity, "")) {
+            try await log.vault.auditConsistency(from: foreign)
+        }
     }
 
     @Test(.ofFiles) func `a damaged log gives no proof`() async throws {
@@ -72,10 +75,10 @@ import VaultCore
             log.test.path,
             "UPDATE audit_leaves SET bytes = CAST(replace(CAST(bytes AS TEXT), '\"ok\"', '\"no\"') AS BLOB) WHERE id = 280"
         )
-        #expect(throws: VaultError(.integrity, "")) { try log.proof(of: 280) }
-        #expect(throws: VaultError(.integrity, "")) { try log.proof(of: 281) }
+        await #expect(throws: VaultError(.integrity, "")) { try await log.proof(of: 280) }
+        await #expect(throws: VaultError(.integrity, "")) { try await log.proof(of: 281) }
         _ = try sqlite(log.test.path, "UPDATE audit_tiles SET hash = zeroblob(32)")
-        #expect(throws: VaultError(.integrity, "")) { try log.proof(of: 280, size: 299) }
+        await #expect(throws: VaultError(.integrity, "")) { try await log.proof(of: 280, size: 299) }
     }
 
     @Test(.ofFiles) func `a restored older copy is behind the checkpoint`() async throws {
@@ -84,7 +87,7 @@ import VaultCore
         _ = try sqlite(log.test.path, "VACUUM INTO '\(copy)'")
         #expect(chmod(copy, 0o600) == 0)
         try await log.grow(10)
-        let newest = try log.checkpoint()
+        let newest = try await log.checkpoint()
         await log.vault.close()
         let report = try await Vault.inspect(copy, verifierKey: log.vkey, since: newest)
         #expect(report.places == ["head"])

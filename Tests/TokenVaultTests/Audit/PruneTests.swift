@@ -12,8 +12,8 @@ import VaultCore
 
     @Test(.ofFiles) func `whole tiles go, rows are named anew, everything still verifies`() async throws {
         let log = try await Log(entries: 900)
-        let old = Array(try log.checkpoint().utf8)
-        let before = try log.proof(of: 10)
+        let old = Array(try await log.checkpoint().utf8)
+        let before = try await log.proof(of: 10)
         let plan = try await log.vault.planPrune(keeping: .newest(300))
         #expect(plan.newFirstKept == 512 && plan.firstKept == 0 && plan.entries == 512)
         // Keys, owners, the client and every code whose entry goes.
@@ -28,16 +28,16 @@ import VaultCore
         #expect(try sqlite(log.test.path, "SELECT count(*) FROM audit_personal") == "0")
         #expect(try sqlite(log.test.path, "SELECT count(*) FROM grants WHERE leaf < 512") == "0")
 
-        for index in [512, 600, try log.vault.auditSize() - 1] {
-            _ = try AuditProof.check(try log.proof(of: index), verifierKey: log.vkey)
+        for index in [512, 600, try await log.vault.auditSize() - 1] {
+            _ = try AuditProof.check(try await log.proof(of: index), verifierKey: log.vkey)
         }
         // What was proved once stays proved; what is gone is proved no more.
         _ = try AuditProof.check(before, verifierKey: log.vkey)
-        #expect(throws: VaultError(.notFound, "")) { try log.proof(of: 10) }
+        await #expect(throws: VaultError(.notFound, "")) { try await log.proof(of: 10) }
         #expect(try await log.vault.auditDigest().firstEntry == 512)
-        _ = try log.vault.auditConsistency(from: old)
-        _ = try AuditProof.check(try log.proof(of: 512, size: 600), verifierKey: log.vkey)
-        #expect(throws: VaultError(.notFound, "")) { try log.proof(of: 10, size: 300) }
+        _ = try await log.vault.auditConsistency(from: old)
+        _ = try AuditProof.check(try await log.proof(of: 512, size: 600), verifierKey: log.vkey)
+        await #expect(throws: VaultError(.notFound, "")) { try await log.proof(of: 10, size: 300) }
         let key = log.vkey
         await log.vault.close()
         #expect(try await Vault.inspect(log.test.path, verifierKey: key).isIntact)
@@ -63,18 +63,18 @@ import VaultCore
 
     @Test func `a checkpoint before what is kept proves the rest where it ends with a tile`() async throws {
         let log = try await Log(entries: 1)
-        try await log.grow(256 - Int(try log.vault.auditSize()))
-        let whole = try log.checkpoint()
+        try await log.grow(256 - Int(try await log.vault.auditSize()))
+        let whole = try await log.checkpoint()
         try await log.grow(44)
-        let within = try log.checkpoint()
+        let within = try await log.checkpoint()
         try await log.grow(600)
         #expect(try await prune(log, keeping: 10) == 768)
         let report = try await log.vault.verifyAudit(since: whole)
         #expect(report.isIntact && report.since == 256, "\(report.findings)")
-        _ = try log.vault.auditConsistency(from: Array(whole.utf8))
+        _ = try await log.vault.auditConsistency(from: Array(whole.utf8))
         await #expect(throws: VaultError(.notFound, "")) { try await log.vault.verifyAudit(since: within) }
-        #expect(throws: VaultError(.notFound, "")) {
-            try log.vault.auditConsistency(from: Array(within.utf8))
+        await #expect(throws: VaultError(.notFound, "")) {
+            try await log.vault.auditConsistency(from: Array(within.utf8))
         }
     }
 
@@ -82,7 +82,7 @@ import VaultCore
         let log = try await Log(entries: 300)
         log.test.clock.advance(by: .seconds(86_400))
         let time = log.test.clock.now()
-        let size = try log.vault.auditSize()
+        let size = try await log.vault.auditSize()
         try await log.grow(300)
         let plan = try await log.vault.planPrune(keeping: .since(time))
         #expect(plan.newFirstKept == size / 256 * 256)
@@ -128,7 +128,7 @@ import VaultCore
         _ = try sqlite(log.test.path, "UPDATE audit_tiles SET hash = zeroblob(32) WHERE id = 0")
         let report = try await log.vault.verifyAudit()
         #expect(report.places.contains("head"))
-        #expect(throws: VaultError(.integrity, "")) { try log.proof(of: 600) }
+        await #expect(throws: VaultError(.integrity, "")) { try await log.proof(of: 600) }
     }
 
     @Test(.ofFiles) func `a damaged log is not pruned`() async throws {

@@ -7,10 +7,10 @@ import VaultCore
 import VaultCrypto
 
 @Suite(.bounded) struct `The log is searched as a stream` {
-    private func all(_ vault: Vault, _ filter: AuditFilter, limit: Int = 7) throws -> [AuditEntry] {
+    private func all(_ vault: Vault, _ filter: AuditFilter, limit: Int = 7) async throws -> [AuditEntry] {
         var (filter, next, found) = (filter, Int64(0), [AuditEntry]())
         while true {
-            let page = try vault.searchAudit(&filter, from: next, limit: limit)
+            let page = try await vault.searchAudit(&filter, from: next, limit: limit)
             #expect(page.entries.count <= limit)
             found += page.entries
             next = page.next
@@ -23,24 +23,24 @@ import VaultCrypto
         let bob = try await Party(log.vault, "other app", user: "bob")
         let tokens = try await bob.begin()
         _ = try await bob.refresh(tokens.refreshToken)
-        let client = try all(log.vault, try log.vault.auditFilter(client: "other app"))
+        let client = try await all(log.vault, try await log.vault.auditFilter(client: "other app"))
         #expect(client.map(\.operation) == ["client.add", "grant.authorize", "token.code", "token.refresh"])
-        let user = try all(log.vault, try log.vault.auditFilter(user: "bob"))
+        let user = try await all(log.vault, try await log.vault.auditFilter(user: "bob"))
         #expect(user.map(\.operation) == ["user.add", "grant.authorize", "token.code", "token.refresh"])
-        #expect(throws: VaultError(.notFound, "")) { try log.vault.auditFilter(user: "nobody") }
+        await #expect(throws: VaultError(.notFound, "")) { try await log.vault.auditFilter(user: "nobody") }
 
         // The row goes with time; the entries that named the grant still lead to the others.
         _ = try sqlite(log.test.path, "DELETE FROM grants WHERE id = \(tokens.grant)")
-        #expect(try all(log.vault, try log.vault.auditFilter(user: "bob")).count == 4)
+        #expect(try await all(log.vault, try await log.vault.auditFilter(user: "bob")).count == 4)
     }
 
     @Test func `by token, known by its fingerprint alone`() async throws {
         let log = try await Log(entries: 3)
         let token = try log.tokens.refreshToken
         _ = try await log.party.refresh(token)
-        let found = try all(log.vault, log.vault.auditFilter(token: token))
+        let found = try await all(log.vault, log.vault.auditFilter(token: token))
         #expect(found.map(\.operation) == ["token.refresh"])
-        #expect(try all(log.vault, log.vault.auditFilter(token: Secret(copying: "another"))).isEmpty)
+        #expect(try await all(log.vault, log.vault.auditFilter(token: Secret(copying: "another"))).isEmpty)
     }
 
     @Test func `by grant, outcome, operation and time, all at once`() async throws {
@@ -53,19 +53,21 @@ import VaultCrypto
         var filter = AuditFilter()
         filter.since = time
         filter.until = time.advanced(by: .seconds(1))
-        #expect(try all(log.vault, filter).map(\.operation) == ["token.refresh"])
+        #expect(try await all(log.vault, filter).map(\.operation) == ["token.refresh"])
         filter.outcome = "refused"
-        #expect(try all(log.vault, filter).isEmpty)
+        #expect(try await all(log.vault, filter).isEmpty)
         filter = AuditFilter()
-        filter.restrict(to: try log.vault.auditFilter(grant: log.tokens.grant.rawValue))
+        filter.restrict(to: try await log.vault.auditFilter(grant: log.tokens.grant.rawValue))
         #expect(
-            try all(log.vault, filter).map(\.operation) == ["grant.authorize", "token.code", "token.refresh"])
+            try await all(log.vault, filter).map(\.operation) == [
+                "grant.authorize", "token.code", "token.refresh",
+            ])
         filter.operation = "token"
-        #expect(try all(log.vault, filter).map(\.operation) == ["token.code", "token.refresh"])
+        #expect(try await all(log.vault, filter).map(\.operation) == ["token.code", "token.refresh"])
         filter.operation = "token.code"
-        #expect(try all(log.vault, filter, limit: 1).count == 1)
+        #expect(try await all(log.vault, filter, limit: 1).count == 1)
         filter.operation = "tok"
-        #expect(try all(log.vault, filter).isEmpty)
+        #expect(try await all(log.vault, filter).isEmpty)
     }
 
     @Test func `a first use is found by its grant and its user, and by no other`() async throws {
@@ -74,35 +76,35 @@ import VaultCrypto
         let others = try await bob.begin()
         for (party, tokens) in [(log.party, log.tokens), (bob, others)] {
             let next = try #require(await party.refresh(tokens.refreshToken).issued)
-            _ = try log.vault.validate(next.pair.accessToken)
+            _ = try await log.vault.validate(next.pair.accessToken)
         }
         await log.vault.close()
         let vault = try await log.test.reopen()
-        func uses(_ filter: AuditFilter) throws -> [AuditEntry] {
+        func uses(_ filter: AuditFilter) async throws -> [AuditEntry] {
             var filter = filter
             filter.operation = "grant.first-use"
-            return try all(vault, filter)
+            return try await all(vault, filter)
         }
-        let entry = try #require(try uses(AuditFilter()).last)
+        let entry = try #require(try await uses(AuditFilter()).last)
         #expect(entry.grants.count == 2 && entry.grant == nil)
         for mark in entry.grants { #expect(mark.count == 32) }
-        #expect(try uses(vault.auditFilter(user: "bob")).count == 1)
-        let filter = try vault.auditFilter(grant: others.grant.rawValue)
-        #expect(try uses(filter).count == 1 && filter.names(entry))
+        #expect(try await uses(vault.auditFilter(user: "bob")).count == 1)
+        let filter = try await vault.auditFilter(grant: others.grant.rawValue)
+        #expect(try await uses(filter).count == 1 && filter.names(entry))
         // Another grant of the same people: the marks say nothing of it.
         let third = try await vault.authorize(
             Authorization(
                 client: "other app", user: "bob", scope: try #require(ScopeSet(parsing: "basic")),
                 redirectURI: Party.redirectURI))
-        #expect(try uses(vault.auditFilter(grant: third.grant.rawValue)).isEmpty)
+        #expect(try await uses(vault.auditFilter(grant: third.grant.rawValue)).isEmpty)
         await vault.close()
     }
 
     @Test func `what was pruned is passed over`() async throws {
         let log = try await Log(entries: 600)
         _ = try await log.vault.prune(log.vault.planPrune(keeping: .newest(10)))
-        let found = try all(log.vault, AuditFilter(), limit: 1000)
+        let found = try await all(log.vault, AuditFilter(), limit: 1000)
         #expect(found.first?.index == 512)
-        #expect(try found.last?.index == log.vault.auditSize() - 1)
+        #expect(try await found.last?.index == log.vault.auditSize() - 1)
     }
 }

@@ -18,7 +18,7 @@ import VaultCore
 
     @Test(.ofFiles) func `one edited entry is that entry, and takes one grant with it`() async throws {
         let log = try await Log(entries: 600)
-        let grant = try #require(log.vault.auditEntry(300).entry.grant)
+        let grant = try #require(try await log.vault.auditEntry(300).entry.grant)
         _ = try sqlite(log.test.path, "UPDATE audit_leaves SET bytes = \(Self.edit) WHERE id = 300")
         let report = try await log.vault.verifyAudit()
         #expect(report.firstBadEntry == 300 && report.provenSize == 300)
@@ -55,7 +55,7 @@ import VaultCore
 
     @Test(.ofFiles) func `a cut tail: what is before the last perfect subtree is proven`() async throws {
         let log = try await Log(entries: 600)
-        let size = try log.vault.auditSize()
+        let size = try await log.vault.auditSize()
         _ = try sqlite(log.test.path, "DELETE FROM audit_leaves WHERE id >= \(size - 3)")
         let report = try await log.vault.verifyAudit()
         #expect(report.firstBadEntry == size - 3)
@@ -71,8 +71,8 @@ import VaultCore
         async throws
     {
         let log = try await Log(entries: 300)
-        let old = try log.checkpoint()
-        let size = try log.vault.auditSize()
+        let old = try await log.checkpoint()
+        let size = try await log.vault.auditSize()
         try await log.grow(20)
         _ = try sqlite(
             log.test.path,
@@ -126,7 +126,7 @@ import VaultCore
 
     @Test(.ofFiles) func `from a checkpoint on, what came since is checked and no more`() async throws {
         let log = try await Log(entries: 600)
-        let old = try log.checkpoint()
+        let old = try await log.checkpoint()
         try await log.grow(30)
         let good = try await log.vault.verifyAudit(since: old)
         #expect(good.isIntact, "\(good.findings)")
@@ -134,8 +134,8 @@ import VaultCore
         let whole = try await log.vault.verifyAudit()
         #expect(good.root == whole.root && good.size == whole.size)
 
-        let last = try log.vault.auditSize() - 2
-        let grant = try #require(log.vault.auditEntry(last).entry.grant)
+        let last = try await log.vault.auditSize() - 2
+        let grant = try #require(try await log.vault.auditEntry(last).entry.grant)
         _ = try sqlite(log.test.path, "UPDATE grants SET state = 2 WHERE id = \(grant)")
         let row = try await log.vault.verifyAudit(since: old)
         #expect(row.affectedGrants == [grant])
@@ -145,7 +145,7 @@ import VaultCore
 
     @Test(.ofFiles) func `a log that does not begin with the checkpoint is found`() async throws {
         let log = try await Log(entries: 300)
-        let old = try log.checkpoint()
+        let old = try await log.checkpoint()
         try await log.grow(5)
         let size = Int64(old.split(separator: "\n")[1]) ?? 0
         _ = try sqlite(log.test.path, "UPDATE audit_leaves SET bytes = \(Self.edit) WHERE id = \(size - 1)")

@@ -45,7 +45,7 @@ import VaultCore
         let log = try await Witnessed()
         log.witness.script { _ throws(WitnessTransportFailure) in throw failure }
         #expect(try await log.add().trouble == word)
-        #expect(try log.vault.anchors().map(\.failures) == [1])
+        #expect(try await log.vault.anchors().map(\.failures) == [1])
         await log.vault.close()
     }
 
@@ -55,10 +55,10 @@ import VaultCore
     {
         let log = try await Witnessed()
         try await log.add()
-        let older = log.witness.cosignature(try log.body())
+        let older = log.witness.cosignature(try await log.body())
         try await log.grow(1)
         let stranger = try ModelWitness()
-        let body = try log.body()
+        let body = try await log.body()
         for answer in [
             older, stranger.cosignature(body),
             log.witness.cosignature(body.replacing("tokenvault", with: "other")),
@@ -83,7 +83,7 @@ import VaultCore
         try await log.add(keptAt: file)
         func text() throws -> String { try String(contentsOfFile: file, encoding: .utf8) }
         let first = try text()
-        #expect(try first == log.vault.auditCheckpoint() + log.witness.cosignature(log.body()))
+        #expect(try await first == log.vault.auditCheckpoint() + log.witness.cosignature(log.body()))
         // What was not cosigned does not come there.
         log.witness.script { _ in ModelWitness.reply(422) }
         try await log.grow(1)
@@ -113,13 +113,13 @@ import VaultCore
         try await log.add()
         let (note, missing) = try await log.vault.cosignedCheckpoint()
         #expect(missing.isEmpty)
-        #expect(try note == log.vault.auditCheckpoint() + log.witness.cosignature(log.body()))
+        #expect(try await note == log.vault.auditCheckpoint() + log.witness.cosignature(log.body()))
         let read = try SignedNote.parse(Array(note.utf8))
         #expect(read.isSigned(by: try #require(NoteKey(vkey: log.vault.logVerifierKey))))
         log.witness.script { _ in ModelWitness.reply(503) }
         let without = try await log.vault.cosignedCheckpoint()
         #expect(
-            try without.note == log.vault.auditCheckpoint()
+            try await without.note == log.vault.auditCheckpoint()
                 && without.missing.map(\.trouble) == ["unavailable"])
         await log.vault.close()
     }
@@ -128,7 +128,7 @@ import VaultCore
         let log = try await Witnessed()
         let precious = log.test.directory + "/precious"
         try Data("precious".utf8).write(to: URL(filePath: precious))
-        let size = try log.vault.auditSize()
+        let size = try await log.vault.auditSize()
         let (url, key) = ("https://witness.example", log.witness.key.vkey)
         for (url, key, path, code): (String, String, String?, VaultError.Code) in [
             (url, log.vault.logVerifierKey, nil, .invalidInput), (url, "", nil, .invalidInput),
@@ -143,7 +143,7 @@ import VaultCore
         await #expect(throws: VaultError(.invalidInput, "")) {
             try await log.vault.addAnchor(.witness, target: "/somewhere")
         }
-        #expect(try log.vault.auditSize() == size && log.witness.requests.isEmpty)
+        #expect(try await log.vault.auditSize() == size && log.witness.requests.isEmpty)
         try await log.add()
         await #expect(throws: VaultError(.alreadyExists, "")) {
             try await log.vault.addWitness(at: url + "/", key: key)
@@ -162,7 +162,7 @@ import VaultCore
         await #expect(throws: VaultError(.integrity, "")) {
             let vault = try await log.reopen()
             defer { Task { await vault.close() } }
-            _ = try vault.anchors()
+            _ = try await vault.anchors()
         }
     }
 }

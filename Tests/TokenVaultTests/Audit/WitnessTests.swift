@@ -19,7 +19,7 @@ import VaultCore
         try await log.grow(30)
         #expect(try await log.trouble() == nil)
         #expect(log.witness.requests.count == 2 && log.witness.requests[1].contains("\nold \(added.size)\n"))
-        #expect(try log.witness.newest(log.origin)?.size == UInt64(log.vault.auditSize()))
+        #expect(try await log.witness.newest(log.origin)?.size == UInt64(log.vault.auditSize()))
         // The same checkpoint once more, with no proof.
         #expect(try await log.trouble() == nil)
         #expect(try await log.vault.verifyAudit().isIntact)
@@ -66,14 +66,14 @@ import VaultCore
         #expect(report.places == ["anchors"])
         #expect(report.findings[0].problem.contains("has cosigned \(told.size) entries"))
         #expect(report.findings[0].problem.contains("an older copy is in place of the newest"))
-        #expect(try vault.anchors().map(\.trouble) == ["behind"])
+        #expect(try await vault.anchors().map(\.trouble) == ["behind"])
         #expect(log.witness.newest(log.origin) == told)
 
         // A fork that grew beyond what the witness saw is no continuation of it.
         for index in 0..<9 { _ = try await vault.addUser("fork \(index)") }
         let fork = try await vault.verifyAudit()
         #expect(fork.places == ["anchors"] && fork.findings[0].problem.contains("another history"))
-        #expect(try vault.anchors().map(\.trouble) == ["differs"])
+        #expect(try await vault.anchors().map(\.trouble) == ["differs"])
         #expect(log.witness.newest(log.origin) == told)
         await vault.close()
     }
@@ -81,7 +81,7 @@ import VaultCore
     @Test(.ofFiles) func `a fork of the very same size is found`() async throws {
         let log = try await Witnessed()
         try await log.add()
-        let size = try log.vault.auditSize()
+        let size = try await log.vault.auditSize()
         log.witness.script { _ in ModelWitness.reply(409, "\(size)\n") }
         #expect(try await log.trouble() == "differs")
         await log.vault.close()
@@ -111,7 +111,7 @@ import VaultCore
         let requests = log.witness.requests.count
         let copy = try await Witnessed.open(log.test.directory + "/copy", log.test, log.witness)
         try await copy.anchorNewCheckpoints(isForced: true)
-        #expect(try copy.anchors().map(\.trouble) == ["moved"])
+        #expect(try await copy.anchors().map(\.trouble) == ["moved"])
         #expect(try await copy.verifyAudit().notes.count == 1)
         #expect(log.witness.requests.count == requests)
         await copy.close()
@@ -141,7 +141,7 @@ import VaultCore
         log.test.clock.advance(by: .seconds(6))
         try await log.vault.anchorNewCheckpoints()
         #expect(log.witness.requests.count == 2)
-        #expect(try log.vault.anchors().map(\.lag) == [0])
+        #expect(try await log.vault.anchors().map(\.lag) == [0])
         await log.vault.close()
     }
 }

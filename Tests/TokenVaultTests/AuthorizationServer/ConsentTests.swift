@@ -11,23 +11,23 @@ import VaultCore
     @Test func `what was allowed adds up, and is asked for no more`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
-        #expect(try test.vault.consent(of: party.user.id, to: party.client.id) == nil)
+        #expect(try await test.vault.consent(of: party.user.id, to: party.client.id) == nil)
         try await test.vault.rememberConsent(
             of: party.user.id, to: party.client.id, scope: try scope("basic"))
         test.clock.advance(by: .seconds(60))
-        let before = try test.vault.auditSize()
+        let before = try await test.vault.auditSize()
         // Nothing new: nothing to write.
         try await test.vault.rememberConsent(
             of: party.user.id, to: party.client.id, scope: try scope("basic"))
-        #expect(try test.vault.auditSize() == before)
+        #expect(try await test.vault.auditSize() == before)
         try await test.vault.rememberConsent(
             of: party.user.id, to: party.client.id, scope: try scope("readmeasurements"))
-        let consent = try #require(try test.vault.consent(of: party.user.id, to: party.client.id))
+        let consent = try #require(try await test.vault.consent(of: party.user.id, to: party.client.id))
         #expect(consent.scope == (try scope("basic readmeasurements")))
         #expect(consent.grantedAt == test.clock.now())
-        let entry = try #require(try test.vault.auditEntries(from: before, limit: 1).first)
+        let entry = try #require(try await test.vault.auditEntries(from: before, limit: 1).first)
         #expect(entry.operation == "consent.grant" && entry.channel == "http")
-        #expect(try test.vault.consents().map(\.id) == [consent.id])
+        #expect(try await test.vault.consents().map(\.id) == [consent.id])
     }
 
     @Test func `withdrawn, it takes 60 grants and codes with it, and no other client's or user's`()
@@ -43,18 +43,18 @@ import VaultCore
         let code = try await party.authorize()
         let bystander = try await other.begin()
         try await test.vault.withdrawConsent(of: party.user.id, from: party.client.id)
-        #expect(try test.vault.consent(of: party.user.id, to: party.client.id) == nil)
-        for issued in tokens { #expect(try test.vault.validate(issued.pair.accessToken) == nil) }
+        #expect(try await test.vault.consent(of: party.user.id, to: party.client.id) == nil)
+        for issued in tokens { #expect(try await test.vault.validate(issued.pair.accessToken) == nil) }
         #expect(try await party.refresh(tokens[0].refreshToken).refusal == .grantRevoked)
         #expect(try await party.redeem(code).refusal == .grantRevoked)
-        #expect(try test.vault.validate(bystander.pair.accessToken) != nil)
+        #expect(try await test.vault.validate(bystander.pair.accessToken) != nil)
         let report = try await test.vault.verifyAudit()
         #expect(report.isIntact, "\(report.findings)")
         // Again is no error, and given again it is a new one.
         try await test.vault.withdrawConsent(of: party.user.id, from: party.client.id)
         try await test.vault.rememberConsent(
             of: party.user.id, to: party.client.id, scope: try scope("basic"))
-        #expect(try test.vault.consents(of: party.user.id).count == 1)
+        #expect(try await test.vault.consents(of: party.user.id).count == 1)
     }
 
     @Test(arguments: [true, false])
@@ -74,7 +74,7 @@ import VaultCore
         } else {
             try await test.vault.removeClient(party.client.clientID)
         }
-        #expect(try test.vault.consents().isEmpty)
+        #expect(try await test.vault.consents().isEmpty)
         #expect(try await test.vault.verifyAudit().isIntact)
     }
 
@@ -105,6 +105,6 @@ import VaultCore
             }
             return try await group.reduce(into: [IssuedTokens]()) { if let tokens = $1 { $0.append(tokens) } }
         }
-        for tokens in issued { #expect(try test.vault.validate(tokens.pair.accessToken) == nil) }
+        for tokens in issued { #expect(try await test.vault.validate(tokens.pair.accessToken) == nil) }
     }
 }

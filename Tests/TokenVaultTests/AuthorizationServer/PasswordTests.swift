@@ -15,19 +15,21 @@ import VaultCore
         return (test, user)
     }
 
-    private func lastReason(_ test: TestVault) throws -> String? {
-        let entry = try #require(test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
+    private func lastReason(_ test: TestVault) async throws -> String? {
+        let entry = try #require(
+            try await test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
         #expect(entry.operation == "user.sign-in" && entry.outcome == "refused")
         return entry.reason
     }
 
     @Test func `the right one signs in, and the log says so`() async throws {
         let (test, user) = try await scene()
-        #expect(try test.vault.hasPassword(user.id))
+        #expect(try await test.vault.hasPassword(user.id))
         let signedIn = try #require(
             await test.vault.signIn(user: "alice", password: password, requestID: "r1"))
         #expect(signedIn.id == user.id && signedIn.name == "alice")
-        let entry = try #require(test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
+        let entry = try #require(
+            try await test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
         #expect(entry.operation == "user.sign-in" && entry.outcome == "ok" && entry.requestID == "r1")
     }
 
@@ -36,18 +38,18 @@ import VaultCore
         _ = try await test.vault.addUser("bob")
         let wrong = SecretBytes(copying: "correct horse batterz")
         #expect(try await test.vault.signIn(user: "alice", password: wrong) == nil)
-        #expect(try lastReason(test) == "wrong_password")
+        #expect(try await lastReason(test) == "wrong_password")
         #expect(try await test.vault.signIn(user: "alicf", password: password) == nil)
-        #expect(try lastReason(test) == "unknown_user")
+        #expect(try await lastReason(test) == "unknown_user")
         #expect(try await test.vault.signIn(user: "bob", password: password) == nil)
-        #expect(try lastReason(test) == "no_password")
+        #expect(try await lastReason(test) == "no_password")
         _ = try await test.vault.setUser("alice", enabled: false)
         #expect(try await test.vault.signIn(user: "alice", password: password) == nil)
-        #expect(try lastReason(test) == "user_disabled")
+        #expect(try await lastReason(test) == "user_disabled")
         _ = try await test.vault.setUser("alice", enabled: true)
         try await test.vault.setPassword(ofUser: "alice", nil)
         #expect(try await test.vault.signIn(user: "alice", password: password) == nil)
-        #expect(try lastReason(test) == "no_password")
+        #expect(try await lastReason(test) == "no_password")
         try await test.vault.removeUser("alice")
         #expect(try await test.vault.signIn(user: "alice", password: password) == nil)
         #expect(try await test.vault.verifyAudit().isIntact)
@@ -87,7 +89,7 @@ import VaultCore
             #expect(!error.message.contains("horse") && !error.message.contains("é"))
         }
         #expect(try await test.vault.signIn(user: "alice", password: password) == nil)
-        #expect(try lastReason(test) == "wrong_password")
+        #expect(try await lastReason(test) == "wrong_password")
     }
 
     @Test func `a new password replaces the old one`() async throws {

@@ -34,21 +34,23 @@ import VaultCrypto
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let request = try await authorize(party, nonce: "n-0S6", at: test.clock.now())
-        let before = try test.vault.auditSize()
-        let prepared = try #require(try test.vault.prepareExchange(request))
-        #expect(try test.vault.auditSize() == before)
+        let before = try await test.vault.auditSize()
+        let prepared = try #require(try await test.vault.prepareExchange(request))
+        #expect(try await test.vault.auditSize() == before)
         #expect(prepared.owner == party.user.id && prepared.client == party.client.id)
         #expect(prepared.context.nonce == "n-0S6" && prepared.generation == 1 && !prepared.isReplay)
         #expect(prepared.context.authenticationTime == test.clock.now().secondsSince1970)
         #expect(prepared.scope.text == "basic readmeasurements")
         // Nothing of it is good yet: it looks like a token that the database has lost.
-        #expect(throws: VaultError(.integrity, "")) { try test.vault.validate(prepared.accessToken) }
+        await #expect(throws: VaultError(.integrity, "")) {
+            try await test.vault.validate(prepared.accessToken)
+        }
         let tokens = try #require(await test.vault.exchange(request, prepared: prepared).issued)
         #expect(tokens.pair.accessToken.withExposed { $0 } == prepared.accessToken.withExposed { $0 })
         #expect(tokens.context?.nonce == "n-0S6")
         #expect(tokens.owner == party.user.id && tokens.client == party.client.id)
         #expect(tokens.kind == .authorizationCode)
-        #expect(try test.vault.validate(prepared.accessToken) != nil)
+        #expect(try await test.vault.validate(prepared.accessToken) != nil)
     }
 
     @Test func `a refresh and its repetition: the same time of authentication, the same token`() async throws
@@ -60,10 +62,10 @@ import VaultCrypto
         let first = try #require(await test.vault.exchange(code).issued)
         test.clock.advance(by: .seconds(1000))
         let refresh = request(party, try first.refreshToken, scope: "basic")
-        let prepared = try #require(try test.vault.prepareExchange(refresh))
+        let prepared = try #require(try await test.vault.prepareExchange(refresh))
         #expect(prepared.scope.text == "basic")
         let second = try #require(await test.vault.exchange(refresh, prepared: prepared).issued)
-        let again = try #require(try test.vault.prepareExchange(refresh))
+        let again = try #require(try await test.vault.prepareExchange(refresh))
         #expect(again.isReplay && again.generation == 2 && again.scope.text == "basic")
         #expect(again.context.authenticationTime == signedIn.secondsSince1970)
         #expect(again.accessToken.withExposed { $0 } == second.pair.accessToken.withExposed { $0 })
@@ -78,14 +80,14 @@ import VaultCrypto
         let party = try await Party(test.vault)
         let first = try await party.begin()
         let refresh = request(party, try first.refreshToken)
-        let prepared = try #require(try test.vault.prepareExchange(refresh))
+        let prepared = try #require(try await test.vault.prepareExchange(refresh))
         let winner = try #require(await test.vault.exchange(refresh).issued)
-        let size = try test.vault.auditSize()
+        let size = try await test.vault.auditSize()
         await #expect(throws: VaultError(.busy, "")) {
             try await test.vault.exchange(refresh, prepared: prepared)
         }
-        #expect(try test.vault.auditSize() == size)
-        #expect(try test.vault.grant(first.grant).state == .live)
+        #expect(try await test.vault.auditSize() == size)
+        #expect(try await test.vault.grant(first.grant).state == .live)
         let (result, signed) = try await test.vault.exchange(refresh, ifScopeContains: "basic") {
             $0.accessToken.withExposed { $0 }
         }
@@ -114,7 +116,7 @@ import VaultCrypto
             return try await group.reduce(into: Set<[UInt8]>()) { $0.insert($1) }
         }
         #expect(signed.count == 1)
-        #expect(try test.vault.grant(first.grant).generation == 2)
+        #expect(try await test.vault.grant(first.grant).generation == 2)
     }
 
     @Test func `nothing is prepared for who would be refused, or did not ask`() async throws {
@@ -123,18 +125,18 @@ import VaultCrypto
         let other = try await Party(test.vault, "other", user: "bob")
         let first = try await party.begin()
         let token = try first.refreshToken
-        #expect(try test.vault.prepareExchange(request(other, token)) == nil)
-        #expect(try test.vault.prepareExchange(request(party, token), ifScopeContains: "openid") == nil)
-        #expect(try test.vault.prepareExchange(request(party, Secret(copying: "tv_rt_x"))) == nil)
-        #expect(try test.vault.prepareExchange(request(party, first.pair.accessToken)) == nil)
+        #expect(try await test.vault.prepareExchange(request(other, token)) == nil)
+        #expect(try await test.vault.prepareExchange(request(party, token), ifScopeContains: "openid") == nil)
+        #expect(try await test.vault.prepareExchange(request(party, Secret(copying: "tv_rt_x"))) == nil)
+        #expect(try await test.vault.prepareExchange(request(party, first.pair.accessToken)) == nil)
         let second = try #require(await party.refresh(token).issued)
         _ = try #require(await party.refresh(second.refreshToken).issued)
-        #expect(try test.vault.prepareExchange(request(party, token)) == nil)
+        #expect(try await test.vault.prepareExchange(request(party, token)) == nil)
         let (result, work) = try await test.vault.exchange(request(party, token), ifScopeContains: "basic") {
             _ in 1
         }
         #expect(result.refusal == .refreshTokenReused && work == nil)
-        #expect(try test.vault.prepareExchange(request(party, second.refreshToken)) == nil)
+        #expect(try await test.vault.prepareExchange(request(party, second.refreshToken)) == nil)
     }
 
     @Test func `prepared for one token, used with another: nothing of it is given`() async throws {
@@ -142,11 +144,13 @@ import VaultCrypto
         let party = try await Party(test.vault)
         let one = try await party.begin()
         let two = try await party.begin()
-        let prepared = try #require(try test.vault.prepareExchange(request(party, one.refreshToken)))
+        let prepared = try #require(try await test.vault.prepareExchange(request(party, one.refreshToken)))
         let issued = try #require(
             await test.vault.exchange(request(party, two.refreshToken), prepared: prepared).issued)
         #expect(issued.grant == two.grant)
         #expect(issued.pair.accessToken.withExposed { $0 } != prepared.accessToken.withExposed { $0 })
-        #expect(throws: VaultError(.integrity, "")) { try test.vault.validate(prepared.accessToken) }
+        await #expect(throws: VaultError(.integrity, "")) {
+            try await test.vault.validate(prepared.accessToken)
+        }
     }
 }

@@ -27,7 +27,7 @@ import VaultCore
         #expect(new.secret == nil)
         await test.vault.close()
         let again = try await test.reopen()
-        #expect(try again.client(new.client.id).registration == registration)
+        #expect(try await again.client(new.client.id).registration == registration)
         await #expect(throws: VaultError(.denied, "")) {
             try await again.rotateSecret(ofClient: "app", overlap: .zero)
         }
@@ -108,7 +108,8 @@ import VaultCore
             $0.redirectURIs.append("https://app.example/second")
         }
         #expect(changed.secret == nil && changed.client.clientID == party.client.clientID)
-        #expect(try test.vault.client("app").registration.redirectURIs.last == "https://app.example/second")
+        #expect(
+            try await test.vault.client("app").registration.redirectURIs.last == "https://app.example/second")
         #expect(try await party.refresh(tokens.refreshToken).issued != nil)
         await #expect(throws: VaultError(.invalidInput, "")) {
             try await test.vault.changeClient("app") { $0.name = "other" }
@@ -116,7 +117,7 @@ import VaultCore
         await #expect(throws: VaultError(.invalidInput, "")) {
             try await test.vault.changeClient("app") { $0.redirectURIs = [] }
         }
-        #expect(try test.vault.client("app").registration == changed.client.registration)
+        #expect(try await test.vault.client("app").registration == changed.client.registration)
         #expect(try await test.vault.verifyAudit().isIntact)
     }
 
@@ -127,7 +128,7 @@ import VaultCore
         let changed = try await test.vault.changeClient("app") { $0.authenticationMethods = [.basic] }
         let secret = try #require(changed.secret)
         #expect(
-            test.vault.judge(secret, of: try test.vault.client("app"))
+            test.vault.judge(secret, of: try await test.vault.client("app"))
                 == .accepted(generation: 1, isNewest: true))
         #expect(try await test.vault.changeClient("app") { $0.scope = .empty }.secret == nil)
         _ = try await test.vault.changeClient("app") { $0.authenticationMethods = [.none] }
@@ -146,11 +147,11 @@ import VaultCore
         await #expect(throws: VaultError(.invalidInput, "")) {
             try await test.vault.addClient(registration { _ in }, clientID: subject)
         }
-        #expect(try test.vault.user(user.id).name == "alice")
-        #expect(throws: VaultError(.notFound, "")) { try test.vault.user(OwnerID(99)) }
-        #expect(throws: VaultError(.notFound, "")) { try test.vault.user(.system) }
+        #expect(try await test.vault.user(user.id).name == "alice")
+        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.user(OwnerID(99)) }
+        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.user(.system) }
         try await test.vault.removeUser("alice")
-        #expect(throws: VaultError(.notFound, "")) { try test.vault.user(user.id) }
+        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.user(user.id) }
     }
 }
 

@@ -24,7 +24,7 @@ import VaultCore
                 default: history[2].pair.accessToken
                 }
             #expect(try await test.vault.revoke(token, by: party.client, requestID: "r\(which)"))
-            #expect(try test.vault.validate(history[3].pair.accessToken) == nil)
+            #expect(try await test.vault.validate(history[3].pair.accessToken) == nil)
             #expect(try await party.refresh(history[3].refreshToken).refusal == .grantRevoked)
             #expect(try await !test.vault.revoke(token, by: party.client))
         }
@@ -41,15 +41,16 @@ import VaultCore
         let second = try #require(await party.refresh(first.refreshToken).issued)
         let third = try #require(await party.refresh(second.refreshToken).issued)
         #expect(try await !test.vault.revoke(try third.refreshToken, by: other.client))
-        let entry = try #require(test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
+        let entry = try #require(
+            try await test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
         #expect(entry.operation == "grant.revoke" && entry.outcome == "refused")
         #expect(entry.reason == "wrong_client" && entry.grant == third.grant.rawValue)
         #expect(try await !test.vault.revoke(third.pair.accessToken, by: other.client))
         #expect(try await !test.vault.revoke(first.pair.accessToken, by: party.client))
-        let size = try test.vault.auditSize()
+        let size = try await test.vault.auditSize()
         #expect(try await !test.vault.revoke(Secret(copying: "tv_rt_forged"), by: party.client))
-        #expect(try test.vault.auditSize() == size)
-        #expect(try test.vault.validate(third.pair.accessToken) != nil)
+        #expect(try await test.vault.auditSize() == size)
+        #expect(try await test.vault.validate(third.pair.accessToken) != nil)
     }
 
     @Test func `client credentials and implicit tokens too`() async throws {
@@ -61,7 +62,7 @@ import VaultCore
             to: party.client.id, user: party.user.id, scope: party.client.registration.scope)
         for tokens in [own, implicit] {
             #expect(try await test.vault.revoke(tokens.pair.accessToken, by: party.client))
-            #expect(try test.vault.validate(tokens.pair.accessToken) == nil)
+            #expect(try await test.vault.validate(tokens.pair.accessToken) == nil)
         }
     }
 
@@ -79,11 +80,11 @@ import VaultCore
             #expect(revoked)
             if let issued = result.issued {
                 refreshed += 1
-                #expect(try other.validate(issued.pair.accessToken) == nil)
+                #expect(try await other.validate(issued.pair.accessToken) == nil)
             } else {
                 #expect(result.refusal == .grantRevoked)
             }
-            #expect(try test.vault.grant(first.grant).state == .revoked)
+            #expect(try await test.vault.grant(first.grant).state == .revoked)
         }
         print("refreshed first: \(refreshed) of 60")
         await other.close()
@@ -96,17 +97,17 @@ import VaultCore
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let first = try await party.begin()
-        let seen = try #require(try test.vault.inspectRefreshToken(try first.refreshToken))
+        let seen = try #require(try await test.vault.inspectRefreshToken(try first.refreshToken))
         #expect(seen.owner == party.user.id && seen.client == party.client.id && seen.scope.text == "basic")
         #expect(seen.issuedAt == test.clock.now() && seen.expiresAt > seen.issuedAt)
         let second = try #require(await party.refresh(first.refreshToken).issued)
-        #expect(try test.vault.inspectRefreshToken(try second.refreshToken)?.generation == 2)
-        #expect(try test.vault.inspectRefreshToken(try first.refreshToken) == nil)
+        #expect(try await test.vault.inspectRefreshToken(try second.refreshToken)?.generation == 2)
+        #expect(try await test.vault.inspectRefreshToken(try first.refreshToken) == nil)
         // The retry window is still open: looking is not using.
         test.clock.advance(by: .seconds(30))
         #expect(try await party.refresh(first.refreshToken).replayed != nil)
-        #expect(try test.vault.inspectRefreshToken(second.pair.accessToken) == nil)
-        #expect(try test.vault.inspectRefreshToken(Secret(copying: "tv_rt_x")) == nil)
+        #expect(try await test.vault.inspectRefreshToken(second.pair.accessToken) == nil)
+        #expect(try await test.vault.inspectRefreshToken(Secret(copying: "tv_rt_x")) == nil)
     }
 
     @Test(arguments: ["revoked", "disabled user", "disabled client", "user revoked", "expired"])
@@ -121,7 +122,7 @@ import VaultCore
         case "user revoked": _ = try await test.vault.revokeGrants(ofUser: "alice")
         default: test.clock.advance(by: .seconds(31 * 86400))
         }
-        #expect(try test.vault.inspectRefreshToken(try tokens.refreshToken) == nil)
+        #expect(try await test.vault.inspectRefreshToken(try tokens.refreshToken) == nil)
     }
 }
 
@@ -133,11 +134,11 @@ import VaultCore
         let tokens = try await test.vault.issueImplicit(
             to: party.client.id, user: party.user.id, scope: scope, authenticationTime: test.clock.now())
         #expect(tokens.pair.refreshToken == nil && tokens.kind == .implicit)
-        let valid = try #require(try test.vault.validate(tokens.pair.accessToken))
+        let valid = try #require(try await test.vault.validate(tokens.pair.accessToken))
         #expect(valid.kind == .implicit && valid.owner == party.user.id && valid.scope == scope)
-        #expect(try test.vault.grant(tokens.grant).kind == .implicit)
+        #expect(try await test.vault.grant(tokens.grant).kind == .implicit)
         test.clock.advance(by: .seconds(3600))
-        #expect(try test.vault.validate(tokens.pair.accessToken) == nil)
+        #expect(try await test.vault.validate(tokens.pair.accessToken) == nil)
         // It is not registered for codes.
         await #expect(throws: VaultError(.denied, "")) { try await party.authorize() }
         #expect(try await test.vault.verifyAudit().isIntact)

@@ -21,11 +21,11 @@ import VaultCrypto
         let verification = try await Backup.verify(kept.data, keys: kept.keys, unlockedBy: test.source)
         #expect(verification.isIntact, "\(verification.report.findings)")
         #expect(verification.report.size == inspection.facts.logSize)
-        let listed = try test.vault.backups()
+        let listed = try await test.vault.backups()
         #expect(
             listed.count == 1 && listed[0].keepUntil != nil && listed[0].logSize == inspection.facts.logSize)
         #expect(listed[0].backup == inspection.facts.backup)
-        let log = try test.vault.auditEntries(limit: 1000).filter { $0.operation == "backup.create" }
+        let log = try await test.vault.auditEntries(limit: 1000).filter { $0.operation == "backup.create" }
         #expect(log.map(\.reason) == ["begun", nil])
         #expect(try await test.vault.verifyAudit().isIntact)
         #expect(try test.names().allSatisfy { !$0.hasSuffix(".partial") && !$0.contains("snapshot") })
@@ -99,8 +99,8 @@ import VaultCrypto
         let test = try await TestVault()
         let request = BackupRequest(path: test.directory + "/nowhere/backup", keysPath: nil)
         await #expect(throws: VaultError(.notFound, "")) { try await test.vault.backUp(request) }
-        #expect(try test.vault.backups().isEmpty)
-        let last = try test.vault.auditEntries(limit: 1000).last
+        #expect(try await test.vault.backups().isEmpty)
+        let last = try await test.vault.auditEntries(limit: 1000).last
         #expect(last?.operation == "backup.create" && last?.reason == "failed" && last?.outcome == "refused")
         #expect(try await test.vault.verifyAudit().isIntact)
     }

@@ -37,7 +37,7 @@ import VaultCrypto
         }
         #expect(try test.bytes(data) == [1])
         #expect(try test.names().allSatisfy { !$0.hasPrefix("keys") && !$0.hasSuffix(".partial") })
-        #expect(try test.vault.backups().isEmpty)
+        #expect(try await test.vault.backups().isEmpty)
     }
 
     @Test func `many at once: one has the name, and it is whole`() async throws {

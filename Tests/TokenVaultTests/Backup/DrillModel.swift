@@ -68,7 +68,7 @@ struct Drill {
         case 16: try await removeConnection()
         case 17: try await addUser()
         case 18: if Int.random(in: 0..<3, using: &random) == 0 { try await removeUser() }
-        default: try use()
+        default: try await use()
         }
     }
 
@@ -121,9 +121,9 @@ struct Drill {
     }
 
     /// Changes nothing that a backup could be behind.
-    private mutating func use() throws {
+    private mutating func use() async throws {
         guard let grant = live() else { return }
-        _ = try test.vault.validate(grant.newest.pair.accessToken)
+        _ = try await test.vault.validate(grant.newest.pair.accessToken)
     }
 
     private mutating func removeUser() async throws {

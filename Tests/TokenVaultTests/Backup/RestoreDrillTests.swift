@@ -57,8 +57,10 @@ import VaultCrypto
         #expect(outcome.logOrigin.hasPrefix("tokenvault/\(drill.test.vault.id)/2-"))
         let vault = try await drill.test.open("restored-\(index)")
         try await checkGrants(expected + lost(drill, point), untouched, drill, vault, place)
-        try checkConnections(point, connections, drill, vault, place)
-        for name in removed { #expect(throws: VaultError(.notFound, "")) { try vault.user(named: name) } }
+        try await checkConnections(point, connections, drill, vault, place)
+        for name in removed {
+            await #expect(throws: VaultError(.notFound, "")) { try await vault.user(named: name) }
+        }
         #expect(try await vault.verifyAudit().isIntact, "\(place)")
         await vault.close()
         return expected.count
@@ -76,7 +78,7 @@ import VaultCrypto
             for tokens in [newest, grant.newest] {
                 let result = try await drill.party.refresh(tokens.refreshToken, in: vault)
                 #expect(result.refusal != nil, "\(place): a grant that moved on is refused for good")
-                #expect(try vault.validate(tokens.pair.accessToken) == nil, "\(place)")
+                #expect(try await vault.validate(tokens.pair.accessToken) == nil, "\(place)")
             }
         }
         for grant in untouched {
@@ -87,9 +89,9 @@ import VaultCrypto
 
     private func checkConnections(
         _ point: DrillPoint, _ moved: [DrilledConnection], _ drill: Drill, _ vault: Vault, _ place: String
-    ) throws {
+    ) async throws {
         for connection in point.connections.values where connection.isLive {
-            let held = try vault.heldConnection(connection.id)
+            let held = try await vault.heldConnection(connection.id)
             guard moved.contains(where: { $0.id == connection.id }) else {
                 #expect(held.connection.state == .live, "\(place)")
                 continue

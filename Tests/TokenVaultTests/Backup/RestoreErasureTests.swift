@@ -56,15 +56,15 @@ import VaultCrypto
         }
         #expect(try Data(scene.test.bytes(path)).range(of: scene.wrappedKey) == nil, "not even in free pages")
         let vault = try await scene.test.open(name)
-        #expect(throws: VaultError(.notFound, "")) { try vault.user(named: "alice") }
+        await #expect(throws: VaultError(.notFound, "")) { try await vault.user(named: "alice") }
         #expect(
             try await vault.signIn(user: "alice", password: SecretBytes(copying: "correct horse battery"))
                 == nil)
         #expect(try await scene.party.refresh(scene.tokens.refreshToken, in: vault).refusal != nil)
-        #expect(try vault.validate(scene.tokens.pair.accessToken) == nil)
-        #expect(throws: VaultError(.notFound, "")) { try vault.heldConnection(scene.connection) }
-        #expect(try vault.consent(of: scene.party.user.id, to: scene.party.client.id) == nil)
-        let entries = try vault.auditEntries(limit: 1000)
+        #expect(try await vault.validate(scene.tokens.pair.accessToken) == nil)
+        await #expect(throws: VaultError(.notFound, "")) { try await vault.heldConnection(scene.connection) }
+        #expect(try await vault.consent(of: scene.party.user.id, to: scene.party.client.id) == nil)
+        let entries = try await vault.auditEntries(limit: 1000)
         #expect(entries.contains { $0.operation == "user.erase" && $0.reason == "restored" })
         let report = try await vault.verifyAudit()
         #expect(report.isIntact, "\(report.findings)")
@@ -126,12 +126,13 @@ import VaultCrypto
         }
         _ = try await test.restore(kept, to: "second", newest: log).apply()
         let vault = try await test.open("second")
-        #expect(try vault.user(named: "disabled").state == .disabled)
-        #expect(try vault.user(named: "kept").state == .active)
+        #expect(try await vault.user(named: "disabled").state == .disabled)
+        #expect(try await vault.user(named: "kept").state == .active)
         #expect(
-            try vault.user(named: "enabled").state == .disabled, "whatever became of it, an operator looks")
-        #expect(throws: VaultError(.notFound, "")) { try vault.user(named: "removed") }
-        #expect(throws: VaultError(.notFound, "")) { try vault.client(party.client.clientID) }
+            try await vault.user(named: "enabled").state == .disabled,
+            "whatever became of it, an operator looks")
+        await #expect(throws: VaultError(.notFound, "")) { try await vault.user(named: "removed") }
+        await #expect(throws: VaultError(.notFound, "")) { try await vault.client(party.client.clientID) }
         #expect(try await vault.verifyAudit().isIntact)
         await vault.close()
     }

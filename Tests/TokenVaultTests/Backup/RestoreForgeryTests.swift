@@ -21,7 +21,7 @@ import VaultCrypto
         let own = try await test.open("stolen")
         while try signerRow(stolen) <= signerRow(test.path) { _ = try await own.rotateSystemKey(.log) }
         await own.close()
-        let thief = try forge(test, stolen, size: try await Backup.inspect(kept.data).facts.logSize + 1)
+        let thief = try await forge(test, stolen, size: try await Backup.inspect(kept.data).facts.logSize + 1)
         // What it hides.
         _ = try await test.vault.revokeGrants(ofUser: "alice")
         _ = try await party.refresh(tokens.refreshToken)
@@ -51,7 +51,7 @@ import VaultCrypto
         let older = try copy(test, "older")
         _ = try await test.vault.rotateSystemKey(.log)
         let kept = try await test.backUp()
-        _ = try forge(test, older, size: try await Backup.inspect(kept.data).facts.logSize + 1)
+        _ = try await forge(test, older, size: try await Backup.inspect(kept.data).facts.logSize + 1)
         let refusal = try await refusal(of: test.restore(kept, newest: .vault(path: older)))
         #expect(refusal?.message.contains("older than the backup's") == true)
         // One rotated since is taken at the vault's own word.
@@ -67,14 +67,16 @@ import VaultCrypto
         let first = try await test.backUp("first")
         let name = try await test.restore(first, to: "sibling").apply().logOrigin
         let sibling = try await test.open("sibling")
-        let short = try sibling.auditCheckpoint()
+        let short = try await sibling.auditCheckpoint()
         for number in 0..<20 { _ = try await test.vault.addUser("before \(number)") }
         let kept = try await test.backUp()
-        let between = try test.vault.auditCheckpoint()
+        let between = try await test.vault.auditCheckpoint()
         for number in 0..<20 { _ = try await test.vault.addUser("after \(number)") }
         let facts = try await (Backup.inspect(first.data).facts, Backup.inspect(kept.data).facts)
-        while try sibling.auditSize() <= facts.1.logSize { _ = try await sibling.addUser(UUID().uuidString) }
-        let long = try sibling.auditCheckpoint()
+        while try await sibling.auditSize() <= facts.1.logSize {
+            _ = try await sibling.addUser(UUID().uuidString)
+        }
+        let long = try await sibling.auditCheckpoint()
         await sibling.close()
         let tiles = test.directory + "/tiles"
         _ = try await test.vault.exportTiles(to: tiles)
@@ -82,7 +84,9 @@ import VaultCrypto
             var restore = test.restore(kept, newest: source)
             restore.checkpoint = checkpoint
             // Of before the backup, of the backup, of after it, of the end.
-            for note in [facts.0.checkpoint, facts.1.checkpoint, between, try test.vault.auditCheckpoint()] {
+            for note in [
+                facts.0.checkpoint, facts.1.checkpoint, between, try await test.vault.auditCheckpoint(),
+            ] {
                 try test.write(Array(note.utf8), to: checkpoint)
                 _ = try await restore.plan()
             }
@@ -143,10 +147,10 @@ extension `A restore believes no log that an old key leads to` {
     }
 
     /// Puts the genuine log, cut off at a size, in the place of a vault's own, and signs it by that vault's key.
-    private func forge(_ test: TestVault, _ path: String, size: Int64) throws -> NoteSigner {
+    private func forge(_ test: TestVault, _ path: String, size: Int64) async throws -> NoteSigner {
         var edge = RightEdge()
         for index in 0..<size {
-            _ = edge.append(MerkleHash.leaf(try test.vault.auditEntry(index).leaf))
+            _ = edge.append(MerkleHash.leaf(try await test.vault.auditEntry(index).leaf))
         }
         let signer = try #require(
             NoteSigner(name: "tokenvault/\(test.vault.id)", key: try signingKey(path, test)))

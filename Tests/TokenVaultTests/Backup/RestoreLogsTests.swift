@@ -75,15 +75,15 @@ import VaultCrypto
         _ = try await scene.party.refresh(scene.moved.refreshToken)
         try await scene.grow(300)
         let size = try await Backup.inspect(scene.kept.data).facts.logSize
-        let plan = try await scene.vault.planPrune(keeping: .newest(try scene.vault.auditSize() - size))
+        let plan = try await scene.vault.planPrune(keeping: .newest(try await scene.vault.auditSize() - size))
         let first = try await scene.vault.prune(plan)
         #expect(first == 256 && first <= size)
         let tiles = scene.test.directory + "/tiles"
         #expect(try await scene.vault.exportTiles(to: tiles).firstKept == first)
         let checkpoint = scene.test.directory + "/checkpoint"
         let lines = scene.test.directory + "/lines"
-        try scene.test.write(Array(scene.vault.auditCheckpoint().utf8), to: checkpoint)
-        let leaves = try (first..<scene.vault.auditSize()).map { try scene.vault.auditEntry($0).leaf }
+        try await scene.test.write(Array(scene.vault.auditCheckpoint().utf8), to: checkpoint)
+        let leaves = try await scene.vault.auditLeaves(from: first, limit: .max).map(\.leaf)
         try scene.test.write(leaves.flatMap { $0 + [10] }, to: lines)
         for source in [
             .vault(path: scene.test.path), try NewestLog.found(at: tiles),
@@ -108,7 +108,7 @@ import VaultCrypto
         let fresh = scene.test.directory + "/fresh"
         _ = try await scene.vault.exportTiles(to: fresh)
         let checkpoint = scene.test.directory + "/checkpoint"
-        try scene.test.write(Array(scene.vault.auditCheckpoint().utf8), to: checkpoint)
+        try await scene.test.write(Array(scene.vault.auditCheckpoint().utf8), to: checkpoint)
         for source in [NewestLog.vault(path: scene.test.path), .tiles(directory: fresh)] {
             let refusal = await #expect(throws: VaultError(.integrity, "")) {
                 try await scene.test.restore(scene.kept, newest: source).apply()

@@ -146,13 +146,13 @@ import VaultCrypto
 
         let outcome = try await test.restore(kept, newest: .vault(path: test.path)).apply()
         let vault = try await test.open()
-        #expect(try vault.user(named: "carol").state == .disabled)
-        #expect(throws: VaultError(.notFound, "")) { try vault.client("removed") }
-        #expect(try vault.client("disabled").state == .disabled)
-        #expect(try vault.client("changed").state == .active)
+        #expect(try await vault.user(named: "carol").state == .disabled)
+        await #expect(throws: VaultError(.notFound, "")) { try await vault.client("removed") }
+        #expect(try await vault.client("disabled").state == .disabled)
+        #expect(try await vault.client("changed").state == .active)
         #expect(outcome.plan.moved("grant").map(\.id) == [tokens.grant.rawValue])
         #expect(try await party.refresh(tokens.refreshToken, in: vault).refusal == .grantRevoked)
-        let secrets = try vault.client("rotated").secrets
+        let secrets = try await vault.client("rotated").secrets
         #expect(secrets.count == rotated.client.secrets.count)
         #expect(
             secrets.allSatisfy {
@@ -164,8 +164,8 @@ import VaultCrypto
         _ = try await vault.setUser("alice", enabled: true)
         #expect(try await vault.signIn(user: "alice", password: password) != nil)
         #expect(try await vault.signIn(user: "bob", password: password) == nil)
-        #expect(try vault.consent(of: party.user.id, to: party.client.id) == nil)
-        #expect(try vault.session(cookie) == nil, "who was signed in is not any more")
+        #expect(try await vault.consent(of: party.user.id, to: party.client.id) == nil)
+        #expect(try await vault.session(cookie) == nil, "who was signed in is not any more")
         #expect(try await vault.verifyAudit().isIntact)
         await vault.close()
     }
@@ -213,7 +213,7 @@ import VaultCrypto
         let outcome = try await test.restore(kept).apply()
         #expect(outcome.plan.moved("connection").map(\.becomes) == [.quarantined])
         let vault = try await test.open()
-        let connection = try vault.heldConnection(held.id)
+        let connection = try await vault.heldConnection(held.id)
         #expect(connection.connection.state == .needsConsent)
         #expect(connection.connection.reason == "restored-uncertain")
         #expect(connection.pair == nil && connection.attempt == nil)
@@ -271,7 +271,7 @@ import VaultCrypto
         let outcome = try await test.restore(kept).apply()
         #expect(outcome.plan.moved("connection").map(\.becomes) == [.quarantined])
         let vault = try await test.open()
-        let held = try vault.heldConnection(id)
+        let held = try await vault.heldConnection(id)
         #expect(held.reply == nil && held.pair == nil && held.connection.state == .needsConsent)
         #expect(try await vault.verifyAudit().isIntact)
         await vault.close()
@@ -294,7 +294,7 @@ import VaultCrypto
         let kept = try await test.backUp()
         _ = try await test.restore(kept).apply()
         let vault = try await test.open()
-        let held = try vault.heldConnection(id)
+        let held = try await vault.heldConnection(id)
         #expect(held.connection.state == .revoking && held.pair?.refreshToken != nil)
         let request = LeaseRequest(
             id, generation: held.generation, failures: 0, holder: [1], span: .seconds(60), replay: .always,

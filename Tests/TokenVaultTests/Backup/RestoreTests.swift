@@ -31,7 +31,7 @@ import VaultCrypto
         let vault = try await scene.test.open()
         for tokens in [scene.old, scene.other] {
             #expect(try await scene.party.refresh(tokens.refreshToken, in: vault).refusal == .grantRevoked)
-            #expect(try vault.validate(tokens.pair.accessToken) == nil)
+            #expect(try await vault.validate(tokens.pair.accessToken) == nil)
         }
         // Whoever is told to sign in again, and does, is served.
         let code = try await vault.authorize(
@@ -78,13 +78,13 @@ import VaultCrypto
         try scene.test.write(Array(facts.checkpoint.utf8), to: path)
         let same = try await scene.test.restore(scene.kept, newest: .checkpoint(path: path)).plan()
         #expect(same.keptGrants == 2 && same.revokedGrants == 0 && same.newest?.entriesSince == 0)
-        try scene.test.write(Array(scene.test.vault.auditCheckpoint().utf8), to: path)
+        try await scene.test.write(Array(scene.test.vault.auditCheckpoint().utf8), to: path)
         let longer = try await scene.test.restore(scene.kept, newest: .found(at: path)).plan()
         #expect(longer.keptGrants == 0 && longer.revokedGrants == 2 && longer.newest?.hasEntries == false)
         // And a log that ends before it was cut.
         var change = scene.test.restore(scene.kept, newest: .vault(path: try await copy(scene, "cut")))
         _ = try await scene.party.refresh(scene.old.refreshToken)
-        try scene.test.write(Array(scene.test.vault.auditCheckpoint().utf8), to: path)
+        try await scene.test.write(Array(scene.test.vault.auditCheckpoint().utf8), to: path)
         change.checkpoint = path
         let cut = change
         await #expect(throws: VaultError(.integrity, "")) { try await cut.plan() }
@@ -95,8 +95,8 @@ import VaultCrypto
         for _ in 0..<300 { _ = try await scene.test.vault.addUser(UUID().uuidString) }
         _ = try await scene.party.refresh(scene.old.refreshToken)
         let checkpoint = scene.test.directory + "/checkpoint"
-        try scene.test.write(Array(scene.test.vault.auditCheckpoint().utf8), to: checkpoint)
-        let leaves = try (0..<scene.test.vault.auditSize()).map { try scene.test.vault.auditEntry($0).leaf }
+        try await scene.test.write(Array(scene.test.vault.auditCheckpoint().utf8), to: checkpoint)
+        let leaves = try await scene.test.vault.auditLeaves(limit: .max).map(\.leaf)
         let lines = scene.test.directory + "/lines"
         try scene.test.write(leaves.flatMap { $0 + [10] }, to: lines)
         let tiles = scene.test.directory + "/tiles"
@@ -109,7 +109,7 @@ import VaultCrypto
             try scene.test.write(
                 bundle.flatMap { [UInt8($0.count >> 8), UInt8($0.count & 255)] + $0 }, to: path)
         }
-        try scene.test.write(Array(scene.test.vault.auditCheckpoint().utf8), to: tiles + "/checkpoint")
+        try await scene.test.write(Array(scene.test.vault.auditCheckpoint().utf8), to: tiles + "/checkpoint")
         let sources: [NewestLog] = [
             .vault(path: scene.test.path), try .found(at: tiles),
             try .found(at: lines, checkpoint: checkpoint),

@@ -34,23 +34,23 @@ import VaultCrypto
     {
         let stage = try await Stage()
         let tokens = try await stage.party.begin()
-        #expect(try stage.service.validate(tokens.pair.accessToken) != nil)
+        #expect(try await stage.service.validate(tokens.pair.accessToken) != nil)
 
         let report = try await stage.vault.rotateRootKey()
         #expect(report.epoch == 2)
         // An owner has a key under each role that sealed something for it.
         #expect(report.rewritten == 66)
         #expect(!report.isResumed)
-        #expect(try stage.vault.keyInventory().filter { $0.state == "retired" }.isEmpty)
+        #expect(try await stage.vault.keyInventory().filter { $0.state == "retired" }.isEmpty)
 
         let later = try #require(await stage.party.refresh(tokens.refreshToken, in: stage.service).issued)
-        #expect(try stage.service.validate(later.pair.accessToken) != nil)
-        #expect(try stage.service.user(named: "user 17").name == "user 17")
+        #expect(try await stage.service.validate(later.pair.accessToken) != nil)
+        #expect(try await stage.service.user(named: "user 17").name == "user 17")
         _ = try await stage.service.addUser("new")
-        #expect(try stage.vault.user(named: "new").name == "new")
+        #expect(try await stage.vault.user(named: "new").name == "new")
         try await stage.expectIntact()
         let again = try await stage.test.reopen()
-        #expect(try again.users().count == 62)
+        #expect(try await again.users().count == 62)
     }
 
     @Test(.ofFiles, arguments: SystemKeyKind.allCases)
@@ -62,22 +62,22 @@ import VaultCrypto
         let vkey = stage.vault.logVerifierKey
         for round in 1...2 {
             _ = try await stage.vault.rotateSystemKey(kind)
-            #expect(try stage.service.validate(tokens.pair.accessToken) != nil, "round \(round)")
+            #expect(try await stage.service.validate(tokens.pair.accessToken) != nil, "round \(round)")
             let begun = try await stage.party.begin()
-            #expect(try stage.service.validate(begun.pair.accessToken) != nil, "round \(round)")
-            #expect(try stage.service.user(named: "user 7").name == "user 7")
-            #expect(try stage.service.client("app").clientID == stage.party.client.clientID)
+            #expect(try await stage.service.validate(begun.pair.accessToken) != nil, "round \(round)")
+            #expect(try await stage.service.user(named: "user 7").name == "user 7")
+            #expect(try await stage.service.client("app").clientID == stage.party.client.clientID)
             try await stage.expectIntact()
         }
         let next = try #require(await stage.party.refresh(tokens.refreshToken, in: stage.service).issued)
-        #expect(try stage.vault.validate(next.pair.accessToken) != nil)
+        #expect(try await stage.vault.validate(next.pair.accessToken) != nil)
         #expect((stage.vault.logVerifierKey == vkey) == (kind != .log))
         // With the key that tags rows goes the one that sums them up.
         let sums = try sqlite(
             stage.test.path, "SELECT group_concat(key_id) FROM system_keys WHERE purpose = 6")
         #expect(sums == (kind == .rows ? "3" : "1"))
         let again = try await stage.test.reopen()
-        #expect(try again.validate(next.pair.accessToken) != nil)
+        #expect(try await again.validate(next.pair.accessToken) != nil)
     }
 
     @Test(.ofFiles) func `deep: every key is another one, and everything still opens`() async throws {
@@ -93,8 +93,8 @@ import VaultCrypto
         #expect(try sqlite(stage.test.path, "SELECT count(*) FROM jobs") == "0")
         #expect(try sqlite(stage.test.path, "SELECT group_concat(hex(wrapped)) FROM system_keys") != before)
         let later = try #require(await stage.party.refresh(tokens.refreshToken, in: stage.service).issued)
-        #expect(try stage.vault.validate(later.pair.accessToken) != nil)
-        #expect(try stage.service.user(named: "user 7").name == "user 7")
+        #expect(try await stage.vault.validate(later.pair.accessToken) != nil)
+        #expect(try await stage.service.user(named: "user 7").name == "user 7")
         try await stage.expectIntact()
         _ = try await stage.test.reopen()
     }
@@ -169,7 +169,7 @@ import VaultCrypto
         let whole = try await stage.vault.planDeepRotation(openedBy: kept, others: [.keyFile(path: other)])
         #expect(whole.isReachable && whole.records > 20)
         for kind in SystemKeyKind.allCases {
-            #expect(try stage.vault.planSystemKeyRotation(kind).kind == kind.rawValue)
+            #expect(try await stage.vault.planSystemKeyRotation(kind).kind == kind.rawValue)
         }
         #expect(try state() == before)
         #expect(try await stage.vault.rotateRootKey().rewritten == root.owners)
@@ -231,7 +231,7 @@ import VaultCrypto
         #expect(try sqlite(stage.test.path, "SELECT count(*) FROM role_keys WHERE state = 2") == "6")
         // Both ages of keys are in use, by whoever opens it now.
         let between = try await stage.test.reopen()
-        #expect(try between.user(named: "user 199").name == "user 199")
+        #expect(try await between.user(named: "user 199").name == "user 199")
         try await stage.expectIntact()
         let report = try await between.rotateRootKey()
         #expect(report.isResumed)
@@ -269,9 +269,9 @@ import VaultCrypto
             guard let data = FileManager.default.contents(atPath: file) else { continue }
             #expect(data.range(of: Data(hex(wrapped))) == nil, "\(file)")
         }
-        #expect(try test.vault.validate(tokens.pair.accessToken) == nil)
+        #expect(try await test.vault.validate(tokens.pair.accessToken) == nil)
         #expect(try await party.refresh(tokens.refreshToken).issued == nil)
-        #expect(throws: VaultError.self) { try test.vault.user(named: "Zoë Erasmus-Planck") }
+        await #expect(throws: VaultError.self) { try await test.vault.user(named: "Zoë Erasmus-Planck") }
         let report = try await test.vault.verifyAudit()
         #expect(report.findings.isEmpty, "\(report.findings)")
         await #expect(throws: VaultError.self) { try await test.vault.eraseUser("Zoë Erasmus-Planck") }

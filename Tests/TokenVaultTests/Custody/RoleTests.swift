@@ -104,9 +104,9 @@ import VaultCrypto
         let file = try await issuer.addAnchor(.file, target: stage.test.directory + "/anchor")
         let anchor = try await vault.addAnchor(.exec, target: program)
         #expect(anchor.failures == 0 && anchor.lag == 0)
-        #expect(try issuer.anchors().map(\.id) == [file.id])
+        #expect(try await issuer.anchors().map(\.id) == [file.id])
         await #expect(throws: VaultError(.denied, "")) { try await issuer.removeAnchor(anchor.id) }
-        #expect(try vault.anchors().map(\.id) == [file.id, anchor.id])
+        #expect(try await vault.anchors().map(\.id) == [file.id, anchor.id])
         #expect(try await vault.verifyAudit().isIntact)
         await issuer.close()
     }
@@ -119,16 +119,16 @@ import VaultCrypto
         let before = try sqlite(stage.test.path, "SELECT * FROM providers; SELECT * FROM connections")
         let vault = try await stage.open(.issuer, by: slot)
         #expect(vault.roles == .issuer)
-        #expect(try vault.validate(stage.tokens.pair.accessToken) != nil)
+        #expect(try await vault.validate(stage.tokens.pair.accessToken) != nil)
         let next = try #require(await stage.party.refresh(stage.tokens.refreshToken, in: vault).issued)
-        #expect(try vault.validate(next.pair.accessToken) != nil)
-        #expect(try vault.user(named: "alice").name == "alice")
+        #expect(try await vault.validate(next.pair.accessToken) != nil)
+        #expect(try await vault.user(named: "alice").name == "alice")
         _ = try await vault.addUser("bob")
         _ = try await vault.rotateSecret(ofClient: "app", overlap: .zero)
 
         let id = stage.connection
-        #expect(await refusal { _ = try vault.heldConnection(id) } == .denied)
-        #expect(await refusal { _ = try vault.providers() } == .denied)
+        #expect(await refusal { _ = try await vault.heldConnection(id) } == .denied)
+        #expect(await refusal { _ = try await vault.providers() } == .denied)
         #expect(
             await refusal {
                 _ = try await vault.addProvider("evil", definition: "{}", credentials: Secret(copying: "x"))
@@ -149,15 +149,15 @@ import VaultCrypto
     @Test(.ofFiles) func `a keeper holds connections, and knows no token of ours`() async throws {
         let stage = try await Stage()
         let vault = try await stage.open(.keeper)
-        #expect(try vault.heldConnection(stage.connection).pair != nil)
+        #expect(try await vault.heldConnection(stage.connection).pair != nil)
         _ = try await vault.changeProvider("provider", definition: "{\"changed\":1}")
-        #expect(await refusal { _ = try vault.validate(stage.tokens.pair.accessToken) } == .denied)
+        #expect(await refusal { _ = try await vault.validate(stage.tokens.pair.accessToken) } == .denied)
         #expect(
             await refusal { _ = try await stage.party.refresh(stage.tokens.refreshToken, in: vault) }
                 == .denied)
-        #expect(await refusal { _ = try vault.client("app") } == .denied)
+        #expect(await refusal { _ = try await vault.client("app") } == .denied)
         await vault.close()
-        #expect(try stage.test.vault.heldConnection(stage.connection).pair != nil)
+        #expect(try await stage.test.vault.heldConnection(stage.connection).pair != nil)
     }
 
     @Test(.ofFiles, arguments: [VaultRoles.issuer, .keeper, .custody])
@@ -173,13 +173,13 @@ import VaultCrypto
         #expect(
             await refusal { _ = try await vault.addKeyslot(unlockedBy: stage.source(role)) } == .denied)
         #expect(await refusal { try await vault.removeKeyslot(named: "first") } == .denied)
-        #expect(await refusal { _ = try vault.keyInventory() } == .denied)
+        #expect(await refusal { _ = try await vault.keyInventory() } == .denied)
         let report = try await vault.verifyAudit()
         #expect(report.findings.isEmpty, "\(report.findings)")
         #expect(report.notes.contains { $0.contains("Tags were not checked") })
         await vault.close()
         #expect(try await stage.test.vault.verifyAudit().notes == [])
-        #expect(try stage.test.vault.user(named: "alice").name == "alice")
+        #expect(try await stage.test.vault.user(named: "alice").name == "alice")
     }
 
     @Test(.ofFiles) func `a keyslot for another role is refused, and one for a role gives no more`()
@@ -232,8 +232,8 @@ import VaultCrypto
         // Services of the role and of others go on.
         let next = try #require(
             await stage.party.refresh(stage.tokens.refreshToken, in: service).issued)
-        #expect(try service.validate(next.pair.accessToken) != nil)
-        #expect(try keeper.heldConnection(stage.connection).pair != nil)
+        #expect(try await service.validate(next.pair.accessToken) != nil)
+        #expect(try await keeper.heldConnection(stage.connection).pair != nil)
         _ = try sqlite(
             stage.test.path,
             """
@@ -265,11 +265,11 @@ import VaultCrypto
         let keeper = try await stage.open(.keeper)
         _ = try await stage.test.vault.rotateRootKey()
         for vault in [narrowed, issuer] {
-            #expect(try vault.validate(stage.tokens.pair.accessToken) != nil)
+            #expect(try await vault.validate(stage.tokens.pair.accessToken) != nil)
             #expect(vault.roles == .issuer)
-            #expect(await refusal { _ = try vault.heldConnection(stage.connection) } == .denied)
+            #expect(await refusal { _ = try await vault.heldConnection(stage.connection) } == .denied)
         }
-        #expect(try keeper.heldConnection(stage.connection).pair != nil)
+        #expect(try await keeper.heldConnection(stage.connection).pair != nil)
         for vault in [narrowed, issuer, keeper] { await vault.close() }
         for role in [VaultRoles.issuer, .keeper, .custody] { await (try stage.open(role)).close() }
     }

@@ -61,7 +61,9 @@ import VaultCrypto
         try lose(test, loss)
         await #expect(throws: VaultError(.unavailable, "")) { try await test.vault.addUser("bob") }
         await #expect(throws: VaultError(.unavailable, "")) { try await party.refresh(tokens.refreshToken) }
-        #expect(throws: VaultError(.unavailable, "")) { try test.vault.validate(tokens.pair.accessToken) }
+        await #expect(throws: VaultError(.unavailable, "")) {
+            try await test.vault.validate(tokens.pair.accessToken)
+        }
         guard loss.isCurable else {
             // What is left is not touched when the vault closes.
             let before = try? Data(contentsOf: URL(fileURLWithPath: test.path))
@@ -71,11 +73,11 @@ import VaultCrypto
         }
         try putBack(test, loss)
         #expect(try await party.refresh(tokens.refreshToken).issued != nil)
-        #expect(try test.vault.validate(tokens.pair.accessToken) != nil)
+        #expect(try await test.vault.validate(tokens.pair.accessToken) != nil)
         #expect(try await test.vault.verifyAudit().isIntact)
         await test.vault.close()
         let again = try await test.reopen()
-        #expect(try again.grant(tokens.grant).generation == 2)
+        #expect(try await again.grant(tokens.grant).generation == 2)
         await again.close()
     }
 
@@ -114,7 +116,7 @@ import VaultCrypto
         try FileManager.default.removeItem(atPath: test.path + "-wal")
         await test.vault.close()
         let again = try await test.reopen()
-        #expect(try again.user(named: "alice").name == "alice")
+        #expect(try await again.user(named: "alice").name == "alice")
         await again.close()
     }
 
@@ -141,7 +143,7 @@ import VaultCrypto
         let error = await #expect(throws: VaultError.self) { try await test.vault.addUser("bob") }
         #expect(error?.code == .unavailable)
         #expect(error?.message.contains("2 names") == true)
-        #expect(try test.vault.validate(tokens.pair.accessToken) != nil)
+        #expect(try await test.vault.validate(tokens.pair.accessToken) != nil)
         try FileManager.default.removeItem(atPath: test.path + "2")
         #expect(try await party.refresh(tokens.refreshToken).issued != nil)
         await test.vault.close()

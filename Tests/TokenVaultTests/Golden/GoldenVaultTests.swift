@@ -13,8 +13,8 @@ import VaultCrypto
         let golden = try GoldenVault(schema: schema)
         #expect(try sqlite(golden.path, "SELECT max(version) FROM schema_migrations") == "\(schema)")
         var vault = try await golden.open()
-        #expect(try vault.validate(Secret(copying: golden.secrets.accessToken)) != nil)
-        #expect(try vault.user(named: golden.secrets.user).name == golden.secrets.user)
+        #expect(try await vault.validate(Secret(copying: golden.secrets.accessToken)) != nil)
+        #expect(try await vault.user(named: golden.secrets.user).name == golden.secrets.user)
         let before = try await vault.verifyAudit()
         #expect(before.isIntact, "\(before.findings)")
 
@@ -24,10 +24,10 @@ import VaultCrypto
         vault = try await golden.open()
         let request = ExchangeRequest(
             kind: .refreshToken, credential: Secret(copying: golden.secrets.refreshToken),
-            client: try vault.client(golden.secrets.clientId), channel: .library)
+            client: try await vault.client(golden.secrets.clientId), channel: .library)
         let tokens = try #require(try await vault.exchange(request).issued)
         #expect(tokens.generation == 3)
-        #expect(try vault.validate(tokens.pair.accessToken) != nil)
+        #expect(try await vault.validate(tokens.pair.accessToken) != nil)
         let after = try await vault.verifyAudit()
         #expect(after.isIntact, "\(after.findings)")
         await vault.close()
@@ -36,16 +36,16 @@ import VaultCrypto
     @Test func `of the newest: connection, pruned log and recovery key`() async throws {
         let golden = try GoldenVault(schema: 1)
         let vault = try await golden.open()
-        let connection = try #require(try vault.connections().first)
+        let connection = try #require(try await vault.connections().first)
         let kept = golden.secrets.connectionRefreshToken
-        let held = try vault.heldConnection(connection.id)
+        let held = try await vault.heldConnection(connection.id)
         #expect(held.pair?.refreshToken?.withExposed { $0 } == Array(kept.utf8))
         #expect(try await vault.verifyAudit().firstKept == 256)
         await vault.close()
         let passphrase = Secret(copying: golden.secrets.recoveryPassphrase)
         let recovery = try RecoveryKey(file: golden.recoveryFile, passphrase: passphrase)
         let recovered = try await golden.open(by: .recoveryKey(recovery))
-        #expect(try recovered.validate(Secret(copying: golden.secrets.accessToken)) != nil)
+        #expect(try await recovered.validate(Secret(copying: golden.secrets.accessToken)) != nil)
         await recovered.close()
     }
 

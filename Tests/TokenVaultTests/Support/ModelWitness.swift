@@ -116,12 +116,12 @@ struct Witnessed {
     /// Asks again, and says what the trouble was.
     func trouble() async throws -> String? {
         try await vault.anchorNewCheckpoints(isForced: true)
-        return try vault.anchors().first?.trouble
+        return try await vault.anchors().first?.trouble
     }
 
     /// The text of the newest checkpoint.
-    func body() throws -> String {
-        try SignedNote.parse(Array(vault.auditCheckpoint().utf8)).text
+    func body() async throws -> String {
+        try await SignedNote.parse(Array(vault.auditCheckpoint().utf8)).text
     }
 
     var origin: String { vault.logVerifierKey.split(separator: "+").first.map(String.init) ?? "" }

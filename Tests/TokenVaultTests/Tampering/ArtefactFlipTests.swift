@@ -25,7 +25,7 @@ import VaultCrypto
 
     @Test func `3,000 bits of a proof`() async throws {
         let log = try await Log(entries: 300)
-        let proof = try log.proof(of: 100)
+        let proof = try await log.proof(of: 100)
         _ = try AuditProof.check(proof, verifierKey: log.vkey)
         for bit in proof.bits(3000, seed: 0x7A4) {
             #expect(throws: VaultError.self, "bit \(bit)") {

@@ -117,7 +117,7 @@ import VaultCrypto
         let scene = try await Scene()
         try scene.keepCopy()
         try await scene.test.vault.revokeGrant(scene.tokens.grant)
-        let newest = try scene.test.vault.auditCheckpoint()
+        let newest = try await scene.test.vault.auditCheckpoint()
         await scene.test.vault.close()
         try scene.attack(
             """
@@ -139,27 +139,31 @@ import VaultCrypto
 
     @Test(.ofFiles) func `a sealed value moved to another row`() async throws {
         let scene = try await Scene()
-        let ids = try scene.test.vault.connections().map(\.id.rawValue)
+        let ids = try await scene.test.vault.connections().map(\.id.rawValue)
         let (from, to) = (try #require(ids.first), try #require(ids.last))
         try scene.attack(
             "UPDATE connections SET pair = (SELECT pair FROM connections WHERE id = \(from)) WHERE id = \(to)"
         )
-        #expect(throws: VaultError(.integrity, "")) { try scene.test.vault.heldConnection(ConnectionID(to)) }
+        await #expect(throws: VaultError(.integrity, "")) {
+            try await scene.test.vault.heldConnection(ConnectionID(to))
+        }
         #expect(try await scene.places() == ["connections \(to)"])
         // The tokens of the row it came from are as they were.
-        _ = try scene.test.vault.heldConnection(ConnectionID(from))
+        _ = try await scene.test.vault.heldConnection(ConnectionID(from))
     }
 
     @Test(.ofFiles) func `an owner's key replaced by another owner's`() async throws {
         let scene = try await Scene()
-        let (alice, bob) = (scene.party.user.id.rawValue, try scene.test.vault.user(named: "bob").id.rawValue)
+        let (alice, bob) = (
+            scene.party.user.id.rawValue, try await scene.test.vault.user(named: "bob").id.rawValue
+        )
         try scene.attack(
             "UPDATE owner_keys SET wrapped = (SELECT wrapped FROM owner_keys WHERE id = \(bob * 4)) WHERE id = \(alice * 4)"
         )
         #expect(try await scene.places() == ["owner_keys \(alice * 4)"])
         await scene.test.vault.close()
         let vault = try await scene.test.reopen()
-        #expect(throws: VaultError(.integrity, "")) { try vault.users() }
+        await #expect(throws: VaultError(.integrity, "")) { try await vault.users() }
         await vault.close()
     }
 
@@ -262,7 +266,7 @@ import VaultCrypto
                 let vault = try? await Vault.open(
                     at: test.path, unlockedBy: .keyFile(path: lost), options: VaultOptions(clock: test.clock))
             else { return false }
-            let reads = (try? vault.users()) != nil
+            let reads = (try? await vault.users()) != nil
             await vault.close()
             return reads
         }

@@ -114,7 +114,7 @@ import VaultCrypto
 
     @Test(.ofFiles) func `a WAL that lost frames is found by a checkpoint kept elsewhere`() async throws {
         let specimen = try await Specimen(keepsWAL: true)
-        let checkpoint = try specimen.test.vault.auditCheckpoint()
+        let checkpoint = try await specimen.test.vault.auditCheckpoint()
         let bench = try Workbench()
         let last = try #require(Self.commits(specimen.wal).dropLast().last)
         try bench.lay(specimen.database, wal: specimen.wal.flipped(last * 8 + 8 * 100))

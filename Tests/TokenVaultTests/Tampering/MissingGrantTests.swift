@@ -13,16 +13,16 @@ import VaultCrypto
     private func isGone(_ tokens: IssuedTokens, _ party: Party, in vault: Vault) async throws {
         let refreshToken = try tokens.refreshToken
         #expect(try await party.refresh(refreshToken, in: vault).refusal == .unknownGrant)
-        #expect(try vault.validate(tokens.pair.accessToken) == nil)
-        #expect(try vault.inspectRefreshToken(refreshToken) == nil)
+        #expect(try await vault.validate(tokens.pair.accessToken) == nil)
+        #expect(try await vault.inspectRefreshToken(refreshToken) == nil)
         #expect(try await vault.revoke(refreshToken, by: party.client) == false)
     }
 
     private func isDamaged(_ tokens: IssuedTokens, _ party: Party, in vault: Vault) async throws {
         let refreshToken = try tokens.refreshToken
         await #expect(throws: damaged) { try await party.refresh(refreshToken, in: vault) }
-        #expect(throws: damaged) { try vault.validate(tokens.pair.accessToken) }
-        #expect(throws: damaged) { try vault.inspectRefreshToken(refreshToken) }
+        await #expect(throws: damaged) { try await vault.validate(tokens.pair.accessToken) }
+        await #expect(throws: damaged) { try await vault.inspectRefreshToken(refreshToken) }
         await #expect(throws: damaged) { _ = try await vault.revoke(refreshToken, by: party.client) }
     }
 
@@ -49,7 +49,7 @@ import VaultCrypto
         try await isDamaged(tokens, party, in: test.vault)
         // Minutes are rounded up, and the pair is sealed a moment before it is written.
         test.clock.advance(by: .seconds(121))
-        #expect(try test.vault.validate(tokens.pair.accessToken) == nil)
+        #expect(try await test.vault.validate(tokens.pair.accessToken) == nil)
         await #expect(throws: damaged) { try await party.refresh(tokens.refreshToken) }
         test.clock.advance(by: .seconds(86_400 - 3599 - 121 - 1))
         await #expect(throws: damaged) { try await party.refresh(tokens.refreshToken) }
@@ -64,9 +64,9 @@ import VaultCrypto
             to: party.client, scope: .empty, channel: .library, requestID: nil)
         _ = try sqlite(test.path, "DELETE FROM grants")
         test.clock.advance(by: .seconds(3599))
-        #expect(throws: damaged) { try test.vault.validate(tokens.pair.accessToken) }
+        await #expect(throws: damaged) { try await test.vault.validate(tokens.pair.accessToken) }
         test.clock.advance(by: .seconds(61))
-        #expect(try test.vault.validate(tokens.pair.accessToken) == nil)
+        #expect(try await test.vault.validate(tokens.pair.accessToken) == nil)
     }
 
     /// The shorter idle lifetime meets the grant's end only at the first refresh, which nothing foretells.
@@ -162,7 +162,7 @@ import VaultCrypto
             let path = test.directory + "/" + name
             let range = try sqlite(path, "SELECT lost_from, lost_to, lost_since FROM incarnations")
             #expect(range.hasPrefix("\(lost.grant)|\(new.grant)|"), "\(range)")
-            #expect(try vault.validate(new.pair.accessToken) != nil)
+            #expect(try await vault.validate(new.pair.accessToken) != nil)
             #expect(try await party.refresh(new.refreshToken, in: vault).issued != nil)
             // Rows that the restore did not lose are missed as ever.
             _ = try sqlite(path, "DELETE FROM grants")

@@ -48,20 +48,20 @@ import VaultCrypto
             case .systemKeys: _ = try await vault.rotateSystemKey(.handles)
             case .signingKeys: try await addSigningKey("b", vault)
             case .providers: _ = try await vault.changeProvider("p", credentials: Secret(copying: "two"))
-            case .anchors: try await vault.removeAnchor(try #require(try vault.anchors().first).id)
+            case .anchors: try await vault.removeAnchor(try #require(try await vault.anchors().first).id)
             case .webhooks: try await vault.removeWebhook(url)
             }
         }
 
-        func read(_ vault: Vault) throws {
+        func read(_ vault: Vault) async throws {
             switch self {
-            case .owners, .clients, .clientSecrets: _ = try vault.clients()
-            case .keyslots, .keyslotDetails: _ = try vault.keyslots()
-            case .systemKeys: _ = try vault.keyInventory()
-            case .signingKeys: _ = try vault.signingKeys()
-            case .providers: _ = try vault.provider(named: "p")
-            case .anchors: _ = try vault.anchors()
-            case .webhooks: _ = try vault.webhooks()
+            case .owners, .clients, .clientSecrets: _ = try await vault.clients()
+            case .keyslots, .keyslotDetails: _ = try await vault.keyslots()
+            case .systemKeys: _ = try await vault.keyInventory()
+            case .signingKeys: _ = try await vault.signingKeys()
+            case .providers: _ = try await vault.provider(named: "p")
+            case .anchors: _ = try await vault.anchors()
+            case .webhooks: _ = try await vault.webhooks()
             }
         }
 
@@ -112,7 +112,7 @@ import VaultCrypto
 
         /// In the running process, and in one that starts.
         func expectRefusals(_ place: String? = nil) async throws {
-            #expect(throws: VaultError(.integrity, "")) { try row.read(test.vault) }
+            await #expect(throws: VaultError(.integrity, "")) { try await row.read(test.vault) }
             await test.vault.close()
             // Some keys are looked at before there is a vault to ask.
             let opened: Vault
@@ -121,8 +121,10 @@ import VaultCrypto
                 return
             }
             #expect(opened.isDamaged)
-            #expect(throws: VaultError(.integrity, "")) { try row.read(opened) }
-            #expect(throws: VaultError(.integrity, "")) { try opened.validate(tokens.pair.accessToken) }
+            await #expect(throws: VaultError(.integrity, "")) { try await row.read(opened) }
+            await #expect(throws: VaultError(.integrity, "")) {
+                try await opened.validate(tokens.pair.accessToken)
+            }
             await #expect(throws: VaultError(.integrity, "")) {
                 try await party.refresh(tokens.refreshToken, in: opened)
             }
@@ -171,11 +173,11 @@ import VaultCrypto
             ? "\(party.client.id.rawValue)"
             : try sqlite(test.path, "SELECT max(id) FROM \(row.rawValue)")
         _ = try sqlite(test.path, "DELETE FROM \(row.rawValue) WHERE id = \(id)")
-        #expect(throws: damaged) {
-            try row.read(other)
+        await #expect(throws: damaged) {
+            try await row.read(other)
             // No list shows who is not there.
-            if row == .owners || row == .clients { _ = try other.client(party.client.id) }
-            if row == .clientSecrets { try other.confirmSecrets(of: party.client.id) }
+            if row == .owners || row == .clients { _ = try await other.client(party.client.id) }
+            if row == .clientSecrets { try await other.confirmSecrets(of: party.client.id) }
         }
         await other.close()
         await test.vault.close()
@@ -192,11 +194,11 @@ import VaultCrypto
                 "ATTACH '\(other.path)' AS other; REPLACE INTO main.\(table) SELECT * FROM other.\(table) WHERE id > 1"
             )
         }
-        #expect(throws: damaged) { try fresh.client(party.client.id) }
+        await #expect(throws: damaged) { try await fresh.client(party.client.id) }
         await fresh.close()
         let opened = try await test.reopen()
         #expect(opened.isDamaged)
-        #expect(throws: damaged) { try opened.clients() }
+        await #expect(throws: damaged) { try await opened.clients() }
         await opened.close()
     }
 
@@ -224,14 +226,14 @@ import VaultCrypto
         for key in SystemKeyKind.allCases { _ = try await test.vault.rotateSystemKey(key) }
         _ = try await test.vault.rotateRootKey()
         _ = try await test.vault.rotateDeeply(openedBy: .keyFile(path: test.keyFile))
-        while try test.vault.auditSize() < 600 {
+        while try await test.vault.auditSize() < 600 {
             _ = try await test.vault.addUser("\(test.vault.auditSize())")
         }
         _ = try await test.vault.prune(test.vault.planPrune(keeping: .newest(10)))
         #expect(try await test.vault.verifyAudit().isIntact)
         let opened = try await test.reopen()
         #expect(!opened.isDamaged)
-        for row in Row.allCases { try row.read(opened) }
+        for row in Row.allCases { try await row.read(opened) }
         #expect(try await opened.verifyAudit().isIntact)
         await opened.close()
     }

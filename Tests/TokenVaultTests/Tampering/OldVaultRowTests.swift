@@ -21,7 +21,7 @@ import VaultCrypto
             tokens = try await party.begin()
             try keep("before")
             _ = try await test.vault.setClient("other", enabled: false)
-            #expect(try test.vault.validate(tokens.pair.accessToken) != nil)
+            #expect(try await test.vault.validate(tokens.pair.accessToken) != nil)
             try keep("after")
         }
 
@@ -47,8 +47,10 @@ import VaultCrypto
 
         /// Nothing is read, nothing is written, and no client is told that its token is bad.
         func expectDamage(in vault: Vault) async throws {
-            #expect(throws: VaultError(.integrity, "")) { try vault.validate(tokens.pair.accessToken) }
-            #expect(throws: VaultError(.integrity, "")) { try vault.clients() }
+            await #expect(throws: VaultError(.integrity, "")) {
+                try await vault.validate(tokens.pair.accessToken)
+            }
+            await #expect(throws: VaultError(.integrity, "")) { try await vault.clients() }
             await #expect(throws: VaultError(.integrity, "")) {
                 try await party.refresh(tokens.refreshToken, in: vault)
             }
@@ -87,7 +89,7 @@ import VaultCrypto
         }
         try scene.putBack("after")
         try await scene.elsewhere { try await change.make(in: $0) }
-        #expect(try scene.test.vault.validate(scene.tokens.pair.accessToken) == nil)
+        #expect(try await scene.test.vault.validate(scene.tokens.pair.accessToken) == nil)
         #expect(try await scene.party.refresh(scene.tokens.refreshToken).issued == nil)
     }
 
@@ -105,7 +107,7 @@ import VaultCrypto
     @Test(.ofFiles) func `a secret that was replaced elsewhere is not taken any more`() async throws {
         let scene = try await Scene()
         let vault = scene.test.vault
-        let before = try #require(try vault.client(identifiedBy: scene.party.client.clientID))
+        let before = try #require(try await vault.client(identifiedBy: scene.party.client.clientID))
         try await scene.elsewhere {
             _ = try await $0.rotateSecret(ofClient: before.clientID, overlap: .zero)
         }
@@ -115,7 +117,9 @@ import VaultCrypto
         // What authenticated against memory is refused where it counts, and the client read again.
         var clients: [Client] = []
         let result = try await vault.withRecentClient(known) { recent in
-            let client = try recent ?? #require(try vault.client(identifiedBy: before.clientID))
+            var read = recent
+            if read == nil { read = try await vault.client(identifiedBy: before.clientID) }
+            let client = try #require(read)
             clients.append(client)
             return try await vault.exchange(
                 ExchangeRequest(
@@ -148,8 +152,8 @@ import VaultCrypto
             "DELETE FROM main.\($0); INSERT INTO main.\($0) SELECT * FROM old.\($0);"
         }
         _ = try sqlite(scene.test.path, "ATTACH '\(old)' AS old; BEGIN; \(swap.joined()) COMMIT")
-        #expect(throws: VaultError(.integrity, "")) {
-            try scene.test.vault.validate(scene.tokens.pair.accessToken)
+        await #expect(throws: VaultError(.integrity, "")) {
+            try await scene.test.vault.validate(scene.tokens.pair.accessToken)
         }
         await #expect(throws: VaultError(.integrity, "")) { try await scene.test.vault.proveWritePath() }
     }

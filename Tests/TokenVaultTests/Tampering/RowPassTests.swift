@@ -105,7 +105,7 @@ import VaultCrypto
             newest = "generation = 2"
         } else {
             // As it was before the log named it once more.
-            while try scene.vault.auditSize() < 600 { _ = try await scene.party.authorize() }
+            while try await scene.vault.auditSize() < 600 { _ = try await scene.party.authorize() }
             try scene.keepCopy()
             _ = try await scene.vault.prune(scene.vault.planPrune(keeping: .newest(10)))
             newest = "leaf > 500"

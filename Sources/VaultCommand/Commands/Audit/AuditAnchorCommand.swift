@@ -97,7 +97,7 @@ struct AuditAnchorListCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let anchors = try await location.withVault { try $0.anchors() }
+        let anchors = try await location.withVault { try await $0.anchors() }
         try output.show(anchors.map { Shown($0) }, under: Shown.anchorHeader)
     }
 }
@@ -119,7 +119,7 @@ struct AuditAnchorCheckCommand: AsyncParsableCommand {
     func run() async throws {
         let anchors = try await location.withVault { vault in
             try await vault.anchorNewCheckpoints(isForced: true)
-            return try vault.anchors()
+            return try await vault.anchors()
         }
         try output.show(anchors.map { Shown($0) }, under: Shown.anchorHeader)
         for anchor in anchors where anchor.trouble != nil { output.note(anchor.advice) }

@@ -43,11 +43,12 @@ struct AuditListCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await location.withVault { vault in
-            let end = try vault.auditSize()
-            let filter = try grant.map { try vault.auditFilter(grant: $0) }
-            try output.show(
+            let end = try await vault.auditSize()
+            var filter: AuditFilter?
+            if let grant { filter = try await vault.auditFilter(grant: grant) }
+            try await output.show(
                 pages: { last in
-                    try vault.auditEntries(from: last.map { $0.index + 1 } ?? from, limit: 1000)
+                    try await vault.auditEntries(from: last.map { $0.index + 1 } ?? from, limit: 1000)
                         .filter { $0.index < end }
                 }, under: Shown.auditHeader, limit: limit,
                 where: { filter?.names($0) ?? true }
@@ -68,7 +69,7 @@ struct AuditShowCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let detail = try await location.withVault { try $0.auditEntry(entry) }
+        let detail = try await location.withVault { try await $0.auditEntry(entry) }
         try output.show(
             Shown([
                 .json("index", entry), .text("entry", "\(entry)"),
@@ -102,14 +103,14 @@ struct AuditTailCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await location.withVault { vault in
-            let size = try vault.auditSize()
+            let size = try await vault.auditSize()
             var next = max(0, size - Int64(lines))
-            var page = try vault.auditEntries(from: next, limit: Int(size - next))
+            var page = try await vault.auditEntries(from: next, limit: Int(size - next))
             try output.show(page.map { Shown($0) }, under: Shown.auditHeader)
             next = size
             while follow {
                 try await Task.sleep(for: .milliseconds(500))
-                page = try vault.auditEntries(from: next, limit: 1000)
+                page = try await vault.auditEntries(from: next, limit: 1000)
                 for entry in page.map({ Shown($0) }) {
                     try Console.print(
                         output.isJSON

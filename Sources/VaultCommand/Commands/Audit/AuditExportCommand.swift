@@ -57,17 +57,17 @@ struct AuditExportCommand: AsyncParsableCommand {
                         .both("verifier_key", vault.logVerifierKey),
                     ]))
             } else {
-                try printLines(vault)
+                try await printLines(vault)
             }
         }
     }
 
-    private func printLines(_ vault: Vault) throws {
-        let end = try vault.auditSize()
+    private func printLines(_ vault: Vault) async throws {
+        let end = try await vault.auditSize()
         var next = from
         var left = limit ?? .max
         while next < end, left > 0 {
-            let page = try vault.auditLeaves(from: next, limit: min(1000, left)).filter {
+            let page = try await vault.auditLeaves(from: next, limit: min(1000, left)).filter {
                 $0.index < end
             }
             guard let last = page.last else { break }

@@ -41,7 +41,7 @@ struct AuditFollowCommand: AsyncParsableCommand {
         var next = try cursor?.next() ?? from
         try await location.withVault { vault in
             if let kept = try cursor?.checkpoint() {
-                let fork = try vault.auditContinuation(from: next, after: kept)
+                let fork = try await vault.auditContinuation(from: next, after: kept)
                 if fork < next {
                     Console.note(
                         """
@@ -51,7 +51,7 @@ struct AuditFollowCommand: AsyncParsableCommand {
                     next = fork
                 }
             }
-            let size = try vault.auditSize()
+            let size = try await vault.auditSize()
             guard next <= size else {
                 throw VaultError(
                     .integrity, "The cursor is at entry \(next); the log has \(size).",
@@ -60,7 +60,7 @@ struct AuditFollowCommand: AsyncParsableCommand {
                 )
             }
             while true {
-                let page = try vault.auditEntries(from: next, limit: 1000)
+                let page = try await vault.auditEntries(from: next, limit: 1000)
                 if let first = page.first, first.index > next {
                     Console.note(
                         "Entries \(next) to \(first.index - 1) were pruned before they were read here.")
@@ -68,12 +68,14 @@ struct AuditFollowCommand: AsyncParsableCommand {
                 if let last = page.last {
                     for entry in page { try Console.print(JSONText.encode(Shown(entry))) }
                     next = last.index + 1
-                    try cursor?.write(next, vault)
+                    try await cursor?.write(next, vault)
                 } else if untilEnd {
                     return
                 } else {
                     // One read of one row until something comes.
-                    while try vault.auditSize() <= next { try await Task.sleep(for: .milliseconds(500)) }
+                    while try await vault.auditSize() <= next {
+                        try await Task.sleep(for: .milliseconds(500))
+                    }
                 }
             }
         }
@@ -105,8 +107,8 @@ private struct AuditCursor {
 
     /// Each is replaced in one step, durably. The number first: with the checkpoint from before it, a fork is found again,
     /// and some entries come twice.
-    func write(_ next: Int64, _ vault: Vault) throws {
-        for (path, text) in [(path, "\(next)\n"), (checkpointPath, try vault.auditCheckpoint())] {
+    func write(_ next: Int64, _ vault: Vault) async throws {
+        for (path, text) in [(path, "\(next)\n"), (checkpointPath, try await vault.auditCheckpoint())] {
             let file = try DraftFile(of: path)
             try file.write(Array(text.utf8))
             try file.publish(replacing: true)

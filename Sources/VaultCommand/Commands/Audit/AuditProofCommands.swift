@@ -25,7 +25,7 @@ struct AuditProveCommand: AsyncParsableCommand {
 
     func run() async throws {
         let proof = try await location.withVault { vault in
-            (try vault.auditProof(of: entry, checkpointSize: checkpointSize), vault.logVerifierKey)
+            (try await vault.auditProof(of: entry, checkpointSize: checkpointSize), vault.logVerifierKey)
         }
         try output.show(Shown(proof.0, verifierKey: proof.1))
         output.note("Whoever checks it needs the verifier key: \(proof.1)")
@@ -54,7 +54,7 @@ struct AuditConsistencyCommand: AsyncParsableCommand {
     func run() async throws {
         let old = try ProofFile.checkpoint(from)
         let proof = try await location.withVault { vault in
-            (try vault.auditConsistency(from: old), vault.logVerifierKey)
+            (try await vault.auditConsistency(from: old), vault.logVerifierKey)
         }
         try output.show(Shown(proof.0, verifierKey: proof.1))
         output.note("The log of \(proof.0.size) entries begins with the checkpoint.")
@@ -86,8 +86,8 @@ struct AuditCheckpointCommand: AsyncParsableCommand {
     func run() async throws {
         let (checkpoint, missing) = try await location.withVault { vault in
             let (note, missing) =
-                isCosigned ? try await vault.cosignedCheckpoint() : (try vault.auditCheckpoint(), [])
-            guard try !isCosigned || vault.anchors().contains(where: { $0.kind == .witness }) else {
+                isCosigned ? try await vault.cosignedCheckpoint() : (try await vault.auditCheckpoint(), [])
+            if isCosigned, try await !vault.anchors().contains(where: { $0.kind == .witness }) {
                 throw VaultError(
                     .notFound, "No anchor is a witness.", remedy: "See 'tokenvault audit anchor add --help'.")
             }

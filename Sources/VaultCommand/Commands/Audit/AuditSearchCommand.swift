@@ -62,13 +62,13 @@ struct AuditSearchCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await location.withKeeper { keeper in
-            var filter = try self.filter(keeper)
+            var filter = try await self.filter(keeper)
             var next = from
             var isEnd = false
-            try output.show(
+            try await output.show(
                 pages: { (_: AuditEntry?) in
                     while !isEnd {
-                        let page = try keeper.vault.searchAudit(
+                        let page = try await keeper.vault.searchAudit(
                             &filter, from: next, limit: min(limit ?? .max, 1000))
                         (next, isEnd) = (page.next, page.isEnd)
                         if !page.entries.isEmpty { return page.entries }
@@ -79,16 +79,18 @@ struct AuditSearchCommand: AsyncParsableCommand {
         }
     }
 
-    private func filter(_ keeper: TokenKeeper) throws -> AuditFilter {
+    private func filter(_ keeper: TokenKeeper) async throws -> AuditFilter {
         var filter = AuditFilter()
         if token { filter = keeper.vault.auditFilter(token: try Self.readToken()) }
-        if let client { filter.restrict(to: try keeper.vault.auditFilter(client: client)) }
-        if let user { filter.restrict(to: try keeper.vault.auditFilter(user: StandardInput.name(user))) }
-        if let grant { filter.restrict(to: try keeper.vault.auditFilter(grant: grant)) }
+        if let client { filter.restrict(to: try await keeper.vault.auditFilter(client: client)) }
+        if let user {
+            filter.restrict(to: try await keeper.vault.auditFilter(user: StandardInput.name(user)))
+        }
+        if let grant { filter.restrict(to: try await keeper.vault.auditFilter(grant: grant)) }
         if let connection {
             var argument = ConnectionArgument()
             argument.name = connection
-            filter.restrict(to: try keeper.vault.auditFilter(grant: argument.find(keeper).id.rawValue))
+            filter.restrict(to: try await keeper.vault.auditFilter(grant: argument.find(keeper).id.rawValue))
         }
         filter.since = since?.instant
         filter.until = until?.instant

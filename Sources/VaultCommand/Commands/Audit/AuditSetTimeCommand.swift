@@ -26,7 +26,7 @@ struct AuditSetTimeCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await location.withVault { vault in
-            let time = try vault.logTime()
+            let time = try await vault.logTime()
             guard time.isAhead else {
                 throw VaultError(.denied, "The log's time is not ahead of the clock: nothing to put right.")
             }

@@ -87,7 +87,7 @@ struct ClientListCommand: AsyncParsableCommand, VaultWork {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let clients = try await location.withVault { try $0.clients() }
+        let clients = try await location.withVault { try await $0.clients() }
         try output.show(
             clients.map { Shown($0) }, under: ["CLIENT_ID", "NAME", "STATE", "GRANT TYPES", "SCOPE"])
     }
@@ -102,7 +102,7 @@ struct ClientShowCommand: AsyncParsableCommand, VaultWork {
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
 
-    func run() async throws { try await show { Shown(try $0.client(client.name)) } }
+    func run() async throws { try await show { Shown(try await $0.client(client.name)) } }
 }
 
 struct ClientDisableCommand: AsyncParsableCommand, VaultWork {
@@ -191,7 +191,7 @@ struct ClientExportCommand: AsyncParsableCommand, VaultWork {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let found = try await location.withVault { try $0.client(client.name) }
+        let found = try await location.withVault { try await $0.client(client.name) }
         var options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes]
         if !output.isJSON { options.insert(.prettyPrinted) }
         let data = try JSONSerialization.data(withJSONObject: ClientMetadata(found).object, options: options)

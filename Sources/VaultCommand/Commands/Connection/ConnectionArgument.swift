@@ -13,13 +13,14 @@ struct ConnectionArgument: ParsableArguments {
     var name: String
 
     /// - Throws: `VaultError.Code.notFound` for the provider, the user or the connection.
-    func find(_ keeper: TokenKeeper) throws -> Connection {
-        if let number = Int64(name) { return try keeper.vault.connection(ConnectionID(number)) }
+    func find(_ keeper: TokenKeeper) async throws -> Connection {
+        if let number = Int64(name) { return try await keeper.vault.connection(ConnectionID(number)) }
         let parts = name.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false).map(
             String.init)
-        let owner = parts.count > 1 ? try keeper.vault.user(named: StandardInput.name(parts[1])).id : .system
+        let owner =
+            parts.count > 1 ? try await keeper.vault.user(named: StandardInput.name(parts[1])).id : .system
         let label = parts.count > 2 ? parts[2] : ""
-        guard let found = try keeper.connection(at: parts[0], of: owner, label: label) else {
+        guard let found = try await keeper.connection(at: parts[0], of: owner, label: label) else {
             throw VaultError(
                 .notFound, "There is no such connection.",
                 remedy: "See 'tokenvault connection list'; the number of a connection always works.")
@@ -37,9 +38,9 @@ extension Shown {
     /// `unsettled_since`, and `refusal` once the provider has refused to refresh it:
     /// `{"reason":"invalid-request","words":"HTTP 400 …","since":"…","count":12}`, the first of so many in a row. `user` is
     /// absent for tokens of our own and once the user is removed.
-    init(_ connection: Connection, _ names: inout Names) throws {
-        let provider = try names.provider(connection.provider) ?? "-"
-        let user = connection.owner == .system ? nil : try names.user(connection.owner)
+    init(_ connection: Connection, _ names: inout Names) async throws {
+        let provider = try await names.provider(connection.provider) ?? "-"
+        let user = connection.owner == .system ? nil : try await names.user(connection.owner)
         let state = word(connection.state, joinedBy: "-")
         let label = connection.label.isEmpty ? "-" : connection.label
         var fields: [Field] = [
@@ -78,9 +79,9 @@ extension Shown {
             ])
     }
 
-    init(_ connection: Connection, in vault: Vault) throws {
+    init(_ connection: Connection, in vault: Vault) async throws {
         var names = Names(vault)
-        try self.init(connection, &names)
+        try await self.init(connection, &names)
     }
 }
 
@@ -103,12 +104,12 @@ extension TokenKeeper {
         case .ready(let token): return token
         case .needsConsent(let need): throw VaultError(need)
         case .unavailable(let retryAfter, let reason):
-            throw failure(reason, retryAfter: retryAfter, of: connection.id)
+            throw await failure(reason, retryAfter: retryAfter, of: connection.id)
         }
     }
 
     /// Why there is no token now, with the provider's words where it refuses.
-    func failure(_ reason: UnavailableReason, retryAfter: Duration, of id: ConnectionID) -> VaultError {
-        VaultError(reason, retryAfter: retryAfter, refusal: try? vault.connection(id).refusal)
+    func failure(_ reason: UnavailableReason, retryAfter: Duration, of id: ConnectionID) async -> VaultError {
+        VaultError(reason, retryAfter: retryAfter, refusal: try? await vault.connection(id).refusal)
     }
 }

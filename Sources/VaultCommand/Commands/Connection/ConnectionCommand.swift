@@ -52,17 +52,17 @@ struct ConnectionListCommand: AsyncParsableCommand, VaultWork {
         let userName = try user.map(StandardInput.name)
         try await location.withVault { vault in
             var filter = ConnectionFilter()
-            filter.provider = try provider.map { try vault.provider(named: $0).id }
-            filter.owner = try userName.map { try vault.user(named: $0).id }
+            if let provider { filter.provider = try await vault.provider(named: provider).id }
+            if let userName { filter.owner = try await vault.user(named: userName).id }
             filter.state = failing ? .failing : state
             var names = Names(vault)
-            try output.show(
+            try await output.show(
                 pages: { last in
                     filter.after = last?.id ?? ConnectionID(0)
-                    return try vault.connections(filter)
+                    return try await vault.connections(filter)
                 },
                 under: ["CONNECTION", "STATE", "PROVIDER", "USER", "LABEL", "GENERATION", "SCOPE"]
-            ) { try Shown($0, &names) }
+            ) { try await Shown($0, &names) }
         }
     }
 }
@@ -82,8 +82,8 @@ struct ConnectionShowCommand: AsyncParsableCommand, VaultWork {
 
     func run() async throws {
         try await showKept { keeper in
-            let found = try connection.find(keeper)
-            var shown = try Shown(found, in: keeper.vault)
+            let found = try await connection.find(keeper)
+            var shown = try await Shown(found, in: keeper.vault)
             if found.state == .needsConsent {
                 shown.notes = ["Its user has to consent again: 'tokenvault connection connect'."]
             }
@@ -196,14 +196,14 @@ struct ConnectionRefreshCommand: AsyncParsableCommand, VaultWork {
                 connection.name, consequence: "Sending this refresh token again may end the grant")
         }
         try await showKept(calling: network) { keeper in
-            let found = try connection.find(keeper)
+            let found = try await connection.find(keeper)
             switch try await keeper.refresh(found.id, spendsUncertain: spendsUncertain) {
             case .ready: break
             case .needsConsent(let need): throw VaultError(need)
             case .unavailable(let retryAfter, let reason):
-                throw keeper.failure(reason, retryAfter: retryAfter, of: found.id)
+                throw await keeper.failure(reason, retryAfter: retryAfter, of: found.id)
             }
-            return try Shown(keeper.vault.connection(found.id), in: keeper.vault)
+            return try await Shown(keeper.vault.connection(found.id), in: keeper.vault)
         }
     }
 }
@@ -235,7 +235,7 @@ struct ConnectionReplayReplyCommand: AsyncParsableCommand, VaultWork {
                         "Correct the entry with 'tokenvault provider add NAME --replace', or use a newer version."
                 )
             }
-            return try Shown(read, in: keeper.vault)
+            return try await Shown(read, in: keeper.vault)
         }
     }
 }
@@ -263,13 +263,13 @@ struct ConnectionRevokeCommand: AsyncParsableCommand, VaultWork {
 
     func run() async throws {
         try await showKept(calling: network) { keeper in
-            let found = try connection.find(keeper)
+            let found = try await connection.find(keeper)
             var ended = try await keeper.revoke(found.id)
             if ended.state == .revoking, !queue {
                 try await keeper.attend(to: ended.id, keeper.knownProvider(ended.provider))
-                ended = try keeper.vault.connection(ended.id)
+                ended = try await keeper.vault.connection(ended.id)
             }
-            var shown = try Shown(ended, in: keeper.vault)
+            var shown = try await Shown(ended, in: keeper.vault)
             if ended.state == .revoking {
                 shown.notes = ["The provider does not know yet: 'tokenvault refresh run' tells it."]
             }

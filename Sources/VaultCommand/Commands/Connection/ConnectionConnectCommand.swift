@@ -80,7 +80,7 @@ struct ConnectionConnectCommand: AsyncParsableCommand, VaultWork {
                 } else {
                     try await own(keeper)
                 }
-            return try Shown(connection, in: keeper.vault)
+            return try await Shown(connection, in: keeper.vault)
         }
     }
 
@@ -106,6 +106,6 @@ struct ConnectionConnectCommand: AsyncParsableCommand, VaultWork {
     private func own(_ keeper: TokenKeeper) async throws -> Connection {
         let made = try await keeper.clientConnection(at: provider.name, scope: scope, label: owner.label)
         _ = try await keeper.token(for: made)
-        return try keeper.vault.connection(made.id)
+        return try await keeper.vault.connection(made.id)
     }
 }

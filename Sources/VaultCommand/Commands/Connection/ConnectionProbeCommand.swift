@@ -30,7 +30,7 @@ struct ConnectionProbeCommand: AsyncParsableCommand, VaultWork {
         }
         let (shown, status) = try await network.withTransport { transport in
             let (number, token) = try await location.withKeeper(over: transport) { keeper in
-                let found = try connection.find(keeper)
+                let found = try await connection.find(keeper)
                 return (found.id.rawValue, try await keeper.token(for: found))
             }
             do throws(TransportFailure) {

@@ -85,7 +85,7 @@ struct KeyRotateCommand: AsyncParsableCommand {
         case .signing: return try output.show(Shown(rotates: "signing", nil))
         case .some(let key):
             guard let kind = SystemKeyKind(rawValue: key.rawValue) else { throw Self.unknownKey }
-            plan = try vault.planSystemKeyRotation(kind)
+            plan = try await vault.planSystemKeyRotation(kind)
         }
         try output.show(Shown(rotates: plan.kind, plan))
         if let refusal = plan.refusal { throw refusal }

@@ -40,7 +40,7 @@ struct KeySlotListCommand: AsyncParsableCommand {
     func run() async throws {
         let slots = try await location.withVault { vault in
             try await vault.proveOpenedKeyslot(isFirstOnly: true)
-            return try vault.keyslots()
+            return try await vault.keyslots()
         }
         try output.show(
             slots.map { Shown($0) },
@@ -126,7 +126,7 @@ struct KeySlotRemoveCommand: AsyncParsableCommand {
         let left = try await location.withVault { vault in
             try await vault.proveOpenedKeyslot(isFirstOnly: true)
             try await vault.removeKeyslot(named: name)
-            return try vault.keyslots()
+            return try await vault.keyslots()
         }
         try output.show(Shown(removed: name))
         output.note(

@@ -21,7 +21,7 @@ struct SigningKeysListCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try output.show(try await location.withVault { try $0.signingKeys() })
+        try output.show(try await location.withVault { try await $0.signingKeys() })
     }
 }
 
@@ -54,7 +54,7 @@ struct SigningKeysRotateCommand: AsyncParsableCommand {
             for algorithm in algorithm.map({ [$0] }) ?? (existing.isEmpty ? [.rs256] : existing) {
                 new.insert(try await keys.rotate(algorithm, overlap: overlap.duration))
             }
-            return try vault.signingKeys().filter { new.contains($0.kid) }
+            return try await vault.signingKeys().filter { new.contains($0.kid) }
         }
         try output.show(made)
     }
@@ -97,7 +97,7 @@ struct KeyInventoryCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let entries = try await location.withVault { try $0.keyInventory() }
+        let entries = try await location.withVault { try await $0.keyInventory() }
         try output.show(
             entries.map { Shown($0) },
             under: ["PURPOSE", "ROLE", "ALGORITHM", "STATE", "KEYS", "EPOCH", "CREATED"])

@@ -45,7 +45,7 @@ struct ProviderListCommand: AsyncParsableCommand, VaultWork {
                 entries.map { Shown(entry: $0) },
                 under: ["ENTRY", "REPLAY", "VARIABLES", "VERIFIED", "TITLE"])
         }
-        let providers = try await location.withKeeper { try $0.configuredProviders() }
+        let providers = try await location.withKeeper { try await $0.configuredProviders() }
         try output.show(
             providers.map { Shown($0) }, under: ["PROVIDER", "ENTRY", "STATE", "CLIENT_ID", "TITLE"])
     }
@@ -81,7 +81,7 @@ struct ProviderShowCommand: AsyncParsableCommand, VaultWork {
                     lines: text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(
                         String.init)))
         }
-        try await showKept { Shown(try $0.configuredProvider(provider.name)) }
+        try await showKept { Shown(try await $0.configuredProvider(provider.name)) }
     }
 }
 

@@ -50,7 +50,7 @@ struct UserAddCommand: AsyncParsableCommand, VaultWork {
         try await show { vault in
             let added = try await vault.addUser(name)
             if let password { try await vault.setPassword(ofUser: name, password) }
-            return try Shown(added, vault)
+            return try await Shown(added, vault)
         }
     }
 }
@@ -65,10 +65,10 @@ struct UserListCommand: AsyncParsableCommand, VaultWork {
 
     func run() async throws {
         try await location.withVault { vault in
-            try output.show(
-                pages: { try vault.users(after: $0?.id ?? .system) },
+            try await output.show(
+                pages: { try await vault.users(after: $0?.id ?? .system) },
                 under: ["USER", "STATE", "PASSWORD", "CREATED"]
-            ) { try Shown($0, vault) }
+            ) { try await Shown($0, vault) }
         }
     }
 }
@@ -107,7 +107,7 @@ struct UserSetPasswordCommand: AsyncParsableCommand, VaultWork {
         let new = remove ? nil : try asked.read()
         try await show { vault in
             try await vault.setPassword(ofUser: name, new)
-            return try Shown(vault.user(named: name), vault)
+            return try await Shown(vault.user(named: name), vault)
         }
     }
 }
@@ -130,7 +130,7 @@ struct UserRevokeTokensCommand: AsyncParsableCommand, VaultWork {
     func run() async throws {
         let name = try user.read()
         try await show { vault in
-            var shown = try Shown(await vault.revokeGrants(ofUser: name), vault)
+            var shown = try await Shown(await vault.revokeGrants(ofUser: name), vault)
             shown.notes = ["Every token of the user is dead."]
             return shown
         }
@@ -148,7 +148,7 @@ struct UserDisableCommand: AsyncParsableCommand, VaultWork {
 
     func run() async throws {
         let name = try user.read()
-        try await show { try Shown(await $0.setUser(name, enabled: false), $0) }
+        try await show { try await Shown(await $0.setUser(name, enabled: false), $0) }
     }
 }
 
@@ -163,7 +163,7 @@ struct UserEnableCommand: AsyncParsableCommand, VaultWork {
 
     func run() async throws {
         let name = try user.read()
-        try await show { try Shown(await $0.setUser(name, enabled: true), $0) }
+        try await show { try await Shown(await $0.setUser(name, enabled: true), $0) }
     }
 }
 
@@ -223,8 +223,8 @@ struct UserEraseCommand: AsyncParsableCommand, VaultWork {
 
 extension Shown {
     /// `{"created_at":"…","has_password":true,"state":"active","user":"alice"}`
-    fileprivate init(_ user: User, _ vault: Vault) throws {
-        let hasPassword = try vault.hasPassword(user.id)
+    fileprivate init(_ user: User, _ vault: Vault) async throws {
+        let hasPassword = try await vault.hasPassword(user.id)
         let password = hasPassword ? "set" : "none"
         self.init(
             [

@@ -52,7 +52,7 @@ struct WebhookListCommand: AsyncParsableCommand, VaultWork {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let webhooks = try await location.withKeeper { try $0.webhooks() }
+        let webhooks = try await location.withKeeper { try await $0.webhooks() }
         try output.show(
             webhooks.map { Shown($0) }, under: ["URL", "FAILURES", "RETRY", "CREATED"])
     }

@@ -135,7 +135,7 @@ extension TestServer {
     /// The user of that name, made when new, with the password of the tests.
     func user(_ name: String = "alice", hasPassword: Bool = false) async throws -> User {
         let user: User
-        do { user = try vault.user(named: name) } catch { user = try await vault.addUser(name) }
+        do { user = try await vault.user(named: name) } catch { user = try await vault.addUser(name) }
         if hasPassword {
             try await vault.setPassword(ofUser: name, SecretBytes(copying: Browser.password))
         }
