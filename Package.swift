@@ -99,7 +99,7 @@ let targets: [Target] = [
         dependencies: [
             "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", hummingbird, hummingbirdCore,
             hummingbirdTLS,
-            httpTypes, mustache, nioCore, nioSSL, logging, lifecycle,
+            httpTypes, mustache, nioCore, nioHTTP1, nioSSL, logging, lifecycle,
         ],
         resources: [
             "consent.mustache", "consents.mustache", "error.mustache", "icon.svg", "layout.mustache",

@@ -63,7 +63,7 @@ struct CheckpointTests {
     }
 
     @Test func `an origin of two lines stops the program before anything is signed`() async {
-        #expect(processExitsWith: .failure) {
+        await #expect(processExitsWith: .failure) {
             let root = MerkleHash.empty
             print(Checkpoint(origin: "tokenvault/0a1b\n7", size: 0, root: root).body)
         }
