@@ -15,8 +15,9 @@ import VaultStore
 /// ```
 ///
 /// Every write is durable when it returns (fsync at commit), carries its audit entry in the same transaction, and may
-/// share that transaction with others that arrived meanwhile. Safe to use from any task, and by several processes at
-/// once on one machine.
+/// share that transaction with others that arrived meanwhile. Reads see what is committed; a vault in a file answers them
+/// on the caller's thread, except those of many rows, which have one of their own. Safe to use from any task, and by
+/// several processes at once on one machine.
 public final class Vault: Sendable {
     public let id: VaultID
     /// What it was opened for.
