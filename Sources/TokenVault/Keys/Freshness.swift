@@ -32,8 +32,11 @@ extension Database {
                 errors.append(VaultRow.outdated)
             }
         } catch let error as VaultError where error.code == .integrity {}
-        if let keyring, try keyring.registryHash(Roster(self, keyring.rowSet), vault.stamp) != vault.registryHash {
-            errors.append(Roster.differs)
+        if let keyring {
+            let roster = try Roster(self, keyring.rowSet)
+            if keyring.registryHash(roster, vault.stamp) != vault.registryHash {
+                errors.append(Roster.differs)
+            }
         }
         return errors
     }
