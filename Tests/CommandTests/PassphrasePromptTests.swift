@@ -17,7 +17,9 @@ struct PassphrasePromptTests {
         try place.write(
             """
             mkfifo typed; : > shown
-            script --quiet --return --flush --command 'sh ./command' /dev/null < typed > shown & P=$!
+            # In the background Ctrl-C would be ignored, and what is ignored stays so.
+            script --quiet --return --flush --command 'env --default-signal=INT sh ./command' /dev/null \
+                < typed > shown & P=$!
             exec 3> typed
             \(typing.joined(separator: "\n"))
             status=0; wait $P || status=$?
