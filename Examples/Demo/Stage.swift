@@ -58,15 +58,28 @@ struct Stage: Sendable {
                 return nil
             }
             tasks.addTask {
-                for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) { break }
-                return nil
-            }
-            tasks.addTask {
-                for await url in urls { return try await body(url) }
-                return nil
+                try await Self.untilInterrupted {
+                    for await url in urls { return try await body(url) }
+                    return nil
+                }
             }
             guard let first = try await tasks.next(), let result = first else { throw ExitCode(130) }
             return result
+        }
+    }
+
+    /// What `body` returns; nil: it was interrupted, and has ended. So no request is under way when its server ends.
+    private static func untilInterrupted<Result: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Result?
+    ) async throws -> Result? {
+        try await withThrowingTaskGroup(of: Result?.self) { tasks in
+            defer { tasks.cancelAll() }
+            tasks.addTask {
+                for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) { break }
+                return nil
+            }
+            tasks.addTask(operation: body)
+            return try await tasks.next() ?? nil
         }
     }
 
