@@ -15,6 +15,8 @@ private struct Crowd: Sendable {
     let store: MemoryStore
     let vault: Vault
     let party: Party
+    /// What the writer is busy with while a batch gathers.
+    let plug: SecretBytes
     let clock = SettableClock()
 
     init() async throws {
@@ -22,6 +24,7 @@ private struct Crowd: Sendable {
         vault = try await Vault.create(
             in: store, unlockedBy: .heldKey(.random()), options: VaultOptions(clock: clock))
         party = try await Party(vault)
+        plug = try await party.begin().refreshToken
     }
 
     /// Runs `works` in one batch.
@@ -40,7 +43,7 @@ private struct Crowd: Sendable {
         let isHolding = try await Waiting.until { isHeld.load(ordering: .acquiring) }
         #expect(isHolding)
         // The writer takes this one alone, and waits with it.
-        let first = Task { try await vault.addUser("first") }
+        let first = Task { try await party.refresh(plug) }
         let isWaiting = try await Waiting.until(every: .milliseconds(1)) { store.isHeldUp }
         #expect(isWaiting)
         let results = try await withThrowingTaskGroup(of: (Int, Result<Value, any Error>).self) { group in

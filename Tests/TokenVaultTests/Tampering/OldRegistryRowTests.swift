@@ -162,7 +162,7 @@ import VaultCrypto
         try await scene.expectRefusals()
     }
 
-    @Test(arguments: Row.allCases) func `deleted`(_ row: Row) async throws {
+    @Test(.ofFiles, arguments: Row.allCases) func `deleted`(_ row: Row) async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         try await row.prepare(test)
