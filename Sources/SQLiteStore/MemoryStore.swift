@@ -15,7 +15,6 @@ package final class MemoryStore: VaultStore, @unchecked Sendable {
     private let writer: SQLiteConnection
     private let shared: MemoryReader
     private let isServing = Atomic<Bool>(false)
-    private let isClosed = Atomic<Bool>(false)
     private let held = Atomic<Bool>(false)
     private let counted = Mutex<[Int]>([])
 
@@ -48,17 +47,9 @@ package final class MemoryStore: VaultStore, @unchecked Sendable {
         }
     }
 
-    package var reader: any StoreReader {
-        get throws {
-            guard !isClosed.load(ordering: .acquiring) else { throw Self.closed }
-            return shared
-        }
-    }
+    package var reader: any StoreReader { shared }
 
-    package func longReader() throws -> any StoreReader {
-        _ = try reader
-        return try MemoryReader(name, gate, ledger)
-    }
+    package func longReader() throws -> any StoreReader { try MemoryReader(name, gate, ledger) }
 
     package func commit(
         waiting: () throws -> Void, _ body: (any StoreTransaction) throws -> StoreCommit?,
@@ -98,8 +89,6 @@ package final class MemoryStore: VaultStore, @unchecked Sendable {
 
     /// What is in it stays for others who have it open, until the last lets go of it.
     package func close() throws {}
-
-    private static let closed = VaultError(.unavailable, "The vault is closed.")
 }
 
 /// A connection that reads while nothing is written.

@@ -88,8 +88,7 @@ final class CommitEngine: @unchecked Sendable {
         case .failed where hasFailed && !isCareful, .notApplied where !isCareful:
             statistics.batchIsRepeated()
             commit(batch, isRetry: isRetry, isCareful: true, waiting: waiting)
-        case .notApplied(let error): fail(batch, error, isRetry: isRetry)
-        case .failed(let error): fail(batch, error, isRetry: isRetry)
+        case .notApplied(let error), .failed(let error): fail(batch, error, isRetry: isRetry)
         case .unknown:
             lastHead = nil
             Self.finish(batch, Self.unknown)
