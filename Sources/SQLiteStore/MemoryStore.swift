@@ -152,4 +152,14 @@ private final class CountingTransaction: StoreTransaction, StatementEngine {
         turns += 1
         return try inner.database.hasTable(name)
     }
+
+    func hasLost(_ table: String, _ id: Int64) throws -> Bool {
+        turns += 1
+        return try inner.database.engine.hasLost(table, id)
+    }
+
+    func indexFaults(of table: String) throws -> [String] {
+        turns += 1
+        return try inner.database.engine.indexFaults(of: table)
+    }
 }

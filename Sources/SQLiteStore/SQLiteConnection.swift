@@ -200,6 +200,27 @@ final class SQLiteEngine: StatementEngine {
         }
     }
 
+    /// Deleting a row deletes it from the index of its first UNIQUE column too.
+    func hasLost(_ table: String, _ id: Int64) throws -> Bool {
+        var isNamed = false
+        try forEachRow(
+            "SELECT 1 FROM \(table) INDEXED BY sqlite_autoindex_\(table)_1 WHERE +id = ?", [.integer(id)]
+        ) { _ in
+            isNamed = true
+            return false
+        }
+        return isNamed
+    }
+
+    func indexFaults(of table: String) throws -> [String] {
+        var faults: [String] = []
+        try forEachRow("PRAGMA integrity_check(\(table))", []) { row in
+            if case .text(let answer) = row.value(0), answer != "ok" { faults.append(answer) }
+            return true
+        }
+        return faults
+    }
+
     func hasTable(_ name: String) throws -> Bool {
         var isThere = false
         try forEachRow(

@@ -30,12 +30,24 @@ package final class Database {
     }
 
     package func hasTable(_ name: String) throws -> Bool { try engine.hasTable(name) }
+
+    /// Whether an index of the table names a row that the table does not show: it is lost, and was not deleted.
+    package func hasLost(_ layout: TableLayout, _ id: Int64) throws -> Bool {
+        try engine.hasLost(layout.name, id)
+    }
+
+    /// How the indexes of a table differ from it, one line each.
+    package func indexFaults(of layout: TableLayout) throws -> [String] {
+        try engine.indexFaults(of: layout.name)
+    }
 }
 
 /// What a store brings for one of its connections.
 package protocol StatementEngine: AnyObject {
     func forEachRow(_ sql: String, _ values: [SQLValue], _ body: (RowCursor) throws -> Bool) throws
     func hasTable(_ name: String) throws -> Bool
+    func hasLost(_ table: String, _ id: Int64) throws -> Bool
+    func indexFaults(of table: String) throws -> [String]
 }
 
 /// The row a query stands on, as its engine has it.

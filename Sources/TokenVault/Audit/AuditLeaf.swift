@@ -9,7 +9,7 @@ package struct RowChange: Sendable, Equatable {
     /// Nil: the row was deleted.
     package let hash: Digest?
     /// The leaf that named the row before; nil: none did, or the one that did deleted it.
-    package let previous: Int64?
+    package var previous: Int64?
 }
 
 /// One of the grants, connections and consents that were created for an owner, counted from 1 without a gap: who has

@@ -9,6 +9,10 @@ struct RowName: Hashable {
     let id: Int64
 }
 
+extension RowName {
+    init(_ row: StoredRow) { self.init(table: row.layout.number, id: row.id) }
+}
+
 /// What the last leaf that names a row says of it, kept small: there is one for each live row.
 struct RowState {
     let leaf: Int64

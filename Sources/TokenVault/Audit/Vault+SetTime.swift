@@ -40,6 +40,6 @@ extension Vault {
 extension WriteTransaction {
     /// Of the last entry, those of this batch counted in.
     fileprivate var logTime: VaultInstant {
-        entries.contains(where: \.setsTime) ? now : max(committed.lastTime, now)
+        collected.entries.contains(where: \.setsTime) ? now : max(committed.lastTime, now)
     }
 }

@@ -112,7 +112,7 @@ extension Database {
     /// An owner that was not erased, read and checked. Nil also for one that never was.
     func owner(_ id: OwnerID, _ keyring: Keyring) throws -> Owner? {
         guard let row = try load(OwnerRow.self, id.rawValue, keyring)?.row else {
-            guard try !indexNames(id) else { throw LostRow.error(.owners, id.rawValue) }
+            guard try !hasLost(.owners, id.rawValue) else { throw LostRow.error(.owners, id.rawValue) }
             return nil
         }
         guard row.pseudonym != nil else { return nil }
@@ -135,15 +135,5 @@ extension Database {
             return true
         }
         return keys
-    }
-}
-
-extension Database {
-    /// Whether an index still names an owner that the table does not show. Deleting a row deletes it there too.
-    func indexNames(_ owner: OwnerID) throws -> Bool {
-        try firstRow(
-            "SELECT 1 FROM owners INDEXED BY sqlite_autoindex_owners_1 WHERE +id = ?",
-            [.integer(owner.rawValue)]
-        ) { _ in true } ?? false
     }
 }

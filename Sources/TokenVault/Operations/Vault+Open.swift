@@ -279,7 +279,7 @@ private struct Genesis {
             let actor = AuditActor(system.pseudonym, options.channel, options.actor)
             return BodyEnd(events: [AuditEvent(.vaultCreate, by: actor)], kind: .change)
         }
-        _ = try AuditTrail().append(transaction.entries, to: head, in: transaction)
+        _ = try AuditTrail().append(transaction.collected.entries, to: head, in: transaction)
         try opened.apply(transaction.finish())
     }
 }

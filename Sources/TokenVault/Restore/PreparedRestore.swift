@@ -57,7 +57,7 @@ struct PreparedRestore: Sendable {
                 reason: plan.newest == nil ? "without-log" : hasEntries ? "with-log" : "with-checkpoint")
             return BodyEnd(events: [event], kind: .change)
         }
-        _ = try AuditTrail().append(transaction.entries, to: parent, in: transaction)
+        _ = try AuditTrail().append(transaction.collected.entries, to: parent, in: transaction)
         try opened.apply(transaction.finish())
     }
 

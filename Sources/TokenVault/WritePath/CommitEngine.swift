@@ -61,12 +61,13 @@ final class CommitEngine: @unchecked Sendable {
                 (transaction, head) = (begun, nil)
                 do {
                     for job in batch { try run(job, in: begun) }
-                    guard begun.hasChanges || !begun.entries.isEmpty else { return nil }
-                    if !begun.entries.isEmpty {
-                        head = try trail.append(begun.entries, to: begun.committed, in: begun)
+                    guard begun.collected.hasChanges || !begun.collected.entries.isEmpty else { return nil }
+                    if !begun.collected.entries.isEmpty {
+                        head = try trail.append(begun.collected.entries, to: begun.committed, in: begun)
                     }
                     return StoreCommit(
-                        try begun.finish(), isThere: head.map(Self.shows), emptiesLog: begun.truncation != nil
+                        try begun.finish(), isThere: head.map(Self.shows),
+                        emptiesLog: begun.collected.truncation != nil
                     )
                 } catch let error as BatchFailed {
                     hasFailed = true
@@ -77,7 +78,7 @@ final class CommitEngine: @unchecked Sendable {
                 if let transaction { keys.committed(transaction, head ?? transaction.committed) }
                 if let head { lastHead = head }
                 statistics.committed(batch.count, logSize: lastHead?.size, since: start)
-                if isLogEmptied { transaction?.truncation?.succeeded() }
+                if isLogEmptied { transaction?.collected.truncation?.succeeded() }
                 Self.finish(batch, nil)
             })
         switch outcome {

@@ -19,7 +19,7 @@ final class WriteTransaction {
     let monotonic: ClockReading
     /// False while the wall clock does not move as the monotonic one does: nothing is deleted on its word then.
     let clocksAgree: Bool
-    private(set) var vault: VaultRow
+    var vault: VaultRow { collected.vault }
     /// Of the log: the keyring's, but where a restored log goes on under another name.
     private let signer: NoteSigner
     private let registry: Registry
@@ -29,31 +29,15 @@ final class WriteTransaction {
     private let unchangedVault: VaultRow
     private let revision: RegistryRevision?
 
-    /// Entries of bodies that ended well.
-    private(set) var entries: [PendingEntry] = []
-    private(set) var hasChanges = false
-    /// Sign the new head too: a new key of the log.
-    private(set) var cosigners: [NoteSigner] = []
-    /// After this commit nothing of what was before shall be left in the WAL.
-    private(set) var truncation: WALTruncation?
-    private var rows: [RowChange] = []
-    /// What is to be written and was not applied yet.
-    private var writes: [RowWrite] = []
-    /// How many of them are of bodies that ended.
-    private var writesBeforeBody = 0
-    /// The rows that bodies of this batch asked for or wrote, as they are with what is collected; nil: deleted.
-    private var known: [RowName: StoredRow?] = [:]
-    /// What the present body put into ``known``, and what was there before.
-    private var replaced: [(name: RowName, before: StoredRow??)] = []
-    private var vaultBeforeBody: VaultRow
+    /// What the bodies want written.
+    private(set) var collected: CollectedChanges
     private let roster: LiveRoster
     private var rosterBeforeBody: Roster
     /// What sums up the rows of the registry after this commit, where a body replaced the key.
-    var renewedRowSet: RowSetKey?
-    private var renewedRowSetBeforeBody: RowSetKey?
-    private var hasChangesBeforeBody = false
-    private var entriesBeforeBody = 0
-    private var cosignersBeforeBody = 0
+    var renewedRowSet: RowSetKey? {
+        get { collected.renewedRowSet }
+        set { collected.renewedRowSet = newValue }
+    }
 
     init(
         _ store: any StoreTransaction, keyring: Keyring, registry: Registry, firstUses: FirstUses,
@@ -69,10 +53,9 @@ final class WriteTransaction {
         self.keyring = keyring.showing(roster)
         self.registry = registry
         self.firstUses = firstUses
-        self.vault = vault
+        collected = CollectedChanges(vault)
         self.unchangedVault = vault
         self.revision = revision
-        self.vaultBeforeBody = vault
         self.committed = head
         self.now = now
         self.monotonic = monotonic
@@ -84,7 +67,7 @@ final class WriteTransaction {
     /// - Throws: ``BatchFailed`` when that cannot be applied, or when the body itself wrote before it asked.
     var database: Database {
         get throws {
-            if !isCareful, writes.count > writesBeforeBody { throw BatchFailed() }
+            if !isCareful, collected.bodyWrote { throw BatchFailed() }
             try apply()
             return store.database
         }
@@ -95,23 +78,22 @@ final class WriteTransaction {
 
     /// Applies what was collected.
     func apply() throws {
-        guard !writes.isEmpty else { return }
-        do { try store.apply(writes) } catch {
+        guard !collected.writes.isEmpty else { return }
+        do { try store.apply(collected.writes) } catch {
             if isCareful || store.isGone(after: error) { throw error }
             throw BatchFailed()
         }
-        writes.removeAll(keepingCapacity: true)
-        writesBeforeBody = 0
+        collected.wereApplied()
     }
 
     /// Takes what was asked for a body before it runs.
-    func know(_ row: StoredRow) { known[RowName(table: row.layout.number, id: row.id)] = row }
+    func know(_ row: StoredRow) { collected.keep(row, as: RowName(row)) }
 
     /// Now, less the time nobody served.
     var serving: VaultInstant { vault.serving(at: now) }
 
     /// The index of this body's first leaf.
-    var leaf: Int64 { committed.size + Int64(entries.count) }
+    var leaf: Int64 { committed.size + Int64(collected.entries.count) }
 
     /// The name of the log.
     var origin: String { signer.key.name }
@@ -134,8 +116,7 @@ final class WriteTransaction {
     func owner(_ id: OwnerID) throws -> Owner? {
         if let known = registry.knownOwner(id, revision: registryRevision) { return known }
         guard let row = try load(OwnerRow.self, id.rawValue)?.row else {
-            guard try store.database.indexNames(id)
-            else { return nil }
+            guard try store.database.hasLost(.owners, id.rawValue) else { return nil }
             throw LostRow.error(.owners, id.rawValue)
         }
         guard row.pseudonym != nil else { return nil }
@@ -196,9 +177,9 @@ final class WriteTransaction {
     /// A row by its number, with what bodies of this batch made of it.
     func stored(_ layout: TableLayout, _ id: Int64) throws -> StoredRow? {
         let name = RowName(table: layout.number, id: id)
-        if let known = known[name] { return known }
+        if let known = collected.known[name] { return known }
         let found = try store.database.stored(layout, id, keyring)
-        known[name] = .some(found)
+        collected.keep(found, as: name)
         return found
     }
 
@@ -215,11 +196,13 @@ final class WriteTransaction {
         let layout = Row.layout
         var found: [Row] = []
         try store.database.forEachRow(layout.selectSQL + " WHERE " + condition, values) { cursor in
-            guard known[RowName(table: layout.number, id: cursor.integer(0))] == nil else { return true }
+            guard collected.known[RowName(table: layout.number, id: cursor.integer(0))] == nil else {
+                return true
+            }
             found.append(try Row(StoredRow(reading: cursor, layout, rowKey: keyring.rows)))
             return true
         }
-        for (name, stored) in known where name.table == layout.number {
+        for (name, stored) in collected.known where name.table == layout.number {
             if let stored, case let row = try Row(stored), matches(row) { found.append(row) }
         }
         if condition == "true", layout.isWhollyOfSet {
@@ -239,7 +222,7 @@ final class WriteTransaction {
 extension WriteTransaction {
     func insert(_ row: some TypedRow) throws {
         let stored = try named(row, previous: nil)
-        writes.append(
+        put(
             RowWrite(
                 stored.layout.insertSQL,
                 [.integer(stored.id)] + stored.columns + [.integer(stored.leaf), .blob(stored.tag)]))
@@ -257,7 +240,7 @@ extension WriteTransaction {
         let layout = type(of: row).layout
         let stored = try StoredRow(
             layout, id: row.rowID, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
-        know(stored, as: layout, stored.id)
+        know(stored, as: RowName(stored))
         write(stored, true, expected)
     }
 
@@ -269,7 +252,7 @@ extension WriteTransaction {
             RowWrite(
                 "UPDATE \(row.layout.name) SET row_tag = ? WHERE id = ?",
                 [.blob(fresh.tag), .integer(row.id)]))
-        know(fresh, as: row.layout, row.id)
+        know(fresh, as: RowName(row))
     }
 
     /// Writes a row as it is, so that this body's leaf names it.
@@ -279,8 +262,9 @@ extension WriteTransaction {
         put(
             RowWrite(
                 row.layout.carrySQL, [.integer(stored.leaf), .blob(stored.tag), .integer(stored.id)]))
-        know(stored, as: stored.layout, stored.id)
-        note(stored.layout, stored.id, hash: stored.hash, previous: row.leaf)
+        know(stored, as: RowName(stored))
+        collected.name(
+            RowChange(table: row.layout.number, id: row.id, hash: stored.hash, previous: row.leaf))
     }
 
     func delete(_ layout: TableLayout, id: Int64) throws {
@@ -290,15 +274,12 @@ extension WriteTransaction {
             touchRegistry()
             roster.change { $0.remove(layout, id, keyring.rowSet) }
         }
-        know(nil, as: layout, id)
-        note(layout, id, hash: nil, previous: previous)
+        know(nil, as: RowName(table: layout.number, id: id))
+        collected.name(RowChange(table: layout.number, id: id, hash: nil, previous: previous))
     }
 
     /// What no leaf names: sessions, jobs, used assertions, expired rows; entries and the head of the log.
-    func put(_ write: RowWrite) {
-        writes.append(write)
-        hasChanges = true
-    }
+    func put(_ write: RowWrite) { collected.put(write) }
 
     /// Counts a grant, connection or consent that this body creates for a user.
     ///
@@ -347,23 +328,17 @@ extension WriteTransaction {
 
     /// Takes the next number of a counter.
     func next(_ counter: WritableKeyPath<VaultRow, Int64>) -> Int64 {
-        let value = vault[keyPath: counter]
-        changeVault { $0[keyPath: counter] += 1 }
-        return value
+        defer { changeVault { $0[keyPath: counter] += 1 } }
+        return vault[keyPath: counter]
     }
 
-    func changeVault(_ change: (inout VaultRow) -> Void) {
-        change(&vault)
-        hasChanges = true
-    }
+    func changeVault(_ change: (inout VaultRow) -> Void) { collected.changeVault(change) }
 
     /// Asks for the WAL to be copied back and emptied after this commit, if no reader needs it.
-    func truncateWAL(_ request: WALTruncation) {
-        truncation = request
-        hasChanges = true
-    }
+    func truncateWAL(_ request: WALTruncation) { collected.truncate(request) }
 
-    func cosign(_ signer: NoteSigner) { cosigners.append(signer) }
+    /// Signs the new head by another key too: a new key of the log.
+    func cosign(_ signer: NoteSigner) { collected.cosign(signer) }
 
     func seal(
         _ plaintext: [UInt8], owner id: OwnerID, table: UInt16, column: UInt16, row: Int64,
@@ -388,28 +363,16 @@ extension WriteTransaction {
 
     private func note(_ stored: StoredRow, previous: Int64?) {
         register(stored)
-        know(stored, as: stored.layout, stored.id)
-        note(stored.layout, stored.id, hash: stored.hash, previous: previous)
+        know(stored, as: RowName(stored))
+        collected.name(
+            RowChange(table: stored.layout.number, id: stored.id, hash: stored.hash, previous: previous))
     }
 
-    private func note(_ layout: TableLayout, _ id: Int64, hash: Digest?, previous: Int64?) {
-        var previous = previous
-        // A row written twice for one entry is named once, as it was left.
-        if let index = rows.firstIndex(where: { $0.table == layout.number && $0.id == id }) {
-            previous = rows.remove(at: index).previous
-        }
-        rows.append(RowChange(table: layout.number, id: id, hash: hash, previous: previous))
-        hasChanges = true
-    }
-
-    private func know(_ stored: StoredRow?, as layout: TableLayout, _ id: Int64) {
-        let name = RowName(table: layout.number, id: id)
-        replaced.append((name, known.updateValue(stored, forKey: name)))
-    }
+    private func know(_ stored: StoredRow?, as name: RowName) { collected.know(stored, as: name) }
 
     /// The leaf that names a row now; nil where there is no such row.
     private func namingLeaf(_ layout: TableLayout, _ id: Int64) throws -> Int64? {
-        if let known = known[RowName(table: layout.number, id: id)] { return known?.leaf }
+        if let known = collected.known[RowName(table: layout.number, id: id)] { return known?.leaf }
         return try store.database.firstRow(layout.selectLeafByID, [.integer(id)]) { $0.integer(0) }
     }
 
@@ -426,21 +389,6 @@ extension WriteTransaction {
     }
 }
 
-/// What the end of a body tells of: its events, and what it may have written.
-struct BodyEnd {
-    var events: [AuditEvent]
-    let kind: BodyKind
-}
-
-enum BodyKind {
-    /// Rows that entries name.
-    case change
-    /// Only what no entry names.
-    case upkeep
-    /// Nothing.
-    case unchanged
-}
-
 /// A body found that what it was given is no longer so, and did nothing: its operation begins again. It never leaves
 /// this module, but through what hands it to ``Vault/withRecentClient(_:_:)``.
 struct Overtaken: StoreSignal {}
@@ -452,49 +400,24 @@ struct BatchFailed: Error {}
 // MARK: - Bodies of a batch
 
 extension WriteTransaction {
-    /// Before a body: what a rollback of its savepoint must undo here.
-    private func beginBody() {
-        rows = []
-        replaced.removeAll(keepingCapacity: true)
-        writesBeforeBody = writes.count
-        vaultBeforeBody = vault
-        rosterBeforeBody = roster.value
-        renewedRowSetBeforeBody = renewedRowSet
-        hasChangesBeforeBody = hasChanges
-        entriesBeforeBody = entries.count
-        cosignersBeforeBody = cosigners.count
-    }
-
     /// Makes an entry that names the rows which the body changed until now; what it changes later is named by the
     /// next one.
-    func log(_ event: AuditEvent) {
-        entries.append(PendingEntry(event, rows: rows))
-        rows = []
-    }
+    func log(_ event: AuditEvent) { collected.log(event) }
 
     /// The body ended well: its events become entries, the first of which names the rows not named yet.
     private func endBody(_ end: BodyEnd) throws {
-        let isNamed = vault.stamp == vaultBeforeBody.stamp || entries.count > entriesBeforeBody
-        let isFitting =
-            switch end.kind {
-            case .change: (rows.isEmpty && isNamed) || !end.events.isEmpty
-            case .upkeep: rows.isEmpty && vault.stamp == vaultBeforeBody.stamp
-            case .unchanged: writes.count == writesBeforeBody && vault == vaultBeforeBody
-            }
-        guard isFitting else {
+        guard collected.fits(end) else {
             throw VaultError(.internalError, "A body wrote what its end does not tell of.")
         }
-        for (index, event) in end.events.enumerated() {
-            entries.append(PendingEntry(event, rows: index == 0 ? rows : []))
-        }
-        rows = []
+        end.events.forEach { collected.log($0) }
     }
 
     /// Runs a body; what it did is undone when it throws.
     ///
     /// - Throws: ``TransactionGone``, ``BatchFailed``, and what the body threw.
     func run(_ body: () throws -> BodyEnd) throws {
-        beginBody()
+        collected.begin()
+        rosterBeforeBody = roster.value
         do {
             guard isCareful else { return try endBody(body()) }
             try store.savepoint {
@@ -502,7 +425,8 @@ extension WriteTransaction {
                 try apply()
             }
         } catch {
-            abandonBody()
+            collected.abandon()
+            roster.value = rosterBeforeBody
             guard !(error is TransactionGone), !(error is BatchFailed), store.isGone(after: error) else {
                 throw error
             }
@@ -510,23 +434,10 @@ extension WriteTransaction {
         }
     }
 
-    private func abandonBody() {
-        rows = []
-        // Of a careful body some may be applied, which the savepoint undid.
-        writes.removeLast(max(0, writes.count - writesBeforeBody))
-        for (name, before) in replaced.reversed() { known[name] = before }
-        entries.removeLast(entries.count - entriesBeforeBody)
-        cosigners.removeLast(cosigners.count - cosignersBeforeBody)
-        vault = vaultBeforeBody
-        roster.value = rosterBeforeBody
-        renewedRowSet = renewedRowSetBeforeBody
-        hasChanges = hasChangesBeforeBody
-    }
-
     /// The signed note over the head as it will be committed.
     func sign(_ head: LogHead) throws -> String {
         let text = head.checkpoint(named: origin).body
-        return try cosigners.reduce(try signer.sign(text)) { try $0 + $1.signatureLine(of: text) }
+        return try collected.cosigners.reduce(try signer.sign(text)) { try $0 + $1.signatureLine(of: text) }
     }
 
     /// After the last body: writes the vault row if a counter moved.
@@ -534,9 +445,10 @@ extension WriteTransaction {
     /// - Returns: what was not applied yet.
     func finish() throws -> [RowWrite] {
         if changesRegistry {
-            vault.registryHash = keyring.registryHash(roster.value, vault.stamp, renewed: renewedRowSet)
+            let hash = keyring.registryHash(roster.value, vault.stamp, renewed: renewedRowSet)
+            changeVault { $0.registryHash = hash }
         }
         if vault != unchangedVault { put(vault.update(rowKey: keyring.rows)) }
-        return writes
+        return collected.writes
     }
 }
