@@ -1,4 +1,4 @@
-import VaultCore
+package import VaultCore
 
 /// One connection to where a vault's rows are, for reading: what queries run on, inside a transaction or each as its own.
 ///
@@ -27,6 +27,34 @@ package final class Database {
             return false
         }
         return result
+    }
+
+    /// What `body` makes of each row of a query; nil leaves a row out.
+    package func rows<Result>(
+        _ sql: String, _ values: [SQLValue] = [], _ body: (RowCursor) throws -> Result?
+    ) throws -> [Result] {
+        var results: [Result] = []
+        try forEachRow(sql, values) { row in
+            if let result = try body(row) { results.append(result) }
+            return true
+        }
+        return results
+    }
+
+    /// The first column of the first row; nil without a row, and where it is no integer.
+    package func integer(_ sql: String, _ values: [SQLValue] = []) throws -> Int64? {
+        let found = try firstRow(sql, values) { $0.value(0) }
+        return if case .integer(let value)? = found { value } else { nil }
+    }
+
+    /// The same; 0 where ``integer(_:_:)`` is nil.
+    package func count(_ sql: String, _ values: [SQLValue] = []) throws -> Int64 {
+        try integer(sql, values) ?? 0
+    }
+
+    /// Whether a query finds a row.
+    package func finds(_ sql: String, _ values: [SQLValue] = []) throws -> Bool {
+        try firstRow(sql, values) { _ in true } ?? false
     }
 
     package func hasTable(_ name: String) throws -> Bool { try engine.hasTable(name) }
@@ -72,6 +100,12 @@ package struct RowCursor {
     package func values(from first: Int, to end: Int) -> [SQLValue] { (first..<end).map(row.value) }
 
     package func integer(_ index: Int) -> Int64 { row.integer(index) }
+
+    package func text(_ index: Int) -> String? {
+        if case .text(let value) = row.value(index) { value } else { nil }
+    }
+
+    package func instant(_ index: Int) -> VaultInstant { VaultInstant(millisecondsSince1970: integer(index)) }
 
     /// Hands the bytes of a blob to `body`, where they lie; nil for anything but a blob.
     @inlinable

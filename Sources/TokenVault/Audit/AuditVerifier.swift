@@ -84,8 +84,8 @@ struct AuditVerifier {
     private func firstIndex(_ since: Checkpoint?, _ head: StoredHead) throws -> Int64 {
         let width = Int64(Limits.tileWidth)
         if let since { return min(Int64(clamping: since.size), head.size) / width * width }
-        let lowest = try database.firstRow("SELECT min(id) FROM audit_leaves WHERE id >= 0") { $0.integer(0) }
-        return min(lowest ?? 0, head.size) / width * width
+        let lowest = try database.count("SELECT min(id) FROM audit_leaves WHERE id >= 0")
+        return min(lowest, head.size) / width * width
     }
 
     // MARK: The log by itself

@@ -85,18 +85,14 @@ struct PersonalFact: Sendable {
     /// Those of the entries from `first` on.
     static func read(_ database: Database, _ keyring: Keyring, from first: Int64) throws -> [PersonalFact] {
         let registry = Registry()
-        var facts: [PersonalFact] = []
-        try database.forEachRow(
+        return try database.rows(
             PersonalRecord.selectSQL + " WHERE id >= ? ORDER BY id, part", [.integer(first)]
         ) { row in
             let record = PersonalRecord(row)
-            facts.append(
-                PersonalFact(
-                    name: record?.name, leaf: row.integer(0), owner: row.integer(1),
-                    content: try open(record, database, keyring, registry)))
-            return true
+            return PersonalFact(
+                name: record?.name, leaf: row.integer(0), owner: row.integer(1),
+                content: try open(record, database, keyring, registry))
         }
-        return facts
     }
 
     private static func open(

@@ -14,12 +14,8 @@ struct RowScan: Sendable {
         for layout in TableLayout.tagged {
             // A copy of an older vault lacks the newer tables; rows of a table that was dropped turn out to be missing.
             guard try database.hasTable(layout.name) else { continue }
-            var rows: [RowReader.Row] = []
             var reader = RowReader(layout, keyring?.rows)
-            try database.forEachRow(layout.selectSQL + " ORDER BY id") { cursor in
-                rows.append(reader.read(cursor))
-                return true
-            }
+            let rows = try database.rows(layout.selectSQL + " ORDER BY id") { reader.read($0) }
             tables.append((layout, rows))
         }
         if let keyring { personal = try PersonalFact.read(database, keyring, from: .min) }
@@ -107,10 +103,9 @@ struct RowScanBeside {
     private typealias Mark = (note: String?, first: Int64?)
 
     private static func mark(of database: Database) throws -> Mark {
-        let note = try database.firstRow("SELECT note FROM audit_head WHERE id = 1") { row in
-            if case .text(let note) = row.value(0) { note } else { String?.none }
-        }
-        let first = try database.firstRow("SELECT id FROM audit_leaves ORDER BY id LIMIT 1") { $0.integer(0) }
-        return (note ?? nil, first)
+        (
+            try database.rows("SELECT note FROM audit_head WHERE id = 1") { $0.text(0) }.first,
+            try database.integer("SELECT id FROM audit_leaves ORDER BY id LIMIT 1")
+        )
     }
 }

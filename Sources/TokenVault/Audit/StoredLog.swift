@@ -256,10 +256,7 @@ struct StoredLog {
 
     /// The first leaf that is there; the size of the log when none is.
     func firstKept(_ size: Int64) throws -> Int64 {
-        let lowest = try database.firstRow("SELECT id FROM audit_leaves WHERE id >= 0 ORDER BY id LIMIT 1") {
-            $0.integer(0)
-        }
-        return lowest ?? size
+        try database.integer("SELECT id FROM audit_leaves WHERE id >= 0 ORDER BY id LIMIT 1") ?? size
     }
 
     /// Whether the root of the first `size` leaves can still be computed: pruning keeps no leaf hashes.

@@ -169,12 +169,7 @@ extension Vault {
 
     private func collect(_ sql: String, _ owner: OwnerID, into filter: inout AuditFilter) async throws {
         let ids = try await scan { database, _ in
-            var ids: [Int64] = []
-            try database.forEachRow(sql, [.integer(owner.rawValue)]) { row in
-                ids.append(row.integer(0))
-                return true
-            }
-            return ids
+            try database.rows(sql, [.integer(owner.rawValue)]) { $0.integer(0) }
         }
         filter.grants.formUnion(ids)
     }

@@ -208,24 +208,17 @@ extension Vault {
         let first = max(first, 0)
         return try await scan { database, keys in
             let keyring = keys.keyring
-            let size =
-                try database.firstRow("SELECT size FROM audit_head WHERE id = 1") { $0.integer(0) } ?? 0
+            let size = try database.count("SELECT size FROM audit_head WHERE id = 1")
             guard first < size else { return ([], first, true) }
             let end = min(first + Limits.followedLeaves, size)
-            var found: [AuditEntry] = []
-            try database.forEachRow(
+            let found = try database.rows(
                 Self.connectionLeaves,
                 [.integer(first), .integer(end)] + Self.connectionMarks + [.integer(Int64(limit))]
             ) { row in
                 guard case .blob(let bytes) = row.value(1), let entry = AuditLeaf.decode(bytes),
                     entry.index == row.integer(0)
-                else {
-                    throw VaultError(
-                        .integrity, "Entry \(row.integer(0)) of the log cannot be read.",
-                        remedy: "Run 'tokenvault audit verify'.")
-                }
-                found.append(entry)
-                return true
+                else { throw StoredLog.unreadable(row.integer(0)) }
+                return entry
             }
             let next = found.count == limit ? (found.last?.index ?? first) + 1 : end
             return (try found.map { try database.naming($0, keyring) }, next, next >= size)

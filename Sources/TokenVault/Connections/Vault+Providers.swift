@@ -76,11 +76,9 @@ extension Vault {
             guard let row = try transaction.database.provider(named: name, transaction.keyring) else {
                 throw Self.noProvider
             }
-            let id = SQLValue.integer(row.id.rawValue)
-            let isUsed = try transaction.database.firstRow(
-                "SELECT 1 FROM connections WHERE provider_id = ?", [id]
-            ) { _ in true }
-            guard isUsed == nil else {
+            let isUsed = try transaction.database.finds(
+                "SELECT 1 FROM connections WHERE provider_id = ?", [.integer(row.id.rawValue)])
+            guard !isUsed else {
                 throw VaultError(
                     .denied, "The provider has connections.",
                     remedy: "Remove them first: see 'tokenvault connection list --provider NAME'.")

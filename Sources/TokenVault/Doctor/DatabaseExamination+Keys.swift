@@ -70,7 +70,7 @@ extension DatabaseExamination {
     func keyChecks() throws -> [DoctorCheck] {
         var checks = [rootAge(try KeyAges.root(database))]
         let epoch = try count("SELECT key_epoch FROM vault WHERE id = 1")
-        let began = try optional(
+        let began = try database.integer(
             """
             SELECT min(new.created_at) FROM role_keys new JOIN role_keys old ON old.role = new.role
             WHERE new.state = 1 AND old.state = 2
@@ -123,10 +123,8 @@ enum KeyAges {
         }
         guard let made else { return nil }
         guard made.epoch > 1 else { return VaultInstant(millisecondsSince1970: made.createdAt) }
-        let leaf = try database.firstRow(
-            "SELECT min(leaf) FROM keyslots WHERE epoch = ? AND role = 0", [.integer(made.epoch)]
-        ) { $0.value(0) }
-        guard case .integer(let leaf)? = leaf else { return nil }
-        return try StoredLog(database).entry(leaf)?.wall
+        let leaf = try database.integer(
+            "SELECT min(leaf) FROM keyslots WHERE epoch = ? AND role = 0", [.integer(made.epoch)])
+        return try leaf.flatMap { try StoredLog(database).entry($0)?.wall }
     }
 }

@@ -58,7 +58,8 @@ extension DatabaseExamination {
     func backupChecks() throws -> [DoctorCheck] {
         let id = "backups.age"
         let day: Int64 = 86_400_000
-        guard try has("backups"), let newest = try optional("SELECT max(created_at) FROM backups") else {
+        guard try has("backups"), let newest = try database.integer("SELECT max(created_at) FROM backups")
+        else {
             return [
                 .advice(
                     id, "No backup was made with tokenvault.",

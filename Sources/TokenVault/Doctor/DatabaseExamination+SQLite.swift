@@ -33,11 +33,7 @@ extension DatabaseExamination {
 
     private func options() throws -> DoctorCheck {
         let id = "sqlite.options"
-        var found: Set<String> = []
-        try database.forEachRow("PRAGMA compile_options") { row in
-            if case .text(let option) = row.value(0) { found.insert(option) }
-            return true
-        }
+        let found = try database.rows("PRAGMA compile_options") { $0.text(0) }
         let wrong = ["THREADSAFE=0", "OMIT_WAL", "OMIT_FOREIGN_KEY", "OMIT_AUTHORIZATION"].filter(
             found.contains)
         guard wrong.isEmpty else {

@@ -41,15 +41,12 @@ extension DatabaseExamination {
 
     func jobChecks() throws -> [DoctorCheck] {
         let id = "jobs.unfinished"
-        var kinds: [String] = []
-        try database.forEachRow(
-            "SELECT kind, state FROM jobs WHERE state NOT IN ('done', 'ended', 'finished') ORDER BY id LIMIT 16"
-        ) { row in
-            if case .text(let kind) = row.value(0), case .text(let state) = row.value(1) {
-                kinds.append("\(kind) (\(state))")
-            }
-            return true
-        }
+        let kinds = try database.rows(
+            """
+            SELECT kind || ' (' || state || ')' FROM jobs WHERE state NOT IN ('done', 'ended', 'finished')
+            ORDER BY id LIMIT 16
+            """
+        ) { $0.text(0) }
         guard !kinds.isEmpty else { return [.ok(id, "No long work is unfinished.")] }
         return [
             .advice(
@@ -123,10 +120,8 @@ extension DatabaseExamination {
 
     func providerChecks() throws -> [DoctorCheck] {
         let id = "providers.stopped"
-        var names: [String] = []
-        try database.forEachRow("SELECT name FROM providers WHERE state = 2 ORDER BY id LIMIT 64") { row in
-            if case .text(let name) = row.value(0) { names.append(name) }
-            return true
+        let names = try database.rows("SELECT name FROM providers WHERE state = 2 ORDER BY id LIMIT 64") {
+            $0.text(0)
         }
         guard !names.isEmpty else { return [.ok(id, "Every provider is called.")] }
         return [

@@ -2,6 +2,7 @@ import CVaultShims
 import Foundation
 import VaultCore
 import VaultCrypto
+import VaultStore
 
 /// Whether someone serves the vault now, and which processes have its lock file open as far as this user may see.
 struct ServingState {
@@ -95,7 +96,7 @@ struct ServingState {
 
 extension DatabaseExamination {
     func servingChecks() throws -> [DoctorCheck] {
-        let heartbeat = try optional("SELECT heartbeat_at FROM vault WHERE id = 1")
+        let heartbeat = try database.integer("SELECT heartbeat_at FROM vault WHERE id = 1")
         return [serving.check(heartbeat: heartbeat, now: now)]
     }
 }

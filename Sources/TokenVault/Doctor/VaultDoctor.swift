@@ -117,18 +117,7 @@ struct DatabaseExamination {
     /// Whether the header says that the file is one of ours.
     func isVault() throws -> Bool { try count("PRAGMA application_id") == Int64(VaultFile.applicationID) }
 
-    /// The first column of the first row as an integer; 0 where there is none.
-    func count(_ sql: String, _ values: [SQLValue] = []) throws -> Int64 {
-        try database.firstRow(sql, values) { $0.integer(0) } ?? 0
-    }
-
-    /// As ``count(_:_:)``; nil where there is no row or the column is null.
-    func optional(_ sql: String, _ values: [SQLValue] = []) throws -> Int64? {
-        guard case .integer(let value)? = try database.firstRow(sql, values, { $0.value(0) }) else {
-            return nil
-        }
-        return value
-    }
+    func count(_ sql: String, _ values: [SQLValue] = []) throws -> Int64 { try database.count(sql, values) }
 
     /// Milliseconds since `instant`; negative where that lies ahead.
     func age(_ millisecondsSince1970: Int64) -> Int64 { now.millisecondsSince1970 - millisecondsSince1970 }

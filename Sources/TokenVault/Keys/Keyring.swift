@@ -148,12 +148,8 @@ extension Keyring {
     /// keyslots.
     static func load(_ database: Database, vault: VaultRow, opened: OpenedKey) throws -> Keyring {
         let epoch = UInt32(truncatingIfNeeded: vault.keyEpoch)
-        var rows: [StoredRow] = []
-        for layout in [TableLayout.roleKeys, .systemKeys, .keyslots, .incarnations] {
-            try database.forEachRow(layout.selectSQL + " ORDER BY id") { cursor in
-                rows.append(StoredRow(unchecked: cursor, layout))
-                return true
-            }
+        let rows = try [TableLayout.roleKeys, .systemKeys, .keyslots, .incarnations].flatMap { layout in
+            try database.rows(layout.selectSQL + " ORDER BY id") { StoredRow(unchecked: $0, layout) }
         }
         let roleKeys = try RoleKeys(
             rows.filter { $0.layout === TableLayout.roleKeys }.map(RoleKeyRow.init), openedBy: opened,

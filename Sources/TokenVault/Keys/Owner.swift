@@ -122,18 +122,14 @@ extension Database {
     /// The keys of an owner under the roles that are held.
     func ownerKeys(of id: OwnerID, _ keyring: Keyring) throws -> [OwnerKeyRow] {
         let first = OwnerKeyRow.id(id, .common)
-        var keys: [OwnerKeyRow] = []
-        try forEachRow(
+        return try rows(
             OwnerKeyRow.layout.selectSQL + " WHERE id >= ? AND id < ?",
             [.integer(first), .integer(first + 4)]
         ) { cursor in
             guard let role = KeyRole(rawValue: cursor.integer(0) - first), keyring.rows[role] != nil else {
-                return true
+                return nil
             }
-            keys.append(
-                try OwnerKeyRow(StoredRow(reading: cursor, OwnerKeyRow.layout, rowKey: keyring.rows)))
-            return true
+            return try OwnerKeyRow(StoredRow(reading: cursor, OwnerKeyRow.layout, rowKey: keyring.rows))
         }
-        return keys
     }
 }

@@ -154,10 +154,8 @@ extension Database {
     func loadAll<Row: TypedRow>(
         _: Row.Type, where condition: String, _ values: [SQLValue] = [], _ keyring: Keyring
     ) throws -> [Row] {
-        var rows: [Row] = []
-        try forEachRow(Row.layout.selectSQL + " WHERE " + condition, values) { cursor in
-            rows.append(try Row(StoredRow(reading: cursor, Row.layout, rowKey: keyring.rows)))
-            return true
+        let rows = try self.rows(Row.layout.selectSQL + " WHERE " + condition, values) {
+            try Row(StoredRow(reading: $0, Row.layout, rowKey: keyring.rows))
         }
         if Row.layout.isWhollyOfSet, let roster = keyring.rows.roster {
             if condition == "1" || condition.hasPrefix("1 ORDER BY ") {

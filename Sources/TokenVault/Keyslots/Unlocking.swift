@@ -194,11 +194,9 @@ extension OpenedKey {
         -> OpenedKey
     {
         guard case .root = self, let role = roles.role else { return self }
-        var rows: [RoleKeyRow] = []
         // Who takes the key judges the row by its tag.
-        try database.forEachRow(RoleKeyRow.layout.selectSQL + " ORDER BY id LIMIT 64") { cursor in
-            rows.append(try RoleKeyRow(StoredRow(unchecked: cursor, RoleKeyRow.layout)))
-            return true
+        let rows = try database.rows(RoleKeyRow.layout.selectSQL + " ORDER BY id LIMIT 64") {
+            try RoleKeyRow(StoredRow(unchecked: $0, RoleKeyRow.layout))
         }
         let keys = try RoleKeys(
             rows, openedBy: self, epoch: UInt32(truncatingIfNeeded: vault.keyEpoch), vault: vault.id)

@@ -171,14 +171,10 @@ extension WriteTransaction {
         guard clocksAgree else { return }
         let day: Int64 = 86_400_000
         let last = now.advanced(by: .zero - Limits.expiredGrantRetention).millisecondsSince1970 / day
-        var expired: [Int64] = []
-        try database.forEachRow(
+        let expired = try database.rows(
             "SELECT id FROM grants WHERE expires_day < ? ORDER BY expires_day LIMIT ?",
             [.integer(last), .integer(Int64(Limits.purgedGrantsPerIssue))]
-        ) { row in
-            expired.append(row.integer(0))
-            return true
-        }
+        ) { $0.integer(0) }
         try purge(expired, through: channel) { $0.expiresDay < last }
     }
 

@@ -146,7 +146,10 @@ extension Vault {
         let forgottenAt = end.advanced(by: Limits.assertionRetention)
         return try await housekeep { [value] transaction in
             let tags = transaction.keyring.lookup.tags(.assertion, of: value)
-            for tag in tags where try transaction.database.isAssertionUsed(tag) { return false }
+            let isUsed = try tags.contains {
+                try transaction.database.finds("SELECT 1 FROM used_assertions WHERE id = ?", [.blob($0)])
+            }
+            guard !isUsed else { return false }
             transaction.purge("used_assertions")
             transaction.put(
                 RowWrite(
@@ -154,11 +157,5 @@ extension Vault {
                     [.blob(tags[0]), SQLValue(forgottenAt)]))
             return true
         }
-    }
-}
-
-extension Database {
-    fileprivate func isAssertionUsed(_ tag: [UInt8]) throws -> Bool {
-        try firstRow("SELECT 1 FROM used_assertions WHERE id = ?", [.blob(tag)]) { _ in true } ?? false
     }
 }

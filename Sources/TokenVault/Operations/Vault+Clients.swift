@@ -118,11 +118,8 @@ extension Vault {
     public func clients() async throws -> [Client] {
         try await scan { [registry] database, keys in
             let revision = try keys.checkedRevision(database)
-            var ids: [OwnerID] = []
-            try database.forEachRow("SELECT id FROM owners WHERE kind = 3 AND state != 3 ORDER BY id") {
-                row in
-                ids.append(OwnerID(row.integer(0)))
-                return true
+            let ids = try database.rows("SELECT id FROM owners WHERE kind = 3 AND state != 3 ORDER BY id") {
+                OwnerID($0.integer(0))
             }
             return try ids.compactMap { try registry.client($0, database, keys.keyring, revision: revision) }
         }

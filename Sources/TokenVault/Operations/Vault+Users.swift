@@ -144,10 +144,9 @@ extension Database {
             }
             guard let id = found else { return nil }
             // The index alone said so.
-            let isTagged = try firstRow(
-                "SELECT 1 FROM owners WHERE id = ? AND +lookup_tag = ?", [.integer(id.rawValue), .blob(tag)]
-            ) { _ in true }
-            guard isTagged == true else { throw LostRow.unindexed(.owners) }
+            let isTagged = try finds(
+                "SELECT 1 FROM owners WHERE id = ? AND +lookup_tag = ?", [.integer(id.rawValue), .blob(tag)])
+            guard isTagged else { throw LostRow.unindexed(.owners) }
             return id
         }
     }
@@ -189,11 +188,9 @@ extension Vault {
                 let owner = try transaction.owner(id)
             else { throw Self.noUser }
             try transaction.erase(&row)
-            let grants = try transaction.database.firstRow(
-                "SELECT count(*) FROM grants WHERE owner_id = ? AND state = 1", [.integer(id.rawValue)]
-            ) { $0.integer(0) }
-            let event = AuditEvent(.userErase, by: operatorActor, subject: owner.pseudonym)
-            return Audited(grants ?? 0, event)
+            let grants = try transaction.database.count(
+                "SELECT count(*) FROM grants WHERE owner_id = ? AND state = 1", [.integer(id.rawValue)])
+            return Audited(grants, AuditEvent(.userErase, by: operatorActor, subject: owner.pseudonym))
         }
         try await forgetConsents(of: id)
         // What began before the key was destroyed may have written a row since.
@@ -246,14 +243,10 @@ extension Vault {
         ] {
             while true {
                 let count = try await queue.submit(.finishing) { [operatorActor] transaction in
-                    var ids: [Int64] = []
-                    try transaction.database.forEachRow(
+                    let ids = try transaction.database.rows(
                         "SELECT id FROM \(layout.name) WHERE \(column) = ? LIMIT ?",
                         [.integer(id.rawValue), .integer(Int64(Limits.rowsPerLeaf))]
-                    ) {
-                        ids.append($0.integer(0))
-                        return true
-                    }
+                    ) { $0.integer(0) }
                     guard !ids.isEmpty else { return .unchanged(0) }
                     for id in ids { try transaction.delete(layout, id: id) }
                     let event = AuditEvent(

@@ -99,10 +99,6 @@ extension Vault {
 }
 
 extension Database {
-    fileprivate func count(_ sql: String) throws -> Int64 {
-        try firstRow(sql) { $0.integer(0) } ?? 0
-    }
-
     /// Reads every grant once.
     ///
     /// - Returns: beside the live ones by their end, how many grants are kept: those that ended too.
@@ -133,25 +129,16 @@ extension Database {
     }
 
     fileprivate func currentKeys() throws -> [(String, VaultInstant)] {
-        var keys: [(String, VaultInstant)] = []
-        if let root = try KeyAges.root(self) { keys.append(("root", root)) }
-        try forEachRow(
+        let root = try KeyAges.root(self).map { [("root", $0)] } ?? []
+        let system = try rows(
             "SELECT purpose, min(created_at) FROM system_keys WHERE state = 1 GROUP BY purpose ORDER BY purpose"
         ) { row in
-            if let purpose = SystemKeyPurpose(rawValue: row.integer(0)) {
-                keys.append((Self.word(purpose), VaultInstant(millisecondsSince1970: row.integer(1))))
-            }
-            return true
+            SystemKeyPurpose(rawValue: row.integer(0)).map { (Self.word($0), row.instant(1)) }
         }
-        try forEachRow(
+        let signing = try rows(
             "SELECT algorithm, created_at FROM signing_keys WHERE state = 1 ORDER BY id LIMIT 64"
-        ) { row in
-            if case .text(let algorithm) = row.value(0) {
-                keys.append(("id_token \(algorithm)", VaultInstant(millisecondsSince1970: row.integer(1))))
-            }
-            return true
-        }
-        return keys
+        ) { row in row.text(0).map { ("id_token \($0)", row.instant(1)) } }
+        return root + system + signing
     }
 }
 

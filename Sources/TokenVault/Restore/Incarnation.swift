@@ -53,8 +53,7 @@ struct Incarnation: Sendable, Hashable {
 extension Database {
     /// The life the vault is in.
     func newestIncarnation() throws -> Incarnation {
-        try firstRow("SELECT max(id) FROM incarnations") { $0.integer(0) }.map { Incarnation(id: max(1, $0)) }
-            ?? .first
+        Incarnation(id: max(1, try count("SELECT max(id) FROM incarnations")))
     }
 
     /// Whether a restore lost the grant of a token, by its number, or the token, by the minute of its issue: the row that came

@@ -245,9 +245,8 @@ extension Database {
     fileprivate func signerID() throws -> Int64 {
         let purpose = SQLValue.integer(SystemKeyPurpose.logSigning.rawValue)
         let current = SQLValue.integer(SystemKeyRow.State.current.rawValue)
-        return try firstRow(
+        return try count(
             "SELECT id FROM system_keys WHERE purpose = ? AND state = ? ORDER BY id LIMIT 1",
-            [purpose, current]
-        ) { $0.integer(0) } ?? 0
+            [purpose, current])
     }
 }

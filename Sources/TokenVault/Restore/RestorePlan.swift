@@ -118,8 +118,7 @@ struct RestorePlanner {
     }
 
     private func has(_ layout: TableLayout, _ id: Int64) throws -> Bool {
-        try database.firstRow("SELECT 1 FROM \(layout.name) WHERE id = ?", [.integer(id)]) { _ in true }
-            != nil
+        try database.finds("SELECT 1 FROM \(layout.name) WHERE id = ?", [.integer(id)])
     }
 
     /// Those of a user that is named end too: all may have been revoked at once.

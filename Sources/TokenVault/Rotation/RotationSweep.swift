@@ -57,15 +57,10 @@ struct RotationSweep: Sendable {
 
     private func next(after cursor: Int64, _ bodies: Int) async throws -> [Int64] {
         try await vault.scan { database, _ in
-            var ids: [Int64] = []
-            try database.forEachRow(
+            try database.rows(
                 "SELECT id FROM \(table) WHERE id > ? AND \(condition) ORDER BY id LIMIT ?",
                 [.integer(cursor)] + values + [.integer(Int64(bodies * rowsPerBody))]
-            ) {
-                ids.append($0.integer(0))
-                return true
-            }
-            return ids
+            ) { $0.integer(0) }
         }
     }
 
@@ -151,12 +146,10 @@ struct RotationJob: Codable, Equatable, Sendable {
 extension Database {
     /// The job of a kind that is running.
     func rotationJob(_ kind: String) throws -> RotationJob? {
-        let text = try firstRow(
+        let found = try rows(
             "SELECT progress FROM jobs WHERE kind = ? AND state = 'running'", [.text("rotate-" + kind)]
-        ) { row -> String? in
-            if case .text(let text) = row.value(0) { text } else { nil }
-        }
-        guard let text = text ?? nil else { return nil }
+        ) { $0.text(0) }
+        guard let text = found.first else { return nil }
         guard text.utf8.count < 4096,
             let job = try? JSONDecoder().decode(RotationJob.self, from: Data(text.utf8))
         else {

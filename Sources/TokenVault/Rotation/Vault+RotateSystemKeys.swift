@@ -75,21 +75,22 @@ extension Vault {
             // revokes the grant, and one whose answer was lost is presented again.
             let today = transaction.now.millisecondsSince1970 / 86_400_000
             var unused = try transaction.retiredKeys(.handles, .issuer) { _, retiredAt in
-                try transaction.isNothing(
+                try !transaction.database.finds(
                     "SELECT 1 FROM grants WHERE created_at <= ? AND expires_day >= ? LIMIT 1",
                     [SQLValue(retiredAt), .integer(today)])
             }
             unused += try transaction.retiredKeys(.tags, .issuer) { key, _ in
                 let id = [SQLValue.integer(key.keyID)]
-                return try transaction.isNothing("SELECT 1 FROM grants WHERE tag_key_id = ? LIMIT 1", id)
-                    && transaction.isNothing("SELECT 1 FROM client_secrets WHERE tag_key_id = ? LIMIT 1", id)
+                return try ["grants", "client_secrets"].allSatisfy { table in
+                    try !transaction.database.finds("SELECT 1 FROM \(table) WHERE tag_key_id = ? LIMIT 1", id)
+                }
             }
             unused += try transaction.retiredKeys(.tags, .keeper) { _, _ in
-                try transaction.isNothing("SELECT 1 FROM authorization_requests LIMIT 1")
+                try !transaction.database.finds("SELECT 1 FROM authorization_requests LIMIT 1")
             }
             unused += try transaction.retiredKeys(.lookup) { _, _ in
                 try transaction.database.rotationJob("lookup") == nil
-                    && transaction.isNothing("SELECT 1 FROM used_assertions LIMIT 1")
+                    && !transaction.database.finds("SELECT 1 FROM used_assertions LIMIT 1")
             }
             guard !unused.isEmpty else { return .unchanged(0) }
             for row in unused { try transaction.delete(.systemKeys, id: row.id) }
@@ -165,11 +166,6 @@ extension WriteTransaction {
 
     private func systemKeys(_ purpose: SystemKeyPurpose, _ role: KeyRole) throws -> [SystemKeyRow] {
         try query(SystemKeyRow.self).filter { $0.purpose == purpose && $0.role == role }
-    }
-
-    /// Whether a query finds nothing.
-    func isNothing(_ sql: String, _ values: [SQLValue] = []) throws -> Bool {
-        try database.firstRow(sql, values) { _ in true } == nil
     }
 }
 

@@ -87,11 +87,10 @@ extension Vault {
         guard let cookie = cookie(value), clock.now() < cookie.expiresAt else { return nil }
         return try await snapshot { [registry] database, keys in
             let keyring = keys.keyring
-            let isOpen = try database.firstRow(
-                "SELECT 1 FROM sign_in_sessions WHERE id = ?", [.blob(cookie.id)]
-            ) { _ in true }
+            let isOpen = try database.finds(
+                "SELECT 1 FROM sign_in_sessions WHERE id = ?", [.blob(cookie.id)])
             let revision = try keys.checkedRevision(database)
-            guard isOpen == true,
+            guard isOpen,
                 let owner = try registry.owner(cookie.user, database, keyring, revision: revision),
                 owner.row.kind == .user, owner.row.state == .active,
                 owner.row.revocations == cookie.revocations
