@@ -103,8 +103,7 @@ extension WriteTransaction {
         try row.setDoubt(doubt)
         try update(row)
         guard isStopped else { return nil }
-        var event = AuditEvent(.providerChange, provider: row, by: actor)
-        event.reason = LeafReason.stopped
+        var event = AuditEvent(.providerChange, provider: row, by: actor, reason: LeafReason.stopped)
         // Connections of many people.
         event.grants = try doubt.connections.compactMap { id in
             guard let row = try load(ConnectionRow.self, id)?.row else { return nil }
@@ -122,10 +121,8 @@ extension WriteTransaction {
         row.state = .active
         try row.setDoubt(nil)
         try update(row)
-        guard wasStopped else { return nil }
-        var event = AuditEvent(.providerChange, provider: row, by: actor)
-        event.reason = LeafReason.resumed
-        return event
+        return wasStopped
+            ? AuditEvent(.providerChange, provider: row, by: actor, reason: LeafReason.resumed) : nil
     }
 
     /// Whether a call to a provider may go out now; where it is a probe of a stopped one, it is the only one for a while.

@@ -54,7 +54,8 @@ extension Vault {
             }
             let id = transaction.next(\.nextGrantID)
             let sealed = try SealedField.seal(
-                secrets, under: owner.key(.keeper), for: keyring.requestContext(id, request.owner),
+                secrets, under: owner.key(.keeper),
+                for: keyring.context(.authorizationRequests, "secrets", row: id, of: request.owner),
                 padded: true)
             try transaction.insert(
                 AuthorizationRequestRow(
@@ -72,9 +73,8 @@ extension Vault {
                     ], keyring)
                 { try transaction.delete(.authorizationRequests, id: old.id) }
             }
-            var event = AuditEvent(.connectionBegin, by: operatorActor)
-            event.subject = request.owner == .system ? nil : owner.pseudonym
-            return Audited((), event)
+            let subject = request.owner == .system ? nil : owner.pseudonym
+            return Audited((), AuditEvent(.connectionBegin, by: operatorActor, subject: subject))
         }
     }
 
@@ -91,19 +91,19 @@ extension Vault {
             try database.authorizationRequest(state: state, keys.keyring) != nil
         }
         guard isKnown else {
-            var event = AuditEvent(.connectionCallback, .refused, by: operatorActor)
-            event.reason = "unknown-state"
-            try await record(event)
+            try await record(
+                AuditEvent(.connectionCallback, .refused, by: operatorActor, reason: "unknown-state"))
             return nil
         }
         return try await queue.submit(.finishing) { [operatorActor] transaction in
             let keyring = transaction.keyring
-            var event = AuditEvent(.connectionCallback, by: operatorActor)
-            func refuse(_ reason: String) -> Audited<BegunAuthorization?> {
-                event.outcome = .refused
-                event.reason = reason
-                event.refusalOrigin = .anybody
-                return Audited(nil, event)
+            func refuse(_ reason: String, _ origin: RefusalOrigin? = .anybody) -> Audited<BegunAuthorization?>
+            {
+                Audited(
+                    nil,
+                    AuditEvent(
+                        .connectionCallback, .refused, by: operatorActor, reason: reason,
+                        refusalOrigin: origin))
             }
             guard let (row, key) = try transaction.database.authorizationRequest(state: state, keyring) else {
                 return refuse("unknown-state")
@@ -114,16 +114,14 @@ extension Vault {
             try transaction.delete(.authorizationRequests, id: row.id)
             guard row.expiresAt > transaction.now, let owner = try transaction.owner(row.owner),
                 owner.row.state == .active
-            else {
-                event.outcome = .refused
-                event.reason = "state-expired"
-                return Audited(nil, event)
-            }
-            event.subject = row.owner == .system ? nil : owner.pseudonym
+            else { return refuse("state-expired", nil) }
             let bytes = try SealedField.open(
-                row.secrets, with: owner.key(.keeper), for: keyring.requestContext(row.id, row.owner))
+                row.secrets, with: owner.key(.keeper),
+                for: keyring.context(.authorizationRequests, "secrets", row: row.id, of: row.owner))
             let secrets = try JSONDecoder().decode(RequestSecrets.self, from: Data(bytes))
-            return Audited(secrets.request(row), event)
+            let subject = row.owner == .system ? nil : owner.pseudonym
+            return Audited(
+                secrets.request(row), AuditEvent(.connectionCallback, by: operatorActor, subject: subject))
         }
     }
 }
@@ -150,14 +148,6 @@ private struct RequestSecrets: Codable, Sendable {
         BegunAuthorization(
             provider: row.provider, owner: row.owner, label: label, redirectURI: redirectURI, scope: scope,
             verifier: verifier.map { SecretBytes($0) }, nonce: nonce)
-    }
-}
-
-extension Keyring {
-    fileprivate func requestContext(_ id: Int64, _ owner: OwnerID) -> AssociatedData {
-        context(
-            owner: owner, table: TableLayout.authorizationRequests.number,
-            column: AuthorizationRequestRow.columnNumber("secrets"), row: id)
     }
 }
 

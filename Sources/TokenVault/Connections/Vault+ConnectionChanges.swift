@@ -93,7 +93,7 @@ extension Vault {
             row.isVerified = grant.isVerified
             if grant.tokens != nil || row.state != .live { row.dueAt = grant.dueAt }
             if grant.isUnwanted { row.dueAt = transaction.now }
-            var event = AuditEvent(.connectionAdd, row, by: operatorActor)
+            var event = AuditEvent(.connectionAdd, row, by: operatorActor, of: owner)
             if known == nil {
                 try transaction.insert(row)
                 event.creation = try transaction.countCreation(of: row.owner)
@@ -106,7 +106,6 @@ extension Vault {
                     "unreadable-reply", from: known?.state == .needsConsent ? .needsConsent : .live)
                 : grant.isUnwanted
                     ? LeafReason.unwanted : grant.isVerified ? nil : LeafReason.imported
-            event.subject = row.owner == .system ? nil : owner.pseudonym
             event.fingerprint = grant.tokens.map { TokenFingerprint.of($0.accessToken) }
             return Audited(held.following(row), event)
         }
@@ -128,13 +127,15 @@ extension Vault {
                 if row.state == .revoked { row.forgetTokens() }
                 try transaction.update(row)
             }
-            var event = AuditEvent(.connectionRevoke, row, by: operatorActor)
-            event.reason =
+            let reason =
                 !isNews
                 ? LeafReason.requestedAgain
                 : row.state == .revoked ? LeafReason.endedHere : LeafReason.requested
-            event.subject = try transaction.subject(of: row)
-            return Audited(try transaction.held(row).connection, event)
+            return Audited(
+                try transaction.held(row).connection,
+                AuditEvent(
+                    .connectionRevoke, row, by: operatorActor, reason: reason,
+                    of: try transaction.owner(of: row)))
         }
     }
 
@@ -146,8 +147,8 @@ extension Vault {
     ) async throws {
         try await write(.finishing) { [operatorActor] transaction in
             var row = try transaction.connection(id)
-            var event = AuditEvent(.connectionRevoke, row, by: operatorActor, reason: reason)
-            event.subject = try transaction.subject(of: row)
+            var event = AuditEvent(
+                .connectionRevoke, row, by: operatorActor, reason: reason, of: try transaction.owner(of: row))
             guard row.state == .revoking, row.generation == generation else {
                 // A late refresh brought tokens that want revoking too.
                 event.outcome = .refused
@@ -182,8 +183,8 @@ extension Vault {
                 throw VaultError(
                     .busy, "The connection is being refreshed.", remedy: "Try again in \(seconds) seconds.")
             }
-            var event = AuditEvent(.connectionRemove, row, by: operatorActor)
-            event.subject = try transaction.subject(of: row)
+            let event = AuditEvent(
+                .connectionRemove, row, by: operatorActor, of: try transaction.owner(of: row))
             try transaction.delete(.connections, id: row.id)
             return Audited((), event)
         }
@@ -196,8 +197,8 @@ extension Vault {
         try NameRules.check(reason, what: "reason")
         return try await write(.finishing) { [operatorActor] transaction in
             let row = try transaction.connection(id)
-            var event = AuditEvent(.connectionReveal, row, by: operatorActor)
-            event.subject = try transaction.subject(of: row)
+            var event = AuditEvent(
+                .connectionReveal, row, by: operatorActor, of: try transaction.owner(of: row))
             event.personal = PersonalData(owner: row.owner, data: Array(reason.utf8))
             return Audited(try transaction.held(row), event)
         }
@@ -212,16 +213,16 @@ extension Vault {
                 let rows = try transaction.database.loadAll(
                     ConnectionRow.self, where: "owner_id = ? AND state IN (1, 2, 5) LIMIT ?",
                     [.integer(owner.rawValue), .integer(Int64(Limits.rowsPerLeaf))], keyring)
-                let subject = try transaction.owner(owner)?.pseudonym
+                let user = try transaction.owner(owner)
                 // An entry for each, so that each is told.
                 for var row in rows {
                     row.state = .revoking
                     row.dueAt = transaction.now
                     try transaction.update(row)
-                    var event = AuditEvent(
-                        .connectionRevoke, row, by: operatorActor, reason: LeafReason.userRemoved)
-                    event.subject = subject
-                    transaction.log(event)
+                    transaction.log(
+                        AuditEvent(
+                            .connectionRevoke, row, by: operatorActor, reason: LeafReason.userRemoved,
+                            of: user))
                 }
                 return .logged(rows.count < Limits.rowsPerLeaf)
             }
@@ -243,11 +244,5 @@ extension ConnectionRow {
         reply = nil
         attempt = nil
         failures = 0
-    }
-}
-
-extension WriteTransaction {
-    fileprivate func subject(of row: ConnectionRow) throws -> Pseudonym? {
-        row.owner == .system ? nil : try owner(of: row).pseudonym
     }
 }

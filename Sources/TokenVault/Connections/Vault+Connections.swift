@@ -182,14 +182,16 @@ extension WriteTransaction {
 
 extension AuditEvent {
     /// About a connection, which shares the numbers of grants and so their place in the leaf.
+    ///
+    /// - Parameter owner: of the connection, who is the subject where that is a user.
     init(
         _ operation: AuditOperation, _ row: ConnectionRow, _ outcome: AuditOutcome = .succeeded,
-        by actor: AuditActor, reason: String? = nil
+        by actor: AuditActor, reason: String? = nil, of owner: Owner? = nil
     ) {
-        self.init(operation, outcome, by: actor)
-        self.reason = reason
-        grant = GrantID(row.id)
-        generation = UInt32(clamping: row.generation)
+        self.init(
+            operation, outcome, by: actor, reason: reason,
+            subject: row.owner == .system ? nil : owner?.pseudonym, grant: GrantID(row.id),
+            generation: UInt32(clamping: row.generation))
     }
 }
 

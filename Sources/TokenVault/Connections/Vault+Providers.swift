@@ -57,16 +57,18 @@ extension Vault {
                 throw Self.noProvider
             }
             let kept = try keyring.credentials(of: row, systemKey)
-            var event = AuditEvent(.providerChange, provider: row, by: operatorActor)
-            event.reason = row.state == .stopped ? LeafReason.resumed : nil
+            let wasStopped = row.state == .stopped
             row.revision += 1
             row.state = .active
             row.definition = definition ?? row.definition
             try row.setDoubt(nil)
             row.credentials = try keyring.sealed(credentials ?? kept, of: row.id, row.revision, systemKey)
             try transaction.update(row)
-            event.generation = UInt32(clamping: row.revision)
-            return Audited(try StoredProvider(row, keyring, systemKey), event)
+            return Audited(
+                try StoredProvider(row, keyring, systemKey),
+                AuditEvent(
+                    .providerChange, provider: row, by: operatorActor,
+                    reason: wasStopped ? LeafReason.resumed : nil))
         }
     }
 
@@ -144,10 +146,11 @@ extension StoredProvider {
 }
 
 extension AuditEvent {
-    init(_ operation: AuditOperation, provider row: ProviderRow, by actor: AuditActor) {
-        self.init(operation, by: actor)
-        grant = GrantID(row.id.rawValue)
-        generation = UInt32(clamping: row.revision)
+    init(_ operation: AuditOperation, provider row: ProviderRow, by actor: AuditActor, reason: String? = nil)
+    {
+        self.init(
+            operation, by: actor, reason: reason, grant: GrantID(row.id.rawValue),
+            generation: UInt32(clamping: row.revision))
     }
 }
 
@@ -167,10 +170,7 @@ extension Keyring {
     }
 
     private func credentialsContext(_ id: ProviderID, _ revision: Int64) -> AssociatedData {
-        context(
-            owner: .system, table: TableLayout.providers.number,
-            column: ProviderRow.columnNumber("credentials"),
-            row: id.rawValue, generation: UInt64(clamping: revision))
+        context(.providers, "credentials", row: id.rawValue, generation: UInt64(clamping: revision))
     }
 }
 

@@ -111,9 +111,8 @@ extension Vault {
                 row.attempt?.sends += 1
             }
             try transaction.update(row)
-            var event = AuditEvent(.connectionIntent, row, by: operatorActor)
-            event.reason = (row.attempt?.sends ?? 1) > 1 ? "again" : nil
-            event.subject = row.owner == .system ? nil : owner.pseudonym
+            let reason = (row.attempt?.sends ?? 1) > 1 ? "again" : nil
+            var event = AuditEvent(.connectionIntent, row, by: operatorActor, reason: reason, of: owner)
             event.fingerprint = row.attempt?.fingerprint
             return Audited(.leased(held.following(row)), event)
         }

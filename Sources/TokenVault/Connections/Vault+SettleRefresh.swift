@@ -84,13 +84,12 @@ extension Vault {
                 }
             guard counts else { return .unchanged(.superseded(held)) }
             if isHolder { row.lease = nil }
-            var event = AuditEvent(.connectionRefresh, row, by: operatorActor)
+            var event = AuditEvent(.connectionRefresh, row, by: operatorActor, of: owner)
             let news = try transaction.apply(settlement, to: &row, &held, owner, isHolder: isHolder, &event)
             // Nobody attends to these: what is due for ever would stand before all others.
             if row.state == .needsConsent || row.state == .revoked { row.dueAt = nil }
             try transaction.update(row)
             event.generation = UInt32(clamping: row.generation)
-            event.subject = row.owner == .system ? nil : owner.pseudonym
             return Audited(.settled(held.following(row)), event, [news].compactMap(\.self))
         }
     }

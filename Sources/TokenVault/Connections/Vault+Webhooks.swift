@@ -38,7 +38,8 @@ extension Vault {
             }
             let id = transaction.next(\.nextGrantID)
             let sealed = try secret.withExposed {
-                try SealedField.seal($0, under: systemKey, for: keyring.webhookContext(id), padded: true)
+                try SealedField.seal(
+                    $0, under: systemKey, for: keyring.context(.webhooks, "secret", row: id), padded: true)
             }
             let row = WebhookRow(id: id, url: url, secret: sealed, createdAt: transaction.now)
             try transaction.insert(row)
@@ -46,13 +47,12 @@ extension Vault {
                 RowWrite(
                     "INSERT INTO webhook_cursors (id, position, failures, retry_at) VALUES (?, ?, 0, 0)",
                     [.integer(id), .integer(transaction.leaf + 1)]))
-            var event = AuditEvent(.webhookAdd, by: operatorActor)
-            event.grant = GrantID(id)
             return Audited(
                 Webhook(
                     id: id, url: url, secret: secret, createdAt: transaction.now,
                     position: transaction.leaf + 1, failures: 0,
-                    dueAt: VaultInstant(millisecondsSince1970: 0)), event)
+                    dueAt: VaultInstant(millisecondsSince1970: 0)),
+                AuditEvent(.webhookAdd, by: operatorActor, grant: GrantID(id)))
         }
     }
 
@@ -66,9 +66,7 @@ extension Vault {
                     .notFound, "There is no such webhook.", remedy: "See 'tokenvault webhook list'.")
             }
             try transaction.delete(.webhooks, id: row.id)
-            var event = AuditEvent(.webhookRemove, by: operatorActor)
-            event.grant = GrantID(row.id)
-            return Audited((), event)
+            return Audited((), AuditEvent(.webhookRemove, by: operatorActor, grant: GrantID(row.id)))
         }
     }
 
@@ -85,7 +83,8 @@ extension Vault {
                     id: row.id, url: row.url,
                     secret: SecretBytes(
                         try SealedField.open(
-                            row.secret, with: systemKey, for: keyring.webhookContext(row.id))),
+                            row.secret, with: systemKey,
+                            for: keyring.context(.webhooks, "secret", row: row.id))),
                     createdAt: row.createdAt, position: cursor?.0 ?? 0, failures: cursor?.1 ?? 0,
                     dueAt: VaultInstant(millisecondsSince1970: cursor?.2 ?? 0))
             }
@@ -110,13 +109,5 @@ extension Vault {
                         .integer(id),
                     ]))
         }
-    }
-}
-
-extension Keyring {
-    fileprivate func webhookContext(_ id: Int64) -> AssociatedData {
-        context(
-            owner: .system, table: TableLayout.webhooks.number, column: WebhookRow.columnNumber("secret"),
-            row: id)
     }
 }

@@ -196,6 +196,16 @@ extension Keyring {
             column: layout.columnNumber(column), row: row, generation: generation)
     }
 
+    /// What a sealed column of a row is bound to.
+    func context(
+        _ layout: TableLayout, _ column: String, row: Int64, of owner: OwnerID = .system,
+        generation: UInt64 = 0
+    ) -> AssociatedData {
+        context(
+            owner: owner, table: layout.number, column: layout.columnNumber(column), row: row,
+            generation: generation)
+    }
+
     /// What a sealed field is bound to.
     func context(
         owner: OwnerID, table: UInt16, column: UInt16, row: Int64, generation: UInt64 = 0

@@ -73,9 +73,7 @@ final class Owner: Sendable {
     }
 
     private static func context(_ id: OwnerID, column: String, _ keyring: Keyring) -> AssociatedData {
-        keyring.context(
-            owner: id, table: TableLayout.owners.number, column: OwnerRow.columnNumber(column),
-            row: id.rawValue)
+        keyring.context(.owners, column, row: id.rawValue, of: id)
     }
 
     private static func seal(

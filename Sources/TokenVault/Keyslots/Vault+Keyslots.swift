@@ -38,9 +38,9 @@ extension Vault {
                         throw Overtaken()
                     }
                     let slot = try transaction.add(made, named: name)
-                    var event = AuditEvent(operation, by: operatorActor)
-                    event.reason = made.record.kind.word
-                    return Audited(slot.shown(unlocker), event)
+                    return Audited(
+                        slot.shown(unlocker),
+                        AuditEvent(operation, by: operatorActor, reason: made.record.kind.word))
                 }
             } catch is Overtaken {}
         }
@@ -67,9 +67,9 @@ extension Vault {
                     remedy: "Open the vault again: with another slot's key, if this one no longer fits.")
             }
             let proved = try transaction.note(slot, openedBy: unlocker)
-            var event = AuditEvent(.keyslotTest, by: operatorActor)
-            event.reason = slot.row.record.kind.word
-            return Audited(proved.shown(unlocker), event)
+            return Audited(
+                proved.shown(unlocker),
+                AuditEvent(.keyslotTest, by: operatorActor, reason: slot.row.record.kind.word))
         }
     }
 
@@ -98,9 +98,8 @@ extension Vault {
             }
             if slot.details != nil { try transaction.delete(.keyslotDetails, id: slot.row.id) }
             try transaction.delete(.keyslots, id: slot.row.id)
-            var event = AuditEvent(.keyslotRemove, by: operatorActor)
-            event.reason = slot.row.record.kind.word
-            return Audited((), event)
+            return Audited(
+                (), AuditEvent(.keyslotRemove, by: operatorActor, reason: slot.row.record.kind.word))
         }
     }
 

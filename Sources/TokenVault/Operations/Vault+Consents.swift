@@ -84,10 +84,10 @@ extension Vault {
                 let actor = try channel.flatMap { channel in
                     try transaction.owner(user).map { AuditActor($0.pseudonym, channel) }
                 }
-                var event = AuditEvent(.consentWithdraw, by: actor ?? operatorActor)
-                let party = actor == nil ? user : client
-                event.subject = try transaction.owner(party)?.pseudonym
-                event.requestID = requestID
+                let event = AuditEvent(
+                    .consentWithdraw, by: actor ?? operatorActor,
+                    subject: try transaction.owner(actor == nil ? user : client)?.pseudonym,
+                    requestID: requestID)
                 let batch = try transaction.liveGrants(of: user, to: client, after: after)
                 let consent = try transaction.database.consent(of: user, to: client, transaction.keyring)
                 for var row in batch { try transaction.revoke(&row) }

@@ -77,7 +77,9 @@ extension Vault {
             let id = transaction.next(\.nextKeyID)
             let sealed = try privateKey.withExposed {
                 try SealedField.seal(
-                    $0, under: systemKey, for: transaction.keyring.signingKeyContext(id), padded: true)
+                    $0, under: systemKey,
+                    for: transaction.keyring.context(.signingKeys, "private_key", row: id),
+                    padded: true)
             }
             try transaction.insert(
                 SigningKeyRow(
@@ -97,15 +99,9 @@ extension StoredSigningKey {
         createdAt = row.createdAt
         publishedUntil = row.publishedUntil
         privateKey = SecretBytes(
-            try SealedField.open(row.privateKey, with: systemKey, for: keyring.signingKeyContext(row.id)))
+            try SealedField.open(
+                row.privateKey, with: systemKey,
+                for: keyring.context(.signingKeys, "private_key", row: row.id)))
         publicJWK = row.publicJWK
-    }
-}
-
-extension Keyring {
-    fileprivate func signingKeyContext(_ id: Int64) -> AssociatedData {
-        context(
-            owner: .system, table: TableLayout.signingKeys.number,
-            column: SigningKeyRow.columnNumber("private_key"), row: id)
     }
 }

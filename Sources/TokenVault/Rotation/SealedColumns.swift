@@ -44,8 +44,7 @@ struct SealedColumns: Sendable {
             generation = UInt64(bitPattern: value)
         }
         return keyring.context(
-            owner: owner(of: row), table: layout.number, column: layout.columnNumber(field.column),
-            row: row.id, generation: generation)
+            layout, field.column, row: row.id, of: owner(of: row), generation: generation)
     }
 }
 

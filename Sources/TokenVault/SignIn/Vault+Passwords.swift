@@ -35,10 +35,11 @@ extension Vault {
             }
             let row = PasswordRow(user: id, version: version, verifier: sealed, changedAt: transaction.now)
             if old == nil { try transaction.insert(row) } else { try transaction.update(row) }
-            var event = AuditEvent(.userPassword, by: operatorActor)
-            event.reason = verifier == nil ? "removed" : "set"
-            event.subject = owner.pseudonym
-            return Audited((), event)
+            return Audited(
+                (),
+                AuditEvent(
+                    .userPassword, by: operatorActor, reason: verifier == nil ? "removed" : "set",
+                    subject: owner.pseudonym))
         }
     }
 
@@ -81,9 +82,9 @@ extension Vault {
                 return Audited(
                     nil, Self.failure("changed_meanwhile", known.owner.pseudonym, channel, requestID))
             }
-            var event = AuditEvent(.userSignIn, by: AuditActor(owner.pseudonym, channel))
-            event.requestID = requestID
-            return Audited(try User(owner, keyring), event)
+            return Audited(
+                try User(owner, keyring),
+                AuditEvent(.userSignIn, by: AuditActor(owner.pseudonym, channel), requestID: requestID))
         }
     }
 
@@ -116,26 +117,22 @@ extension Vault {
     private func recordFailure(
         _ reason: String, of user: Pseudonym?, _ channel: AuditChannel, _ requestID: String?
     ) async throws {
-        try await record(
-            Self.failure(reason, user, channel, requestID))
+        try await record(Self.failure(reason, user, channel, requestID))
     }
 
     private static func failure(
         _ reason: String, _ pseudonym: Pseudonym?, _ channel: AuditChannel, _ requestID: String?
     ) -> AuditEvent {
-        var event = AuditEvent(.userSignIn, .refused, by: AuditActor(pseudonym, channel))
-        event.reason = reason
-        event.requestID = requestID
-        event.refusalOrigin = .anybody
-        return event
+        AuditEvent(
+            .userSignIn, .refused, by: AuditActor(pseudonym, channel), reason: reason, requestID: requestID,
+            refusalOrigin: .anybody)
     }
 }
 
 extension Keyring {
     fileprivate func passwordContext(_ user: OwnerID, _ version: Int64) -> AssociatedData {
         context(
-            owner: user, table: TableLayout.passwords.number, column: PasswordRow.columnNumber("verifier"),
-            row: user.rawValue, generation: UInt64(bitPattern: version))
+            .passwords, "verifier", row: user.rawValue, of: user, generation: UInt64(bitPattern: version))
     }
 }
 
