@@ -74,16 +74,12 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
     public func auditEntries(from first: Int64 = 0, limit: Int) async throws -> [AuditEntry] {
-        guard limit > 0 else { return [] }
-        return try await scan { [registry] database, keys in
-            var entries: [AuditEntry] = []
-            try StoredLog(database).forEachLeaf(in: first..<max(first, .max)) { leaf, bytes in
+        try await scan { [registry] database, keys in
+            try StoredLog(database).entries(from: first, limit: limit) { leaf, bytes in
                 var entry = leaf.entry(of: bytes)
                 entry.addActor(database, keys.keyring, registry)
-                entries.append(entry)
-                return entries.count < limit
+                return entry
             }
-            return entries
         }
     }
 
@@ -92,14 +88,8 @@ extension Vault {
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
     public func auditLeaves(from first: Int64 = 0, limit: Int) async throws -> [(index: Int64, leaf: [UInt8])]
     {
-        guard limit > 0 else { return [] }
-        return try await scan { database, _ in
-            var items: [(Int64, [UInt8])] = []
-            try StoredLog(database).forEachLeaf(in: first..<max(first, .max)) { leaf, bytes in
-                items.append((leaf.index, Array(bytes)))
-                return items.count < limit
-            }
-            return items
+        try await scan { database, _ in
+            try StoredLog(database).entries(from: first, limit: limit) { ($0.index, Array($1)) }
         }
     }
 

@@ -62,41 +62,21 @@ struct RowReader {
     }
 }
 
-/// A pass over the rows on a thread and a connection of its own, of the same snapshot as the pass over the
-/// leaves. SQLite cannot be asked for a second reader of a snapshot, so both begin one and compare what every
-/// write changes: where someone wrote in between, the rows are read after the leaves instead.
-struct RowScanBeside {
-    private let mark = Handoff<Result<Mark, any Error>>()
-    private let isWanted = Handoff<Bool>()
-    /// Comes when the connection is closed again; nil where the rows were not wanted.
-    private let rows = Handoff<Result<RowScan?, any Error>>()
-
-    /// Begins the other snapshot.
-    init(_ store: any VaultStore, _ keyring: Keyring) {
-        BlockingThread.run { [mark, isWanted, rows] in
-            do {
-                let scan = try store.withOwnReader { database in
-                    mark.put(.success(try Self.mark(of: database)))
-                    return isWanted.take() ? try RowScan(database, keyring) : nil
-                }
-                rows.put(.success(scan))
-            } catch {
-                mark.put(.failure(error))
-                rows.put(.failure(error))
-            }
+extension RowScan {
+    /// A pass over the rows on a thread and a connection of its own, beside the pass over the leaves. SQLite cannot be asked
+    /// for a second reader of a snapshot, so another is begun, and what every write changes compared: where someone wrote in
+    /// between, the rows are read after the leaves instead.
+    ///
+    /// - Parameter database: of a snapshot that was not read yet.
+    /// - Returns: waits for the rows of that snapshot.
+    static func beside(
+        _ database: Database, _ store: any VaultStore, _ keyring: Keyring
+    ) throws -> () throws -> RowScan {
+        let (mark, rows) = (try mark(of: database), Handoff<RowScan?>())
+        BlockingThread.run {
+            rows.put(try? store.withOwnReader { try Self.mark(of: $0) == mark ? RowScan($0, keyring) : nil })
         }
-    }
-
-    /// The rows as they are in the snapshot of `database`, which was not read yet.
-    func source(_ database: Database, _ keyring: Keyring) throws -> () throws -> RowScan {
-        let other = mark.take()
-        let isSame = (try? other.get() == Self.mark(of: database)) ?? false
-        isWanted.put(isSame)
-        guard isSame else {
-            _ = rows.take()
-            return { try RowScan(database, keyring) }
-        }
-        return { [rows] in try rows.take().get() ?? RowScan(database, keyring) }
+        return { try rows.take() ?? RowScan(database, keyring) }
     }
 
     /// What tells two snapshots apart as far as verifying goes: the head of the log, and where it begins.

@@ -215,6 +215,19 @@ struct StoredLog {
         }
     }
 
+    /// What `body` makes of up to `limit` entries from `first` on.
+    func entries<Entry>(
+        from first: Int64, limit: Int, _ body: (LeafFields, UnsafeRawBufferPointer) -> Entry
+    ) throws -> [Entry] {
+        var entries: [Entry] = []
+        guard limit > 0 else { return entries }
+        try forEachLeaf(in: first..<max(first, .max)) { leaf, bytes in
+            entries.append(body(leaf, bytes))
+            return entries.count < limit
+        }
+        return entries
+    }
+
     /// The first leaf of a log's time that is `time` or later. None before it was written later by its wall clock, but for
     /// some that were written while a clock was ahead, before the log's time was set back.
     ///
@@ -271,6 +284,16 @@ struct StoredLog {
             .notFound,
             "The entries around \(size) were pruned; nothing can be proved about a log of that size.",
             remedy: "Use a newer checkpoint.")
+    }
+
+    /// Whether `new` begins with `old`: shown against the root of `new`, so that stored hashes need not be believed.
+    func shows(_ old: Checkpoint, before new: Checkpoint) throws -> Bool {
+        guard old.size < new.size else { return old == new }
+        do {
+            return MerkleProof.verifyConsistency(
+                old: old.size, oldRoot: old.root, new: new.size, newRoot: new.root,
+                proof: try MerkleProof.consistency(from: old.size, to: new.size, hashes: subtrees))
+        } catch let error as VaultError where error.code == .integrity { return false }
     }
 
     /// - Parameter hash: nil for what is no hash.

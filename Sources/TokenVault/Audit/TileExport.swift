@@ -52,16 +52,9 @@ struct TileDirectory {
             unlink(draft)
         }
         defer { unfinished.finish() }
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else {
-                let error = Self.failed("written", draft)
-                close(descriptor)
-                throw error
-            }
-            rest = rest.dropFirst(count)
+        do { try DraftFile.write(bytes, to: descriptor, of: draft) } catch {
+            close(descriptor)
+            throw error
         }
         guard close(descriptor) == 0, rename(draft, place) == 0 else { throw Self.failed("written", place) }
     }
@@ -247,16 +240,13 @@ extension Vault {
     public func exportTiles(
         to path: String, progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> TileExportSummary {
-        try await BlockingThread.result { [store, keys] in
-            let directory = try TileDirectory(path)
-            return try store.withOwnReader { database in
-                let key = try keys.keys(for: database).keyring.signer.key
-                // By any signer: that this log begins with it is shown by its root. The key may have been rotated.
-                let old = try directory.read("checkpoint", limit: Limits.signedNoteBytes).map {
-                    try Checkpoint.read($0, ofLog: key.name)
-                }
-                return try TileExport(database, to: directory, key: key).run(after: old, progress: progress)
+        try await study { database, keys in
+            let (directory, key) = (try TileDirectory(path), keys.keyring.signer.key)
+            // By any signer: that this log begins with it is shown by its root. The key may have been rotated.
+            let old = try directory.read("checkpoint", limit: Limits.signedNoteBytes).map {
+                try Checkpoint.read($0, ofLog: key.name)
             }
+            return try TileExport(database, to: directory, key: key).run(after: old, progress: progress)
         }
     }
 }

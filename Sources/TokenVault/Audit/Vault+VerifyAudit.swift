@@ -39,7 +39,7 @@ extension Vault {
                 let checkpoint = try since.map { try Checkpoint.read(Array($0.utf8), signedBy: key) }
                 let rows =
                     checkpoint == nil
-                    ? try RowScanBeside(store, keyring).source(database, keyring)
+                    ? try RowScan.beside(database, store, keyring)
                     : { try RowScan(database, keyring) }
                 var report = try AuditVerifier(database, key: key, keyring: keyring, progress: progress)
                     .verify(since: checkpoint, rows: rows)
@@ -111,7 +111,11 @@ extension Vault {
     }
 
     /// One snapshot of a vault that is not opened.
-    static func reading<Result>(_ path: String, _ body: (Database) throws -> Result) throws -> Result {
+    ///
+    /// - Parameter isOfAnyVersion: a newer program may have written it.
+    static func reading<Result>(
+        _ path: String, isOfAnyVersion: Bool = false, _ body: (Database) throws -> Result
+    ) throws -> Result {
         let path = try VaultFile.resolve(path)
         try VaultFile.check(path, isWritten: false)
         ParkedDescriptors.storeOpens(path)
@@ -120,7 +124,7 @@ extension Vault {
             let reader = try ReaderConnections(path, count: 1)
             defer { try? reader.close() }
             return try reader.snapshot { database in
-                try SchemaLedger().refuseNewer(database)
+                if !isOfAnyVersion { try SchemaLedger().refuseNewer(database) }
                 return try body(database)
             }
         } catch { throw StorageFailure.translate(error, isOpening: true) }

@@ -151,6 +151,15 @@ extension Vault {
         try await BlockingThread.result { [self] in try snapshotInPlace(body) }
     }
 
+    /// The same on a connection of its own, for what takes so long that others would wait for it.
+    func study<Result: Sendable>(
+        _ body: @escaping @Sendable (Database, VaultKeys) throws -> Result
+    ) async throws -> Result {
+        try await BlockingThread.result { [store, keys] in
+            try store.withOwnReader { try body($0, keys.keys(for: $0)) }
+        }
+    }
+
     /// For work that has a thread of its own.
     func snapshotInPlace<Result>(_ body: (Database, VaultKeys) throws -> Result) throws -> Result {
         let floor = keys.floor

@@ -93,20 +93,17 @@ extension Vault {
         from: VaultInstant? = nil, to: VaultInstant? = nil,
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> AuditDigest {
-        try await BlockingThread.result { [store, keys, registry] in
-            try store.withOwnReader { database in
-                let keyring = try keys.keys(for: database).keyring
-                let log = StoredLog(database)
-                let size = try LogHead.read(database).size
-                let kept = try log.firstKept(size)
-                let first = try from.map { try log.firstIndex(at: $0, from: kept, to: size) } ?? kept
-                let earliest = from?.millisecondsSince1970 ?? .min
-                let times = earliest..<max(earliest, to?.millisecondsSince1970 ?? .max)
-                var digest = try AuditDigest(log, first..<size, times, progress)
-                digest.alarms.addActors(database, keyring, registry)
-                digest.keyEvents.addActors(database, keyring, registry)
-                return digest
-            }
+        try await study { [registry] database, keys in
+            let log = StoredLog(database)
+            let size = try LogHead.read(database).size
+            let kept = try log.firstKept(size)
+            let first = try from.map { try log.firstIndex(at: $0, from: kept, to: size) } ?? kept
+            let earliest = from?.millisecondsSince1970 ?? .min
+            let times = earliest..<max(earliest, to?.millisecondsSince1970 ?? .max)
+            var digest = try AuditDigest(log, first..<size, times, progress)
+            digest.alarms.addActors(database, keys.keyring, registry)
+            digest.keyEvents.addActors(database, keys.keyring, registry)
+            return digest
         }
     }
 }

@@ -68,26 +68,14 @@ struct LaterLog {
                 LaterLog(note: note) { first, body in
                     try forEachBundled(in: directory, from: first, to: Int64(size), body)
                 })
-        case .vault(let path): return try withVault(VaultFile.resolve(path), body)
-        }
-    }
-
-    private static func withVault<Result>(_ path: String, _ body: (LaterLog) throws -> Result) throws
-        -> Result
-    {
-        try VaultFile.check(path, isWritten: false)
-        ParkedDescriptors.storeOpens(path)
-        defer { ParkedDescriptors.storeClosed(path) }
-        do {
-            let readers = try ReaderConnections(path, count: 1)
-            defer { try? readers.close() }
-            return try readers.snapshot { database in
-                let note = try database.firstRow("SELECT note FROM audit_head WHERE id = 1") { $0.value(0) }
-                guard case .text(let note) = note else { throw unproven("It has no head.") }
+        case .vault(let path):
+            return try Vault.reading(path, isOfAnyVersion: true) { database in
+                let notes = try database.rows("SELECT note FROM audit_head WHERE id = 1") { $0.text(0) }
+                guard let note = notes.first else { throw unproven("It has no head.") }
                 let entries = { try forEachLeaf(of: database, from: $0, $1) }
                 return try body(LaterLog(note: note, entries: entries, database: database))
             }
-        } catch let error as SQLiteError { throw StorageFailure.translate(error, isOpening: true) }
+        }
     }
 
     private static func forEachLeaf(

@@ -131,18 +131,14 @@ extension VaultRestore {
         let life = lives.last { $0.entry < Int64(size) }.map { Incarnation(id: $0.id) } ?? .first
         var origin = LogHead.origin(of: keyring.vault, incarnation: life)
         let isPassed: Bool
-        if size == head.edge.size {
-            isPassed = reached.root == head.root
-        } else if size < head.edge.size {
+        if size <= head.edge.size {
             let log = StoredLog(database)
             guard try log.keeps(prefix: Int64(size)) else {
                 throw LaterLog.unproven(
                     "The checkpoint in \(path) is of entries that were pruned before the backup.",
                     remedy: "Give a newer checkpoint.")
             }
-            isPassed = MerkleProof.verifyConsistency(
-                old: size, oldRoot: reached.root, new: head.edge.size, newRoot: head.root,
-                proof: try MerkleProof.consistency(from: size, to: head.edge.size, hashes: log.subtrees))
+            isPassed = try log.shows(reached, before: head.checkpoint(named: reached.origin))
         } else if let replay {
             isPassed = replay.watchedRoot == reached.root
         } else {

@@ -193,12 +193,10 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/integrity`` naming the first that does not open.
     func proveRecords(_ job: RotationJob, _ progress: @escaping KeyRotationObserver) async throws {
-        try await BlockingThread.result { [store, keys] in
-            try store.withOwnReader { database in
-                // Another operator ended this rotation, and maybe began the next, which is not ours to judge.
-                guard try database.rotationJob(job.kind) == job else { return }
-                try Trial.openRecords(of: database, keys.keys(for: database).keyring, progress)
-            }
+        try await study { database, keys in
+            // Another operator ended this rotation, and maybe began the next, which is not ours to judge.
+            guard try database.rotationJob(job.kind) == job else { return }
+            try Trial.openRecords(of: database, keys.keyring, progress)
         }
     }
 

@@ -131,14 +131,11 @@ extension Vault {
             vault: self, table: "owner_keys", phase: "owners", condition: Self.staleOwnerKeys,
             reason: "owners"
         ).run(progress) { try $0.rewrapOwnerKey($1) }
-        let isProved = try await BlockingThread.result { [store, keys] in
-            try store.withOwnReader { database in
-                let keyring = try keys.keys(for: database).keyring
-                // Another operator ended this rotation and began the next, which is not ours to judge.
-                guard try database.slotEpochs() == epochs else { return false }
-                try Trial.openKeys(of: database, keyring, progress)
-                return true
-            }
+        let isProved = try await study { database, keys in
+            // Another operator ended this rotation and began the next, which is not ours to judge.
+            guard try database.slotEpochs() == epochs else { return false }
+            try Trial.openKeys(of: database, keys.keyring, progress)
+            return true
         }
         if isProved { try await destroyRetiredRoleKeys(epochs) }
         try await truncateWAL()

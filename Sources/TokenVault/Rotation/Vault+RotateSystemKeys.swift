@@ -270,16 +270,12 @@ extension Vault {
             report.rewritten += try await RotationSweep(vault: self, table: layout.name, rowsPerBody: 100)
                 .run(progress) { try $0.retag(layout, $1) }
         }
-        let isProved = try await BlockingThread.result { [store, keys] in
-            try store.withOwnReader { database in
-                let current = try keys.keys(for: database).keyring.rows.current
-                // Another operator ended this rotation and began the next, which is not ours to judge.
-                guard current.currentIDs == keyIDs else { return false }
-                for layout in TableLayout.tagged {
-                    try database.forEachTagged(layout, current) { _ in }
-                }
-                return true
-            }
+        let isProved = try await study { database, keys in
+            let current = keys.keyring.rows.current
+            // Another operator ended this rotation and began the next, which is not ours to judge.
+            guard current.currentIDs == keyIDs else { return false }
+            for layout in TableLayout.tagged { try database.forEachTagged(layout, current) { _ in } }
+            return true
         }
         guard isProved else { return report }
         try await queue.submit(.finishing) { [operatorActor] transaction in
