@@ -5,15 +5,13 @@ import VaultStore
 /// The ways to open the vault, and the age of what they open.
 extension DatabaseExamination {
     private static let year: Int64 = 365 * 86_400_000
-    /// Of `keyslots.kind`: the X25519 recovery key.
-    private static let recoveryKind: Int64 = 4
     /// A rotation takes minutes; a day later it was forgotten.
     private static let rotationPatience: Int64 = 86_400_000
 
     func slotChecks() throws -> [DoctorCheck] {
         let slots = try count("SELECT count(*) FROM keyslots WHERE role = 0")
         let recovery = try count(
-            "SELECT count(*) FROM keyslots WHERE kind = ?", [.integer(Self.recoveryKind)])
+            "SELECT count(*) FROM keyslots WHERE kind = \(KeyslotKind.recoveryKey.rawValue)")
         var checks: [DoctorCheck] = []
         switch slots {
         case 0:
@@ -50,21 +48,18 @@ extension DatabaseExamination {
         let old = try count(
             "SELECT count(*) FROM keyslot_details WHERE proved_at > 0 AND proved_at < ?",
             [.integer(now.millisecondsSince1970 - Self.year)])
-        if never > 0 {
-            return [
+        let checks =
+            check(never, "keyslot") {
                 .advice(
-                    id, "\(DoctorText.count(never, "keyslot")) never proved that somebody holds the key.",
+                    id, "\($0) never proved that somebody holds the key.",
                     "Run 'tokenvault key slot test' with each key.")
-            ]
-        }
-        guard old == 0 else {
-            return [
+            }
+            + check(old, "keyslot", else: .ok(id, "Every keyslot was opened within the year.")) {
                 .advice(
-                    id, "\(DoctorText.count(old, "keyslot")) was last opened more than a year ago.",
+                    id, "\($0) was last opened more than a year ago.",
                     "Run 'tokenvault key slot test', to see that the key still exists.")
-            ]
-        }
-        return [.ok(id, "Every keyslot was opened within the year.")]
+            }
+        return Array(checks.prefix(1))
     }
 
     func keyChecks() throws -> [DoctorCheck] {

@@ -24,35 +24,31 @@ extension DatabaseExamination {
     }
 
     /// The machine's clock against the newest entry, and against the monotonic clock since it.
-    func clockChecks() throws -> [DoctorCheck] {
+    func clockCheck() throws -> DoctorCheck {
         let id = "clock.wall"
         let head = try LogHead.read(database)
         let behind = head.lastTime.millisecondsSince1970 - now.millisecondsSince1970
         guard behind < Self.clockTolerance else {
-            return [
-                .warning(
-                    id, "The clock is \(DoctorText.span(behind)) behind the time of the log.",
-                    "If the clock is wrong, set it. If it is right, it was ahead once: run 'tokenvault audit set-time'."
-                )
-            ]
+            return .warning(
+                id, "The clock is \(DoctorText.span(behind)) behind the time of the log.",
+                "If the clock is wrong, set it. If it is right, it was ahead once: run 'tokenvault audit set-time'."
+            )
         }
         guard let entry = try StoredLog(database).entry(head.size - 1),
             let passed = monotonic.milliseconds(
                 since: ClockReading(clock: entry.boot, milliseconds: entry.monotonic))
         else {
-            return [.ok(id, "Ahead of the newest entry, which another boot wrote.")]
+            return .ok(id, "Ahead of the newest entry, which another boot wrote.")
         }
         let deviation = -behind - passed
         guard abs(deviation) < Self.clockTolerance else {
             let direction = deviation > 0 ? "forward" : "back"
-            return [
-                .warning(
-                    id,
-                    "The clock was set \(direction) by \(DoctorText.span(deviation)) since the newest entry.",
-                    "See that time synchronisation runs (timedatectl); lifetimes follow this clock.")
-            ]
+            return .warning(
+                id,
+                "The clock was set \(direction) by \(DoctorText.span(deviation)) since the newest entry.",
+                "See that time synchronisation runs (timedatectl); lifetimes follow this clock.")
         }
-        return [.ok(id, "It went as the monotonic clock since the newest entry.")]
+        return .ok(id, "It went as the monotonic clock since the newest entry.")
     }
 
     func backupChecks() throws -> [DoctorCheck] {
@@ -68,21 +64,16 @@ extension DatabaseExamination {
         }
         let age = age(newest)
         let over = try count("SELECT count(*) FROM backups WHERE keep_until < ?", [SQLValue(now)])
-        var checks = [
+        let what = "The newest backup is \(DoctorText.span(age)) old."
+        return [
             age < 7 * day
-                ? DoctorCheck.ok(id, "The newest backup is \(DoctorText.span(age)) old.")
-                : .warning(
-                    id, "The newest backup is \(DoctorText.span(age)) old.",
-                    "Run 'tokenvault backup create', best by a timer.")
+                ? .ok(id, what) : .warning(id, what, "Run 'tokenvault backup create', best by a timer.")
         ]
-        if over > 0 {
-            checks.append(
+            + check(over, "backup") {
                 .advice(
-                    "backups.retention",
-                    "\(DoctorText.count(over, "backup")) should have been destroyed by now.",
-                    "Destroy them: users erased since can still be read from them."))
-        }
-        return checks
+                    "backups.retention", "\($0) should have been destroyed by now.",
+                    "Destroy them: users erased since can still be read from them.")
+            }
     }
 
     func anchorChecks() throws -> [DoctorCheck] {

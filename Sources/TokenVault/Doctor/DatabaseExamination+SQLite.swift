@@ -83,17 +83,15 @@ extension DatabaseExamination {
         return .ok(id, "All \(DoctorText.size(size)) of pages hang together.")
     }
 
-    func schemaChecks() throws -> [DoctorCheck] {
+    func schemaCheck() throws -> DoctorCheck {
         let id = "schema.version"
         let pending = try SchemaLedger().pending(database)
         let version = try count("SELECT max(version) FROM schema_migrations")
         guard pending.isEmpty else {
-            return [
-                .advice(
-                    id, "The schema is version \(version); \(pending.count) newer migrations are known.",
-                    "Make a backup; the next command that opens the vault brings it up to date.")
-            ]
+            return .advice(
+                id, "The schema is version \(version); \(pending.count) newer migrations are known.",
+                "Make a backup; the next command that opens the vault brings it up to date.")
         }
-        return [.ok(id, "Version \(version), and the tables are those its ledger names.")]
+        return .ok(id, "Version \(version), and the tables are those its ledger names.")
     }
 }

@@ -95,8 +95,8 @@ struct ServingState {
 }
 
 extension DatabaseExamination {
-    func servingChecks() throws -> [DoctorCheck] {
+    func servingCheck() throws -> DoctorCheck {
         let heartbeat = try database.integer("SELECT heartbeat_at FROM vault WHERE id = 1")
-        return [serving.check(heartbeat: heartbeat, now: now)]
+        return serving.check(heartbeat: heartbeat, now: now)
     }
 }

@@ -103,11 +103,13 @@ struct DatabaseExamination {
     /// Each group by itself: one that fails keeps no other from being looked at.
     func checks() -> [DoctorCheck] {
         let groups: [(String, () throws -> [DoctorCheck])] = [
-            ("serving", servingChecks), ("sqlite", sqliteChecks), ("schema", schemaChecks),
+            ("serving", { [try servingCheck()] }), ("sqlite", sqliteChecks),
+            ("schema", { [try schemaCheck()] }),
             ("log", logChecks),
-            ("clock", clockChecks), ("anchors", anchorChecks), ("slots", slotChecks), ("keys", keyChecks),
-            ("clients", clientChecks), ("jobs", jobChecks), ("connections", connectionChecks),
-            ("providers", providerChecks), ("webhooks", webhookChecks), ("backups", backupChecks),
+            ("clock", { [try clockCheck()] }), ("anchors", anchorChecks), ("slots", slotChecks),
+            ("keys", keyChecks),
+            ("clients", clientChecks), ("jobs", { [try jobCheck()] }), ("connections", connectionChecks),
+            ("providers", { [try providerCheck()] }), ("webhooks", webhookChecks), ("backups", backupChecks),
         ]
         return groups.flatMap { name, examine in
             do { return try examine() } catch { return [.failed("\(name).readable", error)] }
@@ -118,6 +120,13 @@ struct DatabaseExamination {
     func isVault() throws -> Bool { try count("PRAGMA application_id") == Int64(VaultFile.applicationID) }
 
     func count(_ sql: String, _ values: [SQLValue] = []) throws -> Int64 { try database.count(sql, values) }
+
+    /// What to say of so many of something; `fine`, if anything, of none.
+    func check(
+        _ number: Int64, _ noun: String, else fine: DoctorCheck? = nil, _ found: (String) -> DoctorCheck
+    ) -> [DoctorCheck] {
+        number > 0 ? [found(DoctorText.count(number, noun))] : fine.map { [$0] } ?? []
+    }
 
     /// Milliseconds since `instant`; negative where that lies ahead.
     func age(_ millisecondsSince1970: Int64) -> Int64 { now.millisecondsSince1970 - millisecondsSince1970 }
