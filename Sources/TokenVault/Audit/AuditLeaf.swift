@@ -134,34 +134,19 @@ struct LeafFields {
     init?(reading bytes: UnsafeRawBufferPointer) {
         guard bytes.count <= Limits.leafBytes else { return nil }
         var json = LeafReader(bytes)
-        guard json.take(#"{"v":1"#), json.take(#","i":"#), let index = json.integer(),
-            json.take(#","t":"#), let time = json.integer()
-        else { return nil }
-        var wall = time
-        if json.take(#","w":"#) {
-            // Written where it is not the log's time, which it never passes.
-            guard let read = json.integer(), read < time else { return nil }
-            wall = read
-        }
-        guard json.take(#","m":"#), let monotonic = json.integer(),
-            json.take(#","b":"#), let boot = json.text(),
-            json.take(#","op":"#), let operation = json.text(),
-            json.take(#","out":"#), let outcome = json.text()
-        else { return nil }
-        self.index = index
-        self.time = time
-        self.wall = wall
-        self.monotonic = monotonic
-        self.boot = boot
-        self.operation = operation
-        self.outcome = outcome
         do {
+            index = try json.member(#"{"v":1,"i":"#) { $0.integer() }
+            let time = try json.member(#","t":"#) { $0.integer() }
+            self.time = time
+            // Written where it is not the log's time, which it never passes.
+            wall = try json.optional(#","w":"#) { $0.integer().flatMap { $0 < time ? $0 : nil } } ?? time
+            monotonic = try json.member(#","m":"#) { $0.integer() }
+            boot = try json.member(#","b":"#) { $0.text() }
+            operation = try json.member(#","op":"#) { $0.text() }
+            outcome = try json.member(#","out":"#) { $0.text() }
             reason = try json.optional(#","why":"#) { $0.text() }
-            guard json.take(#","by":"#), let actor = json.text(),
-                json.take(#","via":"#), let channel = json.text()
-            else { return nil }
-            self.actor = actor
-            self.channel = channel
+            actor = try json.member(#","by":"#) { $0.text() }
+            channel = try json.member(#","via":"#) { $0.text() }
             subject = try json.optional(#","who":"#) { $0.text() }
             grant = try json.optional(#","g":"#) { $0.integer() }
             generation = try json.optional(#","n":"#) { $0.integer() }

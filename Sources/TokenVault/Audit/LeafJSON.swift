@@ -24,6 +24,14 @@ struct LeafReader {
         return true
     }
 
+    /// The value after `key`, which is next.
+    mutating func member<Value>(
+        _ key: StaticString, _ value: (inout LeafReader) -> Value?
+    ) throws(Malformed) -> Value {
+        guard let value = try optional(key, value) else { throw Malformed() }
+        return value
+    }
+
     /// The value after `key` if that is next; nil, and nothing passed over, if it is not.
     mutating func optional<Value>(
         _ key: StaticString, _ value: (inout LeafReader) -> Value?

@@ -206,26 +206,17 @@ extension Vault {
 
     /// Ends the connections of a user who was removed, a few at a time; a service revokes them at their providers.
     func endConnections(of owner: OwnerID) async throws {
-        var isDone = false
-        while !isDone {
-            isDone = try await queue.submit(.finishing) { [operatorActor] transaction in
-                let keyring = transaction.keyring
-                let rows = try transaction.database.loadAll(
-                    ConnectionRow.self, where: "owner_id = ? AND state IN (1, 2, 5) LIMIT ?",
-                    [.integer(owner.rawValue), .integer(Int64(Limits.rowsPerLeaf))], keyring)
-                let user = try transaction.owner(owner)
-                // An entry for each, so that each is told.
-                for var row in rows {
-                    row.state = .revoking
-                    row.dueAt = transaction.now
-                    try transaction.update(row)
-                    transaction.log(
-                        AuditEvent(
-                            .connectionRevoke, row, by: operatorActor, reason: LeafReason.userRemoved,
-                            of: user))
-                }
-                return .logged(rows.count < Limits.rowsPerLeaf)
-            }
+        try await writeEach(
+            ConnectionRow.self, where: "owner_id = ? AND state IN (1, 2, 5)", [.integer(owner.rawValue)]
+        ) { [operatorActor] row, transaction in
+            var row = row
+            row.state = .revoking
+            row.dueAt = transaction.now
+            try transaction.update(row)
+            transaction.log(
+                AuditEvent(
+                    .connectionRevoke, row, by: operatorActor, reason: LeafReason.userRemoved,
+                    of: try transaction.owner(owner)))
         }
     }
 }

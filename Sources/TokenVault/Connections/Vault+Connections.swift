@@ -46,22 +46,17 @@ extension Vault {
 
     /// Connections in the order they were made, at most `limit` after `after`.
     public func connections(_ filter: ConnectionFilter = ConnectionFilter()) async throws -> [Connection] {
-        var conditions = ["id > ?"]
-        var values: [SQLValue] = [.integer(filter.after.rawValue)]
-        for (column, value) in [
-            ("provider_id", filter.provider?.rawValue), ("owner_id", filter.owner?.rawValue),
-            ("state", filter.state?.rawValue),
-        ] {
-            guard let value else { continue }
-            conditions.append("\(column) = ?")
-            values.append(.integer(value))
-        }
-        values.append(.integer(Int64(filter.limit)))
-        let condition = conditions.joined(separator: " AND ") + " ORDER BY id LIMIT ?"
-        return try await scan { [registry, values] database, keys in
-            let keyring = keys.keyring
-            return try database.loadAll(ConnectionRow.self, where: condition, values, keyring).map { row in
-                try database.opened(row, keys, registry) { Connection($0, try $0.details($1, keyring)) }
+        try await scan { [registry] database, keys in
+            try database.page(
+                ConnectionRow.self, after: filter.after.rawValue, limit: filter.limit,
+                [
+                    "provider_id": filter.provider?.rawValue, "owner_id": filter.owner?.rawValue,
+                    "state": filter.state?.rawValue,
+                ], keys.keyring
+            ).map { row in
+                try database.opened(row, keys, registry) {
+                    Connection($0, try $0.details($1, keys.keyring))
+                }
             }
         }
     }

@@ -150,6 +150,18 @@ extension Database {
         return found
     }
 
+    /// Up to `limit` rows in order from behind a number on, with these values in these columns where there is one.
+    func page<Row: TypedRow>(
+        _: Row.Type, after last: Int64, limit: Int, _ columns: KeyValuePairs<String, Int64?>,
+        _ keyring: Keyring
+    ) throws -> [Row] {
+        let wanted = columns.compactMap { column, value in value.map { (column, SQLValue.integer($0)) } }
+        let condition = (["id > ?"] + wanted.map { "\($0.0) = ?" }).joined(separator: " AND ")
+        return try loadAll(
+            Row.self, where: condition + " ORDER BY id LIMIT ?",
+            [.integer(last)] + wanted.map(\.1) + [.integer(Int64(limit))], keyring)
+    }
+
     /// Every row that meets a condition, tags checked. `condition` is SQL of our own, its values are bound.
     func loadAll<Row: TypedRow>(
         _: Row.Type, where condition: String, _ values: [SQLValue] = [], _ keyring: Keyring

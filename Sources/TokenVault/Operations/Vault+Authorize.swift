@@ -75,37 +75,20 @@ extension Vault {
             case .id(let id): try await user(id)
             }
         let context = try check(authorization, client, user)
-        let encoded = Array(try JSONEncoder().encode(context))
         return try await write { [operatorActor] transaction in
-            let keyring = transaction.keyring
             guard let client = try transaction.client(client.id), client.state == .active,
                 let owner = try transaction.owner(user.id), owner.row.state == .active
             else { throw VaultError(.denied, "The client or the user was disabled.") }
             try transaction.purgeExpiredGrants(through: channel ?? operatorActor.channel)
-            let id = GrantID(transaction.next(\.nextGrantID))
-            let family = SystemRandom().bytes(TokenHandle.familySecretBytes)
-            let tags = try keyring.issuerTags.current
             let lifetimes = client.registration.lifetimes
             let codeEnds = transaction.now.advanced(by: lifetimes.authorizationCode)
-            let code = try keyring.handles.seal(
-                TokenHandle(
-                    kind: .authorizationCode, grant: id, generation: 0, familySecret: family,
-                    from: transaction.now, until: codeEnds))
-            let row = GrantRow(
-                id: id, client: client.id, owner: user.id, ownerRevocations: owner.row.revocations,
-                clientRevocations: try transaction.revocations(of: client.id), kind: .authorizationCode,
-                createdAt: transaction.now,
-                absoluteExpiresAt: transaction.now.advanced(by: lifetimes.absolute),
-                scope: authorization.scope,
-                context: try transaction.seal(
-                    encoded, owner: user.id, table: TableLayout.grants.number,
-                    column: GrantRow.columnNumber("context"),
-                    row: id.rawValue),
-                familyTag: tags.tag(.familySecret, of: family),
-                tagKeyID: Int64(tags.id), status: .live, generation: 0,
-                idleExpiresAt: codeEnds,
-                swappedAt: transaction.serving, credentialTag: tags.tag(.token, of: code))
+            var (row, code, tag) = try transaction.newGrant(
+                .authorizationCode, to: client, owner: user.id, scope: authorization.scope, context: context,
+                .authorizationCode, generation: 0, until: codeEnds,
+                absolutely: transaction.now.advanced(by: lifetimes.absolute))
+            row.credentialTag = tag
             try transaction.insert(row)
+            let id = row.id
             var event = AuditEvent(
                 .grantAuthorize, by: channel.map { AuditActor(owner.pseudonym, $0) } ?? operatorActor,
                 subject: channel == nil ? owner.pseudonym : client.pseudonym, grant: id, generation: 0,
@@ -193,39 +176,50 @@ extension WriteTransaction {
         }
     }
 
+    /// A grant that begins, and its first token, which ends with it.
+    ///
+    /// - Returns: beside the row, which has no token yet, the token and its tag.
+    fileprivate func newGrant(
+        _ kind: GrantKind, to client: Client, owner: OwnerID, scope: ScopeSet, context: GrantContext?,
+        _ tokenKind: TokenKind, generation: UInt32, until end: VaultInstant, absolutely last: VaultInstant
+    ) throws -> (row: GrantRow, token: SecretBytes, tag: [UInt8]) {
+        let id = GrantID(next(\.nextGrantID))
+        let family = SystemRandom().bytes(TokenHandle.familySecretBytes)
+        let tags = try keyring.issuerTags.current
+        let token = try keyring.handles.seal(
+            TokenHandle(
+                kind: tokenKind, grant: id, generation: generation, familySecret: family, from: now,
+                until: end))
+        let sealed = try context.map {
+            try seal(
+                Array(try JSONEncoder().encode($0)), owner: owner, table: TableLayout.grants.number,
+                column: GrantRow.contextColumn, row: id.rawValue)
+        }
+        let row = GrantRow(
+            id: id, client: client.id, owner: owner, ownerRevocations: try revocations(of: owner),
+            clientRevocations: try revocations(of: client.id), kind: kind, createdAt: now,
+            absoluteExpiresAt: last, scope: scope, context: sealed,
+            familyTag: tags.tag(.familySecret, of: family), tagKeyID: Int64(tags.id), status: .live,
+            generation: generation, idleExpiresAt: end, swappedAt: serving)
+        return (row, token, tags.tag(.token, of: token))
+    }
+
     /// Inserts a grant that begins and stays at generation 1: an access token, no refresh token, gone after expiry.
     func issueAccessToken(
         _ kind: GrantKind, to client: Client, owner: OwnerID, scope: ScopeSet, context: GrantContext? = nil,
         through channel: AuditChannel
     ) throws -> IssuedTokens {
         try purgeExpiredGrants(through: channel)
-        let id = GrantID(next(\.nextGrantID))
-        let family = SystemRandom().bytes(TokenHandle.familySecretBytes)
-        let tags = try keyring.issuerTags.current
         let expiresAt = now.advanced(by: client.registration.lifetimes.accessToken)
-        let token = try keyring.handles.seal(
-            TokenHandle(
-                kind: .accessToken, grant: id, generation: 1, familySecret: family, from: now,
-                until: expiresAt))
-        let sealedContext = try context.map {
-            try seal(
-                Array(try JSONEncoder().encode($0)), owner: owner, table: TableLayout.grants.number,
-                column: GrantRow.contextColumn, row: id.rawValue)
-        }
-        try insert(
-            GrantRow(
-                id: id, client: client.id, owner: owner, ownerRevocations: try revocations(of: owner),
-                clientRevocations: try revocations(of: client.id), kind: kind, createdAt: now,
-                absoluteExpiresAt: expiresAt, scope: scope, context: sealedContext,
-                familyTag: tags.tag(.familySecret, of: family),
-                tagKeyID: Int64(tags.id), status: .live, generation: 1,
-                idleExpiresAt: expiresAt, swappedAt: serving,
-                access: AccessTokenSlot(
-                    scope: scope, audience: nil, issuedAt: now, expiresAt: expiresAt,
-                    tag: tags.tag(.token, of: token))))
+        var (row, token, tag) = try newGrant(
+            kind, to: client, owner: owner, scope: scope, context: context, .accessToken, generation: 1,
+            until: expiresAt, absolutely: expiresAt)
+        row.access = AccessTokenSlot(
+            scope: scope, audience: nil, issuedAt: now, expiresAt: expiresAt, tag: tag)
+        try insert(row)
         return IssuedTokens(
             pair: TokenPair(accessToken: token, refreshToken: nil), scope: scope, issuedAt: now,
-            expiresAt: expiresAt, expiresIn: expiresAt.elapsed(since: now).components.seconds, grant: id,
+            expiresAt: expiresAt, expiresIn: expiresAt.elapsed(since: now).components.seconds, grant: row.id,
             generation: 1, client: client.id, owner: owner, kind: kind, context: context)
     }
 }

@@ -32,9 +32,7 @@ extension Vault {
     /// Every consent, oldest first, at most `limit` after the one with the number `last`.
     public func consents(after last: Int64 = 0, limit: Int = 1000) async throws -> [Consent] {
         try await scan { database, keys in
-            try database.loadAll(
-                Consent.self, where: "id > ? ORDER BY id LIMIT ?",
-                [.integer(last), .integer(Int64(limit))], keys.keyring)
+            try database.page(Consent.self, after: last, limit: limit, [:], keys.keyring)
         }
     }
 
@@ -100,23 +98,15 @@ extension Vault {
 
     /// Deletes the consents of a user or client that was removed, a few at a time.
     func forgetConsents(of id: OwnerID) async throws {
-        var isDone = false
-        while !isDone {
-            isDone = try await queue.submit(.finishing) { [operatorActor] transaction in
-                let rows = try transaction.database.loadAll(
-                    Consent.self, where: "owner_id = ? OR client_id = ? LIMIT ?",
-                    [.integer(id.rawValue), .integer(id.rawValue), .integer(Int64(Limits.rowsPerLeaf))],
-                    transaction.keyring)
-                // Of a client that was removed: consents of many people, an entry for each.
-                for row in rows {
-                    try transaction.delete(.consents, id: row.id)
-                    transaction.log(
-                        AuditEvent(
-                            .consentWithdraw, by: operatorActor, reason: "removed",
-                            subject: try transaction.owner(row.user)?.pseudonym))
-                }
-                return .logged(rows.count < Limits.rowsPerLeaf)
-            }
+        // Of a client that was removed: consents of many people.
+        let owner = SQLValue.integer(id.rawValue)
+        try await writeEach(Consent.self, where: "(owner_id = ? OR client_id = ?)", [owner, owner]) {
+            [operatorActor] row, transaction in
+            try transaction.delete(.consents, id: row.id)
+            transaction.log(
+                AuditEvent(
+                    .consentWithdraw, by: operatorActor, reason: "removed",
+                    subject: try transaction.owner(row.user)?.pseudonym))
         }
     }
 }

@@ -52,23 +52,12 @@ extension Vault {
 
     /// Grants in order of issue, at most `limit` after `after`.
     public func grants(_ filter: GrantFilter = GrantFilter()) async throws -> [Grant] {
-        var conditions = ["id > ?"]
-        var values: [SQLValue] = [.integer(filter.after.rawValue)]
-        if let client = filter.client {
-            conditions.append("client_id = ?")
-            values.append(.integer(client.rawValue))
-        }
-        if let owner = filter.owner {
-            conditions.append("owner_id = ?")
-            values.append(.integer(owner.rawValue))
-        }
-        values.append(.integer(Int64(filter.limit)))
-        let condition = conditions.joined(separator: " AND ") + " ORDER BY id LIMIT ?"
         let now = clock.now()
-        return try await scan { [registry, values] database, keys in
-            try database.loadAll(GrantRow.self, where: condition, values, keys.keyring).map {
-                try Grant($0, database, keys.keyring, registry, now)
-            }
+        return try await scan { [registry] database, keys in
+            try database.page(
+                GrantRow.self, after: filter.after.rawValue, limit: filter.limit,
+                ["client_id": filter.client?.rawValue, "owner_id": filter.owner?.rawValue], keys.keyring
+            ).map { try Grant($0, database, keys.keyring, registry, now) }
         }
     }
 

@@ -180,6 +180,24 @@ extension Vault {
         try await queue.submit(urgency, reading: wanted, body)
     }
 
+    /// Does something to the rows that meet a condition, a few at a time, until it is done to all. Each names its row by an
+    /// entry of its own, and meets the condition no more.
+    func writeEach<Row: TypedRow>(
+        _: Row.Type, where condition: String, _ values: [SQLValue],
+        _ body: @escaping @Sendable (Row, WriteTransaction) throws -> Void
+    ) async throws {
+        var isDone = false
+        while !isDone {
+            isDone = try await queue.submit(.finishing) { transaction in
+                let rows = try transaction.database.loadAll(
+                    Row.self, where: condition + " LIMIT ?", values + [.integer(Int64(Limits.rowsPerLeaf))],
+                    transaction.keyring)
+                for row in rows { try body(row, transaction) }
+                return .logged(rows.count < Limits.rowsPerLeaf)
+            }
+        }
+    }
+
     /// Upkeep without a leaf: heartbeat, job progress, sign-in sessions, used assertions, expired rows.
     func housekeep<Result: Sendable>(
         _ body: @escaping @Sendable (WriteTransaction) throws -> Result

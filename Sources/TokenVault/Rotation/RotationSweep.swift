@@ -128,6 +128,12 @@ public struct KeyRotationReport: Sendable {
     public internal(set) var isResumed = false
 }
 
+extension KeyRotationReport {
+    init(_ kind: String, _ keyring: Keyring, isResumed: Bool = false) {
+        self.init(kind: kind, epoch: Int64(keyring.epoch), isResumed: isResumed)
+    }
+}
+
 /// Where rotations tell how far they are.
 public typealias KeyRotationObserver = @Sendable (KeyRotationProgress) -> Void
 

@@ -43,11 +43,9 @@ extension Vault {
     private func run(_ job: RotationJob, _ progress: @escaping KeyRotationObserver) async throws -> Int64 {
         switch job.step {
         case 0: return try await finishKeyRotation(progress)
-        case 1: return try await rotateSystemKey(.rows, progress: progress).rewritten
-        case 2: return try await rotateSystemKey(.lookup, progress: progress).rewritten
-        case 3: return try await rotateSystemKey(.handles, progress: progress).rewritten
-        case 4: return try await rotateSystemKey(.tags, progress: progress).rewritten
-        case 5: return try await rotateSystemKey(.log, progress: progress).rewritten
+        case 1...5:
+            let kinds: [SystemKeyKind] = [.rows, .lookup, .handles, .tags, .log]
+            return try await rotateSystemKey(kinds[job.step - 1], progress: progress).rewritten
         case 6: return try await renewOwnerKeys(job, progress)
         case 7: return try await resealRecords(progress)
         default:
@@ -61,9 +59,7 @@ extension Vault {
         // Once more when keyslots or the root key were changed between the look at them and the first transaction.
         for _ in 0..<3 {
             if try await read({ try $0.rotationJob("deep") }) != nil {
-                var report = KeyRotationReport(kind: "deep", epoch: Int64(keyring.epoch))
-                report.isResumed = true
-                return report
+                return KeyRotationReport("deep", keyring, isResumed: true)
             }
             // Another rotation that was interrupted is finished first.
             _ = try await finishKeyRotation { _ in }

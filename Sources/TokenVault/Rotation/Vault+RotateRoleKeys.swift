@@ -105,9 +105,7 @@ extension Vault {
             let keyring = transaction.keyring
             _ = try keyring.root
             guard keyring.roleKeys.rotating.isEmpty else {
-                var report = KeyRotationReport(kind: kind, epoch: Int64(keyring.epoch))
-                report.isResumed = true
-                return .unchanged(report)
+                return .unchanged(KeyRotationReport(kind, keyring, isResumed: true))
             }
             let next = try rewrapSlots(transaction)
             try transaction.replaceRoleKeys(by: next)

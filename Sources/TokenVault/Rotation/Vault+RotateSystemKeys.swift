@@ -43,7 +43,7 @@ extension Vault {
         return try await write { [operatorActor] transaction in
             for role in purpose.roles { _ = try transaction.replaceSystemKey(purpose, role) }
             return Audited(
-                KeyRotationReport(kind: kind.rawValue, epoch: Int64(transaction.keyring.epoch)),
+                KeyRotationReport(kind.rawValue, transaction.keyring),
                 AuditEvent(.keyRotate, by: operatorActor, reason: kind.rawValue))
         }
     }
@@ -61,7 +61,7 @@ extension Vault {
             var event = AuditEvent(.keyRotate, by: operatorActor, reason: SystemKeyKind.log.rawValue)
             event.fingerprint = Array(SHA256.hash(signing.publicKey).bytes.prefix(16))
             return Audited(
-                KeyRotationReport(kind: SystemKeyKind.log.rawValue, epoch: Int64(transaction.keyring.epoch)),
+                KeyRotationReport(SystemKeyKind.log.rawValue, transaction.keyring),
                 event)
         }
     }
@@ -175,16 +175,16 @@ extension Vault {
     func rotateLookupKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
         try await destroyUnusedKeys()
         let (begun, job) = try await queue.submit(.newWork) { [operatorActor] transaction in
-            var report = KeyRotationReport(kind: "lookup", epoch: Int64(transaction.keyring.epoch))
+            let keyring = transaction.keyring
             if let job = try transaction.database.rotationJob("lookup") {
-                report.isResumed = true
-                return .unchanged((report, job))
+                return .unchanged((KeyRotationReport("lookup", keyring, isResumed: true), job))
             }
             let key = try transaction.replaceSystemKey(.lookup)
             let job = RotationJob(kind: "lookup", step: 0, number: Int64(key.keyID))
             try transaction.keep(job)
             return Audited(
-                (report, job), AuditEvent(.keyRotate, by: operatorActor, reason: "lookup-begun"))
+                (KeyRotationReport("lookup", keyring), job),
+                AuditEvent(.keyRotate, by: operatorActor, reason: "lookup-begun"))
         }
         var report = begun
         for table in ["owners", "clients", "connections"] {
@@ -254,15 +254,16 @@ extension Vault {
     /// rows.
     func rotateRowKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
         let (begun, keyIDs) = try await queue.submit(.newWork) { [operatorActor] transaction in
-            var report = KeyRotationReport(kind: "rows", epoch: Int64(transaction.keyring.epoch))
-            guard !transaction.keyring.rows.isRotating else {
-                report.isResumed = true
-                return .unchanged((report, transaction.keyring.rows.currentIDs))
+            let keyring = transaction.keyring
+            guard !keyring.rows.isRotating else {
+                return .unchanged(
+                    (KeyRotationReport("rows", keyring, isResumed: true), keyring.rows.currentIDs))
             }
             let keys = try SystemKeyPurpose.rows.roles.map { try transaction.replaceSystemKey(.rows, $0) }
             try transaction.renewRowSet()
             return Audited(
-                (report, keys.map(\.keyID)), AuditEvent(.keyRotate, by: operatorActor, reason: "rows-begun"))
+                (KeyRotationReport("rows", keyring), keys.map(\.keyID)),
+                AuditEvent(.keyRotate, by: operatorActor, reason: "rows-begun"))
         }
         var report = begun
         // Every process must tag by the new key before rows count as done: each reads keys in its next transaction.
