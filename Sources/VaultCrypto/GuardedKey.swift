@@ -49,17 +49,6 @@ package final class GuardedKey: @unchecked Sendable {
         }
     }
 
-    /// An independent key for one purpose (`crypto_kdf`): `context` is 8 ASCII characters fixed in the code.
-    package func derive(subkey id: UInt64, context: String) -> GuardedKey {
-        precondition(context.utf8.count == crypto_kdf_CONTEXTBYTES, "a key derivation context has 8 bytes")
-        let name = context.utf8.map { CChar(bitPattern: $0) }
-        return unsafe GuardedKey { subkey in
-            unsafe withPointer { own in
-                _ = unsafe crypto_kdf_derive_from_key(subkey, Self.byteCount, id, name, own)
-            }
-        }
-    }
-
     /// The same as ``withBytes(_:)`` in the shape libsodium takes.
     @inline(__always)
     func withPointer<R>(_ body: (UnsafePointer<UInt8>) -> R) -> R {

@@ -13,10 +13,6 @@ package struct SigningKey: Sendable {
         }
     }
 
-    package static func generate() -> SigningKey {
-        SigningKey(seed: .random())
-    }
-
     /// The 64 bytes of the signature; the same for the same message.
     package func sign(_ message: [UInt8]) -> [UInt8] {
         // libsodium's secret key is the seed followed by the public key: composed for the call, then wiped.

@@ -39,17 +39,6 @@ import VaultCrypto
         }
     }
 
-    @Test func `subkeys differ by number, context and key, and repeat`() throws {
-        let key = try Chosen.key("key")
-        let subkeys = try [
-            key, key.derive(subkey: 1, context: "tvhandle"), key.derive(subkey: 2, context: "tvhandle"),
-            key.derive(subkey: 1, context: "tvlookup"),
-            Chosen.key("other").derive(subkey: 1, context: "tvhandle"),
-        ]
-        #expect(Set(subkeys.map(\.exposed)).count == 5)
-        #expect(key.derive(subkey: 1, context: "tvhandle").exposed == subkeys[1].exposed)
-    }
-
     @Test func `wiping empties an array`() {
         var bytes = Chosen.bytes("secret", 64)
         Sodium.wipe(&bytes)

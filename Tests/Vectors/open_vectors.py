@@ -297,11 +297,6 @@ def compute(vector):
         return blake2b(value, key, b"tv.client-secret", 16)
     if kind == "fingerprint":
         return hashlib.sha256(value).digest()[:16]
-    if kind == "subkey":
-        # crypto_kdf: BLAKE2b of nothing, salted with the number and personalised with the context.
-        salt = int(vector["subkey"]).to_bytes(8, "little").ljust(16, b"\0")
-        return hashlib.blake2b(b"", key=key, salt=salt, person=vector["context"].encode().ljust(16, b"\0"),
-                               digest_size=32).digest()
     if kind == "associated data":
         return associated_data(vector)
     raise ValueError(f"no such kind: {kind}")

@@ -85,7 +85,7 @@ struct SignedNoteTests {
     }
 
     @Test func `a checkpoint survives signing, reading and checking`() throws {
-        let signer = try #require(NoteSigner(name: "tokenvault/0a1b", key: .generate()))
+        let signer = try #require(NoteSigner(name: "tokenvault/0a1b", key: SigningKey(seed: .random())))
         let checkpoint = Checkpoint(origin: "tokenvault/0a1b", size: 7, root: MerkleHash.leaf([7]))
         let note = try SignedNote.parse(Array(try signer.sign(checkpoint.body).utf8))
         #expect(note.isSigned(by: signer.key))

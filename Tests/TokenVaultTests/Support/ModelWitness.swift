@@ -23,7 +23,7 @@ final class ModelWitness: WitnessTransport {
     private let state = Mutex(State())
 
     init() throws {
-        signer = SigningKey.generate()
+        signer = SigningKey(seed: .random())
         key = try #require(NoteKey(name: Self.name, kind: .cosignature, publicKey: signer.publicKey))
     }
 

@@ -58,11 +58,6 @@ import VaultCrypto
         add(
             "token fingerprint", "fingerprint", TokenFingerprint.of(SecretBytes(secret)),
             ["value": Hex.encode(secret)])
-        for (id, context) in [(1 as UInt64, "tvhandle"), (.max, "tvlookup")] {
-            add(
-                "subkey \(id) \(context)", "subkey", key.derive(subkey: id, context: context).exposed,
-                keyed.with(["subkey": "\(id)", "context": context]))
-        }
         for place in [
             Vector.place(),
             .place(domain: "", owner: .min, table: 0, column: .max, row: -1, generation: .max),
