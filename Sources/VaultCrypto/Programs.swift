@@ -219,39 +219,33 @@ extension KeyProgram {
 /// A program of the operator's that is told something in text: it reads standard input to its end and ends
 /// with status 0. No arguments, no environment but `PATH` and `LC_ALL`; its standard error is ours, what it
 /// writes to standard output is thrown away, and more than 16 KiB of it counts as a failure.
-package struct NoteProgram: Sendable {
-    private let path: String
-    private let deadline: Duration
-
-    /// - Parameters:
-    ///   - path: absolute.
-    ///   - deadline: then it is ended, with what it started.
-    package init(path: String, deadline: Duration) {
-        self.path = path
-        self.deadline = deadline
-    }
-
-    /// How a run went wrong.
-    package enum Failure: Error {
+package enum NoteProgram {
+    /// How a run went wrong, as operators read it.
+    package enum Failure: String, Error {
         /// It did not start.
-        case start
-        case deadline
+        case unreachable
+        /// It did not end in time, and was ended with what it started.
+        case hung
         /// It ended with another status than 0, by a signal, or talked too much.
-        case refusal
+        case refused
     }
 
     /// Runs it once.
     ///
-    /// - Parameter text: at most what a pipe holds, 64 KiB.
-    package func tell(_ text: [UInt8]) throws(Failure) {
+    /// - Parameters:
+    ///   - text: at most what a pipe holds, 64 KiB.
+    ///   - path: absolute.
+    package static func tell(
+        _ text: [UInt8], to path: String, within deadline: Duration
+    ) throws(Failure) {
         do throws(ProgramRun.Failure) {
             try unsafe ProgramRun(path: path, environment: [], deadline: deadline)
                 .exchange(text) { _ throws(VaultError) in }
         } catch {
             switch error {
-            case .start, .pipe: throw .start
-            case .deadline: throw .deadline
-            case .flood, .status, .signal, .answer: throw .refusal
+            case .start, .pipe: throw .unreachable
+            case .deadline: throw .hung
+            case .flood, .status, .signal, .answer: throw .refused
             }
         }
     }

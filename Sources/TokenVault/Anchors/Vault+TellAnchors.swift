@@ -139,15 +139,8 @@ extension Vault {
             let head = try snapshotInPlace { database, _ in try LogHead.read(database) }
             try NoteProgram.check(row.target)
             do throws(NoteProgram.Failure) {
-                try NoteProgram(path: row.target, deadline: Limits.anchorDeadline).tell(
-                    Array(head.note.utf8))
-            } catch {
-                switch error {
-                case .start: throw AnchorTrouble("unreachable")
-                case .deadline: throw AnchorTrouble("hung")
-                case .refusal: throw AnchorTrouble("refused")
-                }
-            }
+                try NoteProgram.tell(Array(head.note.utf8), to: row.target, within: Limits.anchorDeadline)
+            } catch { throw AnchorTrouble(error.rawValue) }
             return head.size
         }
     }

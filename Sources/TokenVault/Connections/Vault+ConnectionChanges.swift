@@ -226,8 +226,7 @@ extension ConnectionRow {
         self.init(
             id: id, provider: grant.provider, owner: grant.owner, kind: grant.kind, lookupTag: tag,
             createdAt: now, state: .live, reason: nil, isVerified: false, generation: 0, fence: 0,
-            details: [], scope: grant.scope, pair: nil, reply: nil, issuedAt: nil, accessExpiresAt: nil,
-            refreshExpiresAt: nil, absoluteExpiresAt: nil, dueAt: nil, failures: 0, attempt: nil, lease: nil)
+            details: [], scope: grant.scope, failures: 0)
     }
 
     mutating func forgetTokens() {

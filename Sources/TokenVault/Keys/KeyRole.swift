@@ -20,14 +20,7 @@ public enum VaultRoles: String, Sendable, CaseIterable, Encodable {
     case custody
 
     /// Nil for ``everything``.
-    var role: KeyRole? {
-        switch self {
-        case .everything: nil
-        case .issuer: .issuer
-        case .keeper: .keeper
-        case .custody: .custody
-        }
-    }
+    var role: KeyRole? { KeyRole.own.first { VaultRoles($0) == self } }
 
     init(_ role: KeyRole?) {
         self =
@@ -172,7 +165,7 @@ extension RoleKeyRow {
     init(
         id: Int64, _ key: RoleKey, under wrapper: KeyRole?, _ wrapperKey: GuardedKey,
         epoch wrapperEpoch: UInt32,
-        state: State = .current, vault: VaultID, createdAt: VaultInstant
+        state: KeyState = .current, vault: VaultID, createdAt: VaultInstant
     ) {
         self.init(
             id: id, role: key.role, epoch: Int64(key.epoch), wrapper: wrapper,

@@ -142,14 +142,12 @@ enum Unlocking {
         _ database: Database, unknown: (Int64) -> Void = { _ in },
         _ body: (Int64, KeyslotRecord) throws -> Bool
     ) throws {
-        try database.forEachRow(
-            "SELECT id, slot_id, kind, epoch, parameters, wrapped, role FROM keyslots ORDER BY id LIMIT 64"
-        ) { row in
-            guard let record = KeyslotRecord(row) else {
-                if KeyslotKind(rawValue: row.integer(2)) == nil { unknown(row.integer(2)) }
-                return true
-            }
-            return try body(row.integer(0), record)
+        // Its tag is judged later, by the keys that one of them leads to.
+        try database.forEachRow(KeyslotRow.layout.selectSQL + " ORDER BY id LIMIT 64") { cursor in
+            let stored = StoredRow(unchecked: cursor, KeyslotRow.layout)
+            if let row = try? KeyslotRow(stored) { return try body(row.id, row.record) }
+            if case .integer(let kind) = stored["kind"], KeyslotKind(rawValue: kind) == nil { unknown(kind) }
+            return true
         }
     }
 
@@ -281,17 +279,5 @@ final class Unlocker: Sendable {
         }
         let found = try Unlocking.unlock(database, vault, epochs, source, for: roles).key
         return try found.narrowed(to: roles, database, VaultRow.read(database, rowKey: nil))
-    }
-}
-
-extension KeyslotRecord {
-    /// From the columns after `id`; nil for a kind or a role that this version does not know.
-    fileprivate init?(_ row: RowCursor) {
-        guard case .blob(let id) = row.value(1), let kind = KeyslotKind(rawValue: row.integer(2)),
-            let epoch = UInt32(exactly: row.integer(3)), case .blob(let parameters) = row.value(4),
-            case .blob(let wrapped) = row.value(5), let role = UInt16(exactly: row.integer(6))
-        else { return nil }
-        self.init(
-            id: id, kind: kind, epoch: epoch, parameters: parameters, wrapped: wrapped, role: role)
     }
 }

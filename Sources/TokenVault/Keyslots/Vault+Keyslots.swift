@@ -135,15 +135,7 @@ extension Vault {
     }
 
     static func checkName(_ name: String) throws {
-        let isPlain = name.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"),
-                UInt8(ascii: "-"):
-                true
-            default: false
-            }
-        }
+        let isPlain = name.utf8.allSatisfy { FormCoding.isUnreserved($0) && $0 != UInt8(ascii: "~") }
         guard isPlain, (1...64).contains(name.utf8.count), name.first != "-" else {
             throw VaultError(
                 .invalidInput, "A keyslot's name has 1 to 64 letters, digits, '.', '_' and '-'.",

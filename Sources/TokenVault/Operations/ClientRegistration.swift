@@ -85,22 +85,26 @@ public struct Lifetimes: Codable, Sendable, Equatable {
         case retryWindow = "retry_ms"
     }
 
+    /// Each with its name in JSON, where it is in milliseconds.
+    private static var members: [(WritableKeyPath<Lifetimes, Duration>, CodingKeys)] {
+        [
+            (\.authorizationCode, .authorizationCode), (\.accessToken, .accessToken), (\.idle, .idle),
+            (\.absolute, .absolute), (\.retryWindow, .retryWindow),
+        ]
+    }
+
     public init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
-        authorizationCode = .milliseconds(try values.decode(Int64.self, forKey: .authorizationCode))
-        accessToken = .milliseconds(try values.decode(Int64.self, forKey: .accessToken))
-        idle = .milliseconds(try values.decode(Int64.self, forKey: .idle))
-        absolute = .milliseconds(try values.decode(Int64.self, forKey: .absolute))
-        retryWindow = .milliseconds(try values.decode(Int64.self, forKey: .retryWindow))
+        for (member, name) in Self.members {
+            self[keyPath: member] = .milliseconds(try values.decode(Int64.self, forKey: name))
+        }
     }
 
     public func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
-        try values.encode(authorizationCode.milliseconds, forKey: .authorizationCode)
-        try values.encode(accessToken.milliseconds, forKey: .accessToken)
-        try values.encode(idle.milliseconds, forKey: .idle)
-        try values.encode(absolute.milliseconds, forKey: .absolute)
-        try values.encode(retryWindow.milliseconds, forKey: .retryWindow)
+        for (member, name) in Self.members {
+            try values.encode(self[keyPath: member].milliseconds, forKey: name)
+        }
     }
 }
 

@@ -36,12 +36,8 @@ package enum TokenRequestRefusal: String, Sendable, CaseIterable {
 
     fileprivate var operation: AuditOperation {
         switch self {
-        case .noAuthentication, .unknownClient, .wrongSecret, .secretExpired, .wrongMethod, .clientDisabled,
-            .throttled, .assertionMalformed, .assertionAlgorithm, .assertionUnknownKey,
-            .assertionUnusableKey, .assertionSignature, .assertionClaims, .assertionExpired,
-            .assertionAudience, .assertionReplayed:
-            .clientAuthentication
         case .unauthorizedClient, .missingParameter, .malformedScope, .scopeExceeded: .tokenRequest
+        default: .clientAuthentication
         }
     }
 }

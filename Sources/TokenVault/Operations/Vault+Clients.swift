@@ -251,10 +251,7 @@ enum ClientIDRules {
     }
 
     static func check(_ clientID: String) throws {
-        let isPlain = clientID.utf8.allSatisfy {
-            (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
-                || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ".")
-        }
+        let isPlain = clientID.utf8.allSatisfy { FormCoding.isUnreserved($0) && $0 != UInt8(ascii: "~") }
         guard isPlain, (1...128).contains(clientID.utf8.count) else {
             throw invalid("A client identifier has 1 to 128 letters, digits, '-', '_' or '.'.")
         }

@@ -4,15 +4,10 @@ import VaultStore
 
 /// A key that signs id_tokens, or did and is still published.
 package struct StoredSigningKey: Sendable {
-    package enum State: String, Sendable, Codable {
-        case current
-        /// Signs no more; tokens it signed may still be about.
-        case retired
-    }
-
     package let kid: String
     package let algorithm: SigningAlgorithm
-    package let state: State
+    /// A retired one signs no more; tokens it signed may still be about.
+    package let state: KeyState
     package let createdAt: VaultInstant
     /// Until when a retired key stays in the key set; nil while it is current.
     package let publishedUntil: VaultInstant?
@@ -95,7 +90,7 @@ extension StoredSigningKey {
     fileprivate init(_ row: SigningKeyRow, _ keyring: Keyring, _ systemKey: OwnerKey) throws {
         kid = row.kid
         algorithm = row.algorithm
-        state = row.state == .current ? .current : .retired
+        state = row.state
         createdAt = row.createdAt
         publishedUntil = row.publishedUntil
         privateKey = SecretBytes(

@@ -165,13 +165,7 @@ extension VaultRestore {
 extension VaultRestore {
     /// The public key that the operator names.
     private func verifierKey() throws -> [UInt8]? {
-        guard let logVerifierKey else { return nil }
-        guard let key = NoteKey(vkey: logVerifierKey) else {
-            throw VaultError(
-                .invalidInput, "That is not a verifier key.",
-                remedy: "It has the form tokenvault/<vault id>+<8 hex digits>+<base64>.")
-        }
-        return key.publicKey
+        try logVerifierKey.map { try AuditProof.key($0).publicKey }
     }
 
     /// Whether the key that the operator names signed the backup, or the log that goes on from it. What opens
@@ -240,7 +234,7 @@ extension Database {
     /// Of the key that signs the log, as ``Keyring`` chooses it; later keys have larger numbers.
     fileprivate func signerID() throws -> Int64 {
         let purpose = SQLValue.integer(SystemKeyPurpose.logSigning.rawValue)
-        let current = SQLValue.integer(SystemKeyRow.State.current.rawValue)
+        let current = SQLValue.integer(KeyState.current.rawValue)
         return try count(
             "SELECT id FROM system_keys WHERE purpose = ? AND state = ? ORDER BY id LIMIT 1",
             [purpose, current])

@@ -59,17 +59,11 @@ struct RestoreWork: Sendable {
     private func quarantine(_ moved: [MovedRow], _ transaction: WriteTransaction) throws {
         for item in moved {
             var row = try transaction.connection(ConnectionID(item.id))
-            let isGone = item.becomes == .removed
-            var event =
-                isGone
-                ? AuditEvent(.connectionRemove, row, by: vault.operatorActor.withoutDetails, reason: reason)
-                : AuditEvent(
-                    .connectionRefresh, row, .refused, by: vault.operatorActor.withoutDetails,
-                    reason: LeafReason.lost(reason, from: row.state))
-            event.subject = row.owner == .system ? nil : try transaction.owner(row.owner)?.pseudonym
-            guard !isGone else {
+            let (owner, state) = (try transaction.owner(row.owner), row.state)
+            let actor = vault.operatorActor.withoutDetails
+            guard item.becomes != .removed else {
                 try transaction.delete(.connections, id: row.id)
-                transaction.log(event)
+                transaction.log(AuditEvent(.connectionRemove, row, by: actor, reason: reason, of: owner))
                 continue
             }
             row.accessExpiresAt = transaction.now
@@ -82,7 +76,11 @@ struct RestoreWork: Sendable {
                 row.forgetTokens()
             }
             try transaction.update(row)
-            transaction.log(event)
+            transaction.log(
+                AuditEvent(
+                    .connectionRefresh, row, .refused, by: actor,
+                    reason: LeafReason.lost(reason, from: state),
+                    of: owner))
         }
     }
 

@@ -236,7 +236,7 @@ extension WriteTransaction {
     }
 
     private func rewrapped(
-        _ row: RoleKeyRow, _ wrapper: KeyRole?, _ key: GuardedKey, _ epoch: UInt32, _ state: RoleKeyRow.State
+        _ row: RoleKeyRow, _ wrapper: KeyRole?, _ key: GuardedKey, _ epoch: UInt32, _ state: KeyState
     ) throws -> RoleKeyRow {
         let inside = RoleKey(
             role: row.role, epoch: UInt32(truncatingIfNeeded: row.epoch),

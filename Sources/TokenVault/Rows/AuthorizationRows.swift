@@ -3,15 +3,10 @@ public import VaultStore
 
 /// One row of `signing_keys`: a key that signs id_tokens, or did.
 struct SigningKeyRow: Sendable {
-    enum State: Int64, Sendable {
-        case current = 1
-        case retired = 2
-    }
-
     let id: Int64
     let kid: String
     let algorithm: SigningAlgorithm
-    var state: State
+    var state: KeyState
     let createdAt: VaultInstant
     var publishedUntil: VaultInstant?
     /// Sealed under the system's key.

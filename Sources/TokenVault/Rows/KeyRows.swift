@@ -30,17 +30,18 @@ enum SystemKeyPurpose: Int64, Sendable, CaseIterable {
     }
 }
 
+/// Whether a key makes what is made now, or only stays for what it made before.
+package enum KeyState: Int64, Sendable {
+    case current = 1
+    case retired = 2
+}
+
 /// One row of `system_keys`: a key of the vault itself, wrapped by the key of its role.
 struct SystemKeyRow: Sendable {
-    enum State: Int64, Sendable {
-        case current = 1
-        case retired = 2
-    }
-
     let id: Int64
     let purpose: SystemKeyPurpose
     let keyID: Int64
-    var state: State
+    var state: KeyState
     let epoch: Int64
     let wrapped: [UInt8]
     let createdAt: VaultInstant

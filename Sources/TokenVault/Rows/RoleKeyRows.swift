@@ -5,8 +5,6 @@ import VaultStore
 /// One row of `role_keys`: the key of a role, wrapped by the root key, by the role's next key or, the common one, by the
 /// key of each role.
 struct RoleKeyRow: Sendable {
-    typealias State = SystemKeyRow.State
-
     let id: Int64
     let role: KeyRole
     /// Of this key.
@@ -14,7 +12,7 @@ struct RoleKeyRow: Sendable {
     /// Nil: the root key.
     let wrapper: KeyRole?
     let wrapperEpoch: Int64
-    var state: State
+    var state: KeyState
     let wrapped: [UInt8]
     let createdAt: VaultInstant
 }
