@@ -4,16 +4,18 @@ import VaultStore
 
 /// A provider as it is kept: what its definition means is the keeper's business.
 package struct StoredProvider: Sendable {
-    package let id: ProviderID
-    package let name: String
-    package let state: ProviderState
-    /// Goes up with every change of definition or credentials.
-    package let revision: Int64
-    package let definition: String
+    private let row: ProviderRow
     package let credentials: SecretBytes
-    package let createdAt: VaultInstant
     /// Which connections were refused so that our client is in doubt; nil: none since the last success.
     package let doubt: ProviderDoubt?
+
+    package var id: ProviderID { row.id }
+    package var name: String { row.name }
+    package var state: ProviderState { row.state }
+    /// Goes up with every change of definition or credentials.
+    package var revision: Int64 { row.revision }
+    package var definition: String { row.definition }
+    package var createdAt: VaultInstant { row.createdAt }
 }
 
 extension Vault {
@@ -128,13 +130,8 @@ extension Vault {
 
 extension StoredProvider {
     init(_ row: ProviderRow, _ keyring: Keyring, _ systemKey: OwnerKey) throws {
-        id = row.id
-        name = row.name
-        state = row.state
-        revision = row.revision
-        definition = row.definition
+        self.row = row
         credentials = try keyring.credentials(of: row, systemKey)
-        createdAt = row.createdAt
         doubt = row.doubt
     }
 

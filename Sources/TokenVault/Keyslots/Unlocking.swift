@@ -4,25 +4,27 @@ import VaultStore
 
 /// A keyslot as an operator sees it: everything but what opens it.
 public struct VaultKeyslot: Sendable {
-    /// Unique in the vault; made of kind and number where nobody chose one.
-    public let name: String
-    /// `key-file`, `passphrase`, `credential`, `recovery` or `program`.
-    public let kind: String
-    /// What it opens the vault for.
-    public let roles: VaultRoles
-    /// 32 hexadecimal digits; what a key program is told.
-    public let id: String
-    /// Of the root key, or the role's key, inside.
-    public let epoch: Int64
-    public let createdAt: VaultInstant
-    /// The last time it was opened to see whether it opens; nil when that was never noted.
-    public let provedAt: VaultInstant?
-    /// Which recovery key opens it, as in its file; nil for other kinds.
-    public let recoveryKeyID: String?
-    /// Whether keys can be rotated without this slot's source.
-    public let isRotatable: Bool
+    let slot: StoredKeyslot
     /// Whether this process opened the vault by it.
     public let isOpened: Bool
+
+    /// Unique in the vault; made of kind and number where nobody chose one.
+    public var name: String { slot.name }
+    /// `key-file`, `passphrase`, `credential`, `recovery` or `program`.
+    public var kind: String { slot.row.record.kind.word }
+    /// What it opens the vault for.
+    public var roles: VaultRoles { slot.row.roles }
+    /// 32 hexadecimal digits; what a key program is told.
+    public var id: String { Hex.encode(slot.row.record.id) }
+    /// Of the root key, or the role's key, inside.
+    public var epoch: Int64 { Int64(slot.row.record.epoch) }
+    public var createdAt: VaultInstant { slot.row.createdAt }
+    /// The last time it was opened to see whether it opens; nil when that was never noted.
+    public var provedAt: VaultInstant? { slot.details?.provedAt }
+    /// Which recovery key opens it, as in its file; nil for other kinds.
+    public var recoveryKeyID: String? { Keyslot.recoveryKeyID(of: slot.row.record) }
+    /// Whether keys can be rotated without this slot's source.
+    public var isRotatable: Bool { slot.isRotatable }
 }
 
 extension Vault {
@@ -63,11 +65,7 @@ struct StoredKeyslot {
     }
 
     func shown(_ unlocker: Unlocker) -> VaultKeyslot {
-        VaultKeyslot(
-            name: name, kind: row.record.kind.word, roles: row.roles, id: Hex.encode(row.record.id),
-            epoch: Int64(row.record.epoch), createdAt: row.createdAt, provedAt: details?.provedAt,
-            recoveryKeyID: Keyslot.recoveryKeyID(of: row.record), isRotatable: isRotatable,
-            isOpened: row.record.id == unlocker.slotID)
+        VaultKeyslot(slot: self, isOpened: row.record.id == unlocker.slotID)
     }
 }
 

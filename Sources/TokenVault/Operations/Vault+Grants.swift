@@ -13,19 +13,21 @@ public struct Grant: Sendable {
         case suspended
     }
 
-    public let id: GrantID
-    public let client: OwnerID
-    public let owner: OwnerID
-    public let kind: GrantKind
+    private let row: GrantRow
     public let state: State
-    public let scope: ScopeSet
+
+    public var id: GrantID { row.id }
+    public var client: OwnerID { row.client }
+    public var owner: OwnerID { row.owner }
+    public var kind: GrantKind { row.kind }
+    public var scope: ScopeSet { row.scope }
     /// How many exchanges it has seen; 0: the code was not redeemed yet.
-    public let generation: UInt32
-    public let createdAt: VaultInstant
-    public let idleExpiresAt: VaultInstant
-    public let absoluteExpiresAt: VaultInstant
+    public var generation: UInt32 { row.generation }
+    public var createdAt: VaultInstant { row.createdAt }
+    public var idleExpiresAt: VaultInstant { row.idleExpiresAt }
+    public var absoluteExpiresAt: VaultInstant { row.absoluteExpiresAt }
     /// Of the current access token.
-    public let accessExpiresAt: VaultInstant?
+    public var accessExpiresAt: VaultInstant? { row.access?.expiresAt }
 }
 
 /// Which grants to list.
@@ -85,16 +87,13 @@ extension Vault {
 }
 
 extension Grant {
-    init(
+    fileprivate init(
         _ row: GrantRow, _ database: Database, _ keyring: Keyring, _ registry: Registry, _ now: VaultInstant
     ) throws {
         let owner = try registry.owner(row.owner, database, keyring, revision: nil)
         let client = try registry.owner(row.client, database, keyring, revision: nil)
         let standing = OwnerStanding(row, owner: owner, clientRevocations: client?.row.revocations ?? .max)
-        id = row.id
-        self.client = row.client
-        self.owner = row.owner
-        kind = row.kind
+        self.row = row
         state =
             if row.status == .revoked || standing == .revokedSinceIssue || standing == .erased {
                 .revoked
@@ -105,12 +104,6 @@ extension Grant {
             } else {
                 .live
             }
-        scope = row.scope
-        generation = row.generation
-        createdAt = row.createdAt
-        idleExpiresAt = row.idleExpiresAt
-        absoluteExpiresAt = row.absoluteExpiresAt
-        accessExpiresAt = row.access?.expiresAt
     }
 }
 

@@ -4,16 +4,18 @@ import VaultStore
 
 /// A key that signs id_tokens, or did and is still published.
 package struct StoredSigningKey: Sendable {
-    package let kid: String
-    package let algorithm: SigningAlgorithm
-    /// A retired one signs no more; tokens it signed may still be about.
-    package let state: KeyState
-    package let createdAt: VaultInstant
-    /// Until when a retired key stays in the key set; nil while it is current.
-    package let publishedUntil: VaultInstant?
+    private let row: SigningKeyRow
     /// In the form that anyone who added it chose.
     package let privateKey: SecretBytes
-    package let publicJWK: String
+
+    package var kid: String { row.kid }
+    package var algorithm: SigningAlgorithm { row.algorithm }
+    /// A retired one signs no more; tokens it signed may still be about.
+    package var state: KeyState { row.state }
+    package var createdAt: VaultInstant { row.createdAt }
+    /// Until when a retired key stays in the key set; nil while it is current.
+    package var publishedUntil: VaultInstant? { row.publishedUntil }
+    package var publicJWK: String { row.publicJWK }
 }
 
 extension Vault {
@@ -88,15 +90,10 @@ extension Vault {
 
 extension StoredSigningKey {
     fileprivate init(_ row: SigningKeyRow, _ keyring: Keyring, _ systemKey: OwnerKey) throws {
-        kid = row.kid
-        algorithm = row.algorithm
-        state = row.state
-        createdAt = row.createdAt
-        publishedUntil = row.publishedUntil
+        self.row = row
         privateKey = SecretBytes(
             try SealedField.open(
                 row.privateKey, with: systemKey,
                 for: keyring.context(.signingKeys, "private_key", row: row.id)))
-        publicJWK = row.publicJWK
     }
 }
