@@ -37,7 +37,7 @@ package struct Cosignature: Sendable, Equatable {
         guard key.kind == .cosignature, signature.bytes.count == 8 + Ed25519.signatureBytes else {
             return nil
         }
-        let time = signature.bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        let time: UInt64 = signature.bytes.prefix(8).bigEndian()
         guard time <= UInt64(Int64.max) else { return nil }
         let message = Array("cosignature/v1\ntime \(time)\n\(body)".utf8)
         guard

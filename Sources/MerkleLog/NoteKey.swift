@@ -25,7 +25,7 @@ package struct NoteKey: Sendable, Equatable {
         self.kind = kind
         self.publicKey = publicKey
         let digest = SHA256.hash(Array(name.utf8) + [UInt8(ascii: "\n"), kind.rawValue] + publicKey)
-        id = UInt32(bigEndianOctets: digest.bytes.prefix(4))
+        id = digest.bytes.prefix(4).bigEndian()
     }
 
     /// Reads the text form, ``vkey``. Nil for a key of another kind, another spelling, or an id that is not the key's.
@@ -36,7 +36,7 @@ package struct NoteKey: Sendable, Equatable {
             id.count == 4, let key = Base64.decode(parts[2]), key.first == kind.rawValue
         else { return nil }
         self.init(name: name, kind: kind, publicKey: Array(key.dropFirst()))
-        guard self.id == UInt32(bigEndianOctets: id) else { return nil }
+        guard self.id == id.bigEndian() else { return nil }
     }
 
     /// The text form in which a verifier key is published: `name+id+key`, the id in hex, kind and key in base64.
@@ -54,10 +54,6 @@ package struct NoteKey: Sendable, Equatable {
 }
 
 extension UInt32 {
-    init(bigEndianOctets octets: some Collection<UInt8>) {
-        self = octets.reduce(0) { value, octet in value << 8 | UInt32(octet) }
-    }
-
     var bigEndianOctets: [UInt8] {
         [24, 16, 8, 0].map { shift in UInt8(truncatingIfNeeded: self >> shift) }
     }

@@ -81,6 +81,6 @@ extension SignedNote.Signature {
             !name.unicodeScalars.contains(where: { $0.properties.isWhitespace || $0 == "+" })
         else { return nil }
         self.init(
-            name: name, id: UInt32(bigEndianOctets: octets.prefix(4)), bytes: Array(octets.dropFirst(4)))
+            name: name, id: octets.prefix(4).bigEndian(), bytes: Array(octets.dropFirst(4)))
     }
 }

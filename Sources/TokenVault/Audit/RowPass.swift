@@ -59,9 +59,10 @@ struct RowPass {
         init(leaf: Int64, isMet: Bool) { bits = leaf << 1 | (isMet ? 1 : 0) }
     }
 
+    private var report = AuditReport()
     /// The rows that are not what the log says, and what is wrong with the log itself; at most ``AuditReport/limit``.
-    private(set) var findings: [AuditFinding] = []
-    private(set) var count = 0
+    var findings: [AuditFinding] { report.findings }
+    var count: Int { report.findings.count + report.furtherFindings }
     /// The log was pruned under the pass: it must begin again.
     private(set) var isOutrun = false
     private let tables = TableLayout.tagged
@@ -252,15 +253,11 @@ struct RowPass {
         let layout = tables[table]
         var reader = RowReader(layout, keyring.rows)
         if let row = try database.firstRow(layout.selectByID, [.integer(name.id)], { reader.read($0) }) {
-            return judge(row, table)
+            judge(row, table)
+        } else {
+            add("\(layout.name) \(name.id)", "is missing; entry \(mark.leaf) says it is there")
         }
-        add("\(layout.name) \(name.id)", "is missing; entry \(mark.leaf) says it is there")
     }
 
-    private mutating func add(_ place: String, _ problem: String) {
-        count += 1
-        if findings.count < AuditReport.limit {
-            findings.append(AuditFinding(place: place, problem: problem))
-        }
-    }
+    private mutating func add(_ place: String, _ problem: String) { report.add(place, problem) }
 }

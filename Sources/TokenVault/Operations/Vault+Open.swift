@@ -74,43 +74,41 @@ extension Vault {
         try Sodium.start()
         let path = try VaultFile.resolve(path)
         try VaultFile.check(path)
-        do {
-            try FoundFile(path).checkIsAlone()
-            let lock = try VaultLock(beside: path)
-            let store = try lock.withWriterLock(within: .seconds(10)) {
-                let store = try SQLiteStore(path, lock: lock, options)
-                try store.bringUpToDate(at: options.clock.now())
-                return store
+        return try openStore(path, options) { store in
+            // A passphrase takes a while: nobody waits for the lock meanwhile.
+            let opened = try store.reader.snapshot { try unlock($0, store, source, roles) }
+            if !options.ignoresAnchors, opened.keys.doubt == nil {
+                try AnchorComparison.requireAgreement(opened, options.logger)
             }
-            do {
-                // A passphrase takes a while: nobody waits for the lock meanwhile.
-                let opened = try store.reader.snapshot { try unlock($0, store, source, roles) }
-                if !options.ignoresAnchors, opened.keys.doubt == nil {
-                    try AnchorComparison.requireAgreement(opened, options.logger)
-                }
-                return opened
-            } catch {
-                try? store.close()
-                throw error
-            }
-        } catch { throw StorageFailure.translate(error, isOpening: true) }
+            return opened
+        }
     }
 
     /// A vault whose root key is at hand: one that is being restored. Writes nothing by itself.
     static func opened(at path: String, root: GuardedKey, options: VaultOptions) throws -> Vault {
-        let lock = try VaultLock(beside: path)
-        do {
-            let store = try lock.withWriterLock(within: .seconds(10)) {
-                try SQLiteStore(path, lock: lock, options)
+        let opened = try openStore(path, options) { store in
+            try store.reader.snapshot { database in
+                try unlocked(
+                    database, store, VaultRow.read(database, rowKey: nil), .root(root), Unlocker(root: root))
             }
-            do {
-                return try Vault(
-                    store.reader.snapshot { database in
-                        try unlocked(
-                            database, store, VaultRow.read(database, rowKey: nil), .root(root),
-                            Unlocker(root: root))
-                    }, options: options)
-            } catch {
+        }
+        return try Vault(opened, options: options)
+    }
+
+    private static func openStore(
+        _ path: String, _ options: VaultOptions, _ unlock: (SQLiteStore) throws -> OpenedStore
+    ) throws -> OpenedStore {
+        do {
+            try FoundFile(path).checkIsAlone()
+            let lock = try VaultLock(beside: path)
+            let store = try lock.withWriterLock(within: .seconds(10)) {
+                let store = try SQLiteStore(
+                    path, lock: lock, ledger: options.ledger, readers: options.readers, logger: options.logger
+                )
+                try store.bringUpToDate(at: options.clock.now())
+                return store
+            }
+            do { return try unlock(store) } catch {
                 try? store.close()
                 throw error
             }
@@ -222,13 +220,6 @@ extension Vault {
         guard access(path + "-wal", F_OK) != 0 else {
             throw StorageFailure.failed("checkpoint of the new vault", EIO)
         }
-    }
-}
-
-extension SQLiteStore {
-    fileprivate convenience init(_ path: String, lock: VaultLock, _ options: VaultOptions) throws {
-        try self.init(
-            path, lock: lock, ledger: options.ledger, readers: options.readers, logger: options.logger)
     }
 }
 
