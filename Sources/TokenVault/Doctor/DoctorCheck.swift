@@ -25,11 +25,11 @@ public struct DoctorCheck: Sendable {
 }
 
 extension DoctorCheck {
-    static func ok(_ id: String, _ what: String) -> Self {
+    package static func ok(_ id: String, _ what: String) -> Self {
         DoctorCheck(id: id, severity: .ok, what: what, remedy: "", code: nil)
     }
 
-    static func advice(_ id: String, _ what: String, _ remedy: String) -> Self {
+    package static func advice(_ id: String, _ what: String, _ remedy: String) -> Self {
         DoctorCheck(id: id, severity: .advice, what: what, remedy: remedy, code: nil)
     }
 
@@ -39,14 +39,6 @@ extension DoctorCheck {
 
     static func error(_ id: String, _ code: VaultError.Code, _ what: String, _ remedy: String) -> Self {
         DoctorCheck(id: id, severity: .error, what: what, remedy: remedy, code: code)
-    }
-
-    /// A check that anyone who examines from outside this module has made.
-    package static func passed(_ id: String, _ what: String) -> Self { .ok(id, what) }
-
-    /// A check that was not made.
-    package static func skipped(_ id: String, _ what: String, _ remedy: String) -> Self {
-        .advice(id, what, remedy)
     }
 
     /// A check that could not be made is an error of its own.

@@ -97,19 +97,14 @@ extension Vault {
 
     /// What ``rotateSystemKey(_:progress:)`` would do.
     public func planSystemKeyRotation(_ kind: SystemKeyKind) async throws -> KeyRotationPlan {
-        let isResuming = try await snapshot { database, keys in
+        let (isResuming, tables): (Bool, [String]) = try await snapshot { database, keys in
             switch kind {
-            case .rows: keys.keyring.rows.isRotating
-            case .lookup: try database.rotationJob("lookup") != nil
-            case .handles, .tags, .log: false
+            case .rows: (keys.keyring.rows.isRotating, TableLayout.tagged.map(\.name))
+            case .lookup:
+                (try database.rotationJob("lookup") != nil, ["owners", "clients", "connections"])
+            case .handles, .tags, .log: (false, [])
             }
         }
-        let tables: [String] =
-            switch kind {
-            case .rows: TableLayout.tagged.map(\.name)
-            case .lookup: ["owners", "clients", "connections"]
-            case .handles, .tags, .log: []
-            }
         return KeyRotationPlan(
             kind: kind.rawValue, isResuming: isResuming, owners: 0, records: try await count(tables),
             slots: [])

@@ -53,13 +53,13 @@ struct DoctorCommand: AsyncParsableCommand {
         let isReadOnly = !closed.isEmpty && closed.allSatisfy { $0.code == .readOnly }
         guard closed.isEmpty || (isReadOnly && location.key.isGiven) else {
             return [
-                DoctorCheck.skipped(
+                DoctorCheck.advice(
                     id, "The vault was not opened, because of the errors above.", "Mend them first.")
             ]
         }
         guard location.key.isGiven else {
             return [
-                DoctorCheck.skipped(
+                DoctorCheck.advice(
                     id,
                     "Without a key these were left out: whether it opens, the log's signature, the tags of rows.",
                     "Give a key by an option that does not ask you for a passphrase: "
@@ -76,7 +76,7 @@ struct DoctorCommand: AsyncParsableCommand {
                 found = await vault.examine()
                 await vault.close()
             }
-            return [DoctorCheck.passed(id, "The key that was given opens the vault.")] + found
+            return [DoctorCheck.ok(id, "The key that was given opens the vault.")] + found
         } catch { return [DoctorCheck.failed(id, error)] }
     }
 
