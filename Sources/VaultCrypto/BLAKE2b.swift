@@ -54,37 +54,31 @@ enum BLAKE2b {
     }
 }
 
-/// What a tag is of: the personal string that keeps tags of one value in two columns apart.
-package struct TagPurpose: RawRepresentable, Sendable, Hashable {
-    /// At most 16 ASCII bytes, fixed in the code and permanent: stored tags depend on it.
-    package let rawValue: String
-
-    package init(rawValue: String) {
-        self.rawValue = rawValue
-    }
-
+/// What a tag is of: the personal string that keeps tags of one value in two columns apart. At most 16 ASCII bytes,
+/// and permanent: stored tags depend on it.
+package enum TagPurpose: String, Sendable {
     /// A token or code that we issued.
-    package static let token = TagPurpose(rawValue: "tv.token")
+    case token = "tv.token"
     /// The family secret of a grant.
-    package static let familySecret = TagPurpose(rawValue: "tv.family")
+    case familySecret = "tv.family"
     /// A machine-made client secret.
-    package static let clientSecret = TagPurpose(rawValue: "tv.client-secret")
+    case clientSecret = "tv.client-secret"
     /// Lookup of a user by name.
-    package static let userName = TagPurpose(rawValue: "tv.user-name")
+    case userName = "tv.user-name"
     /// Lookup of a client by identifier.
-    package static let clientID = TagPurpose(rawValue: "tv.client-id")
+    case clientID = "tv.client-id"
     /// An assertion that a client used, by client and `jti`.
-    package static let assertion = TagPurpose(rawValue: "tv.assertion")
+    case assertion = "tv.assertion"
     /// Lookup of a connection by provider, owner and label.
-    package static let connection = TagPurpose(rawValue: "tv.connection")
+    case connection = "tv.connection"
     /// Lookup of connections by provider and the provider's subject.
-    package static let connectionSubject = TagPurpose(rawValue: "tv.account")
+    case connectionSubject = "tv.account"
     /// `state` of an authorization request of ours at a provider.
-    package static let authorizationState = TagPurpose(rawValue: "tv.state")
+    case authorizationState = "tv.state"
     /// The browser session that an authorization request belongs to.
-    package static let browserSession = TagPurpose(rawValue: "tv.session")
+    case browserSession = "tv.session"
     /// Lookup of a client by name.
-    package static let clientName = TagPurpose(rawValue: "tv.client-name")
+    case clientName = "tv.client-name"
 }
 
 /// Keyed BLAKE2b: finds or recognises a value without storing it, and seals the columns of a row.
@@ -128,14 +122,11 @@ package enum SubjectIdentifier {
         Sodium.require()
         var input = vault.bytes
         input.append(bigEndian: owner.rawValue)
-        let hash = unsafe [UInt8](unsafeUninitializedCapacity: 16) { output, initialized in
-            guard let base = output.baseAddress else { return }
-            unsafe personal.withPointer { personal in
-                // Fails only for lengths out of range, and all of them are constants.
-                _ = unsafe crypto_generichash_blake2b_salt_personal(
-                    base, 16, input, UInt64(input.count), nil, 0, nil, personal)
-            }
-            initialized = 16
+        var hash = [UInt8](repeating: 0, count: 16)
+        unsafe personal.withPointer { personal in
+            // Fails only for lengths out of range, and all of them are constants.
+            _ = unsafe crypto_generichash_blake2b_salt_personal(
+                &hash, 16, input, UInt64(input.count), nil, 0, nil, personal)
         }
         return prefix + Base64URL.encodeToString(hash)
     }

@@ -116,20 +116,12 @@ struct LeafReader {
         guard take("\"") else { return nil }
         return withUnsafeTemporaryAllocation(byteCount: Digest.byteCount, alignment: 8) { target in
             for index in 0..<Digest.byteCount {
-                guard let high = Self.value(bytes[start + 2 * index]),
-                    let low = Self.value(bytes[start + 2 * index + 1])
+                guard let high = Hex.value(bytes[start + 2 * index]),
+                    let low = Hex.value(bytes[start + 2 * index + 1])
                 else { return nil }
                 target[index] = high << 4 | low
             }
             return Digest(loading: UnsafeRawBufferPointer(target))
-        }
-    }
-
-    private static func value(_ digit: UInt8) -> UInt8? {
-        switch digit {
-        case 48...57: digit - 48
-        case 97...102: digit - 87
-        default: nil
         }
     }
 }
