@@ -73,18 +73,14 @@ public struct KeyProgram: Sendable {
     private func answer<Result>(
         _ question: [UInt8], _ body: (UnsafeBufferPointer<UInt8>) throws(VaultError) -> Result
     ) throws(VaultError) -> Result {
-        try checkFile()
+        // Anyone who can write the program can have the key.
+        try Self.checkFile(path, called: "key program", remedy: "Name a program: --key-exec PATH.")
         do throws(ProgramRun.Failure) {
             return try unsafe ProgramRun(path: path, environment: Self.environment, deadline: deadline)
                 .exchange(question, body)
         } catch {
             throw report(error)
         }
-    }
-
-    /// Anyone who can write the program can have the key.
-    private func checkFile() throws(VaultError) {
-        try Self.checkFile(path, called: "key program", remedy: "Name a program: --key-exec PATH.")
     }
 
     /// - Throws: `permissionDenied` where others than its owner may write the file, or its owner is neither us nor root.

@@ -67,15 +67,12 @@ final class BackupFile {
     func forEachChunk(openedBy root: GuardedKey, _ body: ([UInt8], Double) throws -> Void) throws {
         let cipher = try cipher(root)
         var place = Int64(headerBytes.count + BackupCipher.commitmentBytes)
-        var rest = header.byteCount
         for index in 0..<header.chunkCount {
-            let count = Int(min(rest, Int64(BackupCipher.chunkBytes)))
-            let sealed = try read(at: place, count + BackupCipher.tagBytes)
+            let sealed = try read(at: place, header.byteCount(ofChunk: index) + BackupCipher.tagBytes)
             let isLast = index == header.chunkCount - 1
             guard let chunk = cipher.open(sealed, index: UInt64(index), isLast: isLast) else {
                 throw damaged("part \(index + 1) of \(header.chunkCount)")
             }
-            rest -= Int64(count)
             place += Int64(sealed.count)
             try body(chunk, Double(index + 1) / Double(header.chunkCount))
         }
@@ -180,11 +177,9 @@ struct BackupWriter {
         for index in 0..<header.chunkCount {
             let chunk = try snapshot.next(BackupCipher.chunkBytes)
             let isLast = index == header.chunkCount - 1
-            let expected =
-                isLast ? header.byteCount - index * Int64(BackupCipher.chunkBytes) : Int64(chunk.count)
-            guard !chunk.isEmpty, isLast || chunk.count == BackupCipher.chunkBytes,
-                Int64(chunk.count) == expected
-            else { throw StorageFailure.failed("reading of the copy", 5) }
+            guard chunk.count == header.byteCount(ofChunk: index) else {
+                throw StorageFailure.failed("reading of the copy", EIO)
+            }
             pending += cipher.seal(chunk, index: UInt64(index), isLast: isLast)
             // Larger writes cost less, the more so over a network.
             if pending.count >= 1 << 20 || isLast {

@@ -56,6 +56,11 @@ public struct BackupHeader: Sendable, Equatable {
         return bytes + Array(checkpoint.utf8)
     }
 
+    /// Bytes of the database in one chunk.
+    func byteCount(ofChunk index: Int64) -> Int {
+        Int(min(Int64(BackupCipher.chunkBytes), byteCount - index * Int64(BackupCipher.chunkBytes)))
+    }
+
     var chunkCount: Int64 {
         (byteCount + Int64(BackupCipher.chunkBytes) - 1) / Int64(BackupCipher.chunkBytes)
     }
