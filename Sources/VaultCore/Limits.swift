@@ -98,9 +98,14 @@ public enum Limits {
     public static let webhooks = 16
     /// Leaves looked at in one read by who follows the log: some milliseconds of a reader's time.
     public static let followedLeaves: Int64 = 8192
-    /// Refusals anyone can cause that one process writes to the log at once, when there were none before.
+    /// Refusals that one process writes to the log at once, when there were none before: of strangers, and of holders of an
+    /// authentic token or secret.
     public static let auditedRefusalsAtOnce = 10
-    /// Between two of them after that: 86,400 entries a day, some 35 MB; the rest is counted.
+    /// Between two entries of strangers after that: 1,440 a day, each of which counts what came since the one before.
+    public static let foldedRefusalInterval = Duration.seconds(60)
+    /// Kinds that such an entry counts one by one: more would not fit a leaf.
+    public static let foldedRefusalKinds = 48
+    /// Between two entries of holders: 86,400 a day, some 35 MB.
     public static let auditedRefusalInterval = Duration.seconds(1)
     /// Keyslots of one vault: each is a way in that someone has to look after.
     public static let keyslots = 8

@@ -120,12 +120,8 @@ private struct Crowd: Sendable {
         #expect(try await vault.verifyAudit().isIntact)
     }
 
-    /// Who can write the file plants a row where the next one will go: whoever runs into it is told, and takes no other along.
-    @Test(.ofFiles) func `a row that cannot be written fails its own body alone`() async throws {
-        let test = try await TestVault()
-        let party = try await Party(test.vault)
-        var tokens: [SecretBytes] = []
-        for _ in 0..<24 { tokens.append(try await party.begin().refreshToken) }
+    /// Puts a row where the next grant will go, as only who can write the file does.
+    private func plantGrant(_ test: TestVault) throws {
         _ = try sqlite(
             test.path,
             """
@@ -136,6 +132,15 @@ private struct Crowd: Sendable {
             previous_access_audience, previous_access_issued_at, previous_access_expires_at, previous_access_tag, pair,
             expires_day, first_used_at, stale_uses, last_stale_at, leaf, row_tag FROM grants LIMIT 1
             """)
+    }
+
+    /// Who can write the file plants a row where the next one will go: the one that runs into it is told, and takes no other along.
+    @Test(.ofFiles) func `a row that cannot be written fails its own body alone`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        var tokens: [SecretBytes] = []
+        for _ in 0..<24 { tokens.append(try await party.begin().refreshToken) }
+        try plantGrant(test)
         let outcomes = try await withThrowingTaskGroup(of: VaultError.Code?.self) { group in
             for token in tokens {
                 group.addTask {
@@ -152,5 +157,28 @@ private struct Crowd: Sendable {
         }
         #expect(outcomes == [.integrity])
         #expect(test.vault.statistics.repeated >= 1)
+    }
+
+    @Test(.ofFiles) func `refusals in a batch that is run again are counted once`() async throws {
+        let test = try await TestVault()
+        let party = try await Party(test.vault)
+        var tokens: [SecretBytes] = []
+        for _ in 0..<40 {
+            let grant = try await party.begin()
+            try await test.vault.revokeGrant(grant.grant)
+            tokens.append(try grant.refreshToken)
+        }
+        try plantGrant(test)
+        await withTaskGroup(of: Void.self) { group in
+            for token in tokens { group.addTask { _ = try? await party.refresh(token) } }
+            group.addTask { _ = try? await party.authorize() }
+        }
+        #expect(test.vault.statistics.repeated >= 1)
+        await test.vault.close()
+        let vault = try await test.reopen()
+        let refused = try await vault.auditEntries(limit: 1000).filter { $0.outcome == "refused" }
+        #expect(refused.reduce(0) { $0 + ($1.count ?? 1) } == 40)
+        #expect(refused.count { $0.operation == "token.refresh" } >= Limits.auditedRefusalsAtOnce)
+        await vault.close()
     }
 }

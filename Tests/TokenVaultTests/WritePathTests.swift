@@ -95,35 +95,6 @@ import VaultCrypto
         #expect(try await other.verifyAudit().isIntact)
         await other.close()
     }
-
-    @Test func `refusals anybody can cause do not fill the log`() async throws {
-        let test = try await TestVault()
-        let party = try await Party(test.vault)
-        let before = try await test.vault.auditSize()
-        for index in 0..<200 {
-            _ = try await party.refresh(Secret(copying: "tv_rt_forged\(index)"))
-        }
-        #expect(try await test.vault.auditSize() - before == Int64(Limits.auditedRefusalsAtOnce))
-        test.clock.advance(by: .seconds(2))
-        _ = try await party.refresh(Secret(copying: "tv_rt_forged"))
-        let last = try #require(
-            try await test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
-        #expect(last.outcome == "refused")
-        #expect(last.count == Int64(200 - Limits.auditedRefusalsAtOnce))
-    }
-
-    @Test func `a stranger who never stops gets one entry a second`() async throws {
-        let test = try await TestVault()
-        let party = try await Party(test.vault)
-        let before = try await test.vault.auditSize()
-        for index in 0..<600 {
-            _ = try await party.refresh(Secret(copying: "tv_rt_forged\(index)"))
-            test.clock.advance(by: .milliseconds(100))
-        }
-        let entries = try await test.vault.auditSize() - before
-        #expect(entries <= Int64(60 + Limits.auditedRefusalsAtOnce))
-        #expect(entries >= 60)
-    }
 }
 
 @Suite(.bounded) struct `P10: the store is bounded by what is alive` {

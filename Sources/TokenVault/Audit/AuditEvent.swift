@@ -20,18 +20,17 @@ package struct AuditEvent: Sendable {
     var creation: Creation?
     /// The log's time goes back to the wall clock with this entry.
     var setsTime = false
-    /// How many like it were not written, because anybody can cause them.
+    /// How many it tells of; of `audit.prune` the first entry kept.
     package var count: Int?
     package var personal: PersonalData?
-    /// Set on a refusal that others can cause at will: written at a bounded rate. Never on an event that
-    /// changes rows.
-    package var refusalOrigin: RefusalOrigin?
+    /// Who holds something authentic can cause it at will: written at a bounded rate, see ``RefusalAllowance``. Never on an
+    /// event that changes rows.
+    var isLimited = false
 
     package init(
         _ operation: AuditOperation, _ outcome: AuditOutcome = .succeeded, by actor: AuditActor,
         reason: String? = nil, subject: Pseudonym? = nil, grant: GrantID? = nil, generation: UInt32? = nil,
-        fingerprint: [UInt8]? = nil, requestID: String? = nil, count: Int? = nil,
-        refusalOrigin: RefusalOrigin? = nil
+        fingerprint: [UInt8]? = nil, requestID: String? = nil, count: Int? = nil
     ) {
         self.operation = operation
         self.outcome = outcome
@@ -43,7 +42,6 @@ package struct AuditEvent: Sendable {
         self.fingerprint = fingerprint
         self.requestID = requestID
         self.count = count
-        self.refusalOrigin = refusalOrigin
     }
 }
 
@@ -166,6 +164,7 @@ package struct AuditOperation: RawRepresentable, Sendable, Hashable {
     package static let tokenRequest = verb("token.request")
     package static let auditCarry = verb("audit.carry")
     package static let auditPrune = verb("audit.prune")
+    package static let auditRefusals = verb("audit.refusals")
     package static let auditSetTime = verb("audit.set-time")
 }
 

@@ -97,13 +97,11 @@ extension Vault {
         }
         return try await queue.submit(.finishing) { [operatorActor] transaction in
             let keyring = transaction.keyring
-            func refuse(_ reason: String, _ origin: RefusalOrigin? = .anybody) -> Audited<BegunAuthorization?>
-            {
-                Audited(
-                    nil,
-                    AuditEvent(
-                        .connectionCallback, .refused, by: operatorActor, reason: reason,
-                        refusalOrigin: origin))
+            func refuse(_ reason: String, isLimited: Bool = true) -> Audited<BegunAuthorization?> {
+                var event = AuditEvent(
+                    .connectionCallback, .refused, by: operatorActor, reason: reason)
+                event.isLimited = isLimited
+                return Audited(nil, event)
             }
             guard let (row, key) = try transaction.database.authorizationRequest(state: state, keyring) else {
                 return refuse("unknown-state")
@@ -114,7 +112,7 @@ extension Vault {
             try transaction.delete(.authorizationRequests, id: row.id)
             guard row.expiresAt > transaction.now, let owner = try transaction.owner(row.owner),
                 owner.row.state == .active
-            else { return refuse("state-expired", nil) }
+            else { return refuse("state-expired", isLimited: false) }
             let bytes = try SealedField.open(
                 row.secrets, with: owner.key(.keeper),
                 for: keyring.context(.authorizationRequests, "secrets", row: row.id, of: row.owner))

@@ -90,7 +90,10 @@ extension Vault {
         return try await work(nil)
     }
 
-    /// Writes a refusal that anybody can cause into the log, at a bounded rate; the rest is counted.
+    /// Writes a refusal into the log, at a bounded rate; the rest is counted.
+    ///
+    /// - Parameter client: the one that was named. It is authenticated, or public, where something else was refused than its
+    ///   authentication.
     package func recordRefusal(
         _ reason: TokenRequestRefusal, client: Client?, secretGeneration: UInt32? = nil,
         channel: AuditChannel,
@@ -103,6 +106,9 @@ extension Vault {
         event.reason = reason.rawValue
         event.generation = secretGeneration
         event.requestID = requestID
+        event.isLimited =
+            secretGeneration != nil
+            || (reason.operation == .tokenRequest && client?.registration.isPublic == false)
         try await record(event)
     }
 }
@@ -120,9 +126,10 @@ extension Audited {
     /// Adds that the client authenticated with a secret that is about to end, of which generation.
     func noting(supersededSecret generation: UInt32?, of actor: AuditActor, _ requestID: String?) -> Audited {
         guard let generation, let first = events.first else { return self }
-        let event = AuditEvent(
+        var event = AuditEvent(
             .clientAuthentication, by: actor, reason: "superseded_secret", generation: generation,
-            requestID: requestID, refusalOrigin: .anybody)
+            requestID: requestID)
+        event.isLimited = true
         return Audited(result, first, events.dropFirst() + [event])
     }
 }

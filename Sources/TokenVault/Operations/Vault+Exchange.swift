@@ -24,6 +24,8 @@ package struct ExchangeRequest: Sendable {
     package var requestID: String?
     /// ``Client/revision``.
     let revision: RegistryRevision?
+    /// Anybody may have said its name.
+    let isOfPublicClient: Bool
     /// The generation of the client secret used, where a newer one exists.
     package var supersededSecret: UInt32?
 
@@ -33,6 +35,7 @@ package struct ExchangeRequest: Sendable {
         fingerprint = TokenFingerprint.of(credential)
         self.client = client.id
         revision = client.revision
+        isOfPublicClient = client.registration.isPublic
         lifetimes = client.registration.lifetimes
         self.actor = AuditActor(client.pseudonym, channel)
     }
@@ -96,14 +99,11 @@ extension Vault {
 
     /// A refusal without a grant: written at a bounded rate.
     private func recordRefusal(of request: ExchangeRequest, _ reason: RefusalReason) async throws {
-        guard refusals.hasRoom(.anybody, at: clock.monotonic()) else { return }
-        try await write(.finishing) { _ in
-            var event = Exchange.event(request, .refused, reason.rawValue)
-            event.refusalOrigin = .anybody
-            // What is no token of ours may be anything, a password typed into the wrong field too.
-            event.fingerprint = nil
-            return Audited((), event)
-        }
+        var event = Exchange.event(request, .refused, reason.rawValue)
+        event.isLimited = !request.isOfPublicClient
+        // What is no token of ours may be anything, a password typed into the wrong field too.
+        event.fingerprint = nil
+        try await record(event)
     }
 }
 
@@ -240,10 +240,12 @@ private struct Exchange {
         _ request: ExchangeRequest, _ outcome: AuditOutcome, _ reason: String?, _ grant: GrantID? = nil,
         _ generation: UInt32? = nil
     ) -> AuditEvent {
-        AuditEvent(
+        var event = AuditEvent(
             request.kind == .authorizationCode ? .codeExchange : .refresh, outcome, by: request.actor,
             reason: reason, grant: grant, generation: generation, fingerprint: request.fingerprint,
-            requestID: request.requestID, refusalOrigin: outcome == .refused ? .tokenHolder : nil)
+            requestID: request.requestID)
+        event.isLimited = outcome == .refused
+        return event
     }
 }
 

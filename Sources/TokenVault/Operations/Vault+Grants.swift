@@ -149,7 +149,7 @@ extension AuditEvent {
         var event = self
         event.outcome = .refused
         event.reason = reason.rawValue
-        event.refusalOrigin = .tokenHolder
+        event.isLimited = true
         return event
     }
 }

@@ -79,8 +79,13 @@ public final class Vault: Sendable {
     /// Finishes the writes already taken, then closes the file. Later calls get
     /// ``VaultError/Code/unavailable``.
     public func close() async {
-        do { try await flushFirstUses() } catch {
-            logger.warning("First uses could not be written before closing.", metadata: ["error": "\(error)"])
+        do {
+            try await flushFirstUses()
+            try await writeRefusals(isLast: true)
+        } catch {
+            logger.warning(
+                "First uses or counts of refusals could not be written before closing.",
+                metadata: ["error": "\(error)"])
         }
         await tellFileAnchors()
         await Self.onThread { [queue, store, logger] in
@@ -225,24 +230,34 @@ extension Vault {
         return try await snapshot { _, keys in try keys.keyring.handles.open(token, as: kind) }
     }
 
-    /// Writes an entry that changes nothing into the log, at a bounded rate: what others cause at will is counted where
-    /// it comes too fast.
+    /// Writes an entry that changes nothing and that others can cause at will, at a bounded rate: the rest is counted. What is
+    /// not ``AuditEvent/isLimited``, strangers can cause.
     package func record(_ event: AuditEvent) async throws {
-        var event = event
-        let origin = event.refusalOrigin ?? .anybody
-        event.refusalOrigin = origin
-        guard refusals.hasRoom(origin, at: clock.monotonic()) else { return }
-        try await write(.finishing) { [event] _ in Audited((), event) }
+        if event.isLimited, refusals.allowance.admits(event, at: clock.monotonic()) {
+            return try await write(.finishing) { _ in Audited((), event) }
+        }
+        refusals.count(event)
+        try await writeRefusals()
+    }
+
+    /// Writes what was counted of refusals, when it is time.
+    func writeRefusals(isLast: Bool = false) async throws {
+        guard let folded = refusals.take(at: clock.monotonic(), isLast: isLast), let event = folded.event
+        else { return }
+        do { try await write(.finishing) { _ in Audited((), event) } } catch {
+            refusals.count(folded)
+            throw error
+        }
     }
 
     /// Writes that a client sent a token request by GET, at a bounded rate; the rest is counted.
     ///
     /// - Parameter client: authenticated, or public: then anybody may have said its name.
     package func recordLegacyGet(by client: Client, channel: AuditChannel, requestID: String?) async throws {
-        guard refusals.hasRoom(.anybody, at: clock.monotonic()) else { return }
-        let event = AuditEvent(
+        var event = AuditEvent(
             .tokenRequest, by: AuditActor(client.pseudonym, channel), reason: "legacy_get",
-            requestID: requestID, refusalOrigin: .anybody)
-        try await write(.finishing) { [event] _ in Audited((), event) }
+            requestID: requestID)
+        event.isLimited = !client.registration.isPublic
+        try await record(event)
     }
 }

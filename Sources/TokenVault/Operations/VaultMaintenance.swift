@@ -8,7 +8,7 @@ import VaultCrypto
 import VaultStore
 
 /// Upkeep while a process serves: heartbeat (so that an outage does not use up anybody's retry window), first
-/// uses, the ballast, codes that were not redeemed, and the comparison of every row with the log.
+/// uses, counts of refusals, the ballast, codes that were not redeemed, and the comparison of every row with the log.
 ///
 /// Add it to the service's group; `IssuerServer` runs one of its own.
 ///
@@ -70,6 +70,7 @@ public struct VaultMaintenance: Service {
         vault.store.keepUp()
         do {
             try await vault.flushFirstUses()
+            try await vault.writeRefusals()
             if heartbeat { try await vault.proveWritePath() }
         } catch {
             vault.logger.warning("Upkeep failed; it is tried again.", metadata: ["error": "\(error)"])

@@ -36,7 +36,7 @@ public struct AuditDigest: Sendable {
             case .succeeded: answered += 1
             case .replayed: replayed += 1
             case .revoked: revoked += 1
-            case .refused, nil: refused += entry.count ?? 1
+            case .refused, nil: refused += entry.refusedExchanges
             }
         }
     }
@@ -189,11 +189,19 @@ extension AuditEntry {
     /// Whether an operator should look at it.
     public var isAlarm: Bool {
         outcome == AuditOutcome.revoked.rawValue || Self.alarms.contains(reason ?? "")
+            || foldedRefusals.contains { Self.alarms.contains(String($0.reason)) }
     }
 
     /// Whether it is about keys, slots, anchors, backups, or a secret that was shown.
     public var isKeyEvent: Bool { Self.keyVerbs.contains { operation.hasPrefix($0) } }
 
     /// Whether it is about tokens handed out for a code, a refresh token or credentials, by us or to us.
-    var isExchange: Bool { Self.exchanges.contains(operation) }
+    var isExchange: Bool { Self.exchanges.contains(operation) || !foldedRefusals.isEmpty }
+
+    /// How many such exchanges a refusal tells of. In 0.1.0 an entry counted those before it that were not written.
+    var refusedExchanges: Int64 {
+        foldedRefusals.isEmpty
+            ? 1 + (count ?? 0)
+            : foldedRefusals.reduce(0) { Self.exchanges.contains(String($1.operation)) ? $0 + $1.count : $0 }
+    }
 }

@@ -170,7 +170,7 @@ extension ExchangeHistory {
                 let span = (entry.wall.millisecondsSince1970 - from.millisecondsSince1970) / width
                 answered[Int(max(0, min(Int64(Self.spans) - 1, span)))] += 1
             case .revoked: revoked += 1
-            case .refused, nil: refused += entry.count ?? 1
+            case .refused, nil: refused += entry.refusedExchanges
             }
         }
     }

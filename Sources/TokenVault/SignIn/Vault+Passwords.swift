@@ -124,8 +124,7 @@ extension Vault {
         _ reason: String, _ pseudonym: Pseudonym?, _ channel: AuditChannel, _ requestID: String?
     ) -> AuditEvent {
         AuditEvent(
-            .userSignIn, .refused, by: AuditActor(pseudonym, channel), reason: reason, requestID: requestID,
-            refusalOrigin: .anybody)
+            .userSignIn, .refused, by: AuditActor(pseudonym, channel), reason: reason, requestID: requestID)
     }
 }
 

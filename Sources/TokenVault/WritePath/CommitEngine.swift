@@ -77,6 +77,7 @@ final class CommitEngine: @unchecked Sendable {
             durable: { isLogEmptied in
                 if let transaction { keys.committed(transaction, head ?? transaction.committed) }
                 if let head { lastHead = head }
+                if let allowance = transaction?.refusals { refusals.settle(allowance) }
                 statistics.committed(batch.count, logSize: lastHead?.size, since: start)
                 if isLogEmptied { transaction?.collected.truncation?.succeeded() }
                 Self.finish(batch, nil)
@@ -84,6 +85,7 @@ final class CommitEngine: @unchecked Sendable {
         switch outcome {
         case .committed: Self.finish(batch, nil)
         case .unchanged:
+            if let allowance = transaction?.refusals { refusals.settle(allowance) }
             statistics.committed(batch.count, logSize: lastHead?.size, since: start)
             Self.finish(batch, nil)
         case .failed where hasFailed && !isCareful, .notApplied where !isCareful:
@@ -153,7 +155,10 @@ final class CommitEngine: @unchecked Sendable {
         do {
             try transaction.run {
                 var end = try job.run(in: transaction)
-                end.events = refusals.admit(end.events, at: clock.monotonic())
+                guard end.events.contains(where: \.isLimited) else { return end }
+                var allowance = transaction.refusals ?? refusals.allowance
+                end.events = allowance.admit(end.events, at: clock.monotonic())
+                transaction.refusals = allowance
                 return end
             }
         } catch let error where error is TransactionGone || error is BatchFailed { throw error } catch {

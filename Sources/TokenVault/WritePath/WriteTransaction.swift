@@ -31,6 +31,8 @@ final class WriteTransaction {
 
     /// What the bodies want written.
     private(set) var collected: CollectedChanges
+    /// Where bodies made entries at a bounded rate: what is left of it if this is committed.
+    var refusals: RefusalAllowance?
     private let roster: LiveRoster
     private var rosterBeforeBody: Roster
     /// What sums up the rows of the registry after this commit, where a body replaced the key.
