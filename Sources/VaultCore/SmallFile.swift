@@ -14,6 +14,15 @@ package struct FileFacts: Sendable {
     /// The nine bits of permission, and the three above.
     package let permissions: UInt32
     package let size: Int
+    /// Whether it is root's, and this process is another user's.
+    private let isHandedDown: Bool
+
+    /// Whether a secret in it is kept from others: its owner alone may use it. A file that root hands down may be read by a
+    /// group, too: container platforms hand secrets over like this, and only root can have chosen the group.
+    package var isClosedToOthers: Bool { permissions & (isHandedDown ? 0o037 : 0o077) == 0 }
+
+    /// The command that closes the file at `path` to others.
+    package func closing(_ path: String) -> String { "chmod \(isHandedDown ? "440" : "600") \(path)" }
 
     /// Of an open file; nil where the system does not say, with `errno`.
     package init?(of descriptor: Int32) {
@@ -22,10 +31,10 @@ package struct FileFacts: Sendable {
         self.init(information)
     }
 
-    /// Of what lies at a path, a symbolic link itself included.
-    package init?(at path: String) {
+    /// Of what lies at a path; a symbolic link itself, unless it is followed. nil where there is nothing, with `errno`.
+    package init?(at path: String, followingLink: Bool = false) {
         var information = stat()
-        guard lstat(path, &information) == 0 else { return nil }
+        guard (followingLink ? stat(path, &information) : lstat(path, &information)) == 0 else { return nil }
         self.init(information)
     }
 
@@ -34,6 +43,7 @@ package struct FileFacts: Sendable {
         isDirectory = information.st_mode & S_IFMT == S_IFDIR
         permissions = UInt32(information.st_mode) & 0o7777
         size = Int(information.st_size)
+        isHandedDown = information.st_uid == 0 && geteuid() != 0
     }
 }
 

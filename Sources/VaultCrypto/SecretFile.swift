@@ -96,28 +96,27 @@ struct SecretFile: Sendable {
 
     /// Lends the content, whatever it is: as much as such a file has, and one octet more to notice a longer one.
     ///
-    /// - Parameter forbidden: permission bits that the file may not have.
+    /// - Parameter isCredential: systemd guards its directory, and access lists may show as group bits.
     func read<Result>(
-        at path: String, forbidden: mode_t = 0o077,
+        at path: String, isCredential: Bool = false,
         _ body: (UnsafeBufferPointer<UInt8>) throws(VaultError) -> Result
     ) throws(VaultError) -> Result {
         // Non-blocking, so that a FIFO is refused below instead of waited for.
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw SystemCall.failure("open the \(noun)", path, errno) }
         defer { close(descriptor) }
-        var status = stat()
-        guard unsafe fstat(descriptor, &status) == 0 else {
+        guard let facts = FileFacts(of: descriptor) else {
             throw SystemCall.failure("examine the \(noun)", path, errno)
         }
-        guard status.st_mode & S_IFMT == S_IFREG else {
+        guard facts.isRegular else {
             throw VaultError(.invalidInput, "\(path) is not a regular file.", remedy: "Name a \(noun).")
         }
         // First: nothing is advised for a file that is another's.
         let result = try unsafe read(descriptor, path, body)
-        guard status.st_mode & forbidden == 0 else {
+        guard facts.isClosedToOthers || isCredential && facts.permissions & 0o007 == 0 else {
             throw VaultError(
                 .permissionDenied, "Others than its owner may use the \(noun) \(path).",
-                remedy: "Run `chmod 600 \(path)`, and ask who may have read it.")
+                remedy: "Run `\(facts.closing(path))`, and ask who may have read it.")
         }
         return result
     }
@@ -157,10 +156,9 @@ enum KeyFile {
         }
     }
 
-    /// Credentials live in a directory that systemd guards, where access lists may show as group bits.
+    /// From a file, which is a systemd credential or is closed to others.
     static func read(at path: String, isCredential: Bool) throws(VaultError) -> GuardedKey {
-        try unsafe file.read(at: path, forbidden: isCredential ? 0o007 : 0o077) {
-            content throws(VaultError) in
+        try unsafe file.read(at: path, isCredential: isCredential) { content throws(VaultError) in
             try unsafe parse(content, path)
         }
     }

@@ -63,10 +63,10 @@ struct SecretReader {
             throw VaultError(.invalidInput, "\(path) is not a file.", remedy: "Check \(option)-file.")
         }
         // A pipe of the shell shows modes of its own; only files lie around to be read by others.
-        guard !facts.isRegular || facts.permissions & 0o077 == 0 else {
+        guard !facts.isRegular || facts.isClosedToOthers else {
             throw VaultError(
                 .permissionDenied, "Others than its owner may read the \(noun) file \(path).",
-                remedy: "Run: chmod 600 \(path)")
+                remedy: "Run: \(facts.closing(path))")
         }
         return try read(descriptor: descriptor)
     }
