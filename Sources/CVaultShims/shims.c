@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/prctl.h>
+#include <sys/vfs.h>
 
 // Since Linux 5.8; not every C library has heard of it.
 #ifndef STATX_ATTR_MOUNT_ROOT
@@ -84,6 +85,11 @@ int tv_look_at(const char *path, struct tv_file *file) {
     file->size = (int64_t)found.stx_size;
     file->is_mount = (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
     return 0;
+}
+
+int64_t tv_file_system(const char *path) {
+    struct statfs found;
+    return statfs(path, &found) == 0 ? (int64_t)(uint32_t)found.f_type : -errno;
 }
 
 int tv_private_pipe(int ends[2]) {

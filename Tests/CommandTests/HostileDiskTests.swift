@@ -96,6 +96,32 @@ struct HostileDiskTests {
         #expect(sizes.count == 3 && sizes[0] == sizes[1] && sizes[1] == sizes[2] - 1, "\(sizes)")
     }
 
+    @Test(arguments: [
+        ("tmpfs", "mount -t tmpfs -o mode=700 none disk"), ("ramfs", "mount -t ramfs -o mode=700 none disk"),
+        (
+            "overlay",
+            """
+            mkdir parts && mount -t tmpfs none parts && mkdir parts/lower parts/work && mkdir -m 700 parts/upper
+            mount -t overlay -o lowerdir=parts/lower,upperdir=parts/upper,workdir=parts/work none disk
+            """
+        ),
+    ])
+    func `a vault that goes with its machine or container is warned of`(_ name: String, _ mount: String)
+        async throws
+    {
+        let place = try await Workplace.withVault()
+        let ending = try await mounted(
+            """
+            mkdir disk && \(mount)
+            cp V K disk/
+            tokenvault doctor --vault disk/V --json | grep '"check":"files.system"'
+            """, in: place)
+        let found = try ending.object()
+        #expect(found["severity"] as? String == "warning", "\(ending)")
+        #expect((found["what"] as? String)?.contains("(\(name))") == true, "\(found)")
+        #expect((found["remedy"] as? String)?.isEmpty == false)
+    }
+
     @Test func `a full disk is 8, loses nothing, and works again with space`() async throws {
         let place = try await Workplace.withVault()
         let ending = try await mounted(

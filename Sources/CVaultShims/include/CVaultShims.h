@@ -50,6 +50,9 @@ struct tv_file {
 
 int tv_look_at(const char *path, struct tv_file *file);
 
+/// The magic number of the file system that a file lies on, or an errno value negated.
+int64_t tv_file_system(const char *path);
+
 /// Puts a `sqlite3 *` into defensive mode with an untrusted schema. Returns SQLite's result code.
 int tv_sqlite_harden(void *connection);
 

@@ -1,3 +1,4 @@
+import CVaultShims
 import Foundation
 import SQLiteStore
 import VaultCore
@@ -15,7 +16,7 @@ struct FileExamination {
         // Of another's file and directory there is nothing to advise.
         guard vault.code != .notAVault else { return [vault] + keys }
         return [vault] + ["wal", "shm"].map { side("-" + $0, $0) }
-            + ["lock", "ballast"].map { side("." + $0, $0) } + [directory()] + keys
+            + ["lock", "ballast"].map { side("." + $0, $0) } + [directory(), fileSystem()] + keys
     }
 
     private func vault() -> DoctorCheck {
@@ -104,24 +105,30 @@ struct FileExamination {
         return .ok(id, "Writable for its owner alone.")
     }
 
+    private func fileSystem() -> DoctorCheck {
+        let id = "files.system"
+        let magic = tv_file_system(resolved)
+        guard magic >= 0 else { return .failed(id, StorageFailure.opening(resolved, Int32(-magic))) }
+        return FileSystem(magic: UInt32(magic))?.check(id) ?? .ok(id, "A file system of this machine.")
+    }
+
     /// The key file itself; its content is not read.
     private func key(_ place: String) -> DoctorCheck {
         let id = "files.key"
-        var information = stat()
-        guard stat(place, &information) == 0 else {
+        guard let facts = FileFacts(at: place, followingLink: true) else {
             return .error(
                 id, errno == ENOENT ? .notFound : .permissionDenied,
                 "The key file \(place) cannot be looked at: \(String(cString: strerror(errno))).",
                 "Check --key-file and TOKENVAULT_KEY_FILE.")
         }
-        guard information.st_mode & S_IFMT == S_IFREG else {
+        guard facts.isRegular else {
             return .error(id, .invalidInput, "\(place) is not a regular file.", "Check --key-file.")
         }
-        guard information.st_mode & 0o077 == 0 else {
+        let mode = String(facts.permissions, radix: 8)
+        guard facts.isClosedToOthers else {
             return .error(
-                id, .permissionDenied,
-                "Others than its owner may use \(place): mode \(Self.mode(information)).",
-                "If this is the key file, run: chmod 600 \(place)")
+                id, .permissionDenied, "Others than its owner may use \(place): mode \(mode).",
+                "If this is the key file, run: \(facts.closing(place))")
         }
         var own = stat()
         var others = stat()
@@ -133,7 +140,7 @@ struct FileExamination {
                 id, "The key file lies beside the vault: whoever copies the directory has both.",
                 "Keep it elsewhere, or hand it over as a systemd credential (docs/operations.md).")
         }
-        return .ok(id, "Mode \(Self.mode(information)), apart from the vault.")
+        return .ok(id, "Mode \(mode), apart from the vault.")
     }
 
     private static func isLink(_ path: String) -> Bool {
