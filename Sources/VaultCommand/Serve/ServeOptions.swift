@@ -53,8 +53,8 @@ struct ServeOptions: ParsableArguments {
     @Flag(
         name: .customLong("trusted-proxy"), inversion: .prefixedNo,
         help: """
-            Count failures by the last address in X-Forwarded-For or Forwarded: only behind a proxy that writes \
-            one of them itself.
+            Count failures by the last address in X-Forwarded-For or Forwarded: only behind a proxy that sets \
+            one of them and removes the other.
             """
     )
     var trustedProxy: Bool?
