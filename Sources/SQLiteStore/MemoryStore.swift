@@ -6,30 +6,26 @@ package import VaultStore
 
 /// The same SQL in memory: no file and no lock beside it, nothing that lasts, and readers take turns with the writer. For
 /// tests; it counts the turns that a networked engine would need.
-package final class MemoryStore: VaultStore, @unchecked Sendable {
-    // @unchecked: the lock is the system's.
+package final class MemoryStore: VaultStore {
     package let path = "memory"
-    private let name = "tokenvault-" + UUID().uuidString
-    private let gate = UnsafeMutablePointer<pthread_rwlock_t>.allocate(capacity: 1)
+    private let memory: SharedMemory
     private let ledger: SchemaLedger
-    private let writer: SQLiteConnection
     private let shared: MemoryReader
-    private let isServing = Atomic<Bool>(false)
+    private let isClosed = Atomic<Bool>(false)
     private let held = Atomic<Bool>(false)
     private let counted = Mutex<[Int]>([])
 
-    package init(ledger: SchemaLedger = SchemaLedger()) throws {
-        self.ledger = ledger
-        pthread_rwlock_init(gate, nil)
-        writer = try SQLiteConnection(inMemory: name)
-        shared = try MemoryReader(name, gate, ledger)
+    private init(_ memory: SharedMemory, _ ledger: SchemaLedger) throws {
+        (self.memory, self.ledger) = (memory, ledger)
+        shared = try MemoryReader(memory, ledger)
     }
 
-    deinit {
-        try? writer.close()
-        pthread_rwlock_destroy(gate)
-        gate.deallocate()
+    package convenience init(ledger: SchemaLedger = SchemaLedger()) throws {
+        try self.init(SharedMemory(), ledger)
     }
+
+    /// The rows of `other`, as another process has them: each of the two is closed for itself.
+    package convenience init(sharing other: MemoryStore) throws { try self.init(other.memory, other.ledger) }
 
     /// Whether a reader holds the writer up now.
     package var isHeldUp: Bool { held.load(ordering: .acquiring) }
@@ -39,31 +35,41 @@ package final class MemoryStore: VaultStore, @unchecked Sendable {
 
     /// Makes the tables, and what `body` puts into them.
     package func create(at now: VaultInstant, _ body: (any StoreTransaction) throws -> Void) throws {
-        pthread_rwlock_wrlock(gate)
-        defer { pthread_rwlock_unlock(gate) }
-        try writer.transaction {
+        pthread_rwlock_wrlock(memory.gate)
+        defer { pthread_rwlock_unlock(memory.gate) }
+        try memory.writer.transaction {
             try ledger.create($0, at: now)
             try body($0)
         }
     }
 
-    package var reader: any StoreReader { shared }
+    package var reader: any StoreReader {
+        get throws {
+            guard !isClosed.load(ordering: .acquiring) else {
+                throw VaultError(.unavailable, "The vault is closed.")
+            }
+            return shared
+        }
+    }
 
-    package func longReader() throws -> any StoreReader { try MemoryReader(name, gate, ledger) }
+    package func longReader() throws -> any StoreReader {
+        _ = try reader
+        return try MemoryReader(memory, ledger)
+    }
 
     package func commit(
         waiting: () throws -> Void, _ body: (any StoreTransaction) throws -> StoreCommit?,
         durable: (Bool) -> Void
     ) -> CommitOutcome {
         do {
-            while pthread_rwlock_trywrlock(gate) != 0 {
+            while pthread_rwlock_trywrlock(memory.gate) != 0 {
                 held.store(true, ordering: .releasing)
                 try waiting()
                 usleep(100)
             }
             held.store(false, ordering: .releasing)
-            defer { pthread_rwlock_unlock(gate) }
-            let commit = try writer.withEngine { engine, database in
+            defer { pthread_rwlock_unlock(memory.gate) }
+            let commit = try memory.writer.withEngine { engine, database in
                 let transaction = CountingTransaction(SQLiteTransaction(engine, database))
                 let commit = try engine.commit(
                     { () throws -> StoreCommit? in try body(transaction) }, transaction)
@@ -85,28 +91,52 @@ package final class MemoryStore: VaultStore, @unchecked Sendable {
     package func keepUp() {}
     package func refuseNewer(_ database: Database) throws { try ledger.refuseNewer(database) }
     package func translate(_ error: any Error) -> VaultError { StorageFailure.translate(error) }
-    package func beginServing() throws -> Bool { !isServing.exchange(true, ordering: .acquiringAndReleasing) }
+    package func beginServing() throws -> Bool {
+        !memory.isServing.exchange(true, ordering: .acquiringAndReleasing)
+    }
 
     /// What is in it stays for others who have it open, until the last lets go of it.
-    package func close() throws {}
+    package func close() throws { isClosed.store(true, ordering: .releasing) }
+}
+
+/// What the stores of one vault have in common.
+private final class SharedMemory: @unchecked Sendable {
+    // @unchecked: the lock is the system's.
+    let name = "tokenvault-" + UUID().uuidString
+    let gate = UnsafeMutablePointer<pthread_rwlock_t>.allocate(capacity: 1)
+    let isServing = Atomic<Bool>(false)
+    let writer: SQLiteConnection
+
+    init() throws {
+        writer = try SQLiteConnection(inMemory: name)
+        pthread_rwlock_init(gate, nil)
+    }
+
+    deinit {
+        try? writer.close()
+        pthread_rwlock_destroy(gate)
+        gate.deallocate()
+    }
 }
 
 /// A connection that reads while nothing is written.
-private final class MemoryReader: StoreReader, @unchecked Sendable {
-    // @unchecked: the lock is the system's.
-    private let gate: UnsafeMutablePointer<pthread_rwlock_t>
+private final class MemoryReader: StoreReader {
+    private let memory: SharedMemory
     private let connection: SQLiteConnection
     private let ledger: SchemaLedger
 
-    init(_ name: String, _ gate: UnsafeMutablePointer<pthread_rwlock_t>, _ ledger: SchemaLedger) throws {
-        (self.gate, self.ledger) = (gate, ledger)
-        connection = try SQLiteConnection(inMemory: name)
+    init(_ memory: SharedMemory, _ ledger: SchemaLedger) throws {
+        (self.memory, self.ledger) = (memory, ledger)
+        connection = try SQLiteConnection(inMemory: memory.name)
         try connection.withEngine { engine, _ in try engine.runScript("PRAGMA query_only = ON") }
     }
 
+    /// The memory goes with the last connection to it.
+    deinit { try? connection.close() }
+
     func withConnection(_ body: (Database) throws -> Void) throws {
-        pthread_rwlock_rdlock(gate)
-        defer { pthread_rwlock_unlock(gate) }
+        pthread_rwlock_rdlock(memory.gate)
+        defer { pthread_rwlock_unlock(memory.gate) }
         do { try connection.use(body) } catch let signal as any StoreSignal { throw signal } catch {
             throw (try? connection.use { ledger.explain(error, $0) }) ?? StorageFailure.translate(error)
         }

@@ -6,8 +6,7 @@ import VaultCrypto
 
 extension Vault {
     /// A vault for one test, in memory: no file, no key to keep, and nothing left of it afterwards. It does what a vault in a
-    /// file does, but for what is about files: backups, the doctor's look at them, several processes. Reads are answered after
-    /// `close()` too.
+    /// file does, but for what is about files: backups, the doctor's look at them, several processes.
     ///
     /// ```swift
     /// let clock = SettableClock()

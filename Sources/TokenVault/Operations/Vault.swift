@@ -89,7 +89,7 @@ public final class Vault: Sendable {
         }
         await tellFileAnchors()
         await Self.onThread { [queue, store, logger] in
-            queue.close()
+            guard queue.close() else { return }
             do { try store.close() } catch {
                 logger.warning("The vault did not close cleanly.", metadata: ["error": "\(error)"])
             }

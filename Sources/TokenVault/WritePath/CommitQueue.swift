@@ -54,12 +54,16 @@ final class CommitQueue: @unchecked Sendable {
     }
 
     /// Commits what is pending, then stops the thread. Returns when it has stopped.
-    func close() {
-        condition.lock()
-        isClosing = true
-        condition.broadcast()
-        while !isDrained { condition.wait() }
-        condition.unlock()
+    ///
+    /// - Returns: whether it was not closed before.
+    func close() -> Bool {
+        condition.withLock {
+            let isFirst = !isClosing
+            isClosing = true
+            condition.broadcast()
+            while !isDrained { condition.wait() }
+            return isFirst
+        }
     }
 
     /// How many jobs wait now.

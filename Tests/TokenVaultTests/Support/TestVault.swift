@@ -53,7 +53,8 @@ final class TestVault: Sendable {
         guard let memory else {
             return try await Vault.open(at: path, unlockedBy: .keyFile(path: keyFile), options: options)
         }
-        return try await Vault.open(in: memory, unlockedBy: .keyFile(path: keyFile), options: options)
+        return try await Vault.open(
+            in: MemoryStore(sharing: memory), unlockedBy: .keyFile(path: keyFile), options: options)
     }
 }
 
