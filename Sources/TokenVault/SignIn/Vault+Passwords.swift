@@ -136,20 +136,24 @@ extension Keyring {
 }
 
 /// Lets a few passwords be hashed at a time, and a few more wait: each takes 64 MiB and a fifth of a second.
-final class PasswordHashing: Sendable {
+package final class PasswordHashing: Sendable {
     private struct State {
         var running = 0
         var waiting: [CheckedContinuation<Void, any Error>] = []
     }
 
     private let state = Mutex(State())
+    private let longestWait: Duration
+
+    package init(longestWait: Duration = Limits.passwordHashWait) { self.longestWait = longestWait }
 
     /// Runs `body` on a thread of its own when its turn comes.
     ///
     /// - Throws: ``VaultError/Code/busy`` at once when too many wait already, or when the turn comes too late, and what
     ///   `body` throws.
-    func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
-        let deadline = ContinuousClock.now + Limits.passwordHashWait
+    package func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result
+    {
+        let deadline = ContinuousClock.now + longestWait
         try await withCheckedThrowingContinuation { continuation in
             let refusal = state.withLock { state -> VaultError? in
                 if state.running < Limits.passwordHashes {
