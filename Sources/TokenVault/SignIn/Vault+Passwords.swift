@@ -108,7 +108,7 @@ extension Vault {
             guard let verifier = PasswordVerifier(bytes: bytes) else {
                 throw VaultError(
                     .integrity, "A password is kept at a cost this version does not accept.",
-                    remedy: "Set it again with 'tokenvault user password'.")
+                    remedy: "Set it again with 'tokenvault user set-password'.")
             }
             return (owner, row.version, verifier)
         }
