@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = ROOT / ".build/debug/tokenvault"
+BINARY = Path(os.environ.get("TOKENVAULT_BIN", ROOT / ".build/debug/tokenvault"))
 ARTEFACTS = ROOT / ".build/interop"
 SECONDS = 20
 

@@ -79,49 +79,6 @@ struct UnitFileTests {
         }
     }
 
-    /// docs/operations.md and the unit, word for word, with the machine's folders inside the test's own.
-    @Test func `its command opens the vault that docs/operations.md makes`() async throws {
-        let page = try String(
-            contentsOf: Self.unit.deletingLastPathComponent().appending(path: "operations.md"),
-            encoding: .utf8)
-        let unit = try String(contentsOf: Self.unit, encoding: .utf8)
-        let place = try Workplace()
-        try await Certificates.made(in: place).install("first")
-        func local(_ text: Substring) -> String {
-            String(text).replacing("/etc/tokenvault/tls/fullchain.pem", with: "live.pem")
-                .replacing("/etc/tokenvault/tls/privkey.pem", with: "live.key")
-                .replacing("/var/lib/tokenvault", with: place.path + "/state")
-                .replacing("/etc/tokenvault", with: place.path + "/etc")
-        }
-        // As the page says: `alias tv='sudo -u tokenvault env A=… B=… tokenvault'`, then `tv init …`.
-        let variables = try #require(page.firstMatch(of: /alias tv='sudo -u tokenvault (env .*) tokenvault'/))
-            .1
-        let made = try #require(page.firstMatch(of: /\ntv (init .*)\n/)).1
-        let settings = try #require(page.firstMatch(of: /```json\n(\{\n(?s:.*?)\n\})\n```/)).1
-        let start = try await place.shell(
-            "umask 077; mkdir etc state credentials; \(local(variables)) tokenvault \(made)")
-        #expect(start.status == 0, "\(start.complaints)")
-        try place.write(local(settings), to: "etc/serve.json")
-
-        // As systemd does it: each credential is a copy that nobody but the service reads.
-        for line in unit.matches(of: /\nLoadCredential=([a-z-]+):(.+)\n/) {
-            let copied = try await place.shell("install -m 400 '\(local(line.2))' 'credentials/\(line.1)'")
-            #expect(copied.status == 0, "\(copied.complaints)")
-        }
-        let command = try #require(
-            unit.firstMatch(of: /\nExecStart=\/usr\/local\/bin\/tokenvault serve (.+)\n/)
-        ).1
-        let service = try await RunningService(
-            in: place, local(command).split(separator: " ").map { String($0) },
-            environment: [
-                "TOKENVAULT_PATH": "", "TOKENVAULT_KEY_FILE": "",
-                "CREDENTIALS_DIRECTORY": place.path + "/credentials",
-            ])
-        let health = try await place.shell("curl --silent --fail --cacert ca.pem \(service.url)/health/ready")
-        #expect(health.status == 0, "\(health.complaints)")
-        #expect(await service.end(by: SIGTERM) == 0)
-    }
-
     /// The calls in a group, with those of the groups in it.
     private func expanded(_ groups: [String], in place: Workplace) async throws -> Set<String> {
         var calls: Set<String> = []
