@@ -47,6 +47,13 @@ package enum Connections {
         }
     }
 
+    /// Opens the file and closes it; writes nothing into it.
+    fileprivate static func removeEmptyWAL(_ path: String) throws {
+        try prepared(SQLiteConnection(path: path)) {
+            _ = try answer("SELECT count(*) FROM sqlite_schema", $1)
+        }.close()
+    }
+
     private static func prepared(
         _ connection: SQLiteConnection, _ prepare: (SQLiteEngine, Database) throws -> Void
     ) throws -> SQLiteConnection {
@@ -97,12 +104,17 @@ package enum Connections {
 package final class ReaderConnections: StoreReader, Sendable {
     private let connections: [SQLiteConnection]
     private let ledger: SchemaLedger
+    private let path: String
+    /// Whether no process had the file open.
+    private let isFirst: Bool
     /// Indexes of connections that nobody uses now.
     private let idle: Mutex<[Int]>
     private let next = Atomic<Int>(0)
 
     package init(_ path: String, count: Int, _ ledger: SchemaLedger = SchemaLedger()) throws {
         self.ledger = ledger
+        self.path = path
+        isFirst = FileFacts(at: path + "-wal") == nil
         connections = try (0..<count).map { _ in try Connections.openReader(path) }
         idle = Mutex(Array(0..<count))
     }
@@ -141,5 +153,8 @@ package final class ReaderConnections: StoreReader, Sendable {
 
     package func close() throws {
         for connection in connections { try connection.close() }
+        // Reading made an empty WAL and its index. SQLite takes them away with its last connection, if that may write.
+        guard isFirst, FileFacts(at: path + "-wal")?.size == 0 else { return }
+        try? Connections.removeEmptyWAL(path)
     }
 }

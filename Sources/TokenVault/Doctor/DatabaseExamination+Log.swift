@@ -54,9 +54,19 @@ extension DatabaseExamination {
     func backupChecks() throws -> [DoctorCheck] {
         let id = "backups.age"
         let day: Int64 = 86_400_000
-        guard try has("backups"), let newest = try database.integer("SELECT max(created_at) FROM backups")
+        guard try has("backups") else { return [] }
+        // The entry that a backup's row names comes after those in it, once the backup has ended.
+        let unfinished = try check(
+            count("SELECT count(*) FROM backups WHERE leaf < log_size"), "backup"
+        ) {
+            .advice(
+                "backups.unfinished",
+                "\($0) began, and the log has no end of it: it was interrupted, or this vault was restored from it.",
+                "Run 'tokenvault backup inspect' on its file if there is one. Erasures count it as kept.")
+        }
+        guard let newest = try database.integer("SELECT max(created_at) FROM backups WHERE leaf >= log_size")
         else {
-            return [
+            return unfinished + [
                 .advice(
                     id, "No backup was made with tokenvault.",
                     "Run 'tokenvault backup create', best by a timer.")
@@ -65,7 +75,7 @@ extension DatabaseExamination {
         let age = age(newest)
         let over = try count("SELECT count(*) FROM backups WHERE keep_until < ?", [SQLValue(now)])
         let what = "The newest backup is \(DoctorText.span(age)) old."
-        return [
+        return unfinished + [
             age < 7 * day
                 ? .ok(id, what) : .warning(id, what, "Run 'tokenvault backup create', best by a timer.")
         ]

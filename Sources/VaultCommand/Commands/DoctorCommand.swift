@@ -8,9 +8,9 @@ struct DoctorCommand: AsyncParsableCommand {
         commandName: "doctor",
         abstract: "Look at files, disk, clock, locks, keys, log and tables, and say what to do.",
         discussion: """
-            Writes nothing into the vault without a key, and goes on where the vault does not open. Beside a file that \
-            no process has open, SQLite leaves an empty -wal and a -shm. You are never asked for a passphrase: without a \
-            key, what needs one is left out and listed. With a key the vault is opened, which is an entry of the log.
+            Writes nothing into the vault without a key, leaves no file beside it, and goes on where the vault does not \
+            open. You are never asked for a passphrase: without a key, what needs one is left out and listed. With a key \
+            the vault is opened, which is an entry of the log.
 
             Ends with 0 where there is nothing but advice, with 11 for warnings, with 7 or 8 for errors of integrity or \
             of storage, and with the code of the first error otherwise.

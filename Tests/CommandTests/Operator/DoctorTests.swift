@@ -76,6 +76,14 @@ struct DoctorTests {
         #expect(try await place.shell("sqlite3 -readonly V 'SELECT size FROM audit_head'").output == size)
     }
 
+    @Test func `it leaves no file beside a copy`() async throws {
+        let place = try await Workplace.withVault()
+        let looked = try await place.shell(
+            "cp V copy; env -u TOKENVAULT_KEY_FILE tokenvault doctor --vault copy > found || echo $?; ls copy*; cmp V copy"
+        )
+        #expect(looked.outputLines == ["11", "copy"], "\(looked)")
+    }
+
     @Test(arguments: [
         "--key-fd 3 3< K", "--recovery-file R --passphrase-file P", "--key-exec $PWD/program",
         "--recovery-file R --passphrase-fd 3 3< P",
@@ -260,6 +268,9 @@ struct DoctorTests {
         }
         try await expect(
             "backups.age", "warning", 7,
+            after: "sqlite3 V \"INSERT INTO backups VALUES (1, zeroblob(16), 1, 1000, NULL, 1, \(tag))\"")
+        try await expect(
+            "backups.unfinished", "advice", 7,
             after: "sqlite3 V \"INSERT INTO backups VALUES (1, zeroblob(16), 1, 1000, NULL, 0, \(tag))\"")
         try await expect(
             "keys.rotation", "warning", 7,
