@@ -6,10 +6,14 @@ LIBRARIES := libsodium-dev libsqlite3-dev zlib1g-dev
 # What tests drive: real tools instead of mocks.
 TEST_TOOLS := strace sqlite3 python3 python3-pip curl gcc util-linux openssl systemd groff mandoc bsdextrautils
 INTEROP_TOOLS := python3 python3-venv openssl sqlite3 apache2 libapache2-mod-auth-openidc \
-  libapache2-mod-oauth2 chromium chromium-driver fonts-dejavu-core softhsm2 opensc
+  libapache2-mod-oauth2 chromium chromium-driver fonts-dejavu-core softhsm2 opensc ssss jq curl util-linux \
+  python3-pip
 # Unpacked and not installed: the package would set up a database and start a service with a known password.
 GLEWLWYD := .build/glewlwyd
 GLEWLWYD_LIBRARIES = $$(apt-cache depends glewlwyd | sed -n 's/^ *Depends: \(lib[^ ]*\)$$/\1/p')
+# Unpacked too: two servers would want port 80 beside Apache.
+PROXIES := .build/proxies
+WHEELS := .build/wheels
 BENCH_TOOLS := wrk python3 curl
 RELEASE_TOOLS := binutils mmdebstrap python3 curl
 # It starts where no toolchain is: Swift's runtime and that of C++ are linked in, nothing is looked for beside the
@@ -91,6 +95,12 @@ interop: deps ## Real clients and a browser against the server, the keeper again
 	mkdir -p $(GLEWLWYD)
 	test -x $(GLEWLWYD)/usr/bin/glewlwyd || \
 	  { cd $(GLEWLWYD) && apt-get download -qq glewlwyd && dpkg -x glewlwyd_*.deb . && rm glewlwyd_*.deb; }
+	mkdir -p $(PROXIES)
+	test -x $(PROXIES)/usr/bin/caddy -a -x $(PROXIES)/usr/sbin/nginx || \
+	  { cd $(PROXIES) && apt-get download -qq nginx caddy && for package in *.deb; do dpkg -x $$package .; done && rm *.deb; }
+	# For a page that signs with a hardware key: its machine has no network.
+	test -d $(WHEELS) || /usr/bin/python3 -m pip download --quiet --disable-pip-version-check --only-binary :all: \
+	  --dest $(WHEELS) python-pkcs11==0.10.1
 	$(BUILD) --product tokenvault
 	$(BUILD) --product EmbedIssuer
 	test -x .build/python/bin/python || python3 -m venv .build/python
