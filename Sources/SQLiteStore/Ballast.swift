@@ -1,11 +1,11 @@
 import CVaultShims
-import Foundation
+package import Foundation
 import Synchronization
 package import VaultCore
 
-/// Space kept back beside the vault, so that work already begun can be finished on a full disk. Whole: new
-/// work is taken. Given up (after SQLite said the disk is full): only work that finishes something is taken,
-/// until the space could be reserved again.
+/// Space kept back beside the vault, so that work already begun can be finished on a full disk. Whole, and some room
+/// besides: new work is taken. Else only work that finishes something is taken; when that finds no room, the space is
+/// given up to it, and reserved again once there is enough.
 package final class Ballast: Sendable {
     private let vaultPath: String
     private let path: String
@@ -41,7 +41,7 @@ package final class Ballast: Sendable {
         truncate(path, 0)
     }
 
-    /// Reserves the space again if there is enough.
+    /// Reserves the space again if there is enough, and looks whether new work has room besides.
     package func restore() {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else {
@@ -51,11 +51,14 @@ package final class Ballast: Sendable {
         }
         defer { close(descriptor) }
         VaultFile.giveToOwner(of: vaultPath, descriptor)
-        var information = stat()
-        // Another process may have given it up.
-        guard fstat(descriptor, &information) != 0 || information.st_size < Limits.ballastBytes else {
-            return whole.store(true, ordering: .releasing)
+        var (information, disk) = (stat(), statvfs())
+        let size = fstat(descriptor, &information) == 0 ? Int64(information.st_size) : 0
+        // An attempt that fails would for a moment take the room that work under way needs.
+        if fstatvfs(descriptor, &disk) == 0, Self.lacksSpace(disk, reserved: size) {
+            return whole.store(false, ordering: .releasing)
         }
+        // Another process may have given it up.
+        guard size < Limits.ballastBytes else { return whole.store(true, ordering: .releasing) }
         if tv_reserve(descriptor, Limits.ballastBytes) == 0 {
             whole.store(true, ordering: .releasing)
         } else {
@@ -63,6 +66,16 @@ package final class Ballast: Sendable {
             ftruncate(descriptor, 0)
             whole.store(false, ordering: .releasing)
         }
+    }
+
+    /// Whether a disk has no room for new work.
+    ///
+    /// - Parameter size: what is reserved already, in bytes.
+    package static func lacksSpace(_ disk: statvfs, reserved size: Int64) -> Bool {
+        // Some file systems count nothing, some more than fits an integer.
+        guard disk.f_blocks > 0 else { return false }
+        let free = Double(geteuid() == 0 ? disk.f_bfree : disk.f_bavail) * Double(disk.f_frsize)
+        return free < Double(Limits.spaceForNewWork + max(0, Limits.ballastBytes - size))
     }
 
     package static let refusal = VaultError(

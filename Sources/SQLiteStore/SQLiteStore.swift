@@ -162,6 +162,9 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
     ///
     /// - Throws: what the callers are told when it is not.
     private func settle(_ uncertain: UncertainCommit) throws -> CommitOutcome {
+        // A write to the WAL found no room, so the frame that commits is not complete, and the connection goes on.
+        if (uncertain.cause as? SQLiteError)?.kind == SQLITE_FULL { throw uncertain.cause }
+        // The frames may be complete where only the index of the WAL found none.
         let isFull = StorageFailure.translate(uncertain.cause).code == .outOfSpace
         if isFull {
             // Opening the file again needs room for the index of the WAL.
@@ -198,11 +201,8 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
         // While another process has the file open the WAL is not read again, and frames of the failed commit may lie
         // behind its end, complete: a recovery would find them. The next commit lies over them, so make one now.
         // Setting a number in the header to what it is writes its page; an UPDATE to the same value would not.
-        // (On a full disk the write that failed was one of the frames, so they cannot be complete.)
-        if StorageFailure.translate(uncertain.cause).code != .outOfSpace {
-            try writer.withEngine { engine, _ in
-                try engine.runScript("PRAGMA application_id = \(VaultFile.applicationID)")
-            }
+        try writer.withEngine { engine, _ in
+            try engine.runScript("PRAGMA application_id = \(VaultFile.applicationID)")
         }
         return false
     }

@@ -57,6 +57,8 @@ public enum Limits {
     public static let purgedGrantsPerIssue = 4
     /// Space kept back so that finished work can be committed on a full disk.
     public static let ballastBytes: Int64 = 4 * 1024 * 1024
+    /// Free space besides, below which no new work is taken: a batch of it is refused before it finds the disk full.
+    public static let spaceForNewWork: Int64 = 1024 * 1024
     /// A client's own JWK Set, in bytes: a dozen RSA keys.
     public static let keySetBytes = 16 * 1024
     /// A password, in bytes of UTF-8: NIST SP 800-63B asks for at least 8; past the upper end it is no password.

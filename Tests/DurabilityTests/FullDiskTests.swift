@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
@@ -10,16 +11,56 @@ extension Durability {
             .enabled(
                 if: geteuid() == 0, "mounting a small disk is for root; a worker's disk is full in P9 above"))
         func `refreshes and revocations go on on a full disk, new work once there is space`() async throws {
+            try await withSmallDisk { try await fillUp($0) }
+        }
+
+        /// The heartbeat of a service that found the disk full would give the reserve to whichever program fills the disk.
+        @Test(.enabled(if: geteuid() == 0, "mounting a small disk is for root"))
+        func `the reserve waits for a refresh: no heartbeat and no new work gives it up`() async throws {
+            try await withSmallDisk { place in
+                let rig = try Rig(in: place)
+                let vault = try await rig.create()
+                var chains = try await Chains.begin(4, in: vault)
+                let client = try await vault.client(Rig.client)
+                let upkeep = Task { try await VaultMaintenance(vault).run() }
+                let filler = place + "/filler"
+                try fill(filler, leaving: off_t(Limits.spaceForNewWork) / 2)
+                #expect(try await Waiting.until { !vault.acceptsNewWork }, "a nearly full disk is noticed")
+                try fill(filler)
+                for _ in 0..<5 {
+                    await #expect(throws: VaultError(.outOfSpace, "")) { try await vault.addUser("bob") }
+                    await #expect(throws: VaultError(.outOfSpace, "")) { try await vault.proveWritePath() }
+                }
+                #expect(try reserve(of: rig) == Limits.ballastBytes)
+                for _ in 0..<40 {
+                    let failure = try await swapAll(&chains, vault, client)
+                    #expect(failure == nil)
+                }
+                #expect(try reserve(of: rig) == 0)
+                try FileManager.default.removeItem(atPath: filler)
+                #expect(try await Waiting.until { vault.acceptsNewWork })
+                #expect(try reserve(of: rig) == Limits.ballastBytes)
+                _ = try await vault.addUser("bob")
+                upkeep.cancel()
+                _ = try? await upkeep.value
+                try await chains.resume(in: vault)
+                try await vault.expectIntactLog()
+                await vault.close()
+            }
+        }
+
+        private func withSmallDisk(_ body: (String) async throws -> Void) async throws {
             let place = NSTemporaryDirectory() + "/tokenvault-small-disk-" + UUID().uuidString
             try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: false)
             _ = try await run("mount", "-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs", place)
-            do {
-                try await fillUp(place)
-            } catch {
-                Issue.record(error)
-            }
+            do { try await body(place) } catch { Issue.record(error) }
             _ = try await run("umount", "-l", place)
             try FileManager.default.removeItem(atPath: place)
+        }
+
+        private func reserve(of rig: Rig) throws -> Int64 {
+            let size = try FileManager.default.attributesOfItem(atPath: rig.path + ".ballast")[.size] as? Int
+            return Int64(try #require(size))
         }
 
         private func fillUp(_ place: String) async throws {
@@ -31,10 +72,7 @@ extension Durability {
             try fill(filler)
 
             // From the reserve: some hundred refreshes after the last page that was free.
-            let ballast = rig.path + ".ballast"
-            while let size = try FileManager.default.attributesOfItem(atPath: ballast)[.size] as? Int,
-                size > 0
-            {
+            while try reserve(of: rig) > 0 {
                 let failure = try await swapAll(&chains, vault, client)
                 try #require(failure == nil)
             }

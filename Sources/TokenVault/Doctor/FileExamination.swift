@@ -171,7 +171,8 @@ extension FileExamination {
             return .error(
                 id, .readOnly, "The file system is mounted read-only.", "Remount it for writing.")
         }
-        if free < Limits.ballastBytes {
+        let reserved = FileFacts(at: resolved + ".ballast")?.size ?? 0
+        if Ballast.lacksSpace(information, reserved: Int64(reserved)) {
             return .error(
                 id, .outOfSpace, "\(DoctorText.size(free)) are free: the vault takes no new work.",
                 "Free some space; the vault takes new work again by itself.")
