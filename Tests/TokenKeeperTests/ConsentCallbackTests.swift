@@ -164,3 +164,40 @@ import VaultCore
         #expect(try await bench.connect().scope == "read")
     }
 }
+
+@Suite(.bounded) struct `RFC 6749 section 3.1, a callback whose parameters are repeated` {
+    @Test func `what is the provider's own costs nothing, and none of its values is taken`() async throws {
+        let bench = try await KeeperBench()
+        let begun = try await bench.begin(bench.keeper)
+        let asked = begun.url.split(separator: "?", maxSplits: 1).last.map(String.init) ?? ""
+        let answer = bench.server.handle(
+            ScriptedRequest("GET", ScriptedEndpoint.authorize.path, query: asked))
+        let query = try #require(answer.header("location")).drop { $0 != "?" }.dropFirst()
+        let callback = try #require(ConsentCallback(query: "ctx=1&\(query)&ctx=2&ctx=3"))
+        let connection = try await bench.keeper.complete(callback, session: bench.session)
+        #expect(connection.state == .live)
+        #expect(connection.metadata == [:])
+    }
+
+    @Test(arguments: [
+        "state", "code", "iss", "error", "error_code", "error_description", "scope", "scopes",
+        "granted_scopes",
+    ])
+    func `what decides about the consent is refused, whatever its values`(_ name: String) {
+        for values in [("a", "b"), ("a", "a"), ("", "a")] {
+            #expect(ConsentCallback(query: "x=1&\(name)=\(values.0)&\(name)=\(values.1)") == nil)
+        }
+    }
+
+    @Test func `what the entry wants kept is refused before any code is sent`() async throws {
+        let bench = try await KeeperBench(
+            KeeperBench.standardEntry + "\nrequests:\n  callback: [realmId]\n")
+        let begun = try await bench.begin(bench.keeper)
+        let callback = try #require(
+            ConsentCallback(query: "state=\(begun.state.shown)&code=c&realmId=1&realmId=2"))
+        await #expect(throws: KeeperError(.unknownCallback, "")) {
+            try await bench.keeper.complete(callback, session: bench.session)
+        }
+        #expect(bench.server.requests(to: .token) == 0)
+    }
+}

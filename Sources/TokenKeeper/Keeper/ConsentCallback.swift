@@ -11,15 +11,26 @@ public struct ConsentCallback: Sendable {
     let issuer: String?
     /// The other parameters, for entries that want some kept (`realmId`).
     let others: [String: String]
+    /// Parameters of the provider's own that came more than once: none of their values is taken.
+    let repeated: Set<String>
+
+    /// What decides about the consent, and so has to be there once at most (RFC 6749 section 3.1).
+    private static let decisive: Set = [
+        "state", "code", "iss", "error", "error_code", "error_description", "error_message", "error_reason",
+        "scope", "scopes", "granted_scopes",
+    ]
 
     /// Reads the query of the redirect, without `?`. Nil: over 16 KiB, more than 64 parameters, broken
-    /// escapes, or one of the standard's parameters twice.
+    /// escapes, or a parameter twice that decides about the consent. What else a provider repeats is ignored.
     public init?(query: String) {
         guard query.utf8.count <= 16 * 1024 else { return nil }
         var values: [String: String] = [:]
+        var repeated: Set<String> = []
         guard let pairs = FormCoding.pairs(query.utf8), pairs.count <= 64 else { return nil }
         for (name, value) in pairs {
-            guard values.updateValue(value, forKey: name) == nil else { return nil }
+            guard values.updateValue(value, forKey: name) != nil else { continue }
+            guard !Self.decisive.contains(name) else { return nil }
+            repeated.insert(name)
         }
         func take(_ name: String) -> String? {
             values.removeValue(forKey: name).flatMap { $0.isEmpty ? nil : $0 }
@@ -30,7 +41,8 @@ public struct ConsentCallback: Sendable {
         error = take("error") ?? (code == nil ? take("error_code") : nil)
         errorDescription = take("error_description") ?? take("error_message") ?? take("error_reason")
         issuer = take("iss")
-        others = values
+        others = values.filter { !repeated.contains($0.key) }
+        self.repeated = repeated
     }
 
     /// What was granted, where the callback says so (Strava; TikTok and Facebook under names of their own): names with single
@@ -66,7 +78,12 @@ public struct ConsentCallback: Sendable {
 extension ConsentCallback {
     /// RFC 9207 section 2.4: the issuer is compared where the callback names one, and a callback without one is refused
     /// where the provider is known to name it always.
+    ///
+    /// A parameter that the entry wants kept counts as one that is decided on: two of it are refused too.
     func check(isFrom provider: Provider) throws(KeeperError) {
+        guard repeated.isDisjoint(with: provider.requests.keptCallbackParameters) else {
+            throw KeeperError.unknown
+        }
         guard let expected = provider.endpoints.issuer else { return }
         let why: String
         switch issuer {
