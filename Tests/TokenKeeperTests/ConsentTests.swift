@@ -146,6 +146,28 @@ import VaultCore
         #expect(try await bench.vault.connection(imported.id).isVerified)
     }
 
+    @Test func `what a provider may grant may be imported, and nothing longer`() async throws {
+        let bench = try await KeeperBench()
+        func imported(_ accessBytes: Int, _ refreshBytes: Int) async throws -> Connection {
+            func token(_ count: Int) -> SecretBytes? {
+                count == 0 ? nil : SecretBytes(Array(repeating: UInt8(ascii: "a"), count: count))
+            }
+            return try await bench.keeper.import(
+                ImportedTokens(accessToken: token(accessBytes), refreshToken: token(refreshBytes)),
+                provider: "standard", user: bench.user.id, label: "\(accessBytes)-\(refreshBytes)")
+        }
+        let longest = NewTokens.tokenBytes
+        for (access, refresh) in [(longest, 0), (0, longest), (longest, longest - 64)] {
+            let pair = try #require(
+                try await bench.vault.heldConnection(try await imported(access, refresh).id).pair)
+            #expect(pair.accessToken.withExposed(\.count) == access)
+        }
+        for (access, refresh) in [(longest + 1, 0), (0, longest + 1), (longest, longest)] {
+            let error = await #expect(throws: VaultError.self) { try await imported(access, refresh) }
+            #expect(error?.code == .invalidInput)
+        }
+    }
+
     @Test func `an import whose refresh token dies of not being used is kept alive, and says when it ends`()
         async throws
     {

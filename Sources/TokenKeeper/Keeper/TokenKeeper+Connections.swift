@@ -37,10 +37,10 @@ extension TokenKeeper {
             (imported.accessToken, NewTokens.isAccessToken),
             (imported.refreshToken, NewTokens.isToken),
         ] {
-            guard token?.withExposed({ $0.count <= 16 * 1024 && isToken($0) }) ?? true else {
+            guard token?.withExposed(isToken) ?? true else {
                 throw VaultError(
                     .invalidInput,
-                    "A token has 1 to 16384 printable ASCII characters, an access token no spaces, quotes or brackets.",
+                    "A token has 1 to \(NewTokens.tokenBytes) printable ASCII characters, an access token no spaces, quotes or brackets.",
                     remedy: "Is there an end of line in the file?")
             }
         }
@@ -54,6 +54,10 @@ extension TokenKeeper {
         let now = clock.now()
         var tokens = NewTokens(accessToken: imported.accessToken ?? SecretBytes([]))
         tokens.refreshToken = imported.refreshToken
+        guard tokens.fitsOneRow else {
+            throw VaultError(
+                .invalidInput, "The two tokens together are longer than what a connection holds.")
+        }
         tokens.scope = imported.scope
         tokens.metadata = imported.metadata
         tokens.accessExpiresAt = imported.accessExpiresAt ?? (imported.refreshToken == nil ? nil : now)

@@ -26,8 +26,8 @@ struct SecretReader {
     static let clientSecret = SecretReader(
         "client secret",
         advice: "Write what the provider showed when the client was registered into it.")
-    static let accessToken = SecretReader("access token", advice: tokenAdvice, limit: 32 * 1024)
-    static let refreshToken = SecretReader("refresh token", advice: tokenAdvice, limit: 32 * 1024)
+    static let accessToken = SecretReader("access token", advice: tokenAdvice, limit: 33 * 1024)
+    static let refreshToken = SecretReader("refresh token", advice: tokenAdvice, limit: 33 * 1024)
 
     private static let longEnough = "Use at least 12 characters."
     private static let tokenAdvice = "Write the token into the first line of the file."
