@@ -111,8 +111,8 @@ extension BegunConsent {
 
 /// Whether an id_token may answer the consent that was begun (OpenID Connect Core section 3.1.3.7, rule 11).
 /// The id_token came straight from the token endpoint over TLS, which rule 6 lets stand for its signature;
-/// nothing else of it is believed.
-enum IDTokenNonce {
+/// but for its subject nothing else of it is believed.
+enum IDToken {
     /// Whether the id_token shows that the code is of another consent.
     ///
     /// - Parameters:
@@ -122,7 +122,7 @@ enum IDTokenNonce {
     ///     user (RFC 9700 section 2.1.1), and has to be there.
     static func contradicts(_ nonce: String?, _ idToken: SecretBytes?, isCodeBound: Bool) -> Bool {
         guard let nonce, let idToken else { return false }
-        switch claim(in: idToken) {
+        switch claim("nonce", in: idToken) {
         case nil: return !isCodeBound
         case .string(let found)?: return !ConstantTime.equal(found, Array(nonce.utf8))
         // Two of them, or something that was never sent.
@@ -131,11 +131,11 @@ enum IDTokenNonce {
     }
 
     /// Nil also where the id_token is not one that can be read, such as an encrypted one.
-    private static func claim(in idToken: SecretBytes) -> JSONValue? {
+    static func claim(_ name: String, in idToken: SecretBytes) -> JSONValue? {
         idToken.withExposed { token in
             let parts = token.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
             guard parts.count == 3, let payload = Base64URL.decode(Array(parts[1])) else { return nil }
-            return JSONReader.read(payload, isStrict: false)?.value(at: "nonce")
+            return JSONReader.read(payload, isStrict: false)?.value(at: name)
         }
     }
 }

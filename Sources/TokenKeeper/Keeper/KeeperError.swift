@@ -30,6 +30,8 @@ extension KeeperError.Code {
     public static let wrongIssuer = code("wrong_issuer")
     /// The provider's ID token belongs to another consent than the one that was begun: its tokens are not used.
     public static let wrongIDToken = code("wrong_id_token")
+    /// The user chose another account of the provider than the one that is connected, which stays.
+    public static let otherAccount = code("other_account")
     /// The user said no.
     public static let accessDenied = code("access_denied")
     /// The provider refused the request or the code.
@@ -48,6 +50,14 @@ extension KeeperError {
     static let unknown = KeeperError(
         .unknownCallback,
         "This page was opened before, took too long, or belongs to another browser. Begin again.")
+
+    static let wrongConsent = KeeperError(
+        .wrongIDToken, "The provider's answer belongs to another consent. Begin again.",
+        diagnostic: "The ID token does not carry the nonce of this consent")
+
+    static let otherAccount = KeeperError(
+        .otherAccount, "You chose another account than the one that is connected. Begin again with that one.",
+        diagnostic: "The provider names another account than before")
 
     /// No answer that counts.
     static func silent(_ diagnostic: String) -> KeeperError {

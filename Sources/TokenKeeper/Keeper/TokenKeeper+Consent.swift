@@ -15,6 +15,9 @@ public struct ConsentRequest: Sendable {
     public var session: SecretBytes
     /// Names joined by single spaces; nil: what was chosen when the provider was added.
     public var scope: String?
+    /// Let another account of the provider take the place of the one that is connected: everything of that is replaced.
+    /// Without it such a consent is refused by ``KeeperError/Code/otherAccount``.
+    public var replacesAccount = false
     /// How long the user may take, an hour at most.
     public var lifetime = Duration.seconds(600)
 
@@ -60,14 +63,16 @@ extension TokenKeeper {
         try await vault.beginAuthorization(
             BegunAuthorization(
                 provider: provider.id, owner: request.user, label: request.label,
-                redirectURI: request.redirectURI, scope: scope, verifier: verifier, nonce: nonce),
+                redirectURI: request.redirectURI, scope: scope, verifier: verifier, nonce: nonce,
+                replacesAccount: request.replacesAccount),
             state: state, session: request.session, lifetime: request.lifetime)
         return BegunConsent(url: url, state: state)
     }
 
     /// Ends a consent: exchanges the code and stores the tokens before this returns. A connection that the
-    /// user has at this provider under this label goes on with the new tokens alone: the user may have chosen
-    /// another account there, so no token of the consent before stays beside them.
+    /// user has at this provider under this label goes on with the new tokens alone: no token of the consent before stays
+    /// beside them. Those of another account, where the provider tells, are refused unless the consent was begun with
+    /// ``ConsentRequest/replacesAccount``.
     ///
     /// - Throws: ``KeeperError``; ``VaultError`` for trouble of our own.
     public func complete(_ callback: ConsentCallback, session: SecretBytes) async throws -> Connection {
@@ -114,18 +119,21 @@ extension TokenKeeper {
         let asked = callback.scope(separatedBy: provider.provider.requests.scopeSeparator) ?? request.scope
         switch answer {
         case .reply(.granted(let granted), _) where granted.fitsOneRow:
-            if IDTokenNonce.contradicts(
+            if IDToken.contradicts(
                 request.nonce, granted.idToken,
                 isCodeBound: request.verifier != nil && provider.dialect.bindsCode)
             {
-                throw try await refuse(granted, request.owner, provider)
+                throw try await refuse(granted, request.owner, provider, with: .wrongConsent)
             }
             var granted = granted
             for name in provider.provider.requests.keptCallbackParameters {
                 if let value = callback.kept(name) { granted.metadata[name] = value }
             }
             granted.scope = granted.scope ?? asked
-            return try await store(granted, provider, request.owner, label: request.label).connection
+            return try await store(
+                granted, provider, request.owner, label: request.label,
+                replacesAccount: request.replacesAccount
+            ).connection
         case .reply(.granted, let raw), .reply(.unreadable, let raw):
             throw try await keepUnread(
                 raw, answer.diagnostic, provider, request.owner, label: request.label, scope: asked)
@@ -138,12 +146,12 @@ extension TokenKeeper {
         }
     }
 
-    /// Keeps tokens that answer another consent just long enough to revoke them at the provider, under a label of their
+    /// Keeps unwanted tokens just long enough to revoke them at the provider, under a label of their
     /// own: the connection that the user has stays as it is.
     ///
     /// - Returns: what to tell.
     private func refuse(
-        _ granted: NewTokens, _ owner: OwnerID, _ provider: KnownProvider
+        _ granted: NewTokens, _ owner: OwnerID, _ provider: KnownProvider, with error: KeeperError
     ) async throws -> KeeperError {
         let label = "unwanted-" + Base64URL.encodeToString(SystemRandom().bytes(6))
         let held = try await store(granted, provider, owner, label: label, isUnwanted: true)
@@ -158,15 +166,13 @@ extension TokenKeeper {
         } else {
             fate = "its tokens are revoked as soon as the provider answers, by 'tokenvault refresh run'"
         }
-        return KeeperError(
-            .wrongIDToken, "The provider's answer belongs to another consent. Begin again.",
-            diagnostic: "The ID token does not carry the nonce of this consent; \(fate).")
+        return KeeperError(error.code, error.message, diagnostic: "\(error.diagnostic); \(fate).")
     }
 
     /// Stores what a provider granted, as the next generation of the owner's connection.
     package func store(
         _ granted: NewTokens, _ provider: KnownProvider, _ owner: OwnerID, label: String,
-        isUnwanted: Bool = false
+        isUnwanted: Bool = false, replacesAccount: Bool = false
     ) async throws -> HeldConnection {
         let now = clock.now()
         var tokens = granted.limited(by: provider.provider.expiry, at: now)
@@ -176,6 +182,7 @@ extension TokenKeeper {
         }
         var grant = ConnectionGrant(provider.id, owner, label: label, tokens: tokens)
         grant.isUnwanted = isUnwanted
+        grant.replacesAccount = replacesAccount
         // A connection of its own number spreads better; here the clock serves.
         grant.dueAt = schedule(provider).dueAt(
             issued: now, accessEnd: tokens.accessExpiresAt,
@@ -185,6 +192,10 @@ extension TokenKeeper {
             let held = try await persistently { [grant] in try await vault.storeConnection(grant) }
             self.tokens.forget(held.id)
             return held
+        } catch let other as OtherAccount {
+            // To revoke them may end the grant of the connection that has that account.
+            if other.isConnected { throw KeeperError.otherAccount }
+            throw try await refuse(granted, owner, provider, with: .otherAccount)
         } catch let error as VaultError where error.code != .outcomeUnknown {
             // They are not in the vault and nobody will ever use them; the provider should not think so.
             let token = granted.refreshToken ?? granted.accessToken
@@ -233,6 +244,9 @@ public struct DeviceRequest: Sendable {
     public var user: OwnerID
     /// Tells several connections of one user at one provider apart.
     public var label = ""
+    /// Let another account of the provider take the place of the one that is connected: everything of that is replaced.
+    /// Without it such a consent is refused by ``KeeperError/Code/otherAccount``.
+    public var replacesAccount = false
     /// Names joined by single spaces; nil: what was chosen when the provider was added.
     public var scope: String?
 
@@ -312,8 +326,10 @@ extension TokenKeeper {
         switch answer {
         case .reply(.granted(var granted), _) where granted.fitsOneRow:
             granted.scope = granted.scope ?? device.scope
-            return try await store(granted, provider, device.request.user, label: device.request.label)
-                .connection
+            return try await store(
+                granted, provider, device.request.user, label: device.request.label,
+                replacesAccount: device.request.replacesAccount
+            ).connection
         case .reply(.granted, let raw), .reply(.unreadable, let raw):
             throw try await keepUnread(
                 raw, answer.diagnostic, provider, device.request.user, label: device.request.label,

@@ -172,7 +172,10 @@ extension TokenKeeper {
         let reading = provider.dialect.read(
             ProviderReply(status: 200, body: reply), to: .refresh,
             at: held.connection.unsettledSince ?? held.connection.createdAt, sent: [])
-        guard case .granted(let granted) = reading, granted.fitsOneRow else { return nil }
+        guard case .granted(let granted) = reading, granted.fitsOneRow,
+            // Another account takes this one's place by a new consent alone.
+            !(held.isConsentReplyKept && held.isOfAnother(than: granted.account))
+        else { return nil }
         let schedule = schedule(provider)
         var tokens = granted.limited(by: schedule.rules, at: clock.now())
         // RFC 6749 section 5.1: a scope that is not told is the one that was asked for.

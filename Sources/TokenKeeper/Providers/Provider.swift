@@ -101,6 +101,8 @@ extension Provider {
         public var expiry = ["expires_in"]
         public var refreshExpiry = ["refresh_token_expires_in"]
         public var scope = ["scope"]
+        /// What names the account that the tokens are of, and never changes; empty: the ID token's subject does.
+        public var account: [String] = []
         public var error = ["error"]
         public var errorDescription = ["error_description"]
         /// A member that tells success from failure whatever the status: path and the values that mean success.

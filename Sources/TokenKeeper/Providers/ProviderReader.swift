@@ -104,20 +104,28 @@ extension ProviderReader {
         if let node = try fields.take("expiry") { form.expiry = try node.paths() }
         if let node = try fields.take("refresh_expiry") { form.refreshExpiry = try node.paths() }
         if let node = try fields.take("scope") { form.scope = try node.paths() }
+        if let node = try fields.take("account") { form.account = try tokenless(node, form) }
         if let node = try fields.take("error") { form.error = try node.paths() }
         if let node = try fields.take("error_description") { form.errorDescription = try node.paths() }
         if let node = try fields.take("success") { form.success = try success(node) }
         if let node = try fields.take("error_codes") { form.errorCodes = try errorCodes(node) }
         if let node = try fields.take("dead_token") { form.deadToken = try deadTokens(node) }
         if let node = try fields.take("kept") {
-            form.kept = try node.paths()
-            guard Set(form.kept).isDisjoint(with: form.accessToken + form.refreshToken + ["id_token"]) else {
-                throw node.fault("names a token, which is kept elsewhere")
-            }
+            form.kept = try tokenless(node, form)
         }
         if let node = try fields.take("bare_token") { form.bareToken = try node.bool() }
         try fields.finish()
         return form
+    }
+
+    private static func tokenless(
+        _ node: EntryNode, _ form: Provider.ReplyForm
+    ) throws(VaultError) -> [String] {
+        let paths = try node.paths()
+        guard Set(paths).isDisjoint(with: form.accessToken + form.refreshToken + ["id_token"]) else {
+            throw node.fault("names a token, which is kept elsewhere")
+        }
+        return paths
     }
 
     private static func success(_ node: EntryNode) throws(VaultError) -> Provider.SuccessMember {

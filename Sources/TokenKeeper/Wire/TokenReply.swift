@@ -60,10 +60,11 @@ private struct TokenMembers {
         var tokens = NewTokens(accessToken: accessToken)
         tokens.refreshToken = try token(
             beside(replies.refreshToken), "refresh token", NewTokens.isToken)
-        // Nothing but its nonce is asked of it: one that cannot be read says nothing, and costs nothing.
+        // Nothing but nonce and subject is asked of it: one that cannot be read says nothing, and costs nothing.
         if case .string(let bytes)? = tree.first(of: idToken), NewTokens.isToken(bytes) {
             tokens.idToken = SecretBytes(bytes)
         }
+        tokens.account = account(tokens.idToken)
         tokens.scope = ScopeText.read(
             tree.first(of: beside(replies.scope)), separator: provider.requests.scopeSeparator)
         switch expiry(beside(replies.expiry), now, serverAhead) {
@@ -76,6 +77,14 @@ private struct TokenMembers {
         }
         tokens.metadata = kept
         return tokens
+    }
+
+    /// Where the entry says that the account is named, else the subject of the ID token (OpenID Connect Core section 2).
+    private func account(_ idToken: SecretBytes?) -> String? {
+        let paths = provider.replies.account
+        let told =
+            (paths.isEmpty ? nil : tree.first(of: paths)) ?? idToken.flatMap { IDToken.claim("sub", in: $0) }
+        return told?.text.flatMap { (1...NewTokens.metadataBytes).contains($0.utf8.count) ? $0 : nil }
     }
 
     var accessToken: SecretBytes? {

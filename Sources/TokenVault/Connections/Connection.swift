@@ -51,12 +51,22 @@ package struct HeldConnection: Sendable {
     package internal(set) var pair: TokenPair?
     /// What the provider answered and could not be read.
     package internal(set) var reply: SecretBytes?
+    /// Whose it is at the provider, by the provider's own name; nil: it never told.
+    package internal(set) var account: String?
     var details: ConnectionDetails
     package let isOwnerActive: Bool
     package let isOwnerRemoved: Bool
 
     package var id: ConnectionID { connection.id }
     package var generation: Int64 { connection.generation }
+    /// The reply that is kept answers a consent, whose user may have chosen another account.
+    package var isConsentReplyKept: Bool { details.isConsentReplyKept }
+
+    /// Whether both accounts are known, and differ.
+    package func isOfAnother(than account: String?) -> Bool {
+        guard let account, let own = self.account else { return false }
+        return account != own
+    }
 }
 
 /// What is sealed in the column `details`.
@@ -146,14 +156,28 @@ extension ConnectionRow {
         }
     }
 
+    /// Keeps whose tokens the row has, as the provider names the account; nil: it does not.
+    mutating func keep(
+        account: String?, in held: inout HeldConnection, _ owner: Owner, _ keyring: Keyring
+    ) throws {
+        guard account != held.account else { return }
+        held.account = account
+        subject = try account.map {
+            let bytes = try JSONEncoder().encode(ConnectionSubject(subject: $0))
+            return try sealed(Array(bytes), Self.subjectColumn, owner, keyring)
+        }
+        subjectTag = account.map { keyring.subjectTag(provider, $0) }
+    }
+
     /// Seals a value of this row; the generation is the one the row has now.
     func sealed(
         _ bytes: [UInt8], _ column: UInt16, _ owner: Owner, _ keyring: Keyring,
         limit: Int = Limits.sealedFieldBytes
     ) throws -> [UInt8] {
-        try SealedField.seal(
+        let hasGeneration = column != Self.detailsColumn && column != Self.subjectColumn
+        return try SealedField.seal(
             bytes, under: owner.key(.keeper),
-            for: context(keyring, column, generation: column == Self.detailsColumn ? 0 : generation),
+            for: context(keyring, column, generation: hasGeneration ? generation : 0),
             padded: true, limit: limit)
     }
 
@@ -169,6 +193,7 @@ extension HeldConnection {
         self.init(row, owner, details: try row.details(owner, keyring))
         pair = try row.unsealedPair(owner, keyring)
         reply = try row.unsealedReply(owner, keyring)
+        account = try row.subject(owner, keyring)?.subject
     }
 
     /// A connection without tokens.

@@ -5,6 +5,8 @@ package enum LeafReason {
     package static let imported = "imported"
     /// Tokens of a consent that was not the one begun: they are revoked, and no connection of the user's changed.
     package static let unwanted = "unwanted"
+    /// The user chose another account of the provider than the one that is connected: nothing changed.
+    package static let otherAccount = "other-account"
     /// A refresh that worked although the connection needed consent.
     package static let recovered = "recovered"
     /// Tokens came for a connection that was given up: they are revoked too.

@@ -13,10 +13,12 @@ package struct BegunAuthorization: Sendable {
     /// Nil: the provider knows no PKCE.
     package let verifier: SecretBytes?
     package let nonce: String?
+    /// Another account of the provider may take the place of the one that is connected.
+    package let replacesAccount: Bool
 
     package init(
         provider: ProviderID, owner: OwnerID, label: String, redirectURI: String, scope: String?,
-        verifier: SecretBytes?, nonce: String?
+        verifier: SecretBytes?, nonce: String?, replacesAccount: Bool = false
     ) {
         self.provider = provider
         self.owner = owner
@@ -25,6 +27,7 @@ package struct BegunAuthorization: Sendable {
         self.scope = scope
         self.verifier = verifier
         self.nonce = nonce
+        self.replacesAccount = replacesAccount
     }
 }
 
@@ -131,6 +134,8 @@ private struct RequestSecrets: Codable, Sendable {
     let scope: String?
     let verifier: [UInt8]?
     let nonce: String?
+    /// Nil for false: most have no use for it.
+    let replacesAccount: Bool?
 
     init(_ request: BegunAuthorization) {
         label = request.label
@@ -138,6 +143,7 @@ private struct RequestSecrets: Codable, Sendable {
         scope = request.scope
         verifier = request.verifier?.withExposed { $0 }
         nonce = request.nonce
+        replacesAccount = request.replacesAccount ? true : nil
     }
 
     func encoded() throws -> [UInt8] { Array(try JSONEncoder().encode(self)) }
@@ -145,7 +151,8 @@ private struct RequestSecrets: Codable, Sendable {
     func request(_ row: AuthorizationRequestRow) -> BegunAuthorization {
         BegunAuthorization(
             provider: row.provider, owner: row.owner, label: label, redirectURI: redirectURI, scope: scope,
-            verifier: verifier.map { SecretBytes($0) }, nonce: nonce)
+            verifier: verifier.map { SecretBytes($0) }, nonce: nonce,
+            replacesAccount: replacesAccount ?? false)
     }
 }
 

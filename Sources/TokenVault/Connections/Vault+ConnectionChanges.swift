@@ -18,6 +18,8 @@ package struct ConnectionGrant: Sendable {
     package var isVerified: Bool
     /// The tokens must not be used: they are kept to be revoked at the provider.
     package var isUnwanted = false
+    /// Another account of the provider may take the connection's place.
+    package var replacesAccount = false
     package var dueAt: VaultInstant?
 
     package init(
@@ -36,11 +38,25 @@ package struct ConnectionGrant: Sendable {
     }
 }
 
+/// The tokens are of another account of the provider than the connection that they would replace.
+package struct OtherAccount: Error {
+    /// Another connection here is of that account: at the provider both may be one grant.
+    package let isConnected: Bool
+}
+
 extension Vault {
     /// Stores what a consent, an import or client credentials gave: a new connection, or the next generation
     /// of the one that the owner has at the provider under this label. A refresh that is under way for the
     /// older tokens can no longer settle.
+    ///
+    /// - Throws: ``OtherAccount``, and nothing is changed; a connection that was given up is anyone's.
     package func storeConnection(_ grant: ConnectionGrant) async throws -> HeldConnection {
+        try await storeOrRefuse(grant).get()
+    }
+
+    private func storeOrRefuse(
+        _ grant: ConnectionGrant
+    ) async throws -> Result<HeldConnection, OtherAccount> {
         try LabelRules.check(grant.label)
         return try await write(.finishing) { [operatorActor] transaction in
             let keyring = transaction.keyring
@@ -56,6 +72,18 @@ extension Vault {
             if let known {
                 row = known
                 held = try HeldConnection(row, owner, keyring)
+                if !grant.replacesAccount, row.state != .revoking, row.state != .revoked,
+                    let account = grant.tokens?.account, held.isOfAnother(than: account)
+                {
+                    let others = try transaction.database.loadAll(
+                        ConnectionRow.self, where: "subject_tag = ? AND state IN (1, 2, 5) LIMIT 1",
+                        [.blob(keyring.subjectTag(row.provider, account))], keyring)
+                    var event = AuditEvent(
+                        .connectionCallback, .refused, by: operatorActor)
+                    event.reason = LeafReason.otherAccount
+                    event.subject = row.owner == .system ? nil : owner.pseudonym
+                    return Audited(.failure(OtherAccount(isConnected: !others.isEmpty)), event)
+                }
                 row.fence += 1
                 row.lease = nil
                 if grant.reply == nil || row.pair == nil { row.state = .live }
@@ -107,7 +135,7 @@ extension Vault {
                 : grant.isUnwanted
                     ? LeafReason.unwanted : grant.isVerified ? nil : LeafReason.imported
             event.fingerprint = grant.tokens.map { TokenFingerprint.of($0.accessToken) }
-            return Audited(held.following(row), event)
+            return Audited(.success(held.following(row)), event)
         }
     }
 

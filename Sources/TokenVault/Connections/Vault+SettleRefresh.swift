@@ -38,8 +38,10 @@ package struct NewTokens: Sendable {
     package var accessToken: SecretBytes
     /// Nil: the one that is there stays, unless the tokens begin a grant.
     package var refreshToken: SecretBytes?
-    /// Looked at for its nonce, and not kept.
+    /// Looked at for its nonce and its subject, and not kept.
     package var idToken: SecretBytes?
+    /// The provider's own name for the account that they are of; nil: it does not tell.
+    package var account: String?
     /// As the provider wrote it, names joined by single spaces; nil: as before.
     package var scope: String?
     /// On our clock; nil: it does not expire.
@@ -151,6 +153,10 @@ extension WriteTransaction {
             if (try? details.encoded()) == nil { details = bare }
             row.details = try row.sealed(details.encoded(), ConnectionRow.detailsColumn, owner, keyring)
             held.details = details
+        }
+        // Tokens that were imported learn their account by the first refresh that tells it.
+        if beginsGrant || row.subject == nil {
+            try row.keep(account: tokens.account, in: &held, owner, keyring)
         }
         row.generation += 1
         let pair = TokenPair(

@@ -37,7 +37,8 @@ extension ExitStatus {
     init(_ code: KeeperError.Code) {
         self =
             switch code {
-            case .unknownCallback, .wrongIssuer, .wrongIDToken, .accessDenied, .refused, .clientRefused:
+            case .unknownCallback, .wrongIssuer, .wrongIDToken, .otherAccount, .accessDenied, .refused,
+                .clientRefused:
                 .denied
             case .unavailable: .unavailable
             case .unreadableReply: .partial

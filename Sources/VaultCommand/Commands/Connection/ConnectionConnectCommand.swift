@@ -15,13 +15,15 @@ struct ConnectionConnectCommand: AsyncParsableCommand, VaultWork {
             --device the user types a code on another device instead. With --client-credentials there is no user: \
             the tokens are our client's own.
 
-            A connection that the user already has goes on with the new tokens. Ends with 4 when the user or the \
+            A connection that the user already has goes on with the new tokens. A consent by another account of the \
+            provider, where the provider tells, is refused unless --replace-account is given. Ends with 4 when the user or the \
             provider says no, 9 when nobody answers in time.
 
             Examples:
               tokenvault connection connect quantimodo --user alice
               tokenvault connection connect google --user alice --label work --listen 127.0.0.1:8765
               tokenvault connection connect mine --user alice --redirect-uri http://localhost:8765/cb --no-browser
+              tokenvault connection connect google --user alice --replace-account
               tokenvault connection connect microsoft --user alice --device
               tokenvault connection connect quantimodo --client-credentials
             """)
@@ -48,6 +50,11 @@ struct ConnectionConnectCommand: AsyncParsableCommand, VaultWork {
     var device = false
     @Flag(name: .customLong("client-credentials"), help: "Tokens of our client's own, of no user.")
     var clientCredentials = false
+    @Flag(
+        name: .customLong("replace-account"),
+        help:
+            "Let another account of the provider take the place of the connected one, with everything of it.")
+    var replacesAccount = false
     @Option(help: ArgumentHelp("How long the user may take, an hour at most.", valueName: "duration"))
     var timeout = DurationArgument(.seconds(600))
     @OptionGroup var network: NetworkArguments
@@ -60,6 +67,9 @@ struct ConnectionConnectCommand: AsyncParsableCommand, VaultWork {
         }
         guard !(device || clientCredentials) || (listen == nil && redirectURI == nil) else {
             throw ValidationError("--listen and --redirect-uri belong to a consent in a browser.")
+        }
+        guard !(replacesAccount && clientCredentials) else {
+            throw ValidationError("--replace-account belongs to a user's consent.")
         }
         guard !clientCredentials || owner.user == nil else {
             throw ValidationError("--client-credentials are of no user.")
@@ -91,6 +101,7 @@ struct ConnectionConnectCommand: AsyncParsableCommand, VaultWork {
             var request = DeviceRequest(provider: provider.name, user: user)
             request.label = owner.label
             request.scope = scope
+            request.replacesAccount = replacesAccount
             return try await consentOnDevice(request, keeper)
         }
         // The only browser this consent is for is the one that comes to this process.
@@ -99,6 +110,7 @@ struct ConnectionConnectCommand: AsyncParsableCommand, VaultWork {
             session: SecretBytes(SystemRandom().bytes(32)))
         request.label = owner.label
         request.scope = scope
+        request.replacesAccount = replacesAccount
         request.lifetime = timeout.duration
         return try await consentInBrowser(request, at: place, keeper)
     }
