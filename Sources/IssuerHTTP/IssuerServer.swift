@@ -144,7 +144,7 @@ extension IssuerServer {
                 throw VaultError(.invalidInput, "A port is 0 to 65535.", remedy: "Use --listen HOST:PORT.")
             }
             guard let issuer else {
-                guard Address.isLoopback(host) else {
+                guard Loopback.contains(host) else {
                     throw VaultError(
                         .invalidInput,
                         "\(host) can be reached from other machines, so clients must know this issuer by its URL.",
@@ -156,7 +156,7 @@ extension IssuerServer {
             guard let url = URLComponents(string: issuer), let name = url.host, !name.isEmpty,
                 url.query == nil,
                 url.fragment == nil, url.user == nil,
-                url.scheme == "https" || (url.scheme == "http" && Address.isLoopback(name))
+                url.scheme == "https" || (url.scheme == "http" && Loopback.contains(name))
             else {
                 throw VaultError(
                     .invalidInput, "The issuer is an https URL without query and fragment.",
@@ -202,7 +202,7 @@ extension IssuerServer {
         public var description: String { "\(Self.bracketed(host)):\(port)" }
 
         /// Whether only this machine can reach it.
-        public var isLoopback: Bool { Self.isLoopback(host) }
+        public var isLoopback: Bool { Loopback.contains(host) }
 
         /// What to tell the operator when the address could not be listened on.
         ///
@@ -227,12 +227,6 @@ extension IssuerServer {
         }
 
         func url(scheme: String, port: Int) -> String { "\(scheme)://\(Self.bracketed(host)):\(port)" }
-
-        static func isLoopback(_ host: String) -> Bool {
-            let octets = host.split(separator: ".", omittingEmptySubsequences: false)
-            let isIPv4 = octets.count == 4 && octets.allSatisfy { UInt8($0) != nil } && octets.first == "127"
-            return isIPv4 || ["localhost", "::1", "[::1]"].contains(host)
-        }
 
         private static func bracketed(_ host: String) -> String {
             host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host

@@ -82,7 +82,7 @@ struct ProviderAddress: Sendable, Hashable {
         else { return nil }
         switch scheme {
         case "https": isEncrypted = true
-        case "http" where Self.isLoopback(host): isEncrypted = false
+        case "http" where Loopback.contains(host): isEncrypted = false
         default: return nil
         }
         let port = url.port ?? (isEncrypted ? 443 : 80)
@@ -92,14 +92,6 @@ struct ProviderAddress: Sendable, Hashable {
 
     /// Longer ones do not survive servers.
     private static let maximumBytes = 16 * 1024
-
-    /// `localhost`, `::1` and `127.0.0.0/8` in four parts: `127.1` is a loopback address to some and a name to others.
-    private static func isLoopback(_ host: String) -> Bool {
-        if ["localhost", "::1", "[::1]"].contains(host) { return true }
-        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4 && parts[0] == "127"
-            && parts.allSatisfy { part in UInt8(part).map { String($0) == part } ?? false }
-    }
 }
 
 /// The pool of connections that ``ProviderClient``s call APIs over; one for a whole program.

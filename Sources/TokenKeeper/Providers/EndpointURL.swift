@@ -16,7 +16,7 @@ package enum EndpointURL {
         guard let host = host(of: authority) else { return "has no proper host" }
         switch scheme {
         case "https": return nil
-        case "http" where isLoopback(host): return nil
+        case "http" where Loopback.contains(host): return nil
         case "http": return "is http, which shows secrets to everybody on the way"
         default: return "is not https"
         }
@@ -60,12 +60,6 @@ package enum EndpointURL {
                         $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_")
                     }
             }
-    }
-
-    private static func isLoopback(_ host: String) -> Bool {
-        if host == "localhost" || host == "[::1]" { return true }
-        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
     }
 }
 

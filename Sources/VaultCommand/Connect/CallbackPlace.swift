@@ -17,7 +17,7 @@ struct CallbackPlace: Sendable {
         path = registered.map { $0.percentEncodedPath.isEmpty ? "/" : $0.percentEncodedPath } ?? "/callback"
         if let listen {
             (host, port) = (listen.host, listen.port)
-        } else if let registered, let name = registered.host, Self.isLoopback(name) {
+        } else if let registered, let name = registered.host, Loopback.contains(name) {
             (host, port) = (Self.bare(name), registered.port ?? 80)
         } else if registered != nil {
             throw VaultError(
@@ -26,7 +26,7 @@ struct CallbackPlace: Sendable {
         } else {
             (host, port) = ("127.0.0.1", 0)
         }
-        guard Self.isLoopback(host) else {
+        guard Loopback.contains(host) else {
             throw VaultError(
                 .invalidInput, "Other machines could reach \(host).",
                 remedy: "Listen on a loopback address, as in: --listen 127.0.0.1:8765")
@@ -64,11 +64,4 @@ struct CallbackPlace: Sendable {
     }
 
     private static func bare(_ name: String) -> String { name.filter { $0 != "[" && $0 != "]" } }
-
-    private static func isLoopback(_ name: String) -> Bool {
-        let name = bare(name).lowercased()
-        if name == "localhost" || name == "::1" { return true }
-        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
-    }
 }
