@@ -1,6 +1,7 @@
 public import ArgumentParser
 import Foundation
 public import Logging
+import VaultCore
 
 /// How the log is written.
 enum LogFormat: String, CaseIterable, ExpressibleByArgument {
@@ -57,27 +58,11 @@ struct JSONLogHandler: LogHandler {
     private static let reserved: Set = ["time", "level", "message", "logger"]
 
     private static func add(_ name: String, _ value: String, to line: inout [UInt8]) {
-        add(name, to: &line)
+        line += JSONValue.quoted(Array(name.utf8))
         line.append(UInt8(ascii: ":"))
-        add(value, to: &line)
+        line += JSONValue.quoted(Array(value.utf8))
         line.append(UInt8(ascii: ","))
     }
-
-    /// A string of JSON (RFC 8259 section 7).
-    private static func add(_ text: String, to line: inout [UInt8]) {
-        line.append(UInt8(ascii: "\""))
-        for octet in text.utf8 {
-            switch octet {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"): line += [UInt8(ascii: "\\"), octet]
-            case ..<0x20, 0x7F:
-                line += Array("\\u00".utf8) + [digits[Int(octet >> 4)], digits[Int(octet & 15)]]
-            default: line.append(octet)
-            }
-        }
-        line.append(UInt8(ascii: "\""))
-    }
-
-    private static let digits = Array("0123456789abcdef".utf8)
 
     /// RFC 3339, UTC, milliseconds.
     private static func now() -> String {
