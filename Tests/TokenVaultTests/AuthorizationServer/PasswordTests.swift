@@ -125,35 +125,38 @@ import VaultCore
 
     @Test func `a turn that comes too late is refused, without hashing, and handed on`() async throws {
         let hashing = PasswordHashing(longestWait: .seconds(1))
-        let holders = Atomic<Int>(0)
-        let hashed = Atomic<Int>(0)
-        let isAsking = Atomic<Bool>(false)
+        final class Seen: Sendable {
+            let holders = Atomic<Int>(0)
+            let hashed = Atomic<Int>(0)
+            let isAsking = Atomic<Bool>(false)
+        }
+        let seen = Seen()
         let mayEnd = DispatchSemaphore(value: 0)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<Limits.passwordHashes {
                 group.addTask {
                     try await hashing.run {
-                        holders.wrappingAdd(1, ordering: .acquiringAndReleasing)
+                        seen.holders.wrappingAdd(1, ordering: .acquiringAndReleasing)
                         mayEnd.wait()
                     }
                 }
             }
             let areHeld = try await Waiting.until {
-                holders.load(ordering: .acquiring) == Limits.passwordHashes
+                seen.holders.load(ordering: .acquiring) == Limits.passwordHashes
             }
             #expect(areHeld)
             group.addTask {
-                isAsking.store(true, ordering: .releasing)
+                seen.isAsking.store(true, ordering: .releasing)
                 await #expect(throws: VaultError(.busy, "")) {
-                    try await hashing.run { hashed.wrappingAdd(1, ordering: .acquiringAndReleasing) }
+                    try await hashing.run { seen.hashed.wrappingAdd(1, ordering: .acquiringAndReleasing) }
                 }
             }
-            _ = try await Waiting.until { isAsking.load(ordering: .acquiring) }
+            _ = try await Waiting.until { seen.isAsking.load(ordering: .acquiring) }
             try await Waiting.pass(.milliseconds(1500))
             for _ in 0..<Limits.passwordHashes { mayEnd.signal() }
             try await group.waitForAll()
         }
-        #expect(hashed.load(ordering: .acquiring) == 0)
+        #expect(seen.hashed.load(ordering: .acquiring) == 0)
         // Every turn is free again.
         for _ in 0..<Limits.passwordHashes + 1 { #expect(try await hashing.run { true }) }
     }
