@@ -59,7 +59,7 @@ package final class MemoryStore: VaultStore {
 
     package func commit(
         waiting: () throws -> Void, _ body: (any StoreTransaction) throws -> StoreCommit?,
-        durable: (Bool) -> Void
+        durable: (Result<Bool, VaultError>) -> Void
     ) -> CommitOutcome {
         do {
             while pthread_rwlock_trywrlock(memory.gate) != 0 {
@@ -77,7 +77,7 @@ package final class MemoryStore: VaultStore {
                 return commit
             }
             guard let commit else { return .unchanged }
-            durable(commit.emptiesLog)
+            durable(.success(commit.emptiesLog))
             return .committed
         } catch let error as NotApplied {
             return .notApplied(translate(error.cause))

@@ -100,7 +100,7 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
 
     package func commit(
         waiting: () throws -> Void, _ body: (any StoreTransaction) throws -> StoreCommit?,
-        durable: (Bool) -> Void
+        durable: (Result<Bool, VaultError>) -> Void
     ) -> CommitOutcome {
         guard failures < 2 else { return .failed(Self.down) }
         do {
@@ -127,7 +127,8 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
     }
 
     private func commitUnderLock(
-        _ body: (any StoreTransaction) throws -> StoreCommit?, _ durable: (Bool) -> Void
+        _ body: (any StoreTransaction) throws -> StoreCommit?,
+        _ durable: (Result<Bool, VaultError>) -> Void
     ) throws -> CommitOutcome {
         if needsReopening {
             try reopen()
@@ -146,7 +147,8 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
         } catch let error as UncertainCommit { return try settle(error) }
         guard let commit else { return .unchanged }
         // Who asked for it waits for it; what is committed stands whatever comes of it.
-        durable(commit.emptiesLog && (try? truncateWAL()) == true)
+        durable(
+            Result { try commit.emptiesLog && truncateWAL() }.mapError { StorageFailure.translate($0) })
         do { try checkpointIfDue() } catch {
             // What is committed stays in the WAL. Want of space or a busy file passes, and the next commit tries again;
             // a sync that failed once is not asked again.

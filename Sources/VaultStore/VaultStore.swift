@@ -22,7 +22,7 @@ package protocol VaultStore: AnyObject, Sendable {
     ///   - durable: called as soon as the commit is on the disk, before any upkeep.
     func commit(
         waiting: () throws -> Void, _ body: (any StoreTransaction) throws -> StoreCommit?,
-        durable: (_ isLogEmptied: Bool) -> Void
+        durable: (_ isLogEmptied: Result<Bool, VaultError>) -> Void
     ) -> CommitOutcome
 
     /// Whether work that begins something may be taken.

@@ -79,7 +79,7 @@ final class CommitEngine: @unchecked Sendable {
                 if let head { lastHead = head }
                 if let allowance = transaction?.refusals { refusals.settle(allowance) }
                 statistics.committed(batch.count, logSize: lastHead?.size, since: start)
-                if isLogEmptied { transaction?.collected.truncation?.succeeded() }
+                transaction?.collected.truncation?.end(isLogEmptied)
                 Self.finish(batch, nil)
             })
         switch outcome {

@@ -226,16 +226,17 @@ final class BodyJob<Result: Sendable>: WriteJob, @unchecked Sendable {
 
 /// A request to empty the WAL, and whether that was done.
 final class WALTruncation: Sendable {
-    private let done = Atomic<Bool>(false)
+    private let outcome = Mutex<Result<Bool, VaultError>>(.success(false))
 
-    var isDone: Bool { done.load(ordering: .acquiring) }
-    func succeeded() { done.store(true, ordering: .releasing) }
+    /// - Returns: false when a reader still needs what is in the WAL.
+    func isDone() throws -> Bool { try outcome.withLock { try $0.get() } }
+    func end(_ result: Result<Bool, VaultError>) { outcome.withLock { $0 = result } }
 }
 
 extension Vault {
     /// Copies the WAL back into the database and empties it: what was overwritten (`secure_delete`) is then in neither.
     ///
-    /// - Throws: ``VaultError/Code/busy`` while someone reads an old state for longer than some seconds.
+    /// - Throws: ``VaultError/Code/busy`` while someone reads an old state for longer than some seconds; what the disk refused.
     func truncateWAL() async throws {
         for _ in 0..<50 {
             let request = WALTruncation()
@@ -243,7 +244,7 @@ extension Vault {
                 transaction.truncateWAL(request)
                 return .upkeep(())
             }
-            if request.isDone { return }
+            if try request.isDone() { return }
             try await Task.sleep(for: .milliseconds(100))
         }
         throw VaultError(
