@@ -40,7 +40,7 @@ extension AuditEntry {
         return reason.split(separator: " ").compactMap { word in
             let parts = word.split(separator: "=")
             guard parts.count == 2, let count = Int64(parts[1]) else { return nil }
-            let kind = parts[0].split(separator: "/", maxSplits: 1)
+            let kind = parts[0].split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
             return (kind[0], kind.count == 2 ? kind[1] : "", count)
         }
     }
