@@ -161,6 +161,13 @@ struct MetricsPage: Sendable {
         text.histogram("tokenvault_commit_seconds", "Time of a commit, on the disk.", figures.commitTimes)
         text.gauge("tokenvault_queue_depth", "Writes waiting for a commit now.", Double(vault.queueDepth))
         text.gauge("tokenvault_log_size", "Entries of the audit log.", figures.logSize.map { Double($0) })
+        text.gauge(
+            "tokenvault_log_first_kept", "The first entry of the audit log that was not pruned.",
+            vault.firstKeptEntry.map { Double($0) })
+        text.gauge(
+            "tokenvault_log_overdue",
+            "Entries over the bounds of the log that wait for an anchor, an export or a webhook.",
+            Double(vault.overdueEntries))
         text.gauge("tokenvault_last_commit_age_seconds", "Time since the last commit.", silence)
         let isReady =
             vault.acceptsNewWork && !vault.isDamaged && (silence ?? .infinity) < Self.longestSilence

@@ -63,7 +63,7 @@ public struct IssuerServer: Service {
         }
         // Before the first request, or a retry after an outage would be judged as if we had served all along.
         application.beforeServerStarts { [vault] in try await vault.beginServing() }
-        application.addServices(VaultMaintenance(vault))
+        application.addServices(VaultMaintenance(vault, keeping: configuration.logRetention))
         if let address = configuration.admin { addAdmin(address, issuer, frame.metrics, to: &application) }
         do { try await frame.run(application) } catch {
             let address = Address(host: configuration.host, port: configuration.port)
@@ -120,6 +120,8 @@ extension IssuerServer {
         public var maximumConnections = 2048
         /// Longest silence of a connection between two requests; the head of a request has as long to arrive.
         public var idleTimeout = Duration.seconds(60)
+        /// How much of the audit log is kept.
+        public var logRetention = LogRetention.standard
         /// The certificate for TLS; nil: plain HTTP, for loopback and behind a proxy.
         public var tls: ServerCertificate?
         /// Where `/metrics` and `/health` are served besides; nil: nowhere. Anyone who reaches it reads them:

@@ -30,6 +30,8 @@ public enum Limits {
     public static let proofHeadBytes = 16 * 1024
     /// Leaves that pruning removes in one transaction, a multiple of the tile: some milliseconds of the writer's time.
     public static let prunedLeavesPerWrite: Int64 = 1024
+    /// Leaves that a service looks at and prunes in one go: a tenth of a second of a reader's time.
+    public static let prunedLeavesAtOnce: Int64 = 65_536
     /// Longest life of an authorization code: RFC 6749 section 4.1.2 recommends at most 10 minutes.
     public static let authorizationCodeLifetime = Duration.seconds(600)
     /// Upper end of the retry window a client may be given.

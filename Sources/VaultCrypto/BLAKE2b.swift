@@ -79,6 +79,8 @@ package enum TagPurpose: String, Sendable {
     case browserSession = "tv.session"
     /// Lookup of a client by name.
     case clientName = "tv.client-name"
+    /// How far the log was exported.
+    case exportedLog = "tv.exported-log"
 }
 
 /// Keyed BLAKE2b: finds or recognises a value without storing it, and seals the columns of a row.

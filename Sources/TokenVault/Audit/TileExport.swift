@@ -232,7 +232,7 @@ public struct TileExportSummary: Sendable {
 extension Vault {
     /// Writes the log into a directory as C2SP tlog-tiles: `checkpoint`, `tile/<level>/…`, `tile/entries/…`.
     /// Called again, it adds what has come since; a full tile is never written twice. Pruned entries are left
-    /// out, as tlog-tiles provides.
+    /// out, as tlog-tiles provides. The vault remembers how far it was exported (see ``LogRetention``).
     ///
     /// - Parameter progress: called now and then with the share done, 0 to 1.
     /// - Throws: ``VaultError/Code/integrity`` for a damaged log, and when the directory holds something else than the
@@ -240,7 +240,7 @@ extension Vault {
     public func exportTiles(
         to path: String, progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> TileExportSummary {
-        try await study { database, keys in
+        let summary = try await study { database, keys in
             let (directory, key) = (try TileDirectory(path), keys.keyring.signer.key)
             // By any signer: that this log begins with it is shown by its root. The key may have been rotated.
             let old = try directory.read("checkpoint", limit: Limits.signedNoteBytes).map {
@@ -248,5 +248,7 @@ extension Vault {
             }
             return try TileExport(database, to: directory, key: key).run(after: old, progress: progress)
         }
+        await noteExport(of: summary.size)
+        return summary
     }
 }

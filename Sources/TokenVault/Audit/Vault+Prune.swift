@@ -17,9 +17,9 @@ public struct PrunePlan: Sendable, Equatable {
     public let firstKept: Int64
     public private(set) var newFirstKept: Int64
     /// Live rows whose last entry would go: each is named again before.
-    public let rows: Int
+    public private(set) var rows = 0
     /// Pieces of personal data that would go with their entries.
-    public let personalRecords: Int
+    public private(set) var personalRecords = 0
 
     /// Entries whose bytes would go.
     public var entries: Int64 { max(0, newFirstKept - firstKept) }
@@ -105,7 +105,16 @@ extension Vault {
                 .integrity, "The log or the database is not what was written; nothing was removed.",
                 remedy: "Run 'tokenvault audit verify'.")
         }
-        for layout in TableLayout.tagged { try await carryRows(of: layout, before: first) }
+        try await remove(plan, progress: progress) {}
+        return first
+    }
+
+    /// - Parameter rest: called between two transactions.
+    func remove(
+        _ plan: PrunePlan, progress: @Sendable (Double) -> Void = { _ in }, rest: () async throws -> Void
+    ) async throws {
+        let first = plan.newFirstKept
+        for layout in TableLayout.tagged { try await carryRows(of: layout, before: first, rest) }
         progress(0.6)
         try await write { [operatorActor] _ in
             var event = AuditEvent(.auditPrune, by: operatorActor)
@@ -122,8 +131,8 @@ extension Vault {
                 }
             }
             progress(0.6 + 0.4 * Double(next - plan.firstKept) / Double(plan.entries))
+            if next < first { try await rest() }
         }
-        return first
     }
 
     /// Webhooks are told from the log: what goes before they were told would never reach them.
@@ -143,7 +152,9 @@ extension Vault {
 
     /// Names the rows of a table again whose last leaf lies before `first`. The leaf of a row only ever rises,
     /// so one pass over a snapshot meets them all.
-    private func carryRows(of layout: TableLayout, before first: Int64) async throws {
+    private func carryRows(
+        of layout: TableLayout, before first: Int64, _ rest: () async throws -> Void
+    ) async throws {
         var last = Int64.min
         while true {
             try Task.checkCancellation()
@@ -157,6 +168,7 @@ extension Vault {
                 }
                 try await group.waitForAll()
             }
+            try await rest()
         }
     }
 

@@ -20,7 +20,27 @@ extension DatabaseExamination {
             ]
         }
         return [.ok("log.head", "\(head.size) entries; the root is that of its right edge.")]
-            + (try database.freshness(nil)).map { .failed("vault.stamp", $0) }
+            + (try database.freshness(nil)).map { .failed("vault.stamp", $0) } + [
+                try retentionCheck(head.size)
+            ]
+    }
+
+    /// Whether what a service would prune by default is covered, so that it may.
+    private func retentionCheck(_ size: Int64) throws -> DoctorCheck {
+        let id = "log.retention"
+        let log = StoredLog(database)
+        let first = try log.firstKept(size)
+        let age = try log.entry(first).map { self.age($0.wall.millisecondsSince1970) } ?? 0
+        let what = "The log is kept from entry \(first) on, which is \(DoctorText.span(max(0, age))) old"
+        // A service looks once an hour.
+        let limit = (LogRetention.standard.age ?? .zero).milliseconds + 86_400_000
+        guard age > limit, try (database.coveredEntries(nil) ?? 0) < first + Int64(Limits.tileWidth) else {
+            return .ok(id, what + ".")
+        }
+        return .advice(
+            id, what + ", and nothing is pruned: not every anchor, export or webhook has older entries.",
+            "Add an anchor with 'tokenvault audit anchor add', or run 'tokenvault audit export --format tiles'."
+        )
     }
 
     /// The machine's clock against the newest entry, and against the monotonic clock since it.

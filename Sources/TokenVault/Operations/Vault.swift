@@ -36,6 +36,7 @@ public final class Vault: Sendable {
     let knownVaultRow = KnownVaultRow()
     let refusals: RefusalLimiter
     let rowWatch = RowWatch()
+    let logBounds = LogBounds()
     let anchorTurns = AnchorTurns()
     let witnesses: (any WitnessTransport)?
     let passwordHashing = PasswordHashing()

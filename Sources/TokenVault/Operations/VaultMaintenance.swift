@@ -8,7 +8,8 @@ import VaultCrypto
 import VaultStore
 
 /// Upkeep while a process serves: heartbeat (so that an outage does not use up anybody's retry window), first
-/// uses, counts of refusals, the ballast, codes that were not redeemed, and the comparison of every row with the log.
+/// uses, counts of refusals, the ballast, codes that were not redeemed, the comparison of every row with the log, and
+/// the pruning of entries that are over the log's bounds.
 ///
 /// Add it to the service's group; `IssuerServer` runs one of its own.
 ///
@@ -17,8 +18,13 @@ import VaultStore
 /// ```
 public struct VaultMaintenance: Service {
     private let vault: Vault
+    private let retention: LogRetention
 
-    public init(_ vault: Vault) { self.vault = vault }
+    /// - Parameter retention: how much of the log is kept.
+    public init(_ vault: Vault, keeping retention: LogRetention = .standard) {
+        self.vault = vault
+        self.retention = retention
+    }
 
     public func run() async throws {
         vault.warnOfUnlockedKeys()
@@ -31,6 +37,7 @@ public struct VaultMaintenance: Service {
                 group.addTask { try await everySecond { await upkeep(heartbeat: $0.isMultiple(of: 5)) } }
                 group.addTask { try await vault.watchRows() }
                 group.addTask { try await purgeCodes() }
+                group.addTask { try await keepLogInBounds() }
                 try await group.waitForAll()
             }
         }
@@ -62,6 +69,22 @@ public struct VaultMaintenance: Service {
             }
             try await Task.sleep(for: .seconds(seen == last ? 60 : 1))
             last = seen
+        }
+    }
+
+    /// Looks once an hour, and again soon while there is more, or while rows were not compared with the log yet.
+    private func keepLogInBounds() async throws {
+        while !Task.isCancelled {
+            var hasMore = false
+            do {
+                hasMore = try await vault.keepLogInBounds(retention) {
+                    try await Task.sleep(for: .milliseconds(200))
+                }
+            } catch let error as VaultError {
+                vault.logger.warning(
+                    "The log could not be kept in bounds.", metadata: ["error": "\(error)"])
+            }
+            try await Task.sleep(for: .seconds(hasMore ? 1 : vault.rowPasses == 0 ? 60 : 3600))
         }
     }
 

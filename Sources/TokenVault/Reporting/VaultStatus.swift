@@ -21,6 +21,12 @@ public struct VaultStatus: Sendable {
     public var liveGrants: Int64 { expiries.reduce(0) { $0 + $1.grants } }
     /// Entries of the audit log.
     public let logSize: Int64
+    /// The first entry that was not pruned, and when it was written.
+    public let firstKept: Int64
+    public let oldestEntryAt: VaultInstant?
+    /// A serving process may prune the entries before this one once they are over the bounds: every anchor was told of them,
+    /// or without an anchor, they were exported as tiles. Nil: there is neither, and nothing is pruned.
+    public let coveredEntries: Int64?
     /// Root of the newest checkpoint, 64 hexadecimal digits.
     public let logRoot: String
     /// Time of the last audited write.
@@ -78,6 +84,8 @@ extension Vault {
             let head = try LogHead.read(database)
             let (expiries, kept) = try database.expiries(now.millisecondsSince1970)
             let anchors = try database.count("SELECT count(*) FROM anchors")
+            let log = StoredLog(database)
+            let firstKept = try log.firstKept(head.size)
             let told = try database.count(
                 "SELECT min(coalesce(p.size, 0)) FROM anchors a LEFT JOIN anchor_progress p ON p.id = a.id")
             return VaultStatus(
@@ -86,8 +94,11 @@ extension Vault {
                 createdAt: vault.createdAt,
                 clients: try database.count("SELECT count(*) FROM owners WHERE kind = 3 AND state != 3"),
                 users: try database.count("SELECT count(*) FROM owners WHERE kind = 2 AND state != 3"),
-                grants: kept, logSize: head.size, logRoot: Hex.encode(head.root.bytes),
-                lastWriteAt: try StoredLog(database).entry(head.size - 1)?.wall ?? head.lastTime,
+                grants: kept, logSize: head.size, firstKept: firstKept,
+                oldestEntryAt: try log.entry(firstKept)?.wall,
+                coveredEntries: try database.coveredEntries(keys.keyring),
+                logRoot: Hex.encode(head.root.bytes),
+                lastWriteAt: try log.entry(head.size - 1)?.wall ?? head.lastTime,
                 heartbeatAt: vault.heartbeatAt, acceptsNewWork: acceptsNewWork,
                 exchanges: try ExchangeHistory(database, size: head.size, now: now), expiries: expiries,
                 keys: try database.currentKeys(),

@@ -65,7 +65,9 @@ extension Shown {
                 expiries.map { Shown([.json("within_hours", $0.hours), .json("grants", $0.grants)]) }),
             .text("expiry", Self.line(of: expiries)),
             .both("exchanges", exchanges, as: Self.line(of: history)), .json("log_size", status.logSize),
-            .text("log", "\(status.logSize) entries"), .both("root", status.logRoot),
+            .text("log", "\(status.logSize) entries"), .json("first_kept", status.firstKept),
+            .json("oldest_entry", status.oldestEntryAt), .json("covered_entries", status.coveredEntries),
+            .text("retention", Self.retentionLine(status)), .both("root", status.logRoot),
             .both("anchors", status.anchors, as: Self.anchorLine(status)),
             .json("anchor_lag", status.anchorLag),
             .both(
@@ -105,6 +107,15 @@ extension Shown {
         }
         let bars = Sparkline.text(expiries.map(\.grants))
         return "\(bars)  \(words.isEmpty ? "no live grant" : words.joined(separator: ", "))"
+    }
+
+    private static func retentionLine(_ status: VaultStatus) -> String {
+        let since = status.oldestEntryAt.map { " of \(Timestamp($0))" } ?? ""
+        let kept = "kept from entry \(status.firstKept)\(since); "
+        guard let covered = status.coveredEntries else {
+            return kept + "nothing is pruned, because there is neither an anchor nor an export as tiles"
+        }
+        return kept + "'serve' may prune what is older than it keeps and before entry \(covered)"
     }
 
     private static func anchorLine(_ status: VaultStatus) -> String {

@@ -50,6 +50,20 @@ struct ServeOptions: ParsableArguments {
             valueName: "duration"))
     var idleTimeout: DurationArgument?
 
+    @Option(
+        name: .customLong("keep-log"),
+        help: ArgumentHelp(
+            "Prune older entries of the audit log once an anchor or export covers them: 30d or more, or forever. (default: 400d)",
+            valueName: "duration"))
+    var keepLog: String?
+
+    @Option(
+        name: .customLong("keep-log-size"),
+        help: ArgumentHelp(
+            "Prune the oldest entries beyond this many MB, GB or TB too, but none younger than 30 days. (default: any size)",
+            valueName: "size"))
+    var keepLogSize: String?
+
     @Flag(
         name: .customLong("trusted-proxy"), inversion: .prefixedNo,
         help: """
@@ -103,6 +117,7 @@ struct ServeOptions: ParsableArguments {
             .adminListen: adminListen?.defaultValueDescription,
             .maximumConnections: maximumConnections.map { "\($0)" },
             .idleTimeout: idleTimeout?.defaultValueDescription,
+            .keepLog: keepLog, .keepLogSize: keepLogSize,
             .trustedProxy: trustedProxy.map { "\($0)" }, .legacyGet: legacyGet.map { "\($0)" },
             .readyFile: readyFile, .role: role?.rawValue, .logLevel: logLevel?.rawValue,
             .logFormat: logFormat?.rawValue,

@@ -21,7 +21,8 @@ struct ServeSettings {
 
     private static let defaults: [Setting: String] = [
         .listen: "127.0.0.1:8080", .profile: "standard", .logLevel: "info", .logFormat: "text",
-        .maximumConnections: "2048", .idleTimeout: "60s", .trustedProxy: "false", .legacyGet: "false",
+        .maximumConnections: "2048", .idleTimeout: "60s", .keepLog: "400d", .trustedProxy: "false",
+        .legacyGet: "false",
         .role: VaultRoles.everything.rawValue,
     ]
 
@@ -75,10 +76,27 @@ struct ServeSettings {
                 (.seconds(1)...Duration.seconds(3600)).contains($0.duration) ? $0.duration : nil
             }
         }
+        server.logRetention = try logRetention(reader)
         server.limits.trustsForwardedFor = try reader.truth(.trustedProxy)
         server.tls = try certificate(reader)
         try server.check()
         return server
+    }
+
+    private static func logRetention(_ reader: SettingsReader) throws -> LogRetention {
+        let age = try reader.value(of: .keepLog, "is 30d or more, as 400d, or forever") { text in
+            if text == "forever" { return LogRetention.everything }
+            return DurationArgument(argument: text).flatMap { try? LogRetention(age: $0.duration) }
+        }
+        guard reader.text(.keepLogSize) != nil else { return age }
+        return try reader.value(of: .keepLogSize, "is a number of MB, GB or TB, as 10GB") { text in
+            let units: [String: Int64] = ["MB": 1_000_000, "GB": 1_000_000_000, "TB": 1_000_000_000_000]
+            let digits = text.dropLast(2)
+            guard let unit = units[String(text.suffix(2))], (1...6).contains(digits.count),
+                digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let count = Int64(digits)
+            else { return nil }
+            return try? LogRetention(age: age.age, size: count * unit)
+        }
     }
 
     private static func certificate(_ reader: SettingsReader) throws -> ServerCertificate? {

@@ -13,6 +13,8 @@ enum Setting: String, CaseIterable {
     case adminListen = "admin-listen"
     case maximumConnections = "max-connections"
     case idleTimeout = "idle-timeout"
+    case keepLog = "keep-log"
+    case keepLogSize = "keep-log-size"
     case trustedProxy = "trusted-proxy"
     case legacyGet = "legacy-get"
     case logLevel = "log-level"

@@ -28,7 +28,8 @@ struct SettingsTests {
     @Test func `flags win over the environment, that over the file, and that over defaults`() async throws {
         let file = """
             {"listen": "127.0.0.1:1", "issuer": "https://file.example", "profile": "quantimodo",
-             "max-connections": 7, "idle-timeout": "5m", "vault": "/file/vault"}
+             "max-connections": 7, "idle-timeout": "5m", "keep-log": "forever",
+             "keep-log-size": "10GB", "vault": "/file/vault"}
             """
         let settings = try await settings(
             file, ["--listen", "127.0.0.1:3"],
@@ -40,6 +41,8 @@ struct SettingsTests {
         #expect(settings["profile"] == ["quantimodo", "file"])
         #expect(settings["max-connections"] == ["7", "file"])
         #expect(settings["idle-timeout"] == ["5m", "file"])
+        #expect(settings["keep-log"] == ["forever", "file"])
+        #expect(settings["keep-log-size"] == ["10GB", "file"])
         #expect(settings["log-level"] == ["info", "default"])
         // The tests' own environment names a vault and a key file.
         #expect(settings["vault"] == ["V", "environment"])
@@ -52,6 +55,8 @@ struct SettingsTests {
             #"{"listen": "127.0.0.1:1"}"#, environment: ["TOKENVAULT_LISTEN": "", "TOKENVAULT_PATH": ""])
         #expect(settings["listen"] == ["127.0.0.1:1", "file"])
         #expect(settings["idle-timeout"] == ["60s", "default"])
+        #expect(settings["keep-log"] == ["400d", "default"])
+        #expect(settings["keep-log-size"] == nil)
         #expect(settings["vault"] == nil)
     }
 
@@ -148,6 +153,10 @@ struct SettingsTests {
         (#"{"idle-timeout": 60}"#, "'idle-timeout' in serve.json must be a string"),
         (#"{"idle-timeout": "0s"}"#, "'idle-timeout' is 1s to 1h"),
         (#"{"idle-timeout": "2h"}"#, "'idle-timeout' is 1s to 1h"),
+        (#"{"keep-log": "29d"}"#, "'keep-log' is 30d or more"),
+        (#"{"keep-log": "always"}"#, "'keep-log' is 30d or more"),
+        (#"{"keep-log-size": "10"}"#, "'keep-log-size' is a number of MB, GB or TB"),
+        (#"{"keep-log-size": "0GB"}"#, "'keep-log-size' is a number of MB, GB or TB"),
         (#"{"listen": "nowhere"}"#, "'listen' is HOST:PORT"), (#"{"issuer": null}"#, "'issuer'"),
         (#"{"log-format": "xml"}"#, "'log-format' is text or json"),
         (#"{"passphrase": "hunter2-hunter2"}"#, "'passphrase'"),
@@ -166,6 +175,7 @@ struct SettingsTests {
         ("TOKENVAULT_MAX_CONNECTIONS", "many", "must be a whole number"),
         ("TOKENVAULT_LISTEN", "nowhere", "'listen' is HOST:PORT"),
         ("TOKENVAULT_IDLE_TIMEOUT", "60", "'idle-timeout' is 1s to 1h"),
+        ("TOKENVAULT_KEEP_LOG", "719h", "'keep-log' is 30d or more"),
         ("TOKENVAULT_LOG_LEVEL", "loud", "'log-level' is trace"),
     ])
     func `what the environment has wrong is refused by the variable's name`(
