@@ -26,7 +26,7 @@ struct InitCommand: AsyncParsableCommand {
     @Flag(name: .customLong("create-key-file"), help: "Make the key file named by --key-file.")
     var createsKeyFile = false
     @OptionGroup(title: "Passphrase of the recovery file (you are asked for it otherwise)")
-    var recoveryPassphrase: RecoveryPassphraseArguments
+    var recoveryPassphrase: SecretArguments<RecoveryPassphrase>
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
@@ -98,7 +98,7 @@ struct InitCommand: AsyncParsableCommand {
                     .permissionDenied, "The recovery file cannot be written into the directory of \(file).",
                     remedy: "Choose another path for the recovery file.")
         }
-        return (file, try recoveryPassphrase.read())
+        return (file, try recoveryPassphrase.read() ?? SecretReader.recoveryPassphrase.ask(isNew: true))
     }
 
     /// A key that opens nothing would only be in the way of the next try.
@@ -120,24 +120,5 @@ struct InitCommand: AsyncParsableCommand {
                 .invalidInput, "The vault and its key file cannot be one file.",
                 remedy: "Give --key-file another path, best in another directory.")
         }
-    }
-}
-
-/// The passphrase of a recovery file that `init` makes.
-struct RecoveryPassphraseArguments: ParsableArguments {
-    @Option(
-        name: .customLong("recovery-passphrase-file"),
-        help: ArgumentHelp("Read it from the first line of this file.", valueName: "path"),
-        completion: .file())
-    var file: String?
-
-    @Option(
-        name: .customLong("recovery-passphrase-fd"),
-        help: ArgumentHelp("Read it from this file descriptor.", valueName: "number"))
-    var descriptor: Int32?
-
-    func read() throws -> SecretBytes {
-        try SecretReader.recoveryPassphrase.read(file: file, descriptor: descriptor)
-            ?? SecretPrompt(.recoveryPassphrase).ask(isNew: true)
     }
 }

@@ -17,22 +17,13 @@ struct ClientCredentialArguments: ParsableArguments {
         completion: .file())
     var identifierFile: String?
 
-    @Option(
-        name: .customLong("client-secret-file"),
-        help: ArgumentHelp("Read the client's secret from the first line of this file.", valueName: "path"),
-        completion: .file())
-    var secretFile: String?
-
-    @Option(
-        name: .customLong("client-secret-fd"),
-        help: ArgumentHelp("Read the client's secret from this file descriptor.", valueName: "number"))
-    var secretDescriptor: Int32?
+    @OptionGroup var secret: SecretArguments<ClientSecret>
 
     func validate() throws {
         guard identifier == nil || identifierFile == nil else {
             throw ValidationError("Give --client-id or --client-id-file, not both.")
         }
-        guard secretFile == nil || secretDescriptor == nil else {
+        guard secret.file == nil || secret.descriptor == nil else {
             throw ValidationError("Give --client-secret-file or --client-secret-fd, not both.")
         }
     }
@@ -52,7 +43,6 @@ struct ClientCredentialArguments: ParsableArguments {
 
     /// - Parameter isPublic: the provider wants no secret of us: nobody is asked for one.
     func secret(isPublic: Bool) throws -> SecretBytes? {
-        try SecretReader.clientSecret.read(file: secretFile, descriptor: secretDescriptor)
-            ?? (isPublic ? nil : SecretPrompt(.clientSecret).ask(isNew: false))
+        try secret.read() ?? (isPublic ? nil : SecretReader.clientSecret.ask(isNew: false))
     }
 }

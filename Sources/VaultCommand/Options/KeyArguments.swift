@@ -161,7 +161,7 @@ struct KeyArguments: ParsableArguments {
     /// The passphrase that the options name, or one that is asked for.
     private func passphrase(isNew: Bool) throws -> SecretBytes {
         try SecretReader.passphrase.read(file: passphraseFile, descriptor: passphraseDescriptor)
-            ?? SecretPrompt(.passphrase).ask(isNew: isNew)
+            ?? SecretReader.passphrase.ask(isNew: isNew)
     }
 
     private static let severalKeys =
@@ -178,7 +178,7 @@ struct NewKeyArguments: ParsableArguments {
     @Flag(name: .customLong("create"), help: "Make the key file named by --new-key-file.")
     var createsKeyFile = false
 
-    @OptionGroup var passphrase: NewPassphraseArguments
+    @OptionGroup var passphrase: NewSecretArguments<NewPassphrase>
 
     @Option(
         name: KeyOption.credential.newName,
@@ -209,7 +209,8 @@ struct NewKeyArguments: ParsableArguments {
         do {
             // A passphrase that lies in a file has to come out of it a second time.
             return try await vault.addKeyslot(
-                named: name, unlockedBy: source(given), provedBy: source(passphrase.readAgain() ?? given),
+                named: name, unlockedBy: source(given),
+                provedBy: source(passphrase.source.file == nil ? given : passphrase.read()),
                 for: roles)
         } catch {
             if createsKeyFile, let keyFile, (error as? VaultError)?.code != .outcomeUnknown {
@@ -225,44 +226,5 @@ struct NewKeyArguments: ParsableArguments {
         if let keyFile { return .keyFile(path: keyFile) }
         guard let passphrase else { throw VaultError(.internalError, "No new key was given.") }
         return .passphrase(passphrase)
-    }
-}
-
-/// A passphrase to be: asked for twice, or read.
-struct NewPassphraseArguments: ParsableArguments {
-    @Option(
-        name: KeyOption.passphraseFile.newName,
-        help: ArgumentHelp("Read the new passphrase from the first line of this file.", valueName: "path"),
-        completion: .file())
-    var file: String?
-
-    @Option(
-        name: KeyOption.passphraseDescriptor.newName,
-        help: ArgumentHelp("Read the new passphrase from this file descriptor.", valueName: "number"))
-    var descriptor: Int32?
-
-    @Flag(name: KeyOption.passphrasePrompt.newName, help: "Ask for the new passphrase on the terminal.")
-    var isAsked = false
-
-    var isGiven: Bool { file != nil || descriptor != nil || isAsked }
-
-    func validate() throws {
-        guard [file != nil, descriptor != nil, isAsked].count(where: \.self) <= 1 else {
-            throw ValidationError(
-                "Give one of --new-passphrase-file, --new-passphrase-fd and --new-passphrase-prompt, not several."
-            )
-        }
-    }
-
-    /// Nil: none was named.
-    func read() throws -> SecretBytes? {
-        isAsked
-            ? try SecretPrompt(.newPassphrase).ask(isNew: true)
-            : try SecretReader.newPassphrase.read(file: file, descriptor: descriptor)
-    }
-
-    /// From its file; nil where it came from elsewhere.
-    func readAgain() throws -> SecretBytes? {
-        try file.map { try SecretReader.newPassphrase.read(file: $0) }
     }
 }

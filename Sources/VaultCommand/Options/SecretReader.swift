@@ -91,15 +91,10 @@ struct SecretReader {
 }
 
 /// Asks for a passphrase or a password on the terminal, without echo.
-struct SecretPrompt {
-    private let reader: SecretReader
-    private var noun: String { reader.noun }
-
-    init(_ reader: SecretReader) { self.reader = reader }
-
+extension SecretReader {
     func ask(isNew: Bool) throws -> SecretBytes {
         let terminal = open("/dev/tty", O_RDWR | O_CLOEXEC)
-        guard terminal >= 0 else { throw reader.missing }
+        guard terminal >= 0 else { throw missing }
         defer { close(terminal) }
         let passphrase = try read(
             terminal,
@@ -120,7 +115,7 @@ struct SecretPrompt {
         var settings = termios()
         guard tcgetattr(terminal, &settings) == 0 else {
             throw VaultError(
-                .ioFailure, "The terminal does not answer.", remedy: "Give \(reader.option)-file.")
+                .ioFailure, "The terminal does not answer.", remedy: "Give \(option)-file.")
         }
         var quiet = settings
         quiet.c_lflag &= ~tcflag_t(ECHO)
@@ -136,56 +131,13 @@ struct SecretPrompt {
             silence.finish()
         }
         _ = prompt.withCString { write(terminal, $0, strlen($0)) }
-        return try reader.read(descriptor: terminal)
+        return try read(descriptor: terminal)
     }
 
     private static func restore(_ terminal: Int32, _ settings: termios) {
         var settings = settings
         tcsetattr(terminal, TCSAFLUSH, &settings)
         _ = write(terminal, "\n", 1)
-    }
-}
-
-/// A user's password: from a file, a descriptor, or the terminal. Never an argument.
-struct PasswordArguments: ParsableArguments {
-    @Option(
-        name: .customLong("password-file"),
-        help: ArgumentHelp("Read the password from the first line of this file.", valueName: "path"),
-        completion: .file())
-    var file: String?
-
-    @Option(
-        name: .customLong("password-fd"),
-        help: ArgumentHelp("Read the password from this file descriptor.", valueName: "number"))
-    var descriptor: Int32?
-
-    @Flag(name: .customLong("password-prompt"), help: "Ask for the password on the terminal.")
-    var isAsked = false
-
-    func validate() throws {
-        guard [file != nil, descriptor != nil, isAsked].count(where: \.self) <= 1 else {
-            throw ValidationError(
-                "Give one of --password-file, --password-fd and --password-prompt, not several.")
-        }
-    }
-
-    /// The password; nil: none was named.
-    ///
-    /// - Throws: `VaultError.Code.invalidInput` when it is empty or of a length no password has.
-    func read() throws -> SecretBytes? {
-        let password =
-            isAsked
-            ? try SecretPrompt(.password).ask(isNew: true)
-            : try SecretReader.password.read(file: file, descriptor: descriptor)
-        guard let password = try password?.opaqueString("password") else { return nil }
-        let range = Limits.passwordBytes
-        guard password.withExposed({ range.contains($0.count) }) else {
-            throw VaultError(
-                .invalidInput,
-                "The password is too short or too long: it has \(range.lowerBound) to \(range.upperBound) bytes.",
-                remedy: "Choose another.")
-        }
-        return password
     }
 }
 

@@ -28,13 +28,13 @@ struct KeyRecoveryCreateCommand: AsyncParsableCommand {
     var out: String
     @Option(help: ArgumentHelp("What to call the slot; without, by its kind.", valueName: "name"))
     var name: String?
-    @OptionGroup(title: "Passphrase of the file") var passphrase: NewPassphraseArguments
+    @OptionGroup(title: "Passphrase of the file") var passphrase: NewSecretArguments<NewPassphrase>
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
         let slot = try await location.withVault { vault in
-            let given = try passphrase.read() ?? SecretPrompt(.newPassphrase).ask(isNew: true)
+            let given = try passphrase.read() ?? passphrase.ask()
             try await vault.proveOpenedKeyslot(isFirstOnly: true)
             return try await vault.createRecoveryKey(named: name, file: out, passphrase: given)
         }

@@ -27,6 +27,21 @@ struct UserArgument: ParsableArguments {
     func read() throws -> String { try StandardInput.name(name) }
 }
 
+/// The password as it is kept.
+///
+/// - Throws: `VaultError.Code.invalidInput` when it is empty or of a length no password has.
+private func checkedPassword(_ password: SecretBytes) throws -> SecretBytes {
+    let password = try password.opaqueString("password")
+    let range = Limits.passwordBytes
+    guard password.withExposed({ range.contains($0.count) }) else {
+        throw VaultError(
+            .invalidInput,
+            "The password is too short or too long: it has \(range.lowerBound) to \(range.upperBound) bytes.",
+            remedy: "Choose another.")
+    }
+    return password
+}
+
 struct UserAddCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "add", abstract: "Add a user.",
@@ -40,13 +55,13 @@ struct UserAddCommand: AsyncParsableCommand, VaultWork {
             """)
 
     @OptionGroup var user: UserArgument
-    @OptionGroup(title: "Password") var password: PasswordArguments
+    @OptionGroup(title: "Password") var password: NewSecretArguments<Password>
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
         let name = try user.read()
-        let password = try password.read()
+        let password = try password.read().map(checkedPassword)
         try await show { vault in
             let added = try await vault.addUser(name)
             if let password { try await vault.setPassword(ofUser: name, password) }
@@ -86,25 +101,21 @@ struct UserSetPasswordCommand: AsyncParsableCommand, VaultWork {
             """)
 
     @OptionGroup var user: UserArgument
-    @OptionGroup(title: "Password") var password: PasswordArguments
+    @OptionGroup(title: "Password") var password: NewSecretArguments<Password>
     @Flag(help: "Take the password away: the user cannot sign in on the bundled page.")
     var remove = false
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
 
     func validate() throws {
-        guard !(remove && (isNamed || password.isAsked)) else {
+        guard !remove || !password.isGiven else {
             throw ValidationError("Give a new password or --remove, not both.")
         }
     }
 
-    private var isNamed: Bool { password.file != nil || password.descriptor != nil }
-
     func run() async throws {
         let name = try user.read()
-        var asked = password
-        asked.isAsked = !isNamed
-        let new = remove ? nil : try asked.read()
+        let new = remove ? nil : try checkedPassword(password.read() ?? password.ask())
         try await show { vault in
             try await vault.setPassword(ofUser: name, new)
             return try await Shown(vault.user(named: name), vault)
