@@ -70,8 +70,8 @@ extension ProviderDialect {
         let answer = Answer(reply, of: self, to: purpose, at: now, sent: sent)
         let tokens = TokenReply(answer.body, provider, at: now, serverAhead: answer.serverAhead)
         switch (answer.verdict, tokens) {
-        case (.success, .whole(let tokens)): return .granted(tokens)
-        case (.success, .words(let words)):
+        case (.granted, .whole(let tokens)): return .granted(tokens)
+        case (.granted, .words(let words)):
             return .refused(answer.refusal(RefusalCode.other, saying: String(decoding: words, as: UTF8.self)))
         case (_, .whole): return .unreadable(diagnostic: answer.diagnostic("tokens beside an error"))
         case (_, .words): return .unreadable(diagnostic: answer.diagnostic("words beside an error"))
@@ -85,7 +85,7 @@ extension ProviderDialect {
     package func readRevocation(
         _ reply: ProviderReply, at now: VaultInstant, sent: [SecretBytes]
     ) -> ReplyReading<Void> {
-        Answer(reply, of: self, to: .revocation, at: now, sent: sent).reading(())
+        Answer(reply, of: self, to: .revocation, at: now, sent: sent).verdict
     }
 
     /// What must not be seen in a diagnostic.
@@ -100,12 +100,12 @@ extension ProviderDialect {
 /// A reply, taken apart.
 struct Answer {
     let body: ReplyBody
-    let verdict: ReplyVerdict
     /// The server's clock minus ours.
     let serverAhead: Duration
     private let reply: ProviderReply
     private let replies: Provider.ReplyForm
     private let purpose: ProviderRequest.Purpose
+    private let now: VaultInstant
     private let words: Diagnostic
 
     init(
@@ -114,9 +114,9 @@ struct Answer {
     ) {
         self.reply = reply
         self.purpose = purpose
+        self.now = now
         replies = dialect.provider.replies
         body = ReplyBody(reply.body, bareToken: replies.bareToken && (200..<300).contains(reply.status))
-        verdict = ReplyVerdict(reply, body.tree, replies, to: purpose, at: now)
         serverAhead = Self.serverAhead(reply, now)
         words = Diagnostic(masking: dialect.secrets(sent), showing: [dialect.credentials.clientID])
     }
@@ -126,13 +126,14 @@ struct Answer {
     /// - Parameters:
     ///   - granted: what a success brought; nil: it is not there.
     ///   - missing: what that is, in our own words.
-    func reading<Granted>(_ granted: Granted?, missing: String = "") -> ReplyReading<Granted> {
+    func reading<Granted>(_ granted: Granted?, missing: String) -> ReplyReading<Granted> {
         switch verdict {
-        case .success:
+        case .granted:
             granted.map { .granted($0) } ?? .unreadable(diagnostic: diagnostic("no \(missing) in \(form)"))
-        case .error(let code): .refused(refusal(code))
-        case .busy(let retryAfter): .busy(retryAfter: retryAfter, diagnostic: diagnostic("busy"))
-        case .unclear(let why): .ambiguous(diagnostic: diagnostic(why))
+        case .refused(let refusal): .refused(refusal)
+        case .busy(let retryAfter, let text): .busy(retryAfter: retryAfter, diagnostic: text)
+        case .ambiguous(let text): .ambiguous(diagnostic: text)
+        case .unreadable(let text): .unreadable(diagnostic: text)
         }
     }
 
@@ -170,75 +171,64 @@ struct Answer {
     }
 }
 
-/// What a reply says, before anybody asks for tokens in it: an error, or none, or what cannot be told. The
-/// status alone does not tell: providers write errors into 200 (GitHub, Slack, QuantiModo), and
-/// `invalid_grant` into 403 (Atlassian).
-enum ReplyVerdict {
-    /// 2xx and no error in it.
-    case success
-    /// A code of ``RefusalCode``.
-    case error(code: String)
-    case busy(Duration?)
-    /// Why the outcome is not known.
-    case unclear(String)
-
-    init(
-        _ reply: ProviderReply, _ tree: JSONValue?, _ form: Provider.ReplyForm,
-        to purpose: ProviderRequest.Purpose, at now: VaultInstant
-    ) {
-        if purpose == .refresh, Self.isDeadToken(reply.status, tree, form) {
-            self = .error(code: "invalid_grant")
-            return
-        }
-        let code = Self.code(in: tree, form) ?? Self.code(of: reply.status, form)
-        switch (reply.status, code) {
-        case (200..<300, nil): self = .success
-        case (200..<300, .some), (400..<500, "invalid_grant"): self = Self.named(code, reply, now)
-        case (408, _): self = .unclear("a timeout")
-        case (425, _), (429, _): self = .busy(RetryAfter.read(reply, at: now))
-        case (401, nil): self = .error(code: RefusalCode.unauthorized)
-        case (400..<500, _): self = Self.named(code, reply, now)
-        case (504, _): self = .unclear("a timeout of a gateway")
-        case (500..<600, _): self = .busy(RetryAfter.read(reply, at: now))
+extension Answer {
+    /// What the reply says, before anybody asks for tokens in it: an error, or none, or what cannot be told. The
+    /// status alone does not tell: providers write errors into 200 (GitHub, Slack, QuantiModo), and
+    /// `invalid_grant` into 403 (Atlassian).
+    var verdict: ReplyReading<Void> {
+        if purpose == .refresh, isDeadToken { return .refused(refusal("invalid_grant")) }
+        let code = namedCode ?? statusCode
+        return switch (reply.status, code) {
+        case (200..<300, nil): .granted(())
+        case (200..<300, let code?): named(code)
+        case (400..<500, "invalid_grant"): .refused(refusal("invalid_grant"))
+        case (408, _): .ambiguous(diagnostic: diagnostic("a timeout"))
+        case (425, _), (429, _): busy
+        case (401, nil): .refused(refusal(RefusalCode.unauthorized))
+        case (400..<500, _): named(code ?? RefusalCode.other)
+        case (504, _): .ambiguous(diagnostic: diagnostic("a timeout of a gateway"))
+        case (500..<600, _): busy
         // RFC 9110 section 15.4: the request was not answered here but has to be made there. We do not follow, for what
         // travels in it is secret; the operator has to change the endpoint.
-        case (301, _), (307, _), (308, _): self = .error(code: RefusalCode.moved)
-        case (300..<400, _): self = .unclear("a redirect")
-        default: self = .unclear("an unexpected status")
+        case (301, _), (307, _), (308, _): .refused(refusal(RefusalCode.moved))
+        case (300..<400, _): .ambiguous(diagnostic: diagnostic("a redirect"))
+        default: .ambiguous(diagnostic: diagnostic("an unexpected status"))
         }
     }
 
-    private static func named(_ code: String?, _ reply: ProviderReply, _ now: VaultInstant) -> ReplyVerdict {
-        switch code {
-        case "temporarily_unavailable", "server_error": .busy(RetryAfter.read(reply, at: now))
-        default: .error(code: code ?? RefusalCode.other)
-        }
+    private var busy: ReplyReading<Void> {
+        .busy(retryAfter: RetryAfter.read(reply, at: now), diagnostic: diagnostic("busy"))
+    }
+
+    private func named(_ code: String) -> ReplyReading<Void> {
+        ["temporarily_unavailable", "server_error"].contains(code) ? busy : .refused(refusal(code))
     }
 
     /// Whether the entry knows this answer for that of a dead refresh token.
-    private static func isDeadToken(_ status: Int, _ tree: JSONValue?, _ form: Provider.ReplyForm) -> Bool {
-        guard let tree, !form.deadToken.isEmpty else { return false }
-        let code = tree.first(of: form.error)?.text
-        let description = tree.first(of: form.errorDescription)?.text
-        return form.deadToken.contains { $0.matches(status: status, code: code, description: description) }
+    private var isDeadToken: Bool {
+        guard let tree = body.tree, !replies.deadToken.isEmpty else { return false }
+        let code = tree.first(of: replies.error)?.text
+        let description = tree.first(of: replies.errorDescription)?.text
+        return replies.deadToken.contains {
+            $0.matches(status: reply.status, code: code, description: description)
+        }
     }
 
-    /// The error that a body names; nil: none.
-    private static func code(in tree: JSONValue?, _ form: Provider.ReplyForm) -> String? {
-        guard let tree else { return nil }
-        let error = tree.first(of: form.error.filter { tree.value(at: $0)?.isError == true })
-        if let text = error?.text { return RefusalCode.read(text, form.errorCodes) }
+    /// The error that the body names; nil: none.
+    private var namedCode: String? {
+        guard let tree = body.tree else { return nil }
+        let error = tree.first(of: replies.error.filter { tree.value(at: $0)?.isError == true })
+        if let text = error?.text { return RefusalCode.read(text, replies.errorCodes) }
         if error != nil { return RefusalCode.other }
-        guard let success = form.success, let word = tree.value(at: success.path) else { return nil }
+        guard let success = replies.success, let word = tree.value(at: success.path) else { return nil }
         guard let text = word.text else { return RefusalCode.other }
-        return success.values.contains(text) ? nil : RefusalCode.read(text, form.errorCodes)
+        return success.values.contains(text) ? nil : RefusalCode.read(text, replies.errorCodes)
     }
 
     /// What a refusal without a code means by the entry (glewlwyd says 400 and nothing more); nil: the entry does not say.
-    private static func code(of status: Int, _ form: Provider.ReplyForm) -> String? {
-        guard (400..<500).contains(status), let meaning = form.errorCodes["http_\(status)"] else {
-            return nil
-        }
+    private var statusCode: String? {
+        guard (400..<500).contains(reply.status), let meaning = replies.errorCodes["http_\(reply.status)"]
+        else { return nil }
         return RefusalCode.read(meaning, [:])
     }
 }
