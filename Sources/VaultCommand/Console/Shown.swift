@@ -43,15 +43,22 @@ struct Shown: Encodable, Sendable {
     }
 
     private let fields: [Field]
+    private let object: (any Encodable & Sendable)?
     var lines: [String]
     /// In the order of the list's header.
     let cells: [String]
     /// Said on standard error afterwards, to people alone.
     var notes: [String] = []
 
-    /// - Parameter lines: what people read instead of names and values.
-    init(_ fields: [Field], cells: [String] = [], lines: [String]? = nil) {
+    /// - Parameters:
+    ///   - object: what has further members for scripts.
+    ///   - lines: what people read instead of names and values.
+    init(
+        _ fields: [Field], of object: (any Encodable & Sendable)? = nil, cells: [String] = [],
+        lines: [String]? = nil
+    ) {
         self.fields = fields
+        self.object = object
         self.lines =
             lines
             ?? Table.pairs(fields.compactMap { field in field.text.map { (field.label ?? field.name, $0) } })
@@ -64,6 +71,7 @@ struct Shown: Encodable, Sendable {
     }
 
     func encode(to encoder: any Encoder) throws {
+        try self.object?.encode(to: encoder)
         var object = encoder.container(keyedBy: Name.self)
         for field in fields {
             let name = Name(stringValue: field.name)

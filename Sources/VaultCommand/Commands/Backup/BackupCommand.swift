@@ -68,11 +68,11 @@ struct BackupCreateCommand: AsyncParsableCommand {
         request.replaces = force
         request.scratchDirectory = scratch
         let progress = ShareProgress("backup", isJSON: output.isJSON)
-        let record = try await location.withVault { [request] vault in
+        let receipt = try await location.withVault { [request] vault in
             defer { progress.end() }
             return try await vault.backUp(request) { progress.report($0) }
         }
-        try output.show(record)
+        try output.show(Shown(receipt))
         if keysOut != nil {
             output.note("Keep the keys apart from the data: who has both needs one key file only.")
         }
@@ -111,8 +111,7 @@ struct BackupInspectCommand: AsyncParsableCommand {
         defer { progress.end() }
         let inspection = try await Backup.inspect(file) { progress.report($0) }
         progress.end()
-        let record = InspectionRecord(inspection, keys: try keys.map { try Backup.inspectKeys($0) })
-        try output.show(record)
+        try output.show(Shown(inspection, keys: try keys.map { try Backup.inspectKeys($0) }))
         guard inspection.isWhole else { throw ExitStatus.integrity }
     }
 }
@@ -153,7 +152,7 @@ struct BackupVerifyCommand: AsyncParsableCommand {
             file, keys: keys, unlockedBy: key.source(), scratch: scratch
         ) { progress.report($0) }
         progress.end()
-        try output.show(VerificationRecord(verification))
+        try output.show(Shown(verification))
         guard verification.isIntact else { throw ExitStatus.integrity }
     }
 }

@@ -71,16 +71,15 @@ struct RestoreCommand: AsyncParsableCommand {
         restore.logVerifierKey = logVerifierKey
         restore.keepsGrants = keepGrants
         let progress = ShareProgress("restore", isJSON: output.isJSON)
-        let record: RestoreRecord
-        do {
-            defer { progress.end() }
-            if applies {
-                let outcome = try await restore.apply { progress.report($0) }
-                record = RestoreRecord(plan: outcome.plan, outcome: outcome)
-            } else {
-                record = RestoreRecord(plan: try await restore.plan { progress.report($0) })
-            }
+        defer { progress.end() }
+        let shown: Shown
+        if applies {
+            let outcome = try await restore.apply { progress.report($0) }
+            shown = Shown(outcome.plan, outcome)
+        } else {
+            shown = Shown(try await restore.plan { progress.report($0) })
         }
-        try output.show(record)
+        progress.end()
+        try output.show(shown)
     }
 }
