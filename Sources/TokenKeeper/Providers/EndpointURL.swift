@@ -182,7 +182,7 @@ extension Provider {
     /// The `{variables}` of the endpoints, each once, in the order they come.
     public var variables: [String] {
         var seen: Set<String> = []
-        return endpoints.all.flatMap { EndpointTemplate($0)?.variables ?? [] }.filter {
+        return endpoints.named.flatMap { EndpointTemplate($0.url)?.variables ?? [] }.filter {
             seen.insert($0).inserted
         }
     }
@@ -227,21 +227,34 @@ extension Provider {
 }
 
 extension Provider.Endpoints {
-    /// All but the token endpoint, which alone is always there.
-    private static var optional: [WritableKeyPath<Self, String?>] {
-        [\.authorization, \.refresh, \.revocation, \.deviceAuthorization, \.issuer]
+    /// By the names that entries have for them.
+    private static let places: KeyValuePairs<String, any WritableKeyPath<Self, String?> & Sendable> = [
+        "authorization": \.authorization, "token": \.givenToken, "refresh": \.refresh,
+        "revocation": \.revocation, "device_authorization": \.deviceAuthorization, "issuer": \.issuer,
+    ]
+
+    private var givenToken: String? {
+        get { token }
+        set { token = newValue ?? "" }
     }
 
-    fileprivate var all: [String] {
-        [authorization, token, refresh, revocation, deviceAuthorization, issuer].compactMap(\.self)
+    /// Those that there are.
+    package var named: [(name: String, url: String)] {
+        Self.places.compactMap { name, place in self[keyPath: place].map { (name, $0) } }
+    }
+
+    /// - Returns: whether there is an endpoint of that name.
+    package mutating func set(_ name: String, to url: String) -> Bool {
+        guard let place = Self.places.first(where: { $0.key == name })?.value else { return false }
+        self[keyPath: place] = url
+        return true
     }
 
     fileprivate func mapping(
         _ transform: (String) throws(VaultError) -> String
     ) throws(VaultError) -> Provider.Endpoints {
         var mapped = self
-        mapped.token = try transform(token)
-        for place in Self.optional {
+        for (_, place) in Self.places {
             if let url = self[keyPath: place] { mapped[keyPath: place] = try transform(url) }
         }
         return mapped

@@ -133,14 +133,7 @@ struct EntryArguments: ParsableArguments {
                     .invalidInput, "The URL of --endpoint \(pair.name) \(fault).",
                     remedy: "As in: --endpoint token=https://id.example/token")
             }
-            switch pair.name {
-            case "token": chosen.token = pair.value
-            case "authorization": chosen.authorization = pair.value
-            case "refresh": chosen.refresh = pair.value
-            case "revocation": chosen.revocation = pair.value
-            case "device_authorization": chosen.deviceAuthorization = pair.value
-            case "issuer": chosen.issuer = pair.value
-            default:
+            guard chosen.set(pair.name, to: pair.value) else {
                 throw VaultError(
                     .invalidInput, "There is no endpoint \(pair.name).",
                     remedy: "token, authorization, refresh, revocation, device_authorization or issuer.")

@@ -186,16 +186,6 @@ extension Shown {
     }
 }
 
-extension Provider.Endpoints {
-    /// Those that there are, named as in entries.
-    var named: [(name: String, url: String)] {
-        [
-            ("authorization", authorization), ("token", token), ("refresh", refresh),
-            ("revocation", revocation), ("device_authorization", deviceAuthorization), ("issuer", issuer),
-        ].compactMap { name, url in url.map { (name, $0) } }
-    }
-}
-
 extension Provider.ReplayPolicy {
     /// As entries write it.
     fileprivate var words: String {
