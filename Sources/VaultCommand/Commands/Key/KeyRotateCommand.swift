@@ -58,7 +58,7 @@ struct KeyRotateCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let progress = RotationProgressLine(isJSON: output.isJSON)
+        let progress = ShareProgress("rotating", isJSON: output.isJSON)
         defer { progress.end() }
         let source = try location.key.source()
         let done = try await location.withVault(unlockedBy: source) { vault -> Shown? in
@@ -98,9 +98,11 @@ struct KeyRotateCommand: AsyncParsableCommand {
         .internalError, "A key that can be named cannot be rotated.")
 
     private func rotate(
-        _ vault: Vault, _ source: KeySource, _ progress: RotationProgressLine
+        _ vault: Vault, _ source: KeySource, _ progress: ShareProgress
     ) async throws -> Shown {
-        let observer: KeyRotationObserver = { progress.report($0) }
+        let observer: KeyRotationObserver = {
+            progress.report($0.total > 0 ? Double($0.done) / Double($0.total) : 1, of: $0.phase)
+        }
         guard let key else {
             return Shown(
                 try await vault.rotateDeeply(
