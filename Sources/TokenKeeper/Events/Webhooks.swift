@@ -101,7 +101,7 @@ struct WebhookMessage: Sendable {
 
     init(_ event: KeeperEvent, in vault: VaultID) throws {
         let content = Content(
-            type: event.kind.rawValue, timestamp: Self.text(event.time),
+            type: event.kind.rawValue, timestamp: event.time.rfc3339,
             data: Content.Subject(
                 connection: event.connection?.rawValue, provider: event.providerName,
                 generation: event.generation, reason: event.reason))
@@ -112,7 +112,7 @@ struct WebhookMessage: Sendable {
     static func test(in vault: VaultID, at now: VaultInstant) throws -> WebhookMessage {
         try WebhookMessage(
             id: "msg_\(vault)_test_\(Hex.encode(SystemRandom().bytes(8)))",
-            Content(type: "webhook.test", timestamp: Self.text(now), data: Content.Subject()))
+            Content(type: "webhook.test", timestamp: now.rfc3339, data: Content.Subject()))
     }
 
     private init(id: String, _ content: Content) throws {
@@ -133,11 +133,6 @@ struct WebhookMessage: Sendable {
         let type: String
         let timestamp: String
         let data: Subject
-    }
-
-    private static func text(_ instant: VaultInstant) -> String {
-        Date(timeIntervalSince1970: Double(instant.millisecondsSince1970) / 1000)
-            .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
     }
 
     func request(to webhook: Webhook, at now: VaultInstant) -> ProviderRequest {

@@ -157,13 +157,7 @@ struct EntryNode {
 
     /// Nil for anything but digits and a unit, and for more than 100 years.
     static func duration(_ text: String) -> Duration? {
-        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86400]
-        guard let unit = text.last.flatMap({ units[$0] }), text.utf8.count <= 10,
-            text.dropLast().utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-            let count = Int64(text.dropLast()),
-            count > 0
-        else { return nil }
-        let duration = Duration.seconds(count * unit)
+        guard let duration = Duration(spelled: text), duration > .zero else { return nil }
         return duration <= ExpiryReading.longest ? duration : nil
     }
 

@@ -9,15 +9,9 @@ struct DurationArgument: ExpressibleByArgument, Equatable {
     init(_ duration: Duration) { self.duration = duration }
 
     init?(argument: String) {
-        guard let unit = argument.last, let seconds = Self.units[unit] else { return nil }
-        let digits = argument.dropLast()
-        guard (1...9).contains(digits.count), digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-            let count = Int64(digits)
-        else { return nil }
-        duration = .seconds(count * seconds)
+        guard let duration = Duration(spelled: argument) else { return nil }
+        self.duration = duration
     }
-
-    private static let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86400]
 
     /// In the largest unit that divides it.
     var defaultValueDescription: String {
