@@ -45,23 +45,25 @@ enum PageTemplate: String, CaseIterable {
     }
 }
 
-/// Escapes text for HTML, scalar by scalar. Mustache's own goes by grapheme: a quotation mark with a
-/// combining character behind it is no quotation mark to it, and still ends an attribute for a browser.
 struct EscapedText: MustacheContentType {
-    func escapeText(_ text: String) -> String {
-        var escaped = String.UnicodeScalarView()
-        for scalar in text.unicodeScalars {
+    func escapeText(_ text: String) -> String { text.escapedForHTML }
+}
+
+extension String {
+    /// Scalar by scalar: Mustache's own goes by grapheme. A quotation mark with a combining character behind it is
+    /// no quotation mark to it, and still ends an attribute for a browser.
+    package var escapedForHTML: String {
+        unicodeScalars.reduce(into: "") { escaped, scalar in
             switch scalar {
-            case "<": escaped.append(contentsOf: "&lt;".unicodeScalars)
-            case ">": escaped.append(contentsOf: "&gt;".unicodeScalars)
-            case "&": escaped.append(contentsOf: "&amp;".unicodeScalars)
-            case "\"": escaped.append(contentsOf: "&quot;".unicodeScalars)
-            case "'": escaped.append(contentsOf: "&#39;".unicodeScalars)
-            case "`": escaped.append(contentsOf: "&#96;".unicodeScalars)
-            default: escaped.append(scalar)
+            case "<": escaped += "&lt;"
+            case ">": escaped += "&gt;"
+            case "&": escaped += "&amp;"
+            case "\"": escaped += "&quot;"
+            case "'": escaped += "&#39;"
+            case "`": escaped += "&#96;"
+            default: escaped.unicodeScalars.append(scalar)
             }
         }
-        return String(escaped)
     }
 }
 

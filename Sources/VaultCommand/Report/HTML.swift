@@ -1,3 +1,5 @@
+import IssuerHTTP
+
 /// A piece of a page: what is interpolated into it is escaped unless it is a piece itself.
 ///
 /// ```swift
@@ -20,28 +22,14 @@ struct HTML: ExpressibleByStringInterpolation, Sendable {
 
         mutating func appendLiteral(_ literal: String) { source += literal }
 
-        mutating func appendInterpolation(_ text: String) { source += HTML.escape(text) }
+        mutating func appendInterpolation(_ text: String) {
+            source += Console.harmless(text, limit: 4000).escapedForHTML
+        }
 
         mutating func appendInterpolation(_ number: some BinaryInteger) { source += String(number) }
 
         mutating func appendInterpolation(_ piece: HTML) { source += piece.source }
 
         mutating func appendInterpolation(_ pieces: [HTML]) { for piece in pieces { source += piece.source } }
-    }
-
-    /// Characters with a meaning in HTML as references, those that steer a terminal or turn the line around spelled out.
-    private static func escape(_ text: String) -> String {
-        var result = ""
-        for character in Console.harmless(text, limit: 4000).unicodeScalars {
-            switch character {
-            case "&": result += "&amp;"
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            case "\"": result += "&quot;"
-            case "'": result += "&#39;"
-            default: result.unicodeScalars.append(character)
-            }
-        }
-        return result
     }
 }
