@@ -32,4 +32,7 @@ extension Secret where Value == [UInt8] {
     public init(copying string: some StringProtocol) {
         self.init(Array(string.utf8))
     }
+
+    /// For what takes a string only: a page, a URL, a header, the terminal.
+    package var text: String { withExposed { String(decoding: $0, as: UTF8.self) } }
 }

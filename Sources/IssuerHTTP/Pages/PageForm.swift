@@ -61,11 +61,6 @@ extension HTTPField.Name {
     fileprivate static let fetchSite = field("Sec-Fetch-Site")
 }
 
-extension SecretBytes {
-    /// For a sealed value on its way into a page or a URL.
-    var text: String { withExposed { String(decoding: $0, as: UTF8.self) } }
-}
-
 /// The two cookies: the session of who is signed in, and a name for a browser in which nobody is. Their names
 /// end in a hash of the issuer's URL. Browsers send the cookies of a host to all of its ports and paths (RFC
 /// 6265 section 8.5), and two issuers there would otherwise replace each other's.

@@ -56,13 +56,10 @@ public final class AsyncHTTPTransport: ProviderTransport {
         _ body: (AsyncHTTPTransport) async throws -> Result
     ) async throws -> Result {
         let transport = try AsyncHTTPTransport(rules)
-        do {
-            let result = try await body(transport)
+        return try await running {
+            try await body(transport)
+        } finally: {
             await transport.shutdown()
-            return result
-        } catch {
-            await transport.shutdown()
-            throw error
         }
     }
 
@@ -128,14 +125,13 @@ extension HTTPClientRequest {
         var url = request.url
         if let query = request.query {
             url += url.contains("?") ? "&" : "?"
-            url += query.withExposed { String(decoding: $0, as: UTF8.self) }
+            url += query.text
         }
         guard ProviderAddress(url) != nil else { throw InvalidURL() }
         var outgoing = HTTPClientRequest(url: url)
         outgoing.method = HTTPMethod(rawValue: request.method.rawValue)
         for (name, value) in request.headers {
-            outgoing.headers.add(
-                name: name, value: value.withExposed { String(decoding: $0, as: UTF8.self) })
+            outgoing.headers.add(name: name, value: value.text)
         }
         // A small answer can unfold to gigabytes: none is asked for, and one that comes is unfolded within bounds.
         outgoing.headers.replaceOrAdd(name: "accept-encoding", value: "identity")

@@ -161,11 +161,6 @@ extension PendingAuthorization {
     }
 }
 
-extension SecretBytes {
-    /// For a value that is about to become part of a URL.
-    fileprivate var text: String { withExposed { String(decoding: $0, as: UTF8.self) } }
-}
-
 extension OAuthError {
     fileprivate static let noIssuer = OAuthError(
         .serverError, status: 500, "This server does not know the URL it is reached by.")

@@ -288,9 +288,8 @@ extension ProviderCredentials {
 
     package var sealedForm: SecretBytes {
         get throws {
-            let secret = clientSecret?.withExposed { String(decoding: $0, as: UTF8.self) }
-            return SecretBytes(
-                Array(try JSONEncoder().encode(SealedForm(clientID: clientID, clientSecret: secret))))
+            let form = SealedForm(clientID: clientID, clientSecret: clientSecret?.text)
+            return SecretBytes(Array(try JSONEncoder().encode(form)))
         }
     }
 

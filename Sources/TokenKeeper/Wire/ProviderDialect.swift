@@ -193,8 +193,7 @@ extension ProviderDialect {
         }
         parameters.add("nonce", nonce)
         parameters.put(provider.requests.authorize)
-        let query = parameters.formEncoded.withExposed { String(decoding: $0, as: UTF8.self) }
-        return endpoint + (endpoint.contains("?") ? "&" : "?") + query
+        return endpoint + (endpoint.contains("?") ? "&" : "?") + parameters.formEncoded.text
     }
 
     /// Puts the client's identifier and secret where the entry says, in one place alone (RFC 6749 section 2.3).

@@ -42,9 +42,7 @@ public struct ScriptedTransport: ProviderTransport {
             if !query.isEmpty, !secret.isEmpty { query.append(UInt8(ascii: "&")) }
             query += secret
         }
-        let headers = request.headers.map { header in
-            (name: header.name, value: header.value.withExposed { String(decoding: $0, as: UTF8.self) })
-        }
+        let headers = request.headers.map { (name: $0.name, value: $0.value.text) }
         let body = request.body?.withExposed { $0 } ?? []
         return ScriptedRequest(request.method.rawValue, path, query: query, headers: headers, body: body)
     }

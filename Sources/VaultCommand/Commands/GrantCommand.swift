@@ -146,9 +146,9 @@ struct GrantAuthorizeCommand: AsyncParsableCommand, VaultWork {
                     codeChallenge: codeChallenge))
             var shown = Shown(
                 [
-                    .json("code", code.code.shown), .json("expires_in", code.expiresIn),
+                    .json("code", code.code.text), .json("expires_in", code.expiresIn),
                     .json("grant", code.grant.rawValue),
-                ], lines: [code.code.shown])
+                ], lines: [code.code.text])
             shown.notes = [
                 "Grant \(code.grant). The code is shown this once and lives \(code.expiresIn) seconds."
             ]

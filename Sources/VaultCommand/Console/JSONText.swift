@@ -18,17 +18,11 @@ struct Timestamp: Encodable, CustomStringConvertible {
     let description: String
 
     init(_ instant: VaultInstant) {
-        let date = Date(timeIntervalSince1970: Double(instant.millisecondsSince1970) / 1000)
-        description = date.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+        description = instant.rfc3339
     }
 
     func encode(to encoder: any Encoder) throws {
         var value = encoder.singleValueContainer()
         try value.encode(description)
     }
-}
-
-extension SecretBytes {
-    /// The secret as text, to be shown this once.
-    var shown: String { withExposed { String(decoding: $0, as: UTF8.self) } }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ProviderHTTP
 import TokenKeeper
+import VaultCore
 
 /// How providers are reached.
 struct NetworkArguments: ParsableArguments {
@@ -31,14 +32,11 @@ extension VaultArguments {
     ) async throws -> Result {
         try await withVault { vault in
             let keeper = TokenKeeper(vault: vault, transport: transport)
-            do {
-                let result = try await body(keeper)
+            return try await running {
+                try await body(keeper)
+            } finally: {
                 // A token that grows stale is refreshed behind: its successor must be stored before the vault closes.
                 await keeper.finish()
-                return result
-            } catch {
-                await keeper.finish()
-                throw error
             }
         }
     }

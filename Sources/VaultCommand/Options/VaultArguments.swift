@@ -67,15 +67,11 @@ struct VaultArguments: ParsableArguments {
         do {
             vault = try await open(options, unlockedBy: source, for: roles)
         } catch let error as VaultError { return try await unopened(error) }
-        let result: Result
-        do {
-            result = try await body(vault)
-        } catch {
+        return try await running {
+            try await body(vault)
+        } finally: {
             await vault.close()
-            throw error
         }
-        await vault.close()
-        return result
     }
 }
 

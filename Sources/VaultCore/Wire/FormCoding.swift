@@ -150,7 +150,7 @@ package struct FormParameter: Sendable {
     package let value: SecretBytes
 
     /// For values that are no secret.
-    package var text: String { value.withExposed { String(decoding: $0, as: UTF8.self) } }
+    package var text: String { value.text }
 }
 
 /// Why a form is refused.

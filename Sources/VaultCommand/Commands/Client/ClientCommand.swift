@@ -254,7 +254,7 @@ extension Shown {
         let unusedKeys = registration.keySet.map(Self.unusedKeys) ?? []
         let lifetimes = registration.lifetimes
         var fields: [Field] = [
-            .both("client_id", client.clientID), .both("client_secret", secret?.shown),
+            .both("client_id", client.clientID), .both("client_secret", secret?.text),
             .both("name", registration.name), .both("state", "\(client.state)"),
             .both(
                 "token_endpoint_auth_methods", methods, label: "authentication",

@@ -123,12 +123,12 @@ struct ConnectionRevealCommand: AsyncParsableCommand, VaultWork {
                         ? "See 'tokenvault connection show'."
                         : "A reply is kept: run 'tokenvault connection replay-reply'.")
             }
-            let access = pair.accessToken.shown
+            let access = pair.accessToken.text
             return Shown([
                 .both("connection", held.id.rawValue),
                 .both("access_token", access, as: access.isEmpty ? "-" : nil),
                 .both("access_expires_at", held.connection.accessExpiresAt, missing: "-"),
-                .both("refresh_token", pair.refreshToken?.shown, missing: "-"),
+                .both("refresh_token", pair.refreshToken?.text, missing: "-"),
             ])
         }
     }

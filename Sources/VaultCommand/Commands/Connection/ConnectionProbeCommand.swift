@@ -65,7 +65,7 @@ extension HeldAccessToken {
             let value = token.withExposed { Array((scheme.isEmpty ? "" : scheme + " ").utf8) + $0 }
             request.headers = [("Authorization", SecretBytes(value))]
         case .query(let parameter):
-            let pair = (name: parameter, value: token.shown)
+            let pair = (name: parameter, value: token.text)
             request.query = SecretBytes(copying: FormCoding.encode([pair]))
         }
         return request

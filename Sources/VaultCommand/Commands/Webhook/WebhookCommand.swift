@@ -107,7 +107,7 @@ extension Shown {
             [
                 .both("url", webhook.url), .both("created_at", webhook.createdAt),
                 .json("failures", webhook.failures), .json("retry_at", webhook.retryAt),
-                .both("secret", secret?.shown),
+                .both("secret", secret?.text),
             ],
             cells: [
                 webhook.url, "\(webhook.failures)", webhook.retryAt.map { "\(Timestamp($0))" } ?? "-",
