@@ -56,7 +56,7 @@ enum BLAKE2b {
 
 /// What a tag is of: the personal string that keeps tags of one value in two columns apart. At most 16 ASCII bytes,
 /// and permanent: stored tags depend on it.
-package enum TagPurpose: String, Sendable {
+package enum TagPurpose: String, Sendable, CaseIterable {
     /// A token or code that we issued.
     case token = "tv.token"
     /// The family secret of a grant.

@@ -17,10 +17,7 @@ import VaultCrypto
                 values.with(["name": name, "kind": kind, "expect": "equal", "result": Hex.encode(result)]))
         }
         let keyed = ["key": Hex.encode(key.exposed)]
-        let purposes: [TagPurpose] = [
-            .token, .familySecret, .clientSecret, .userName, .clientID, .clientName,
-        ]
-        for purpose in purposes {
+        for purpose in TagPurpose.allCases {
             let value = Chosen.bytes("value of \(purpose.rawValue)", 43)
             add(
                 "tag \(purpose.rawValue)", "tag", tagKey.tag(purpose, of: value),
