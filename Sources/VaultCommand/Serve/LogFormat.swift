@@ -40,7 +40,7 @@ struct JSONLogHandler: LogHandler {
 
     func log(event: LogEvent) {
         var line: [UInt8] = [UInt8(ascii: "{")]
-        Self.add("time", Self.now(), to: &line)
+        Self.add("time", SystemClock().now().rfc3339, to: &line)
         Self.add("level", event.level.rawValue, to: &line)
         Self.add("message", event.message.description, to: &line)
         Self.add("logger", label, to: &line)
@@ -62,18 +62,5 @@ struct JSONLogHandler: LogHandler {
         line.append(UInt8(ascii: ":"))
         line += JSONValue.quoted(Array(value.utf8))
         line.append(UInt8(ascii: ","))
-    }
-
-    /// RFC 3339, UTC, milliseconds.
-    private static func now() -> String {
-        var clock = timespec()
-        clock_gettime(CLOCK_REALTIME, &clock)
-        var seconds = clock.tv_sec
-        var parts = tm()
-        gmtime_r(&seconds, &parts)
-        func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
-        let milliseconds = String(1000 + clock.tv_nsec / 1_000_000).dropFirst()
-        let day = "\(1900 + parts.tm_year)-\(two(1 + parts.tm_mon))-\(two(parts.tm_mday))"
-        return "\(day)T\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(milliseconds)Z"
     }
 }
