@@ -133,7 +133,7 @@ let targets: [Target] = [
     .executableTarget(
         name: "VaultCommand",
         dependencies: [
-            "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect", "IssuerHTTP",
+            "VaultCore", "VaultCrypto", "SQLiteStore", "TokenVault", "TokenIssuer", "OpenIDConnect", "IssuerHTTP",
             "TokenKeeper", "ProviderHTTP",
             argumentParser, nioCore, nioPosix, nioHTTP1, logging, lifecycle, unixSignals,
         ],

@@ -1,5 +1,6 @@
 import Logging
 import Synchronization
+import SQLiteStore
 import VaultCore
 import VaultCrypto
 import VaultStore

@@ -100,3 +100,10 @@ struct PendingEntry: Sendable {
         setsTime = event.setsTime
     }
 }
+
+/// Whom personal data of an entry is about; stands for the column in associated data, so a piece that was moved to
+/// the other part does not open.
+enum PersonalPart: UInt16, Sendable {
+    case subject = 1
+    case actor = 2
+}

@@ -3,16 +3,6 @@ import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// A row of a tagged table, by name.
-struct RowName: Hashable {
-    let table: UInt16
-    let id: Int64
-}
-
-extension RowName {
-    init(_ row: StoredRow) { self.init(table: row.layout.number, id: row.id) }
-}
-
 /// What the last leaf that names a row says of it, kept small: there is one for each live row.
 struct RowState {
     let leaf: Int64

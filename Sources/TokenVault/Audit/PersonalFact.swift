@@ -2,13 +2,6 @@ import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// Whom personal data of an entry is about; stands for the column in associated data, so a piece that was moved to
-/// the other part does not open.
-enum PersonalPart: UInt16, Sendable {
-    case subject = 1
-    case actor = 2
-}
-
 /// Names a piece of personal data.
 struct PersonalName: Hashable {
     let leaf: Int64

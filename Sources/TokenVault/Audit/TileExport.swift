@@ -1,5 +1,6 @@
 import Foundation
 import MerkleLog
+import SQLiteStore
 import VaultCore
 import VaultCrypto
 import VaultStore

@@ -171,17 +171,6 @@ extension Vault {
     }
 }
 
-/// What the vault remembers of a backup: one row of `backups`.
-public struct BackupRecord: Sendable {
-    public let id: Int64
-    public let backup: BackupID
-    /// Entries in it; of one that was begun and not finished, how many it would have had at least.
-    public internal(set) var logSize: Int64
-    public let createdAt: VaultInstant
-    /// Nil: nobody said when it will be destroyed.
-    public let keepUntil: VaultInstant?
-}
-
 // MARK: - In the log
 
 extension Vault {

@@ -69,59 +69,7 @@ package struct HeldConnection: Sendable {
     }
 }
 
-/// What is sealed in the column `details`.
-struct ConnectionDetails: Codable, Sendable, Equatable {
-    var label: String
-    var metadata: [String: String]
-    var refusal: ConnectionRefusal?
-    /// Nil for false: most rows have no use for it.
-    private var consentReply: Bool?
-
-    init(label: String) {
-        self.label = label
-        metadata = [:]
-    }
-
-    /// The reply that is kept answers a consent, not a refresh: its tokens are of another grant than those in use.
-    var isConsentReplyKept: Bool {
-        get { consentReply ?? false }
-        set { consentReply = newValue ? true : nil }
-    }
-
-    func encoded() throws -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .sortedKeys
-        let bytes = Array(try encoder.encode(self))
-        // The mark of a kept reply always fits.
-        guard bytes.count <= Limits.connectionDetailsBytes + (isConsentReplyKept ? 64 : 0) else {
-            throw invalid("A provider told more beside its tokens than is kept with a connection.")
-        }
-        return bytes
-    }
-}
-
-/// Whom a provider says a connection is of: what is sealed in the column `subject`.
-struct ConnectionSubject: Codable, Sendable, Equatable {
-    /// The provider's own name for the account, which never changes (`sub`).
-    var subject: String
-    /// How a person knows it, as an address.
-    var account: String?
-}
-
 extension ConnectionRow {
-    func subject(_ owner: Owner, _ keyring: Keyring) throws -> ConnectionSubject? {
-        guard let subject else { return nil }
-        let bytes = try SealedField.open(
-            subject, with: owner.key(.keeper), for: context(keyring, Self.subjectColumn, generation: 0))
-        return try JSONDecoder().decode(ConnectionSubject.self, from: Data(bytes))
-    }
-
-    func details(_ owner: Owner, _ keyring: Keyring) throws -> ConnectionDetails {
-        let bytes = try SealedField.open(
-            details, with: owner.key(.keeper), for: context(keyring, Self.detailsColumn, generation: 0))
-        return try JSONDecoder().decode(ConnectionDetails.self, from: Data(bytes))
-    }
-
     func unsealedPair(_ owner: Owner, _ keyring: Keyring) throws -> TokenPair? {
         guard let pair else { return nil }
         let bytes = try SealedField.open(
@@ -167,24 +115,6 @@ extension ConnectionRow {
             return try sealed(Array(bytes), Self.subjectColumn, owner, keyring)
         }
         subjectTag = account.map { keyring.subjectTag(provider, $0) }
-    }
-
-    /// Seals a value of this row; the generation is the one the row has now.
-    func sealed(
-        _ bytes: [UInt8], _ column: UInt16, _ owner: Owner, _ keyring: Keyring,
-        limit: Int = Limits.sealedFieldBytes
-    ) throws -> [UInt8] {
-        let hasGeneration = column != Self.detailsColumn && column != Self.subjectColumn
-        return try SealedField.seal(
-            bytes, under: owner.key(.keeper),
-            for: context(keyring, column, generation: hasGeneration ? generation : 0),
-            padded: true, limit: limit)
-    }
-
-    private func context(_ keyring: Keyring, _ column: UInt16, generation: Int64) -> AssociatedData {
-        keyring.context(
-            owner: owner, table: TableLayout.connections.number, column: column, row: id,
-            generation: UInt64(clamping: generation))
     }
 }
 
@@ -241,28 +171,6 @@ extension Connection {
         unsettledSince = row.attempt?.startedAt
         hasUnreadReply = row.reply != nil
         kind = row.kind
-    }
-}
-
-/// What a provider says when it refuses to refresh a connection, and since when it has been saying so. Kept
-/// in the connection's sealed details until the connection has tokens again.
-public struct ConnectionRefusal: Codable, Sendable, Equatable {
-    /// The last error code in the spelling of the log: `invalid-request`.
-    public internal(set) var reason: String
-    /// Status, code and description of the last refusal: at most 200 characters, secrets taken out. Empty
-    /// where there was no room for them.
-    public internal(set) var words: String
-    public internal(set) var since: VaultInstant
-    /// Refusals in a row; tries without an answer are not counted and do not end the row.
-    public internal(set) var count: Int64
-    /// Revision of the provider that refused.
-    package internal(set) var revision: Int64
-    /// At this revision the connection has been a reason to doubt our client: it is not one a second time.
-    var isWitness = false
-
-    private enum CodingKeys: String, CodingKey {
-        case reason, words, since, count, revision
-        case isWitness = "witness"
     }
 }
 

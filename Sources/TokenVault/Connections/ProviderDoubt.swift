@@ -65,25 +65,18 @@ package struct ProviderDoubt: Codable, Sendable, Equatable {
 }
 
 extension ProviderRow {
-    private static let member = "doubt"
-
     /// Nil: no refusal put the client in doubt, or the definition is of another version.
     var doubt: ProviderDoubt? {
         struct Holder: Decodable { let doubt: ProviderDoubt? }
-        guard definition.contains("\"\(Self.member)\"") else { return nil }
+        guard definition.contains("\"\(Self.doubtMember)\"") else { return nil }
         return try? JSONDecoder().decode(Holder.self, from: Data(definition.utf8)).doubt
     }
 
     mutating func setDoubt(_ doubt: ProviderDoubt?) throws {
         guard doubt != self.doubt else { return }
-        guard var members = try? JSONSerialization.jsonObject(with: Data(definition.utf8)) as? [String: Any]
-        else { return }
-        members[Self.member] = try doubt.map {
-            try JSONSerialization.jsonObject(with: JSONEncoder().encode($0))
-        }
-        let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes]
-        definition = String(
-            decoding: try JSONSerialization.data(withJSONObject: members, options: options), as: UTF8.self)
+        try setMember(
+            Self.doubtMember,
+            to: try doubt.map { try JSONSerialization.jsonObject(with: JSONEncoder().encode($0)) })
     }
 }
 

@@ -231,22 +231,6 @@ extension Vault {
             return Audited(try transaction.held(row), event)
         }
     }
-
-    /// Ends the connections of a user who was removed, a few at a time; a service revokes them at their providers.
-    func endConnections(of owner: OwnerID) async throws {
-        try await writeEach(
-            ConnectionRow.self, where: "owner_id = ? AND state IN (1, 2, 5)", [.integer(owner.rawValue)]
-        ) { [operatorActor] row, transaction in
-            var row = row
-            row.state = .revoking
-            row.dueAt = transaction.now
-            try transaction.update(row)
-            transaction.log(
-                AuditEvent(
-                    .connectionRevoke, row, by: operatorActor, reason: LeafReason.userRemoved,
-                    of: try transaction.owner(owner)))
-        }
-    }
 }
 
 extension ConnectionRow {
@@ -255,12 +239,5 @@ extension ConnectionRow {
             id: id, provider: grant.provider, owner: grant.owner, kind: grant.kind, lookupTag: tag,
             createdAt: now, state: .live, reason: nil, isVerified: false, generation: 0, fence: 0,
             details: [], scope: grant.scope, failures: 0)
-    }
-
-    mutating func forgetTokens() {
-        pair = nil
-        reply = nil
-        attempt = nil
-        failures = 0
     }
 }

@@ -113,28 +113,6 @@ extension Vault {
         (reason IS NULL OR reason = '\(LeafReason.busy)' OR reason GLOB '\(LeafReason.notSentPrefix)*'
         OR reason GLOB '\(LeafReason.noAnswerPrefix)*')
         """
-
-    static let noConnection = VaultError(
-        .notFound, "There is no such connection.", remedy: "See 'tokenvault connection list'.")
-}
-
-extension Keyring {
-    /// Every tag under which the one connection of these may be found, the current one first.
-    func connectionTags(_ provider: ProviderID, _ owner: OwnerID, _ label: String) -> [[UInt8]] {
-        var bytes: [UInt8] = []
-        bytes.append(bigEndian: provider.rawValue)
-        bytes.append(bigEndian: owner.rawValue)
-        bytes += label.utf8
-        return lookup.tags(.connection, of: bytes)
-    }
-
-    /// Finds the connections of one account at a provider.
-    func subjectTag(_ provider: ProviderID, _ subject: String) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.append(bigEndian: provider.rawValue)
-        bytes += subject.utf8
-        return lookup.tag(.connectionSubject, of: bytes)
-    }
 }
 
 extension Database {
@@ -158,11 +136,6 @@ extension Database {
 }
 
 extension WriteTransaction {
-    func connection(_ id: ConnectionID) throws -> ConnectionRow {
-        guard let row = try load(ConnectionRow.self, id.rawValue)?.row else { throw Vault.noConnection }
-        return row
-    }
-
     func owner(of row: ConnectionRow) throws -> Owner {
         guard let owner = try owner(row.owner) else {
             throw VaultError(.notFound, "The owner of the connection was erased.")
@@ -172,21 +145,6 @@ extension WriteTransaction {
 
     func held(_ row: ConnectionRow) throws -> HeldConnection {
         try HeldConnection(row, owner(of: row), keyring)
-    }
-}
-
-extension AuditEvent {
-    /// About a connection, which shares the numbers of grants and so their place in the leaf.
-    ///
-    /// - Parameter owner: of the connection, who is the subject where that is a user.
-    init(
-        _ operation: AuditOperation, _ row: ConnectionRow, _ outcome: AuditOutcome = .succeeded,
-        by actor: AuditActor, reason: String? = nil, of owner: Owner? = nil
-    ) {
-        self.init(
-            operation, outcome, by: actor, reason: reason,
-            subject: row.owner == .system ? nil : owner?.pseudonym, grant: GrantID(row.id),
-            generation: UInt32(clamping: row.generation))
     }
 }
 

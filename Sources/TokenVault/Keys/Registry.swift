@@ -180,3 +180,10 @@ extension Database {
         return rows
     }
 }
+
+extension Database {
+    /// How many rows a table has, of those that meet a condition. Both are SQL of our own, values are bound.
+    func rowCount(_ table: String, where condition: String = "1", _ values: [SQLValue] = []) throws -> Int64 {
+        try count("SELECT count(*) FROM \(table) WHERE \(condition)", values)
+    }
+}

@@ -185,69 +185,7 @@ extension Vault {
     private static let rehearsed = VaultError(.init(rawValue: "rehearsed"), "Nothing was changed.")
 }
 
-/// A slot that was made by one source and opened by another.
-struct ProvedKeyslot: Sendable {
-    let record: KeyslotRecord
-    let slotKey: GuardedKey
-
-    /// Blocks as long as both sources take.
-    init(
-        _ source: KeySource, _ proof: KeySource, _ root: GuardedKey, _ epoch: UInt32, _ vault: VaultID,
-        role: UInt16 = 0
-    ) throws {
-        record = try Keyslot.create(source, wrapping: root, epoch: epoch, vault: vault, role: role)
-        let opened = try Keyslot.unlock(record, with: proof, vault: vault)
-        guard opened.root.isEqual(to: root) else {
-            throw VaultError(.internalError, "A new keyslot opened to another key.")
-        }
-        slotKey = opened.slotKey
-    }
-
-    /// - Throws: ``VaultError/Code/denied`` where the vault was opened for one role.
-    init(
-        _ source: KeySource, _ proof: KeySource, _ present: NextKeys, _ roles: VaultRoles, _ vault: VaultID
-    ) throws {
-        let key = present.key(of: roles)
-        try self.init(source, proof, key.key, key.epoch, vault, role: roles.number)
-    }
-}
-
 extension WriteTransaction {
-    /// Writes a slot that was proved, and its details.
-    ///
-    /// - Parameters:
-    ///   - root: holds the slot's key; nil: the present one.
-    ///   - epoch: of `root`.
-    @discardableResult
-    func add(
-        _ made: ProvedKeyslot, named name: String?, root: GuardedKey? = nil, epoch: UInt32? = nil
-    ) throws -> StoredKeyslot {
-        let slots = try StoredKeyslot.all(self)
-        guard slots.count < Limits.keyslots else {
-            throw VaultError(
-                .denied, "A vault has at most \(Limits.keyslots) keyslots.",
-                remedy: "Remove one that nobody uses: 'tokenvault key slot remove'.")
-        }
-        let taken = Set(slots.map(\.name))
-        guard name.map({ !taken.contains($0) }) ?? true else {
-            throw VaultError(
-                .alreadyExists, "There is a keyslot of this name.", remedy: "Choose another: --name.")
-        }
-        let word = made.record.kind.word
-        let free =
-            name ?? ([word] + (2...Limits.keyslots + 1).map { "\(word)-\($0)" }).first { !taken.contains($0) }
-        let id = next(\.nextKeyID)
-        let row = KeyslotRow(id: id, record: made.record, createdAt: now)
-        var details = KeyslotDetailsRow(
-            id: id, name: free ?? "\(word)-\(id)", held: nil, epoch: 0, provedAt: now)
-        try details.hold(
-            made.slotKey, of: made.record, under: root ?? keyring.root, epoch: epoch ?? keyring.epoch,
-            vault: keyring.vault)
-        try insert(row)
-        try insert(details)
-        return StoredKeyslot(row: row, details: details)
-    }
-
     /// Notes that `slot` was opened, now; what is not held of it yet is held where the root key is at hand.
     func note(_ slot: StoredKeyslot, openedBy unlocker: Unlocker) throws -> StoredKeyslot {
         var details =
@@ -303,5 +241,15 @@ extension WriteTransaction {
                 remedy: "Run 'tokenvault audit verify', then remove it: 'tokenvault key slot remove'.")
         }
         return try Keyslot.reseal(record, root: key, epoch: epoch, vault: keyring.vault)
+    }
+}
+
+extension ProvedKeyslot {
+    /// - Throws: ``VaultError/Code/denied`` where the vault was opened for one role.
+    init(
+        _ source: KeySource, _ proof: KeySource, _ present: NextKeys, _ roles: VaultRoles, _ vault: VaultID
+    ) throws {
+        let key = present.key(of: roles)
+        try self.init(source, proof, key.key, key.epoch, vault, role: roles.number)
     }
 }

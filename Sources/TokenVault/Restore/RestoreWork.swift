@@ -101,7 +101,7 @@ struct RestoreWork: Sendable {
         }
         if item.becomes == .stopped, var provider = try transaction.load(ProviderRow.self, item.id)?.row {
             provider.state = .stopped
-            try provider.setDoubt(nil)
+            try provider.setMember(ProviderRow.doubtMember, to: nil)
             return try transaction.update(provider)
         }
         if item.table == TableLayout.keyslots.number,

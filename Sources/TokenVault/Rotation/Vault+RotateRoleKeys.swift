@@ -192,32 +192,6 @@ extension Vault {
 }
 
 extension WriteTransaction {
-    /// The wraps of new keys: each role's own by the root key, the common one by each of those.
-    ///
-    /// - Parameter keys: new ones, the common one among them.
-    func insertRoleKeys(_ keys: [RoleKey], root: GuardedKey, epoch: UInt32) throws {
-        var wrappers: [RoleKey] = []
-        for role in KeyRole.own {
-            guard let key = keys.first(where: { $0.role == role }) else {
-                wrappers.append(try keyring.roleKeys.current(role))
-                continue
-            }
-            wrappers.append(key)
-            try insert(
-                RoleKeyRow(
-                    id: next(\.nextKeyID), key, under: nil, root, epoch: epoch, vault: keyring.vault,
-                    createdAt: now))
-        }
-        for key in keys where key.role == .common {
-            for wrapper in wrappers {
-                try insert(
-                    RoleKeyRow(
-                        id: next(\.nextKeyID), key, under: wrapper.role, wrapper.key, epoch: wrapper.epoch,
-                        vault: keyring.vault, createdAt: now))
-            }
-        }
-    }
-
     /// Retires the keys that have a successor: a role's key before is wrapped under its new one until the rotation ends.
     /// Those that have none are wrapped under a new root key.
     fileprivate func replaceRoleKeys(by next: NextKeys) throws {

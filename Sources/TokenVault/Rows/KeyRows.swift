@@ -1,7 +1,7 @@
 import Foundation
 import VaultCore
 import VaultCrypto
-public import VaultStore
+import VaultStore
 
 /// One row of `keyslots`: a way to open the vault.
 struct KeyslotRow: Sendable {
@@ -169,26 +169,6 @@ struct IncarnationRow: Sendable {
     let lostSince: VaultInstant
 }
 
-extension BackupRecord: TypedRow {
-    package static let layout = TableLayout.backups
-
-    package init(_ row: StoredRow) throws {
-        var columns = ColumnReader(row)
-        id = row.id
-        guard let backup = BackupID(bytes: try columns.blob()) else {
-            throw VaultError(.integrity, "A backup's identifier has the wrong length.")
-        }
-        self.backup = backup
-        logSize = try columns.integer()
-        createdAt = try columns.instant()
-        keepUntil = try columns.optionalInstant()
-    }
-
-    package var columns: [SQLValue] {
-        [.blob(backup.bytes), .integer(logSize), SQLValue(createdAt), SQLValue(keepUntil)]
-    }
-}
-
 extension IncarnationRow: TypedRow {
     static let layout = TableLayout.incarnations
 
@@ -208,68 +188,5 @@ extension IncarnationRow: TypedRow {
             .integer(parentSize), .blob(parentRoot), SQLValue(restoredAt), .integer(lostGrants.lowerBound),
             .integer(lostGrants.upperBound), SQLValue(lostSince),
         ]
-    }
-}
-
-/// One row of `anchors`: a place outside the file that is told of new checkpoints.
-struct AnchorRow: Sendable {
-    let id: Int64
-    let kind: AnchorKind
-    /// A path: of the file or the program; a witness's URL.
-    let target: String
-    /// Where the vault was when the anchor was added: a copy elsewhere tells nobody.
-    let vaultPath: String
-    /// Of a witness: its verifier key, and the file for what it cosigned.
-    var witnessKey: String?
-    var keptAt: String?
-    let createdAt: VaultInstant
-}
-
-extension AnchorRow: TypedRow {
-    static let layout = TableLayout.anchors
-
-    private struct Parameters: Codable {
-        let vault: String
-        let key: String?
-        let keep: String?
-    }
-
-    init(_ row: StoredRow) throws {
-        var columns = ColumnReader(row)
-        id = row.id
-        guard let kind = AnchorKind(rawValue: try columns.text()) else { throw Self.unknown(row.id) }
-        self.kind = kind
-        target = try columns.text()
-        guard
-            let parameters = try? JSONDecoder().decode(Parameters.self, from: Data(try columns.text().utf8))
-        else { throw Self.unknown(row.id) }
-        vaultPath = parameters.vault
-        witnessKey = parameters.key
-        keptAt = parameters.keep
-        createdAt = try columns.instant()
-        guard try columns.kind(KeyRole.self) == role else { throw Self.unknown(row.id) }
-    }
-
-    var columns: [SQLValue] {
-        [
-            .text(kind.rawValue), .text(target), .text(parameters), SQLValue(createdAt),
-            .integer(role.rawValue),
-        ]
-    }
-
-    /// A program is run by every process that tells it, so one that holds another role's keys must not be able to name it.
-    private var role: KeyRole { kind == .exec ? .custody : .common }
-
-    private var parameters: String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let data = try? encoder.encode(Parameters(vault: vaultPath, key: witnessKey, keep: keptAt))
-        return String(decoding: data ?? Data(), as: UTF8.self)
-    }
-
-    private static func unknown(_ id: Int64) -> VaultError {
-        VaultError(
-            .integrity, "Anchor \(id) is of no kind that this version knows.",
-            remedy: "Was it added by a newer tokenvault? Use that version.")
     }
 }

@@ -133,3 +133,13 @@ enum BodyKind {
     /// Nothing.
     case unchanged
 }
+
+/// A row of a tagged table, by name.
+struct RowName: Hashable {
+    let table: UInt16
+    let id: Int64
+}
+
+extension RowName {
+    init(_ row: StoredRow) { self.init(table: row.layout.number, id: row.id) }
+}

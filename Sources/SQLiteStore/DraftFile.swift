@@ -1,17 +1,16 @@
 import CVaultShims
 import Foundation
-import SQLiteStore
-import VaultCore
+package import VaultCore
 
 /// A file that is written under a provisional name, by one process at a time, and gets its own when it is whole.
 package final class DraftFile {
-    let path: String
+    package let path: String
     private let draft: String
     private let descriptor: Int32
     /// Until it has its name.
     private let unfinished: Unfinished
     /// Whether it was given its name, on the disk or not yet.
-    private(set) var isPublished = false
+    package private(set) var isPublished = false
 
     /// - Parameter isForAll: others may read it, as far as the umask lets them; otherwise its owner alone.
     /// - Throws: ``VaultError/Code/busy`` while another process writes the same file.
@@ -69,7 +68,7 @@ package final class DraftFile {
 
     package func write(_ bytes: [UInt8]) throws { try Self.write(bytes, to: descriptor, of: draft) }
 
-    static func write(_ bytes: [UInt8], to descriptor: Int32, of path: String) throws {
+    package static func write(_ bytes: [UInt8], to descriptor: Int32, of path: String) throws {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
@@ -113,7 +112,7 @@ package final class DraftFile {
         if VaultFile.isNamed(descriptor, name) { unlink(name) }
     }
 
-    static func exists(_ path: String) -> VaultError {
+    package static func exists(_ path: String) -> VaultError {
         VaultError(
             .alreadyExists, "There is already a file at \(path).",
             remedy: "Choose another name, or replace an older backup with --force.")
@@ -121,12 +120,12 @@ package final class DraftFile {
 }
 
 /// How much more fits on a disk.
-enum FreeSpace {
+package enum FreeSpace {
     /// Besides what is needed, so that others who write there can go on.
-    static let margin: Int64 = 64 << 20
+    package static let margin: Int64 = 64 << 20
 
     /// - Throws: ``VaultError/Code/outOfSpace``.
-    static func check(_ needed: Int64, in directory: String) throws {
+    package static func check(_ needed: Int64, in directory: String) throws {
         var facts = statvfs()
         guard statvfs(directory, &facts) == 0 else { throw StorageFailure.writing(directory, errno) }
         let free = Int64(clamping: UInt64(facts.f_bavail) * UInt64(facts.f_frsize))
@@ -141,7 +140,7 @@ enum FreeSpace {
 
 extension StorageFailure {
     /// As ``opening(_:_:)``, for files that are no vault.
-    static func writing(_ path: String, _ code: Int32) -> VaultError {
+    package static func writing(_ path: String, _ code: Int32) -> VaultError {
         switch code {
         case ENOENT, ENOTDIR:
             VaultError(.notFound, "The directory of \(path) does not exist.", remedy: "Make it first.")
