@@ -49,6 +49,8 @@ final class AnchorTurns: Sendable {
 }
 
 extension Vault {
+    private var anchorTurns: AnchorTurns { companion(AnchorTurns()) }
+
     /// Tells anchors of the newest checkpoint, those that do not have it. Takes as long as the slowest of
     /// them, some seconds at most but for a file system that hangs. What fails is counted with the anchor and
     /// thrown nowhere.

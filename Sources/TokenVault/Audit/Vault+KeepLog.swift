@@ -26,6 +26,7 @@ extension Vault {
     package var firstKeptEntry: Int64? { logBounds.firstKept }
     /// Entries over the bounds of the log that wait for an anchor, an export or a webhook.
     package var overdueEntries: Int64 { logBounds.overdue }
+    private var logBounds: LogBounds { companion(LogBounds()) }
 
     /// Prunes what is over the bounds, at most ``Limits/prunedLeavesAtOnce`` entries, in transactions of some milliseconds.
     ///

@@ -5,27 +5,23 @@ import VaultStore
 
 /// What the passes over the rows found.
 final class RowWatch: Sendable {
-    private let state = Mutex((damage: [AuditFinding](), count: 0, passes: 0))
+    private let state = Mutex((damage: [AuditFinding](), passes: 0))
 
-    /// Rows that are not what the log says, by the last pass that ended, or by the one under way.
-    var count: Int { state.withLock { $0.count } }
     /// Passes that ended.
     var passes: Int { state.withLock { $0.passes } }
 
     /// Returns those of the findings that were not known.
-    fileprivate func found(_ findings: [AuditFinding], count: Int) -> [AuditFinding] {
+    fileprivate func found(_ findings: [AuditFinding]) -> [AuditFinding] {
         state.withLock { state in
             let new = findings.filter { !state.damage.contains($0) }
             state.damage += new
-            state.count = max(state.count, count)
             return new
         }
     }
 
-    fileprivate func ended(_ findings: [AuditFinding], count: Int) {
+    fileprivate func ended(_ findings: [AuditFinding]) {
         state.withLock { state in
             state.damage = findings
-            state.count = count
             state.passes += 1
         }
     }
@@ -68,9 +64,8 @@ private final class RunningPass: Sendable {
 }
 
 extension Vault {
-    /// Rows that are not what the last entry naming them says, as far as ``compareRows(_:rest:)`` found out.
-    package var damagedRows: Int { rowWatch.count }
     package var rowPasses: Int { rowWatch.passes }
+    private var rowWatch: RowWatch { companion(RowWatch()) }
 
     /// Compares every row with the log again and again, until it is cancelled.
     func watchRows() async throws {
@@ -101,7 +96,7 @@ extension Vault {
             do {
                 let slice = try await running.slice(keys, of: slice)
                 report(slice.findings, slice.count)
-                guard !slice.isDone else { return rowWatch.ended(slice.findings, count: slice.count) }
+                guard !slice.isDone else { return end(slice.findings, slice.count) }
                 if slice.isOutrun {
                     running.close()
                     running = try RunningPass(store)
@@ -110,13 +105,19 @@ extension Vault {
             } catch let error as VaultError where error.code == .integrity {
                 let finding = AuditFinding(place: "database", problem: error.message)
                 report([finding], 1)
-                return rowWatch.ended([finding], count: 1)
+                return end([finding], 1)
             }
         }
     }
 
+    private func end(_ findings: [AuditFinding], _ count: Int) {
+        damagedRows = count
+        rowWatch.ended(findings)
+    }
+
     private func report(_ findings: [AuditFinding], _ count: Int) {
-        for finding in rowWatch.found(findings, count: count) {
+        damagedRows = max(damagedRows, count)
+        for finding in rowWatch.found(findings) {
             logger.error(
                 "The vault is not what its log says. Stop the service, run 'tokenvault audit verify' and restore.",
                 metadata: ["row": "\(finding.place)", "problem": "\(finding.problem)"])

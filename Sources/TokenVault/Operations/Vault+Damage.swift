@@ -11,8 +11,14 @@ final class DamageNotes: Sendable {
     /// Past this many the log has said enough.
     private static let capacity = 100
     private let seen = Mutex<Set<String>>([])
+    private let damagedRows = Mutex(0)
 
     var isEmpty: Bool { seen.withLock { $0.isEmpty } }
+    /// Rows that are not what the log says, by the last pass that ended, or by the one under way.
+    var rows: Int {
+        get { damagedRows.withLock { $0 } }
+        set { damagedRows.withLock { $0 = newValue } }
+    }
 
     /// Tells the operator, once of each.
     func note(_ error: VaultError, _ logger: Logger) {
@@ -29,6 +35,12 @@ extension Vault {
 
     /// Whether that happened since the vault was opened, or a row was found that is not what the log says.
     package var isDamaged: Bool { !damage.isEmpty || damagedRows > 0 }
+
+    /// Rows that are not what the last entry naming them says, as far as a pass over them found out.
+    package var damagedRows: Int {
+        get { damage.rows }
+        set { damage.rows = newValue }
+    }
 
     /// Why a grant that an authentic token names is not there.
     ///

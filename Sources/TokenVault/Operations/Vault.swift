@@ -35,9 +35,7 @@ public final class Vault: Sendable {
     let firstUses: FirstUses
     let knownVaultRow = KnownVaultRow()
     let refusals: RefusalLimiter
-    let rowWatch = RowWatch()
-    let logBounds = LogBounds()
-    let anchorTurns = AnchorTurns()
+    let companions = Companions()
     let witnesses: (any WitnessTransport)?
     let passwordHashing = PasswordHashing()
     let knownSigningKeys = KnownOfRegistry<[StoredSigningKey]>()
