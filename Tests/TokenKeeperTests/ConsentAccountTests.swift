@@ -105,4 +105,59 @@ import VaultCore
         }
         #expect(bench.server.families.map(\.isRevoked) == [false, false, false])
     }
+
+    @Test func `a device that another account answers is refused, and the connection as it was`() async throws
+    {
+        let bench = try await KeeperBench(
+            KeeperBench.standardEntry.replacing(
+                "revocation:", with: "device_authorization: https://provider.example/device\n  revocation:"))
+        let first = try await connect(bench, Self.idToken("first"))
+        let keeper = bench.keeper { request, reply in
+            request.purpose == .deviceToken && reply.status == 200
+                ? reply.adding(Self.idToken("second")) : reply
+        }
+        func answer(replacesAccount: Bool) async throws -> Connection? {
+            var request = DeviceRequest(provider: "standard", user: bench.user.id)
+            request.replacesAccount = replacesAccount
+            var device = try await keeper.beginDevice(request)
+            #expect(bench.server.approveDevice(userCode: device.userCode))
+            bench.clock.advance(device.interval)
+            return try await keeper.pollDevice(&device)
+        }
+        await #expect(throws: KeeperError(.otherAccount, "")) { try await answer(replacesAccount: false) }
+        #expect(bench.server.families.map(\.isRevoked) == [false, true])
+        #expect(try await bench.vault.connections().map(\.id) == [first.id])
+        #expect(try await bench.vault.connection(first.id).generation == first.generation)
+        #expect(bench.server.isLive(accessToken: try await bench.ready(first.id).text))
+        let second = try await answer(replacesAccount: true)
+        #expect(second?.id == first.id)
+        #expect(try await bench.vault.heldConnection(first.id).account == "second")
+    }
+
+    @Test(arguments: [(1, true), (2, false)])
+    func `a kept answer to a consent is read where it is of the same account`(_ id: Int, _ isRead: Bool)
+        async throws
+    {
+        let entry = KeeperBench.standardEntry + "\nreplies:\n  account: user.id\n"
+        let bench = try await KeeperBench(entry)
+        let first = try await connect(bench, #","user":{"id":1}"#)
+        let odd = #"{"data":{"access_token":"at-of-second","expires_in":3600},"user":{"id":\#(id)}}"#
+        let keeper = bench.keeper { request, reply in
+            request.purpose == .codeExchange
+                ? ProviderReply(status: 200, body: SecretBytes(copying: odd)) : reply
+        }
+        await #expect(throws: KeeperError(.unreadableReply, "")) { try await bench.connect(keeper) }
+        let credentials = KeeperBench.options
+        try await bench.keeper.replaceProvider(
+            NewProvider(
+                "standard", yaml: entry + "  access_token: [access_token, data.access_token]\n",
+                clientID: credentials.clientID, clientSecret: SecretBytes(copying: credentials.clientSecret)))
+        let read = try await bench.keeper.replayReply(of: first.id)
+        #expect((read != nil) == isRead)
+        let held = try await bench.vault.heldConnection(first.id)
+        #expect(held.account == "1")
+        #expect((held.pair?.accessToken.shown == "at-of-second") == isRead)
+        #expect(held.connection.hasUnreadReply != isRead)
+        if !isRead { #expect(bench.server.isLive(accessToken: try await bench.ready(first.id).text)) }
+    }
 }

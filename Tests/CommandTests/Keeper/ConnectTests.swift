@@ -137,6 +137,33 @@ struct ConnectTests {
         }
     }
 
+    @Test func `another account takes the place of the connected one with --replace-account alone`()
+        async throws
+    {
+        try await KeeperStage.run(adding: "replies: {kept: [account], account: account}\n") {
+            $0.keptValues = ["account": "first"]
+        } _: { stage in
+            let first = try await stage.connect()
+            #expect(first.status == 0, "\(first.complaints)")
+            stage.provider.configure { $0.keptValues = ["account": "second"] }
+            let refused = try await stage.connect()
+            #expect(refused.status == 4, "\(refused.complaints)")
+            let last = try Ending.object(#require(refused.complaintLines.last))
+            #expect(last["error"] as? String == "other_account")
+            #expect((last["remedy"] as? String)?.contains("--replace-account") == true)
+            let kept = try await stage.done(["connection", "show", "scripted/alice", "--json"]).object()
+            #expect(kept["generation"] as? Int == 1 && kept["state"] as? String == "live")
+            let replaced = try await stage.connect("--user alice --replace-account")
+            #expect(replaced.status == 0, "\(replaced.complaints)")
+            #expect(try replaced.object()["connection"] as? Int == first.object()["connection"] as? Int)
+            #expect(try replaced.object()["generation"] as? Int == 2)
+            let own = try await stage.place.run([
+                "connection", "connect", "scripted", "--client-credentials", "--replace-account",
+            ])
+            #expect(own.status == 2, "\(own.complaints)")
+        }
+    }
+
     @Test func `tokens of the client's own have no user`() async throws {
         try await KeeperStage.run { stage in
             let own = try await stage.done([

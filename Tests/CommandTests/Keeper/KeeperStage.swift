@@ -15,16 +15,19 @@ struct KeeperStage: Sendable {
 
     /// Runs `body` on a stage of its own.
     ///
-    /// - Parameter change: of how the server behaves.
+    /// - Parameters:
+    ///   - lines: more of the provider's entry.
+    ///   - change: of how the server behaves.
     static func run(
-        _ change: (inout ScriptedOptions) -> Void = { _ in }, _ body: (KeeperStage) async throws -> Void
+        adding lines: String = "", _ change: (inout ScriptedOptions) -> Void = { _ in },
+        _ body: (KeeperStage) async throws -> Void
     ) async throws {
-        let entry = try ProviderReader.read(yaml(at: "https://scripted.example"), file: "test")
+        let entry = try ProviderReader.read(yaml(at: "https://scripted.example") + lines, file: "test")
         var options = ScriptedOptions(entry)
         change(&options)
         try await withScriptedServer(ScriptedProvider(entry, options: options, seed: 11)) { server in
             let stage = KeeperStage(place: try await Workplace.withVault(), server: server)
-            try await stage.prepare()
+            try await stage.prepare(adding: lines)
             try await body(stage)
         }
     }
@@ -48,8 +51,8 @@ struct KeeperStage: Sendable {
         """
     }
 
-    private func prepare() async throws {
-        try place.write(Self.yaml(at: server.url), to: "scripted.yaml")
+    private func prepare(adding lines: String) async throws {
+        try place.write(Self.yaml(at: server.url) + lines, to: "scripted.yaml")
         try place.write(clientSecret, to: "secret")
         _ = try await done(["user", "add", "alice"])
         _ = try await done([

@@ -172,6 +172,22 @@ import VaultCrypto
         #expect(try await scene.vault.status().exchanges.refused == 51)
     }
 
+    @Test func `a reason with a slash is one kind, whose operation ends at the first`() async throws {
+        let scene = try await Scene()
+        try await scene.useUpRoom()
+        for reason in ["a/b", "a/b", "a/b/c", "a", "a/", ""] {
+            try await scene.vault.record(
+                AuditEvent(.clientAuthentication, .refused, by: AuditActor(nil, .http), reason: reason))
+        }
+        scene.test.clock.advance(by: minute)
+        try await scene.refuse(.unknownClient)
+        let folded = try await scene.newest().foldedRefusals
+        #expect(folded.allSatisfy { $0.operation == "client.authenticate" })
+        #expect(
+            Dictionary(uniqueKeysWithValues: folded.map { ($0.reason, $0.count) })
+                == ["a/b": 2, "a/b/c": 1, "a": 1, "a/": 1, "": 1, "unknown_client": 1])
+    }
+
     @Test func `more kinds than a leaf can name are counted together`() async throws {
         let scene = try await Scene()
         try await scene.useUpRoom()
