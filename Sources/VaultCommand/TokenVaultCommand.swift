@@ -19,25 +19,40 @@ struct TokenVaultCommand: AsyncParsableCommand {
 
             Where the vault is and what opens it:
               --vault PATH       or TOKENVAULT_PATH
-              --key-file PATH    or TOKENVAULT_KEY_FILE; without any key you are asked for a passphrase
+              --key-file PATH    or TOKENVAULT_KEY_FILE; without a key, a passphrase is read
 
             Exit codes:
-              0 done             4 denied          8 input, output or disk space    12 outcome unknown
-              1 internal error   5 locked          9 unavailable                   130 interrupted
-              2 usage            6 busy           10 confirmation required
-              3 not found        7 integrity      11 partly done
-            'tokenvault help exit-codes', 'help error CODE' and 'help secrets' say more.
+              0 done             5 locked         10 confirmation required
+              1 internal error   6 busy           11 partly done
+              2 usage            7 integrity      12 outcome unknown
+              3 not found        8 storage       130 interrupted
+              4 denied           9 unavailable
+            See also 'tokenvault help exit-codes', 'help error CODE' and 'help secrets'.
 
             Start with:
               tokenvault init --vault ./vault --key-file ./vault.key --create-key-file
             """,
         version: version,
-        subcommands: [
-            InitCommand.self, StatusCommand.self, ClientCommand.self, UserCommand.self, GrantCommand.self,
-            ConsentCommand.self, ProviderCommand.self, ConnectionCommand.self, RefreshCommand.self,
-            WebhookCommand.self, KeyCommand.self, ServeCommand.self, AuditCommand.self, BackupCommand.self,
-            RestoreCommand.self, DoctorCommand.self, ReportCommand.self,
-            ManCommand.self, ExplainCommand.self,
+        groupedSubcommands: [
+            CommandGroup(
+                name: "Vault",
+                subcommands: [
+                    InitCommand.self, StatusCommand.self, DoctorCommand.self, KeyCommand.self,
+                    BackupCommand.self, RestoreCommand.self,
+                ]),
+            CommandGroup(
+                name: "Issuer",
+                subcommands: [
+                    ServeCommand.self, ClientCommand.self, UserCommand.self, GrantCommand.self,
+                    ConsentCommand.self,
+                ]),
+            CommandGroup(
+                name: "Keeper",
+                subcommands: [
+                    ProviderCommand.self, ConnectionCommand.self, RefreshCommand.self, WebhookCommand.self,
+                ]),
+            CommandGroup(name: "Audit", subcommands: [AuditCommand.self, ReportCommand.self]),
+            CommandGroup(name: "Help", subcommands: [ExplainCommand.self, ManCommand.self]),
         ])
 
     static func main() async {
@@ -67,8 +82,10 @@ struct TokenVaultCommand: AsyncParsableCommand {
 
     private static func perform(_ arguments: [String], _ report: FailureReport) async throws -> ExitStatus {
         var command: any ParsableCommand
+        let arguments = ExplainCommand.spelledOut(arguments)
+        try CommandWords.check(arguments)
         do {
-            command = try await asyncParseAsRoot(ExplainCommand.spelledOut(arguments))
+            command = try await asyncParseAsRoot(arguments)
         } catch {
             return try answer(error, report)
         }
@@ -90,7 +107,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
             report.showUsage(message(for: error), help: fullMessage(for: error))
             return .usage
         }
-        try Console.print(fullMessage(for: error))
+        try Console.print(CommandWords.optionsFirst(fullMessage(for: error)))
         return .done
     }
 }

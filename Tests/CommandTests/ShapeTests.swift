@@ -81,6 +81,24 @@ struct ShapeTests {
             #expect(help.status == 0 && help.complaints.isEmpty, "\(command)")
             #expect(help.output.contains("\n  tokenvault \(command)"), "\(command) has no example")
             #expect(help.output.contains("OVERVIEW: "), "\(command) has no abstract")
+            let examples = help.output.split(separator: "\nUSAGE: ")[0].split(separator: "Example").last ?? ""
+            let isWhole = examples.split(separator: "\n").dropFirst().allSatisfy { $0.hasPrefix("  ") }
+            #expect(isWhole, "\(command): an example is broken at 80 columns")
+            let titles = help.output.matches(of: /^[A-Z][^\n]*:$/.anchorsMatchLineEndings()).map { $0.output }
+            if let key = titles.firstIndex(where: { $0.hasPrefix("KEY (") }) {
+                #expect(
+                    titles.firstIndex(of: "OPTIONS:").map { $0 < key } == true,
+                    "\(command): own options first")
+            }
         }
+    }
+
+    @Test func `the help of the program has its tables whole and its commands in groups`() async throws {
+        let help = try await Workplace().run(["help"])
+        #expect(help.output.contains("\n  0 done             5 locked         10 confirmation required\n"))
+        for group in ["VAULT", "ISSUER", "KEEPER", "AUDIT", "HELP"] {
+            #expect(help.output.contains("\n\n\(group) SUBCOMMANDS:\n  "), "\(group)")
+        }
+        #expect(help.outputLines.allSatisfy { $0.count <= 80 })
     }
 }

@@ -5,8 +5,7 @@ import VaultCore
 /// Shows and withdraws what users allowed clients.
 struct ConsentCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "consent",
-        abstract: "Show and withdraw what users allowed clients.",
+        commandName: "consent", abstract: "Show and withdraw what users allowed clients.",
         discussion:
             "A consent is remembered, so that the user is not asked again; grants are what came of it.",
         subcommands: [ConsentListCommand.self, ConsentRevokeCommand.self])

@@ -5,8 +5,7 @@ import VaultCore
 /// Authorizes, shows and revokes grants.
 struct GrantCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "grant",
-        abstract: "Authorize, show and revoke grants.",
+        commandName: "grant", abstract: "Authorize, show and revoke grants.",
         discussion: "A grant is what one user allowed one client: it lives through all its refreshes.",
         subcommands: [
             GrantAuthorizeCommand.self, GrantListCommand.self, GrantShowCommand.self, GrantRevokeCommand.self,
@@ -104,14 +103,13 @@ struct GrantRevokeCommand: AsyncParsableCommand, VaultWork {
 
 struct GrantAuthorizeCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "authorize",
-        abstract: "Issue an authorization code, shown once.",
+        commandName: "authorize", abstract: "Issue an authorization code, shown once.",
         discussion: """
             Standard output gets the code alone, so that a script may write CODE=$(tokenvault grant authorize …).
 
             Examples:
               tokenvault grant authorize --client mood-tracker --user alice --scope basic
-              tokenvault grant authorize --client phone-app --user alice --scope basic --code-challenge "$CHALLENGE"
+              tokenvault grant authorize --client mood --user alice --code-challenge "$C"
             """)
 
     @Option(help: "The client (client_id or name).")
@@ -121,7 +119,6 @@ struct GrantAuthorizeCommand: AsyncParsableCommand, VaultWork {
     @Option(help: "What the user allows, separated by spaces; all the client is registered for by default.")
     var scope: String?
     @Option(
-        name: .customLong("redirect-uri"),
         help: ArgumentHelp(
             "One the client has registered; may be left out when it has just one.", valueName: "uri"))
     var redirectURI: String?

@@ -7,8 +7,7 @@ import VaultCrypto
 /// Makes a vault, and its key file on request.
 struct InitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "init",
-        abstract: "Make a new vault.",
+        commandName: "init", abstract: "Make a new vault.",
         discussion: """
             The key file is made with mode 600 and never overwritten. Keep a copy of it somewhere else: without it \
             nothing in the vault can be read, by anybody. Without --key-file you are asked for a passphrase.
@@ -17,7 +16,7 @@ struct InitCommand: AsyncParsableCommand {
             it opens the vault when all other keys are lost. Keep it off this machine.
 
             Examples:
-              tokenvault init --vault ./vault --key-file ./vault.key --create-key-file --recovery-file ./recovery
+              tokenvault init --key-file v.key --create-key-file --recovery-file v.recovery
               tokenvault init --vault ./vault --key-file ./vault.key --create-key-file
               tokenvault init --vault ./vault --passphrase-file ./passphrase
             """)

@@ -27,22 +27,19 @@ struct RefreshRunCommand: AsyncParsableCommand, VaultWork {
             Examples:
               tokenvault refresh run
               tokenvault refresh run --role keeper --key-file ./keeper.key
-              tokenvault refresh run --calls 64 --log-format json --ready-file /run/tokenvault/refreshing
+              tokenvault refresh run --calls 64 --log-format json --ready-file refreshing
             """)
 
     @Option(
         help: ArgumentHelp("Calls under way at one time, to all providers together.", valueName: "number"))
     var calls = KeeperService.Limits().calls
     @Option(
-        name: .customLong("ready-file"),
         help: ArgumentHelp("A file that appears once it works, and goes at the end.", valueName: "path"),
         completion: .file())
     var readyFile: String?
-    @Option(
-        name: .customLong("log-level"),
-        help: "trace, debug, info, notice, warning, error or critical.")
+    @Option(help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = Logger.Level.info
-    @Option(name: .customLong("log-format"), help: "text, or json for one object a line.")
+    @Option(help: "text, or json for one object a line.")
     var logFormat = LogFormat.text
     @Option(help: "everything, or keeper: hold only the keys that refreshing needs.")
     var role = VaultRoles.everything

@@ -7,8 +7,7 @@ import VaultCrypto
 /// Shows what is in the vault and how it is.
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "status",
-        abstract: "Show what is in the vault, its log and its disk.",
+        commandName: "status", abstract: "Show what is in the vault, its log and its disk.",
         discussion: """
             Counting reads every grant once, about a second per million, and the newest \(ExchangeHistory.leaves) entries of \
             the log. Each bar of 'exchanges' is an hour of the last 24, or less where the log is too full to be read so \

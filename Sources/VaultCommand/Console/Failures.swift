@@ -71,11 +71,20 @@ struct FailureReport {
         show(error.code.rawValue, error.message + words, explanation?.remedy ?? "")
     }
 
-    /// A command line that could not be understood; `help` is the parser's own text, of which the usage line is kept.
+    /// A command line that could not be understood.
+    ///
+    /// - Parameter help: the parser's own text. Kept of it is what a value must be, or else the usage.
     func showUsage(_ message: String, help: String) {
-        let usage = help.split(separator: "\n").first { $0.hasPrefix("Usage:") }.map(String.init)
+        let lines = help.split(separator: "\n")
+        let value = message.contains("' is invalid for '") ? lines.first { $0.hasPrefix("Help:  ") } : nil
+        let usage = value?.dropFirst(7) ?? lines.first { $0.hasPrefix("Usage:") }
+        // The parser lists values line by line.
         let sentence = message.replacing(/(^Error: )|(\n+Usage:(?s:.)*$)/, with: "")
-        show(VaultError.Code.invalidInput.rawValue, sentence, usage ?? "See 'tokenvault --help'.")
+            .replacing(" the following:\n  - ", with: " ").replacing("\n  - ", with: ", ").replacing(
+                /\s*\n\s*/, with: " ")
+        show(
+            VaultError.Code.invalidInput.rawValue, sentence,
+            usage.map(String.init) ?? "See 'tokenvault --help'.")
     }
 
     func show(_ code: String, _ message: String, _ remedy: String) {

@@ -5,8 +5,7 @@ import VaultCore
 /// Prints manual pages, or writes all of them into a directory.
 struct ManCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "man",
-        abstract: "Print the manual page of a command, or write all of them.",
+        commandName: "man", abstract: "Print the manual page of a command, or write all of them.",
         discussion: """
             The pages are written from the same definitions as --help and the completion scripts.
 

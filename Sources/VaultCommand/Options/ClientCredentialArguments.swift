@@ -10,13 +10,11 @@ struct ClientCredentialArguments: ParsableArguments {
         parsing: .unconditional,
         help: ArgumentHelp("The identifier the provider gave our client.", valueName: "id"))
     var identifier: String?
-
     @Option(
         name: .customLong("client-id-file"),
         help: ArgumentHelp("Read the identifier from the first line of this file.", valueName: "path"),
         completion: .file())
     var identifierFile: String?
-
     @OptionGroup var secret: SecretArguments<ClientSecret>
 
     func validate() throws {

@@ -171,20 +171,16 @@ struct KeyArguments: ParsableArguments {
 /// What a new keyslot is made for.
 struct NewKeyArguments: ParsableArguments {
     @Option(
-        name: KeyOption.keyFile.newName,
-        help: ArgumentHelp("A key file.", valueName: "path"), completion: .file())
+        name: KeyOption.keyFile.newName, help: ArgumentHelp("A key file.", valueName: "path"),
+        completion: .file())
     var keyFile: String?
-
     @Flag(name: .customLong("create"), help: "Make the key file named by --new-key-file.")
     var createsKeyFile = false
-
     @OptionGroup var passphrase: NewSecretArguments<NewPassphrase>
-
     @Option(
         name: KeyOption.credential.newName,
         help: ArgumentHelp("A systemd credential ($CREDENTIALS_DIRECTORY).", valueName: "name"))
     var credential: String?
-
     @Option(
         name: KeyOption.program.newName,
         help: ArgumentHelp("A program that wraps the key, by its absolute path.", valueName: "path"),

@@ -25,7 +25,6 @@ struct SecretArguments<Kind: NamedSecret>: ParsableArguments {
             "Read the \(Kind.reader.noun) from the first line of this file.", valueName: "path"),
         completion: .file())
     var file: String?
-
     @Option(
         name: Kind.option("fd"),
         help: ArgumentHelp("Read the \(Kind.reader.noun) from this file descriptor.", valueName: "number"))
@@ -40,7 +39,6 @@ struct SecretArguments<Kind: NamedSecret>: ParsableArguments {
 /// A secret to be: from a file or a descriptor, or from the terminal, which asks twice.
 struct NewSecretArguments<Kind: NamedSecret>: ParsableArguments {
     @OptionGroup var source: SecretArguments<Kind>
-
     @Flag(name: Kind.option("prompt"), help: "Ask for the \(Kind.reader.noun) on the terminal.")
     var isAsked = false
 

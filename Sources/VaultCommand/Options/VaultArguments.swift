@@ -12,10 +12,8 @@ struct VaultArguments: ParsableArguments {
         name: .customLong("vault"),
         help: ArgumentHelp("The vault file (TOKENVAULT_PATH).", valueName: "path"), completion: .file())
     var vaultPath: String?
-
     @Flag(help: "Open it although it lies behind or beside what an anchor was told of.")
     var ignoreAnchors = false
-
     @OptionGroup(title: "Key (without any, you are asked for a passphrase)")
     var key: KeyArguments
 

@@ -6,8 +6,7 @@ import VaultCore
 /// Writes a page for an auditor.
 struct ReportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "report",
-        abstract: "Write one self-contained page for an auditor.",
+        commandName: "report", abstract: "Write one self-contained page for an auditor.",
         discussion: """
             Verifies the log and the database, and writes what they say of a period: exchanges by outcome over time, alarms, \
             events of keys, the signed checkpoint with its verifier key, facts of the vault and its clients. The page fetches \

@@ -12,8 +12,7 @@ import VaultCore
 /// Serves the token endpoint until it is told to stop.
 struct ServeCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "serve",
-        abstract: "Serve tokens, sign-in and metadata over HTTP.",
+        commandName: "serve", abstract: "Serve tokens, sign-in and metadata over HTTP.",
         discussion: """
             SIGTERM and SIGINT end it gracefully: requests in flight get their answers. Other commands may work on \
             the same vault meanwhile. With TLS, SIGHUP reads the certificate again; without, put a proxy with TLS \
@@ -24,7 +23,7 @@ struct ServeCommand: AsyncParsableCommand, VaultWork {
 
             Examples:
               tokenvault serve --listen 127.0.0.1:8080
-              tokenvault serve --listen 0.0.0.0:443 --issuer https://id.example --tls-certificate chain.pem --tls-key key.pem
+              tokenvault serve --issuer https://id.example --listen 127.0.0.1:8080
               tokenvault serve --role issuer --key-file /etc/tokenvault/issuer.key
               tokenvault serve --config /etc/tokenvault/serve.json --check-config
             """)

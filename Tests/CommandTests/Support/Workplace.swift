@@ -29,10 +29,9 @@ final class Workplace: Sendable {
     private static let all = Task {
         func below(_ words: [String], in place: Workplace) async throws -> [[String]] {
             let help = try await place.run(words + ["--help"])
-            guard let list = help.output.split(separator: "SUBCOMMANDS:\n").dropFirst().first else {
-                return [words]
-            }
-            let names = list.matches(of: /^  ([a-z-]+)/.anchorsMatchLineEndings()).map { String($0.1) }
+            guard let start = help.output.firstRange(of: "SUBCOMMANDS:\n") else { return [words] }
+            let names = help.output[start.upperBound...].matches(of: /^  ([a-z-]+)/.anchorsMatchLineEndings())
+                .map { String($0.1) }
             var all = [words]
             for name in names { all += try await below(words + [name], in: place) }
             return all

@@ -23,9 +23,9 @@ struct AuditAnchorAddCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "add", abstract: "Add an anchor, and tell it the newest checkpoint.",
         discussion: """
-            file PATH      holds the newest signed checkpoint; best on another file system
-            exec PROGRAM   reads the signed checkpoint from its standard input, within 5 seconds, and ends with 0
-            witness URL    a C2SP witness: cosigns what goes on from all it saw; https, or http to this machine
+              file PATH      holds the newest signed checkpoint; best on another disk
+              exec PROGRAM   reads the signed checkpoint from standard input in 5 seconds
+              witness URL    a C2SP witness, which cosigns checkpoints that are consistent
 
             Who runs a witness must know the log by its verifier key ('audit checkpoint --json' has it). The key of the \
             witness is a C2SP vkey for cosignature/v1; nothing that it did not sign is believed.
@@ -33,8 +33,7 @@ struct AuditAnchorAddCommand: AsyncParsableCommand {
             Examples:
               tokenvault audit anchor add file /mnt/other-disk/vault.checkpoint
               tokenvault audit anchor add exec /usr/local/libexec/publish-checkpoint
-              tokenvault audit anchor add witness https://witness.example/w1 --key "$WITNESS_VKEY" \
-                --keep /var/www/checkpoint
+              tokenvault audit anchor add witness https://witness.example/w1 --key "$VKEY"
             """)
 
     enum Kind: String, ExpressibleByArgument, CaseIterable { case file, exec, witness }

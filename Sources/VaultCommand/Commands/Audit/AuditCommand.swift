@@ -5,8 +5,7 @@ import VaultCore
 /// Reads and verifies the log.
 struct AuditCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "audit",
-        abstract: "Read and verify the log of everything that was done.",
+        commandName: "audit", abstract: "Read and verify the log of everything that was done.",
         discussion: "Opening the vault is an entry too, so every command but check-proof adds at least one.",
         subcommands: [
             AuditListCommand.self, AuditShowCommand.self, AuditTailCommand.self, AuditSearchCommand.self,

@@ -5,11 +5,10 @@ import VaultCore
 /// Hands the log on, in formats of others.
 struct AuditExportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "export",
-        abstract: "Hand the log on: as tiles that others verify, or as lines.",
+        commandName: "export", abstract: "Hand the log on: as tiles that others verify, or as lines.",
         discussion: """
-            tiles   a directory as C2SP tlog-tiles: checkpoint, tile/…, tile/entries/…; run again, it adds what is new
-            ndjson  the exact bytes of each entry, one a line
+              tiles   a directory as C2SP tlog-tiles; run again, it adds what is new
+              ndjson  the exact bytes of each entry, one a line
 
             Examples:
               tokenvault audit export --format tiles /var/www/log

@@ -7,8 +7,7 @@ import VaultCore
 /// Prints entries as they are written, and remembers how far it came.
 struct AuditFollowCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "follow",
-        abstract: "Print entries as they come, for another system to take in.",
+        commandName: "follow", abstract: "Print entries as they come, for another system to take in.",
         discussion: """
             One JSON object a line, as 'audit list --json' prints them. With --cursor-file it goes on after a restart \
             where it had come to; the file is written after the lines, so that a crash prints some of them twice and \

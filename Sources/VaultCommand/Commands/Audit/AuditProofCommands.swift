@@ -5,8 +5,7 @@ import VaultCore
 /// Proves to others that the log has an entry.
 struct AuditProveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "prove",
-        abstract: "Prove that the log has an entry, to whoever knows its verifier key.",
+        commandName: "prove", abstract: "Prove that the log has an entry, to whoever knows its verifier key.",
         discussion: """
             Writes a C2SP tlog-proof to standard output: the entry, its place, the hashes up to the root, and the \
             signed checkpoint. 'audit check-proof' checks it without the vault, and so does other people's software.
@@ -64,8 +63,7 @@ struct AuditConsistencyCommand: AsyncParsableCommand {
 /// Prints the newest signed checkpoint, to be kept somewhere else.
 struct AuditCheckpointCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "checkpoint",
-        abstract: "Print the newest signed checkpoint, to be kept outside.",
+        commandName: "checkpoint", abstract: "Print the newest signed checkpoint, to be kept outside.",
         discussion: """
             A C2SP checkpoint: which log, how many entries, the root over them, signed. 'audit consistency' and \
             'audit verify --since' take it later.
@@ -114,7 +112,7 @@ struct AuditCheckProofCommand: ParsableCommand {
             Examples:
               tokenvault audit check-proof 17.tlog-proof --vkey "$VKEY"
               tokenvault audit check-proof 17.tlog-proof --vkey "$VKEY" --leaf entry.json
-              tokenvault audit check-proof since-monday.proof --vkey "$VKEY" --from monday.checkpoint
+              tokenvault audit check-proof since.proof --vkey "$VKEY" --from old.checkpoint
             """)
 
     @Argument(help: "The proof.", completion: .file())

@@ -6,8 +6,7 @@ import VaultCore
 /// Puts the log's time right after the clock was ahead.
 struct AuditSetTimeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "set-time",
-        abstract: "Set the log's time back to the clock, after the clock was ahead.",
+        commandName: "set-time", abstract: "Set the log's time back to the clock, after the clock was ahead.",
         discussion: """
             The log's time never goes back by itself: after one entry from a clock that was ahead it stands still until \
             the clock reaches it. Entries keep both times, so nothing is lost meanwhile. Check the clock first. Without \

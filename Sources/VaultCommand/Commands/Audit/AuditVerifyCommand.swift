@@ -5,8 +5,7 @@ import VaultCore
 /// Checks the log, and the whole database against it.
 struct AuditVerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "verify",
-        abstract: "Check that log and database are what was written.",
+        commandName: "verify", abstract: "Check that log and database are what was written.",
         discussion: """
             Recomputes the tree from its entries, checks the signature over its root, and compares every row with \
             the last entry that names it. Exit code 7 means that something was edited, removed, moved or restored; \

@@ -5,8 +5,7 @@ import VaultCore
 /// Makes, reads and checks backups.
 struct BackupCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "backup",
-        abstract: "Make, read and check sealed backups.",
+        commandName: "backup", abstract: "Make, read and check sealed backups.",
         discussion: """
             A backup is two files: the data, sealed, and the keys, which are the keyslots that open it. Keep them apart: \
             the data alone opens with no key file and no passphrase. 'tokenvault restore' makes a vault of them.
@@ -25,34 +24,27 @@ struct BackupCreateCommand: AsyncParsableCommand {
             The keys change only with the keyslots and the root key: --without-keys is for backups after the first.
 
             Examples:
-              tokenvault backup create --out /mnt/backup/vault.backup --keys-out /mnt/safe/vault.keys --keep-until 90d
-              tokenvault backup create --out nightly.backup --without-keys --keep-until 2027-01-31 --json
+              tokenvault backup create --out vault.backup --keys-out /mnt/safe/vault.keys
+              tokenvault backup create --out nightly.backup --without-keys --keep-until 90d
             """)
 
     @Option(help: ArgumentHelp("Where the sealed data goes.", valueName: "file"), completion: .file())
     var out: String
-
     @Option(help: ArgumentHelp("Where the keys go: another place.", valueName: "file"), completion: .file())
     var keysOut: String?
-
     @Flag(help: "Keys that were written since the root key last changed are kept elsewhere.")
     var withoutKeys = false
-
     @Option(
         help: ArgumentHelp(
             "When this backup will be destroyed: 90d, 2027-01-31, or a time of RFC 3339.", valueName: "when"))
     var keepUntil: DeadlineArgument?
-
     @Flag(help: "Replace an older backup, or older keys, of these names.")
     var force = false
-
     @Option(
         help: ArgumentHelp(
             "Where a copy of the database lies meanwhile, beside the vault by default.",
-            valueName: "directory"),
-        completion: .directory)
+            valueName: "directory"), completion: .directory)
     var scratch: String?
-
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
 
@@ -99,11 +91,9 @@ struct BackupInspectCommand: AsyncParsableCommand {
 
     @Argument(help: ArgumentHelp("The data of a backup.", valueName: "file"), completion: .file())
     var file: String
-
     @Option(
         help: ArgumentHelp("The keys too: which keyslots they hold.", valueName: "file"), completion: .file())
     var keys: String?
-
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
@@ -126,21 +116,18 @@ struct BackupVerifyCommand: AsyncParsableCommand {
 
             Examples:
               tokenvault backup verify vault.backup --keys vault.keys --key-file vault.key
-              tokenvault backup verify vault.backup --keys vault.keys --passphrase-file passphrase --json
+              tokenvault backup verify vault.backup --keys vault.keys --passphrase-prompt
             """)
 
     @Argument(help: ArgumentHelp("The data of a backup.", valueName: "file"), completion: .file())
     var file: String
-
     @Option(help: ArgumentHelp("The keys of the backup.", valueName: "file"), completion: .file())
     var keys: String
-
     @Option(
         help: ArgumentHelp(
             "Where it is opened; the system's temporary directory by default.", valueName: "directory"),
         completion: .directory)
     var scratch: String?
-
     @OptionGroup(title: "Key (without any, you are asked for a passphrase)")
     var key: KeyArguments
     @OptionGroup var output: OutputArguments

@@ -16,42 +16,34 @@ struct RestoreCommand: AsyncParsableCommand {
             Stop the service first. The log goes on under a new name, so others need the new log_verifier_key.
 
             Examples:
-              tokenvault restore --plan --from vault.backup --keys vault.keys --log vault.damaged --vault vault.new
-              tokenvault restore --apply --from vault.backup --keys vault.keys --log vault.damaged --vault vault.new
+              tokenvault restore --plan --from vault.backup --keys vault.keys --log lost
+              tokenvault restore --apply --from vault.backup --keys vault.keys --log lost
             """)
 
     @Flag(name: [.customLong("plan"), .customLong("dry-run")], help: "Say what would be done.")
     var plans = false
-
     @Flag(name: .customLong("apply"), help: "Do it.")
     var applies = false
-
     @Option(help: ArgumentHelp("The data of a backup.", valueName: "file"), completion: .file())
     var from: String
-
     @Option(help: ArgumentHelp("The keys of the backup.", valueName: "file"), completion: .file())
     var keys: String
-
     @Option(
         help: ArgumentHelp(
             "The newest log: a vault file, exported tiles or entries, or a checkpoint.", valueName: "path"),
         completion: .file())
     var log: String?
-
     @Option(
         help: ArgumentHelp("A signed checkpoint that the newest log must go through.", valueName: "file"),
         completion: .file())
     var checkpoint: String?
-
     @Option(
         help: ArgumentHelp(
             "The log's vkey as it was kept outside the vault: it must have signed the backup's log or the newest.",
             valueName: "vkey"))
     var logVerifierKey: String?
-
     @Flag(help: "Without entries of the time since, leave the grants as they are.")
     var keepGrants = false
-
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
 

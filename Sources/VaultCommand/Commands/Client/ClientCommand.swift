@@ -7,8 +7,7 @@ import VaultCore
 /// Registers, shows and changes clients.
 struct ClientCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "client",
-        abstract: "Register, show and change clients.",
+        commandName: "client", abstract: "Register, show and change clients.",
         discussion: "Where a client is asked for, its client_id or its name will do.",
         subcommands: [
             ClientAddCommand.self, ClientSetCommand.self, ClientListCommand.self, ClientShowCommand.self,
@@ -25,20 +24,17 @@ struct ClientArgument: ParsableArguments {
 
 struct ClientAddCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "add",
-        abstract: "Register a client. The secret of a confidential one is shown once.",
+        commandName: "add", abstract: "Register a client. The secret of a confidential one is shown once.",
         discussion: """
             Examples:
-              tokenvault client add mood-tracker --redirect-uri https://app.example/callback --scope "basic readmeasurements"
-              tokenvault client add phone-app --public --redirect-uri com.example.app:/callback --scope basic
-              tokenvault client add nightly-job --grant-type client_credentials --jwks-file job.jwks --scope basic
+              tokenvault client add mood --redirect-uri https://app.example/cb --scope "a b"
+              tokenvault client add phone --public --redirect-uri com.example:/cb --scope a
+              tokenvault client add job --grant-type client_credentials --jwks-file job.jwks
             """)
 
     @Argument(help: "The name of the client, for people.")
     var name: String
-    @Option(
-        name: .customLong("client-id"),
-        help: ArgumentHelp("The client_id; random by default.", valueName: "id"))
+    @Option(help: ArgumentHelp("The client_id; random by default.", valueName: "id"))
     var clientID: String?
     @OptionGroup var options: RegistrationOptions
     @OptionGroup var location: VaultArguments
@@ -55,14 +51,13 @@ struct ClientAddCommand: AsyncParsableCommand, VaultWork {
 
 struct ClientSetCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "set",
-        abstract: "Change what is registered of a client.",
+        commandName: "set", abstract: "Change what is registered of a client.",
         discussion: """
             What is not given stays; what may be repeated replaces all there was. Grants that exist keep the scope \
             they have: revoke them where that matters.
 
             Examples:
-              tokenvault client set mood-tracker --scope "basic readmeasurements writemeasurements"
+              tokenvault client set mood-tracker --scope "basic readmeasurements"
               tokenvault client set mood-tracker --access-lifetime 10m --id-token-alg ES256
               tokenvault client set measurement-api --may-introspect
             """)
@@ -183,7 +178,7 @@ struct ClientExportCommand: AsyncParsableCommand, VaultWork {
 
             Examples:
               tokenvault client export mood-tracker > mood-tracker.json
-              tokenvault client export mood-tracker --json | tokenvault client import - --vault ./other
+              tokenvault client export mood --json | tokenvault client import - --vault new
             """)
 
     @OptionGroup var client: ClientArgument

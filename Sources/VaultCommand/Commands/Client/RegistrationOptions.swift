@@ -11,55 +11,44 @@ struct RegistrationOptions: ParsableArguments {
         help: ArgumentHelp(
             "Where codes are sent; compared octet by octet. May be repeated.", valueName: "uri"))
     var redirectURIs: [String] = []
-
     @Option(help: "What the client may ask for, separated by spaces.")
     var scope: String?
-
     @Option(
         name: .customLong("grant-type"),
         help: ArgumentHelp(
             "authorization_code, refresh_token (these two by default) or client_credentials. May be repeated.",
             valueName: "type"))
     var grantTypes: [GrantType] = []
-
     @Option(
         name: .customLong("response-type"),
         help: ArgumentHelp(
             "code (by default), or the implicit token, id_token and \"id_token token\", for clients that cannot do "
-                + "better. May be repeated.",
-            valueName: "type"))
+                + "better. May be repeated.", valueName: "type"))
     var responseTypes: [ResponseType] = []
-
     @Flag(
         name: .customLong("public"), help: "A client that cannot keep a secret: it has none, and uses PKCE.")
     var isPublic = false
-
     @Option(
         name: [.customLong("auth-method"), .customLong("token-endpoint-auth-method")],
         help: ArgumentHelp(
             "client_secret_basic, client_secret_post (both by default), private_key_jwt or none. May be repeated.",
             valueName: "method"))
     var methods: [ClientAuthenticationMethod] = []
-
     @Option(
         name: .customLong("jwks-file"),
         help: ArgumentHelp(
             "The client's public keys, a JWK Set, for private_key_jwt. Keys that cannot verify are passed over.",
-            valueName: "file"),
-        completion: .file())
+            valueName: "file"), completion: .file())
     var keySetFile: String?
-
     @Option(
         name: .customLong("id-token-alg"),
         help: ArgumentHelp(
             "How its id_tokens are signed: RS256 (by default), ES256 or EdDSA.", valueName: "alg"))
     var idTokenAlgorithm: SigningAlgorithm?
-
     @Flag(
-        name: .customLong("may-introspect"), inversion: .prefixedNo,
+        inversion: .prefixedNo,
         help: "A resource server: it may introspect access tokens that other clients were given.")
     var mayIntrospect: Bool?
-
     @OptionGroup(title: "Lifetimes (as in 30s, 10m, 24h, 30d)")
     var lifetimes: LifetimeArguments
 
@@ -119,8 +108,7 @@ struct LifetimeArguments: ParsableArguments {
     var idle: DurationArgument?
     @Option(name: .customLong("absolute-lifetime"), help: "No refresh extends this. (default: 365d)")
     var absolute: DurationArgument?
-    @Option(
-        name: .customLong("code-lifetime"), help: "Of an authorization code; at most 10m. (default: 1m)")
+    @Option(name: .customLong("code-lifetime"), help: "Of an authorization code; at most 10m. (default: 1m)")
     var code: DurationArgument?
     @Option(
         name: .customLong("retry-window"),

@@ -8,8 +8,7 @@ struct ConnectionArgument: ParsableArguments {
     @Argument(
         help: ArgumentHelp(
             "Its number, PROVIDER/USER or PROVIDER/USER/LABEL; PROVIDER alone for tokens of our own. - for USER "
-                + "reads it from standard input.",
-            valueName: "connection"))
+                + "reads it from standard input.", valueName: "connection"))
     var name: String
 
     /// - Throws: `VaultError.Code.notFound` for the provider, the user or the connection.

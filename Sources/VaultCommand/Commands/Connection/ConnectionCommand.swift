@@ -104,7 +104,7 @@ struct ConnectionRevealCommand: AsyncParsableCommand, VaultWork {
         discussion: """
             Examples:
               tokenvault connection reveal 17 --reason "support case 4711"
-              tokenvault connection reveal quantimodo/alice --reason "moving to another host" --json
+              tokenvault connection reveal quantimodo/alice --reason "moving out" --json
             """)
 
     @OptionGroup var connection: ConnectionArgument

@@ -21,8 +21,8 @@ struct ConnectionConnectCommand: AsyncParsableCommand, VaultWork {
 
             Examples:
               tokenvault connection connect quantimodo --user alice
-              tokenvault connection connect google --user alice --label work --listen 127.0.0.1:8765
-              tokenvault connection connect mine --user alice --redirect-uri http://localhost:8765/cb --no-browser
+              tokenvault connection connect google --user alice --label work
+              tokenvault connection connect mine --user alice --listen 127.0.0.1:8765
               tokenvault connection connect google --user alice --replace-account
               tokenvault connection connect microsoft --user alice --device
               tokenvault connection connect quantimodo --client-credentials
@@ -40,15 +40,14 @@ struct ConnectionConnectCommand: AsyncParsableCommand, VaultWork {
             valueName: "host:port"))
     var listen: ListenAddress?
     @Option(
-        name: .customLong("redirect-uri"),
         help: ArgumentHelp(
             "The redirect URI that is registered. (default: http://HOST:PORT/callback)", valueName: "uri"))
     var redirectURI: String?
-    @Flag(name: .customLong("no-browser"), help: "Show the address and start no browser.")
+    @Flag(help: "Show the address and start no browser.")
     var noBrowser = false
     @Flag(help: "Let the user type a code on another device (RFC 8628).")
     var device = false
-    @Flag(name: .customLong("client-credentials"), help: "Tokens of our client's own, of no user.")
+    @Flag(help: "Tokens of our client's own, of no user.")
     var clientCredentials = false
     @Flag(
         name: .customLong("replace-account"),

@@ -14,28 +14,24 @@ struct ConnectionImportCommand: AsyncParsableCommand, VaultWork {
             idle limit of the provider's entry), 'refresh run' uses it in time.
 
             Examples:
-              tokenvault connection import quantimodo --user alice --refresh-token-file ./token
-              tokenvault connection import quantimodo --user - --access-token-file ./a --refresh-token-file ./r --expires-in 1h
+              tokenvault connection import google --user alice --refresh-token-file ./token
+              tokenvault connection import mine --user - --access-token-file t --label a
             """)
 
     @OptionGroup var provider: ProviderArgument
     @OptionGroup var owner: ConnectionOwnerArguments
     @Option(
-        name: .customLong("access-token-file"),
         help: ArgumentHelp("Read the access token from this file.", valueName: "path"), completion: .file())
     var accessTokenFile: String?
     @Option(
-        name: .customLong("refresh-token-file"),
         help: ArgumentHelp("Read the refresh token from this file.", valueName: "path"), completion: .file())
     var refreshTokenFile: String?
     @Option(
-        name: .customLong("expires-in"),
         help: ArgumentHelp(
             "How long the access token still lives. Not given, it counts as over where there is a refresh token.",
             valueName: "duration"))
     var expiresIn: DurationArgument?
     @Option(
-        name: .customLong("refresh-expires-in"),
         help: ArgumentHelp(
             "How long the refresh token still lives if it is not used. (default: the entry's idle limit)",
             valueName: "duration"))

@@ -14,7 +14,7 @@ struct ConnectionProbeCommand: AsyncParsableCommand, VaultWork {
             goes to the URL you name: name one of this provider.
 
             Example:
-              tokenvault connection probe quantimodo/alice --url https://app.quantimo.do/api/v3/user
+              tokenvault connection probe mine/alice --url https://api.example/v3/user
             """)
 
     @OptionGroup var connection: ConnectionArgument

@@ -21,7 +21,7 @@ struct KeyRecoveryCreateCommand: AsyncParsableCommand {
 
             Examples:
               tokenvault key recovery create --out /media/safe/recovery
-              tokenvault key recovery create --name notary --out ./recovery --new-passphrase-file ./passphrase
+              tokenvault key recovery create --name notary --out ./recovery
             """)
 
     @Option(help: ArgumentHelp("The file to make.", valueName: "path"), completion: .file())

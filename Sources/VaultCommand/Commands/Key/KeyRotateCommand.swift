@@ -11,8 +11,7 @@ enum RotatedKey: String, ExpressibleByArgument, CaseIterable {
 
 struct KeyRotateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "rotate",
-        abstract: "Replace keys while services run.",
+        commandName: "rotate", abstract: "Replace keys while services run.",
         discussion: """
             Which keys there are: root (wraps all others, which get new wraps too), issuer, keeper and custody (what a \
             keyslot for that role opens: remove the slot that became known first), handles (seals tokens), tags (recognises tokens and client \

@@ -59,7 +59,7 @@ struct KeySlotAddCommand: AsyncParsableCommand {
             Examples:
               tokenvault key slot add --new-key-file ./second.key --create
               tokenvault key slot add --name office --new-passphrase-prompt
-              tokenvault key slot add --name hsm --new-key-exec /usr/local/libexec/pkcs11-key
+              tokenvault key slot add --name hsm --new-key-exec /usr/local/bin/pkcs11-key
               tokenvault key slot add --role issuer --new-key-file ./issuer.key --create
             """)
 

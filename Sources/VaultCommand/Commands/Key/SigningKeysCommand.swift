@@ -6,8 +6,7 @@ import VaultCore
 /// The keys that sign id_tokens.
 struct SigningKeysCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "signing",
-        abstract: "Show and rotate the keys that sign id_tokens.",
+        commandName: "signing", abstract: "Show and rotate the keys that sign id_tokens.",
         discussion: "A service that runs sees a rotation at once.",
         subcommands: [SigningKeysListCommand.self, SigningKeysRotateCommand.self])
 }

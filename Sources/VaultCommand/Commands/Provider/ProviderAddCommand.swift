@@ -5,19 +5,18 @@ import VaultCore
 /// Adds a provider, or puts another entry or other credentials in its place.
 struct ProviderAddCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "add",
-        abstract: "Add a provider: an entry, and who we are there.",
+        commandName: "add", abstract: "Add a provider: an entry, and who we are there.",
         discussion: """
             The entry is that of the catalogue with the provider's name, another with --entry, or a file of your own. \
             Where an entry leaves its endpoints to discovery, the issuer's document is fetched, now and never again. \
             The client's secret is asked for on the terminal unless a file or descriptor is named; it is sealed.
 
             Examples:
-              tokenvault provider add quantimodo --client-id my-app --client-secret-file ./secret --scope "basic readmeasurements"
-              tokenvault provider add shop --entry shopify --variable shop=acme --client-id-file ./id
-              tokenvault provider add login --entry oidc --variable issuer=https://id.example --client-id app
-              tokenvault provider add mine --file mine.yaml --client-id app --client-secret-fd 3 3< secret
-              tokenvault provider add quantimodo --replace --client-id my-app --client-secret-file ./new-secret
+              tokenvault provider add google --client-id my-app --client-secret-file secret
+              tokenvault provider add shop --entry shopify --variable shop=a --client-id app
+              tokenvault provider add oidc --variable issuer=https://a.example --client-id a
+              tokenvault provider add mine --file m.yaml --client-id a --client-secret-fd 3
+              tokenvault provider add google --replace --client-id my-app
             """)
 
     @OptionGroup var provider: ProviderArgument
@@ -75,18 +74,15 @@ struct EntryArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp("The entry of the catalogue. (default: the name)", valueName: "catalogue-name"))
     var entry: String?
-
     @Option(
-        help: ArgumentHelp("A file with an entry of your own (YAML).", valueName: "path"),
-        completion: .file())
+        help: ArgumentHelp("A file with an entry of your own (YAML).", valueName: "path"), completion: .file()
+    )
     var file: String?
-
     @Option(
         name: .customLong("variable"),
         help: ArgumentHelp(
             "What {name} in the entry's endpoints stands for. May be repeated.", valueName: "name=value"))
     var variables: [PairArgument] = []
-
     @Option(
         name: .customLong("endpoint"),
         help: ArgumentHelp(

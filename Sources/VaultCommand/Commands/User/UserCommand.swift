@@ -5,8 +5,7 @@ import VaultCore
 /// Adds, lists and changes users.
 struct UserCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "user",
-        abstract: "Add, list and change users.",
+        commandName: "user", abstract: "Add, list and change users.",
         discussion: """
             A user name given as - is read from standard input, so that it shows in no process list. It is kept as it was \
             given, and found by every spelling: Alice, ALICE and alice are one user. It is of one script and has no \

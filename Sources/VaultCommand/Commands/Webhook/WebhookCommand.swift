@@ -6,8 +6,7 @@ import VaultCore
 /// Who is told by HTTP of what happens to connections.
 struct WebhookCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "webhook",
-        abstract: "Add, list and remove who is told of events by HTTP.",
+        commandName: "webhook", abstract: "Add, list and remove who is told of events by HTTP.",
         discussion: """
             While the keeper runs, each webhook is told everything that happens to connections and providers from when \
             it was added, in order and at least once, signed as Standard Webhooks has it.
