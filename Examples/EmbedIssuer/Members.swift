@@ -46,12 +46,12 @@ final class Members: Sendable {
     }
 
     /// Tells the authorization endpoint who is signed in, and sends everybody else to sign in.
-    var authentication: UserAuthentication {
-        UserAuthentication { [self] request in
+    var authentication: UserAuthentication<ServiceContext> {
+        UserAuthentication { [self] request, _ in
             guard let id = request.cookies["session"]?.value, let found = sessions.withLock({ $0[id] })
             else { return nil }
             return AuthenticatedUser(id: found.user, authenticatedAt: found.at, session: id)
-        } signIn: { [self] need, _ in
+        } signIn: { [self] need, _, _ in
             let id = Self.secretName()
             // Strangers begin sign-ins too, so what is kept for them is bounded.
             waiting.withLock { waiting in

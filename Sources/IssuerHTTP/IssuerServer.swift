@@ -52,7 +52,7 @@ public struct IssuerServer: Service {
             vault: vault, profile: configuration.profile, url: url, idTokens: configuration.idTokens,
             assertions: configuration.assertions, claims: configuration.claims)
         IssuerRoutes(issuer, limits: configuration.limits).mount(on: router)
-        let signIn = SignInPages(issuer, limits: configuration.limits)
+        let signIn = SignInPages(issuer, context: IssuerContext.self, limits: configuration.limits)
         signIn.mount(on: router)
         AuthorizeRoutes(issuer, users: signIn, limits: configuration.limits).mount(on: router)
         var application = frame.application { [configuration, onReady] channel in

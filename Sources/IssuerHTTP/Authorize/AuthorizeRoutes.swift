@@ -14,50 +14,51 @@ import VaultCore
 ///
 /// With users of one's own, pass a ``UserAuthentication`` and leave ``SignInPages`` out. The issuer must know its URL.
 /// Mount on the router itself: where that URL has a path, every address answers with it and without it.
-public struct AuthorizeRoutes: Sendable {
+public struct AuthorizeRoutes<Context: RequestContext>: Sendable {
     let issuer: TokenIssuer
-    let users: any UserSource
+    let users: any UserSource<Context>
     let pages: Pages
     let body: FormBody
     private let scopes: ScopeDescriptions
-    private let consentPage: any ConsentPage
+    private let consentPage: any ConsentPage<Context>
 
     /// - Parameters:
     ///   - users: who is signed in.
     ///   - consentPage: nil: the bundled one.
     ///   - scopes: how the bundled pages explain scopes.
     public init(
-        _ issuer: TokenIssuer, users: any UserSource, consentPage: (any ConsentPage)? = nil,
+        _ issuer: TokenIssuer, users: some UserSource<Context>,
+        consentPage: (any ConsentPage<Context>)? = nil,
         scopes: ScopeDescriptions = .standard, limits: RequestLimits = RequestLimits()
     ) {
         self.issuer = issuer
         self.users = users
         self.scopes = scopes
-        pages = Pages(issuer, limits)
+        pages = Pages(issuer)
         body = FormBody(limits)
-        self.consentPage = consentPage ?? BundledConsentPage(pages: pages)
+        self.consentPage = consentPage ?? BundledConsentPage<Context>(pages: pages)
     }
 
     /// Adds the authorization endpoint under every path of the profile, `/consent`, `/account/consents` and
     /// what the pages fetch. None of them answers other origins (RFC 9700 section 2.6): put no CORS
     /// middleware in front.
-    public func mount<Routes: RouterMethods>(on router: Routes) {
+    public func mount(on router: some RouterMethods<Context>) {
         let router = IssuerPaths(router, of: issuer)
         for path in issuer.profile.authorizePaths {
             issuer.endpoints.add(.authorization, at: path)
             pages.mount(
                 path, on: router,
                 [
-                    (.get, { request, _ in await authorize(request) }),
+                    (.get, { await authorize($0, $1) }),
                     (.post, { request, _ in await postAuthorize(request) }),
                 ])
         }
-        pages.mount(PagePaths.consent, on: router, [(.post, { request, _ in await decide(request) })])
+        pages.mount(PagePaths.consent, on: router, [(.post, { await decide($0, $1) })])
         pages.mount(
             PagePaths.consents, on: router,
             [
-                (.get, { request, _ in await consents(request) }),
-                (.post, { request, _ in await withdraw(request) }),
+                (.get, { await consents($0, $1) }),
+                (.post, { await withdraw($0, $1) }),
             ])
         for asset in [PageAsset.stylesheet, .icon] {
             pages.mount(asset.path, on: router, [(.get, { request, _ in asset.response(to: request) })])
@@ -73,12 +74,14 @@ public struct AuthorizeRoutes: Sendable {
 /// `/oauth2/authorize` (RFC 6749 section 3.1) and `/consent`.
 extension AuthorizeRoutes {
     /// Begins the query of a request that comes back from a page.
-    private static let resuming = "continue="
+    private static var resuming: String { "continue=" }
 
-    private func authorize(_ request: Request) async -> Response {
+    private func authorize(_ request: Request, _ context: Context) async -> Response {
         await pages.answering(request) { id in
             let asked = try read(request.uri.query ?? "", id)
-            return try await next(asked, of: try await users.user(of: request), for: request, id)
+            return try await next(
+                asked, of: try await users.user(of: request, context: context),
+                for: request, context, id)
         }
     }
 
@@ -92,7 +95,7 @@ extension AuthorizeRoutes {
     }
 
     /// What the user answered on the consent page. A page from another session, or without an answer, leads to a new one.
-    private func decide(_ request: Request) async -> Response {
+    private func decide(_ request: Request, _ context: Context) async -> Response {
         await pages.answering(request) { id in
             let posted = try await PostedForm(request, body)
             guard let form = posted.form(ConsentForm.self, by: issuer.vault),
@@ -105,16 +108,19 @@ extension AuthorizeRoutes {
                 case "deny": .deny
                 default: nil
                 }
-            guard let decision, let user = try await user(of: request, session: form.session, id: form.user)
+            guard let decision,
+                let user = try await user(of: request, context, session: form.session, id: form.user)
             else { return pages.seeOther(try resumption(of: asked), to: request, id) }
-            return try await next(asked, of: user, decision: decision, for: request, id)
+            return try await next(asked, of: user, decision: decision, for: request, context, id)
         }
     }
 
     /// A form's answer counts in the session and from the user it was shown to. Nil: the browser has another session by
     /// now, or never had that one.
-    func user(of request: Request, session: String, id: Int64) async throws -> AuthenticatedUser? {
-        let user = try await users.user(of: request)
+    func user(
+        of request: Request, _ context: Context, session: String, id: Int64
+    ) async throws -> AuthenticatedUser? {
+        let user = try await users.user(of: request, context: context)
         return user?.session == session && user?.id.rawValue == id ? user : nil
     }
 
@@ -133,7 +139,7 @@ extension AuthorizeRoutes {
     /// From what the issuer decides about a request to what the browser gets.
     private func next(
         _ asked: AuthorizationRequest, of user: AuthenticatedUser?, decision: ConsentDecision? = nil,
-        for request: Request, _ id: RequestID
+        for request: Request, _ context: Context, _ id: RequestID
     ) async throws -> Response {
         switch await issuer.authorize(asked, user: user, decision: decision) {
         case .page(let error): return pages.error(error, to: request, id)
@@ -143,7 +149,7 @@ extension AuthorizeRoutes {
             let need = SignInRequest(
                 returnTo: try resumption(of: asked), clientName: pending.client.registration.name,
                 loginHint: pending.loginHint)
-            return try await users.signIn(need, for: request)
+            return try await users.signIn(need, for: request, context: context)
         case .needsConsent(let pending, let account):
             guard let user else { throw VaultError(.internalError, "Nobody can be asked.") }
             let form = ConsentForm(
@@ -155,7 +161,7 @@ extension AuthorizeRoutes {
                     userName: account.name, scopes: describe(pending.scope),
                     destination: Self.destination(of: pending.redirectURI),
                     action: pages.link(PagePaths.consent), form: try form.sealed(by: issuer.vault)),
-                for: request)
+                for: request, context: context)
         }
     }
 
@@ -189,11 +195,11 @@ private struct ConsentForm: PageForm {
 
 /// `/account/consents`: what the user allowed, and taking it back.
 extension AuthorizeRoutes {
-    func consents(_ request: Request) async -> Response {
+    func consents(_ request: Request, _ context: Context) async -> Response {
         await pages.answering(request) { id in
-            guard let user = try await users.user(of: request) else {
+            guard let user = try await users.user(of: request, context: context) else {
                 return try await users.signIn(
-                    SignInRequest(returnTo: pages.link(PagePaths.consents)), for: request)
+                    SignInRequest(returnTo: pages.link(PagePaths.consents)), for: request, context: context)
             }
             let account = try await issuer.vault.user(user.id)
             var rows: [[String: Any]] = []
@@ -211,13 +217,14 @@ extension AuthorizeRoutes {
         }
     }
 
-    func withdraw(_ request: Request) async -> Response {
+    func withdraw(_ request: Request, _ context: Context) async -> Response {
         await pages.answering(request) { id in
             let posted = try await PostedForm(request, body)
             guard let form = posted.form(WithdrawalForm.self, by: issuer.vault) else {
                 throw Refusal.unknownForm
             }
-            guard let user = try await user(of: request, session: form.session, id: form.user) else {
+            guard let user = try await user(of: request, context, session: form.session, id: form.user)
+            else {
                 return pages.seeOther(pages.link(PagePaths.consents), to: request, id)
             }
             try await issuer.vault.withdrawConsent(
@@ -239,12 +246,12 @@ extension AuthorizeRoutes {
         return [
             "client": client.registration.name.displayed, "since": consent.grantedAt.date,
             "sinceText": consent.grantedAt.writtenDate,
-            "scopes": BundledConsentPage.items(describe(consent.scope)),
+            "scopes": describe(consent.scope).map(\.item),
             "form": try form.sealed(by: issuer.vault),
         ]
     }
 
-    private static let done = "withdrawn"
+    private static var done: String { "withdrawn" }
 }
 
 /// Which consent to take back, and whose, and in which session.

@@ -3,17 +3,20 @@ public import TokenIssuer
 import VaultCore
 
 /// Says who is using the browser: the host's own users, or those of the vault (``SignInPages``).
-public protocol UserSource: Sendable {
+public protocol UserSource<Context>: Sendable {
+    /// Of the router that the routes are added to.
+    associatedtype Context: RequestContext
+
     /// Who is signed in; nil: nobody. Its `session` must name one session of one browser, so that forms shown
     /// there work nowhere else.
-    func user(of request: Request) async throws -> AuthenticatedUser?
+    func user(of request: Request, context: Context) async throws -> AuthenticatedUser?
 
     /// What the browser gets when someone must sign in, or sign in again.
     ///
     /// Afterwards the browser is sent to ``SignInRequest/returnTo`` and the request goes on. Leave `form-action` out of
     /// the Content-Security-Policy of a page with a form for this: browsers apply it to every redirect after the form,
     /// and the last of them may lead to the client and further.
-    func signIn(_ need: SignInRequest, for request: Request) async throws -> Response
+    func signIn(_ need: SignInRequest, for request: Request, context: Context) async throws -> Response
 }
 
 /// Why someone must sign in, and where to go then.
@@ -35,46 +38,55 @@ public struct SignInRequest: Sendable, Codable {
 /// Users of the host, as two closures.
 ///
 /// ```swift
-/// let users = UserAuthentication { request in
-///     guard let session = try await sessions.find(request) else { return nil }
+/// let users = UserAuthentication<AppContext> { _, context in
+///     guard let session = context.session else { return nil }
 ///     return AuthenticatedUser(id: session.vaultUser, authenticatedAt: session.start, session: session.id)
-/// } signIn: { need, _ in
+/// } signIn: { need, _, _ in
 ///     let next = need.returnTo.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? ""
 ///     return Response(status: .seeOther, headers: [.location: "/login?next=" + next])
 /// }
 /// ```
-public struct UserAuthentication: UserSource {
-    private let find: @Sendable (Request) async throws -> AuthenticatedUser?
-    private let send: @Sendable (SignInRequest, Request) async throws -> Response
+public struct UserAuthentication<Context: RequestContext>: UserSource {
+    private let find: @Sendable (Request, Context) async throws -> AuthenticatedUser?
+    private let send: @Sendable (SignInRequest, Request, Context) async throws -> Response
 
     /// - Parameters:
     ///   - find: who is signed in; the identifier is that of a user of the vault (`vault.user(named:)`). Names are found
     ///     by every spelling, so identifiers in which case counts are written as hexadecimal for them.
     ///   - signIn: sends the browser to sign in and come back.
     public init(
-        _ find: @escaping @Sendable (Request) async throws -> AuthenticatedUser?,
-        signIn: @escaping @Sendable (SignInRequest, Request) async throws -> Response
+        _ find: @escaping @Sendable (Request, Context) async throws -> AuthenticatedUser?,
+        signIn: @escaping @Sendable (SignInRequest, Request, Context) async throws -> Response
     ) {
         self.find = find
         send = signIn
     }
 
-    public func user(of request: Request) async throws -> AuthenticatedUser? { try await find(request) }
+    public func user(of request: Request, context: Context) async throws -> AuthenticatedUser? {
+        try await find(request, context)
+    }
 
-    public func signIn(_ need: SignInRequest, for request: Request) async throws -> Response {
-        try await send(need, request)
+    public func signIn(
+        _ need: SignInRequest, for request: Request, context: Context
+    ) async throws -> Response {
+        try await send(need, request, context)
     }
 }
 
 /// Asks the user whether a client may have what it asks for. Replace it to ask in the host's own words and
 /// looks.
-public protocol ConsentPage: Sendable {
+public protocol ConsentPage<Context>: Sendable {
+    /// Of the router that the routes are added to.
+    associatedtype Context: RequestContext
+
     /// A page with a form that posts to ``ConsentQuestion/action``.
     ///
     /// Its fields: `form`, with the value of ``ConsentQuestion/form``, and `decision`, `allow` or `deny`. Leave
     /// `form-action` out of the page's Content-Security-Policy: browsers apply it to every redirect after the form,
     /// so it would stop clients whose callback redirects on.
-    func response(to question: ConsentQuestion, for request: Request) async throws -> Response
+    func response(
+        to question: ConsentQuestion, for request: Request, context: Context
+    ) async throws -> Response
 }
 
 /// What the user is asked.

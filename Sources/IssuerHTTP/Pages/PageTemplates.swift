@@ -114,28 +114,31 @@ struct PageAsset: Sendable {
 }
 
 /// The consent page that comes along.
-struct BundledConsentPage: ConsentPage {
+struct BundledConsentPage<Context: RequestContext>: ConsentPage {
     let pages: Pages
 
-    func response(to question: ConsentQuestion, for request: Request) async throws -> Response {
+    func response(
+        to question: ConsentQuestion, for request: Request, context: Context
+    ) async throws -> Response {
         let client = question.clientName.displayed
         return pages.page(
             .consent,
             [
                 "title": "Allow access?", "client": client, "user": question.userName.displayed,
                 "initial": String(client.prefix(1)).uppercased(),
-                "scopes": Self.items(question.scopes), "hasScopes": !question.scopes.isEmpty,
+                "scopes": question.scopes.map(\.item), "hasScopes": !question.scopes.isEmpty,
                 "destination": question.destination, "action": question.action, "form": question.form,
                 "consents": pages.link(PagePaths.consents),
             ], leadsToClient: true, to: request)
     }
+}
 
-    static func items(_ scopes: [ScopeDescription]) -> [[String: Any]] {
-        scopes.map { scope in
-            var item: [String: Any] = ["name": scope.name]
-            if let text = scope.text { item["text"] = text }
-            return item
-        }
+extension ScopeDescription {
+    /// What the templates take of it.
+    var item: [String: Any] {
+        var item: [String: Any] = ["name": name]
+        if let text { item["text"] = text }
+        return item
     }
 }
 

@@ -7,12 +7,8 @@ import VaultCore
 /// Makes responses for browsers: pages from templates, redirects, and pages that say what went wrong.
 struct Pages: Sendable {
     private let issuer: TokenIssuer
-    private let limits: RequestLimits
 
-    init(_ issuer: TokenIssuer, _ limits: RequestLimits) {
-        self.issuer = issuer
-        self.limits = limits
-    }
+    init(_ issuer: TokenIssuer) { self.issuer = issuer }
 
     /// `path` as the browser asks for it: below the issuer's URL, which may itself have a path.
     func link(_ path: String) -> String {
@@ -85,13 +81,12 @@ struct Pages: Sendable {
 
     /// Answers the methods given, and says to the others which these are.
     func mount<Routes: RouterMethods>(
-        _ path: String, on router: Routes, _ endpoints: [(HTTPRequest.Method, PageResponder)]
+        _ path: String, on router: Routes,
+        _ endpoints: [(HTTPRequest.Method, @Sendable (Request, Routes.Context) async -> Response)]
     ) {
         let path = RouterPath(path)
         for (method, respond) in endpoints {
-            router.on(path, method: method) { [limits, issuer] request, context in
-                await respond(request, PeerAddress.of(request, context, limits, issuer))
-            }
+            router.on(path, method: method) { await respond($0, $1) }
         }
         let taken = endpoints.map(\.0)
         let allow = taken.map(\.rawValue).joined(separator: ", ")
@@ -132,9 +127,6 @@ enum PagePaths {
     static let signIn = "/sign-in"
     static let signOut = "/sign-out"
 }
-
-/// Answers a request from a browser; the address is looked up when it is asked for.
-typealias PageResponder = @Sendable (Request, _ peer: @Sendable () -> PeerAddress) async -> Response
 
 extension HTTPField.Name {
     /// `X-Frame-Options` (RFC 7034), for browsers that do not know `frame-ancestors`.

@@ -13,8 +13,9 @@ import VaultCore
 /// ```
 ///
 /// The session is a sealed cookie: `HttpOnly`, `SameSite=Lax`, and `Secure` where the issuer's URL is https.
-public struct SignInPages: UserSource {
+public struct SignInPages<Context: RequestContext>: UserSource {
     private let issuer: TokenIssuer
+    private let limits: RequestLimits
     private let pages: Pages
     private let body: FormBody
     private let lifetime: Duration
@@ -22,24 +23,30 @@ public struct SignInPages: UserSource {
     private var vault: Vault { issuer.vault }
     private var cookies: BrowserCookies { BrowserCookies(issuer) }
 
-    /// - Parameter sessionLifetime: after this the user signs in again; the browser forgets it sooner, when closed.
+    /// - Parameters:
+    ///   - context: of the router that the pages are added to.
+    ///   - sessionLifetime: after this the user signs in again; the browser forgets it sooner, when closed.
     public init(
-        _ issuer: TokenIssuer, sessionLifetime: Duration = .seconds(12 * 3600),
-        limits: RequestLimits = RequestLimits()
+        _ issuer: TokenIssuer, context: Context.Type = BasicRequestContext.self,
+        sessionLifetime: Duration = .seconds(12 * 3600), limits: RequestLimits = RequestLimits()
     ) {
         self.issuer = issuer
-        pages = Pages(issuer, limits)
+        self.limits = limits
+        pages = Pages(issuer)
         body = FormBody(limits)
         lifetime = sessionLifetime
         throttle = SignInThrottle(clock: issuer.vault.clock, issuer.sharedAddress)
     }
 
     /// Adds `/sign-in` and `/sign-out`.
-    public func mount<Routes: RouterMethods>(on router: Routes) {
+    public func mount(on router: some RouterMethods<Context>) {
         let router = IssuerPaths(router, of: issuer)
         pages.mount(
             PagePaths.signIn, on: router,
-            [(.get, { request, _ in await get(request) }), (.post, { await post($0, $1) })])
+            [
+                (.get, { request, _ in await get(request) }),
+                (.post, { request, context in await post(request, context) }),
+            ])
         pages.mount(
             PagePaths.signOut, on: router,
             [
@@ -48,13 +55,15 @@ public struct SignInPages: UserSource {
             ])
     }
 
-    public func user(of request: Request) async throws -> AuthenticatedUser? {
+    public func user(of request: Request, context: Context) async throws -> AuthenticatedUser? {
         guard let session = try await cookies.session(of: request) else { return nil }
         return AuthenticatedUser(
             id: session.user.id, authenticatedAt: session.signedInAt, session: session.id)
     }
 
-    public func signIn(_ need: SignInRequest, for request: Request) async throws -> Response {
+    public func signIn(
+        _ need: SignInRequest, for request: Request, context: Context
+    ) async throws -> Response {
         try page(need, for: request)
     }
 }
@@ -68,7 +77,7 @@ extension SignInPages {
         }
     }
 
-    private func post(_ request: Request, _ peer: @Sendable () -> PeerAddress) async -> Response {
+    private func post(_ request: Request, _ context: Context) async -> Response {
         await pages.answering(request) { id in
             let posted = try await PostedForm(request, body)
             guard let form = posted.form(SignInForm.self, by: vault) else { throw Refusal.unknownForm }
@@ -90,7 +99,9 @@ extension SignInPages {
                 return try page(form.need, .incomplete, user: name, for: request, id)
             }
             let user: User
-            switch try await check(name, password, from: peer(), id) {
+            switch try await check(
+                name, password, from: PeerAddress.of(request, context, limits, issuer)(), id)
+            {
             case .success(let known): user = known
             case .failure(let trouble):
                 return try page(form.need, trouble, user: name, for: request, id)

@@ -39,11 +39,18 @@ struct TestHost: Sendable {
             use: answer)
         router.group("header").add(middleware: BearerAuthenticator(issuer, acceptsQuery: false)).get(
             use: answer)
+        try await serve(router, server.log.logger, body)
+    }
+
+    /// Serves what was added to the router while `body` runs.
+    static func serve<Served: RequestContext>(
+        _ router: Router<Served>, _ logger: Logger, _ body: @Sendable (TestHost) async throws -> Void
+    ) async throws where Served.Source == ApplicationRequestContextSource {
         let (ports, announce) = AsyncStream<Int>.makeStream()
         let application = Application(
             router: router, configuration: .init(address: .hostname("127.0.0.1", port: 0)),
-            onServerRunning: { announce.yield($0.localAddress?.port ?? 0) }, logger: server.log.logger)
-        let group = ServiceGroup(services: [application], logger: server.log.logger)
+            onServerRunning: { announce.yield($0.localAddress?.port ?? 0) }, logger: logger)
+        let group = ServiceGroup(services: [application], logger: logger)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 defer { announce.finish() }
@@ -60,10 +67,19 @@ struct TestHost: Sendable {
         }
     }
 
-    func send(_ method: String = "GET", _ path: String, _ headers: [String] = []) async throws -> Reply {
+    /// - Parameter form: sent along, as a browser does it.
+    func send(
+        _ method: String = "GET", _ path: String, _ headers: [String] = [], form: Form = [:]
+    ) async throws -> Reply {
         let wire = try Wire(port: port)
-        let head = (["\(method) \(path) HTTP/1.1", "Host: host.example"] + headers).joined(separator: "\r\n")
-        try await wire.send(head + "\r\n\r\n")
+        let body = form.map { "\($0)=\(TestServer.encode($1))" }.joined(separator: "&")
+        var lines = ["\(method) \(path) HTTP/1.1", "Host: host.example"] + headers
+        if !body.isEmpty {
+            lines += [
+                "Content-Type: application/x-www-form-urlencoded", "Content-Length: \(body.utf8.count)",
+            ]
+        }
+        try await wire.send(lines.joined(separator: "\r\n") + "\r\n\r\n" + body)
         return try await wire.reply()
     }
 
