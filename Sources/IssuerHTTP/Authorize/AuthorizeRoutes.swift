@@ -149,20 +149,26 @@ extension AuthorizeRoutes {
             let need = SignInRequest(
                 returnTo: try resumption(of: asked), clientName: pending.client.registration.name,
                 loginHint: pending.loginHint)
-            return try await users.signIn(need, for: request, context: context)
+            return try await signIn(need, for: request, context)
         case .needsConsent(let pending, let account):
             guard let user else { throw VaultError(.internalError, "Nobody can be asked.") }
             let form = ConsentForm(
                 session: user.session, user: user.id.rawValue, scope: pending.scope.text,
                 request: try asked.sealed(by: issuer).text)
-            return try await consentPage.response(
-                to: ConsentQuestion(
-                    clientName: pending.client.registration.name, clientID: pending.client.clientID,
-                    userName: account.name, scopes: describe(pending.scope),
-                    destination: Self.destination(of: pending.redirectURI),
-                    action: pages.link(PagePaths.consent), form: try form.sealed(by: issuer.vault)),
-                for: request, context: context)
+            let question = ConsentQuestion(
+                clientName: pending.client.registration.name, clientID: pending.client.clientID,
+                userName: account.name, scopes: describe(pending.scope),
+                destination: Self.destination(of: pending.redirectURI),
+                action: pages.link(PagePaths.consent), form: try form.sealed(by: issuer.vault))
+            return Pages.guarded(
+                try await consentPage.response(to: question, for: request, context: context))
         }
+    }
+
+    private func signIn(
+        _ need: SignInRequest, for request: Request, _ context: Context
+    ) async throws -> Response {
+        Pages.guarded(try await users.signIn(need, for: request, context: context))
     }
 
     /// Where an authorization request goes on after a page.
@@ -198,8 +204,8 @@ extension AuthorizeRoutes {
     func consents(_ request: Request, _ context: Context) async -> Response {
         await pages.answering(request) { id in
             guard let user = try await users.user(of: request, context: context) else {
-                return try await users.signIn(
-                    SignInRequest(returnTo: pages.link(PagePaths.consents)), for: request, context: context)
+                return try await signIn(
+                    SignInRequest(returnTo: pages.link(PagePaths.consents)), for: request, context)
             }
             let account = try await issuer.vault.user(user.id)
             var rows: [[String: Any]] = []

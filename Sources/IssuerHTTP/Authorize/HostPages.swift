@@ -15,7 +15,7 @@ public protocol UserSource<Context>: Sendable {
     ///
     /// Afterwards the browser is sent to ``SignInRequest/returnTo`` and the request goes on. Leave `form-action` out of
     /// the Content-Security-Policy of a page with a form for this: browsers apply it to every redirect after the form,
-    /// and the last of them may lead to the client and further.
+    /// and the last of them may lead to the client and further. Headers that it lacks are added as to a ``ConsentPage``.
     func signIn(_ need: SignInRequest, for request: Request, context: Context) async throws -> Response
 }
 
@@ -84,6 +84,11 @@ public protocol ConsentPage<Context>: Sendable {
     /// Its fields: `form`, with the value of ``ConsentQuestion/form``, and `decision`, `allow` or `deny`. Leave
     /// `form-action` out of the page's Content-Security-Policy: browsers apply it to every redirect after the form,
     /// so it would stop clients whose callback redirects on.
+    ///
+    /// Headers that the page does not set are added (RFC 9700 section 4.16): `Cache-Control: no-store`,
+    /// `Referrer-Policy: no-referrer` and, unless its policy has that directive, a second policy
+    /// `frame-ancestors 'none'`. With `no-referrer`, browsers send forms with `Origin: null`: a host that checks `Origin`
+    /// sets `Referrer-Policy: same-origin`.
     func response(
         to question: ConsentQuestion, for request: Request, context: Context
     ) async throws -> Response

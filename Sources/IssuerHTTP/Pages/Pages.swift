@@ -107,6 +107,27 @@ struct Pages: Sendable {
         return fields
     }
 
+    /// A host's answer, with the fields against keeping, framing and naming it that it lacks. What the host set stays.
+    ///
+    /// A policy of its own that says nothing of `frame-ancestors` gets a second one beside it: browsers obey each (Content
+    /// Security Policy 3 section 8.1). `X-Frame-Options` does not count as an answer, so a host that frames its page says
+    /// `frame-ancestors 'self'`.
+    static func guarded(_ response: Response) -> Response {
+        var response = response
+        if response.headers[.cacheControl] == nil { response.headers[.cacheControl] = "no-store" }
+        if response.headers[.referrerPolicy] == nil { response.headers[.referrerPolicy] = "no-referrer" }
+        let directives = response.headers[values: .contentSecurityPolicy].flatMap {
+            $0.split { $0 == "," || $0 == ";" }
+        }
+        let saysWhoFrames = directives.contains { directive in
+            directive.split(whereSeparator: \.isWhitespace).first?.lowercased() == "frame-ancestors"
+        }
+        if !saysWhoFrames {
+            response.headers.append(HTTPField(name: .contentSecurityPolicy, value: "frame-ancestors 'none'"))
+        }
+        return response
+    }
+
     /// Where a form leads to a client, the policy has no `form-action`: Chromium applies it to every redirect after the
     /// form, so it would stop a client whose callback redirects on, to an origin that only the client knows.
     ///
