@@ -24,7 +24,7 @@ import TokenVault
         // What applications talk to: token, revocation, introspection, userinfo, metadata.
         IssuerRoutes(issuer).mount(on: router)
         // Where they send our users, who sign in with us and are asked in our words.
-        members.mountSignIn(on: router)
+        members.addSignIn(to: router)
         AuthorizeRoutes(
             issuer, users: members.authentication,
             scopes: ScopeDescriptions(["readmeasurements": "Read what your scales and your watch measured"])

@@ -47,7 +47,7 @@ final class Members: Sendable {
 
     /// Tells the authorization endpoint who is signed in, and sends everybody else to sign in.
     var authentication: UserAuthentication<ServiceContext> {
-        UserAuthentication { [self] request, _ in
+        UserAuthentication(signOutPath: "/sign-out") { [self] request, _ in
             guard let id = request.cookies["session"]?.value, let found = sessions.withLock({ $0[id] })
             else { return nil }
             return AuthenticatedUser(id: found.user, authenticatedAt: found.at, session: id)
@@ -62,20 +62,11 @@ final class Members: Sendable {
         }
     }
 
-    /// The sign-in of this service: a name and no password.
-    ///
-    /// Yours asks for a password or a passkey.
-    func mountSignIn(on router: Router<ServiceContext>) {
+    /// The sign-in of this service: a name and no password. Yours asks for a password or a passkey.
+    func addSignIn(to router: Router<ServiceContext>) {
         router.get("sign-in") { _, _ in
-            Response(
-                status: .ok, headers: [.contentType: "text/html; charset=utf-8", .cacheControl: "no-store"],
-                body: ResponseBody(
-                    byteBuffer: ByteBuffer(
-                        string: """
-                            <!doctype html><html lang="en"><title>Sign in</title><form method="post">
-                            <label>Name <input name="name" autocomplete="username" required></label>
-                            <button>Sign in</button></form></html>
-                            """)))
+            Self.page(
+                "Sign in", "<label>Name <input name=\"name\" autocomplete=\"username\" required></label>")
         }
         router.post("sign-in") { [self] request, context in
             let form = try await URLEncodedFormDecoder().decode(Form.self, from: request, context: context)
@@ -89,6 +80,24 @@ final class Members: Sendable {
             sessions.withLock { $0[id] = signIn }
             return Self.redirect(to: next, setting: "session", to: id)
         }
+        router.get("sign-out") { _, _ in Self.page("Sign out") }
+        router.post("sign-out") { [self] request, _ in
+            if let id = request.cookies["session"]?.value { sessions.withLock { $0[id] = nil } }
+            return "You are signed out.\n"
+        }
+    }
+
+    private static func page(_ title: String, _ fields: String = "") -> Response {
+        let text = """
+            <!doctype html><html lang="en"><title>\(title)</title>
+            <form method="post">\(fields) <button>\(title)</button></form></html>
+            """
+        return Response(
+            status: .ok,
+            headers: [
+                .contentType: "text/html; charset=utf-8", .cacheControl: "no-store",
+                .contentSecurityPolicy: "frame-ancestors 'none'",
+            ], body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
     }
 
     /// With https, the cookie is `secure` too.

@@ -53,7 +53,6 @@ public struct IssuerServer: Service {
             assertions: configuration.assertions, claims: configuration.claims)
         IssuerRoutes(issuer, limits: configuration.limits).mount(on: router)
         let signIn = SignInPages(issuer, context: IssuerContext.self, limits: configuration.limits)
-        signIn.mount(on: router)
         AuthorizeRoutes(issuer, users: signIn, limits: configuration.limits).mount(on: router)
         var application = frame.application { [configuration, onReady] channel in
             let bound = configuration.baseURL(port: channel.localAddress?.port ?? configuration.port)

@@ -80,6 +80,42 @@ func bash(_ script: String) throws -> (status: Int32, output: String) {
         #expect(session.output.contains("ended with 0"), "\(session.output)")
     }
 
+    @Test func `every link of the pages in its service with users of its own leads somewhere`() throws {
+        let session = try bash(
+            #"""
+            tokenvault init --vault vault --key-file vault.key --create-key-file
+            export TOKENVAULT_PATH=vault TOKENVAULT_KEY_FILE=vault.key
+            CLIENT=$(tokenvault client add Diary --redirect-uri https://diary.example/ --scope readmeasurements                 | sed -n 's/^client_id: *//p')
+            EmbedIssuer 8083 & SERVICE=$!
+            HERE=http://127.0.0.1:8083
+            # A page, or its head, with the cookies of one browser.
+            get() { curl --silent --show-error --location --cookie-jar jar --cookie jar "$@"; }
+            get --retry 20 --retry-delay 1 --retry-connrefused --output health $HERE/health/ready
+            ASKED="$HERE/oauth2/authorize?response_type=code&client_id=$CLIENT&redirect_uri=https://diary.example/"
+            get --output sign-in "$ASKED"
+            grep -q 'name="name"' sign-in
+            get --data name=alice --output consent $HERE/sign-in
+            grep -q 'Read what your scales' consent
+            get --output consents $HERE/account/consents
+            grep -q 'href="/sign-out"' consents
+            grep -o -h '\(href\|action\)="[^"]*"' consent consents | sed 's/.*="//; s/"$//' | sort -u > links
+            while read -r LINK; do
+                echo "$LINK $(get --output page --write-out '%{http_code}' "$HERE$LINK")"
+            done < links
+            kill -TERM $SERVICE
+            wait $SERVICE
+            echo "ended with $?"
+            """#)
+        #expect(session.status == 0, "Is port 8083 free? \(session.output)")
+        #expect(session.output.contains("ended with 0"), "\(session.output)")
+        for link in [
+            "/account/consents 200", "/sign-out 200", "/consent 405", "/assets/pages-", "/assets/icon-",
+        ] {
+            #expect(session.output.contains("\n" + link), "\(session.output)")
+        }
+        #expect(!session.output.contains(" 404\n"), "\(session.output)")
+    }
+
     @Test func `the keeper's example connects its user and reads what it came for`() async throws {
         var entry = Provider(
             name: "scripted", title: "Scripted", endpoints: .init(token: "https://scripted.example/token"))

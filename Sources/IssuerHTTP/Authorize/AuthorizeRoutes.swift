@@ -7,12 +7,10 @@ import VaultCore
 /// The authorization endpoint, and what a user needs around it: the consent page, and a page to take consent back.
 ///
 /// ```swift
-/// let pages = SignInPages(issuer)
-/// pages.mount(on: router)
-/// AuthorizeRoutes(issuer, users: pages).mount(on: router)
+/// AuthorizeRoutes(issuer, users: SignInPages(issuer)).mount(on: router)
 /// ```
 ///
-/// With users of one's own, pass a ``UserAuthentication`` and leave ``SignInPages`` out. The issuer must know its URL.
+/// With users of one's own, pass a ``UserAuthentication`` instead of ``SignInPages``. The issuer must know its URL.
 /// Mount on the router itself: where that URL has a path, every address answers with it and without it.
 public struct AuthorizeRoutes<Context: RequestContext>: Sendable {
     let issuer: TokenIssuer
@@ -39,10 +37,11 @@ public struct AuthorizeRoutes<Context: RequestContext>: Sendable {
         self.consentPage = consentPage ?? BundledConsentPage<Context>(pages: pages)
     }
 
-    /// Adds the authorization endpoint under every path of the profile, `/consent`, `/account/consents` and
-    /// what the pages fetch. None of them answers other origins (RFC 9700 section 2.6): put no CORS
+    /// Adds the authorization endpoint under every path of the profile, `/consent`, `/account/consents`, what the pages
+    /// fetch, and the pages of the users' source. None of them answers other origins (RFC 9700 section 2.6): put no CORS
     /// middleware in front.
     public func mount(on router: some RouterMethods<Context>) {
+        users.addRoutes(to: router)
         let router = IssuerPaths(router, of: issuer)
         for path in issuer.profile.authorizePaths {
             issuer.endpoints.add(.authorization, at: path)
@@ -212,14 +211,13 @@ extension AuthorizeRoutes {
             for consent in try await issuer.vault.consents(of: user.id) {
                 if let row = try await row(consent, user) { rows.append(row) }
             }
-            return pages.page(
-                .consents,
-                [
-                    "title": "What you allowed", "user": account.name.displayed, "consents": rows,
-                    "isEmpty": rows.isEmpty,
-                    "isDone": request.uri.query == Self.done, "action": pages.link(PagePaths.consents),
-                    "signOut": pages.link(PagePaths.signOut),
-                ], to: request, id)
+            var values: [String: Any] = [
+                "title": "What you allowed", "user": account.name.displayed, "consents": rows,
+                "isEmpty": rows.isEmpty,
+                "isDone": request.uri.query == Self.done, "action": pages.link(PagePaths.consents),
+            ]
+            if let path = users.signOutPath { values["signOut"] = path }
+            return pages.page(.consents, values, to: request, id)
         }
     }
 

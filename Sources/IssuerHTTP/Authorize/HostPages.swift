@@ -17,6 +17,18 @@ public protocol UserSource<Context>: Sendable {
     /// the Content-Security-Policy of a page with a form for this: browsers apply it to every redirect after the form,
     /// and the last of them may lead to the client and further. Headers that it lacks are added as to a ``ConsentPage``.
     func signIn(_ need: SignInRequest, for request: Request, context: Context) async throws -> Response
+
+    /// Where the page of consents sends users to sign out: an address that a link may lead to. Nil: there is no link.
+    var signOutPath: String? { get }
+
+    /// Adds pages of its own, with the routes that need them. Without an implementation: none.
+    func addRoutes(to router: some RouterMethods<Context>)
+}
+
+extension UserSource {
+    public var signOutPath: String? { nil }
+
+    public func addRoutes(to router: some RouterMethods<Context>) {}
 }
 
 /// Why someone must sign in, and where to go then.
@@ -49,15 +61,19 @@ public struct SignInRequest: Sendable, Codable {
 public struct UserAuthentication<Context: RequestContext>: UserSource {
     private let find: @Sendable (Request, Context) async throws -> AuthenticatedUser?
     private let send: @Sendable (SignInRequest, Request, Context) async throws -> Response
+    public let signOutPath: String?
 
     /// - Parameters:
+    ///   - signOutPath: the host's page to sign out, for the page of consents to link to.
     ///   - find: who is signed in; the identifier is that of a user of the vault (`vault.user(named:)`). Names are found
     ///     by every spelling, so identifiers in which case counts are written as hexadecimal for them.
     ///   - signIn: sends the browser to sign in and come back.
     public init(
+        signOutPath: String? = nil,
         _ find: @escaping @Sendable (Request, Context) async throws -> AuthenticatedUser?,
         signIn: @escaping @Sendable (SignInRequest, Request, Context) async throws -> Response
     ) {
+        self.signOutPath = signOutPath
         self.find = find
         send = signIn
     }

@@ -5,12 +5,7 @@ public import TokenIssuer
 import TokenVault
 import VaultCore
 
-/// Signs in users of the vault by name and password: the bundled ``UserSource``.
-///
-/// ```swift
-/// let pages = SignInPages(issuer)
-/// pages.mount(on: router)
-/// ```
+/// Signs in users of the vault by name and password: the bundled ``UserSource``, for ``AuthorizeRoutes``.
 ///
 /// The session is a sealed cookie: `HttpOnly`, `SameSite=Lax`, and `Secure` where the issuer's URL is https.
 public struct SignInPages<Context: RequestContext>: UserSource {
@@ -38,8 +33,10 @@ public struct SignInPages<Context: RequestContext>: UserSource {
         throttle = SignInThrottle(clock: issuer.vault.clock, issuer.sharedAddress)
     }
 
+    public var signOutPath: String? { pages.link(PagePaths.signOut) }
+
     /// Adds `/sign-in` and `/sign-out`.
-    public func mount(on router: some RouterMethods<Context>) {
+    public func addRoutes(to router: some RouterMethods<Context>) {
         let router = IssuerPaths(router, of: issuer)
         pages.mount(
             PagePaths.signIn, on: router,

@@ -34,8 +34,8 @@ struct HostAuthenticator: RouterMiddleware {
 
 extension UserAuthentication<HostContext> {
     /// The users that ``HostAuthenticator`` finds.
-    static func identified(_ vault: Vault) -> Self {
-        Self { _, context in
+    static func identified(_ vault: Vault, signOutPath: String? = nil) -> Self {
+        Self(signOutPath: signOutPath) { _, context in
             context.identity.map {
                 AuthenticatedUser(id: $0.id, authenticatedAt: vault.clock.now(), session: "of \($0.name)")
             }
@@ -78,6 +78,26 @@ extension UserAuthentication<HostContext> {
                 #expect(try await host.send("GET", asked, ["X-User: alice"]).status == 303)
                 _ = try await host.send("POST", "/account/consents", ["X-User: alice"], form: withdrawal)
                 #expect(try await host.send("GET", asked, ["X-User: alice"]).status == 200)
+            }
+        }
+    }
+
+    @Test(arguments: [nil, "/account/logout?a=1&b"])
+    func `the page of consents links to the host's sign-out, where it has one`(_ path: String?) async throws {
+        try await TestServer.run { server in
+            _ = try await server.user("alice")
+            let issuer = TokenIssuer(vault: server.vault, issuer: "https://host.example")
+            let router = Router(context: HostContext.self)
+            router.add(middleware: HostAuthenticator(vault: server.vault))
+            AuthorizeRoutes(issuer, users: UserAuthentication.identified(server.vault, signOutPath: path))
+                .mount(on: router)
+            try await TestHost.serve(router, server.log.logger) { host in
+                let page = try await host.send("GET", "/account/consents", ["X-User: alice"])
+                #expect(page.status == 200)
+                #expect(page.text.contains("Sign out") == (path != nil))
+                #expect(page.text.contains("href=\"/account/logout?a=1&amp;b\"") == (path != nil))
+                #expect(!page.text.contains("/sign-out"))
+                #expect(try await host.send("GET", "/sign-out").status == 404)
             }
         }
     }
