@@ -22,13 +22,15 @@ import TokenVault
 
         let router = Router(context: ServiceContext.self)
         // What applications talk to: token, revocation, introspection, userinfo, metadata.
-        IssuerRoutes(issuer).mount(on: router)
+        router.addRoutes(IssuerRoutes(issuer))
         // Where they send our users, who sign in with us and are asked in our words.
         members.addSignIn(to: router)
-        AuthorizeRoutes(
-            issuer, users: members.authentication,
-            scopes: ScopeDescriptions(["readmeasurements": "Read what your scales and your watch measured"])
-        ).mount(on: router)
+        router.addRoutes(
+            AuthorizeRoutes(
+                issuer, users: members.authentication,
+                scopes: ScopeDescriptions([
+                    "readmeasurements": "Read what your scales and your watch measured"
+                ])))
         // What they come for.
         router.group("api/measurements")
             .add(middleware: BearerAuthenticator(issuer, requiring: ["readmeasurements"]))

@@ -3,11 +3,11 @@ public import Hummingbird
 public import TokenIssuer
 import VaultCore
 
-/// The issuer's endpoints, to be mounted in an application of one's own or served by ``IssuerServer``.
+/// The issuer's endpoints, to be added to an application of one's own or served by ``IssuerServer``.
 ///
 /// ```swift
 /// let router = Router()
-/// IssuerRoutes(TokenIssuer(vault: vault)).mount(on: router)
+/// router.addRoutes(IssuerRoutes(TokenIssuer(vault: vault)))
 /// ```
 ///
 /// Every answer with something of one's own in it says `Cache-Control: no-store`, and all carry an `X-Request-Id`, which
@@ -23,10 +23,7 @@ public struct IssuerRoutes: Sendable {
         self.limits = limits
     }
 
-    /// Adds every endpoint that the issuer has switched on, and `/health/live` and `/health/ready`. Below the
-    /// router's root: well-known addresses are there. An issuer whose URL has a path is served under that
-    /// path as well as without it, for proxies that take it off.
-    public func mount<Routes: RouterMethods>(on router: Routes) {
+    fileprivate func add<Routes: RouterMethods>(to router: Routes) {
         let router = IssuerPaths(router, of: issuer)
         let profile = issuer.profile
         let token = FormRoute(issuer, limits, takesQuery: profile.acceptsLegacyGet) { [issuer] sent in
@@ -106,6 +103,16 @@ public struct IssuerRoutes: Sendable {
             issuer.endpoints.add(name, at: path)
             endpoint.mount(at: path, on: router)
         }
+    }
+}
+
+extension RouterMethods {
+    /// Adds every endpoint that the issuer has switched on, and `/health/live` and `/health/ready`. Below the
+    /// router's root: well-known addresses are there. An issuer whose URL has a path is served under that
+    /// path as well as without it, for proxies that take it off.
+    @discardableResult public func addRoutes(_ routes: IssuerRoutes) -> Self {
+        routes.add(to: self)
+        return self
     }
 }
 

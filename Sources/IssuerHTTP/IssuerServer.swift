@@ -51,9 +51,9 @@ public struct IssuerServer: Service {
         let issuer = TokenIssuer(
             vault: vault, profile: configuration.profile, url: url, idTokens: configuration.idTokens,
             assertions: configuration.assertions, claims: configuration.claims)
-        IssuerRoutes(issuer, limits: configuration.limits).mount(on: router)
+        router.addRoutes(IssuerRoutes(issuer, limits: configuration.limits))
         let signIn = SignInPages(issuer, context: IssuerContext.self, limits: configuration.limits)
-        AuthorizeRoutes(issuer, users: signIn, limits: configuration.limits).mount(on: router)
+        router.addRoutes(AuthorizeRoutes(issuer, users: signIn, limits: configuration.limits))
         var application = frame.application { [configuration, onReady] channel in
             let bound = configuration.baseURL(port: channel.localAddress?.port ?? configuration.port)
             // Clients learn a port that was chosen for us from `onReady`: nobody can have asked before.

@@ -7,11 +7,11 @@ import VaultCore
 /// The authorization endpoint, and what a user needs around it: the consent page, and a page to take consent back.
 ///
 /// ```swift
-/// AuthorizeRoutes(issuer, users: SignInPages(issuer)).mount(on: router)
+/// router.addRoutes(AuthorizeRoutes(issuer, users: SignInPages(issuer)))
 /// ```
 ///
 /// With users of one's own, pass a ``UserAuthentication`` instead of ``SignInPages``. The issuer must know its URL.
-/// Mount on the router itself: where that URL has a path, every address answers with it and without it.
+/// Add them to the router itself: where that URL has a path, every address answers with it and without it.
 public struct AuthorizeRoutes<Context: RequestContext>: Sendable {
     let issuer: TokenIssuer
     let users: any UserSource<Context>
@@ -37,10 +37,7 @@ public struct AuthorizeRoutes<Context: RequestContext>: Sendable {
         self.consentPage = consentPage ?? BundledConsentPage<Context>(pages: pages)
     }
 
-    /// Adds the authorization endpoint under every path of the profile, `/consent`, `/account/consents`, what the pages
-    /// fetch, and the pages of the users' source. None of them answers other origins (RFC 9700 section 2.6): put no CORS
-    /// middleware in front.
-    public func mount(on router: some RouterMethods<Context>) {
+    fileprivate func add(to router: some RouterMethods<Context>) {
         users.addRoutes(to: router)
         let router = IssuerPaths(router, of: issuer)
         for path in issuer.profile.authorizePaths {
@@ -67,6 +64,16 @@ public struct AuthorizeRoutes<Context: RequestContext>: Sendable {
     /// What the names in a scope allow, for the user to read.
     func describe(_ scope: ScopeSet) -> [ScopeDescription] {
         scopes.describe(scope.names, telling: issuer.claims.names)
+    }
+}
+
+extension RouterMethods {
+    /// Adds the authorization endpoint under every path of the profile, `/consent`, `/account/consents`, what the pages
+    /// fetch, and the pages of the users' source. None of them answers other origins (RFC 9700 section 2.6): put no CORS
+    /// middleware in front.
+    @discardableResult public func addRoutes(_ routes: AuthorizeRoutes<Context>) -> Self {
+        routes.add(to: self)
+        return self
     }
 }
 

@@ -37,10 +37,10 @@ import TokenVault
             }
             let router = Router(context: HostContext.self)
             router.add(middleware: HostAuthenticator(vault: server.vault))
-            AuthorizeRoutes(
-                TokenIssuer(vault: server.vault, issuer: "https://host.example"), users: users,
-                consentPage: PlainPage(headers: fields)
-            ).mount(on: router)
+            router.addRoutes(
+                AuthorizeRoutes(
+                    TokenIssuer(vault: server.vault, issuer: "https://host.example"), users: users,
+                    consentPage: PlainPage(headers: fields)))
             try await TestHost.serve(router, server.log.logger) { host in
                 for user in [[], ["X-User: alice"]] {
                     let asked = "/oauth2/authorize?" + Browser.query(app)

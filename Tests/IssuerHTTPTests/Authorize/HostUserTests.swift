@@ -54,7 +54,7 @@ extension UserAuthentication<HostContext> {
             let issuer = TokenIssuer(vault: server.vault, issuer: "https://host.example")
             let router = Router(context: HostContext.self)
             router.add(middleware: HostAuthenticator(vault: server.vault))
-            AuthorizeRoutes(issuer, users: UserAuthentication.identified(server.vault)).mount(on: router)
+            router.addRoutes(AuthorizeRoutes(issuer, users: UserAuthentication.identified(server.vault)))
             try await TestHost.serve(router, server.log.logger) { host in
                 let asked = "/oauth2/authorize?" + Browser.query(app)
                 let stranger = try await host.send("GET", asked)
@@ -89,8 +89,8 @@ extension UserAuthentication<HostContext> {
             let issuer = TokenIssuer(vault: server.vault, issuer: "https://host.example")
             let router = Router(context: HostContext.self)
             router.add(middleware: HostAuthenticator(vault: server.vault))
-            AuthorizeRoutes(issuer, users: UserAuthentication.identified(server.vault, signOutPath: path))
-                .mount(on: router)
+            let users = UserAuthentication.identified(server.vault, signOutPath: path)
+            router.addRoutes(AuthorizeRoutes(issuer, users: users))
             try await TestHost.serve(router, server.log.logger) { host in
                 let page = try await host.send("GET", "/account/consents", ["X-User: alice"])
                 #expect(page.status == 200)
