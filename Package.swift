@@ -196,6 +196,9 @@ let tests: [Target] = [
         name: "MerkleLogTests", dependencies: ["TestSupport", "VaultCore", "VaultCrypto", "MerkleLog"]),
     .testTarget(name: "TokenRotationTests", dependencies: ["TestSupport", "VaultCore", "TokenRotation"]),
     .testTarget(
+        name: "TokenIssuerTests",
+        dependencies: ["TestSupport", "VaultCore", "TokenVault", "TokenIssuer", "TokenVaultTesting"]),
+    .testTarget(
         name: "OpenIDConnectTests",
         dependencies: [
             "TestSupport", "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect",

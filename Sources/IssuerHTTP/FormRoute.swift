@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import TokenIssuer
+import TokenVault
 import VaultCore
 
 /// An endpoint that takes a form from a client (RFC 6749 section 3.2, RFC 7009 section 2, RFC 7662 section 2).
@@ -18,13 +19,9 @@ struct FormRoute: Sendable {
 
         var authorization: [String] { request.headers[values: .authorization] }
 
-        /// What the throttle of clients counts by.
-        var address: String? { peer().network }
-
-        func presentedToken(_ profile: IssuerProfile) throws(OAuthError) -> PresentedToken {
-            try PresentedToken(
-                form: form, authorization: authorization, profile: profile, requestID: id.description,
-                address: address)
+        /// What the throttle of clients counts by is the network.
+        var origin: RequestOrigin {
+            RequestOrigin(.http, requestID: id.description, address: peer().network)
         }
     }
 

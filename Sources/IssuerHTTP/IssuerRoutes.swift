@@ -27,12 +27,9 @@ public struct IssuerRoutes: Sendable {
         let router = IssuerPaths(router, of: issuer)
         let profile = issuer.profile
         let token = FormRoute(issuer, limits, takesQuery: profile.acceptsLegacyGet) { [issuer] sent in
-            var request = try TokenRequest(
-                form: sent.form, authorization: sent.authorization, profile: profile,
-                requestID: sent.id.description, address: sent.address)
-            request.isLegacyGet = sent.isInQuery
-            let answer = try await issuer.token(request)
-            return answer.body.withExposed { Response(json: $0, to: sent.request, id: sent.id) }
+            let tokens = try await issuer.token(TokenRequest(sent, profile))
+            return Response(
+                json: tokens.json(inCamelCaseToo: profile.repeatsInCamelCase), to: sent.request, id: sent.id)
         }
         // RFC 6749 section 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
         mount(
@@ -41,7 +38,8 @@ public struct IssuerRoutes: Sendable {
                 respond: token.respond),
             .token, at: profile.tokenPaths, on: router)
         let revocation = FormRoute(issuer, limits) { [issuer] sent in
-            try await issuer.revoke(sent.presentedToken(profile))
+            let shown = try ShownToken(sent, profile)
+            try await issuer.revoke(shown.token, for: shown.credentials, from: sent.origin)
             return Response(
                 status: .ok,
                 headers: [
@@ -53,8 +51,10 @@ public struct IssuerRoutes: Sendable {
             Endpoint([.post], isCrossOrigin: true, respond: revocation.respond), .revocation,
             at: ["/oauth2/revoke"], on: router)
         let introspection = FormRoute(issuer, limits) { [issuer] sent in
-            let answer = try await issuer.introspect(sent.presentedToken(profile))
-            return Response(json: answer, to: sent.request, id: sent.id)
+            let shown = try ShownToken(sent, profile)
+            let found = try await issuer.introspect(shown.token, for: shown.credentials, from: sent.origin)
+            return Response(
+                json: try IntrospectionMembers(found, issuer).json(), to: sent.request, id: sent.id)
         }
         // No script in a browser is a resource server.
         mount(
@@ -85,7 +85,7 @@ public struct IssuerRoutes: Sendable {
     private func mountMetadata<Routes: RouterMethods>(on router: Routes) {
         guard issuer.url != nil else { return }
         let endpoint = Endpoint<Routes.Context>([.get, .head], isCrossOrigin: true) { request, _ in
-            await Self.publish(to: request) { try await issuer.metadata() }
+            await Self.publish(to: request) { try await issuer.metadata().json() }
         }
         let names =
             ["oauth-authorization-server"] + (issuer.idTokens == nil ? [] : ["openid-configuration"])
@@ -142,9 +142,11 @@ extension IssuerRoutes {
             let credentials = try BearerCredentials(
                 request, queryParameters: issuer.profile.tokenParameters, form: form)
             let accessToken = try await issuer.accept(credentials, requiring: ["openid"])
+            let claims: [String: ClaimValue]
             do throws(OAuthError) {
-                return Response(json: try await issuer.userinfo(accessToken), to: request, id: id)
+                claims = try await issuer.userinfo(accessToken)
             } catch { throw BearerRefusal(error: error) }
+            return Response(json: try claims.json(), to: request, id: id)
         } catch let refusal as BearerRefusal {
             return refusal.response(to: request, realm: "tokenvault", id: id)
         } catch {

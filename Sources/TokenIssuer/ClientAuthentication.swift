@@ -15,15 +15,22 @@ extension TokenIssuer {
     /// ``TokenVault/Vault/withRecentClient(_:_:)``: nil says nothing.
     func authenticateRecent(_ credentials: ClientCredentials, _ origin: RequestOrigin) -> AuthenticatedClient?
     {
-        guard case (let clientID?, let secret?, let method?) = credentials.claim else { return nil }
-        let recent = vault.recentClient(identifiedBy: clientID)
-        // Asked for unknown clients too: the time it takes must not tell which are known.
-        let verdict = vault.judge(secret, of: recent)
-        guard case .accepted(let generation, let isNewest) = verdict, let recent,
-            recent.state == .active, recent.registration.authenticationMethods.contains(method)
-        else { return nil }
-        forgetFailures(of: clientID, origin)
-        return AuthenticatedClient(client: recent, supersededSecret: isNewest ? nil : generation)
+        switch credentials {
+        case .secret(let secret, let clientID, _):
+            let recent = vault.recentClient(identifiedBy: clientID)
+            // Asked for unknown clients too: the time it takes must not tell which are known.
+            let verdict = vault.judge(secret, of: recent)
+            guard case .accepted(let generation, let isNewest) = verdict, let recent,
+                recent.state == .active, credentials.isAllowed(by: recent.registration)
+            else { return nil }
+            forgetFailures(of: clientID, origin)
+            return AuthenticatedClient(client: recent, supersededSecret: isNewest ? nil : generation)
+        case .authenticated(let known):
+            let recent = vault.recentClient(identifiedBy: known.clientID)
+            guard let recent, recent.id == known.id, recent.state == .active else { return nil }
+            return AuthenticatedClient(client: recent, supersededSecret: nil)
+        case .assertion, .publicClient, .absent: return nil
+        }
     }
 
     /// Authenticates the client (RFC 6749 section 2.3), or throws `invalid_client` and logs why.
@@ -34,25 +41,21 @@ extension TokenIssuer {
     func authenticate(
         _ credentials: ClientCredentials, _ origin: RequestOrigin
     ) async throws(OAuthError) -> AuthenticatedClient {
-        if case .assertion(let assertion, let named) = credentials {
+        switch credentials {
+        case .assertion(let assertion, let named):
             return try await authenticate(by: assertion, named, origin)
-        }
-        let (clientID, secret, method) = credentials.claim
-        // Who only says a name guesses nothing.
-        let guessed = method == ClientAuthenticationMethod.none ? nil : clientID
-        let client = try await client(named: clientID)
-        // An unknown client costs what a wrong secret costs.
-        let verdict = secret.map { vault.judge($0, of: client) }
-        let reason: TokenRequestRefusal
-        var generation: UInt32?
-        if let client, let method {
-            let isRegistered = client.registration.authenticationMethods.contains(method)
+        case .secret(let secret, let clientID, _):
+            let client = try await client(named: clientID)
+            // An unknown client costs what a wrong secret costs.
+            let verdict = vault.judge(secret, of: client)
+            guard let client else { throw await refused(.unknownClient, nil, clientID, origin) }
+            let reason: TokenRequestRefusal
+            var generation: UInt32?
             switch verdict {
             case _ where client.state != .active: reason = .clientDisabled
-            case _ where !isRegistered: reason = method == .none ? .noAuthentication : .wrongMethod
-            case nil: return AuthenticatedClient(client: client, supersededSecret: nil)
+            case _ where !credentials.isAllowed(by: client.registration): reason = .wrongMethod
             case .accepted(let generation, let isNewest):
-                if let guessed { forgetFailures(of: guessed, origin) }
+                forgetFailures(of: clientID, origin)
                 return AuthenticatedClient(client: client, supersededSecret: isNewest ? nil : generation)
             case .expired(let old):
                 reason = .secretExpired
@@ -61,15 +64,30 @@ extension TokenIssuer {
                 do { try await vault.confirmSecrets(of: client.id) } catch { throw failure(error) }
                 reason = .wrongSecret
             }
-        } else {
-            reason = clientID == nil ? .noAuthentication : .unknownClient
+            throw await refused(reason, client, secretGeneration: generation, clientID, origin)
+        case .publicClient(let clientID):
+            return try await named(client(named: clientID), credentials, origin)
+        case .authenticated(let known):
+            let client = try await client(named: known.clientID)
+            return try await named(client?.id == known.id ? client : nil, credentials, origin)
+        case .absent: throw await refused(.noAuthentication, nil, nil, origin)
         }
-        throw await refused(reason, client, secretGeneration: generation, guessed, origin)
     }
 
-    /// Nil: there is none of this name, or there is no name.
-    func client(named clientID: String?) async throws(OAuthError) -> Client? {
-        guard let clientID else { return nil }
+    /// A client that proves nothing here: no guess is counted against it.
+    private func named(
+        _ client: Client?, _ credentials: ClientCredentials, _ origin: RequestOrigin
+    ) async throws(OAuthError) -> AuthenticatedClient {
+        guard let client else { throw await refused(.unknownClient, nil, nil, origin) }
+        guard client.state == .active else { throw await refused(.clientDisabled, client, nil, origin) }
+        guard credentials.isAllowed(by: client.registration) else {
+            throw await refused(.noAuthentication, client, nil, origin)
+        }
+        return AuthenticatedClient(client: client, supersededSecret: nil)
+    }
+
+    /// Nil: no client has this name.
+    func client(named clientID: String) async throws(OAuthError) -> Client? {
         do { return try await vault.client(identifiedBy: clientID) } catch { throw failure(error) }
     }
 
@@ -84,13 +102,13 @@ extension TokenIssuer {
             if let guessed, let address = origin.address() {
                 if let wait = throttle.wait(for: guessed, from: address) {
                     try await vault.recordRefusal(
-                        .throttled, client: nil, channel: .http, requestID: origin.requestID)
+                        .throttled, client: nil, channel: origin.channel, requestID: origin.requestID)
                     return .throttled(wait)
                 }
                 throttle.failed(guessed, from: address)
             }
             try await vault.recordRefusal(
-                reason, client: client, secretGeneration: secretGeneration, channel: .http,
+                reason, client: client, secretGeneration: secretGeneration, channel: origin.channel,
                 requestID: origin.requestID)
         } catch { return failure(error) }
         return .invalidClient
@@ -102,17 +120,16 @@ extension TokenIssuer {
 }
 
 extension ClientCredentials {
-    fileprivate typealias Claim = (
-        clientID: String?, secret: SecretBytes?, method: ClientAuthenticationMethod?
-    )
-
-    /// Who it is said to be, and what is to prove it.
-    fileprivate var claim: Claim {
-        switch self {
-        case .basic(let clientID, let secret): (clientID, secret, .basic)
-        case .post(let clientID, let secret): (clientID, secret, .post)
-        case .none(let clientID): (clientID, nil, ClientAuthenticationMethod.none)
-        case .assertion, .absent, .unsupported: (nil, nil, nil)
+    /// Whether the client may authenticate like this.
+    fileprivate func isAllowed(by registration: ClientRegistration) -> Bool {
+        let methods = registration.authenticationMethods
+        return switch self {
+        case .secret(_, _, let method?): methods.contains(method)
+        case .secret: methods.contains(.basic) || methods.contains(.post)
+        case .assertion: methods.contains(.privateKeyJWT)
+        case .publicClient: methods.contains(.none)
+        case .authenticated: true
+        case .absent: false
         }
     }
 }

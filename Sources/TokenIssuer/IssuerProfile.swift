@@ -7,12 +7,12 @@ public struct IssuerProfile: Sendable {
     /// Where users are sent for authorization; the first is the standard one.
     public let authorizePaths: [String]
     /// The spellings of `client_id` and `client_secret`, of which a request uses one.
-    let clientIDParameters: [String]
-    let clientSecretParameters: [String]
+    package let clientIDParameters: [String]
+    package let clientSecretParameters: [String]
     /// A code may be redeemed without `redirect_uri` by a client that has registered just one.
     let impliesRedirectURI: Bool
     /// The response repeats its members in camel case, with the time of expiry as a date.
-    let repeatsInCamelCase: Bool
+    package let repeatsInCamelCase: Bool
     /// The spellings of an access token in a query string (RFC 6750 section 2.3); none: it is not taken from there.
     package let tokenParameters: [String]
     /// Scopes that the API knows, for metadata.

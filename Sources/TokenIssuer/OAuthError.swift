@@ -1,4 +1,4 @@
-import VaultCore
+package import VaultCore
 
 /// A refusal as the client reads it: the `error` of RFC 6749 section 5.2 with its HTTP status and headers.
 /// Descriptions help anyone who writes the client and repeat nothing of the request; what exactly was wrong with
@@ -44,17 +44,12 @@ public struct OAuthError: Error, Sendable, Equatable {
         self.code = code
         self.status = status
         // RFC 6749 section 5.2: "Values for the "error_description" parameter MUST NOT include characters outside
-        // the set %x20-21 / %x23-5B / %x5D-7E." With them gone the text needs no escaping in JSON.
+        // the set %x20-21 / %x23-5B / %x5D-7E." With them gone the text needs no escaping in JSON either.
         self.description = String(
             description.unicodeScalars.filter { (0x20...0x7E).contains($0.value) && $0 != "\"" && $0 != "\\" }
                 .map(Character.init))
         self.retryAfter = retryAfter
         self.challengesBasic = challengesBasic
-    }
-
-    /// The JSON object of RFC 6749 section 5.2.
-    package var body: [UInt8] {
-        Array(#"{"error":"\#(code.rawValue)","error_description":"\#(description)"}"#.utf8)
     }
 }
 
@@ -79,11 +74,11 @@ extension OAuthError {
     static let unauthorizedClient = OAuthError(
         .unauthorizedClient, "The client is not registered for this grant_type.")
 
-    static let unsupportedGrantType = OAuthError(
+    package static let unsupportedGrantType = OAuthError(
         .unsupportedGrantType,
         "The grant_type is not one of authorization_code, refresh_token and client_credentials.")
 
-    static let malformedScope = OAuthError(
+    package static let malformedScope = OAuthError(
         .invalidScope,
         "The scope is malformed: names without quotes or backslashes, single spaces between them.")
 
@@ -93,11 +88,11 @@ extension OAuthError {
     static let changedScope = OAuthError(
         .invalidScope, "A refresh that is repeated must ask for the scope it asked for the first time.")
 
-    static func invalidRequest(_ description: String) -> OAuthError {
+    package static func invalidRequest(_ description: String) -> OAuthError {
         OAuthError(.invalidRequest, description)
     }
 
-    static func missing(_ parameter: StaticString) -> OAuthError {
+    package static func missing(_ parameter: StaticString) -> OAuthError {
         invalidRequest("The parameter \(parameter) is missing.")
     }
 
@@ -109,6 +104,19 @@ extension OAuthError {
 }
 
 extension OAuthError {
+    /// - Parameter text: what was read, as the beginning of a sentence.
+    package init(_ error: FormError, in text: String = "The body") {
+        self =
+            switch error {
+            case .percentEncoding: .invalidRequest("\(text) has malformed percent-encoding.")
+            case .controlCharacter: .invalidRequest("\(text) has a control character or NUL.")
+            case .notUTF8: .invalidRequest("\(text) is not UTF-8.")
+            case .tooManyParameters:
+                .invalidRequest("\(text) has more than \(FormCoding.parameterLimit) parameters.")
+            case .repeatedParameter: .invalidRequest("\(text) has a parameter more than once.")
+            }
+    }
+
     /// What a failure of the vault is to a client: storage trouble is never the token's fault.
     init(_ error: VaultError) {
         switch error.code {

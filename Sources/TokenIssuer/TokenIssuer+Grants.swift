@@ -5,58 +5,44 @@ import VaultCore
 
 extension TokenIssuer {
     /// What redeems an authorization code (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
-    func codeExchange(_ request: TokenRequest, by client: AuthenticatedClient) async throws
-        -> ExchangeRequest
-    {
-        guard let code = request.code else {
-            throw try await refusal(.missing("code"), .missingParameter, of: request, by: client)
-        }
+    func codeExchange(
+        _ code: SecretBytes, _ redirectURI: String?, _ codeVerifier: SecretBytes?,
+        by client: AuthenticatedClient, _ origin: RequestOrigin
+    ) -> ExchangeRequest {
         var exchange = ExchangeRequest(
-            kind: .authorizationCode, credential: code, client: client.client, channel: .http)
-        exchange.redirectURI = request.redirectURI
-        if exchange.redirectURI == nil, profile.impliesRedirectURI,
-            client.registration.redirectURIs.count == 1
-        {
+            kind: .authorizationCode, credential: code, client: client.client, channel: origin.channel)
+        exchange.redirectURI = redirectURI
+        if redirectURI == nil, profile.impliesRedirectURI, client.registration.redirectURIs.count == 1 {
             exchange.redirectURI = client.registration.redirectURIs.first
         }
-        exchange.codeVerifier = request.codeVerifier
+        exchange.codeVerifier = codeVerifier
         return exchange
     }
 
     /// What refreshes (RFC 6749 section 6): a new pair, or the same one again for a client whose response was lost.
-    func refreshExchange(_ request: TokenRequest, by client: AuthenticatedClient) async throws
-        -> ExchangeRequest
-    {
-        guard let refreshToken = request.refreshToken else {
-            throw try await refusal(.missing("refresh_token"), .missingParameter, of: request, by: client)
-        }
+    func refreshExchange(
+        _ token: SecretBytes, _ scope: ScopeSet?, by client: AuthenticatedClient, _ origin: RequestOrigin
+    ) -> ExchangeRequest {
         var exchange = ExchangeRequest(
-            kind: .refreshToken, credential: refreshToken, client: client.client, channel: .http)
-        if let text = request.scope {
-            guard let scope = ScopeSet(parsing: text) else {
-                throw try await refusal(.malformedScope, .malformedScope, of: request, by: client)
-            }
-            exchange.scope = scope
-        }
+            kind: .refreshToken, credential: token, client: client.client, channel: origin.channel)
+        exchange.scope = scope
         return exchange
     }
 
     /// Issues an access token to a client for itself (RFC 6749 section 4.4), without a refresh token.
-    func issueToClient(_ request: TokenRequest, _ client: AuthenticatedClient) async throws
-        -> TokenResponse
-    {
-        guard let scope = ScopeSet(parsing: request.scope ?? "") else {
-            throw try await refusal(.malformedScope, .malformedScope, of: request, by: client)
-        }
-        guard scope.isSubset(of: client.registration.scope) else {
+    func issueToClient(
+        _ scope: ScopeSet?, _ request: TokenRequest, _ client: AuthenticatedClient
+    ) async throws -> TokenResponse {
+        let registered = client.registration.scope
+        // RFC 6749 section 3.3: a request without scope gets a "pre-defined default value"; ours is all of it.
+        let scope = scope.flatMap { $0.isEmpty ? nil : $0 } ?? registered
+        guard scope.isSubset(of: registered) else {
             throw try await refusal(.scopeExceeded, .scopeExceeded, of: request, by: client)
         }
-        // RFC 6749 section 3.3: a request without scope gets a "pre-defined default value"; ours is all of it.
         return TokenResponse(
             try await vault.issueClientCredentials(
-                to: client.client, scope: scope.isEmpty ? client.registration.scope : scope,
-                channel: .http, requestID: request.requestID, supersededSecret: client.supersededSecret),
-            profile)
+                to: client.client, scope: scope, channel: request.origin.channel,
+                requestID: request.origin.requestID, supersededSecret: client.supersededSecret))
     }
 
     /// The scope that makes an authorization request one of OpenID Connect (OpenID Connect Core section 3.1.2.1).
@@ -83,6 +69,7 @@ extension TokenIssuer {
         vault.logger.warning(
             "A client sent its token request in a query string, where others may have logged it.",
             metadata: ["request_id": "\(origin.requestID ?? "-")"])
-        try await vault.recordLegacyGet(by: client.client, channel: .http, requestID: origin.requestID)
+        try await vault.recordLegacyGet(
+            by: client.client, channel: origin.channel, requestID: origin.requestID)
     }
 }

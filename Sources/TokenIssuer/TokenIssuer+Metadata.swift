@@ -1,14 +1,13 @@
-import Foundation
 import Synchronization
 import TokenVault
 import VaultCore
 
 extension TokenIssuer {
-    /// The issuer's metadata as a JSON object (RFC 8414 section 2, OpenID Connect Discovery 1.0 section 3): what is
+    /// The members of the issuer's metadata (RFC 8414 section 2, OpenID Connect Discovery 1.0 section 3): what is
     /// served, and nothing else.
     ///
     /// - Throws: `temporarily_unavailable` while the issuer's URL is not known.
-    public func metadata() async throws(OAuthError) -> [UInt8] {
+    public func metadata() async throws(OAuthError) -> [String: ClaimValue] {
         guard let issuer else {
             throw OAuthError(
                 .temporarilyUnavailable, status: 503, "The server is starting. Try again.", retryAfter: 1)
@@ -55,14 +54,8 @@ extension TokenIssuer {
                 members["\(name)_methods_supported"] = texts(methods.map(\.rawValue))
                 members["\(name)_signing_alg_values_supported"] = assertions.map { texts($0.algorithms) }
             }
-            return try Self.json(members)
+            return members
         } catch { throw failure(error) }
-    }
-
-    static func json(_ value: some Encodable) throws -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return Array(try encoder.encode(value))
     }
 
     /// The public signing keys as a JWK Set; nil: OpenID Connect is off.

@@ -1,56 +1,124 @@
-import Foundation
 import Logging
 public import TokenVault
 public import VaultCore
 
+/// What clients ask for, as a host calls it: nothing of HTTP, and every check that the endpoints make.
 extension TokenIssuer {
+    /// Redeems an authorization code (RFC 6749 section 4.1.3).
+    ///
+    /// ```swift
+    /// let tokens = try await issuer.redeem(
+    ///     code, redirectURI: "https://app.example/callback", codeVerifier: verifier,
+    ///     for: .secret(secret, clientID: "app"))
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - code: good once. A code that is redeemed a second time revokes its grant.
+    ///   - redirectURI: the one that the code was asked for with; nil where none was said then.
+    ///   - codeVerifier: the PKCE verifier (RFC 7636 section 4.5); nil where the code was asked for without a challenge.
+    ///   - client: the client that the code was issued to.
+    ///   - origin: goes into the audit log.
+    /// - Returns: tokens that are durable.
+    /// - Throws: `invalid_client`, `unauthorized_client`, and `invalid_grant` for a code that is not valid or not bound to
+    ///   these values; `temporarily_unavailable` when the same call may succeed later.
+    public func redeem(
+        _ code: SecretBytes, redirectURI: String? = nil, codeVerifier: SecretBytes? = nil,
+        for client: ClientCredentials, from origin: RequestOrigin = .library
+    ) async throws(OAuthError) -> TokenResponse {
+        try await token(
+            TokenRequest(
+                .authorizationCode(code, redirectURI: redirectURI, codeVerifier: codeVerifier), from: client,
+                origin))
+    }
+
+    /// Rotates a refresh token: returns a new pair, and the token that was given ends (RFC 6749 section 6).
+    ///
+    /// ```swift
+    /// let tokens = try await issuer.refresh(refreshToken, for: .authenticated(client))
+    /// ```
+    ///
+    /// A token that is repeated within its client's retry window, because the answer was lost, brings the same pair again. One
+    /// that is used again after that revokes its grant.
+    ///
+    /// - Parameters:
+    ///   - scope: what the access token is to be for, within the grant's; nil: all of it.
+    ///   - client: the client that the token was issued to.
+    ///   - origin: goes into the audit log.
+    /// - Returns: tokens that are durable.
+    /// - Throws: `invalid_client`, `unauthorized_client`, `invalid_scope`, and `invalid_grant` for a token that is not valid;
+    ///   `temporarily_unavailable` when the same call may succeed later.
+    public func refresh(
+        _ refreshToken: SecretBytes, scope: ScopeSet? = nil, for client: ClientCredentials,
+        from origin: RequestOrigin = .library
+    ) async throws(OAuthError) -> TokenResponse {
+        try await token(TokenRequest(.refreshToken(refreshToken, scope: scope), from: client, origin))
+    }
+
+    /// Issues an access token to a client for itself (`client_credentials`, RFC 6749 section 4.4), without a refresh token.
+    ///
+    /// - Parameters:
+    ///   - scope: what it is to be for, within what the client is registered for; nil: all of it.
+    ///   - client: the client, which must be registered for this grant type.
+    ///   - origin: goes into the audit log.
+    /// - Returns: a token that is durable.
+    /// - Throws: `invalid_client`, `unauthorized_client`, `invalid_scope`; `temporarily_unavailable` when the same call may
+    ///   succeed later.
+    public func issue(
+        scope: ScopeSet? = nil, for client: ClientCredentials, from origin: RequestOrigin = .library
+    ) async throws(OAuthError) -> TokenResponse {
+        try await token(TokenRequest(.clientCredentials(scope: scope), from: client, origin))
+    }
+
     /// Revokes the grant of a token that was issued to the client which shows it. A refresh token and an
     /// access token alike end the whole grant (RFC 7009 section 2.1). What happened is not told: section 2.2
     /// asks for the same answer to invalid tokens, and another client's token is one to this client.
     ///
+    /// A host that ends a grant on its own account calls ``TokenVault/Vault/revokeGrant(_:)``.
+    ///
     /// - Throws: `invalid_client`; `temporarily_unavailable` when nothing was revoked.
-    public func revoke(_ presented: PresentedToken) async throws(OAuthError) {
-        let client = try await authenticate(presented.credentials, presented.origin)
+    public func revoke(
+        _ token: SecretBytes, for client: ClientCredentials, from origin: RequestOrigin = .library
+    ) async throws(OAuthError) {
+        let client = try await authenticate(client, origin)
         do {
             _ = try await vault.revoke(
-                presented.token, by: client.client, channel: .http, requestID: presented.origin.requestID)
+                token, by: client.client, channel: origin.channel, requestID: origin.requestID)
         } catch { throw failure(error) }
     }
 
-    /// What a token stands for now, as a JSON object: `{"active":false}` and no more for any that is not valid.
+    /// Looks at a token as a client or resource server may see it (RFC 7662). Nil: it is not active, for whatever reason.
     ///
     /// A client sees its own tokens; the access tokens of others only a resource server does
     /// (``TokenVault/ClientRegistration/mayIntrospect``). The first valid look at an access token counts as its first
-    /// use. The user's name is not told: `sub` says who it is, and more is at userinfo with the user's consent.
+    /// use. The user's name is not told: the subject says who it is, and more is at ``userinfo(_:)`` with the user's consent.
+    /// A host that protects its own routes calls ``validate(_:)``.
     ///
-    /// - Throws: `invalid_client`, also for a public client, which proves nothing.
-    public func introspect(_ presented: PresentedToken) async throws(OAuthError) -> [UInt8] {
+    /// - Throws: `invalid_client`, also for a public client, which proves nothing; `temporarily_unavailable`.
+    public func introspect(
+        _ token: SecretBytes, for client: ClientCredentials, from origin: RequestOrigin = .library
+    ) async throws(OAuthError) -> IntrospectedToken? {
         do {
-            let recent = authenticateRecent(presented.credentials, presented.origin)
+            let recent = authenticateRecent(client, origin)
             return try await vault.withRecentClient(recent?.client) { recent in
-                let caller =
-                    if let recent { recent } else {
-                        try await authenticate(presented.credentials, presented.origin).client
-                    }
+                let caller = if let recent { recent } else { try await authenticate(client, origin).client }
                 guard !caller.registration.isPublic else { throw OAuthError.invalidClient }
-                if let accessToken = try await vault.validate(presented.token, for: caller) {
-                    return try Self.json(
-                        IntrospectedToken(
-                            accessToken, type: "Bearer", of: try await client(accessToken.client, caller),
-                            self))
+                if let accessToken = try await vault.validate(token, for: caller) {
+                    return IntrospectedToken(
+                        accessToken, isAccessToken: true,
+                        of: try await self.client(accessToken.client, caller), self)
                 }
                 try caller.requireReading()
                 // To its own client only: a resource server that asks for no token_type would take it for an access token.
-                if let refreshToken = try await vault.inspectRefreshToken(presented.token),
+                if let refreshToken = try await vault.inspectRefreshToken(token),
                     refreshToken.client == caller.id
                 {
-                    return try Self.json(IntrospectedToken(refreshToken, type: nil, of: caller, self))
+                    return IntrospectedToken(refreshToken, isAccessToken: false, of: caller, self)
                 }
-                return Self.inactive
+                return nil
             }
         } catch let error as VaultError where error.code == .notFound {
             // Its client was removed a moment ago.
-            return Self.inactive
+            return nil
         } catch { throw error as? OAuthError ?? failure(error) }
     }
 
@@ -63,38 +131,30 @@ extension TokenIssuer {
     func subject(of owner: OwnerID, client: Client) -> String {
         owner == client.id ? client.clientID : vault.subject(of: owner)
     }
-
-    private static let inactive = Array(#"{"active":false}"#.utf8)
 }
 
-/// The members of RFC 7662 section 2.2; absent ones are left out.
-private struct IntrospectedToken: Encodable {
-    let active = true
-    let scope: String?
-    let clientID: String
-    let tokenType: String?
-    let exp: Int64
-    let iat: Int64
-    let sub: String
-    let aud: String?
-    let iss: String?
+/// What an active token stands for (RFC 7662 section 2.2).
+public struct IntrospectedToken: Sendable {
+    /// False: a refresh token, which no resource server may take.
+    public let isAccessToken: Bool
+    public let scope: ScopeSet
+    /// The client that it was issued to, by its `client_id`.
+    public let clientID: String
+    /// Who it speaks for (`sub`): the user, or the client itself where it was issued to that for itself.
+    public let subject: String
+    /// Whom it is meant for (`aud`); nil: no one in particular.
+    public let audience: String?
+    public let issuedAt: VaultInstant
+    public let expiresAt: VaultInstant
 
-    /// - Parameter type: how an access token is used; a refresh token has none.
-    init(_ token: ValidToken, type: String?, of client: Client, _ issuer: TokenIssuer) {
-        scope = token.scope.isEmpty ? nil : token.scope.text
+    init(_ token: ValidToken, isAccessToken: Bool, of client: Client, _ issuer: TokenIssuer) {
+        self.isAccessToken = isAccessToken
+        scope = token.scope
         clientID = client.clientID
-        tokenType = type
-        exp = token.expiresAt.secondsSince1970
-        iat = token.issuedAt.secondsSince1970
-        sub = issuer.subject(of: token.owner, client: client)
-        aud = token.audience
-        iss = issuer.issuer
-    }
-
-    private enum CodingKeys: String, CodingKey {
-        case active, scope, exp, iat, sub, aud, iss
-        case clientID = "client_id"
-        case tokenType = "token_type"
+        subject = issuer.subject(of: token.owner, client: client)
+        audience = token.audience
+        issuedAt = token.issuedAt
+        expiresAt = token.expiresAt
     }
 }
 
@@ -106,10 +166,10 @@ extension TokenIssuer {
         do { return try await vault.validate(accessToken) } catch { throw failure(error) }
     }
 
-    /// What an access token lets its client know of the user, as a JSON object (OpenID Connect Core section 5.3.2).
+    /// Claims about the user that an access token lets its client know, `sub` among them (OpenID Connect Core section 5.3.2).
     ///
     /// - Throws: `insufficient_scope` without `openid`, `invalid_token` when the token speaks for no user.
-    public func userinfo(_ accessToken: ValidToken) async throws(OAuthError) -> [UInt8] {
+    public func userinfo(_ accessToken: ValidToken) async throws(OAuthError) -> [String: ClaimValue] {
         guard accessToken.scope.names.contains("openid") else {
             throw OAuthError(.insufficientScope, status: 403, "The access token is not for the scope openid.")
         }
@@ -133,6 +193,6 @@ extension TokenIssuer {
                 retryAfter: 5)
         }
         members["sub"] = .string(vault.subject(of: user.id))
-        do { return try Self.json(members) } catch { throw failure(error) }
+        return members
     }
 }

@@ -59,9 +59,8 @@ public struct TokenIssuer: Sendable {
 
     /// Answers a token request; what it returns is durable.
     ///
-    /// - Throws: the refusal to send. `temporarily_unavailable` and `server_error` mean that nothing was changed.
-    public func token(_ request: TokenRequest) async throws(OAuthError) -> TokenResponse {
-        guard let grantType = GrantType(rawValue: request.grantType) else { throw .unsupportedGrantType }
+    /// - Throws: the refusal to send.
+    package func token(_ request: TokenRequest) async throws(OAuthError) -> TokenResponse {
         let recent = request.isLegacyGet ? nil : authenticateRecent(request.credentials, request.origin)
         do {
             return try await vault.withRecentClient(recent) { recent in
@@ -72,15 +71,20 @@ public struct TokenIssuer: Sendable {
                 if request.isLegacyGet { try await noteLegacyGet(client, request.origin) }
                 // RFC 6749 section 5.2, unauthorized_client: "The authenticated client is not authorized to use this
                 // authorization grant type."
-                guard client.registration.grantTypes.contains(grantType) else {
+                guard client.registration.grantTypes.contains(request.grant.type) else {
                     throw try await refusal(.unauthorizedClient, .unauthorizedClient, of: request, by: client)
                 }
-                return switch grantType {
-                case .authorizationCode:
-                    try await exchange(codeExchange(request, by: client), request, by: client)
-                case .refreshToken:
-                    try await exchange(refreshExchange(request, by: client), request, by: client)
-                case .clientCredentials: try await issueToClient(request, client)
+                return switch request.grant {
+                case .authorizationCode(let code, let redirectURI, let codeVerifier):
+                    try await exchange(
+                        codeExchange(code, redirectURI, codeVerifier, by: client, request.origin),
+                        request, by: client)
+                case .refreshToken(let token, let scope):
+                    try await exchange(
+                        refreshExchange(token, scope, by: client, request.origin), request, by: client)
+                case .clientCredentials(let scope): try await issueToClient(scope, request, client)
+                case .incomplete(_, let reason, let error):
+                    throw try await refusal(error, reason, of: request, by: client)
                 }
             }
         } catch { throw error as? OAuthError ?? failure(error) }
@@ -91,7 +95,7 @@ public struct TokenIssuer: Sendable {
         _ exchange: ExchangeRequest, _ request: TokenRequest, by client: AuthenticatedClient
     ) async throws -> TokenResponse {
         var exchange = exchange
-        exchange.requestID = request.requestID
+        exchange.requestID = request.origin.requestID
         exchange.supersededSecret = client.supersededSecret
         let start = ContinuousClock.now
         let result: ExchangeResult
@@ -110,7 +114,7 @@ public struct TokenIssuer: Sendable {
         vault.statistics.exchanged(result, since: start)
         switch result {
         case .issued(let tokens), .replayed(let tokens):
-            return TokenResponse(tokens, idToken: idToken, profile)
+            return TokenResponse(tokens, idToken: idToken)
         case .refused(let reason):
             if reason.isAlarm {
                 vault.logger.warning(
@@ -129,7 +133,8 @@ public struct TokenIssuer: Sendable {
         by client: AuthenticatedClient
     ) async throws -> OAuthError {
         try await vault.recordRefusal(
-            reason, client: client.client, channel: .http, requestID: request.requestID)
+            reason, client: client.client, channel: request.origin.channel,
+            requestID: request.origin.requestID)
         return error
     }
 
