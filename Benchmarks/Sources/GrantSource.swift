@@ -70,7 +70,7 @@ struct Grow: AsyncParsableCommand {
 
     func run() async throws {
         let opened = try await Vault.open(at: vault, unlockedBy: .keyFile(path: keyFile))
-        let source = GrantSource(vault: opened, client: try await opened.client(client))
+        let source = GrantSource(vault: opened, client: try await opened.clients.find(client))
         guard let redirectURI = source.client.registration.redirectURIs.first else {
             throw BenchmarkFailure("The client has no redirect URI.")
         }

@@ -18,9 +18,9 @@ struct HTTPMaterial {
     init(_ copy: WorkingCopy) async throws {
         self.copy = copy
         vault = try await copy.vault.open()
-        let client = try await vault.client(PopulatedVault.clientName)
+        let client = try await vault.clients.find(PopulatedVault.clientName)
         source = GrantSource(vault: vault, client: client)
-        let secret = try await vault.rotateSecret(ofClient: client.clientID, overlap: .zero).secret
+        let secret = try await vault.clients.rotateSecret(of: client.clientID, overlap: .zero).secret
         guard let secret else { throw BenchmarkFailure("The client has no secret.") }
         let pair = Data((client.clientID + ":").utf8) + secret.withExposed { Data($0) }
         basic = "Basic " + pair.base64EncodedString()

@@ -36,7 +36,7 @@ struct SwapBenchmark {
 
     /// Refreshes per second by so many callers, who share these tokens of the copy among them.
     func swap(_ vault: Vault, _ copy: WorkingCopy, tokens: Range<Int>, callers: Int) async throws -> Double {
-        let client = try await vault.client(PopulatedVault.clientName)
+        let client = try await vault.clients.find(PopulatedVault.clientName)
         let chains = (0..<callers).map { caller in
             Chains(
                 (0..<tokens.count / callers).map { copy.token(tokens.lowerBound + $0 * callers + caller) },

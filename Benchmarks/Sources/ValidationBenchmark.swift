@@ -60,7 +60,7 @@ struct ValidationBenchmark {
     }
 
     private func freshTokens(_ copy: WorkingCopy, _ vault: Vault) async throws -> [SecretBytes] {
-        let client = try await vault.client(PopulatedVault.clientName)
+        let client = try await vault.clients.find(PopulatedVault.clientName)
         let step = max(copy.tokenCount / Self.tokens, 1)
         return try await withThrowingTaskGroup(of: SecretBytes.self) { group in
             for index in stride(from: 0, to: copy.tokenCount, by: step) {

@@ -27,7 +27,7 @@ struct Stage: Sendable {
         registration.scope = try Self.scope("basic readmeasurements")
         // Time enough to type what the demonstration ends with.
         registration.lifetimes.authorizationCode = .seconds(600)
-        guard let secret = try await vault.addClient(registration, clientID: Self.clientID).secret else {
+        guard let secret = try await vault.clients.add(registration, clientID: Self.clientID).secret else {
             throw DemoFailure(description: "A confidential client was given no secret.")
         }
         clientSecret = secret

@@ -61,7 +61,7 @@ extension TokenIssuer {
                 reason = .secretExpired
                 generation = old
             case .wrong:
-                do { try await vault.confirmSecrets(of: client.id) } catch { throw failure(error) }
+                do { try await vault.clients.confirmSecrets(of: client.id) } catch { throw failure(error) }
                 reason = .wrongSecret
             }
             throw await refused(reason, client, secretGeneration: generation, clientID, origin)
@@ -88,7 +88,7 @@ extension TokenIssuer {
 
     /// Nil: no client has this name.
     func client(named clientID: String) async throws(OAuthError) -> Client? {
-        do { return try await vault.client(identifiedBy: clientID) } catch { throw failure(error) }
+        do { return try await vault.clients.first(identifiedBy: clientID) } catch { throw failure(error) }
     }
 
     /// Counts and logs a failed authentication, and returns the error to send. After too many failures of

@@ -7,7 +7,7 @@ public import VaultCore
 /// // A client that sent its secret along with a request of your own protocol.
 /// try await issuer.refresh(token, for: .secret(secret, clientID: "app"))
 /// // A client that you know already: by mutual TLS, or because it is a part of your own service.
-/// try await issuer.refresh(token, for: .authenticated(try await vault.client("app")))
+/// try await issuer.refresh(token, for: .authenticated(try await vault.clients.find("app")))
 /// ```
 public enum ClientCredentials: Sendable {
     /// A secret of the client.

@@ -124,7 +124,7 @@ extension TokenIssuer {
 
     /// The client of a token; most ask for their own.
     private func client(_ id: OwnerID, _ caller: Client) async throws -> Client {
-        id == caller.id ? caller : try await vault.client(id)
+        id == caller.id ? caller : try await vault.clients.find(id)
     }
 
     /// Who a token speaks for (`sub`): the user, or the client that it was issued to for itself.

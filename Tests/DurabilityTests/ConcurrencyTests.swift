@@ -45,7 +45,7 @@ extension Durability {
         }
 
         private func refresh(_ token: String, _ callers: Int, _ vault: Vault) async throws -> [IssuedTokens] {
-            let client = try await vault.client(Rig.client)
+            let client = try await vault.clients.find(Rig.client)
             return try await withThrowingTaskGroup { group in
                 for _ in 0..<callers {
                     group.addTask {

@@ -21,7 +21,7 @@ extension Durability {
                 let rig = try Rig(in: place)
                 let vault = try await rig.create()
                 var chains = try await Chains.begin(4, in: vault)
-                let client = try await vault.client(Rig.client)
+                let client = try await vault.clients.find(Rig.client)
                 let upkeep = Task { try await VaultMaintenance(vault).run() }
                 let filler = place + "/filler"
                 try fill(filler, leaving: off_t(Limits.spaceForNewWork) / 2)
@@ -67,7 +67,7 @@ extension Durability {
             let rig = try Rig(in: place)
             let vault = try await rig.create()
             var chains = try await Chains.begin(16, in: vault)
-            let client = try await vault.client(Rig.client)
+            let client = try await vault.clients.find(Rig.client)
             let filler = place + "/filler"
             try fill(filler)
 

@@ -112,7 +112,7 @@ private final class Crowd: Sendable {
         var token = first
         while !Task.isCancelled {
             do {
-                let result = try await vault.refresh(token, vault.client(Rig.client))
+                let result = try await vault.refresh(token, vault.clients.find(Rig.client))
                 guard let tokens = result.issued ?? result.replayed else {
                     return state.withLock { $0.refusals.append("grant \(grant): \(result)") }
                 }

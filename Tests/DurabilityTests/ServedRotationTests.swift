@@ -82,7 +82,7 @@ extension Durability {
                 for number in 0..<300 { group.addTask { _ = try await vault.addUser("user \(number)") } }
                 try await group.waitForAll()
             }
-            let client = try await vault.rotateSecret(ofClient: Rig.client, overlap: .zero)
+            let client = try await vault.clients.rotateSecret(of: Rig.client, overlap: .zero)
             let secret = try #require(client.secret).withExposed { String(decoding: $0, as: UTF8.self) }
             await vault.close()
             return (chains.last.values.map(\.token), secret, client.client.clientID)

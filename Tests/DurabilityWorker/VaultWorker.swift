@@ -33,7 +33,7 @@ struct VaultWorker {
             chains.append(Chain(grant: GrantID(grant), token: Secret(copying: words[1])))
         }
         let vault = try await Vault.open(at: arguments[1], unlockedBy: .keyFile(path: arguments[2]))
-        let client = try await vault.client(arguments[3])
+        let client = try await vault.clients.find(arguments[3])
         say("ready")
         _ = readLine()
         await withTaskGroup { group in

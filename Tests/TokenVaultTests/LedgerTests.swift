@@ -39,7 +39,7 @@ extension TestVault {
         #expect(try await vault.validate(tokens.pair.accessToken) != nil)
         let request = ExchangeRequest(
             kind: .refreshToken, credential: try tokens.refreshToken,
-            client: try await vault.client(party.client.clientID), channel: .library)
+            client: try await vault.clients.find(party.client.clientID), channel: .library)
         #expect(try await vault.exchange(request).issued?.generation == 2)
         let report = try await vault.verifyAudit()
         #expect(report.isIntact, "\(report.findings)")

@@ -213,6 +213,6 @@ import VaultCrypto
     @Test(.ofFiles) func `after close every call says so`() async throws {
         let test = try await closed()
         await expect(.unavailable) { _ = try await test.vault.addUser("late") }
-        await expect(.unavailable) { _ = try await test.vault.clients() }
+        await expect(.unavailable) { _ = try await test.vault.clients.list() }
     }
 }

@@ -70,7 +70,12 @@ import VaultStore
         let vault = scene.test.vault
         for enabled in [false, true] {
             _ = try await vault.setUser("alice", enabled: enabled)
-            _ = try await vault.setClient(scene.party.client.clientID, enabled: enabled)
+            let client = scene.party.client.clientID
+            if enabled {
+                try await vault.clients.enable(client)
+            } else {
+                try await vault.clients.disable(client)
+            }
         }
         let tokens = try #require(await scene.party.refresh(scene.tokens.refreshToken).issued)
         // A first use changes columns that the log does not hash.

@@ -11,7 +11,7 @@ import VaultCrypto
         let test = try await TestVault()
         let name = "planted-user-name-\(UUID().uuidString)"
         let party = try await Party(test.vault, "planted-client-name", user: name)
-        let new = try await test.vault.rotateSecret(ofClient: party.client.clientID, overlap: .seconds(60))
+        let new = try await test.vault.clients.rotateSecret(of: party.client.clientID, overlap: .seconds(60))
         let secret = try #require(new.secret)
         let code = try await party.authorize()
         var planted = [Array(name.utf8), secret.withExposed { $0 }, code.withExposed { $0 }]

@@ -55,13 +55,13 @@ import VaultCore
     func `an owner, a registration, a secret`(_ table: String, _ change: String, _ id: Int) async throws {
         let scene = try await scene()
         if table == "owners", id == 4 {
-            _ = try await scene.test.vault.setClient("other app", enabled: false)
+            try await scene.test.vault.clients.disable("other app")
         }
         await scene.test.vault.close()
         _ = try sqlite(scene.test.path, "UPDATE \(table) SET \(change) WHERE id = \(id)")
         let vault = try await scene.test.reopen()
         await #expect(throws: VaultError(.integrity, "")) {
-            (try await vault.clients(), try await vault.users())
+            (try await vault.clients.list(), try await vault.users())
         }
         let report = try await vault.verifyAudit()
         #expect(report.findings.contains { $0.place == "\(table) \(id)" }, "\(report.findings)")

@@ -101,14 +101,14 @@ import VaultCore
         let test = try await TestVault()
         test.clock.step(.seconds(3600))
         let party = try await Party(test.vault)
-        let made = try await test.vault.rotateSecret(ofClient: "app", overlap: .seconds(60))
+        let made = try await test.vault.clients.rotateSecret(of: "app", overlap: .seconds(60))
         let tokens = try await party.begin()
         let session = try await test.vault.startSession(
             user: party.user.id, signedInAt: test.clock.now(), lifetime: .seconds(600))
         let form = try test.vault.sealed([1], purpose: "form", lifetime: .seconds(600))
         test.clock.step(.seconds(-3600))
         let secret = try #require(made.secret)
-        let client = try await test.vault.client("app")
+        let client = try await test.vault.clients.find("app")
         #expect(client.secrets.allSatisfy { $0.notBefore > test.clock.now() })
         #expect(test.vault.judge(secret, of: client) == .accepted(generation: 2, isNewest: true))
         #expect(try await test.vault.validate(tokens.pair.accessToken) != nil)
@@ -116,7 +116,7 @@ import VaultCore
         #expect(try await test.vault.session(session) != nil)
         #expect(test.vault.unseal(form, purpose: "form") == [1])
         // Its end is kept: it protects.
-        let old = try await test.vault.rotateSecret(ofClient: "app", overlap: .zero)
+        let old = try await test.vault.clients.rotateSecret(of: "app", overlap: .zero)
         #expect(test.vault.judge(secret, of: old.client) == .expired(generation: 2))
     }
 

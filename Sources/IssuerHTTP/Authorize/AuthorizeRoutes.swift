@@ -247,7 +247,7 @@ extension AuthorizeRoutes {
     /// Nil for a client that is gone: nothing is left to take back.
     private func row(_ consent: Consent, _ user: AuthenticatedUser) async throws -> [String: Any]? {
         let client: Client
-        do { client = try await issuer.vault.client(consent.client) } catch let error as VaultError
+        do { client = try await issuer.vault.clients.find(consent.client) } catch let error as VaultError
             where error.code == .notFound
         {
             return nil

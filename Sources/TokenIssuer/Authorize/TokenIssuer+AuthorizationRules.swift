@@ -24,7 +24,9 @@ extension TokenIssuer {
     private func client(of request: AuthorizationRequest) async throws(AuthorizationRefusal) -> Client {
         guard let clientID = request["client_id"] else { throw .page(.missing("client_id")) }
         let client: Client?
-        do { client = try await vault.client(identifiedBy: clientID) } catch { throw .page(failure(error)) }
+        do { client = try await vault.clients.first(identifiedBy: clientID) } catch {
+            throw .page(failure(error))
+        }
         guard let client, client.state == .active else {
             // One text for every cause: it must not tell which client identifiers exist.
             throw .page(
@@ -133,7 +135,7 @@ extension TokenIssuer {
     /// are not understood by an implementation SHOULD be ignored." The answer's `scope` tells what was left out.
     private func understood(_ scope: ScopeSet) async throws(OAuthError) -> ScopeSet {
         let registered: Set<String>
-        do { registered = try await vault.registeredScopes() } catch { throw failure(error) }
+        do { registered = try await vault.clients.registeredScopes() } catch { throw failure(error) }
         return ScopeSet(parsing: scope.names.filter(registered.contains).joined(separator: " ")) ?? .empty
     }
 

@@ -96,7 +96,7 @@ extension Vault {
     /// - Parameter client: its identifier or name.
     /// - Throws: ``VaultError/Code/notFound``.
     public func auditFilter(client: String) async throws -> AuditFilter {
-        let client = try await self.client(client)
+        let client = try await clients.find(client)
         return try await filter(party: client.pseudonym, grants: "client_id", client.id)
     }
 

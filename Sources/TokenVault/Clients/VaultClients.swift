@@ -10,13 +10,31 @@ public struct NewClient: Sendable {
 }
 
 extension Vault {
+    /// The clients that may ask this vault's issuer for tokens.
+    public var clients: VaultClients { VaultClients(vault: self) }
+
+    static let noClient = VaultError(
+        .notFound, "There is no such client.", remedy: "See 'tokenvault client list'.")
+}
+
+/// Registers, finds, changes and removes the clients of a vault.
+///
+/// ```swift
+/// let new = try await vault.clients.add(ClientRegistration(name: "app"))
+/// try await vault.clients.disable("app")
+/// ```
+///
+/// Where a client is named by a text, that is its `client_id` or else its name. What is done here is the operator's act in
+/// the audit log.
+public struct VaultClients: Sendable {
+    package let vault: Vault
+
     /// Registers a client. One that authenticates with a secret gets its first.
     ///
-    /// - Parameter clientID: the public identifier; random when nil.
-    /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/alreadyExists`` (name or identifier).
-    public func addClient(_ registration: ClientRegistration, clientID: String? = nil) async throws
-        -> NewClient
-    {
+    /// - Parameter clientID: the public identifier, 1 to 128 unreserved characters; random when nil.
+    /// - Throws: ``VaultError/Code/invalidInput`` for a registration that contradicts itself;
+    ///   ``VaultError/Code/alreadyExists`` when the name or the identifier is taken.
+    public func add(_ registration: ClientRegistration, clientID: String? = nil) async throws -> NewClient {
         let registration = try registration.checked()
         let clientID = clientID ?? ClientIDRules.random()
         try ClientIDRules.check(clientID)
@@ -24,7 +42,7 @@ extension Vault {
         let stored = try StoredRegistration(registration).encoded()
         let identity = Array(
             try JSONEncoder().encode(ClientIdentity(clientID: clientID, name: registration.name)))
-        return try await write { [operatorActor] transaction in
+        return try await vault.write { [operatorActor = vault.operatorActor] transaction in
             let keyring = transaction.keyring
             let database = try transaction.database
             let idTags = keyring.lookup.tags(.clientID, of: Array(clientID.utf8))
@@ -48,12 +66,12 @@ extension Vault {
         }
     }
 
-    /// The client with this `client_id`, or else of this name.
+    /// Finds the client with this `client_id`, or else of this name.
     ///
-    /// - Throws: ``VaultError/Code/notFound``.
-    public func client(_ name: String) async throws -> Client {
+    /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
+    public func find(_ name: String) async throws -> Client {
         let bytes = Array(name.utf8)
-        return try await snapshot { [registry] database, keys in
+        return try await vault.snapshot { [registry = vault.registry] database, keys in
             let lookup = keys.keyring.lookup
             let revision = try keys.checkedRevision(database)
             let found =
@@ -61,28 +79,27 @@ extension Vault {
                     lookupTags: lookup.tags(.clientID, of: bytes), database, revision: revision)
                 ?? database.clientID(nameTags: lookup.tags(.clientName, of: bytes))
             guard let client = try standingClient(found, database, keys, revision) else {
-                throw Self.noClient
+                throw Vault.noClient
             }
             return client
         }
     }
 
-    /// The client of a grant, a consent or a token.
+    /// Finds the client of a grant, a consent or a token.
     ///
     /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
-    public func client(_ id: OwnerID) async throws -> Client {
-        try await snapshot { database, keys in
+    public func find(_ id: OwnerID) async throws -> Client {
+        try await vault.snapshot { database, keys in
             let revision = try keys.checkedRevision(database)
-            guard let client = try standingClient(id, database, keys, revision) else { throw Self.noClient }
+            guard let client = try standingClient(id, database, keys, revision) else { throw Vault.noClient }
             return client
         }
     }
 
-    /// The client with this `client_id`, for authentication; nil when there is none. Removed clients are
-    /// none.
-    package func client(identifiedBy clientID: String) async throws -> Client? {
+    /// The client with this `client_id`, for authentication; nil when there is none, or it was removed.
+    package func first(identifiedBy clientID: String) async throws -> Client? {
         guard clientID.utf8.count <= Limits.nameBytes else { return nil }
-        return try await snapshot { [registry] database, keys in
+        return try await vault.snapshot { [registry = vault.registry] database, keys in
             let revision = try keys.checkedRevision(database)
             let tags = keys.keyring.lookup.tags(.clientID, of: Array(clientID.utf8))
             let id = try registry.ownerID(lookupTags: tags, database, revision: revision)
@@ -95,7 +112,7 @@ extension Vault {
     private func standingClient(
         _ id: OwnerID?, _ database: Database, _ keys: VaultKeys, _ revision: RegistryRevision?
     ) throws -> Client? {
-        guard let id, let client = try registry.client(id, database, keys.keyring, revision: revision),
+        guard let id, let client = try vault.registry.client(id, database, keys.keyring, revision: revision),
             client.state != .removed
         else { return nil }
         return client
@@ -105,7 +122,7 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/integrity`` when an index left one out.
     package func confirmSecrets(of id: OwnerID) async throws {
-        try await snapshot { [registry] database, keys in
+        try await vault.snapshot { [registry = vault.registry] database, keys in
             let revision = try keys.checkedRevision(database)
             guard let client = try registry.client(id, database, keys.keyring, revision: revision) else {
                 return
@@ -114,13 +131,18 @@ extension Vault {
         }
     }
 
-    /// Every client that was not removed, in order of registration.
-    public func clients() async throws -> [Client] {
-        try await scan { [registry] database, keys in
+    /// Lists the clients that were not removed, in order of registration.
+    ///
+    /// - Parameters:
+    ///   - last: the client that the page before ended with.
+    ///   - limit: the most clients to return; every client by default.
+    public func list(after last: OwnerID = .system, limit: Int = .max) async throws -> [Client] {
+        try await vault.scan { [registry = vault.registry] database, keys in
             let revision = try keys.checkedRevision(database)
-            let ids = try database.rows("SELECT id FROM owners WHERE kind = 3 AND state != 3 ORDER BY id") {
-                OwnerID($0.integer(0))
-            }
+            let ids = try database.rows(
+                "SELECT id FROM owners WHERE id > ? AND kind = 3 AND state != 3 ORDER BY id LIMIT ?",
+                [.integer(last.rawValue), .integer(Int64(limit))]
+            ) { OwnerID($0.integer(0)) }
             return try ids.compactMap { try registry.client($0, database, keys.keyring, revision: revision) }
         }
     }
@@ -128,40 +150,56 @@ extension Vault {
     /// The names that some client is registered for. Anyone may ask for names that are unknown, and that must not read
     /// every client each time: they are kept while the registry stays as it is.
     package func registeredScopes() async throws -> Set<String> {
-        let revision = try await snapshot { try $1.checkedRevision($0) }
-        if let known = knownScopes.value(revision) { return known }
-        let names = Set(try await clients().flatMap(\.registration.scope.names))
-        knownScopes.keep(names, revision)
+        let revision = try await vault.snapshot { try $1.checkedRevision($0) }
+        if let known = vault.knownScopes.value(revision) { return known }
+        let names = Set(try await list().flatMap(\.registration.scope.names))
+        vault.knownScopes.keep(names, revision)
         return names
     }
 
-    /// Disables or enables a client. A disabled one fails authentication.
-    public func setClient(_ name: String, enabled: Bool) async throws -> Client {
-        let id = try await client(name).id
-        return try await changeClient(
-            id, .clientChange, reason: enabled ? "enabled" : "disabled", enabled ? .newWork : .finishing
-        ) { owner, _ in owner.state = enabled ? .active : .disabled }
+    /// Lets a client that was disabled authenticate again.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``.
+    public func enable(_ name: String) async throws -> Client {
+        try await change(find(name).id, .clientChange, reason: "enabled", .newWork) { owner, _ in
+            owner.state = .active
+        }
+    }
+
+    /// Disables a client: it fails authentication, and its grants are refused until it is enabled again.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``.
+    public func disable(_ name: String) async throws -> Client {
+        try await change(find(name).id, .clientChange, reason: "disabled", .finishing) { owner, _ in
+            owner.state = .disabled
+        }
     }
 
     /// Removes a client: every grant of it is revoked, its name and identifier are free again.
-    public func removeClient(_ name: String) async throws {
-        let id = try await client(name).id
-        _ = try await changeClient(id, .clientRemove, reason: nil, .finishing) { owner, row in
+    ///
+    /// - Throws: ``VaultError/Code/notFound``.
+    public func remove(_ name: String) async throws {
+        let id = try await find(name).id
+        _ = try await change(id, .clientRemove, reason: nil, .finishing) { owner, row in
             owner.remove()
             row.nameTag = nil
         }
-        try await forgetConsents(of: id)
+        try await vault.forgetConsents(of: id)
     }
 
-    /// Adds a secret; those before it are accepted for `overlap` longer.
-    public func rotateSecret(ofClient name: String, overlap: Duration) async throws -> NewClient {
+    /// Gives a client a new secret, which is shown once.
+    ///
+    /// - Parameter overlap: how long the secrets before it are accepted still: 0 seconds to 366 days.
+    /// - Throws: ``VaultError/Code/notFound``; ``VaultError/Code/invalidInput`` for another overlap;
+    ///   ``VaultError/Code/denied`` for a client without secrets, or with ``Limits/clientSecrets`` that are accepted.
+    public func rotateSecret(of name: String, overlap: Duration) async throws -> NewClient {
         guard (.zero...Duration.seconds(366 * 86400)).contains(overlap) else {
             throw invalid("The overlap is 0 seconds to 366 days.")
         }
-        let id = try await client(name).id
+        let id = try await find(name).id
         let secret = ClientSecret.generate()
-        return try await write { [operatorActor] transaction in
-            guard let client = try transaction.client(id) else { throw Self.noClient }
+        return try await vault.write { [operatorActor = vault.operatorActor] transaction in
+            guard let client = try transaction.client(id) else { throw Vault.noClient }
             guard !client.registration.isPublic else {
                 throw VaultError(.denied, "A public client has no secret.")
             }
@@ -189,31 +227,28 @@ extension Vault {
             let event = AuditEvent(
                 .clientSecretAdd, by: operatorActor, subject: client.pseudonym,
                 generation: UInt32(truncatingIfNeeded: generation))
-            guard let changed = try transaction.client(id) else { throw Self.noClient }
+            guard let changed = try transaction.client(id) else { throw Vault.noClient }
             return Audited(NewClient(client: changed, secret: secret), event)
         }
     }
 
-    private func changeClient(
+    private func change(
         _ id: OwnerID, _ operation: AuditOperation, reason: String?, _ urgency: WriteUrgency,
         _ change: @escaping @Sendable (inout OwnerRow, inout ClientRow) -> Void
     ) async throws -> Client {
-        try await write(urgency) { [operatorActor] transaction in
+        try await vault.write(urgency) { [operatorActor = vault.operatorActor] transaction in
             guard var owner = try transaction.load(OwnerRow.self, id.rawValue)?.row,
                 var row = try transaction.load(ClientRow.self, id.rawValue)?.row,
                 let client = try transaction.client(id), owner.state != .removed
-            else { throw Self.noClient }
+            else { throw Vault.noClient }
             change(&owner, &row)
             try transaction.update(owner)
             try transaction.update(row)
             let event = AuditEvent(operation, by: operatorActor, reason: reason, subject: client.pseudonym)
-            guard let changed = try transaction.client(id) else { throw Self.noClient }
+            guard let changed = try transaction.client(id) else { throw Vault.noClient }
             return Audited(changed, event)
         }
     }
-
-    static let noClient = VaultError(
-        .notFound, "There is no such client.", remedy: "See 'tokenvault client list'.")
 }
 
 extension WriteTransaction {
@@ -266,21 +301,21 @@ enum ClientIDRules {
     }
 }
 
-extension Vault {
+extension VaultClients {
     /// Changes what is registered of a client; its name and `client_id` stay. One that begins to authenticate
     /// with a secret gets one; the secrets of one that ceases to are deleted. Grants that exist keep the
     /// scope they have.
     ///
     /// - Parameter change: gets the registration as it is at that moment.
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/invalidInput``.
-    public func changeClient(
+    public func change(
         _ name: String, _ change: @escaping @Sendable (inout ClientRegistration) -> Void
     ) async throws -> NewClient {
-        let id = try await client(name).id
-        return try await write { [operatorActor] transaction in
+        let id = try await find(name).id
+        return try await vault.write { [operatorActor = vault.operatorActor] transaction in
             guard let client = try transaction.client(id), client.state != .removed,
                 var row = try transaction.load(ClientRow.self, id.rawValue)?.row
-            else { throw Self.noClient }
+            else { throw Vault.noClient }
             var registration = client.registration
             change(&registration)
             guard registration.name == client.registration.name else {
@@ -299,7 +334,7 @@ extension Vault {
             }
             let event = AuditEvent(
                 .clientChange, by: operatorActor, reason: "registration", subject: client.pseudonym)
-            guard let changed = try transaction.client(id) else { throw Self.noClient }
+            guard let changed = try transaction.client(id) else { throw Vault.noClient }
             return Audited(NewClient(client: changed, secret: secret), event)
         }
     }

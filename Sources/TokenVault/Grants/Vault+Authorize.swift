@@ -66,8 +66,8 @@ extension Vault {
     ) async throws -> AuthorizationCode {
         let client =
             switch authorization.client {
-            case .named(let name): try await client(name)
-            case .id(let id): try await client(id)
+            case .named(let name): try await clients.find(name)
+            case .id(let id): try await clients.find(id)
             }
         let user =
             switch authorization.user {

@@ -75,7 +75,7 @@ struct ConsentRevokeCommand: AsyncParsableCommand, VaultWork {
         let userName = try StandardInput.name(user)
         try await show { vault in
             let user = try await vault.user(named: userName)
-            let client = try await vault.client(client)
+            let client = try await vault.clients.find(client)
             guard let consent = try await vault.consent(of: user.id, to: client.id) else {
                 throw VaultError(
                     .notFound, "The user has allowed this client nothing.",

@@ -44,7 +44,7 @@ struct GrantListCommand: AsyncParsableCommand, VaultWork {
         let userName = try user.map(StandardInput.name)
         try await location.withVault { vault in
             var filter = GrantFilter()
-            if let client { filter.client = try await vault.client(client).id }
+            if let client { filter.client = try await vault.clients.find(client).id }
             if let userName { filter.owner = try await vault.user(named: userName).id }
             var names = Names(vault)
             // What state a grant is in depends on its user, its client and the time: each is looked at.
@@ -136,7 +136,11 @@ struct GrantAuthorizeCommand: AsyncParsableCommand, VaultWork {
         let asked = try scope.map(ScopeArgument.scope)
         try await show { vault in
             let scope: ScopeSet
-            if let asked { scope = asked } else { scope = try await vault.client(client).registration.scope }
+            if let asked {
+                scope = asked
+            } else {
+                scope = try await vault.clients.find(client).registration.scope
+            }
             let code = try await vault.authorize(
                 Authorization(
                     client: client, user: userName, scope: scope, redirectURI: redirectURI,

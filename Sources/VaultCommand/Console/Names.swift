@@ -14,7 +14,7 @@ struct Names {
     mutating func client(_ id: OwnerID) async throws -> String? {
         if let clients { return clients[id] }
         let known = Dictionary(
-            uniqueKeysWithValues: try await vault.clients().map { ($0.id, $0.clientID) })
+            uniqueKeysWithValues: try await vault.clients.list().map { ($0.id, $0.clientID) })
         clients = known
         return known[id]
     }

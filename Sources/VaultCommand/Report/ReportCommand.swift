@@ -51,7 +51,8 @@ struct ReportCommand: AsyncParsableCommand {
             let verdict = try await vault.verifyAudit { Console.progress("verifying: \(Int($0 * 100)) %") }
             return ReportPage(
                 madeAt: SystemClock().now(), path: path, status: try await vault.status(), digest: digest,
-                verdict: verdict, verifierKey: vault.logVerifierKey, registered: try await vault.clients())
+                verdict: verdict, verifierKey: vault.logVerifierKey,
+                registered: try await vault.clients.list())
         }
         Console.progress("")
         try file.write(Array(page.source.utf8))

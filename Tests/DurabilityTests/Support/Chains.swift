@@ -30,7 +30,7 @@ struct Chains: Sendable {
 
     /// Fresh grants, redeemed.
     static func begin(_ count: Int, in vault: Vault, scope: String = "basic") async throws -> Chains {
-        let client = try await vault.client(Rig.client)
+        let client = try await vault.clients.find(Rig.client)
         var chains = Chains()
         try await withThrowingTaskGroup { group in
             for _ in 0..<count {
@@ -54,7 +54,7 @@ struct Chains: Sendable {
     /// That must be answered by its successor, and once more by the same. Afterwards that is the last token it was told
     /// of.
     mutating func resume(in vault: Vault) async throws {
-        let client = try await vault.client(Rig.client)
+        let client = try await vault.clients.find(Rig.client)
         let found = try await withThrowingTaskGroup { group in
             for (grant, link) in last {
                 group.addTask {

@@ -34,7 +34,7 @@ final class Rig: Sendable {
         registration.scope = try #require(ScopeSet(parsing: scope))
         // A test that takes its time must not outlast the window in which an answer is repeated.
         registration.lifetimes.retryWindow = Limits.retryWindow
-        _ = try await vault.addClient(registration)
+        _ = try await vault.clients.add(registration)
         _ = try await vault.addUser("alice")
         return vault
     }

@@ -54,7 +54,7 @@ import VaultCore
             let browser = Browser(server)
             try await browser.haveSession()
             let page = try await browser.authorize(app)
-            _ = try await server.vault.setClient(app.id, enabled: false)
+            try await server.vault.clients.disable(app.id)
             let reply = try await browser.decide("allow", page)
             #expect(reply.status == 400)
             #expect(reply.isPage)

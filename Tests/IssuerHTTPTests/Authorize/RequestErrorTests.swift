@@ -114,7 +114,7 @@ import VaultCore
     @Test func `a disabled client is told apart from an unknown one by nobody`() async throws {
         try await TestServer.run { server in
             let app = try await server.client()
-            _ = try await server.vault.setClient(app.id, enabled: false)
+            try await server.vault.clients.disable(app.id)
             let browser = Browser(server)
             let disabled = try await browser.authorize(app)
             let unknown = try await browser.authorize(app, ["client_id": "nobody"])

@@ -33,9 +33,9 @@ import VaultCore
             #expect(try await browser.authorize(app, ask).status == 200)
             let other = try await server.client("other", scope: "admin")
             #expect(try await browser.authorize(app, ask).answer["error"] == "invalid_scope")
-            _ = try await server.vault.setClient(other.id, enabled: false)
+            try await server.vault.clients.disable(other.id)
             #expect(try await browser.authorize(app, ask).answer["error"] == "invalid_scope")
-            try await server.vault.removeClient(other.id)
+            try await server.vault.clients.remove(other.id)
             #expect(try await browser.authorize(app, ask).status == 200)
         }
     }

@@ -13,7 +13,7 @@ import VaultCrypto
             let next = try await server.refresh(tokens.refreshToken, app)
             #expect(next.status == 200)
             let rotated = try await otherProcess(server) {
-                try await $0.rotateSecret(ofClient: app.id, overlap: .zero)
+                try await $0.clients.rotateSecret(of: app.id, overlap: .zero)
             }
             let refused = try await server.refresh(next.refreshToken, app)
             #expect(refused.status == 401)
@@ -27,7 +27,9 @@ import VaultCrypto
             let app = try await server.client()
             let tokens = try await server.tokens(app)
             for (isEnabled, status) in [(false, 401), (true, 200)] {
-                _ = try await otherProcess(server) { try await $0.setClient(app.id, enabled: isEnabled) }
+                _ = try await otherProcess(server) {
+                    try await isEnabled ? $0.clients.enable(app.id) : $0.clients.disable(app.id)
+                }
                 #expect(try await server.refresh(tokens.refreshToken, app).status == status)
                 let own = try await server.post(
                     ["grant_type": "client_credentials"], authorization: app.basic)
@@ -44,7 +46,7 @@ import VaultCrypto
             let token = try await server.tokens(app).accessToken
             for isAllowed in [true, false, true] {
                 _ = try await otherProcess(server) {
-                    try await $0.changeClient(resource.id) { $0.mayIntrospect = isAllowed }
+                    try await $0.clients.change(resource.id) { $0.mayIntrospect = isAllowed }
                 }
                 for _ in 0..<2 {
                     let reply = try await server.introspect(token, resource)
@@ -59,7 +61,7 @@ import VaultCrypto
             let app = try await server.client()
             for isAllowed in [false, true, false] {
                 _ = try await otherProcess(server) {
-                    try await $0.changeClient(app.id) { client in
+                    try await $0.clients.change(app.id) { client in
                         client.grantTypes =
                             [.authorizationCode, .refreshToken] + (isAllowed ? [.clientCredentials] : [])
                     }

@@ -168,7 +168,7 @@ import VaultCore
     {
         try await TestServer.run { server in
             let app = try await server.client()
-            let rotated = try await server.vault.rotateSecret(ofClient: app.id, overlap: .seconds(60))
+            let rotated = try await server.vault.clients.rotateSecret(of: app.id, overlap: .seconds(60))
             let new = Party(client: rotated.client, secret: rotated.secret?.text)
             #expect(try await server.post(Self.own, authorization: new.basic).status == 200)
             #expect(try await server.entries("client.authenticate").isEmpty)

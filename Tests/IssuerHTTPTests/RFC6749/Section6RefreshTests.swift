@@ -120,13 +120,13 @@ import VaultCore
         try await TestServer.run { server in
             let app = try await server.client()
             let tokens = try await server.tokens(app)
-            _ = try await server.vault.setClient(app.id, enabled: false)
+            try await server.vault.clients.disable(app.id)
             let reply = try await server.refresh(tokens.refreshToken, app)
             #expect(reply.status == 401)
             #expect(reply.error == "invalid_client")
             #expect(try await !server.isGood(tokens.accessToken))
             #expect(try await server.entries("client.authenticate").last?.reason == "client_disabled")
-            _ = try await server.vault.setClient(app.id, enabled: true)
+            try await server.vault.clients.enable(app.id)
             #expect(try await server.refresh(tokens.refreshToken, app).status == 200)
         }
     }
@@ -135,7 +135,7 @@ import VaultCore
         try await TestServer.run { server in
             let app = try await server.client()
             let tokens = try await server.tokens(app)
-            try await server.vault.removeClient(app.id)
+            try await server.vault.clients.remove(app.id)
             #expect(try await server.refresh(tokens.refreshToken, app).status == 401)
             #expect(try await !server.isGood(tokens.accessToken))
         }

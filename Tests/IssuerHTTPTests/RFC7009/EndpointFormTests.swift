@@ -41,7 +41,7 @@ import TokenVaultTesting
     @Test(arguments: paths) func `an old secret works until its overlap ends`(_ path: String) async throws {
         try await TestServer.run { server in
             let app = try await server.client()
-            _ = try await server.vault.rotateSecret(ofClient: app.id, overlap: .seconds(60))
+            _ = try await server.vault.clients.rotateSecret(of: app.id, overlap: .seconds(60))
             #expect(try await server.post(["token": "x"], authorization: app.basic, path: path).status == 200)
             server.clock.advance(by: .seconds(60))
             #expect(try await server.post(["token": "x"], authorization: app.basic, path: path).status == 401)

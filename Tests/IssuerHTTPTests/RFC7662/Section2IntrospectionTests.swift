@@ -97,7 +97,7 @@ import VaultCore
             expectInactive(try await server.introspect(tokens.accessToken, resource))
             expectInactive(try await server.introspect(tokens.refreshToken, app))
             _ = try await server.vault.setUser("alice", enabled: true)
-            _ = try await server.vault.setClient(app.id, enabled: false)
+            try await server.vault.clients.disable(app.id)
             expectInactive(try await server.introspect(tokens.accessToken, resource))
             #expect(try await server.introspect(tokens.accessToken, app).status == 401)
         }

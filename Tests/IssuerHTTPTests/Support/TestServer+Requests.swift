@@ -30,7 +30,7 @@ extension TestServer {
         registration.scope = try #require(ScopeSet(parsing: scope))
         registration.grantTypes = grants
         change(&registration)
-        let new = try await vault.addClient(registration)
+        let new = try await vault.clients.add(registration)
         return Party(client: new.client, secret: new.secret.map(\.text))
     }
 

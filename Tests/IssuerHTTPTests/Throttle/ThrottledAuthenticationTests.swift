@@ -61,7 +61,7 @@ import VaultCore
             _ = try await guess(server, app, times: 40)
             #expect(try await server.refresh(token.refreshToken, app).status == 200)
             // What was right once and is not any more is a wrong one.
-            _ = try await server.vault.setClient(app.id, enabled: false)
+            try await server.vault.clients.disable(app.id)
             _ = try await guess(server, app, times: 40)
             #expect(try await post(server, app.basic).status == 429)
         }

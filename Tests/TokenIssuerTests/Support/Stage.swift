@@ -19,7 +19,7 @@ struct Stage: Sendable {
     init(_ change: (inout ClientRegistration) -> Void = { _ in }) async throws {
         vault = try await Vault.temporary(clock: clock)
         issuer = TokenIssuer(vault: vault)
-        (client, secret) = try await Self.addClient("app", to: vault, change)
+        (client, secret) = try await Self.clients.add("app", to: vault, change)
         _ = try await vault.addUser("alice")
     }
 
@@ -31,7 +31,7 @@ struct Stage: Sendable {
         registration.scope = try #require(ScopeSet(parsing: "basic readmeasurements"))
         registration.grantTypes = GrantType.allCases
         change(&registration)
-        let new = try await vault.addClient(registration, clientID: name)
+        let new = try await vault.clients.add(registration, clientID: name)
         return (new.client, new.secret ?? SecretBytes([]))
     }
 

@@ -59,7 +59,7 @@ private struct Anchored {
     func refusal() async -> VaultError? {
         do {
             let vault = try await open()
-            do { _ = try await vault.clients() } catch {
+            do { _ = try await vault.clients.list() } catch {
                 await vault.close()
                 throw error
             }

@@ -72,7 +72,7 @@ import VaultCore
         if removesUser {
             try await test.vault.removeUser(party.user.name)
         } else {
-            try await test.vault.removeClient(party.client.clientID)
+            try await test.vault.clients.remove(party.client.clientID)
         }
         #expect(try await test.vault.consents().isEmpty)
         #expect(try await test.vault.verifyAudit().isIntact)
@@ -86,7 +86,7 @@ import VaultCore
             try await test.vault.rememberConsent(of: party.user.id, to: party.client.id, scope: .empty)
         }
         _ = try await test.vault.setUser("alice", enabled: true)
-        _ = try await test.vault.setClient(party.client.clientID, enabled: false)
+        try await test.vault.clients.disable(party.client.clientID)
         await #expect(throws: VaultError(.denied, "")) {
             try await test.vault.rememberConsent(of: party.user.id, to: party.client.id, scope: .empty)
         }

@@ -23,13 +23,13 @@ import VaultCore
             $0.idTokenAlgorithm = .edDSA
             $0.mayIntrospect = true
         }
-        let new = try await test.vault.addClient(registration)
+        let new = try await test.vault.clients.add(registration)
         #expect(new.secret == nil)
         await test.vault.close()
         let again = try await test.reopen()
-        #expect(try await again.client(new.client.id).registration == registration)
+        #expect(try await again.clients.find(new.client.id).registration == registration)
         await #expect(throws: VaultError(.denied, "")) {
-            try await again.rotateSecret(ofClient: "app", overlap: .zero)
+            try await again.clients.rotateSecret(of: "app", overlap: .zero)
         }
         await again.close()
     }
@@ -42,8 +42,8 @@ import VaultCore
             $0.responseTypes = [.code, .code]
             $0.redirectURIs += $0.redirectURIs
         }
-        let new = try await test.vault.addClient(registration(repeated))
-        let changed = try await test.vault.changeClient("app", repeated)
+        let new = try await test.vault.clients.add(registration(repeated))
+        let changed = try await test.vault.clients.change("app", repeated)
         for client in [new.client, changed.client] {
             #expect(client.registration.isPublic)
             #expect(client.registration.grantTypes == [.refreshToken, .authorizationCode])
@@ -54,7 +54,7 @@ import VaultCore
 
     @Test func `a client with keys and a secret gets its secret`() async throws {
         let test = try await TestVault()
-        let new = try await test.vault.addClient(
+        let new = try await test.vault.clients.add(
             registration {
                 $0.authenticationMethods = [.privateKeyJWT, .basic]
                 $0.keySet = Self.keySet
@@ -71,7 +71,7 @@ import VaultCore
     func `private_key_jwt needs a set of public keys`(_ keySet: String?) async throws {
         let test = try await TestVault()
         await #expect(throws: VaultError(.invalidInput, "")) {
-            try await test.vault.addClient(
+            try await test.vault.clients.add(
                 registration {
                     $0.authenticationMethods = [.privateKeyJWT]
                     $0.keySet = keySet
@@ -83,17 +83,17 @@ import VaultCore
     {
         let test = try await TestVault()
         await #expect(throws: VaultError(.invalidInput, "")) {
-            try await test.vault.addClient(registration { $0.keySet = Self.keySet })
+            try await test.vault.clients.add(registration { $0.keySet = Self.keySet })
         }
         await #expect(throws: VaultError(.invalidInput, "")) {
-            try await test.vault.addClient(
+            try await test.vault.clients.add(
                 registration {
                     $0.grantTypes = [.clientCredentials]
                     $0.redirectURIs = []
                     $0.responseTypes = [.token]
                 })
         }
-        _ = try await test.vault.addClient(
+        _ = try await test.vault.clients.add(
             registration {
                 $0.grantTypes = []
                 $0.responseTypes = [.idTokenToken]
@@ -104,35 +104,36 @@ import VaultCore
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
-        let changed = try await test.vault.changeClient("app") {
+        let changed = try await test.vault.clients.change("app") {
             $0.redirectURIs.append("https://app.example/second")
         }
         #expect(changed.secret == nil && changed.client.clientID == party.client.clientID)
         #expect(
-            try await test.vault.client("app").registration.redirectURIs.last == "https://app.example/second")
+            try await test.vault.clients.find("app").registration.redirectURIs.last
+                == "https://app.example/second")
         #expect(try await party.refresh(tokens.refreshToken).issued != nil)
         await #expect(throws: VaultError(.invalidInput, "")) {
-            try await test.vault.changeClient("app") { $0.name = "other" }
+            try await test.vault.clients.change("app") { $0.name = "other" }
         }
         await #expect(throws: VaultError(.invalidInput, "")) {
-            try await test.vault.changeClient("app") { $0.redirectURIs = [] }
+            try await test.vault.clients.change("app") { $0.redirectURIs = [] }
         }
-        #expect(try await test.vault.client("app").registration == changed.client.registration)
+        #expect(try await test.vault.clients.find("app").registration == changed.client.registration)
         #expect(try await test.vault.verifyAudit().isIntact)
     }
 
     @Test func `secrets come and go with the methods that use them`() async throws {
         let test = try await TestVault()
         let open = registration { $0.authenticationMethods = [.none] }
-        #expect(try await test.vault.addClient(open).secret == nil)
-        let changed = try await test.vault.changeClient("app") { $0.authenticationMethods = [.basic] }
+        #expect(try await test.vault.clients.add(open).secret == nil)
+        let changed = try await test.vault.clients.change("app") { $0.authenticationMethods = [.basic] }
         let secret = try #require(changed.secret)
         #expect(
-            test.vault.judge(secret, of: try await test.vault.client("app"))
+            test.vault.judge(secret, of: try await test.vault.clients.find("app"))
                 == .accepted(generation: 1, isNewest: true))
-        #expect(try await test.vault.changeClient("app") { $0.scope = .empty }.secret == nil)
-        _ = try await test.vault.changeClient("app") { $0.authenticationMethods = [.none] }
-        let again = try await test.vault.changeClient("app") { $0.authenticationMethods = [.basic] }
+        #expect(try await test.vault.clients.change("app") { $0.scope = .empty }.secret == nil)
+        _ = try await test.vault.clients.change("app") { $0.authenticationMethods = [.none] }
+        let again = try await test.vault.clients.change("app") { $0.authenticationMethods = [.basic] }
         #expect(again.secret != nil)
         #expect(test.vault.judge(secret, of: again.client) != .accepted(generation: 1, isNewest: true))
     }
@@ -145,7 +146,7 @@ import VaultCore
         #expect(subject == test.vault.subject(of: user.id))
         #expect(subject != test.vault.subject(of: OwnerID(user.id.rawValue + 1)))
         await #expect(throws: VaultError(.invalidInput, "")) {
-            try await test.vault.addClient(registration { _ in }, clientID: subject)
+            try await test.vault.clients.add(registration { _ in }, clientID: subject)
         }
         #expect(try await test.vault.user(user.id).name == "alice")
         await #expect(throws: VaultError(.notFound, "")) { try await test.vault.user(OwnerID(99)) }

@@ -118,7 +118,7 @@ import VaultCore
         switch why {
         case "revoked": try await test.vault.revokeGrant(tokens.grant)
         case "disabled user": _ = try await test.vault.setUser("alice", enabled: false)
-        case "disabled client": _ = try await test.vault.setClient("app", enabled: false)
+        case "disabled client": _ = try await test.vault.clients.disable("app")
         case "user revoked": _ = try await test.vault.revokeGrants(ofUser: "alice")
         default: test.clock.advance(by: .seconds(31 * 86400))
         }

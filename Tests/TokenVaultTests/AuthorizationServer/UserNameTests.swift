@@ -135,8 +135,8 @@ import VaultCore
         let party = try await Party(test.vault, "App", user: "Alice")
         _ = try await test.vault.rotateSystemKey(.lookup)
         #expect(try await test.vault.user(named: "ALICE").id == party.user.id)
-        #expect(try await test.vault.client("App").id == party.client.id)
-        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.client("app") }
+        #expect(try await test.vault.clients.find("App").id == party.client.id)
+        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.clients.find("app") }
     }
 
     /// A person types them, and a command reads what begins with a dash as an option.
@@ -145,7 +145,7 @@ import VaultCore
         for number in 0..<200 {
             var registration = ClientRegistration(name: "app \(number)")
             registration.redirectURIs = [Party.redirectURI]
-            let client = try await test.vault.addClient(registration).client
+            let client = try await test.vault.clients.add(registration).client
             #expect(!client.clientID.hasPrefix("-") && !client.clientID.hasPrefix("_"))
         }
     }

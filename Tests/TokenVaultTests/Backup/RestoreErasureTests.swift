@@ -111,7 +111,7 @@ import VaultCrypto
         _ = try await test.vault.setUser("enabled", enabled: true)
         try await test.vault.removeUser("removed")
         _ = try await test.vault.revokeGrants(ofUser: "revoked")
-        try await test.vault.removeClient("app")
+        try await test.vault.clients.remove("app")
         _ = try await test.restore(kept, newest: .vault(path: test.path)).apply()
         let log = NewestLog.vault(path: test.directory + "/restored")
         let plans = [
@@ -132,7 +132,9 @@ import VaultCrypto
             try await vault.user(named: "enabled").state == .disabled,
             "whatever became of it, an operator looks")
         await #expect(throws: VaultError(.notFound, "")) { try await vault.user(named: "removed") }
-        await #expect(throws: VaultError(.notFound, "")) { try await vault.client(party.client.clientID) }
+        await #expect(throws: VaultError(.notFound, "")) {
+            try await vault.clients.find(party.client.clientID)
+        }
         #expect(try await vault.verifyAudit().isIntact)
         await vault.close()
     }

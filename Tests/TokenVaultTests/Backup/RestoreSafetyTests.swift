@@ -138,21 +138,21 @@ import VaultCrypto
 
         _ = try await test.vault.setUser("carol", enabled: false)
         _ = try await test.vault.revokeGrants(ofUser: "alice")
-        try await test.vault.removeClient("removed")
-        _ = try await test.vault.setClient("disabled", enabled: false)
-        _ = try await test.vault.rotateSecret(ofClient: "rotated", overlap: .seconds(86400))
+        try await test.vault.clients.remove("removed")
+        try await test.vault.clients.disable("disabled")
+        _ = try await test.vault.clients.rotateSecret(of: "rotated", overlap: .seconds(86400))
         try await test.vault.setPassword(ofUser: "bob", SecretBytes(copying: "another horse battery"))
         try await test.vault.withdrawConsent(of: party.user.id, from: party.client.id)
 
         let outcome = try await test.restore(kept, newest: .vault(path: test.path)).apply()
         let vault = try await test.open()
         #expect(try await vault.user(named: "carol").state == .disabled)
-        await #expect(throws: VaultError(.notFound, "")) { try await vault.client("removed") }
-        #expect(try await vault.client("disabled").state == .disabled)
-        #expect(try await vault.client("changed").state == .active)
+        await #expect(throws: VaultError(.notFound, "")) { try await vault.clients.find("removed") }
+        #expect(try await vault.clients.find("disabled").state == .disabled)
+        #expect(try await vault.clients.find("changed").state == .active)
         #expect(outcome.plan.moved("grant").map(\.id) == [tokens.grant.rawValue])
         #expect(try await party.refresh(tokens.refreshToken, in: vault).refusal == .grantRevoked)
-        let secrets = try await vault.client("rotated").secrets
+        let secrets = try await vault.clients.find("rotated").secrets
         #expect(secrets.count == rotated.client.secrets.count)
         #expect(
             secrets.allSatisfy {

@@ -66,7 +66,7 @@ import VaultCrypto
             let begun = try await stage.party.begin()
             #expect(try await stage.service.validate(begun.pair.accessToken) != nil, "round \(round)")
             #expect(try await stage.service.user(named: "user 7").name == "user 7")
-            #expect(try await stage.service.client("app").clientID == stage.party.client.clientID)
+            #expect(try await stage.service.clients.find("app").clientID == stage.party.client.clientID)
             try await stage.expectIntact()
         }
         let next = try #require(await stage.party.refresh(tokens.refreshToken, in: stage.service).issued)

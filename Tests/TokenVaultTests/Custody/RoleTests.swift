@@ -124,7 +124,7 @@ import VaultCrypto
         #expect(try await vault.validate(next.pair.accessToken) != nil)
         #expect(try await vault.user(named: "alice").name == "alice")
         _ = try await vault.addUser("bob")
-        _ = try await vault.rotateSecret(ofClient: "app", overlap: .zero)
+        _ = try await vault.clients.rotateSecret(of: "app", overlap: .zero)
 
         let id = stage.connection
         #expect(await refusal { _ = try await vault.heldConnection(id) } == .denied)
@@ -155,7 +155,7 @@ import VaultCrypto
         #expect(
             await refusal { _ = try await stage.party.refresh(stage.tokens.refreshToken, in: vault) }
                 == .denied)
-        #expect(await refusal { _ = try await vault.client("app") } == .denied)
+        #expect(await refusal { _ = try await vault.clients.find("app") } == .denied)
         await vault.close()
         #expect(try await stage.test.vault.heldConnection(stage.connection).pair != nil)
     }

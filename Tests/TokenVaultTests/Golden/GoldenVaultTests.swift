@@ -24,7 +24,7 @@ import VaultCrypto
         vault = try await golden.open()
         let request = ExchangeRequest(
             kind: .refreshToken, credential: Secret(copying: golden.secrets.refreshToken),
-            client: try await vault.client(golden.secrets.clientId), channel: .library)
+            client: try await vault.clients.find(golden.secrets.clientId), channel: .library)
         let tokens = try #require(try await vault.exchange(request).issued)
         #expect(tokens.generation == 3)
         #expect(try await vault.validate(tokens.pair.accessToken) != nil)

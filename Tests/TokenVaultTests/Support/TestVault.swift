@@ -76,7 +76,7 @@ struct Party: Sendable {
         registration.scope = try #require(ScopeSet(parsing: "basic readmeasurements"))
         registration.grantTypes = grants
         change(&registration)
-        client = try await vault.addClient(registration).client
+        client = try await vault.clients.add(registration).client
         self.user = try await vault.addUser(user)
     }
 

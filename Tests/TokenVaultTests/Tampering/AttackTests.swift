@@ -100,7 +100,7 @@ import VaultCrypto
         let scene = try await Scene()
         try scene.keepCopy()
         _ = try #require(await scene.party.refresh(scene.tokens.refreshToken).issued)
-        _ = try await scene.test.vault.setClient("app", enabled: false)
+        try await scene.test.vault.clients.disable("app")
         let client = scene.party.client.id.rawValue
         try scene.attack(
             """

@@ -102,7 +102,7 @@ import VaultCrypto
         // The only page of a small index is its root, which dbstat calls a leaf.
         try write(page: try #require(other.first), over: try #require(index.first), test)
         let vault = try await test.reopen()
-        await #expect(throws: damaged) { try await vault.client(identifiedBy: party.client.clientID) }
+        await #expect(throws: damaged) { try await vault.clients.first(identifiedBy: party.client.clientID) }
         #expect(try await party.refresh(tokens[0].refreshToken, in: vault).issued != nil)
         await vault.close()
     }
@@ -110,11 +110,11 @@ import VaultCrypto
     @Test func `a client that never was stays unknown`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
-        #expect(try await test.vault.client(identifiedBy: "nobody") == nil)
-        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.client(OwnerID(99)) }
-        try await test.vault.confirmSecrets(of: party.client.id)
-        try await test.vault.removeClient("app")
-        #expect(try await test.vault.client(identifiedBy: party.client.clientID) == nil)
+        #expect(try await test.vault.clients.first(identifiedBy: "nobody") == nil)
+        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.clients.find(OwnerID(99)) }
+        try await test.vault.clients.confirmSecrets(of: party.client.id)
+        try await test.vault.clients.remove("app")
+        #expect(try await test.vault.clients.first(identifiedBy: party.client.clientID) == nil)
     }
 
     @Test(.ofFiles) func `an index that lost a client's secrets does not make them wrong`() async throws {
@@ -122,8 +122,8 @@ import VaultCrypto
         let (index, other) = try (leaves(test, "client_secrets_by_client"), leaves(test, "grants_by_expiry"))
         try write(page: try #require(other.first), over: try #require(index.first), test)
         let vault = try await test.reopen()
-        let client = try #require(try await vault.client(identifiedBy: party.client.clientID))
-        await #expect(throws: damaged) { try await vault.confirmSecrets(of: client.id) }
+        let client = try #require(try await vault.clients.first(identifiedBy: party.client.clientID))
+        await #expect(throws: damaged) { try await vault.clients.confirmSecrets(of: client.id) }
         await vault.close()
     }
 
@@ -144,7 +144,7 @@ import VaultCrypto
         try await vault.proveWritePath()
         await #expect(throws: damaged) { try await vault.validate(tokens.pair.accessToken) }
         await #expect(throws: damaged) { try await vault.inspectRefreshToken(tokens.refreshToken) }
-        await #expect(throws: damaged) { try await vault.client(party.client.id) }
+        await #expect(throws: damaged) { try await vault.clients.find(party.client.id) }
         await vault.close()
     }
 

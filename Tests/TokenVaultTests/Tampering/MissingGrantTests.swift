@@ -96,7 +96,7 @@ import VaultCrypto
         // The client as it is now knows of a day.
         let party = try await Party(test.vault) { $0.lifetimes.idle = .seconds(86_400) }
         let first = try await party.begin()
-        _ = try await test.vault.changeClient("app") { $0.lifetimes.idle = .seconds(60 * 86_400) }
+        _ = try await test.vault.clients.change("app") { $0.lifetimes.idle = .seconds(60 * 86_400) }
         let second = try #require(try await party.refresh(first.refreshToken).issued)
         test.clock.advance(by: .seconds(59 * 86_400))
         _ = try sqlite(test.path, "DELETE FROM grants")
@@ -111,7 +111,7 @@ import VaultCrypto
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let first = try await party.begin()
-        let short = try await test.vault.changeClient("app") {
+        let short = try await test.vault.clients.change("app") {
             $0.lifetimes.idle = .seconds(60)
             $0.lifetimes.accessToken = .seconds(60)
         }

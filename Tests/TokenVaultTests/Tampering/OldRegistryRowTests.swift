@@ -37,10 +37,10 @@ import VaultCrypto
         func change(_ test: TestVault) async throws {
             let vault = test.vault
             switch self {
-            case .owners: _ = try await vault.setClient("app", enabled: false)
+            case .owners: _ = try await vault.clients.disable("app")
             case .clients:
-                _ = try await vault.changeClient("app") { $0.redirectURIs = ["https://new.example/cb"] }
-            case .clientSecrets: _ = try await vault.rotateSecret(ofClient: "app", overlap: .zero)
+                _ = try await vault.clients.change("app") { $0.redirectURIs = ["https://new.example/cb"] }
+            case .clientSecrets: _ = try await vault.clients.rotateSecret(of: "app", overlap: .zero)
             case .keyslots: try await vault.removeKeyslot(named: "second")
             case .keyslotDetails:
                 test.clock.advance(by: .seconds(60))
@@ -55,7 +55,7 @@ import VaultCrypto
 
         func read(_ vault: Vault) async throws {
             switch self {
-            case .owners, .clients, .clientSecrets: _ = try await vault.clients()
+            case .owners, .clients, .clientSecrets: _ = try await vault.clients.list()
             case .keyslots, .keyslotDetails: _ = try await vault.keyslots()
             case .systemKeys: _ = try await vault.keyInventory()
             case .signingKeys: _ = try await vault.signingKeys()
@@ -176,8 +176,8 @@ import VaultCrypto
         await #expect(throws: damaged) {
             try await row.read(other)
             // No list shows who is not there.
-            if row == .owners || row == .clients { _ = try await other.client(party.client.id) }
-            if row == .clientSecrets { try await other.confirmSecrets(of: party.client.id) }
+            if row == .owners || row == .clients { _ = try await other.clients.find(party.client.id) }
+            if row == .clientSecrets { try await other.clients.confirmSecrets(of: party.client.id) }
         }
         await other.close()
         await test.vault.close()
@@ -194,11 +194,11 @@ import VaultCrypto
                 "ATTACH '\(other.path)' AS other; REPLACE INTO main.\(table) SELECT * FROM other.\(table) WHERE id > 1"
             )
         }
-        await #expect(throws: damaged) { try await fresh.client(party.client.id) }
+        await #expect(throws: damaged) { try await fresh.clients.find(party.client.id) }
         await fresh.close()
         let opened = try await test.reopen()
         #expect(opened.isDamaged)
-        await #expect(throws: damaged) { try await opened.clients() }
+        await #expect(throws: damaged) { try await opened.clients.list() }
         await opened.close()
     }
 

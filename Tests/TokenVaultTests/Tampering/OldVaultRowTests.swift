@@ -20,7 +20,7 @@ import VaultCrypto
             _ = try await Party(test.vault, "other", user: "bob")
             tokens = try await party.begin()
             try keep("before")
-            _ = try await test.vault.setClient("other", enabled: false)
+            try await test.vault.clients.disable("other")
             #expect(try await test.vault.validate(tokens.pair.accessToken) != nil)
             try keep("after")
         }
@@ -50,7 +50,7 @@ import VaultCrypto
             await #expect(throws: VaultError(.integrity, "")) {
                 try await vault.validate(tokens.pair.accessToken)
             }
-            await #expect(throws: VaultError(.integrity, "")) { try await vault.clients() }
+            await #expect(throws: VaultError(.integrity, "")) { try await vault.clients.list() }
             await #expect(throws: VaultError(.integrity, "")) {
                 try await party.refresh(tokens.refreshToken, in: vault)
             }
@@ -65,8 +65,8 @@ import VaultCrypto
 
         func make(in vault: Vault) async throws {
             switch self {
-            case .clientDisabled: _ = try await vault.setClient("app", enabled: false)
-            case .clientRemoved: try await vault.removeClient("app")
+            case .clientDisabled: _ = try await vault.clients.disable("app")
+            case .clientRemoved: try await vault.clients.remove("app")
             case .userDisabled: _ = try await vault.setUser("alice", enabled: false)
             case .userRemoved: try await vault.removeUser("alice")
             }
@@ -107,9 +107,9 @@ import VaultCrypto
     @Test(.ofFiles) func `a secret that was replaced elsewhere is not taken any more`() async throws {
         let scene = try await Scene()
         let vault = scene.test.vault
-        let before = try #require(try await vault.client(identifiedBy: scene.party.client.clientID))
+        let before = try #require(try await vault.clients.first(identifiedBy: scene.party.client.clientID))
         try await scene.elsewhere {
-            _ = try await $0.rotateSecret(ofClient: before.clientID, overlap: .zero)
+            _ = try await $0.clients.rotateSecret(of: before.clientID, overlap: .zero)
         }
         let known = try #require(vault.recentClient(identifiedBy: before.clientID))
         #expect(known.secrets.map(\.generation) == before.secrets.map(\.generation))
@@ -118,7 +118,7 @@ import VaultCrypto
         var clients: [Client] = []
         let result = try await vault.withRecentClient(known) { recent in
             var read = recent
-            if read == nil { read = try await vault.client(identifiedBy: before.clientID) }
+            if read == nil { read = try await vault.clients.first(identifiedBy: before.clientID) }
             let client = try #require(read)
             clients.append(client)
             return try await vault.exchange(
@@ -145,7 +145,7 @@ import VaultCrypto
         let scene = try await Scene()
         let old = scene.test.directory + "/old"
         _ = try sqlite(scene.test.path, "VACUUM INTO '\(old)'")
-        _ = try await scene.test.vault.setClient("app", enabled: false)
+        try await scene.test.vault.clients.disable("app")
         let tables = try sqlite(
             old, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
         let swap = tables.split(separator: "\n").map {
@@ -166,7 +166,7 @@ import VaultCrypto
         case "next_owner_id": _ = try await vault.addUser("carol")
         case "next_grant_id": _ = try await scene.party.authorize()
         case "next_secret_id":
-            _ = try await vault.rotateSecret(ofClient: scene.party.client.clientID, overlap: .zero)
+            _ = try await vault.clients.rotateSecret(of: scene.party.client.clientID, overlap: .zero)
         default: _ = try await vault.rotateSystemKey(.log)
         }
         try scene.putBack("after")

@@ -44,7 +44,7 @@ struct ClientAddCommand: AsyncParsableCommand, VaultWork {
         var registration = ClientRegistration(name: name)
         try options.changes()(&registration)
         try await show { [registration] in
-            Shown(try await $0.addClient(registration, clientID: clientID))
+            Shown(try await $0.clients.add(registration, clientID: clientID))
         }
     }
 }
@@ -69,7 +69,7 @@ struct ClientSetCommand: AsyncParsableCommand, VaultWork {
 
     func run() async throws {
         let changes = try options.changes()
-        try await show { Shown(try await $0.changeClient(client.name, changes)) }
+        try await show { Shown(try await $0.clients.change(client.name, changes)) }
     }
 }
 
@@ -82,7 +82,7 @@ struct ClientListCommand: AsyncParsableCommand, VaultWork {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let clients = try await location.withVault { try await $0.clients() }
+        let clients = try await location.withVault { try await $0.clients.list() }
         try output.show(
             clients.map { Shown($0) }, under: ["CLIENT_ID", "NAME", "STATE", "GRANT TYPES", "SCOPE"])
     }
@@ -97,7 +97,7 @@ struct ClientShowCommand: AsyncParsableCommand, VaultWork {
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
 
-    func run() async throws { try await show { Shown(try await $0.client(client.name)) } }
+    func run() async throws { try await show { Shown(try await $0.clients.find(client.name)) } }
 }
 
 struct ClientDisableCommand: AsyncParsableCommand, VaultWork {
@@ -110,7 +110,7 @@ struct ClientDisableCommand: AsyncParsableCommand, VaultWork {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await show { Shown(try await $0.setClient(client.name, enabled: false)) }
+        try await show { Shown(try await $0.clients.disable(client.name)) }
     }
 }
 
@@ -124,7 +124,7 @@ struct ClientEnableCommand: AsyncParsableCommand, VaultWork {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await show { Shown(try await $0.setClient(client.name, enabled: true)) }
+        try await show { Shown(try await $0.clients.enable(client.name)) }
     }
 }
 
@@ -141,7 +141,7 @@ struct ClientRemoveCommand: AsyncParsableCommand, VaultWork {
     func run() async throws {
         try confirmation.check(client.name, consequence: "Removing a client revokes all its grants")
         try await show {
-            try await $0.removeClient(client.name)
+            try await $0.clients.remove(client.name)
             return Shown(removed: client.name)
         }
     }
@@ -165,7 +165,7 @@ struct ClientRotateSecretCommand: AsyncParsableCommand, VaultWork {
 
     func run() async throws {
         try await show {
-            Shown(try await $0.rotateSecret(ofClient: client.name, overlap: overlap.duration))
+            Shown(try await $0.clients.rotateSecret(of: client.name, overlap: overlap.duration))
         }
     }
 }
@@ -186,7 +186,7 @@ struct ClientExportCommand: AsyncParsableCommand, VaultWork {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let found = try await location.withVault { try await $0.client(client.name) }
+        let found = try await location.withVault { try await $0.clients.find(client.name) }
         var options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes]
         if !output.isJSON { options.insert(.prettyPrinted) }
         let data = try JSONSerialization.data(withJSONObject: ClientMetadata(found).object, options: options)
@@ -222,7 +222,7 @@ struct ClientImportCommand: AsyncParsableCommand, VaultWork {
             : try SmallFile.read(file, limit: Self.limit, closed: .toNobody, remedy: "Check the file.")
         let metadata = try ClientMetadata(json: bytes)
         try await show {
-            var shown = Shown(try await $0.addClient(metadata.registration, clientID: metadata.clientID))
+            var shown = Shown(try await $0.clients.add(metadata.registration, clientID: metadata.clientID))
             if !metadata.ignored.isEmpty {
                 shown.notes.insert("Not kept: \(metadata.ignored.joined(separator: ", ")).", at: 0)
             }
