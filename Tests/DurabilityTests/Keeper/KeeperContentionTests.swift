@@ -5,7 +5,7 @@ import TokenVaultTesting
 import VaultCore
 
 extension Durability {
-    @Suite(.serialized) struct `P8: whoever needs a token at the same time shares one refresh` {
+    @Suite(.serialized) struct `P8: simultaneous callers share one refresh` {
         private static let processes = 8
         private static let callers = 64
         private static let rounds = 5

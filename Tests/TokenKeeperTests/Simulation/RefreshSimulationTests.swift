@@ -6,7 +6,7 @@ import VaultCore
 /// The real refresh, vault and file under every order of events that its seeds come to: ten thousand at night.
 ///
 /// A seed that fails is printed; `KEEPER_SEED=n` plays it alone and tells its story.
-@Suite("Promise P8: what a provider granted is never lost, whoever dies whenever", .serialized, .bounded)
+@Suite("Promise P8: what a provider granted survives any crash at any moment", .serialized, .bounded)
 struct RefreshSimulationTests {
     private static let seeds = UInt64(Effort.rounds(1_000, nightly: 10_000))
     private static let shards: UInt64 = 2
