@@ -5,7 +5,7 @@ import TokenVault
 import TokenVaultTesting
 import VaultCore
 
-@Suite(.bounded) struct `The log keeps itself in bounds` {
+@Suite(.bounded) struct `P10: a served log is pruned behind what vouches for it` {
     private static let day = Duration.seconds(86_400)
 
     /// A log of 700 entries that are as old as `age`, and 700 of now; its rows were compared with it.
