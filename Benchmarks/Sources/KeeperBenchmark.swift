@@ -35,7 +35,7 @@ struct KeeperBenchmark: AsyncParsableCommand {
         let provider = InstantProvider()
         let keeper = TokenKeeper(vault: vault, transport: provider)
         try await keeper.addProvider(InstantProvider.entry)
-        let user = try await vault.addUser("bench").id
+        let user = try await vault.users.add("bench").id
         Console.note("making \(connections) connections")
         let ids = try await imported(connections, keeper, user)
 

@@ -72,7 +72,7 @@ struct PopulatedVault: Sendable {
         registration.scope = ScopeSet(parsing: "basic readmeasurements") ?? .empty
         registration.grantTypes = GrantType.allCases
         let client = try await vault.clients.add(registration).client
-        try await GrantSource.concurrently(Self.users) { _ = try await vault.addUser("user\($0)") }
+        try await GrantSource.concurrently(Self.users) { _ = try await vault.users.add("user\($0)") }
         let source = GrantSource(vault: vault, client: client)
         let every = max(grants / Self.sampledTokens, 1)
         let tokens = Mutex<[UInt8]>([])

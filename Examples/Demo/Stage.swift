@@ -31,7 +31,7 @@ struct Stage: Sendable {
             throw DemoFailure(description: "A confidential client was given no secret.")
         }
         clientSecret = secret
-        _ = try await vault.addUser(Self.user)
+        _ = try await vault.users.add(Self.user)
     }
 
     /// What a sign-in page does once the user has said yes.

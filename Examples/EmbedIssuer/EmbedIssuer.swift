@@ -36,7 +36,7 @@ import TokenVault
             .add(middleware: BearerAuthenticator(issuer, requiring: ["readmeasurements"]))
             .get { _, context in
                 guard let owner = context.accessToken?.owner else { throw HTTPError(.forbidden) }
-                return try await members.measurements(of: vault.user(owner))
+                return try await members.measurements(of: vault.users.find(owner))
             }
 
         var application = Application(

@@ -109,10 +109,10 @@ final class Members: Sendable {
 
     /// Our user in the vault, which knows users by names alone.
     private func vaultUser(_ name: String) async throws -> OwnerID {
-        do { return try await vault.user(named: name).id } catch let error as VaultError
+        do { return try await vault.users.find(name).id } catch let error as VaultError
             where error.code == .notFound
         {
-            return try await vault.addUser(name).id
+            return try await vault.users.add(name).id
         }
     }
 

@@ -23,7 +23,7 @@ import VaultCore
         let transport = try AsyncHTTPTransport()
         let keeper = TokenKeeper(vault: vault, transport: transport)
         let calls = try ProviderConnections()
-        let alice = try await vault.user(named: "alice").id
+        let alice = try await vault.users.find("alice").id
 
         let router = Router()
         // The user allows us to read: the browser goes to the provider and comes back to /callback.

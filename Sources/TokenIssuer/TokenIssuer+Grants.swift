@@ -55,7 +55,7 @@ extension TokenIssuer {
         let now = vault.clock.now()
         let life = min(client.registration.lifetimes.accessToken, IDTokenClaims.longestLife)
         var claims = IDTokenClaims(
-            issuer: issuer, subject: vault.subject(of: prepared.owner), audience: client.clientID,
+            issuer: issuer, subject: vault.users.subject(of: prepared.owner), audience: client.clientID,
             issuedAt: now, expiresAt: now.advanced(by: life))
         claims.authenticationTime = prepared.context.authenticationTime
         // OpenID Connect Core section 12.2: a refreshed id_token "SHOULD NOT have a nonce Claim".

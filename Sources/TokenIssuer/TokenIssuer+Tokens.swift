@@ -129,7 +129,7 @@ extension TokenIssuer {
 
     /// Who a token speaks for (`sub`): the user, or the client that it was issued to for itself.
     func subject(of owner: OwnerID, client: Client) -> String {
-        owner == client.id ? client.clientID : vault.subject(of: owner)
+        owner == client.id ? client.clientID : vault.users.subject(of: owner)
     }
 }
 
@@ -178,7 +178,7 @@ extension TokenIssuer {
                 .invalidToken, status: 401, "The access token speaks for a client, not for a user.")
         }
         let user: User
-        do { user = try await vault.user(accessToken.owner) } catch let error as VaultError
+        do { user = try await vault.users.find(accessToken.owner) } catch let error as VaultError
             where error.code == .notFound
         {
             throw OAuthError(.invalidToken, status: 401, "The user was removed.")
@@ -192,7 +192,7 @@ extension TokenIssuer {
                 .temporarilyUnavailable, status: 503, "What is known of the user cannot be read now.",
                 retryAfter: 5)
         }
-        members["sub"] = .string(vault.subject(of: user.id))
+        members["sub"] = .string(vault.users.subject(of: user.id))
         return members
     }
 }

@@ -11,7 +11,7 @@ extension Vault {
     /// ```swift
     /// let clock = SettableClock()
     /// let vault = try await Vault.temporary(clock: clock)
-    /// let user = try await vault.addUser("alice")
+    /// let user = try await vault.users.add("alice")
     /// clock.advance(by: .seconds(3600))
     /// ```
     public static func temporary(clock: any VaultClock = SystemClock()) async throws -> Vault {

@@ -222,7 +222,7 @@ struct AuditCommandTests {
         let (place, vkey) = try await grown(1)
         let vault = try await Vault.open(
             at: place.path + "/V", unlockedBy: .keyFile(path: place.path + "/K"))
-        for number in 0..<280 { _ = try await vault.addUser("another \(number)") }
+        for number in 0..<280 { _ = try await vault.users.add("another \(number)") }
         await vault.close()
         #expect(try await place.run(["audit", "prune"]).status == 2)
         let asked = try await place.run(["audit", "prune", "--keep", "5"])

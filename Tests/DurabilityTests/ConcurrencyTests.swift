@@ -74,7 +74,7 @@ extension Durability {
             for turn in 0..<40 {
                 let start = ContinuousClock.now
                 let vault = try await rig.open()
-                _ = try await vault.addUser("user-\(turn)")
+                _ = try await vault.users.add("user-\(turn)")
                 let code = try await vault.authorize(
                     Authorization(
                         client: Rig.client, user: "user-\(turn)",
@@ -117,7 +117,7 @@ extension Durability {
             #expect(await worker.end(WUNTRACED) == .stopped(by: SIGSTOP))
 
             async let write = await #expect(throws: VaultError(.busy, "")) {
-                _ = try await vault.addUser("bob")
+                _ = try await vault.users.add("bob")
             }
             async let open = await #expect(throws: VaultError(.busy, "")) { _ = try await rig.open() }
             // Reading waits for nobody.
@@ -133,7 +133,7 @@ extension Durability {
                 if case .failed(_, let code) = said { #expect(code == "busy") }
             }
             #expect(await worker.end() == .exited(0))
-            _ = try await vault.addUser("bob")
+            _ = try await vault.users.add("bob")
             try await chains.resume(in: vault)
             try await vault.expectIntactLog()
             await vault.close()

@@ -25,7 +25,7 @@ extension Durability {
             let vault = try await rig.create()
             var chains = try await Chains.begin(16, in: vault)
             try await withThrowingTaskGroup { group in
-                for number in 0..<2500 { group.addTask { _ = try await vault.addUser("user \(number)") } }
+                for number in 0..<2500 { group.addTask { _ = try await vault.users.add("user \(number)") } }
                 try await group.waitForAll()
             }
             await vault.close()
@@ -47,7 +47,7 @@ extension Durability {
                     if try await rig.rotationsBegun() > 0 { unfinished += 1 }
                     // Nothing is lost in between, whichever age of keys it is under.
                     let between = try await rig.open()
-                    #expect(try await between.users(page: 3000).count == 2501)
+                    #expect(try await between.users.list(limit: 3000).count == 2501)
                     try await chains.resume(in: between)
                     await between.close()
                 }

@@ -28,7 +28,7 @@ extension Durability {
                 #expect(try await Waiting.until { !vault.acceptsNewWork }, "a nearly full disk is noticed")
                 try fill(filler)
                 for _ in 0..<5 {
-                    await #expect(throws: VaultError(.outOfSpace, "")) { try await vault.addUser("bob") }
+                    await #expect(throws: VaultError(.outOfSpace, "")) { try await vault.users.add("bob") }
                     await #expect(throws: VaultError(.outOfSpace, "")) { try await vault.proveWritePath() }
                 }
                 #expect(try reserve(of: rig) == Limits.ballastBytes)
@@ -40,7 +40,7 @@ extension Durability {
                 try FileManager.default.removeItem(atPath: filler)
                 #expect(try await Waiting.until { vault.acceptsNewWork })
                 #expect(try reserve(of: rig) == Limits.ballastBytes)
-                _ = try await vault.addUser("bob")
+                _ = try await vault.users.add("bob")
                 upkeep.cancel()
                 _ = try? await upkeep.value
                 try await chains.resume(in: vault)
@@ -80,7 +80,7 @@ extension Durability {
                 let failure = try await swapAll(&chains, vault, client)
                 #expect(failure == nil)
             }
-            await #expect(throws: VaultError(.outOfSpace, "")) { try await vault.addUser("bob") }
+            await #expect(throws: VaultError(.outOfSpace, "")) { try await vault.users.add("bob") }
 
             var refused: VaultError?
             var rounds = 0
@@ -94,7 +94,7 @@ extension Durability {
             // The ballast's space is freed; somebody else takes it all but for what a revocation needs.
             try fill(filler, leaving: 512 * 1024)
 
-            await #expect(throws: VaultError(.outOfSpace, "")) { try await vault.addUser("bob") }
+            await #expect(throws: VaultError(.outOfSpace, "")) { try await vault.users.add("bob") }
             let (grant, link) = try #require(chains.last.first)
             #expect(try await vault.grant(GrantID(grant)).state == .live)
             try await vault.revokeGrant(GrantID(grant))
@@ -109,7 +109,7 @@ extension Durability {
             let deadline = ContinuousClock.now + .seconds(5)
             var added: User?
             while added == nil, ContinuousClock.now < deadline {
-                do { added = try await vault.addUser("bob") } catch let error as VaultError {
+                do { added = try await vault.users.add("bob") } catch let error as VaultError {
                     #expect(error.code == .outOfSpace)
                     await Task.yield()
                 }

@@ -20,11 +20,13 @@ extension Durability {
                 let vault = try await rig.create()
                 var chains = try await Chains.begin(8, in: vault)
                 try await withThrowingTaskGroup { group in
-                    for number in 0..<400 { group.addTask { _ = try await vault.addUser("user \(number)") } }
+                    for number in 0..<400 {
+                        group.addTask { _ = try await vault.users.add("user \(number)") }
+                    }
                     try await group.waitForAll()
                 }
                 _ = try await vault.backUp(backup)
-                _ = try await vault.setUser("user 17", enabled: false)
+                try await vault.users.disable("user 17")
                 try await chains.resume(in: vault)
                 await vault.close()
             }
@@ -38,8 +40,8 @@ extension Durability {
 
             func expectWhole(_ path: String, _ place: Comment) async throws {
                 let vault = try await rig.open(path)
-                #expect(try await vault.user(named: "user 17").state == .disabled, place)
-                #expect(try await vault.users().count == 401, place)
+                #expect(try await vault.users.find("user 17").state == .disabled, place)
+                #expect(try await vault.users.list().count == 401, place)
                 try await vault.expectIntactLog("\(place)")
                 await vault.close()
                 #expect(!FileManager.default.fileExists(atPath: path + "-wal"), place)

@@ -44,7 +44,7 @@ extension Durability {
             let provider = try await vault.addProvider(
                 "provider", definition: "{}", credentials: SecretBytes(copying: "secret")
             ).id
-            let alice = try await vault.user(named: "alice").id
+            let alice = try await vault.users.find("alice").id
             var tokens = NewTokens(accessToken: SecretBytes(copying: "access"))
             tokens.refreshToken = SecretBytes(copying: "refresh")
             _ = try await vault.storeConnection(ConnectionGrant(provider, alice, label: "", tokens: tokens))

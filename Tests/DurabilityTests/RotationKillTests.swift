@@ -17,7 +17,7 @@ extension Durability {
             let vault = try await rig.create()
             let chains = try await Chains.begin(64, in: vault)
             try await withThrowingTaskGroup { group in
-                for number in 0..<400 { group.addTask { _ = try await vault.addUser("user \(number)") } }
+                for number in 0..<400 { group.addTask { _ = try await vault.users.add("user \(number)") } }
                 try await group.waitForAll()
             }
             let crowd = Crowd(chains)
@@ -64,7 +64,7 @@ extension Durability {
             #expect(crowd.refreshes > 64)
             var after = crowd.chains
             try await after.resume(in: vault)
-            #expect(try await vault.users().count == 401)
+            #expect(try await vault.users.list().count == 401)
             try await vault.expectIntactLog()
             #expect(try sqliteCount(rig, "SELECT count(*) FROM role_keys WHERE state = 2") == 0)
             #expect(try sqliteCount(rig, "SELECT count(previous_version) FROM owner_keys") == 0)

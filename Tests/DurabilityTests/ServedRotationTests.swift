@@ -79,7 +79,7 @@ extension Durability {
             let vault = try await rig.create(scope: "openid basic")
             let chains = try await Chains.begin(64, in: vault, scope: "openid basic")
             try await withThrowingTaskGroup { group in
-                for number in 0..<300 { group.addTask { _ = try await vault.addUser("user \(number)") } }
+                for number in 0..<300 { group.addTask { _ = try await vault.users.add("user \(number)") } }
                 try await group.waitForAll()
             }
             let client = try await vault.clients.rotateSecret(of: Rig.client, overlap: .zero)

@@ -26,7 +26,7 @@ extension Durability {
             var random = SeededGenerator("two operators")
             let rig = try Rig()
             let vault = try await rig.create()
-            for number in 0..<60 { _ = try await vault.addUser("user \(number)") }
+            for number in 0..<60 { _ = try await vault.users.add("user \(number)") }
             await vault.close()
             var slots = ["first": rig.keyFile]
             var statuses: [String: Int] = [:]
@@ -69,7 +69,7 @@ extension Durability {
             let verified = try await rig.ended(["audit", "verify"])
             #expect(verified.end == .exited(0), "\(verified.output)")
             let again = try await rig.open()
-            #expect(try await again.users().count == 61)
+            #expect(try await again.users.list().count == 61)
             await again.close()
             print("two operators: \(statuses)")
         }

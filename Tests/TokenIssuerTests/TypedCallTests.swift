@@ -22,7 +22,7 @@ import VaultCore
 
         let seen = try #require(try await issuer.introspect(second.accessToken, for: app))
         #expect(seen.isAccessToken && seen.scope.text == "basic" && seen.clientID == "app")
-        #expect(seen.subject == stage.vault.subject(of: try await stage.vault.user(named: "alice").id))
+        #expect(seen.subject == stage.vault.users.subject(of: try await stage.vault.users.find("alice").id))
         #expect(seen.expiresAt == second.expiresAt && seen.issuedAt == stage.clock.now())
         let refreshToken = try #require(second.refreshToken)
         #expect(try await issuer.introspect(refreshToken, for: app)?.isAccessToken == false)

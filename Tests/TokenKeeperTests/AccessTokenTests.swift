@@ -187,7 +187,7 @@ import VaultCore
     @Test func `the user of a connection who is disabled gets nothing`() async throws {
         let bench = try await KeeperBench()
         let connection = try await bench.connect()
-        _ = try await bench.vault.setUser("alice", enabled: false)
+        try await bench.vault.users.disable("alice")
         bench.clock.advance(.seconds(1))
         await #expect(throws: VaultError(.denied, "")) {
             try await bench.keeper.accessToken(for: connection.id)

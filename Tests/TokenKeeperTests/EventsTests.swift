@@ -39,7 +39,7 @@ import VaultCore
         try await bench.serve(until: .revoked, after: -1)
         _ = try await bench.vault.revealConnection(imported.id, reason: "a look")
         let cursor = try await other.eventCursor()
-        try await bench.vault.removeUser("alice")
+        try await bench.vault.users.remove("alice")
         try await bench.serve(other, until: .revoked, after: cursor)
         try await bench.keeper.remove(first.id)
 
@@ -141,7 +141,7 @@ import VaultCore
         for batch in 0..<33 {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for index in 0..<256 {
-                    group.addTask { _ = try await vault.addUser("user \(batch * 256 + index)") }
+                    group.addTask { _ = try await vault.users.add("user \(batch * 256 + index)") }
                 }
                 try await group.waitForAll()
             }

@@ -116,7 +116,7 @@ import VaultCore
         bench.clock.advance(.seconds(86400))
         #expect(try await bench.keeper.accessToken(for: ids[2]).word == "needs-consent refused")
         #expect(try await bench.events(ids[2]).last == "connection.needs_consent invalid-grant")
-        try await bench.keeper.vault.removeUser("alice")
+        try await bench.keeper.vault.users.remove("alice")
         #expect(try await bench.connection(ids[1]).state == .revoking)
         #expect(try await bench.keeper.vault.verifyAudit().isIntact)
     }

@@ -188,7 +188,7 @@ import VaultCore
         let bench = try await KeeperBench()
         let connection = try await bench.connect()
         bench.clock.advance(.seconds(60))
-        _ = try await bench.vault.setUser("alice", enabled: false)
+        try await bench.vault.users.disable("alice")
         await #expect(throws: VaultError(.denied, "")) {
             try await bench.keeper.replacement(forRefused: 1, of: connection.id)
         }

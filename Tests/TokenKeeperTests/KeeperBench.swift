@@ -59,7 +59,7 @@ final class KeeperBench: Sendable {
         if let logger { options.logger = logger }
         vault = try await Vault.create(
             at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/key"), options: options)
-        user = try await vault.addUser("alice")
+        user = try await vault.users.add("alice")
         let entry = try ProviderReader.read(yaml, file: "test")
         server = ScriptedProvider(entry, seed: seed, now: { clock.now() })
         keeper = Self.keeper(vault, server, clock)

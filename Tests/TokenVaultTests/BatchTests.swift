@@ -107,7 +107,7 @@ private struct Crowd: Sendable {
             }
             works.append { try await vault.revoke(token, by: party.client) ? "revoked" : "over" }
             works.append {
-                _ = try await vault.addUser("user \(number % 3)"); return "user"
+                _ = try await vault.users.add("user \(number % 3)"); return "user"
             }
         }
         var random = SeededGenerator("a batch of strangers")

@@ -9,10 +9,10 @@ import VaultCrypto
     private func expectRefusals(_ vault: Vault, _ party: Party, _ tokens: IssuedTokens) async throws {
         let closed = VaultError(.unavailable, "")
         await #expect(throws: closed) { try await vault.validate(tokens.pair.accessToken) }
-        await #expect(throws: closed) { try await vault.user(named: "alice") }
-        await #expect(throws: closed) { try await vault.users() }
+        await #expect(throws: closed) { try await vault.users.find("alice") }
+        await #expect(throws: closed) { try await vault.users.list() }
         await #expect(throws: closed) { try await vault.verifyAudit() }
-        await #expect(throws: closed) { try await vault.addUser("bob") }
+        await #expect(throws: closed) { try await vault.users.add("bob") }
         let refreshToken = try tokens.refreshToken
         await #expect(throws: closed) { try await party.refresh(refreshToken, in: vault) }
     }

@@ -191,16 +191,16 @@ extension TestVault {
         let tokens = try await party.begin()
         let later = try await test.openLater(addedColumns)
         let size = try await later.status().logSize
-        await #expect(throws: newer) { try await test.vault.addUser("bob") }
+        await #expect(throws: newer) { try await test.vault.users.add("bob") }
         await #expect(throws: newer) { try await party.refresh(tokens.refreshToken) }
         await #expect(throws: newer) { try await test.vault.beginServing() }
         #expect(try await test.vault.validate(tokens.pair.accessToken) != nil)
-        #expect(try await test.vault.user(named: "alice").name == "alice")
+        #expect(try await test.vault.users.find("alice").name == "alice")
         // First uses are upkeep, and are not written either.
         await test.vault.close()
         #expect(try await later.status().logSize == size)
         #expect(try await later.verifyAudit().isIntact)
-        _ = try await later.addUser("bob")
+        _ = try await later.users.add("bob")
         await later.close()
     }
 
@@ -230,7 +230,7 @@ extension TestVault {
         let test = try await TestVault()
         _ = try await Party(test.vault)
         await (try await test.openLater("ALTER TABLE consents RENAME TO agreements;")).close()
-        let user = try await test.vault.user(named: "alice").id
+        let user = try await test.vault.users.find("alice").id
         await #expect(throws: newer) { try await test.vault.consents(of: user) }
     }
 

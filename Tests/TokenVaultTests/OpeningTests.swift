@@ -173,9 +173,9 @@ import VaultCrypto
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: test.path)
         let other = try await Vault.open(at: link, unlockedBy: .keyFile(path: test.keyFile))
         #expect(!FileManager.default.fileExists(atPath: link + ".lock"))
-        _ = try await other.addUser("alice")
+        _ = try await other.users.add("alice")
         await other.close()
-        #expect(try await test.vault.user(named: "alice").name == "alice")
+        #expect(try await test.vault.users.find("alice").name == "alice")
     }
 
     @Test(.ofFiles) func `looking at an open vault again takes no lock away from it`() async throws {
@@ -184,10 +184,10 @@ import VaultCrypto
             _ = try await Vault.inspect(test.path, verifierKey: test.vault.logVerifierKey)
             await (try test.reopen()).close()
         }
-        _ = try await test.vault.addUser("alice")
+        _ = try await test.vault.users.add("alice")
         // Another process comes and goes; were our locks gone, it would take the WAL away with it.
         #expect(try sqlite(test.path, "SELECT count(*) FROM owners") == "2")
-        _ = try await test.vault.addUser("bob")
+        _ = try await test.vault.users.add("bob")
         #expect(try sqlite(test.path, "SELECT count(*) FROM owners") == "3")
     }
 
@@ -196,7 +196,7 @@ import VaultCrypto
     {
         let test = try await TestVault()
         try FileManager.default.removeItem(atPath: test.path + ".lock")
-        await expect(.unavailable) { _ = try await test.vault.addUser("alice") }
+        await expect(.unavailable) { _ = try await test.vault.users.add("alice") }
         await test.vault.close()
     }
 
@@ -212,7 +212,7 @@ import VaultCrypto
 
     @Test(.ofFiles) func `after close every call says so`() async throws {
         let test = try await closed()
-        await expect(.unavailable) { _ = try await test.vault.addUser("late") }
+        await expect(.unavailable) { _ = try await test.vault.users.add("late") }
         await expect(.unavailable) { _ = try await test.vault.clients.list() }
     }
 }

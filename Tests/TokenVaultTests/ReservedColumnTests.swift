@@ -69,11 +69,12 @@ import VaultStore
         let scene = try await Scene()
         let vault = scene.test.vault
         for enabled in [false, true] {
-            _ = try await vault.setUser("alice", enabled: enabled)
             let client = scene.party.client.clientID
             if enabled {
+                try await vault.users.enable("alice")
                 try await vault.clients.enable(client)
             } else {
+                try await vault.users.disable("alice")
                 try await vault.clients.disable(client)
             }
         }

@@ -42,11 +42,11 @@ import VaultCrypto
         let password = "planted-password-\(UUID().uuidString)"
         let key = "planted-private-key-\(UUID().uuidString)"
         let nonce = "planted-nonce-\(UUID().uuidString)"
-        try await test.vault.setPassword(ofUser: "alice", Secret(copying: password))
-        _ = try await test.vault.signIn(user: "alice", password: Secret(copying: password))
-        _ = try await test.vault.signIn(user: "alice", password: Secret(copying: password + "x"))
+        try await test.vault.users.setPassword(Secret(copying: password), of: "alice")
+        _ = try await test.vault.users.signIn("alice", password: Secret(copying: password))
+        _ = try await test.vault.users.signIn("alice", password: Secret(copying: password + "x"))
         // A password typed into the field for the name.
-        _ = try await test.vault.signIn(user: password, password: Secret(copying: "alice and more"))
+        _ = try await test.vault.users.signIn(password, password: Secret(copying: "alice and more"))
         try await test.vault.addSigningKey(
             kid: "a", algorithm: .rs256, privateKey: Secret(copying: key), publicJWK: "{}",
             retiringCurrent: .zero)
@@ -76,15 +76,15 @@ import VaultCrypto
         dump(tokens, to: &dumped)
         #expect(!dumped.contains(token.suffix(20)))
         let name = "zoe-\(UUID().uuidString)"
-        _ = try await test.vault.addUser(name)
-        let error = await #expect(throws: VaultError.self) { try await test.vault.addUser(name) }
+        _ = try await test.vault.users.add(name)
+        let error = await #expect(throws: VaultError.self) { try await test.vault.users.add(name) }
         #expect(error?.code == .alreadyExists)
         #expect(error?.description.contains(name) == false)
     }
 
     @Test func `personal data of an entry opens for the operator and is bound to the entry`() async throws {
         let test = try await TestVault()
-        _ = try await test.vault.addUser("carol")
+        _ = try await test.vault.users.add("carol")
         let last = try await test.vault.auditSize() - 1
         let detail = try await test.vault.auditEntry(last)
         #expect(detail.entry.operation == "user.add")

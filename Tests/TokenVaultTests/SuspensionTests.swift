@@ -56,7 +56,7 @@ private final class JobCounter: TaskExecutor {
         let party = try await Party(test.vault)
         let other = try await test.reopen()
         for rotates in [false, true] {
-            _ = try await test.vault.addUser("after \(rotates)")
+            _ = try await test.vault.users.add("after \(rotates)")
             if rotates { _ = try await test.vault.rotateSystemKey(.handles) }
             let token = try await party.begin().pair.accessToken
             let jobs = try await JobCounter().jobs {
@@ -72,7 +72,7 @@ private final class JobCounter: TaskExecutor {
     @Test func `what waits for the writer or for another thread is counted`() async throws {
         let test = try await TestVault()
         let writes = try await JobCounter().jobs {
-            for number in 0..<20 { _ = try await test.vault.addUser("user \(number)") }
+            for number in 0..<20 { _ = try await test.vault.users.add("user \(number)") }
         }
         #expect(writes > 0)
         let scans = try await JobCounter().jobs {

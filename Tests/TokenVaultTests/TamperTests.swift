@@ -61,7 +61,7 @@ import VaultCore
         _ = try sqlite(scene.test.path, "UPDATE \(table) SET \(change) WHERE id = \(id)")
         let vault = try await scene.test.reopen()
         await #expect(throws: VaultError(.integrity, "")) {
-            (try await vault.clients.list(), try await vault.users())
+            (try await vault.clients.list(), try await vault.users.list())
         }
         let report = try await vault.verifyAudit()
         #expect(report.findings.contains { $0.place == "\(table) \(id)" }, "\(report.findings)")
@@ -143,7 +143,7 @@ import VaultCore
         let (user, client) = (scene.party.user.id, scene.party.client.id)
         let password = SecretBytes(copying: "correct horse battery")
         try await vault.rememberConsent(of: user, to: client, scope: scene.tokens.scope)
-        try await vault.setPassword(ofUser: "alice", password)
+        try await vault.users.setPassword(password, of: "alice")
         try await vault.addSigningKey(
             kid: "a", algorithm: .es256, privateKey: Secret(copying: "private"), publicJWK: "[]",
             retiringCurrent: .zero)
@@ -157,7 +157,7 @@ import VaultCore
         await #expect(throws: VaultError(.integrity, "")) {
             switch table {
             case "consents": _ = try await vault.consents(of: user)
-            case "passwords": _ = try await vault.signIn(user: "alice", password: password)
+            case "passwords": _ = try await vault.users.signIn("alice", password: password)
             default: _ = try await vault.signingKeys()
             }
         }
@@ -185,14 +185,14 @@ import VaultCore
         let vault = scene.test.vault
         let (user, client) = (scene.party.user.id, scene.party.client.id)
         try await vault.rememberConsent(of: user, to: client, scope: scene.tokens.scope)
-        try await vault.setPassword(ofUser: "alice", Secret(copying: "first password"))
+        try await vault.users.setPassword(Secret(copying: "first password"), of: "alice")
         try await vault.addSigningKey(
             kid: "a", algorithm: .es256, privateKey: Secret([1]), publicJWK: "{}", retiringCurrent: .zero)
         let copy = scene.test.directory + "/old"
         _ = try sqlite(scene.test.path, "VACUUM INTO '\(copy)'")
         let id = try sqlite(scene.test.path, "SELECT id FROM \(table)")
         try await vault.withdrawConsent(of: user, from: client)
-        try await vault.setPassword(ofUser: "alice", Secret(copying: "second password"))
+        try await vault.users.setPassword(Secret(copying: "second password"), of: "alice")
         try await vault.addSigningKey(
             kid: "b", algorithm: .es256, privateKey: Secret([2]), publicJWK: "{}",
             retiringCurrent: .seconds(60))
@@ -307,7 +307,7 @@ import VaultCore
     @Test(.ofFiles) func `a head that was edited stops the writer before it signs over it`() async throws {
         let test = try await log()
         _ = try sqlite(test.path, "UPDATE audit_head SET size = size - 1")
-        await #expect(throws: VaultError(.integrity, "")) { try await test.vault.addUser("carol") }
+        await #expect(throws: VaultError(.integrity, "")) { try await test.vault.users.add("carol") }
     }
 
     @Test(.ofFiles) func `a copy is verified with the public key alone, and not with another's`() async throws

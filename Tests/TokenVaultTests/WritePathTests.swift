@@ -12,12 +12,12 @@ import VaultCrypto
         let test = try await TestVault()
         let before = test.vault.statistics.commits
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for index in 0..<200 { group.addTask { _ = try await test.vault.addUser("user \(index)") } }
+            for index in 0..<200 { group.addTask { _ = try await test.vault.users.add("user \(index)") } }
             try await group.waitForAll()
         }
         let commits = test.vault.statistics.commits - before
         #expect(commits < 100, "\(commits) commits for 200 writes")
-        #expect(try await test.vault.users().count == 200)
+        #expect(try await test.vault.users.list().count == 200)
         #expect(try await test.vault.verifyAudit().isIntact)
     }
 
@@ -27,22 +27,22 @@ import VaultCrypto
             for index in 0..<120 {
                 // Every third name is taken by the one before it.
                 group.addTask {
-                    (try? await test.vault.addUser("user \(index - (index % 3 == 2 ? 1 : 0))")) != nil
+                    (try? await test.vault.users.add("user \(index - (index % 3 == 2 ? 1 : 0))")) != nil
                 }
             }
             return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
         }
         #expect(outcomes == 80)
-        #expect(try await test.vault.users().count == 80)
+        #expect(try await test.vault.users.list().count == 80)
         #expect(try await test.vault.verifyAudit().isIntact)
     }
 
     @Test func `a caller that is cancelled does not stop its write`() async throws {
         let test = try await TestVault()
-        let task = Task { try await test.vault.addUser("alice") }
+        let task = Task { try await test.vault.users.add("alice") }
         task.cancel()
         _ = await task.result
-        #expect(try await test.vault.user(named: "alice").name == "alice")
+        #expect(try await test.vault.users.find("alice").name == "alice")
     }
 
     @Test func `64 refreshes of one token at once have one successor`() async throws {
@@ -73,10 +73,10 @@ import VaultCrypto
                 await party.refresh(tokens.refreshToken, in: round % 2 == 0 ? other : nil).issued)
         }
         #expect(try await other.validate(tokens.pair.accessToken) != nil)
-        _ = try await other.setUser("alice", enabled: false)
+        try await other.users.disable("alice")
         #expect(try await test.vault.validate(tokens.pair.accessToken) == nil)
         #expect(try await party.refresh(tokens.refreshToken).refusal == .ownerDisabled)
-        _ = try await test.vault.setUser("alice", enabled: true)
+        try await test.vault.users.enable("alice")
         #expect(try await other.validate(tokens.pair.accessToken) != nil)
         await other.close()
         #expect(try await test.vault.verifyAudit().isIntact)
@@ -87,11 +87,13 @@ import VaultCrypto
         let other = try await test.reopen()
         try await withThrowingTaskGroup(of: Void.self) { group in
             for index in 0..<60 {
-                group.addTask { _ = try await (index % 2 == 0 ? test.vault : other).addUser("user \(index)") }
+                group.addTask {
+                    _ = try await (index % 2 == 0 ? test.vault : other).users.add("user \(index)")
+                }
             }
             try await group.waitForAll()
         }
-        #expect(try await test.vault.users().count == 60)
+        #expect(try await test.vault.users.list().count == 60)
         #expect(try await other.verifyAudit().isIntact)
         await other.close()
     }

@@ -213,7 +213,7 @@ extension AuthorizeRoutes {
                 return try await signIn(
                     SignInRequest(returnTo: pages.link(PagePaths.consents)), for: request, context)
             }
-            let account = try await issuer.vault.user(user.id)
+            let account = try await issuer.vault.users.find(user.id)
             var rows: [[String: Any]] = []
             for consent in try await issuer.vault.consents(of: user.id) {
                 if let row = try await row(consent, user) { rows.append(row) }

@@ -120,8 +120,8 @@ extension SignInPages {
         let attempt = throttle.begin(name, from: peer)
         let user: User?
         do {
-            user = try await vault.signIn(
-                user: name, password: password, channel: .http, requestID: id.description)
+            user = try await vault.users.signIn(
+                name, password: password, channel: .http, requestID: id.description)
         } catch let error as VaultError where error.code == .busy {
             attempt.end(.unjudged)
             return .failure(.busy)

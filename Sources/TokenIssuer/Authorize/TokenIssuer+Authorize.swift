@@ -32,7 +32,7 @@ extension TokenIssuer {
                     )
                     : .needsSignIn(pending)
             }
-            let account = try await vault.user(user.id)
+            let account = try await vault.users.find(user.id)
             guard account.state == .active else { return pending.refused(.userDisabled) }
             switch decision {
             case .deny: return pending.refused(OAuthError(.accessDenied, "The user denied the request."))
@@ -71,7 +71,7 @@ extension TokenIssuer {
             ofHint: SecretBytes(copying: hint), issuer: pending.responder.issuer,
             client: pending.client.clientID)
         guard let subject else { return !pending.prompts.contains(.none) }
-        return subject.utf8.elementsEqual(vault.subject(of: user.id).utf8)
+        return subject.utf8.elementsEqual(vault.users.subject(of: user.id).utf8)
     }
 
     /// Whether the user said yes to at least this before.
@@ -119,7 +119,7 @@ extension TokenIssuer {
             let now = vault.clock.now()
             let registration = pending.client.registration
             var claims = IDTokenClaims(
-                issuer: pending.responder.issuer, subject: vault.subject(of: user.id),
+                issuer: pending.responder.issuer, subject: vault.users.subject(of: user.id),
                 audience: pending.client.clientID, issuedAt: now,
                 expiresAt: now.advanced(by: registration.lifetimes.accessToken))
             claims.authenticationTime = user.authenticatedAt.secondsSince1970

@@ -280,7 +280,7 @@ extension TokenKeeper {
     /// - Throws: ``VaultError/Code/notFound`` (provider, user), ``VaultError/Code/denied`` (user), ``KeeperError``.
     public func beginDevice(_ request: DeviceRequest) async throws -> BegunDevice {
         let provider = try await knownProvider(named: request.provider)
-        guard try await vault.user(request.user).state == .active else {
+        guard try await vault.users.find(request.user).state == .active else {
             throw VaultError(.denied, "The user is disabled.")
         }
         let scope = request.scope ?? provider.defaultScope

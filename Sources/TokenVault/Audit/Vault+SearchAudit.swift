@@ -104,7 +104,7 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/notFound``, also for a user that was erased: nothing tells its entries any more.
     public func auditFilter(user: String) async throws -> AuditFilter {
-        let id = try await self.user(named: user).id
+        let id = try await users.find(user).id
         let owner = try await snapshot { [registry] database, keys in
             try registry.owner(id, database, keys.keyring, revision: nil)
         }

@@ -71,8 +71,8 @@ extension Vault {
             }
         let user =
             switch authorization.user {
-            case .named(let name): try await user(named: name)
-            case .id(let id): try await user(id)
+            case .named(let name): try await users.find(name)
+            case .id(let id): try await users.find(id)
             }
         let context = try check(authorization, client, user)
         return try await write { [operatorActor] transaction in

@@ -10,7 +10,7 @@ import VaultStore
 ///
 /// ```swift
 /// let vault = try await Vault.open(at: "/var/lib/app/vault", unlockedBy: .keyFile(path: "/etc/app/vault.key"))
-/// let user = try await vault.addUser("alice")
+/// let user = try await vault.users.add("alice")
 /// await vault.close()
 /// ```
 ///

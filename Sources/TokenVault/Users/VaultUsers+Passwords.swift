@@ -3,27 +3,27 @@ public import VaultCore
 import VaultCrypto
 import VaultStore
 
-extension Vault {
+extension VaultUsers {
     /// Gives a user a password, or takes it away. Every session that began with the one before ends.
     ///
     /// - Parameter password: 8 to 1024 bytes as OpaqueString (RFC 8265); nil removes it, and the user cannot sign in here.
     /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/notFound``, ``VaultError/Code/busy``.
-    public func setPassword(ofUser name: String, _ password: SecretBytes?) async throws {
+    public func setPassword(_ password: SecretBytes?, of name: String) async throws {
         let password = try password?.opaqueString("password")
         let isAcceptable = password?.withExposed { Limits.passwordBytes.contains($0.count) } ?? true
         guard isAcceptable else {
             let range = Limits.passwordBytes
             throw invalid("A password has \(range.lowerBound) to \(range.upperBound) bytes.")
         }
-        let id = try await user(named: name).id
+        let id = try await find(name).id
         var verifier: PasswordVerifier?
         if let password {
-            verifier = try await passwordHashing.run { try PasswordVerifier(hashing: password) }
+            verifier = try await vault.passwordHashing.run { try PasswordVerifier(hashing: password) }
         }
-        try await write { [operatorActor, verifier] transaction in
+        try await vault.write { [operatorActor = vault.operatorActor, verifier] transaction in
             guard let owner = try transaction.owner(id, sealingFor: .issuer), owner.row.state != .removed
             else {
-                throw Self.noUser
+                throw Vault.noUser
             }
             let old = try transaction.load(PasswordRow.self, id.rawValue)?.row
             let version = (old?.version ?? 0) + 1
@@ -45,7 +45,7 @@ extension Vault {
 
     /// Whether a user can sign in with a password.
     public func hasPassword(_ user: OwnerID) async throws -> Bool {
-        try await snapshot { database, keys in
+        try await vault.snapshot { database, keys in
             let keyring = keys.keyring
             return try database.load(PasswordRow.self, user.rawValue, keyring)?.row.verifier != nil
         }
@@ -57,11 +57,11 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/busy`` when too many sign in at this moment.
     package func signIn(
-        user name: String, password: SecretBytes, channel: AuditChannel = .http, requestID: String? = nil
+        _ name: String, password: SecretBytes, channel: AuditChannel = .http, requestID: String? = nil
     ) async throws -> User? {
         let known = try await passwordRecord(ofUser: name)
         let verifier = known?.verifier ?? PasswordVerifier.decoy()
-        let isRight = try await passwordHashing.run { try verifier.matches(password) }
+        let isRight = try await vault.passwordHashing.run { try verifier.matches(password) }
         guard let known else {
             try await recordFailure("unknown_user", of: nil, channel, requestID)
             return nil
@@ -73,7 +73,7 @@ extension Vault {
             try await recordFailure(reason, of: known.owner.pseudonym, channel, requestID)
             return nil
         }
-        return try await write(.finishing) { transaction in
+        return try await vault.write(.finishing) { transaction in
             let keyring = transaction.keyring
             // Meanwhile the user may have been disabled, or given another password.
             guard let owner = try transaction.owner(known.owner.row.id), owner.row.state == .active,
@@ -92,7 +92,7 @@ extension Vault {
     private func passwordRecord(
         ofUser name: String
     ) async throws -> (owner: Owner, version: Int64, verifier: PasswordVerifier?)? {
-        try await snapshot { [registry] database, keys in
+        try await vault.snapshot { [registry = vault.registry] database, keys in
             let keyring = keys.keyring
             let revision = try keys.checkedRevision(database)
             let tags = keyring.lookup.tags(.userName, of: UserName.folded(name))
@@ -117,7 +117,7 @@ extension Vault {
     private func recordFailure(
         _ reason: String, of user: Pseudonym?, _ channel: AuditChannel, _ requestID: String?
     ) async throws {
-        try await record(Self.failure(reason, user, channel, requestID))
+        try await vault.record(Self.failure(reason, user, channel, requestID))
     }
 
     private static func failure(

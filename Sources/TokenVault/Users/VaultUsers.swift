@@ -11,18 +11,37 @@ public struct User: Sendable {
 }
 
 extension Vault {
+    /// The users to whom this vault's issuer grants tokens, and who own connections.
+    public var users: VaultUsers { VaultUsers(vault: self) }
+
+    static let noUser = VaultError(
+        .notFound, "There is no such user.", remedy: "See 'tokenvault user list'.")
+}
+
+/// Adds, finds, changes and removes the users of a vault.
+///
+/// ```swift
+/// let alice = try await vault.users.add("alice")
+/// try await vault.users.disable("alice")
+/// ```
+///
+/// Where a user is named by a text, every spelling of the name finds it (``add(_:)``). What is done here is the operator's
+/// act in the audit log; what a user does is in ``Vault/account(of:through:requestID:)``.
+public struct VaultUsers: Sendable {
+    package let vault: Vault
+
     /// Adds a user. The name is kept sealed as it was given, in NFC, and found again by a keyed tag of
     /// NFKC(casefold(NFKC(name))): `alice` and `ALICE` find `Alice`, and are taken.
     ///
     /// Identifiers of another system that differ by case alone, such as some `sub` of OpenID Connect, are one name here:
-    /// write them as hexadecimal first, or one person is taken for another.
+    /// vault.write them as hexadecimal first, or one person is taken for another.
     ///
     /// - Throws: ``VaultError/Code/alreadyExists``; ``VaultError/Code/invalidInput`` for a name that cannot be seen or told
     ///   apart: empty or longer than ``Limits/nameBytes``, blanks at the ends, control, format (bidi, zero-width), private
     ///   and unassigned characters, scripts that are mixed (UTS 39, single script).
-    public func addUser(_ name: String) async throws -> User {
+    public func add(_ name: String) async throws -> User {
         let name = try UserName(name)
-        return try await write { [operatorActor] transaction in
+        return try await vault.write { [operatorActor = vault.operatorActor] transaction in
             let tags = transaction.keyring.lookup.tags(.userName, of: name.folded)
             guard try transaction.database.ownerID(tags: tags) == nil else {
                 throw VaultError(.alreadyExists, "There is a user of that name.")
@@ -37,29 +56,29 @@ extension Vault {
         }
     }
 
-    /// The user of a name, in any spelling of it: see ``addUser(_:)``.
+    /// Finds the user of a name, in any spelling of it: see ``add(_:)``.
     ///
-    /// - Throws: ``VaultError/Code/notFound``.
-    public func user(named name: String) async throws -> User {
-        try await snapshot { database, keys in
+    /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
+    public func find(_ name: String) async throws -> User {
+        try await vault.snapshot { database, keys in
             let keyring = keys.keyring
             let tags = keyring.lookup.tags(.userName, of: UserName.folded(name))
             guard let id = try database.ownerID(tags: tags), let owner = try database.owner(id, keyring),
                 owner.row.kind == .user
-            else { throw Self.noUser }
+            else { throw Vault.noUser }
             return try User(owner, keyring)
         }
     }
 
-    /// The user of a grant, a session or a token.
+    /// Finds the user of a grant, a session or a token.
     ///
     /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
-    public func user(_ id: OwnerID) async throws -> User {
-        try await snapshot { [registry] database, keys in
+    public func find(_ id: OwnerID) async throws -> User {
+        try await vault.snapshot { [registry = vault.registry] database, keys in
             let revision = try keys.checkedRevision(database)
             guard let owner = try registry.owner(id, database, keys.keyring, revision: revision),
                 owner.row.kind == .user, owner.row.state != .removed
-            else { throw Self.noUser }
+            else { throw Vault.noUser }
             return try User(owner, keys.keyring)
         }
     }
@@ -68,52 +87,68 @@ extension Vault {
     /// life of the vault, is nobody else's, and tells nothing about the user. No client identifier looks like
     /// it.
     public func subject(of user: OwnerID) -> String {
-        SubjectIdentifier.of(user, in: id)
+        SubjectIdentifier.of(user, in: vault.id)
     }
 
-    /// Every user that was not removed, in order of creation, `page` at a time.
-    public func users(after last: OwnerID = .system, page: Int = 1000) async throws -> [User] {
-        try await scan { database, keys in
+    /// Lists the users that were not removed, in order of creation.
+    ///
+    /// - Parameters:
+    ///   - last: the user that the page before ended with.
+    ///   - limit: the most users to return.
+    public func list(after last: OwnerID = .system, limit: Int = 1000) async throws -> [User] {
+        try await vault.scan { database, keys in
             let keyring = keys.keyring
             return try database.loadAll(
                 OwnerRow.self, where: "id > ? AND kind = 2 AND state != 3 ORDER BY id LIMIT ?",
-                [.integer(last.rawValue), .integer(Int64(page))], keyring
+                [.integer(last.rawValue), .integer(Int64(limit))], keyring
             ).compactMap { try database.owner($0.id, keyring).map { try User($0, keyring) } }
         }
     }
 
-    /// Disables or enables a user. A disabled user's grants are refused until the user is enabled again.
-    public func setUser(_ name: String, enabled: Bool) async throws -> User {
-        try await changeUser(
-            name, .userChange, reason: enabled ? "enabled" : "disabled", enabled ? .newWork : .finishing
-        ) { row in row.state = enabled ? .active : .disabled }
+    /// Enables a user that was disabled: its grants and its password count again.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``.
+    @discardableResult
+    public func enable(_ name: String) async throws -> User {
+        try await change(name, .userChange, reason: "enabled", .newWork) { $0.state = .active }
     }
 
-    /// Revokes every grant of a user at once.
-    public func revokeGrants(ofUser name: String) async throws -> User {
-        try await changeUser(name, .userChange, reason: "grants_revoked", .finishing) { row in
-            row.revocations += 1
-        }
+    /// Disables a user: its grants are refused and it cannot sign in until it is enabled again.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``.
+    @discardableResult
+    public func disable(_ name: String) async throws -> User {
+        try await change(name, .userChange, reason: "disabled", .finishing) { $0.state = .disabled }
+    }
+
+    /// Revokes every grant of a user at once, and ends its sessions.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``.
+    @discardableResult
+    public func revokeGrants(of name: String) async throws -> User {
+        try await change(name, .userChange, reason: "grants_revoked", .finishing) { $0.revocations += 1 }
     }
 
     /// Removes a user: every grant is revoked and the name is free again. What the log says stays provable.
-    public func removeUser(_ name: String) async throws {
-        let user = try await changeUser(name, .userRemove, reason: nil, .finishing) { $0.remove() }
-        try await forgetConsents(of: user.id)
-        try await endConnections(of: user.id)
+    ///
+    /// - Throws: ``VaultError/Code/notFound``.
+    public func remove(_ name: String) async throws {
+        let user = try await change(name, .userRemove, reason: nil, .finishing) { $0.remove() }
+        try await vault.forgetConsents(of: user.id)
+        try await vault.endConnections(of: user.id)
     }
 
-    private func changeUser(
+    private func change(
         _ name: String, _ operation: AuditOperation, reason: String?, _ urgency: WriteUrgency,
         _ change: @escaping @Sendable (inout OwnerRow) -> Void
     ) async throws -> User {
-        try await write(urgency) { [operatorActor] transaction in
+        try await vault.write(urgency) { [operatorActor = vault.operatorActor] transaction in
             let tags = transaction.keyring.lookup.tags(.userName, of: UserName.folded(name))
             guard let id = try transaction.database.ownerID(tags: tags),
                 let owner = try transaction.owner(id), owner.row.kind == .user,
                 // The cached row may be wrapped under a root key of before.
                 var row = try transaction.load(OwnerRow.self, id.rawValue)?.row
-            else { throw Self.noUser }
+            else { throw Vault.noUser }
             change(&row)
             try transaction.update(row)
             let event = AuditEvent(operation, by: operatorActor, reason: reason, subject: owner.pseudonym)
@@ -121,9 +156,6 @@ extension Vault {
             return Audited(User(id: id, name: shown, state: row.state, createdAt: row.createdAt), event)
         }
     }
-
-    static let noUser = VaultError(
-        .notFound, "There is no such user.", remedy: "See 'tokenvault user list'.")
 }
 
 extension User {

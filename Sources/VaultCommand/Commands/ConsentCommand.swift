@@ -31,7 +31,7 @@ struct ConsentListCommand: AsyncParsableCommand, VaultWork {
             var names = Names(vault)
             var ofUser: [Consent]?
             if let userName {
-                ofUser = try await vault.consents(of: try await vault.user(named: userName).id)
+                ofUser = try await vault.consents(of: try await vault.users.find(userName).id)
             }
             try await output.show(
                 pages: { last in
@@ -74,7 +74,7 @@ struct ConsentRevokeCommand: AsyncParsableCommand, VaultWork {
     func run() async throws {
         let userName = try StandardInput.name(user)
         try await show { vault in
-            let user = try await vault.user(named: userName)
+            let user = try await vault.users.find(userName)
             let client = try await vault.clients.find(client)
             guard let consent = try await vault.consent(of: user.id, to: client.id) else {
                 throw VaultError(

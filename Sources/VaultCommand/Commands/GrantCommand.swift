@@ -45,7 +45,7 @@ struct GrantListCommand: AsyncParsableCommand, VaultWork {
         try await location.withVault { vault in
             var filter = GrantFilter()
             if let client { filter.client = try await vault.clients.find(client).id }
-            if let userName { filter.owner = try await vault.user(named: userName).id }
+            if let userName { filter.owner = try await vault.users.find(userName).id }
             var names = Names(vault)
             // What state a grant is in depends on its user, its client and the time: each is looked at.
             if state == nil, let limit { filter.limit = min(limit, filter.limit) }

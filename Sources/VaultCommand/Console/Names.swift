@@ -30,7 +30,7 @@ struct Names {
     /// Nil: removed, or no user.
     mutating func user(_ id: OwnerID) async throws -> String? {
         if let known = users[id] { return known }
-        let next = try await vault.users(after: OwnerID(id.rawValue - 1), page: 1).first
+        let next = try await vault.users.list(after: OwnerID(id.rawValue - 1), limit: 1).first
         let name = next.flatMap { $0.id == id ? $0.name : nil }
         users[id] = .some(name)
         return name

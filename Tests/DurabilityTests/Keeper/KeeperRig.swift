@@ -23,7 +23,7 @@ final class KeeperRig: Sendable {
         rig = try Rig()
         server = try await ScriptedServer.start(provider)
         let vault = try await Vault.create(at: rig.path, unlockedBy: .keyFile(path: rig.keyFile))
-        let owner = try await vault.addUser("alice").id
+        let owner = try await vault.users.add("alice").id
         let options = ScriptedOptions(entry)
         var new = NewProvider(
             "scripted", yaml: Self.yaml(policy), clientID: options.clientID,

@@ -35,7 +35,7 @@ final class Rig: Sendable {
         // A test that takes its time must not outlast the window in which an answer is repeated.
         registration.lifetimes.retryWindow = Limits.retryWindow
         _ = try await vault.clients.add(registration)
-        _ = try await vault.addUser("alice")
+        _ = try await vault.users.add("alice")
         return vault
     }
 

@@ -26,7 +26,7 @@ struct HostAuthenticator: RouterMiddleware {
     ) async throws -> Response {
         var context = context
         if let name = HTTPField.Name("X-User").flatMap({ request.headers[$0] }) {
-            context.identity = try await vault.user(named: name)
+            context.identity = try await vault.users.find(name)
         }
         return try await next(request, context)
     }

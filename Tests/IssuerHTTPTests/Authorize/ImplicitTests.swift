@@ -60,7 +60,7 @@ import VaultCore
                 let claims = try #require(noted.last)
                 #expect(claims.issuer == answer["iss"])
                 #expect(claims.audience == app.id)
-                #expect(claims.subject == server.vault.subject(of: user.id))
+                #expect(claims.subject == server.vault.users.subject(of: user.id))
                 #expect(claims.nonce == "n-0S6")
                 #expect(claims.accessToken?.text == answer["access_token"])
                 #expect(claims.authenticationTime == server.clock.now().secondsSince1970)

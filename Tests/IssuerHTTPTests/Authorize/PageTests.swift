@@ -142,7 +142,7 @@ import VaultCore
             // What is typed is typed back.
             #expect(signIn.text.contains("value=\"\(name)\""))
             // A user has no such name at all.
-            await #expect(throws: VaultError(.invalidInput, "")) { try await server.vault.addUser(name) }
+            await #expect(throws: VaultError(.invalidInput, "")) { try await server.vault.users.add(name) }
             try await browser.haveSession("alice")
             let consent = try await browser.authorize(app)
             _ = try await browser.decide("allow", consent)

@@ -115,7 +115,7 @@ import VaultCore
 
     /// A hint about a user, as ``FixedKeys`` reads it.
     private func hint(_ server: TestServer, _ app: Party, about user: User) -> String {
-        "\(server.issuer) \(app.id) \(server.vault.subject(of: user.id))"
+        "\(server.issuer) \(app.id) \(server.vault.users.subject(of: user.id))"
     }
 
     @Test func `oidcc-id-token-hint: the user it is about goes on, another does not`() async throws {

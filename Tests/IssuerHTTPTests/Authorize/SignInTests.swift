@@ -11,7 +11,7 @@ import VaultCore
             let app = try await server.client()
             _ = try await server.user(hasPassword: true)
             _ = try await server.user("carol", hasPassword: true)
-            _ = try await server.vault.setUser("carol", enabled: false)
+            try await server.vault.users.disable("carol")
             let browser = Browser(server)
             let page = try await browser.authorize(app)
             for (name, password) in [
@@ -129,12 +129,12 @@ import VaultCore
             _ = try await server.user(hasPassword: true)
             let ends: [@Sendable () async throws -> Void] = [
                 { server.clock.advance(by: .seconds(12 * 3600 + 1)) },
-                { _ = try await server.vault.setUser("alice", enabled: false) },
+                { _ = try await server.vault.users.disable("alice") },
                 {
-                    try await server.vault.setPassword(
-                        ofUser: "alice", SecretBytes(copying: "another password"))
+                    try await server.vault.users.setPassword(
+                        SecretBytes(copying: "another password"), of: "alice")
                 },
-                { try await server.vault.removeUser("alice") },
+                { try await server.vault.users.remove("alice") },
             ]
             for (index, end) in ends.enumerated() {
                 let browser = Browser(server)
@@ -145,7 +145,7 @@ import VaultCore
                 let late = try await browser.decide("allow", consent)
                 #expect(late.leadsBack, "end \(index)")
                 #expect(try await browser.authorize(app).text.contains("name=\"password\""), "end \(index)")
-                if index == 1 { _ = try await server.vault.setUser("alice", enabled: true) }
+                if index == 1 { _ = try await server.vault.users.enable("alice") }
                 if index == 2 { _ = try await server.user(hasPassword: true) }
             }
             #expect(try await server.vault.grants().isEmpty)

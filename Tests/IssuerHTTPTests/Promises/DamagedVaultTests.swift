@@ -74,7 +74,7 @@ import VaultCrypto
             try sqlite(
                 server, "UPDATE client_secrets SET not_after = 1 WHERE client_id = \(app.client.id.rawValue)")
             // A change of the registry makes the service read it anew.
-            _ = try await server.vault.addUser("bob")
+            _ = try await server.vault.users.add("bob")
             expectUnavailable(try await server.refresh(tokens[0].refreshToken, app), "refresh")
             expectUnavailable(try await server.send("GET", "/health/ready"), "ready")
         }

@@ -78,7 +78,7 @@ import VaultCrypto
             let app = try await server.client()
             var token = try await server.tokens(app).refreshToken
             for round in 0..<10 {
-                _ = try await otherProcess(server) { try await $0.addUser("user-\(round)") }
+                _ = try await otherProcess(server) { try await $0.users.add("user-\(round)") }
                 let reply = try await server.refresh(token, app)
                 #expect(reply.status == 200)
                 token = reply.refreshToken

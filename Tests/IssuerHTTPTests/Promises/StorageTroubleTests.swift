@@ -25,7 +25,7 @@ import VaultCrypto
             try await withThrowingTaskGroup(of: Void.self) { group in
                 // One batch waits for the lock with the writer, the rest fills the queue.
                 for number in 0..<(Limits.writeQueueLength + Limits.writeBatch) {
-                    group.addTask { _ = try? await server.vault.addUser("user \(number)") }
+                    group.addTask { _ = try? await server.vault.users.add("user \(number)") }
                 }
                 while server.vault.queueDepth < Limits.writeQueueLength { await Task.yield() }
                 let replies = [
@@ -145,7 +145,7 @@ import VaultCrypto
             let tokens = try await (0..<3).asyncMap { _ in try await server.tokens(app) }
             let lock = try HeldLock(server)
             try await withThrowingTaskGroup(of: Reply.self) { group in
-                async let first = server.vault.addUser("bob")
+                async let first = server.vault.users.add("bob")
                 // Once the writer waits for the lock with this batch, what comes later stays in the queue.
                 while !lock.isAwaited { await Task.yield() }
                 for pair in tokens { group.addTask { try await server.refresh(pair.refreshToken, app) } }

@@ -17,7 +17,7 @@ import VaultCore
     @Test func `the token stands for the client, which is nobody among the users`() async throws {
         try await TestServer.run { server in
             let app = try await server.client()
-            let user = try await server.vault.addUser(app.id)
+            let user = try await server.vault.users.add(app.id)
             let reply = try await server.post(["grant_type": "client_credentials"], authorization: app.basic)
             let text = try #require(reply.accessToken)
             let token = try #require(try await server.vault.validate(SecretBytes(copying: text)))

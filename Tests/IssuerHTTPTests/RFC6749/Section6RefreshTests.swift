@@ -145,9 +145,9 @@ import VaultCore
         try await TestServer.run { server in
             let app = try await server.client()
             let tokens = try await server.tokens(app)
-            _ = try await server.vault.setUser("alice", enabled: false)
+            try await server.vault.users.disable("alice")
             expectInvalidGrant(try await server.refresh(tokens.refreshToken, app))
-            _ = try await server.vault.setUser("alice", enabled: true)
+            try await server.vault.users.enable("alice")
             #expect(try await server.refresh(tokens.refreshToken, app).status == 200)
         }
     }
@@ -162,7 +162,7 @@ import VaultCore
             expectInvalidGrant(try await server.refresh(one.refreshToken, app))
             #expect(try await !server.isGood(one.accessToken))
             #expect(try await server.isGood(two.accessToken))
-            _ = try await server.vault.revokeGrants(ofUser: "alice")
+            try await server.vault.users.revokeGrants(of: "alice")
             expectInvalidGrant(try await server.refresh(two.refreshToken, app))
             #expect(try await !server.isGood(two.accessToken))
         }

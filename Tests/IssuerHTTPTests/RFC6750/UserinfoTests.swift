@@ -39,12 +39,12 @@ import VaultCore
                 try await server.post(body: "foo=bar", headers: [header], path: Self.path),
                 try await server.post(body: "access_token=\(token)", path: Self.path),
             ]
-            let user = try await server.vault.user(named: "alice")
+            let user = try await server.vault.users.find("alice")
             for reply in replies {
                 #expect(reply.status == 200)
                 #expect(reply.header("content-type") == "application/json")
                 #expect(reply.header("cache-control") == "no-store")
-                #expect(reply.member("sub") == server.vault.subject(of: user.id))
+                #expect(reply.member("sub") == server.vault.users.subject(of: user.id))
                 #expect(reply.member("email") == "alice@example.com")
                 #expect(reply.json["email_verified"] as? Bool == true)
                 #expect(reply.json["updated_at"] as? Int == 1_700_000_000)
@@ -131,7 +131,7 @@ import VaultCore
     @Test func `a disabled user is nobody`() async throws {
         try await TestServer.runOpenID { server in
             let token = try await openIDTokens(server)
-            _ = try await server.vault.setUser("alice", enabled: false)
+            try await server.vault.users.disable("alice")
             #expect(
                 try await server.send("GET", Self.path, ["Authorization: Bearer \(token)"]).error
                     == "invalid_token")

@@ -45,7 +45,7 @@ extension TestServer {
         _ party: Party, user: String = "alice", scope: String = "basic readmeasurements",
         redirectURI: String? = Party.redirectURI, challenge: String? = nil
     ) async throws -> String {
-        do { _ = try await vault.user(named: user) } catch { _ = try await vault.addUser(user) }
+        do { _ = try await vault.users.find(user) } catch { _ = try await vault.users.add(user) }
         return try await vault.authorize(
             Authorization(
                 client: party.id, user: user, scope: try #require(ScopeSet(parsing: scope)),

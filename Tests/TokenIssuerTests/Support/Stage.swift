@@ -20,7 +20,7 @@ struct Stage: Sendable {
         vault = try await Vault.temporary(clock: clock)
         issuer = TokenIssuer(vault: vault)
         (client, secret) = try await Self.clients.add("app", to: vault, change)
-        _ = try await vault.addUser("alice")
+        _ = try await vault.users.add("alice")
     }
 
     static func addClient(

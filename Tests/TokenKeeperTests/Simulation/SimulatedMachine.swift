@@ -29,7 +29,7 @@ final class SimulatedMachine: Sendable {
             vaults.append(try await Vault.open(at: path, unlockedBy: key, options: options))
         }
         self.vaults = vaults
-        owner = try await vaults[0].addUser("alice").id
+        owner = try await vaults[0].users.add("alice").id
         provider = try await vaults[0].addProvider(
             "simulated", definition: "{}", credentials: SecretBytes([1])
         ).id

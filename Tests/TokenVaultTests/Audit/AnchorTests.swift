@@ -41,7 +41,7 @@ private struct Anchored {
     /// More happens to the newest, and its anchor is told.
     func goOn() async throws {
         let vault = try await open()
-        for index in 0..<3 { _ = try await vault.addUser("newest \(index)") }
+        for index in 0..<3 { _ = try await vault.users.add("newest \(index)") }
         await vault.close()
     }
 
@@ -125,7 +125,7 @@ private struct Anchored {
         try await anchored.goOn()
         try anchored.bringBack("fork")
         let fork = try await anchored.open(ignoringAnchors: true)
-        for index in 0..<10 { _ = try await fork.addUser("user \(index)") }
+        for index in 0..<10 { _ = try await fork.users.add("user \(index)") }
         await fork.close()
         let refusal = try #require(await anchored.refusal())
         #expect(refusal.code == .integrity && refusal.message.contains("another history"))
@@ -249,7 +249,7 @@ private struct Anchored {
         try write("sleep 600 & sleep 600")
         try await log.grow(1)
         async let telling: Void = log.vault.anchorNewCheckpoints()
-        _ = try await log.vault.addUser("meanwhile")
+        _ = try await log.vault.users.add("meanwhile")
         try await telling
         #expect(try await log.vault.anchors().map(\.trouble) == ["hung"])
         try write("exit 3")

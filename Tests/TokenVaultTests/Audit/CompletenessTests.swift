@@ -178,7 +178,7 @@ import VaultCrypto
 
     @Test func `a stranger is anonymous, whatever the operator is called`() async throws {
         let test = try await TestVault()
-        #expect(try await test.vault.signIn(user: "eve", password: Secret(copying: "guess")) == nil)
+        #expect(try await test.vault.users.signIn("eve", password: Secret(copying: "guess")) == nil)
         let entry = try await test.vault.auditEntry(test.vault.auditSize() - 1).entry
         #expect(entry.operation == "user.sign-in" && entry.actor == "anonymous")
         #expect(try await test.vault.auditEntry(0).entry.actor.count == 32)

@@ -29,10 +29,10 @@ extension TestVault {
     private func scene() async throws -> (TestVault, Int64) {
         let test = try await TestVault()
         test.clock.step(Self.years)
-        _ = try await test.vault.addUser("alice")
+        _ = try await test.vault.users.add("alice")
         test.clock.step(.zero - Self.years)
         test.clock.advance(by: .seconds(60))
-        _ = try await test.vault.addUser("bob")
+        _ = try await test.vault.users.add("bob")
         return (test, try await test.vault.auditSize() - 1)
     }
 
@@ -84,7 +84,7 @@ extension TestVault {
         await #expect(throws: VaultError(.denied, "")) { try await test.vault.setLogTime(reason: "again") }
 
         test.clock.advance(by: .seconds(5))
-        let carol = try await test.vault.addUser("carol")
+        let carol = try await test.vault.users.add("carol")
         let entry = try await test.vault.auditEntry(test.vault.auditSize() - 1).entry
         #expect(entry.time == test.clock.now() && entry.time == entry.wall)
         let report = try await test.vault.verifyAudit()
@@ -94,7 +94,7 @@ extension TestVault {
         try await test.vault.compareRows(&pace) { _ in }
         #expect(test.vault.damagedRows == 0)
         let kept = try await test.backUp()
-        try await test.vault.removeUser(carol.name)
+        try await test.vault.users.remove(carol.name)
         await test.vault.close()
         #expect(try await Vault.inspect(test.path, verifierKey: key).isIntact)
 
@@ -125,8 +125,8 @@ extension TestVault {
         let (test, _) = try await scene()
         try await test.vault.setLogTime(reason: "the battery of the clock")
         let act = try await test.vault.auditSize() - 1
-        _ = try await test.vault.addUser("carol")
-        _ = try await test.vault.addUser("dora")
+        _ = try await test.vault.users.add("carol")
+        _ = try await test.vault.users.add("dora")
         let older = "is older than the one before it"
         #expect(try await test.problems(act).isEmpty)
 

@@ -75,7 +75,7 @@ import VaultCrypto
         #expect(try await scene.vault.auditSize() == size)
 
         scene.test.clock.advance(by: minute)
-        #expect(try await scene.vault.signIn(user: "eve", password: Secret(copying: "guess")) == nil)
+        #expect(try await scene.vault.users.signIn("eve", password: Secret(copying: "guess")) == nil)
         #expect(try await scene.vault.auditSize() == size + 1)
         let entry = try await scene.newest()
         #expect(entry.operation == "audit.refusals" && entry.outcome == "refused")

@@ -55,7 +55,7 @@ import VaultCore
         await log.vault.close()
         try log.copy(log.test.path, yesterday)
         var vault = try await log.reopen()
-        for index in 0..<5 { _ = try await vault.addUser("newest \(index)") }
+        for index in 0..<5 { _ = try await vault.users.add("newest \(index)") }
         try await vault.anchorNewCheckpoints(isForced: true)
         let told = try #require(log.witness.newest(log.origin))
         await vault.close()
@@ -70,7 +70,7 @@ import VaultCore
         #expect(log.witness.newest(log.origin) == told)
 
         // A fork that grew beyond what the witness saw is no continuation of it.
-        for index in 0..<9 { _ = try await vault.addUser("fork \(index)") }
+        for index in 0..<9 { _ = try await vault.users.add("fork \(index)") }
         let fork = try await vault.verifyAudit()
         #expect(fork.places == ["anchors"] && fork.findings[0].problem.contains("another history"))
         #expect(try await vault.anchors().map(\.trouble) == ["differs"])

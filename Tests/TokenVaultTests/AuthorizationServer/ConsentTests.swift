@@ -70,7 +70,7 @@ import VaultCore
         try await test.vault.rememberConsent(
             of: party.user.id, to: party.client.id, scope: try scope("basic"))
         if removesUser {
-            try await test.vault.removeUser(party.user.name)
+            try await test.vault.users.remove(party.user.name)
         } else {
             try await test.vault.clients.remove(party.client.clientID)
         }
@@ -81,11 +81,11 @@ import VaultCore
     @Test func `nobody consents for a disabled user or to a disabled client`() async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
-        _ = try await test.vault.setUser("alice", enabled: false)
+        try await test.vault.users.disable("alice")
         await #expect(throws: VaultError(.denied, "")) {
             try await test.vault.rememberConsent(of: party.user.id, to: party.client.id, scope: .empty)
         }
-        _ = try await test.vault.setUser("alice", enabled: true)
+        try await test.vault.users.enable("alice")
         try await test.vault.clients.disable(party.client.clientID)
         await #expect(throws: VaultError(.denied, "")) {
             try await test.vault.rememberConsent(of: party.user.id, to: party.client.id, scope: .empty)

@@ -11,8 +11,8 @@ import VaultCore
 
     private func scene() async throws -> (TestVault, User) {
         let test = try await TestVault()
-        let user = try await test.vault.addUser("alice")
-        try await test.vault.setPassword(ofUser: "alice", password)
+        let user = try await test.vault.users.add("alice")
+        try await test.vault.users.setPassword(password, of: "alice")
         return (test, user)
     }
 
@@ -25,9 +25,9 @@ import VaultCore
 
     @Test func `the right one signs in, and the log says so`() async throws {
         let (test, user) = try await scene()
-        #expect(try await test.vault.hasPassword(user.id))
+        #expect(try await test.vault.users.hasPassword(user.id))
         let signedIn = try #require(
-            await test.vault.signIn(user: "alice", password: password, requestID: "r1"))
+            await test.vault.users.signIn("alice", password: password, requestID: "r1"))
         #expect(signedIn.id == user.id && signedIn.name == "alice")
         let entry = try #require(
             try await test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
@@ -36,33 +36,33 @@ import VaultCore
 
     @Test func `everything else is refused, each for its reason in the log alone`() async throws {
         let (test, _) = try await scene()
-        _ = try await test.vault.addUser("bob")
+        _ = try await test.vault.users.add("bob")
         let wrong = SecretBytes(copying: "correct horse batterz")
-        #expect(try await test.vault.signIn(user: "alice", password: wrong) == nil)
+        #expect(try await test.vault.users.signIn("alice", password: wrong) == nil)
         #expect(try await lastReason(test) == "wrong_password")
-        #expect(try await test.vault.signIn(user: "alicf", password: password) == nil)
+        #expect(try await test.vault.users.signIn("alicf", password: password) == nil)
         #expect(try await lastReason(test) == "unknown_user")
-        #expect(try await test.vault.signIn(user: "bob", password: password) == nil)
+        #expect(try await test.vault.users.signIn("bob", password: password) == nil)
         #expect(try await lastReason(test) == "no_password")
-        _ = try await test.vault.setUser("alice", enabled: false)
-        #expect(try await test.vault.signIn(user: "alice", password: password) == nil)
+        try await test.vault.users.disable("alice")
+        #expect(try await test.vault.users.signIn("alice", password: password) == nil)
         #expect(try await lastReason(test) == "user_disabled")
-        _ = try await test.vault.setUser("alice", enabled: true)
-        try await test.vault.setPassword(ofUser: "alice", nil)
-        #expect(try await test.vault.signIn(user: "alice", password: password) == nil)
+        try await test.vault.users.enable("alice")
+        try await test.vault.users.setPassword(nil, of: "alice")
+        #expect(try await test.vault.users.signIn("alice", password: password) == nil)
         #expect(try await lastReason(test) == "no_password")
-        try await test.vault.removeUser("alice")
-        #expect(try await test.vault.signIn(user: "alice", password: password) == nil)
+        try await test.vault.users.remove("alice")
+        #expect(try await test.vault.users.signIn("alice", password: password) == nil)
         #expect(try await test.vault.verifyAudit().isIntact)
     }
 
     @Test(arguments: [0, 7, 1025])
     func `a password of another length is not taken`(_ count: Int) async throws {
         let test = try await TestVault()
-        _ = try await test.vault.addUser("alice")
+        _ = try await test.vault.users.add("alice")
         await #expect(throws: VaultError(.invalidInput, "")) {
-            try await test.vault.setPassword(
-                ofUser: "alice", Secret([UInt8](repeating: UInt8(ascii: "a"), count: count)))
+            try await test.vault.users.setPassword(
+                Secret([UInt8](repeating: UInt8(ascii: "a"), count: count)), of: "alice")
         }
     }
 
@@ -71,9 +71,9 @@ import VaultCore
         let composed = "Größe-žluťoučký-パスワード"
         let decomposed = composed.decomposedStringWithCanonicalMapping
         for (kept, typed) in [(composed, decomposed), (decomposed, composed)] {
-            try await test.vault.setPassword(ofUser: "alice", SecretBytes(copying: kept))
+            try await test.vault.users.setPassword(SecretBytes(copying: kept), of: "alice")
             #expect(
-                try await test.vault.signIn(user: "alice", password: SecretBytes(copying: typed))?.id
+                try await test.vault.users.signIn("alice", password: SecretBytes(copying: typed))?.id
                     == user.id)
         }
     }
@@ -83,22 +83,22 @@ import VaultCore
         let (test, _) = try await scene()
         let password = SecretBytes(copying: text.decomposedStringWithCanonicalMapping)
         do {
-            try await test.vault.setPassword(ofUser: "alice", password)
+            try await test.vault.users.setPassword(password, of: "alice")
             Issue.record("taken")
         } catch let error as VaultError {
             #expect(error.code == .invalidInput)
             #expect(!error.message.contains("horse") && !error.message.contains("é"))
         }
-        #expect(try await test.vault.signIn(user: "alice", password: password) == nil)
+        #expect(try await test.vault.users.signIn("alice", password: password) == nil)
         #expect(try await lastReason(test) == "wrong_password")
     }
 
     @Test func `a new password replaces the old one`() async throws {
         let (test, _) = try await scene()
         let other = SecretBytes(copying: "another long secret")
-        try await test.vault.setPassword(ofUser: "alice", other)
-        #expect(try await test.vault.signIn(user: "alice", password: password) == nil)
-        #expect(try await test.vault.signIn(user: "alice", password: other) != nil)
+        try await test.vault.users.setPassword(other, of: "alice")
+        #expect(try await test.vault.users.signIn("alice", password: password) == nil)
+        #expect(try await test.vault.users.signIn("alice", password: other) != nil)
     }
 
     @Test func `sixty at once wait their turn; more than can wait are told to come back`() async throws {
@@ -110,7 +110,7 @@ import VaultCore
             for _ in 0..<places + 20 {
                 group.addTask {
                     do {
-                        return try await test.vault.signIn(user: "nobody", password: self.password) == nil
+                        return try await test.vault.users.signIn("nobody", password: self.password) == nil
                     } catch let error as VaultError where error.code == .busy { return false }
                 }
             }
@@ -120,7 +120,7 @@ import VaultCore
         let isSlow = start.duration(to: .now) > Limits.passwordHashWait
         #expect(isSlow || outcomes[true, default: 0] >= places, "\(outcomes)")
         #expect(outcomes[false, default: 0] > 0, "\(outcomes)")
-        #expect(try await test.vault.signIn(user: "alice", password: password) != nil)
+        #expect(try await test.vault.users.signIn("alice", password: password) != nil)
     }
 
     @Test func `a turn that comes too late is refused, without hashing, and handed on`() async throws {

@@ -140,19 +140,19 @@ import VaultCore
 
     @Test func `no client passes for a user`() async throws {
         let test = try await TestVault()
-        let user = try await test.vault.addUser("alice")
-        let subject = test.vault.subject(of: user.id)
+        let user = try await test.vault.users.add("alice")
+        let subject = test.vault.users.subject(of: user.id)
         #expect(subject.hasPrefix("u_") && subject.utf8.count == 24)
-        #expect(subject == test.vault.subject(of: user.id))
-        #expect(subject != test.vault.subject(of: OwnerID(user.id.rawValue + 1)))
+        #expect(subject == test.vault.users.subject(of: user.id))
+        #expect(subject != test.vault.users.subject(of: OwnerID(user.id.rawValue + 1)))
         await #expect(throws: VaultError(.invalidInput, "")) {
             try await test.vault.clients.add(registration { _ in }, clientID: subject)
         }
-        #expect(try await test.vault.user(user.id).name == "alice")
-        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.user(OwnerID(99)) }
-        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.user(.system) }
-        try await test.vault.removeUser("alice")
-        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.user(user.id) }
+        #expect(try await test.vault.users.find(user.id).name == "alice")
+        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.users.find(OwnerID(99)) }
+        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.users.find(.system) }
+        try await test.vault.users.remove("alice")
+        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.users.find(user.id) }
     }
 }
 

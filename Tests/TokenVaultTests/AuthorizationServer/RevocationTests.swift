@@ -117,9 +117,9 @@ import VaultCore
         let tokens = try await party.begin()
         switch why {
         case "revoked": try await test.vault.revokeGrant(tokens.grant)
-        case "disabled user": _ = try await test.vault.setUser("alice", enabled: false)
+        case "disabled user": _ = try await test.vault.users.disable("alice")
         case "disabled client": _ = try await test.vault.clients.disable("app")
-        case "user revoked": _ = try await test.vault.revokeGrants(ofUser: "alice")
+        case "user revoked": _ = try await test.vault.users.revokeGrants(of: "alice")
         default: test.clock.advance(by: .seconds(31 * 86400))
         }
         #expect(try await test.vault.inspectRefreshToken(try tokens.refreshToken) == nil)
@@ -158,7 +158,7 @@ import VaultCore
             try await test.vault.issueImplicit(
                 to: able.client.id, user: able.user.id, scope: try #require(ScopeSet(parsing: "admin")))
         }
-        _ = try await test.vault.setUser("carol", enabled: false)
+        try await test.vault.users.disable("carol")
         await #expect(throws: VaultError(.denied, "")) {
             try await test.vault.issueImplicit(to: able.client.id, user: able.user.id, scope: .empty)
         }

@@ -15,7 +15,7 @@ import VaultCore
 
     private func scene(lifetime: Duration = .seconds(3600)) async throws -> Scene {
         let test = try await TestVault()
-        let user = try await test.vault.addUser("alice")
+        let user = try await test.vault.users.add("alice")
         let cookie = try await test.vault.startSession(
             user: user.id, signedInAt: test.clock.now(), lifetime: lifetime)
         return Scene(test: test, user: user, cookie: cookie)
@@ -56,27 +56,27 @@ import VaultCore
     @Test func `disabling the user suspends it, revoking everything and a new password end it`() async throws
     {
         let scene = try await scene()
-        _ = try await scene.vault.setUser("alice", enabled: false)
+        try await scene.vault.users.disable("alice")
         #expect(try await scene.vault.session(scene.cookie) == nil)
         await #expect(throws: VaultError(.denied, "")) {
             try await scene.vault.startSession(
                 user: scene.user.id, signedInAt: scene.test.clock.now(), lifetime: .seconds(1))
         }
-        _ = try await scene.vault.setUser("alice", enabled: true)
+        try await scene.vault.users.enable("alice")
         #expect(try await scene.vault.session(scene.cookie) != nil)
-        try await scene.vault.setPassword(ofUser: "alice", Secret(copying: "a new password"))
+        try await scene.vault.users.setPassword(Secret(copying: "a new password"), of: "alice")
         #expect(try await scene.vault.session(scene.cookie) == nil)
         let second = try await scene.vault.startSession(
             user: scene.user.id, signedInAt: scene.test.clock.now(), lifetime: .seconds(3600))
         // Taking the password away and giving it back does not bring the first session back.
-        try await scene.vault.setPassword(ofUser: "alice", nil)
-        try await scene.vault.setPassword(ofUser: "alice", Secret(copying: "a new password"))
+        try await scene.vault.users.setPassword(nil, of: "alice")
+        try await scene.vault.users.setPassword(Secret(copying: "a new password"), of: "alice")
         #expect(try await scene.vault.session(second) == nil)
         let third = try await scene.vault.startSession(
             user: scene.user.id, signedInAt: scene.test.clock.now(), lifetime: .seconds(3600))
-        _ = try await scene.vault.revokeGrants(ofUser: "alice")
+        try await scene.vault.users.revokeGrants(of: "alice")
         #expect(try await scene.vault.session(third) == nil)
-        try await scene.vault.removeUser("alice")
+        try await scene.vault.users.remove("alice")
         #expect(try await scene.vault.session(third) == nil)
     }
 

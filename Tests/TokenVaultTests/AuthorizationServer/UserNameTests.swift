@@ -94,36 +94,36 @@ import VaultCore
 @Suite(.bounded) struct `Users are found by every spelling of their name` {
     @Test func `kept as given, found by another, and not added twice`() async throws {
         let test = try await TestVault()
-        let added = try await test.vault.addUser("Zoe\u{308} Straße")
+        let added = try await test.vault.users.add("Zoe\u{308} Straße")
         #expect(Array(added.name.utf8) == Array("Zoë Straße".utf8), "in NFC")
         for name in ["zoë strasse", "ZOË STRASSE", "Zoë Straße", "Ｚｏë Straße"] {
-            #expect(try await test.vault.user(named: name).id == added.id)
-            #expect(try await test.vault.user(named: name).name == "Zoë Straße")
-            await #expect(throws: VaultError(.alreadyExists, "")) { try await test.vault.addUser(name) }
+            #expect(try await test.vault.users.find(name).id == added.id)
+            #expect(try await test.vault.users.find(name).name == "Zoë Straße")
+            await #expect(throws: VaultError(.alreadyExists, "")) { try await test.vault.users.add(name) }
         }
-        #expect(try await test.vault.setUser("ZOË STRASSE", enabled: false).name == "Zoë Straße")
+        #expect(try await test.vault.users.disable("ZOË STRASSE").name == "Zoë Straße")
         await #expect(throws: VaultError(.invalidInput, "")) {
-            try await test.vault.addUser("zoë\u{200B} strasse")
+            try await test.vault.users.add("zoë\u{200B} strasse")
         }
         await #expect(throws: VaultError(.notFound, "")) {
-            try await test.vault.user(named: "zoë\u{200B} strasse")
+            try await test.vault.users.find("zoë\u{200B} strasse")
         }
-        #expect(try await test.vault.users().count == 1)
+        #expect(try await test.vault.users.list().count == 1)
     }
 
     @Test func `by sign-in, filter, removal and erasure`() async throws {
         let test = try await TestVault()
-        let user = try await test.vault.addUser("Alice")
+        let user = try await test.vault.users.add("Alice")
         let password = SecretBytes(copying: "correct horse battery")
-        try await test.vault.setPassword(ofUser: "ALICE", password)
-        #expect(try await test.vault.signIn(user: "alice", password: password)?.id == user.id)
-        #expect(try await test.vault.signIn(user: "аlice", password: password) == nil, "Cyrillic а")
+        try await test.vault.users.setPassword(password, of: "ALICE")
+        #expect(try await test.vault.users.signIn("alice", password: password)?.id == user.id)
+        #expect(try await test.vault.users.signIn("аlice", password: password) == nil, "Cyrillic а")
         _ = try await test.vault.auditFilter(user: "aLICE")
-        try await test.vault.removeUser("alice")
-        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.user(named: "Alice") }
-        let second = try await test.vault.addUser("ALICE")
+        try await test.vault.users.remove("alice")
+        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.users.find("Alice") }
+        let second = try await test.vault.users.add("ALICE")
         #expect(second.id != user.id && second.name == "ALICE")
-        try await test.vault.removeUser("ALICE")
+        try await test.vault.users.remove("ALICE")
         for _ in 0..<2 { _ = try await test.vault.eraseUser("alicE") }
         await #expect(throws: VaultError(.notFound, "")) { try await test.vault.eraseUser("alice") }
     }
@@ -134,7 +134,7 @@ import VaultCore
         let test = try await TestVault()
         let party = try await Party(test.vault, "App", user: "Alice")
         _ = try await test.vault.rotateSystemKey(.lookup)
-        #expect(try await test.vault.user(named: "ALICE").id == party.user.id)
+        #expect(try await test.vault.users.find("ALICE").id == party.user.id)
         #expect(try await test.vault.clients.find("App").id == party.client.id)
         await #expect(throws: VaultError(.notFound, "")) { try await test.vault.clients.find("app") }
     }

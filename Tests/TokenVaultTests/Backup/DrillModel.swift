@@ -80,7 +80,7 @@ struct Drill {
     }
 
     private mutating func addUser() async throws {
-        users.append(try await test.vault.addUser("user-\(random.next())"))
+        users.append(try await test.vault.users.add("user-\(random.next())"))
     }
 
     private mutating func issue() async throws {
@@ -129,7 +129,7 @@ struct Drill {
     private mutating func removeUser() async throws {
         guard users.count > 2, let index = users.indices.randomElement(using: &random) else { return }
         let user = users.remove(at: index)
-        try await test.vault.removeUser(user.name)
+        try await test.vault.users.remove(user.name)
         for id in grants.keys where grants[id]?.user == user.name && grants[id]?.isLive == true {
             grants[id]?.isLive = false
             grants[id]?.changes += 1

@@ -59,7 +59,7 @@ import VaultCrypto
         try await checkGrants(expected + lost(drill, point), untouched, drill, vault, place)
         try await checkConnections(point, connections, drill, vault, place)
         for name in removed {
-            await #expect(throws: VaultError(.notFound, "")) { try await vault.user(named: name) }
+            await #expect(throws: VaultError(.notFound, "")) { try await vault.users.find(name) }
         }
         #expect(try await vault.verifyAudit().isIntact, "\(place)")
         await vault.close()

@@ -21,7 +21,7 @@ import VaultCrypto
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
-        try await test.vault.setPassword(ofUser: "alice", SecretBytes(copying: "correct horse battery"))
+        try await test.vault.users.setPassword(SecretBytes(copying: "correct horse battery"), of: "alice")
         try await test.vault.rememberConsent(
             of: party.user.id, to: party.client.id, scope: try #require(ScopeSet(parsing: "basic")))
         let provider = try await test.vault.addProvider(
@@ -56,9 +56,9 @@ import VaultCrypto
         }
         #expect(try Data(scene.test.bytes(path)).range(of: scene.wrappedKey) == nil, "not even in free pages")
         let vault = try await scene.test.open(name)
-        await #expect(throws: VaultError(.notFound, "")) { try await vault.user(named: "alice") }
+        await #expect(throws: VaultError(.notFound, "")) { try await vault.users.find("alice") }
         #expect(
-            try await vault.signIn(user: "alice", password: SecretBytes(copying: "correct horse battery"))
+            try await vault.users.signIn("alice", password: SecretBytes(copying: "correct horse battery"))
                 == nil)
         #expect(try await scene.party.refresh(scene.tokens.refreshToken, in: vault).refusal != nil)
         #expect(try await vault.validate(scene.tokens.pair.accessToken) == nil)
@@ -69,7 +69,7 @@ import VaultCrypto
         let report = try await vault.verifyAudit()
         #expect(report.isIntact, "\(report.findings)")
         // Whoever comes back under the name is somebody else.
-        #expect(try await vault.addUser("alice").id != scene.party.user.id)
+        #expect(try await vault.users.add("alice").id != scene.party.user.id)
         await vault.close()
     }
 
@@ -78,7 +78,7 @@ import VaultCrypto
         async throws
     {
         let scene = try await scene()
-        if isRemovedFirst { try await scene.test.vault.removeUser("alice") }
+        if isRemovedFirst { try await scene.test.vault.users.remove("alice") }
         _ = try await scene.test.vault.eraseUser("alice")
         let restore = scene.test.restore(scene.kept, newest: .vault(path: scene.test.path))
         #expect(try await restore.plan().moved("user", "client").map(\.becomes) == [.erased])
@@ -102,15 +102,15 @@ import VaultCrypto
     @Test(.ofFiles) func `what a restore decided about others, the next decides too`() async throws {
         let test = try await TestVault()
         for name in ["kept", "disabled", "removed", "revoked", "enabled"] {
-            _ = try await test.vault.addUser(name)
+            _ = try await test.vault.users.add(name)
         }
-        _ = try await test.vault.setUser("enabled", enabled: false)
+        try await test.vault.users.disable("enabled")
         let party = try await Party(test.vault)
         let kept = try await test.backUp()
-        _ = try await test.vault.setUser("disabled", enabled: false)
-        _ = try await test.vault.setUser("enabled", enabled: true)
-        try await test.vault.removeUser("removed")
-        _ = try await test.vault.revokeGrants(ofUser: "revoked")
+        try await test.vault.users.disable("disabled")
+        try await test.vault.users.enable("enabled")
+        try await test.vault.users.remove("removed")
+        try await test.vault.users.revokeGrants(of: "revoked")
         try await test.vault.clients.remove("app")
         _ = try await test.restore(kept, newest: .vault(path: test.path)).apply()
         let log = NewestLog.vault(path: test.directory + "/restored")
@@ -126,12 +126,12 @@ import VaultCrypto
         }
         _ = try await test.restore(kept, to: "second", newest: log).apply()
         let vault = try await test.open("second")
-        #expect(try await vault.user(named: "disabled").state == .disabled)
-        #expect(try await vault.user(named: "kept").state == .active)
+        #expect(try await vault.users.find("disabled").state == .disabled)
+        #expect(try await vault.users.find("kept").state == .active)
         #expect(
-            try await vault.user(named: "enabled").state == .disabled,
+            try await vault.users.find("enabled").state == .disabled,
             "whatever became of it, an operator looks")
-        await #expect(throws: VaultError(.notFound, "")) { try await vault.user(named: "removed") }
+        await #expect(throws: VaultError(.notFound, "")) { try await vault.users.find("removed") }
         await #expect(throws: VaultError(.notFound, "")) {
             try await vault.clients.find(party.client.clientID)
         }

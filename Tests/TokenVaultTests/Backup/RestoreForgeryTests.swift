@@ -23,7 +23,7 @@ import VaultCrypto
         await own.close()
         let thief = try await forge(test, stolen, size: try await Backup.inspect(kept.data).facts.logSize + 1)
         // What it hides.
-        _ = try await test.vault.revokeGrants(ofUser: "alice")
+        try await test.vault.users.revokeGrants(of: "alice")
         _ = try await party.refresh(tokens.refreshToken)
 
         var restore = test.restore(kept, newest: .vault(path: stolen))
@@ -68,13 +68,13 @@ import VaultCrypto
         let name = try await test.restore(first, to: "sibling").apply().logOrigin
         let sibling = try await test.open("sibling")
         let short = try await sibling.auditCheckpoint()
-        for number in 0..<20 { _ = try await test.vault.addUser("before \(number)") }
+        for number in 0..<20 { _ = try await test.vault.users.add("before \(number)") }
         let kept = try await test.backUp()
         let between = try await test.vault.auditCheckpoint()
-        for number in 0..<20 { _ = try await test.vault.addUser("after \(number)") }
+        for number in 0..<20 { _ = try await test.vault.users.add("after \(number)") }
         let facts = try await (Backup.inspect(first.data).facts, Backup.inspect(kept.data).facts)
         while try await sibling.auditSize() <= facts.1.logSize {
-            _ = try await sibling.addUser(UUID().uuidString)
+            _ = try await sibling.users.add(UUID().uuidString)
         }
         let long = try await sibling.auditCheckpoint()
         await sibling.close()

@@ -143,7 +143,7 @@ import VaultCrypto
         try await rotate(vault)
         #expect(try await vault.validate(next.pair.accessToken) != nil)
         #expect(try await party.refresh(next.refreshToken, in: vault).issued != nil)
-        #expect(try await vault.user(named: "alice").state == .active)
+        #expect(try await vault.users.find("alice").state == .active)
         let report = try await vault.verifyAudit()
         #expect(report.isIntact, "\(report.findings)")
         await vault.close()

@@ -20,12 +20,12 @@ import VaultCrypto
             test = try await TestVault()
             party = try await Party(test.vault)
             (moved, still) = (try await party.begin(), try await party.begin())
-            for number in 0..<before { _ = try await test.vault.addUser("before \(number)") }
+            for number in 0..<before { _ = try await test.vault.users.add("before \(number)") }
             kept = try await test.backUp()
         }
 
         func grow(_ count: Int) async throws {
-            for _ in 0..<count { _ = try await vault.addUser(UUID().uuidString) }
+            for _ in 0..<count { _ = try await vault.users.add(UUID().uuidString) }
         }
 
         func expect(_ source: NewestLog, lost: Int, _ comment: Comment? = nil) async throws {

@@ -76,7 +76,7 @@ import VaultCrypto
 
     @Test(.ofFiles) func `a disk that is too small is told before, and holds nothing after`() async throws {
         let test = try await TestVault()
-        for _ in 0..<500 { _ = try await test.vault.addUser(UUID().uuidString) }
+        for _ in 0..<500 { _ = try await test.vault.users.add(UUID().uuidString) }
         let kept = try await test.backUp()
         let small = test.directory + "/small"
         try FileManager.default.createDirectory(atPath: small, withIntermediateDirectories: false)
@@ -128,7 +128,7 @@ import VaultCrypto
         _ = try await Party(test.vault, "disabled", user: "dave")
         let rotated = try await Party(test.vault, "rotated", user: "erin")
         let password = SecretBytes(copying: "correct horse battery")
-        for user in ["alice", "bob"] { try await test.vault.setPassword(ofUser: user, password) }
+        for user in ["alice", "bob"] { try await test.vault.users.setPassword(password, of: user) }
         try await test.vault.rememberConsent(
             of: party.user.id, to: party.client.id, scope: try #require(ScopeSet(parsing: "basic")))
         let cookie = try await test.vault.startSession(
@@ -136,17 +136,17 @@ import VaultCrypto
         let tokens = try await party.begin()
         let kept = try await test.backUp()
 
-        _ = try await test.vault.setUser("carol", enabled: false)
-        _ = try await test.vault.revokeGrants(ofUser: "alice")
+        try await test.vault.users.disable("carol")
+        try await test.vault.users.revokeGrants(of: "alice")
         try await test.vault.clients.remove("removed")
         try await test.vault.clients.disable("disabled")
         _ = try await test.vault.clients.rotateSecret(of: "rotated", overlap: .seconds(86400))
-        try await test.vault.setPassword(ofUser: "bob", SecretBytes(copying: "another horse battery"))
+        try await test.vault.users.setPassword(SecretBytes(copying: "another horse battery"), of: "bob")
         try await test.vault.withdrawConsent(of: party.user.id, from: party.client.id)
 
         let outcome = try await test.restore(kept, newest: .vault(path: test.path)).apply()
         let vault = try await test.open()
-        #expect(try await vault.user(named: "carol").state == .disabled)
+        #expect(try await vault.users.find("carol").state == .disabled)
         await #expect(throws: VaultError(.notFound, "")) { try await vault.clients.find("removed") }
         #expect(try await vault.clients.find("disabled").state == .disabled)
         #expect(try await vault.clients.find("changed").state == .active)
@@ -159,11 +159,11 @@ import VaultCrypto
                 ($0.notAfter ?? test.clock.now().advanced(by: .seconds(1))) <= test.clock.now()
             })
         #expect(
-            try await vault.signIn(user: "alice", password: password) == nil,
+            try await vault.users.signIn("alice", password: password) == nil,
             "disabled until an operator looks")
-        _ = try await vault.setUser("alice", enabled: true)
-        #expect(try await vault.signIn(user: "alice", password: password) != nil)
-        #expect(try await vault.signIn(user: "bob", password: password) == nil)
+        try await vault.users.enable("alice")
+        #expect(try await vault.users.signIn("alice", password: password) != nil)
+        #expect(try await vault.users.signIn("bob", password: password) == nil)
         #expect(try await vault.consent(of: party.user.id, to: party.client.id) == nil)
         #expect(try await vault.session(cookie) == nil, "who was signed in is not any more")
         #expect(try await vault.verifyAudit().isIntact)
@@ -201,7 +201,7 @@ import VaultCrypto
 
     @Test func `of connections nothing is known without a log, so none is used by itself`() async throws {
         let test = try await TestVault()
-        let user = try await test.vault.addUser("alice")
+        let user = try await test.vault.users.add("alice")
         let provider = try await test.vault.addProvider(
             "provider", definition: "{}", credentials: Secret(copying: "secret")
         ).id
@@ -239,7 +239,7 @@ import VaultCrypto
         async throws
     {
         let test = try await TestVault()
-        let users = try await [test.vault.addUser("alice"), test.vault.addUser("bob")]
+        let users = try await [test.vault.users.add("alice"), test.vault.users.add("bob")]
         let provider = try await test.vault.addProvider(
             "provider", definition: "{}", credentials: Secret(copying: "secret")
         ).id
@@ -260,7 +260,7 @@ import VaultCrypto
 
     @Test func `a kept answer that nobody could read may be stale as well, and is destroyed`() async throws {
         let test = try await TestVault()
-        let user = try await test.vault.addUser("alice")
+        let user = try await test.vault.users.add("alice")
         let provider = try await test.vault.addProvider(
             "provider", definition: "{}", credentials: Secret(copying: "secret")
         ).id
@@ -281,7 +281,7 @@ import VaultCrypto
         async throws
     {
         let test = try await TestVault()
-        let user = try await test.vault.addUser("alice")
+        let user = try await test.vault.users.add("alice")
         let provider = try await test.vault.addProvider(
             "provider", definition: "{}", credentials: Secret(copying: "secret")
         ).id

@@ -92,7 +92,7 @@ import VaultCrypto
 
     @Test(.ofFiles) func `entries as lines and as tiles say the same as the vault itself`() async throws {
         let scene = try await scene()
-        for _ in 0..<300 { _ = try await scene.test.vault.addUser(UUID().uuidString) }
+        for _ in 0..<300 { _ = try await scene.test.vault.users.add(UUID().uuidString) }
         _ = try await scene.party.refresh(scene.old.refreshToken)
         let checkpoint = scene.test.directory + "/checkpoint"
         try await scene.test.write(Array(scene.test.vault.auditCheckpoint().utf8), to: checkpoint)

@@ -18,7 +18,7 @@ import VaultCrypto
             test = try await TestVault()
             party = try await Party(test.vault)
             tokens = try await party.begin()
-            for number in 0..<120 { _ = try await test.vault.addUser("user \(number)") }
+            for number in 0..<120 { _ = try await test.vault.users.add("user \(number)") }
             let provider = try await test.vault.addProvider(
                 "provider", definition: "{}", credentials: Secret(copying: "secret")
             ).id
@@ -52,12 +52,12 @@ import VaultCrypto
             _ = try await restore.apply()
             let vault = try await test.open(name)
             #expect(try await vault.validate(tokens.pair.accessToken) != nil, "\(name)")
-            #expect(try await vault.user(named: "user 117").name == "user 117", "\(name)")
+            #expect(try await vault.users.find("user 117").name == "user 117", "\(name)")
             let report = try await rotate(kind, vault)
             let next = try #require(await party.refresh(tokens.refreshToken, in: vault).issued, "\(name)")
             #expect(try await vault.validate(next.pair.accessToken) != nil, "\(name)")
             #expect(try await vault.heldConnection(connection).connection.reason == "restored-uncertain")
-            #expect(try await vault.user(named: "user 117").name == "user 117", "\(name)")
+            #expect(try await vault.users.find("user 117").name == "user 117", "\(name)")
             let audit = try await vault.verifyAudit()
             #expect(audit.isIntact, "\(name): \(audit.findings)")
             await vault.close()

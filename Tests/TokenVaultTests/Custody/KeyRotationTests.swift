@@ -17,7 +17,7 @@ import VaultCrypto
         init(users: Int = 60) async throws {
             test = try await TestVault()
             party = try await Party(test.vault)
-            for number in 0..<users { _ = try await test.vault.addUser("user \(number)") }
+            for number in 0..<users { _ = try await test.vault.users.add("user \(number)") }
             service = try await test.reopen()
         }
 
@@ -45,12 +45,12 @@ import VaultCrypto
 
         let later = try #require(await stage.party.refresh(tokens.refreshToken, in: stage.service).issued)
         #expect(try await stage.service.validate(later.pair.accessToken) != nil)
-        #expect(try await stage.service.user(named: "user 17").name == "user 17")
-        _ = try await stage.service.addUser("new")
-        #expect(try await stage.vault.user(named: "new").name == "new")
+        #expect(try await stage.service.users.find("user 17").name == "user 17")
+        _ = try await stage.service.users.add("new")
+        #expect(try await stage.vault.users.find("new").name == "new")
         try await stage.expectIntact()
         let again = try await stage.test.reopen()
-        #expect(try await again.users().count == 62)
+        #expect(try await again.users.list().count == 62)
     }
 
     @Test(.ofFiles, arguments: SystemKeyKind.allCases)
@@ -65,7 +65,7 @@ import VaultCrypto
             #expect(try await stage.service.validate(tokens.pair.accessToken) != nil, "round \(round)")
             let begun = try await stage.party.begin()
             #expect(try await stage.service.validate(begun.pair.accessToken) != nil, "round \(round)")
-            #expect(try await stage.service.user(named: "user 7").name == "user 7")
+            #expect(try await stage.service.users.find("user 7").name == "user 7")
             #expect(try await stage.service.clients.find("app").clientID == stage.party.client.clientID)
             try await stage.expectIntact()
         }
@@ -94,7 +94,7 @@ import VaultCrypto
         #expect(try sqlite(stage.test.path, "SELECT group_concat(hex(wrapped)) FROM system_keys") != before)
         let later = try #require(await stage.party.refresh(tokens.refreshToken, in: stage.service).issued)
         #expect(try await stage.vault.validate(later.pair.accessToken) != nil)
-        #expect(try await stage.service.user(named: "user 7").name == "user 7")
+        #expect(try await stage.service.users.find("user 7").name == "user 7")
         try await stage.expectIntact()
         _ = try await stage.test.reopen()
     }
@@ -231,7 +231,7 @@ import VaultCrypto
         #expect(try sqlite(stage.test.path, "SELECT count(*) FROM role_keys WHERE state = 2") == "6")
         // Both ages of keys are in use, by whoever opens it now.
         let between = try await stage.test.reopen()
-        #expect(try await between.user(named: "user 199").name == "user 199")
+        #expect(try await between.users.find("user 199").name == "user 199")
         try await stage.expectIntact()
         let report = try await between.rotateRootKey()
         #expect(report.isResumed)
@@ -271,18 +271,18 @@ import VaultCrypto
         }
         #expect(try await test.vault.validate(tokens.pair.accessToken) == nil)
         #expect(try await party.refresh(tokens.refreshToken).issued == nil)
-        await #expect(throws: VaultError.self) { try await test.vault.user(named: "Zoë Erasmus-Planck") }
+        await #expect(throws: VaultError.self) { try await test.vault.users.find("Zoë Erasmus-Planck") }
         let report = try await test.vault.verifyAudit()
         #expect(report.findings.isEmpty, "\(report.findings)")
         await #expect(throws: VaultError.self) { try await test.vault.eraseUser("Zoë Erasmus-Planck") }
         // The name is free again, and its new bearer inherits nothing.
-        _ = try await test.vault.addUser("Zoë Erasmus-Planck")
+        _ = try await test.vault.users.add("Zoë Erasmus-Planck")
     }
 
     @Test(.ofFiles) func `one that was removed before is found by name`() async throws {
         let test = try await TestVault()
-        _ = try await test.vault.addUser("bob")
-        try await test.vault.removeUser("bob")
+        _ = try await test.vault.users.add("bob")
+        try await test.vault.users.remove("bob")
         _ = try await test.vault.eraseUser("bob")
         #expect(
             try sqlite(test.path, "SELECT count(*) FROM owners WHERE kind = 2 AND identity IS NOT NULL")

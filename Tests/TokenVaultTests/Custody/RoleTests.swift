@@ -122,8 +122,8 @@ import VaultCrypto
         #expect(try await vault.validate(stage.tokens.pair.accessToken) != nil)
         let next = try #require(await stage.party.refresh(stage.tokens.refreshToken, in: vault).issued)
         #expect(try await vault.validate(next.pair.accessToken) != nil)
-        #expect(try await vault.user(named: "alice").name == "alice")
-        _ = try await vault.addUser("bob")
+        #expect(try await vault.users.find("alice").name == "alice")
+        _ = try await vault.users.add("bob")
         _ = try await vault.clients.rotateSecret(of: "app", overlap: .zero)
 
         let id = stage.connection
@@ -179,7 +179,7 @@ import VaultCrypto
         #expect(report.notes.contains { $0.contains("Tags were not checked") })
         await vault.close()
         #expect(try await stage.test.vault.verifyAudit().notes == [])
-        #expect(try await stage.test.vault.user(named: "alice").name == "alice")
+        #expect(try await stage.test.vault.users.find("alice").name == "alice")
     }
 
     @Test(.ofFiles) func `a keyslot for another role is refused, and one for a role gives no more`()

@@ -37,7 +37,7 @@ private final class LongReader {
     func `what empties the WAL ends as busy within seconds, and refreshes go on`(_ work: Work) async throws {
         let test = try await TestVault()
         let party = try await Party(test.vault)
-        _ = try await test.vault.addUser("bob")
+        _ = try await test.vault.users.add("bob")
         var tokens = try await party.begin()
         let reader = try await LongReader(test)
         let isOver = Flag()

@@ -59,7 +59,7 @@ import VaultCrypto
         let tokens = try await party.begin()
         defer { try? FileManager.default.removeItem(atPath: test.directory + ".away") }
         try lose(test, loss)
-        await #expect(throws: VaultError(.unavailable, "")) { try await test.vault.addUser("bob") }
+        await #expect(throws: VaultError(.unavailable, "")) { try await test.vault.users.add("bob") }
         await #expect(throws: VaultError(.unavailable, "")) { try await party.refresh(tokens.refreshToken) }
         await #expect(throws: VaultError(.unavailable, "")) {
             try await test.vault.validate(tokens.pair.accessToken)
@@ -116,7 +116,7 @@ import VaultCrypto
         try FileManager.default.removeItem(atPath: test.path + "-wal")
         await test.vault.close()
         let again = try await test.reopen()
-        #expect(try await again.user(named: "alice").name == "alice")
+        #expect(try await again.users.find("alice").name == "alice")
         await again.close()
     }
 
@@ -128,7 +128,7 @@ import VaultCrypto
         for suffix in ["-wal", "-shm"] { try FileManager.default.removeItem(atPath: test.path + suffix) }
         let other = Data("another process's".utf8)
         try other.write(to: URL(fileURLWithPath: test.path + "-wal"))
-        await #expect(throws: VaultError(.unavailable, "")) { try await test.vault.addUser("bob") }
+        await #expect(throws: VaultError(.unavailable, "")) { try await test.vault.users.add("bob") }
         await test.vault.close()
         #expect(try Data(contentsOf: URL(fileURLWithPath: test.path + "-wal")) == other)
     }
@@ -140,7 +140,7 @@ import VaultCrypto
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
         try FileManager.default.linkItem(atPath: test.path, toPath: test.path + "2")
-        let error = await #expect(throws: VaultError.self) { try await test.vault.addUser("bob") }
+        let error = await #expect(throws: VaultError.self) { try await test.vault.users.add("bob") }
         #expect(error?.code == .unavailable)
         #expect(error?.message.contains("2 names") == true)
         #expect(try await test.vault.validate(tokens.pair.accessToken) != nil)
@@ -180,9 +180,9 @@ import VaultCrypto
         }
         #expect(!FileManager.default.fileExists(atPath: second + "-wal"))
         try #require(try shell("mount --bind '\(test.path)' '\(test.path)'") == 0)
-        await #expect(throws: VaultError(.unavailable, "")) { try await test.vault.addUser("bob") }
+        await #expect(throws: VaultError(.unavailable, "")) { try await test.vault.users.add("bob") }
         try #require(try shell("umount -l '\(test.path)'") == 0)
-        _ = try await test.vault.addUser("bob")
+        _ = try await test.vault.users.add("bob")
         await test.vault.close()
     }
 

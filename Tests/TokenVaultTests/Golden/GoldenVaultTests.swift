@@ -14,7 +14,7 @@ import VaultCrypto
         #expect(try sqlite(golden.path, "SELECT max(version) FROM schema_migrations") == "\(schema)")
         var vault = try await golden.open()
         #expect(try await vault.validate(Secret(copying: golden.secrets.accessToken)) != nil)
-        #expect(try await vault.user(named: golden.secrets.user).name == golden.secrets.user)
+        #expect(try await vault.users.find(golden.secrets.user).name == golden.secrets.user)
         let before = try await vault.verifyAudit()
         #expect(before.isIntact, "\(before.findings)")
 

@@ -77,7 +77,7 @@ struct Party: Sendable {
         registration.grantTypes = grants
         change(&registration)
         client = try await vault.clients.add(registration).client
-        self.user = try await vault.addUser(user)
+        self.user = try await vault.users.add(user)
     }
 
     func authorize() async throws -> SecretBytes {

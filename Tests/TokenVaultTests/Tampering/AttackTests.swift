@@ -155,7 +155,7 @@ import VaultCrypto
     @Test(.ofFiles) func `an owner's key replaced by another owner's`() async throws {
         let scene = try await Scene()
         let (alice, bob) = (
-            scene.party.user.id.rawValue, try await scene.test.vault.user(named: "bob").id.rawValue
+            scene.party.user.id.rawValue, try await scene.test.vault.users.find("bob").id.rawValue
         )
         try scene.attack(
             "UPDATE owner_keys SET wrapped = (SELECT wrapped FROM owner_keys WHERE id = \(bob * 4)) WHERE id = \(alice * 4)"
@@ -163,7 +163,7 @@ import VaultCrypto
         #expect(try await scene.places() == ["owner_keys \(alice * 4)"])
         await scene.test.vault.close()
         let vault = try await scene.test.reopen()
-        await #expect(throws: VaultError(.integrity, "")) { try await vault.users() }
+        await #expect(throws: VaultError(.integrity, "")) { try await vault.users.list() }
         await vault.close()
     }
 
@@ -266,7 +266,7 @@ import VaultCrypto
                 let vault = try? await Vault.open(
                     at: test.path, unlockedBy: .keyFile(path: lost), options: VaultOptions(clock: test.clock))
             else { return false }
-            let reads = (try? await vault.users()) != nil
+            let reads = (try? await vault.users.list()) != nil
             await vault.close()
             return reads
         }

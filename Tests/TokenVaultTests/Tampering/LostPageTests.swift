@@ -131,7 +131,7 @@ import VaultCrypto
     {
         let test = try await TestVault()
         // On the first page of owners is the vault's own, without whom nothing is read at all.
-        for number in 0..<60 { _ = try await test.vault.addUser("user \(number)") }
+        for number in 0..<60 { _ = try await test.vault.users.add("user \(number)") }
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
         await test.vault.close()

@@ -207,7 +207,7 @@ import VaultCrypto
         let party = try await Party(test.vault)
         let old = test.directory + "/old"
         _ = try sqlite(test.path, "VACUUM INTO '\(old)'")
-        _ = try await test.vault.setUser("alice", enabled: false)
+        try await test.vault.users.disable("alice")
         let id = party.user.id.rawValue
         _ = try sqlite(
             test.path,
@@ -227,7 +227,7 @@ import VaultCrypto
         _ = try await test.vault.rotateRootKey()
         _ = try await test.vault.rotateDeeply(openedBy: .keyFile(path: test.keyFile))
         while try await test.vault.auditSize() < 600 {
-            _ = try await test.vault.addUser("\(test.vault.auditSize())")
+            _ = try await test.vault.users.add("\(test.vault.auditSize())")
         }
         _ = try await test.vault.prune(test.vault.planPrune(keeping: .newest(10)))
         #expect(try await test.vault.verifyAudit().isIntact)

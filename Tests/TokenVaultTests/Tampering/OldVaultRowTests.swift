@@ -67,8 +67,8 @@ import VaultCrypto
             switch self {
             case .clientDisabled: _ = try await vault.clients.disable("app")
             case .clientRemoved: try await vault.clients.remove("app")
-            case .userDisabled: _ = try await vault.setUser("alice", enabled: false)
-            case .userRemoved: try await vault.removeUser("alice")
+            case .userDisabled: _ = try await vault.users.disable("alice")
+            case .userRemoved: try await vault.users.remove("alice")
             }
         }
     }
@@ -163,7 +163,7 @@ import VaultCrypto
         let scene = try await Scene()
         let vault = scene.test.vault
         switch counter {
-        case "next_owner_id": _ = try await vault.addUser("carol")
+        case "next_owner_id": _ = try await vault.users.add("carol")
         case "next_grant_id": _ = try await scene.party.authorize()
         case "next_secret_id":
             _ = try await vault.clients.rotateSecret(of: scene.party.client.clientID, overlap: .zero)
@@ -203,7 +203,7 @@ import VaultCrypto
         try await scene.test.vault.proveWritePath()
         #expect(try stamp() == first)
         try expectNamed()
-        _ = try await scene.test.vault.addUser("carol")
+        _ = try await scene.test.vault.users.add("carol")
         #expect(try stamp() != first)
         try expectNamed()
     }

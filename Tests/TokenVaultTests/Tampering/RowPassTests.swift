@@ -46,8 +46,8 @@ import VaultCrypto
             guard slice < 60 else { return }
             tokens = try #require(await scene.party.refresh(tokens.refreshToken).issued)
             _ = try await scene.party.begin()
-            if slice == 10 { _ = try await scene.vault.addUser("carol") }
-            if slice == 30 { try await scene.vault.removeUser("carol") }
+            if slice == 10 { _ = try await scene.vault.users.add("carol") }
+            if slice == 30 { try await scene.vault.users.remove("carol") }
             if slice == 40 { _ = try await scene.vault.rotateSystemKey(.rows) }
         }
         #expect(slices > 60)
@@ -124,7 +124,7 @@ import VaultCrypto
     @Test(.ofFiles) func `it is found at once, before the pass ends`() async throws {
         let scene = try await Scene()
         try scene.keepCopy()
-        _ = try await scene.vault.setUser("alice", enabled: false)
+        try await scene.vault.users.disable("alice")
         let id = scene.party.user.id.rawValue
         try scene.attack("REPLACE INTO main.owners SELECT * FROM old.owners WHERE id = \(id)")
         for _ in 0..<100 { _ = try await scene.party.authorize() }
@@ -139,7 +139,7 @@ import VaultCrypto
         async throws
     {
         let scene = try await Scene()
-        try await scene.vault.setPassword(ofUser: "alice", SecretBytes(copying: "correct horse battery"))
+        try await scene.vault.users.setPassword(SecretBytes(copying: "correct horse battery"), of: "alice")
         let lost = scene.test.directory + "/lost"
         try Vault.createKeyFile(at: lost)
         _ = try await scene.vault.addKeyslot(named: "lost", unlockedBy: .keyFile(path: lost))

@@ -17,7 +17,7 @@ struct ConnectionArgument: ParsableArguments {
         let parts = name.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false).map(
             String.init)
         let owner =
-            parts.count > 1 ? try await keeper.vault.user(named: StandardInput.name(parts[1])).id : .system
+            parts.count > 1 ? try await keeper.vault.users.find(StandardInput.name(parts[1])).id : .system
         let label = parts.count > 2 ? parts[2] : ""
         guard let found = try await keeper.connection(at: parts[0], of: owner, label: label) else {
             throw VaultError(

@@ -53,7 +53,7 @@ struct ConnectionListCommand: AsyncParsableCommand, VaultWork {
         try await location.withVault { vault in
             var filter = ConnectionFilter()
             if let provider { filter.provider = try await vault.provider(named: provider).id }
-            if let userName { filter.owner = try await vault.user(named: userName).id }
+            if let userName { filter.owner = try await vault.users.find(userName).id }
             filter.state = failing ? .failing : state
             var names = Names(vault)
             try await output.show(

@@ -85,7 +85,7 @@ struct ConnectionConnectCommand: AsyncParsableCommand, VaultWork {
         try await showKept(calling: network) { keeper in
             let connection =
                 if let userName {
-                    try await consent(of: keeper.vault.user(named: userName).id, place, keeper)
+                    try await consent(of: keeper.vault.users.find(userName).id, place, keeper)
                 } else {
                     try await own(keeper)
                 }

@@ -63,7 +63,7 @@ struct ConnectionImportCommand: AsyncParsableCommand, VaultWork {
             let now = keeper.vault.clock.now()
             tokens.accessExpiresAt = expiresIn.map { now.advanced(by: $0.duration) }
             tokens.refreshExpiresAt = refreshExpiresIn.map { now.advanced(by: $0.duration) }
-            let user = try await keeper.vault.user(named: userName)
+            let user = try await keeper.vault.users.find(userName)
             let kept = try await keeper.import(
                 tokens, provider: provider.name, user: user.id, label: owner.label)
             return try await Shown(kept, in: keeper.vault)

@@ -62,8 +62,8 @@ struct UserAddCommand: AsyncParsableCommand, VaultWork {
         let name = try user.read()
         let password = try password.read().map(checkedPassword)
         try await show { vault in
-            let added = try await vault.addUser(name)
-            if let password { try await vault.setPassword(ofUser: name, password) }
+            let added = try await vault.users.add(name)
+            if let password { try await vault.users.setPassword(password, of: name) }
             return try await Shown(added, vault)
         }
     }
@@ -80,7 +80,7 @@ struct UserListCommand: AsyncParsableCommand, VaultWork {
     func run() async throws {
         try await location.withVault { vault in
             try await output.show(
-                pages: { try await vault.users(after: $0?.id ?? .system) },
+                pages: { try await vault.users.list(after: $0?.id ?? .system) },
                 under: ["USER", "STATE", "PASSWORD", "CREATED"]
             ) { try await Shown($0, vault) }
         }
@@ -116,8 +116,8 @@ struct UserSetPasswordCommand: AsyncParsableCommand, VaultWork {
         let name = try user.read()
         let new = remove ? nil : try checkedPassword(password.read() ?? password.ask())
         try await show { vault in
-            try await vault.setPassword(ofUser: name, new)
-            return try await Shown(vault.user(named: name), vault)
+            try await vault.users.setPassword(new, of: name)
+            return try await Shown(vault.users.find(name), vault)
         }
     }
 }
@@ -140,7 +140,7 @@ struct UserRevokeTokensCommand: AsyncParsableCommand, VaultWork {
     func run() async throws {
         let name = try user.read()
         try await show { vault in
-            var shown = try await Shown(await vault.revokeGrants(ofUser: name), vault)
+            var shown = try await Shown(await vault.users.revokeGrants(of: name), vault)
             shown.notes = ["Every token of the user is dead."]
             return shown
         }
@@ -158,7 +158,7 @@ struct UserDisableCommand: AsyncParsableCommand, VaultWork {
 
     func run() async throws {
         let name = try user.read()
-        try await show { try await Shown(await $0.setUser(name, enabled: false), $0) }
+        try await show { try await Shown(await $0.users.disable(name), $0) }
     }
 }
 
@@ -173,7 +173,7 @@ struct UserEnableCommand: AsyncParsableCommand, VaultWork {
 
     func run() async throws {
         let name = try user.read()
-        try await show { try await Shown(await $0.setUser(name, enabled: true), $0) }
+        try await show { try await Shown(await $0.users.enable(name), $0) }
     }
 }
 
@@ -197,7 +197,7 @@ struct UserRemoveCommand: AsyncParsableCommand, VaultWork {
         try confirmation.check(user.name, consequence: "Removing a user revokes all the user's grants")
         let name = try user.read()
         try await show {
-            try await $0.removeUser(name)
+            try await $0.users.remove(name)
             return Shown(removed: name)
         }
     }
@@ -234,7 +234,7 @@ struct UserEraseCommand: AsyncParsableCommand, VaultWork {
 extension Shown {
     /// `{"created_at":"…","has_password":true,"state":"active","user":"alice"}`
     fileprivate init(_ user: User, _ vault: Vault) async throws {
-        let hasPassword = try await vault.hasPassword(user.id)
+        let hasPassword = try await vault.users.hasPassword(user.id)
         let password = hasPassword ? "set" : "none"
         self.init(
             [

@@ -135,9 +135,9 @@ extension TestServer {
     /// The user of that name, made when new, with the password of the tests.
     func user(_ name: String = "alice", hasPassword: Bool = false) async throws -> User {
         let user: User
-        do { user = try await vault.user(named: name) } catch { user = try await vault.addUser(name) }
+        do { user = try await vault.users.find(name) } catch { user = try await vault.users.add(name) }
         if hasPassword {
-            try await vault.setPassword(ofUser: name, SecretBytes(copying: Browser.password))
+            try await vault.users.setPassword(SecretBytes(copying: Browser.password), of: name)
         }
         return user
     }
