@@ -29,6 +29,11 @@ public enum KeySource: Sendable {
 
     /// A program that keeps a key where it cannot be copied: a key management service, a smart card, a TPM.
     case program(KeyProgram)
+
+    /// The host's own code, which keeps a key elsewhere; opens the same keyslots as a program that unwraps the same.
+    ///
+    /// - Parameter deadline: how long it may take to answer one question.
+    case provider(any KeyProvider, deadline: Duration = .seconds(30))
 }
 
 /// How a keyslot is opened; stored as a number in its row.
@@ -47,7 +52,7 @@ extension KeySource {
         case .passphrase: .passphrase
         case .systemdCredential: .systemdCredential
         case .recoveryKey: .recoveryKey
-        case .program: .program
+        case .program, .provider: .program
         }
     }
 }

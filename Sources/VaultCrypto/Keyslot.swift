@@ -182,7 +182,7 @@ package enum Keyslot {
 /// 1 key file, 3 credential    none                                        content of the file
 /// 2 passphrase                25, see PassphraseParameters                Argon2id(passphrase, parameters)
 /// 4 recovery key              0x01 ‖ public key 32 ‖ sealed box 80        what is in the box
-/// 6 program                   0x01 ‖ blob, 1 to 4096 bytes                what the program unwraps from the blob
+/// 6 program, provider         0x01 ‖ blob, 1 to 4096 bytes                what it unwraps from the blob
 /// ```
 extension Keyslot {
     private static let version: UInt8 = 1
@@ -201,6 +201,11 @@ extension Keyslot {
         case .program(let program):
             let inputKey = GuardedKey.random()
             return ([version] + (try program.wrap(inputKey, vault: vault, slot: slot)), inputKey)
+        case .provider(let provider, let deadline):
+            let inputKey = GuardedKey.random()
+            let wrapped = try PatientProvider(provider: provider, deadline: deadline)
+                .wrap(inputKey, vault: vault, slot: slot)
+            return ([version] + wrapped, inputKey)
         }
     }
 
@@ -224,10 +229,19 @@ extension Keyslot {
         case .recoveryKey(let key):
             return try openBox(of: record, with: key)
         case .program(let program):
-            guard (2...1 + Limits.keyProgramBlobBytes).contains(parameters.count), parameters[0] == version
-            else { throw malformed(record) }
-            return try program.unwrap(Array(parameters.dropFirst()), vault: vault, slot: record.id)
+            return try program.unwrap(wrappedKey(in: record), vault: vault, slot: record.id)
+        case .provider(let provider, let deadline):
+            return try PatientProvider(provider: provider, deadline: deadline)
+                .unwrap(wrappedKey(in: record), vault: vault, slot: record.id)
         }
+    }
+
+    /// What a program or provider gave for the slot to keep.
+    private static func wrappedKey(in record: KeyslotRecord) throws(VaultError) -> [UInt8] {
+        let parameters = record.parameters
+        guard (2...1 + Limits.keyProgramBlobBytes).contains(parameters.count), parameters[0] == version
+        else { throw malformed(record) }
+        return Array(parameters.dropFirst())
     }
 
     /// - Parameter ephemeral: chosen for format vectors only.

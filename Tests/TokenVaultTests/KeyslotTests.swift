@@ -31,6 +31,35 @@ import VaultCrypto
         return .program(try KeyProgram(path: path))
     }
 
+    /// The host's own code, which turns over what it is given too.
+    private struct Turning: KeyProvider {
+        func wrap(_ key: SecretBytes, for slot: KeyslotContext) async throws -> [UInt8] {
+            key.withExposed { $0.reversed() }
+        }
+
+        func unwrap(_ wrapped: [UInt8], for slot: KeyslotContext) async throws -> SecretBytes {
+            SecretBytes(wrapped.reversed())
+        }
+    }
+
+    @Test(.ofFiles) func `a provider of the host's makes a vault, opens it and rotates it`() async throws {
+        let test = try await TestVault()
+        let (path, source) = (test.directory + "/other", KeySource.provider(Turning()))
+        let vault = try await Vault.create(at: path, unlockedBy: source)
+        #expect(try await vault.keyslots().map(\.kind) == ["program"])
+        _ = try await vault.addKeyslot(named: "cloud", unlockedBy: source)
+        _ = try await vault.rotateRootKey()
+        await vault.close()
+        let again = try await Vault.open(at: path, unlockedBy: source)
+        #expect(try await again.keyslots().count == 2)
+        #expect(try await again.verifyAudit().isIntact)
+        await again.close()
+        let wrong = await refusal { _ = try await Vault.open(at: path, unlockedBy: keyFile(test, "wrong")) }
+        #expect(wrong?.code == .locked)
+        // A program that unwraps the same opens the same slot.
+        await (try Vault.open(at: path, unlockedBy: program(test))).close()
+    }
+
     /// A source of each kind but the credential, which needs an environment, with its slot.
     private func allKinds(_ test: TestVault) async throws -> [KeySource] {
         let vault = test.vault

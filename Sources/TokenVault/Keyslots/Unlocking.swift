@@ -78,8 +78,8 @@ enum Unlocking {
                 )
                 return false
             } catch let error as VaultError where error == Self.locked {
-                // A program says more than that a key does not fit.
-                if case .program = source { refusal = error }
+                // A program or provider says more than that a key does not fit.
+                if source.kind == .program { refusal = error }
                 return true
             }
         }
@@ -185,19 +185,19 @@ final class Unlocker: Sendable {
         self.source =
             switch source {
             case .passphrase: nil
-            case .keyFile, .systemdCredential, .heldKey, .recoveryKey, .program: source
+            case .keyFile, .systemdCredential, .heldKey, .recoveryKey, .program, .provider: source
             }
     }
 
-    /// Of a slot for everything, of which one role's keys are kept: what is asked again is a file, a credential or a
-    /// program, and no key.
+    /// Of a slot for everything, of which one role's keys are kept: what is asked again is a file, a credential, a
+    /// program or a provider, and no key.
     fileprivate init(narrowing unlocker: Unlocker, to roles: VaultRoles, _ source: KeySource) {
         (row, slotID, kind, slotKey) = (unlocker.row, unlocker.slotID, unlocker.kind, nil)
         self.roles = roles
         self.source =
             switch source {
             case .passphrase, .heldKey, .recoveryKey: nil
-            case .keyFile, .systemdCredential, .program: source
+            case .keyFile, .systemdCredential, .program, .provider: source
             }
     }
 

@@ -1,0 +1,152 @@
+import Foundation
+import Synchronization
+public import VaultCore
+
+/// Wraps and unwraps 32 bytes with a key that it keeps elsewhere: a key management service that the host talks to itself.
+///
+/// ```swift
+/// struct CloudKey: KeyProvider {
+///     let kms: KMSClient
+///
+///     func wrap(_ key: SecretBytes, for slot: KeyslotContext) async throws -> [UInt8] {
+///         try await kms.encrypt(key, context: ["vault": slot.vault, "slot": slot.slot])
+///     }
+///
+///     func unwrap(_ wrapped: [UInt8], for slot: KeyslotContext) async throws -> SecretBytes {
+///         try await kms.decrypt(wrapped, context: ["vault": slot.vault, "slot": slot.slot])
+///     }
+/// }
+///
+/// let vault = try await Vault.open(at: path, unlockedBy: .provider(CloudKey(kms: kms)))
+/// ```
+///
+/// The keyslot is one of the kind `program` (docs/sealed-format.md): it keeps the wrapped bytes and nothing of the provider, so
+/// a key program that unwraps the same bytes opens it too. Key files and passphrases are no providers, because they wrap
+/// nothing: the key of their slot is made of them.
+public protocol KeyProvider: Sendable {
+    /// Wraps the key of a new slot.
+    ///
+    /// - Parameters:
+    ///   - key: 32 random bytes.
+    ///   - slot: to be bound to what is returned, where the service can do that.
+    /// - Returns: 1 to 4,096 bytes that the slot keeps, readable to anyone who can read the vault's file.
+    /// - Throws: anything; of an error that is not a ``VaultCore/VaultError`` with the code `locked`, its type alone is shown.
+    func wrap(_ key: SecretBytes, for slot: KeyslotContext) async throws -> [UInt8]
+
+    /// Unwraps the key of a slot.
+    ///
+    /// - Returns: the 32 bytes that were wrapped.
+    /// - Throws: ``VaultCore/VaultError`` with the code `locked` where the key is not for this provider to unwrap, anything else
+    ///   where it cannot tell.
+    func unwrap(_ wrapped: [UInt8], for slot: KeyslotContext) async throws -> SecretBytes
+}
+
+/// Which keyslot of which vault a key is for.
+public struct KeyslotContext: Sendable, Hashable {
+    let vaultID: VaultID
+    let slotID: [UInt8]
+
+    /// 32 hexadecimal digits.
+    public var vault: String { "\(vaultID)" }
+    /// 32 hexadecimal digits.
+    public var slot: String { Hex.encode(slotID) }
+}
+
+/// For a provider that falls back on a program, or puts something in front of it. Blocks as long as the program runs.
+extension KeyProgram: KeyProvider {
+    public func wrap(_ key: SecretBytes, for slot: KeyslotContext) async throws -> [UInt8] {
+        try wrap(GuardedKey(copying: key), vault: slot.vaultID, slot: slot.slotID)
+    }
+
+    public func unwrap(_ wrapped: [UInt8], for slot: KeyslotContext) async throws -> SecretBytes {
+        try unwrap(wrapped, vault: slot.vaultID, slot: slot.slotID).secret
+    }
+}
+
+/// A provider as keyslots ask it: within a bounded time, and from a thread that may wait.
+struct PatientProvider {
+    let provider: any KeyProvider
+    let deadline: Duration
+
+    func wrap(_ key: GuardedKey, vault: VaultID, slot: [UInt8]) throws(VaultError) -> [UInt8] {
+        let context = KeyslotContext(vaultID: vault, slotID: slot)
+        let secret = key.secret
+        let wrapped = try answer { [provider] in try await provider.wrap(secret, for: context) }
+        guard (1...Limits.keyProgramBlobBytes).contains(wrapped.count) else {
+            throw failure("gave a wrapped key of \(wrapped.count) bytes.")
+        }
+        return wrapped
+    }
+
+    func unwrap(_ wrapped: [UInt8], vault: VaultID, slot: [UInt8]) throws(VaultError) -> GuardedKey {
+        let context = KeyslotContext(vaultID: vault, slotID: slot)
+        let secret = try answer { [provider] in try await provider.unwrap(wrapped, for: context) }
+        let count = secret.withExposed(\.count)
+        guard count == GuardedKey.byteCount else { throw failure("gave a key of \(count) bytes.") }
+        return try GuardedKey(copying: secret)
+    }
+
+    /// Blocks until the provider answers or the time is over. What it does runs on threads of its own: those that tasks share
+    /// may all be waiting for it.
+    private func answer<Value: Sendable>(
+        _ ask: @escaping @Sendable () async throws -> Value
+    ) throws(VaultError) -> Value {
+        let (found, isDone) = (Answer<Value>(), DispatchSemaphore(value: 0))
+        let task = Task(executorPreference: OwnThreads.shared) {
+            let result: Result<Value, any Error>
+            do { result = .success(try await ask()) } catch { result = .failure(error) }
+            found.result.withLock { $0 = result }
+            isDone.signal()
+        }
+        guard isDone.wait(timeout: .now() + .milliseconds(Int(clamping: deadline.milliseconds))) == .success,
+            let result = found.result.withLock({ $0 })
+        else {
+            task.cancel()
+            throw failure("did not answer in time.")
+        }
+        switch result {
+        case .success(let value): return value
+        case .failure(let error as VaultError) where error.code == .locked:
+            throw VaultError(
+                .locked, "The key provider \(type(of: provider)) refused.",
+                remedy: "See whether it is the one that this keyslot was made with.")
+        // The text of an error may quote what the provider was given.
+        case .failure(let error): throw failure("failed with an error of type \(type(of: error)).")
+        }
+    }
+
+    private func failure(_ what: String) -> VaultError {
+        VaultError(
+            .unavailable, "The key provider \(type(of: provider)) \(what)",
+            remedy: "See whether what it asks can be reached.")
+    }
+
+    private final class Answer<Value: Sendable>: Sendable {
+        let result = Mutex<Result<Value, any Error>?>(nil)
+    }
+}
+
+extension GuardedKey {
+    /// - Throws: `invalidInput` for another length.
+    fileprivate convenience init(copying secret: SecretBytes) throws(VaultError) {
+        let bytes = secret.withExposed { $0 }
+        guard bytes.count == Self.byteCount else {
+            throw VaultError(.invalidInput, "A key has \(Self.byteCount) bytes, not \(bytes.count).")
+        }
+        unsafe self.init { slot in
+            for (index, byte) in bytes.enumerated() { unsafe slot[index] = byte }
+        }
+    }
+
+    fileprivate var secret: SecretBytes { unsafe withBytes { unsafe SecretBytes(Array($0)) } }
+}
+
+/// Runs each step of a task on a new thread: slow, and never held up by others.
+private final class OwnThreads: TaskExecutor {
+    static let shared = OwnThreads()
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        Thread { unsafe job.runSynchronously(on: self.asUnownedTaskExecutor()) }.start()
+    }
+}
