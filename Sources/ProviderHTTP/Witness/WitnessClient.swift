@@ -7,7 +7,7 @@ public import VaultCore
 ///
 /// ```swift
 /// var options = VaultOptions()
-/// options.witnesses = WitnessClient()
+/// options.anchors = LogAnchors(witnesses: WitnessClient())
 /// ```
 public struct WitnessClient: WitnessTransport {
     private let rules: ConnectionRules

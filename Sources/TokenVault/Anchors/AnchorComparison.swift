@@ -88,26 +88,4 @@ extension AnchorComparison {
         }
         return anchors.map { ($0, AnchorReading($0.target)) }
     }
-
-    /// For opening.
-    ///
-    /// - Throws: ``VaultError/Code/integrity`` when the log is behind what an anchor was told, or another.
-    static func requireAgreement(_ opened: OpenedStore, _ logger: Logger) throws {
-        let readings = try readings(opened.store, opened.keys)
-        guard !readings.isEmpty else { return }
-        try opened.store.reader.snapshot { database in
-            let keyring = try opened.keys.keys(for: database).keyring
-            for (anchor, reading) in readings {
-                let comparison = try AnchorComparison(anchor, reading, database, keyring)
-                if let problem = comparison.problem {
-                    throw VaultError(
-                        .integrity, "The database is not the newest of this vault: \(problem).",
-                        remedy:
-                            "Put the newest file back. To go on with this one all the same: --ignore-anchors, and docs/audit-log.md."
-                    )
-                }
-                if let note = comparison.note { logger.warning("\(note)") }
-            }
-        }
-    }
 }

@@ -103,16 +103,6 @@ extension Vault {
         }
     }
 
-    /// Best effort when the vault is closed: files only, which are quick.
-    func tellFileAnchors() async {
-        do {
-            guard try await read({ try $0.hasAnchors(.file) }) else { return }
-            try await anchorNewCheckpoints([.file])
-        } catch {
-            logger.debug("Anchors could not be told before closing.", metadata: ["error": "\(error)"])
-        }
-    }
-
     private func tell(_ row: AnchorRow, told: Int64) async -> Told {
         let result: Told
         do {

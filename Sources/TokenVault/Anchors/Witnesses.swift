@@ -52,13 +52,13 @@ extension Vault {
     ///   - key: its verifier key, a C2SP vkey of type 0x04 (cosignature/v1).
     ///   - path: absolute, of a file that gets the newest checkpoint with its cosignature, replaced in one step.
     /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/alreadyExists`` (the same anchor, or a file that is no
-    ///   checkpoint), ``VaultError/Code/unavailable`` where ``VaultOptions/witnesses`` is nil; what keeps the file from
+    ///   checkpoint), ``VaultError/Code/unavailable`` where the vault was opened without a ``WitnessTransport``; what keeps the file from
     ///   being made.
     public func addWitness(at url: String, key: String, keptAt path: String? = nil) async throws -> Anchor {
         guard let witnesses else {
             throw VaultError(
                 .unavailable, "This program cannot reach witnesses.",
-                remedy: "Set the witnesses of the vault's options.")
+                remedy: "Set the anchors of the vault's options to LogAnchors with a transport.")
         }
         guard url.utf8.count <= 1024 else {
             throw VaultError(

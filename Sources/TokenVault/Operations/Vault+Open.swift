@@ -23,7 +23,8 @@ extension Vault {
     /// - Throws: ``VaultError`` with the code
     ///   `not_found` (no file), `not_a_vault` (another file), `permission_denied`, `read_only`,
     ///   `locked` (no keyslot opens with this source), `denied` (its keyslot is for another role), `schema_newer`,
-    ///   `schema_changed`, `integrity` (also: behind, or forked from, what an anchor was told), `busy`. A vault whose own record
+    ///   `schema_changed`, `integrity` (also: behind, or forked from, what an anchor was told), `unavailable` (it has anchors, and the options have
+    ///   nothing to compare them with), `busy`. A vault whose own record
     ///   was put back, or whose clients, keys or settings were, opens for ``verifyAudit(since:progress:)`` and
     ///   ``examine()``; all else throws `integrity` then.
     public static func open(
@@ -31,7 +32,16 @@ extension Vault {
         for roles: VaultRoles = .everything
     ) async throws -> Vault {
         try await begin(
-            await BlockingThread.result { try openStore(path, source, options, roles) }, options)
+            await BlockingThread.result {
+                let vault = try Vault(openStore(path, source, options, roles), options: options)
+                do {
+                    if !options.ignoresAnchors, vault.keys.doubt == nil { try vault.checkAnchors() }
+                } catch {
+                    vault.closeFiles()
+                    throw StorageFailure.translate(error, isOpening: true)
+                }
+                return vault
+            })
     }
 
     /// Opens a vault in memory.
@@ -39,7 +49,8 @@ extension Vault {
         in store: MemoryStore, unlockedBy source: KeySource, options: VaultOptions = VaultOptions(),
         for roles: VaultRoles = .everything
     ) async throws -> Vault {
-        try await begin(store.reader.snapshot { try unlock($0, store, source, roles) }, options)
+        try await begin(
+            Vault(store.reader.snapshot { try unlock($0, store, source, roles) }, options: options))
     }
 
     /// A new vault in memory: nothing of it is left when the last that has it open is gone.
@@ -50,10 +61,9 @@ extension Vault {
         return try await open(in: store, unlockedBy: source, options: options)
     }
 
-    private static func begin(_ opened: OpenedStore, _ options: VaultOptions) async throws -> Vault {
-        let vault = try Vault(opened, options: options)
+    private static func begin(_ vault: Vault) async throws -> Vault {
         do {
-            if let doubt = opened.keys.doubt {
+            if let doubt = vault.keys.doubt {
                 vault.noteDamage(doubt)
                 return vault
             }
@@ -76,11 +86,7 @@ extension Vault {
         try VaultFile.check(path)
         return try openStore(path, options) { store in
             // A passphrase takes a while: nobody waits for the lock meanwhile.
-            let opened = try store.reader.snapshot { try unlock($0, store, source, roles) }
-            if !options.ignoresAnchors, opened.keys.doubt == nil {
-                try AnchorComparison.requireAgreement(opened, options.logger)
-            }
-            return opened
+            try store.reader.snapshot { try unlock($0, store, source, roles) }
         }
     }
 

@@ -36,7 +36,7 @@ public final class Vault: Sendable {
     let knownVaultRow = KnownVaultRow()
     let refusals: RefusalLimiter
     let companions = Companions()
-    let witnesses: (any WitnessTransport)?
+    let anchorCheck: (any AnchorCheck)?
     let passwordHashing = PasswordHashing()
     let knownSigningKeys = KnownOfRegistry<[StoredSigningKey]>()
     let knownScopes = KnownOfRegistry<Set<String>>()
@@ -59,7 +59,7 @@ public final class Vault: Sendable {
         path = opened.store.path
         clock = options.clock
         logger = options.logger
-        witnesses = options.witnesses
+        anchorCheck = options.anchors
         store = opened.store
         keys = opened.keys
         unlocker = opened.unlocker
@@ -86,12 +86,14 @@ public final class Vault: Sendable {
                 "First uses or counts of refusals could not be written before closing.",
                 metadata: ["error": "\(error)"])
         }
-        await tellFileAnchors()
-        await Self.onThread { [queue, store, logger] in
-            guard queue.close() else { return }
-            do { try store.close() } catch {
-                logger.warning("The vault did not close cleanly.", metadata: ["error": "\(error)"])
-            }
+        await anchorCheck?.vaultWillClose(self)
+        await Self.onThread { [self] in closeFiles() }
+    }
+
+    func closeFiles() {
+        guard queue.close() else { return }
+        do { try store.close() } catch {
+            logger.warning("The vault did not close cleanly.", metadata: ["error": "\(error)"])
         }
     }
 
@@ -111,8 +113,9 @@ public struct VaultOptions: Sendable {
     public var readers = 2
     /// Opens a vault that lies behind or beside its anchors: for anyone who restores an older one on purpose.
     public var ignoresAnchors = false
-    /// Carries checkpoints to witnesses; without, they are not asked.
-    public var witnesses: (any WitnessTransport)?
+    /// Compares the vault with its anchors when it is opened, and tells them when it is closed. Without it, a vault that has
+    /// anchors does not open.
+    public var anchors: (any AnchorCheck)?
     /// Text of migrations after those of this version, as a later one may have them.
     package var laterMigrations: [String] = []
     var ledger: SchemaLedger {

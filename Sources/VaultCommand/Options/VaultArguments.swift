@@ -47,7 +47,7 @@ struct VaultArguments: ParsableArguments {
         let path = try existingPath()
         var options = options
         options.ignoresAnchors = ignoreAnchors
-        options.witnesses = WitnessClient()
+        options.anchors = LogAnchors(witnesses: WitnessClient())
         return try await Vault.open(
             at: path, unlockedBy: source ?? key.source(), options: options, for: roles)
     }

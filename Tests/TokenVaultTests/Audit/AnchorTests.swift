@@ -32,7 +32,7 @@ private struct Anchored {
     }
 
     func open(ignoringAnchors: Bool = false) async throws -> Vault {
-        var options = VaultOptions(clock: test.clock)
+        var options = VaultOptions.anchored(clock: test.clock)
         options.ignoresAnchors = ignoringAnchors
         return try await Vault.open(
             at: test.path, unlockedBy: .keyFile(path: test.keyFile), options: options)
@@ -208,10 +208,32 @@ private struct Anchored {
         let note = try anchored.note()
         try anchored.save("copy")
         let copy = try await Vault.open(
-            at: anchored.test.directory + "/copy", unlockedBy: .keyFile(path: anchored.test.keyFile))
+            at: anchored.test.directory + "/copy", unlockedBy: .keyFile(path: anchored.test.keyFile),
+            options: .anchored(clock: anchored.test.clock))
         try await copy.anchorNewCheckpoints(isForced: true)
         #expect(try await copy.anchors().map(\.trouble) == ["moved"])
         await copy.close()
+        #expect(try anchored.note() == note)
+        await anchored.expectOpening()
+    }
+
+    @Test(.ofFiles) func `a vault with anchors does not open where nothing compares it with them`()
+        async throws
+    {
+        let anchored = try await Anchored()
+        await anchored.log.vault.close()
+        let note = try anchored.note()
+        let options = VaultOptions(clock: anchored.test.clock)
+        await #expect(throws: VaultError(.unavailable, "")) {
+            try await Vault.open(
+                at: anchored.test.path, unlockedBy: .keyFile(path: anchored.test.keyFile), options: options)
+        }
+        var ignoring = options
+        ignoring.ignoresAnchors = true
+        let vault = try await Vault.open(
+            at: anchored.test.path, unlockedBy: .keyFile(path: anchored.test.keyFile), options: ignoring)
+        _ = try await vault.addUser("unseen")
+        await vault.close()
         #expect(try anchored.note() == note)
         await anchored.expectOpening()
     }

@@ -41,7 +41,7 @@ extension TestVault {
     ) -> VaultRestore {
         var restore = VaultRestore(
             backup: kept.data, keys: kept.keys, unlockedBy: source ?? self.source, to: directory + "/" + name,
-            options: VaultOptions(clock: clock))
+            options: VaultOptions.anchored(clock: clock))
         restore.newest = newest
         return restore
     }
@@ -49,7 +49,7 @@ extension TestVault {
     /// The restored vault, open.
     func open(_ name: String = "restored") async throws -> Vault {
         try await Vault.open(
-            at: directory + "/" + name, unlockedBy: source, options: VaultOptions(clock: clock))
+            at: directory + "/" + name, unlockedBy: source, options: VaultOptions.anchored(clock: clock))
     }
 
     func names() throws -> [String] {

@@ -17,7 +17,8 @@ import VaultCrypto
         -> Vault
     {
         try await Vault.open(
-            at: test.directory + "/" + name, unlockedBy: source, options: VaultOptions(clock: test.clock))
+            at: test.directory + "/" + name, unlockedBy: source,
+            options: VaultOptions.anchored(clock: test.clock))
     }
 
     @Test(.ofFiles)

@@ -39,7 +39,8 @@ import VaultCrypto
         /// By the slot of the role, or by one for everything.
         func open(_ role: VaultRoles, by slot: VaultRoles? = nil) async throws -> Vault {
             try await Vault.open(
-                at: test.path, unlockedBy: source(slot ?? role), options: VaultOptions(clock: test.clock),
+                at: test.path, unlockedBy: source(slot ?? role),
+                options: VaultOptions.anchored(clock: test.clock),
                 for: role)
         }
 
@@ -220,7 +221,7 @@ import VaultCrypto
         try Vault.createKeyFile(at: stage.test.directory + "/other")
         _ = try await stage.test.vault.addKeyslot(named: "other", unlockedBy: other, for: .issuer)
         let service = try await Vault.open(
-            at: stage.test.path, unlockedBy: other, options: VaultOptions(clock: stage.test.clock))
+            at: stage.test.path, unlockedBy: other, options: VaultOptions.anchored(clock: stage.test.clock))
         let keeper = try await stage.open(.keeper)
         _ = try sqlite(stage.test.path, "VACUUM INTO '\(stage.test.directory)/old'")
 

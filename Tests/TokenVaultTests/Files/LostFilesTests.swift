@@ -88,7 +88,8 @@ import VaultCrypto
             try FileManager.default.copyItem(atPath: test.path + suffix, toPath: image + suffix)
         }
         return try await Vault.open(
-            at: image, unlockedBy: .keyFile(path: test.keyFile), options: VaultOptions(clock: test.clock))
+            at: image, unlockedBy: .keyFile(path: test.keyFile),
+            options: VaultOptions.anchored(clock: test.clock))
     }
 
     @Test(.ofFiles, arguments: [["-wal", "-shm"], ["-wal"], ["-shm"]])

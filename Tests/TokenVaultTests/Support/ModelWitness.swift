@@ -98,7 +98,7 @@ struct Witnessed {
 
     static func open(_ path: String, _ test: TestVault, _ witness: ModelWitness?) async throws -> Vault {
         var options = VaultOptions(clock: test.clock)
-        options.witnesses = witness
+        options.anchors = LogAnchors(witnesses: witness)
         return try await Vault.open(at: path, unlockedBy: .keyFile(path: test.keyFile), options: options)
     }
 

@@ -36,7 +36,7 @@ final class TestVault: Sendable {
         keyFile = directory + "/key"
         try Vault.createKeyFile(at: keyFile)
         memory = TestStore.isMemory ? try MemoryStore() : nil
-        let options = VaultOptions(clock: clock)
+        let options = VaultOptions.anchored(clock: clock)
         vault =
             if let memory {
                 try await Vault.create(in: memory, unlockedBy: .keyFile(path: keyFile), options: options)
@@ -49,7 +49,7 @@ final class TestVault: Sendable {
 
     /// Another handle on the same file, as another process would have.
     func reopen() async throws -> Vault {
-        let options = VaultOptions(clock: clock)
+        let options = VaultOptions.anchored(clock: clock)
         guard let memory else {
             return try await Vault.open(at: path, unlockedBy: .keyFile(path: keyFile), options: options)
         }
@@ -125,5 +125,14 @@ extension IssuedTokens {
 
     var text: [[UInt8]] {
         [pair.accessToken, pair.refreshToken].compactMap { $0?.withExposed { $0 } }
+    }
+}
+
+extension VaultOptions {
+    /// With the vault compared with its anchors when it opens.
+    static func anchored(clock: any VaultClock) -> VaultOptions {
+        var options = VaultOptions(clock: clock)
+        options.anchors = LogAnchors()
+        return options
     }
 }
