@@ -160,6 +160,7 @@ public struct VaultClients: Sendable {
     /// Lets a client that was disabled authenticate again.
     ///
     /// - Throws: ``VaultError/Code/notFound``.
+    @discardableResult
     public func enable(_ name: String) async throws -> Client {
         try await change(find(name).id, .clientChange, reason: "enabled", .newWork) { owner, _ in
             owner.state = .active
@@ -169,6 +170,7 @@ public struct VaultClients: Sendable {
     /// Disables a client: it fails authentication, and its grants are refused until it is enabled again.
     ///
     /// - Throws: ``VaultError/Code/notFound``.
+    @discardableResult
     public func disable(_ name: String) async throws -> Client {
         try await change(find(name).id, .clientChange, reason: "disabled", .finishing) { owner, _ in
             owner.state = .disabled
