@@ -112,7 +112,7 @@ struct Story: Sendable {
         summary.commits = stage.vault.statistics.commits - commitsBefore
         summary.commitsPerRefresh = Double(summary.commits) / Double(refreshes)
         if showsProgress { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
-        let grant = try await stage.vault.grant(authorized.grant)
+        let grant = try await stage.vault.grants.find(authorized.grant)
         try expect(
             Int(grant.generation) == refreshes + 1,
             "Each refresh made exactly one successor: the grant is at generation \(grant.generation).")

@@ -81,7 +81,7 @@ extension TokenIssuer {
     ) async throws(OAuthError) {
         let client = try await authenticate(client, origin)
         do {
-            _ = try await vault.revoke(
+            _ = try await vault.grants.revoke(
                 token, by: client.client, channel: origin.channel, requestID: origin.requestID)
         } catch { throw failure(error) }
     }

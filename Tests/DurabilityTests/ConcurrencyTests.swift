@@ -12,7 +12,7 @@ extension Durability {
             let answers = try await refresh(link.token, 64, vault)
             #expect(Set(answers.map { $0.text }).count == 1)
             #expect(Set(answers.map { $0.generation }) == [link.generation + 1])
-            #expect(try await vault.grant(GrantID(grant)).generation == link.generation + 1)
+            #expect(try await vault.grants.find(GrantID(grant)).generation == link.generation + 1)
             try await vault.expectIntactLog()
             await vault.close()
         }
@@ -38,7 +38,7 @@ extension Durability {
                     }
                 }
                 #expect(pairs.count == 64 && Set(pairs).count == 1)
-                #expect(try await vault.grant(GrantID(grant)).generation == link.generation + 1)
+                #expect(try await vault.grants.find(GrantID(grant)).generation == link.generation + 1)
             }
             try await vault.expectIntactLog()
             await vault.close()
@@ -80,7 +80,7 @@ extension Durability {
                         client: Rig.client, user: "user-\(turn)",
                         scope: try #require(ScopeSet(parsing: "basic")),
                         redirectURI: nil))
-                try await vault.revokeGrant(code.grant)
+                try await vault.grants.revoke(code.grant)
                 revoked.insert(code.grant.rawValue)
                 await vault.close()
                 longest = max(longest, ContinuousClock.now - start)
@@ -97,7 +97,7 @@ extension Durability {
             #expect(swaps == 32 * 300 && commands == 40)
             #expect(longest < .seconds(5), "a command took \(longest)")
             let vault = try await rig.open()
-            for grant in revoked { #expect(try await vault.grant(GrantID(grant)).state == .revoked) }
+            for grant in revoked { #expect(try await vault.grants.find(GrantID(grant)).state == .revoked) }
             try await chains.resume(in: vault)
             try await vault.expectIntactLog()
             await vault.close()
@@ -122,7 +122,7 @@ extension Durability {
             async let open = await #expect(throws: VaultError(.busy, "")) { _ = try await rig.open() }
             // Reading waits for nobody.
             for (grant, link) in chains.last {
-                #expect(try await vault.grant(GrantID(grant)).generation == link.generation)
+                #expect(try await vault.grants.find(GrantID(grant)).generation == link.generation)
             }
             _ = await (write, open)
 

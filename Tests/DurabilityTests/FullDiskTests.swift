@@ -96,9 +96,9 @@ extension Durability {
 
             await #expect(throws: VaultError(.outOfSpace, "")) { try await vault.users.add("bob") }
             let (grant, link) = try #require(chains.last.first)
-            #expect(try await vault.grant(GrantID(grant)).state == .live)
-            try await vault.revokeGrant(GrantID(grant))
-            #expect(try await vault.grant(GrantID(grant)).state == .revoked)
+            #expect(try await vault.grants.find(GrantID(grant)).state == .live)
+            try await vault.grants.revoke(GrantID(grant))
+            #expect(try await vault.grants.find(GrantID(grant)).state == .revoked)
             guard case .refused(.grantRevoked) = try await vault.refresh(link.token, client) else {
                 Issue.record("a revoked grant was refreshed")
                 return
@@ -121,7 +121,7 @@ extension Durability {
             let again = try await rig.open()
             try await chains.resume(in: again)
             try await again.expectIntactLog()
-            #expect(try await again.grant(GrantID(grant)).state == .revoked)
+            #expect(try await again.grants.find(GrantID(grant)).state == .revoked)
             await again.close()
         }
 

@@ -105,7 +105,7 @@ private struct Crowd: Sendable {
                     of: party.user.id, to: party.client.id, scope: try #require(ScopeSet(parsing: "basic")))
                 return "consent"
             }
-            works.append { try await vault.revoke(token, by: party.client) ? "revoked" : "over" }
+            works.append { try await vault.grants.revoke(token, by: party.client) ? "revoked" : "over" }
             works.append {
                 _ = try await vault.users.add("user \(number % 3)"); return "user"
             }
@@ -165,7 +165,7 @@ private struct Crowd: Sendable {
         var tokens: [SecretBytes] = []
         for _ in 0..<40 {
             let grant = try await party.begin()
-            try await test.vault.revokeGrant(grant.grant)
+            try await test.vault.grants.revoke(grant.grant)
             tokens.append(try grant.refreshToken)
         }
         try plantGrant(test)

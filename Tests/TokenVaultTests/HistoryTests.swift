@@ -63,7 +63,7 @@ import VaultCore
         var issued: IssuedTokens?
         switch act {
         case .revoke:
-            try await test.vault.revokeGrant(grant.pairs[0].grant)
+            try await test.vault.grants.revoke(grant.pairs[0].grant)
             got = .done
         case .useNewest, .usePredecessor, .useOldest:
             got = .valid(try await test.vault.validate(try #require(token)) != nil)

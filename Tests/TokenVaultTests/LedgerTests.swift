@@ -217,7 +217,7 @@ extension TestVault {
             "UPDATE grants SET note = 'a', row_tag = randomblob(32) WHERE id = \(tokens.grant.rawValue)")
         await #expect(throws: newer) { try await vault.validate(tokens.pair.accessToken) }
         await #expect(throws: newer) { try await vault.inspectRefreshToken(tokens.refreshToken) }
-        await #expect(throws: newer) { try await vault.grants(GrantFilter()) }
+        await #expect(throws: newer) { try await vault.grants.list() }
         #expect(try await vault.validate(other.pair.accessToken) != nil)
         await #expect(throws: newer) { try await vault.verifyAudit() }
         var pace = PassPace()

@@ -35,7 +35,7 @@ private final class JobCounter: TaskExecutor {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let (good, revoked) = (try await party.begin(), try await party.begin())
-        try await test.vault.revokeGrant(revoked.grant)
+        try await test.vault.grants.revoke(revoked.grant)
         let tokens = [
             good.pair.accessToken, revoked.pair.accessToken, try good.refreshToken,
             SecretBytes(copying: "tv_at_none"),

@@ -40,7 +40,7 @@ import VaultCore
         await #expect(throws: VaultError(.integrity, "")) {
             try await scene.party.refresh(scene.tokens.refreshToken)
         }
-        await #expect(throws: VaultError(.integrity, "")) { try await scene.test.vault.grants() }
+        await #expect(throws: VaultError(.integrity, "")) { try await scene.test.vault.grants.list() }
         let report = try await scene.test.vault.verifyAudit()
         #expect(report.findings.contains { $0.place == "grants 1" }, "\(report.findings)")
     }
@@ -226,7 +226,7 @@ import VaultCore
         _ = try sqlite(scene.test.path, "CREATE TEMP TABLE x AS SELECT 1")
         let copy = scene.test.directory + "/old"
         _ = try sqlite(scene.test.path, "VACUUM INTO '\(copy)'")
-        try await scene.test.vault.revokeGrant(scene.tokens.grant)
+        try await scene.test.vault.grants.revoke(scene.tokens.grant)
         _ = try sqlite(
             scene.test.path,
             "ATTACH '\(copy)' AS old; REPLACE INTO grants SELECT * FROM old.grants WHERE id = \(scene.tokens.grant)"

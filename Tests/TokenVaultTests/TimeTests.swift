@@ -177,6 +177,6 @@ import VaultCore
         #expect(try await test.vault.validate(tokens.refreshToken) == nil)
         #expect(try await party.refresh(tokens.pair.accessToken).refusal == .unknownGrant)
         #expect(try await party.redeem(tokens.refreshToken).refusal == .unknownGrant)
-        #expect(try await test.vault.grant(tokens.grant).state == .live)
+        #expect(try await test.vault.grants.find(tokens.grant).state == .live)
     }
 }

@@ -60,7 +60,7 @@ import VaultCrypto
             return try await group.reduce(into: Set<[[UInt8]]>()) { $0.insert($1) }
         }
         #expect(texts.count == 1)
-        #expect(try await test.vault.grant(first.grant).generation == 2)
+        #expect(try await test.vault.grants.find(first.grant).generation == 2)
     }
 
     @Test func `two handles on one file, as two processes have, see each other's writes`() async throws {

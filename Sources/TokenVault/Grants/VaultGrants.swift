@@ -30,35 +30,56 @@ public struct Grant: Sendable {
     public var accessExpiresAt: VaultInstant? { row.access?.expiresAt }
 }
 
-/// Which grants to list.
-public struct GrantFilter: Sendable {
-    public var client: OwnerID?
-    public var owner: OwnerID?
-    public var after = GrantID(0)
-    public var limit = 1000
+extension Vault {
+    /// What this vault's issuer granted: each a user's, or a client's own.
+    public var grants: VaultGrants { VaultGrants(vault: self) }
 
-    public init() {}
+    static let noGrant = VaultError(
+        .notFound, "There is no such grant.", remedy: "See 'tokenvault grant list'.")
 }
 
-extension Vault {
+/// Finds, lists and revokes the grants of a vault, for the operator.
+///
+/// ```swift
+/// for grant in try await vault.grants.list(ofUser: alice.id) where grant.state == .live {
+///     try await vault.grants.revoke(grant.id)
+/// }
+/// ```
+///
+/// No call here asks whose a grant is. For a page on which users see their own, take
+/// ``Vault/account(of:through:requestID:)``.
+public struct VaultGrants: Sendable {
+    package let vault: Vault
+
+    /// Finds a grant by its number.
+    ///
     /// - Throws: ``VaultError/Code/notFound``.
-    public func grant(_ id: GrantID) async throws -> Grant {
-        let now = clock.now()
-        return try await snapshot { [registry] database, keys in
+    public func find(_ id: GrantID) async throws -> Grant {
+        let now = vault.clock.now()
+        return try await vault.snapshot { [registry = vault.registry] database, keys in
             guard let row = try database.load(GrantRow.self, id.rawValue, keys.keyring)?.row else {
-                throw Self.noGrant
+                throw Vault.noGrant
             }
             return try Grant(row, database, keys.keyring, registry, now)
         }
     }
 
-    /// Grants in order of issue, at most `limit` after `after`.
-    public func grants(_ filter: GrantFilter = GrantFilter()) async throws -> [Grant] {
-        let now = clock.now()
-        return try await scan { [registry] database, keys in
+    /// Lists grants in order of issue, also those that are over.
+    ///
+    /// - Parameters:
+    ///   - user: the owner; nil: of everybody. A client owns what it was issued for itself.
+    ///   - client: the client that holds the tokens; nil: of every client.
+    ///   - last: the grant that the page before ended with.
+    ///   - limit: the most grants to return.
+    public func list(
+        ofUser user: OwnerID? = nil, toClient client: OwnerID? = nil, after last: GrantID = GrantID(0),
+        limit: Int = 1000
+    ) async throws -> [Grant] {
+        let now = vault.clock.now()
+        return try await vault.scan { [registry = vault.registry] database, keys in
             try database.page(
-                GrantRow.self, after: filter.after.rawValue, limit: filter.limit,
-                ["client_id": filter.client?.rawValue, "owner_id": filter.owner?.rawValue], keys.keyring
+                GrantRow.self, after: last.rawValue, limit: limit,
+                ["client_id": client?.rawValue, "owner_id": user?.rawValue], keys.keyring
             ).map { try Grant($0, database, keys.keyring, registry, now) }
         }
     }
@@ -67,13 +88,13 @@ extension Vault {
     /// Revoking it again changes nothing.
     ///
     /// - Throws: ``VaultError/Code/notFound``.
-    public func revokeGrant(_ id: GrantID) async throws {
-        try await revokeGrant(id, by: operatorActor, reason: "operator")
+    public func revoke(_ id: GrantID) async throws {
+        try await revoke(id, by: vault.operatorActor, reason: "operator")
     }
 
-    package func revokeGrant(_ id: GrantID, by actor: AuditActor, reason: String) async throws {
-        try await write(.finishing, reading: [.grant(id)]) { transaction in
-            guard var row = try transaction.load(GrantRow.self, id.rawValue)?.row else { throw Self.noGrant }
+    package func revoke(_ id: GrantID, by actor: AuditActor, reason: String) async throws {
+        try await vault.write(.finishing, reading: [.grant(id)]) { transaction in
+            guard var row = try transaction.load(GrantRow.self, id.rawValue)?.row else { throw Vault.noGrant }
             let event = AuditEvent(
                 .grantRevoke, by: actor, reason: reason, subject: try transaction.owner(row.owner)?.pseudonym,
                 grant: id, generation: row.generation)
@@ -81,9 +102,6 @@ extension Vault {
             return Audited((), event)
         }
     }
-
-    static let noGrant = VaultError(
-        .notFound, "There is no such grant.", remedy: "See 'tokenvault grant list'.")
 }
 
 extension Grant {
@@ -107,7 +125,7 @@ extension Grant {
     }
 }
 
-extension Vault {
+extension VaultGrants {
     /// Revokes the grant that a token belongs to, for the client it was issued to (RFC 7009 section 2.1). Any
     /// proven generation of a refresh token does it, and any access token that is still remembered. Another
     /// client's token changes nothing.
@@ -116,13 +134,13 @@ extension Vault {
     package func revoke(
         _ token: SecretBytes, by client: Client, channel: AuditChannel = .http, requestID: String? = nil
     ) async throws -> Bool {
-        var found = try await openHandle(token, as: .refreshToken)
-        if found == nil { found = try await openHandle(token, as: .accessToken) }
+        var found = try await vault.openHandle(token, as: .refreshToken)
+        if found == nil { found = try await vault.openHandle(token, as: .accessToken) }
         guard let handle = found else { return false }
         let event = AuditEvent(
             .grantRevoke, by: AuditActor(client.pseudonym, channel), generation: handle.generation,
             fingerprint: TokenFingerprint.of(token), requestID: requestID)
-        let isRevoked: Bool? = try await queue.submit(
+        let isRevoked: Bool? = try await vault.queue.submit(
             .finishing, reading: [.grant(handle.grant)]
         ) { [event, client = client.id] transaction in
             guard var row = try transaction.load(GrantRow.self, handle.grant.rawValue)?.row else {
@@ -139,8 +157,8 @@ extension Vault {
             return Audited(true, event)
         }
         if let isRevoked { return isRevoked }
-        if try await isAhead(handle) { throw await databaseIsBehind() }
-        return try await write(.finishing) { [event] _ in Audited(false, event.refused(.unknownGrant)) }
+        if try await vault.isAhead(handle) { throw await vault.databaseIsBehind() }
+        return try await vault.write(.finishing) { [event] _ in Audited(false, event.refused(.unknownGrant)) }
     }
 }
 

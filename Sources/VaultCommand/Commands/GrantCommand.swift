@@ -43,16 +43,16 @@ struct GrantListCommand: AsyncParsableCommand, VaultWork {
     func run() async throws {
         let userName = try user.map(StandardInput.name)
         try await location.withVault { vault in
-            var filter = GrantFilter()
-            if let client { filter.client = try await vault.clients.find(client).id }
-            if let userName { filter.owner = try await vault.users.find(userName).id }
+            var (user, holder): (OwnerID?, OwnerID?)
+            if let client { holder = try await vault.clients.find(client).id }
+            if let userName { user = try await vault.users.find(userName).id }
             var names = Names(vault)
             // What state a grant is in depends on its user, its client and the time: each is looked at.
-            if state == nil, let limit { filter.limit = min(limit, filter.limit) }
+            let page = state == nil ? min(limit ?? 1000, 1000) : 1000
             try await output.show(
                 pages: { last in
-                    filter.after = last?.id ?? GrantID(after)
-                    return try await vault.grants(filter)
+                    try await vault.grants.list(
+                        ofUser: user, toClient: holder, after: last?.id ?? GrantID(after), limit: page)
                 },
                 under: ["GRANT", "STATE", "CLIENT_ID", "USER", "GENERATION", "SCOPE"], limit: limit,
                 where: { state == nil || $0.state == state }
@@ -75,7 +75,7 @@ struct GrantShowCommand: AsyncParsableCommand, VaultWork {
 
     func run() async throws {
         try await show { vault in
-            let found = try await vault.grant(GrantID(number))
+            let found = try await vault.grants.find(GrantID(number))
             var names = Names(vault)
             return try await Shown(found, &names)
         }
@@ -94,9 +94,9 @@ struct GrantRevokeCommand: AsyncParsableCommand, VaultWork {
 
     func run() async throws {
         try await show { vault in
-            try await vault.revokeGrant(GrantID(number))
+            try await vault.grants.revoke(GrantID(number))
             var names = Names(vault)
-            return try await Shown(vault.grant(GrantID(number)), &names)
+            return try await Shown(vault.grants.find(GrantID(number)), &names)
         }
     }
 }

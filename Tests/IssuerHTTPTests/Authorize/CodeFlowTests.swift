@@ -105,7 +105,7 @@ import VaultCore
             #expect(answer.answer["state"] == "af0ifjsldkj")
             #expect(answer.answer["iss"] != nil)
             #expect(answer.answer["code"] == nil)
-            #expect(try await server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants.list().isEmpty)
             // A no is not remembered as a yes.
             #expect(try await browser.authorize(app).status == 200)
         }
@@ -241,7 +241,7 @@ import VaultCore
             let reply = try await browser.decide("allow", page)
             #expect(reply.status == 400)
             #expect(reply.isPage)
-            #expect(try await server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants.list().isEmpty)
         }
     }
 }

@@ -59,7 +59,7 @@ import VaultCore
             #expect(reply.status == 400)
             #expect(reply.isPage)
             #expect(reply.header("location") == nil)
-            #expect(try await server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants.list().isEmpty)
             #expect(try await server.vault.consents().isEmpty)
         }
     }

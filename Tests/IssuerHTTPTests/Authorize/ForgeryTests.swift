@@ -28,7 +28,7 @@ import VaultCore
                 #expect(try await victim.post("/consent", ["form": form, "decision": "allow"]).status == 400)
             }
             #expect(try await victim.post("/consent", ["decision": "allow"]).status == 400)
-            #expect(try await server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants.list().isEmpty)
             #expect(try await server.vault.consents().isEmpty)
         }
     }
@@ -50,7 +50,7 @@ import VaultCore
             #expect(twice.status == 400)
             server.clock.advance(by: .seconds(86_401))
             #expect(try await browser.decide("allow", consent).leadsBack)
-            #expect(try await server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants.list().isEmpty)
         }
     }
 

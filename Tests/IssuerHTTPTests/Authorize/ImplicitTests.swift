@@ -79,7 +79,7 @@ import VaultCore
             #expect(answer["id_token"] == "a.b.c")
             #expect(answer["access_token"] == nil)
             #expect(noted.last?.accessToken == nil)
-            #expect(try await server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants.list().isEmpty)
         }
     }
 

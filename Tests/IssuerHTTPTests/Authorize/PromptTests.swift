@@ -155,7 +155,7 @@ import VaultCore
                 app, ["id_token_hint": hint(server, app, about: bob), "login_hint": "alice"])
             let reply = try await browser.follow(try await browser.signIn(page))
             #expect(reply.answer["error"] == "login_required")
-            #expect(try await server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants.list().isEmpty)
         }
     }
 

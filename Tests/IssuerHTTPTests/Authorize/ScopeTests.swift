@@ -49,7 +49,7 @@ import VaultCore
             let page = try await browser.authorize(app, ["scope": "basic admin"])
             _ = try await server.client("other", scope: "admin")
             #expect(try await browser.decide("allow", page).answer["error"] == "invalid_scope")
-            #expect(try await server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants.list().isEmpty)
         }
     }
 

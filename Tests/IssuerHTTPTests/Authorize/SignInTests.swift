@@ -148,7 +148,7 @@ import VaultCore
                 if index == 1 { _ = try await server.vault.users.enable("alice") }
                 if index == 2 { _ = try await server.user(hasPassword: true) }
             }
-            #expect(try await server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants.list().isEmpty)
         }
     }
 

@@ -97,7 +97,7 @@ import TokenVaultTesting
             _ = try await browser.signIn(try await browser.get("/sign-in"))
             let reply = try await browser.decide("allow", open)
             #expect(reply.leadsBack)
-            #expect(try await server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants.list().isEmpty)
             let consent = try await browser.follow(reply)
             #expect(isConsent(consent))
             let answer = try await browser.decide("allow", consent).answer
@@ -131,7 +131,7 @@ import TokenVaultTesting
             server.clock.advance(by: .seconds(30 * 60 + 1))
             let asked = try await browser.decide("allow", consent)
             #expect(asked.text.contains("name=\"password\""))
-            #expect(try await server.vault.grants().isEmpty)
+            #expect(try await server.vault.grants.list().isEmpty)
         }
     }
 

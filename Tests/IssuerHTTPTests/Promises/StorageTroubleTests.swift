@@ -133,7 +133,7 @@ import VaultCrypto
                 }
                 try await group.waitForAll()
             }
-            let left = try await server.vault.grants()
+            let left = try await server.vault.grants.list()
             #expect(left.count == 8 + 40)
             #expect(left.count { $0.generation == 11 } == 8)
         }

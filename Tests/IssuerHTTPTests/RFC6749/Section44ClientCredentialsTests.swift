@@ -37,7 +37,7 @@ import VaultCore
                 tokens.insert(reply.accessToken)
             }
             #expect(tokens.count == 5)
-            #expect(try await server.vault.grants().count == 5)
+            #expect(try await server.vault.grants.list().count == 5)
         }
     }
 

@@ -18,7 +18,7 @@ import VaultCore
             #expect(second.status == 200)
             #expect(second.refreshToken != first.refreshToken)
             #expect(second.accessToken != first.accessToken)
-            let grants = try await server.vault.grants()
+            let grants = try await server.vault.grants.list()
             #expect(grants.count == 1)
             #expect(grants.first?.generation == 2)
         }
@@ -52,7 +52,7 @@ import VaultCore
                 wrong.append(String(decoding: flipped, as: UTF8.self))
             }
             for text in wrong { expectInvalidGrant(try await server.refresh(text, app)) }
-            #expect(try await server.vault.grants().first?.generation == 1)
+            #expect(try await server.vault.grants.list().first?.generation == 1)
             #expect(try await server.refresh(token, app).status == 200)
         }
     }
@@ -82,7 +82,7 @@ import VaultCore
             #expect(try await server.post(form).status == 401)
             let wrong = try await server.post(form, authorization: Party.basic(app.id, "wrong"))
             #expect(wrong.status == 401)
-            #expect(try await server.vault.grants().first?.generation == 1)
+            #expect(try await server.vault.grants.list().first?.generation == 1)
             #expect(try await server.refresh(tokens.refreshToken, app).status == 200)
         }
     }
@@ -99,7 +99,7 @@ import VaultCore
             let reply = try await server.refresh(tokens.refreshToken, app, scope: scope)
             #expect(reply.status == 400)
             #expect(reply.error == "invalid_scope")
-            #expect(try await server.vault.grants().first?.generation == 1)
+            #expect(try await server.vault.grants.list().first?.generation == 1)
             #expect(try await server.refresh(tokens.refreshToken, app).status == 200)
         }
     }
@@ -157,8 +157,8 @@ import VaultCore
             let app = try await server.client()
             let one = try await server.tokens(app)
             let two = try await server.tokens(app)
-            let grant = try #require(try await server.vault.grants().first?.id)
-            try await server.vault.revokeGrant(grant)
+            let grant = try #require(try await server.vault.grants.list().first?.id)
+            try await server.vault.grants.revoke(grant)
             expectInvalidGrant(try await server.refresh(one.refreshToken, app))
             #expect(try await !server.isGood(one.accessToken))
             #expect(try await server.isGood(two.accessToken))

@@ -174,8 +174,8 @@ import VaultCrypto
                 options: VaultOptions(clock: server.clock))
             try await TestHost.run(server) { host in
                 #expect(try await host.get("/plain", bearer: tokens.accessToken).status == 200)
-                let grant = try #require(try await elsewhere.grants().first)
-                try await elsewhere.revokeGrant(grant.id)
+                let grant = try #require(try await elsewhere.grants.list().first)
+                try await elsewhere.grants.revoke(grant.id)
                 #expect(try await host.get("/plain", bearer: tokens.accessToken).error == "invalid_token")
             }
             await elsewhere.close()

@@ -17,7 +17,7 @@ import VaultCrypto
         let party = try await Party(test.vault)
         var tokens = try await party.begin()
         for _ in 0..<3 { tokens = try #require(await party.refresh(tokens.refreshToken).issued) }
-        try await test.vault.revokeGrant(tokens.grant)
+        try await test.vault.grants.revoke(tokens.grant)
         var index: Int64? = Int64(try sqlite(test.path, "SELECT leaf FROM grants WHERE id = \(tokens.grant)"))
         var verbs: [String] = []
         while let at = index {

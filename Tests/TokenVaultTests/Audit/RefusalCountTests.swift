@@ -120,7 +120,7 @@ import VaultCrypto
         let scene = try await Scene()
         let (vault, party) = (scene.vault, scene.party)
         let revoked = try await party.begin()
-        try await vault.revokeGrant(revoked.grant)
+        try await vault.grants.revoke(revoked.grant)
         let first = try await party.begin()
         let other = try await Party(vault, "other", user: "carol")
         try await scene.useUpRoom()
@@ -129,7 +129,7 @@ import VaultCrypto
         #expect(try await party.refresh(revoked.refreshToken).refusal == .grantRevoked)
         var entry = try await scene.newest()
         #expect(entry.reason == "grant_revoked" && entry.grant == revoked.grant.rawValue)
-        #expect(try await !vault.revoke(first.refreshToken, by: other.client))
+        #expect(try await !vault.grants.revoke(first.refreshToken, by: other.client))
         entry = try await scene.newest()
         #expect(entry.reason == "wrong_client" && entry.grant == first.grant.rawValue && entry.isAlarm)
         try await scene.refuse(.scopeExceeded, party)
@@ -152,7 +152,7 @@ import VaultCrypto
     {
         let scene = try await Scene()
         let tokens = try await scene.party.begin()
-        try await scene.vault.revokeGrant(tokens.grant)
+        try await scene.vault.grants.revoke(tokens.grant)
         let before = try await scene.vault.auditSize()
         for _ in 0..<50 {
             #expect(try await scene.party.refresh(tokens.refreshToken).refusal == .grantRevoked)

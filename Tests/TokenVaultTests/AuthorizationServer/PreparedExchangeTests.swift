@@ -87,7 +87,7 @@ import VaultCrypto
             try await test.vault.exchange(refresh, prepared: prepared)
         }
         #expect(try await test.vault.auditSize() == size)
-        #expect(try await test.vault.grant(first.grant).state == .live)
+        #expect(try await test.vault.grants.find(first.grant).state == .live)
         let (result, signed) = try await test.vault.exchange(refresh, ifScopeContains: "basic") {
             $0.accessToken.withExposed { $0 }
         }
@@ -116,7 +116,7 @@ import VaultCrypto
             return try await group.reduce(into: Set<[UInt8]>()) { $0.insert($1) }
         }
         #expect(signed.count == 1)
-        #expect(try await test.vault.grant(first.grant).generation == 2)
+        #expect(try await test.vault.grants.find(first.grant).generation == 2)
     }
 
     @Test func `nothing is prepared for who would be refused, or did not ask`() async throws {

@@ -23,10 +23,10 @@ import VaultCore
                 case 3: history[3].pair.accessToken
                 default: history[2].pair.accessToken
                 }
-            #expect(try await test.vault.revoke(token, by: party.client, requestID: "r\(which)"))
+            #expect(try await test.vault.grants.revoke(token, by: party.client, requestID: "r\(which)"))
             #expect(try await test.vault.validate(history[3].pair.accessToken) == nil)
             #expect(try await party.refresh(history[3].refreshToken).refusal == .grantRevoked)
-            #expect(try await !test.vault.revoke(token, by: party.client))
+            #expect(try await !test.vault.grants.revoke(token, by: party.client))
         }
         #expect(try await test.vault.verifyAudit().isIntact)
     }
@@ -40,15 +40,15 @@ import VaultCore
         let first = try await party.begin()
         let second = try #require(await party.refresh(first.refreshToken).issued)
         let third = try #require(await party.refresh(second.refreshToken).issued)
-        #expect(try await !test.vault.revoke(try third.refreshToken, by: other.client))
+        #expect(try await !test.vault.grants.revoke(try third.refreshToken, by: other.client))
         let entry = try #require(
             try await test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
         #expect(entry.operation == "grant.revoke" && entry.outcome == "refused")
         #expect(entry.reason == "wrong_client" && entry.grant == third.grant.rawValue)
-        #expect(try await !test.vault.revoke(third.pair.accessToken, by: other.client))
-        #expect(try await !test.vault.revoke(first.pair.accessToken, by: party.client))
+        #expect(try await !test.vault.grants.revoke(third.pair.accessToken, by: other.client))
+        #expect(try await !test.vault.grants.revoke(first.pair.accessToken, by: party.client))
         let size = try await test.vault.auditSize()
-        #expect(try await !test.vault.revoke(Secret(copying: "tv_rt_forged"), by: party.client))
+        #expect(try await !test.vault.grants.revoke(Secret(copying: "tv_rt_forged"), by: party.client))
         #expect(try await test.vault.auditSize() == size)
         #expect(try await test.vault.validate(third.pair.accessToken) != nil)
     }
@@ -61,7 +61,7 @@ import VaultCore
         let implicit = try await test.vault.issueImplicit(
             to: party.client.id, user: party.user.id, scope: party.client.registration.scope)
         for tokens in [own, implicit] {
-            #expect(try await test.vault.revoke(tokens.pair.accessToken, by: party.client))
+            #expect(try await test.vault.grants.revoke(tokens.pair.accessToken, by: party.client))
             #expect(try await test.vault.validate(tokens.pair.accessToken) == nil)
         }
     }
@@ -75,7 +75,7 @@ import VaultCore
             let first = try await party.begin()
             let token = try first.refreshToken
             async let next = party.refresh(token, in: other)
-            async let isRevoked = test.vault.revoke(token, by: party.client)
+            async let isRevoked = test.vault.grants.revoke(token, by: party.client)
             let (result, revoked) = try await (next, isRevoked)
             #expect(revoked)
             if let issued = result.issued {
@@ -84,7 +84,7 @@ import VaultCore
             } else {
                 #expect(result.refusal == .grantRevoked)
             }
-            #expect(try await test.vault.grant(first.grant).state == .revoked)
+            #expect(try await test.vault.grants.find(first.grant).state == .revoked)
         }
         print("refreshed first: \(refreshed) of 60")
         await other.close()
@@ -116,7 +116,7 @@ import VaultCore
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
         switch why {
-        case "revoked": try await test.vault.revokeGrant(tokens.grant)
+        case "revoked": try await test.vault.grants.revoke(tokens.grant)
         case "disabled user": _ = try await test.vault.users.disable("alice")
         case "disabled client": _ = try await test.vault.clients.disable("app")
         case "user revoked": _ = try await test.vault.users.revokeGrants(of: "alice")
@@ -136,7 +136,7 @@ import VaultCore
         #expect(tokens.pair.refreshToken == nil && tokens.kind == .implicit)
         let valid = try #require(try await test.vault.validate(tokens.pair.accessToken))
         #expect(valid.kind == .implicit && valid.owner == party.user.id && valid.scope == scope)
-        #expect(try await test.vault.grant(tokens.grant).kind == .implicit)
+        #expect(try await test.vault.grants.find(tokens.grant).kind == .implicit)
         test.clock.advance(by: .seconds(3600))
         #expect(try await test.vault.validate(tokens.pair.accessToken) == nil)
         // It is not registered for codes.

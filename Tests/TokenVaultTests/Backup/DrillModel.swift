@@ -103,7 +103,7 @@ struct Drill {
 
     private mutating func revoke() async throws {
         guard var grant = live() else { return }
-        try await test.vault.revokeGrant(grant.id)
+        try await test.vault.grants.revoke(grant.id)
         grant.changes += 1
         grant.isLive = false
         grants[grant.id] = grant

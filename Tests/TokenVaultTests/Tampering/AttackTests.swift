@@ -116,7 +116,7 @@ import VaultCrypto
     {
         let scene = try await Scene()
         try scene.keepCopy()
-        try await scene.test.vault.revokeGrant(scene.tokens.grant)
+        try await scene.test.vault.grants.revoke(scene.tokens.grant)
         let newest = try await scene.test.vault.auditCheckpoint()
         await scene.test.vault.close()
         try scene.attack(

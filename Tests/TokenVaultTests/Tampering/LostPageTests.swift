@@ -61,7 +61,9 @@ import VaultCrypto
                 #expect(error as? VaultError == damaged)
                 await #expect(throws: damaged) { try await vault.inspectRefreshToken(refreshToken) }
                 await #expect(throws: damaged) { try await party.refresh(refreshToken, in: vault) }
-                await #expect(throws: damaged) { _ = try await vault.revoke(refreshToken, by: party.client) }
+                await #expect(throws: damaged) {
+                    _ = try await vault.grants.revoke(refreshToken, by: party.client)
+                }
             }
         }
         #expect(lost > 0 && whole > 40, "\(lost) lost, \(whole) whole")
@@ -81,7 +83,7 @@ import VaultCrypto
             #expect(try await party.refresh(old.refreshToken).refusal == .unknownGrant)
             #expect(try await test.vault.validate(old.pair.accessToken) == nil)
             #expect(try await test.vault.inspectRefreshToken(old.refreshToken) == nil)
-            #expect(try await test.vault.revoke(old.refreshToken, by: party.client) == false)
+            #expect(try await test.vault.grants.revoke(old.refreshToken, by: party.client) == false)
         }
     }
 
@@ -175,7 +177,9 @@ import VaultCrypto
             await #expect(throws: damaged) { try await vault.validate(pair.pair.accessToken) }
             await #expect(throws: damaged) { try await vault.inspectRefreshToken(pair.refreshToken) }
         }
-        await #expect(throws: damaged) { _ = try await vault.revoke(late.refreshToken, by: party.client) }
+        await #expect(throws: damaged) {
+            _ = try await vault.grants.revoke(late.refreshToken, by: party.client)
+        }
         #expect(await vault.databaseIsBehind() == damaged)
         await vault.close()
     }

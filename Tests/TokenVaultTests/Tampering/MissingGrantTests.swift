@@ -15,7 +15,7 @@ import VaultCrypto
         #expect(try await party.refresh(refreshToken, in: vault).refusal == .unknownGrant)
         #expect(try await vault.validate(tokens.pair.accessToken) == nil)
         #expect(try await vault.inspectRefreshToken(refreshToken) == nil)
-        #expect(try await vault.revoke(refreshToken, by: party.client) == false)
+        #expect(try await vault.grants.revoke(refreshToken, by: party.client) == false)
     }
 
     private func isDamaged(_ tokens: IssuedTokens, _ party: Party, in vault: Vault) async throws {
@@ -23,7 +23,7 @@ import VaultCrypto
         await #expect(throws: damaged) { try await party.refresh(refreshToken, in: vault) }
         await #expect(throws: damaged) { try await vault.validate(tokens.pair.accessToken) }
         await #expect(throws: damaged) { try await vault.inspectRefreshToken(refreshToken) }
-        await #expect(throws: damaged) { _ = try await vault.revoke(refreshToken, by: party.client) }
+        await #expect(throws: damaged) { _ = try await vault.grants.revoke(refreshToken, by: party.client) }
     }
 
     /// So that clocks are believed again after they were set, and old grants are deleted.
