@@ -101,8 +101,9 @@ private struct Crowd: Sendable {
                 return "session"
             }
             works.append {
-                try await vault.rememberConsent(
-                    of: party.user.id, to: party.client.id, scope: try #require(ScopeSet(parsing: "basic")))
+                try await vault.consents.remember(
+                    ofUser: party.user.id, toClient: party.client.id,
+                    scope: try #require(ScopeSet(parsing: "basic")))
                 return "consent"
             }
             works.append { try await vault.grants.revoke(token, by: party.client) ? "revoked" : "over" }

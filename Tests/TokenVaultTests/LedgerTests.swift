@@ -231,7 +231,7 @@ extension TestVault {
         _ = try await Party(test.vault)
         await (try await test.openLater("ALTER TABLE consents RENAME TO agreements;")).close()
         let user = try await test.vault.users.find("alice").id
-        await #expect(throws: newer) { try await test.vault.consents(of: user) }
+        await #expect(throws: newer) { try await test.vault.consents.list(ofUser: user) }
     }
 
     @Test(.ofFiles) func `under a ledger of its own, the same row is damaged`() async throws {

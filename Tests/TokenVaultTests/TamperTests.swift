@@ -142,7 +142,7 @@ import VaultCore
         let vault = scene.test.vault
         let (user, client) = (scene.party.user.id, scene.party.client.id)
         let password = SecretBytes(copying: "correct horse battery")
-        try await vault.rememberConsent(of: user, to: client, scope: scene.tokens.scope)
+        try await vault.consents.remember(ofUser: user, toClient: client, scope: scene.tokens.scope)
         try await vault.users.setPassword(password, of: "alice")
         try await vault.addSigningKey(
             kid: "a", algorithm: .es256, privateKey: Secret(copying: "private"), publicJWK: "[]",
@@ -156,7 +156,7 @@ import VaultCore
         }
         await #expect(throws: VaultError(.integrity, "")) {
             switch table {
-            case "consents": _ = try await vault.consents(of: user)
+            case "consents": _ = try await vault.consents.list(ofUser: user)
             case "passwords": _ = try await vault.users.signIn("alice", password: password)
             default: _ = try await vault.signingKeys()
             }
@@ -169,8 +169,8 @@ import VaultCore
     @Test(.ofFiles) func `a whole table of them that was dropped is missed`() async throws {
         let scene = try await scene()
         let vault = scene.test.vault
-        try await vault.rememberConsent(
-            of: scene.party.user.id, to: scene.party.client.id, scope: scene.tokens.scope)
+        try await vault.consents.remember(
+            ofUser: scene.party.user.id, toClient: scene.party.client.id, scope: scene.tokens.scope)
         let key = vault.logVerifierKey
         await vault.close()
         _ = try sqlite(scene.test.path, "DROP TABLE consents")
@@ -184,14 +184,14 @@ import VaultCore
         let scene = try await scene()
         let vault = scene.test.vault
         let (user, client) = (scene.party.user.id, scene.party.client.id)
-        try await vault.rememberConsent(of: user, to: client, scope: scene.tokens.scope)
+        try await vault.consents.remember(ofUser: user, toClient: client, scope: scene.tokens.scope)
         try await vault.users.setPassword(Secret(copying: "first password"), of: "alice")
         try await vault.addSigningKey(
             kid: "a", algorithm: .es256, privateKey: Secret([1]), publicJWK: "{}", retiringCurrent: .zero)
         let copy = scene.test.directory + "/old"
         _ = try sqlite(scene.test.path, "VACUUM INTO '\(copy)'")
         let id = try sqlite(scene.test.path, "SELECT id FROM \(table)")
-        try await vault.withdrawConsent(of: user, from: client)
+        try await vault.consents.withdraw(ofUser: user, fromClient: client)
         try await vault.users.setPassword(Secret(copying: "second password"), of: "alice")
         try await vault.addSigningKey(
             kid: "b", algorithm: .es256, privateKey: Secret([2]), publicJWK: "{}",

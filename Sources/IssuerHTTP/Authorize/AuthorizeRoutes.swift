@@ -215,7 +215,7 @@ extension AuthorizeRoutes {
             }
             let account = try await issuer.vault.users.find(user.id)
             var rows: [[String: Any]] = []
-            for consent in try await issuer.vault.consents(of: user.id) {
+            for consent in try await issuer.vault.consents.list(ofUser: user.id) {
                 if let row = try await row(consent, user) { rows.append(row) }
             }
             var values: [String: Any] = [
@@ -238,8 +238,8 @@ extension AuthorizeRoutes {
             else {
                 return pages.seeOther(pages.link(PagePaths.consents), to: request, id)
             }
-            try await issuer.vault.withdrawConsent(
-                of: user.id, from: OwnerID(form.client), through: .http, requestID: id.description)
+            try await issuer.vault.consents.withdraw(
+                ofUser: user.id, fromClient: OwnerID(form.client), through: .http, requestID: id.description)
             return pages.seeOther(pages.link(PagePaths.consents) + "?" + Self.done, to: request, id)
         }
     }

@@ -37,8 +37,8 @@ extension TokenIssuer {
             switch decision {
             case .deny: return pending.refused(OAuthError(.accessDenied, "The user denied the request."))
             case .allow(let scope) where pending.scope.isSubset(of: scope):
-                try await vault.rememberConsent(
-                    of: user.id, to: pending.client.id, scope: pending.scope, through: .http,
+                try await vault.consents.remember(
+                    ofUser: user.id, toClient: pending.client.id, scope: pending.scope, through: .http,
                     requestID: request.requestID)
             case .allow, nil:
                 guard try await isRemembered(pending, of: user) else {
@@ -79,7 +79,7 @@ extension TokenIssuer {
         -> Bool
     {
         guard !pending.prompts.contains(.consent), pending.isClientAssured else { return false }
-        let consent = try await vault.consent(of: user.id, to: pending.client.id)
+        let consent = try await vault.consents.find(ofUser: user.id, toClient: pending.client.id)
         return consent.map { pending.scope.isSubset(of: $0.scope) } ?? false
     }
 

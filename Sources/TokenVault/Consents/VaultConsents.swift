@@ -14,24 +14,39 @@ public struct Consent: Sendable {
 }
 
 extension Vault {
-    /// What a user allowed a client; nil: nothing.
-    public func consent(of user: OwnerID, to client: OwnerID) async throws -> Consent? {
-        try await snapshot { database, keys in
+    /// What users allowed clients, and are not asked again.
+    public var consents: VaultConsents { VaultConsents(vault: self) }
+}
+
+/// Finds, lists and withdraws the consents of a vault, for the operator.
+///
+/// No call here asks who wants it. For a page on which users see and withdraw their own, take
+/// ``Vault/account(of:through:requestID:)``.
+public struct VaultConsents: Sendable {
+    package let vault: Vault
+
+    /// What a user allowed a client; nil when that is nothing.
+    public func find(ofUser user: OwnerID, toClient client: OwnerID) async throws -> Consent? {
+        try await vault.snapshot { database, keys in
             try database.consent(of: user, to: client, keys.keyring)
         }
     }
 
-    /// What a user allowed, by client, oldest first.
-    public func consents(of user: OwnerID) async throws -> [Consent] {
-        try await snapshot { database, keys in
+    /// Lists everything that a user allowed, one consent for each client, oldest first.
+    public func list(ofUser user: OwnerID) async throws -> [Consent] {
+        try await vault.snapshot { database, keys in
             try database.loadAll(
                 Consent.self, where: "owner_id = ? ORDER BY id", [.integer(user.rawValue)], keys.keyring)
         }
     }
 
-    /// Every consent, oldest first, at most `limit` after the one with the number `last`.
-    public func consents(after last: Int64 = 0, limit: Int = 1000) async throws -> [Consent] {
-        try await scan { database, keys in
+    /// Lists consents of every user, oldest first.
+    ///
+    /// - Parameters:
+    ///   - last: the number of the consent that the page before ended with.
+    ///   - limit: the most consents to return.
+    public func list(after last: Int64 = 0, limit: Int = 1000) async throws -> [Consent] {
+        try await vault.scan { database, keys in
             try database.page(Consent.self, after: last, limit: limit, [:], keys.keyring)
         }
     }
@@ -39,12 +54,15 @@ extension Vault {
     /// Remembers that a user allowed a client this scope, beside what was allowed before.
     ///
     /// - Parameter channel: the door through which the user said so.
-    package func rememberConsent(
-        of user: OwnerID, to client: OwnerID, scope: ScopeSet, through channel: AuditChannel = .http,
+    package func remember(
+        ofUser user: OwnerID, toClient client: OwnerID, scope: ScopeSet,
+        through channel: AuditChannel = .http,
         requestID: String? = nil
     ) async throws {
-        if let known = try await consent(of: user, to: client), scope.isSubset(of: known.scope) { return }
-        try await write { transaction in
+        if let known = try await find(ofUser: user, toClient: client), scope.isSubset(of: known.scope) {
+            return
+        }
+        try await vault.write { transaction in
             guard let owner = try transaction.owner(user), owner.row.kind == .user,
                 let party = try transaction.client(client), owner.row.state == .active,
                 party.state == .active
@@ -73,12 +91,13 @@ extension Vault {
     /// time, the consent with the last of them: what is interrupted is simply done again.
     ///
     /// - Parameter channel: the user did it, through this door; nil: the operator did.
-    public func withdrawConsent(
-        of user: OwnerID, from client: OwnerID, through channel: AuditChannel? = nil, requestID: String? = nil
+    public func withdraw(
+        ofUser user: OwnerID, fromClient client: OwnerID, through channel: AuditChannel? = nil,
+        requestID: String? = nil
     ) async throws {
         var last: GrantID? = GrantID(0)
         while let after = last {
-            last = try await write(.finishing) { [operatorActor] transaction in
+            last = try await vault.write(.finishing) { [operatorActor = vault.operatorActor] transaction in
                 let actor = try channel.flatMap { channel in
                     try transaction.owner(user).map { AuditActor($0.pseudonym, channel) }
                 }
@@ -95,7 +114,9 @@ extension Vault {
             }
         }
     }
+}
 
+extension Vault {
     /// Deletes the consents of a user or client that was removed, a few at a time.
     func forgetConsents(of id: OwnerID) async throws {
         // Of a client that was removed: consents of many people.

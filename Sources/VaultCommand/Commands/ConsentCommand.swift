@@ -31,11 +31,11 @@ struct ConsentListCommand: AsyncParsableCommand, VaultWork {
             var names = Names(vault)
             var ofUser: [Consent]?
             if let userName {
-                ofUser = try await vault.consents(of: try await vault.users.find(userName).id)
+                ofUser = try await vault.consents.list(ofUser: try await vault.users.find(userName).id)
             }
             try await output.show(
                 pages: { last in
-                    guard let ofUser else { return try await vault.consents(after: last?.id ?? 0) }
+                    guard let ofUser else { return try await vault.consents.list(after: last?.id ?? 0) }
                     return last == nil ? ofUser : []
                 }, under: ["USER", "CLIENT_ID", "SCOPE", "GRANTED"]
             ) { consent in
@@ -76,14 +76,14 @@ struct ConsentRevokeCommand: AsyncParsableCommand, VaultWork {
         try await show { vault in
             let user = try await vault.users.find(userName)
             let client = try await vault.clients.find(client)
-            guard let consent = try await vault.consent(of: user.id, to: client.id) else {
+            guard let consent = try await vault.consents.find(ofUser: user.id, toClient: client.id) else {
                 throw VaultError(
                     .notFound, "The user has allowed this client nothing.",
                     remedy:
                         "See 'tokenvault consent list', and 'tokenvault grant list' for what was allowed otherwise."
                 )
             }
-            try await vault.withdrawConsent(of: user.id, from: client.id)
+            try await vault.consents.withdraw(ofUser: user.id, fromClient: client.id)
             return Shown(
                 [
                     .json("client_id", client.clientID), .json("scope", consent.scope.text),

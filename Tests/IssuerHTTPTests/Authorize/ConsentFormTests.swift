@@ -24,7 +24,7 @@ import VaultCore
             #expect(answer.answer["access_token"] == nil)
             let tokens = try await server.redeem(answer.answer["code"] ?? "", app)
             #expect(tokens.status == 200)
-            #expect(try await server.vault.consents(of: user.id).map(\.scope.text) == ["basic"])
+            #expect(try await server.vault.consents.list(ofUser: user.id).map(\.scope.text) == ["basic"])
         }
     }
 
@@ -60,7 +60,7 @@ import VaultCore
             #expect(reply.isPage)
             #expect(reply.header("location") == nil)
             #expect(try await server.vault.grants.list().isEmpty)
-            #expect(try await server.vault.consents().isEmpty)
+            #expect(try await server.vault.consents.list().isEmpty)
         }
     }
 

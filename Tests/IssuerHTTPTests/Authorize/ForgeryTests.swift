@@ -29,7 +29,7 @@ import VaultCore
             }
             #expect(try await victim.post("/consent", ["decision": "allow"]).status == 400)
             #expect(try await server.vault.grants.list().isEmpty)
-            #expect(try await server.vault.consents().isEmpty)
+            #expect(try await server.vault.consents.list().isEmpty)
         }
     }
 
@@ -115,7 +115,7 @@ import VaultCore
                 let form = try #require(try await attacker.get(path).field("form"))
                 #expect(try await victim.post(path, ["form": form]).header("location") == path)
             }
-            #expect(try await server.vault.consents().count == 2)
+            #expect(try await server.vault.consents.list().count == 2)
             #expect(try await victim.authorize(app).status == 303)
         }
     }

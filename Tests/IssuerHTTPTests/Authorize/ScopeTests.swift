@@ -17,7 +17,7 @@ import VaultCore
             let tokens = try await server.redeem(answer.answer["code"] ?? "", app)
             #expect(tokens.status == 200)
             #expect(tokens.member("scope") == "basic")
-            #expect(try await server.vault.consents(of: user.id).map(\.scope.text) == ["basic"])
+            #expect(try await server.vault.consents.list(ofUser: user.id).map(\.scope.text) == ["basic"])
             // What is asked in the same words is not asked again.
             let again = try await browser.authorize(app, ["scope": "profile basic", "prompt": "none"])
             #expect(again.answer["code"] != nil)

@@ -150,7 +150,7 @@ import TokenVaultTesting
                 #expect(reply.header("location") == path)
                 #expect(try await browser.follow(reply).field("form") != nil)
             }
-            #expect(try await server.vault.consents().count == 1)
+            #expect(try await server.vault.consents.list().count == 1)
         }
     }
 }

@@ -56,8 +56,8 @@ import VaultCrypto
         let other = try await Party(test.vault, "other", user: "bob")
         _ = try await party.authorize()
         _ = try await other.authorize()
-        try await test.vault.rememberConsent(
-            of: party.user.id, to: party.client.id, scope: try #require(ScopeSet(parsing: "basic")))
+        try await test.vault.consents.remember(
+            ofUser: party.user.id, toClient: party.client.id, scope: try #require(ScopeSet(parsing: "basic")))
         _ = try await test.connect(party.user)
         _ = try await party.authorize()
         let members = try await test.vault.auditLeaves(limit: 1000).compactMap { index, leaf in
@@ -73,8 +73,9 @@ import VaultCrypto
                 test.path, "SELECT creations, last_creation FROM owners WHERE id = \(party.user.id.rawValue)")
                 == "4|\(at[4])")
         // A consent that grows is no new one, and an exchange none either.
-        try await test.vault.rememberConsent(
-            of: party.user.id, to: party.client.id, scope: try #require(ScopeSet(parsing: "readmeasurements"))
+        try await test.vault.consents.remember(
+            ofUser: party.user.id, toClient: party.client.id,
+            scope: try #require(ScopeSet(parsing: "readmeasurements"))
         )
         _ = try await party.begin()
         let report = try await test.vault.verifyAudit()

@@ -22,8 +22,8 @@ import VaultCrypto
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
         try await test.vault.users.setPassword(SecretBytes(copying: "correct horse battery"), of: "alice")
-        try await test.vault.rememberConsent(
-            of: party.user.id, to: party.client.id, scope: try #require(ScopeSet(parsing: "basic")))
+        try await test.vault.consents.remember(
+            ofUser: party.user.id, toClient: party.client.id, scope: try #require(ScopeSet(parsing: "basic")))
         let provider = try await test.vault.addProvider(
             "provider", definition: "{}", credentials: Secret(copying: "secret")
         ).id
@@ -63,7 +63,9 @@ import VaultCrypto
         #expect(try await scene.party.refresh(scene.tokens.refreshToken, in: vault).refusal != nil)
         #expect(try await vault.validate(scene.tokens.pair.accessToken) == nil)
         await #expect(throws: VaultError(.notFound, "")) { try await vault.heldConnection(scene.connection) }
-        #expect(try await vault.consent(of: scene.party.user.id, to: scene.party.client.id) == nil)
+        #expect(
+            try await vault.consents.find(ofUser: scene.party.user.id, toClient: scene.party.client.id) == nil
+        )
         let entries = try await vault.auditEntries(limit: 1000)
         #expect(entries.contains { $0.operation == "user.erase" && $0.reason == "restored" })
         let report = try await vault.verifyAudit()

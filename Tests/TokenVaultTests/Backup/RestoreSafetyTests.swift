@@ -129,8 +129,8 @@ import VaultCrypto
         let rotated = try await Party(test.vault, "rotated", user: "erin")
         let password = SecretBytes(copying: "correct horse battery")
         for user in ["alice", "bob"] { try await test.vault.users.setPassword(password, of: user) }
-        try await test.vault.rememberConsent(
-            of: party.user.id, to: party.client.id, scope: try #require(ScopeSet(parsing: "basic")))
+        try await test.vault.consents.remember(
+            ofUser: party.user.id, toClient: party.client.id, scope: try #require(ScopeSet(parsing: "basic")))
         let cookie = try await test.vault.startSession(
             user: party.user.id, signedInAt: test.clock.now(), lifetime: .seconds(3600))
         let tokens = try await party.begin()
@@ -142,7 +142,7 @@ import VaultCrypto
         try await test.vault.clients.disable("disabled")
         _ = try await test.vault.clients.rotateSecret(of: "rotated", overlap: .seconds(86400))
         try await test.vault.users.setPassword(SecretBytes(copying: "another horse battery"), of: "bob")
-        try await test.vault.withdrawConsent(of: party.user.id, from: party.client.id)
+        try await test.vault.consents.withdraw(ofUser: party.user.id, fromClient: party.client.id)
 
         let outcome = try await test.restore(kept, newest: .vault(path: test.path)).apply()
         let vault = try await test.open()
@@ -164,7 +164,7 @@ import VaultCrypto
         try await vault.users.enable("alice")
         #expect(try await vault.users.signIn("alice", password: password) != nil)
         #expect(try await vault.users.signIn("bob", password: password) == nil)
-        #expect(try await vault.consent(of: party.user.id, to: party.client.id) == nil)
+        #expect(try await vault.consents.find(ofUser: party.user.id, toClient: party.client.id) == nil)
         #expect(try await vault.session(cookie) == nil, "who was signed in is not any more")
         #expect(try await vault.verifyAudit().isIntact)
         await vault.close()

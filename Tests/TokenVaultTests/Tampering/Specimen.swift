@@ -19,7 +19,8 @@ struct Specimen: Sendable {
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
         _ = try await party.refresh(tokens.refreshToken)
-        try await test.vault.rememberConsent(of: party.user.id, to: party.client.id, scope: tokens.scope)
+        try await test.vault.consents.remember(
+            ofUser: party.user.id, toClient: party.client.id, scope: tokens.scope)
         try await test.vault.addSigningKey(
             kid: "a", algorithm: .es256, privateKey: Secret([1]), publicJWK: "{}", retiringCurrent: .zero)
         _ = try await test.vault.startSession(
