@@ -55,7 +55,7 @@ final class KeeperMetrics: Sendable {
 
     func called(_ provider: KnownProvider, _ purpose: ProviderRequest.Purpose, taking duration: Duration) {
         timer("tokenvault_keeper_call_seconds", provider.stored.name, purpose.rawValue)
-            .recordNanoseconds(duration.nanoseconds)
+            .record(duration: duration)
     }
 
     func toldWebhook(isDelivered: Bool) {
@@ -110,13 +110,6 @@ extension RefreshOutcome {
 
 extension Duration {
     fileprivate var seconds: Double { Double(milliseconds) / 1000 }
-
-    fileprivate var nanoseconds: Int64 {
-        let (seconds, attoseconds) = components
-        // Past 292 years it is a broken clock.
-        let whole = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        return whole.overflow ? .max : whole.partialValue &+ attoseconds / 1_000_000_000
-    }
 }
 
 /// Spans around refreshes and around calls to providers: they carry the provider's name, what for and how it ended, and
