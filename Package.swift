@@ -86,11 +86,13 @@ let targets: [Target] = [
         name: "TokenVault",
         dependencies: [
             "VaultCore", "CVaultShims", "VaultCrypto", "TokenRotation", "MerkleLog", "VaultStore",
-            "SQLiteStore", logging, lifecycle,
+            "SQLiteStore", logging, metrics, lifecycle,
         ]),
     .target(
         name: "TokenIssuer",
-        dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", logging]),
+        dependencies: [
+            "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", logging, metrics, tracing,
+        ]),
     .target(
         name: "OpenIDConnect",
         dependencies: ["VaultCore", "TokenVault", "TokenIssuer", jwtKit, crypto, cryptoExtras, logging]),
@@ -197,7 +199,10 @@ let tests: [Target] = [
     .testTarget(name: "TokenRotationTests", dependencies: ["TestSupport", "VaultCore", "TokenRotation"]),
     .testTarget(
         name: "TokenIssuerTests",
-        dependencies: ["TestSupport", "VaultCore", "TokenVault", "TokenIssuer", "TokenVaultTesting"]),
+        dependencies: [
+            "TestSupport", "VaultCore", "VaultCrypto", "SQLiteStore", "TokenVault", "TokenIssuer",
+            "TokenVaultTesting", metrics, metricsTestKit, tracing, inMemoryTracing,
+        ]),
     .testTarget(
         name: "OpenIDConnectTests",
         dependencies: [

@@ -1,6 +1,8 @@
 import Logging
+package import Metrics
 import TokenRotation
 public import TokenVault
+package import Tracing
 import VaultCore
 
 /// The authorization server without HTTP: authenticates clients and does what they ask (RFC 6749).
@@ -21,6 +23,8 @@ public struct TokenIssuer: Sendable {
     package let endpoints = MountedEndpoints()
     /// Of clients that fail to authenticate.
     let throttle: FailureThrottle
+    /// Nil where nothing is counted or traced.
+    private var watch: IssuerWatch?
     /// Told once, however many routes find out.
     package let sharedAddress: SharedAddressNotice
 
@@ -39,9 +43,11 @@ public struct TokenIssuer: Sendable {
             assertions: assertions, claims: claims)
     }
 
+    /// - Parameters: nil for tracer and metrics: what the program has set up.
     package init(
         vault: Vault, profile: IssuerProfile, url: IssuerURL?, idTokens: (any IDTokenMinting)?,
-        assertions: (any ClientAssertionVerifying)?, claims: UserClaims
+        assertions: (any ClientAssertionVerifying)?, claims: UserClaims, tracer: (any Tracer)? = nil,
+        metrics: (any MetricsFactory)? = nil
     ) {
         self.vault = vault
         self.profile = profile
@@ -51,6 +57,7 @@ public struct TokenIssuer: Sendable {
         self.claims = claims
         throttle = FailureThrottle(clock: vault.clock)
         sharedAddress = SharedAddressNotice(vault.logger)
+        watch = IssuerWatch(tracer, metrics)
     }
 
     /// The URL that clients know this issuer by. A server on any free port of loopback knows it once it
@@ -61,6 +68,11 @@ public struct TokenIssuer: Sendable {
     ///
     /// - Throws: the refusal to send.
     package func token(_ request: TokenRequest) async throws(OAuthError) -> TokenResponse {
+        if let watch {
+            var issuer = self
+            issuer.watch = nil
+            return try await watch.token(request, by: issuer)
+        }
         let recent = request.isLegacyGet ? nil : authenticateRecent(request.credentials, request.origin)
         do {
             return try await vault.withRecentClient(recent) { recent in
@@ -113,8 +125,8 @@ public struct TokenIssuer: Sendable {
         }
         vault.statistics.exchanged(result, since: start)
         switch result {
-        case .issued(let tokens), .replayed(let tokens):
-            return TokenResponse(tokens, idToken: idToken)
+        case .issued(let tokens): return TokenResponse(tokens, idToken: idToken)
+        case .replayed(let tokens): return TokenResponse(tokens, idToken: idToken, isReplayed: true)
         case .refused(let reason):
             if reason.isAlarm {
                 vault.logger.warning(

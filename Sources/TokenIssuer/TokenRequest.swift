@@ -85,8 +85,10 @@ public struct TokenResponse: Sendable {
     public let expiresIn: Int64
     /// The grant that the tokens belong to.
     public let grant: GrantID
+    /// Whether these tokens were given before, to a request whose answer seems to be lost.
+    let isReplayed: Bool
 
-    init(_ tokens: IssuedTokens, idToken: SecretBytes? = nil) {
+    init(_ tokens: IssuedTokens, idToken: SecretBytes? = nil, isReplayed: Bool = false) {
         accessToken = tokens.pair.accessToken
         refreshToken = tokens.pair.refreshToken
         self.idToken = idToken
@@ -94,5 +96,6 @@ public struct TokenResponse: Sendable {
         expiresAt = tokens.expiresAt
         expiresIn = tokens.expiresIn
         grant = tokens.grant
+        self.isReplayed = isReplayed
     }
 }

@@ -1,5 +1,6 @@
 public import Logging
 import MerkleLog
+package import Metrics
 import SQLiteStore
 public import VaultCore
 import VaultCrypto
@@ -63,7 +64,7 @@ public final class Vault: Sendable {
         store = opened.store
         keys = opened.keys
         unlocker = opened.unlocker
-        statistics = CommitStatistics()
+        statistics = CommitStatistics(options.metrics)
         registry = Registry()
         firstUses = FirstUses()
         refusals = RefusalLimiter()
@@ -116,6 +117,8 @@ public struct VaultOptions: Sendable {
     /// Compares the vault with its anchors when it is opened, and tells them when it is closed. Without it, a vault that has
     /// anchors does not open.
     public var anchors: (any AnchorCheck)?
+    /// Nil: what the program has set up.
+    package var metrics: (any MetricsFactory)?
     /// Text of migrations after those of this version, as a later one may have them.
     package var laterMigrations: [String] = []
     var ledger: SchemaLedger {

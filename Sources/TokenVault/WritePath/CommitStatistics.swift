@@ -1,3 +1,4 @@
+import Metrics
 import Synchronization
 import TokenRotation
 import VaultCore
@@ -9,6 +10,26 @@ public final class CommitStatistics: Sendable {
     private let bodyCount = Atomic<Int>(0)
     private let repeatedCount = Atomic<Int>(0)
     private let figures = Mutex(Figures())
+    private let instruments: Instruments?
+
+    /// What the program that the vault is in reads besides.
+    ///
+    /// | metric | kind |
+    /// |---|---|
+    /// | `tokenvault_vault_commits_total` | counter: transactions |
+    /// | `tokenvault_vault_writes_total` | counter: writes in them |
+    /// | `tokenvault_vault_commit_seconds` | timer: from BEGIN to COMMIT |
+    private struct Instruments: Sendable {
+        let commits: Counter
+        let writes: Counter
+        let times: Metrics.Timer
+
+        init(_ factory: any MetricsFactory) {
+            commits = Counter(label: "tokenvault_vault_commits_total", factory: factory)
+            writes = Counter(label: "tokenvault_vault_writes_total", factory: factory)
+            times = Timer(label: "tokenvault_vault_commit_seconds", factory: factory)
+        }
+    }
 
     /// Transactions committed by this process.
     public var commits: Int { commitCount.load(ordering: .relaxed) }
@@ -35,7 +56,11 @@ public final class CommitStatistics: Sendable {
         package var lastCommit: ContinuousClock.Instant?
     }
 
-    init() {}
+    /// - Parameter factory: nil: what the program has set up, and if that is nothing, nothing is done for it.
+    init(_ factory: (any MetricsFactory)?) {
+        let factory = factory ?? MetricsSystem.factory
+        instruments = factory is NOOPMetricsHandler ? nil : Instruments(factory)
+    }
 
     /// What has come together until now.
     package var current: Figures { figures.withLock { $0 } }
@@ -50,6 +75,10 @@ public final class CommitStatistics: Sendable {
             figures.lastCommit = end
             if let logSize { figures.logSize = logSize }
         }
+        guard let instruments else { return }
+        instruments.commits.increment()
+        instruments.writes.increment(by: bodies)
+        instruments.times.record(duration: start.duration(to: end))
     }
 
     func batchIsRepeated() { repeatedCount.wrappingAdd(1, ordering: .relaxed) }

@@ -7,7 +7,7 @@ import VaultCore
 /// A host that issues tokens to clients of its own, in process.
 struct Stage: Sendable {
     static let redirectURI = "https://app.example/callback"
-    let clock = SettableClock()
+    let clock: SettableClock
     let vault: Vault
     let issuer: TokenIssuer
     let client: Client
@@ -17,9 +17,17 @@ struct Stage: Sendable {
     var credentials: ClientCredentials { .secret(secret, clientID: client.clientID) }
 
     init(_ change: (inout ClientRegistration) -> Void = { _ in }) async throws {
-        vault = try await Vault.temporary(clock: clock)
-        issuer = TokenIssuer(vault: vault)
-        (client, secret) = try await Self.clients.add("app", to: vault, change)
+        let clock = SettableClock()
+        let vault = try await Vault.temporary(clock: clock)
+        try await self.init(vault: vault, issuer: TokenIssuer(vault: vault), clock, change)
+    }
+
+    init(
+        vault: Vault, issuer: TokenIssuer, _ clock: SettableClock = SettableClock(),
+        _ change: (inout ClientRegistration) -> Void = { _ in }
+    ) async throws {
+        (self.vault, self.issuer, self.clock) = (vault, issuer, clock)
+        (client, secret) = try await Self.addClient("app", to: vault, change)
         _ = try await vault.users.add("alice")
     }
 
