@@ -12,7 +12,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tokenvault",
         abstract:
-            "An encrypted vault for OAuth 2 tokens: hands them out, rotates them, and proves what it did.",
+            "Store, issue and rotate OAuth 2 tokens in an encrypted vault, with a verifiable log.",
         discussion: """
             Data goes to standard output, everything else to standard error. With --json every command prints one \
             JSON object, lists print one object per line.

@@ -7,7 +7,7 @@ struct ConsentCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "consent", abstract: "Show and withdraw what users allowed clients.",
         discussion:
-            "A consent is remembered, so that the user is not asked again; grants are what came of it.",
+            "A consent is kept so that the user is not asked again. Its grants are listed by 'tokenvault grant list'.",
         subcommands: [ConsentListCommand.self, ConsentRevokeCommand.self])
 }
 
@@ -57,7 +57,7 @@ struct ConsentListCommand: AsyncParsableCommand, VaultWork {
 
 struct ConsentRevokeCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "revoke", abstract: "Withdraw a consent and revoke the grants that came of it.",
+        commandName: "revoke", abstract: "Withdraw a consent and revoke its grants.",
         discussion: """
             Examples:
               tokenvault consent revoke --user alice --client mood-tracker

@@ -6,14 +6,14 @@ import VaultCore
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Look at files, disk, clock, locks, keys, log and tables, and say what to do.",
+        abstract: "Check files, disk, clock, locks, keys, log and tables, and say what to do.",
         discussion: """
-            Writes nothing into the vault without a key, leaves no file beside it, and goes on where the vault does not \
-            open. You are never asked for a passphrase: without a key, what needs one is left out and listed. With a key \
-            the vault is opened, which is an entry of the log.
+            Works on a vault that does not open, on a copy and without a key, and never asks for a passphrase. \
+            Without a key it writes nothing into the vault, leaves no file beside it, and lists the checks that \
+            it leaves out. With a key it opens the vault, which adds an entry to the log.
 
-            Ends with 0 where there is nothing but advice, with 11 for warnings, with 7 or 8 for errors of integrity or \
-            of storage, and with the code of the first error otherwise.
+            Exit codes: 0 if there is at most advice, 11 for warnings, 7 or 8 for errors of integrity or \
+            storage, else that of the first error.
 
             Examples:
               tokenvault doctor
@@ -21,7 +21,7 @@ struct DoctorCommand: AsyncParsableCommand {
               env -u TOKENVAULT_KEY_FILE tokenvault doctor --vault copy-of-the-vault
             """)
 
-    @Flag(help: "Look at every page of the file, however large it is.")
+    @Flag(help: "Check every page of the file, even of a large one.")
     var full = false
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments

@@ -6,7 +6,8 @@ import VaultCore
 struct GrantCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "grant", abstract: "Authorize, show and revoke grants.",
-        discussion: "A grant is what one user allowed one client: it lives through all its refreshes.",
+        discussion:
+            "A grant is what one user allowed one client. Refreshes rotate its tokens; the grant stays.",
         subcommands: [
             GrantAuthorizeCommand.self, GrantListCommand.self, GrantShowCommand.self, GrantRevokeCommand.self,
         ])
@@ -27,9 +28,9 @@ struct GrantListCommand: AsyncParsableCommand, VaultWork {
     var user: String?
     @Option(help: "Only those that are live, revoked, expired or suspended.")
     var state: Grant.State?
-    @Option(help: "Only those after this grant.")
+    @Option(help: "Only grants after this number.")
     var after: Int64 = 0
-    @Option(help: "At most so many.")
+    @Option(help: "Maximum number of grants to print (default: all).")
     var limit: Int?
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
@@ -65,7 +66,7 @@ extension Grant.State: ExpressibleByArgument {}
 
 struct GrantShowCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Show one grant. There is no token in it.",
+        commandName: "show", abstract: "Show one grant, without its tokens.",
         discussion: "Example:\n  tokenvault grant show 17")
 
     @Argument(help: ArgumentHelp("The number of the grant.", valueName: "grant"))
@@ -84,7 +85,7 @@ struct GrantShowCommand: AsyncParsableCommand, VaultWork {
 
 struct GrantRevokeCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "revoke", abstract: "Revoke a grant: its tokens are dead when the command returns.",
+        commandName: "revoke", abstract: "Revoke a grant. Its tokens are refused from then on.",
         discussion: "Example:\n  tokenvault grant revoke 17")
 
     @Argument(help: ArgumentHelp("The number of the grant.", valueName: "grant"))
@@ -116,11 +117,9 @@ struct GrantAuthorizeCommand: AsyncParsableCommand, VaultWork {
     var client: String
     @Option(help: "The user who consented, or - to read the name from standard input.")
     var user: String
-    @Option(help: "What the user allows, separated by spaces; all the client is registered for by default.")
+    @Option(help: "Scope that the user allows, separated by spaces (default: the client's whole scope).")
     var scope: String?
-    @Option(
-        help: ArgumentHelp(
-            "One the client has registered; may be left out when it has just one.", valueName: "uri"))
+    @Option(help: ArgumentHelp("A redirect URI of the client (default: the only one).", valueName: "uri"))
     var redirectURI: String?
     @Option(
         name: .customLong("code-challenge"),

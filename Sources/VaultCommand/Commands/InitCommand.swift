@@ -7,13 +7,13 @@ import VaultCrypto
 /// Makes a vault, and its key file on request.
 struct InitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "init", abstract: "Make a new vault.",
+        commandName: "init", abstract: "Create a vault.",
         discussion: """
-            The key file is made with mode 600 and never overwritten. Keep a copy of it somewhere else: without it \
-            nothing in the vault can be read, by anybody. Without --key-file you are asked for a passphrase.
+            The key file is created with mode 600 and never overwritten. Keep a copy of it on another machine: \
+            without it the vault cannot be read. Without --key-file you are asked for a passphrase.
 
-            With --recovery-file a recovery key is made as well and written there, sealed to a passphrase of its own: \
-            it opens the vault when all other keys are lost. Keep it off this machine.
+            With --recovery-file a recovery key is written to that file, sealed by a passphrase of its own. It \
+            opens the vault when all other keys are lost. Keep it off this machine.
 
             Examples:
               tokenvault init --key-file v.key --create-key-file --recovery-file v.recovery
@@ -22,7 +22,7 @@ struct InitCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var location: VaultArguments
-    @Flag(name: .customLong("create-key-file"), help: "Make the key file named by --key-file.")
+    @Flag(name: .customLong("create-key-file"), help: "Create the key file named by --key-file.")
     var createsKeyFile = false
     @OptionGroup(title: "Passphrase of the recovery file (you are asked for it otherwise)")
     var recoveryPassphrase: SecretArguments<RecoveryPassphrase>

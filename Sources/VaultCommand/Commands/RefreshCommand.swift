@@ -18,11 +18,11 @@ struct RefreshCommand: ParsableCommand {
 struct RefreshRunCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "run",
-        abstract: "Refresh tokens before they expire, and revoke what was given up, until told to stop.",
+        abstract: "Refresh tokens before they expire, and send revocations, until stopped.",
         discussion: """
-            SIGTERM and SIGINT end it gracefully: answers to calls under way are stored first. Several may run on one \
-            vault, beside 'tokenvault serve' and other commands: one of them refreshes, the others see its result. \
-            The log goes to standard error; what it says of providers is bounded and holds no token.
+            SIGTERM and SIGINT end it gracefully: answers to calls in flight are stored first. Several may run \
+            on one vault, beside 'tokenvault serve' and other commands; they share refreshes. The log goes to \
+            standard error, without tokens.
 
             Examples:
               tokenvault refresh run
@@ -31,10 +31,11 @@ struct RefreshRunCommand: AsyncParsableCommand, VaultWork {
             """)
 
     @Option(
-        help: ArgumentHelp("Calls under way at one time, to all providers together.", valueName: "number"))
+        help: ArgumentHelp(
+            "Maximum number of calls in flight, to all providers together.", valueName: "number"))
     var calls = KeeperService.Limits().calls
     @Option(
-        help: ArgumentHelp("A file that appears once it works, and goes at the end.", valueName: "path"),
+        help: ArgumentHelp("Create this file once it works, and remove it at the end.", valueName: "path"),
         completion: .file())
     var readyFile: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical.")

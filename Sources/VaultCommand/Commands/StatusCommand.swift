@@ -9,10 +9,10 @@ struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Show what is in the vault, its log and its disk.",
         discussion: """
-            Counting reads every grant once, about a second per million, and the newest \(ExchangeHistory.leaves) entries of \
-            the log. Each bar of 'exchanges' is an hour of the last 24, or less where the log is too full to be read so \
-            far back; those of 'expiry' are the live grants that end within an hour, a day, a week, 30 days, 90 days, a \
-            year, and later.
+            Reads every grant once, about a second per million, and the newest \(ExchangeHistory.leaves) entries \
+            of the log. Each bar of 'exchanges' is one of the last 24 hours, or less if the log is too full. The \
+            bars of 'expiry' are live grants that end within an hour, a day, a week, 30 days, 90 days, a year, \
+            and later.
 
             Examples:
               tokenvault status

@@ -69,7 +69,7 @@ final class CallbackListener: Sendable {
 
     /// Hands a request over.
     ///
-    /// - Returns: why it is none that is waited for; nil when it was handed over.
+    /// - Returns: why it is not the awaited callback; nil when it was handed over.
     fileprivate func admit(_ head: HTTPRequestHead, from channel: any Channel) -> CallbackConnection.Refusal?
     {
         let hosts = head.headers["host"]

@@ -33,7 +33,7 @@ extension ExitStatus {
             }
     }
 
-    /// What became of a consent: 4 where someone said no, 9 where nobody answered, 11 where the answer is kept unread.
+    /// How a consent ended: 4 if it was refused, 9 without an answer, 11 if the answer is kept unread.
     init(_ code: KeeperError.Code) {
         self =
             switch code {

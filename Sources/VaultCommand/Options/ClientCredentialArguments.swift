@@ -8,7 +8,7 @@ struct ClientCredentialArguments: ParsableArguments {
         name: .customLong("client-id"),
         // Providers give such identifiers too: with a dash in front.
         parsing: .unconditional,
-        help: ArgumentHelp("The identifier the provider gave our client.", valueName: "id"))
+        help: ArgumentHelp("Our client's identifier at the provider.", valueName: "id"))
     var identifier: String?
     @Option(
         name: .customLong("client-id-file"),
@@ -39,7 +39,7 @@ struct ClientCredentialArguments: ParsableArguments {
         return String(decoding: line, as: UTF8.self)
     }
 
-    /// - Parameter isPublic: the provider wants no secret of us: nobody is asked for one.
+    /// - Parameter isPublic: the provider expects no secret, so none is asked for.
     func secret(isPublic: Bool) throws -> SecretBytes? {
         try secret.read() ?? (isPublic ? nil : SecretReader.clientSecret.ask(isNew: false))
     }

@@ -3,7 +3,7 @@ import VaultCore
 
 /// `--confirm NAME`: what cannot be undone is named twice.
 struct ConfirmationArgument: ParsableArguments {
-    @Option(help: ArgumentHelp("The same name again: this cannot be undone.", valueName: "name"))
+    @Option(help: ArgumentHelp("Repeat the name: this cannot be undone.", valueName: "name"))
     var confirm: String?
 
     func check(_ name: String, consequence: String) throws {

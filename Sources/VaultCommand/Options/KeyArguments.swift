@@ -23,7 +23,7 @@ enum KeyOption: String, CaseIterable {
         switch self {
         case .keyFile: ArgumentHelp("The key file (TOKENVAULT_KEY_FILE).", valueName: "path")
         case .keyDescriptor:
-            ArgumentHelp("Read what a key file holds from this file descriptor.", valueName: "number")
+            ArgumentHelp("Read a key file's content from this file descriptor.", valueName: "number")
         case .passphraseFile:
             ArgumentHelp("Read the passphrase from the first line of this file.", valueName: "path")
         case .passphraseDescriptor:
@@ -32,7 +32,7 @@ enum KeyOption: String, CaseIterable {
         case .credential:
             ArgumentHelp("Use this systemd credential ($CREDENTIALS_DIRECTORY).", valueName: "name")
         case .recoveryFile:
-            ArgumentHelp("The file of a recovery key; its passphrase as above.", valueName: "path")
+            ArgumentHelp("The file of a recovery key; give its passphrase as above.", valueName: "path")
         case .program:
             ArgumentHelp(
                 "A program that unwraps the key (TOKENVAULT_KEY_EXEC), by its absolute path.",
@@ -174,7 +174,7 @@ struct NewKeyArguments: ParsableArguments {
         name: KeyOption.keyFile.newName, help: ArgumentHelp("A key file.", valueName: "path"),
         completion: .file())
     var keyFile: String?
-    @Flag(name: .customLong("create"), help: "Make the key file named by --new-key-file.")
+    @Flag(name: .customLong("create"), help: "Create the key file named by --new-key-file.")
     var createsKeyFile = false
     @OptionGroup var passphrase: NewSecretArguments<NewPassphrase>
     @Option(

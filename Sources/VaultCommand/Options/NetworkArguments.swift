@@ -7,8 +7,7 @@ import VaultCore
 struct NetworkArguments: ParsableArguments {
     @Option(
         name: .customLong("ca-file"),
-        help: ArgumentHelp(
-            "Trust the certificate authorities in this file (PEM) beside the system's.", valueName: "path"),
+        help: ArgumentHelp("Also trust the certificate authorities in this file (PEM).", valueName: "path"),
         completion: .file())
     var authoritiesFile: String?
 
@@ -26,7 +25,7 @@ struct NetworkArguments: ParsableArguments {
 }
 
 extension VaultArguments {
-    /// Opens the vault under a keeper that calls nobody, for commands about what is stored here.
+    /// Opens the vault under a keeper without a network, for commands about stored rows.
     func withKeeper<Result>(
         over transport: any ProviderTransport = NoTransport(), _ body: (TokenKeeper) async throws -> Result
     ) async throws -> Result {
@@ -42,7 +41,7 @@ extension VaultArguments {
     }
 }
 
-/// The transport of a keeper that is to call nobody.
+/// The transport of a keeper without a network.
 struct NoTransport: ProviderTransport {
     func send(_ request: ProviderRequest) async throws(TransportFailure) -> ProviderReply {
         throw .notSent(.shutdown)

@@ -12,7 +12,7 @@ struct SecretReader {
     private let advice: String
     /// More than any of them and its end of line.
     private let limit: Int
-    /// What to say where none was given and nobody can be asked.
+    /// The remedy if none was given and there is no terminal to ask at.
     let missing: VaultError
 
     static let passphrase = SecretReader(

@@ -12,7 +12,7 @@ struct VaultArguments: ParsableArguments {
         name: .customLong("vault"),
         help: ArgumentHelp("The vault file (TOKENVAULT_PATH).", valueName: "path"), completion: .file())
     var vaultPath: String?
-    @Flag(help: "Open it although it lies behind or beside what an anchor was told of.")
+    @Flag(help: "Open even if the vault is behind, or has forked from, an anchor's checkpoint.")
     var ignoreAnchors = false
     @OptionGroup(title: "Key (without any, you are asked for a passphrase)")
     var key: KeyArguments

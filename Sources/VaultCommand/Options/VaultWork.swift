@@ -14,7 +14,7 @@ extension VaultWork {
         try output.show(try await location.withVault { try await work($0) })
     }
 
-    /// The same under a keeper, which calls nobody unless it is given a network.
+    /// Opens the vault under a keeper, for one piece of work. Without `network` it calls no provider.
     func showKept(
         calling network: NetworkArguments? = nil, _ work: (TokenKeeper) async throws -> Shown
     ) async throws {

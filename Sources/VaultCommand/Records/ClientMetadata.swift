@@ -139,7 +139,7 @@ private final class Members {
         return word
     }
 
-    /// What nobody asked for: allowed, or refused by name.
+    /// The members left over: returned if allowed, else refused by name.
     func rest(allowed: Set<String>) throws -> [String] {
         let names = object.keys.sorted()
         if names.contains(where: { $0 == "client_secret" || $0 == "client_secret_expires_at" }) {

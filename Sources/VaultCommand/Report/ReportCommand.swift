@@ -8,10 +8,10 @@ struct ReportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "report", abstract: "Write one self-contained page for an auditor.",
         discussion: """
-            Verifies the log and the database, and writes what they say of a period: exchanges by outcome over time, alarms, \
-            events of keys, the signed checkpoint with its verifier key, facts of the vault and its clients. The page fetches \
-            nothing and runs nothing; it contains no token, no secret and no user name. Ends with 7 where something is \
-            not as it was written: the page is there and says what.
+            Verifies log and database, and reports a period: exchanges by outcome over time, alarms, events of \
+            keys, the signed checkpoint with its verifier key, the vault and its clients. The page loads and \
+            runs nothing; it has no token, secret or user name. Ends with 7 if something differs from what was \
+            written; the page says what.
 
             Examples:
               tokenvault report --html report.html
@@ -23,10 +23,10 @@ struct ReportCommand: AsyncParsableCommand {
         help: ArgumentHelp("The file to write.", valueName: "file"), completion: .file(extensions: ["html"]))
     var html: String
     @Option(
-        help: ArgumentHelp(
-            "The first day or moment, UTC: 2026-11-01 or 2026-11-01T06:00:00Z.", valueName: "time"))
+        help: ArgumentHelp("Start of the period, UTC: 2026-11-01 or 2026-11-01T06:00:00Z.", valueName: "time")
+    )
     var from: InstantArgument?
-    @Option(help: ArgumentHelp("The first day or moment that counts no more.", valueName: "time"))
+    @Option(help: ArgumentHelp("End of the period, not included.", valueName: "time"))
     var to: InstantArgument?
     @Flag(help: "Replace the file if there is one.")
     var force = false

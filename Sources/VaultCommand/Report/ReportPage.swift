@@ -77,7 +77,7 @@ struct ReportPage: Sendable {
         guard !report.isIntact else {
             return """
                 <section class="verdict good" aria-labelledby="verdict"><h2 id="verdict"><span class="mark" aria-hidden="true">✓</span>The log and the database are what was written</h2>
-                <p>All \(report.size) entries were hashed anew and give the signed root; \(report.rows) rows are those that the log names last.</p></section>
+                <p>All \(report.size) entries were hashed again and give the signed root; \(report.rows) rows are those that the log names last.</p></section>
                 """
         }
         return """

@@ -62,7 +62,7 @@ enum SupervisorNotice: String {
     case ready = "READY=1"
     case stopping = "STOPPING=1"
 
-    /// Nothing can be done when nobody listens.
+    /// Nothing can be done when no supervisor listens.
     func send(to path: String? = ProcessInfo.processInfo.environment["NOTIFY_SOCKET"]) {
         guard let path, path.hasPrefix("/") || path.hasPrefix("@") else { return }
         var address = sockaddr_un()

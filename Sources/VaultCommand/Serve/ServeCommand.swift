@@ -14,12 +14,12 @@ struct ServeCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Serve tokens, sign-in and metadata over HTTP.",
         discussion: """
-            SIGTERM and SIGINT end it gracefully: requests in flight get their answers. Other commands may work on \
-            the same vault meanwhile. With TLS, SIGHUP reads the certificate again; without, put a proxy with TLS \
-            in front of it.
+            SIGTERM and SIGINT end it gracefully: requests in flight get their answers. Other commands may use \
+            the vault meanwhile. With TLS, SIGHUP reloads the certificate; without, put a proxy with TLS in \
+            front.
 
-            What is no flag is taken from the environment (TOKENVAULT_LISTEN and so on), then from the file of \
-            --config, then from the defaults.
+            Settings come from flags, then the environment (TOKENVAULT_LISTEN and so on), then the file of \
+            --config, then defaults.
 
             Examples:
               tokenvault serve --listen 127.0.0.1:8080
@@ -35,7 +35,7 @@ struct ServeCommand: AsyncParsableCommand, VaultWork {
     func run() async throws {
         let settings = try ServeSettings(options, location)
         guard !options.checksOnly else {
-            for name in settings.unknownVariables { output.note("\(name) is no setting.") }
+            for name in settings.unknownVariables { output.note("\(name) is not a setting.") }
             return try output.show(settings.effective, under: ["SETTING", "VALUE", "SOURCE"])
         }
         // Before anything takes time: a reload that comes early must not end the process.

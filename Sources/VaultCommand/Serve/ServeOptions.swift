@@ -6,30 +6,30 @@ import TokenVault
 struct ServeOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Address and port; port 0 takes a free one. (default: 127.0.0.1:8080)", valueName: "host:port"))
+            "Address and port, as 127.0.0.1:8080; port 0 takes a free one. (default: 127.0.0.1:8080)",
+            valueName: "host:port"))
     var listen: ListenAddress?
-    @Option(
-        help:
-            "The issuer's URL. On a loopback address it defaults to the URL served; elsewhere it is required."
-    )
+    @Option(help: "URL by which clients know the issuer. (default: the URL served, on loopback)")
     var issuer: String?
     @Option(help: "standard, or quantimodo to accept clients of that API too. (default: standard)")
     var profile: String?
     @Option(
         help: ArgumentHelp(
-            "Serve with TLS: the certificate chain (PEM). SIGHUP reads it and the key again.",
-            valueName: "file"), completion: .file())
+            "Serve with TLS: the certificate chain (PEM). SIGHUP reloads it and the key.", valueName: "file"),
+        completion: .file())
     var tlsCertificate: String?
     @Option(
         help: ArgumentHelp("The private key of the certificate (PEM).", valueName: "file"),
         completion: .file())
     var tlsKey: String?
     @Option(
-        help: ArgumentHelp("Serve /metrics and /health there too; off by default.", valueName: "host:port"))
+        help: ArgumentHelp(
+            "Serve /metrics and /health at this address too. (default: off)", valueName: "host:port"))
     var adminListen: ListenAddress?
     @Option(
         name: .customLong("max-connections"),
-        help: ArgumentHelp("Connections beyond it wait. (default: 2048)", valueName: "number"))
+        help: ArgumentHelp(
+            "Maximum number of connections; further ones wait. (default: 2048)", valueName: "number"))
     var maximumConnections: Int?
     @Option(
         help: ArgumentHelp(
@@ -38,12 +38,12 @@ struct ServeOptions: ParsableArguments {
     var idleTimeout: DurationArgument?
     @Option(
         help: ArgumentHelp(
-            "Prune older entries of the audit log once an anchor or export covers them: 30d or more, or forever. (default: 400d)",
+            "Prune older log entries once an anchor or export covers them: 30d or more, or forever. (default: 400d)",
             valueName: "duration"))
     var keepLog: String?
     @Option(
         help: ArgumentHelp(
-            "Prune the oldest entries beyond this many MB, GB or TB too, but none younger than 30 days. (default: any size)",
+            "Also prune the oldest entries beyond this size, as 10GB, but none younger than 30 days. (default: any size)",
             valueName: "size"))
     var keepLogSize: String?
     @Flag(
@@ -56,10 +56,10 @@ struct ServeOptions: ParsableArguments {
     var trustedProxy: Bool?
     @Flag(
         inversion: .prefixedNo,
-        help: "Take token requests by GET too, their secrets in the URL: only while old clients need it.")
+        help: "Accept token requests by GET too, with secrets in the URL: only while old clients need it.")
     var legacyGet: Bool?
     @Option(
-        help: ArgumentHelp("Gets the base URL, one line, once requests are taken.", valueName: "path"),
+        help: ArgumentHelp("Write the base URL to this file once requests are accepted.", valueName: "path"),
         completion: .file())
     var readyFile: String?
     @Option(help: "everything, or issuer: hold only the keys that serving needs. (default: everything)")
@@ -70,12 +70,10 @@ struct ServeOptions: ParsableArguments {
     var logFormat: LogFormat?
     @Option(
         help: ArgumentHelp(
-            "Settings from a JSON file whose members are named as these flags (TOKENVAULT_CONFIG).",
-            valueName: "file"), completion: .file())
+            "JSON file with settings named as these flags (TOKENVAULT_CONFIG).", valueName: "file"),
+        completion: .file())
     var config: String?
-    @Flag(
-        name: .customLong("check-config"),
-        help: "Show what is set, and by what, check it, and end without serving.")
+    @Flag(name: .customLong("check-config"), help: "Show each setting and its source, check them, and end.")
     var checksOnly = false
 
     /// What was given.

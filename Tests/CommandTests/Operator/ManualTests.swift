@@ -27,7 +27,7 @@ struct ManualTests {
             "tokenvault man doctor > d.1 && mandoc -T utf8 -O width=500 d.1 | col -b")
         #expect(page.status == 0)
         for text in [
-            "tokenvault-doctor - Look at files", "--passphrase-fd number", "tokenvault doctor --full --json",
+            "tokenvault-doctor - Check files", "--passphrase-fd number", "tokenvault doctor --full --json",
             "'tokenvault help exit-codes'", "EXIT STATUS",
         ] {
             #expect(page.output.contains(text), "\(text)")

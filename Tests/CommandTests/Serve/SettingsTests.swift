@@ -191,7 +191,7 @@ struct SettingsTests {
         let place = try await Workplace.withVault()
         let variables = ["TOKENVAULT_LISTN": "hunter2-hunter2"]
         let checked = try await place.run(["serve", "--check-config"], environment: variables)
-        #expect(checked.complaints == "TOKENVAULT_LISTN is no setting.\n")
+        #expect(checked.complaints == "TOKENVAULT_LISTN is not a setting.\n")
         let service = try await RunningService(in: place, environment: variables)
         #expect(await service.end(by: SIGTERM) == 0)
         #expect(try service.log().contains("TOKENVAULT_LISTN"))

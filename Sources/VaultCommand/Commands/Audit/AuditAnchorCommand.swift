@@ -7,11 +7,11 @@ import VaultCore
 struct AuditAnchorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "anchor",
-        abstract: "Tell places outside the vault of new checkpoints: a cut or older file is found by them.",
+        abstract: "Publish checkpoints outside the vault, so that an older or cut copy is found.",
         discussion: """
-            A serving process tells every anchor once a second when something changed, witnesses every five; any other \
-            command tells the files when it ends. A vault that lies behind or beside what a file was told of does not \
-            open: exit code 7.
+            A serving process publishes to every anchor once a second after changes, and to witnesses every five \
+            seconds. Other commands publish to files when they end. A vault that is behind a file anchor, or has \
+            forked from it, does not open: exit code 7.
             """,
         subcommands: [
             AuditAnchorAddCommand.self, AuditAnchorListCommand.self, AuditAnchorCheckCommand.self,
@@ -21,14 +21,14 @@ struct AuditAnchorCommand: ParsableCommand {
 
 struct AuditAnchorAddCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "add", abstract: "Add an anchor, and tell it the newest checkpoint.",
+        commandName: "add", abstract: "Add an anchor, and publish the newest checkpoint to it.",
         discussion: """
               file PATH      holds the newest signed checkpoint; best on another disk
               exec PROGRAM   reads the signed checkpoint from standard input in 5 seconds
               witness URL    a C2SP witness, which cosigns checkpoints that are consistent
 
-            Who runs a witness must know the log by its verifier key ('audit checkpoint --json' has it). The key of the \
-            witness is a C2SP vkey for cosignature/v1; nothing that it did not sign is believed.
+            Give the log's verifier key ('audit checkpoint --json' prints it) to the witness's operator. --key \
+            is the witness's C2SP vkey for cosignature/v1; only answers signed by it are believed.
 
             Examples:
               tokenvault audit anchor add file /mnt/other-disk/vault.checkpoint
@@ -74,10 +74,11 @@ struct AuditAnchorAddCommand: AsyncParsableCommand {
         }
         try output.show(Shown(anchor))
         if isBeside {
-            output.note("It is on the vault's own file system: whoever sets that back sets both back.")
+            output.note(
+                "The anchor is on the vault's own file system: a restore of that file system sets both back.")
         }
         if let trouble = anchor.trouble {
-            output.note("It was added, but could not be told: \(trouble).")
+            output.note("It was added, but the checkpoint could not be published: \(trouble).")
             output.note(anchor.advice)
         }
     }
@@ -89,7 +90,7 @@ struct AuditAnchorAddCommand: AsyncParsableCommand {
 
 struct AuditAnchorListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List anchors, and how far each was told.",
+        commandName: "list", abstract: "List anchors, and how far each is.",
         discussion: "Example:\n  tokenvault audit anchor list --json")
 
     @OptionGroup var location: VaultArguments
@@ -104,9 +105,9 @@ struct AuditAnchorListCommand: AsyncParsableCommand {
 struct AuditAnchorCheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Compare the log with every file and witness, and tell every anchor now.",
+        abstract: "Compare the log with every file and witness, and publish to every anchor now.",
         discussion: """
-            Exit code 9 when one could not be told, with the reason under TROUBLE; what to do is said on standard error.
+            Exit code 9 if publishing to one failed. TROUBLE has the reason, and standard error says what to do.
 
             Example:
               tokenvault audit anchor check
@@ -128,7 +129,7 @@ struct AuditAnchorCheckCommand: AsyncParsableCommand {
 
 struct AuditAnchorRemoveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "remove", abstract: "Remove an anchor: it is told nothing more. Its file stays.",
+        commandName: "remove", abstract: "Remove an anchor. Its file stays.",
         discussion: "Example:\n  tokenvault audit anchor remove 8")
 
     @Argument(help: "Its number, as 'audit anchor list' shows it.")
@@ -168,7 +169,7 @@ extension Anchor {
     var advice: String {
         let advice =
             switch trouble {
-            case "unreachable"?: "Nobody is there: is it running, and is the target right?"
+            case "unreachable"?: "No connection. Check that it is running, and that the target is right."
             case "denied"?: "It may not be written, or run."
             case "full"?: "Its disk is full."
             case "hung"?: "It did not answer within 5 seconds."
@@ -179,7 +180,7 @@ extension Anchor {
             case "differs"?: "It knows another history of this log. Run 'tokenvault audit verify'."
             case "foreign"?: "What lies there is of another log: were files exchanged?"
             case "moved"?:
-                "The vault lies elsewhere than when it was added: remove the anchor, and add it anew."
+                "The vault was moved since the anchor was added: remove the anchor, and add it again."
             case "busy"?: "Another process is telling it: try again."
             case "unknown"?:
                 "It does not know this log, or the URL is wrong. Give who runs it the verifier key of 'audit checkpoint --json'."
@@ -190,7 +191,7 @@ extension Anchor {
             case "tls"?: "Its certificate is not valid for this host."
             case "unavailable"?: "It is overloaded or broken: try again."
             case "pruned"?:
-                "The log keeps nothing to prove from what it has: it must begin anew with this log."
+                "The log was pruned beyond the witness's checkpoint: register the log with the witness again."
             default: "It was not told."
             }
         return "Anchor \(id): \(advice)"

@@ -5,8 +5,8 @@ import VaultCore
 /// Reads and verifies the log.
 struct AuditCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "audit", abstract: "Read and verify the log of everything that was done.",
-        discussion: "Opening the vault is an entry too, so every command but check-proof adds at least one.",
+        commandName: "audit", abstract: "Read, verify, export and prune the audit log.",
+        discussion: "Opening the vault adds an entry, so every command except check-proof adds at least one.",
         subcommands: [
             AuditListCommand.self, AuditShowCommand.self, AuditTailCommand.self, AuditSearchCommand.self,
             AuditFollowCommand.self, AuditVerifyCommand.self, AuditCheckpointCommand.self,
@@ -27,7 +27,7 @@ struct AuditListCommand: AsyncParsableCommand {
 
     @Option(help: "The first entry to list.")
     var from: Int64 = 0
-    @Option(help: "At most so many.")
+    @Option(help: "Maximum number of entries to print (default: all).")
     var limit: Int?
     @Option(help: "Only entries about this grant.")
     var grant: Int64?
@@ -59,7 +59,7 @@ struct AuditListCommand: AsyncParsableCommand {
 struct AuditShowCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Show one entry: its exact bytes, and the personal data that belongs to it.",
+        abstract: "Show one entry: its exact bytes and its personal data.",
         discussion: "Example:\n  tokenvault audit show 17")
 
     @Argument(help: "The number of the entry.")
@@ -82,14 +82,14 @@ struct AuditShowCommand: AsyncParsableCommand {
 
 struct AuditTailCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "tail", abstract: "List the newest entries, and go on with --follow.",
+        commandName: "tail", abstract: "List the newest entries; --follow waits for more.",
         discussion: """
             Examples:
               tokenvault audit tail
               tokenvault audit tail --lines 3 --follow --json
             """)
 
-    @Option(name: [.customShort("n"), .customLong("lines")], help: "How many entries.")
+    @Option(name: [.customShort("n"), .customLong("lines")], help: "Number of entries.")
     var lines: Int = 10
     @Flag(name: [.short, .long], help: "Wait for further entries until interrupted.")
     var follow = false

@@ -5,7 +5,7 @@ import VaultCore
 /// Hands the log on, in formats of others.
 struct AuditExportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "export", abstract: "Hand the log on: as tiles that others verify, or as lines.",
+        commandName: "export", abstract: "Export the log as tlog-tiles or NDJSON.",
         discussion: """
               tiles   a directory as C2SP tlog-tiles; run again, it adds what is new
               ndjson  the exact bytes of each entry, one a line
@@ -74,6 +74,6 @@ struct AuditExportCommand: AsyncParsableCommand {
             next = last.index + 1
             left -= page.count
         }
-        output.note("The next entry is \(next): go on with --from \(next)")
+        output.note("The next entry is \(next): continue with --from \(next)")
     }
 }

@@ -7,13 +7,13 @@ import VaultCore
 /// Prints entries as they are written, and remembers how far it came.
 struct AuditFollowCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "follow", abstract: "Print entries as they come, for another system to take in.",
+        commandName: "follow", abstract: "Print entries as they come, for another system.",
         discussion: """
-            One JSON object a line, as 'audit list --json' prints them. With --cursor-file it goes on after a restart \
-            where it had come to; the file is written after the lines, so that a crash prints some of them twice and \
-            loses none. Without a cursor yet it begins at --from. FILE.checkpoint, beside the cursor, says which log that \
-            was. A restore forks the log: it goes on with the entry vault.restore then, and says so. Any other log than \
-            the one it came from ends it with exit code 7.
+            Prints one JSON object a line, as 'audit list --json' does. With --cursor-file it continues where it \
+            stopped. The file is written after the lines: after a crash some lines come twice, and no line is \
+            lost. Without a cursor it starts at --from. FILE.checkpoint, beside the cursor, identifies the log. \
+            After a restore it continues with the entry vault.restore, and says so. Any other log ends it with \
+            exit code 7.
 
             Examples:
               tokenvault audit follow --cursor-file /var/lib/app/siem.cursor | ship-to-siem
@@ -25,9 +25,9 @@ struct AuditFollowCommand: AsyncParsableCommand {
             "Where to keep the number of the next entry (and FILE.checkpoint).", valueName: "file"),
         completion: .file())
     var cursorFile: String?
-    @Option(help: "The first entry, where no cursor says otherwise.")
+    @Option(help: "The first entry to print without a cursor (default 0).")
     var from: Int64 = 0
-    @Flag(help: "End when everything is printed instead of waiting for more.")
+    @Flag(help: "End after the newest entry instead of waiting for more.")
     var untilEnd = false
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments

@@ -5,10 +5,10 @@ import VaultCore
 /// Proves to others that the log has an entry.
 struct AuditProveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "prove", abstract: "Prove that the log has an entry, to whoever knows its verifier key.",
+        commandName: "prove", abstract: "Prove that the log has an entry, for holders of its verifier key.",
         discussion: """
-            Writes a C2SP tlog-proof to standard output: the entry, its place, the hashes up to the root, and the \
-            signed checkpoint. 'audit check-proof' checks it without the vault, and so does other people's software.
+            Writes a C2SP tlog-proof to standard output: the entry, its place, the hashes up to the root, and \
+            the signed checkpoint. 'audit check-proof' and other software check it without the vault.
 
             Examples:
               tokenvault audit prove 17 > 17.tlog-proof
@@ -17,7 +17,9 @@ struct AuditProveCommand: AsyncParsableCommand {
 
     @Argument(help: "The number of the entry.")
     var entry: Int64
-    @Option(help: ArgumentHelp("Prove it in the log as it was at this size.", valueName: "entries"))
+    @Option(
+        help: ArgumentHelp(
+            "Prove it for the log of this size (default: the newest checkpoint).", valueName: "entries"))
     var checkpointSize: Int64?
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
@@ -27,7 +29,7 @@ struct AuditProveCommand: AsyncParsableCommand {
             (try await vault.auditProof(of: entry, checkpointSize: checkpointSize), vault.logVerifierKey)
         }
         try output.show(Shown(proof.0, verifierKey: proof.1))
-        output.note("Whoever checks it needs the verifier key: \(proof.1)")
+        output.note("To check it, use the verifier key \(proof.1)")
     }
 }
 
@@ -37,8 +39,9 @@ struct AuditConsistencyCommand: AsyncParsableCommand {
         commandName: "consistency",
         abstract: "Prove that an older checkpoint is the beginning of today's log.",
         discussion: """
-            Writes the proof to standard output, in the form in which C2SP witnesses take it; 'audit check-proof --from' \
-            checks it without the vault. Exit code 7 means that the log does not begin with that checkpoint.
+            Writes the proof to standard output, in the form that C2SP witnesses accept. 'audit check-proof \
+            --from' checks it without the vault. Exit code 7 means that the log does not begin with that \
+            checkpoint.
 
             Examples:
               tokenvault audit consistency --from monday.checkpoint
@@ -63,20 +66,21 @@ struct AuditConsistencyCommand: AsyncParsableCommand {
 /// Prints the newest signed checkpoint, to be kept somewhere else.
 struct AuditCheckpointCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "checkpoint", abstract: "Print the newest signed checkpoint, to be kept outside.",
+        commandName: "checkpoint", abstract: "Print the newest signed checkpoint, to keep it outside.",
         discussion: """
-            A C2SP checkpoint: which log, how many entries, the root over them, signed. 'audit consistency' and \
-            'audit verify --since' take it later.
+            A C2SP checkpoint: the log, its number of entries and their root, signed. Use it later with 'audit \
+            consistency' and 'audit verify --since'.
 
-            With --cosigned every witness among the anchors is asked to cosign it first: whoever knows their keys needs \
-            not believe you alone. Exit code 9 when one did not; what the others signed is printed.
+            With --cosigned every witness among the anchors is asked to cosign it first, so that readers need \
+            not trust you alone. Exit code 9 if one did not; the checkpoint is printed with the other \
+            signatures.
 
             Examples:
               tokenvault audit checkpoint > /elsewhere/monday.checkpoint
               tokenvault audit checkpoint --cosigned > /var/www/checkpoint
             """)
 
-    @Flag(name: .customLong("cosigned"), help: "With the cosignatures of the witnesses among the anchors.")
+    @Flag(name: .customLong("cosigned"), help: "Add the cosignatures of the witnesses among the anchors.")
     var isCosigned = false
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
@@ -106,8 +110,8 @@ struct AuditCheckProofCommand: ParsableCommand {
         commandName: "check-proof",
         abstract: "Check a proof about a log, without its vault and without any secret.",
         discussion: """
-            The verifier key comes from somewhere else than the proof: it is what decides which log is believed. Exit \
-            code 7 means that the proof does not show what it claims.
+            Get the verifier key from another source than the proof: it decides which log is believed. Exit code \
+            7 means that the proof does not show what it claims.
 
             Examples:
               tokenvault audit check-proof 17.tlog-proof --vkey "$VKEY"
@@ -120,7 +124,7 @@ struct AuditCheckProofCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The log's verifier key (C2SP vkey).", valueName: "vkey"))
     var vkey: String
     @Option(
-        help: ArgumentHelp("The entry's exact bytes, when not those in the proof.", valueName: "file"),
+        help: ArgumentHelp("The entry's exact bytes (default: those in the proof).", valueName: "file"),
         completion: .file())
     var leaf: String?
     @Option(

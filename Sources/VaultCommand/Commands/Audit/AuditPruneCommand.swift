@@ -8,21 +8,20 @@ struct AuditPruneCommand: AsyncParsableCommand {
         commandName: "prune",
         abstract: "Remove old entries and their personal data; proofs about the rest stay valid.",
         discussion: """
-            Goes by whole tiles of 256 entries. Live rows whose last entry would go are named anew before, an entry \
-            announces from where on the log is kept, and only then bytes are removed. Without --confirm it says what \
-            it would do. After a crash the same command goes on.
+            Removes whole tiles of 256 entries. First, new entries name the live rows whose last entry would go, \
+            and one entry announces the first kept entry; then bytes are removed. Without --confirm it says what \
+            it would do. After a crash, run the same command again.
 
             Examples:
               tokenvault audit prune --before 2026-01-01
               tokenvault audit prune --keep 1000000 --confirm 52736
             """)
 
-    @Option(help: ArgumentHelp("Remove what was written before.", valueName: "time"))
+    @Option(help: ArgumentHelp("Remove entries older than this.", valueName: "time"))
     var before: InstantArgument?
-    @Option(help: ArgumentHelp("Keep at least the newest so many.", valueName: "entries"))
+    @Option(help: ArgumentHelp("Number of the newest entries to keep at least.", valueName: "entries"))
     var keep: Int64?
-    @Option(
-        help: ArgumentHelp("The first entry that is kept, as said without this option.", valueName: "entry"))
+    @Option(help: ArgumentHelp("The first kept entry, as printed without this option.", valueName: "entry"))
     var confirm: Int64?
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
@@ -37,13 +36,13 @@ struct AuditPruneCommand: AsyncParsableCommand {
             let retention = before.map { AuditRetention.since($0.instant) } ?? .newest(keep ?? 0)
             let plan = try await vault.planPrune(keeping: retention)
             guard plan.entries > 0 else {
-                output.note("Nothing to remove: entries go by whole tiles of 256.")
+                output.note("Nothing to remove: entries are removed in whole tiles of 256.")
                 return try output.show(Shown(plan, removed: 0))
             }
             guard let confirm else {
                 throw VaultError(
                     .confirmationRequired,
-                    "\(plan.entries) entries before entry \(plan.newFirstKept) would be removed, with \(plan.personalRecords) pieces of personal data; \(plan.rows) live rows would be named anew. This cannot be undone.",
+                    "\(plan.entries) entries before entry \(plan.newFirstKept) would be removed, with \(plan.personalRecords) pieces of personal data; \(plan.rows) live rows would be named by new entries. This cannot be undone.",
                     remedy: "Export them first if they are wanted, then: --confirm \(plan.newFirstKept)")
             }
             // The log has grown since: what was agreed to is removed, and no more.

@@ -10,9 +10,9 @@ struct AuditSearchCommand: AsyncParsableCommand {
         commandName: "search",
         abstract: "Find entries by client, user, grant, connection, token, time, outcome or operation.",
         discussion: """
-            All conditions that are given must hold. A token is never an argument: --token reads it from standard input, \
-            and the log is searched for its fingerprint. An --operation is a verb, as token.refresh, or its first \
-            part, as token.
+            All given conditions must hold. A token is never an argument: --token reads it from standard input, \
+            and the log is searched for its fingerprint. An --operation is a verb such as token.refresh, or its \
+            first part, such as token.
 
             Examples:
               tokenvault audit search --client app --outcome refused
@@ -21,27 +21,29 @@ struct AuditSearchCommand: AsyncParsableCommand {
               tokenvault audit search --operation connection --connection google/alice
             """)
 
-    @Option(help: ArgumentHelp("What a client did, and what was done to its grants.", valueName: "client"))
+    @Option(help: ArgumentHelp("Entries by a client, or about its grants.", valueName: "client"))
     var client: String?
-    @Option(help: ArgumentHelp("What a user did or had done; - reads the name.", valueName: "user"))
+    @Option(
+        help: ArgumentHelp(
+            "Entries by or about a user; - reads the name from standard input.", valueName: "user"))
     var user: String?
-    @Option(help: ArgumentHelp("About this grant.", valueName: "number"))
+    @Option(help: ArgumentHelp("Entries about this grant.", valueName: "number"))
     var grant: Int64?
-    @Option(help: ArgumentHelp("About this connection.", valueName: "connection"))
+    @Option(help: ArgumentHelp("Entries about this connection.", valueName: "connection"))
     var connection: String?
-    @Flag(help: "About the token on standard input.")
+    @Flag(help: "Entries about the token on standard input.")
     var token = false
-    @Option(help: ArgumentHelp("Written then or later.", valueName: "time"))
+    @Option(help: ArgumentHelp("Entries of this time or later.", valueName: "time"))
     var since: InstantArgument?
-    @Option(help: ArgumentHelp("Written before.", valueName: "time"))
+    @Option(help: ArgumentHelp("Entries before this time.", valueName: "time"))
     var until: InstantArgument?
     @Option(help: ArgumentHelp("ok, replayed, refused or revoked.", valueName: "outcome"))
     var outcome: String?
-    @Option(help: ArgumentHelp("A verb, or its first part.", valueName: "operation"))
+    @Option(help: ArgumentHelp("A verb such as token.refresh, or its first part.", valueName: "operation"))
     var operation: String?
     @Option(help: "The first entry to look at.")
     var from: Int64 = 0
-    @Option(help: "At most so many.")
+    @Option(help: "Maximum number of entries to print (default: all).")
     var limit: Int?
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments

@@ -8,15 +8,15 @@ struct AuditSetTimeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "set-time", abstract: "Set the log's time back to the clock, after the clock was ahead.",
         discussion: """
-            The log's time never goes back by itself: after one entry from a clock that was ahead it stands still until \
-            the clock reaches it. Entries keep both times, so nothing is lost meanwhile. Check the clock first. Without \
-            --confirm the command shows both times and changes nothing.
+            The log's time never goes back by itself: after one entry from a clock that was ahead, it stands \
+            still until the clock reaches it. Entries keep both times, so nothing is lost meanwhile. Check the \
+            clock first. Without --confirm the command shows both times and changes nothing.
 
             Example:
               tokenvault audit set-time --reason "RTC battery" --confirm 2026-11-29
             """)
 
-    @Option(help: "Why; kept sealed beside the entry.")
+    @Option(help: "The reason; it is kept sealed with the entry.")
     var reason: String
     @Option(help: ArgumentHelp("Today's date in UTC.", valueName: "date"))
     var confirm: String?

@@ -5,13 +5,13 @@ import VaultCore
 /// Checks the log, and the whole database against it.
 struct AuditVerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "verify", abstract: "Check that log and database are what was written.",
+        commandName: "verify", abstract: "Check that log and database are as they were written.",
         discussion: """
-            Recomputes the tree from its entries, checks the signature over its root, and compares every row with \
-            the last entry that names it. Exit code 7 means that something was edited, removed, moved or restored; \
-            what and where is listed, with the grants affected and what can still be trusted. With --since only what came \
-            after that checkpoint is checked, and that the log begins with it. A vault that does not open, because it is \
-            damaged or cannot be written, is read as far as it can be.
+            Recomputes the tree from its entries, checks the signature over its root, and compares every row \
+            with the last entry that names it. Exit code 7 means that something was edited, removed, moved or \
+            restored: each finding has its place, and affected grants and proven entries are listed. --since \
+            checks that the log begins with that checkpoint, and the entries after it. A damaged or read-only \
+            vault is read as far as possible.
 
             Examples:
               tokenvault audit verify
@@ -19,7 +19,7 @@ struct AuditVerifyCommand: AsyncParsableCommand {
             """)
 
     @Option(
-        help: ArgumentHelp("An older signed checkpoint to go on from.", valueName: "file"),
+        help: ArgumentHelp("An older signed checkpoint to start from.", valueName: "file"),
         completion: .file())
     var since: String?
     @OptionGroup var location: VaultArguments

@@ -5,10 +5,11 @@ import VaultCore
 /// Makes, reads and checks backups.
 struct BackupCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "backup", abstract: "Make, read and check sealed backups.",
+        commandName: "backup", abstract: "Create, inspect and verify sealed backups.",
         discussion: """
-            A backup is two files: the data, sealed, and the keys, which are the keyslots that open it. Keep them apart: \
-            the data alone opens with no key file and no passphrase. 'tokenvault restore' makes a vault of them.
+            A backup is two files: the sealed data, and the keys, which are the keyslots that open it. Keep them \
+            apart: no key file and no passphrase opens the data alone. 'tokenvault restore' makes a vault from \
+            both.
             """,
         subcommands: [BackupCreateCommand.self, BackupInspectCommand.self, BackupVerifyCommand.self])
 }
@@ -18,31 +19,33 @@ struct BackupCreateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create", abstract: "Write a sealed, consistent copy of the vault while it is in use.",
         discussion: """
-            Nothing is overwritten, except with --force an older backup. The log says that the backup was made; with \
-            --keep-until it also knows until when the backup could open what is erased later.
+            No file is overwritten, except an older backup with --force. The log records the backup, and with \
+            --keep-until how long it could open data that is erased later.
 
-            The keys change only with the keyslots and the root key: --without-keys is for backups after the first.
+            The keys change only with the keyslots and the root key: use --without-keys for later backups.
 
             Examples:
               tokenvault backup create --out vault.backup --keys-out /mnt/safe/vault.keys
               tokenvault backup create --out nightly.backup --without-keys --keep-until 90d
             """)
 
-    @Option(help: ArgumentHelp("Where the sealed data goes.", valueName: "file"), completion: .file())
+    @Option(help: ArgumentHelp("The file for the sealed data.", valueName: "file"), completion: .file())
     var out: String
-    @Option(help: ArgumentHelp("Where the keys go: another place.", valueName: "file"), completion: .file())
+    @Option(
+        help: ArgumentHelp("The file for the keys; keep it apart from the data.", valueName: "file"),
+        completion: .file())
     var keysOut: String?
-    @Flag(help: "Keys that were written since the root key last changed are kept elsewhere.")
+    @Flag(help: "Write no keys: you have those of the current slots and root key.")
     var withoutKeys = false
     @Option(
         help: ArgumentHelp(
             "When this backup will be destroyed: 90d, 2027-01-31, or a time of RFC 3339.", valueName: "when"))
     var keepUntil: DeadlineArgument?
-    @Flag(help: "Replace an older backup, or older keys, of these names.")
+    @Flag(help: "Overwrite an older backup or older keys.")
     var force = false
     @Option(
         help: ArgumentHelp(
-            "Where a copy of the database lies meanwhile, beside the vault by default.",
+            "Directory for a temporary copy of the database (default: beside the vault).",
             valueName: "directory"), completion: .directory)
     var scratch: String?
     @OptionGroup var location: VaultArguments
@@ -66,11 +69,11 @@ struct BackupCreateCommand: AsyncParsableCommand {
         }
         try output.show(Shown(receipt))
         if keysOut != nil {
-            output.note("Keep the keys apart from the data: who has both needs one key file only.")
+            output.note("Keep the keys apart from the data: with both, one key file opens everything.")
         }
         if keepUntil == nil {
             output.note(
-                "Nobody said until when this backup is kept: an erasure cannot tell when it ends (--keep-until)."
+                "Without --keep-until, an erasure cannot tell how long this backup could open erased data."
             )
         }
     }
@@ -79,10 +82,10 @@ struct BackupCreateCommand: AsyncParsableCommand {
 /// Says what a backup is, and what would open it.
 struct BackupInspectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "inspect", abstract: "Show what a backup is and what opens it; needs no key.",
+        commandName: "inspect", abstract: "Show a backup and the keys it needs, without a key.",
         discussion: """
-            Also reads the file to its end: exit code 7 means that it is not, byte for byte, the one that was written. \
-            That nobody forged it is for 'backup verify' to say.
+            Reads the whole file: exit code 7 means that it differs from the one that was written. Only 'backup \
+            verify' shows that it was not forged.
 
             Examples:
               tokenvault backup inspect vault.backup
@@ -92,7 +95,8 @@ struct BackupInspectCommand: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("The data of a backup.", valueName: "file"), completion: .file())
     var file: String
     @Option(
-        help: ArgumentHelp("The keys too: which keyslots they hold.", valueName: "file"), completion: .file())
+        help: ArgumentHelp("Also show the keyslots in this file of keys.", valueName: "file"),
+        completion: .file())
     var keys: String?
     @OptionGroup var output: OutputArguments
 
@@ -109,10 +113,11 @@ struct BackupInspectCommand: AsyncParsableCommand {
 /// Opens a backup and checks everything in it.
 struct BackupVerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "verify", abstract: "Open a backup in a temporary directory and check it whole.",
+        commandName: "verify", abstract: "Open a backup in a temporary directory and check all of it.",
         discussion: """
-            Every part is opened, and log and database are checked as by 'audit verify'. Exit code 7 means that \
-            something is not what was written, 5 that the keys do not open it. Nothing is left behind.
+            Opens every part, and checks log and database as 'audit verify' does. Exit code 7 means that \
+            something differs from what was written, 5 that the keys do not open it. The temporary vault is \
+            removed.
 
             Examples:
               tokenvault backup verify vault.backup --keys vault.keys --key-file vault.key
@@ -125,7 +130,7 @@ struct BackupVerifyCommand: AsyncParsableCommand {
     var keys: String
     @Option(
         help: ArgumentHelp(
-            "Where it is opened; the system's temporary directory by default.", valueName: "directory"),
+            "Directory for the temporary vault (default: the system's).", valueName: "directory"),
         completion: .directory)
     var scratch: String?
     @OptionGroup(title: "Key (without any, you are asked for a passphrase)")

@@ -6,23 +6,26 @@ import VaultCore
 struct RestoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "restore",
-        abstract: "Make a vault from a backup, bringing nothing back that ended since.",
+        abstract: "Make a vault from a backup, without reviving what ended since.",
         discussion: """
-            --plan says what moved on since the backup and changes nothing; --apply restores to a path that is free. \
-            What moved on is read from the newest log there is: the damaged vault itself, an export of its log, or an \
-            anchored checkpoint. What it names has moved on: grants and secrets end, connections are quarantined, users \
-            and clients are disabled; what was removed or erased is so again. Without a log every issued grant is revoked.
+            --plan shows what changed since the backup and changes nothing; --apply restores to a free path. \
+            --log is the newest log: the damaged vault itself, an export of its log, or an anchored checkpoint. \
+            Rows that it names are not revived: grants and secrets end, connections are quarantined, users and \
+            clients are disabled, removed and erased rows are removed and erased again. Without a log every \
+            grant is revoked.
 
-            Stop the service first. The log goes on under a new name, so others need the new log_verifier_key.
+            Stop the service first. The log continues under a new name: publish the new log_verifier_key.
 
             Examples:
               tokenvault restore --plan --from vault.backup --keys vault.keys --log lost
               tokenvault restore --apply --from vault.backup --keys vault.keys --log lost
             """)
 
-    @Flag(name: [.customLong("plan"), .customLong("dry-run")], help: "Say what would be done.")
+    @Flag(
+        name: [.customLong("plan"), .customLong("dry-run")],
+        help: "Show what would be done, and change nothing.")
     var plans = false
-    @Flag(name: .customLong("apply"), help: "Do it.")
+    @Flag(name: .customLong("apply"), help: "Restore.")
     var applies = false
     @Option(help: ArgumentHelp("The data of a backup.", valueName: "file"), completion: .file())
     var from: String
@@ -34,7 +37,7 @@ struct RestoreCommand: AsyncParsableCommand {
         completion: .file())
     var log: String?
     @Option(
-        help: ArgumentHelp("A signed checkpoint that the newest log must go through.", valueName: "file"),
+        help: ArgumentHelp("A signed checkpoint that the newest log must contain.", valueName: "file"),
         completion: .file())
     var checkpoint: String?
     @Option(
@@ -42,7 +45,7 @@ struct RestoreCommand: AsyncParsableCommand {
             "The log's vkey as it was kept outside the vault: it must have signed the backup's log or the newest.",
             valueName: "vkey"))
     var logVerifierKey: String?
-    @Flag(help: "Without entries of the time since, leave the grants as they are.")
+    @Flag(help: "Without a log, keep the grants instead of revoking all of them.")
     var keepGrants = false
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments

@@ -8,7 +8,7 @@ import VaultCore
 struct ClientCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "client", abstract: "Register, show and change clients.",
-        discussion: "Where a client is asked for, its client_id or its name will do.",
+        discussion: "Name a client by its client_id or its name.",
         subcommands: [
             ClientAddCommand.self, ClientSetCommand.self, ClientListCommand.self, ClientShowCommand.self,
             ClientDisableCommand.self, ClientEnableCommand.self, ClientRemoveCommand.self,
@@ -32,7 +32,7 @@ struct ClientAddCommand: AsyncParsableCommand, VaultWork {
               tokenvault client add job --grant-type client_credentials --jwks-file job.jwks
             """)
 
-    @Argument(help: "The name of the client, for people.")
+    @Argument(help: "The client's name, shown to people.")
     var name: String
     @Option(help: ArgumentHelp("The client_id; random by default.", valueName: "id"))
     var clientID: String?
@@ -51,10 +51,10 @@ struct ClientAddCommand: AsyncParsableCommand, VaultWork {
 
 struct ClientSetCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "set", abstract: "Change what is registered of a client.",
+        commandName: "set", abstract: "Change a client's registration.",
         discussion: """
-            What is not given stays; what may be repeated replaces all there was. Grants that exist keep the scope \
-            they have: revoke them where that matters.
+            Options that are not given change nothing; a repeatable option replaces the whole list. Existing \
+            grants keep their scope: revoke them if they must not.
 
             Examples:
               tokenvault client set mood-tracker --scope "basic readmeasurements"
@@ -90,7 +90,7 @@ struct ClientListCommand: AsyncParsableCommand, VaultWork {
 
 struct ClientShowCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Show one client. Its secrets are not kept, so they cannot be shown.",
+        commandName: "show", abstract: "Show one client. Its secrets are stored as tags and cannot be shown.",
         discussion: "Example:\n  tokenvault client show mood-tracker")
 
     @OptionGroup var client: ClientArgument
@@ -102,7 +102,7 @@ struct ClientShowCommand: AsyncParsableCommand, VaultWork {
 
 struct ClientDisableCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "disable", abstract: "Refuse a client, and its grants, until it is enabled again.",
+        commandName: "disable", abstract: "Refuse a client and its grants until it is enabled.",
         discussion: "Example:\n  tokenvault client disable mood-tracker")
 
     @OptionGroup var client: ClientArgument
@@ -149,9 +149,9 @@ struct ClientRemoveCommand: AsyncParsableCommand, VaultWork {
 
 struct ClientRotateSecretCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "rotate-secret", abstract: "Give a client a new secret, shown once.",
+        commandName: "rotate-secret", abstract: "Make a new secret for a client, shown once.",
         discussion: """
-            The secrets before it are accepted for the overlap and no longer. After a leak: --overlap 0s.
+            Earlier secrets are accepted for the overlap. After a leak, use --overlap 0s.
 
             Example:
               tokenvault client rotate-secret mood-tracker --overlap 24h
@@ -174,7 +174,7 @@ struct ClientExportCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "export", abstract: "Print a client as JSON (RFC 7591), without its secrets.",
         discussion: """
-            With --json it is one line, else it is laid out for reading; the object is the same.
+            With --json the object is one line, else it is indented.
 
             Examples:
               tokenvault client export mood-tracker > mood-tracker.json
@@ -198,8 +198,8 @@ struct ClientImportCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "import", abstract: "Register a client from JSON (RFC 7591).",
         discussion: """
-            A confidential client gets a new secret, shown once. A member that is not supported is refused; those \
-            that only describe the client to people (client_uri, logo_uri, contacts, …) are left out.
+            A confidential client gets a new secret, shown once. Unsupported members are refused; descriptive \
+            ones (client_uri, logo_uri, contacts, …) are ignored.
 
             Examples:
               tokenvault client import mood-tracker.json

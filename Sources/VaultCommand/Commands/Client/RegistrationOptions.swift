@@ -8,10 +8,9 @@ import VaultCore
 struct RegistrationOptions: ParsableArguments {
     @Option(
         name: .customLong("redirect-uri"),
-        help: ArgumentHelp(
-            "Where codes are sent; compared octet by octet. May be repeated.", valueName: "uri"))
+        help: ArgumentHelp("A redirect URI, compared byte by byte. May be repeated.", valueName: "uri"))
     var redirectURIs: [String] = []
-    @Option(help: "What the client may ask for, separated by spaces.")
+    @Option(help: "Scope that the client may request, separated by spaces.")
     var scope: String?
     @Option(
         name: .customLong("grant-type"),
@@ -25,8 +24,7 @@ struct RegistrationOptions: ParsableArguments {
             "code (by default), or the implicit token, id_token and \"id_token token\", for clients that cannot do "
                 + "better. May be repeated.", valueName: "type"))
     var responseTypes: [ResponseType] = []
-    @Flag(
-        name: .customLong("public"), help: "A client that cannot keep a secret: it has none, and uses PKCE.")
+    @Flag(name: .customLong("public"), help: "Register a client without a secret, which uses PKCE.")
     var isPublic = false
     @Option(
         name: [.customLong("auth-method"), .customLong("token-endpoint-auth-method")],
@@ -37,7 +35,7 @@ struct RegistrationOptions: ParsableArguments {
     @Option(
         name: .customLong("jwks-file"),
         help: ArgumentHelp(
-            "The client's public keys, a JWK Set, for private_key_jwt. Keys that cannot verify are passed over.",
+            "The client's public keys, a JWK Set, for private_key_jwt. Unusable keys are skipped.",
             valueName: "file"), completion: .file())
     var keySetFile: String?
     @Option(
@@ -47,7 +45,7 @@ struct RegistrationOptions: ParsableArguments {
     var idTokenAlgorithm: SigningAlgorithm?
     @Flag(
         inversion: .prefixedNo,
-        help: "A resource server: it may introspect access tokens that other clients were given.")
+        help: "Allow (or not) to introspect access tokens of other clients, as a resource server.")
     var mayIntrospect: Bool?
     @OptionGroup(title: "Lifetimes (as in 30s, 10m, 24h, 30d)")
     var lifetimes: LifetimeArguments
@@ -100,19 +98,20 @@ struct RegistrationOptions: ParsableArguments {
 
 /// How long what the client is given lives.
 struct LifetimeArguments: ParsableArguments {
-    @Option(name: .customLong("access-lifetime"), help: "Of an access token. (default: 1h)")
+    @Option(name: .customLong("access-lifetime"), help: "Lifetime of access tokens. (default: 1h)")
     var access: DurationArgument?
     @Option(
-        name: .customLong("idle-lifetime"),
-        help: "A grant that is not refreshed for this long ends. (default: 30d)")
+        name: .customLong("idle-lifetime"), help: "Lifetime of a grant that is not refreshed. (default: 30d)")
     var idle: DurationArgument?
-    @Option(name: .customLong("absolute-lifetime"), help: "No refresh extends this. (default: 365d)")
+    @Option(name: .customLong("absolute-lifetime"), help: "Lifetime of a grant in all. (default: 365d)")
     var absolute: DurationArgument?
-    @Option(name: .customLong("code-lifetime"), help: "Of an authorization code; at most 10m. (default: 1m)")
+    @Option(
+        name: .customLong("code-lifetime"),
+        help: "Lifetime of authorization codes; at most 10m. (default: 1m)")
     var code: DurationArgument?
     @Option(
         name: .customLong("retry-window"),
-        help: "How long a refresh whose response was lost may be repeated; 0s to 10m. (default: 1m)")
+        help: "How long a refresh may be repeated after a lost response; 0s to 10m. (default: 1m)")
     var retry: DurationArgument?
 
     func apply(to lifetimes: inout Lifetimes) {

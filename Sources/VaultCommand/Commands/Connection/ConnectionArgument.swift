@@ -35,7 +35,7 @@ extension Shown {
     /// "generation":3,"scope":"basic","metadata":{},"failures":0,"unread_reply":false,"created_at":"…"}`, and where they
     /// are known `reason`, `issued_at`, `access_expires_at`, `refresh_expires_at`, `absolute_expires_at`, `due_at` and
     /// `unsettled_since`, and `refusal` once the provider has refused to refresh it:
-    /// `{"reason":"invalid-request","words":"HTTP 400 …","since":"…","count":12}`, the first of so many in a row. `user` is
+    /// `{"reason":"invalid-request","words":"HTTP 400 …","since":"…","count":12}`, the first of `count` refusals in a row. `user` is
     /// absent for tokens of our own and once the user is removed.
     init(_ connection: Connection, _ names: inout Names) async throws {
         let provider = try await names.provider(connection.provider) ?? "-"

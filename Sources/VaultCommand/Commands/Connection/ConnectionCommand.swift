@@ -9,9 +9,9 @@ struct ConnectionCommand: ParsableCommand {
         commandName: "connection",
         abstract: "Connect users to providers; show, refresh, use and end their connections.",
         discussion: """
-            A connection is what one user allowed us at one provider: its tokens are kept fresh by 'tokenvault \
-            refresh run', and handed out as they are needed. A command that finds no token ends with 4 when the user \
-            has to consent again, and with 9 when there is none just now.
+            A connection is what one user allowed us at one provider. 'tokenvault refresh run' keeps its tokens \
+            fresh. A command that gets no token ends with 4 if the user must consent again, and with 9 if the \
+            provider gives no token now.
             """,
         subcommands: [
             ConnectionConnectCommand.self, ConnectionImportCommand.self, ConnectionListCommand.self,
@@ -23,7 +23,7 @@ struct ConnectionCommand: ParsableCommand {
 
 struct ConnectionListCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List connections, in the order they were made.",
+        commandName: "list", abstract: "List connections, oldest first.",
         discussion: """
             Examples:
               tokenvault connection list --user alice
@@ -37,7 +37,7 @@ struct ConnectionListCommand: AsyncParsableCommand, VaultWork {
     var user: String?
     @Option(help: "Only those that are live, failing, needs-consent, revoking or revoked.")
     var state: ConnectionState?
-    @Flag(help: "Only those that the provider has refused to refresh for hours; short for --state failing.")
+    @Flag(help: "Only connections that were refused for hours; short for --state failing.")
     var failing = false
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
@@ -69,7 +69,7 @@ struct ConnectionListCommand: AsyncParsableCommand, VaultWork {
 
 struct ConnectionShowCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Show one connection. There is no token in it.",
+        commandName: "show", abstract: "Show one connection, without its tokens.",
         discussion: """
             Examples:
               tokenvault connection show 17
@@ -100,7 +100,7 @@ struct ConnectionShowCommand: AsyncParsableCommand, VaultWork {
 struct ConnectionRevealCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "reveal",
-        abstract: "Show a connection's tokens. The log says so, and why, before they are.",
+        abstract: "Show a connection's tokens, after an entry in the log with the reason.",
         discussion: """
             Examples:
               tokenvault connection reveal 17 --reason "support case 4711"
@@ -108,7 +108,7 @@ struct ConnectionRevealCommand: AsyncParsableCommand, VaultWork {
             """)
 
     @OptionGroup var connection: ConnectionArgument
-    @Option(help: "Why; it is kept with the log, sealed.")
+    @Option(help: "The reason; it is kept sealed with the log.")
     var reason: String
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
@@ -138,7 +138,7 @@ struct ConnectionRemoveCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "remove", abstract: "Remove a connection and destroy its tokens. Cannot be undone.",
         discussion: """
-            At the provider they live on: run 'tokenvault connection revoke' first where that matters.
+            The tokens stay valid at the provider: run 'tokenvault connection revoke' first to end them.
 
             Example:
               tokenvault connection remove 17 --confirm 17
@@ -161,13 +161,13 @@ struct ConnectionRemoveCommand: AsyncParsableCommand, VaultWork {
 /// Refreshes one connection now.
 struct ConnectionRefreshCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "refresh", abstract: "Refresh a connection now, whether or not it is due.",
+        commandName: "refresh", abstract: "Refresh a connection now, due or not.",
         discussion: """
-            Ends with 4 when the user has to consent again, and with 9 when the provider gives nothing now.
+            Ends with 4 if the user must consent again, and with 9 if the provider gives no token now.
 
-            After a lost answer, a provider that takes a repeated refresh token for theft is not asked again by \
-            itself. --spend-uncertain asks it: either the token was never used and the connection lives on, or the \
-            provider ends the grant for good.
+            After a lost answer, a refresh token is not sent again to a provider that takes its reuse for theft. \
+            With --spend-uncertain it is: if it was never used, the connection recovers; otherwise the provider \
+            ends the grant.
 
             Examples:
               tokenvault connection refresh quantimodo/alice
@@ -177,7 +177,7 @@ struct ConnectionRefreshCommand: AsyncParsableCommand, VaultWork {
     @OptionGroup var connection: ConnectionArgument
     @Flag(
         name: .customLong("spend-uncertain"),
-        help: "Send the refresh token again although nobody knows what became of the last time.")
+        help: "Send the refresh token again although it may have been spent.")
     var spendsUncertain = false
     @OptionGroup var confirmation: ConfirmationArgument
     @OptionGroup var network: NetworkArguments
@@ -212,11 +212,11 @@ struct ConnectionRefreshCommand: AsyncParsableCommand, VaultWork {
 struct ConnectionReplayReplyCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "replay-reply",
-        abstract: "Read a kept reply again: one that could not be read when it came.",
+        abstract: "Read a kept reply of a provider again.",
         discussion: """
-            What a provider answered and nobody could read is sealed, not thrown away: there may be tokens in it. \
-            With a corrected entry ('provider add NAME --replace') or a newer version it may be read. Nothing is sent. \
-            Ends with 9 while it still cannot be read.
+            An unreadable answer of a provider is kept sealed, because it may have tokens. Correct the entry \
+            ('provider add NAME --replace') or update this program, then read it again. Nothing is sent. Ends \
+            with 9 while it cannot be read.
 
             Example:
               tokenvault connection replay-reply 17

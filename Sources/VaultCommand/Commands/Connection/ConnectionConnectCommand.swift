@@ -9,15 +9,15 @@ struct ConnectionConnectCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "connect", abstract: "Connect a user to a provider: in a browser, or on another device.",
         discussion: """
-            The address to open is shown on standard error, and opened when that is a terminal with a browser. The \
-            browser comes back to a port of this machine, which must be a redirect URI of our client there: many \
-            providers take any port of http://127.0.0.1 (RFC 8252), others want the whole URI registered. With \
-            --device the user types a code on another device instead. With --client-credentials there is no user: \
-            the tokens are our client's own.
+            The consent URL is printed on standard error, and opened if that is a terminal with a browser. The \
+            browser returns to a port of this machine, which must be a redirect URI of our client at the \
+            provider: many providers accept any port of http://127.0.0.1 (RFC 8252), others need the whole URI \
+            registered. With --device the user types a code on another device instead. With --client-credentials \
+            there is no user: the tokens are our client's own.
 
-            A connection that the user already has goes on with the new tokens. A consent by another account of the \
-            provider, where the provider tells, is refused unless --replace-account is given. Ends with 4 when the user or the \
-            provider says no, 9 when nobody answers in time.
+            An existing connection of the user gets the new tokens. If the provider names another account than \
+            before, the consent is refused without --replace-account. Ends with 4 if the user or the provider \
+            refuses, 9 if no answer comes in time.
 
             Examples:
               tokenvault connection connect quantimodo --user alice
@@ -31,30 +31,29 @@ struct ConnectionConnectCommand: AsyncParsableCommand, VaultWork {
     @OptionGroup var provider: ProviderArgument
     @OptionGroup var owner: ConnectionOwnerArguments
     @Option(
-        help: "What to ask for, separated by spaces. (default: as the provider was added)",
+        help: "Scope to request, separated by spaces. (default: that of the provider)",
         transform: ScopeArgument.tidy)
     var scope: String?
     @Option(
         help: ArgumentHelp(
-            "Where the browser comes back to; port 0 takes a free one. (default: 127.0.0.1:0)",
+            "Address for the browser's return; port 0 takes a free one. (default: 127.0.0.1:0)",
             valueName: "host:port"))
     var listen: ListenAddress?
     @Option(
         help: ArgumentHelp(
-            "The redirect URI that is registered. (default: http://HOST:PORT/callback)", valueName: "uri"))
+            "The registered redirect URI. (default: http://HOST:PORT/callback)", valueName: "uri"))
     var redirectURI: String?
-    @Flag(help: "Show the address and start no browser.")
+    @Flag(help: "Print the consent URL and start no browser.")
     var noBrowser = false
     @Flag(help: "Let the user type a code on another device (RFC 8628).")
     var device = false
-    @Flag(help: "Tokens of our client's own, of no user.")
+    @Flag(help: "Get tokens of our client's own, without a user.")
     var clientCredentials = false
     @Flag(
         name: .customLong("replace-account"),
-        help:
-            "Let another account of the provider take the place of the connected one, with everything of it.")
+        help: "Let another account of the provider replace the connected one.")
     var replacesAccount = false
-    @Option(help: ArgumentHelp("How long the user may take, an hour at most.", valueName: "duration"))
+    @Option(help: ArgumentHelp("Time for the user to consent, an hour at most.", valueName: "duration"))
     var timeout = DurationArgument(.seconds(600))
     @OptionGroup var network: NetworkArguments
     @OptionGroup var location: VaultArguments

@@ -9,10 +9,10 @@ struct ConnectionExecCommand: AsyncParsableCommand {
         commandName: "exec",
         abstract: "Run a command that reads a connection's token from a file descriptor.",
         discussion: """
-            The token, valid for a minute at least, lies in a pipe that is descriptor 3 of the command; the variable \
-            TOKENVAULT_TOKEN_FD holds that number. It can be read once and is in no argument, no variable and no \
-            file. The command takes this one's place: its exit status is the status. When there is no token it is not \
-            run: 4 when the user has to consent again, 9 when there is none just now.
+            The token, valid for at least a minute, is in a pipe that is descriptor 3 of the command; the \
+            variable TOKENVAULT_TOKEN_FD holds that number. It can be read once, and is in no argument, variable \
+            or file. The command replaces this process, so its exit status is the status. Without a token it is \
+            not run: exit code 4 if the user must consent again, 9 if the provider gives no token now.
 
             Examples:
               tokenvault connection exec quantimodo/alice -- sh -c \\
@@ -80,13 +80,13 @@ struct TokenHandOver {
         ((try? FileManager.default.contentsOfDirectory(atPath: "/dev/fd")) ?? []).compactMap { Int32($0) }
     }
 
-    /// What a run-time library opens before the first line of ours runs, and nobody hands to a command.
+    /// Descriptors that a run-time library opens before our first line runs; the command must not inherit them.
     private static func isOwn(_ open: Int32) -> Bool {
         let kind = try? FileManager.default.destinationOfSymbolicLink(atPath: "/dev/fd/\(open)")
         return ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[timerfd]"].contains(kind)
     }
 
-    /// Fills a pipe with the token: anyone who reads it comes to its end, and nobody can read it twice.
+    /// Fills a pipe with the token: a reader reaches its end, and cannot read it twice.
     private static func offer(_ token: SecretBytes) throws {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { throw failure }

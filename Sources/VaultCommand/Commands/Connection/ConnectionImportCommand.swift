@@ -6,12 +6,12 @@ import VaultCore
 /// Takes over tokens that someone else obtained.
 struct ConnectionImportCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "import", abstract: "Keep tokens that somebody else obtained.",
+        commandName: "import", abstract: "Import tokens that another program obtained.",
         discussion: """
-            Files hold a token each, on their first line. The connection is marked unverified until the provider \
-            answers for it, and refreshed when a token is needed: its old holder may use it still. From then on \
-            only this vault may refresh it. Where the refresh token ends of not being used (--refresh-expires-in, or the \
-            idle limit of the provider's entry), 'refresh run' uses it in time.
+            Each file holds a token on its first line. The connection is unverified until the provider accepts \
+            its tokens; it is refreshed when a token is needed. From then on only this vault may refresh it. If \
+            the refresh token expires when it is unused (--refresh-expires-in, or the idle limit of the \
+            provider's entry), 'refresh run' uses it in time.
 
             Examples:
               tokenvault connection import google --user alice --refresh-token-file ./token
@@ -28,15 +28,15 @@ struct ConnectionImportCommand: AsyncParsableCommand, VaultWork {
     var refreshTokenFile: String?
     @Option(
         help: ArgumentHelp(
-            "How long the access token still lives. Not given, it counts as over where there is a refresh token.",
+            "Remaining life of the access token. (default: expired if there is a refresh token)",
             valueName: "duration"))
     var expiresIn: DurationArgument?
     @Option(
         help: ArgumentHelp(
-            "How long the refresh token still lives if it is not used. (default: the entry's idle limit)",
+            "Remaining life of the unused refresh token. (default: the entry's idle limit)",
             valueName: "duration"))
     var refreshExpiresIn: DurationArgument?
-    @Option(help: "What was granted, separated by spaces.", transform: ScopeArgument.tidy)
+    @Option(help: "Scope that was granted, separated by spaces.", transform: ScopeArgument.tidy)
     var scope: String?
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments

@@ -9,16 +9,16 @@ struct ConnectionProbeCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "probe", abstract: "Call an API once with a connection's token and show the status.",
         discussion: """
-            One GET, the token where the provider reads it; nothing of the answer but its status is shown, and a \
-            redirect is not followed. Ends with 0 for 2xx, 4 for 401 and 403, and 11 for any other status. The token \
-            goes to the URL you name: name one of this provider.
+            Sends one GET with the token, and shows only the status of the answer; redirects are not followed. \
+            Ends with 0 for 2xx, 4 for 401 and 403, and 11 for any other status. The token is sent to the URL \
+            you give: give one of this provider.
 
             Example:
               tokenvault connection probe mine/alice --url https://api.example/v3/user
             """)
 
     @OptionGroup var connection: ConnectionArgument
-    @Option(help: "What to call.")
+    @Option(help: "The URL to call.")
     var url: String
     @OptionGroup var network: NetworkArguments
     @OptionGroup var location: VaultArguments

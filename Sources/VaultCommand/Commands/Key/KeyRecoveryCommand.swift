@@ -6,27 +6,27 @@ import VaultCrypto
 /// Recovery keys: for the day when every other key is lost.
 struct KeyRecoveryCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "recovery", abstract: "Recovery keys: create and test them.",
+        commandName: "recovery", abstract: "Create and test recovery keys.",
         subcommands: [KeyRecoveryCreateCommand.self, KeyRecoveryTestCommand.self])
 }
 
 struct KeyRecoveryCreateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create",
-        abstract: "Make a recovery key and write it, sealed to a passphrase, into a file.",
+        abstract: "Create a recovery key in a file, sealed by a passphrase.",
         discussion: """
-            The vault keeps the public half only. The file is read again and opens the new slot before the slot counts. \
-            Keep the file off this machine and the passphrase elsewhere again; there is no second copy of either. \
-            Without --new-passphrase-file and --new-passphrase-fd you are asked for the passphrase.
+            The vault keeps only the public half. The new slot counts once the file was read again and opened \
+            it. Keep the file off this machine, and the passphrase in a third place; there is no other copy of \
+            either. Without --new-passphrase-file and --new-passphrase-fd you are asked for the passphrase.
 
             Examples:
               tokenvault key recovery create --out /media/safe/recovery
               tokenvault key recovery create --name notary --out ./recovery
             """)
 
-    @Option(help: ArgumentHelp("The file to make.", valueName: "path"), completion: .file())
+    @Option(help: ArgumentHelp("The file to write.", valueName: "path"), completion: .file())
     var out: String
-    @Option(help: ArgumentHelp("What to call the slot; without, by its kind.", valueName: "name"))
+    @Option(help: ArgumentHelp("Name of the slot (default: its kind).", valueName: "name"))
     var name: String?
     @OptionGroup(title: "Passphrase of the file") var passphrase: NewSecretArguments<NewPassphrase>
     @OptionGroup var location: VaultArguments
@@ -40,14 +40,14 @@ struct KeyRecoveryCreateCommand: AsyncParsableCommand {
         }
         try output.show(Shown(slot, recoveryFile: out))
         output.note(
-            "Move the file to a place that is not this machine. What opens it is asked for again by nobody else."
+            "Move the file to another machine, and keep its passphrase: only you can open it."
         )
     }
 }
 
 struct KeyRecoveryTestCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "test", abstract: "See whether a recovery key still opens the vault.",
+        commandName: "test", abstract: "Check that a recovery key opens the vault.",
         discussion: """
             Example:
               tokenvault key recovery test --recovery-file /media/safe/recovery

@@ -13,16 +13,17 @@ struct KeyRotateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rotate", abstract: "Replace keys while services run.",
         discussion: """
-            Which keys there are: root (wraps all others, which get new wraps too), issuer, keeper and custody (what a \
-            keyslot for that role opens: remove the slot that became known first), handles (seals tokens), tags (recognises tokens and client \
-            secrets), lookup (finds by name), rows (tags rows), log (signs the audit log), signing (signs id_tokens).
+            The keys: root (wraps all others, and rewraps them), issuer, keeper and custody (opened by a keyslot \
+            for that role: remove a disclosed slot first), handles (seals tokens), tags (recognises tokens and \
+            client secrets), lookup (finds names), rows (tags rows), log (signs the audit log), signing (signs \
+            id_tokens).
 
-            Services go on meanwhile and pick the new keys up by themselves. What was interrupted, by whatever, is \
-            taken up by the same command. An old key is destroyed only after everything was proved to open without it.
+            Services go on meanwhile and load the new keys by themselves. After an interruption, run the same \
+            command again. An old key is destroyed only after everything was proved to open without it.
 
-            After a disclosure of keys, or when somebody who knew the key of a keyslot leaves: --deep. It replaces every \
-            key, makes the keyslots anew from their sources and seals every record anew. Whoever has read tokens can \
-            still use them: revoke grants too. Services that were opened with a passphrase have to be started again.
+            Use --deep after a disclosure of keys, or when a person who knew the key of a keyslot leaves. It \
+            replaces every key, remakes the keyslots from their sources and reseals every record. Disclosed \
+            tokens stay valid: revoke their grants too. Restart services that were opened with a passphrase.
 
             Examples:
               tokenvault key rotate root
@@ -33,7 +34,7 @@ struct KeyRotateCommand: AsyncParsableCommand {
 
     @Argument(help: "root, issuer, keeper, custody, handles, tags, lookup, rows, log or signing.")
     var key: RotatedKey?
-    @Flag(help: "Replace every key, and seal every record anew.")
+    @Flag(help: "Replace every key, and reseal every record.")
     var deep = false
     @Option(
         name: .customLong("also-key-file"),
@@ -42,7 +43,7 @@ struct KeyRotateCommand: AsyncParsableCommand {
         completion: .file())
     var otherKeyFiles: [String] = []
     @Flag(
-        name: .customLong("dry-run"), help: "Say what would be done, and try every keyslot; change nothing.")
+        name: .customLong("dry-run"), help: "Show what would be done, and try every keyslot; change nothing.")
     var isRehearsal = false
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
@@ -70,7 +71,7 @@ struct KeyRotateCommand: AsyncParsableCommand {
         progress.end()
         guard let done else { return }
         try output.show(done)
-        if deep { output.note("Grants are as they were: revoke them too if tokens were read.") }
+        if deep { output.note("Grants stay valid: revoke them too if tokens were disclosed.") }
     }
 
     private func rehearse(_ vault: Vault, _ source: KeySource) async throws {
@@ -165,8 +166,8 @@ extension KeyRotationPlan.Reach {
     fileprivate var sentence: String {
         switch self {
         case .held: "reached by its held key"
-        case .publicKey: "sealed anew to its public key"
-        case .given: "made anew from its source"
+        case .publicKey: "resealed to its public key"
+        case .given: "remade from its source"
         case .missing: "NOT reached: its key is needed"
         }
     }

@@ -16,7 +16,7 @@ struct KeyCommand: ParsableCommand {
 /// The keyslots: the ways to open the vault.
 struct KeySlotCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "slot", abstract: "Ways to open the vault: list, add, test and remove them.",
+        commandName: "slot", abstract: "List, add, test and remove keyslots, the ways to open the vault.",
         subcommands: [
             KeySlotListCommand.self, KeySlotAddCommand.self, KeySlotTestCommand.self,
             KeySlotRemoveCommand.self,
@@ -25,10 +25,10 @@ struct KeySlotCommand: ParsableCommand {
 
 struct KeySlotListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List the ways to open the vault.",
+        commandName: "list", abstract: "List the keyslots.",
         discussion: """
-            ROLE is what the slot opens the vault for. PROVED is when it was last opened to see whether it opens. A slot that is not ROTATABLE has to be \
-            tested before keys can be rotated.
+            ROLE is what the slot opens the vault for. PROVED is when it was last tested. Test a slot that is \
+            not ROTATABLE before you rotate keys.
 
             Example:
               tokenvault key slot list --json
@@ -51,10 +51,10 @@ struct KeySlotListCommand: AsyncParsableCommand {
 
 struct KeySlotAddCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "add", abstract: "Add a way to open the vault.",
+        commandName: "add", abstract: "Add a keyslot.",
         discussion: """
-            The vault is opened with the usual options; what the new slot is for has options that begin with new. It \
-            counts only once it was opened with the new key, read again.
+            The usual options open the vault; options that begin with --new name the new key. The slot counts \
+            only after it was opened with the new key, read a second time.
 
             Examples:
               tokenvault key slot add --new-key-file ./second.key --create
@@ -63,12 +63,9 @@ struct KeySlotAddCommand: AsyncParsableCommand {
               tokenvault key slot add --role issuer --new-key-file ./issuer.key --create
             """)
 
-    @Option(help: ArgumentHelp("What to call it; without, by its kind.", valueName: "name"))
+    @Option(help: ArgumentHelp("Name of the slot (default: its kind).", valueName: "name"))
     var name: String?
-    @Option(
-        help:
-            "What it opens the vault for: everything, or one of issuer, keeper and custody. See docs/keys.md."
-    )
+    @Option(help: "Role that the slot opens: everything, issuer, keeper or custody (docs/keys.md).")
     var role = VaultRoles.everything
     @OptionGroup(title: "New key") var newKey: NewKeyArguments
     @OptionGroup var location: VaultArguments
@@ -85,10 +82,10 @@ struct KeySlotAddCommand: AsyncParsableCommand {
 
 struct KeySlotTestCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "test", abstract: "See whether a key opens the vault, and which slot is its.",
+        commandName: "test", abstract: "Check that a key opens the vault and show its slot.",
         discussion: """
-            Opens the vault with the key given, notes in the slot when that was, and keeps what a rotation of the root \
-            key needs of it.
+            Opens the vault with the given key, records the time in the slot, and keeps what a rotation of the \
+            root key needs.
 
             Examples:
               tokenvault key slot test --key-file ./second.key
@@ -105,11 +102,10 @@ struct KeySlotTestCommand: AsyncParsableCommand {
 
 struct KeySlotRemoveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "remove", abstract: "Remove a way to open the vault. Cannot be undone.",
+        commandName: "remove", abstract: "Remove a keyslot. Cannot be undone.",
         discussion: """
-            The vault is opened with the key of a slot that stays. Removing does not help against somebody who copied \
-            the key: older copies of the database still open with it, and whoever opened the vault once may have the \
-            root key. Then run 'tokenvault key rotate --deep' as well.
+            Open the vault with the key of a slot that stays. A copied key still opens older copies of the \
+            database, and may have disclosed the root key: then run 'tokenvault key rotate --deep' as well.
 
             Example:
               tokenvault key slot remove passphrase --confirm passphrase
@@ -130,7 +126,7 @@ struct KeySlotRemoveCommand: AsyncParsableCommand {
         }
         try output.show(Shown(removed: name))
         output.note(
-            "If somebody may have copied its key: tokenvault key rotate --deep. Older backups still open with it."
+            "If its key may have been copied, run 'tokenvault key rotate --deep'. Older backups still open with it."
         )
         output.noteMissingRecoveryKey(among: left)
     }

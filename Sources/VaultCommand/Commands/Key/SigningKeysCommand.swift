@@ -7,13 +7,13 @@ import VaultCore
 struct SigningKeysCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "signing", abstract: "Show and rotate the keys that sign id_tokens.",
-        discussion: "A service that runs sees a rotation at once.",
+        discussion: "A running service uses new keys at once.",
         subcommands: [SigningKeysListCommand.self, SigningKeysRotateCommand.self])
 }
 
 struct SigningKeysListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List the keys that are current, or still published.",
+        commandName: "list", abstract: "List current and still published keys.",
         discussion: "Example:\n  tokenvault key signing list --json")
 
     @OptionGroup var location: VaultArguments
@@ -26,11 +26,11 @@ struct SigningKeysListCommand: AsyncParsableCommand {
 
 struct SigningKeysRotateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "rotate", abstract: "Make new keys to sign id_tokens with.",
+        commandName: "rotate", abstract: "Make new keys that sign id_tokens.",
         discussion: """
-            Without --algorithm every algorithm that has a key gets a new one, and RS256 its first. The keys before \
-            stay published for the overlap and no longer. After a leak: --overlap 0s, and what they signed verifies \
-            no more once clients have fetched the keys again.
+            Without --algorithm every algorithm that has a key gets a new one, and RS256 its first. Old keys \
+            stay published for the overlap. After a leak, use --overlap 0s: what they signed no longer verifies \
+            once clients have fetched the keys again.
 
             Examples:
               tokenvault key signing rotate
@@ -84,8 +84,8 @@ struct KeyInventoryCommand: AsyncParsableCommand {
         commandName: "inventory",
         abstract: "List every key, its algorithm and its age: a cryptographic inventory.",
         discussion: """
-            No key is shown. A retired key still opens what was made with it; 'key rotate' destroys it when nothing is \
-            left.
+            Shows no key material. A retired key still opens what was made with it; 'key rotate' destroys it \
+            when nothing is left.
 
             Examples:
               tokenvault key inventory

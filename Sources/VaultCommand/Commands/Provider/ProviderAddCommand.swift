@@ -5,11 +5,11 @@ import VaultCore
 /// Adds a provider, or puts another entry or other credentials in its place.
 struct ProviderAddCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "add", abstract: "Add a provider: an entry, and who we are there.",
+        commandName: "add", abstract: "Add a provider and our client credentials for it.",
         discussion: """
-            The entry is that of the catalogue with the provider's name, another with --entry, or a file of your own. \
-            Where an entry leaves its endpoints to discovery, the issuer's document is fetched, now and never again. \
-            The client's secret is asked for on the terminal unless a file or descriptor is named; it is sealed.
+            The entry is the catalogue's of the same name, another with --entry, or a file of your own. If the \
+            entry uses discovery, the issuer's document is fetched once, now. You are asked for the client's \
+            secret unless you name a file or descriptor; it is sealed.
 
             Examples:
               tokenvault provider add google --client-id my-app --client-secret-file secret
@@ -21,13 +21,11 @@ struct ProviderAddCommand: AsyncParsableCommand, VaultWork {
 
     @OptionGroup var provider: ProviderArgument
     @OptionGroup(title: "Entry") var entry: EntryArguments
-    @Option(
-        help: "What is asked for where nobody says otherwise, separated by spaces.",
-        transform: ScopeArgument.tidy)
+    @Option(help: "Default scope of consents, separated by spaces.", transform: ScopeArgument.tidy)
     var scope: String?
     @OptionGroup(title: "Client (without a file or descriptor, you are asked for the secret)")
     var client: ClientCredentialArguments
-    @Flag(help: "Put this in the place of the provider of that name; its connections stay.")
+    @Flag(help: "Replace the provider of that name; its connections stay.")
     var replace = false
     @OptionGroup var network: NetworkArguments
     @OptionGroup var location: VaultArguments
@@ -74,14 +72,12 @@ struct EntryArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp("The entry of the catalogue. (default: the name)", valueName: "catalogue-name"))
     var entry: String?
-    @Option(
-        help: ArgumentHelp("A file with an entry of your own (YAML).", valueName: "path"), completion: .file()
-    )
+    @Option(help: ArgumentHelp("A file with your own entry (YAML).", valueName: "path"), completion: .file())
     var file: String?
     @Option(
         name: .customLong("variable"),
         help: ArgumentHelp(
-            "What {name} in the entry's endpoints stands for. May be repeated.", valueName: "name=value"))
+            "Value for {name} in the entry's endpoints. May be repeated.", valueName: "name=value"))
     var variables: [PairArgument] = []
     @Option(
         name: .customLong("endpoint"),

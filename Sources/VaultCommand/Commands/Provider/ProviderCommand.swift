@@ -7,10 +7,10 @@ import VaultCore
 struct ProviderCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "provider",
-        abstract: "Add, show, test and remove providers: those whose tokens the vault keeps for its users.",
+        abstract: "Add, show, test and remove providers that issue tokens to us.",
         discussion: """
-            An entry says where a provider's endpoints are and how it departs from the standards. Entries of many \
-            providers come with this program, any other is a YAML file: docs/providers.md lists the fields.
+            An entry is a provider's configuration: its endpoints, and where it departs from the standards. The \
+            catalogue has entries of many providers; others are YAML files (docs/providers.md lists the fields).
             """,
         subcommands: [
             ProviderListCommand.self, ProviderShowCommand.self, ProviderAddCommand.self,
@@ -26,14 +26,14 @@ struct ProviderArgument: ParsableArguments {
 
 struct ProviderListCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List the vault's providers, or the entries that can be added.",
+        commandName: "list", abstract: "List the vault's providers, or the catalogue.",
         discussion: """
             Examples:
               tokenvault provider list
               tokenvault provider list --catalogue
             """)
 
-    @Flag(help: "The entries that come with this program; no vault is opened.")
+    @Flag(help: "List the catalogue; no vault is opened.")
     var catalogue = false
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
@@ -53,9 +53,9 @@ struct ProviderListCommand: AsyncParsableCommand, VaultWork {
 
 struct ProviderShowCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Show one provider, or the text of an entry of the catalogue.",
+        commandName: "show", abstract: "Show one provider, or an entry of the catalogue.",
         discussion: """
-            Its client secret is sealed and not shown.
+            The client secret is not shown.
 
             Examples:
               tokenvault provider show quantimodo
@@ -63,7 +63,7 @@ struct ProviderShowCommand: AsyncParsableCommand, VaultWork {
             """)
 
     @OptionGroup var provider: ProviderArgument
-    @Flag(help: "The entry of that name as YAML, to start one of your own from; no vault is opened.")
+    @Flag(help: "Print the catalogue's entry as YAML, to start your own; no vault is opened.")
     var catalogue = false
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
@@ -89,9 +89,10 @@ struct ProviderResumeCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "resume", abstract: "Call a stopped provider again, at once.",
         discussion: """
-            A provider that refuses our client is stopped, so that no connection suffers. It is called once a minute \
-            at most, and again as before when it gives tokens. 'provider show' says which connections it refused. \
-            Where the credentials are wrong, 'provider add NAME --replace' changes them and resumes it.
+            A provider that refuses our client is stopped, so that no connection suffers. It is called once a \
+            minute at most, and resumes by itself when it gives tokens. 'provider show' lists the refused \
+            connections. If the credentials are wrong, 'provider add NAME --replace' changes them and resumes \
+            it.
 
             Example:
               tokenvault provider resume quantimodo

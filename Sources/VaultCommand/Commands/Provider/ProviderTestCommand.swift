@@ -8,13 +8,13 @@ import VaultCore
 struct ProviderTestCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "test",
-        abstract: "Check a provider's entry, its endpoints, and what discovery says; no token is spent.",
+        abstract: "Check a provider's entry, endpoints and discovery; no token is spent.",
         discussion: """
-            Each endpoint is asked once by a bare GET, which no endpoint acts on: any status shows that it is there. \
-            Our client's credentials are not shown to be right by that; --client-credentials asks for a token of our \
-            own with them, where the provider gives such, and throws it away.
+            Sends one bare GET to each endpoint, which changes nothing: any status shows that it is there. This \
+            does not test our client's credentials; --client-credentials requests a token of our own with them, \
+            if the provider supports that, and discards it.
 
-            Ends with 0 when every finding is good, 11 when some are not, 9 when no endpoint answers.
+            Ends with 0 if every finding is good, 11 if some are not, 9 if no endpoint answers.
 
             Examples:
               tokenvault provider test quantimodo
@@ -22,7 +22,7 @@ struct ProviderTestCommand: AsyncParsableCommand, VaultWork {
             """)
 
     @OptionGroup var provider: ProviderArgument
-    @Flag(name: .customLong("client-credentials"), help: "Try our client's credentials, too.")
+    @Flag(name: .customLong("client-credentials"), help: "Test our client's credentials too.")
     var triesCredentials = false
     @OptionGroup var network: NetworkArguments
     @OptionGroup var location: VaultArguments

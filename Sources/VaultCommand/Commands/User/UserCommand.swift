@@ -7,9 +7,8 @@ struct UserCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "user", abstract: "Add, list and change users.",
         discussion: """
-            A user name given as - is read from standard input, so that it shows in no process list. It is kept as it was \
-            given, and found by every spelling: Alice, ALICE and alice are one user. It is of one script and has no \
-            invisible characters.
+            With - a user's name is read from standard input, so that no process list shows it. Every spelling \
+            finds it: Alice, ALICE and alice are one user. A name has one script and no invisible characters.
             """,
         subcommands: [
             UserAddCommand.self, UserListCommand.self, UserSetPasswordCommand.self,
@@ -45,7 +44,7 @@ struct UserAddCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "add", abstract: "Add a user.",
         discussion: """
-            A user with a password can sign in on the bundled page; one without comes from elsewhere.
+            A user with a password can sign in on the bundled page; a user without one signs in elsewhere.
 
             Examples:
               tokenvault user add alice --password-prompt
@@ -89,9 +88,9 @@ struct UserListCommand: AsyncParsableCommand, VaultWork {
 
 struct UserSetPasswordCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "set-password", abstract: "Give a user a new password, or take it away.",
+        commandName: "set-password", abstract: "Set a user's password, or remove it.",
         discussion: """
-            Whoever is signed in with the old one is signed out. Without an option you are asked on the terminal.
+            Sessions that were begun with the old password end. Without an option you are asked on the terminal.
 
             Examples:
               tokenvault user set-password alice
@@ -101,7 +100,7 @@ struct UserSetPasswordCommand: AsyncParsableCommand, VaultWork {
 
     @OptionGroup var user: UserArgument
     @OptionGroup(title: "Password") var password: NewSecretArguments<Password>
-    @Flag(help: "Take the password away: the user cannot sign in on the bundled page.")
+    @Flag(help: "Remove the password: the user cannot sign in on the bundled page.")
     var remove = false
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
@@ -126,7 +125,7 @@ struct UserRevokeTokensCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "revoke-tokens", abstract: "Revoke every token of a user, at once.",
         discussion: """
-            Every grant of the user ends, and every sign-in; the user stays and may allow clients again.
+            Every grant and session of the user ends; the user stays, and may allow clients again.
 
             Examples:
               tokenvault user revoke-tokens alice
@@ -181,7 +180,7 @@ struct UserRemoveCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "remove", abstract: "Remove a user and revoke the user's grants. Cannot be undone.",
         discussion: """
-            With - the name comes from standard input and the confirmation is - too.
+            With - the name comes from standard input, and the confirmation is - too.
 
             Examples:
               tokenvault user remove alice --confirm alice
@@ -208,9 +207,9 @@ struct UserEraseCommand: AsyncParsableCommand, VaultWork {
         commandName: "erase",
         abstract: "Destroy a user's key and everything sealed under it. Cannot be undone.",
         discussion: """
-            Name, grants, connections and the personal data of the log become unreadable, in the database and its WAL. \
-            The log keeps its entries under a pseudonym that nothing leads back from, and every proof stays valid. \
-            Backups that were made before can still open the data while they and their keys exist: until when is shown.
+            Name, grants, connections and the personal data of the log become unreadable, in the database and \
+            its WAL. The log keeps its entries under a pseudonym without a name, and every proof stays valid. \
+            Earlier backups can open the data while they and their keys exist; the command shows until when.
 
             Tokens of the user's connections stay valid at the providers: run 'connection revoke' first.
 

@@ -6,10 +6,10 @@ import VaultCore
 /// Who is told by HTTP of what happens to connections.
 struct WebhookCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "webhook", abstract: "Add, list and remove who is told of events by HTTP.",
+        commandName: "webhook", abstract: "Manage webhooks, which get events by HTTP.",
         discussion: """
-            While the keeper runs, each webhook is told everything that happens to connections and providers from when \
-            it was added, in order and at least once, signed as Standard Webhooks has it.
+            While the keeper runs, each webhook gets the events of connections and providers since it was added: \
+            in order, at least once, signed as Standard Webhooks asks.
             """,
         subcommands: [
             WebhookAddCommand.self, WebhookListCommand.self, WebhookTestCommand.self,
@@ -59,7 +59,7 @@ struct WebhookListCommand: AsyncParsableCommand, VaultWork {
 
 struct WebhookTestCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "test", abstract: "Send a webhook a message that says nothing but that it works.",
+        commandName: "test", abstract: "Send a test message to a webhook.",
         discussion: "Example:\n  tokenvault webhook test https://app.example/hooks")
 
     @OptionGroup var webhook: WebhookArgument
@@ -83,7 +83,7 @@ struct WebhookTestCommand: AsyncParsableCommand, VaultWork {
 
 struct WebhookRemoveCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "remove", abstract: "Remove a webhook: it is told nothing more.",
+        commandName: "remove", abstract: "Remove a webhook.",
         discussion: "Example:\n  tokenvault webhook remove https://app.example/hooks")
 
     @OptionGroup var webhook: WebhookArgument
