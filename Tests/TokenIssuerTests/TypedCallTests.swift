@@ -87,7 +87,7 @@ import VaultCore
         async throws
     {
         let stage = try await Stage()
-        let other = try await Stage.clients.add("other", to: stage.vault)
+        let other = try await Stage.addClient("other", to: stage.vault)
         let verifier = SecretBytes(copying: Self.verifier)
         func redeem(
             _ code: SecretBytes, _ redirectURI: String?, _ verifier: SecretBytes?,
@@ -114,7 +114,7 @@ import VaultCore
     {
         let stage = try await Stage()
         let thief = ClientCredentials.authenticated(
-            try await Stage.clients.add("thief", to: stage.vault).client)
+            try await Stage.addClient("thief", to: stage.vault).client)
         let tokens = try await stage.redeemed()
         let refreshToken = try #require(tokens.refreshToken)
         let error = try await refusal { _ = try await stage.issuer.refresh(refreshToken, for: thief) }
@@ -124,7 +124,7 @@ import VaultCore
         try await stage.issuer.revoke(refreshToken, for: thief)
         try await stage.issuer.revoke(tokens.accessToken, for: thief)
         #expect(try await stage.issuer.validate(tokens.accessToken) != nil)
-        let resource = try await Stage.clients.add("api", to: stage.vault) { $0.mayIntrospect = true }
+        let resource = try await Stage.addClient("api", to: stage.vault) { $0.mayIntrospect = true }
         let reader = ClientCredentials.authenticated(resource.client)
         #expect(try await stage.issuer.introspect(tokens.accessToken, for: reader)?.clientID == "app")
         #expect(try await stage.issuer.introspect(refreshToken, for: reader) == nil)
@@ -132,7 +132,7 @@ import VaultCore
 
     @Test func `wrong, foreign and missing credentials are refused`() async throws {
         let stage = try await Stage { $0.authenticationMethods = [.basic] }
-        let other = try await Stage.clients.add("other", to: stage.vault)
+        let other = try await Stage.addClient("other", to: stage.vault)
         let token = try #require(try await stage.redeemed().refreshToken)
         let cases: [ClientCredentials] = [
             .secret(other.secret, clientID: "app"), .secret(SecretBytes([]), clientID: "app"),
@@ -162,7 +162,7 @@ import VaultCore
         try await stage.vault.clients.remove("app")
         #expect(try await refusal { _ = try await stage.issuer.refresh(token, for: known) } == .invalidClient)
         // Another client under the same name is not the one that the host met.
-        _ = try await Stage.clients.add("app", to: stage.vault)
+        _ = try await Stage.addClient("app", to: stage.vault)
         #expect(try await refusal { _ = try await stage.issuer.issue(for: known) } == .invalidClient)
         #expect(try await refusal { try await stage.issuer.revoke(token, for: known) } == .invalidClient)
     }

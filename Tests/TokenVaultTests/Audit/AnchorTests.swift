@@ -232,7 +232,7 @@ private struct Anchored {
         ignoring.ignoresAnchors = true
         let vault = try await Vault.open(
             at: anchored.test.path, unlockedBy: .keyFile(path: anchored.test.keyFile), options: ignoring)
-        _ = try await vault.addUser("unseen")
+        _ = try await vault.users.add("unseen")
         await vault.close()
         #expect(try anchored.note() == note)
         await anchored.expectOpening()
