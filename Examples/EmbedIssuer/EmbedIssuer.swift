@@ -43,10 +43,8 @@ import TokenVault
             router: router, configuration: .init(address: .hostname("127.0.0.1", port: port)),
             logger: Logger(label: "embed-issuer"))
         // Retry windows do not run while nobody serves, and rows that are over get removed.
-        application.beforeServerStarts { try await vault.beginServing() }
-        application.addServices(VaultMaintenance(vault))
+        application.addServices(try await VaultService(vault))
         try await application.runService()
-        await vault.close()
     }
 }
 

@@ -71,13 +71,15 @@ import VaultCore
             router: router, configuration: .init(address: .hostname("127.0.0.1", port: port)),
             logger: Logger(label: "keep-tokens"))
         // Refreshes ahead of expiry, and settles what a crash left behind.
-        application.addServices(KeeperService(keeper))
-        try await application.runService()
+        application.addServices(
+            try await VaultService(vault, isIssuing: false), KeeperService(keeper))
         // Answers that are on their way are stored before the vault closes.
-        await keeper.finish()
-        await calls.shutdown()
-        await transport.shutdown()
-        await vault.close()
+        vault.beforeClosing {
+            await keeper.finish()
+            await calls.shutdown()
+            await transport.shutdown()
+        }
+        try await application.runService()
     }
 }
 

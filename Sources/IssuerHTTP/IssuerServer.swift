@@ -61,8 +61,8 @@ public struct IssuerServer: Service {
             await onReady(bound)
         }
         // Before the first request, or a retry after an outage would be judged as if we had served all along.
-        application.beforeServerStarts { [vault] in try await vault.beginServing() }
-        application.addServices(VaultMaintenance(vault, keeping: configuration.logRetention))
+        application.addServices(
+            try await VaultService(vault, keeping: configuration.logRetention, closesVault: false))
         if let address = configuration.admin { addAdmin(address, issuer, frame.metrics, to: &application) }
         do { try await frame.run(application) } catch {
             let address = Address(host: configuration.host, port: configuration.port)

@@ -22,7 +22,7 @@ extension Durability {
                 let vault = try await rig.create()
                 var chains = try await Chains.begin(4, in: vault)
                 let client = try await vault.clients.find(Rig.client)
-                let upkeep = Task { try await VaultMaintenance(vault).run() }
+                let upkeep = Task { try await VaultService(vault, closesVault: false).run() }
                 let filler = place + "/filler"
                 try fill(filler, leaving: off_t(Limits.spaceForNewWork) / 2)
                 #expect(try await Waiting.until { !vault.acceptsNewWork }, "a nearly full disk is noticed")

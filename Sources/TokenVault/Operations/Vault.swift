@@ -2,6 +2,7 @@ public import Logging
 import MerkleLog
 package import Metrics
 import SQLiteStore
+import Synchronization
 public import VaultCore
 import VaultCrypto
 import VaultMigrations
@@ -37,6 +38,7 @@ public final class Vault: Sendable {
     let knownVaultRow = KnownVaultRow()
     let refusals: RefusalLimiter
     let companions = Companions()
+    private let closers = Mutex<[@Sendable () async -> Void]>([])
     let anchorCheck: (any AnchorCheck)?
     let passwordHashing = PasswordHashing()
     let knownSigningKeys = KnownOfRegistry<[StoredSigningKey]>()
@@ -76,9 +78,23 @@ public final class Vault: Sendable {
                 firstUses: firstUses, refusals: refusals, statistics: statistics, clock: options.clock))
     }
 
-    /// Finishes the writes already taken, then closes the file. Later calls get
-    /// ``VaultError/Code/unavailable``.
+    /// Registers work that ends something which needs the vault. ``close()`` runs it first, last registered first.
+    public func beforeClosing(_ work: @escaping @Sendable () async -> Void) {
+        closers.withLock { $0.append(work) }
+    }
+
+    /// Runs what was registered with ``beforeClosing(_:)``, finishes the writes already taken, then closes the file. Later
+    /// calls get ``VaultError/Code/unavailable``; closing again does nothing.
     public func close() async {
+        for work in closers.withLock({ closers in
+            defer { closers = [] }
+            return closers.reversed()
+        }) { await work() }
+        if !queue.isClosed { await writeLastThings() }
+        await Self.onThread { [self] in closeFiles() }
+    }
+
+    private func writeLastThings() async {
         do {
             try await flushFirstUses()
             try await writeRefusals(isLast: true)
@@ -88,7 +104,6 @@ public final class Vault: Sendable {
                 metadata: ["error": "\(error)"])
         }
         await anchorCheck?.vaultWillClose(self)
-        await Self.onThread { [self] in closeFiles() }
     }
 
     func closeFiles() {

@@ -66,6 +66,9 @@ final class CommitQueue: @unchecked Sendable {
         }
     }
 
+    /// Whether it takes no more jobs.
+    var isClosed: Bool { condition.withLock { isClosing } }
+
     /// How many jobs wait now.
     var depth: Int {
         condition.withLock { pending.count }

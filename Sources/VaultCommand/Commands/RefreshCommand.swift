@@ -66,7 +66,7 @@ struct RefreshRunCommand: AsyncParsableCommand, VaultWork {
         }
     }
 
-    /// Without ``VaultMaintenance``: its heartbeat says that tokens of ours are being served, which only `serve` does.
+    /// Without ``VaultService``: its heartbeat says that tokens of ours are being served, which only `serve` does.
     private func refresh(_ keeper: TokenKeeper, _ logger: Logger, _ ready: ReadyFile?) async throws {
         keeper.vault.warnOfUnlockedKeys()
         var limits = KeeperService.Limits()

@@ -1,105 +1,9 @@
-import Foundation
 import Logging
-public import ServiceLifecycle
 import Synchronization
 import TokenRotation
 import VaultCore
 import VaultCrypto
 import VaultStore
-
-/// Upkeep while a process serves: heartbeat (so that an outage does not use up anybody's retry window), first
-/// uses, counts of refusals, the ballast, codes that were not redeemed, the comparison of every row with the log, and
-/// the pruning of entries that are over the log's bounds.
-///
-/// Add it to the service's group; `IssuerServer` runs one of its own.
-///
-/// ```swift
-/// let group = ServiceGroup(services: [server, VaultMaintenance(vault)], logger: logger)
-/// ```
-public struct VaultMaintenance: Service {
-    private let vault: Vault
-    private let retention: LogRetention
-
-    /// - Parameter retention: how much of the log is kept.
-    public init(_ vault: Vault, keeping retention: LogRetention = .standard) {
-        self.vault = vault
-        self.retention = retention
-    }
-
-    public func run() async throws {
-        vault.warnOfUnlockedKeys()
-        try await vault.beginServing()
-        try? await cancelWhenGracefulShutdown {
-            try await withThrowingTaskGroup { group in
-                // Anchors may be slow: nothing else waits for them.
-                group.addTask { try await everySecond { _ in await tellAnchors(AnchorKind.local) } }
-                group.addTask { try await everySecond { _ in await tellAnchors([.witness]) } }
-                group.addTask { try await everySecond { await upkeep(heartbeat: $0.isMultiple(of: 5)) } }
-                group.addTask { try await vault.watchRows() }
-                group.addTask { try await purgeCodes() }
-                group.addTask { try await keepLogInBounds() }
-                try await group.waitForAll()
-            }
-        }
-    }
-
-    private func everySecond(_ body: (Int) async -> Void) async throws {
-        var turns = 0
-        while !Task.isCancelled {
-            try await Task.sleep(for: .seconds(1))
-            turns += 1
-            await body(turns)
-        }
-    }
-
-    /// An anchor that fails is counted and tried again, ever more rarely; `doctor` speaks of it.
-    private func tellAnchors(_ kinds: Set<AnchorKind>) async {
-        do { try await vault.anchorNewCheckpoints(kinds) } catch {
-            vault.logger.warning("Anchors could not be told.", metadata: ["error": "\(error)"])
-        }
-    }
-
-    /// Looks once a minute; all the grants there are first, in steps of a second.
-    private func purgeCodes() async throws {
-        var last: Int64 = 0
-        while !Task.isCancelled {
-            var seen = last
-            do { seen = try await vault.purgeUnredeemedCodes(after: last) } catch {
-                vault.logger.warning("Old codes could not be deleted.", metadata: ["error": "\(error)"])
-            }
-            try await Task.sleep(for: .seconds(seen == last ? 60 : 1))
-            last = seen
-        }
-    }
-
-    /// Looks once an hour, and again soon while there is more, or while rows were not compared with the log yet.
-    private func keepLogInBounds() async throws {
-        while !Task.isCancelled {
-            var hasMore = false
-            do {
-                hasMore = try await vault.keepLogInBounds(retention) {
-                    try await Task.sleep(for: .milliseconds(200))
-                }
-            } catch let error as VaultError {
-                vault.logger.warning(
-                    "The log could not be kept in bounds.", metadata: ["error": "\(error)"])
-            }
-            try await Task.sleep(for: .seconds(hasMore ? 1 : vault.rowPasses == 0 ? 60 : 3600))
-        }
-    }
-
-    /// Trouble here is trouble for everybody and reported there; upkeep itself just tries again.
-    private func upkeep(heartbeat: Bool) async {
-        vault.store.keepUp()
-        do {
-            try await vault.flushFirstUses()
-            try await vault.writeRefusals()
-            if heartbeat { try await vault.proveWritePath() }
-        } catch {
-            vault.logger.warning("Upkeep failed; it is tried again.", metadata: ["error": "\(error)"])
-        }
-    }
-}
 
 extension Vault {
     /// Says in the log, where it is so, that keys are not locked into memory: once in each process that holds them for long.
@@ -136,6 +40,17 @@ extension Vault {
         try await housekeep { transaction in
             transaction.changeVault { $0.beat(at: transaction.now, monotonic: transaction.monotonic) }
         }
+    }
+
+    /// One turn of upkeep, about a second after the one before. Trouble here is trouble for everybody and reported there;
+    /// the next turn tries again.
+    package func keepUp(heartbeat: Bool) async {
+        store.keepUp()
+        do {
+            try await flushFirstUses()
+            try await writeRefusals()
+            if heartbeat { try await proveWritePath() }
+        } catch { logger.warning("Upkeep failed; it is tried again.", metadata: ["error": "\(error)"]) }
     }
 
     /// Writes the first uses seen since the last time into their rows: many in one body, one leaf.
