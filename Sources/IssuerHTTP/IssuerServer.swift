@@ -77,7 +77,7 @@ public struct IssuerServer: Service {
     ) {
         if !address.isLoopback {
             logger.warning(
-                "Metrics can be read from other machines: whoever reaches them sees how much is done here.",
+                "Metrics can be read from other machines, and show how much is done here.",
                 metadata: ["admin": "\(address)"])
         }
         let page = MetricsPage(vault: vault, requests: metrics, certificate: configuration.tls)

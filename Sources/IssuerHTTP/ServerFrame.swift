@@ -111,7 +111,7 @@ extension Request {
         return length <= limits.bodyBytes + RequestLimits.drainedBytes
     }
 
-    /// Whether something was sent along that nobody reads. Only a form posted to a route of ours is, within
+    /// Whether a body was sent that is never read. Only a form posted to a route of ours is, within
     /// its limits; the rest would be drained without end.
     fileprivate func hasUnreadBody(_ response: Response) -> Bool {
         let isRefusedUnread = [.notFound, .methodNotAllowed].contains(response.status)
@@ -231,7 +231,7 @@ final class RequestMetrics: Sendable {
 
     func connectionClosed() { connectionCount.wrappingSubtract(1, ordering: .relaxed) }
 
-    /// Methods are the client's own words, too: those that nobody knows are counted together.
+    /// Methods are the client's own words, too: unknown ones are counted together.
     private static func name(_ method: HTTPRequest.Method) -> String {
         switch method {
         case .post, .get, .head, .put, .patch, .delete, .options, .trace, .connect: method.rawValue

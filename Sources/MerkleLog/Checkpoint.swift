@@ -2,7 +2,7 @@ package import VaultCore
 package import VaultCrypto
 
 /// A tree head as text: the body of a C2SP tlog-checkpoint, which is origin, size and root on three lines. A
-/// checkpoint with extension lines is refused: ours have none, and nobody audits what they say.
+/// checkpoint with extension lines is refused: ours have none, and auditors do not check them.
 package struct Checkpoint: Sendable, Equatable {
     /// Which log this is: `tokenvault/<vault id>`. It is also the name of the key that signs.
     package let origin: String

@@ -6,7 +6,7 @@ package enum MerkleHash {
     /// The root of a tree without leaves: the hash of the empty string.
     package static let empty = SHA256.hash([])
 
-    /// The hash of a leaf is over its stored octets as they are; nobody re-canonicalises.
+    /// The hash of a leaf is over its stored octets as they are, without canonicalisation.
     package static func leaf(_ bytes: [UInt8]) -> Digest {
         SHA256.hash(prefix: leafPrefix, bytes)
     }

@@ -102,7 +102,7 @@ package struct ProofText: Sendable, Equatable {
     }
 
     private static func malformed(_ reason: String) -> VaultError {
-        VaultError(.integrity, "This is not a proof: \(reason).", remedy: "Ask for it anew.")
+        VaultError(.integrity, "This is not a proof: \(reason).", remedy: "Ask for the proof again.")
     }
 }
 

@@ -107,7 +107,7 @@ package final class ReaderConnections: StoreReader, Sendable {
     private let path: String
     /// Whether no process had the file open.
     private let isFirst: Bool
-    /// Indexes of connections that nobody uses now.
+    /// Indexes of connections that are free now.
     private let idle: Mutex<[Int]>
     private let next = Atomic<Int>(0)
 

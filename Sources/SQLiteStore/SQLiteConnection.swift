@@ -30,7 +30,7 @@ package final class SQLiteConnection: @unchecked Sendable {
         try self.init("file:/\(name)?vfs=memdb", Self.writing | SQLITE_OPEN_URI)
     }
 
-    /// A file that nobody writes, however SQLite is to find it.
+    /// A file that is not written, however SQLite is to find it.
     convenience init(uri: String) throws {
         try self.init(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, first: "PRAGMA locking_mode = EXCLUSIVE;")
     }

@@ -232,7 +232,7 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
 
     /// Refuses to go on with files that are not the ones others find: what is committed there would be lost.
     /// The caller holds the lock. Where WAL and index were only deleted, what is committed can still be read
-    /// here, and nobody has made others, which takes the lock: it is copied back, and both are made again.
+    /// here, and no process has made others, which takes the lock: it is copied back, and both are made again.
     private func checkFiles() throws {
         do {
             try lookAtFiles()
@@ -350,7 +350,7 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
         keepWAL()
     }
 
-    /// SQLite reports the length of the WAL after each commit, and waits for nobody: others wait for the lock meanwhile.
+    /// SQLite reports the length of the WAL after each commit, and never waits: others wait for the lock meanwhile.
     private func prepareWriter() throws {
         try writer.withEngine { engine, _ in
             sqlite3_busy_timeout(engine.handle, 0)

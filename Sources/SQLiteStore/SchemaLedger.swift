@@ -71,7 +71,7 @@ package struct SchemaLedger: Sendable {
     private func changed(_ message: String) -> VaultError {
         VaultError(
             .schemaChanged, message,
-            remedy: "Somebody altered the file outside tokenvault; restore a backup. Nothing was changed.")
+            remedy: "The file was altered from outside; restore a backup. Nothing was changed.")
     }
 
     private func checksum(_ migration: Migration) -> [UInt8] {

@@ -106,7 +106,7 @@ package enum VaultFile {
     }
 
     /// Gives a finished file its name, unless that is taken, and makes the name durable. Where that fails,
-    /// the file is gone: nobody takes for made what was said to have failed.
+    /// the file is gone: a failed creation leaves nothing that looks made.
     package static func publish(_ draft: String, as path: String) throws {
         let descriptor = open(draft, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw StorageFailure.opening(draft, errno) }

@@ -7,7 +7,7 @@ package import VaultCore
 /// SQLite before 3.51.3 can corrupt a WAL database when two connections write or checkpoint at the same moment.
 /// So every write transaction, every checkpoint and every opening or closing of a writer holds byte 0 exclusively.
 /// Byte 1 is the door to it: anyone who waits for byte 0 holds the door, so a busy service cannot starve a command.
-/// Byte 2 is held shared by every serving process: its absence at start means that nobody was serving.
+/// Byte 2 is held shared by every serving process: its absence at start means that no process was serving.
 ///
 /// Open-file-description locks: the kernel drops them when the process ends, however it ends.
 package final class VaultLock: Sendable {
@@ -56,7 +56,7 @@ package final class VaultLock: Sendable {
             }, body)
     }
 
-    /// A lock file that was removed or replaced excludes nobody any more.
+    /// A lock file that was removed or replaced excludes no process any more.
     private func checkIdentity() throws {
         guard VaultFile.isNamed(descriptor, path) else {
             throw VaultError(
@@ -65,7 +65,7 @@ package final class VaultLock: Sendable {
         }
     }
 
-    /// Joins the serving processes. True: there was no other, so nobody served until now.
+    /// Joins the serving processes. True: there was no other, so no process served until now.
     package func beginServing() throws -> Bool {
         let isFirst = tv_lock_byte(descriptor, Self.servingByte, 1) == 0
         let code = tv_lock_byte(descriptor, Self.servingByte, 0)

@@ -37,7 +37,7 @@ package final class FailureThrottle: Sendable {
         var waitsUntil: Duration
     }
 
-    /// Two halves: when the recent one is full, the older one is dropped, but for who is made to wait.
+    /// Two halves: when the recent one is full, the older one is dropped, except names that must wait.
     fileprivate struct Memory {
         var recent: [Pair: Record] = [:]
         var older: [Pair: Record] = [:]
@@ -100,7 +100,7 @@ package final class FailureThrottle: Sendable {
     /// Pairs that are remembered now.
     package var count: Int { memory.withLock { $0.recent.count + $0.older.count } }
 
-    /// Names that are too long to be anybody's share one place, so that nobody chooses how much is kept.
+    /// Names that are too long to be real share one place, so that no stranger chooses how much is kept.
     private static func pair(_ subject: String, _ address: String) -> Pair {
         Pair(subject: subject.utf8.count <= Limits.nameBytes ? subject : "", address: address)
     }

@@ -44,7 +44,7 @@ package struct TokenRequest: Sendable {
 public struct RequestOrigin: Sendable {
     /// The door that the audit log names.
     public var channel: AuditChannel
-    /// Goes into the audit log beside what was done; nil: none.
+    /// Goes into the audit log with the request's entries; nil: none.
     public var requestID: String?
     /// The client's network address, asked for only when an authentication failed before; nil: not known, and failures are
     /// not counted.

@@ -87,7 +87,7 @@ package enum RefusalReason: String, Sendable, CaseIterable {
     /// An access token of a generation that the row has not reached: the database is older than the token.
     case accessTokenAhead = "access_token_ahead"
 
-    /// An operator should look: the handle was authentic, which nobody can fake without the handle key, and
+    /// An operator should look: the handle was authentic, which needs the handle key, and
     /// yet it does not fit its grant, was presented by another client, or came back after it was used.
     package var isAlarm: Bool {
         switch self {

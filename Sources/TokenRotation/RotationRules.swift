@@ -119,7 +119,7 @@ package enum RotationDecision: Sendable, Equatable {
 /// How long the predecessor of the current refresh token may be retried: a client's setting. Both windows are
 /// half open, as lifetimes are: 60 s means *less than* 60 s, and 0 s means never.
 package struct RotationPolicy: Sendable, Equatable {
-    /// For a client whose response got lost: as long as nobody used the new pair.
+    /// For a client whose response got lost: as long as the new pair was not used.
     package let retryWindow: Duration
 
     /// Clamps `retryWindow` to 0 s ... ``Limits/retryWindow``.

@@ -44,7 +44,7 @@ public struct ScriptedAnswer: Sendable {
         case whole
         /// Not a byte: the connection closes.
         case nothing
-        /// So many bytes of the body, then the connection closes.
+        /// This many bytes of the body, then the connection closes.
         case cut(after: Int)
         /// One byte of the body after each pause.
         case slow(Duration)

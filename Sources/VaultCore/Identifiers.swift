@@ -27,7 +27,7 @@ extension RowNumber {
 
 /// Row number of an owner: a user, a client, or the system itself.
 public struct OwnerID: RowNumber {
-    /// The owner of what belongs to nobody else.
+    /// The owner of what belongs to no client or user.
     public static let system = OwnerID(1)
     public let rawValue: Int64
 

@@ -62,7 +62,7 @@ package enum SmallFile {
         /// For what decides something.
         package static let toWritingByAnybody = Closed(
             bits: 0o002, complaint: "Anybody may write", remedy: "chmod o-w")
-        /// For what anybody may read and nobody is kept from.
+        /// For files that every user may read.
         package static let toNobody = Closed(bits: 0, complaint: "", remedy: "")
     }
 

@@ -249,7 +249,7 @@ extension Keyslot {
         _ inputKey: GuardedKey, to publicKey: [UInt8], ephemeral: GuardedKey = .random()
     ) throws(VaultError) -> [UInt8] {
         guard let box = SealedBox.seal(inputKey, to: publicKey, ephemeral: ephemeral) else {
-            throw VaultError(.integrity, "The public key of a recovery key is none.")
+            throw VaultError(.integrity, "The recovery slot holds an invalid X25519 public key.")
         }
         return [version] + publicKey + box
     }
@@ -292,7 +292,7 @@ extension Keyslot {
 
     /// A recovery slot with another root key inside, sealed to its public key under a new input key. The
     /// result was opened again by that input key before it is returned; that the box opens is up to
-    /// libsodium, as nobody here has the private key.
+    /// libsodium, as the private key is not here.
     ///
     /// - Throws: `integrity` when `record` is no recovery slot.
     package static func reseal(

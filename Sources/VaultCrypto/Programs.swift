@@ -312,7 +312,7 @@ struct ProgramRun {
         }
     }
 
-    /// Starts it with `input` in a pipe already, so that nothing has to be written to one that nobody reads.
+    /// Starts it with `input` in a pipe already, so that nothing is ever written to an unread one.
     private func start(_ input: [UInt8]) throws(Failure) -> (process: pid_t, answers: Int32) {
         var (question, answer): ([Int32], [Int32]) = ([-1, -1], [-1, -1])
         var code = unsafe tv_private_pipe(&question)

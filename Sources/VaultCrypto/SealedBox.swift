@@ -19,7 +19,7 @@ enum SealedBox {
         }
     }
 
-    /// Nil where `publicKey` is none (a point of small order).
+    /// Nil where `publicKey` is invalid (a point of small order).
     ///
     /// - Parameter ephemeral: used for this box alone; chosen for format vectors only.
     static func seal(

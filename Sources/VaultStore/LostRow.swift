@@ -1,6 +1,6 @@
 package import VaultCore
 
-/// A row that is not where it must be: a page of the database was lost or written to another place. Nobody
+/// A row that is not where it must be: a page of the database was lost or written to another place. No user
 /// who asks for it is at fault, so it must not look like a row that was never there.
 package enum LostRow {
     package static func error(_ layout: TableLayout, _ id: Int64) -> VaultError {

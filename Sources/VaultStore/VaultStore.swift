@@ -11,7 +11,7 @@ package protocol VaultStore: AnyObject, Sendable {
 
     /// For reading that is soon over.
     var reader: any StoreReader { get throws }
-    /// A connection of its own for long reading, so that nobody waits behind it. The caller closes it.
+    /// A connection of its own for long reading, so that no other reader waits. The caller closes it.
     func longReader() throws -> any StoreReader
 
     /// Runs `body` in the one write transaction there is, and makes it durable. One thread calls this.

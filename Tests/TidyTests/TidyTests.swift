@@ -36,6 +36,26 @@ enum Repository {
         }
     }
 
+    /// Dialect that readers stumble over. Comments inside of code may have it; a reason in the log is `sealed-anew`.
+    @Test(arguments: [
+        "for who", "is none", "deed", "lent", "anew", "whoever", "somebody", "nobody", "beside what",
+        "made out of", "so many",
+    ])
+    func `what people read does without`(_ word: String) throws {
+        let pages = try Repository.files("docs", "md", "yaml") + Repository.files("Sources", "swift", "md")
+        for page in pages + ["README.md", "SECURITY.md", "CONTRIBUTING.md"] {
+            let text = try Repository.text(page).lowercased().replacing("sealed-anew", with: "")
+            guard text.contains(word) else { continue }
+            for line in text.split(separator: "\n") where !line.contains(/^\s*\/\/(?!\/)/) {
+                let isThere = line.ranges(of: word).contains { range in
+                    line[..<range.lowerBound].last?.isLetter != true
+                        && line[range.upperBound...].first?.isLetter != true
+                }
+                #expect(!isThere, "\(page): \(line)")
+            }
+        }
+    }
+
     @Test func `no type is a Manager, a Helper or Utils`() throws {
         let pattern = /(struct|class|enum|actor|protocol) \w*(Manager|Helper|Utils)\b/
         for file in try Repository.files("Sources", "swift") {

@@ -157,7 +157,7 @@ extension AuthorizeRoutes {
                 loginHint: pending.loginHint)
             return try await signIn(need, for: request, context)
         case .needsConsent(let pending, let account):
-            guard let user else { throw VaultError(.internalError, "Nobody can be asked.") }
+            guard let user else { throw VaultError(.internalError, "No user can be asked.") }
             let form = ConsentForm(
                 session: user.session, user: user.id.rawValue, scope: pending.scope.text,
                 request: try asked.sealed(by: issuer).text)

@@ -7,7 +7,7 @@ public protocol UserSource<Context>: Sendable {
     /// Of the router that the routes are added to.
     associatedtype Context: RequestContext
 
-    /// Who is signed in; nil: nobody. Its `session` must name one session of one browser, so that forms shown
+    /// The signed-in user; nil: no user. Its `session` must name one session of one browser, so that forms shown
     /// there work nowhere else.
     func user(of request: Request, context: Context) async throws -> AuthenticatedUser?
 
@@ -128,7 +128,7 @@ public struct ConsentQuestion: Sendable {
 /// A name in a scope, and what it allows.
 public struct ScopeDescription: Sendable {
     public let name: String
-    /// Nil: nobody described it.
+    /// Nil: it has no description.
     public let text: String?
 }
 

@@ -6,7 +6,7 @@ import TokenVault
 import VaultCore
 import VaultCrypto
 
-/// What a form of ours carries along in its hidden field `form`: sealed, so that nobody else can make one.
+/// What a form of ours carries along in its hidden field `form`: sealed, so that only this service can make one.
 protocol PageForm: Codable, Sendable {
     /// One kind of form does not pass for another.
     static var purpose: String { get }
@@ -61,7 +61,7 @@ extension HTTPField.Name {
     fileprivate static let fetchSite = field("Sec-Fetch-Site")
 }
 
-/// The two cookies: the session of who is signed in, and a name for a browser in which nobody is. Their names
+/// The two cookies: the session of the signed-in user, and a name for a browser without one. Their names
 /// end in a hash of the issuer's URL. Browsers send the cookies of a host to all of its ports and paths (RFC
 /// 6265 section 8.5), and two issuers there would otherwise replace each other's.
 struct BrowserCookies: Sendable {

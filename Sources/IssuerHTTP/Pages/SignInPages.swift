@@ -112,7 +112,7 @@ extension SignInPages {
         }
     }
 
-    /// The user, or why there is none.
+    /// The user, or the reason for no user.
     private func check(
         _ name: String, _ password: SecretBytes, from peer: PeerAddress, _ id: RequestID
     ) async throws -> Result<User, Trouble> {

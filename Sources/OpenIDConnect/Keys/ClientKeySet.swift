@@ -226,7 +226,7 @@ enum VerificationKey: Sendable {
         }
     }
 
-    /// Whether `signature` is over `input`; false also where the algorithm is none for this key.
+    /// Whether `signature` is over `input`; false also for an algorithm that the key does not have.
     func verifies(_ signature: [UInt8], over input: [UInt8], by algorithm: AssertionAlgorithm) async -> Bool {
         // One key alone, chosen before: jwt-kit, asked by a key identifier it does not know, takes its default.
         let keys = JWTKeyCollection()

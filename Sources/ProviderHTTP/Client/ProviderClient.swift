@@ -22,7 +22,7 @@ public struct ProviderClient: Sendable {
 
     /// - Parameters:
     ///   - origins: the only places the token may go to (`https://api.example`); empty: wherever requests go.
-    /// - Throws: ``ProviderClientError/insecureURL`` for an origin that is none.
+    /// - Throws: ``ProviderClientError/insecureURL`` for a text that is not an origin.
     public init(
         _ tokens: some AccessTokenSource, over connections: ProviderConnections, origins: [String] = []
     ) throws(ProviderClientError) {
@@ -42,7 +42,7 @@ public struct ProviderClient: Sendable {
     /// Calls the API.
     ///
     /// - Parameters:
-    ///   - request: without a token. A body inside of it may be a stream, which nobody can send twice: such a call is
+    ///   - request: without a token. A body inside of it may be a stream, which cannot be sent twice: such a call is
     ///     not repeated after a 401.
     ///   - body: instead of one in the request; a call with it can be repeated.
     ///   - timeout: until the head of the answer, refresh and second call included.
@@ -129,7 +129,7 @@ extension TokenKeeper {
     /// ```
     ///
     /// - Parameter origins: the only places the token may go to; empty: wherever requests go.
-    /// - Throws: ``ProviderClientError/insecureURL`` for an origin that is none.
+    /// - Throws: ``ProviderClientError/insecureURL`` for a text that is not an origin.
     public func client(
         for connection: ConnectionID, over connections: ProviderConnections, origins: [String] = []
     ) throws(ProviderClientError) -> ProviderClient {

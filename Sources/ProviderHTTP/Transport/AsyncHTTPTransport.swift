@@ -8,7 +8,7 @@ import VaultCore
 
 /// Carries requests to providers over the network, each at most once and on a connection of its own.
 ///
-/// A connection that waited in a pool may be dead without telling, and then nobody knows whether the provider read
+/// A connection that waited in a pool may be dead without a sign, and then it is unknown whether the provider read
 /// what was written to it; a token request is too dear for that. A connection that cannot be made fails whatever
 /// waits for one to the same host, as not sent. ``ConnectionRules`` says what connections are like.
 ///
@@ -32,7 +32,7 @@ public final class AsyncHTTPTransport: ProviderTransport {
     }
 
     /// - Parameters:
-    ///   - replyBytes: the body of an answer has at most so many.
+    ///   - replyBytes: largest body of an answer, in bytes.
     ///   - sleep: waits until a request's time is over.
     package init(
         _ rules: ConnectionRules, replyBytes: Int = Limits.sealedReplyBytes,

@@ -104,7 +104,7 @@ package enum Prompt: String, Sendable {
     /// The user chooses whom to be: the same page as for signing in.
     case selectAccount = "select_account"
 
-    /// Nil for a word that is none of these, and for `none` beside another.
+    /// Nil for any other word, and for `none` beside another.
     static func set(_ text: String?) -> Set<Prompt>? {
         let words = (text ?? "").split(separator: " ")
         let prompts = Set(words.compactMap { Prompt(rawValue: String($0)) })

@@ -163,7 +163,7 @@ extension TokenIssuer {
 }
 
 extension AuthorizationRequest {
-    /// Where the answer stands: errors go where the tokens would have gone, also for a type that nobody answers.
+    /// Where the answer stands: errors go where the tokens would have gone, also for an unsupported type.
     fileprivate var responseMode: AuthorizationResponder.Mode {
         let words = (self["response_type"] ?? "").split(separator: " ")
         let isForTokens = words.contains("token") || words.contains("id_token")

@@ -6,7 +6,7 @@ extension TokenIssuer {
     /// is judged again each time it comes: what was in order before the user signed in may not be after.
     ///
     /// - Parameters:
-    ///   - user: who is signed in; nil: nobody.
+    ///   - user: the signed-in user; nil: no user.
     ///   - decision: what this user answered to this very request; nil: was not asked yet.
     public func authorize(
         _ request: AuthorizationRequest, user: AuthenticatedUser?, decision: ConsentDecision? = nil

@@ -1,12 +1,12 @@
 import VaultCore
 
 /// The entries that come with the library: a YAML file each, beside this one. docs/providers.md lists them.
-/// An entry that says `verified: false` names in its comments what nobody has read.
+/// An entry that says `verified: false` names its unverified facts in comments.
 public enum ProviderCatalogue {
     /// In alphabetical order.
     public static let names = files.map(\.name)
 
-    /// The entry of that name; nil: there is none.
+    /// The entry of that name; nil: the catalogue has no such entry.
     public static func provider(_ name: String) -> Provider? { entries[name] }
 
     /// The text of the entry, to start one of your own from.

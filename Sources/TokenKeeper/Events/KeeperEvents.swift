@@ -33,7 +33,7 @@ public struct KeeperEvents: AsyncSequence, Sendable {
         }
 
         /// For anyone who has dealt with all that ``next()`` gave: up to here there is nothing else. Further on
-        /// than the last event where the log grew by what is none; a vault that issues many tokens is then
+        /// than the last event where the log grew by other entries; a vault that issues many tokens is then
         /// not read again from there.
         public var cursor: Int64 { (waiting.first?.id ?? position) - 1 }
 

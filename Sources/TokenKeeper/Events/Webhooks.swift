@@ -156,7 +156,7 @@ struct WebhookMessage: Sendable {
 ///
 /// The cursor moves after an answer of 2xx, so each webhook is told everything at least once: again, under the same id,
 /// after a crash, after an answer that was lost, and where two processes deliver at the same time. A webhook that does
-/// not take an event is asked again, ever more slowly (``Backoff``), and waits for nobody but itself.
+/// not take an event is asked again, ever more slowly (``Backoff``), and delays only itself.
 struct WebhookDelivery: Sendable {
     let keeper: TokenKeeper
     /// Between two looks at the log.
@@ -249,7 +249,7 @@ struct WebhookDelivery: Sendable {
 }
 
 extension Webhook {
-    /// Nobody is left alone for longer than that, unless the clock was set back.
+    /// No webhook waits longer than that, unless the clock was set back.
     fileprivate func isDue(at now: VaultInstant) -> Bool {
         dueAt <= now || dueAt.elapsed(since: now) > WebhookAnswer.longestRetryAfter
     }

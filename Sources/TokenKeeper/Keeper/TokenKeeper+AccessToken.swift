@@ -93,7 +93,7 @@ extension TokenKeeper {
         return try await judge(refresh(held, provider), provider)
     }
 
-    /// While a provider is stopped, or wants to be left alone, nobody calls it.
+    /// While a provider is stopped, or asked for a pause, it is not called.
     private func restPause(_ held: HeldConnection, _ provider: KnownProvider) throws -> AccessTokenAnswer? {
         if let pause = stopPause(provider) { return pause }
         guard held.connection.failures > 0, held.lease == nil, let due = held.connection.dueAt,

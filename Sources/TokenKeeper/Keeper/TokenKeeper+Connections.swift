@@ -76,7 +76,7 @@ extension TokenKeeper {
         return held.connection
     }
 
-    /// The connection for tokens of our own at a provider (RFC 6749 section 4.4), made where there is none
+    /// The connection for tokens of our own at a provider (RFC 6749 section 4.4), made if it is missing
     /// yet. Ask it for tokens by ``accessToken(for:validFor:)`` like any other.
     public func clientConnection(at name: String, scope: String? = nil, label: String = "") async throws
         -> Connection
@@ -92,7 +92,7 @@ extension TokenKeeper {
         return try await vault.storeConnection(grant).connection
     }
 
-    /// The connection of a user at a provider; nil: there is none.
+    /// The connection of a user at a provider; nil: the user has no such connection.
     public func connection(at name: String, of user: OwnerID, label: String = "") async throws -> Connection?
     {
         let provider = try await knownProvider(named: name)

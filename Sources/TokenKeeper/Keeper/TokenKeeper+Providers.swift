@@ -48,7 +48,7 @@ public struct ConfiguredProvider: Sendable {
     public let state: ProviderState
     public let clientID: String
     public let hasClientSecret: Bool
-    /// Asked for where nobody says otherwise.
+    /// The default scope of a consent.
     public let scope: String?
     public let createdAt: VaultInstant
     /// Connections that were refused so that our client is in doubt, with no success since; of a stopped provider those
@@ -136,7 +136,7 @@ extension NewProvider {
     /// leaves them to it; otherwise as it is, and nothing is fetched. They are kept with the provider: a
     /// document that changes later changes nothing here until it is added again.
     ///
-    /// - Throws: ``VaultError/Code/unavailable`` if nobody answers, ``VaultError/Code/invalidInput`` for a document that is
+    /// - Throws: ``VaultError/Code/unavailable`` without an answer, ``VaultError/Code/invalidInput`` for a document that is
     ///   not the issuer's own or names what may not be used.
     public func discovered(over transport: any ProviderTransport) async throws -> NewProvider {
         let entry = try filledEntry()
@@ -179,7 +179,7 @@ extension DiscoveryDocument {
 package struct KnownProvider: Sendable {
     package let stored: StoredProvider
     package let dialect: ProviderDialect
-    /// Asked for where nobody says otherwise.
+    /// The default scope of a consent.
     package let defaultScope: String?
 
     package var provider: Provider { dialect.provider }
@@ -228,7 +228,7 @@ package struct ProviderRegistration: Codable, Sendable, Equatable {
     /// An entry of the user's own.
     package var yaml: String?
     package var variables: [String: String] = [:]
-    /// Asked for where nobody says otherwise.
+    /// The default scope of a consent.
     package var scope: String?
     /// Instead of the entry's: found by discovery, or a server of one's own.
     package var endpoints: Provider.Endpoints?

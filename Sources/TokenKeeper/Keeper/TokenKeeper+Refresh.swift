@@ -14,12 +14,12 @@ extension TokenKeeper {
         await task(held, provider, isForced: isForced, spendsUncertain: spendsUncertain).value
     }
 
-    /// Begins a refresh that nobody waits for.
+    /// Begins a refresh in the background.
     func refreshBehind(_ held: HeldConnection, _ provider: KnownProvider) {
         _ = task(held, provider, isForced: false, spendsUncertain: false)
     }
 
-    /// Waits for every refresh and every exchange of a code under way, also those that nobody waits for; to
+    /// Waits for every refresh and every exchange of a code under way, also those in the background; to
     /// be called before the vault is closed, or an answer may come that can no longer be stored. Callers that
     /// still ask for tokens meanwhile begin more of them.
     public func finish() async {
@@ -166,7 +166,7 @@ extension TokenKeeper {
     }
 
     /// A reply that was kept because it could not be read may be readable by now: a newer version, another
-    /// entry. Nil: there is none, or it still cannot be read.
+    /// entry. Nil: no reply is kept, or it still cannot be read.
     package func readKeptReply(of held: HeldConnection, _ provider: KnownProvider) async -> RefreshOutcome? {
         guard let reply = held.reply else { return nil }
         let reading = provider.dialect.read(

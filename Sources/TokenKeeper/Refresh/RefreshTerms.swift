@@ -230,7 +230,7 @@ package struct RefreshSchedule: Sendable {
         return max(first, issued.advanced(by: hasGained ? Self.leastPause : Self.pauseWithoutGain))
     }
 
-    /// Between two refreshes of one connection that nobody waits for.
+    /// Between two background refreshes of one connection.
     private static let leastLife = Duration.seconds(3)
     private static let leastPause = Duration.seconds(1)
     private static let pauseWithoutGain = Duration.seconds(60)

@@ -265,7 +265,7 @@ final class DueWork: Sendable {
     }
 }
 
-/// So many requests in a period, spread over it; a tenth of them may come at once.
+/// A number of requests in a period, spread over it; a tenth of them may come at once.
 struct TokenBucket: Sendable {
     private let rate: Double
     private let capacity: Double

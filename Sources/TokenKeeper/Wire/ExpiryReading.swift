@@ -124,7 +124,7 @@ package enum HTTPDate {
         return names.firstIndex(of: name).map { Int64($0) + 1 }
     }
 
-    /// Two digits are of this century: nobody's clock is 30 years late.
+    /// Two digits are of this century: no clock is 30 years late.
     private static func year(_ text: String) -> Int64? {
         Int64(text).map { text.utf8.count == 2 ? 2000 + $0 : $0 }
     }

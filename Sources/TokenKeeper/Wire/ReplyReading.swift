@@ -234,7 +234,7 @@ extension Answer {
 }
 
 extension JSONValue {
-    /// `"error": false` and `"errcode": 0` are how some say that there is none.
+    /// `"error": false` and `"errcode": 0` are how some providers say that there is no error.
     fileprivate var isError: Bool {
         switch self {
         case .bool(false), .number("0"), .array([]): false

@@ -204,7 +204,7 @@ enum ScopeText {
 }
 
 /// A body of a reply, told by what it looks like and not by its header: providers send JSON as `text/html`, forms as
-/// `text/plain`, and compressed what nobody asked to be.
+/// `text/plain`, and unrequested compression.
 enum ReplyBody {
     case tree(JSONValue)
     /// Nothing but a token.

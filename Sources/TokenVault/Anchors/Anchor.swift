@@ -44,7 +44,7 @@ public struct Anchor: Sendable {
 struct AnchorTrouble: Error {
     let word: String
     /// What a witness says against this database. It signed nothing, as nothing signs that a file anchor is newer: TLS,
-    /// or this machine, vouches for who said it.
+    /// or this machine, vouches for its source.
     let objection: String?
 
     init(_ word: String, objection: String? = nil) {

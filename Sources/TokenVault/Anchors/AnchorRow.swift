@@ -8,7 +8,7 @@ struct AnchorRow: Sendable {
     let kind: AnchorKind
     /// A path: of the file or the program; a witness's URL.
     let target: String
-    /// Where the vault was when the anchor was added: a copy elsewhere tells nobody.
+    /// Where the vault was when the anchor was added: a copy elsewhere publishes nothing.
     let vaultPath: String
     /// Of a witness: its verifier key, and the file for what it cosigned.
     var witnessKey: String?

@@ -33,7 +33,7 @@ public struct WitnessReply: Sendable {
 
 /// Why there is no answer; the word that operators read.
 public enum WitnessTransportFailure: String, Error, Sendable {
-    /// Nobody is there, or the connection was lost.
+    /// No connection could be made, or it was lost.
     case unreachable
     /// Anyone who is there is not who the URL names.
     case tls

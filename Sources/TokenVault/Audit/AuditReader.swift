@@ -8,7 +8,7 @@ public struct AuditDetail: Sendable {
     public let entry: AuditEntry
     /// As stored and hashed: compact JSON.
     public let leaf: [UInt8]
-    /// Opened from outside the tree; nil when there is none or its owner was erased.
+    /// Opened from outside the tree; nil if the entry has no such data or its owner was erased.
     public let personalData: String?
 }
 

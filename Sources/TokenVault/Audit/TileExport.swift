@@ -212,7 +212,7 @@ struct TileExport {
         }
     }
 
-    /// Hashes of a level in a tree of so many leaves: only full tiles below count.
+    /// Hashes of a level in a tree of this many leaves: only full tiles below count.
     private func count(_ size: Int64, _ level: Int) -> Int64 { level < 8 ? size >> Int64(8 * level) : 0 }
 
     private static let damaged = VaultError(

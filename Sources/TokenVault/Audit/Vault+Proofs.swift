@@ -20,7 +20,7 @@ public struct AuditProof: Sendable {
         public enum Claim: Sendable, Equatable {
             /// The log has this entry at this index.
             case inclusion(index: Int64, leaf: [UInt8])
-            /// The log begins with the one of so many entries.
+            /// The log begins with the log of this many entries.
             case consistency(old: Int64)
         }
 
@@ -40,7 +40,7 @@ public struct AuditProof: Sendable {
     ///   - leaf: the entry's exact bytes; nil takes what the proof brings along.
     ///   - old: the older signed checkpoint, for a consistency proof.
     /// - Throws: ``VaultError/Code/integrity`` for anything it does not show; ``VaultError/Code/invalidInput`` when the
-    ///   key is none, or leaf or checkpoint are missing.
+    ///   key is malformed, or leaf or checkpoint are missing.
     public static func check(
         _ proof: [UInt8], verifierKey: String, leaf: [UInt8]? = nil, old: [UInt8]? = nil
     ) throws -> Verdict {
@@ -87,7 +87,7 @@ public struct AuditProof: Sendable {
     private static func unproven(_ claim: String) -> VaultError {
         VaultError(
             .integrity, "The proof does not show \(claim).",
-            remedy: "Proof, entry or checkpoint is not what the log gave out; ask for it anew.")
+            remedy: "Proof, entry or checkpoint differs from what the log gave out; ask for it again.")
     }
 }
 

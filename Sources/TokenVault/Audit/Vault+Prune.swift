@@ -5,7 +5,7 @@ import VaultStore
 public enum AuditRetention: Sendable, Equatable {
     /// What was written at this time or later.
     case since(VaultInstant)
-    /// The newest so many entries.
+    /// This number of the newest entries.
     case newest(Int64)
 }
 

@@ -8,7 +8,7 @@ public struct BackupRecord: Sendable {
     /// Entries in it; of one that was begun and not finished, how many it would have had at least.
     public internal(set) var logSize: Int64
     public let createdAt: VaultInstant
-    /// Nil: nobody said when it will be destroyed.
+    /// Nil: it is not known when it will be destroyed.
     public let keepUntil: VaultInstant?
 }
 

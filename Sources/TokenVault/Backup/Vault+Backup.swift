@@ -12,7 +12,7 @@ public struct BackupRequest: Sendable {
     /// Of the key artefact, without which the data does not open; nil: one that was written earlier under the same root
     /// key is kept elsewhere.
     public var keysPath: String?
-    /// When the backup will be destroyed; nil: nobody knows.
+    /// When the backup will be destroyed; nil: not known.
     public var keepUntil: VaultInstant?
     /// Whether an older backup, or older keys, under these names may be replaced. Nothing else ever is.
     public var replaces = false
@@ -94,7 +94,7 @@ extension Vault {
             let start = FileHandle(forReadingAtPath: path)?.readData(ofLength: magic.count)
             guard let start, Array(start) == magic else {
                 throw VaultError(
-                    .denied, "The file at \(path) is none of an older backup, so it is not replaced.",
+                    .denied, "The file at \(path) is not a TokenVault backup, so it is not overwritten.",
                     remedy: "Choose another name.")
             }
         }

@@ -138,7 +138,7 @@ extension Vault {
     /// Remembers that a client used an assertion; true exactly once for each of a client's identifiers (`jti`), however
     /// many processes ask (RFC 7523 section 3, item 7).
     ///
-    /// - Parameter end: when the assertion expires, after which nobody accepts it anyhow.
+    /// - Parameter end: when the assertion expires, after which it is refused anyhow.
     package func useAssertion(
         _ identifier: String, of client: OwnerID, until end: VaultInstant
     ) async throws -> Bool {

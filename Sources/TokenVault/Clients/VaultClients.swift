@@ -96,7 +96,7 @@ public struct VaultClients: Sendable {
         }
     }
 
-    /// The client with this `client_id`, for authentication; nil when there is none, or it was removed.
+    /// The client with this `client_id`, for authentication; nil if it is unknown or was removed.
     package func first(identifiedBy clientID: String) async throws -> Client? {
         guard clientID.utf8.count <= Limits.nameBytes else { return nil }
         return try await vault.snapshot { [registry = vault.registry] database, keys in

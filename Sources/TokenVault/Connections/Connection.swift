@@ -25,7 +25,7 @@ public struct Connection: Sendable {
     public let createdAt: VaultInstant
     /// Of the current access token.
     public let issuedAt: VaultInstant?
-    /// Nil: it does not expire, or there is none.
+    /// Nil: it does not expire, or the connection has no such token.
     public let accessExpiresAt: VaultInstant?
     public let refreshExpiresAt: VaultInstant?
     public let absoluteExpiresAt: VaultInstant?

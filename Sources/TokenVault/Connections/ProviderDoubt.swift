@@ -13,7 +13,7 @@ import VaultCore
 ///  active ─ `invalid_client` ─► stopped
 /// ```
 package struct ProviderDoubt: Codable, Sendable, Equatable {
-    /// So many different connections, refused with no success between, mean that it is our client.
+    /// This many different connections, refused with no success between, mean that our client is refused.
     static let witnesses = 3
     /// Between two probes of a stopped provider.
     private static let pause: Int64 = 60_000

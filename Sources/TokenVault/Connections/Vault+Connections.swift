@@ -19,7 +19,7 @@ extension Vault {
         try await heldConnection(id).connection
     }
 
-    /// The connection of an owner at a provider. Nil: there is none.
+    /// The connection of an owner at a provider. Nil: the owner has no such connection.
     package func connection(at provider: ProviderID, of owner: OwnerID, label: String) async throws
         -> Connection?
     {
@@ -203,7 +203,7 @@ extension Database {
         )
     }
 
-    /// A row that was edited names nobody; who uses it is told, and who follows the log goes on.
+    /// An edited row names no user: its reader is told, and readers of the log go on.
     private func row<Row: TypedRow>(_: Row.Type, _ id: Int64, _ keyring: Keyring) throws -> Row? {
         do { return try load(Row.self, id, keyring)?.row } catch let error as VaultError
             where error.code == .integrity

@@ -66,7 +66,7 @@ extension Vault {
     ///
     /// A worker whose lease ran out may bring nothing but tokens: what a provider granted is stored as long as the
     /// connection is still at the generation that was sent, anyone who holds the lease by now. A reply that cannot be read
-    /// may hold tokens too, and is kept beside what the others do. A lease settles once: anyone who was not told that it did
+    /// may hold tokens too, and is kept besides. A lease settles once: anyone who was not told that it did
     /// may say it again, and changes nothing.
     ///
     /// - Throws: ``VaultError/Code/notFound``: the connection was removed meanwhile.

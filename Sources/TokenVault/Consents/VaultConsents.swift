@@ -51,7 +51,7 @@ public struct VaultConsents: Sendable {
         }
     }
 
-    /// Remembers that a user allowed a client this scope, beside what was allowed before.
+    /// Remembers that a user allowed a client this scope, in addition to the earlier scope.
     ///
     /// - Parameter channel: the door through which the user said so.
     package func remember(

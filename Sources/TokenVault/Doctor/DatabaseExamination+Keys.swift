@@ -30,7 +30,7 @@ extension DatabaseExamination {
             recovery > 0
                 ? .ok("slots.recovery", "There is a recovery key.")
                 : .warning(
-                    "slots.recovery", "There is no recovery key: whoever loses the key loses every token.",
+                    "slots.recovery", "There is no recovery key: if the key is lost, every token is.",
                     "Run 'tokenvault key recovery create', and keep what it writes off this machine."))
         return checks + (try proofs())
     }
@@ -51,7 +51,7 @@ extension DatabaseExamination {
         let checks =
             check(never, "keyslot") {
                 .advice(
-                    id, "\($0) never proved that somebody holds the key.",
+                    id, "\($0) was never opened with its key.",
                     "Run 'tokenvault key slot test' with each key.")
             }
             + check(old, "keyslot", else: .ok(id, "Every keyslot was opened within the year.")) {

@@ -161,7 +161,7 @@ extension DatabaseExamination {
             return [
                 .warning(
                     id, "The file of \(name) is missing.",
-                    "Run 'tokenvault audit anchor check': it writes the file anew.")
+                    "Run 'tokenvault audit anchor check': it writes the file again.")
             ]
         case .unreadable(let why):
             return [

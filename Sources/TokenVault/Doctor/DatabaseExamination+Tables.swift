@@ -1,8 +1,8 @@
 import VaultCore
 import VaultStore
 
-/// What the tables say: secrets of clients that end, work that was left, leases that nobody gave back, replies that
-/// nobody read, providers that are not called, webhooks that were not told.
+/// What the tables say: secrets of clients that end, unfinished work, leases that were not given back, replies that
+/// were not read, stopped providers, webhooks that lag.
 extension DatabaseExamination {
     /// Two weeks: time to hand a client its new secret.
     private static let secretNotice: Int64 = 14 * 86_400_000
@@ -46,15 +46,15 @@ extension DatabaseExamination {
         guard !kinds.isEmpty else { return .ok(id, "No long work is unfinished.") }
         return .advice(
             id, "Unfinished: \(kinds.joined(separator: ", ")).",
-            "If nobody works on it now, run the command that began it again: it goes on where it stopped."
+            "If no process works on it now, run the command that began it again: it goes on where it stopped."
         )
     }
 
     // MARK: Tokens of others
 
-    /// A refresh that is this late means that nobody refreshes ahead.
+    /// A refresh that is this late means that no service refreshes ahead.
     private static let overdue: Int64 = 10 * 60_000
-    /// Webhooks are told within seconds; so many entries behind, someone is not.
+    /// Webhooks get events within seconds; one this many entries behind does not.
     private static let webhookLag: Int64 = 10_000
 
     func connectionChecks() throws -> [DoctorCheck] {
@@ -67,7 +67,7 @@ extension DatabaseExamination {
         let leases = DoctorCheck.ok("connections.leases", "No lease on a connection is past its deadline.")
         return check(over, "refresh", else: leases) {
             .warning(
-                "connections.leases", "\($0) was begun and never settled: whoever did it died.",
+                "connections.leases", "\($0) was begun and never settled: its process died.",
                 "Run 'tokenvault refresh run', or see 'tokenvault connection list'.")
         }
             + check(try connections("reply IS NOT NULL"), "provider's reply") {

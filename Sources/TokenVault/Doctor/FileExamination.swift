@@ -68,7 +68,7 @@ struct FileExamination {
         }
         guard information.st_mode & S_IFMT == S_IFREG else {
             return .error(
-                id, .permissionDenied, "\(place) is no regular file: somebody put it there.",
+                id, .permissionDenied, "\(place) is no regular file: it was put there from outside.",
                 "Stop what uses the vault, look at what it is, and remove it.")
         }
         guard information.st_mode & 0o077 == 0 else {
@@ -137,7 +137,7 @@ struct FileExamination {
             own.st_dev == others.st_dev, own.st_ino == others.st_ino
         {
             return .advice(
-                id, "The key file lies beside the vault: whoever copies the directory has both.",
+                id, "The key file is beside the vault: a copy of the directory has both.",
                 "Keep it elsewhere, or hand it over as a systemd credential (docs/operations.md).")
         }
         return .ok(id, "Mode \(mode), apart from the vault.")

@@ -33,7 +33,7 @@ struct ServingState {
 
     func check(heartbeat: Int64?, now: VaultInstant) -> DoctorCheck {
         let id = "serving.process"
-        guard isServed else { return .ok(id, "Nobody serves this vault now.") }
+        guard isServed else { return .ok(id, "No process serves this vault now.") }
         let names = holders.map { "process \($0)" }.joined(separator: ", ")
         let who =
             names.isEmpty

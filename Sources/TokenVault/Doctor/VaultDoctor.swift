@@ -121,7 +121,7 @@ struct DatabaseExamination {
 
     func count(_ sql: String, _ values: [SQLValue] = []) throws -> Int64 { try database.count(sql, values) }
 
-    /// What to say of so many of something; `fine`, if anything, of none.
+    /// The finding about a number of things; `fine`, if anything, for zero.
     func check(
         _ number: Int64, _ noun: String, else fine: DoctorCheck? = nil, _ found: (String) -> DoctorCheck
     ) -> [DoctorCheck] {

@@ -146,7 +146,7 @@ final class LiveKeys: Sendable {
 /// A keyring with the key of the vault's own owner, and what they were read from.
 final class VaultKeys: Sendable {
     let keyring: Keyring
-    /// The owner of what is nobody else's, who is the operator in the log.
+    /// The owner of what belongs to no client or user, who is the operator in the log.
     let system: Owner
     /// Of the registry in the snapshot these were asked for; nil: keep nothing that is read in it.
     let revision: RegistryRevision?

@@ -134,7 +134,7 @@ extension [[UInt8]] {
 }
 
 extension Database {
-    /// The row `id` of a tagged table with the leaf that names it, its tag checked. Nil: there is none.
+    /// The row `id` of a tagged table with the leaf that names it, its tag checked. Nil: there is no such row.
     func load<Row: TypedRow>(_: Row.Type, _ id: Int64, _ keyring: Keyring) throws -> (row: Row, leaf: Int64)?
     {
         try stored(Row.layout, id, keyring).map { (row: try Row($0), leaf: $0.leaf) }

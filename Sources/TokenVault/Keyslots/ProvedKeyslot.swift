@@ -35,7 +35,7 @@ extension WriteTransaction {
         guard slots.count < Limits.keyslots else {
             throw VaultError(
                 .denied, "A vault has at most \(Limits.keyslots) keyslots.",
-                remedy: "Remove one that nobody uses: 'tokenvault key slot remove'.")
+                remedy: "Remove an unused one: 'tokenvault key slot remove'.")
         }
         let taken = Set(slots.map(\.name))
         guard name.map({ !taken.contains($0) }) ?? true else {

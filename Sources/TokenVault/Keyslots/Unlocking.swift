@@ -111,7 +111,8 @@ enum Unlocking {
     private static func addition(_ source: KeySource, _ vault: VaultID) -> String {
         guard case .recoveryKey(let key) = source else { return "" }
         return key.vault == vault
-            ? " Recovery key \(key.id) is none of them." : " Recovery key \(key.id) is of vault \(key.vault)."
+            ? " Recovery key \(key.id) opens none of them."
+            : " Recovery key \(key.id) is of vault \(key.vault)."
     }
 }
 

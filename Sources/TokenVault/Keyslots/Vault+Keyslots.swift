@@ -88,7 +88,7 @@ extension Vault {
             }
             guard slots.count > 1 else {
                 throw VaultError(
-                    .denied, "This is the only keyslot: without it nobody can open the vault.",
+                    .denied, "This is the only keyslot: without it the vault cannot be opened.",
                     remedy: "Add another first: 'tokenvault key slot add'.")
             }
             guard slot.row.record.id != unlocker.slotID else {
@@ -143,7 +143,7 @@ extension Vault {
         }
     }
 
-    /// Puts a root key that nobody will ever use into every keyslot, sees that each opens, and rolls all that
+    /// Puts a root key that is never used into every keyslot, sees that each opens, and rolls all that
     /// back. What a rotation of the root key would do to the slots, without its consequences: for a dry run,
     /// and for an operator who wants to know today whether the day of the rotation will go well.
     ///

@@ -8,7 +8,7 @@ public struct VaultKeyslot: Sendable {
     /// Whether this process opened the vault by it.
     public let isOpened: Bool
 
-    /// Unique in the vault; made of kind and number where nobody chose one.
+    /// Unique in the vault; made of kind and number if none was chosen.
     public var name: String { slot.name }
     /// `key-file`, `passphrase`, `credential`, `recovery` or `program`.
     public var kind: String { slot.row.record.kind.word }

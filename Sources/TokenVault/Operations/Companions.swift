@@ -16,7 +16,7 @@ final class Companions: Sendable {
 }
 
 extension Vault {
-    /// The vault's object of this type, made where there is none yet.
+    /// The vault's object of this type, made at the first use.
     func companion<Companion: AnyObject & Sendable>(_ make: @autoclosure () -> Companion) -> Companion {
         companions.one(make)
     }

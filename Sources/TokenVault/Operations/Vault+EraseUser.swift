@@ -10,7 +10,7 @@ public struct Erasure: Sendable {
     public let connections: Int64
     /// Backups that may still be kept: with their keys they can open what was erased.
     public let backups: Int
-    /// Until when the last of them is kept; nil when there is none, or nobody said.
+    /// Until when the last of them is kept; nil if no backup is left, or it is not known.
     public let backupsKeptUntil: VaultInstant?
 }
 
@@ -53,7 +53,7 @@ extension Vault {
             backupsKeptUntil: isDated ? kept.compactMap(\.keepUntil).max() : nil)
     }
 
-    /// Those that nobody has promised to have destroyed by now.
+    /// Backups that may still exist: their time is not over, or not known.
     private func keptBackups() async throws -> [BackupRecord] {
         let now = clock.now()
         return try await scan { database, keys in

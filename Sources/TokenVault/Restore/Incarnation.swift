@@ -14,7 +14,7 @@ struct Incarnation: Sendable, Hashable {
 
     init(id: Int64) { self.id = id }
 
-    /// One that nobody drew before.
+    /// A random one, unlike all before.
     static func random(number: Int64) -> Incarnation {
         let drawn = SystemRandom().bytes(randomBytes).reduce(0) { $0 << 8 | Int64($1) }
         return Incarnation(id: number << randomBits | drawn)

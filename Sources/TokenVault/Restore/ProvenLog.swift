@@ -172,7 +172,7 @@ extension VaultRestore {
     /// the backup does not say whose it is where anybody can wrap a root key for it.
     ///
     /// - Throws: ``VaultError/Code/integrity``.
-    /// - Returns: a sentence for the plan where nobody vouches for the backup.
+    /// - Returns: a sentence for the plan if nothing vouches for the backup.
     func checkSigner(_ head: LogHead, _ proven: ProvenLog?) throws -> String? {
         if let key = try verifierKey() {
             guard [head.note, proven?.note ?? ""].contains(where: { Self.isSigned($0, [key]) }) else {

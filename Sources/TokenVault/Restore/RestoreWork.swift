@@ -52,7 +52,7 @@ struct RestoreWork: Sendable {
         }
     }
 
-    /// Destroys tokens: a refresh token that may have been spent since is never sent, at nobody's word. A connection that
+    /// Destroys tokens: a refresh token that may have been spent since is never sent. A connection that
     /// is to be revoked keeps them, because all they are still sent for is that.
     ///
     /// An entry for each, so that each is told.

@@ -66,7 +66,7 @@ extension Vault {
             if let report = try await tryDeepRotation(sources) { return report }
         }
         throw VaultError(
-            .busy, "Keyslots or the root key are being changed by somebody else again and again.",
+            .busy, "Another process keeps changing keyslots or the root key.",
             remedy: "Run the command again when that is over; nothing of a deep rotation was done.")
     }
 

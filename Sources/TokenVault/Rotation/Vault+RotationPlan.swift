@@ -6,7 +6,7 @@ import VaultStore
 public struct KeyRotationPlan: Sendable {
     /// How a keyslot would get its new root key.
     public enum Reach: String, Encodable, Sendable {
-        /// Its key is held under the root key: nobody has to bring it.
+        /// Its key is held under the root key, so it need not be given.
         case held
         /// Sealed to a recovery key's public half.
         case publicKey = "public_key"
@@ -143,7 +143,7 @@ extension VaultError {
     static func unopenedKeyslots(_ names: [String]) -> VaultError {
         VaultError(
             .denied,
-            "A deep rotation makes keyslots anew, and nothing given opens: " + names.joined(separator: ", ")
+            "A deep rotation remakes keyslots, and no given key opens: " + names.joined(separator: ", ")
                 + ".",
             remedy:
                 "Give their keys too (--also-key-file), or remove them first: 'tokenvault key slot remove'.")

@@ -18,7 +18,7 @@ struct VaultRow: Sendable, Equatable {
     /// The last heartbeat of a serving process, on both clocks.
     var heartbeatAt: VaultInstant
     var heartbeat: ClockReading
-    /// Milliseconds during which nobody served.
+    /// Milliseconds during which no process served.
     var outage: Int64
     /// Another one with every change of the registry; the last entry of the log names it.
     var stamp: RegistryRevision
@@ -42,7 +42,7 @@ struct VaultRow: Sendable, Equatable {
         heartbeat = monotonic
     }
 
-    /// Nobody served since the last heartbeat: the serving clock stood still, whatever the wall clock did.
+    /// No process served since the last heartbeat: the serving clock stood still, whatever the wall clock did.
     mutating func beatAfterOutage(at now: VaultInstant, monotonic: ClockReading) {
         outage += wallTime(to: now)
         heartbeatAt = now
@@ -93,7 +93,7 @@ extension VaultRow {
         }
     }
 
-    /// The row whose columns begin at column 0 of a query; nobody has judged its tag.
+    /// The row whose columns begin at column 0 of a query; its tag is not checked yet.
     private init(_ cursor: RowCursor) throws {
         let count = Self.columnNames.count
         guard cursor.integer(0) == Self.format, case .blob(let bytes) = cursor.value(1),

@@ -84,7 +84,7 @@ public struct VaultUsers: Sendable {
     }
 
     /// The name of a user towards clients (`sub`, OpenID Connect Core section 2). It stays the same for the
-    /// life of the vault, is nobody else's, and tells nothing about the user. No client identifier looks like
+    /// life of the vault, is unique, and tells nothing about the user. No client identifier looks like
     /// it.
     public func subject(of user: OwnerID) -> String {
         SubjectIdentifier.of(user, in: vault.id)

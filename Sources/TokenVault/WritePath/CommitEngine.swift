@@ -10,7 +10,7 @@ import VaultStore
 ///  store: begin ─► vault row, head ─► each body ─► leaves, head, signature ─► store: commit ─► callers resume
 /// ```
 ///
-/// Everything that can fail comes before the commit. A body that throws loses what it did and nobody else's; once the
+/// Everything that can fail comes before the commit. A body that throws loses only its own work; once the
 /// transaction itself is gone nothing further runs and the whole batch gets 503.
 final class CommitEngine: @unchecked Sendable {
     // @unchecked: the variables below are touched by the writer's thread only.

@@ -12,7 +12,7 @@ import VaultStore
 /// ```
 ///
 /// Invariants:
-/// - One thread commits. A batch is what had arrived when the commit before it ended: nobody waits for company.
+/// - One thread commits. A batch is what had arrived when the commit before it ended: no write waits for company.
 /// - Every job is finished exactly once: by its batch, by its deadline, or by the close of the queue.
 /// - A job that is in a batch is no longer subject to its deadline; a cancelled caller does not stop its body.
 /// - After ``close()`` no job is taken; those taken before are committed first.
@@ -163,7 +163,7 @@ enum WriteUrgency: Sendable {
     case newWork
     /// Finishes or protects something: revocations, and what must not be lost. May use the ballast's space.
     case finishing
-    /// Upkeep that nobody waits for and no leaf names.
+    /// Upkeep in the background, which no leaf names.
     case housekeeping
 }
 
@@ -252,7 +252,7 @@ extension Vault {
         }
         throw VaultError(
             .busy,
-            "Somebody has been reading an old state of the vault for seconds; its WAL could not be emptied.",
+            "A process has been reading an old state of the vault for seconds; its WAL could not be emptied.",
             remedy: "Run the same command again when long readers (backup, audit verify) are done.")
     }
 }

@@ -91,7 +91,7 @@ final class WriteTransaction {
     /// Takes what was asked for a body before it runs.
     func know(_ row: StoredRow) { collected.keep(row, as: RowName(row)) }
 
-    /// Now, less the time nobody served.
+    /// Now, minus the time in which no process served.
     var serving: VaultInstant { vault.serving(at: now) }
 
     /// The index of this body's first leaf.

@@ -82,7 +82,7 @@ extension ScriptedState {
         return own.first { $0.contains("refresh") == isRefresh } ?? own.first ?? standard
     }
 
-    /// A value of the success member that is none of those that mean success.
+    /// A value of the success member that does not mean success.
     private func failure(_ values: [String]) -> ReplyTree {
         switch values.first.map(ReplyTree.init(word:)) {
         case .bool(let value): .bool(!value)

@@ -3,7 +3,7 @@ import VaultCore
 /// What goes wrong with one request. *Done* below means that the server acts on the request: a refresh token
 /// is spent, a code is used.
 public enum ScriptedFault: Sendable, Equatable {
-    /// Nobody listens: not a byte of the request leaves (in process only; a real server closes the connection).
+    /// Nothing listens: not a byte of the request leaves (in process only; a real server closes the connection).
     case unreachable
     /// The connection closes and nothing is done.
     case dropBefore

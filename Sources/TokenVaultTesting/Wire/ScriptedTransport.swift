@@ -71,7 +71,7 @@ public struct ScriptedTransport: ProviderTransport {
 /// One request in process, after it was sent.
 ///
 /// A simulation holds it, lets ``arrivesAfter`` pass, calls ``apply()``, lets ``PlannedAnswer/arrivesAfter`` pass and hands the
-/// outcome to the client, with crashes and other workers wherever it wants. Nobody is hurt by an exchange that is never applied: such
+/// outcome to the client, with crashes and other workers wherever it wants. An exchange that is never applied does no harm: such
 /// a request got lost.
 public struct PlannedExchange: Sendable {
     public let fault: ScriptedFault?

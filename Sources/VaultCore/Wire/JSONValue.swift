@@ -2,7 +2,7 @@
 package indirect enum JSONValue: Sendable, Equatable {
     case null
     case bool(Bool)
-    /// As written: a `Double` would round what is none of our business.
+    /// As written: a `Double` would round numbers that are not ours to change.
     case number(String)
     case string([UInt8])
     case array([JSONValue])

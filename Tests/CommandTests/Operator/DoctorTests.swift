@@ -204,7 +204,7 @@ struct DoctorTests {
         service.signal(SIGCONT)
         #expect(hanging["serving.process"]?.severity == "warning")
         _ = await service.end(by: SIGTERM)
-        #expect(try await examine(place).findings["serving.process"]?.what == "Nobody serves this vault now.")
+        #expect(try await examine(place).findings["serving.process"]?.what == "No process serves this vault now.")
     }
 
     @Test func `an expired secret and one that ends soon`() async throws {
