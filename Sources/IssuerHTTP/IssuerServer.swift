@@ -216,7 +216,7 @@ extension IssuerServer {
             case let error as IOError:
                 VaultError(
                     error.errnoCode == EACCES ? .permissionDenied : .unavailable,
-                    "\(self) cannot be listened on: \(String(cString: strerror(error.errnoCode))).",
+                    "Cannot listen on \(self): \(String(cString: strerror(error.errnoCode))).",
                     remedy: "Choose another \(option) HOST:PORT.")
             case is SocketAddressError.UnknownHost:
                 VaultError(

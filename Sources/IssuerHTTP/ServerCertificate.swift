@@ -87,7 +87,7 @@ public final class ServerCertificate: Sendable {
         ) { try NIOSSLPrivateKey(bytes: $0, format: .pem) }
         guard let first = certificates.first else {
             throw VaultError(
-                .invalidInput, "\(certificateFile) holds no certificate.", remedy: "Check --tls-certificate.")
+                .invalidInput, "\(certificateFile) has no certificate.", remedy: "Check --tls-certificate.")
         }
         do {
             return Loaded(
@@ -96,7 +96,7 @@ public final class ServerCertificate: Sendable {
                 expiresAt: VaultInstant(millisecondsSince1970: Int64(first.notValidAfter) * 1000))
         } catch {
             throw VaultError(
-                .invalidInput, "The key in \(keyFile) is not that of the certificate in \(certificateFile).",
+                .invalidInput, "The key in \(keyFile) does not match the certificate in \(certificateFile).",
                 remedy: "Check --tls-certificate and --tls-key.")
         }
     }
@@ -107,7 +107,7 @@ public final class ServerCertificate: Sendable {
     ) throws -> Content {
         let bytes = try SmallFile.read(path, limit: limit, closed: closed, remedy: "Check \(option).")
         guard let content = try? parse(bytes) else {
-            throw VaultError(.invalidInput, "\(path) holds no \(what).", remedy: "Check \(option).")
+            throw VaultError(.invalidInput, "\(path) has no \(what).", remedy: "Check \(option).")
         }
         return content
     }

@@ -160,7 +160,8 @@ struct ConnectionLimit: AvailableConnectionsDelegate {
         guard count == maximum, ContinuousClock.now >= isToldAgainAt else { return }
         isToldAgainAt = .now + .seconds(60)
         logger.warning(
-            "As many connections are open as may be; the next wait.", metadata: ["maximum": "\(maximum)"])
+            "The maximum number of connections is open; further ones wait.",
+            metadata: ["maximum": "\(maximum)"])
     }
 
     mutating func connectionClosed() {

@@ -58,7 +58,7 @@ public struct ConnectionRules: Sendable {
         let certificates = try? NIOSSLCertificate.fromPEMBytes(bytes)
         guard let certificates, !certificates.isEmpty else {
             throw VaultError(
-                .invalidInput, "\(path) holds no certificate that can be read.",
+                .invalidInput, "\(path) has no readable certificate.",
                 remedy: "Name a PEM file of certificate authorities.")
         }
         return certificates

@@ -79,6 +79,6 @@ package final class Ballast: Sendable {
     }
 
     package static let refusal = VaultError(
-        .outOfSpace, "The disk is nearly full, so the vault takes no new work.",
-        remedy: "Free some space: the vault takes new work again by itself.")
+        .outOfSpace, "The disk is nearly full, so new grants are refused.",
+        remedy: "Free some space; new grants are accepted again by themselves.")
 }

@@ -95,7 +95,7 @@ package enum Connections {
 
     private static func unsupported(_ setting: String) -> VaultError {
         VaultError(
-            .unavailable, "This SQLite does not take the setting \(setting), without which no promise holds.",
+            .unavailable, "This SQLite refuses the setting \(setting), which durability needs.",
             remedy: "Use SQLite 3.40 or later as packaged by the distribution.")
     }
 }

@@ -153,7 +153,7 @@ extension StorageFailure {
                 remedy: "Free some space and try again. Nothing was left behind.")
         case EFBIG:
             VaultError(
-                .outOfSpace, "The file \(path) may not grow as large as it has to.",
+                .outOfSpace, "The file \(path) may not grow to the needed size.",
                 remedy: "Raise the limit (ulimit -f), or choose another disk. Nothing was left behind.")
         default: opening(path, code)
         }

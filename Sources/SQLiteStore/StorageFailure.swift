@@ -17,8 +17,8 @@ package enum StorageFailure {
                 remedy: "Run as the vault's owner; the directory must be writable for it.")
         case EROFS:
             VaultError(
-                .readOnly, "\(path) is on a file system that is mounted read-only.",
-                remedy: "Remount it for writing, or copy the vault to a disk that is.")
+                .readOnly, "\(path) is on a read-only file system.",
+                remedy: "Remount it for writing, or copy the vault to a writable disk.")
         case ENOSPC, EDQUOT:
             VaultError(.outOfSpace, "No space is left for \(path).", remedy: "Free some space and try again.")
         case EISDIR:
@@ -53,7 +53,7 @@ package enum StorageFailure {
         case _ where isFull:
             VaultError(
                 .outOfSpace, "The disk is full; nothing was changed.",
-                remedy: "Free some space: the vault takes new work again by itself.")
+                remedy: "Free some space; new grants are accepted again by themselves.")
         case SQLITE_IOERR:
             VaultError(
                 .ioFailure, "The disk failed; nothing was changed.",
@@ -78,7 +78,7 @@ package enum StorageFailure {
             // Our statements are the same for every vault: it is the tables that are not.
             VaultError(
                 .integrity,
-                "The database does not hold what was written (SQLite code \(error.code)).",
+                "The database differs from what was written (SQLite code \(error.code)).",
                 remedy: "Run 'tokenvault audit verify' and 'tokenvault doctor', then restore a backup.")
         case SQLITE_MISUSE:
             // The connection was closed under a reader: by close(), or to find out about a failed commit.
@@ -87,8 +87,8 @@ package enum StorageFailure {
                 remedy: "Try again in a moment.")
         case SQLITE_CANTOPEN, SQLITE_NOMEM, SQLITE_PROTOCOL, SQLITE_INTERRUPT:
             VaultError(
-                .unavailable, "The machine is out of descriptors, memory or locks; nothing was changed.",
-                remedy: "Try again in a moment; raise the limits if it goes on.")
+                .unavailable, "The machine has no descriptors, memory or locks left; nothing was changed.",
+                remedy: "Try again in a moment; if it persists, raise the limits.")
         default:
             VaultError(
                 .internalError, "SQLite refused a statement (code \(error.code)).")

@@ -37,7 +37,8 @@ package enum VaultFile {
         }
         guard information.st_mode & 0o077 == 0 else {
             throw VaultError(
-                .permissionDenied, "Others than its owner may read \(path).", remedy: "Run: chmod 600 \(path)"
+                .permissionDenied, "Users other than its owner may read \(path).",
+                remedy: "Run: chmod 600 \(path)"
             )
         }
         guard access(path, isWritten ? R_OK | W_OK : R_OK) == 0 else {
@@ -73,7 +74,7 @@ package enum VaultFile {
         for file in sideFiles(of: path) where FileFacts(at: file) != nil {
             throw VaultError(
                 .alreadyExists, "There is already a file at \(file).",
-                remedy: "Choose another path, or move what is left of the vault that was there.")
+                remedy: "Choose another path, or move the remains of the vault away.")
         }
     }
 

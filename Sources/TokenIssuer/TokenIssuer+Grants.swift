@@ -67,7 +67,7 @@ extension TokenIssuer {
     /// Leaves a trace of a token request that came in a query string: anyone who operates old clients should know.
     func noteLegacyGet(_ client: AuthenticatedClient, _ origin: RequestOrigin) async throws {
         vault.logger.warning(
-            "A client sent its token request in a query string, where others may have logged it.",
+            "A client sent its token request in a query string, where proxies may have logged it.",
             metadata: ["request_id": "\(origin.requestID ?? "-")"])
         try await vault.recordLegacyGet(
             by: client.client, channel: origin.channel, requestID: origin.requestID)

@@ -186,7 +186,7 @@ extension TokenIssuer {
         var members: [String: ClaimValue]
         do { members = try await claims.about(user, within: accessToken.scope) } catch {
             vault.logger.error(
-                "The host's claims about a user could not be had.",
+                "The host failed to return claims about a user.",
                 metadata: ["error.type": "\(type(of: error))"])
             throw OAuthError(
                 .temporarilyUnavailable, status: 503, "What is known of the user cannot be read now.",

@@ -130,7 +130,7 @@ public struct TokenIssuer: Sendable {
         case .refused(let reason):
             if reason.isAlarm {
                 vault.logger.warning(
-                    "An authentic token was refused in a way that should not happen; see the audit log.",
+                    "An authentic token was refused unexpectedly; see the audit log.",
                     metadata: ["reason": "\(reason.rawValue)", "request_id": "\(exchange.requestID ?? "-")"])
             }
             throw OAuthError(reason, exchange.kind)
@@ -159,7 +159,8 @@ public struct TokenIssuer: Sendable {
         switch answer.status {
         case _ where cause.code == .integrity || cause.code == .notAVault: vault.noteDamage(cause)
         case 500...502: vault.logger.error("A token request failed.", metadata: ["error": "\(cause)"])
-        case 503: vault.logger.warning("A token request was put off.", metadata: ["error": "\(cause)"])
+        case 503:
+            vault.logger.warning("A token request was answered with 503.", metadata: ["error": "\(cause)"])
         default: break
         }
         return answer

@@ -78,7 +78,7 @@ package enum SmallFile {
         defer { close(descriptor) }
         guard let facts = FileFacts(of: descriptor), facts.isRegular, facts.size <= limit else {
             throw VaultError(
-                .invalidInput, "\(path) is no regular file of at most \(limit) bytes.", remedy: remedy)
+                .invalidInput, "\(path) is not a regular file of at most \(limit) bytes.", remedy: remedy)
         }
         guard facts.permissions & closed.bits == 0 else {
             throw VaultError(

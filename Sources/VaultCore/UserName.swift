@@ -85,6 +85,6 @@ extension UserName {
                 return try Regex("[\(classes)]*").matchingSemantics(.unicodeScalar).wholeMatch(in: text)
                     != nil
             }
-        } catch { throw VaultError(.internalError, "A script of Unicode is not known here.") }
+        } catch { throw VaultError(.internalError, "A script of Unicode is unknown.") }
     }
 }

@@ -109,7 +109,7 @@ struct PatientProvider {
         case .failure(let error as VaultError) where error.code == .locked:
             throw VaultError(
                 .locked, "The key provider \(type(of: provider)) refused.",
-                remedy: "See whether it is the one that this keyslot was made with.")
+                remedy: "Check that this keyslot was made with it.")
         // The text of an error may quote what the provider was given.
         case .failure(let error): throw failure("failed with an error of type \(type(of: error)).")
         }
@@ -118,7 +118,7 @@ struct PatientProvider {
     private func failure(_ what: String) -> VaultError {
         VaultError(
             .unavailable, "The key provider \(type(of: provider)) \(what)",
-            remedy: "See whether what it asks can be reached.")
+            remedy: "Check that the service it calls can be reached.")
     }
 
     private final class Answer<Value: Sendable>: Sendable {

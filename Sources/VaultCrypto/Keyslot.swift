@@ -164,13 +164,13 @@ package enum Keyslot {
 
     static func locked(_ record: KeyslotRecord) -> VaultError {
         VaultError(
-            .locked, "The key offered does not open keyslot \(Hex.encode(record.id)).",
-            remedy: "Offer the \(record.kind.noun) that this slot was made with.")
+            .locked, "The supplied key does not open keyslot \(Hex.encode(record.id)).",
+            remedy: "Give the \(record.kind.noun) that this slot was made with.")
     }
 
     static func malformed(_ record: KeyslotRecord) -> VaultError {
         VaultError(
-            .integrity, "Keyslot \(Hex.encode(record.id)) is not what was written: edited or damaged.",
+            .integrity, "Keyslot \(Hex.encode(record.id)) differs from what was written: edited or damaged.",
             remedy: "Open the vault by another keyslot, or restore it from a backup.")
     }
 }

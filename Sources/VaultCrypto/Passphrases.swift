@@ -65,7 +65,7 @@ struct PassphraseParameters {
             guard result == 0 else {
                 throw VaultError(
                     .unavailable, "There is not enough memory to hash the passphrase.",
-                    remedy: "Make \(memoryKiB / 1024) MiB available and try again.")
+                    remedy: "Free \(memoryKiB / 1024) MiB of memory and try again.")
             }
             return key
         }

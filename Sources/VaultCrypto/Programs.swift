@@ -96,7 +96,7 @@ public struct KeyProgram: Sendable {
         }
         guard status.st_mode & 0o022 == 0, [0, geteuid()].contains(status.st_uid) else {
             throw VaultError(
-                .permissionDenied, "Others than you and root may write the \(name) \(path).",
+                .permissionDenied, "Users other than you and root may write the \(name) \(path).",
                 remedy: "Run `chmod go-w \(path)`, and see who owns it.")
         }
     }
@@ -111,9 +111,9 @@ public struct KeyProgram: Sendable {
 
     private var garbage: VaultError {
         VaultError(
-            .unavailable, "What the key program \(path) answered is no answer.",
+            .unavailable, "The key program \(path) gave a malformed answer.",
             remedy:
-                #"It writes {"blob":"…"} or {"key":"…"}, base64 of what docs/keys.md says, and nothing else."#
+                #"It must print {"blob":"…"} or {"key":"…"} in base64, and nothing else (docs/keys.md)."#
         )
     }
 
@@ -123,20 +123,20 @@ public struct KeyProgram: Sendable {
         case .pipe(let number): SystemCall.failure("talk to the key program", path, number)
         case .deadline:
             VaultError(
-                .unavailable, "The key program \(path) did not end in time and was stopped.",
-                remedy: "Run it by hand, and see whether what it asks can be reached.")
+                .unavailable, "The key program \(path) did not end in time and was killed.",
+                remedy: "Run it by hand, and check that the service it calls can be reached.")
         case .flood:
             VaultError(
-                .unavailable, "The key program \(path) wrote more than any answer has and was stopped.",
-                remedy: "It writes one JSON object and nothing else to its standard output.")
+                .unavailable, "The key program \(path) printed more than an answer may have and was killed.",
+                remedy: "It must print one JSON object and nothing else.")
         case .status(let status):
             VaultError(
                 .locked, "The key program \(path) refused: it ended with status \(status).",
-                remedy: "See what it says itself, on standard error.")
+                remedy: "Read its standard error.")
         case .signal(let signal):
             VaultError(
                 .unavailable, "The key program \(path) was ended by signal \(signal).",
-                remedy: "See what it says itself, on standard error.")
+                remedy: "Read its standard error.")
         case .answer(let error): error
         }
     }

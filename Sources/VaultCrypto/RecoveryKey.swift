@@ -76,7 +76,7 @@ extension RecoveryKey {
         case .failure(.anotherKey):
             throw VaultError(
                 .locked, "The passphrase does not open this recovery file.",
-                remedy: "Give the one that was chosen when the file was made.")
+                remedy: "Give the passphrase that was chosen when the file was made.")
         case .failure: throw Self.damaged
         }
     }
@@ -121,6 +121,6 @@ extension RecoveryKey {
     }
 
     private static let damaged = VaultError(
-        .integrity, "The recovery file is not what was written: edited or damaged.",
+        .integrity, "The recovery file differs from what was written: edited or damaged.",
         remedy: "Use another copy of it.")
 }

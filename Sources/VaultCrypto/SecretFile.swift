@@ -115,8 +115,8 @@ struct SecretFile: Sendable {
         let result = try unsafe read(descriptor, path, body)
         guard facts.isClosedToOthers || isCredential && facts.permissions & 0o007 == 0 else {
             throw VaultError(
-                .permissionDenied, "Others than its owner may use the \(noun) \(path).",
-                remedy: "Run `\(facts.closing(path))`, and ask who may have read it.")
+                .permissionDenied, "Users other than its owner may use the \(noun) \(path).",
+                remedy: "Run `\(facts.closing(path))`, and find out who may have read it.")
         }
         return result
     }
@@ -213,9 +213,9 @@ enum SystemCall {
         case EACCES, EPERM:
             VaultError(.permissionDenied, message, remedy: "Run as the user that owns it.")
         case EROFS:
-            VaultError(.readOnly, message, remedy: "Choose a place on a file system that can be written.")
+            VaultError(.readOnly, message, remedy: "Choose a writable file system.")
         case ENOSPC, EDQUOT:
-            VaultError(.outOfSpace, message, remedy: "Make space and try again.")
+            VaultError(.outOfSpace, message, remedy: "Free some space and try again.")
         case ELOOP, ENAMETOOLONG, EISDIR, EINVAL, ENXIO:
             VaultError(.invalidInput, message, remedy: "Check the path.")
         default:

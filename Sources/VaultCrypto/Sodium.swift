@@ -12,7 +12,7 @@ package enum Sodium {
     package static func start() throws(VaultError) {
         guard isReady else {
             throw VaultError(
-                .unavailable, "libsodium did not start: the system gives no randomness.",
+                .unavailable, "libsodium did not start: the system has no randomness.",
                 remedy: "Check that getrandom(2) or /dev/urandom works here.")
         }
     }

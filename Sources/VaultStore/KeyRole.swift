@@ -19,7 +19,7 @@ extension VaultError {
     /// What is asked for lies under a key that this process does not hold.
     package static func needs(_ role: KeyRole) -> VaultError {
         VaultError(
-            .denied, "This needs the \(role)'s keys, which the vault was not opened for.",
+            .denied, "This needs the \(role)'s keys, and the vault was opened without them.",
             remedy: "Open it with a keyslot for that role or for everything: see 'tokenvault key slot list'.")
     }
 }

@@ -16,7 +16,7 @@ package enum LostRow {
     package static func outdated(_ layout: TableLayout, _ id: Int64) -> VaultError {
         VaultError(
             .integrity,
-            "Row \(id) of \(layout.name) is not the one that was written last: an earlier one was put back.",
+            "Row \(id) of \(layout.name) is not the newest: an earlier one was put back.",
             remedy: "Run 'tokenvault audit verify' to see what is affected, then restore a backup.")
     }
 

@@ -90,7 +90,7 @@ package struct ColumnReader {
 
     private var malformed: VaultError {
         VaultError(
-            .integrity, "Row \(id) of \(layout.name) does not have the shape of this version.",
+            .integrity, "Row \(id) of \(layout.name) does not have the form of this version.",
             remedy: "Was it written by a newer tokenvault? Use that version.")
     }
 }

@@ -30,7 +30,7 @@ struct ConnectionLimitTests {
             #expect(try await wires[1].reply().status == 200)
             wires.removeFirst()
             #expect(try await fifth.reply().status == 200)
-            let warnings = log.all.filter { $0.contains("As many connections are open as may be") }
+            let warnings = log.all.filter { $0.contains("The maximum number of connections is open") }
             #expect(warnings.count == 1)
             #expect(warnings.first?.contains(#""maximum": 4"#) == true, "\(warnings)")
         }

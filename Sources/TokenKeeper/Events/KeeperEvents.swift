@@ -132,7 +132,7 @@ extension KeeperEvent.Kind {
     public static let revoking = connection("revoking")
     /// The provider was told, or cannot be: its tokens are destroyed.
     public static let revoked = connection("revoked")
-    /// The provider did not take the revocation; it is tried again.
+    /// The provider did not take the revocation; this is retried.
     public static let revocationFailed = connection("revocation_failed")
     public static let removed = connection("removed")
     /// A person was shown its tokens.

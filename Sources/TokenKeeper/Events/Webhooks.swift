@@ -188,7 +188,7 @@ struct WebhookDelivery: Sendable {
             return try await keeper.vault.webhooks().filter { $0.isDue(at: keeper.clock.now()) }.map(\.id)
         } catch {
             keeper.logger.warning(
-                "The webhooks could not be read; it is tried again.", metadata: ["error": "\(error)"])
+                "The webhooks could not be read; this is retried.", metadata: ["error": "\(error)"])
             return []
         }
     }
@@ -203,7 +203,7 @@ struct WebhookDelivery: Sendable {
         } catch {
             // It may have been told something that could not be noted: not once more every second.
             keeper.logger.warning(
-                "A webhook's turn failed; it is tried again.",
+                "A webhook's turn failed; this is retried.",
                 metadata: ["webhook": "\(id)", "error": "\(error)"])
             await pause(.seconds(30))
         }

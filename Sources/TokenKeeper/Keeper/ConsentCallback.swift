@@ -96,7 +96,8 @@ extension ConsentCallback {
         case nil: return
         }
         throw KeeperError(
-            .wrongIssuer, "The answer did not come from where you were sent. Begin again.", diagnostic: why)
+            .wrongIssuer, "The answer came from another server than you were sent to. Begin again.",
+            diagnostic: why)
     }
 }
 

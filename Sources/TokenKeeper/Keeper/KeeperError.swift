@@ -49,14 +49,15 @@ extension KeeperError.Code {
 extension KeeperError {
     static let unknown = KeeperError(
         .unknownCallback,
-        "This page was opened before, took too long, or belongs to another browser. Begin again.")
+        "This page was used before, has expired, or belongs to another browser. Begin again.")
 
     static let wrongConsent = KeeperError(
         .wrongIDToken, "The provider's answer belongs to another consent. Begin again.",
-        diagnostic: "The ID token does not carry the nonce of this consent")
+        diagnostic: "The ID token does not have the nonce of this consent")
 
     static let otherAccount = KeeperError(
-        .otherAccount, "You chose another account than the one that is connected. Begin again with that one.",
+        .otherAccount,
+        "You chose another account than the connected one. Begin again with the connected account.",
         diagnostic: "The provider names another account than before")
 
     /// No answer that counts.

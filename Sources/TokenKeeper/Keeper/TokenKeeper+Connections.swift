@@ -41,14 +41,14 @@ extension TokenKeeper {
                 throw VaultError(
                     .invalidInput,
                     "A token has 1 to \(NewTokens.tokenBytes) printable ASCII characters, an access token no spaces, quotes or brackets.",
-                    remedy: "Is there an end of line in the file?")
+                    remedy: "Check the file for an end of line.")
             }
         }
         if let known = try await vault.connection(at: provider.id, of: user, label: label),
             known.state == .live || known.state == .revoking
         {
             throw VaultError(
-                .alreadyExists, "The user has this connection, and its tokens would be lost.",
+                .alreadyExists, "The user already has this connection, and its tokens would be lost.",
                 remedy: "Give another --label, or revoke the connection first.")
         }
         let now = clock.now()
@@ -56,7 +56,7 @@ extension TokenKeeper {
         tokens.refreshToken = imported.refreshToken
         guard tokens.fitsOneRow else {
             throw VaultError(
-                .invalidInput, "The two tokens together are longer than what a connection holds.")
+                .invalidInput, "The two tokens together are too long for a connection.")
         }
         tokens.scope = imported.scope
         tokens.metadata = imported.metadata

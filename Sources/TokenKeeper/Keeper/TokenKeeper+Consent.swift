@@ -218,7 +218,8 @@ extension TokenKeeper {
         grant.scope = scope ?? ""
         _ = try await persistently { [grant] in try await vault.storeConnection(grant) }
         return KeeperError(
-            .unreadableReply, "The provider's answer was kept, but could not be read. We will look at it.",
+            .unreadableReply,
+            "The provider's answer was kept, but could not be read. The operator can read it again.",
             diagnostic: why ?? "longer than any token")
     }
 

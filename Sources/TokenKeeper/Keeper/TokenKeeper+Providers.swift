@@ -114,7 +114,7 @@ extension TokenKeeper {
         let isPublic = provider.client == .none
         guard isPublic || new.clientSecret != nil else {
             throw VaultError(
-                .invalidInput, "This provider wants a client secret.",
+                .invalidInput, "This provider needs a client secret.",
                 remedy: "Give it by --client-secret-file.")
         }
         let isPlain = new.clientID.utf8.allSatisfy { (0x20...0x7E).contains($0) }
@@ -245,7 +245,7 @@ extension ProviderRegistration {
             self = try JSONDecoder().decode(Self.self, from: Data(definition.utf8))
         } catch {
             throw VaultError(
-                .integrity, "A provider's definition cannot be read.",
+                .integrity, "A provider's entry cannot be read.",
                 remedy: "Was it written by a newer tokenvault? Use that version.")
         }
     }

@@ -207,7 +207,7 @@ extension Provider {
         if let missing = variables.first(where: { values[$0] == nil }) {
             throw VaultError(
                 .invalidInput, "\(name) needs a value for \(missing).",
-                remedy: "Give it when adding the provider.")
+                remedy: "Give it when you add the provider.")
         }
         var filled = self
         filled.endpoints = try endpoints.mapping { (url) throws(VaultError) in
@@ -216,7 +216,7 @@ extension Provider {
                 result.isEmpty || EndpointURL.fault(of: result) == nil
             else {
                 throw VaultError(
-                    .invalidInput, "The value for \(misfit) does not fit into the addresses of \(name).",
+                    .invalidInput, "The value for \(misfit) does not fit into the endpoints of \(name).",
                     remedy: "Letters, digits and hyphens fit everywhere; dots only in a whole host or a path."
                 )
             }

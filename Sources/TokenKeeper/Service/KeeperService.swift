@@ -52,7 +52,7 @@ public struct KeeperService: Service {
     private func round(_ work: DueWork, _ group: inout DiscardingTaskGroup) async -> Bool {
         let stored: [StoredProvider]
         do { stored = try await keeper.vault.providers() } catch {
-            note("What is due could not be read; it is tried again.", error)
+            note("What is due could not be read; this is retried.", error)
             return false
         }
         var isMore = false
@@ -63,7 +63,7 @@ public struct KeeperService: Service {
                 case .active: if try await begin(provider, work, &group) { isMore = true }
                 case .stopped: try await probe(provider, work, &group)
                 }
-            } catch { note("What is due at a provider could not be read; it is tried again.", error) }
+            } catch { note("What is due at a provider could not be read; this is retried.", error) }
         }
         return isMore
     }

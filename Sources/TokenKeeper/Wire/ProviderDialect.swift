@@ -176,7 +176,7 @@ extension ProviderDialect {
         guard !endpoint.contains("{") else {
             throw VaultError(
                 .invalidInput, "The authorization endpoint of \(provider.name) still has variables in it.",
-                remedy: "Fill them when the provider is added.")
+                remedy: "Give their values when you add the provider.")
         }
         guard state.withExposed({ !$0.isEmpty && FormCoding.encode($0) == $0 }) else {
             throw VaultError(.invalidInput, "The state does not fit into a URL.", remedy: "Use base64url.")

@@ -18,7 +18,7 @@ struct AnchorComparison {
         case .missing:
             note = "The file of \(name) is missing: a cut or older database would not be found by it."
         case .unreadable(let why):
-            note = "The file of \(name) tells nothing. \(why)"
+            note = "The file of \(name) is unusable. \(why)"
             trouble = AnchorTrouble("damaged")
         case .note(let note, let told): try judge(note, told, name, database, keyring)
         }

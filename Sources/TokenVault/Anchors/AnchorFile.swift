@@ -54,7 +54,8 @@ extension Vault {
         case .note(_, let kept) where isOurs(kept): break
         case .unreadable, .note:
             throw VaultError(
-                .alreadyExists, "The file at \(path) is no checkpoint of this log, so it is not replaced.",
+                .alreadyExists,
+                "The file at \(path) is not a checkpoint of this log, so it is not overwritten.",
                 remedy: "Choose another name.")
         }
     }

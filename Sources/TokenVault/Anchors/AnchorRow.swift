@@ -60,7 +60,7 @@ extension AnchorRow: TypedRow {
 
     private static func unknown(_ id: Int64) -> VaultError {
         VaultError(
-            .integrity, "Anchor \(id) is of no kind that this version knows.",
+            .integrity, "Anchor \(id) is of a kind that this version does not know.",
             remedy: "Was it added by a newer tokenvault? Use that version.")
     }
 }

@@ -23,7 +23,7 @@ extension Vault {
     static func requirePath(_ text: String) throws(VaultError) {
         guard text.hasPrefix("/"), text.utf8.count <= 1024, !text.utf8.contains(where: { $0 < 0x20 }) else {
             throw VaultError(
-                .invalidInput, "An anchor is named by its absolute path.", remedy: "As in: /mnt/anchor/vault")
+                .invalidInput, "An anchor needs an absolute path.", remedy: "As in: /mnt/anchor/vault")
         }
     }
 
@@ -101,7 +101,7 @@ extension Vault {
         case .exec: try NoteProgram.check(target)
         case .witness:
             throw VaultError(
-                .invalidInput, "A witness is added with its verifier key.",
+                .invalidInput, "A witness needs its verifier key.",
                 remedy: "See 'tokenvault audit anchor add --help'.")
         case .file:
             // What keeps us from writing there is said now.
@@ -109,7 +109,8 @@ extension Vault {
             let reading = AnchorReading(target)
             if case .unreadable = reading {
                 throw VaultError(
-                    .alreadyExists, "The file at \(target) is no signed checkpoint, so it is not replaced.",
+                    .alreadyExists,
+                    "The file at \(target) is not a signed checkpoint, so it is not overwritten.",
                     remedy: "Choose another name.")
             }
             let row = AnchorRow(id: 0, kind: kind, target: target, vaultPath: path, createdAt: clock.now())

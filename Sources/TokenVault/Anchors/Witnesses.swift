@@ -67,7 +67,7 @@ extension Vault {
         try witnesses.check(url)
         guard let witnessKey = NoteKey(vkey: key, kind: .cosignature) else {
             throw VaultError(
-                .invalidInput, "This is no verifier key of a witness.",
+                .invalidInput, "This is not a verifier key of a witness.",
                 remedy:
                     "Give the C2SP vkey that the witness publishes, for cosignature/v1: its third part begins with B."
             )

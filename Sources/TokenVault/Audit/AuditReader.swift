@@ -45,7 +45,7 @@ extension Vault {
     public func auditContinuation(from next: Int64, after note: [UInt8]) async throws -> Int64 {
         guard case .note(let note, let kept) = AnchorReading(note) else {
             throw VaultError(
-                .invalidInput, "What is kept beside the number of the next entry is no signed checkpoint.",
+                .invalidInput, "The file beside the number of the next entry is not a signed checkpoint.",
                 remedy: "Remove it, and make sure that the number is of an entry of this log.")
         }
         return try await snapshot { database, keys in
@@ -63,7 +63,7 @@ extension Vault {
             guard let problem = comparison.problem ?? (next > size ? "the reader is at entry \(next)" : nil)
             else { return next }
             throw VaultError(
-                .integrity, "The log of \(size) entries is not the one that was read: \(problem).",
+                .integrity, "This log of \(size) entries is not the log that was read: \(problem).",
                 remedy:
                     "Put the newest file back. To read this one all the same, remove what the reader kept, and begin where "
                     + "it is to go on.")

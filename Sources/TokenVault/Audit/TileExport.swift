@@ -136,7 +136,7 @@ struct TileExport {
         guard size <= head.size else {
             throw VaultError(
                 .integrity, "The directory holds \(size) entries; the log has \(head.size).",
-                remedy: "An older copy of the vault is in place of the newest: restore the newest.")
+                remedy: "The vault is an older copy: put the newest file back.")
         }
         guard try log.keeps(prefix: size), size >= firstKept || size.isMultiple(of: Self.width) else {
             throw StoredLog.pruned(size)

@@ -55,7 +55,7 @@ extension Vault {
         }
         if logBounds.note(plan.firstKept, overdue: overdue) {
             logger.warning(
-                "Old entries of the log wait: not every anchor, export or webhook has them.",
+                "Old entries of the log are not pruned: an anchor, an export or a webhook lags.",
                 metadata: ["first": "\(plan.newFirstKept)", "entries": "\(overdue)"])
         }
         guard plan.entries > 0, roles == .everything, rowPasses > 0, damagedRows == 0,
@@ -187,7 +187,7 @@ extension Vault {
                         [ExportRecord.kind, .text("\(size) \(Hex.encode(tag))")]))
             }
         } catch {
-            logger.warning("The export could not be remembered.", metadata: ["error": "\(error)"])
+            logger.warning("The export could not be recorded.", metadata: ["error": "\(error)"])
         }
     }
 }

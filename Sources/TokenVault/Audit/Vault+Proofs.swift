@@ -52,7 +52,7 @@ public struct AuditProof: Sendable {
         case .inclusion(let index):
             guard let leaf = leaf ?? proof.extra else {
                 throw VaultError(
-                    .invalidInput, "The proof does not bring the entry along.",
+                    .invalidInput, "The proof does not include the entry.",
                     remedy: "Give its exact bytes: --leaf FILE")
             }
             guard proof.proves(leafHash: MerkleHash.leaf(leaf), in: checkpoint) else {
@@ -135,8 +135,8 @@ extension Vault {
             guard old.size <= checkpoint.head.size else {
                 throw VaultError(
                     .integrity,
-                    "The log has \(checkpoint.head.size) entries and lies behind the checkpoint of \(old.size).",
-                    remedy: "An older copy of the vault is in place of the newest: restore the newest.")
+                    "The log has \(checkpoint.head.size) entries and is behind the checkpoint of \(old.size).",
+                    remedy: "The vault is an older copy: put the newest file back.")
             }
             guard try log.keeps(prefix: Int64(old.size)) else { throw StoredLog.pruned(Int64(old.size)) }
             let hashes = try MerkleProof.consistency(

@@ -102,7 +102,7 @@ extension Vault {
         try await checkWebhooks(have: first)
         guard try await verifyAudit(progress: { progress($0 * 0.3) }).isIntact else {
             throw VaultError(
-                .integrity, "The log or the database is not what was written; nothing was removed.",
+                .integrity, "The log or the database differs from what was written; nothing was removed.",
                 remedy: "Run 'tokenvault audit verify'.")
         }
         try await remove(plan, progress: progress) {}
@@ -144,7 +144,7 @@ extension Vault {
         }
         guard let behind, behind < first else { return }
         throw VaultError(
-            .denied, "A webhook was told of the log only up to entry \(behind).",
+            .denied, "A webhook has received the log only up to entry \(behind).",
             remedy:
                 "Let 'tokenvault refresh run' or 'serve' tell it the rest, or remove it; or keep more entries."
         )

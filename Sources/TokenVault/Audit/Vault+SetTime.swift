@@ -27,7 +27,8 @@ extension Vault {
         try NameRules.check(reason, what: "reason")
         try await write { [operatorActor] transaction in
             guard transaction.logTime > transaction.now else {
-                throw VaultError(.denied, "The log's time is not ahead of the clock: nothing to put right.")
+                throw VaultError(
+                    .denied, "The log's time is not ahead of the clock: there is nothing to correct.")
             }
             var event = AuditEvent(.auditSetTime, by: operatorActor)
             event.setsTime = true

@@ -75,7 +75,7 @@ extension Vault {
                 try await compareRows(&pace) { try await Task.sleep(for: $0) }
             } catch let error as VaultError {
                 logger.warning(
-                    "The rows could not be compared with the log; it is tried again.",
+                    "The rows could not be compared with the log; this is retried.",
                     metadata: ["error": "\(error)"])
             }
             try await Task.sleep(for: pace.pause)

@@ -33,8 +33,8 @@ final class BackupFile {
             guard Int64(facts.size) == header.fileBytes else {
                 throw VaultError(
                     .integrity,
-                    "The backup \(path) has \(facts.size) bytes; whole it would have \(header.fileBytes).",
-                    remedy: "It was not copied to its end, or is damaged: use another copy.")
+                    "The backup \(path) has \(facts.size) bytes; complete it would have \(header.fileBytes).",
+                    remedy: "It was not copied completely, or is damaged: use another copy.")
             }
             self.header = header
             headerBytes = header.bytes
@@ -91,7 +91,8 @@ final class BackupFile {
         } catch {
             throw VaultError(
                 .locked, "The key of the backup \(path) does not open with the root key of these keys.",
-                remedy: "Use the keys of the same vault from about the same time; if they are, it is damaged."
+                remedy:
+                    "Use the keys of the same vault and root key; with the right keys, the backup is damaged."
             )
         }
         let cipher = BackupCipher(key, header: headerBytes)

@@ -198,7 +198,7 @@ public struct BackupKeys: Sendable {
         }
         throw VaultError(
             .locked,
-            "What was given opens none of the keyslots kept for vault \(vault): "
+            "The supplied key opens no keyslot of the backup of vault \(vault): "
                 + slots.joined(separator: ", ") + ".",
             remedy: "Give the key file or passphrase of one of these slots (--key-file, --passphrase-file).")
     }

@@ -147,7 +147,7 @@ struct OpenedBackup {
             head.root == header.logRoot, head.note == header.checkpoint, schema == header.schema
         else {
             throw VaultError(
-                .integrity, "The backup's head tells of another database than the one inside.",
+                .integrity, "The backup's header names another database than the one inside.",
                 remedy: "Use another copy of it.")
         }
     }

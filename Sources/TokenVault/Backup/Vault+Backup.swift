@@ -84,7 +84,7 @@ extension Vault {
     private func checkPlaces(_ request: BackupRequest) throws {
         guard request.path != request.keysPath else {
             throw VaultError(
-                .invalidInput, "Data and keys of a backup are two files.",
+                .invalidInput, "The data and the keys of a backup need different files.",
                 remedy: "Give --keys-out another name, on another disk.")
         }
         let places =
@@ -166,7 +166,7 @@ extension Vault {
     private static func unsettled(_ path: String) -> VaultError {
         VaultError(
             .outcomeUnknown,
-            "The new backup lies at \(path), but the disk failed when its name was to be made durable.",
+            "The new backup is at \(path), but the disk failed before its name was durable.",
             remedy: "Run 'tokenvault backup verify', and make another on another disk.")
     }
 }
@@ -208,7 +208,7 @@ extension Vault {
                 return Audited((), event)
             }
         } catch {
-            logger.warning("A backup that failed is still listed.", metadata: ["error": "\(error)"])
+            logger.warning("A failed backup is still listed.", metadata: ["error": "\(error)"])
         }
     }
 }

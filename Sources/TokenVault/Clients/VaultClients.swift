@@ -221,7 +221,7 @@ public struct VaultClients: Sendable {
             }
             guard accepted < Limits.clientSecrets else {
                 throw VaultError(
-                    .denied, "The client has \(Limits.clientSecrets) secrets that are still accepted.",
+                    .denied, "The client already has \(Limits.clientSecrets) accepted secrets.",
                     remedy: "Wait for one to end, or rotate with a shorter overlap.")
             }
             let generation = (client.secrets.last?.generation ?? 0) + 1

@@ -31,7 +31,7 @@ extension Vault {
             let systemKey = try transaction.systemKey(.keeper)
             let known = try transaction.query(WebhookRow.self)
             guard !known.contains(where: { $0.url == url }) else {
-                throw VaultError(.alreadyExists, "This webhook is there already.")
+                throw VaultError(.alreadyExists, "This webhook already exists.")
             }
             guard known.count < Limits.webhooks else {
                 throw VaultError(.denied, "A vault has at most \(Limits.webhooks) webhooks.")

@@ -17,7 +17,7 @@ extension DatabaseExamination {
         case 0:
             checks.append(
                 .error(
-                    "slots.count", .integrity, "There is no keyslot: nothing opens this vault.",
+                    "slots.count", .integrity, "There is no keyslot: no key opens this vault.",
                     "Restore a backup."))
         case 1:
             checks.append(
@@ -31,7 +31,7 @@ extension DatabaseExamination {
                 ? .ok("slots.recovery", "There is a recovery key.")
                 : .warning(
                     "slots.recovery", "There is no recovery key: if the key is lost, every token is.",
-                    "Run 'tokenvault key recovery create', and keep what it writes off this machine."))
+                    "Run 'tokenvault key recovery create', and keep its file off this machine."))
         return checks + (try proofs())
     }
 
@@ -86,7 +86,7 @@ extension DatabaseExamination {
             checks.append(
                 .error(
                     "keys.rotation", .integrity,
-                    "\(DoctorText.count(old, "system key")) is under a key that is gone.",
+                    "\(DoctorText.count(old, "system key")) is under a key that is missing.",
                     "Run 'tokenvault audit verify', then restore a backup."))
         } else {
             checks.append(.ok("keys.rotation", "Everything is under the root key of epoch \(epoch)."))

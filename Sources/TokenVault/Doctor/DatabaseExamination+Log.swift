@@ -15,7 +15,7 @@ extension DatabaseExamination {
             return [
                 .error(
                     "log.head", .integrity,
-                    "The newest entry of the log is missing, or is not of the time that the head names.",
+                    "The newest entry of the log is missing, or its time differs from the head's.",
                     "Run 'tokenvault audit verify', then restore a backup.")
             ]
         }
@@ -38,7 +38,7 @@ extension DatabaseExamination {
             return .ok(id, what + ".")
         }
         return .advice(
-            id, what + ", and nothing is pruned: not every anchor, export or webhook has older entries.",
+            id, what + ", and nothing is pruned: an anchor, an export or a webhook lags.",
             "Add an anchor with 'tokenvault audit anchor add', or run 'tokenvault audit export --format tiles'."
         )
     }
@@ -66,7 +66,7 @@ extension DatabaseExamination {
             return .warning(
                 id,
                 "The clock was set \(direction) by \(DoctorText.span(deviation)) since the newest entry.",
-                "See that time synchronisation runs (timedatectl); lifetimes follow this clock.")
+                "Check that time synchronisation runs (timedatectl); lifetimes follow this clock.")
         }
         return .ok(id, "It went as the monotonic clock since the newest entry.")
     }
@@ -101,8 +101,8 @@ extension DatabaseExamination {
         ]
             + check(over, "backup") {
                 .advice(
-                    "backups.retention", "\($0) should have been destroyed by now.",
-                    "Destroy them: users erased since can still be read from them.")
+                    "backups.retention", "\($0) should be destroyed by now.",
+                    "Destroy them: they can still open data of users erased since.")
             }
     }
 
@@ -111,7 +111,8 @@ extension DatabaseExamination {
         guard try has("anchors"), try count("SELECT count(*) FROM anchors") > 0 else {
             return [
                 .advice(
-                    id, "No anchor is configured: a cut or older file could not be told from the true one.",
+                    id,
+                    "No anchor is configured: an older or cut file could not be told from the newest one.",
                     "Add one with 'tokenvault audit anchor add'.")
             ]
         }
@@ -139,7 +140,8 @@ extension DatabaseExamination {
             } else if lag > 0, age > 60_000 {
                 checks.append(
                     .warning(
-                        id, "\(name) is \(lag) entries behind; it was told last \(DoctorText.span(age)) ago.",
+                        id,
+                        "\(name) is \(lag) entries behind; its last checkpoint is \(DoctorText.span(age)) old.",
                         "Only a serving process tells anchors by itself; run 'tokenvault audit anchor check'."
                     ))
             } else {
@@ -166,14 +168,14 @@ extension DatabaseExamination {
         case .unreadable(let why):
             return [
                 .warning(
-                    id, "The file of \(name) tells nothing. \(why)",
+                    id, "The file of \(name) is unusable. \(why)",
                     "Move it away, then run 'tokenvault audit anchor check'.")
             ]
         case .note(_, let told) where told.size > UInt64(size):
             return [
                 .error(
-                    id, .integrity, "\(name) was told of \(told.size) entries; the log has \(size).",
-                    "An older copy is in place of the newest: put the newest file back.")
+                    id, .integrity, "\(name) has a checkpoint of \(told.size) entries; the log has \(size).",
+                    "The vault is an older copy: put the newest file back.")
             ]
         case .note: return []
         }

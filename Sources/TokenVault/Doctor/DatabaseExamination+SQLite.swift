@@ -60,7 +60,7 @@ extension DatabaseExamination {
         ]
         for (name, value) in wanted where try count("PRAGMA \(name)") != value {
             return .error(
-                id, .unavailable, "SQLite does not take the setting \(name) = \(value).",
+                id, .unavailable, "SQLite refuses the setting \(name) = \(value).",
                 "Use SQLite as packaged by the distribution.")
         }
         return .ok(id, "WAL mode; every setting reads back as it was set.")
@@ -71,7 +71,7 @@ extension DatabaseExamination {
         let size = try count("PRAGMA page_count") * (try count("PRAGMA page_size"))
         guard isThorough || size <= VaultDoctor.quickCheckBytes else {
             return .advice(
-                id, "The pages were not looked at: the file has \(DoctorText.size(size)).",
+                id, "The pages were not checked: the file has \(DoctorText.size(size)).",
                 "Run 'tokenvault doctor --full' when there is time: it reads the whole file.")
         }
         let answer = try database.firstRow("PRAGMA quick_check(1)") { $0.value(0) }

@@ -88,7 +88,7 @@ extension DatabaseExamination {
             }
             + check(try connections("state IN (1, 3, 5) AND due_at < \(overdue)"), "connection") {
                 .advice(
-                    "connections.late", "\($0) should have been looked at long ago.",
+                    "connections.late", "\($0) should have been refreshed long ago.",
                     "Run 'tokenvault refresh run' as a service, or let your service refresh ahead.")
             }
     }
@@ -120,7 +120,7 @@ extension DatabaseExamination {
         let checks =
             check(failing, "webhook") {
                 .warning(
-                    id, "\($0) does not take what it is told.",
+                    id, "\($0) refuses its events.",
                     "See 'tokenvault webhook list', and try 'tokenvault webhook test'.")
             }
             + check(behind, "webhook", else: .ok(id, "No webhook is behind.")) {

@@ -36,7 +36,7 @@ struct FileExamination {
         guard information.st_mode & 0o077 == 0 else {
             return .error(
                 id, .permissionDenied,
-                "Others than its owner may use \(resolved): mode \(Self.mode(information)).",
+                "Users other than its owner may use \(resolved): mode \(Self.mode(information)).",
                 "Run: chmod 600 \(resolved)")
         }
         guard geteuid() == 0 || information.st_uid == geteuid() else {
@@ -48,7 +48,7 @@ struct FileExamination {
         guard !Self.isLink(path) else {
             return .advice(
                 id, "\(path) is a symbolic link to \(resolved).",
-                "Name the file itself in settings: a link can be turned to another file.")
+                "Name the file itself in settings: a link can be changed to point elsewhere.")
         }
         return .ok(
             id,
@@ -68,12 +68,12 @@ struct FileExamination {
         }
         guard information.st_mode & S_IFMT == S_IFREG else {
             return .error(
-                id, .permissionDenied, "\(place) is no regular file: it was put there from outside.",
-                "Stop what uses the vault, look at what it is, and remove it.")
+                id, .permissionDenied, "\(place) is not a regular file: it was put there from outside.",
+                "Stop the processes that use the vault, inspect the file, and remove it.")
         }
         guard information.st_mode & 0o077 == 0 else {
             return .warning(
-                id, "Others than its owner may use \(place): mode \(Self.mode(information)).",
+                id, "Users other than its owner may use \(place): mode \(Self.mode(information)).",
                 "Run: chmod 600 \(place)")
         }
         if lstat(resolved, &vault) == 0, vault.st_uid != information.st_uid {
@@ -92,7 +92,7 @@ struct FileExamination {
         let isSticky = information.st_mode & S_ISVTX != 0
         if information.st_mode & 0o002 != 0, !isSticky {
             return .error(
-                id, .permissionDenied, "Anybody may rename and replace files in \(place).",
+                id, .permissionDenied, "Every user may rename and replace files in \(place).",
                 "Run: chmod 700 \(place)")
         }
         guard information.st_mode & 0o022 == 0 || isSticky else {
@@ -118,7 +118,7 @@ struct FileExamination {
         guard let facts = FileFacts(at: place, followingLink: true) else {
             return .error(
                 id, errno == ENOENT ? .notFound : .permissionDenied,
-                "The key file \(place) cannot be looked at: \(String(cString: strerror(errno))).",
+                "The key file \(place) cannot be read: \(String(cString: strerror(errno))).",
                 "Check --key-file and TOKENVAULT_KEY_FILE.")
         }
         guard facts.isRegular else {
@@ -127,7 +127,7 @@ struct FileExamination {
         let mode = String(facts.permissions, radix: 8)
         guard facts.isClosedToOthers else {
             return .error(
-                id, .permissionDenied, "Others than its owner may use \(place): mode \(mode).",
+                id, .permissionDenied, "Users other than its owner may use \(place): mode \(mode).",
                 "If this is the key file, run: \(facts.closing(place))")
         }
         var own = stat()
@@ -138,7 +138,7 @@ struct FileExamination {
         {
             return .advice(
                 id, "The key file is beside the vault: a copy of the directory has both.",
-                "Keep it elsewhere, or hand it over as a systemd credential (docs/operations.md).")
+                "Keep it elsewhere, or use a systemd credential (docs/keys.md).")
         }
         return .ok(id, "Mode \(mode), apart from the vault.")
     }
@@ -174,8 +174,8 @@ extension FileExamination {
         let reserved = FileFacts(at: resolved + ".ballast")?.size ?? 0
         if Ballast.lacksSpace(information, reserved: Int64(reserved)) {
             return .error(
-                id, .outOfSpace, "\(DoctorText.size(free)) are free: the vault takes no new work.",
-                "Free some space; the vault takes new work again by itself.")
+                id, .outOfSpace, "\(DoctorText.size(free)) are free: new grants are refused.",
+                "Free some space; new grants are accepted again by themselves.")
         }
         // Some file systems count no files.
         if information.f_files > 0, information.f_favail < 16 {
@@ -184,7 +184,7 @@ extension FileExamination {
         }
         guard free >= Self.scarceBytes else {
             return .warning(
-                id, "\(DoctorText.size(free)) are free.", "Free some space before new work has to be refused."
+                id, "\(DoctorText.size(free)) are free.", "Free some space before new grants are refused."
             )
         }
         return .ok(id, "\(DoctorText.size(free)) are free.")
@@ -198,7 +198,7 @@ extension FileExamination {
         }
         guard information.st_size >= Limits.ballastBytes else {
             return .warning(
-                id, "The reserve was given up to finish work on a full disk.",
+                id, "The reserve was released to finish work on a full disk.",
                 "Free some space; it is reserved again by itself.")
         }
         return .ok(id, "\(DoctorText.size(Int64(information.st_size))) are kept back for work already begun.")
@@ -211,7 +211,8 @@ extension FileExamination {
         let size = Int64(information.st_size)
         guard size < Self.longWALBytes else {
             return .warning(
-                id, "The WAL has grown to \(DoctorText.size(size)): something reads the vault for long.",
+                id,
+                "The WAL has grown to \(DoctorText.size(size)): a process has been reading the vault for long.",
                 "End long readers (sqlite3 shells, copies); the WAL shrinks with the next checkpoint.")
         }
         return .ok(id, "The WAL has \(DoctorText.size(size)).")

@@ -24,17 +24,17 @@ package struct FileSystem: Sendable {
         switch danger {
         case .vanishes:
             .warning(
-                id, "The vault lies in memory (\(name)): it is lost when the machine or container stops.",
+                id, "The vault is in memory (\(name)): it is lost when the machine or container stops.",
                 "Make a backup now ('tokenvault backup create'), and restore it on a disk.")
         case .isLayer:
             .warning(
                 id,
-                "The vault may lie in a container's own layer (\(name)), which is removed with the container.",
+                "The vault may be in a container's own layer (\(name)), which is removed with the container.",
                 "Mount a volume and move the vault there (docs/containers.md).")
         case .isRemote:
             .warning(
-                id, "The vault lies on \(name): locks may not hold and fsync may not reach a disk there.",
-                "Stop what uses the vault, and move it to a local disk.")
+                id, "The vault is on \(name): locks may not hold and fsync may not reach a disk there.",
+                "Stop the processes that use the vault, and move it to a local disk.")
         }
     }
 

@@ -42,7 +42,7 @@ struct ServingState {
             let age = DoctorText.span(now.millisecondsSince1970 - heartbeat)
             return .warning(
                 id, "\(who) serves this vault, but its last heartbeat is \(age) old.",
-                "Look at its log: writes do not get through, or the process hangs.")
+                "Read its log: its writes fail, or the process hangs.")
         }
         return .ok(id, "\(who) serves this vault.")
     }

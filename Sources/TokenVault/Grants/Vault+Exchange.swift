@@ -279,7 +279,7 @@ package struct PreparedExchange: Sendable {
     }
 
     static let outdated = VaultError(
-        .busy, "Another request for the same grant was faster.", remedy: "Send the request again.")
+        .busy, "Another request for the same grant was committed first.", remedy: "Send the request again.")
 }
 
 extension Vault {

@@ -159,7 +159,7 @@ extension Keyring {
             guard roleKeys.isHeld(row.role) else { return nil }
             guard let keyID = UInt8(exactly: row.keyID) else {
                 throw VaultError(
-                    .integrity, "A system key has a number that no key has.", remedy: "Restore a backup.")
+                    .integrity, "A system key has an invalid number.", remedy: "Restore a backup.")
             }
             return SystemKey(
                 purpose: row.purpose, role: row.role, keyID: keyID, isCurrent: row.state == .current,

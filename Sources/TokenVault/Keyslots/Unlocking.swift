@@ -87,7 +87,7 @@ enum Unlocking {
         if let refusal { throw refusal }
         throw VaultError(
             .locked,
-            "What was given does not open vault \(vault); its keyslots are: "
+            "The supplied key does not open vault \(vault). Keyslots: "
                 + tried.joined(separator: ", ") + "." + Self.addition(source, vault),
             remedy: "Give the key file or passphrase of one of these slots (--key-file, --passphrase-file).")
     }
@@ -232,7 +232,7 @@ final class Unlocker: Sendable {
         if let opened { return opened }
         guard let source else {
             throw VaultError(
-                .locked, "What this process opened the vault by does not open it any more.",
+                .locked, "The key of this process no longer opens the vault.",
                 remedy: "Start it again with a key that opens the vault now.")
         }
         let found = try Unlocking.unlock(database, vault, epochs, source, for: roles).key

@@ -45,7 +45,7 @@ extension Vault {
             } catch is Overtaken {}
         }
         throw VaultError(
-            .busy, "Keys are being rotated again and again.", remedy: "Try again when that is over.")
+            .busy, "Another process keeps rotating keys.", remedy: "Try again when that is over.")
     }
 
     /// Notes that the slot by which this vault was opened opens it, and keeps what a rotation will need of it.
@@ -63,8 +63,8 @@ extension Vault {
             let slots = try StoredKeyslot.all(transaction)
             guard let slot = slots.first(where: { $0.row.record.id == unlocker.slotID }) else {
                 throw VaultError(
-                    .busy, "The keyslot by which the vault was opened was replaced or removed meanwhile.",
-                    remedy: "Open the vault again: with another slot's key, if this one no longer fits.")
+                    .busy, "The keyslot that opened the vault was replaced or removed meanwhile.",
+                    remedy: "Open the vault again, if necessary with another slot's key.")
             }
             let proved = try transaction.note(slot, openedBy: unlocker)
             return Audited(
@@ -93,8 +93,8 @@ extension Vault {
             }
             guard slot.row.record.id != unlocker.slotID else {
                 throw VaultError(
-                    .denied, "This is the keyslot by which the vault was opened just now.",
-                    remedy: "Open the vault with the key of a slot that stays, so that it is sure to open.")
+                    .denied, "This keyslot opened the vault for this command.",
+                    remedy: "Open the vault with the key of a slot that stays.")
             }
             if slot.details != nil { try transaction.delete(.keyslotDetails, id: slot.row.id) }
             try transaction.delete(.keyslots, id: slot.row.id)
@@ -173,7 +173,7 @@ extension Vault {
                     keys.append(try Unlocking.unlock(database, keyring.vault, next.slotEpochs, source).key)
                 }
                 guard keys.allSatisfy(next.contains) else {
-                    throw VaultError(.internalError, "A keyslot opened to another key than was put into it.")
+                    throw VaultError(.internalError, "A keyslot opened to another key than it was given.")
                 }
                 throw Self.rehearsed
             }

@@ -79,6 +79,6 @@ extension Database {
         }
         return VaultError(
             .integrity, message,
-            remedy: "An older copy was put back, or a WAL was lost: bring the newest database back.")
+            remedy: "An older copy was put back, or a WAL was lost: put the newest database back.")
     }
 }

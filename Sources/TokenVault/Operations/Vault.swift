@@ -100,7 +100,7 @@ public final class Vault: Sendable {
             try await writeRefusals(isLast: true)
         } catch {
             logger.warning(
-                "First uses or counts of refusals could not be written before closing.",
+                "First uses or counts of refusals could not be written at closing.",
                 metadata: ["error": "\(error)"])
         }
         await anchorCheck?.vaultWillClose(self)

@@ -29,14 +29,14 @@ public enum NewestLog: Sendable {
         if start.first == UInt8(ascii: "{") {
             guard let checkpoint else {
                 throw VaultError(
-                    .invalidInput, "Entries alone prove nothing.",
+                    .invalidInput, "Entries without a checkpoint prove nothing.",
                     remedy: "Give the signed checkpoint over them with --checkpoint.")
             }
             return .entries(path: path, checkpoint: checkpoint)
         }
         if start.starts(with: Array("tokenvault/".utf8)) { return .checkpoint(path: path) }
         throw VaultError(
-            .invalidInput, "\(path) is no vault, no exported log and no checkpoint.",
+            .invalidInput, "\(path) is not a vault, an exported log or a checkpoint.",
             remedy: "Give one of these with --log, or leave it out: every grant is revoked then.")
     }
 }
@@ -144,7 +144,7 @@ struct LaterLog {
         _ why: String, remedy: String = "Give another, or none: every grant is revoked then."
     ) -> VaultError {
         VaultError(
-            .integrity, "The log given does not prove what happened since the backup. \(why)",
+            .integrity, "The given log does not prove what happened since the backup. \(why)",
             remedy: remedy)
     }
 

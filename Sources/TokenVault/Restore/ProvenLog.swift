@@ -34,7 +34,7 @@ extension VaultRestore {
             guard end.size >= head.edge.size else {
                 throw VaultError(
                     .invalidInput,
-                    "The log given has \(end.size) entries, the backup \(head.size): it tells nothing newer.",
+                    "The given log has \(end.size) entries, the backup \(head.size): it is no newer.",
                     remedy: "Give a newer log, or none: every grant is revoked then.")
             }
             let reached = try checkpoint.map {
@@ -82,7 +82,7 @@ extension VaultRestore {
         let name = LogHead.origin(of: vault)
         guard checkpoint.origin == name || checkpoint.origin.hasPrefix(name + "/") else {
             throw VaultError(
-                .invalidInput, "The log given is of another vault: \(checkpoint.origin).",
+                .invalidInput, "The given log is of another vault: \(checkpoint.origin).",
                 remedy: "Give the log of vault \(vault).")
         }
         guard isSigned(text, publicKeys) else {
@@ -178,7 +178,7 @@ extension VaultRestore {
             guard [head.note, proven?.note ?? ""].contains(where: { Self.isSigned($0, [key]) }) else {
                 throw VaultError(
                     .integrity,
-                    "The key of --log-verifier-key signed neither the backup's log nor a newer one given.",
+                    "The given verifier key signed neither the backup's log nor the newer one.",
                     remedy:
                         "Give the key that signed one of them, as it was kept outside the vault; if it did, "
                         + "this is not a backup of your vault.")

@@ -35,7 +35,7 @@ final class RestoreArea: Sendable {
             }
             guard FileFacts(at: directory)?.isDirectory == true else {
                 throw VaultError(
-                    .permissionDenied, "\(directory) is no directory.",
+                    .permissionDenied, "\(directory) is not a directory.",
                     remedy: "Remove it, or choose another path.")
             }
             claim = open(directory + "/claim", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -59,7 +59,7 @@ final class RestoreArea: Sendable {
         VaultError(
             .alreadyExists, "There is already a file at \(file).",
             remedy:
-                "Choose another path: a restore never overwrites a vault, nor builds beside remains of one.")
+                "Choose another path: a restore overwrites neither a vault nor its remains.")
     }
 
     deinit {

@@ -78,7 +78,7 @@ public struct VaultRestore: Sendable {
             // Of a commit to what is thrown away.
             throw VaultError(
                 .ioFailure, "The disk failed while the restored vault was written; nothing was left behind.",
-                remedy: "Look for space and errors of the disk, then restore again.")
+                remedy: "Check the disk for space and errors, then restore again.")
         }
     }
 
@@ -108,9 +108,9 @@ public struct VaultRestore: Sendable {
         guard report.isIntact else {
             throw VaultError(
                 .integrity,
-                "The restored vault is not what its log says: "
+                "The restored vault differs from its log: "
                     + (report.findings.first.map { "\($0.place) \($0.problem)" } ?? "") + ".",
-                remedy: "The backup was made of a damaged vault: restore an older one.")
+                remedy: "The backup is of a damaged vault: restore an older one.")
         }
         return RestoreOutcome(
             plan: prepared.plan, path: area.target, logOrigin: vault.keyring.signer.key.name,
@@ -125,7 +125,7 @@ public struct VaultRestore: Sendable {
         for place in places where ServingState(beside: place).isServed {
             throw VaultError(
                 .busy, "A service still uses \(place).",
-                remedy: "Stop it first: what it does from now on would be lost.")
+                remedy: "Stop it first: its further work would be lost.")
         }
     }
 }
@@ -172,7 +172,7 @@ extension VaultRestore {
         }
         for error in try database.freshness(keyring) {
             throw VaultError(
-                .integrity, "The backup was made of a damaged vault. " + error.message,
+                .integrity, "The backup is of a damaged vault. " + error.message,
                 remedy: "Restore an older one.")
         }
         let proven = try newest.map { try prove($0, database, after: head, keyring) }

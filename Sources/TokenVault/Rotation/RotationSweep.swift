@@ -160,8 +160,8 @@ extension Database {
             let job = try? JSONDecoder().decode(RotationJob.self, from: Data(text.utf8))
         else {
             throw VaultError(
-                .integrity, "The record of a rotation that was interrupted cannot be read.",
-                remedy: "Restore a backup, or ask for help: keys of both ages are still there.")
+                .integrity, "The record of an interrupted rotation cannot be read.",
+                remedy: "Restore a backup, or ask for help: the old and the new keys still exist.")
         }
         return job
     }

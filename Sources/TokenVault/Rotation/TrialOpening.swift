@@ -22,7 +22,7 @@ struct Trial {
 
     private func end() throws {
         guard done == total else {
-            throw VaultError(.integrity, "Fewer records were seen than there are; the old keys are kept.")
+            throw VaultError(.integrity, "Not all records were checked; the old keys are kept.")
         }
     }
 }

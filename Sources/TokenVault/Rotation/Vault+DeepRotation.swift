@@ -67,7 +67,7 @@ extension Vault {
         }
         throw VaultError(
             .busy, "Another process keeps changing keyslots or the root key.",
-            remedy: "Run the command again when that is over; nothing of a deep rotation was done.")
+            remedy: "Run the command again later; nothing was changed.")
     }
 
     /// - Returns: nil, and nothing was done, when someone else was faster with the root key or with a keyslot.

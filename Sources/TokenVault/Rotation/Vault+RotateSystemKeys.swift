@@ -119,7 +119,7 @@ extension WriteTransaction {
         else {
             throw VaultError(
                 .denied, "All 255 keys of this purpose are still in use.",
-                remedy: "Wait until what was made with the oldest has expired.")
+                remedy: "Wait until everything made with the oldest has expired.")
         }
         for var row in rows where row.state == .current {
             row.state = .retired

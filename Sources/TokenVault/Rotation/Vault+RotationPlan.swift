@@ -152,7 +152,8 @@ extension VaultError {
     static func unheldKeyslots(_ names: [String]) -> VaultError {
         VaultError(
             .denied,
-            "Keyslots were never opened since keys can be rotated: " + names.joined(separator: ", ") + ".",
+            "Keyslots were not tested since they were made or restored: " + names.joined(separator: ", ")
+                + ".",
             remedy: "Run 'tokenvault key slot test' with the key of each, or remove it.")
     }
 }

@@ -182,7 +182,7 @@ struct AccessTokenRow {
         guard let kind = GrantKind(rawValue: integer(Column.kind)),
             let status = GrantStatus(rawValue: integer(Column.status)),
             case .blob(let familyTag) = cursor.value(offset + Column.familyTag)
-        else { throw VaultError(.integrity, "Grant \(grant) does not have the shape of this version.") }
+        else { throw VaultError(.integrity, "Grant \(grant) does not have the form of this version.") }
         self.kind = kind
         self.status = status
         self.familyTag = familyTag

@@ -168,7 +168,7 @@ extension OwnerKeyRow: TypedRow {
         }
         guard id == row.id else {
             throw VaultError(
-                .integrity, "Row \(row.id) of owner_keys is filed under another number.",
+                .integrity, "Row \(row.id) of owner_keys has the wrong number.",
                 remedy: "Restore a backup.")
         }
     }

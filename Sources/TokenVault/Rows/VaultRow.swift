@@ -150,7 +150,7 @@ extension VaultRow {
 
     static let outdated = VaultError(
         .integrity,
-        "The vault's own record is not the newest: it is not the one that the last entry of the log names, or lies behind what this process saw before.",
+        "The vault's own record is not the newest: the last entry of the log names another, or this process saw a newer one.",
         remedy: "Stop the service, keep a copy of the files, and restore a backup.")
 
     static let damaged = VaultError(

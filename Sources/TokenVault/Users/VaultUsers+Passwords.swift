@@ -107,7 +107,7 @@ extension VaultUsers {
                 sealed, with: owner.key(.issuer), for: keyring.passwordContext(id, row.version))
             guard let verifier = PasswordVerifier(bytes: bytes) else {
                 throw VaultError(
-                    .integrity, "A password is kept at a cost this version does not accept.",
+                    .integrity, "A password is stored at a cost that this version does not accept.",
                     remedy: "Set it again with 'tokenvault user set-password'.")
             }
             return (owner, row.version, verifier)
@@ -185,5 +185,5 @@ package final class PasswordHashing: Sendable {
     }
 
     private static let busy = VaultError(
-        .busy, "Too many people sign in at this moment.", remedy: "Try again in a few seconds.")
+        .busy, "Too many users sign in at this moment.", remedy: "Try again in a few seconds.")
 }

@@ -174,7 +174,7 @@ final class CommitEngine: @unchecked Sendable {
         else {
             throw VaultError(
                 .integrity,
-                "The head of the audit log is not signed by this vault, or lies behind what was there.",
+                "The head of the audit log is not signed by this vault, or is older than before.",
                 remedy: "Run 'tokenvault audit verify', then restore a backup.")
         }
         lastHead = head
@@ -214,7 +214,7 @@ final class CommitEngine: @unchecked Sendable {
     private static let busy = VaultError(
         .busy, "Another process is writing to this vault.", remedy: "Try again in a moment.")
     private static let unknown = VaultError(
-        .outcomeUnknown, "The disk failed while committing; whether the change is there cannot be told now.",
+        .outcomeUnknown, "The disk failed while committing; it is unknown whether the change was made.",
         remedy: "Check the disk, run 'tokenvault audit verify', and restart.")
 }
 

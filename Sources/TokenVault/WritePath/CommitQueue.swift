@@ -139,9 +139,9 @@ final class CommitQueue: @unchecked Sendable {
     }
 
     private static let full = VaultError(
-        .busy, "More writes wait than the vault takes.", remedy: "Try again in a moment.")
+        .busy, "Too many writes are waiting.", remedy: "Try again in a moment.")
     private static let late = VaultError(
-        .busy, "The vault did not get to this write in time; nothing was changed.",
+        .busy, "This write waited too long; nothing was changed.",
         remedy: "Try again in a moment.")
     private static let closed = VaultError(.unavailable, "The vault is closing.", remedy: "Try again later.")
 }

@@ -409,7 +409,7 @@ extension WriteTransaction {
     /// The body ended well: its events become entries, the first of which names the rows not named yet.
     private func endBody(_ end: BodyEnd) throws {
         guard collected.fits(end) else {
-            throw VaultError(.internalError, "A body wrote what its end does not tell of.")
+            throw VaultError(.internalError, "A write changed rows that its entry does not name.")
         }
         end.events.forEach { collected.log($0) }
     }

@@ -151,8 +151,8 @@ struct TLSTests {
         (["--tls-certificate", "none.pem", "--tls-key", "live.key"], "none.pem cannot be opened", 3),
         (["--tls-certificate", "live.key", "--tls-key", "live.key"], "holds no certificate", 2),
         (["--tls-certificate", "live.pem", "--tls-key", "live.pem"], "no private key", 2),
-        (["--tls-certificate", "live.pem", "--tls-key", "ca.key"], "is not that of the certificate", 2),
-        (["--tls-certificate", "live.pem", "--tls-key", "open.key"], "Others than its owner", 4),
+        (["--tls-certificate", "live.pem", "--tls-key", "ca.key"], "does not match the certificate", 2),
+        (["--tls-certificate", "live.pem", "--tls-key", "open.key"], "Users other than its owner", 4),
         (Certificates.options + ["--issuer", "http://127.0.0.1"], "https URL", 2),
     ])
     func `what cannot be served is refused before anything is`(

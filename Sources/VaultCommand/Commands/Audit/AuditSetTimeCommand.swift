@@ -27,7 +27,8 @@ struct AuditSetTimeCommand: AsyncParsableCommand {
         try await location.withVault { vault in
             let time = try await vault.logTime()
             guard time.isAhead else {
-                throw VaultError(.denied, "The log's time is not ahead of the clock: nothing to put right.")
+                throw VaultError(
+                    .denied, "The log's time is not ahead of the clock: there is nothing to correct.")
             }
             let today = String("\(Timestamp(time.wall))".prefix(10))
             guard confirm == today else {
