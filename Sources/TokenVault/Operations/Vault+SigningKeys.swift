@@ -21,7 +21,8 @@ package struct StoredSigningKey: Sendable {
 extension Vault {
     /// Every key that is current, or retired and still published, oldest first.
     package func signingKeys() async throws -> [StoredSigningKey] {
-        let keys = try await snapshot { [knownSigningKeys] database, keys in
+        let knownSigningKeys = companion(KnownOfRegistry<[StoredSigningKey]>())
+        let keys = try await snapshot { database, keys in
             let systemKey = try keys.system.key(.issuer)
             let revision = try keys.checkedRevision(database)
             if let known = knownSigningKeys.value(revision) { return known }

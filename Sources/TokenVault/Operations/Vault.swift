@@ -41,7 +41,6 @@ public final class Vault: Sendable {
     private let closers = Mutex<[@Sendable () async -> Void]>([])
     let anchorCheck: (any AnchorCheck)?
     let passwordHashing = PasswordHashing()
-    let knownSigningKeys = KnownOfRegistry<[StoredSigningKey]>()
     let knownScopes = KnownOfRegistry<Set<String>>()
     let damage = DamageNotes()
     /// Opens the vault again after another process rotated the root key.

@@ -116,17 +116,6 @@ extension Vault {
     }
 }
 
-extension WriteTransaction {
-    /// Deletes a few expired rows of a table of upkeep: anyone who adds one pays for the old ones.
-    func purge(_ table: StaticString) {
-        guard clocksAgree else { return }
-        put(
-            RowWrite(
-                "DELETE FROM \(table) WHERE id IN (SELECT id FROM \(table) WHERE expires_at < ? LIMIT ?)",
-                [SQLValue(now), .integer(Int64(Limits.purgedRowsPerWrite))]))
-    }
-}
-
 /// State that a browser keeps for us, so that we need no row for it: sealed, with a purpose and an end.
 ///
 /// ```
