@@ -34,7 +34,7 @@ public struct VaultUsers: Sendable {
     /// NFKC(casefold(NFKC(name))): `alice` and `ALICE` find `Alice`, and are taken.
     ///
     /// Identifiers of another system that differ by case alone, such as some `sub` of OpenID Connect, are one name here:
-    /// vault.write them as hexadecimal first, or one person is taken for another.
+    /// write them as hexadecimal first, or one person is taken for another.
     ///
     /// - Throws: ``VaultError/Code/alreadyExists``; ``VaultError/Code/invalidInput`` for a name that cannot be seen or told
     ///   apart: empty or longer than ``Limits/nameBytes``, blanks at the ends, control, format (bidi, zero-width), private
@@ -46,13 +46,24 @@ public struct VaultUsers: Sendable {
             guard try transaction.database.ownerID(tags: tags) == nil else {
                 throw VaultError(.alreadyExists, "There is a user of that name.")
             }
-            let id = OwnerID(transaction.next(\.nextOwnerID))
-            let owner = try transaction.makeOwner(
-                id, kind: .user, identity: Array(name.shown.utf8), lookupTag: tags.first)
-            var event = AuditEvent(.userAdd, by: operatorActor, subject: owner.pseudonym)
-            event.personal = PersonalData(owner: id, data: Array(name.shown.utf8))
-            return Audited(
-                User(id: id, name: name.shown, state: .active, createdAt: transaction.now), event)
+            return try transaction.add(name, tags, by: operatorActor)
+        }
+    }
+
+    /// Finds the user of a name, in any spelling of it, or adds it: for a host with users of its own, at each sign-in.
+    ///
+    /// Two calls at once make one user. One that was disabled is returned as it is: look at its state.
+    ///
+    /// - Throws: ``VaultError/Code/invalidInput`` for what ``add(_:)`` does not take as a name.
+    public func findOrAdd(_ name: String) async throws -> User {
+        do { return try await find(name) } catch let error as VaultError where error.code == .notFound {}
+        let name = try UserName(name)
+        return try await vault.write { [operatorActor = vault.operatorActor] transaction in
+            let tags = transaction.keyring.lookup.tags(.userName, of: name.folded)
+            if let id = try transaction.database.ownerID(tags: tags), let owner = try transaction.owner(id) {
+                return .unchanged(try User(owner, transaction.keyring))
+            }
+            return try transaction.add(name, tags, by: operatorActor)
         }
     }
 
@@ -209,6 +220,19 @@ extension Vault {
             }
         }
         return connections
+    }
+}
+
+extension WriteTransaction {
+    /// - Parameter tags: of the name, by which no owner is found.
+    fileprivate func add(
+        _ name: UserName, _ tags: [[UInt8]], by operatorActor: AuditActor
+    ) throws -> Audited<User> {
+        let id = OwnerID(next(\.nextOwnerID))
+        let owner = try makeOwner(id, kind: .user, identity: Array(name.shown.utf8), lookupTag: tags.first)
+        var event = AuditEvent(.userAdd, by: operatorActor, subject: owner.pseudonym)
+        event.personal = PersonalData(owner: id, data: Array(name.shown.utf8))
+        return Audited(User(id: id, name: name.shown, state: .active, createdAt: now), event)
     }
 }
 
