@@ -215,7 +215,7 @@ extension AuthorizeRoutes {
             }
             let account = try await issuer.vault.users.find(user.id)
             var rows: [[String: Any]] = []
-            for consent in try await issuer.vault.consents.list(ofUser: user.id) {
+            for consent in try await issuer.vault.account(of: user.id).consents() {
                 if let row = try await row(consent, user) { rows.append(row) }
             }
             var values: [String: Any] = [
@@ -238,8 +238,12 @@ extension AuthorizeRoutes {
             else {
                 return pages.seeOther(pages.link(PagePaths.consents), to: request, id)
             }
-            try await issuer.vault.consents.withdraw(
-                ofUser: user.id, fromClient: OwnerID(form.client), through: .http, requestID: id.description)
+            let account = issuer.vault.account(of: user.id, requestID: id.description)
+            do { try await account.withdrawConsent(from: OwnerID(form.client)) } catch let error as VaultError
+                where error.code == .notFound
+            {
+                // Withdrawn already, in another window or by a second click.
+            }
             return pages.seeOther(pages.link(PagePaths.consents) + "?" + Self.done, to: request, id)
         }
     }

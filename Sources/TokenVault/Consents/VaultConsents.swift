@@ -16,6 +16,8 @@ public struct Consent: Sendable {
 extension Vault {
     /// What users allowed clients, and are not asked again.
     public var consents: VaultConsents { VaultConsents(vault: self) }
+
+    static let noConsent = VaultError(.notFound, "The user allowed this client nothing.")
 }
 
 /// Finds, lists and withdraws the consents of a vault, for the operator.
@@ -90,23 +92,31 @@ public struct VaultConsents: Sendable {
     /// Takes a consent back and revokes every grant that the client has of this user. Grants go a few at a
     /// time, the consent with the last of them: what is interrupted is simply done again.
     ///
-    /// - Parameter channel: the user did it, through this door; nil: the operator did.
-    public func withdraw(
-        ofUser user: OwnerID, fromClient client: OwnerID, through channel: AuditChannel? = nil,
-        requestID: String? = nil
+    /// Where there is neither, only the entry in the audit log is written.
+    public func withdraw(ofUser user: OwnerID, fromClient client: OwnerID) async throws {
+        try await withdraw(ofUser: user, fromClient: client, through: nil, requestID: nil)
+    }
+
+    /// - Parameter channel: the user does it, through this door; nil: the operator does.
+    /// - Throws: ``VaultError/Code/notFound`` to a user who has nothing to withdraw.
+    func withdraw(
+        ofUser user: OwnerID, fromClient client: OwnerID, through channel: AuditChannel?, requestID: String?
     ) async throws {
         var last: GrantID? = GrantID(0)
         while let after = last {
             last = try await vault.write(.finishing) { [operatorActor = vault.operatorActor] transaction in
-                let actor = try channel.flatMap { channel in
-                    try transaction.owner(user).map { AuditActor($0.pseudonym, channel) }
-                }
-                let event = AuditEvent(
-                    .consentWithdraw, by: actor ?? operatorActor,
-                    subject: try transaction.owner(actor == nil ? user : client)?.pseudonym,
-                    requestID: requestID)
+                let owner = try transaction.owner(user)
                 let batch = try transaction.liveGrants(of: user, to: client, after: after)
                 let consent = try transaction.database.consent(of: user, to: client, transaction.keyring)
+                var event = AuditEvent(
+                    .consentWithdraw, by: operatorActor, subject: owner?.pseudonym, requestID: requestID)
+                if let channel {
+                    guard let owner, owner.row.kind == .user,
+                        consent != nil || !batch.isEmpty || after != GrantID(0)
+                    else { throw Vault.noConsent }
+                    event.actor = AuditActor(owner.pseudonym, channel)
+                    event.subject = try transaction.owner(client)?.pseudonym
+                }
                 for var row in batch { try transaction.revoke(&row) }
                 guard batch.count < Limits.rowsPerLeaf else { return Audited(batch.last?.id, event) }
                 if let consent { try transaction.delete(.consents, id: consent.id) }

@@ -89,15 +89,12 @@ public struct VaultGrants: Sendable {
     ///
     /// - Throws: ``VaultError/Code/notFound``.
     public func revoke(_ id: GrantID) async throws {
-        try await revoke(id, by: vault.operatorActor, reason: "operator")
-    }
-
-    package func revoke(_ id: GrantID, by actor: AuditActor, reason: String) async throws {
-        try await vault.write(.finishing, reading: [.grant(id)]) { transaction in
+        try await vault.write(.finishing, reading: [.grant(id)]) {
+            [operatorActor = vault.operatorActor] transaction in
             guard var row = try transaction.load(GrantRow.self, id.rawValue)?.row else { throw Vault.noGrant }
             let event = AuditEvent(
-                .grantRevoke, by: actor, reason: reason, subject: try transaction.owner(row.owner)?.pseudonym,
-                grant: id, generation: row.generation)
+                .grantRevoke, by: operatorActor, reason: "operator",
+                subject: try transaction.owner(row.owner)?.pseudonym, grant: id, generation: row.generation)
             if row.status == .live { try transaction.revoke(&row) }
             return Audited((), event)
         }
