@@ -135,9 +135,11 @@ enum Repository {
         ],
         "TokenVault": [
             "VaultCore", "VaultMigrations", "VaultCrypto", "CVaultShims", "TokenRotation", "MerkleLog",
-            "VaultStore", "SQLiteStore", "Logging", "ServiceLifecycle",
+            "VaultStore", "SQLiteStore", "Logging", "Metrics", "ServiceLifecycle",
         ],
-        "TokenIssuer": ["VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "Logging"],
+        "TokenIssuer": [
+            "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "Logging", "Metrics", "Tracing",
+        ],
         "OpenIDConnect": [
             "VaultCore", "TokenVault", "TokenIssuer", "JWTKit", "Crypto", "_CryptoExtras", "Logging",
         ],
