@@ -273,7 +273,9 @@ let package = Package(
     // Linux only: the C shims and the file locks are Linux's, and nothing else is built or tested.
     products: [
         .library(name: "TokenVault", targets: ["VaultCore", "VaultCrypto", "TokenVault"]),
-        .library(name: "TokenIssuer", targets: ["TokenIssuer", "OpenIDConnect", "IssuerHTTP"]),
+        // Without an HTTP server, for services that bring another or none.
+        .library(name: "TokenIssuer", targets: ["TokenIssuer", "OpenIDConnect"]),
+        .library(name: "IssuerHTTP", targets: ["TokenIssuer", "OpenIDConnect", "IssuerHTTP"]),
         .library(name: "TokenKeeper", targets: ["TokenKeeper", "ProviderHTTP"]),
         .library(name: "TokenVaultTesting", targets: ["TokenVaultTesting"]),
         // Its target is not called after it: where file names ignore case, `TokenVault` is the same folder.
