@@ -58,7 +58,7 @@ struct HealthRoutes: Sendable {
         [("/health/live", { Response(json: Self.isOK, to: $0) }), ("/health/ready", ready)]
     }
 
-    /// Also at `/health` of the operators' address, for probes that know one address only.
+    /// Readiness is at `/health` of the operators' address too, for probes that know one address only.
     @Sendable func ready(_ request: Request) async -> Response {
         do {
             try await readiness.prove()

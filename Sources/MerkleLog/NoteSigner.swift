@@ -14,7 +14,7 @@ package struct NoteSigner: Sendable {
         self.signingKey = signingKey
     }
 
-    /// The same key under another name.
+    /// A signer with the same key and another name.
     package func named(_ name: String) -> NoteSigner? { NoteSigner(name: name, key: signingKey) }
 
     /// The whole signed note: the text, an empty line, and one signature line. Throws

@@ -46,7 +46,7 @@ package final class VaultLock: Sendable {
         return try body()
     }
 
-    /// As above, giving up with ``VaultError/Code/busy`` after `limit`.
+    /// Runs `body` under the writer's lock. Throws ``VaultError/Code/busy`` after `limit`.
     package func withWriterLock<Result>(within limit: Duration, _ body: () throws -> Result) throws -> Result
     {
         let deadline = ContinuousClock.now + limit

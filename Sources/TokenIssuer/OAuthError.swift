@@ -28,7 +28,7 @@ public struct OAuthError: Error, Sendable, Equatable {
     }
 
     public let code: Code
-    /// Of the HTTP response.
+    /// Status of the HTTP response.
     public let status: Int
     /// `error_description`.
     public let description: String

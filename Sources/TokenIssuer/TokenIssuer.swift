@@ -21,7 +21,7 @@ public struct TokenIssuer: Sendable {
     package let url: IssuerURL?
     /// What is served, and so what metadata may name.
     package let endpoints = MountedEndpoints()
-    /// Of clients that fail to authenticate.
+    /// Delays clients that fail to authenticate.
     let throttle: FailureThrottle
     /// Nil where nothing is counted or traced.
     private var watch: IssuerWatch?

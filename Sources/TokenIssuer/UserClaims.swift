@@ -75,7 +75,7 @@ extension ClaimValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, E
 
     public init(arrayLiteral elements: ClaimValue...) { self = .array(elements) }
 
-    /// Of a name given twice, the last value counts.
+    /// Makes claims from a literal. The last value of a repeated name counts.
     public init(dictionaryLiteral elements: (String, ClaimValue)...) {
         self = .object(Dictionary(elements) { _, last in last })
     }

@@ -49,9 +49,9 @@ public struct ScriptedOptions: Sendable {
     public var repeatsRefreshToken = false
     /// Nil: access tokens do not expire.
     public var accessLifetime: Duration?
-    /// Of a refresh token since it was given or last used; nil: no end.
+    /// Lifetime of a refresh token since it was given or last used; nil: no end.
     public var refreshLifetime: Duration?
-    /// Of a refresh token since the consent; nil: no end.
+    /// Lifetime of a refresh token since the consent; nil: no end.
     public var refreshAbsoluteLifetime: Duration?
     public var tellsExpiry: Bool
     public var tellsRefreshExpiry: Bool
@@ -59,7 +59,7 @@ public struct ScriptedOptions: Sendable {
     /// Where access tokens do not expire replies say 0, as Mailchimp's; otherwise nothing.
     public var spellsNeverAsZero = false
     public var tellsScope = true
-    /// Of the members and callback parameters that the entry keeps; without one here it is `kept-` and the name.
+    /// Values of the members and callback parameters that the entry keeps; by default `kept-` and the name.
     public var keptValues: [String: String] = [:]
     /// What is granted at most, whatever was asked for; nil: what was asked for.
     public var grantableScope: [String]?
@@ -69,9 +69,9 @@ public struct ScriptedOptions: Sendable {
     public var codeLifetime = Duration.seconds(600)
     public var deviceLifetime = Duration.seconds(900)
     public var devicePollInterval = Duration.seconds(5)
-    /// Of a success; Sentry's is 201.
+    /// Status of a success; Sentry's is 201.
     public var successStatus = 200
-    /// Of an OAuth error other than `invalid_client`.
+    /// Status of an OAuth error other than `invalid_client`.
     public var errorStatus: Int
     public var replyFormat = ReplyFormat.json
     /// Answers 429 beyond the rate limit of the entry.

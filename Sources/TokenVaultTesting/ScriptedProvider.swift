@@ -163,7 +163,7 @@ public struct ScriptedFamily: Sendable, Equatable {
         self.consentedAt = consentedAt
     }
 
-    /// Of the newest refresh token, from 0.
+    /// Generation of the newest refresh token, from 0.
     public var generation: Int { max(0, redemptions.count - 1) }
 
     mutating func enter(generation: Int, refreshToken: String) {

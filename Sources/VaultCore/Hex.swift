@@ -29,7 +29,7 @@ public enum Hex {
 
     private static func digit(_ value: UInt8) -> UInt8 { value < 10 ? 48 + value : 87 + value }
 
-    /// Of one digit.
+    /// The value of one digit.
     @inlinable package static func value(_ digit: UInt8) -> UInt8? {
         switch digit {
         case 48...57: digit - 48

@@ -24,7 +24,7 @@ package struct FileFacts: Sendable {
     /// The command that closes the file at `path` to others.
     package func closing(_ path: String) -> String { "chmod \(isHandedDown ? "440" : "600") \(path)" }
 
-    /// Of an open file; nil where the system does not say, with `errno`.
+    /// Facts of an open file; nil where the system does not say, with `errno`.
     package init?(of descriptor: Int32) {
         var information = stat()
         guard fstat(descriptor, &information) == 0 else { return nil }

@@ -32,7 +32,7 @@ package struct UserName: Sendable {
     /// a text which is no name finds no user.
     package static func folded(_ text: String) -> [UInt8] { Array((fold(text) ?? text).utf8) }
 
-    /// The same of a name as it is stored.
+    /// The folded form of a name as it is stored.
     package static func folded(_ shown: [UInt8]) -> [UInt8] { folded(String(decoding: shown, as: UTF8.self)) }
 
     /// Nil for what is longer or shorter than a name, and so finds no user.

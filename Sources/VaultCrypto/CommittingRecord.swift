@@ -152,7 +152,7 @@ package enum KeyWrap {
         wrap(key, under: wrapping, epoch: epoch, for: data, nonce: nil)
     }
 
-    /// The same with a chosen nonce, for format vectors: nil draws one.
+    /// With a chosen nonce, for format vectors: nil draws one.
     @_spi(ChosenNonce) public static func wrap(
         _ key: GuardedKey, under wrapping: GuardedKey, epoch: UInt32, for data: AssociatedData,
         nonce: [UInt8]?

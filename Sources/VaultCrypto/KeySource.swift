@@ -60,7 +60,7 @@ extension KeySource {
 extension KeyslotKind {
     /// What to call such a source in a sentence.
     package var noun: String { names.noun }
-    /// The same in one word, for names and the log.
+    /// The kind in one word, for names and the log.
     package var word: String { names.word }
 
     private var names: (noun: String, word: String) {

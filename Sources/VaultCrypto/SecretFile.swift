@@ -16,7 +16,7 @@ struct SecretFile: Sendable {
     let noun: String
     private let label: [UInt8]
     private let byteCount: Int
-    /// Of the line without its newline.
+    /// Length of the line without its newline.
     private let characterCount: Int
     /// What editors and other systems put around a line, at most: a byte order mark, blanks, ends of line.
     private static let margin = 64

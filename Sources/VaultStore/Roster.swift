@@ -90,7 +90,7 @@ package struct Roster: Sendable {
     }
 
     private var tables: [UInt16: [Int64: Entry]] = [:]
-    /// Of all rows, as the hash of the vault row has it without the stamp.
+    /// Hash of all rows, as the vault row has it without the stamp.
     package private(set) var sum = Digest.zero
     /// Rows were put in or taken out from which keys are read.
     package private(set) var changesKeys = false

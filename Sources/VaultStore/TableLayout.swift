@@ -195,7 +195,7 @@ extension TableLayout {
     package static let backups = TableLayout(
         "backups", 24, role: .custody, ["backup_id", "log_size", "created_at", "keep_until"])
 
-    /// Of the one row of `vault`, which no leaf names: for its canonical bytes.
+    /// Layout of the one row of `vault`, which no leaf names: for its canonical bytes.
     package static let vault = TableLayout(
         "vault", 8,
         [

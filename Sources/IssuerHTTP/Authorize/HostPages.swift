@@ -4,7 +4,7 @@ import VaultCore
 
 /// Says who is using the browser: the host's own users, or those of the vault (``SignInPages``).
 public protocol UserSource<Context>: Sendable {
-    /// Of the router that the routes are added to.
+    /// Context of the router that the routes are added to.
     associatedtype Context: RequestContext
 
     /// The signed-in user; nil: no user. Its `session` must name one session of one browser, so that forms shown
@@ -92,7 +92,7 @@ public struct UserAuthentication<Context: RequestContext>: UserSource {
 /// Asks the user whether a client may have what it asks for. Replace it to ask in the host's own words and
 /// looks.
 public protocol ConsentPage<Context>: Sendable {
-    /// Of the router that the routes are added to.
+    /// Context of the router that the routes are added to.
     associatedtype Context: RequestContext
 
     /// A page with a form that posts to ``ConsentQuestion/action``.

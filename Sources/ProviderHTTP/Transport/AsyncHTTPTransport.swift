@@ -177,7 +177,7 @@ enum Deadline {
 
 /// The library's errors in our words; their texts are dropped, they quote header fields and addresses.
 extension TransportFailure.Cause {
-    /// Of an attempt that ended before the request was given to a connection.
+    /// The failure of an attempt that ended before the request was given to a connection.
     static func beforeDeparture(_ error: any Error) -> Self {
         switch error {
         case is HTTPClientRequest.InvalidURL: .invalidURL
@@ -192,7 +192,7 @@ extension TransportFailure.Cause {
         }
     }
 
-    /// Of an attempt whose request may have left.
+    /// The failure of an attempt whose request may have been sent.
     static func afterDeparture(_ error: any Error) -> Self {
         switch error {
         case let error as IncomingReply.Failure: error.cause

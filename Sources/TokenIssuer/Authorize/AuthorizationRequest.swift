@@ -53,7 +53,7 @@ public struct AuthorizationRequest: Sendable {
     /// Nil where the parameter is absent or empty.
     subscript(_ name: String) -> String? { parameters.first { $0.name == name }?.value }
 
-    /// The same parameters as a query.
+    /// The parameters as a query.
     var query: String { FormCoding.encode(parameters) }
 
     private static let known: Set<String> = [

@@ -178,7 +178,7 @@ extension HeldAccessToken {
 }
 
 extension UnavailableReason {
-    /// Of a connection whose last refresh got nothing.
+    /// The reason of a connection whose last refresh got nothing.
     fileprivate init(_ connection: Connection) {
         self =
             connection.hasUnreadReply

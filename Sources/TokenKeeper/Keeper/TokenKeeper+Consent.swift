@@ -263,9 +263,9 @@ public struct DeviceRequest: Sendable {
 public struct BegunDevice: Sendable {
     /// What the user types.
     public let userCode: String
-    /// Where.
+    /// Address at which the user types the code.
     public let verificationURI: String
-    /// The same with the code in it, for a link or a QR code.
+    /// Address with the code in it, for a link or a QR code; nil if the provider gives none.
     public let verificationURIComplete: String?
     public let expiresAt: VaultInstant
     /// Least time until the next question; it grows when the provider says so.

@@ -77,11 +77,11 @@ extension Provider {
         public var grantTypes: [String: String] = [:]
         /// Added to the consent URL: in place of a standard parameter of that name, an empty value leaves it out.
         public var authorize: [String: String] = [:]
-        /// Likewise to the exchange of a code.
+        /// Parameters that are added to the exchange of a code.
         public var exchange: [String: String] = [:]
-        /// Likewise to a refresh.
+        /// Parameters that are added to a refresh.
         public var refresh: [String: String] = [:]
-        /// Likewise to a request of the client for itself.
+        /// Parameters that are added to a request of the client for itself.
         public var clientCredentials: [String: String] = [:]
         /// Added to every request, in place of ours of that name.
         public var headers: [String: String] = [:]
@@ -147,13 +147,13 @@ extension Provider {
         }
 
         public var form: Form = .seconds
-        /// Of an access token whose reply names no lifetime; nil: it does not expire.
+        /// Lifetime of an access token whose reply names none; nil: it does not expire.
         public var defaultLifetime: Duration?
         /// Earliest before the end that the provider lets itself be asked for the next token; nil: any time.
         public var earliestRefresh: Duration?
-        /// Of a refresh token that is not used; nil: not known to end.
+        /// Lifetime of an unused refresh token; nil: not known to end.
         public var refreshIdle: Duration?
-        /// Of a refresh token since the user consented; nil: not known to end.
+        /// Lifetime of a refresh token since the user consented; nil: not known to end.
         public var refreshAbsolute: Duration?
 
         public init() {}
@@ -225,7 +225,7 @@ extension Provider {
     /// How a provider says that a refresh token is dead, where it does not say `invalid_grant`: an answer to a refresh that
     /// has everything which is named here.
     public struct DeadTokenRule: Sendable, Equatable {
-        /// Of HTTP; nil: any.
+        /// HTTP status; nil: any.
         public var status: Int?
         /// The provider's own error code, whatever its case; nil: any, or none.
         public var code: String?

@@ -191,7 +191,7 @@ final class DueWork: Sendable {
 
     init(_ limits: KeeperService.Limits) { self.limits = limits }
 
-    /// The same providers, another one first each time.
+    /// The providers, another one first each time.
     func inTurn(_ providers: [StoredProvider]) -> [StoredProvider] {
         guard !providers.isEmpty else { return [] }
         let first = state.withLock { state in

@@ -114,7 +114,7 @@ package struct DeviceAuthorization: Sendable {
     package var userCode: String
     /// Where the user types it; https, or http to this machine.
     package var verificationURI: String
-    /// The same with the code in it, for a link or a QR code.
+    /// Address with the code in it, for a link or a QR code.
     package var verificationURIComplete: String?
     package var expiresAt: VaultInstant
     /// Least time between two questions; 5 s where the provider does not say, at least 1 s.

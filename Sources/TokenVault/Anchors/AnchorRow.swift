@@ -10,7 +10,7 @@ struct AnchorRow: Sendable {
     let target: String
     /// Where the vault was when the anchor was added: a copy elsewhere publishes nothing.
     let vaultPath: String
-    /// Of a witness: its verifier key, and the file for what it cosigned.
+    /// Verifier key of a witness.
     var witnessKey: String?
     var keptAt: String?
     let createdAt: VaultInstant

@@ -15,7 +15,7 @@ public struct ActorDetails: Codable, Sendable, Equatable, CustomStringConvertibl
     }
 
     public let kind: Kind
-    /// Of the program or the token.
+    /// Name of the program or the token.
     public let name: String
     /// What the kernel says of the process: its user, and the user who logged in.
     public let uid: UInt32?

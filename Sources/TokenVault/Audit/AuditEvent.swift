@@ -50,7 +50,7 @@ package struct AuditActor: Sendable {
     /// Nil: a stranger.
     package let pseudonym: Pseudonym?
     package let channel: AuditChannel
-    /// Of an operator's act: kept sealed beside the entry.
+    /// Details of an operator's act, kept sealed with the entry.
     let details: ActorDetails?
 
     /// What a stranger is called in the log.
@@ -62,7 +62,7 @@ package struct AuditActor: Sendable {
         self.details = details
     }
 
-    /// The same, for the many entries of upkeep and long work.
+    /// The actor without details, for the many entries of upkeep and long work.
     var withoutDetails: AuditActor { AuditActor(pseudonym, channel) }
 }
 

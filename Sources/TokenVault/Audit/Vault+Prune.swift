@@ -24,7 +24,7 @@ public struct PrunePlan: Sendable, Equatable {
     /// Entries whose bytes would go.
     public var entries: Int64 { max(0, newFirstKept - firstKept) }
 
-    /// The same, removing less; nil unless `first` begins a tile between the two.
+    /// A plan that removes less; nil unless `first` begins a tile between the two.
     public func limited(to first: Int64) -> PrunePlan? {
         guard (firstKept...newFirstKept).contains(first), first.isMultiple(of: Int64(Limits.tileWidth)) else {
             return nil

@@ -4,7 +4,7 @@ import VaultStore
 /// The time of the log beside the wall clock. The log's time never goes back by itself: one entry that was written while
 /// the clock was ahead holds it there.
 public struct LogTime: Sendable, Equatable {
-    /// Of the newest entry.
+    /// Log's time of the newest entry.
     public let log: VaultInstant
     public let wall: VaultInstant
 
@@ -39,7 +39,7 @@ extension Vault {
 }
 
 extension WriteTransaction {
-    /// Of the last entry, those of this batch counted in.
+    /// Log's time of the last entry, including those of this batch.
     fileprivate var logTime: VaultInstant {
         collected.entries.contains(where: \.setsTime) ? now : max(committed.lastTime, now)
     }

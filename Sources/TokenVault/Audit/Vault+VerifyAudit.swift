@@ -143,7 +143,7 @@ public struct AuditReport: Sendable {
     public internal(set) var since: Int64 = 0
     /// Rows compared with the leaves that name them.
     public internal(set) var rows = 0
-    /// Of those, the ones that are what a proven entry says.
+    /// Number of compared rows that are as a proven entry says.
     public internal(set) var untouchedRows = 0
     /// Grants among the rows compared, and among the untouched ones.
     public internal(set) var grants = 0

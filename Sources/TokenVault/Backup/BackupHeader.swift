@@ -14,14 +14,14 @@ import VaultStore
 /// ```
 public struct BackupHeader: Sendable, Equatable {
     static let magic = Array("TVBACKUP".utf8)
-    /// Of the header up to the note.
+    /// Length of the header up to the note.
     static let fixedBytes = 340
     static let noteBytes = 8 * 1024
     static let digestBytes = Digest.byteCount
     /// SQLite's own bound is 281 TB; past it a length is damage.
     private static let databaseBytes: Int64 = 1 << 48
 
-    /// Of the root key that opens it.
+    /// Epoch of the root key that opens the backup.
     public let epoch: UInt32
     public let vault: VaultID
     public let backup: BackupID
@@ -30,7 +30,7 @@ public struct BackupHeader: Sendable, Equatable {
     public let logSize: Int64
     let logRoot: Digest
     public let createdAt: VaultInstant
-    /// Of the database inside.
+    /// Size of the database inside, in bytes.
     public let byteCount: Int64
     let custodyEpoch: UInt32
     /// Under the root key, as in `role_keys`.
@@ -65,7 +65,7 @@ public struct BackupHeader: Sendable, Equatable {
         (byteCount + Int64(BackupCipher.chunkBytes) - 1) / Int64(BackupCipher.chunkBytes)
     }
 
-    /// Of the whole file that begins with this header.
+    /// Size of the whole file that begins with this header.
     public var fileBytes: Int64 {
         Int64(bytes.count + BackupCipher.commitmentBytes + Self.digestBytes) + byteCount
             + chunkCount * Int64(BackupCipher.tagBytes)
@@ -100,7 +100,7 @@ extension BackupHeader: Encodable {
         try values.encode(fileBytes, forKey: .bytes)
     }
 
-    /// Of the log: 64 hexadecimal digits.
+    /// Root of the log: 64 hexadecimal digits.
     public var root: String { Hex.encode(logRoot.bytes) }
 }
 
@@ -167,7 +167,7 @@ public struct BackupKeys: Sendable {
     private static let partBytes = 16 * 1024
 
     public let vault: VaultID
-    /// Of the root key in it.
+    /// Epoch of the root key in the keyslots.
     public let epoch: UInt32
     public let createdAt: VaultInstant
     let records: [KeyslotRecord]

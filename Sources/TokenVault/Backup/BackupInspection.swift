@@ -15,7 +15,7 @@ public struct BackupInspection: Sendable {
 /// A backup that was opened and checked.
 public struct BackupVerification: Sendable {
     public let facts: BackupHeader
-    /// Of the log, and of every row against it.
+    /// Result of the verification of the log, and of every row against it.
     public let report: AuditReport
     /// What SQLite says of its own structure; nil: nothing is wrong.
     public let structure: String?

@@ -7,9 +7,9 @@ import VaultStore
 
 /// What is to be backed up where.
 public struct BackupRequest: Sendable {
-    /// Of the sealed data: a path that is free.
+    /// Path for the sealed data; it must be free.
     public var path: String
-    /// Of the key artefact, without which the data does not open; nil: one that was written earlier under the same root
+    /// Path for the keys, without which the data does not open; nil: keys that were written earlier under the same root
     /// key is kept elsewhere.
     public var keysPath: String?
     /// When the backup will be destroyed; nil: not known.

@@ -65,7 +65,7 @@ public struct ClientRegistration: Sendable, Equatable {
 
 /// How long things live. The defaults are the safe ones.
 public struct Lifetimes: Codable, Sendable, Equatable {
-    /// Of an authorization code; at most 10 minutes.
+    /// Lifetime of an authorization code; at most 10 minutes.
     public var authorizationCode = Duration.seconds(60)
     public var accessToken = Duration.seconds(3600)
     /// A grant that is not refreshed for this long ends.
@@ -141,7 +141,7 @@ public struct Client: Sendable {
     public let state: OwnerState
     public let registration: ClientRegistration
     public let createdAt: VaultInstant
-    /// Of the secrets themselves only tags are kept.
+    /// The client's secrets; only tags of them are stored.
     public let secrets: [ClientSecretInfo]
     package let pseudonym: Pseudonym
     /// Of the registry, where this was taken from memory (``Vault/recentClient(identifiedBy:)``): what is done for it must

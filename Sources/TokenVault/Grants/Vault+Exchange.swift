@@ -258,7 +258,7 @@ package struct PreparedExchange: Sendable {
     package let client: OwnerID
     package let owner: OwnerID
     package let kind: GrantKind
-    /// Of the access token.
+    /// Scope of the access token.
     package let scope: ScopeSet
     /// What was bound to the grant when it was authorized: the nonce, the time of authentication.
     package let context: GrantContext

@@ -26,7 +26,7 @@ public struct Grant: Sendable {
     public var createdAt: VaultInstant { row.createdAt }
     public var idleExpiresAt: VaultInstant { row.idleExpiresAt }
     public var absoluteExpiresAt: VaultInstant { row.absoluteExpiresAt }
-    /// Of the current access token.
+    /// When the current access token expires.
     public var accessExpiresAt: VaultInstant? { row.access?.expiresAt }
 }
 

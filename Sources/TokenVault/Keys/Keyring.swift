@@ -10,7 +10,7 @@ import VaultStore
 /// Asking for a key of another role throws ``VaultError/Code/denied``.
 final class Keyring: Sendable {
     let vault: VaultID
-    /// Of the root key.
+    /// Epoch of the root key.
     let epoch: UInt32
     let opened: OpenedKey
     let roleKeys: RoleKeys

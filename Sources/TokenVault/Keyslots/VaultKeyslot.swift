@@ -16,7 +16,7 @@ public struct VaultKeyslot: Sendable {
     public var roles: VaultRoles { slot.row.roles }
     /// 32 hexadecimal digits; what a key program is told.
     public var id: String { Hex.encode(slot.row.record.id) }
-    /// Of the root key, or the role's key, inside.
+    /// Epoch of the root key, or the role's key, inside.
     public var epoch: Int64 { Int64(slot.row.record.epoch) }
     public var createdAt: VaultInstant { slot.row.createdAt }
     /// The last time it was opened to see whether it opens; nil when that was never noted.

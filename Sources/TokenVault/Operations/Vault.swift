@@ -175,7 +175,7 @@ extension Vault {
         try await BlockingThread.result { [self] in try snapshotInPlace(body) }
     }
 
-    /// The same on a connection of its own, for what takes so long that others would wait for it.
+    /// Reads on a connection of its own, for long work that other readers would wait for.
     func study<Result: Sendable>(
         _ body: @escaping @Sendable (Database, VaultKeys) throws -> Result
     ) async throws -> Result {

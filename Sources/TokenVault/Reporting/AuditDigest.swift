@@ -12,7 +12,7 @@ public struct AuditDigest: Sendable {
     public struct Column: Sendable, Equatable {
         public let from: VaultInstant
         public internal(set) var answered: Int64 = 0
-        /// The same answer, given again.
+        /// Retries that got the same answer again.
         public internal(set) var replayed: Int64 = 0
         public internal(set) var refused: Int64 = 0
         /// Refused for reuse, and the grant revoked.

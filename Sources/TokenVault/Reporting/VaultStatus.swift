@@ -17,7 +17,7 @@ public struct VaultStatus: Sendable {
     public let users: Int64
     /// Every grant that is still kept.
     public let grants: Int64
-    /// Of those: neither revoked nor expired by themselves. Grants of disabled users and clients count.
+    /// Number of grants that are neither revoked nor expired. Grants of disabled users and clients count.
     public var liveGrants: Int64 { expiries.reduce(0) { $0 + $1.grants } }
     /// Entries of the audit log.
     public let logSize: Int64

@@ -47,7 +47,7 @@ struct LaterLog {
     let note: String
     /// Hands over index and bytes of each entry from an index on; nil where there is a checkpoint only.
     let entries: ((_ first: Int64, _ body: (Int64, [UInt8]) throws -> Void) throws -> Void)?
-    /// Of a vault file.
+    /// The database of a vault file.
     var database: Database?
 
     static func withLog<Result>(_ source: NewestLog, _ body: (LaterLog) throws -> Result) throws -> Result {
@@ -168,11 +168,11 @@ struct LogReplay {
     private(set) var largest: [UInt16: Int64] = [:]
     /// Lives of the vault, and the entries that began them.
     private(set) var lives: [(id: Int64, entry: Int64)] = []
-    /// Of keys, as the log calls them.
+    /// Rotated keys, as the log calls them.
     private(set) var rotations: Set<String> = []
     /// A deep rotation puts new keyslots in the place of the old ones: which each stands for.
     private var slotOrigins: [Int64: Int64] = [:]
-    /// Of the tree over the backup's entries and those after them.
+    /// Right edge of the tree over the backup's entries and those after them.
     private(set) var edge: RightEdge
     /// Size at which the root is kept.
     private let watched: UInt64?

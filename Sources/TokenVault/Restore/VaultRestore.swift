@@ -21,7 +21,7 @@ public struct VaultRestore: Sendable {
     public var keys: String
     /// What opens one of the keyslots in the key artefact.
     public var source: KeySource
-    /// Of the new vault: a path that is free.
+    /// Path of the new vault; it must be free.
     public var path: String
     /// Nil: nothing tells what happened since, and every issued grant is revoked.
     public var newest: NewestLog?

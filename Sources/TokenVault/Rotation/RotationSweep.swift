@@ -111,7 +111,7 @@ struct RotationSweep: Sendable {
 public struct KeyRotationProgress: Sendable {
     /// What is done now: `owners`, `proof`, or the name of a table.
     public let phase: String
-    /// Of `total`, in this phase.
+    /// Number of `total` that are done in this phase.
     public let done: Int64
     public let total: Int64
 }
@@ -120,7 +120,7 @@ public struct KeyRotationProgress: Sendable {
 public struct KeyRotationReport: Sendable {
     /// `root`, `issuer`, `keeper`, `custody`, `deep`, `handles`, `tags`, `lookup`, `rows` or `log`.
     public let kind: String
-    /// Of the root key, afterwards.
+    /// Epoch of the root key after the rotation.
     public let epoch: Int64
     /// Owners, records or rows that were written again, by this call.
     public internal(set) var rewritten: Int64 = 0

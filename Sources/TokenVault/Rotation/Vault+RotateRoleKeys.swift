@@ -5,7 +5,7 @@ import VaultStore
 /// The root key and the keys of the roles that a rotation leads to, or that there are.
 struct NextKeys: Sendable {
     let root: GuardedKey
-    /// Of the root key.
+    /// Epoch of the root key.
     let epoch: UInt32
     /// Those that are new.
     let fresh: [RoleKey]

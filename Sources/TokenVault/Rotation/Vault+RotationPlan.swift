@@ -172,7 +172,7 @@ public struct KeyInventoryEntry: Sendable {
     public let count: Int64
     /// Of a role's key itself; of the others, that of the key that wraps them. Nil for what is wrapped otherwise.
     public let epoch: Int64?
-    /// Of the oldest.
+    /// When the oldest was made.
     public let createdAt: VaultInstant?
 }
 

@@ -26,10 +26,10 @@ public enum ConnectionState: Int64, Sendable {
 
 /// A refresh token that went out and whose outcome is not known.
 package struct RefreshAttemptRecord: Sendable, Equatable {
-    /// Of the first time it was sent.
+    /// When it was first sent.
     package var startedAt: VaultInstant
     package var monotonic: ClockReading
-    /// Of the refresh token: first 16 bytes of its SHA-256.
+    /// Fingerprint of the refresh token: the first 16 bytes of its SHA-256.
     package var fingerprint: [UInt8]
     package var sends: Int64
 }

@@ -7,7 +7,7 @@ import VaultStore
 struct RoleKeyRow: Sendable {
     let id: Int64
     let role: KeyRole
-    /// Of this key.
+    /// Epoch of this key.
     let epoch: Int64
     /// Nil: the root key.
     let wrapper: KeyRole?

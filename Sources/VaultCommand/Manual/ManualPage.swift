@@ -1,6 +1,6 @@
 /// The manual page of a command, in the macros of man(7): what groff and mandoc both take without a warning.
 extension CommandDefinition {
-    /// Of this version; a page that changes at every build could not be compared.
+    /// Date of this version; a page that changes at every build could not be compared.
     private static let date = "2026-11-24"
 
     /// `tokenvault-client-add.1`.

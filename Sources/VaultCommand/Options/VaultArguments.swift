@@ -93,7 +93,7 @@ extension VaultOptions {
         return options
     }
 
-    /// The same for a program that goes on by itself.
+    /// Options for a program that goes on by itself.
     static func service(_ name: String, _ channel: AuditChannel, _ logger: Logger) -> VaultOptions {
         var options = VaultOptions(channel: channel, logger: logger)
         options.actor = ActorDetails(.program, name: name, uid: getuid())
