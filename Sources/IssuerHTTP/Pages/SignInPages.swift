@@ -14,7 +14,6 @@ public struct SignInPages<Context: RequestContext>: UserSource {
     private let pages: Pages
     private let body: FormBody
     private let lifetime: Duration
-    private let throttle: SignInThrottle
     private var vault: Vault { issuer.vault }
     private var cookies: BrowserCookies { BrowserCookies(issuer) }
 
@@ -30,7 +29,6 @@ public struct SignInPages<Context: RequestContext>: UserSource {
         pages = Pages(issuer)
         body = FormBody(limits)
         lifetime = sessionLifetime
-        throttle = SignInThrottle(clock: issuer.vault.clock, issuer.sharedAddress)
     }
 
     public var signOutPath: String? { pages.link(PagePaths.signOut) }
@@ -116,18 +114,15 @@ extension SignInPages {
     private func check(
         _ name: String, _ password: SecretBytes, from peer: PeerAddress, _ id: RequestID
     ) async throws -> Result<User, Trouble> {
-        if let wait = throttle.wait(for: name, from: peer) { return .failure(.throttled(wait)) }
-        let attempt = throttle.begin(name, from: peer)
-        let user: User?
         do {
-            user = try await vault.users.signIn(
-                name, password: password, channel: .http, requestID: id.description)
-        } catch let error as VaultError where error.code == .busy {
-            attempt.end(.unjudged)
-            return .failure(.busy)
-        }
-        attempt.end(user == nil ? .failed : .succeeded)
-        return user.map { .success($0) } ?? .failure(.wrong)
+            switch try await vault.users.check(
+                password, of: name, from: peer, through: .http, requestID: id.description)
+            {
+            case .right(let user): return .success(user)
+            case .wrong: return .failure(.wrong)
+            case .throttled(let wait): return .failure(.throttled(wait))
+            }
+        } catch let error as VaultError where error.code == .busy { return .failure(.busy) }
     }
 
     private func page(

@@ -174,4 +174,29 @@ import VaultCore
             }
         }
     }
+
+    @Test func `guesses here count for a check by the host as well, and the other way round`() async throws {
+        try await TestServer.run { server in
+            for name in ["alice", "bob"] { _ = try await server.user(name, hasPassword: true) }
+            let browser = Browser(server)
+            let page = try await browser.get("/sign-in")
+            let password = SecretBytes(copying: Browser.password)
+            let wrong = SecretBytes(copying: "wrong password")
+            for _ in 0..<10 {
+                _ = try await browser.signIn(page, password: "wrong password")
+                _ = try await server.vault.users.check(wrong, of: "bob", from: "127.0.0.1")
+            }
+            let answer = try await server.vault.users.check(password, of: "alice", from: "127.0.0.1")
+            guard case .throttled = answer else {
+                Issue.record("compared: \(answer)")
+                return
+            }
+            #expect(try await browser.signIn(page, as: "bob").status == 429)
+            let elsewhere = try await server.vault.users.check(password, of: "bob", from: "203.0.113.7")
+            guard case .right = elsewhere else {
+                Issue.record("kept out: \(elsewhere)")
+                return
+            }
+        }
+    }
 }

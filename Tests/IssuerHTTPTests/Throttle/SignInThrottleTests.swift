@@ -1,6 +1,5 @@
-import IssuerHTTP
 import Testing
-import TokenIssuer
+import TokenVault
 import TokenVaultTesting
 import VaultCore
 
