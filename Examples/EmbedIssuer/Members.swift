@@ -76,7 +76,9 @@ final class Members: Sendable {
                 Self.known[form.name] != nil
             else { throw HTTPError(.forbidden, message: "Start again at the application.") }
             let id = Self.secretName()
-            let signIn = SignIn(user: try await vaultUser(form.name), at: SystemClock().now())
+            // Our user in the vault, which knows users by names alone.
+            let user = try await vault.users.findOrAdd(form.name).id
+            let signIn = SignIn(user: user, at: SystemClock().now())
             sessions.withLock { $0[id] = signIn }
             return Self.redirect(to: next, setting: "session", to: id)
         }
@@ -105,15 +107,6 @@ final class Members: Sendable {
         var response = Response(status: .seeOther, headers: [.location: next])
         response.setCookie(Cookie(name: cookie, value: value, path: "/", httpOnly: true, sameSite: .lax))
         return response
-    }
-
-    /// Our user in the vault, which knows users by names alone.
-    private func vaultUser(_ name: String) async throws -> OwnerID {
-        do { return try await vault.users.find(name).id } catch let error as VaultError
-            where error.code == .notFound
-        {
-            return try await vault.users.add(name).id
-        }
     }
 
     /// 122 random bits.
