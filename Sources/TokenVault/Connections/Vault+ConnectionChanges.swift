@@ -237,7 +237,6 @@ extension ConnectionRow {
     fileprivate init(id: Int64, _ grant: ConnectionGrant, tag: [UInt8], now: VaultInstant) {
         self.init(
             id: id, provider: grant.provider, owner: grant.owner, kind: grant.kind, lookupTag: tag,
-            createdAt: now, state: .live, reason: nil, isVerified: false, generation: 0, fence: 0,
-            details: [], scope: grant.scope, failures: 0)
+            scope: grant.scope, createdAt: now)
     }
 }

@@ -40,7 +40,6 @@ public final class Vault: Sendable {
     let companions = Companions()
     private let closers = Mutex<[@Sendable () async -> Void]>([])
     let anchorCheck: (any AnchorCheck)?
-    let passwordHashing = PasswordHashing()
     let knownScopes = KnownOfRegistry<Set<String>>()
     let damage = DamageNotes()
     /// Opens the vault again after another process rotated the root key.

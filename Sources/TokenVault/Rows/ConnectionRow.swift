@@ -84,6 +84,19 @@ struct ConnectionRow: Sendable {
     var failingSince: VaultInstant?
 }
 
+extension ConnectionRow {
+    /// A new connection, without tokens and details.
+    init(
+        id: Int64, provider: ProviderID, owner: OwnerID, kind: ConnectionKind, lookupTag: [UInt8],
+        scope: String, createdAt: VaultInstant
+    ) {
+        self.init(
+            id: id, provider: provider, owner: owner, kind: kind, lookupTag: lookupTag, createdAt: createdAt,
+            state: .live, reason: nil, isVerified: false, generation: 0, fence: 0, details: [], scope: scope,
+            failures: 0)
+    }
+}
+
 extension ConnectionRow: TypedRow {
     static let layout = TableLayout.connections
     static let detailsColumn = columnNumber("details")

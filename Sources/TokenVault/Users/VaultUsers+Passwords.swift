@@ -18,7 +18,9 @@ extension VaultUsers {
         let id = try await find(name).id
         var verifier: PasswordVerifier?
         if let password {
-            verifier = try await vault.passwordHashing.run { try PasswordVerifier(hashing: password) }
+            verifier = try await vault.companion(PasswordHashing()).run {
+                try PasswordVerifier(hashing: password)
+            }
         }
         try await vault.write { [operatorActor = vault.operatorActor, verifier] transaction in
             guard let owner = try transaction.owner(id, sealingFor: .issuer), owner.row.state != .removed
@@ -61,7 +63,7 @@ extension VaultUsers {
     ) async throws -> User? {
         let known = try await passwordRecord(ofUser: name)
         let verifier = known?.verifier ?? PasswordVerifier.decoy()
-        let isRight = try await vault.passwordHashing.run { try verifier.matches(password) }
+        let isRight = try await vault.companion(PasswordHashing()).run { try verifier.matches(password) }
         guard let known else {
             try await recordFailure("unknown_user", of: nil, channel, requestID)
             return nil
