@@ -19,7 +19,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
 
             Where the vault is and what opens it:
               --vault PATH       or TOKENVAULT_PATH
-              --key-file PATH    or TOKENVAULT_KEY_FILE; without a key, a passphrase is read
+              --key-file PATH    or TOKENVAULT_KEY_FILE; without a key, you are asked
 
             Exit codes:
               0 done             5 locked         10 confirmation required

@@ -139,7 +139,7 @@ struct AnchorCommandTests {
         #expect((anchor["keep"] as? String)?.hasSuffix("/C") == true && !place.exists("C"))
         #expect(try await place.run(["user", "add", "alice"]).status == 0)
         let check = try await place.run(["audit", "anchor", "check"])
-        #expect(check.status == 9 && check.complaints.contains("Nobody is there"))
+        #expect(check.status == 9 && check.complaints.contains("No connection."))
         let verdict = try await place.run(["audit", "verify", "--json"])
         #expect(verdict.status == 0 && verdict.output.contains("vouches for nothing now: unreachable"))
         let cosigned = try await place.run(["audit", "checkpoint", "--cosigned"])

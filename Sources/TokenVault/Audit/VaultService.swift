@@ -70,7 +70,8 @@ public struct VaultService: Service {
     /// An anchor that fails is counted and tried again, ever more rarely; `doctor` speaks of it.
     private func tellAnchors(_ kinds: Set<AnchorKind>) async {
         do { try await vault.anchorNewCheckpoints(kinds) } catch {
-            vault.logger.warning("Anchors could not be told.", metadata: ["error": "\(error)"])
+            vault.logger.warning(
+                "Checkpoints could not be published to anchors.", metadata: ["error": "\(error)"])
         }
     }
 

@@ -50,7 +50,7 @@ extension Vault {
             try await flushFirstUses()
             try await writeRefusals()
             if heartbeat { try await proveWritePath() }
-        } catch { logger.warning("Upkeep failed; it is tried again.", metadata: ["error": "\(error)"]) }
+        } catch { logger.warning("Upkeep failed; this is retried.", metadata: ["error": "\(error)"]) }
     }
 
     /// Writes the first uses seen since the last time into their rows: many in one body, one leaf.

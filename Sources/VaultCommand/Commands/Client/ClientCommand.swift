@@ -27,9 +27,9 @@ struct ClientAddCommand: AsyncParsableCommand, VaultWork {
         commandName: "add", abstract: "Register a client. The secret of a confidential one is shown once.",
         discussion: """
             Examples:
-              tokenvault client add mood --redirect-uri https://app.example/cb --scope "a b"
+              tokenvault client add mood --redirect-uri https://app.example/cb --scope a
               tokenvault client add phone --public --redirect-uri com.example:/cb --scope a
-              tokenvault client add job --grant-type client_credentials --jwks-file job.jwks
+              tokenvault client add job --grant-type client_credentials --jwks-file a.jwks
             """)
 
     @Argument(help: "The client's name, shown to people.")

@@ -13,8 +13,8 @@ struct ProviderAddCommand: AsyncParsableCommand, VaultWork {
 
             Examples:
               tokenvault provider add google --client-id my-app --client-secret-file secret
-              tokenvault provider add shop --entry shopify --variable shop=a --client-id app
-              tokenvault provider add oidc --variable issuer=https://a.example --client-id a
+              tokenvault provider add shop --entry shopify --variable shop=a --client-id a
+              tokenvault provider add oidc --variable issuer=https://a.test --client-id a
               tokenvault provider add mine --file m.yaml --client-id a --client-secret-fd 3
               tokenvault provider add google --replace --client-id my-app
             """)
