@@ -80,7 +80,7 @@ struct ConsentRevokeCommand: AsyncParsableCommand, VaultWork {
                 throw VaultError(
                     .notFound, "The user has allowed this client nothing.",
                     remedy:
-                        "See 'tokenvault consent list', and 'tokenvault grant list' for what was allowed otherwise."
+                        "See 'tokenvault consent list', and 'tokenvault grant list' for grants without a consent."
                 )
             }
             try await vault.consents.withdraw(ofUser: user.id, fromClient: client.id)

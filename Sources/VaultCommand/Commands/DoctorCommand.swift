@@ -54,7 +54,7 @@ struct DoctorCommand: AsyncParsableCommand {
         guard closed.isEmpty || (isReadOnly && location.key.isGiven) else {
             return [
                 DoctorCheck.advice(
-                    id, "The vault was not opened, because of the errors above.", "Mend them first.")
+                    id, "The vault was not opened, because of the errors above.", "Correct them first.")
             ]
         }
         guard location.key.isGiven else {

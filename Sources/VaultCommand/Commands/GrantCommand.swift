@@ -150,7 +150,7 @@ struct GrantAuthorizeCommand: AsyncParsableCommand, VaultWork {
                     .json("grant", code.grant.rawValue),
                 ], lines: [code.code.text])
             shown.notes = [
-                "Grant \(code.grant). The code is shown this once and lives \(code.expiresIn) seconds."
+                "Grant \(code.grant). The code is shown only now and is valid for \(code.expiresIn) seconds."
             ]
             return shown
         }

@@ -85,7 +85,7 @@ struct InitCommand: AsyncParsableCommand {
         guard access(file, F_OK) != 0 else {
             throw VaultError(
                 .alreadyExists, "There is already a file at \(file).",
-                remedy: "Choose another path for the recovery file; none is ever overwritten.")
+                remedy: "Choose another path for the recovery file; an existing one is never overwritten.")
         }
         let directory = URL(filePath: file).deletingLastPathComponent().path
         guard access(directory, W_OK | X_OK) == 0 else {

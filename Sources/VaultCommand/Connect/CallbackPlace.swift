@@ -22,14 +22,14 @@ struct CallbackPlace: Sendable {
         } else if registered != nil {
             throw VaultError(
                 .invalidInput, "The redirect URI leads to another machine.",
-                remedy: "Say where what it receives arrives here: --listen 127.0.0.1:PORT.")
+                remedy: "Say where its requests arrive on this machine: --listen 127.0.0.1:PORT.")
         } else {
             (host, port) = ("127.0.0.1", 0)
         }
         guard Loopback.contains(host) else {
             throw VaultError(
                 .invalidInput, "Other machines could reach \(host).",
-                remedy: "Listen on a loopback address, as in: --listen 127.0.0.1:8765")
+                remedy: "Listen on a loopback address, for example --listen 127.0.0.1:8765")
         }
     }
 

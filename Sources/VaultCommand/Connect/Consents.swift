@@ -43,9 +43,11 @@ extension ConnectionConnectCommand {
         throw VaultError(
             .unavailable,
             "No answer to this consent came back in time."
-                + (stray.map { " A request without its state told of an error: \(Console.harmless($0))" }
+                + (stray.map { " A request without its state reported an error: \(Console.harmless($0))" }
                     ?? ""),
-            remedy: "Begin again; --timeout gives more time. Is the redirect URI registered there?")
+            remedy:
+                "Begin again; --timeout gives more time. Check that the redirect URI is registered at the provider."
+        )
     }
 
     private func announce(_ begun: BegunConsent, _ redirectURI: String) {

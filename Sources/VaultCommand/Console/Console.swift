@@ -9,7 +9,7 @@ enum Console {
         guard write(line + "\n", to: STDOUT_FILENO) else {
             throw VaultError(
                 .ioFailure, "Standard output cannot be written: \(String(cString: strerror(errno))).",
-                remedy: "What was done stays done; the command can be asked again what it shows.")
+                remedy: "What was done stays done; repeat the command only to show it.")
         }
     }
 

@@ -134,7 +134,7 @@ extension VaultError {
             self.init(
                 .unavailable, "The provider refuses to refresh this connection (\(words)).",
                 remedy:
-                    "\(again) Should it go on, its user has to consent again: 'tokenvault connection connect'."
+                    "\(again) If it persists, its user must consent again: run 'tokenvault connection connect'."
             )
         case .providerStopped:
             self.init(
@@ -144,7 +144,7 @@ extension VaultError {
                     + "our credentials right with 'tokenvault provider add NAME --replace', or run "
                     + "'tokenvault provider resume NAME'.")
         case .vault:
-            self.init(.busy, "The vault takes no new work now.", remedy: again)
+            self.init(.busy, "The vault accepts no new work now.", remedy: again)
         case .unreadableReply:
             self.init(
                 .unavailable, "The provider's last answer could not be read; it is kept.",

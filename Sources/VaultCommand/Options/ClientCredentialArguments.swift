@@ -31,7 +31,7 @@ struct ClientCredentialArguments: ParsableArguments {
         guard let identifierFile else {
             throw VaultError(
                 .invalidInput, "No client identifier was given.",
-                remedy: "Give what the provider gave you: --client-id ID or --client-id-file FILE.")
+                remedy: "Give your identifier at the provider: --client-id ID or --client-id-file FILE.")
         }
         let bytes = try SmallFile.read(
             identifierFile, limit: 4096, closed: .toNobody, remedy: "Check --client-id-file.")

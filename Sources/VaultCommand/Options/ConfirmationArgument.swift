@@ -10,12 +10,12 @@ struct ConfirmationArgument: ParsableArguments {
         guard let confirm else {
             throw VaultError(
                 .confirmationRequired, "\(consequence) and cannot be undone.",
-                remedy: "Give the same name again: --confirm \(name)")
+                remedy: "Repeat the name: --confirm \(name)")
         }
         guard confirm == name else {
             throw VaultError(
                 .confirmationRequired, "--confirm names something else.",
-                remedy: "Give the same name again: --confirm \(name)")
+                remedy: "Repeat the name: --confirm \(name)")
         }
     }
 }

@@ -153,7 +153,7 @@ struct KeyArguments: ParsableArguments {
         guard Self.environment("TOKENVAULT_KEY_FILE") == nil else {
             throw VaultError(
                 .invalidInput, "Both TOKENVAULT_KEY_FILE and TOKENVAULT_KEY_EXEC are set.",
-                remedy: "Unset one, or say which: --key-file or --key-exec.")
+                remedy: "Unset one, or give --key-file or --key-exec.")
         }
         return named
     }

@@ -14,7 +14,7 @@ enum ScopeArgument {
         guard let scope = ScopeSet(parsing: tidy(text)) else {
             throw VaultError(
                 .invalidInput,
-                "The scope has a character that no name may have (RFC 6749 section 3.3), "
+                "The scope has an invalid character (RFC 6749 section 3.3), "
                     + "or more than \(Limits.scopeBytes) bytes.",
                 remedy: "As in: --scope \"basic readmeasurements\"")
         }

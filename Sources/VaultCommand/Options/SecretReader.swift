@@ -65,7 +65,7 @@ struct SecretReader {
         // A pipe of the shell shows modes of its own; only files lie around to be read by others.
         guard !facts.isRegular || facts.isClosedToOthers else {
             throw VaultError(
-                .permissionDenied, "Others than its owner may read the \(noun) file \(path).",
+                .permissionDenied, "Users other than its owner may read the \(noun) file \(path).",
                 remedy: "Run: \(facts.closing(path))")
         }
         return try read(descriptor: descriptor)

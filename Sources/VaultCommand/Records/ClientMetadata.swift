@@ -61,7 +61,7 @@ extension ClientMetadata {
     init(json bytes: [UInt8]) throws {
         guard let object = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else {
             throw VaultError(
-                .invalidInput, "The client is no JSON object.", remedy: "See 'tokenvault client export'.")
+                .invalidInput, "The client is not a JSON object.", remedy: "See 'tokenvault client export'.")
         }
         let members = Members(object)
         guard let name = try members.text("client_name") ?? members.text("client_id") else {
@@ -154,7 +154,7 @@ private final class Members {
     static func unknown(_ name: String) -> VaultError {
         VaultError(
             .invalidInput, "The member '\(name)' is not supported.",
-            remedy: "Remove it, if the client can do without.")
+            remedy: "Remove it if the client does not need it.")
     }
 
     private func take<Value>(_ name: String, _ form: String, _ read: (Any) -> Value?) throws -> Value? {

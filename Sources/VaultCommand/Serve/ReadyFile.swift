@@ -35,7 +35,7 @@ final class ReadyFile: Sendable {
             ? (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" : "-"
         guard text.isEmpty || ["http://", "https://", "tokenvault "].contains(where: text.hasPrefix) else {
             throw VaultError(
-                .alreadyExists, "\(path) is there already and is no ready file.",
+                .alreadyExists, "\(path) exists and is not a ready file.",
                 remedy: "Name another file with --ready-file.")
         }
         unlink(path)

@@ -42,7 +42,7 @@ struct ServeCommand: AsyncParsableCommand, VaultWork {
         if !endsWithTerminal { signal(SIGHUP, SIG_IGN) }
         let logger = settings.logFormat.logger(settings.logLevel)
         for name in settings.unknownVariables {
-            logger.warning("A variable of the environment is no setting.", metadata: ["name": "\(name)"])
+            logger.warning("A variable of the environment is not a setting.", metadata: ["name": "\(name)"])
         }
         var configuration = settings.server
         configuration.maximumConnections = min(
@@ -136,7 +136,8 @@ private struct CertificateReload: Service {
         } catch {
             let message = (error as? VaultError)?.message ?? "Unexpected failure of type \(type(of: error))."
             logger.error(
-                "The new certificate was refused; the old one goes on.", metadata: ["error": "\(message)"])
+                "The new certificate was refused; the old one stays in use.",
+                metadata: ["error": "\(message)"])
         }
     }
 }

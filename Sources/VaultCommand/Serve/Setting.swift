@@ -178,7 +178,8 @@ extension SettingsReader {
 
     private static func noObject(_ path: String) -> VaultError {
         VaultError(
-            .invalidInput, "\(path) is no JSON object.", remedy: "As in: {\"listen\": \"127.0.0.1:8080\"}")
+            .invalidInput, "\(path) is not a JSON object.",
+            remedy: "For example: {\"listen\": \"127.0.0.1:8080\"}")
     }
 
     private static func unknown(_ name: String, _ path: String) -> VaultError {
@@ -188,6 +189,6 @@ extension SettingsReader {
             .invalidInput, "There is no setting '\(name)', as in \(path).",
             remedy: isSecret
                 ? "A secret is never a setting: name the file that holds it (key-file, passphrase-file, tls-key)."
-                : "There are: \(known).")
+                : "Settings: \(known).")
     }
 }

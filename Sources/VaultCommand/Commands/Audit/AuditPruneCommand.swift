@@ -43,15 +43,15 @@ struct AuditPruneCommand: AsyncParsableCommand {
                 throw VaultError(
                     .confirmationRequired,
                     "\(plan.entries) entries before entry \(plan.newFirstKept) would be removed, with \(plan.personalRecords) pieces of personal data; \(plan.rows) live rows would be named by new entries. This cannot be undone.",
-                    remedy: "Export them first if they are wanted, then: --confirm \(plan.newFirstKept)")
+                    remedy: "Export them first if you need them, then give --confirm \(plan.newFirstKept)")
             }
             // The log has grown since: what was agreed to is removed, and no more.
             guard confirm > plan.firstKept, confirm <= plan.newFirstKept,
                 let agreed = plan.limited(to: confirm)
             else {
                 throw VaultError(
-                    .confirmationRequired, "--confirm names an entry that the log would not be kept from.",
-                    remedy: "Give it as said now: --confirm \(plan.newFirstKept)")
+                    .confirmationRequired, "--confirm names another first entry.",
+                    remedy: "Give the present one: --confirm \(plan.newFirstKept)")
             }
             _ = try await vault.prune(agreed) { Console.progress("pruning: \(Int($0 * 100)) %") }
             Console.progress("")

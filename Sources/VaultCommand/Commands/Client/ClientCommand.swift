@@ -235,7 +235,7 @@ extension Shown {
     /// What making or changing a client gave: its secret, where there is one, is shown this once.
     fileprivate init(_ new: NewClient) {
         self.init(new.client, secret: new.secret)
-        if new.secret != nil { notes = ["The secret is shown this once."] }
+        if new.secret != nil { notes = ["The secret is shown only now."] }
     }
 
     /// `{"client_id":"…","client_secret":"tv_cs_…","created_at":"…","grant_types":[…],"name":"…","scope":"basic",…}`;

@@ -85,7 +85,7 @@ struct ConnectionShowCommand: AsyncParsableCommand, VaultWork {
             let found = try await connection.find(keeper)
             var shown = try await Shown(found, in: keeper.vault)
             if found.state == .needsConsent {
-                shown.notes = ["Its user has to consent again: 'tokenvault connection connect'."]
+                shown.notes = ["Its user must consent again: run 'tokenvault connection connect'."]
             }
             if found.state == .failing {
                 shown.notes = [
@@ -271,7 +271,9 @@ struct ConnectionRevokeCommand: AsyncParsableCommand, VaultWork {
             }
             var shown = try await Shown(ended, in: keeper.vault)
             if ended.state == .revoking {
-                shown.notes = ["The provider does not know yet: 'tokenvault refresh run' tells it."]
+                shown.notes = [
+                    "The provider does not know yet: 'tokenvault refresh run' sends the revocation."
+                ]
             }
             return shown
         }

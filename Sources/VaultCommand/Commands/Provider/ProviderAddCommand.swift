@@ -60,7 +60,7 @@ struct ProviderAddCommand: AsyncParsableCommand, VaultWork {
         }
         if try entry.requests.usesPKCE && !found.filledEntry().requests.usesPKCE {
             output.note(
-                "It names methods of PKCE, but not S256: consents go without PKCE, and an ID token has to carry "
+                "It names methods of PKCE, but not S256: consents have no PKCE, and an ID token must have "
                     + "their nonce.")
         }
         return found

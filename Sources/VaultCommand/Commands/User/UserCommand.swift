@@ -140,7 +140,7 @@ struct UserRevokeTokensCommand: AsyncParsableCommand, VaultWork {
         let name = try user.read()
         try await show { vault in
             var shown = try await Shown(await vault.users.revokeGrants(of: name), vault)
-            shown.notes = ["Every token of the user is dead."]
+            shown.notes = ["Every token of the user is revoked."]
             return shown
         }
     }

@@ -36,7 +36,7 @@ struct WebhookAddCommand: AsyncParsableCommand, VaultWork {
         try await showKept {
             let (added, secret) = try await $0.addWebhook(webhook.url)
             var shown = Shown(added, secret: secret)
-            shown.notes = ["The secret is shown this once."]
+            shown.notes = ["The secret is shown only now."]
             return shown
         }
     }
@@ -72,7 +72,7 @@ struct WebhookTestCommand: AsyncParsableCommand, VaultWork {
             let answer = try await $0.testWebhook(webhook.url)
             guard case .accepted = answer else {
                 throw VaultError(
-                    .unavailable, "The webhook did not take the message: \(answer).",
+                    .unavailable, "The webhook refused the message: \(answer).",
                     remedy: "It should answer 2xx within 15 seconds; redirects are not followed.")
             }
             return Shown(
