@@ -1,5 +1,6 @@
 import TestSupport
 import Testing
+import TokenRotation
 import TokenVault
 import TokenVaultTesting
 import VaultCore
