@@ -65,7 +65,7 @@ public struct UserAuthentication<Context: RequestContext>: UserSource {
 
     /// - Parameters:
     ///   - signOutPath: the host's page to sign out, for the page of consents to link to.
-    ///   - find: who is signed in; the identifier is that of a user of the vault (`vault.users.find(_:)`). Names are found
+    ///   - find: who is signed in; the identifier is that of a user of the vault (`vault.users.findOrAdd(_:)`). Names are found
     ///     by every spelling, so identifiers in which case counts are written as hexadecimal for them.
     ///   - signIn: sends the browser to sign in and come back.
     public init(
