@@ -129,13 +129,15 @@ let targets: [Target] = [
     .target(
         name: "TokenVaultTesting",
         dependencies: [
-            "VaultCore", "VaultCrypto", "SQLiteStore", "TokenVault", "TokenKeeper", nioCore, nioPosix,
+            "VaultCore", "VaultCrypto", "SQLiteStore", "TokenVault", "TokenIssuer", "TokenKeeper", nioCore,
+            nioPosix,
             nioHTTP1, logging, lifecycle,
         ]),
     .executableTarget(
         name: "VaultCommand",
         dependencies: [
-            "VaultCore", "VaultCrypto", "SQLiteStore", "TokenVault", "TokenIssuer", "OpenIDConnect", "IssuerHTTP",
+            "VaultCore", "VaultCrypto", "SQLiteStore", "TokenVault", "TokenIssuer", "OpenIDConnect",
+            "IssuerHTTP",
             "TokenKeeper", "ProviderHTTP",
             argumentParser, nioCore, nioPosix, nioHTTP1, logging, lifecycle, unixSignals,
         ],
