@@ -110,6 +110,10 @@ interop: deps ## Real clients and a browser against the server, the keeper again
 	  aics-tlog==0.2.1 aics-witness==0.1.0
 	.build/python/bin/python -m pytest --quiet --durations=5 Tests/Interop
 
+.PHONY: outside
+outside: deps ## Build the package of docs/embedding.md outside the repository, from that page alone, and run its tests
+	Tests/Outside/package.py
+
 .PHONY: lint
 lint: ## Check the format of every Swift file
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks Examples

@@ -37,6 +37,7 @@ let dependencies: [Package.Dependency] = [
 
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
 let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
 let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
@@ -166,6 +167,20 @@ let examples: [Target] = [
             logging,
         ],
         path: "Examples/EmbedIssuer"),
+    // The package of docs/embedding.md.
+    .executableTarget(
+        name: "Diary",
+        dependencies: [
+            "VaultCore", "TokenVault", "TokenIssuer", "IssuerHTTP", hummingbird, httpTypes, nioCore, logging,
+            metrics, tracing,
+        ],
+        path: "Examples/Diary/Sources/Diary"),
+    .testTarget(
+        name: "DiaryTests",
+        dependencies: [
+            "Diary", "TokenVault", "TokenIssuer", "TokenVaultTesting", hummingbird, hummingbirdTesting,
+        ],
+        path: "Examples/Diary/Tests/DiaryTests"),
     .executableTarget(
         name: "KeepTokens",
         dependencies: [
@@ -250,6 +265,7 @@ let tests: [Target] = [
         name: "DocumentationTests",
         dependencies: [
             "TestSupport", "VaultCore", "TokenKeeper", "TokenVaultTesting", "VaultCommand", "IssueTokens",
+            "Diary",
             "EmbedIssuer",
             "KeepTokens",
         ]),
