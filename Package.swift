@@ -230,7 +230,8 @@ let tests: [Target] = [
         name: "IssuerHTTPTests",
         dependencies: [
             "TestSupport", "VaultCore", "CVaultShims", "VaultCrypto", "TokenVault", "TokenIssuer",
-            "OpenIDConnect", "IssuerHTTP", "TokenVaultTesting", hummingbird, httpTypes, logging, lifecycle,
+            "OpenIDConnect", "IssuerHTTP", "TokenVaultTesting", hummingbird, httpTypes, logging, tracing,
+            inMemoryTracing, lifecycle,
         ]),
     .testTarget(
         name: "TokenKeeperTests",
