@@ -1,29 +1,30 @@
 public import TokenVault
 public import VaultCore
 
-/// How a caller says who the client is (RFC 6749 section 2.3).
+/// What tells the issuer which client makes a request, and proves it (RFC 6749 section 2.3).
 ///
 /// ```swift
-/// // A client that sent its secret along with a request of your own protocol.
+/// // A client that sent its secret with the request.
 /// try await issuer.refresh(token, for: .secret(secret, clientID: "app"))
-/// // A client that you know already: by mutual TLS, or because it is a part of your own service.
+/// // A client that you authenticated yourself: by mutual TLS, or because it is a part of your own service.
 /// try await issuer.refresh(token, for: .authenticated(try await vault.clients.find("app")))
 /// ```
 public enum ClientCredentials: Sendable {
-    /// A secret of the client.
+    /// The client's secret.
     ///
-    /// - Parameter method: how the secret came over HTTP, which must be one that the client is registered for; nil: in
-    ///   another way, and either of the two methods for secrets will do.
+    /// - Parameter method: The method by which the secret came over HTTP; the client must be registered for it. With nil, a
+    ///   client that is registered for either method of secrets is accepted.
     case secret(SecretBytes, clientID: String, method: ClientAuthenticationMethod? = nil)
     /// A JWT that the client signed (RFC 7523 section 2.2).
     ///
-    /// - Parameter clientID: the `client_id` where it is said besides; nil: the assertion alone says it.
+    /// - Parameter clientID: The `client_id` that came with the assertion; it must be the client that signed it. Nil when none
+    ///   came.
     case assertion(SecretBytes, clientID: String? = nil)
-    /// The name of a public client, which has nothing to prove it by. Binding a code to such a client is the work of PKCE.
+    /// The `client_id` of a public client, which has no secret. Its codes are bound to it by PKCE (RFC 7636).
     case publicClient(clientID: String)
-    /// The client that the host itself found to be the one who asks: nothing is checked but that it is not disabled. Never
-    /// choose it by a name that came with the request alone.
+    /// A client that the host authenticated itself. The issuer checks that the client still exists and is not disabled, and
+    /// nothing else: do not choose it by a `client_id` that only came with the request.
     case authenticated(Client)
-    /// Nothing that could be understood; refused with `invalid_client`.
+    /// No credentials, or none that the issuer understands. It refuses them with `invalid_client`.
     case absent
 }

@@ -2,7 +2,7 @@ import Logging
 public import TokenVault
 public import VaultCore
 
-/// What clients ask for, as a host calls it: nothing of HTTP, and every check that the endpoints make.
+/// The requests of clients, as calls of a host: without HTTP, and with every check that the endpoints make.
 extension TokenIssuer {
     /// Redeems an authorization code (RFC 6749 section 4.1.3).
     ///
@@ -13,14 +13,14 @@ extension TokenIssuer {
     /// ```
     ///
     /// - Parameters:
-    ///   - code: good once. A code that is redeemed a second time revokes its grant.
-    ///   - redirectURI: the one that the code was asked for with; nil where none was said then.
-    ///   - codeVerifier: the PKCE verifier (RFC 7636 section 4.5); nil where the code was asked for without a challenge.
-    ///   - client: the client that the code was issued to.
-    ///   - origin: goes into the audit log.
-    /// - Returns: tokens that are durable.
-    /// - Throws: `invalid_client`, `unauthorized_client`, and `invalid_grant` for a code that is not valid or not bound to
-    ///   these values; `temporarily_unavailable` when the same call may succeed later.
+    ///   - code: The code, which is good once. Redeeming it a second time revokes its grant.
+    ///   - redirectURI: The redirect URI of the authorization request; nil when that had none.
+    ///   - codeVerifier: The PKCE verifier (RFC 7636 section 4.5); nil when the authorization request had no challenge.
+    ///   - client: The client that the code was issued to.
+    ///   - origin: The origin of the request, for the audit log.
+    /// - Returns: Tokens that are on the disk.
+    /// - Throws: `invalid_client`, `unauthorized_client`, and `invalid_grant` when the code is not valid or not bound to these
+    ///   values; `temporarily_unavailable` when the same call may succeed later.
     public func redeem(
         _ code: SecretBytes, redirectURI: String? = nil, codeVerifier: SecretBytes? = nil,
         for client: ClientCredentials, from origin: RequestOrigin = .library
@@ -31,21 +31,22 @@ extension TokenIssuer {
                 origin))
     }
 
-    /// Rotates a refresh token: returns a new pair, and the token that was given ends (RFC 6749 section 6).
+    /// Rotates a refresh token: returns a new pair of tokens, after which the old refresh token is used up (RFC 6749 section 6).
     ///
     /// ```swift
     /// let tokens = try await issuer.refresh(refreshToken, for: .authenticated(client))
     /// ```
     ///
-    /// A token that is repeated within its client's retry window, because the answer was lost, brings the same pair again. One
-    /// that is used again after that revokes its grant.
+    /// A client that lost the answer repeats the call within its retry window and gets the same pair again. Reuse of the old
+    /// token after that revokes its grant.
     ///
     /// - Parameters:
-    ///   - scope: what the access token is to be for, within the grant's; nil: all of it.
-    ///   - client: the client that the token was issued to.
-    ///   - origin: goes into the audit log.
-    /// - Returns: tokens that are durable.
-    /// - Throws: `invalid_client`, `unauthorized_client`, `invalid_scope`, and `invalid_grant` for a token that is not valid;
+    ///   - refreshToken: The newest refresh token of its grant, or the one before it within the retry window.
+    ///   - scope: The scope of the new access token, within that of the grant; nil for all of it.
+    ///   - client: The client that the token was issued to.
+    ///   - origin: The origin of the request, for the audit log.
+    /// - Returns: Tokens that are on the disk.
+    /// - Throws: `invalid_client`, `unauthorized_client`, `invalid_scope`, and `invalid_grant` when the token is not valid;
     ///   `temporarily_unavailable` when the same call may succeed later.
     public func refresh(
         _ refreshToken: SecretBytes, scope: ScopeSet? = nil, for client: ClientCredentials,
@@ -57,10 +58,10 @@ extension TokenIssuer {
     /// Issues an access token to a client for itself (`client_credentials`, RFC 6749 section 4.4), without a refresh token.
     ///
     /// - Parameters:
-    ///   - scope: what it is to be for, within what the client is registered for; nil: all of it.
-    ///   - client: the client, which must be registered for this grant type.
-    ///   - origin: goes into the audit log.
-    /// - Returns: a token that is durable.
+    ///   - scope: The scope of the token, within what the client is registered for; nil for all of it.
+    ///   - client: The client, which must be registered for this grant type.
+    ///   - origin: The origin of the request, for the audit log.
+    /// - Returns: An access token that is on the disk.
     /// - Throws: `invalid_client`, `unauthorized_client`, `invalid_scope`; `temporarily_unavailable` when the same call may
     ///   succeed later.
     public func issue(
@@ -69,9 +70,9 @@ extension TokenIssuer {
         try await token(TokenRequest(.clientCredentials(scope: scope), from: client, origin))
     }
 
-    /// Revokes the grant of a token that was issued to the client which shows it. A refresh token and an
-    /// access token alike end the whole grant (RFC 7009 section 2.1). What happened is not told: section 2.2
-    /// asks for the same answer to invalid tokens, and another client's token is one to this client.
+    /// Revokes the grant of a token that was issued to this client. A refresh token and an access token alike end the whole grant
+    /// (RFC 7009 section 2.1). The call returns normally for an invalid token too, and for one of another client: section 2.2
+    /// asks for the same answer.
     ///
     /// A host that ends a grant on its own account calls ``TokenVault/Vault/revokeGrant(_:)``.
     ///
@@ -86,13 +87,14 @@ extension TokenIssuer {
         } catch { throw failure(error) }
     }
 
-    /// Looks at a token as a client or resource server may see it (RFC 7662). Nil: it is not active, for whatever reason.
+    /// Tells a client or resource server what a token stands for (RFC 7662).
     ///
-    /// A client sees its own tokens; the access tokens of others only a resource server does
-    /// (``TokenVault/ClientRegistration/mayIntrospect``). The first valid look at an access token counts as its first
-    /// use. The user's name is not told: the subject says who it is, and more is at ``userinfo(_:)`` with the user's consent.
-    /// A host that protects its own routes calls ``validate(_:)``.
+    /// A client sees its own tokens. A resource server (``TokenVault/ClientRegistration/mayIntrospect``) sees the access tokens
+    /// of all clients. The first call for a valid access token counts as its first use. The answer holds the user's subject and
+    /// not the user's name; ``userinfo(_:)`` tells more, with the user's consent. A host that protects its own routes calls
+    /// ``validate(_:)``.
     ///
+    /// - Returns: Nil when the token is not active, or is not this client's to see.
     /// - Throws: `invalid_client`, also for a public client, which proves nothing; `temporarily_unavailable`.
     public func introspect(
         _ token: SecretBytes, for client: ClientCredentials, from origin: RequestOrigin = .library
@@ -135,16 +137,19 @@ extension TokenIssuer {
 
 /// What an active token stands for (RFC 7662 section 2.2).
 public struct IntrospectedToken: Sendable {
-    /// False: a refresh token, which no resource server may take.
+    /// Whether it is an access token. A refresh token is shown to its own client alone; no resource server may accept one.
     public let isAccessToken: Bool
+    /// The scope that it was issued for.
     public let scope: ScopeSet
-    /// The client that it was issued to, by its `client_id`.
+    /// The `client_id` of the client that it was issued to.
     public let clientID: String
     /// Who it speaks for (`sub`): the user, or the client itself where it was issued to that for itself.
     public let subject: String
-    /// Whom it is meant for (`aud`); nil: no one in particular.
+    /// The resource server that it is meant for (`aud`); nil when it names none.
     public let audience: String?
+    /// The time at which it was issued (`iat`).
     public let issuedAt: VaultInstant
+    /// The time at which it expires (`exp`).
     public let expiresAt: VaultInstant
 
     init(_ token: ValidToken, isAccessToken: Bool, of client: Client, _ issuer: TokenIssuer) {

@@ -40,21 +40,23 @@ package struct TokenRequest: Sendable {
     }
 }
 
-/// Where a request comes from, as far as the audit log and the throttle of failed authentication want to know.
+/// Where a request comes from, for the audit log and for the throttle of failed client authentication.
 public struct RequestOrigin: Sendable {
-    /// The door that the audit log names.
+    /// The channel that the audit log names.
     public var channel: AuditChannel
-    /// Goes into the audit log with the request's entries; nil: none.
+    /// The id that the audit log repeats in the entries of this request; nil for none.
     public var requestID: String?
     /// The client's network address, asked for only when an authentication failed before; nil: not known, and failures are
     /// not counted.
     let address: @Sendable () -> String?
 
-    /// Describes a request that does not come from code of the host itself.
+    /// Describes a request that a client sent.
     ///
     /// - Parameters:
-    ///   - channel: ``TokenVault/AuditChannel/library`` for a call that the host makes on its own account.
-    ///   - address: failed authentication is throttled per client and address.
+    ///   - channel: The channel that it came through, such as ``TokenVault/AuditChannel/http``.
+    ///   - requestID: The id for the audit log.
+    ///   - address: The client's network address. Failed authentication is throttled by client and address; without an address
+    ///     it is not. It is evaluated only when it is needed.
     public init(
         _ channel: AuditChannel, requestID: String? = nil,
         address: @autoclosure @escaping @Sendable () -> String? = nil
@@ -64,24 +66,24 @@ public struct RequestOrigin: Sendable {
         self.address = address
     }
 
-    /// A call of the host's own code.
+    /// The origin of a call that the host makes on its own account.
     public static let library = RequestOrigin(.library)
 }
 
-/// The tokens that answer a request (RFC 6749 section 5.1). What is in here is durable.
+/// The tokens that answer a request (RFC 6749 section 5.1). They are on the disk when the caller gets them.
 public struct TokenResponse: Sendable {
     /// The access token, a bearer token (RFC 6750).
     public let accessToken: SecretBytes
-    /// The refresh token; nil: the client is not registered for refresh tokens, or got its access token for itself.
+    /// The refresh token; nil when the client is not registered for refresh tokens, or got an access token for itself.
     public let refreshToken: SecretBytes?
     /// The id_token as compact JWS (OpenID Connect Core section 3.1.3.3); nil unless the scope has `openid` and the issuer
     /// signs id_tokens.
     public let idToken: SecretBytes?
-    /// What the access token is for: what was asked for, or less.
+    /// The scope of the access token, which may be less than was asked for.
     public let scope: ScopeSet
-    /// When the access token ends.
+    /// The time at which the access token expires.
     public let expiresAt: VaultInstant
-    /// Whole seconds until the access token ends, at the time of this answer.
+    /// The lifetime of the access token in whole seconds, counted from this answer.
     public let expiresIn: Int64
     /// The grant that the tokens belong to.
     public let grant: GrantID

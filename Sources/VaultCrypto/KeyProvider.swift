@@ -2,7 +2,8 @@ import Foundation
 import Synchronization
 public import VaultCore
 
-/// Wraps and unwraps 32 bytes with a key that it keeps elsewhere: a key management service that the host talks to itself.
+/// A key provider wraps and unwraps the key of a keyslot with a key that never leaves its place, such as a key management
+/// service that the host talks to itself.
 ///
 /// ```swift
 /// struct CloudKey: KeyProvider {
@@ -20,39 +21,43 @@ public import VaultCore
 /// let vault = try await Vault.open(at: path, unlockedBy: .provider(CloudKey(kms: kms)))
 /// ```
 ///
-/// The keyslot is one of the kind `program` (docs/sealed-format.md): it keeps the wrapped bytes and nothing of the provider, so
-/// a key program that unwraps the same bytes opens it too. Key files and passphrases are no providers, because they wrap
-/// nothing: the key of their slot is made of them.
+/// The vault waits for an answer until the deadline of ``KeySource/provider(_:deadline:)``. A keyslot made by a provider is of
+/// the kind `program` (docs/sealed-format.md): it stores the wrapped bytes and nothing of the provider, so a ``KeyProgram`` that
+/// unwraps the same bytes opens it too. Key files and passphrases are not providers: they wrap nothing, because the key of their
+/// slot is computed from them.
 public protocol KeyProvider: Sendable {
-    /// Wraps the key of a new slot.
+    /// Wraps the key of a new keyslot.
     ///
     /// - Parameters:
-    ///   - key: 32 random bytes.
-    ///   - slot: to be bound to what is returned, where the service can do that.
-    /// - Returns: 1 to 4,096 bytes that the slot keeps, readable to anyone who can read the vault's file.
-    /// - Throws: anything; of an error that is not a ``VaultCore/VaultError`` with the code `locked`, its type alone is shown.
+    ///   - key: 32 random bytes that the vault drew.
+    ///   - slot: The vault and the keyslot, to be bound to the result where the service supports it (additional data,
+    ///     encryption context).
+    /// - Returns: 1 to 4,096 bytes that the keyslot stores in the clear.
+    /// - Throws: Any error. The vault reports `unavailable` with the type of the error and never with its text.
     func wrap(_ key: SecretBytes, for slot: KeyslotContext) async throws -> [UInt8]
 
-    /// Unwraps the key of a slot.
+    /// Unwraps the key of a keyslot.
     ///
-    /// - Returns: the 32 bytes that were wrapped.
-    /// - Throws: ``VaultCore/VaultError`` with the code `locked` where the key is not for this provider to unwrap, anything else
-    ///   where it cannot tell.
+    /// - Returns: The 32 bytes that were wrapped.
+    /// - Throws: A ``VaultCore/VaultError`` with the code `locked` when this provider did not wrap the key; the vault then tries
+    ///   its other keyslots of this kind. The vault reports any other error as `unavailable`, with its type and never with its
+    ///   text.
     func unwrap(_ wrapped: [UInt8], for slot: KeyslotContext) async throws -> SecretBytes
 }
 
-/// Which keyslot of which vault a key is for.
+/// The vault and the keyslot that a key belongs to.
 public struct KeyslotContext: Sendable, Hashable {
     let vaultID: VaultID
     let slotID: [UInt8]
 
-    /// 32 hexadecimal digits.
+    /// The vault's id, 32 hexadecimal digits.
     public var vault: String { "\(vaultID)" }
-    /// 32 hexadecimal digits.
+    /// The keyslot's id, 32 hexadecimal digits.
     public var slot: String { Hex.encode(slotID) }
 }
 
-/// For a provider that falls back on a program, or puts something in front of it. Blocks as long as the program runs.
+/// A provider of your own can fall back on a program, or put a cache in front of it. Each call blocks its thread as long as the
+/// program runs.
 extension KeyProgram: KeyProvider {
     public func wrap(_ key: SecretBytes, for slot: KeyslotContext) async throws -> [UInt8] {
         try wrap(GuardedKey(copying: key), vault: slot.vaultID, slot: slot.slotID)

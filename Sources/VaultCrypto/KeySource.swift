@@ -30,9 +30,9 @@ public enum KeySource: Sendable {
     /// A program that keeps a key where it cannot be copied: a key management service, a smart card, a TPM.
     case program(KeyProgram)
 
-    /// The host's own code, which keeps a key elsewhere; opens the same keyslots as a program that unwraps the same.
+    /// Code of the host that keeps a key elsewhere. It opens the same keyslots as a program that unwraps the same bytes.
     ///
-    /// - Parameter deadline: how long it may take to answer one question.
+    /// - Parameter deadline: The longest that one call of the provider may take.
     case provider(any KeyProvider, deadline: Duration = .seconds(30))
 }
 
