@@ -60,7 +60,7 @@ import VaultCrypto
         let error = try await failure {
             _ = try await create(
                 Answering {
-                    try? await Task.sleep(for: .seconds(3600))
+                    try await Waiting.pass(.seconds(3600))
                     return SecretBytes([])
                 }, deadline: .milliseconds(50))
         }
