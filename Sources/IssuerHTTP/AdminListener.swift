@@ -39,7 +39,7 @@ struct AdminListener: Service {
             },
             logger: logger)
         do { try await application.run() } catch {
-            throw address.bindingFailure(error, option: "--admin-listen") ?? error
+            throw address.bindingFailure(error, option: "address for operators") ?? error
         }
     }
 

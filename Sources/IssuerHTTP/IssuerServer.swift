@@ -66,7 +66,7 @@ public struct IssuerServer: Service {
         if let address = configuration.admin { addAdmin(address, issuer, frame.metrics, to: &application) }
         do { try await frame.run(application) } catch {
             let address = Address(host: configuration.host, port: configuration.port)
-            throw address.bindingFailure(error, option: "--listen") ?? error
+            throw address.bindingFailure(error, option: "address to listen on") ?? error
         }
     }
 
@@ -139,17 +139,19 @@ extension IssuerServer {
 
         /// Refuses what could not be served.
         ///
-        /// - Throws: `VaultError.Code.invalidInput` with the option to change.
+        /// - Throws: `VaultError.Code.invalidInput` with the setting to change.
         public func check() throws {
             guard (0...65535).contains(port), (0...65535).contains(admin?.port ?? 0) else {
-                throw VaultError(.invalidInput, "A port is 0 to 65535.", remedy: "Use --listen HOST:PORT.")
+                throw VaultError(
+                    .invalidInput, "A port is 0 to 65535.",
+                    remedy: "Choose another address to listen on, as HOST:PORT.")
             }
             guard let issuer else {
                 guard Loopback.contains(host) else {
                     throw VaultError(
                         .invalidInput,
                         "\(host) can be reached from other machines, so clients must know this issuer by its URL.",
-                        remedy: "Use --issuer https://…, or listen on 127.0.0.1.")
+                        remedy: "Give the issuer's URL, as https://id.example, or listen on 127.0.0.1.")
                 }
                 return
             }
@@ -161,7 +163,7 @@ extension IssuerServer {
             else {
                 throw VaultError(
                     .invalidInput, "The issuer is an https URL without query and fragment.",
-                    remedy: "Use --issuer https://…; http is for loopback.")
+                    remedy: "Correct the issuer's URL: it is https, or http on loopback.")
             }
             // Browsers resolve such parts away, or take what follows an empty one for a host.
             let parts = url.percentEncodedPath.split(separator: "/", omittingEmptySubsequences: false)
@@ -169,12 +171,12 @@ extension IssuerServer {
             else {
                 throw VaultError(
                     .invalidInput, "The path of the issuer has a part that is empty, '.' or '..'.",
-                    remedy: "Use --issuer https://host.example/path.")
+                    remedy: "Correct the issuer's URL, as https://host.example/path.")
             }
             guard tls == nil || url.scheme == "https" else {
                 throw VaultError(
                     .invalidInput, "Served with TLS, the issuer has an https URL.",
-                    remedy: "Use --issuer https://…")
+                    remedy: "Correct the issuer's URL.")
             }
         }
 
@@ -209,7 +211,7 @@ extension IssuerServer {
         ///
         /// - Parameters:
         ///   - error: what binding threw.
-        ///   - option: the flag that the address came from.
+        ///   - option: what the address is called in the program's settings.
         /// - Returns: nil for an error of another kind.
         public func bindingFailure(_ error: any Error, option: String) -> VaultError? {
             switch error {
@@ -217,12 +219,12 @@ extension IssuerServer {
                 VaultError(
                     error.errnoCode == EACCES ? .permissionDenied : .unavailable,
                     "Cannot listen on \(self): \(String(cString: strerror(error.errnoCode))).",
-                    remedy: "Choose another \(option) HOST:PORT.")
+                    remedy: "Choose another \(option).")
             case is SocketAddressError.UnknownHost:
                 VaultError(
                     .unavailable, "The host name \(host) has no address.",
                     remedy:
-                        "Check the spelling in \(option) HOST:PORT and the name service, or give an address.")
+                        "Check the spelling of the \(option) and the name service, or give an IP address.")
             default: nil
             }
         }

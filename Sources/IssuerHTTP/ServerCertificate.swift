@@ -79,15 +79,16 @@ public final class ServerCertificate: Sendable {
 
     private static func load(_ certificateFile: String, _ keyFile: String) throws -> Loaded {
         let certificates = try read(
-            certificateFile, closed: .toNobody, "certificate in PEM form", option: "--tls-certificate"
+            certificateFile, closed: .toNobody, "certificate in PEM form", option: "certificate file"
         ) { try NIOSSLCertificate.fromPEMBytes($0) }
         let key = try read(
             keyFile, closed: .toOthersThanGroup, "private key in PEM form without a passphrase",
-            option: "--tls-key"
+            option: "file of its key"
         ) { try NIOSSLPrivateKey(bytes: $0, format: .pem) }
         guard let first = certificates.first else {
             throw VaultError(
-                .invalidInput, "\(certificateFile) has no certificate.", remedy: "Check --tls-certificate.")
+                .invalidInput, "\(certificateFile) has no certificate.", remedy: "Check the certificate file."
+            )
         }
         do {
             return Loaded(
@@ -97,7 +98,7 @@ public final class ServerCertificate: Sendable {
         } catch {
             throw VaultError(
                 .invalidInput, "The key in \(keyFile) does not match the certificate in \(certificateFile).",
-                remedy: "Check --tls-certificate and --tls-key.")
+                remedy: "Check the certificate file and the file of its key.")
         }
     }
 
@@ -105,9 +106,9 @@ public final class ServerCertificate: Sendable {
         _ path: String, closed: SmallFile.Closed, _ what: String, option: String,
         _ parse: ([UInt8]) throws -> Content
     ) throws -> Content {
-        let bytes = try SmallFile.read(path, limit: limit, closed: closed, remedy: "Check \(option).")
+        let bytes = try SmallFile.read(path, limit: limit, closed: closed, remedy: "Check the \(option).")
         guard let content = try? parse(bytes) else {
-            throw VaultError(.invalidInput, "\(path) has no \(what).", remedy: "Check \(option).")
+            throw VaultError(.invalidInput, "\(path) has no \(what).", remedy: "Check the \(option).")
         }
         return content
     }

@@ -115,7 +115,7 @@ package final class DraftFile {
     package static func exists(_ path: String) -> VaultError {
         VaultError(
             .alreadyExists, "There is already a file at \(path).",
-            remedy: "Choose another name, or replace an older backup with --force.")
+            remedy: "Choose another name, or overwrite an older backup.")
     }
 }
 

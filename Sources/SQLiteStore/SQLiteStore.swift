@@ -375,5 +375,5 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
         .unavailable, "The vault is closed.", remedy: "Restart the service if the disk failed.")
     private static let down = VaultError(
         .unavailable, "The disk failed twice; the vault takes no more writes.",
-        remedy: "Check the disk, run 'tokenvault audit verify', and restart.")
+        remedy: "Check the disk, verify the audit log, and restart.")
 }

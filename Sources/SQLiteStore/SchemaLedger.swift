@@ -34,7 +34,7 @@ package struct SchemaLedger: Sendable {
         try refuse(newerThanKnown: applied.map(\.version).max() ?? 0)
         for (known, found) in zip(migrations, applied)
         where known.version != found.version || checksum(known) != found.checksum {
-            throw changed("Migration \(found.version) of the vault is not the one this tokenvault knows.")
+            throw changed("Migration \(found.version) of the vault differs from this version's.")
         }
         let present = Array(migrations.prefix(applied.count))
         guard try fingerprint(database) == expectedFingerprint(of: present) else {
@@ -64,8 +64,8 @@ package struct SchemaLedger: Sendable {
         let newest = migrations.last?.version ?? 0
         guard version > newest else { return }
         throw VaultError(
-            .schemaNewer, "The vault has schema \(version); this tokenvault knows schemas up to \(newest).",
-            remedy: "Use the newer tokenvault, and restart a service with it. Nothing was changed.")
+            .schemaNewer, "The vault has schema \(version); this version knows schemas up to \(newest).",
+            remedy: "Use the newer TokenVault, and restart services with it. Nothing was changed.")
     }
 
     private func changed(_ message: String) -> VaultError {
@@ -92,7 +92,7 @@ package struct SchemaLedger: Sendable {
         guard try database.hasTable("schema_migrations") else {
             throw VaultError(
                 .notAVault, "The file has no ledger of migrations.",
-                remedy: "Check the path given with --vault.")
+                remedy: "Check the path of the vault.")
         }
         var applied: [(version: Int, checksum: [UInt8])] = []
         try database.forEachRow("SELECT version, checksum FROM schema_migrations ORDER BY version") { row in

@@ -10,7 +10,7 @@ package enum StorageFailure {
         case ENOENT:
             VaultError(
                 .notFound, "There is no vault at \(path).",
-                remedy: "Check --vault, or make one with 'tokenvault init'.")
+                remedy: "Check the path of the vault, or create a vault.")
         case EACCES, EPERM:
             VaultError(
                 .permissionDenied, "This user may not open \(path).",
@@ -69,7 +69,7 @@ package enum StorageFailure {
                 "The vault's file, or the directory around it, cannot be opened for writing.",
                 remedy: "Run as the vault's owner; the directory must be writable for it.")
         case SQLITE_NOTADB:
-            VaultError(.notAVault, "The file is not a vault.", remedy: "Check the path given with --vault.")
+            VaultError(.notAVault, "The file is not a vault.", remedy: "Check the path of the vault.")
         case SQLITE_CORRUPT:
             VaultError(
                 .integrity, "The database file is damaged.",
@@ -79,7 +79,7 @@ package enum StorageFailure {
             VaultError(
                 .integrity,
                 "The database differs from what was written (SQLite code \(error.code)).",
-                remedy: "Run 'tokenvault audit verify' and 'tokenvault doctor', then restore a backup.")
+                remedy: "Verify the audit log, examine the vault, then restore a backup.")
         case SQLITE_MISUSE:
             // The connection was closed under a reader: by close(), or to find out about a failed commit.
             VaultError(

@@ -30,7 +30,7 @@ package struct StoreFiles: Sendable {
         if let wal, wal.size < (try walBytes()) {
             throw LostFiles(
                 .gone, "\(self.wal.path) was cut short while in use.",
-                remedy: "Restart every process that has the vault open, and run 'tokenvault audit verify'.")
+                remedy: "Restart every process that has the vault open, and verify the audit log.")
         }
         guard wal != nil, index != nil else {
             let missing = wal == nil ? self.wal : self.index

@@ -33,7 +33,7 @@ package enum VaultFile {
         guard try isVault(path) else {
             throw VaultError(
                 .notAVault, "\(path) is not a vault.",
-                remedy: "Check --vault, or make one with 'tokenvault init'.")
+                remedy: "Check the path of the vault, or create a vault.")
         }
         guard information.st_mode & 0o077 == 0 else {
             throw VaultError(

@@ -11,8 +11,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "tokenvault",
-        abstract:
-            "Store, issue and rotate OAuth 2 tokens in an encrypted vault, with a verifiable log.",
+        abstract: "Store, issue and rotate OAuth 2 tokens in an encrypted vault, with a verifiable log.",
         discussion: """
             Data goes to standard output, everything else to standard error. With --json every command prints one \
             JSON object, lists print one object per line.

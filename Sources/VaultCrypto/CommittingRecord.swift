@@ -178,7 +178,7 @@ package enum KeyWrap {
             throw VaultError(
                 .integrity,
                 "A wrapped key does not open: it was changed, moved, or wrapped under another key.",
-                remedy: "Run `tokenvault audit verify`, and restore the row from a backup.")
+                remedy: "Verify the audit log, then restore a backup.")
         }
     }
 

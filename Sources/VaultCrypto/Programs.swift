@@ -33,7 +33,7 @@ public struct KeyProgram: Sendable {
         guard path.hasPrefix("/"), !path.utf8.contains(0) else {
             throw VaultError(
                 .invalidInput, "A key program is named by its absolute path.",
-                remedy: "As in: --key-exec /usr/local/libexec/vault-key")
+                remedy: "For example: /usr/local/libexec/vault-key.")
         }
         self.path = path
         self.deadline = deadline
@@ -74,7 +74,7 @@ public struct KeyProgram: Sendable {
         _ question: [UInt8], _ body: (UnsafeBufferPointer<UInt8>) throws(VaultError) -> Result
     ) throws(VaultError) -> Result {
         // Anyone who can write the program can have the key.
-        try Self.checkFile(path, called: "key program", remedy: "Name a program: --key-exec PATH.")
+        try Self.checkFile(path, called: "key program", remedy: "Name a key program.")
         do throws(ProgramRun.Failure) {
             return try unsafe ProgramRun(path: path, environment: Self.environment, deadline: deadline)
                 .exchange(question, body)

@@ -61,7 +61,7 @@ extension RecoveryKey {
         if let problem {
             throw VaultError(
                 .invalidInput, "\(path) is not a recovery file: it \(problem).",
-                remedy: "Name the file that 'tokenvault key recovery create' wrote.")
+                remedy: "Name the file of a recovery key.")
         }
         let head = Array(record.prefix(Self.headBytes))
         guard let vault = VaultID(bytes: Array(head.prefix(16))),

@@ -90,7 +90,7 @@ package enum SealedField {
     private static var damaged: VaultError {
         VaultError(
             .integrity, "A sealed value does not open: it was changed, moved, or sealed under another key.",
-            remedy: "Run `tokenvault audit verify`, and restore the row from a backup.")
+            remedy: "Verify the audit log, then restore a backup.")
     }
 }
 

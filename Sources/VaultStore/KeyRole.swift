@@ -20,6 +20,6 @@ extension VaultError {
     package static func needs(_ role: KeyRole) -> VaultError {
         VaultError(
             .denied, "This needs the \(role)'s keys, and the vault was opened without them.",
-            remedy: "Open it with a keyslot for that role or for everything: see 'tokenvault key slot list'.")
+            remedy: "Open it with a keyslot for that role or for everything; list the keyslots to find one.")
     }
 }

@@ -17,7 +17,7 @@ package enum LostRow {
         VaultError(
             .integrity,
             "Row \(id) of \(layout.name) is not the newest: an earlier one was put back.",
-            remedy: "Run 'tokenvault audit verify' to see what is affected, then restore a backup.")
+            remedy: "Verify the audit log to see what is affected, then restore a backup.")
     }
 
     private static func error(_ what: String) -> VaultError {

@@ -183,7 +183,7 @@ package struct Roster: Sendable {
     package static let differs = VaultError(
         .integrity,
         "Keys, clients or settings are not the ones that the vault's own record counts: an earlier row was put back, or one was changed or deleted from outside.",
-        remedy: "Stop the service, run 'tokenvault audit verify', then restore a backup.")
+        remedy: "Stop the service, verify the audit log, then restore a backup.")
 }
 
 /// A roster that rows are compared with: of one snapshot, or of a transaction, where it changes with what is written.

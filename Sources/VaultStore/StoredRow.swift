@@ -109,7 +109,7 @@ package struct StoredRow: Sendable {
     private static func edited(_ layout: TableLayout, _ id: Int64) -> VaultError {
         VaultError(
             .integrity, "Row \(id) of \(layout.name) was changed from outside the vault.",
-            remedy: "Run 'tokenvault audit verify' to see what is affected, then restore a backup.")
+            remedy: "Verify the audit log to see what is affected, then restore a backup.")
     }
 }
 

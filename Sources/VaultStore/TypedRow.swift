@@ -91,7 +91,7 @@ package struct ColumnReader {
     private var malformed: VaultError {
         VaultError(
             .integrity, "Row \(id) of \(layout.name) does not have the form of this version.",
-            remedy: "Was it written by a newer tokenvault? Use that version.")
+            remedy: "If a newer TokenVault wrote it, use that version.")
     }
 }
 

@@ -102,7 +102,7 @@ public final class VaultSigningKeys: IDTokenMinting {
         guard let stored = keys.first(where: { $0.algorithm == algorithm }) else {
             throw VaultError(
                 .unavailable, "There is no key to sign an id_token with \(algorithm.rawValue).",
-                remedy: "Make one: 'tokenvault key signing rotate'.")
+                remedy: "Rotate the signing keys to make one.")
         }
         if let key = ready.withLock({ $0[stored.kid] }) { return key }
         let key = try await PrivateSigningKey(algorithm, storedForm: stored.privateKey)

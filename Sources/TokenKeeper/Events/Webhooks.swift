@@ -63,7 +63,7 @@ extension TokenKeeper {
     public func testWebhook(_ url: String) async throws -> WebhookAnswer {
         guard let webhook = try await vault.webhooks().first(where: { $0.url == url }) else {
             throw VaultError(
-                .notFound, "There is no such webhook.", remedy: "See 'tokenvault webhook list'.")
+                .notFound, "There is no such webhook.", remedy: "List the webhooks.")
         }
         return await tell(webhook, try WebhookMessage.test(in: vault.id, at: clock.now()))
     }

@@ -49,7 +49,7 @@ extension TokenKeeper {
         {
             throw VaultError(
                 .alreadyExists, "The user already has this connection, and its tokens would be lost.",
-                remedy: "Give another --label, or revoke the connection first.")
+                remedy: "Give another label, or revoke the connection first.")
         }
         let now = clock.now()
         var tokens = NewTokens(accessToken: imported.accessToken ?? SecretBytes([]))

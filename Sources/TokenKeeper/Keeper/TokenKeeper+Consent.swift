@@ -164,7 +164,7 @@ extension TokenKeeper {
                 : "its tokens were destroyed here, but the provider does not revoke them"
             try? await vault.removeConnection(held.id)
         } else {
-            fate = "its tokens are revoked as soon as the provider answers, by 'tokenvault refresh run'"
+            fate = "its tokens are revoked as soon as the provider answers, by the keeper"
         }
         return KeeperError(error.code, error.message, diagnostic: "\(error.diagnostic); \(fate).")
     }

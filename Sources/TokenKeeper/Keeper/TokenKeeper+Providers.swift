@@ -115,7 +115,7 @@ extension TokenKeeper {
         guard isPublic || new.clientSecret != nil else {
             throw VaultError(
                 .invalidInput, "This provider needs a client secret.",
-                remedy: "Give it by --client-secret-file.")
+                remedy: "Give the client secret.")
         }
         let isPlain = new.clientID.utf8.allSatisfy { (0x20...0x7E).contains($0) }
         guard (1...1024).contains(new.clientID.utf8.count), isPlain else {
@@ -246,7 +246,7 @@ extension ProviderRegistration {
         } catch {
             throw VaultError(
                 .integrity, "A provider's entry cannot be read.",
-                remedy: "Was it written by a newer tokenvault? Use that version.")
+                remedy: "If a newer TokenVault wrote it, use that version.")
         }
     }
 
@@ -270,7 +270,7 @@ extension ProviderRegistration {
         guard let catalogue, let provider = ProviderCatalogue.provider(catalogue) else {
             throw VaultError(
                 .notFound, "This version's catalogue has no entry of that name.",
-                remedy: "See 'tokenvault provider list --catalogue'.")
+                remedy: "List the catalogue.")
         }
         return provider
     }

@@ -61,6 +61,6 @@ extension AnchorRow: TypedRow {
     private static func unknown(_ id: Int64) -> VaultError {
         VaultError(
             .integrity, "Anchor \(id) is of a kind that this version does not know.",
-            remedy: "Was it added by a newer tokenvault? Use that version.")
+            remedy: "If a newer TokenVault added it, use that version.")
     }
 }

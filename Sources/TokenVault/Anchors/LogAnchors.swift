@@ -25,7 +25,7 @@ public struct LogAnchors: AnchorCheck {
                     throw VaultError(
                         .integrity, "The database is not the newest of this vault: \(problem).",
                         remedy:
-                            "Put the newest file back. To go on with this one all the same: --ignore-anchors, and docs/audit-log.md."
+                            "Put the newest file back. To go on with this one, ignore the anchors (docs/audit-log.md)."
                     )
                 }
                 if let note = comparison.note { vault.logger.warning("\(note)") }

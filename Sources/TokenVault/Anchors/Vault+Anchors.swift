@@ -34,7 +34,7 @@ extension Vault {
             guard !known.contains(where: { $0.kind == new.kind && $0.target == new.target }) else {
                 throw VaultError(
                     .alreadyExists, "There is already an anchor of this kind at \(new.target).",
-                    remedy: "See 'tokenvault audit anchor list'.")
+                    remedy: "List the anchors.")
             }
             guard known.count < Limits.anchors else {
                 throw VaultError(
@@ -102,7 +102,7 @@ extension Vault {
         case .witness:
             throw VaultError(
                 .invalidInput, "A witness needs its verifier key.",
-                remedy: "See 'tokenvault audit anchor add --help'.")
+                remedy: "Give the verifier key that the witness publishes.")
         case .file:
             // What keeps us from writing there is said now.
             _ = try DraftFile.note(at: target)
@@ -124,7 +124,7 @@ extension Vault {
     }
 
     private static func noAnchor(_ id: Int64) -> VaultError {
-        VaultError(.notFound, "There is no anchor \(id).", remedy: "See 'tokenvault audit anchor list'.")
+        VaultError(.notFound, "There is no anchor \(id).", remedy: "List the anchors.")
     }
 }
 

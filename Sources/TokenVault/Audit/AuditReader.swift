@@ -99,7 +99,7 @@ extension Vault {
             let keyring = keys.keyring
             guard let bytes = try StoredLog(database).leaf(index) else {
                 throw VaultError(
-                    .notFound, "The log has no entry \(index).", remedy: "See 'tokenvault audit tail'.")
+                    .notFound, "The log has no entry \(index).", remedy: "List the newest entries.")
             }
             guard var entry = AuditLeaf.decode(bytes) else { throw StoredLog.unreadable(index) }
             entry.addActor(database, keyring, registry)

@@ -103,7 +103,7 @@ struct AuditVerifier {
         }
         if !isIncremental, scan.first < scan.announced {
             report.notes.append(
-                "Entries before \(scan.announced) may be removed; 'tokenvault audit prune' was not finished.")
+                "Entries before \(scan.announced) may be removed: a pruning was interrupted.")
         }
     }
 

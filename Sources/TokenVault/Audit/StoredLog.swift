@@ -91,7 +91,7 @@ extension LogHead {
 
     static let misfit = VaultError(
         .integrity, "The head of the audit log does not fit the log.",
-        remedy: "Run 'tokenvault audit verify', then restore a backup.")
+        remedy: "Verify the audit log, then restore a backup.")
 
     var insert: RowWrite {
         RowWrite("INSERT INTO audit_head VALUES (1, ?, ?, ?, ?, ?)", values)
@@ -141,7 +141,7 @@ struct StoredLog {
 
     static func unreadable(_ index: Int64) -> VaultError {
         VaultError(
-            .integrity, "Entry \(index) of the log cannot be read.", remedy: "Run 'tokenvault audit verify'.")
+            .integrity, "Entry \(index) of the log cannot be read.", remedy: "Verify the audit log.")
     }
 
     /// - Parameter hash: nil for what is no hash.

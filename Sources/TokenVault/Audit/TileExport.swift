@@ -144,7 +144,7 @@ struct TileExport {
         guard try log.root(of: size) == old.root else {
             throw VaultError(
                 .integrity, "The log does not begin with the \(size) entries of the directory.",
-                remedy: "Run 'tokenvault audit verify --since' with the directory's checkpoint.")
+                remedy: "Verify the audit log against the directory's checkpoint.")
         }
     }
 
@@ -217,7 +217,7 @@ struct TileExport {
 
     private static let damaged = VaultError(
         .integrity, "The log is damaged: its entries do not give the root that was signed.",
-        remedy: "Run 'tokenvault audit verify' to see where.")
+        remedy: "Verify the audit log to see where.")
 }
 
 /// What an export of tiles wrote.

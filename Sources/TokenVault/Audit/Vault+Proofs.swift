@@ -53,7 +53,7 @@ public struct AuditProof: Sendable {
             guard let leaf = leaf ?? proof.extra else {
                 throw VaultError(
                     .invalidInput, "The proof does not include the entry.",
-                    remedy: "Give its exact bytes: --leaf FILE")
+                    remedy: "Give the exact bytes of the entry.")
             }
             guard proof.proves(leafHash: MerkleHash.leaf(leaf), in: checkpoint) else {
                 throw unproven("that the entry is in the log at \(index)")
@@ -63,7 +63,7 @@ public struct AuditProof: Sendable {
             guard let old else {
                 throw VaultError(
                     .invalidInput, "This is a consistency proof: it is checked against the older checkpoint.",
-                    remedy: "Give it: --from CHECKPOINT_FILE")
+                    remedy: "Give the older checkpoint.")
             }
             guard proof.proves(extensionOf: try Checkpoint.read(old, signedBy: key), by: checkpoint) else {
                 throw unproven("that the log begins with the one of \(size) entries")
@@ -107,7 +107,7 @@ extension Vault {
             guard index >= 0, UInt64(index) < checkpoint.head.size else {
                 throw VaultError(
                     .notFound, "The log of \(checkpoint.head.size) entries has no entry \(index).",
-                    remedy: "See 'tokenvault audit tail'.")
+                    remedy: "List the newest entries.")
             }
             guard let leaf = try log.leaf(index) else { throw try Self.missing(index, log) }
             let hashes = try MerkleProof.inclusion(
@@ -146,7 +146,7 @@ extension Vault {
                 throw VaultError(
                     .integrity, "The log does not begin with the \(old.size) entries of the checkpoint.",
                     remedy:
-                        "Run 'tokenvault audit verify --since' with it, and look for a second copy of the vault."
+                        "Verify the audit log against it, and look for a second copy of the vault."
                 )
             }
             return AuditProof(size: Int64(checkpoint.head.size), text: proof.text)
@@ -185,5 +185,5 @@ extension Vault {
 
     private static let unprovable = VaultError(
         .integrity, "The log is damaged: its entries do not give the root that was signed.",
-        remedy: "Run 'tokenvault audit verify' to see where.")
+        remedy: "Verify the audit log to see where.")
 }

@@ -103,7 +103,7 @@ extension Vault {
         guard try await verifyAudit(progress: { progress($0 * 0.3) }).isIntact else {
             throw VaultError(
                 .integrity, "The log or the database differs from what was written; nothing was removed.",
-                remedy: "Run 'tokenvault audit verify'.")
+                remedy: "Verify the audit log.")
         }
         try await remove(plan, progress: progress) {}
         return first
@@ -146,7 +146,7 @@ extension Vault {
         throw VaultError(
             .denied, "A webhook has received the log only up to entry \(behind).",
             remedy:
-                "Let 'tokenvault refresh run' or 'serve' tell it the rest, or remove it; or keep more entries."
+                "Refresh the connections, which also posts webhooks; or remove the webhook, or keep more entries."
         )
     }
 

@@ -119,7 +119,7 @@ extension Vault {
         damagedRows = max(damagedRows, count)
         for finding in rowWatch.found(findings) {
             logger.error(
-                "The vault is not what its log says. Stop the service, run 'tokenvault audit verify' and restore.",
+                "The vault is not what its log says. Stop the service, verify the audit log and restore a backup.",
                 metadata: ["row": "\(finding.place)", "problem": "\(finding.problem)"])
         }
     }

@@ -27,7 +27,7 @@ final class BackupFile {
             guard let header = BackupHeader(prefixOf: start) else {
                 throw VaultError(
                     .integrity,
-                    "The backup \(path) is cut off, damaged, or of a version that this tokenvault does not know.",
+                    "The backup \(path) is cut off, damaged, or of a version that this program does not know.",
                     remedy: "Use another copy of it.")
             }
             guard Int64(facts.size) == header.fileBytes else {
@@ -136,7 +136,7 @@ final class BackupFile {
 
     private static func notABackup(_ path: String) -> VaultError {
         VaultError(
-            .notAVault, "\(path) is not a backup.", remedy: "Name the file that 'backup create --out' wrote.")
+            .notAVault, "\(path) is not a backup.", remedy: "Name the data file of a backup.")
     }
 
     private static func unreadable(_ path: String, _ code: Int32) -> VaultError {

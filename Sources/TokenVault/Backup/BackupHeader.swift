@@ -200,7 +200,7 @@ public struct BackupKeys: Sendable {
             .locked,
             "The supplied key opens no keyslot of the backup of vault \(vault): "
                 + slots.joined(separator: ", ") + ".",
-            remedy: "Give the key file or passphrase of one of these slots (--key-file, --passphrase-file).")
+            remedy: "Give the key file or passphrase of one of these slots.")
     }
 }
 
@@ -270,15 +270,16 @@ extension BackupKeys {
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/integrity``, ``VaultError/Code/notAVault``.
     static func read(_ path: String) throws -> BackupKeys {
         let bytes = try SmallFile.read(
-            path, limit: fileBytes, closed: .toNobody, remedy: "Name the file that --keys-out wrote.")
+            path, limit: fileBytes, closed: .toNobody,
+            remedy: "Name the file of keys that was made with a backup.")
         guard bytes.starts(with: magic) else {
             throw VaultError(
                 .notAVault, "\(path) does not hold the keys of backups.",
-                remedy: "Name the file that --keys-out wrote.")
+                remedy: "Name the file of keys that was made with a backup.")
         }
         guard let keys = BackupKeys(bytes: bytes) else {
             throw VaultError(
-                .integrity, "\(path) is damaged, or of a version that this tokenvault does not know.",
+                .integrity, "\(path) is damaged, or of a version that this program does not know.",
                 remedy: "Use another copy of it.")
         }
         return keys

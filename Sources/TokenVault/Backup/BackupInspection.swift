@@ -115,7 +115,7 @@ struct OpenedBackup {
         guard keys.vault == file.header.vault else {
             throw VaultError(
                 .locked, "The backup is of vault \(file.header.vault), the keys are of vault \(keys.vault).",
-                remedy: "Give the keys of the same vault with --keys.")
+                remedy: "Give the keys of the same vault.")
         }
         guard keys.epoch == file.header.epoch else {
             throw VaultError(

@@ -85,7 +85,7 @@ extension Vault {
         guard request.path != request.keysPath else {
             throw VaultError(
                 .invalidInput, "The data and the keys of a backup need different files.",
-                remedy: "Give --keys-out another name, on another disk.")
+                remedy: "Choose another file for the keys, on another disk.")
         }
         let places =
             [(request.path, BackupHeader.magic)] + (request.keysPath.map { [($0, BackupKeys.magic)] } ?? [])
@@ -167,7 +167,7 @@ extension Vault {
         VaultError(
             .outcomeUnknown,
             "The new backup is at \(path), but the disk failed before its name was durable.",
-            remedy: "Run 'tokenvault backup verify', and make another on another disk.")
+            remedy: "Verify the backup, and make another on another disk.")
     }
 }
 

@@ -14,7 +14,7 @@ extension Vault {
     public var clients: VaultClients { VaultClients(vault: self) }
 
     static let noClient = VaultError(
-        .notFound, "There is no such client.", remedy: "See 'tokenvault client list'.")
+        .notFound, "There is no such client.", remedy: "List the clients.")
 }
 
 /// Registers, finds, changes and removes the clients of a vault.
@@ -51,7 +51,7 @@ public struct VaultClients: Sendable {
             else {
                 throw VaultError(
                     .alreadyExists, "There is a client of that name or identifier.",
-                    remedy: "See 'tokenvault client list'.")
+                    remedy: "List the clients.")
             }
             let id = OwnerID(transaction.next(\.nextOwnerID))
             let owner = try transaction.makeOwner(

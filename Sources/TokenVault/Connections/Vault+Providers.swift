@@ -31,7 +31,7 @@ extension Vault {
                 throw VaultError(
                     .alreadyExists, "There is a provider of that name.",
                     remedy:
-                        "Choose another name, or change it with 'tokenvault provider add NAME --replace'.")
+                        "Choose another name, or replace the provider.")
             }
             let id = ProviderID(transaction.next(\.nextGrantID))
             let row = ProviderRow(
@@ -85,7 +85,7 @@ extension Vault {
             guard !isUsed else {
                 throw VaultError(
                     .denied, "The provider has connections.",
-                    remedy: "Remove them first: see 'tokenvault connection list --provider NAME'.")
+                    remedy: "List the connections and remove those of this provider first.")
             }
             try transaction.delete(.providers, id: row.id.rawValue)
             return Audited((), AuditEvent(.providerRemove, provider: row, by: operatorActor))
@@ -125,7 +125,7 @@ extension Vault {
     }
 
     static let noProvider = VaultError(
-        .notFound, "There is no such provider.", remedy: "See 'tokenvault provider list'.")
+        .notFound, "There is no such provider.", remedy: "List the providers.")
 }
 
 extension StoredProvider {

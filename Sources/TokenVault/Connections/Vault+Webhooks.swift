@@ -63,7 +63,7 @@ extension Vault {
                 let row = try transaction.query(WebhookRow.self).first(where: { $0.url == url })
             else {
                 throw VaultError(
-                    .notFound, "There is no such webhook.", remedy: "See 'tokenvault webhook list'.")
+                    .notFound, "There is no such webhook.", remedy: "List the webhooks.")
             }
             try transaction.delete(.webhooks, id: row.id)
             return Audited((), AuditEvent(.webhookRemove, by: operatorActor, grant: GrantID(row.id)))

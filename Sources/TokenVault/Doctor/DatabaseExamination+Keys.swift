@@ -23,7 +23,7 @@ extension DatabaseExamination {
             checks.append(
                 .warning(
                     "slots.count", "One keyslot is the only way into this vault.",
-                    "Add another with 'tokenvault key slot add', and keep it elsewhere."))
+                    "Add a keyslot for another key, and keep that key elsewhere."))
         default: checks.append(.ok("slots.count", "\(slots) keyslots open this vault."))
         }
         checks.append(
@@ -31,7 +31,7 @@ extension DatabaseExamination {
                 ? .ok("slots.recovery", "There is a recovery key.")
                 : .warning(
                     "slots.recovery", "There is no recovery key: if the key is lost, every token is.",
-                    "Run 'tokenvault key recovery create', and keep its file off this machine."))
+                    "Create a recovery key, and keep its file off this machine."))
         return checks + (try proofs())
     }
 
@@ -52,12 +52,12 @@ extension DatabaseExamination {
             check(never, "keyslot") {
                 .advice(
                     id, "\($0) was never opened with its key.",
-                    "Run 'tokenvault key slot test' with each key.")
+                    "Test the keyslot with its key.")
             }
             + check(old, "keyslot", else: .ok(id, "Every keyslot was opened within the year.")) {
                 .advice(
                     id, "\($0) was last opened more than a year ago.",
-                    "Run 'tokenvault key slot test', to see that the key still exists.")
+                    "Test the keyslot, to check that its key still exists.")
             }
         return Array(checks.prefix(1))
     }
@@ -78,7 +78,7 @@ extension DatabaseExamination {
         if let began {
             let age = age(began)
             let what = "A rotation of keys that began \(DoctorText.span(age)) ago is not finished."
-            let remedy = "Run 'tokenvault key rotate root' again: it goes on where it stopped."
+            let remedy = "Rotate the root key again: the rotation goes on where it stopped."
             checks.append(
                 age > Self.rotationPatience
                     ? .warning("keys.rotation", what, remedy) : .advice("keys.rotation", what, remedy))
@@ -87,7 +87,7 @@ extension DatabaseExamination {
                 .error(
                     "keys.rotation", .integrity,
                     "\(DoctorText.count(old, "system key")) is under a key that is missing.",
-                    "Run 'tokenvault audit verify', then restore a backup."))
+                    "Verify the audit log, then restore a backup."))
         } else {
             checks.append(.ok("keys.rotation", "Everything is under the root key of epoch \(epoch)."))
         }
@@ -101,7 +101,7 @@ extension DatabaseExamination {
         guard age < Self.year else {
             return .advice(
                 id, "The root key is \(DoctorText.span(age)) old.",
-                "Run 'tokenvault key rotate root' once a year.")
+                "Rotate the root key once a year.")
         }
         return .ok(id, "The root key is \(DoctorText.span(age)) old.")
     }

@@ -16,7 +16,7 @@ extension DatabaseExamination {
                 .error(
                     "log.head", .integrity,
                     "The newest entry of the log is missing, or its time differs from the head's.",
-                    "Run 'tokenvault audit verify', then restore a backup.")
+                    "Verify the audit log, then restore a backup.")
             ]
         }
         return [.ok("log.head", "\(head.size) entries; the root is that of its right edge.")]
@@ -39,7 +39,7 @@ extension DatabaseExamination {
         }
         return .advice(
             id, what + ", and nothing is pruned: an anchor, an export or a webhook lags.",
-            "Add an anchor with 'tokenvault audit anchor add', or run 'tokenvault audit export --format tiles'."
+            "Add an anchor, or export the log as tiles."
         )
     }
 
@@ -51,7 +51,7 @@ extension DatabaseExamination {
         guard behind < Self.clockTolerance else {
             return .warning(
                 id, "The clock is \(DoctorText.span(behind)) behind the time of the log.",
-                "If the clock is wrong, set it. If it is right, it was ahead once: run 'tokenvault audit set-time'."
+                "If the clock is wrong, correct it. If it is right, it was ahead once: set the log's time."
             )
         }
         guard let entry = try StoredLog(database).entry(head.size - 1),
@@ -82,14 +82,14 @@ extension DatabaseExamination {
             .advice(
                 "backups.unfinished",
                 "\($0) began, and the log has no end of it: it was interrupted, or this vault was restored from it.",
-                "Run 'tokenvault backup inspect' on its file if there is one. Erasures count it as kept.")
+                "Inspect the backup if its file exists. Erasures count it as kept.")
         }
         guard let newest = try database.integer("SELECT max(created_at) FROM backups WHERE leaf >= log_size")
         else {
             return unfinished + [
                 .advice(
-                    id, "No backup was made with tokenvault.",
-                    "Run 'tokenvault backup create', best by a timer.")
+                    id, "No backup was made.",
+                    "Make a backup, best by a timer.")
             ]
         }
         let age = age(newest)
@@ -97,7 +97,7 @@ extension DatabaseExamination {
         let what = "The newest backup is \(DoctorText.span(age)) old."
         return unfinished + [
             age < 7 * day
-                ? .ok(id, what) : .warning(id, what, "Run 'tokenvault backup create', best by a timer.")
+                ? .ok(id, what) : .warning(id, what, "Make a backup, best by a timer.")
         ]
             + check(over, "backup") {
                 .advice(
@@ -113,7 +113,7 @@ extension DatabaseExamination {
                 .advice(
                     id,
                     "No anchor is configured: an older or cut file could not be told from the newest one.",
-                    "Add one with 'tokenvault audit anchor add'.")
+                    "Add an anchor.")
             ]
         }
         let size = try LogHead.read(database).size
@@ -136,13 +136,13 @@ extension DatabaseExamination {
                     .warning(
                         id,
                         "\(name) failed \(DoctorText.count(row.integer(4), "time"))\(why); it is \(lag) entries behind.",
-                        "Run 'tokenvault audit anchor check'."))
+                        "Check the anchors."))
             } else if lag > 0, age > 60_000 {
                 checks.append(
                     .warning(
                         id,
                         "\(name) is \(lag) entries behind; its last checkpoint is \(DoctorText.span(age)) old.",
-                        "Only a serving process tells anchors by itself; run 'tokenvault audit anchor check'."
+                        "Only a serving process publishes by itself. Check the anchors to publish now."
                     ))
             } else {
                 checks.append(.ok(id, "\(name) has the log up to \(lag) entries."))
@@ -163,13 +163,13 @@ extension DatabaseExamination {
             return [
                 .warning(
                     id, "The file of \(name) is missing.",
-                    "Run 'tokenvault audit anchor check': it writes the file again.")
+                    "Check the anchors, which writes the file again.")
             ]
         case .unreadable(let why):
             return [
                 .warning(
                     id, "The file of \(name) is unusable. \(why)",
-                    "Move it away, then run 'tokenvault audit anchor check'.")
+                    "Move it away, then check the anchors.")
             ]
         case .note(_, let told) where told.size > UInt64(size):
             return [

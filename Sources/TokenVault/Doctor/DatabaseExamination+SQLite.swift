@@ -28,7 +28,7 @@ extension DatabaseExamination {
             id,
             "SQLite \(text) has the WAL-reset defect (repaired in 3.51.3). It does not strike here: one writer at a time "
                 + "writes and checkpoints, under the vault's lock.",
-            "Write to the file with tokenvault alone, never with another program.")
+            "Write to the file with TokenVault alone, never with another program.")
     }
 
     private func options() throws -> DoctorCheck {
@@ -52,7 +52,7 @@ extension DatabaseExamination {
         guard mode == .text("wal") || access(VaultFile.directory(of: path), W_OK) != 0 else {
             return .warning(
                 id, "The file is not in WAL mode: another program changed that.",
-                "Let only tokenvault write to it; the next command that opens the vault turns WAL on again.")
+                "Let only TokenVault write to it; the next opening of the vault turns WAL on again.")
         }
         let wanted: [(String, Int64)] = [
             ("foreign_keys", 1), ("trusted_schema", 0), ("cell_size_check", 1), ("mmap_size", 0),
@@ -72,7 +72,7 @@ extension DatabaseExamination {
         guard isThorough || size <= VaultDoctor.quickCheckBytes else {
             return .advice(
                 id, "The pages were not checked: the file has \(DoctorText.size(size)).",
-                "Run 'tokenvault doctor --full' when there is time: it reads the whole file.")
+                "Check every page when there is time: that reads the whole file.")
         }
         let answer = try database.firstRow("PRAGMA quick_check(1)") { $0.value(0) }
         guard answer == .text("ok") else {

@@ -14,12 +14,12 @@ extension DatabaseExamination {
             check(expired, "client") {
                 .warning(
                     "clients.expired", "\($0) has no secret that is still valid.",
-                    "See 'tokenvault client list'; 'tokenvault client rotate-secret' makes a new one.")
+                    "List the clients, and make a new client secret.")
             }
             + check(soon, "client") {
                 .advice(
                     "clients.expiring", "The last secret of \($0) ends within 14 days.",
-                    "Run 'tokenvault client rotate-secret' and hand the new one over.")
+                    "Make a new client secret, and hand it over.")
             }
         return checks.isEmpty
             ? [.ok("clients.secrets", "No client is without a valid secret, or soon will be.")] : checks
@@ -68,28 +68,28 @@ extension DatabaseExamination {
         return check(over, "refresh", else: leases) {
             .warning(
                 "connections.leases", "\($0) was begun and never settled: its process died.",
-                "Run 'tokenvault refresh run', or see 'tokenvault connection list'.")
+                "Refresh the connections, or list the connections.")
         }
             + check(try connections("reply IS NOT NULL"), "provider's reply") {
                 .warning(
                     "connections.replies", "\($0) could not be read and is kept.",
-                    "Run 'tokenvault connection replay-reply' with a corrected entry or a newer version.")
+                    "Correct the entry or use a newer version, then read the reply again.")
             }
             + check(try connections("state = 2"), "connection") {
                 .advice(
                     "connections.consent", "\($0) needs its user's consent again.",
-                    "See 'tokenvault connection list'; 'tokenvault connection connect' asks the user.")
+                    "List the connections, and connect the user again.")
             }
             + check(try connections("state = 5"), "connection") {
                 .warning(
                     "connections.failing", "The provider has refused for hours to refresh \($0).",
-                    "See 'tokenvault connection list --failing'; 'tokenvault connection show' has the provider's words."
+                    "List the failing connections, and show the connection for the provider's words."
                 )
             }
             + check(try connections("state IN (1, 3, 5) AND due_at < \(overdue)"), "connection") {
                 .advice(
                     "connections.late", "\($0) should have been refreshed long ago.",
-                    "Run 'tokenvault refresh run' as a service, or let your service refresh ahead.")
+                    "Refresh the connections by a service, or run a KeeperService in your own.")
             }
     }
 
@@ -107,7 +107,7 @@ extension DatabaseExamination {
             id,
             "Stopped, because the provider refuses our client or the vault was restored: "
                 + "\(names.joined(separator: ", ")).",
-            "'tokenvault provider show NAME' says which connections it refused. Put its credentials right with 'tokenvault provider add NAME --replace', or run 'tokenvault provider resume NAME'."
+            "Show the provider for the connections that it refused. To correct its credentials, replace the provider; or resume the provider."
         )
     }
 
@@ -121,12 +121,12 @@ extension DatabaseExamination {
             check(failing, "webhook") {
                 .warning(
                     id, "\($0) refuses its events.",
-                    "See 'tokenvault webhook list', and try 'tokenvault webhook test'.")
+                    "List the webhooks, and test the webhook.")
             }
             + check(behind, "webhook", else: .ok(id, "No webhook is behind.")) {
                 .warning(
                     id, "\($0) is more than \(Self.webhookLag) entries behind.",
-                    "Run 'tokenvault refresh run' as a service: it tells webhooks.")
+                    "Refresh the connections by a service, which also posts webhooks.")
             }
         return Array(checks.prefix(1))
     }

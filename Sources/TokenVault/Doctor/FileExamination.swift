@@ -30,7 +30,7 @@ struct FileExamination {
         }
         do {
             guard try VaultFile.isVault(resolved) else {
-                return .error(id, .notAVault, "\(resolved) is not a vault.", "Check --vault.")
+                return .error(id, .notAVault, "\(resolved) is not a vault.", "Check the path of the vault.")
             }
         } catch { return .failed(id, error) }
         guard information.st_mode & 0o077 == 0 else {
@@ -42,7 +42,7 @@ struct FileExamination {
         guard geteuid() == 0 || information.st_uid == geteuid() else {
             return .error(
                 id, .permissionDenied, "The vault belongs to user \(information.st_uid), not to this one.",
-                "Run tokenvault as the vault's owner.")
+                "Run this as the vault's owner.")
         }
         do { try FoundFile(resolved).checkIsAlone() } catch { return .failed(id, error) }
         guard !Self.isLink(path) else {
@@ -119,10 +119,11 @@ struct FileExamination {
             return .error(
                 id, errno == ENOENT ? .notFound : .permissionDenied,
                 "The key file \(place) cannot be read: \(String(cString: strerror(errno))).",
-                "Check --key-file and TOKENVAULT_KEY_FILE.")
+                "Check the path of the key file.")
         }
         guard facts.isRegular else {
-            return .error(id, .invalidInput, "\(place) is not a regular file.", "Check --key-file.")
+            return .error(
+                id, .invalidInput, "\(place) is not a regular file.", "Check the path of the key file.")
         }
         let mode = String(facts.permissions, radix: 8)
         guard facts.isClosedToOthers else {

@@ -25,7 +25,7 @@ package struct FileSystem: Sendable {
         case .vanishes:
             .warning(
                 id, "The vault is in memory (\(name)): it is lost when the machine or container stops.",
-                "Make a backup now ('tokenvault backup create'), and restore it on a disk.")
+                "Make a backup now, and restore it on a disk.")
         case .isLayer:
             .warning(
                 id,

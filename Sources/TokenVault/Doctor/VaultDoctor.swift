@@ -70,7 +70,8 @@ public struct VaultDoctor: Sendable {
                     database, path: resolved, clock: clock, serving: serving, isThorough: isThorough)
                 // Of another program's file everything else would be nonsense.
                 guard try examination.isVault() else {
-                    throw VaultError(.notAVault, "The file is not a vault.", remedy: "Check --vault.")
+                    throw VaultError(
+                        .notAVault, "The file is not a vault.", remedy: "Check the path of the vault.")
                 }
                 return examination.checks()
             }
@@ -173,7 +174,7 @@ extension Vault {
             guard head.isSigned(by: keyring.signer.key) else {
                 return .error(
                     id, .integrity, "The head of the log is not signed by this vault's key.",
-                    "Run 'tokenvault audit verify', then restore a backup.")
+                    "Verify the audit log, then restore a backup.")
             }
             return .ok(id, "The head is signed by this vault's key.")
         } catch { return .failed(id, error) }

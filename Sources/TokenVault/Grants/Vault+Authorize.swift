@@ -110,7 +110,7 @@ extension Vault {
             throw VaultError(.denied, "The client is disabled, or not registered for authorization_code.")
         }
         guard user.state == .active else {
-            throw VaultError(.denied, "The user is disabled.", remedy: "See 'tokenvault user enable'.")
+            throw VaultError(.denied, "The user is disabled.", remedy: "Enable the user.")
         }
         guard authorization.scope.isSubset(of: registration.scope) else {
             throw invalid("The client is registered for the scope '\(registration.scope.text)' only.")

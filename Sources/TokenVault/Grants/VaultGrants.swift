@@ -35,7 +35,7 @@ extension Vault {
     public var grants: VaultGrants { VaultGrants(vault: self) }
 
     static let noGrant = VaultError(
-        .notFound, "There is no such grant.", remedy: "See 'tokenvault grant list'.")
+        .notFound, "There is no such grant.", remedy: "List the grants.")
 }
 
 /// Finds, lists and revokes the grants of a vault, for the operator.

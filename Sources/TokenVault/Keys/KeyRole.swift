@@ -45,7 +45,7 @@ public enum VaultRoles: String, Sendable, CaseIterable, Encodable {
 extension VaultError {
     static let needsEverything = VaultError(
         .denied, "This needs the keys of every role, and the vault was opened for one.",
-        remedy: "Open it with a keyslot for everything: see 'tokenvault key slot list'.")
+        remedy: "Open it with a keyslot for everything; list the keyslots to find one.")
 }
 
 /// The key that a keyslot gave.
@@ -140,7 +140,7 @@ struct RoleKeys: Sendable {
 
     private static let missing = VaultError(
         .integrity, "A key is wrapped under a role's key that is not there.",
-        remedy: "Run 'tokenvault audit verify', then restore a backup.")
+        remedy: "Verify the audit log, then restore a backup.")
 }
 
 extension RoleKeyRow {

@@ -99,7 +99,7 @@ final class Owner: Sendable {
 
     private static let keyless = VaultError(
         .integrity, "A key of an owner is missing.",
-        remedy: "Run 'tokenvault audit verify', then restore a backup.")
+        remedy: "Verify the audit log, then restore a backup.")
 
     private static func unreachable() -> Pseudonym {
         preconditionFailure("a pseudonym is made with its own length")

@@ -35,12 +35,13 @@ extension WriteTransaction {
         guard slots.count < Limits.keyslots else {
             throw VaultError(
                 .denied, "A vault has at most \(Limits.keyslots) keyslots.",
-                remedy: "Remove an unused one: 'tokenvault key slot remove'.")
+                remedy: "Remove the keyslot that is not used any more.")
         }
         let taken = Set(slots.map(\.name))
         guard name.map({ !taken.contains($0) }) ?? true else {
             throw VaultError(
-                .alreadyExists, "There is a keyslot of this name.", remedy: "Choose another: --name.")
+                .alreadyExists, "There is a keyslot of this name.",
+                remedy: "Choose another name for the keyslot.")
         }
         let word = made.record.kind.word
         let free =

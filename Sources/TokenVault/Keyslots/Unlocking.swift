@@ -89,7 +89,7 @@ enum Unlocking {
             .locked,
             "The supplied key does not open vault \(vault). Keyslots: "
                 + tried.joined(separator: ", ") + "." + Self.addition(source, vault),
-            remedy: "Give the key file or passphrase of one of these slots (--key-file, --passphrase-file).")
+            remedy: "Give the key file or passphrase of one of these slots.")
     }
 
     /// Rows of `keyslots` as far as this version understands them, until `body` says false.

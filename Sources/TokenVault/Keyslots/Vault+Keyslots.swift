@@ -84,12 +84,12 @@ extension Vault {
             let slots = try StoredKeyslot.all(transaction)
             guard let slot = slots.first(where: { $0.name == name }) else {
                 throw VaultError(
-                    .notFound, "There is no such keyslot.", remedy: "See 'tokenvault key slot list'.")
+                    .notFound, "There is no such keyslot.", remedy: "List the keyslots.")
             }
             guard slots.count > 1 else {
                 throw VaultError(
                     .denied, "This is the only keyslot: without it the vault cannot be opened.",
-                    remedy: "Add another first: 'tokenvault key slot add'.")
+                    remedy: "Add a keyslot first.")
             }
             guard slot.row.record.id != unlocker.slotID else {
                 throw VaultError(
@@ -139,7 +139,7 @@ extension Vault {
         guard isPlain, (1...64).contains(name.utf8.count), name.first != "-" else {
             throw VaultError(
                 .invalidInput, "A keyslot's name has 1 to 64 letters, digits, '.', '_' and '-'.",
-                remedy: "As in: --name office-safe")
+                remedy: "For example: office-safe.")
         }
     }
 
@@ -238,7 +238,7 @@ extension WriteTransaction {
         guard try Keyslot.heldRecoveryKey(of: record).isEqual(to: held) else {
             throw VaultError(
                 .integrity, "A recovery keyslot is not sealed to the recovery key that it was made for.",
-                remedy: "Run 'tokenvault audit verify', then remove it: 'tokenvault key slot remove'.")
+                remedy: "Verify the audit log, then remove the keyslot.")
         }
         return try Keyslot.reseal(record, root: key, epoch: epoch, vault: keyring.vault)
     }

@@ -138,7 +138,7 @@ extension Vault {
         guard head.isSigned(by: keys.keyring.signer.key), try head.isTimed(database) else {
             throw VaultError(
                 .integrity, "The head of the audit log is not signed by this vault.",
-                remedy: "Run 'tokenvault audit verify' on a copy, then restore a backup.")
+                remedy: "Verify the audit log of a copy, then restore a backup.")
         }
         var doubt: VaultError?
         do { _ = try keys.prove(database) } catch let error as VaultError where error.code == .integrity {

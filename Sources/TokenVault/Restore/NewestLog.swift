@@ -21,7 +21,8 @@ public enum NewestLog: Sendable {
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/invalidInput``.
     public static func found(at path: String, checkpoint: String? = nil) throws -> NewestLog {
         guard let resolved = try? VaultFile.resolve(path), let facts = FileFacts(at: resolved) else {
-            throw VaultError(.notFound, "There is no log at \(path).", remedy: "Check --log.")
+            throw VaultError(
+                .notFound, "There is no log at \(path).", remedy: "Check the path of the newest log.")
         }
         if facts.isDirectory { return .tiles(directory: path) }
         let start = FileHandle(forReadingAtPath: path)?.readData(ofLength: 16) ?? Data()
@@ -30,14 +31,15 @@ public enum NewestLog: Sendable {
             guard let checkpoint else {
                 throw VaultError(
                     .invalidInput, "Entries without a checkpoint prove nothing.",
-                    remedy: "Give the signed checkpoint over them with --checkpoint.")
+                    remedy: "Give the signed checkpoint over the entries.")
             }
             return .entries(path: path, checkpoint: checkpoint)
         }
         if start.starts(with: Array("tokenvault/".utf8)) { return .checkpoint(path: path) }
         throw VaultError(
             .invalidInput, "\(path) is not a vault, an exported log or a checkpoint.",
-            remedy: "Give one of these with --log, or leave it out: every grant is revoked then.")
+            remedy: "Correct the path of the newest log, or restore without one: every grant is revoked then."
+        )
     }
 }
 

@@ -88,8 +88,9 @@ extension VaultRestore {
         guard isSigned(text, publicKeys) else {
             throw LaterLog.unproven(
                 "Its checkpoint is not signed by the vault's key.",
-                remedy: "If the log's key was rotated since the backup, give the present one with "
-                    + "--log-verifier-key. Otherwise give another log, or none: every grant is revoked then.")
+                remedy:
+                    "If the log's key was rotated since the backup, give the present verifier key of the log. "
+                    + "Otherwise give another log, or none: every grant is revoked then.")
         }
         return checkpoint
     }
@@ -145,7 +146,7 @@ extension VaultRestore {
             guard size == end.size else {
                 throw LaterLog.unproven(
                     "Without entries nothing shows that it goes through the checkpoint in \(path).",
-                    remedy: "Give a log with entries, or leave out --checkpoint.")
+                    remedy: "Give a log with entries, or leave out the checkpoint.")
             }
             isPassed = end.root == reached.root
             origin = end.origin
@@ -189,7 +190,7 @@ extension VaultRestore {
         case .recoveryKey, .program:
             return
                 "Nothing shows who made the backup, for anybody can make one that a recovery key or a program opens: "
-                + "give --log-verifier-key, as it was kept outside the vault."
+                + "give the verifier key of the log, as it was kept outside the vault."
         default: return nil
         }
     }
@@ -225,7 +226,7 @@ extension VaultRestore {
         LaterLog.unproven(
             "\(why), so its own word for the key that signs its log is not taken.",
             remedy:
-                "Give that key with --log-verifier-key, as it was kept outside the vault when keys were rotated; "
+                "Give the verifier key of the log, as it was kept outside the vault when keys were rotated; "
                 + "or no log: every grant is revoked then.")
     }
 }

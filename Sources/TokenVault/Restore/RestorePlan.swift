@@ -231,7 +231,7 @@ struct RestorePlanner {
         }
         if plan.moved.contains(where: { $0.table == TableLayout.clientSecrets.number }) {
             plan.notes.append(
-                "Clients whose secret changed since need a new one: 'tokenvault client rotate-secret'.")
+                "Clients whose secret changed since need a new one: make a new client secret for each.")
         }
         if plan.moved.contains(where: { $0.becomes == .disabled }) {
             plan.notes.append("Users and clients that changed since are disabled: look, then enable them.")

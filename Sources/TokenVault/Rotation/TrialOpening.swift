@@ -76,7 +76,7 @@ extension Trial {
         do { try body() } catch {
             throw VaultError(
                 .integrity, "The key in \(place) does not open with the new keys; the old ones are kept.",
-                remedy: "Run 'tokenvault key rotate root' again, then 'tokenvault audit verify'.")
+                remedy: "Rotate the root key again, then verify the audit log.")
         }
     }
 }
@@ -113,7 +113,7 @@ extension Trial {
             } catch {
                 throw VaultError(
                     .integrity, "A value in \(place) does not open with the new keys; the old ones are kept.",
-                    remedy: "Run 'tokenvault key rotate --deep' again, then 'tokenvault audit verify'.")
+                    remedy: "Rotate every key again, then verify the audit log.")
             }
         }
         for table in SealedColumns.all {

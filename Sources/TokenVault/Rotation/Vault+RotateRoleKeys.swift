@@ -179,7 +179,7 @@ extension Vault {
             guard left == 0, slots.allSatisfy({ $0.record.epoch == epochs[$0.roles] }) else {
                 throw VaultError(
                     .integrity, "Keys are still wrapped under an old key, which is kept.",
-                    remedy: "Run 'tokenvault key rotate root' again.")
+                    remedy: "Rotate the root key again.")
             }
             for row in try database.loadAll(RoleKeyRow.self, where: "state = 2", [], keyring) {
                 try transaction.delete(.roleKeys, id: row.id)

@@ -146,7 +146,7 @@ extension VaultError {
             "A deep rotation remakes keyslots, and no given key opens: " + names.joined(separator: ", ")
                 + ".",
             remedy:
-                "Give their keys too (--also-key-file), or remove them first: 'tokenvault key slot remove'.")
+                "Give the key files of the others too, or remove the keyslot of each first.")
     }
 
     static func unheldKeyslots(_ names: [String]) -> VaultError {
@@ -154,7 +154,7 @@ extension VaultError {
             .denied,
             "Keyslots were not tested since they were made or restored: " + names.joined(separator: ", ")
                 + ".",
-            remedy: "Run 'tokenvault key slot test' with the key of each, or remove it.")
+            remedy: "Test the keyslot of each with its key, or remove it.")
     }
 }
 

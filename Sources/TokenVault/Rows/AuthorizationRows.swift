@@ -51,7 +51,7 @@ extension SigningKeyRow: TypedRow {
         guard let algorithm = SigningAlgorithm(rawValue: name) else {
             throw VaultError(
                 .integrity, "Signing key \(row.id) is for an algorithm this version does not know.",
-                remedy: "Was it written by a newer tokenvault? Use that version.")
+                remedy: "If a newer TokenVault wrote it, use that version.")
         }
         self.algorithm = algorithm
         state = try columns.kind()

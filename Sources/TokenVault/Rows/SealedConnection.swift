@@ -125,7 +125,7 @@ extension Keyring {
 
 extension Vault {
     static let noConnection = VaultError(
-        .notFound, "There is no such connection.", remedy: "See 'tokenvault connection list'.")
+        .notFound, "There is no such connection.", remedy: "List the connections.")
 
     /// Ends the connections of a user who was removed, a few at a time; a service revokes them at their providers.
     func endConnections(of owner: OwnerID) async throws {

@@ -155,7 +155,7 @@ extension VaultRow {
 
     static let damaged = VaultError(
         .integrity, "The vault's own record is missing, of another format, or was changed from outside.",
-        remedy: "Run 'tokenvault audit verify' on a copy, then restore a backup.")
+        remedy: "Verify the audit log of a copy, then restore a backup.")
 }
 
 extension UnsafeRawBufferPointer? {

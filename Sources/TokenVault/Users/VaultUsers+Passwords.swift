@@ -110,7 +110,7 @@ extension VaultUsers {
             guard let verifier = PasswordVerifier(bytes: bytes) else {
                 throw VaultError(
                     .integrity, "A password is stored at a cost that this version does not accept.",
-                    remedy: "Set it again with 'tokenvault user set-password'.")
+                    remedy: "Set the password again.")
             }
             return (owner, row.version, verifier)
         }

@@ -15,7 +15,7 @@ extension Vault {
     public var users: VaultUsers { VaultUsers(vault: self) }
 
     static let noUser = VaultError(
-        .notFound, "There is no such user.", remedy: "See 'tokenvault user list'.")
+        .notFound, "There is no such user.", remedy: "List the users.")
 }
 
 /// Adds, finds, changes and removes the users of a vault.

@@ -175,7 +175,7 @@ final class CommitEngine: @unchecked Sendable {
             throw VaultError(
                 .integrity,
                 "The head of the audit log is not signed by this vault, or is older than before.",
-                remedy: "Run 'tokenvault audit verify', then restore a backup.")
+                remedy: "Verify the audit log, then restore a backup.")
         }
         lastHead = head
     }
@@ -215,7 +215,7 @@ final class CommitEngine: @unchecked Sendable {
         .busy, "Another process is writing to this vault.", remedy: "Try again in a moment.")
     private static let unknown = VaultError(
         .outcomeUnknown, "The disk failed while committing; it is unknown whether the change was made.",
-        remedy: "Check the disk, run 'tokenvault audit verify', and restart.")
+        remedy: "Check the disk, verify the audit log, and restart.")
 }
 
 extension Array {

@@ -103,7 +103,7 @@ extension Shown {
     /// people one line, and one more for what to do.
     fileprivate init(_ check: DoctorCheck) {
         let word = check.severity.word.padded(to: 9)
-        let remedy = check.remedy.isEmpty ? nil : check.remedy
+        let remedy = check.remedy.isEmpty ? nil : Acts.spelledOut(check.remedy)
         self.init(
             [
                 .json("check", check.id), .json("severity", check.severity.word), .json("what", check.what),

@@ -10,9 +10,8 @@ struct StatusCommand: AsyncParsableCommand {
         commandName: "status", abstract: "Show what is in the vault, its log and its disk.",
         discussion: """
             Reads every grant once, about a second per million, and the newest \(ExchangeHistory.leaves) entries \
-            of the log. Each bar of 'exchanges' is one of the last 24 hours, or less if the log is too full. The \
-            bars of 'expiry' are live grants that end within an hour, a day, a week, 30 days, 90 days, a year, \
-            and later.
+            of the log. 'exchanges' has a bar for each of the last 24 hours, 'expiry' one for the live grants \
+            that end within an hour, a day, a week, 30 days, 90 days, a year, and later.
 
             Examples:
               tokenvault status

@@ -44,7 +44,7 @@ final class CallbackListener: Sendable {
             return place.redirectURI(port: port)
         } catch {
             let address = IssuerServer.Address(host: place.host, port: place.port)
-            throw address.bindingFailure(error, option: "--listen") ?? error
+            throw address.bindingFailure(error, option: "address to listen on") ?? error
         }
     }
 

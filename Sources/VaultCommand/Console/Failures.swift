@@ -61,7 +61,7 @@ struct FailureReport {
     let isJSON: Bool
 
     func show(_ error: VaultError) {
-        show(error.code.rawValue, error.message, error.remedy)
+        show(error.code.rawValue, error.message, Acts.spelledOut(error.remedy))
     }
 
     /// An operator sees what the user of a service would not: the scrubbed words of the provider.
@@ -77,14 +77,13 @@ struct FailureReport {
     func showUsage(_ message: String, help: String) {
         let lines = help.split(separator: "\n")
         let value = message.contains("' is invalid for '") ? lines.first { $0.hasPrefix("Help:  ") } : nil
-        let usage = value?.dropFirst(7) ?? lines.first { $0.hasPrefix("Usage:") }
+        let usage =
+            value?.dropFirst(7) ?? lines.first { $0.hasPrefix("Usage:") } ?? "See 'tokenvault --help'."
         // The parser lists values line by line.
         let sentence = message.replacing(/(^Error: )|(\n+Usage:(?s:.)*$)/, with: "")
-            .replacing(" the following:\n  - ", with: " ").replacing("\n  - ", with: ", ").replacing(
-                /\s*\n\s*/, with: " ")
-        show(
-            VaultError.Code.invalidInput.rawValue, sentence,
-            usage.map(String.init) ?? "See 'tokenvault --help'.")
+            .replacing(" the following:\n  - ", with: " ").replacing("\n  - ", with: ", ")
+            .replacing(/\s*\n\s*/, with: " ")
+        show(VaultError.Code.invalidInput.rawValue, sentence, String(usage))
     }
 
     func show(_ code: String, _ message: String, _ remedy: String) {

@@ -65,8 +65,8 @@ enum CommandWords {
         "create": ["add", "init"], "new": ["add", "init"], "register": ["add"],
         "delete": ["remove", "erase"],
         "rm": ["remove", "erase"], "edit": ["set"], "update": ["set"], "start": ["serve"], "run": ["serve"],
-        "server": ["serve"], "check": ["doctor", "verify"], "token": ["grant"], "tokens": ["grant"],
-        "app": ["client"], "account": ["user"], "login": ["connection", "connect"], "log": ["audit"],
+        "check": ["doctor", "verify"], "token": ["grant"], "login": ["connection", "connect"],
+        "log": ["audit"],
     ]
 
     /// How many characters must be changed, added or left out (Levenshtein).

@@ -1,3 +1,4 @@
+import Foundation
 import TokenKeeper
 import VaultCore
 
@@ -14,8 +15,9 @@ struct ErrorExplanation: Sendable {
     let exitCode: Int32?
 
     /// Every code there is, in the order of the alphabet.
-    static let all = String(decoding: PackageResources.errors_md, as: UTF8.self)
-        .split(separator: "\n").compactMap(ErrorExplanation.init)
+    static let all = page.compactMap(ErrorExplanation.init)
+    fileprivate static let page = String(decoding: PackageResources.errors_md, as: UTF8.self).split(
+        separator: "\n")
 
     /// Nil: not a row about a code.
     private init?(row: Substring) {
@@ -45,5 +47,22 @@ struct ErrorExplanation: Sendable {
                 .both("remedy", remedy, label: "what to do"),
                 .both("exit_code", exitCode, label: "exit code"),
             ], cells: [code, exitCode.map { "\($0)" } ?? "-", meaning])
+    }
+}
+
+/// The command line or option for each act that a remedy of the libraries names: the second table of docs/errors.md.
+enum Acts {
+    /// "Verify the audit log." as "Verify the audit log ('tokenvault audit verify')."
+    static func spelledOut(_ remedy: String) -> String {
+        all.reduce(into: remedy) { text, act in
+            guard let place = text.range(of: act.name, options: .caseInsensitive) else { return }
+            text.insert(contentsOf: " (\(act.command))", at: place.upperBound)
+        }
+    }
+
+    private static let all: [(name: String, command: String)] = ErrorExplanation.page.compactMap { row in
+        let cells = row.split(separator: " | ").map(String.init)
+        guard cells.count == 2, cells[1].hasPrefix("`"), cells[1].hasSuffix("` |") else { return nil }
+        return (String(cells[0].dropFirst(2)), String(cells[1].dropLast(2)).replacing("`", with: "'"))
     }
 }

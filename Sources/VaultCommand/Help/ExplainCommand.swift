@@ -41,8 +41,7 @@ struct ExplainErrorCommand: ParsableCommand {
 
     func run() throws {
         guard let code else {
-            return try output.show(
-                ErrorExplanation.all.map(\.shown), under: ["CODE", "EXIT", "MEANING"])
+            return try output.show(ErrorExplanation.all.map(\.shown), under: ["CODE", "EXIT", "MEANING"])
         }
         // As it stands in a message, brackets and all.
         let word = code.trimmingCharacters(in: CharacterSet(charactersIn: "[]'\"")).lowercased()

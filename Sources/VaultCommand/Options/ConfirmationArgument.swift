@@ -7,14 +7,10 @@ struct ConfirmationArgument: ParsableArguments {
     var confirm: String?
 
     func check(_ name: String, consequence: String) throws {
-        guard let confirm else {
-            throw VaultError(
-                .confirmationRequired, "\(consequence) and cannot be undone.",
-                remedy: "Repeat the name: --confirm \(name)")
-        }
         guard confirm == name else {
             throw VaultError(
-                .confirmationRequired, "--confirm names something else.",
+                .confirmationRequired,
+                confirm == nil ? "\(consequence) and cannot be undone." : "--confirm names something else.",
                 remedy: "Repeat the name: --confirm \(name)")
         }
     }

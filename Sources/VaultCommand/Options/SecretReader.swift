@@ -114,8 +114,7 @@ extension SecretReader {
     private func read(_ terminal: Int32, _ prompt: String) throws -> SecretBytes {
         var settings = termios()
         guard tcgetattr(terminal, &settings) == 0 else {
-            throw VaultError(
-                .ioFailure, "The terminal does not answer.", remedy: "Give \(option)-file.")
+            throw VaultError(.ioFailure, "The terminal does not answer.", remedy: "Give \(option)-file.")
         }
         var quiet = settings
         quiet.c_lflag &= ~tcflag_t(ECHO)

@@ -33,7 +33,7 @@ struct VaultArguments: ParsableArguments {
         guard access(path, F_OK) == 0 || ![ENOENT, ENOTDIR, ENAMETOOLONG].contains(errno) else {
             throw VaultError(
                 .notFound, "There is no vault at \(path).",
-                remedy: "Check --vault, or make one with 'tokenvault init'.")
+                remedy: "Check the path of the vault, or create a vault.")
         }
         return path
     }

@@ -81,7 +81,7 @@ extension Shown {
             ], of: plan)
         lines +=
             moved.map { "\($0.kind) \($0.id): \($0.becomes)" + ($0.because.map { ", after \($0)" } ?? "") }
-            + Self.lost(plan) + plan.notes
+            + Self.lost(plan) + plan.notes.map(Acts.spelledOut)
     }
 
     private static func lost(_ plan: RestorePlan) -> [String] {

@@ -72,25 +72,39 @@ struct ErrorExplanationTests {
     }
 
     @Test func `docs/errors.md has the same texts`() async throws {
-        var page = """
-            # Errors
-
-            Each error of a command ends in its code, as `[not_found]`; with `--json` the code is in `error`. This page is built into
-            the program: `tokenvault help error CODE` shows a row of it. Exit codes: `tokenvault help exit-codes`.
-
-            | code | met in | exit | what it means | what changed | what to do |
-            |---|---|---|---|---|---|
-
-            """
+        let page = try text("docs/errors.md")
+        #expect(try text("Sources/VaultCommand/Help/errors.md") == page)
+        var rows: [Substring] = page.split(separator: "\n").filter { $0.hasPrefix("| `") }
         for explanation in try await explanations() {
             func part(_ name: String) -> String {
                 (explanation[name] as? String ?? "").replacing("|", with: "\\|")
             }
             let places = (explanation["places"] as? [String] ?? []).joined(separator: ", ")
             let exit = (explanation["exit_code"] as? Int).map { "\($0)" } ?? "–"
-            page +=
-                "| `\(part("code"))` | \(places) | \(exit) | \(part("meaning")) | \(part("changed")) | \(part("remedy")) |\n"
+            let row =
+                "| `\(part("code"))` | \(places) | \(exit) | \(part("meaning")) | \(part("changed")) | \(part("remedy")) |"
+            #expect(rows.first.map(String.init) == row)
+            rows = Array(rows.dropFirst())
         }
-        #expect(try text("docs/errors.md") == page)
+        #expect(rows.isEmpty)
+    }
+
+    @Test func `every act of a remedy is spelled out, and none contains another`() async throws {
+        let acts = try text("docs/errors.md").matches(of: /\n\| ([A-Za-z' ]+) \| (`[^|]*`) \|/).map {
+            $0.1.lowercased()
+        }
+        #expect(acts.count > 40)
+        let sources = try FileManager.default.subpathsOfDirectory(
+            atPath: Self.root.appending(path: "Sources").path()
+        ).filter { $0.hasSuffix(".swift") && !$0.hasPrefix("VaultCommand/") }
+        let libraries = try sources.map { try text("Sources/" + $0).lowercased() }.joined()
+        for act in acts {
+            #expect(libraries.contains(act), "no remedy says '\(act)'")
+            #expect(!acts.contains { $0 != act && $0.contains(act) }, "\(act)")
+        }
+        let missing = try await Workplace().run(["status", "--vault", "nowhere", "--json"])
+        let ending = try await Workplace.withVault().run(["grant", "show", "99"])
+        #expect(missing.status == 3)
+        #expect(ending.complaints.contains("  → List the grants ('tokenvault grant list').\n"))
     }
 }

@@ -29,7 +29,7 @@ import VaultCrypto
         var restore = test.restore(kept, newest: .vault(path: stolen))
         let refusal = try await refusal(of: restore)
         #expect(refusal?.message.contains("a keyslot that the backup does not have") == true)
-        #expect(refusal?.remedy.contains("--log-verifier-key") == true)
+        #expect(refusal?.remedy.contains("verifier key of the log") == true)
         restore.logVerifierKey = test.vault.logVerifierKey
         _ = try await self.refusal(of: restore)
         // But for his key it is a log without a flaw.

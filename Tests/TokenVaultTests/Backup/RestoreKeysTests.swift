@@ -119,14 +119,14 @@ import VaultCrypto
         if ["log", "deep"].contains(kind) {
             let unproven = exported
             let refusal = await #expect(throws: VaultError(.integrity, "")) { try await unproven.plan() }
-            #expect(refusal?.remedy.contains("--log-verifier-key") == true)
+            #expect(refusal?.remedy.contains("verifier key of the log") == true)
             exported.logVerifierKey = test.vault.logVerifierKey
         }
         if kind == "deep" {
             let unvouched = restore
             let refusal = await #expect(throws: VaultError(.integrity, "")) { try await unvouched.plan() }
             #expect(refusal?.message.contains("a keyslot that the backup does not have") == true)
-            #expect(refusal?.remedy.contains("--log-verifier-key") == true)
+            #expect(refusal?.remedy.contains("verifier key of the log") == true)
             restore.logVerifierKey = test.vault.logVerifierKey
         }
         #expect(try await exported.plan().moved("grant").map(\.id) == [moved.grant.rawValue])

@@ -58,8 +58,7 @@ struct AuditListCommand: AsyncParsableCommand {
 
 struct AuditShowCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show",
-        abstract: "Show one entry: its exact bytes and its personal data.",
+        commandName: "show", abstract: "Show one entry: its exact bytes and its personal data.",
         discussion: "Example:\n  tokenvault audit show 17")
 
     @Argument(help: "The number of the entry.")

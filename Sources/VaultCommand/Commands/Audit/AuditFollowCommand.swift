@@ -10,10 +10,9 @@ struct AuditFollowCommand: AsyncParsableCommand {
         commandName: "follow", abstract: "Print entries as they come, for another system.",
         discussion: """
             Prints one JSON object a line, as 'audit list --json' does. With --cursor-file it continues where it \
-            stopped. The file is written after the lines: after a crash some lines come twice, and no line is \
-            lost. Without a cursor it starts at --from. FILE.checkpoint, beside the cursor, identifies the log. \
-            After a restore it continues with the entry vault.restore, and says so. Any other log ends it with \
-            exit code 7.
+            stopped. The file is written after the lines: after a crash some come twice, and none is lost. \
+            Without a cursor it starts at --from. FILE.checkpoint identifies the log. After a restore it \
+            continues with the entry vault.restore, and says so. Any other log ends it with exit code 7.
 
             Examples:
               tokenvault audit follow --cursor-file /var/lib/app/siem.cursor | ship-to-siem
@@ -45,8 +44,8 @@ struct AuditFollowCommand: AsyncParsableCommand {
                 if fork < next {
                     Console.note(
                         """
-                        The log forked at entry \(fork), where the vault was restored from a backup. What was printed as \
-                        entries \(fork) to \(next - 1) is of the log before; going on with entry \(fork).
+                        The log forked at entry \(fork): the vault was restored from a backup. Entries \(fork) \
+                        to \(next - 1) that were printed are of the log before. Continuing with entry \(fork).
                         """)
                     next = fork
                 }

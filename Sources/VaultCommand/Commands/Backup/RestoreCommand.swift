@@ -5,14 +5,12 @@ import VaultCore
 /// Makes a vault from a backup.
 struct RestoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "restore",
-        abstract: "Make a vault from a backup, without reviving what ended since.",
+        commandName: "restore", abstract: "Make a vault from a backup, without reviving what ended since.",
         discussion: """
             --plan shows what changed since the backup and changes nothing; --apply restores to a free path. \
             --log is the newest log: the damaged vault itself, an export of its log, or an anchored checkpoint. \
             Rows that it names are not revived: grants and secrets end, connections are quarantined, users and \
-            clients are disabled, removed and erased rows are removed and erased again. Without a log every \
-            grant is revoked.
+            clients are disabled. Without a log every grant is revoked.
 
             Stop the service first. The log continues under a new name: publish the new log_verifier_key.
 

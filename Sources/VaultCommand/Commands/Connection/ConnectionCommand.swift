@@ -211,8 +211,7 @@ struct ConnectionRefreshCommand: AsyncParsableCommand, VaultWork {
 /// Reads a kept reply again.
 struct ConnectionReplayReplyCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "replay-reply",
-        abstract: "Read a kept reply of a provider again.",
+        commandName: "replay-reply", abstract: "Read a kept reply of a provider again.",
         discussion: """
             An unreadable answer of a provider is kept sealed, because it may have tokens. Correct the entry \
             ('provider add NAME --replace') or update this program, then read it again. Nothing is sent. Ends \

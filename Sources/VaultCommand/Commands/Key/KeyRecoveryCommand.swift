@@ -12,12 +12,11 @@ struct KeyRecoveryCommand: ParsableCommand {
 
 struct KeyRecoveryCreateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "create",
-        abstract: "Create a recovery key in a file, sealed by a passphrase.",
+        commandName: "create", abstract: "Create a recovery key in a file, sealed by a passphrase.",
         discussion: """
             The vault keeps only the public half. The new slot counts once the file was read again and opened \
             it. Keep the file off this machine, and the passphrase in a third place; there is no other copy of \
-            either. Without --new-passphrase-file and --new-passphrase-fd you are asked for the passphrase.
+            either.
 
             Examples:
               tokenvault key recovery create --out /media/safe/recovery
@@ -39,9 +38,7 @@ struct KeyRecoveryCreateCommand: AsyncParsableCommand {
             return try await vault.createRecoveryKey(named: name, file: out, passphrase: given)
         }
         try output.show(Shown(slot, recoveryFile: out))
-        output.note(
-            "Move the file to another machine, and keep its passphrase: only you can open it."
-        )
+        output.note("Move the file to another machine, and keep its passphrase: only you can open it.")
     }
 }
 
@@ -69,9 +66,7 @@ extension KeyArguments {
     /// The recovery key that the options name.
     fileprivate func recoveryKey() throws -> RecoveryKey {
         guard recoveryFile != nil, case .recoveryKey(let key) = try source() else {
-            throw VaultError(
-                .invalidInput, "No recovery key was named.",
-                remedy: "Give --recovery-file.")
+            throw VaultError(.invalidInput, "No recovery key was named.", remedy: "Give --recovery-file.")
         }
         return key
     }

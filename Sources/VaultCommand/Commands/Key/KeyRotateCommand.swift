@@ -94,8 +94,7 @@ struct KeyRotateCommand: AsyncParsableCommand {
     /// What gets new keys, where the key is not one of the vault's own.
     private var roles: VaultRoles { key.flatMap { VaultRoles(rawValue: $0.rawValue) } ?? .everything }
 
-    private static let unknownKey = VaultError(
-        .internalError, "A key that can be named cannot be rotated.")
+    private static let unknownKey = VaultError(.internalError, "A key that can be named cannot be rotated.")
 
     private func rotate(
         _ vault: Vault, _ source: KeySource, _ progress: ShareProgress

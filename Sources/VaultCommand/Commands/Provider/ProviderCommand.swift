@@ -6,8 +6,7 @@ import VaultCore
 /// The providers whose tokens the vault keeps.
 struct ProviderCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "provider",
-        abstract: "Add, show, test and remove providers that issue tokens to us.",
+        commandName: "provider", abstract: "Add, show, test and remove providers that issue tokens to us.",
         discussion: """
             An entry is a provider's configuration: its endpoints, and where it departs from the standards. The \
             catalogue has entries of many providers; others are YAML files (docs/providers.md lists the fields).
