@@ -162,7 +162,7 @@ let examples: [Target] = [
     .executableTarget(
         name: "EmbedIssuer",
         dependencies: [
-            "VaultCore", "TokenVault", "TokenIssuer", "IssuerHTTP", "OpenIDConnect", hummingbird, httpTypes,
+            "TokenVault", "TokenIssuer", "IssuerHTTP", "OpenIDConnect", hummingbird, httpTypes,
             nioCore,
             logging,
         ],
@@ -171,7 +171,7 @@ let examples: [Target] = [
     .executableTarget(
         name: "Diary",
         dependencies: [
-            "VaultCore", "TokenVault", "TokenIssuer", "IssuerHTTP", hummingbird, httpTypes, nioCore, logging,
+            "TokenVault", "TokenIssuer", "IssuerHTTP", hummingbird, httpTypes, nioCore, logging,
             metrics, tracing,
         ],
         path: "Examples/Diary/Sources/Diary"),
@@ -184,7 +184,7 @@ let examples: [Target] = [
     .executableTarget(
         name: "KeepTokens",
         dependencies: [
-            "VaultCore", "TokenVault", "TokenKeeper", "ProviderHTTP", asyncHTTPClient, hummingbird, httpTypes,
+            "TokenVault", "TokenKeeper", "ProviderHTTP", asyncHTTPClient, hummingbird, httpTypes,
             nioCore, logging,
         ],
         path: "Examples/KeepTokens"),

@@ -5,7 +5,6 @@ import IssuerHTTP
 import Synchronization
 import TokenIssuer
 import TokenVault
-import VaultCore
 
 /// The users of this service, as it had them before it issued tokens: in memory, to keep the example short.
 final class Members: Sendable {

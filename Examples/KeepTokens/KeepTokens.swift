@@ -5,7 +5,6 @@ import NIOCore
 import ProviderHTTP
 import TokenKeeper
 import TokenVault
-import VaultCore
 
 /// A service that reads its user's measurements at a provider: it asks for consent once, and keeps the tokens fresh.
 ///

@@ -6,7 +6,6 @@ import NIOCore
 import Synchronization
 import TokenIssuer
 import TokenVault
-import VaultCore
 
 /// A request: who is signed in, what its access token stands for, and where it comes from.
 struct DiaryContext: BearerRequestContext, RemoteAddressRequestContext {
