@@ -87,22 +87,38 @@ let targets: [Target] = [
         name: "TokenVault",
         dependencies: [
             "VaultCore", "CVaultShims", "VaultCrypto", "TokenRotation", "MerkleLog", "VaultStore",
-            "SQLiteStore", logging, metrics, lifecycle,
+            "SQLiteStore", logging, metrics,
+        ]),
+    .target(
+        name: "VaultAudit",
+        dependencies: [
+            "VaultCore", "VaultCrypto", "MerkleLog", "VaultStore", "SQLiteStore", "TokenVault", logging,
+            lifecycle,
+        ]),
+    .target(
+        name: "VaultCustody",
+        dependencies: [
+            "VaultCore", "VaultCrypto", "CVaultShims", "TokenRotation", "MerkleLog", "VaultStore",
+            "SQLiteStore", "TokenVault", "VaultAudit", logging,
         ]),
     .target(
         name: "TokenIssuer",
         dependencies: [
-            "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", logging, metrics, tracing,
+            "VaultCore", "VaultCrypto", "TokenRotation", "VaultStore", "TokenVault", logging, metrics,
+            tracing,
         ]),
     .target(
         name: "OpenIDConnect",
-        dependencies: ["VaultCore", "TokenVault", "TokenIssuer", jwtKit, crypto, cryptoExtras, logging]),
+        dependencies: [
+            "VaultCore", "VaultCrypto", "VaultStore", "TokenVault", "TokenIssuer", jwtKit, crypto,
+            cryptoExtras, logging,
+        ]),
     .target(
         name: "IssuerHTTP",
         dependencies: [
-            "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", hummingbird, hummingbirdCore,
-            hummingbirdTLS,
-            httpTypes, mustache, nioCore, nioHTTP1, nioSSL, logging, lifecycle,
+            "VaultCore", "VaultCrypto", "TokenVault", "VaultAudit", "TokenIssuer", hummingbird,
+            hummingbirdCore, hummingbirdTLS, httpTypes, mustache, nioCore, nioHTTP1, nioSSL, logging,
+            lifecycle,
         ],
         resources: [
             "consent.mustache", "consents.mustache", "error.mustache", "icon.svg", "layout.mustache",
@@ -112,7 +128,8 @@ let targets: [Target] = [
     .target(
         name: "TokenKeeper",
         dependencies: [
-            "VaultCore", "VaultCrypto", "TokenVault", yams, metrics, tracing, logging, lifecycle,
+            "VaultCore", "VaultCrypto", "VaultStore", "TokenVault", yams, metrics, tracing, logging,
+            lifecycle,
         ],
         resources: [
             "atlassian", "box", "discord", "dropbox", "facebook", "fitbit", "github-app", "github-oauth-app",
@@ -124,8 +141,8 @@ let targets: [Target] = [
     .target(
         name: "ProviderHTTP",
         dependencies: [
-            "VaultCore", "TokenVault", "TokenKeeper", asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL,
-            logging,
+            "VaultCore", "TokenVault", "VaultAudit", "TokenKeeper", asyncHTTPClient, nioCore, nioPosix,
+            nioHTTP1, nioSSL, logging,
         ]),
     .target(
         name: "TokenVaultTesting",
@@ -137,10 +154,9 @@ let targets: [Target] = [
     .executableTarget(
         name: "VaultCommand",
         dependencies: [
-            "VaultCore", "VaultCrypto", "SQLiteStore", "TokenVault", "TokenIssuer", "OpenIDConnect",
-            "IssuerHTTP",
-            "TokenKeeper", "ProviderHTTP",
-            argumentParser, nioCore, nioPosix, nioHTTP1, logging, lifecycle, unixSignals,
+            "VaultCore", "VaultCrypto", "SQLiteStore", "TokenVault", "VaultAudit", "VaultCustody",
+            "TokenIssuer", "OpenIDConnect", "IssuerHTTP", "TokenKeeper", "ProviderHTTP", argumentParser,
+            nioCore, nioPosix, nioHTTP1, logging, lifecycle, unixSignals,
         ],
         // A link to the page in docs/.
         resources: [.embedInCode("Help/errors.md")]),
@@ -152,8 +168,8 @@ let examples: [Target] = [
     .executableTarget(
         name: "Demo",
         dependencies: [
-            "VaultCore", "TokenVault", "IssuerHTTP", argumentParser, asyncHTTPClient, nioCore, logging,
-            unixSignals,
+            "VaultCore", "TokenVault", "VaultAudit", "IssuerHTTP", argumentParser, asyncHTTPClient, nioCore,
+            logging, unixSignals,
         ],
         path: "Examples/Demo"),
     .executableTarget(
@@ -162,16 +178,15 @@ let examples: [Target] = [
     .executableTarget(
         name: "EmbedIssuer",
         dependencies: [
-            "TokenVault", "TokenIssuer", "IssuerHTTP", "OpenIDConnect", hummingbird, httpTypes,
-            nioCore,
-            logging,
+            "TokenVault", "VaultAudit", "TokenIssuer", "OpenIDConnect", "IssuerHTTP", hummingbird, httpTypes,
+            nioCore, logging,
         ],
         path: "Examples/EmbedIssuer"),
     // The package of docs/embedding.md.
     .executableTarget(
         name: "Diary",
         dependencies: [
-            "TokenVault", "TokenIssuer", "IssuerHTTP", hummingbird, httpTypes, nioCore, logging,
+            "TokenVault", "VaultAudit", "TokenIssuer", "IssuerHTTP", hummingbird, httpTypes, nioCore, logging,
             metrics, tracing,
         ],
         path: "Examples/Diary/Sources/Diary"),
@@ -184,8 +199,8 @@ let examples: [Target] = [
     .executableTarget(
         name: "KeepTokens",
         dependencies: [
-            "TokenVault", "TokenKeeper", "ProviderHTTP", asyncHTTPClient, hummingbird, httpTypes,
-            nioCore, logging,
+            "TokenVault", "VaultAudit", "TokenKeeper", "ProviderHTTP", asyncHTTPClient, hummingbird,
+            httpTypes, nioCore, logging,
         ],
         path: "Examples/KeepTokens"),
 ]
@@ -195,7 +210,10 @@ let tests: [Target] = [
     .target(name: "TestSupport", path: "Tests/Support"),
     // A process for the durability tests to kill, stop and deceive.
     .executableTarget(
-        name: "vault-worker", dependencies: ["VaultCore", "VaultCrypto", "TokenRotation", "TokenVault"],
+        name: "vault-worker",
+        dependencies: [
+            "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "VaultCustody",
+        ],
         path: "Tests/DurabilityWorker"),
     // Another one, which refreshes tokens.
     .executableTarget(
@@ -205,9 +223,9 @@ let tests: [Target] = [
     .testTarget(
         name: "DurabilityTests",
         dependencies: [
-            "TestSupport", "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "TokenKeeper",
-            "TokenVaultTesting",
-            "VaultCommand", asyncHTTPClient, jwtKit, nioCore, nioHTTP1,
+            "TestSupport", "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "VaultAudit",
+            "VaultCustody", "TokenKeeper", "TokenVaultTesting", "VaultCommand", asyncHTTPClient, jwtKit,
+            nioCore, nioHTTP1,
         ],
         exclude: ["FaultyDisk"]),
     .testTarget(name: "VaultCryptoTests", dependencies: ["TestSupport", "VaultCore", "VaultCrypto"]),
@@ -217,8 +235,8 @@ let tests: [Target] = [
     .testTarget(
         name: "TokenIssuerTests",
         dependencies: [
-            "TestSupport", "VaultCore", "VaultCrypto", "SQLiteStore", "TokenVault", "TokenIssuer",
-            "TokenVaultTesting", metrics, metricsTestKit, tracing, inMemoryTracing,
+            "TestSupport", "VaultCore", "VaultCrypto", "SQLiteStore", "TokenVault", "VaultAudit",
+            "TokenIssuer", "TokenVaultTesting", metrics, metricsTestKit, tracing, inMemoryTracing,
         ]),
     .testTarget(
         name: "OpenIDConnectTests",
@@ -229,36 +247,36 @@ let tests: [Target] = [
     .testTarget(
         name: "IssuerHTTPTests",
         dependencies: [
-            "TestSupport", "VaultCore", "CVaultShims", "VaultCrypto", "TokenVault", "TokenIssuer",
-            "OpenIDConnect", "IssuerHTTP", "TokenVaultTesting", hummingbird, httpTypes, logging, tracing,
-            inMemoryTracing, lifecycle,
+            "TestSupport", "VaultCore", "VaultCrypto", "CVaultShims", "TokenVault", "VaultAudit",
+            "TokenIssuer", "OpenIDConnect", "IssuerHTTP", "TokenVaultTesting", hummingbird, httpTypes,
+            logging, tracing, inMemoryTracing, lifecycle,
         ]),
     .testTarget(
         name: "TokenKeeperTests",
         dependencies: [
-            "TestSupport", "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "TokenVaultTesting",
-            metrics,
-            metricsTestKit, tracing, inMemoryTracing, logging,
+            "TestSupport", "VaultCore", "VaultCrypto", "TokenVault", "VaultAudit", "TokenKeeper",
+            "TokenVaultTesting", metrics, metricsTestKit, tracing, inMemoryTracing, logging,
         ]),
     .testTarget(
         name: "ProviderHTTPTests",
         dependencies: [
-            "TestSupport", "VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "ProviderHTTP",
-            "TokenVaultTesting",
-            "IssuerHTTP", asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging,
+            "TestSupport", "VaultCore", "VaultCrypto", "TokenVault", "VaultAudit", "IssuerHTTP",
+            "TokenKeeper", "ProviderHTTP", "TokenVaultTesting", asyncHTTPClient, nioCore, nioPosix, nioHTTP1,
+            nioSSL, logging,
         ]),
     .testTarget(
         name: "CommandTests",
         dependencies: [
-            "TestSupport", "VaultCrypto", "TokenVault", "VaultCommand", "TokenKeeper", "TokenVaultTesting",
-            "Demo",
+            "TestSupport", "Demo", "VaultCrypto", "TokenVault", "VaultAudit", "VaultCustody", "TokenKeeper",
+            "TokenVaultTesting", "VaultCommand",
         ],
         resources: [.copy("Transcripts")]),
     .testTarget(
         name: "TokenVaultTests",
         dependencies: [
             "TestSupport", "VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "VaultStore",
-            "SQLiteStore", "TokenVault", "TokenVaultTesting",
+            "SQLiteStore", "TokenVault", "VaultAudit", "VaultCustody", "TokenIssuer", "OpenIDConnect",
+            "TokenKeeper", "TokenVaultTesting",
         ],
         exclude: ["Fixtures"]),
     .testTarget(name: "TidyTests"),
@@ -280,9 +298,9 @@ let benchmarks: [Target] = [
     .executableTarget(
         name: "vault-bench",
         dependencies: [
-            "CBareLoop", "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "TokenIssuer",
-            "TokenKeeper", "IssuerHTTP",
-            argumentParser, hummingbird, hummingbirdCore, httpTypes, nioCore, logging,
+            "CBareLoop", "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "VaultAudit",
+            "VaultCustody", "TokenIssuer", "IssuerHTTP", "TokenKeeper", argumentParser, hummingbird,
+            hummingbirdCore, httpTypes, nioCore, logging,
         ],
         path: "Benchmarks/Sources"),
 ]
@@ -291,7 +309,9 @@ let package = Package(
     name: "TokenVault",
     // Linux only: the C shims and the file locks are Linux's, and nothing else is built or tested.
     products: [
-        .library(name: "TokenVault", targets: ["VaultCore", "VaultCrypto", "TokenVault"]),
+        .library(name: "TokenVault", targets: ["VaultCore", "VaultCrypto", "TokenVault", "VaultAudit"]),
+        // For services that rotate keys, back up and restore by themselves, as the command does.
+        .library(name: "VaultCustody", targets: ["VaultCustody"]),
         // Without an HTTP server, for services that bring another or none.
         .library(name: "TokenIssuer", targets: ["TokenIssuer", "OpenIDConnect"]),
         .library(name: "IssuerHTTP", targets: ["TokenIssuer", "OpenIDConnect", "IssuerHTTP"]),

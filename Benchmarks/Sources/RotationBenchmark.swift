@@ -1,4 +1,5 @@
 import TokenVault
+import VaultCustody
 
 /// What a rotation of the root key takes when nothing else happens, and what it takes from refreshes while it runs.
 struct RotationBenchmark {

@@ -1,5 +1,6 @@
 import TokenRotation
 import TokenVault
+import VaultAudit
 import VaultCore
 
 /// Access tokens checked per second: open the handle, read the grant, judge it.

@@ -1,4 +1,5 @@
 import TokenVault
+import VaultAudit
 
 /// Entries of the log verified per second, with every row and its tag, as `audit verify` does it.
 struct VerifyBenchmark {

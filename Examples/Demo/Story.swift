@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import Foundation
 import TokenVault
+import VaultAudit
 import VaultCore
 
 /// Tells the demonstration: says what happens, does it, and checks that it came out as promised.

@@ -5,6 +5,7 @@ import NIOCore
 import OpenIDConnect
 import TokenIssuer
 import TokenVault
+import VaultAudit
 
 /// A service with users of its own, whose API the applications of other people use with tokens.
 ///

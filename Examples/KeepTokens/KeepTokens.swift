@@ -5,6 +5,7 @@ import NIOCore
 import ProviderHTTP
 import TokenKeeper
 import TokenVault
+import VaultAudit
 
 /// A service that reads its user's measurements at a provider: it asks for consent once, and keeps the tokens fresh.
 ///

@@ -7,6 +7,7 @@ import NIOCore
 import ServiceLifecycle
 import TokenIssuer
 import TokenVault
+import VaultAudit
 import VaultCore
 
 /// `/metrics` and `/health` on an address of their own, which the clients of the issuer need not reach.

@@ -6,6 +6,7 @@ import NIOCore
 public import ServiceLifecycle
 public import TokenIssuer
 public import TokenVault
+public import VaultAudit
 public import VaultCore
 
 /// Serves the issuer over HTTP/1.1 until graceful shutdown; requests under way are finished first.

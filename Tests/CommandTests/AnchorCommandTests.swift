@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import VaultAudit
 
 /// Anchors from the outside: commands, a serving process beside them, and what scripts read.
 @Suite("P6: an anchor finds an older file, whoever opens it", .bounded)

@@ -4,6 +4,7 @@ import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 extension Durability {
     @Suite(.serialized) struct `A killed restore leaves a whole vault or none` {

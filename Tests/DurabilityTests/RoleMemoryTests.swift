@@ -1,9 +1,11 @@
 import Foundation
 import TestSupport
 import Testing
+import TokenKeeper
 import TokenVault
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 extension Durability {
     /// Every window of 32 bytes in the memory of a process that serves, at steps of 8, is tried as a key on what the

@@ -3,6 +3,7 @@ import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 /// A process that swaps tokens until it is done or dies, and says so of each one that was acknowledged.
 ///

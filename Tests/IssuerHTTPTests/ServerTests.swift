@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
+import VaultAudit
 import VaultCore
 
 /// The server around the endpoints.

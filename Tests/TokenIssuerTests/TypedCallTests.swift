@@ -3,6 +3,7 @@ import Testing
 import TokenIssuer
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `A host asks for tokens in process` {

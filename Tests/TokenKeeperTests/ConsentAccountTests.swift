@@ -3,6 +3,7 @@ import Testing
 import TokenKeeper
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `A connection stays with one account of the provider unless another may replace it` {

@@ -4,6 +4,7 @@ import Testing
 import TokenKeeper
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 /// A scripted provider whose answers a test changes, or holds back.

@@ -3,6 +3,7 @@ import Testing
 import TokenKeeper
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `RFC 9700 section 4.7, a callback counts once and in one browser` {

@@ -3,6 +3,7 @@ import Testing
 import TokenKeeper
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `Everything that happens is told, once, in order` {

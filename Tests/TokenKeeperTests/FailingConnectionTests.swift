@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `A connection that is refused for hours is failing` {

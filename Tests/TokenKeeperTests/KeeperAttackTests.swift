@@ -5,6 +5,7 @@ import Testing
 import TokenKeeper
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `The keeper under attack and in trouble` {

@@ -6,6 +6,7 @@ import Testing
 import TokenKeeper
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `P5: what a provider gave is not readable at rest, nor in logs, whatever it echoes` {

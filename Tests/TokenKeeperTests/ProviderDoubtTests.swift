@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 import TokenKeeper
 import TokenVault
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `A provider is stopped for what it says of our client alone` {

@@ -5,6 +5,7 @@ import Testing
 import TokenKeeper
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 @Suite(.serialized, .bounded) struct `P8: on a full disk nothing is spent, and what was granted is stored` {

@@ -3,9 +3,11 @@ import SQLiteStore
 import Synchronization
 import TestSupport
 import Testing
+import TokenIssuer
 import TokenRotation
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
 import VaultStore

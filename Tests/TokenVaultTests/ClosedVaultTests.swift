@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
 

@@ -3,6 +3,7 @@ import Testing
 import TokenRotation
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `The engine against a slow and obvious model` {

@@ -2,8 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.serialized, .bounded) struct `Keyslots: every way in is proved, named, and survives a rotation` {
     private static let passphrase = SecretBytes(copying: "correct horse battery staple")

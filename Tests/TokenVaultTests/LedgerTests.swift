@@ -3,8 +3,10 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 import VaultStore
 
 /// What a later program adds: a column behind the last of two tables.

@@ -1,10 +1,13 @@
 import Foundation
 import TestSupport
 import Testing
+import TokenKeeper
 import TokenRotation
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 import VaultStore
 
 /// Columns that later operations set. Whatever this version does to their rows, it keeps them.

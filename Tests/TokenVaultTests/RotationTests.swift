@@ -3,6 +3,7 @@ import Testing
 import TokenRotation
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `P2 to P4: rotation over the store` {

@@ -1,8 +1,11 @@
 import Foundation
+import OpenIDConnect
 import TestSupport
 import Testing
+import TokenIssuer
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
 

@@ -4,8 +4,10 @@ import TestSupport
 import Testing
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 import VaultStore
 
 /// Runs each job of a task on a thread of its own, and counts them: one to begin with, and one after each suspension.

@@ -1,8 +1,11 @@
 import Foundation
+import OpenIDConnect
 import TestSupport
 import Testing
+import TokenIssuer
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `P7: what was edited from outside is refused when read, and named by verify` {

@@ -1,5 +1,6 @@
 import TokenKeeper
-public import TokenVault
+import TokenVault
+public import VaultAudit
 public import VaultCore
 
 /// Carries checkpoints to witnesses over the network, by the rules that providers are called by: TLS verified, no

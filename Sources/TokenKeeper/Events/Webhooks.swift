@@ -2,7 +2,7 @@ import Foundation
 import Logging
 import ServiceLifecycle
 import Synchronization
-public import TokenVault
+import TokenVault
 public import VaultCore
 import VaultCrypto
 

@@ -1,4 +1,4 @@
-public import TokenVault
+import TokenVault
 public import VaultCore
 
 /// Tokens that someone else obtained, to be kept here from now on.

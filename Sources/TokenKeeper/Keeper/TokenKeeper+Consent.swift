@@ -1,4 +1,4 @@
-public import TokenVault
+import TokenVault
 public import VaultCore
 import VaultCrypto
 

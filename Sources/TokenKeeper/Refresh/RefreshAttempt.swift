@@ -1,4 +1,4 @@
-package import TokenVault
+import TokenVault
 package import VaultCore
 
 /// One refresh of one connection, as a machine without clock or I/O: it names the next step, anyone who drives it takes

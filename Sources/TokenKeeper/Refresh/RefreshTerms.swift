@@ -1,4 +1,4 @@
-package import TokenVault
+import TokenVault
 package import VaultCore
 
 /// What a provider's entry means for a refresh: what is sent, how an answer is settled, and whether a repeat is borne.

@@ -1,4 +1,4 @@
-package import TokenVault
+import TokenVault
 package import VaultCore
 
 /// What a provider's answer means: to a request for tokens, for the start of a device flow, or for a revocation.

@@ -47,7 +47,7 @@ public struct ActorDetails: Codable, Sendable, Equatable, CustomStringConvertibl
         return Array(try encoder.encode(self))
     }
 
-    init?(_ bytes: some Sequence<UInt8>) {
+    package init?(_ bytes: some Sequence<UInt8>) {
         guard let value = try? JSONDecoder().decode(Self.self, from: Data(bytes)) else { return nil }
         self = value
     }

@@ -15,17 +15,17 @@ package struct AuditEvent: Sendable {
     package var fingerprint: [UInt8]?
     package var requestID: String?
     /// Grants and connections of a collective entry, with their owners: named by hashes that only these can open.
-    var grants: [(id: Int64, owner: Pseudonym)] = []
+    package var grants: [(id: Int64, owner: Pseudonym)] = []
     /// Set where a grant, connection or consent was created, see ``WriteTransaction/countCreation(of:)``.
-    var creation: Creation?
+    package var creation: Creation?
     /// The log's time goes back to the wall clock with this entry.
-    var setsTime = false
+    package var setsTime = false
     /// How many it tells of; of `audit.prune` the first entry kept.
     package var count: Int?
     package var personal: PersonalData?
     /// Who holds something authentic can cause it at will: written at a bounded rate, see ``RefusalAllowance``. Never on an
     /// event that changes rows.
-    var isLimited = false
+    package var isLimited = false
 
     package init(
         _ operation: AuditOperation, _ outcome: AuditOutcome = .succeeded, by actor: AuditActor,
@@ -63,7 +63,7 @@ package struct AuditActor: Sendable {
     }
 
     /// The actor without details, for the many entries of upkeep and long work.
-    var withoutDetails: AuditActor { AuditActor(pseudonym, channel) }
+    package var withoutDetails: AuditActor { AuditActor(pseudonym, channel) }
 }
 
 /// The door an event came through.
@@ -86,8 +86,12 @@ package struct Pseudonym: Sendable, Hashable {
 
 /// Data about a person that belongs to an entry: sealed under the owner's key, outside the tree.
 package struct PersonalData: Sendable {
-    let owner: OwnerID
-    let data: [UInt8]
+    package let owner: OwnerID
+    package let data: [UInt8]
+
+    package init(owner: OwnerID, data: [UInt8]) {
+        (self.owner, self.data) = (owner, data)
+    }
 
     /// What an entry holds of `data`: SHA-256(salt ‖ data), in hexadecimal.
     package static func commitment(to data: [UInt8], salt: [UInt8]) -> String {
@@ -180,13 +184,13 @@ package struct Audited<Result: Sendable>: Sendable {
     }
 
     /// Nothing was written.
-    static func unchanged(_ result: Result) -> Audited { Audited(result, [], .unchanged) }
+    package static func unchanged(_ result: Result) -> Audited { Audited(result, [], .unchanged) }
 
     /// Only what no entry names was written: sessions, jobs, used assertions, heartbeats, expired rows.
-    static func upkeep(_ result: Result) -> Audited { Audited(result, [], .upkeep) }
+    package static func upkeep(_ result: Result) -> Audited { Audited(result, [], .upkeep) }
 
     /// What was written is named by entries that the body made as it went on (``WriteTransaction/log(_:)``).
-    static func logged(_ result: Result) -> Audited { Audited(result, [], .change) }
+    package static func logged(_ result: Result) -> Audited { Audited(result, [], .change) }
 
     func map<Other>(_ change: (Result) -> Other) -> Audited<Other> {
         Audited<Other>(change(result), events, kind)

@@ -49,7 +49,7 @@ public struct AuditEntry: Sendable {
     /// Pseudonym of the actor, 32 hexadecimal digits; `anonymous` for a stranger.
     public internal(set) var actor = ""
     /// Who that was, opened from outside the tree; nil where the entry has no such data, or it does not open.
-    public internal(set) var actorDetails: ActorDetails?
+    public package(set) var actorDetails: ActorDetails?
     public internal(set) var channel = ""
     public internal(set) var subject: String?
     public internal(set) var grant: Int64?
@@ -117,21 +117,21 @@ package enum AuditLeaf {
 /// A leaf taken apart where it lies: numbers and row hashes as values, texts as ranges of its bytes.
 ///
 /// Verifying reads every leaf there is; a ``AuditEntry`` with its eight strings would cost more than all its hashes.
-struct LeafFields {
-    typealias Text = Range<Int>
+package struct LeafFields {
+    package typealias Text = Range<Int>
 
-    let index, time, wall, monotonic: Int64
-    let boot, operation, outcome, actor, channel: Text
-    let reason, subject, fingerprint, requestID: Text?
-    let grant, generation, count: Int64?
-    let grants: [Text]
-    let creation: Creation?
-    let rows: [RowChange]
-    let personalCommitment, actorCommitment: Text?
+    package let index, time, wall, monotonic: Int64
+    package let boot, operation, outcome, actor, channel: Text
+    package let reason, subject, fingerprint, requestID: Text?
+    package let grant, generation, count: Int64?
+    package let grants: [Text]
+    package let creation: Creation?
+    package let rows: [RowChange]
+    package let personalCommitment, actorCommitment: Text?
     let stamp: Text?
 
     /// Nil unless `bytes` are, octet for octet, what ``AuditLeaf/encode(_:)`` writes of some entry.
-    init?(reading bytes: UnsafeRawBufferPointer) {
+    package init?(reading bytes: UnsafeRawBufferPointer) {
         guard bytes.count <= Limits.leafBytes else { return nil }
         var json = LeafReader(bytes)
         do {
@@ -164,7 +164,7 @@ struct LeafFields {
     }
 
     /// The leaf as a value of its own; `bytes` are those it was read from.
-    func entry(of bytes: UnsafeRawBufferPointer) -> AuditEntry {
+    package func entry(of bytes: UnsafeRawBufferPointer) -> AuditEntry {
         func string(_ text: Text) -> String { String(decoding: bytes[text], as: UTF8.self) }
         var entry = AuditEntry()
         entry.index = index
@@ -195,7 +195,7 @@ struct LeafFields {
 
 extension UnsafeRawBufferPointer {
     /// Whether the bytes of `text` are these.
-    func has(_ bytes: StaticString, at text: LeafFields.Text) -> Bool {
+    package func has(_ bytes: StaticString, at text: LeafFields.Text) -> Bool {
         bytes.withUTF8Buffer { self[text].elementsEqual($0) }
     }
 }

@@ -5,11 +5,13 @@ import VaultCrypto
 import VaultStore
 
 /// Appends entries to the log inside the transaction of the change they speak of.
-struct AuditTrail {
+package struct AuditTrail {
+
+    package init() {}
     /// Writes `entries` (whose indices follow the head), completes tiles, and signs the new head once.
     ///
     /// - Returns: the new head and the hash of its last leaf, by which an uncertain commit is recognised later.
-    func append(_ entries: [PendingEntry], to head: LogHead, in transaction: WriteTransaction) throws
+    package func append(_ entries: [PendingEntry], to head: LogHead, in transaction: WriteTransaction) throws
         -> LogHead
     {
         var head = head
@@ -72,12 +74,12 @@ struct AuditTrail {
 }
 
 /// An entry on its way into the log, with what will lie outside the tree.
-struct PendingEntry: Sendable {
+package struct PendingEntry: Sendable {
     var entry: AuditEntry
     let personal: PersonalData?
     let actorDetails: ActorDetails?
     let grants: [(id: Int64, owner: Pseudonym)]
-    let setsTime: Bool
+    package let setsTime: Bool
 
     init(_ event: AuditEvent, rows: [RowChange]) {
         entry = AuditEntry()
@@ -103,7 +105,7 @@ struct PendingEntry: Sendable {
 
 /// Whom personal data of an entry is about; stands for the column in associated data, so a piece that was moved to
 /// the other part does not open.
-enum PersonalPart: UInt16, Sendable {
+package enum PersonalPart: UInt16, Sendable {
     case subject = 1
     case actor = 2
 }

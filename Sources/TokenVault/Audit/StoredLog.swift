@@ -1,31 +1,31 @@
-import MerkleLog
-import VaultCore
-import VaultCrypto
-import VaultStore
+package import MerkleLog
+package import VaultCore
+package import VaultCrypto
+package import VaultStore
 
 /// The one row of `audit_head`: the tree as of the last commit.
-struct LogHead: Sendable {
-    var edge: RightEdge
-    var root: Digest
+package struct LogHead: Sendable {
+    package var edge: RightEdge
+    package var root: Digest
     /// No later leaf carries an earlier time.
-    var lastTime: VaultInstant
+    package var lastTime: VaultInstant
     /// C2SP signed note over the checkpoint.
-    var note: String
+    package var note: String
 
-    var size: Int64 { Int64(edge.size) }
+    package var size: Int64 { Int64(edge.size) }
 
     /// Whether the note is the signed checkpoint of exactly this tree.
-    func isSigned(by key: NoteKey) -> Bool {
+    package func isSigned(by key: NoteKey) -> Bool {
         guard let note = try? SignedNote.parse(Array(note.utf8)), note.isSigned(by: key) else { return false }
         return note.text == checkpoint(named: key.name).body
     }
 
-    func checkpoint(named origin: String) -> Checkpoint {
+    package func checkpoint(named origin: String) -> Checkpoint {
         Checkpoint(origin: origin, size: edge.size, root: root)
     }
 
     /// Whether `last_time` is the time of the last leaf: nothing else vouches for it.
-    func isTimed(_ database: Database) throws -> Bool {
+    package func isTimed(_ database: Database) throws -> Bool {
         try size == 0 || StoredLog(database).entry(size - 1)?.time == lastTime
     }
 
@@ -52,12 +52,12 @@ struct LogHead: Sendable {
     /// The name of the log: each time the vault is restored it goes on under another.
     ///
     /// - Parameter incarnation: the first for a vault that was never restored.
-    static func origin(of vault: VaultID, incarnation: Incarnation = .first) -> String {
+    package static func origin(of vault: VaultID, incarnation: Incarnation = .first) -> String {
         "tokenvault/\(vault)" + (incarnation == .first ? "" : "/\(incarnation.name)")
     }
 
     /// Which incarnation of this vault's log has that name; nil for another log.
-    static func incarnation(named origin: String, of vault: VaultID) -> Incarnation? {
+    package static func incarnation(named origin: String, of vault: VaultID) -> Incarnation? {
         let name = origin.split(separator: "/", omittingEmptySubsequences: false).dropFirst(2).first
         guard let incarnation = name.map({ Incarnation(name: $0) }) ?? .first,
             origin == self.origin(of: vault, incarnation: incarnation)
@@ -68,7 +68,7 @@ struct LogHead: Sendable {
 
 extension LogHead {
     /// - Throws: ``VaultError/Code/integrity`` when the stored root is not the one its edge gives.
-    static func read(_ database: Database) throws -> LogHead {
+    package static func read(_ database: Database) throws -> LogHead {
         guard let head = try database.firstRow(question.sql, [], LogHead.init) else { throw misfit }
         return head
     }
@@ -109,13 +109,13 @@ extension LogHead {
 }
 
 /// The tree as it is stored: leaves hashed again from their bytes, tiles by the hash that was kept of them.
-struct StoredLog {
-    let database: Database
+package struct StoredLog {
+    package let database: Database
 
-    init(_ database: Database) { self.database = database }
+    package init(_ database: Database) { self.database = database }
 
     /// For proofs.
-    var subtrees: StoredSubtrees {
+    package var subtrees: StoredSubtrees {
         StoredSubtrees(
             leaves: { range in
                 try hashes("SELECT bytes FROM audit_leaves WHERE id >= ? AND id < ? ORDER BY id", range) {
@@ -130,16 +130,16 @@ struct StoredLog {
     }
 
     /// The bytes of the entry with this index; nil where it is not there.
-    func leaf(_ index: Int64) throws -> [UInt8]? {
+    package func leaf(_ index: Int64) throws -> [UInt8]? {
         try database.firstRow("SELECT bytes FROM audit_leaves WHERE id = ?", [.integer(index)]) { row in
             row.withBlob(0) { $0.map { Array($0) } }
         } ?? nil
     }
 
     /// The entry with this index; nil where it is not there, or cannot be read.
-    func entry(_ index: Int64) throws -> AuditEntry? { try leaf(index).flatMap(AuditLeaf.decode) }
+    package func entry(_ index: Int64) throws -> AuditEntry? { try leaf(index).flatMap(AuditLeaf.decode) }
 
-    static func unreadable(_ index: Int64) -> VaultError {
+    package static func unreadable(_ index: Int64) -> VaultError {
         VaultError(
             .integrity, "Entry \(index) of the log cannot be read.", remedy: "Verify the audit log.")
     }
@@ -158,5 +158,12 @@ struct StoredLog {
             return true
         }
         return hashes
+    }
+}
+
+extension Vault {
+    /// How many entries the log has.
+    public func auditSize() async throws -> Int64 {
+        try await read { try LogHead.read($0).size }
     }
 }

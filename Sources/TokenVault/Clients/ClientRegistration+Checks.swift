@@ -1,5 +1,5 @@
 import Foundation
-import VaultCore
+package import VaultCore
 
 extension ClientRegistration {
     /// The registration with each value of a list once; what could not work or would not be safe is refused.
@@ -104,8 +104,8 @@ enum RedirectURIRules {
 }
 
 /// Names of users and clients.
-enum NameRules {
-    static func check(_ name: String, what: String) throws {
+package enum NameRules {
+    package static func check(_ name: String, what: String) throws {
         guard !name.isEmpty, name.utf8.count <= Limits.nameBytes else {
             throw invalid("A \(what) has 1 to \(Limits.nameBytes) bytes.")
         }
@@ -118,7 +118,7 @@ enum NameRules {
     }
 }
 
-func invalid(_ message: String) -> VaultError {
+package func invalid(_ message: String) -> VaultError {
     VaultError(.invalidInput, message)
 }
 

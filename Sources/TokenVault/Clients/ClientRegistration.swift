@@ -164,19 +164,19 @@ public struct Client: Sendable {
 /// When a client secret is accepted: one row of `client_secrets`.
 public struct ClientSecretInfo: Sendable {
     public let id: Int64
-    let client: OwnerID
+    package let client: OwnerID
     /// 1 for the client's first secret.
     public let generation: Int64
     let tag: [UInt8]
     let tagKeyID: Int64
     /// When it was made, by the clock of that moment; it is accepted at once.
     public let notBefore: VaultInstant
-    public internal(set) var notAfter: VaultInstant?
+    public package(set) var notAfter: VaultInstant?
 }
 
 /// What is sealed of a client.
-struct ClientIdentity: Codable {
-    let clientID: String
+package struct ClientIdentity: Codable {
+    package let clientID: String
     let name: String
 }
 

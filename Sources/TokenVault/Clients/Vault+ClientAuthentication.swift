@@ -165,7 +165,7 @@ extension Vault {
 
 extension WriteTransaction {
     /// Deletes a few expired rows of a table of upkeep: anyone who adds one pays for the old ones.
-    func purge(_ table: StaticString) {
+    package func purge(_ table: StaticString) {
         guard clocksAgree else { return }
         put(
             RowWrite(

@@ -128,7 +128,7 @@ public struct VaultConsents: Sendable {
 
 extension Vault {
     /// Deletes the consents of a user or client that was removed, a few at a time.
-    func forgetConsents(of id: OwnerID) async throws {
+    package func forgetConsents(of id: OwnerID) async throws {
         // Of a client that was removed: consents of many people.
         let owner = SQLValue.integer(id.rawValue)
         try await writeEach(Consent.self, where: "(owner_id = ? OR client_id = ?)", [owner, owner]) {

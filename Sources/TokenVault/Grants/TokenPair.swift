@@ -12,7 +12,7 @@ package struct TokenPair: Sendable {
     }
 
     /// As sealed in the row: each text after its length in two bytes.
-    var sealedForm: [UInt8] {
+    package var sealedForm: [UInt8] {
         var bytes: [UInt8] = []
         for token in [accessToken, refreshToken] {
             let text = token?.withExposed { $0 } ?? []
@@ -22,7 +22,7 @@ package struct TokenPair: Sendable {
         return bytes
     }
 
-    init?(sealedForm bytes: [UInt8]) {
+    package init?(sealedForm bytes: [UInt8]) {
         var reader = ByteReader(bytes)
         guard let access = reader.counted(UInt16.self, limit: .max),
             let refresh = reader.counted(UInt16.self, limit: .max), reader.isAtEnd

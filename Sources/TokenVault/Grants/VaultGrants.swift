@@ -194,7 +194,7 @@ extension WriteTransaction {
     }
 
     /// Ends a grant that lives.
-    func revoke(_ row: inout GrantRow) throws {
+    package func revoke(_ row: inout GrantRow) throws {
         row.status = .revoked
         row.pair = nil
         try update(row, isIndexUnchanged: true, guardedBy: Int64(row.generation))

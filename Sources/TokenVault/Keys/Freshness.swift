@@ -1,5 +1,5 @@
 import MerkleLog
-import VaultCore
+package import VaultCore
 import VaultCrypto
 import VaultStore
 
@@ -24,7 +24,7 @@ extension Database {
     ///
     /// - Parameter keyring: nil leaves out what needs keys.
     /// - Throws: ``VaultError/Code/integrity`` when the vault row is not what was written.
-    func freshness(_ keyring: Keyring?) throws -> [VaultError] {
+    package func freshness(_ keyring: Keyring?) throws -> [VaultError] {
         let vault = try VaultRow.read(self, rowKey: keyring?.rows)
         var errors: [VaultError] = []
         do {

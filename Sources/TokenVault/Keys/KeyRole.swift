@@ -1,6 +1,6 @@
-import VaultCore
-import VaultCrypto
-import VaultStore
+package import VaultCore
+package import VaultCrypto
+package import VaultStore
 
 /// What an open vault holds keys for. A process that needs only one role's keys cannot lose the others':
 ///
@@ -20,9 +20,9 @@ public enum VaultRoles: String, Sendable, CaseIterable, Encodable {
     case custody
 
     /// Nil for ``everything``.
-    var role: KeyRole? { KeyRole.own.first { VaultRoles($0) == self } }
+    package var role: KeyRole? { KeyRole.own.first { VaultRoles($0) == self } }
 
-    init(_ role: KeyRole?) {
+    package init(_ role: KeyRole?) {
         self =
             switch role {
             case nil, .common: .everything
@@ -33,13 +33,13 @@ public enum VaultRoles: String, Sendable, CaseIterable, Encodable {
     }
 
     /// Of what stands in a keyslot; nil for no such role.
-    init?(slot number: UInt16) {
+    package init?(slot number: UInt16) {
         guard let role = KeyRole(rawValue: Int64(number)) else { return nil }
         self.init(role)
     }
 
     /// As it stands in a keyslot.
-    var number: UInt16 { UInt16(truncatingIfNeeded: (role ?? .common).rawValue) }
+    package var number: UInt16 { UInt16(truncatingIfNeeded: (role ?? .common).rawValue) }
 }
 
 extension VaultError {
@@ -49,7 +49,7 @@ extension VaultError {
 }
 
 /// The key that a keyslot gave.
-enum OpenedKey: Sendable {
+package enum OpenedKey: Sendable {
     case root(GuardedKey)
     case role(KeyRole, epoch: UInt32, GuardedKey)
 
@@ -62,18 +62,22 @@ enum OpenedKey: Sendable {
 }
 
 /// The key of a role, with the epoch that what it wraps names.
-struct RoleKey: Sendable {
-    let role: KeyRole
-    let epoch: UInt32
-    let key: GuardedKey
+package struct RoleKey: Sendable {
+    package let role: KeyRole
+    package let epoch: UInt32
+    package let key: GuardedKey
+
+    package init(role: KeyRole, epoch: UInt32, key: GuardedKey) {
+        (self.role, self.epoch, self.key) = (role, epoch, key)
+    }
 }
 
 /// The keys of the roles that are held: the current ones, and while a rotation runs those before.
-struct RoleKeys: Sendable {
+package struct RoleKeys: Sendable {
     private let keys: [RoleKey]
     private let current: [KeyRole: Int64]
     /// The roles whose key is being replaced.
-    let rotating: Set<KeyRole>
+    package let rotating: Set<KeyRole>
 
     /// Unwraps what `opened` leads to.
     ///
@@ -82,7 +86,7 @@ struct RoleKeys: Sendable {
     /// ```
     ///
     /// - Parameter epoch: of the root key.
-    init(_ rows: [RoleKeyRow], openedBy opened: OpenedKey, epoch: UInt32, vault: VaultID) throws {
+    package init(_ rows: [RoleKeyRow], openedBy opened: OpenedKey, epoch: UInt32, vault: VaultID) throws {
         var keys: [RoleKey] = []
         func find(_ role: KeyRole, _ epoch: Int64) -> GuardedKey? {
             keys.first { $0.role == role && Int64($0.epoch) == epoch }?.key
@@ -125,7 +129,7 @@ struct RoleKeys: Sendable {
 
     /// - Throws: ``VaultError/Code/denied`` for a role that is not held, ``VaultError/Code/integrity`` where the current
     ///   key is missing.
-    func current(_ role: KeyRole) throws -> RoleKey {
+    package func current(_ role: KeyRole) throws -> RoleKey {
         guard let epoch = current[role] else { throw Self.missing }
         return RoleKey(
             role: role, epoch: UInt32(truncatingIfNeeded: epoch), key: try key(role, epoch: epoch))
@@ -133,7 +137,7 @@ struct RoleKeys: Sendable {
 
     /// - Throws: ``VaultError/Code/denied`` for a role that is not held, ``VaultError/Code/integrity`` for a key that was
     ///   destroyed or never was.
-    func key(_ role: KeyRole, epoch: Int64) throws -> GuardedKey {
+    package func key(_ role: KeyRole, epoch: Int64) throws -> GuardedKey {
         if let found = keys.first(where: { $0.role == role && Int64($0.epoch) == epoch }) { return found.key }
         throw isHeld(role) ? Self.missing : VaultError.needs(role)
     }
@@ -145,7 +149,8 @@ struct RoleKeys: Sendable {
 
 extension RoleKeyRow {
     /// What the wrap of a role's key is bound to: no row number, because a backup carries it as well.
-    static func context(_ vault: VaultID, _ role: KeyRole, epoch: Int64, wrapper: KeyRole?) -> AssociatedData
+    package static func context(_ vault: VaultID, _ role: KeyRole, epoch: Int64, wrapper: KeyRole?)
+        -> AssociatedData
     {
         AssociatedData(
             domain: SealedTable.wrapDomain, vault: vault, owner: .system, table: TableLayout.roleKeys.number,
@@ -153,7 +158,7 @@ extension RoleKeyRow {
             generation: UInt64(clamping: epoch))
     }
 
-    func unwrapped(with wrapper: GuardedKey, _ vault: VaultID) throws -> GuardedKey {
+    package func unwrapped(with wrapper: GuardedKey, _ vault: VaultID) throws -> GuardedKey {
         try KeyWrap.unwrap(
             wrapped, with: wrapper, epoch: UInt32(truncatingIfNeeded: wrapperEpoch),
             for: Self.context(vault, role, epoch: epoch, wrapper: self.wrapper))
@@ -162,7 +167,7 @@ extension RoleKeyRow {
     /// A key wrapped under another.
     ///
     /// - Parameter wrapper: nil: the root key.
-    init(
+    package init(
         id: Int64, _ key: RoleKey, under wrapper: KeyRole?, _ wrapperKey: GuardedKey,
         epoch wrapperEpoch: UInt32,
         state: KeyState = .current, vault: VaultID, createdAt: VaultInstant

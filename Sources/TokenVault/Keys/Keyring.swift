@@ -1,24 +1,24 @@
-import MerkleLog
-import VaultCore
-import VaultCrypto
-import VaultStore
+package import MerkleLog
+package import VaultCore
+package import VaultCrypto
+package import VaultStore
 
 /// The keys of an open vault, all in guarded memory: the root key where a keyslot for everything was opened, the keys of
 /// the roles that are held, and the system keys under them. One value never changes; ``LiveKeys`` replaces it when keys
 /// are rotated.
 ///
 /// Asking for a key of another role throws ``VaultError/Code/denied``.
-final class Keyring: Sendable {
-    let vault: VaultID
+package final class Keyring: Sendable {
+    package let vault: VaultID
     /// Epoch of the root key.
-    let epoch: UInt32
+    package let epoch: UInt32
     let opened: OpenedKey
-    let roleKeys: RoleKeys
-    let lookup: RowKeys
-    let rows: RowTags
+    package let roleKeys: RoleKeys
+    package let lookup: RowKeys
+    package let rows: RowTags
     /// Sums up the rows of the registry.
-    let rowSet: RowSetKey
-    let signer: NoteSigner
+    package let rowSet: RowSetKey
+    package let signer: NoteSigner
     private let handleSealer: HandleSealer?
     private let tagKeys: [KeyRole: TagKeys]
 
@@ -74,7 +74,7 @@ final class Keyring: Sendable {
     }
 
     /// The same keys; rows are compared with `roster`.
-    func showing(_ roster: LiveRoster) -> Keyring { Keyring(self, roster) }
+    package func showing(_ roster: LiveRoster) -> Keyring { Keyring(self, roster) }
 
     private init(_ other: Keyring, _ roster: LiveRoster) {
         (vault, epoch, opened, roleKeys) = (other.vault, other.epoch, other.opened, other.roleKeys)
@@ -84,7 +84,7 @@ final class Keyring: Sendable {
     }
 
     /// - Throws: ``VaultError/Code/denied`` where the vault was opened for one role.
-    var root: GuardedKey {
+    package var root: GuardedKey {
         get throws {
             guard case .root(let root) = opened else { throw VaultError.needsEverything }
             return root
@@ -102,7 +102,7 @@ final class Keyring: Sendable {
     var issuerTags: TagKeys { get throws { try tags(of: .issuer) } }
 
     /// Tags of the state and the session of consents that were begun.
-    var keeperTags: TagKeys { get throws { try tags(of: .keeper) } }
+    package var keeperTags: TagKeys { get throws { try tags(of: .keeper) } }
 
     private func tags(of role: KeyRole) throws -> TagKeys {
         guard let tags = tagKeys[role] else { throw VaultError.needs(role) }
@@ -111,26 +111,32 @@ final class Keyring: Sendable {
 }
 
 /// A system key, unwrapped.
-struct SystemKey: Sendable {
-    let purpose: SystemKeyPurpose
-    let role: KeyRole
-    let keyID: UInt8
-    let isCurrent: Bool
-    let key: GuardedKey
+package struct SystemKey: Sendable {
+    package let purpose: SystemKeyPurpose
+    package let role: KeyRole
+    package let keyID: UInt8
+    package let isCurrent: Bool
+    package let key: GuardedKey
 
     fileprivate var tagKey: TagKey { TagKey(id: keyID, key: key) }
+
+    package init(purpose: SystemKeyPurpose, role: KeyRole, keyID: UInt8, isCurrent: Bool, key: GuardedKey) {
+        (self.purpose, self.role, self.keyID, self.isCurrent, self.key) = (
+            purpose, role, keyID, isCurrent, key
+        )
+    }
 }
 
 extension SystemKeyRow {
     /// - Throws: ``VaultError/Code/denied`` for a key of a role that is not held.
-    func unwrapped(_ keys: RoleKeys, _ vault: VaultID) throws -> GuardedKey {
+    package func unwrapped(_ keys: RoleKeys, _ vault: VaultID) throws -> GuardedKey {
         try KeyWrap.unwrap(
             wrapped, with: keys.key(role, epoch: epoch), epoch: UInt32(truncatingIfNeeded: epoch),
             for: Keyring.wrapContext(vault, systemKey: id))
     }
 
     /// - Parameter wrapper: the present key of the role.
-    init(
+    package init(
         id: Int64, _ key: SystemKey, under wrapper: RoleKey, vault: VaultID, createdAt: VaultInstant
     ) {
         self.init(
@@ -146,7 +152,7 @@ extension SystemKeyRow {
 extension Keyring {
     /// Unwraps the keys of the database that `opened` leads to, and then checks the tags of their rows and of the
     /// keyslots.
-    static func load(_ database: Database, vault: VaultRow, opened: OpenedKey) throws -> Keyring {
+    package static func load(_ database: Database, vault: VaultRow, opened: OpenedKey) throws -> Keyring {
         let epoch = UInt32(truncatingIfNeeded: vault.keyEpoch)
         let rows = try [TableLayout.roleKeys, .systemKeys, .keyslots, .incarnations].flatMap { layout in
             try database.rows(layout.selectSQL + " ORDER BY id") { StoredRow(unchecked: $0, layout) }
@@ -176,7 +182,7 @@ extension Keyring {
         return keyring
     }
 
-    static func wrapContext(_ vault: VaultID, systemKey row: Int64) -> AssociatedData {
+    package static func wrapContext(_ vault: VaultID, systemKey row: Int64) -> AssociatedData {
         wrapContext(vault, .systemKeys, "wrapped", row)
     }
 
@@ -197,7 +203,7 @@ extension Keyring {
     }
 
     /// What a sealed column of a row is bound to.
-    func context(
+    package func context(
         _ layout: TableLayout, _ column: String, row: Int64, of owner: OwnerID = .system,
         generation: UInt64 = 0
     ) -> AssociatedData {
@@ -207,7 +213,7 @@ extension Keyring {
     }
 
     /// What a sealed field is bound to.
-    func context(
+    package func context(
         owner: OwnerID, table: UInt16, column: UInt16, row: Int64, generation: UInt64 = 0
     ) -> AssociatedData {
         AssociatedData(
@@ -217,10 +223,10 @@ extension Keyring {
 }
 
 /// What tags tokens and secrets: the current key, and every other that rows name.
-struct TagKeys: Sendable {
-    let current: TagKey
+package struct TagKeys: Sendable {
+    package let current: TagKey
     /// The current one among them.
-    let all: [UInt8: TagKey]
+    package let all: [UInt8: TagKey]
 
     fileprivate init(_ keys: RowKeys) {
         current = keys.current

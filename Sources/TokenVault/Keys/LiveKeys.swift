@@ -1,8 +1,8 @@
 import MerkleLog
 import Synchronization
 import VaultCore
-import VaultCrypto
-import VaultStore
+package import VaultCrypto
+package import VaultStore
 
 /// The keyring of an open vault as it is now, and the state of the registry that goes with it.
 ///
@@ -12,7 +12,7 @@ import VaultStore
 ///
 /// Another stamp is taken only when the last entry of the log names it, under a signed head, and when the rows are the
 /// ones that the vault row counts: an earlier vault row that is put back is genuine, but no longer named.
-final class LiveKeys: Sendable {
+package final class LiveKeys: Sendable {
     private struct State {
         var keys: VaultKeys
         /// How long the log was when it was last seen to name the stamp of `keys`.
@@ -41,20 +41,20 @@ final class LiveKeys: Sendable {
     }
 
     /// This process is about to commit a new root key: it will not have to open it.
-    func expect(_ root: GuardedKey) { state.withLock { $0.expected = root } }
+    package func expect(_ root: GuardedKey) { state.withLock { $0.expected = root } }
 
     /// As last known to this process.
-    var current: VaultKeys { state.withLock { $0.keys } }
+    package var current: VaultKeys { state.withLock { $0.keys } }
 
     /// How many entries every snapshot begun from now on shows, or more.
-    var floor: Int64 { state.withLock { $0.floor.logSize } }
+    package var floor: Int64 { state.withLock { $0.floor.logSize } }
 
     /// The keys that fit the snapshot `database` shows.
     ///
     /// - Parameter floor: asked for before the snapshot was begun.
     /// - Throws: ``VaultError/Code/locked`` when the source opens no keyslot any more, ``VaultError/Code/integrity``
     ///   when the snapshot is older than it can be, or its rows are not the ones that its vault row counts.
-    func keys(for database: Database, above floor: Int64 = 0) throws -> VaultKeys {
+    package func keys(for database: Database, above floor: Int64 = 0) throws -> VaultKeys {
         let shown = try database.firstRow(
             "SELECT stamp, (SELECT size FROM audit_head WHERE id = 1) FROM vault WHERE id = 1"
         ) { (RegistryRevision($0, at: 0), $0.integer(1)) }
@@ -75,7 +75,7 @@ final class LiveKeys: Sendable {
     }
 
     /// For those who look what is wrong: where the database shows no keys that prove themselves, those known last.
-    func keys(examining database: Database) throws -> VaultKeys {
+    package func keys(examining database: Database) throws -> VaultKeys {
         do { return try keys(for: database) } catch let error as VaultError where error.code == .integrity {
             return current
         }
@@ -144,10 +144,10 @@ final class LiveKeys: Sendable {
 }
 
 /// A keyring with the key of the vault's own owner, and what they were read from.
-final class VaultKeys: Sendable {
-    let keyring: Keyring
+package final class VaultKeys: Sendable {
+    package let keyring: Keyring
     /// The owner of what belongs to no client or user, who is the operator in the log.
-    let system: Owner
+    package let system: Owner
     /// Of the registry in the snapshot these were asked for; nil: keep nothing that is read in it.
     let revision: RegistryRevision?
 
@@ -187,7 +187,7 @@ final class VaultKeys: Sendable {
     }
 
     /// The registry's revision, once the vault row that it is read from has proved authentic.
-    func checkedRevision(_ database: Database) throws -> RegistryRevision? {
+    package func checkedRevision(_ database: Database) throws -> RegistryRevision? {
         _ = try VaultRow.read(database, rowKey: keyring.rows)
         return revision
     }

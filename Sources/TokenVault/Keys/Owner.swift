@@ -1,15 +1,15 @@
-import VaultCore
-import VaultCrypto
-import VaultStore
+package import VaultCore
+package import VaultCrypto
+package import VaultStore
 
 /// An owner as read and checked: its row, its keys under the roles that are held, and its name in the log.
-final class Owner: Sendable {
-    let row: OwnerRow
-    let pseudonym: Pseudonym
+package final class Owner: Sendable {
+    package let row: OwnerRow
+    package let pseudonym: Pseudonym
     private let keys: [KeyRole: OwnerKey]
     private let roles: RoleKeys
 
-    init(_ row: OwnerRow, _ keys: [OwnerKeyRow], _ keyring: Keyring) throws {
+    package init(_ row: OwnerRow, _ keys: [OwnerKeyRow], _ keyring: Keyring) throws {
         guard let sealedPseudonym = row.pseudonym else {
             throw VaultError(.notFound, "This owner was erased.")
         }
@@ -52,20 +52,20 @@ final class Owner: Sendable {
     ///
     /// - Throws: ``VaultError/Code/denied`` for a role that is not held, ``VaultError/Code/integrity`` where nothing was
     ///   ever sealed under it.
-    func key(_ role: KeyRole) throws -> OwnerKey {
+    package func key(_ role: KeyRole) throws -> OwnerKey {
         if let key = keys[role] { return key }
         throw roles.isHeld(role) ? Self.keyless : VaultError.needs(role)
     }
 
     /// The identity: a user's name, a client's identifier and name.
-    func identity(_ keyring: Keyring) throws -> [UInt8] {
+    package func identity(_ keyring: Keyring) throws -> [UInt8] {
         guard let sealed = row.identity else { return [] }
         return try SealedField.open(
             sealed, with: key(.common), for: Self.context(row.id, column: "identity", keyring))
     }
 
     /// What is told of a user in id_tokens; nil: nothing.
-    func claims(_ keyring: Keyring) throws -> [UInt8]? {
+    package func claims(_ keyring: Keyring) throws -> [UInt8]? {
         try row.claims.map {
             try SealedField.open(
                 $0, with: key(.common), for: Self.context(row.id, column: "claims", keyring))
@@ -84,7 +84,7 @@ final class Owner: Sendable {
     }
 
     /// This owner's row with what is sealed in it sealed under another common key.
-    func resealed(under key: OwnerKey, _ keyring: Keyring) throws -> OwnerRow {
+    package func resealed(under key: OwnerKey, _ keyring: Keyring) throws -> OwnerRow {
         var row = row
         if row.identity != nil {
             row.identity = try Self.seal(
@@ -108,7 +108,7 @@ final class Owner: Sendable {
 
 extension Database {
     /// An owner that was not erased, read and checked. Nil also for one that never was.
-    func owner(_ id: OwnerID, _ keyring: Keyring) throws -> Owner? {
+    package func owner(_ id: OwnerID, _ keyring: Keyring) throws -> Owner? {
         guard let row = try load(OwnerRow.self, id.rawValue, keyring)?.row else {
             guard try !hasLost(.owners, id.rawValue) else { throw LostRow.error(.owners, id.rawValue) }
             return nil
@@ -118,7 +118,7 @@ extension Database {
     }
 
     /// The keys of an owner under the roles that are held.
-    func ownerKeys(of id: OwnerID, _ keyring: Keyring) throws -> [OwnerKeyRow] {
+    package func ownerKeys(of id: OwnerID, _ keyring: Keyring) throws -> [OwnerKeyRow] {
         let first = OwnerKeyRow.id(id, .common)
         return try rows(
             OwnerKeyRow.layout.selectSQL + " WHERE id >= ? AND id < ?",

@@ -1,12 +1,12 @@
 import Synchronization
-import VaultCore
+package import VaultCore
 import VaultCrypto
-import VaultStore
+package import VaultStore
 
 /// Owners and clients as last read, with their keys unwrapped. Everything here is of one
 /// ``RegistryRevision``: every change to an owner, a client or a secret makes another, in whichever process,
 /// and the first read that sees it empties the cache.
-final class Registry: Sendable {
+package final class Registry: Sendable {
     private struct State {
         var revision: RegistryRevision?
         /// The one before: a reader on an older snapshot must not bring back what a newer one has replaced.
@@ -22,9 +22,12 @@ final class Registry: Sendable {
 
     private let state = Mutex(State())
 
+    package init() {}
+
     /// - Parameter revision: of the snapshot `database` shows; nil when that is an old one, and when the transaction
     ///   itself changed the registry: such rows must not outlive it.
-    func owner(_ id: OwnerID, _ database: Database, _ keyring: Keyring, revision: RegistryRevision?) throws
+    package func owner(_ id: OwnerID, _ database: Database, _ keyring: Keyring, revision: RegistryRevision?)
+        throws
         -> Owner?
     {
         if let cached = cached(revision, { $0.owners[id] }) { return cached }
@@ -112,14 +115,16 @@ final class Registry: Sendable {
 }
 
 /// What was last made out from the registry, for as long as that stays at one revision.
-final class KnownOfRegistry<Value: Sendable>: Sendable {
+package final class KnownOfRegistry<Value: Sendable>: Sendable {
     private let last = Mutex<(revision: RegistryRevision, value: Value)?>(nil)
 
-    func value(_ revision: RegistryRevision?) -> Value? {
+    package init() {}
+
+    package func value(_ revision: RegistryRevision?) -> Value? {
         last.withLock { last in last.flatMap { $0.revision == revision ? $0.value : nil } }
     }
 
-    func keep(_ value: Value, _ revision: RegistryRevision?) {
+    package func keep(_ value: Value, _ revision: RegistryRevision?) {
         guard let revision else { return }
         last.withLock { $0 = (revision, value) }
     }
@@ -127,7 +132,7 @@ final class KnownOfRegistry<Value: Sendable>: Sendable {
 
 extension [[UInt8]] {
     /// What the first of these tags leads to.
-    func firstValue<Value>(_ look: ([UInt8]) throws -> Value?) rethrows -> Value? {
+    package func firstValue<Value>(_ look: ([UInt8]) throws -> Value?) rethrows -> Value? {
         for tag in self { if let value = try look(tag) { return value } }
         return nil
     }
@@ -135,8 +140,9 @@ extension [[UInt8]] {
 
 extension Database {
     /// The row `id` of a tagged table with the leaf that names it, its tag checked. Nil: there is no such row.
-    func load<Row: TypedRow>(_: Row.Type, _ id: Int64, _ keyring: Keyring) throws -> (row: Row, leaf: Int64)?
-    {
+    package func load<Row: TypedRow>(_: Row.Type, _ id: Int64, _ keyring: Keyring) throws -> (
+        row: Row, leaf: Int64
+    )? {
         try stored(Row.layout, id, keyring).map { (row: try Row($0), leaf: $0.leaf) }
     }
 
@@ -151,7 +157,7 @@ extension Database {
     }
 
     /// Up to `limit` rows in order from behind a number on, with these values in these columns where there is one.
-    func page<Row: TypedRow>(
+    package func page<Row: TypedRow>(
         _: Row.Type, after last: Int64, limit: Int, _ columns: KeyValuePairs<String, Int64?>,
         _ keyring: Keyring
     ) throws -> [Row] {
@@ -163,7 +169,7 @@ extension Database {
     }
 
     /// Every row that meets a condition, tags checked. `condition` is SQL of our own, its values are bound.
-    func loadAll<Row: TypedRow>(
+    package func loadAll<Row: TypedRow>(
         _: Row.Type, where condition: String, _ values: [SQLValue] = [], _ keyring: Keyring
     ) throws -> [Row] {
         let rows = try self.rows(Row.layout.selectSQL + " WHERE " + condition, values) {
@@ -183,7 +189,9 @@ extension Database {
 
 extension Database {
     /// How many rows a table has, of those that meet a condition. Both are SQL of our own, values are bound.
-    func rowCount(_ table: String, where condition: String = "1", _ values: [SQLValue] = []) throws -> Int64 {
+    package func rowCount(_ table: String, where condition: String = "1", _ values: [SQLValue] = []) throws
+        -> Int64
+    {
         try count("SELECT count(*) FROM \(table) WHERE \(condition)", values)
     }
 }

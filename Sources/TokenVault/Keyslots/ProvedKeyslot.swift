@@ -1,14 +1,14 @@
-import VaultCore
-import VaultCrypto
+package import VaultCore
+package import VaultCrypto
 import VaultStore
 
 /// A slot that was made by one source and opened by another.
-struct ProvedKeyslot: Sendable {
-    let record: KeyslotRecord
+package struct ProvedKeyslot: Sendable {
+    package let record: KeyslotRecord
     let slotKey: GuardedKey
 
     /// Blocks as long as both sources take.
-    init(
+    package init(
         _ source: KeySource, _ proof: KeySource, _ root: GuardedKey, _ epoch: UInt32, _ vault: VaultID,
         role: UInt16 = 0
     ) throws {
@@ -28,7 +28,7 @@ extension WriteTransaction {
     ///   - root: holds the slot's key; nil: the present one.
     ///   - epoch: of `root`.
     @discardableResult
-    func add(
+    package func add(
         _ made: ProvedKeyslot, named name: String?, root: GuardedKey? = nil, epoch: UInt32? = nil
     ) throws -> StoredKeyslot {
         let slots = try StoredKeyslot.all(self)
@@ -61,7 +61,7 @@ extension WriteTransaction {
     /// The wraps of new keys: each role's own by the root key, the common one by each of those.
     ///
     /// - Parameter keys: new ones, the common one among them.
-    func insertRoleKeys(_ keys: [RoleKey], root: GuardedKey, epoch: UInt32) throws {
+    package func insertRoleKeys(_ keys: [RoleKey], root: GuardedKey, epoch: UInt32) throws {
         var wrappers: [RoleKey] = []
         for role in KeyRole.own {
             guard let key = keys.first(where: { $0.role == role }) else {

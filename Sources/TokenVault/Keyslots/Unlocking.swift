@@ -1,25 +1,29 @@
-import VaultCore
-import VaultCrypto
-import VaultStore
+package import VaultCore
+package import VaultCrypto
+package import VaultStore
 
 /// A keyslot with its details, tags checked.
-struct StoredKeyslot {
-    let row: KeyslotRow
-    let details: KeyslotDetailsRow?
+package struct StoredKeyslot {
+    package let row: KeyslotRow
+    package let details: KeyslotDetailsRow?
 
-    var name: String { details?.name ?? "\(row.record.kind.word)-\(row.id)" }
-    var isRotatable: Bool { details?.held != nil }
+    package var name: String { details?.name ?? "\(row.record.kind.word)-\(row.id)" }
+    package var isRotatable: Bool { details?.held != nil }
 
     /// Tells the slot from every other that ever was in its place, whatever root key is in it.
-    var identity: [UInt8] { row.record.id }
+    package var identity: [UInt8] { row.record.id }
 
-    static func all(_ database: Database, _ keyring: Keyring) throws -> [StoredKeyslot] {
+    package init(row: KeyslotRow, details: KeyslotDetailsRow?) {
+        (self.row, self.details) = (row, details)
+    }
+
+    package static func all(_ database: Database, _ keyring: Keyring) throws -> [StoredKeyslot] {
         joined(
             try database.loadAll(KeyslotRow.self, where: "1 ORDER BY id", [], keyring),
             try database.loadAll(KeyslotDetailsRow.self, where: "1 ORDER BY id", [], keyring))
     }
 
-    static func all(_ transaction: WriteTransaction) throws -> [StoredKeyslot] {
+    package static func all(_ transaction: WriteTransaction) throws -> [StoredKeyslot] {
         joined(try transaction.query(KeyslotRow.self), try transaction.query(KeyslotDetailsRow.self))
     }
 
@@ -29,18 +33,18 @@ struct StoredKeyslot {
 }
 
 /// Finds the keyslot that a source opens.
-enum Unlocking {
+package enum Unlocking {
     private static let locked = VaultError(.locked, "")
 
     /// What a source opened, and what opens it again in this process.
-    typealias Opened = (key: OpenedKey, unlocker: Unlocker)
+    package typealias Opened = (key: OpenedKey, unlocker: Unlocker)
 
     /// The key of the slot that `source` opens, and what opens it again.
     ///
     /// - Parameter roles: what is to be held at most: the root key is wiped where that is one role's key.
     /// - Throws: ``VaultError/Code/locked`` naming the slots there are, ``VaultError/Code/denied`` where the slot is for
     ///   another role; what the source itself met.
-    static func unlock(
+    package static func unlock(
         _ database: Database, vault: VaultRow, _ source: KeySource, for roles: VaultRoles = .everything
     ) throws -> Opened {
         let opened = try unlock(database, vault.id, database.slotEpochs(), source, for: roles)
@@ -52,7 +56,7 @@ enum Unlocking {
     }
 
     /// The same as of chosen epochs, and without narrowing.
-    static func unlock(
+    package static func unlock(
         _ database: Database, _ vault: VaultID, _ epochs: SlotEpochs, _ source: KeySource,
         for roles: VaultRoles = .everything
     ) throws -> Opened {
@@ -117,11 +121,11 @@ enum Unlocking {
 }
 
 /// The epoch of the key in each keyslot, by what the slot is for.
-typealias SlotEpochs = [VaultRoles: UInt32]
+package typealias SlotEpochs = [VaultRoles: UInt32]
 
 extension Database {
     /// As the vault says; what is opened by it is what proves it.
-    func slotEpochs() throws -> SlotEpochs {
+    package func slotEpochs() throws -> SlotEpochs {
         var epochs: SlotEpochs = [:]
         try forEachRow(
             """
@@ -165,13 +169,13 @@ extension OpenedKey {
 /// of its keyslot, which outlives a change of the key inside: a passphrase is forgotten once it opened the
 /// vault, and no key file or token has to stay plugged in for the sake of rotations. A process that keeps one
 /// role's keys of a slot for everything keeps no key of that slot either.
-final class Unlocker: Sendable {
+package final class Unlocker: Sendable {
     /// Of the row in `keyslots`.
     let row: Int64
-    let slotID: [UInt8]
+    package let slotID: [UInt8]
     let kind: KeyslotKind
     /// Nil where a slot for everything was opened for one role.
-    let slotKey: GuardedKey?
+    package let slotKey: GuardedKey?
     /// What is held at most.
     private let roles: VaultRoles
     /// For when the slot was replaced; nil for what is better forgotten.
@@ -216,7 +220,7 @@ final class Unlocker: Sendable {
     /// replaced.
     ///
     /// - Throws: ``VaultError/Code/locked`` when the slot is gone, and nothing else is at hand or fits.
-    func open(_ database: Database, _ vault: VaultID, _ epochs: SlotEpochs) throws -> OpenedKey {
+    package func open(_ database: Database, _ vault: VaultID, _ epochs: SlotEpochs) throws -> OpenedKey {
         var opened: OpenedKey?
         if let slotKey {
             try Unlocking.forEachSlot(database) { _, record in

@@ -17,7 +17,8 @@ final class Companions: Sendable {
 
 extension Vault {
     /// The vault's object of this type, made at the first use.
-    func companion<Companion: AnyObject & Sendable>(_ make: @autoclosure () -> Companion) -> Companion {
+    package func companion<Companion: AnyObject & Sendable>(_ make: @autoclosure () -> Companion) -> Companion
+    {
         companions.one(make)
     }
 }

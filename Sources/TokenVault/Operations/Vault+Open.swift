@@ -91,7 +91,7 @@ extension Vault {
     }
 
     /// A vault whose root key is at hand: one that is being restored. Writes nothing by itself.
-    static func opened(at path: String, root: GuardedKey, options: VaultOptions) throws -> Vault {
+    package static func opened(at path: String, root: GuardedKey, options: VaultOptions) throws -> Vault {
         let opened = try openStore(path, options) { store in
             try store.reader.snapshot { database in
                 try unlocked(

@@ -85,8 +85,10 @@ extension Vault {
 
 /// First uses of current token pairs that this process saw and has not written to the rows yet. The retry
 /// window closes the moment a use is seen; the row follows within a second or so.
-final class FirstUses: Sendable {
+package final class FirstUses: Sendable {
     private let seen = Mutex<[GrantID: (generation: UInt32, at: VaultInstant)]>([:])
+
+    package init() {}
 
     // A flood of first uses falls back to rows that stay open until the window ends: safe, only later.
     private static let capacity = 100_000

@@ -1,12 +1,12 @@
 public import Logging
 import MerkleLog
 package import Metrics
-import SQLiteStore
+package import SQLiteStore
 import Synchronization
 public import VaultCore
 import VaultCrypto
 import VaultMigrations
-import VaultStore
+package import VaultStore
 
 /// An open vault: the one door to everything in it.
 ///
@@ -30,25 +30,25 @@ public final class Vault: Sendable {
     public let statistics: CommitStatistics
     package let clock: any VaultClock
     package let logger: Logger
-    let store: any VaultStore
-    let queue: CommitQueue
-    let keys: LiveKeys
-    let registry: Registry
+    package let store: any VaultStore
+    package let queue: CommitQueue
+    package let keys: LiveKeys
+    package let registry: Registry
     let firstUses: FirstUses
     let knownVaultRow = KnownVaultRow()
     let refusals: RefusalLimiter
     let companions = Companions()
     private let closers = Mutex<[@Sendable () async -> Void]>([])
-    let anchorCheck: (any AnchorCheck)?
+    package let anchorCheck: (any AnchorCheck)?
     let knownScopes = KnownOfRegistry<Set<String>>()
     let damage = DamageNotes()
     /// Opens the vault again after another process rotated the root key.
-    let unlocker: Unlocker
+    package let unlocker: Unlocker
     /// The actor of what is done without a client: the operator's pseudonym, through this process's door.
-    let operatorActor: AuditActor
+    package let operatorActor: AuditActor
     /// The keys as last known to this process, for what opens and makes tokens. What reads or writes rows
     /// takes those of its snapshot or transaction.
-    var keyring: Keyring { keys.current.keyring }
+    package var keyring: Keyring { keys.current.keyring }
     /// Whether one more write would be taken now.
     package var acceptsNewWork: Bool { store.acceptsNewWork }
     /// Writes waiting now.
@@ -134,7 +134,7 @@ public struct VaultOptions: Sendable {
     package var metrics: (any MetricsFactory)?
     /// Text of migrations after those of this version, as a later one may have them.
     package var laterMigrations: [String] = []
-    var ledger: SchemaLedger {
+    package var ledger: SchemaLedger {
         let later = laterMigrations.enumerated().map {
             Migration(version: Migration.all.count + 1 + $0.offset, sql: $0.element)
         }
@@ -158,24 +158,24 @@ extension Vault {
     ///
     /// SQLite answers in place: no other thread, no continuation. A store behind a network would suspend here and in
     /// ``read(_:)``.
-    func snapshot<Result>(_ body: (Database, VaultKeys) throws -> Result) async throws -> Result {
+    package func snapshot<Result>(_ body: (Database, VaultKeys) throws -> Result) async throws -> Result {
         try snapshotInPlace(body)
     }
 
     /// Each statement of `body` sees the newest state.
-    func read<Result>(_ body: (Database) throws -> Result) async throws -> Result {
+    package func read<Result>(_ body: (Database) throws -> Result) async throws -> Result {
         try store.reader.read(body)
     }
 
     /// As ``snapshot(_:)`` for what may read many rows: off the threads that tasks share.
-    func scan<Result: Sendable>(
+    package func scan<Result: Sendable>(
         _ body: @escaping @Sendable (Database, VaultKeys) throws -> Result
     ) async throws -> Result {
         try await BlockingThread.result { [self] in try snapshotInPlace(body) }
     }
 
     /// Reads on a connection of its own, for long work that other readers would wait for.
-    func study<Result: Sendable>(
+    package func study<Result: Sendable>(
         _ body: @escaping @Sendable (Database, VaultKeys) throws -> Result
     ) async throws -> Result {
         try await BlockingThread.result { [store, keys] in
@@ -184,7 +184,7 @@ extension Vault {
     }
 
     /// For work that has a thread of its own.
-    func snapshotInPlace<Result>(_ body: (Database, VaultKeys) throws -> Result) throws -> Result {
+    package func snapshotInPlace<Result>(_ body: (Database, VaultKeys) throws -> Result) throws -> Result {
         let floor = keys.floor
         return try store.reader.snapshot { [keys] database in
             try body(database, keys.keys(for: database, above: floor))
@@ -196,7 +196,7 @@ extension Vault {
 
 extension Vault {
     /// The only way to change anything that matters: the body returns its result with its audit events.
-    func write<Result: Sendable>(
+    package func write<Result: Sendable>(
         _ urgency: WriteUrgency = .newWork, reading wanted: [WantedRow] = [],
         _ body: @escaping @Sendable (WriteTransaction) throws -> Audited<Result>
     ) async throws -> Result {
@@ -222,7 +222,7 @@ extension Vault {
     }
 
     /// Upkeep without a leaf: heartbeat, job progress, sign-in sessions, used assertions, expired rows.
-    func housekeep<Result: Sendable>(
+    package func housekeep<Result: Sendable>(
         _ body: @escaping @Sendable (WriteTransaction) throws -> Result
     ) async throws -> Result {
         try await queue.submit(.housekeeping) { .upkeep(try body($0)) }

@@ -5,17 +5,17 @@ import VaultStore
 /// A life of the vault: the first from its creation, another from each time it was restored. Two restores of
 /// one backup can have the same number, for neither knows of the other; what was drawn at random beside it
 /// tells them apart. Both are in the `id` of the row, number first, so that a later life has a larger id.
-struct Incarnation: Sendable, Hashable {
-    let id: Int64
+package struct Incarnation: Sendable, Hashable {
+    package let id: Int64
 
-    static let first = Incarnation(id: 1)
+    package static let first = Incarnation(id: 1)
     private static let randomBits: Int64 = 40
     private static let randomBytes = 5
 
-    init(id: Int64) { self.id = id }
+    package init(id: Int64) { self.id = id }
 
     /// A random one, unlike all before.
-    static func random(number: Int64) -> Incarnation {
+    package static func random(number: Int64) -> Incarnation {
         let drawn = SystemRandom().bytes(randomBytes).reduce(0) { $0 << 8 | Int64($1) }
         return Incarnation(id: number << randomBits | drawn)
     }
@@ -24,7 +24,7 @@ struct Incarnation: Sendable, Hashable {
     private var isPlain: Bool { id >> Self.randomBits == 0 }
 
     /// From 1.
-    var number: Int64 { isPlain ? id : id >> Self.randomBits }
+    package var number: Int64 { isPlain ? id : id >> Self.randomBits }
 
     /// As the log's origin has it: `2-00c0ffee42`.
     var name: String {
@@ -52,7 +52,7 @@ struct Incarnation: Sendable, Hashable {
 
 extension Database {
     /// The life the vault is in.
-    func newestIncarnation() throws -> Incarnation {
+    package func newestIncarnation() throws -> Incarnation {
         Incarnation(id: max(1, try count("SELECT max(id) FROM incarnations")))
     }
 
@@ -67,7 +67,7 @@ extension Database {
     }
 
     /// The life that came after one of this vault's; nil where that one was not this vault's.
-    func incarnation(after life: Incarnation, _ keyring: Keyring) throws -> IncarnationRow? {
+    package func incarnation(after life: Incarnation, _ keyring: Keyring) throws -> IncarnationRow? {
         guard try life == .first || load(IncarnationRow.self, life.id, keyring) != nil else { return nil }
         return try loadAll(
             IncarnationRow.self, where: "id > ? ORDER BY id LIMIT 1", [.integer(life.id)], keyring

@@ -1,26 +1,40 @@
-import VaultCore
+package import VaultCore
 public import VaultStore
 
 /// One row of `signing_keys`: a key that signs id_tokens, or did.
-struct SigningKeyRow: Sendable {
-    let id: Int64
-    let kid: String
-    let algorithm: SigningAlgorithm
-    var state: KeyState
-    let createdAt: VaultInstant
-    var publishedUntil: VaultInstant?
+package struct SigningKeyRow: Sendable {
+    package let id: Int64
+    package let kid: String
+    package let algorithm: SigningAlgorithm
+    package var state: KeyState
+    package let createdAt: VaultInstant
+    package var publishedUntil: VaultInstant?
     /// Sealed under the system's key.
-    let privateKey: [UInt8]
-    let publicJWK: String
+    package let privateKey: [UInt8]
+    package let publicJWK: String
+
+    package init(
+        id: Int64, kid: String, algorithm: SigningAlgorithm, state: KeyState, createdAt: VaultInstant,
+        publishedUntil: VaultInstant? = nil, privateKey: [UInt8], publicJWK: String
+    ) {
+        (
+            self.id, self.kid, self.algorithm, self.state, self.createdAt, self.publishedUntil,
+            self.privateKey, self.publicJWK
+        ) = (id, kid, algorithm, state, createdAt, publishedUntil, privateKey, publicJWK)
+    }
 }
 
 /// One row of `passwords`: what a user's password is checked against.
-struct PasswordRow: Sendable {
-    let user: OwnerID
-    var version: Int64
+package struct PasswordRow: Sendable {
+    package let user: OwnerID
+    package var version: Int64
     /// Sealed under the user's key; nil: there is no password.
-    var verifier: [UInt8]?
-    var changedAt: VaultInstant
+    package var verifier: [UInt8]?
+    package var changedAt: VaultInstant
+
+    package init(user: OwnerID, version: Int64, verifier: [UInt8]? = nil, changedAt: VaultInstant) {
+        (self.user, self.version, self.verifier, self.changedAt) = (user, version, verifier, changedAt)
+    }
 }
 
 extension Consent: TypedRow {
@@ -41,9 +55,9 @@ extension Consent: TypedRow {
 }
 
 extension SigningKeyRow: TypedRow {
-    static let layout = TableLayout.signingKeys
+    package static let layout = TableLayout.signingKeys
 
-    init(_ row: StoredRow) throws {
+    package init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
         id = row.id
         kid = try columns.text()
@@ -61,7 +75,7 @@ extension SigningKeyRow: TypedRow {
         publicJWK = try columns.text()
     }
 
-    var columns: [SQLValue] {
+    package var columns: [SQLValue] {
         [
             .text(kid), .text(algorithm.rawValue), .integer(state.rawValue), SQLValue(createdAt),
             SQLValue(publishedUntil), .blob(privateKey), .text(publicJWK),
@@ -70,9 +84,9 @@ extension SigningKeyRow: TypedRow {
 }
 
 extension PasswordRow: TypedRow {
-    static let layout = TableLayout.passwords
+    package static let layout = TableLayout.passwords
 
-    init(_ row: StoredRow) throws {
+    package init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
         user = OwnerID(row.id)
         version = try columns.integer()
@@ -80,8 +94,8 @@ extension PasswordRow: TypedRow {
         changedAt = try columns.instant()
     }
 
-    var id: OwnerID { user }
-    var columns: [SQLValue] { [.integer(version), SQLValue(verifier), SQLValue(changedAt)] }
+    package var id: OwnerID { user }
+    package var columns: [SQLValue] { [.integer(version), SQLValue(verifier), SQLValue(changedAt)] }
 }
 
 /// Whether a provider is called.
@@ -93,33 +107,51 @@ public enum ProviderState: Int64, Sendable {
 }
 
 /// One row of `providers`.
-struct ProviderRow: Sendable {
-    let id: ProviderID
-    var name: String
-    var state: ProviderState
-    var revision: Int64
-    var definition: String
+package struct ProviderRow: Sendable {
+    package let id: ProviderID
+    package var name: String
+    package var state: ProviderState
+    package var revision: Int64
+    package var definition: String
     /// Sealed under the system's key.
-    var credentials: [UInt8]
-    let createdAt: VaultInstant
+    package var credentials: [UInt8]
+    package let createdAt: VaultInstant
+
+    package init(
+        id: ProviderID, name: String, state: ProviderState, revision: Int64, definition: String,
+        credentials: [UInt8], createdAt: VaultInstant
+    ) {
+        (self.id, self.name, self.state, self.revision, self.definition, self.credentials, self.createdAt) = (
+            id, name, state, revision, definition, credentials, createdAt
+        )
+    }
 }
 
 /// One row of `authorization_requests`: a consent that was begun.
-struct AuthorizationRequestRow: Sendable {
-    let id: Int64
-    let provider: ProviderID
-    let owner: OwnerID
-    let stateTag: [UInt8]
-    let sessionTag: [UInt8]
+package struct AuthorizationRequestRow: Sendable {
+    package let id: Int64
+    package let provider: ProviderID
+    package let owner: OwnerID
+    package let stateTag: [UInt8]
+    package let sessionTag: [UInt8]
     /// Sealed under the owner's key.
-    let secrets: [UInt8]
-    let expiresAt: VaultInstant
+    package let secrets: [UInt8]
+    package let expiresAt: VaultInstant
+
+    package init(
+        id: Int64, provider: ProviderID, owner: OwnerID, stateTag: [UInt8], sessionTag: [UInt8],
+        secrets: [UInt8], expiresAt: VaultInstant
+    ) {
+        (self.id, self.provider, self.owner, self.stateTag, self.sessionTag, self.secrets, self.expiresAt) = (
+            id, provider, owner, stateTag, sessionTag, secrets, expiresAt
+        )
+    }
 }
 
 extension ProviderRow: TypedRow {
-    static let layout = TableLayout.providers
+    package static let layout = TableLayout.providers
 
-    init(_ row: StoredRow) throws {
+    package init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
         id = ProviderID(row.id)
         name = try columns.text()
@@ -130,7 +162,7 @@ extension ProviderRow: TypedRow {
         createdAt = try columns.instant()
     }
 
-    var columns: [SQLValue] {
+    package var columns: [SQLValue] {
         [
             .text(name), .integer(state.rawValue), .integer(revision), .text(definition), .blob(credentials),
             SQLValue(createdAt),
@@ -139,9 +171,9 @@ extension ProviderRow: TypedRow {
 }
 
 extension AuthorizationRequestRow: TypedRow {
-    static let layout = TableLayout.authorizationRequests
+    package static let layout = TableLayout.authorizationRequests
 
-    init(_ row: StoredRow) throws {
+    package init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
         id = row.id
         provider = ProviderID(try columns.integer())
@@ -152,7 +184,7 @@ extension AuthorizationRequestRow: TypedRow {
         expiresAt = try columns.instant()
     }
 
-    var columns: [SQLValue] {
+    package var columns: [SQLValue] {
         [
             .integer(provider.rawValue), .integer(owner.rawValue), .blob(stateTag), .blob(sessionTag),
             .blob(secrets), SQLValue(expiresAt),

@@ -32,6 +32,12 @@ package struct RefreshAttemptRecord: Sendable, Equatable {
     /// Fingerprint of the refresh token: the first 16 bytes of its SHA-256.
     package var fingerprint: [UInt8]
     package var sends: Int64
+
+    package init(startedAt: VaultInstant, monotonic: ClockReading, fingerprint: [UInt8], sends: Int64) {
+        (self.startedAt, self.monotonic, self.fingerprint, self.sends) = (
+            startedAt, monotonic, fingerprint, sends
+        )
+    }
 }
 
 /// Who may call the provider for a connection now.
@@ -41,44 +47,48 @@ package struct RefreshLease: Sendable, Equatable {
     /// On a monotonic clock: a wall clock that jumps moves no lease.
     package var until: ClockReading
 
+    package init(holder: [UInt8], until: ClockReading) {
+        (self.holder, self.until) = (holder, until)
+    }
+
     /// How long it holds others off; nil where it is over, or was given on another clock.
-    func remaining(at now: ClockReading) -> Duration? {
+    package func remaining(at now: ClockReading) -> Duration? {
         until.milliseconds(since: now).flatMap { $0 > 0 ? .milliseconds($0) : nil }
     }
 }
 
 /// One row of `connections`.
-struct ConnectionRow: Sendable {
-    let id: Int64
-    let provider: ProviderID
-    let owner: OwnerID
-    let kind: ConnectionKind
-    let lookupTag: [UInt8]
-    let createdAt: VaultInstant
-    var state: ConnectionState
-    var reason: String?
-    var isVerified: Bool
-    var generation: Int64
-    var fence: Int64
+package struct ConnectionRow: Sendable {
+    package let id: Int64
+    package let provider: ProviderID
+    package let owner: OwnerID
+    package let kind: ConnectionKind
+    package let lookupTag: [UInt8]
+    package let createdAt: VaultInstant
+    package var state: ConnectionState
+    package var reason: String?
+    package var isVerified: Bool
+    package var generation: Int64
+    package var fence: Int64
     /// Sealed ``ConnectionDetails``.
-    var details: [UInt8]
-    var scope: String
+    package var details: [UInt8]
+    package var scope: String
     /// Sealed ``TokenPair``.
-    var pair: [UInt8]?
+    package var pair: [UInt8]?
     /// Sealed; belongs to the attempt.
-    var reply: [UInt8]?
-    var issuedAt: VaultInstant?
-    var accessExpiresAt: VaultInstant?
-    var refreshExpiresAt: VaultInstant?
-    var absoluteExpiresAt: VaultInstant?
-    var dueAt: VaultInstant?
-    var failures: Int64
-    var attempt: RefreshAttemptRecord?
-    var lease: RefreshLease?
+    package var reply: [UInt8]?
+    package var issuedAt: VaultInstant?
+    package var accessExpiresAt: VaultInstant?
+    package var refreshExpiresAt: VaultInstant?
+    package var absoluteExpiresAt: VaultInstant?
+    package var dueAt: VaultInstant?
+    package var failures: Int64
+    package var attempt: RefreshAttemptRecord?
+    package var lease: RefreshLease?
     /// Sealed ``ConnectionSubject``.
-    var subject: [UInt8]?
+    package var subject: [UInt8]?
     /// Finds the connections of one account at one provider.
-    var subjectTag: [UInt8]?
+    package var subjectTag: [UInt8]?
     /// JSON: its own values for variables of the provider's entry, as a shop's host.
     var variables: String?
     var failingSince: VaultInstant?
@@ -86,7 +96,7 @@ struct ConnectionRow: Sendable {
 
 extension ConnectionRow {
     /// A new connection, without tokens and details.
-    init(
+    package init(
         id: Int64, provider: ProviderID, owner: OwnerID, kind: ConnectionKind, lookupTag: [UInt8],
         scope: String, createdAt: VaultInstant
     ) {
@@ -99,10 +109,10 @@ extension ConnectionRow {
 
 extension ConnectionRow: TypedRow {
     static let layout = TableLayout.connections
-    static let detailsColumn = columnNumber("details")
-    static let pairColumn = columnNumber("pair")
-    static let replyColumn = columnNumber("reply")
-    static let subjectColumn = columnNumber("subject")
+    package static let detailsColumn = columnNumber("details")
+    package static let pairColumn = columnNumber("pair")
+    package static let replyColumn = columnNumber("reply")
+    package static let subjectColumn = columnNumber("subject")
 
     init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)

@@ -1,5 +1,5 @@
-import TokenRotation
-import VaultCore
+package import TokenRotation
+package import VaultCore
 import VaultCrypto
 import VaultStore
 
@@ -21,10 +21,10 @@ struct AccessTokenSlot: Sendable {
 }
 
 /// One row of `grants`: one grant, whatever the number of its refreshes.
-struct GrantRow: Sendable {
-    let id: GrantID
+package struct GrantRow: Sendable {
+    package let id: GrantID
     let client: OwnerID
-    let owner: OwnerID
+    package let owner: OwnerID
     /// The owners' revocation counters when the grant was issued.
     let ownerRevocations: Int64
     let clientRevocations: Int64
@@ -36,7 +36,7 @@ struct GrantRow: Sendable {
     let context: [UInt8]?
     let familyTag: [UInt8]
     let tagKeyID: Int64
-    var status: GrantStatus
+    package var status: GrantStatus
     var generation: UInt32
     var idleExpiresAt: VaultInstant
     /// On the serving clock.

@@ -1,17 +1,21 @@
 import Foundation
-import VaultCore
-import VaultCrypto
-import VaultStore
+package import VaultCore
+package import VaultCrypto
+package import VaultStore
 
 /// One row of `keyslots`: a way to open the vault.
-struct KeyslotRow: Sendable {
-    let id: Int64
-    let record: KeyslotRecord
-    let createdAt: VaultInstant
+package struct KeyslotRow: Sendable {
+    package let id: Int64
+    package let record: KeyslotRecord
+    package let createdAt: VaultInstant
+
+    package init(id: Int64, record: KeyslotRecord, createdAt: VaultInstant) {
+        (self.id, self.record, self.createdAt) = (id, record, createdAt)
+    }
 }
 
 /// What a system key is for. The numbers are part of the format.
-enum SystemKeyPurpose: Int64, Sendable, CaseIterable {
+package enum SystemKeyPurpose: Int64, Sendable, CaseIterable {
     case handles = 1
     case tags = 2
     case lookup = 3
@@ -20,7 +24,7 @@ enum SystemKeyPurpose: Int64, Sendable, CaseIterable {
     case rowSet = 6
 
     /// The roles that have a key of this purpose each.
-    var roles: [KeyRole] {
+    package var roles: [KeyRole] {
         switch self {
         case .handles: [.issuer]
         case .tags: [.issuer, .keeper]
@@ -37,21 +41,29 @@ package enum KeyState: Int64, Sendable {
 }
 
 /// One row of `system_keys`: a key of the vault itself, wrapped by the key of its role.
-struct SystemKeyRow: Sendable {
-    let id: Int64
-    let purpose: SystemKeyPurpose
-    let keyID: Int64
-    var state: KeyState
-    let epoch: Int64
-    let wrapped: [UInt8]
-    let createdAt: VaultInstant
-    let role: KeyRole
+package struct SystemKeyRow: Sendable {
+    package let id: Int64
+    package let purpose: SystemKeyPurpose
+    package let keyID: Int64
+    package var state: KeyState
+    package let epoch: Int64
+    package let wrapped: [UInt8]
+    package let createdAt: VaultInstant
+    package let role: KeyRole
+
+    package init(
+        id: Int64, purpose: SystemKeyPurpose, keyID: Int64, state: KeyState, epoch: Int64, wrapped: [UInt8],
+        createdAt: VaultInstant, role: KeyRole
+    ) {
+        (self.id, self.purpose, self.keyID, self.state, self.epoch, self.wrapped, self.createdAt, self.role) =
+            (id, purpose, keyID, state, epoch, wrapped, createdAt, role)
+    }
 }
 
 extension KeyslotRow: TypedRow {
-    static let layout = TableLayout.keyslots
+    package static let layout = TableLayout.keyslots
 
-    init(_ row: StoredRow) throws {
+    package init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
         id = row.id
         let slotID = try columns.blob()
@@ -66,9 +78,9 @@ extension KeyslotRow: TypedRow {
     }
 
     /// What it opens the vault for.
-    var roles: VaultRoles { VaultRoles(slot: record.role) ?? .everything }
+    package var roles: VaultRoles { VaultRoles(slot: record.role) ?? .everything }
 
-    var columns: [SQLValue] {
+    package var columns: [SQLValue] {
         [
             .blob(record.id), .integer(record.kind.rawValue), .integer(Int64(record.epoch)),
             .blob(record.parameters),
@@ -78,9 +90,9 @@ extension KeyslotRow: TypedRow {
 }
 
 extension SystemKeyRow: TypedRow {
-    static let layout = TableLayout.systemKeys
+    package static let layout = TableLayout.systemKeys
 
-    init(_ row: StoredRow) throws {
+    package init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
         id = row.id
         purpose = try columns.kind()
@@ -92,7 +104,7 @@ extension SystemKeyRow: TypedRow {
         role = try columns.kind()
     }
 
-    var columns: [SQLValue] {
+    package var columns: [SQLValue] {
         [
             .integer(purpose.rawValue), .integer(keyID), .integer(state.rawValue), .integer(epoch),
             .blob(wrapped),
@@ -103,22 +115,26 @@ extension SystemKeyRow: TypedRow {
 
 /// One row of `keyslot_details`: what a keyslot is called, and what a rotation needs to wrap it again. A slot
 /// that a restore took over has none until someone opens it for a command on keys.
-struct KeyslotDetailsRow: Sendable {
+package struct KeyslotDetailsRow: Sendable {
     /// That of the keyslot.
-    let id: Int64
-    var name: String
+    package let id: Int64
+    package var name: String
     /// The key of the slot wrapped under the root key of `epoch`; of a recovery key, which is sealed to again, a digest
     /// of its public half. Only a holder of the root key can write it, so that a process with one role's keys cannot
     /// have a rotation let it in. Nil: it was not opened since a restore.
-    var held: [UInt8]?
-    var epoch: Int64
-    var provedAt: VaultInstant
+    package var held: [UInt8]?
+    package var epoch: Int64
+    package var provedAt: VaultInstant
+
+    package init(id: Int64, name: String, held: [UInt8]? = nil, epoch: Int64, provedAt: VaultInstant) {
+        (self.id, self.name, self.held, self.epoch, self.provedAt) = (id, name, held, epoch, provedAt)
+    }
 }
 
 extension KeyslotDetailsRow: TypedRow {
-    static let layout = TableLayout.keyslotDetails
+    package static let layout = TableLayout.keyslotDetails
 
-    init(_ row: StoredRow) throws {
+    package init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
         id = row.id
         name = try columns.text()
@@ -127,14 +143,14 @@ extension KeyslotDetailsRow: TypedRow {
         provedAt = try columns.instant()
     }
 
-    var columns: [SQLValue] {
+    package var columns: [SQLValue] {
         [.text(name), SQLValue(held), .integer(epoch), SQLValue(provedAt)]
     }
 }
 
 extension KeyslotDetailsRow {
     /// Keeps the key of the slot for the next rotation.
-    mutating func hold(
+    package mutating func hold(
         _ slotKey: GuardedKey, of record: KeyslotRecord, under root: GuardedKey, epoch: UInt32, vault: VaultID
     ) throws {
         let isRecovery = record.kind == .recoveryKey
@@ -147,7 +163,9 @@ extension KeyslotDetailsRow {
     /// What is held of the slot. Nil: nothing.
     ///
     /// - Throws: ``VaultError/Code/integrity`` where kind or role of the slot are not what they were.
-    func heldKey(of record: KeyslotRecord, under root: GuardedKey, vault: VaultID) throws -> GuardedKey? {
+    package func heldKey(of record: KeyslotRecord, under root: GuardedKey, vault: VaultID) throws
+        -> GuardedKey?
+    {
         try held.map {
             try KeyWrap.unwrap(
                 $0, with: root, epoch: UInt32(truncatingIfNeeded: epoch),
@@ -157,22 +175,31 @@ extension KeyslotDetailsRow {
 }
 
 /// One row of `incarnations`: that the vault was restored, and from where its log goes on.
-struct IncarnationRow: Sendable {
+package struct IncarnationRow: Sendable {
     /// Of an ``Incarnation``; the first has no row.
-    let id: Int64
-    let parentSize: Int64
-    let parentRoot: [UInt8]
-    let restoredAt: VaultInstant
+    package let id: Int64
+    package let parentSize: Int64
+    package let parentRoot: [UInt8]
+    package let restoredAt: VaultInstant
     /// Numbers of grants that were given out after the backup, or may have been: none of them is given out again.
-    let lostGrants: Range<Int64>
+    package let lostGrants: Range<Int64>
     /// When the last entry of the backup was written: what was issued from then on was lost.
-    let lostSince: VaultInstant
+    package let lostSince: VaultInstant
+
+    package init(
+        id: Int64, parentSize: Int64, parentRoot: [UInt8], restoredAt: VaultInstant, lostGrants: Range<Int64>,
+        lostSince: VaultInstant
+    ) {
+        (self.id, self.parentSize, self.parentRoot, self.restoredAt, self.lostGrants, self.lostSince) = (
+            id, parentSize, parentRoot, restoredAt, lostGrants, lostSince
+        )
+    }
 }
 
 extension IncarnationRow: TypedRow {
-    static let layout = TableLayout.incarnations
+    package static let layout = TableLayout.incarnations
 
-    init(_ row: StoredRow) throws {
+    package init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
         id = row.id
         parentSize = try columns.integer()
@@ -183,7 +210,7 @@ extension IncarnationRow: TypedRow {
         lostSince = try columns.instant()
     }
 
-    var columns: [SQLValue] {
+    package var columns: [SQLValue] {
         [
             .integer(parentSize), .blob(parentRoot), SQLValue(restoredAt), .integer(lostGrants.lowerBound),
             .integer(lostGrants.upperBound), SQLValue(lostSince),

@@ -40,11 +40,11 @@ package enum LeafReason {
     }
 
     /// The cause as a leaf has it: told apart from a further failure of what needed consent already.
-    static func lost(_ cause: String, from state: ConnectionState) -> String {
+    package static func lost(_ cause: String, from state: ConnectionState) -> String {
         state.isRefreshed ? lostPrefix + cause : cause
     }
 
-    static func ofTokens(from state: ConnectionState) -> String? {
+    package static func ofTokens(from state: ConnectionState) -> String? {
         switch state {
         case .live: nil
         case .needsConsent, .failing: recovered
@@ -53,10 +53,10 @@ package enum LeafReason {
     }
 
     /// From this leaf on the connection is failing.
-    static func failing(_ cause: String) -> String { failingPrefix + cause }
+    package static func failing(_ cause: String) -> String { failingPrefix + cause }
 
     /// One more refusal in a row of them: the leaf names the row, which counts them, and tells nothing new.
-    static func again(_ cause: String) -> String { againPrefix + cause }
+    package static func again(_ cause: String) -> String { againPrefix + cause }
 
     /// The cause for which the connection came to need consent by this leaf; nil: it did not.
     package static func causeOfLoss(_ reason: String?) -> String? { reason?.after(lostPrefix) }

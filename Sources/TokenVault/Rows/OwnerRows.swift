@@ -1,4 +1,4 @@
-import VaultCore
+package import VaultCore
 public import VaultStore
 
 /// Whether an owner may act.
@@ -9,17 +9,17 @@ public enum OwnerState: Int64, Sendable {
 }
 
 /// One row of `owners`: a user, a client, or the system.
-struct OwnerRow: Sendable {
-    let id: OwnerID
-    let kind: OwnerKind
-    var state: OwnerState
+package struct OwnerRow: Sendable {
+    package let id: OwnerID
+    package let kind: OwnerKind
+    package var state: OwnerState
     /// Grants issued under a lower count are revoked.
-    var revocations: Int64
-    var lookupTag: [UInt8]?
+    package var revocations: Int64
+    package var lookupTag: [UInt8]?
     /// Sealed under the owner's common key.
     var identity: [UInt8]?
     /// Sealed under the owner's common key; nil once erased.
-    var pseudonym: [UInt8]?
+    package var pseudonym: [UInt8]?
     let createdAt: VaultInstant
     /// What is told of a user in id_tokens; sealed under the owner's key.
     var claims: [UInt8]?
@@ -30,9 +30,9 @@ struct OwnerRow: Sendable {
 }
 
 extension OwnerRow: TypedRow {
-    static let layout = TableLayout.owners
+    package static let layout = TableLayout.owners
 
-    init(_ row: StoredRow) throws {
+    package init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
         id = OwnerID(row.id)
         kind = try columns.kind()
@@ -47,7 +47,7 @@ extension OwnerRow: TypedRow {
         lastCreation = try columns.optionalInteger()
     }
 
-    var columns: [SQLValue] {
+    package var columns: [SQLValue] {
         [
             .integer(kind.rawValue), .integer(state.rawValue), .integer(revocations), SQLValue(lookupTag),
             SQLValue(identity), SQLValue(pseudonym), SQLValue(createdAt), SQLValue(claims),
@@ -57,9 +57,9 @@ extension OwnerRow: TypedRow {
 }
 
 /// One row of `clients`: the registration of the owner with the same id.
-struct ClientRow: Sendable {
-    let id: OwnerID
-    var nameTag: [UInt8]?
+package struct ClientRow: Sendable {
+    package let id: OwnerID
+    package var nameTag: [UInt8]?
     /// JSON of ``ClientRegistration``, keys sorted.
     var registration: String
     /// 1: it registered itself; nil: an operator did.
@@ -69,9 +69,9 @@ struct ClientRow: Sendable {
 }
 
 extension ClientRow: TypedRow {
-    static let layout = TableLayout.clients
+    package static let layout = TableLayout.clients
 
-    init(_ row: StoredRow) throws {
+    package init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
         id = OwnerID(row.id)
         nameTag = try columns.optionalBlob()
@@ -80,7 +80,7 @@ extension ClientRow: TypedRow {
         rotation = try columns.optionalText()
     }
 
-    var columns: [SQLValue] {
+    package var columns: [SQLValue] {
         [SQLValue(nameTag), .text(registration), SQLValue(selfRegistered), SQLValue(rotation)]
     }
 }

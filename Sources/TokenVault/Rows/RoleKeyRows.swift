@@ -1,26 +1,26 @@
-import VaultCore
-import VaultCrypto
-import VaultStore
+package import VaultCore
+package import VaultCrypto
+package import VaultStore
 
 /// One row of `role_keys`: the key of a role, wrapped by the root key, by the role's next key or, the common one, by the
 /// key of each role.
-struct RoleKeyRow: Sendable {
-    let id: Int64
-    let role: KeyRole
+package struct RoleKeyRow: Sendable {
+    package let id: Int64
+    package let role: KeyRole
     /// Epoch of this key.
-    let epoch: Int64
+    package let epoch: Int64
     /// Nil: the root key.
-    let wrapper: KeyRole?
-    let wrapperEpoch: Int64
-    var state: KeyState
-    let wrapped: [UInt8]
-    let createdAt: VaultInstant
+    package let wrapper: KeyRole?
+    package let wrapperEpoch: Int64
+    package var state: KeyState
+    package let wrapped: [UInt8]
+    package let createdAt: VaultInstant
 }
 
 extension RoleKeyRow: TypedRow {
-    static let layout = TableLayout.roleKeys
+    package static let layout = TableLayout.roleKeys
 
-    init(_ row: StoredRow) throws {
+    package init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
         id = row.id
         role = try columns.kind()
@@ -33,7 +33,7 @@ extension RoleKeyRow: TypedRow {
         createdAt = try columns.instant()
     }
 
-    var columns: [SQLValue] {
+    package var columns: [SQLValue] {
         [
             .integer(role.rawValue), .integer(epoch), .integer(wrapper?.rawValue ?? 0),
             .integer(wrapperEpoch),
@@ -43,23 +43,23 @@ extension RoleKeyRow: TypedRow {
 }
 
 /// One row of `owner_keys`: the key of an owner under one role.
-struct OwnerKeyRow: Sendable {
-    let owner: OwnerID
-    let role: KeyRole
+package struct OwnerKeyRow: Sendable {
+    package let owner: OwnerID
+    package let role: KeyRole
     /// That records name.
     private(set) var version: Int64
-    private(set) var epoch: Int64
+    package private(set) var epoch: Int64
     private(set) var wrapped: [UInt8]
-    private(set) var previous: Previous?
+    package private(set) var previous: Previous?
 
     /// The key before, while records are sealed again.
-    struct Previous: Sendable {
+    package struct Previous: Sendable {
         let version: Int64
-        var epoch: Int64
+        package var epoch: Int64
         var wrapped: [UInt8]
     }
 
-    var id: Int64 { Self.id(owner, role) }
+    package var id: Int64 { Self.id(owner, role) }
 
     static func id(_ owner: OwnerID, _ role: KeyRole) -> Int64 { owner.rawValue * 4 + role.rawValue }
 
@@ -70,7 +70,7 @@ struct OwnerKeyRow: Sendable {
         wrapped = Self.wrap(.random(), under: wrapper, owner, previous: false, keyring.vault)
     }
 
-    func opened(_ keys: RoleKeys, _ vault: VaultID) throws -> OwnerKey {
+    package func opened(_ keys: RoleKeys, _ vault: VaultID) throws -> OwnerKey {
         OwnerKey(
             version: UInt32(truncatingIfNeeded: version),
             key: try unwrap(wrapped, epoch, previous: false, keys, vault),
@@ -83,7 +83,7 @@ struct OwnerKeyRow: Sendable {
     }
 
     /// The same keys under the present key of the role.
-    func rewrapped(_ keyring: Keyring) throws -> OwnerKeyRow {
+    package func rewrapped(_ keyring: Keyring) throws -> OwnerKeyRow {
         let wrapper = try keyring.roleKeys.current(role)
         var row = self
         row.epoch = Int64(wrapper.epoch)
@@ -102,7 +102,7 @@ struct OwnerKeyRow: Sendable {
     }
 
     /// Another key; the present one becomes the one before.
-    func renewed(_ keyring: Keyring) throws -> OwnerKeyRow {
+    package func renewed(_ keyring: Keyring) throws -> OwnerKeyRow {
         let wrapper = try keyring.roleKeys.current(role)
         var row = self
         row.previous = Previous(
@@ -118,7 +118,7 @@ struct OwnerKeyRow: Sendable {
     }
 
     /// Without the key before.
-    var current: OwnerKeyRow {
+    package var current: OwnerKeyRow {
         var row = self
         row.previous = nil
         return row
@@ -151,9 +151,9 @@ struct OwnerKeyRow: Sendable {
 }
 
 extension OwnerKeyRow: TypedRow {
-    static let layout = TableLayout.ownerKeys
+    package static let layout = TableLayout.ownerKeys
 
-    init(_ row: StoredRow) throws {
+    package init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
         owner = OwnerID(try columns.integer())
         role = try columns.kind()
@@ -173,7 +173,7 @@ extension OwnerKeyRow: TypedRow {
         }
     }
 
-    var columns: [SQLValue] {
+    package var columns: [SQLValue] {
         [
             .integer(owner.rawValue), .integer(role.rawValue), .integer(version), .integer(epoch),
             .blob(wrapped), SQLValue(previous?.version), SQLValue(previous?.epoch),

@@ -1,28 +1,28 @@
 import Foundation
 public import VaultCore
-import VaultCrypto
+package import VaultCrypto
 import VaultStore
 
 /// What is sealed in the column `details`.
-struct ConnectionDetails: Codable, Sendable, Equatable {
-    var label: String
-    var metadata: [String: String]
-    var refusal: ConnectionRefusal?
+package struct ConnectionDetails: Codable, Sendable, Equatable {
+    package var label: String
+    package var metadata: [String: String]
+    package var refusal: ConnectionRefusal?
     /// Nil for false: most rows have no use for it.
     private var consentReply: Bool?
 
-    init(label: String) {
+    package init(label: String) {
         self.label = label
         metadata = [:]
     }
 
     /// The reply that is kept answers a consent, not a refresh: its tokens are of another grant than those in use.
-    var isConsentReplyKept: Bool {
+    package var isConsentReplyKept: Bool {
         get { consentReply ?? false }
         set { consentReply = newValue ? true : nil }
     }
 
-    func encoded() throws -> [UInt8] {
+    package func encoded() throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         let bytes = Array(try encoder.encode(self))
@@ -35,28 +35,41 @@ struct ConnectionDetails: Codable, Sendable, Equatable {
 }
 
 /// Whom a provider says a connection is of: what is sealed in the column `subject`.
-struct ConnectionSubject: Codable, Sendable, Equatable {
+package struct ConnectionSubject: Codable, Sendable, Equatable {
     /// The provider's own name for the account, which never changes (`sub`).
-    var subject: String
+    package var subject: String
     /// How a person knows it, as an address.
     var account: String?
+
+    package init(subject: String, account: String? = nil) {
+        (self.subject, self.account) = (subject, account)
+    }
 }
 
 /// What a provider says when it refuses to refresh a connection, and since when it has been saying so. Kept
 /// in the connection's sealed details until the connection has tokens again.
 public struct ConnectionRefusal: Codable, Sendable, Equatable {
     /// The last error code in the spelling of the log: `invalid-request`.
-    public internal(set) var reason: String
+    public package(set) var reason: String
     /// Status, code and description of the last refusal: at most 200 characters, secrets taken out. Empty
     /// where there was no room for them.
-    public internal(set) var words: String
-    public internal(set) var since: VaultInstant
+    public package(set) var words: String
+    public package(set) var since: VaultInstant
     /// Refusals in a row; tries without an answer are not counted and do not end the row.
-    public internal(set) var count: Int64
+    public package(set) var count: Int64
     /// Revision of the provider that refused.
-    package internal(set) var revision: Int64
+    package var revision: Int64
     /// At this revision the connection has been a reason to doubt our client: it is not one a second time.
-    var isWitness = false
+    package var isWitness = false
+
+    package init(
+        reason: String, words: String, since: VaultInstant, count: Int64, revision: Int64,
+        isWitness: Bool = false
+    ) {
+        (self.reason, self.words, self.since, self.count, self.revision, self.isWitness) = (
+            reason, words, since, count, revision, isWitness
+        )
+    }
 
     private enum CodingKeys: String, CodingKey {
         case reason, words, since, count, revision
@@ -65,20 +78,20 @@ public struct ConnectionRefusal: Codable, Sendable, Equatable {
 }
 
 extension ConnectionRow {
-    func subject(_ owner: Owner, _ keyring: Keyring) throws -> ConnectionSubject? {
+    package func subject(_ owner: Owner, _ keyring: Keyring) throws -> ConnectionSubject? {
         guard let subject else { return nil }
         let bytes = try SealedField.open(
             subject, with: owner.key(.keeper), for: context(keyring, Self.subjectColumn, generation: 0))
         return try JSONDecoder().decode(ConnectionSubject.self, from: Data(bytes))
     }
 
-    func details(_ owner: Owner, _ keyring: Keyring) throws -> ConnectionDetails {
+    package func details(_ owner: Owner, _ keyring: Keyring) throws -> ConnectionDetails {
         let bytes = try SealedField.open(
             details, with: owner.key(.keeper), for: context(keyring, Self.detailsColumn, generation: 0))
         return try JSONDecoder().decode(ConnectionDetails.self, from: Data(bytes))
     }
 
-    mutating func forgetTokens() {
+    package mutating func forgetTokens() {
         pair = nil
         reply = nil
         attempt = nil
@@ -86,7 +99,7 @@ extension ConnectionRow {
     }
 
     /// Seals a value of this row; the generation is the one the row has now.
-    func sealed(
+    package func sealed(
         _ bytes: [UInt8], _ column: UInt16, _ owner: Owner, _ keyring: Keyring,
         limit: Int = Limits.sealedFieldBytes
     ) throws -> [UInt8] {
@@ -97,7 +110,7 @@ extension ConnectionRow {
             padded: true, limit: limit)
     }
 
-    func context(_ keyring: Keyring, _ column: UInt16, generation: Int64) -> AssociatedData {
+    package func context(_ keyring: Keyring, _ column: UInt16, generation: Int64) -> AssociatedData {
         keyring.context(
             owner: owner, table: TableLayout.connections.number, column: column, row: id,
             generation: UInt64(clamping: generation))
@@ -106,7 +119,7 @@ extension ConnectionRow {
 
 extension Keyring {
     /// Every tag under which the one connection of these may be found, the current one first.
-    func connectionTags(_ provider: ProviderID, _ owner: OwnerID, _ label: String) -> [[UInt8]] {
+    package func connectionTags(_ provider: ProviderID, _ owner: OwnerID, _ label: String) -> [[UInt8]] {
         var bytes: [UInt8] = []
         bytes.append(bigEndian: provider.rawValue)
         bytes.append(bigEndian: owner.rawValue)
@@ -115,7 +128,7 @@ extension Keyring {
     }
 
     /// Finds the connections of one account at a provider.
-    func subjectTag(_ provider: ProviderID, _ subject: String) -> [UInt8] {
+    package func subjectTag(_ provider: ProviderID, _ subject: String) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.append(bigEndian: provider.rawValue)
         bytes += subject.utf8
@@ -124,11 +137,11 @@ extension Keyring {
 }
 
 extension Vault {
-    static let noConnection = VaultError(
+    package static let noConnection = VaultError(
         .notFound, "There is no such connection.", remedy: "List the connections.")
 
     /// Ends the connections of a user who was removed, a few at a time; a service revokes them at their providers.
-    func endConnections(of owner: OwnerID) async throws {
+    package func endConnections(of owner: OwnerID) async throws {
         try await writeEach(
             ConnectionRow.self, where: "owner_id = ? AND state IN (1, 2, 5)", [.integer(owner.rawValue)]
         ) { [operatorActor] row, transaction in
@@ -145,7 +158,7 @@ extension Vault {
 }
 
 extension WriteTransaction {
-    func connection(_ id: ConnectionID) throws -> ConnectionRow {
+    package func connection(_ id: ConnectionID) throws -> ConnectionRow {
         guard let row = try load(ConnectionRow.self, id.rawValue)?.row else { throw Vault.noConnection }
         return row
     }
@@ -155,7 +168,7 @@ extension AuditEvent {
     /// About a connection, which shares the numbers of grants and so their place in the leaf.
     ///
     /// - Parameter owner: of the connection, who is the subject where that is a user.
-    init(
+    package init(
         _ operation: AuditOperation, _ row: ConnectionRow, _ outcome: AuditOutcome = .succeeded,
         by actor: AuditActor, reason: String? = nil, of owner: Owner? = nil
     ) {
@@ -168,10 +181,10 @@ extension AuditEvent {
 
 extension ProviderRow {
     /// Why our client at the provider is in doubt, or refused.
-    static let doubtMember = "doubt"
+    package static let doubtMember = "doubt"
 
     /// Puts a member into the definition, or takes it out; changes nothing in a definition of another version.
-    mutating func setMember(_ name: String, to value: Any?) throws {
+    package mutating func setMember(_ name: String, to value: Any?) throws {
         guard var members = try? JSONSerialization.jsonObject(with: Data(definition.utf8)) as? [String: Any],
             value != nil || members[name] != nil
         else { return }

@@ -1,22 +1,22 @@
 import Foundation
 import Synchronization
-import VaultCore
+package import VaultCore
 import VaultCrypto
-import VaultStore
+package import VaultStore
 
 /// The one row of `vault`: what every transaction reads first.
-struct VaultRow: Sendable, Equatable {
-    let id: VaultID
-    let createdAt: VaultInstant
-    var keyEpoch: Int64
+package struct VaultRow: Sendable, Equatable {
+    package let id: VaultID
+    package let createdAt: VaultInstant
+    package var keyEpoch: Int64
     /// How often the registry was changed: for people; ``stamp`` decides.
-    var registryRevision: Int64
-    var nextOwnerID: Int64
-    var nextGrantID: Int64
-    var nextSecretID: Int64
-    var nextKeyID: Int64
+    package var registryRevision: Int64
+    package var nextOwnerID: Int64
+    package var nextGrantID: Int64
+    package var nextSecretID: Int64
+    package var nextKeyID: Int64
     /// The last heartbeat of a serving process, on both clocks.
-    var heartbeatAt: VaultInstant
+    package var heartbeatAt: VaultInstant
     var heartbeat: ClockReading
     /// Milliseconds during which no process served.
     var outage: Int64
@@ -65,7 +65,7 @@ extension VaultRow {
 
     /// - Parameter rowKey: nil before the vault is unlocked: the tag is not judged then.
     /// - Throws: ``VaultError/Code/integrity`` when the row is missing, of another format, or was edited.
-    static func read(_ database: Database, rowKey: RowTags?) throws -> VaultRow {
+    package static func read(_ database: Database, rowKey: RowTags?) throws -> VaultRow {
         try readWithTag(database, rowKey: rowKey).row
     }
 
@@ -153,7 +153,7 @@ extension VaultRow {
         "The vault's own record is not the newest: the last entry of the log names another, or this process saw a newer one.",
         remedy: "Stop the service, keep a copy of the files, and restore a backup.")
 
-    static let damaged = VaultError(
+    package static let damaged = VaultError(
         .integrity, "The vault's own record is missing, of another format, or was changed from outside.",
         remedy: "Verify the audit log of a copy, then restore a backup.")
 }

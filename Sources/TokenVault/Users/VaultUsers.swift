@@ -14,7 +14,7 @@ extension Vault {
     /// The users to whom this vault's issuer grants tokens, and who own connections.
     public var users: VaultUsers { VaultUsers(vault: self) }
 
-    static let noUser = VaultError(
+    package static let noUser = VaultError(
         .notFound, "There is no such user.", remedy: "List the users.")
 }
 
@@ -170,7 +170,7 @@ public struct VaultUsers: Sendable {
 }
 
 extension User {
-    init(_ owner: Owner, _ keyring: Keyring) throws {
+    package init(_ owner: Owner, _ keyring: Keyring) throws {
         id = owner.row.id
         name = String(decoding: try owner.identity(keyring), as: UTF8.self)
         state = owner.row.state
@@ -180,7 +180,7 @@ extension User {
 
 extension Database {
     /// The owner that one of these lookup tags finds.
-    func ownerID(tags: [[UInt8]]) throws -> OwnerID? {
+    package func ownerID(tags: [[UInt8]]) throws -> OwnerID? {
         try tags.firstValue { tag in
             let found = try firstRow("SELECT id FROM owners WHERE lookup_tag = ?", [.blob(tag)]) {
                 OwnerID($0.integer(0))
@@ -197,7 +197,7 @@ extension Database {
 
 extension Vault {
     /// Passwords, consents that were begun, and connections: rows that mean nothing without the key.
-    func deleteSealedRows(of id: OwnerID) async throws -> Int64 {
+    package func deleteSealedRows(of id: OwnerID) async throws -> Int64 {
         var connections: Int64 = 0
         for (layout, column) in [
             (TableLayout.passwords, "id"), (.authorizationRequests, "owner_id"), (.connections, "owner_id"),
@@ -238,7 +238,7 @@ extension WriteTransaction {
 
 extension OwnerRow {
     /// Every grant ends, and the name is free again.
-    mutating func remove() {
+    package mutating func remove() {
         state = .removed
         revocations += 1
         lookupTag = nil
@@ -247,7 +247,7 @@ extension OwnerRow {
 
 extension WriteTransaction {
     /// Destroys a user's keys, under every role.
-    func erase(_ row: inout OwnerRow) throws {
+    package func erase(_ row: inout OwnerRow) throws {
         _ = try keyring.root
         row.remove()
         row.identity = nil

@@ -3,9 +3,9 @@ import VaultCrypto
 import VaultStore
 
 /// What the bodies of a batch want written, which is applied with the commit. A body that throws leaves nothing in it.
-struct CollectedChanges {
+package struct CollectedChanges {
     /// Of the bodies that ended well, and of the present one.
-    private(set) var entries: [PendingEntry] = []
+    package private(set) var entries: [PendingEntry] = []
     /// What was not applied yet.
     private(set) var writes: [RowWrite] = []
     /// The rows that bodies asked for or wrote, as they are with what is collected; nil: deleted.
@@ -120,12 +120,16 @@ struct CollectedChanges {
 }
 
 /// What the end of a body tells of: its events, and what it may have written.
-struct BodyEnd {
-    var events: [AuditEvent]
-    let kind: BodyKind
+package struct BodyEnd {
+    package var events: [AuditEvent]
+    package let kind: BodyKind
+
+    package init(events: [AuditEvent], kind: BodyKind) {
+        (self.events, self.kind) = (events, kind)
+    }
 }
 
-enum BodyKind {
+package enum BodyKind {
     /// Rows that entries name.
     case change
     /// Only what no entry names.
@@ -135,9 +139,13 @@ enum BodyKind {
 }
 
 /// A row of a tagged table, by name.
-struct RowName: Hashable {
-    let table: UInt16
-    let id: Int64
+package struct RowName: Hashable {
+    package let table: UInt16
+    package let id: Int64
+
+    package init(table: UInt16, id: Int64) {
+        (self.table, self.id) = (table, id)
+    }
 }
 
 extension RowName {

@@ -1,6 +1,6 @@
 import Foundation
 import Synchronization
-import VaultCore
+package import VaultCore
 import VaultStore
 
 /// Where writes wait their turn, and the thread that takes them in batches (group commit).
@@ -16,7 +16,7 @@ import VaultStore
 /// - Every job is finished exactly once: by its batch, by its deadline, or by the close of the queue.
 /// - A job that is in a batch is no longer subject to its deadline; a cancelled caller does not stop its body.
 /// - After ``close()`` no job is taken; those taken before are committed first.
-final class CommitQueue: @unchecked Sendable {
+package final class CommitQueue: @unchecked Sendable {
     // @unchecked: `pending` and `isClosing` are touched under `condition` only.
     private let condition = NSCondition()
     private var pending: [any WriteJob] = []
@@ -40,7 +40,7 @@ final class CommitQueue: @unchecked Sendable {
     /// - Parameter wanted: rows that the body will ask for. One that is not named costs a networked store a turn.
     /// - Throws: what `body` threw; ``VaultError/Code/busy`` when the queue is full or the deadline passes;
     ///   ``VaultError/Code/outOfSpace``, ``VaultError/Code/ioFailure``, ``VaultError/Code/outcomeUnknown``.
-    func submit<Result: Sendable>(
+    package func submit<Result: Sendable>(
         _ urgency: WriteUrgency, reading wanted: [WantedRow] = [],
         _ body: @escaping @Sendable (WriteTransaction) throws -> Audited<Result>
     ) async throws -> Result {
@@ -147,18 +147,18 @@ final class CommitQueue: @unchecked Sendable {
 }
 
 /// A row that a body names before it runs.
-struct WantedRow: Sendable {
+package struct WantedRow: Sendable {
     let layout: TableLayout
     let id: Int64
 
     static func grant(_ id: GrantID) -> WantedRow { WantedRow(layout: .grants, id: id.rawValue) }
-    static func connection(_ id: ConnectionID) -> WantedRow {
+    package static func connection(_ id: ConnectionID) -> WantedRow {
         WantedRow(layout: .connections, id: id.rawValue)
     }
 }
 
 /// What a write is for, which decides whether it is taken when space runs out.
-enum WriteUrgency: Sendable {
+package enum WriteUrgency: Sendable {
     /// Begins something new: refused while the ballast is gone.
     case newWork
     /// Finishes or protects something: revocations, and what must not be lost. May use the ballast's space.
@@ -240,7 +240,7 @@ extension Vault {
     /// Copies the WAL back into the database and empties it: what was overwritten (`secure_delete`) is then in neither.
     ///
     /// - Throws: ``VaultError/Code/busy`` while someone reads an old state for longer than some seconds; what the disk refused.
-    func truncateWAL() async throws {
+    package func truncateWAL() async throws {
         for _ in 0..<50 {
             let request = WALTruncation()
             try await queue.submit(.finishing) { transaction in

@@ -1,7 +1,7 @@
-import MerkleLog
-import VaultCore
-import VaultCrypto
-import VaultStore
+package import MerkleLog
+package import VaultCore
+package import VaultCrypto
+package import VaultStore
 
 /// What the body of a write sees and decides by: the rows as of now, the keys, the time, and the index its first leaf will
 /// have. Lives on the writer's thread, for one batch of bodies.
@@ -9,39 +9,39 @@ import VaultStore
 /// A body runs no statement that changes anything: what it wants written is collected, and applied when all bodies have
 /// decided, or when one of them asks by a query. Rows written are named by the leaf of the body's first event; the list of
 /// them is kept here, so no change can go unnamed.
-final class WriteTransaction {
+package final class WriteTransaction {
     private let store: any StoreTransaction
     /// Each body is applied at its own end, within a savepoint: after a batch failed.
     private let isCareful: Bool
-    let keyring: Keyring
+    package let keyring: Keyring
     /// Wall clock, read once for the batch.
-    let now: VaultInstant
-    let monotonic: ClockReading
+    package let now: VaultInstant
+    package let monotonic: ClockReading
     /// False while the wall clock does not move as the monotonic one does: nothing is deleted on its word then.
-    let clocksAgree: Bool
-    var vault: VaultRow { collected.vault }
+    package let clocksAgree: Bool
+    package var vault: VaultRow { collected.vault }
     /// Of the log: the keyring's, but where a restored log goes on under another name.
     private let signer: NoteSigner
     private let registry: Registry
     private let firstUses: FirstUses
     /// The log as it was before this transaction.
-    let committed: LogHead
+    package let committed: LogHead
     private let unchangedVault: VaultRow
     private let revision: RegistryRevision?
 
     /// What the bodies want written.
-    private(set) var collected: CollectedChanges
+    package private(set) var collected: CollectedChanges
     /// Where bodies made entries at a bounded rate: what is left of it if this is committed.
     var refusals: RefusalAllowance?
     private let roster: LiveRoster
     private var rosterBeforeBody: Roster
     /// What sums up the rows of the registry after this commit, where a body replaced the key.
-    var renewedRowSet: RowSetKey? {
+    package var renewedRowSet: RowSetKey? {
         get { collected.renewedRowSet }
         set { collected.renewedRowSet = newValue }
     }
 
-    init(
+    package init(
         _ store: any StoreTransaction, keyring: Keyring, registry: Registry, firstUses: FirstUses,
         vault: VaultRow, head: LogHead, now: VaultInstant, monotonic: ClockReading, clocksAgree: Bool = true,
         signer: NoteSigner? = nil, revision: RegistryRevision? = nil, isCareful: Bool = false
@@ -67,7 +67,7 @@ final class WriteTransaction {
     /// For queries by predicate: shows what earlier bodies of the batch wrote. Rows by number come from ``load(_:_:)``.
     ///
     /// - Throws: ``BatchFailed`` when that cannot be applied, or when the body itself wrote before it asked.
-    var database: Database {
+    package var database: Database {
         get throws {
             if !isCareful, collected.bodyWrote { throw BatchFailed() }
             try apply()
@@ -76,7 +76,7 @@ final class WriteTransaction {
     }
 
     /// Without what is collected: for a row that only the asking body writes.
-    var appliedRows: Database { store.database }
+    package var appliedRows: Database { store.database }
 
     /// Applies what was collected.
     func apply() throws {
@@ -95,7 +95,7 @@ final class WriteTransaction {
     var serving: VaultInstant { vault.serving(at: now) }
 
     /// The index of this body's first leaf.
-    var leaf: Int64 { committed.size + Int64(collected.entries.count) }
+    package var leaf: Int64 { committed.size + Int64(collected.entries.count) }
 
     /// The name of the log.
     var origin: String { signer.key.name }
@@ -110,12 +110,12 @@ final class WriteTransaction {
     var changesKeys: Bool { vault.keyEpoch != unchangedVault.keyEpoch || roster.value.changesKeys }
 
     /// Seals what belongs to no user and no client.
-    func systemKey(_ role: KeyRole) throws -> OwnerKey {
+    package func systemKey(_ role: KeyRole) throws -> OwnerKey {
         guard let system = try owner(.system) else { throw VaultRow.damaged }
         return try system.key(role)
     }
 
-    func owner(_ id: OwnerID) throws -> Owner? {
+    package func owner(_ id: OwnerID) throws -> Owner? {
         if let known = registry.knownOwner(id, revision: registryRevision) { return known }
         guard let row = try load(OwnerRow.self, id.rawValue)?.row else {
             guard try store.database.hasLost(.owners, id.rawValue) else { return nil }
@@ -130,7 +130,7 @@ final class WriteTransaction {
     }
 
     /// The owner with a key under `role`, made now where this is the first time that something is sealed under it.
-    func owner(_ id: OwnerID, sealingFor role: KeyRole) throws -> Owner? {
+    package func owner(_ id: OwnerID, sealingFor role: KeyRole) throws -> Owner? {
         guard let owner = try owner(id) else { return nil }
         if owner.hasKey(role) { return owner }
         try insert(OwnerKeyRow(making: id, role, keyring))
@@ -157,7 +157,7 @@ final class WriteTransaction {
         guard revision == nil || revision == registryRevision else { throw Overtaken() }
     }
 
-    func client(_ id: OwnerID) throws -> Client? {
+    package func client(_ id: OwnerID) throws -> Client? {
         if let known = registry.knownClient(id, revision: registryRevision) { return known }
         guard let owner = try owner(id), owner.row.kind == .client else { return nil }
         guard let row = try load(ClientRow.self, id.rawValue)?.row else {
@@ -172,12 +172,12 @@ final class WriteTransaction {
         return client
     }
 
-    func load<Row: TypedRow>(_: Row.Type = Row.self, _ id: Int64) throws -> (row: Row, leaf: Int64)? {
+    package func load<Row: TypedRow>(_: Row.Type = Row.self, _ id: Int64) throws -> (row: Row, leaf: Int64)? {
         try stored(Row.layout, id).map { (row: try Row($0), leaf: $0.leaf) }
     }
 
     /// A row by its number, with what bodies of this batch made of it.
-    func stored(_ layout: TableLayout, _ id: Int64) throws -> StoredRow? {
+    package func stored(_ layout: TableLayout, _ id: Int64) throws -> StoredRow? {
         let name = RowName(table: layout.number, id: id)
         if let known = collected.known[name] { return known }
         let found = try store.database.stored(layout, id, keyring)
@@ -191,7 +191,7 @@ final class WriteTransaction {
     /// - Parameters:
     ///   - condition: SQL of our own, its values are bound.
     ///   - matches: the same, for rows that are only collected.
-    func query<Row: TypedRow>(
+    package func query<Row: TypedRow>(
         _: Row.Type, where condition: String = "true", _ values: [SQLValue] = [],
         _ matches: (Row) -> Bool = { _ in true }
     ) throws -> [Row] {
@@ -222,7 +222,7 @@ final class WriteTransaction {
 // MARK: - Changes
 
 extension WriteTransaction {
-    func insert(_ row: some TypedRow) throws {
+    package func insert(_ row: some TypedRow) throws {
         let stored = try named(row, previous: nil)
         put(
             RowWrite(
@@ -231,7 +231,7 @@ extension WriteTransaction {
     }
 
     /// - Parameter isIndexUnchanged: the row's indexed columns are as they were, so its indexes are left alone.
-    func update<Row: TypedRow>(
+    package func update<Row: TypedRow>(
         _ row: Row, isIndexUnchanged: Bool = false, guardedBy expected: Int64? = nil
     ) throws {
         try write(named(row, previous: namingLeaf(Row.layout, row.rowID)), isIndexUnchanged, expected)
@@ -247,7 +247,7 @@ extension WriteTransaction {
     }
 
     /// Writes the tag of a row again, by the present key.
-    func tagAgain(_ row: StoredRow) throws {
+    package func tagAgain(_ row: StoredRow) throws {
         let fresh = try StoredRow(
             row.layout, id: row.id, columns: row.columns, leaf: row.leaf, rowKey: keyring.rows)
         put(
@@ -258,7 +258,7 @@ extension WriteTransaction {
     }
 
     /// Writes a row as it is, so that this body's leaf names it.
-    func carry(_ row: StoredRow) throws {
+    package func carry(_ row: StoredRow) throws {
         let stored = try StoredRow(
             row.layout, id: row.id, columns: row.columns, leaf: leaf, rowKey: keyring.rows)
         put(
@@ -269,7 +269,7 @@ extension WriteTransaction {
             RowChange(table: row.layout.number, id: row.id, hash: stored.hash, previous: row.leaf))
     }
 
-    func delete(_ layout: TableLayout, id: Int64) throws {
+    package func delete(_ layout: TableLayout, id: Int64) throws {
         let previous = try namingLeaf(layout, id)
         put(RowWrite(layout.deleteSQL, [.integer(id)]))
         if layout.isOfRegistry {
@@ -281,12 +281,12 @@ extension WriteTransaction {
     }
 
     /// What no leaf names: sessions, jobs, used assertions, expired rows; entries and the head of the log.
-    func put(_ write: RowWrite) { collected.put(write) }
+    package func put(_ write: RowWrite) { collected.put(write) }
 
     /// Counts a grant, connection or consent that this body creates for a user.
     ///
     /// - Returns: for the event that names the row; nil for what is no person's.
-    func countCreation(of id: OwnerID) throws -> Creation? {
+    package func countCreation(of id: OwnerID) throws -> Creation? {
         guard let (known, leaf) = try load(OwnerRow.self, id.rawValue) else {
             throw LostRow.error(.owners, id.rawValue)
         }
@@ -300,7 +300,7 @@ extension WriteTransaction {
     }
 
     /// Puts other values into a row, whatever its layout says may change: for rotations.
-    func rewrite(_ layout: TableLayout, id: Int64, _ columns: [SQLValue]) throws {
+    package func rewrite(_ layout: TableLayout, id: Int64, _ columns: [SQLValue]) throws {
         let stored = try StoredRow(layout, id: id, columns: columns, leaf: leaf, rowKey: keyring.rows)
         let all = zip(layout.columns, columns) + [("leaf", .integer(leaf)), ("row_tag", .blob(stored.tag))]
         let previous = try namingLeaf(layout, id)
@@ -329,20 +329,20 @@ extension WriteTransaction {
     }
 
     /// Takes the next number of a counter.
-    func next(_ counter: WritableKeyPath<VaultRow, Int64>) -> Int64 {
+    package func next(_ counter: WritableKeyPath<VaultRow, Int64>) -> Int64 {
         defer { changeVault { $0[keyPath: counter] += 1 } }
         return vault[keyPath: counter]
     }
 
-    func changeVault(_ change: (inout VaultRow) -> Void) { collected.changeVault(change) }
+    package func changeVault(_ change: (inout VaultRow) -> Void) { collected.changeVault(change) }
 
     /// Asks for the WAL to be copied back and emptied after this commit, if no reader needs it.
     func truncateWAL(_ request: WALTruncation) { collected.truncate(request) }
 
     /// Signs the new head by another key too: a new key of the log.
-    func cosign(_ signer: NoteSigner) { collected.cosign(signer) }
+    package func cosign(_ signer: NoteSigner) { collected.cosign(signer) }
 
-    func seal(
+    package func seal(
         _ plaintext: [UInt8], owner id: OwnerID, table: UInt16, column: UInt16, row: Int64,
         generation: UInt64 = 0
     ) throws -> [UInt8] {
@@ -393,7 +393,9 @@ extension WriteTransaction {
 
 /// A body found that what it was given is no longer so, and did nothing: its operation begins again. It never leaves
 /// this module, but through what hands it to ``Vault/withRecentClient(_:_:)``.
-struct Overtaken: StoreSignal {}
+package struct Overtaken: StoreSignal {
+    package init() {}
+}
 
 /// What was collected could not be applied, or had to be applied before its body ended: the batch is run once more, each
 /// body in a savepoint of its own.
@@ -404,7 +406,7 @@ struct BatchFailed: Error {}
 extension WriteTransaction {
     /// Makes an entry that names the rows which the body changed until now; what it changes later is named by the
     /// next one.
-    func log(_ event: AuditEvent) { collected.log(event) }
+    package func log(_ event: AuditEvent) { collected.log(event) }
 
     /// The body ended well: its events become entries, the first of which names the rows not named yet.
     private func endBody(_ end: BodyEnd) throws {
@@ -417,7 +419,7 @@ extension WriteTransaction {
     /// Runs a body; what it did is undone when it throws.
     ///
     /// - Throws: ``TransactionGone``, ``BatchFailed``, and what the body threw.
-    func run(_ body: () throws -> BodyEnd) throws {
+    package func run(_ body: () throws -> BodyEnd) throws {
         collected.begin()
         rosterBeforeBody = roster.value
         do {
@@ -445,7 +447,7 @@ extension WriteTransaction {
     /// After the last body: writes the vault row if a counter moved.
     ///
     /// - Returns: what was not applied yet.
-    func finish() throws -> [RowWrite] {
+    package func finish() throws -> [RowWrite] {
         if changesRegistry {
             let hash = keyring.registryHash(roster.value, vault.stamp, renewed: renewedRowSet)
             changeVault { $0.registryHash = hash }

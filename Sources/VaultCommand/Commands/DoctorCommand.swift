@@ -1,6 +1,7 @@
 import ArgumentParser
 import TokenVault
 import VaultCore
+import VaultCustody
 
 /// Looks at everything, and says what to do.
 struct DoctorCommand: AsyncParsableCommand {

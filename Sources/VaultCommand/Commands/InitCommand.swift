@@ -3,6 +3,7 @@ import Foundation
 import TokenVault
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 /// Makes a vault, and its key file on request.
 struct InitCommand: AsyncParsableCommand {

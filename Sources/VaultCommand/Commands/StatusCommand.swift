@@ -3,6 +3,7 @@ import Foundation
 import TokenVault
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 /// Shows what is in the vault and how it is.
 struct StatusCommand: AsyncParsableCommand {

@@ -1,3 +1,4 @@
+import TokenKeeper
 import TokenVault
 import VaultCore
 

@@ -3,6 +3,7 @@ import Foundation
 import TokenVault
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 /// The options that name a key. Lists of them in help, checks and error texts follow from this one.
 enum KeyOption: String, CaseIterable {

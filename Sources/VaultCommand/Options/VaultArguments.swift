@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import ProviderHTTP
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
 

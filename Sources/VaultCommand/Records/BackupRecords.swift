@@ -1,5 +1,6 @@
 import TokenVault
 import VaultCore
+import VaultCustody
 
 extension Shown {
     init(_ receipt: BackupReceipt) {

@@ -1,5 +1,6 @@
 import TokenVault
 import VaultCore
+import VaultCustody
 
 /// Exchanges over time as an SVG of stacked bars, one colour an outcome, with its scale, its legend and its numbers.
 ///

@@ -1,7 +1,9 @@
-import SQLiteStore
 import ArgumentParser
+import SQLiteStore
 import TokenVault
+import VaultAudit
 import VaultCore
+import VaultCustody
 
 /// Writes a page for an auditor.
 struct ReportCommand: AsyncParsableCommand {

@@ -1,6 +1,8 @@
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 /// The report as one file: no script, nothing from elsewhere, a policy that allows nothing but its own style.
 struct ReportPage: Sendable {

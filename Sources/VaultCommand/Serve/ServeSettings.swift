@@ -3,6 +3,7 @@ import IssuerHTTP
 import Logging
 import TokenIssuer
 import TokenVault
+import VaultAudit
 import VaultCore
 
 /// What `serve` works by, once flags, environment, file and defaults have been heard and checked.

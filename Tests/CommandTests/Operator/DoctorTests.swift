@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import VaultCustody
 
 /// Each thing that can be wrong is found under its name, with what to do, and with the exit code that was promised.
 @Suite("doctor finds what is wrong, and says what to do", .bounded)
@@ -204,7 +205,8 @@ struct DoctorTests {
         service.signal(SIGCONT)
         #expect(hanging["serving.process"]?.severity == "warning")
         _ = await service.end(by: SIGTERM)
-        #expect(try await examine(place).findings["serving.process"]?.what == "No process serves this vault now.")
+        #expect(
+            try await examine(place).findings["serving.process"]?.what == "No process serves this vault now.")
     }
 
     @Test func `an expired secret and one that ends soon`() async throws {

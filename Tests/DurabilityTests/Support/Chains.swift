@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import TokenRotation
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
 

@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 import TokenIssuer
 import TokenVault
+import VaultAudit
 
 /// What strangers send, wherever they send it, costs no disk, no secret and no 5xx.
 @Suite(.bounded) struct `Strangers at every endpoint` {

@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 /// RFC 7009 section 2: revocation by the client that a token was issued to.

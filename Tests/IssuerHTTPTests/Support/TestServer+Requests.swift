@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TokenVault
+import VaultAudit
 import VaultCore
 
 /// A client as a test plays it.

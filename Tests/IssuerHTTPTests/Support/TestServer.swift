@@ -7,6 +7,7 @@ import Testing
 import TokenIssuer
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
 

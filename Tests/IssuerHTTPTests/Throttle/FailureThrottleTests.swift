@@ -1,4 +1,5 @@
 import Testing
+import TokenIssuer
 import TokenVault
 import TokenVaultTesting
 import VaultCore

@@ -2,6 +2,7 @@ import ProviderHTTP
 import TestSupport
 import Testing
 import TokenVault
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `A checkpoint goes to its witness alone, and a bounded answer comes back` {

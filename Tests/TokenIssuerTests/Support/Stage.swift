@@ -2,6 +2,7 @@ import Testing
 import TokenIssuer
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 /// A host that issues tokens to clients of its own, in process.

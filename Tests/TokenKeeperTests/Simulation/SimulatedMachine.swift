@@ -1,6 +1,7 @@
 import Foundation
 import TokenKeeper
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
 

@@ -2,6 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 import TokenVault
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `Who did not make an anchor's draft leaves it alone` {

@@ -3,8 +3,10 @@ import TestSupport
 import Testing
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 /// A log with a file anchor, and what somebody with the disk does to them.
 private struct Anchored {

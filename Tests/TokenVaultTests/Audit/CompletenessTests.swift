@@ -2,8 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `The log leads from each entry to the one before of the same row and the same owner` {
     private func leaf(_ vault: Vault, _ index: Int64) async throws -> String {

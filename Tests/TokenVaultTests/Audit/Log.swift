@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TokenVault
+import VaultAudit
 import VaultCore
 
 /// A vault with one grant that lives and a log of so many entries more, and how outsiders see it.

@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `P10: a served log is pruned behind what vouches for it` {

@@ -3,7 +3,9 @@ import TestSupport
 import Testing
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
+import VaultCustody
 
 extension TestVault {
     /// Writes other bytes over those of an entry; its hash stays, so both are found.

@@ -2,6 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 import TokenVault
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `Outsiders check the log with its public key alone` {

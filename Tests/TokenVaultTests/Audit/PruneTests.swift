@@ -3,7 +3,9 @@ import TestSupport
 import Testing
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
+import VaultCustody
 
 @Suite(.bounded) struct `Pruning removes old entries and no proof` {
     private func prune(_ log: Log, keeping count: Int64) async throws -> Int64 {

@@ -1,10 +1,13 @@
 import TestSupport
 import Testing
+import TokenKeeper
 import TokenRotation
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `P10: strangers add one entry a minute to the log, and every refusal is counted` {
     private let minute = Limits.foldedRefusalInterval

@@ -2,7 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 import TokenVault
+import VaultAudit
 import VaultCore
+import VaultCustody
 
 @Suite(.bounded) struct `The log as tiles for other people's tools` {
     private func files(_ directory: String) throws -> [String: Data] {

@@ -2,6 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 import TokenVault
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `Verify says what is damaged, what is affected, and what can still be trusted` {

@@ -3,6 +3,7 @@ import MerkleLog
 import TestSupport
 import Testing
 import TokenVault
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `P6: nothing that a witness did not sign is believed` {

@@ -4,7 +4,9 @@ import TestSupport
 import Testing
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
+import VaultCustody
 
 @Suite(.bounded) struct `P6: a witness finds a cut tail, an older file and another history` {
     @Test(.ofFiles) func `it cosigns what goes on from what it saw, and is told from where`() async throws {

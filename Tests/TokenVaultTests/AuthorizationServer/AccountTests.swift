@@ -3,7 +3,9 @@ import Testing
 import TokenRotation
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
+import VaultCustody
 
 /// What a host shows users of their own: identifiers come from forms and addresses, and may be anybody's.
 @Suite(.bounded) struct `An account reaches what is the user's own, and nothing else` {

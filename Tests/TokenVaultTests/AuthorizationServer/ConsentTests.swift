@@ -3,6 +3,7 @@ import Testing
 import TokenRotation
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `Consent: remembered once, withdrawn with everything it gave` {

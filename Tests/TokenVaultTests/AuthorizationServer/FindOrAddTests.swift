@@ -1,6 +1,7 @@
 import TestSupport
 import Testing
 import TokenVault
+import VaultAudit
 import VaultCore
 
 /// A host with users of its own has one here for each, whatever signs in at once.

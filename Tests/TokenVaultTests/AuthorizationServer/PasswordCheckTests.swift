@@ -1,8 +1,10 @@
 import Foundation
 import TestSupport
 import Testing
+import TokenIssuer
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 /// A host with a sign-in page of its own asks here whether a password is right.

@@ -2,8 +2,10 @@ import Foundation
 import Synchronization
 import TestSupport
 import Testing
+import TokenIssuer
 import TokenRotation
 import TokenVault
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `Passwords: right or not, at one price` {

@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `What a client may register` {

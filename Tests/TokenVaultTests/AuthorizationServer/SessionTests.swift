@@ -1,8 +1,10 @@
 import TestSupport
 import Testing
+import TokenIssuer
 import TokenRotation
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `Sign-in sessions: a cookie that proves who, and ends when it should` {

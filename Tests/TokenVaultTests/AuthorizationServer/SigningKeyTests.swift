@@ -1,9 +1,11 @@
 import Foundation
+import OpenIDConnect
 import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `Signing keys: one current for each algorithm, the one before published a while` {

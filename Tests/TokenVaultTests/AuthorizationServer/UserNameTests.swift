@@ -1,8 +1,11 @@
 import Foundation
 import TestSupport
 import Testing
+import TokenIssuer
 import TokenVault
+import VaultAudit
 import VaultCore
+import VaultCustody
 
 /// Two names are one where NFKC(casefold(NFKC(name))) is the same.
 @Suite(.bounded) struct `User names: one person, one name` {

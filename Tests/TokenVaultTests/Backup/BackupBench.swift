@@ -3,6 +3,7 @@ import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 extension RestorePlan {
     /// What is in the backup and is not brought back as it was.

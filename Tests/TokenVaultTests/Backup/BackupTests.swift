@@ -3,8 +3,10 @@ import TestSupport
 import Testing
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `A backup is whole, sealed, and taken while the vault works` {
     @Test func `it verifies, says what it is, and is closed to others`() async throws {

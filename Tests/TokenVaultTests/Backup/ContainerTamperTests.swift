@@ -4,6 +4,7 @@ import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `A backup that was touched is found out` {
     private struct Scene {

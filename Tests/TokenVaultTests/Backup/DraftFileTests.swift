@@ -4,6 +4,7 @@ import Testing
 import TokenVault
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `A file that is whole is never opened for writing again` {
     @Test func `a backup whose writer was killed between its two names stays what it is`() async throws {

@@ -1,11 +1,13 @@
 import Foundation
 import TestSupport
 import Testing
+import TokenKeeper
 import TokenRotation
 import TokenVault
 import TokenVaultTesting
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 /// A grant as its client sees it, and how often anything about it changed.
 struct DrilledGrant: Sendable {

@@ -1,11 +1,14 @@
 import Foundation
 import TestSupport
 import Testing
+import TokenKeeper
 import TokenRotation
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `A restore brings back what did not move on, and nothing else` {
     @Test(.ofFiles) func `points in time, each restored against the newest log`() async throws {

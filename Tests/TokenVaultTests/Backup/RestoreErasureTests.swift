@@ -1,10 +1,14 @@
 import Foundation
 import TestSupport
 import Testing
+import TokenIssuer
+import TokenKeeper
 import TokenRotation
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `A restore never revives an erased user` {
     private struct Scene {

@@ -4,8 +4,10 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `A restore believes no log that an old key leads to` {
     @Test(.ofFiles) func `after a root key leaked and all was rotated, a vault built in an old keyslot`()

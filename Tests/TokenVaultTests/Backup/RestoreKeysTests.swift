@@ -1,10 +1,13 @@
 import Foundation
+import OpenIDConnect
 import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `A restore removes keyslots again, and goes on after any rotation` {
     private func keyFile(_ test: TestVault, _ name: String) throws -> KeySource {

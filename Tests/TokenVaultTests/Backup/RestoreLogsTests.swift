@@ -3,8 +3,10 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded, .ofFiles) struct `A restore reads every log that an export or a pruning makes` {
     private struct Scene {

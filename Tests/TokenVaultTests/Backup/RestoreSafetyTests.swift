@@ -1,11 +1,15 @@
 import Foundation
 import TestSupport
 import Testing
+import TokenIssuer
+import TokenKeeper
 import TokenRotation
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.serialized, .bounded) struct `A restore overwrites nothing and leaves no half` {
     @Test func `a vault, or the remains of one, at the place is in the way`() async throws {

@@ -2,7 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 import TokenVault
+import VaultAudit
 import VaultCore
+import VaultCustody
 
 @Suite(.bounded) struct `Nothing is restored against a vault that is served, by whatever name` {
     enum Name: CaseIterable, Sendable { case link, relativeLink, linkToLink, linkedDirectory, movedAway }

@@ -3,8 +3,10 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `A restore without a newer log trusts nothing, and one with it no more than it proves`
 {

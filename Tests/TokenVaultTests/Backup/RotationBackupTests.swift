@@ -2,10 +2,13 @@ import Foundation
 import Synchronization
 import TestSupport
 import Testing
+import TokenKeeper
 import TokenRotation
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `A backup taken while keys rotate restores to a vault that can go on` {
     private struct Scene {

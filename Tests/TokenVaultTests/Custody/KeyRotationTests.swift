@@ -4,8 +4,10 @@ import Testing
 import TokenRotation
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `Keys are rotated while services run` {
     /// A vault with users and a grant, and a second handle on it as a service would have.

@@ -1,9 +1,12 @@
 import Foundation
 import TestSupport
 import Testing
+import TokenKeeper
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `Keys by role keep a process to its work` {
     /// A vault with a grant, a connection, and a keyslot for each role.

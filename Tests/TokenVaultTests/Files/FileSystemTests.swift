@@ -1,5 +1,6 @@
 import Testing
 import TokenVault
+import VaultCustody
 
 /// Numbers of linux/magic.h, where most cannot be mounted in a test.
 @Suite struct `File systems that a vault does not belong on` {

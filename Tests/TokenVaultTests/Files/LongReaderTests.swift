@@ -2,8 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 /// A `sqlite3` shell that reads an old state of a vault until it is closed.
 private final class LongReader {

@@ -1,11 +1,14 @@
 import Foundation
 import TestSupport
 import Testing
+import TokenKeeper
 import TokenRotation
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `A vault of every schema there was opens today` {
     @Test(arguments: [1])

@@ -3,6 +3,7 @@ import MerkleLog
 import TestSupport
 import Testing
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
 

@@ -1,9 +1,12 @@
 import Foundation
 import TestSupport
 import Testing
+import TokenKeeper
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `Who writes into the file without keys is named by the log` {
     /// A vault with two of everything, and a copy of the file as it was at some moment.

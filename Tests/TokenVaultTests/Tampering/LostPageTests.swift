@@ -4,8 +4,10 @@ import Testing
 import TokenRotation
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `P9: a page that was lost is the fault of nobody who asks` {
     private static let pageBytes = 4096

@@ -3,8 +3,10 @@ import Testing
 import TokenRotation
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 /// A token says until when its grant must be there.
 @Suite(.bounded) struct `P9: a grant that is missing is damage until its token is over` {

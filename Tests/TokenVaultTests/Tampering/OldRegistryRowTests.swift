@@ -1,9 +1,13 @@
+import OpenIDConnect
 import TestSupport
 import Testing
+import TokenKeeper
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 /// Rows that are few and decide much are counted by the vault's own record.
 @Suite(.bounded) struct `P7: an older row of a client, a key or a setting is refused where it is read` {

@@ -2,8 +2,10 @@ import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 /// The vault row carries a stamp that the last entry of the log names: an older row is authentic, and named no more.
 @Suite(.bounded) struct `P7: an older vault row brings back no client, no user and no key` {

@@ -2,8 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `A recovery key whose slot was removed gets no new root key` {
     private func replay(_ table: String, _ id: Int64, of old: String, in test: TestVault) throws {

@@ -1,9 +1,12 @@
 import TestSupport
 import Testing
+import TokenIssuer
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 @Suite(.bounded) struct `P7: while a service runs, every row is compared with the last entry that names it` {
     private struct Scene {

@@ -1,6 +1,9 @@
 import Foundation
+import OpenIDConnect
 import TestSupport
 import Testing
+import TokenIssuer
+import TokenKeeper
 import TokenVault
 import TokenVaultTesting
 import VaultCore

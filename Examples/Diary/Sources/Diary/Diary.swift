@@ -4,6 +4,7 @@ import IssuerHTTP
 import Logging
 import TokenIssuer
 import TokenVault
+import VaultAudit
 
 /// A diary whose entries the applications of other people read with their owner's permission.
 @main struct Diary {

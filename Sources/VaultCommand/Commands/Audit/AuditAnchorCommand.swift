@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import TokenVault
+import VaultAudit
 import VaultCore
 
 /// Places outside the vault's file that are told of new checkpoints.

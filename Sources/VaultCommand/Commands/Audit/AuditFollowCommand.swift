@@ -1,7 +1,8 @@
-import SQLiteStore
 import ArgumentParser
 import Foundation
+import SQLiteStore
 import TokenVault
+import VaultAudit
 import VaultCore
 
 /// Prints entries as they are written, and remembers how far it came.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import TokenVault
+import VaultAudit
 import VaultCore
 
 /// Proves to others that the log has an entry.

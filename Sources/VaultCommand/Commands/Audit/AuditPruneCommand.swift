@@ -1,5 +1,6 @@
 import ArgumentParser
 import TokenVault
+import VaultAudit
 import VaultCore
 
 /// Removes old entries.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import TokenKeeper
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import TokenVault
+import VaultAudit
 import VaultCore
 
 /// Puts the log's time right after the clock was ahead.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import TokenVault
 import VaultCore
+import VaultCustody
 
 /// Makes, reads and checks backups.
 struct BackupCommand: ParsableCommand {

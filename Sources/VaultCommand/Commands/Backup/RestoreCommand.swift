@@ -1,6 +1,7 @@
 import ArgumentParser
 import TokenVault
 import VaultCore
+import VaultCustody
 
 /// Makes a vault from a backup.
 struct RestoreCommand: AsyncParsableCommand {

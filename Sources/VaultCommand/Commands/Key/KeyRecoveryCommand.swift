@@ -2,6 +2,7 @@ import ArgumentParser
 import TokenVault
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 /// Recovery keys: for the day when every other key is lost.
 struct KeyRecoveryCommand: ParsableCommand {

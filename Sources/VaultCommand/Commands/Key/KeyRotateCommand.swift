@@ -3,6 +3,7 @@ import OpenIDConnect
 import TokenVault
 import VaultCore
 import VaultCrypto
+import VaultCustody
 
 /// What `key rotate` can replace.
 enum RotatedKey: String, ExpressibleByArgument, CaseIterable {

@@ -2,6 +2,7 @@ import ArgumentParser
 import OpenIDConnect
 import TokenVault
 import VaultCore
+import VaultCustody
 
 /// The keys that sign id_tokens.
 struct SigningKeysCommand: ParsableCommand {

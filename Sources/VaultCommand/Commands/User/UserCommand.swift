@@ -1,6 +1,8 @@
 import ArgumentParser
+import TokenIssuer
 import TokenVault
 import VaultCore
+import VaultCustody
 
 /// Adds, lists and changes users.
 struct UserCommand: ParsableCommand {

@@ -2,6 +2,7 @@ import Foundation
 import IssuerHTTP
 import Synchronization
 import Testing
+import TokenIssuer
 import TokenVault
 import TokenVaultTesting
 import VaultCore

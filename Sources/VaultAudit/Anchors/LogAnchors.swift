@@ -1,0 +1,52 @@
+import Logging
+public import TokenVault
+import VaultCore
+import VaultStore
+
+/// Keeps a vault and its anchors together: compares it with them when it is opened, and tells them when it is closed.
+///
+/// ```swift
+/// var options = VaultOptions()
+/// options.anchors = LogAnchors()
+/// ```
+public struct LogAnchors: AnchorCheck {
+    let witnesses: (any WitnessTransport)?
+
+    /// - Parameter witnesses: carries checkpoints to witnesses; without it, they are not asked.
+    public init(witnesses: (any WitnessTransport)? = nil) { self.witnesses = witnesses }
+
+    public func requireAgreement(of vault: Vault) throws {
+        let readings = try AnchorComparison.readings(vault.store, vault.keys)
+        guard !readings.isEmpty else { return }
+        try vault.store.reader.snapshot { database in
+            let keyring = try vault.keys.keys(for: database).keyring
+            for (anchor, reading) in readings {
+                let comparison = try AnchorComparison(anchor, reading, database, keyring)
+                if let problem = comparison.problem {
+                    throw VaultError(
+                        .integrity, "The database is not the newest of this vault: \(problem).",
+                        remedy:
+                            "Put the newest file back. To go on with this one, ignore the anchors (docs/audit-log.md)."
+                    )
+                }
+                if let note = comparison.note { vault.logger.warning("\(note)") }
+            }
+        }
+    }
+
+    /// Best effort: files only, which are quick.
+    public func vaultWillClose(_ vault: Vault) async {
+        do {
+            guard try await vault.read({ try $0.hasAnchors(.file) }) else { return }
+            try await vault.anchorNewCheckpoints([.file])
+        } catch {
+            vault.logger.debug(
+                "Anchors could not be told before closing.", metadata: ["error": "\(error)"])
+        }
+    }
+}
+
+extension Vault {
+    /// Nil: this process has no way to ask witnesses.
+    var witnesses: (any WitnessTransport)? { (anchorCheck as? LogAnchors)?.witnesses }
+}

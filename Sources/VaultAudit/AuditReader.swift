@@ -1,0 +1,111 @@
+import MerkleLog
+public import TokenVault
+import VaultCore
+import VaultCrypto
+package import VaultStore
+
+/// One entry with its exact bytes and, where the owner was not erased, the personal data that belongs to it.
+public struct AuditDetail: Sendable {
+    public let entry: AuditEntry
+    /// As stored and hashed: compact JSON.
+    public let leaf: [UInt8]
+    /// Opened from outside the tree; nil if the entry has no such data or its owner was erased.
+    public let personalData: String?
+}
+
+extension AuditEntry {
+    /// Takes the actor's data from beside the tree, where it opens and is what the entry commits to.
+    package mutating func addActor(_ database: Database, _ keyring: Keyring, _ registry: Registry) {
+        guard let actorCommitment,
+            let record = try? PersonalRecord.read(index, .actor, database), record.owner == .system,
+            let data = try? record.open(database, keyring, registry),
+            Hex.encode(SHA256.hash(data).bytes) == actorCommitment
+        else { return }
+        actorDetails = ActorDetails(data.dropFirst(PersonalRecord.saltBytes))
+    }
+}
+
+extension Vault {
+    /// The C2SP signed note over the newest checkpoint.
+    public func auditCheckpoint() async throws -> String {
+        try await read { try LogHead.read($0).note }
+    }
+
+    /// Where a reader goes on that kept a checkpoint beside the number of its next entry. A restore forks the log: from the
+    /// entry on where the backup ends, numbers are used again, for other entries.
+    ///
+    /// - Parameter note: the signed checkpoint as it was when `next` was noted, or before.
+    /// - Returns: `next`, or the smaller number of the entry at which the log forked since.
+    /// - Throws: ``VaultError/Code/integrity`` where the log does not go on from the checkpoint, nor a restore says why;
+    ///   ``VaultError/Code/invalidInput`` for what is no checkpoint.
+    public func auditContinuation(from next: Int64, after note: [UInt8]) async throws -> Int64 {
+        guard case .note(let note, let kept) = AnchorReading(note) else {
+            throw VaultError(
+                .invalidInput, "The file beside the number of the next entry is not a signed checkpoint.",
+                remedy: "Remove it, and make sure that the number is of an entry of this log.")
+        }
+        return try await snapshot { database, keys in
+            let keyring = keys.keyring
+            var next = next
+            if let life = LogHead.incarnation(named: kept.origin, of: keyring.vault),
+                let parent = try database.incarnation(after: life, keyring)
+            {
+                next = min(next, parent.parentSize)
+                // Nothing is left to compare the rest with.
+                if kept.size > UInt64(parent.parentSize) { return next }
+            }
+            let comparison = try AnchorComparison(of: note, kept, keptBy: "the reader", database, keyring)
+            let size = try LogHead.read(database).size
+            guard let problem = comparison.problem ?? (next > size ? "the reader is at entry \(next)" : nil)
+            else { return next }
+            throw VaultError(
+                .integrity, "This log of \(size) entries is not the log that was read: \(problem).",
+                remedy:
+                    "Put the newest file back. To read this one all the same, remove what the reader kept, and begin where "
+                    + "it is to go on.")
+        }
+    }
+
+    /// Up to `limit` entries from index `first` on, oldest first.
+    ///
+    /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
+    public func auditEntries(from first: Int64 = 0, limit: Int) async throws -> [AuditEntry] {
+        try await scan { [registry] database, keys in
+            try StoredLog(database).entries(from: first, limit: limit) { leaf, bytes in
+                var entry = leaf.entry(of: bytes)
+                entry.addActor(database, keys.keyring, registry)
+                return entry
+            }
+        }
+    }
+
+    /// Up to `limit` entries from index `first` on, oldest first, as the bytes that are stored and hashed.
+    ///
+    /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
+    public func auditLeaves(from first: Int64 = 0, limit: Int) async throws -> [(index: Int64, leaf: [UInt8])]
+    {
+        try await scan { database, _ in
+            try StoredLog(database).entries(from: first, limit: limit) { ($0.index, Array($1)) }
+        }
+    }
+
+    /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/integrity``.
+    public func auditEntry(_ index: Int64) async throws -> AuditDetail {
+        try await snapshot { [registry] database, keys in
+            let keyring = keys.keyring
+            guard let bytes = try StoredLog(database).leaf(index) else {
+                throw VaultError(
+                    .notFound, "The log has no entry \(index).", remedy: "List the newest entries.")
+            }
+            guard var entry = AuditLeaf.decode(bytes) else { throw StoredLog.unreadable(index) }
+            entry.addActor(database, keyring, registry)
+            let personal = try PersonalRecord.read(index, .subject, database)?
+                .open(database, keyring, registry)
+            return AuditDetail(
+                entry: entry, leaf: bytes,
+                personalData: personal.map {
+                    String(decoding: $0.dropFirst(PersonalRecord.saltBytes), as: UTF8.self)
+                })
+        }
+    }
+}

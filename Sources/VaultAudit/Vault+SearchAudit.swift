@@ -1,0 +1,177 @@
+public import TokenVault
+public import VaultCore
+import VaultCrypto
+import VaultStore
+
+/// Which entries of the log are wanted; every condition that is set must hold.
+public struct AuditFilter: Sendable {
+    /// Pseudonyms in hexadecimal; entries by or about one of them, or about a grant of theirs.
+    var party: String?
+    /// Grants and connections; entries about one of them. Those of the party are added as its entries name
+    /// them: rows of expired grants are gone.
+    var grants: Set<Int64> = []
+    /// Owner of all of these, where one is known: entries about many name each by a hash that takes its pseudonym.
+    var owner: Pseudonym?
+    /// First 16 bytes of a token's SHA-256, in hexadecimal.
+    var fingerprint: String?
+    public var since: VaultInstant?
+    /// Exclusive.
+    public var until: VaultInstant?
+    /// `ok`, `replayed`, `refused` or `revoked`.
+    public var outcome: String?
+    /// A verb as `token.refresh`, or the first part of it as `token`.
+    public var operation: String?
+
+    public init() {}
+
+    /// Entries of the party of another filter.
+    public mutating func restrict(to other: AuditFilter) {
+        party = other.party
+        grants = other.grants
+        owner = other.owner
+    }
+
+    /// Whether an entry names one of the grants, by its number or by its hash.
+    public func names(_ entry: AuditEntry) -> Bool {
+        if let grant = entry.grant, grants.contains(grant) { return true }
+        return namesOne(of: entry.grants, in: entry.index)
+    }
+
+    private func namesOne(of marks: @autoclosure () -> [String], in leaf: Int64) -> Bool {
+        guard let owner, !grants.isEmpty else { return false }
+        let marks = Set(marks())
+        return !marks.isEmpty && grants.contains { marks.contains(GrantMark.text($0, of: owner, in: leaf)) }
+    }
+
+    /// Whether the leaf is wanted; learns from it which grants are the party's.
+    mutating func wants(_ leaf: LeafFields, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        let isOfParty =
+            party.map { party in
+                bytes.has(party, at: leaf.actor) || leaf.subject.map { bytes.has(party, at: $0) } ?? false
+            } ?? false
+        if isOfParty, let grant = leaf.grant { grants.insert(grant) }
+        if party != nil || !grants.isEmpty {
+            let isAbout =
+                leaf.grant.map(grants.contains) ?? false
+                || namesOne(
+                    of: leaf.grants.map { String(decoding: bytes[$0], as: UTF8.self) }, in: leaf.index)
+            guard isOfParty || isAbout else { return false }
+        }
+        if let since, leaf.wall < since.millisecondsSince1970 { return false }
+        if let until, leaf.wall >= until.millisecondsSince1970 { return false }
+        if let outcome, !bytes.has(outcome, at: leaf.outcome) { return false }
+        if let fingerprint, !(leaf.fingerprint.map { bytes.has(fingerprint, at: $0) } ?? false) {
+            return false
+        }
+        guard let operation else { return true }
+        return bytes.has(operation, at: leaf.operation)
+            || bytes[leaf.operation].starts(with: (operation + ".").utf8)
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    fileprivate func has(_ value: String, at text: LeafFields.Text) -> Bool {
+        self[text].elementsEqual(value.utf8)
+    }
+}
+
+extension Vault {
+    /// A filter for entries about one grant or connection.
+    public func auditFilter(grant: Int64) async throws -> AuditFilter {
+        var filter = AuditFilter()
+        filter.grants = [grant]
+        filter.owner = try await snapshot { [registry] database, keys in
+            let owner =
+                try database.load(GrantRow.self, grant, keys.keyring)?.row.owner
+                ?? database.load(ConnectionRow.self, grant, keys.keyring)?.row.owner
+            return try owner.flatMap {
+                try registry.owner($0, database, keys.keyring, revision: nil)?.pseudonym
+            }
+        }
+        return filter
+    }
+
+    /// A filter for what a client did, and what was done to it and its grants; the first uses of these, which are noted for
+    /// many at once, are left out.
+    ///
+    /// - Parameter client: its identifier or name.
+    /// - Throws: ``VaultError/Code/notFound``.
+    public func auditFilter(client: String) async throws -> AuditFilter {
+        let client = try await clients.find(client)
+        return try await filter(party: client.pseudonym, grants: "client_id", client.id)
+    }
+
+    /// A filter for what a user did, and what was done to it and its grants and connections.
+    ///
+    /// - Throws: ``VaultError/Code/notFound``, also for a user that was erased: nothing tells its entries any more.
+    public func auditFilter(user: String) async throws -> AuditFilter {
+        let id = try await users.find(user).id
+        let owner = try await snapshot { [registry] database, keys in
+            try registry.owner(id, database, keys.keyring, revision: nil)
+        }
+        guard let owner else { throw Self.noUser }
+        var filter = try await filter(party: owner.pseudonym, grants: "owner_id", id)
+        filter.owner = owner.pseudonym
+        try await collect("SELECT id FROM connections WHERE owner_id = ?", id, into: &filter)
+        return filter
+    }
+
+    /// A filter for what was done with a token, whether it is known here or not.
+    public func auditFilter(token: SecretBytes) -> AuditFilter {
+        var filter = AuditFilter()
+        filter.fingerprint = Hex.encode(TokenFingerprint.of(token))
+        return filter
+    }
+
+    /// Entries that a filter wants, oldest first. One call looks at ``Limits/followedLeaves`` leaves at most,
+    /// so that it is called until it is at the end.
+    ///
+    /// - Parameters:
+    ///   - filter: learns on the way which grants belong to its party; hand the same one to every call.
+    ///   - first: where to look first.
+    /// - Returns: with `next`, where to look next.
+    /// - Throws: ``VaultError/Code/integrity`` when an entry cannot be read.
+    public func searchAudit(
+        _ filter: inout AuditFilter, from first: Int64, limit: Int
+    ) async throws -> (entries: [AuditEntry], next: Int64, isEnd: Bool) {
+        let (page, learned) = try await scan { [registry, filter] database, keys in
+            var wanted = filter
+            let size = try LogHead.read(database).size
+            let log = StoredLog(database)
+            var start = max(first, try log.firstKept(size))
+            if let since = wanted.since {
+                start = max(start, try log.firstIndex(at: since, from: start, to: size))
+            }
+            let end = min(start + Limits.followedLeaves, size)
+            var found: [AuditEntry] = []
+            var next = max(end, first)
+            try log.forEachLeaf(in: start..<max(start, end)) { leaf, bytes in
+                if wanted.wants(leaf, bytes) {
+                    var entry = leaf.entry(of: bytes)
+                    entry.addActor(database, keys.keyring, registry)
+                    found.append(entry)
+                }
+                if found.count >= limit { next = leaf.index + 1 }
+                return found.count < limit
+            }
+            return ((found, next, next >= size), wanted)
+        }
+        filter = learned
+        return page
+    }
+
+    private func filter(party: Pseudonym, grants column: String, _ owner: OwnerID) async throws -> AuditFilter
+    {
+        var filter = AuditFilter()
+        filter.party = Hex.encode(party.bytes)
+        try await collect("SELECT id FROM grants WHERE \(column) = ?", owner, into: &filter)
+        return filter
+    }
+
+    private func collect(_ sql: String, _ owner: OwnerID, into filter: inout AuditFilter) async throws {
+        let ids = try await scan { database, _ in
+            try database.rows(sql, [.integer(owner.rawValue)]) { $0.integer(0) }
+        }
+        filter.grants.formUnion(ids)
+    }
+}

@@ -1,0 +1,47 @@
+public import TokenVault
+public import VaultCore
+import VaultCrypto
+import VaultStore
+
+/// A keyslot as an operator sees it: everything but what opens it.
+public struct VaultKeyslot: Sendable {
+    let slot: StoredKeyslot
+    /// Whether this process opened the vault by it.
+    public let isOpened: Bool
+
+    /// Unique in the vault; made of kind and number if none was chosen.
+    public var name: String { slot.name }
+    /// `key-file`, `passphrase`, `credential`, `recovery` or `program`.
+    public var kind: String { slot.row.record.kind.word }
+    /// What it opens the vault for.
+    public var roles: VaultRoles { slot.row.roles }
+    /// 32 hexadecimal digits; what a key program is told.
+    public var id: String { Hex.encode(slot.row.record.id) }
+    /// Epoch of the root key, or the role's key, inside.
+    public var epoch: Int64 { Int64(slot.row.record.epoch) }
+    public var createdAt: VaultInstant { slot.row.createdAt }
+    /// The last time it was opened to see whether it opens; nil when that was never noted.
+    public var provedAt: VaultInstant? { slot.details?.provedAt }
+    /// Which recovery key opens it, as in its file; nil for other kinds.
+    public var recoveryKeyID: String? { Keyslot.recoveryKeyID(of: slot.row.record) }
+    /// Whether keys can be rotated without this slot's source.
+    public var isRotatable: Bool { slot.isRotatable }
+}
+
+extension Vault {
+    /// Every keyslot, oldest first.
+    public func keyslots() async throws -> [VaultKeyslot] {
+        try await snapshot { try StoredKeyslot.all($0, $1.keyring).map { $0.shown(unlocker) } }
+    }
+
+    /// Whether there is a way in that is kept for the day when all others are lost.
+    public func hasRecoveryKey() async throws -> Bool {
+        try await keyslots().contains { $0.kind == KeyslotKind.recoveryKey.word }
+    }
+}
+
+extension StoredKeyslot {
+    func shown(_ unlocker: Unlocker) -> VaultKeyslot {
+        VaultKeyslot(slot: self, isOpened: row.record.id == unlocker.slotID)
+    }
+}

@@ -1,0 +1,263 @@
+public import TokenVault
+public import VaultCore
+public import VaultCrypto
+import VaultStore
+
+/// What a rotation would do, as of one moment.
+public struct KeyRotationPlan: Sendable {
+    /// How a keyslot would get its new root key.
+    public enum Reach: String, Encodable, Sendable {
+        /// Its key is held under the root key, so it need not be given.
+        case held
+        /// Sealed to a recovery key's public half.
+        case publicKey = "public_key"
+        /// Made again from a source that was given, which opened it just now.
+        case given
+        /// Nothing at hand reaches it: the rotation would be refused.
+        case missing
+    }
+
+    public struct Slot: Encodable, Sendable {
+        public let name: String
+        public let kind: String
+        public let reach: Reach
+    }
+
+    /// As in ``KeyRotationReport/kind``.
+    public let kind: String
+    /// An interrupted one would be taken up instead of a new one begun.
+    public let isResuming: Bool
+    /// Users and clients whose keys would be wrapped or made again.
+    public let owners: Int64
+    /// Records or rows that would be written again.
+    public let records: Int64
+    /// Empty where no keyslot is touched.
+    public let slots: [Slot]
+
+    /// On an idle machine of two cores; live traffic makes it longer. 20,000 keys a second
+    /// (`docs/performance.md` has more), 5,000 records a second, which is a guess, and a second for each
+    /// source that is hashed.
+    public var estimatedSeconds: Int64 {
+        1 + owners / 20_000 + records / 5_000 + Int64(slots.count { $0.reach == .given })
+    }
+}
+
+extension Vault {
+    /// What ``rotateRootKey(progress:)``, or ``rotateRoleKey(_:progress:)``, would do, once every keyslot was wrapped for a new root key and opened again,
+    /// and all that was rolled back.
+    ///
+    /// - Parameter source: what opened this vault.
+    /// - Throws: ``VaultError/Code/integrity`` for a slot that its held key does not open.
+    public func planRootRotation(
+        openedBy source: KeySource, of roles: VaultRoles = .everything
+    ) async throws -> KeyRotationPlan {
+        let (slots, isResuming) = try await snapshot { database, keys in
+            _ = try keys.keyring.root
+            return (
+                try StoredKeyslot.all(database, keys.keyring), !keys.keyring.roleKeys.rotating.isEmpty
+            )
+        }
+        let condition = roles.role.map { "role IN (0, \($0.rawValue))" } ?? "1"
+        let plan = KeyRotationPlan(
+            kind: roles == .everything ? "root" : roles.rawValue, isResuming: isResuming,
+            owners: try await count(["owner_keys"], condition), records: 0,
+            slots: slots.map { slot in
+                let isOpened = slot.row.record.id == unlocker.slotID
+                return slot.planned(slot.isRotatable || isOpened ? .held : .missing)
+            })
+        if plan.isReachable {
+            _ = try await rehearseKeyslotRotation(openedBy: [source], isOpenedSlotNoted: true)
+        }
+        return plan
+    }
+
+    /// What ``rotateDeeply(openedBy:others:progress:)`` would do, once each source has opened its keyslot.
+    public func planDeepRotation(openedBy source: KeySource, others: [KeySource] = []) async throws
+        -> KeyRotationPlan
+    {
+        let (slots, present, isResuming) = try await snapshot { database, keys in
+            (
+                try StoredKeyslot.all(database, keys.keyring), try NextKeys(in: keys.keyring),
+                try database.rotationJob("deep") != nil
+            )
+        }
+        // The first transaction has made all slots again already where one is taken up.
+        let planned = try await BlockingThread.result { [id] () -> [KeyRotationPlan.Slot] in
+            guard !isResuming else { return [] }
+            return slots.map { slot in
+                let isOpened = ([source] + others).contains { Self.opens($0, slot.row.record, present, id) }
+                return slot.planned(isOpened ? .given : .missing)
+            }
+        }
+        return KeyRotationPlan(
+            kind: "deep", isResuming: isResuming, owners: try await count(["owner_keys"]),
+            records: try await count(SealedColumns.all.map(\.layout.name) + ["audit_personal"])
+                + count(TableLayout.tagged.map(\.name)),
+            slots: planned)
+    }
+
+    /// What ``rotateSystemKey(_:progress:)`` would do.
+    public func planSystemKeyRotation(_ kind: SystemKeyKind) async throws -> KeyRotationPlan {
+        let (isResuming, tables): (Bool, [String]) = try await snapshot { database, keys in
+            switch kind {
+            case .rows: (keys.keyring.rows.isRotating, TableLayout.tagged.map(\.name))
+            case .lookup:
+                (try database.rotationJob("lookup") != nil, ["owners", "clients", "connections"])
+            case .handles, .tags, .log: (false, [])
+            }
+        }
+        return KeyRotationPlan(
+            kind: kind.rawValue, isResuming: isResuming, owners: 0, records: try await count(tables),
+            slots: [])
+    }
+
+    private func count(_ tables: [String], _ condition: String = "1") async throws -> Int64 {
+        try await scan { database, _ in
+            try tables.reduce(0) { sum, table in
+                try sum + database.rowCount(table, where: condition)
+            }
+        }
+    }
+}
+
+extension KeyRotationPlan {
+    /// Whether nothing stands in the way.
+    public var isReachable: Bool { !slots.contains { $0.reach == .missing } }
+
+    /// What the rotation itself would say of keyslots that nothing reaches; nil where nothing stands in the way.
+    public var refusal: VaultError? {
+        let names = slots.filter { $0.reach == .missing }.map(\.name)
+        guard !names.isEmpty else { return nil }
+        return kind == "deep" ? .unopenedKeyslots(names) : .unheldKeyslots(names)
+    }
+}
+
+extension StoredKeyslot {
+    fileprivate func planned(_ reach: KeyRotationPlan.Reach) -> KeyRotationPlan.Slot {
+        KeyRotationPlan.Slot(
+            name: name, kind: row.record.kind.word,
+            reach: row.record.kind == .recoveryKey && isRotatable ? .publicKey : reach)
+    }
+}
+
+extension VaultError {
+    static func unopenedKeyslots(_ names: [String]) -> VaultError {
+        VaultError(
+            .denied,
+            "A deep rotation remakes keyslots, and no given key opens: " + names.joined(separator: ", ")
+                + ".",
+            remedy:
+                "Give the key files of the others too, or remove the keyslot of each first.")
+    }
+
+    static func unheldKeyslots(_ names: [String]) -> VaultError {
+        VaultError(
+            .denied,
+            "Keyslots were not tested since they were made or restored: " + names.joined(separator: ", ")
+                + ".",
+            remedy: "Test the keyslot of each with its key, or remove it.")
+    }
+}
+
+/// One key of the vault, or all keys of one kind: for a cryptographic inventory.
+public struct KeyInventoryEntry: Sendable {
+    /// `root`, `role`, `keyslots`, `handles`, `tags`, `lookup`, `rows`, `log`, `row-set`, `owners` or `id_token`.
+    public let purpose: String
+    /// `common`, `issuer`, `keeper` or `custody`; nil for what is no role's.
+    public let role: String?
+    /// What computes with it, and the length of the key in bits.
+    public let algorithm: String
+    /// `current` or `retired`.
+    public let state: String
+    /// How many keys this line stands for.
+    public let count: Int64
+    /// Of a role's key itself; of the others, that of the key that wraps them. Nil for what is wrapped otherwise.
+    public let epoch: Int64?
+    /// When the oldest was made.
+    public let createdAt: VaultInstant?
+}
+
+extension Vault {
+    /// Every key there is, without any key.
+    ///
+    /// - Throws: ``VaultError/Code/denied`` where the vault was opened for one role.
+    public func keyInventory() async throws -> [KeyInventoryEntry] {
+        try await scan { database, keys in
+            let keyring = keys.keyring
+            _ = try keyring.root
+            let vault = try VaultRow.read(database, rowKey: keyring.rows)
+            var entries: [KeyInventoryEntry] = []
+            func add(
+                _ purpose: String, of role: KeyRole? = nil,
+                _ algorithm: String = "XChaCha20-Poly1305 with BLAKE2b, 256 bits", isCurrent: Bool = true,
+                count: Int64 = 1, epoch: Int64? = nil, createdAt: VaultInstant?
+            ) {
+                entries.append(
+                    KeyInventoryEntry(
+                        purpose: purpose, role: role.map { "\($0)" }, algorithm: algorithm,
+                        state: isCurrent ? "current" : "retired",
+                        count: count, epoch: epoch, createdAt: createdAt))
+            }
+            add("root", epoch: vault.keyEpoch, createdAt: try KeyAges.root(database))
+            var roles: [(KeyRole, Int64)] = []
+            for row in try database.loadAll(
+                RoleKeyRow.self, where: "1 ORDER BY role, epoch, id", [], keyring)
+            where !roles.contains(where: { $0 == (row.role, row.epoch) }) {
+                roles.append((row.role, row.epoch))
+                add(
+                    "role", of: row.role, isCurrent: row.state == .current, epoch: row.epoch,
+                    createdAt: row.createdAt)
+            }
+            let slots = try StoredKeyslot.all(database, keyring)
+            add("keyslots", count: Int64(slots.count), createdAt: slots.map(\.row.createdAt).min())
+            for row in try database.loadAll(
+                SystemKeyRow.self, where: "1 ORDER BY purpose, role, id", [], keyring)
+            {
+                add(
+                    row.purpose.word, of: row.role, row.purpose.algorithm, isCurrent: row.state == .current,
+                    epoch: row.epoch,
+                    createdAt: row.createdAt)
+            }
+            try database.forEachRow(
+                """
+                SELECT k.role, k.epoch, count(*), min(o.created_at) FROM owner_keys k JOIN owners o ON o.id = k.owner_id
+                GROUP BY k.role, k.epoch ORDER BY k.role, k.epoch
+                """
+            ) { row in
+                let role = KeyRole(rawValue: row.integer(0))
+                let newest = roles.last { $0.0 == role }?.1
+                add(
+                    "owners", of: role, isCurrent: row.integer(1) == newest, count: row.integer(2),
+                    epoch: row.integer(1), createdAt: VaultInstant(millisecondsSince1970: row.integer(3)))
+                return true
+            }
+            for row in try database.loadAll(SigningKeyRow.self, where: "1 ORDER BY id", [], keyring) {
+                add(
+                    "id_token", row.algorithm.rawValue, isCurrent: row.state == .current,
+                    createdAt: row.createdAt)
+            }
+            return entries
+        }
+    }
+}
+
+extension SystemKeyPurpose {
+    var word: String {
+        switch self {
+        case .handles: "handles"
+        case .tags: "tags"
+        case .lookup: "lookup"
+        case .rows: "rows"
+        case .logSigning: "log"
+        case .rowSet: "row-set"
+        }
+    }
+
+    fileprivate var algorithm: String {
+        switch self {
+        case .handles: "XChaCha20-Poly1305, 256 bits"
+        case .tags, .lookup, .rows, .rowSet: "keyed BLAKE2b, 256 bits"
+        case .logSigning: "Ed25519, 256 bits"
+        }
+    }
+}

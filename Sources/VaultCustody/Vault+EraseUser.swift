@@ -1,0 +1,88 @@
+public import TokenVault
+public import VaultCore
+import VaultCrypto
+import VaultStore
+
+/// What erasing a user did.
+public struct Erasure: Sendable {
+    /// Grants that ended with it.
+    public let grants: Int64
+    /// Connections that were deleted. Their tokens may still be valid at the providers.
+    public let connections: Int64
+    /// Backups that may still be kept: with their keys they can open what was erased.
+    public let backups: Int
+    /// Until when the last of them is kept; nil if no backup is left, or it is not known.
+    public let backupsKeptUntil: VaultInstant?
+}
+
+extension Vault {
+    /// Destroys a user's keys, and with them everything that was sealed under them: name, grants, connections, and the personal data
+    /// of the log.
+    ///
+    /// Every proof of the log stays valid. When this returns neither the database nor its WAL holds the key any more;
+    /// older backups do. Tokens of the user's connections are not revoked at their providers: do that before.
+    ///
+    /// - Parameter name: also of a user that was removed.
+    /// - Throws: ``VaultError/Code/notFound``; ``VaultError/Code/denied`` where the vault was opened for one role;
+    ///   ``VaultError/Code/busy`` when the WAL could not be emptied because of a
+    ///   reader: the user is erased then, and the same call again finishes.
+    public func eraseUser(_ name: String) async throws -> Erasure {
+        _ = try keyring.root
+        guard let id = try await userToErase(name) else {
+            // A second call after a crash finds nobody of this name, and still has the WAL to empty.
+            try await truncateWAL()
+            throw Self.noUser
+        }
+        let connections = try await deleteSealedRows(of: id)
+        let grants = try await write(.finishing) { [operatorActor] transaction in
+            guard var row = try transaction.load(OwnerRow.self, id.rawValue)?.row, row.pseudonym != nil,
+                let owner = try transaction.owner(id)
+            else { throw Self.noUser }
+            try transaction.erase(&row)
+            let grants = try transaction.database.count(
+                "SELECT count(*) FROM grants WHERE owner_id = ? AND state = 1", [.integer(id.rawValue)])
+            return Audited(grants, AuditEvent(.userErase, by: operatorActor, subject: owner.pseudonym))
+        }
+        try await forgetConsents(of: id)
+        // What began before the key was destroyed may have written a row since.
+        let late = try await deleteSealedRows(of: id)
+        try await truncateWAL()
+        let kept = try await keptBackups()
+        let isDated = kept.allSatisfy { $0.keepUntil != nil }
+        return Erasure(
+            grants: grants, connections: connections + late, backups: kept.count,
+            backupsKeptUntil: isDated ? kept.compactMap(\.keepUntil).max() : nil)
+    }
+
+    /// Backups that may still exist: their time is not over, or not known.
+    private func keptBackups() async throws -> [BackupRecord] {
+        let now = clock.now()
+        return try await scan { database, keys in
+            try database.loadAll(
+                BackupRecord.self, where: "keep_until IS NULL OR keep_until > ?", [SQLValue(now)],
+                keys.keyring)
+        }
+    }
+
+    private func userToErase(_ name: String) async throws -> OwnerID? {
+        try await scan { database, keys in
+            let keyring = keys.keyring
+            let tags = keyring.lookup.tags(.userName, of: UserName.folded(name))
+            if let id = try database.ownerID(tags: tags), let owner = try database.owner(id, keyring),
+                owner.row.kind == .user
+            {
+                return id
+            }
+            var found: OwnerID?
+            try database.forEachRow(
+                "SELECT id FROM owners WHERE kind = 2 AND state = 3 AND pseudonym IS NOT NULL ORDER BY id"
+            ) { row in
+                let id = OwnerID(row.integer(0))
+                let identity = try database.owner(id, keyring)?.identity(keyring)
+                if identity.map(UserName.folded) == UserName.folded(name) { found = id }
+                return found == nil
+            }
+            return found
+        }
+    }
+}
