@@ -64,22 +64,41 @@ public struct VaultGrants: Sendable {
         }
     }
 
-    /// Lists grants in order of issue, also those that are over.
+    /// Lists the grants of every owner in order of issue, also those that are over.
     ///
     /// - Parameters:
-    ///   - user: the owner; nil: of everybody. A client owns what it was issued for itself.
-    ///   - client: the client that holds the tokens; nil: of every client.
     ///   - last: the grant that the page before ended with.
     ///   - limit: the most grants to return.
+    public func list(after last: GrantID = GrantID(0), limit: Int = 1000) async throws -> [Grant] {
+        try await list(owner: nil, client: nil, after: last, limit: limit)
+    }
+
+    /// Lists the grants of one user as ``list(after:limit:)`` does.
+    ///
+    /// - Parameter user: the owner, which is a client where that was issued tokens for itself.
     public func list(
-        ofUser user: OwnerID? = nil, toClient client: OwnerID? = nil, after last: GrantID = GrantID(0),
-        limit: Int = 1000
+        ofUser user: OwnerID, after last: GrantID = GrantID(0), limit: Int = 1000
+    ) async throws -> [Grant] {
+        try await list(owner: user, client: nil, after: last, limit: limit)
+    }
+
+    /// Lists the grants whose tokens one client holds as ``list(after:limit:)`` does.
+    public func list(
+        toClient client: OwnerID, after last: GrantID = GrantID(0), limit: Int = 1000
+    ) async throws -> [Grant] {
+        try await list(owner: nil, client: client, after: last, limit: limit)
+    }
+
+    /// With nil, whose they are does not matter. Kept from hosts: one that passes on a user whom it did not find must not list
+    /// those of all.
+    package func list(
+        owner: OwnerID?, client: OwnerID?, after last: GrantID, limit: Int
     ) async throws -> [Grant] {
         let now = vault.clock.now()
         return try await vault.scan { [registry = vault.registry] database, keys in
             try database.page(
                 GrantRow.self, after: last.rawValue, limit: limit,
-                ["client_id": client?.rawValue, "owner_id": user?.rawValue], keys.keyring
+                ["client_id": client?.rawValue, "owner_id": owner?.rawValue], keys.keyring
             ).map { try Grant($0, database, keys.keyring, registry, now) }
         }
     }

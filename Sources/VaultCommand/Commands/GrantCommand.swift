@@ -53,7 +53,7 @@ struct GrantListCommand: AsyncParsableCommand, VaultWork {
             try await output.show(
                 pages: { last in
                     try await vault.grants.list(
-                        ofUser: user, toClient: holder, after: last?.id ?? GrantID(after), limit: page)
+                        owner: user, client: holder, after: last?.id ?? GrantID(after), limit: page)
                 },
                 under: ["GRANT", "STATE", "CLIENT_ID", "USER", "GENERATION", "SCOPE"], limit: limit,
                 where: { state == nil || $0.state == state }

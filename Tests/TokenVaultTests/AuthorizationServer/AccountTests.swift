@@ -43,8 +43,13 @@ import VaultCustody
     @Test func `lists hold the user's own alone`() async throws {
         let scene = try await Scene()
         let own = [try await scene.alice.begin().grant, try await scene.alice.begin().grant]
-        _ = try await scene.bob.begin()
+        let foreign = try await scene.bob.begin()
         #expect(try await scene.account.grants().map(\.id) == own)
+        let grants = scene.test.vault.grants
+        #expect(try await grants.list(ofUser: scene.bob.user.id).map(\.id) == [foreign.grant])
+        #expect(try await grants.list(toClient: scene.alice.client.id).map(\.id) == own)
+        #expect(try await grants.list(toClient: scene.bob.client.id, after: foreign.grant).isEmpty)
+        #expect(try await grants.list(after: own[0]).map(\.id) == [own[1], foreign.grant])
         #expect(try await scene.account.grants(after: own[0], limit: 1).map(\.id) == [own[1]])
         #expect(try await scene.account.consents().map(\.client) == [scene.alice.client.id])
         #expect(try await scene.account.consents().allSatisfy { $0.user == scene.alice.user.id })
