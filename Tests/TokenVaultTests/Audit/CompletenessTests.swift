@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import TokenIssuer
 import TokenVault
 import VaultAudit
 import VaultCore

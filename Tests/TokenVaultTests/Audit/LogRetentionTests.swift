@@ -1,10 +1,12 @@
 import Foundation
 import TestSupport
 import Testing
+import TokenKeeper
 import TokenVault
 import TokenVaultTesting
 import VaultAudit
 import VaultCore
+import VaultCustody
 
 @Suite(.bounded) struct `P10: a served log is pruned behind what vouches for it` {
     private static let day = Duration.seconds(86_400)

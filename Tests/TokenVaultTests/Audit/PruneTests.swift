@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import TokenKeeper
 import TokenVault
 import TokenVaultTesting
 import VaultAudit

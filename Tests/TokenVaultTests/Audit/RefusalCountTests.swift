@@ -1,5 +1,6 @@
 import TestSupport
 import Testing
+import TokenIssuer
 import TokenKeeper
 import TokenRotation
 import TokenVault

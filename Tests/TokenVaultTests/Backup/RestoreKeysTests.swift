@@ -2,6 +2,7 @@ import Foundation
 import OpenIDConnect
 import TestSupport
 import Testing
+import TokenKeeper
 import TokenRotation
 import TokenVault
 import VaultAudit
