@@ -167,20 +167,30 @@ enum Repository {
         ],
         "TokenVault": [
             "VaultCore", "VaultMigrations", "VaultCrypto", "CVaultShims", "TokenRotation", "MerkleLog",
-            "VaultStore", "SQLiteStore", "Logging", "Metrics", "ServiceLifecycle",
+            "VaultStore", "SQLiteStore", "Logging", "Metrics",
+        ],
+        "VaultAudit": [
+            "VaultCore", "VaultCrypto", "MerkleLog", "VaultStore", "SQLiteStore", "TokenVault", "Logging",
+            "ServiceLifecycle",
+        ],
+        "VaultCustody": [
+            "VaultCore", "VaultCrypto", "CVaultShims", "TokenRotation", "MerkleLog", "VaultStore",
+            "SQLiteStore", "TokenVault", "VaultAudit", "Logging",
         ],
         "TokenIssuer": [
-            "VaultCore", "VaultCrypto", "TokenRotation", "TokenVault", "Logging", "Metrics", "Tracing",
+            "VaultCore", "VaultCrypto", "TokenRotation", "VaultStore", "TokenVault", "Logging", "Metrics",
+            "Tracing",
         ],
         "OpenIDConnect": [
-            "VaultCore", "TokenVault", "TokenIssuer", "JWTKit", "Crypto", "_CryptoExtras", "Logging",
+            "VaultCore", "VaultCrypto", "VaultStore", "TokenVault", "TokenIssuer", "JWTKit", "Crypto",
+            "_CryptoExtras", "Logging",
         ],
         "TokenKeeper": [
-            "VaultCore", "VaultCrypto", "TokenVault", "Yams", "Metrics", "Tracing", "Logging",
+            "VaultCore", "VaultCrypto", "VaultStore", "TokenVault", "Yams", "Metrics", "Tracing", "Logging",
             "ServiceLifecycle",
         ],
         "ProviderHTTP": [
-            "VaultCore", "TokenVault", "TokenKeeper", "AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1",
+            "VaultCore", "TokenVault", "VaultAudit", "TokenKeeper", "AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1",
             "NIOSSL", "Logging",
         ],
     ]
@@ -189,7 +199,8 @@ enum Repository {
     ]
     /// Packages, and the libraries that alone may import them.
     private static let walls: [String: Set<String>] = [
-        "CSQLite": ["SQLiteStore"], "SQLiteStore": ["TokenVault", "TokenVaultTesting"],
+        "CSQLite": ["SQLiteStore"], 
+        "SQLiteStore": ["TokenVault", "VaultAudit", "VaultCustody", "TokenVaultTesting"],
         "CSodium": ["VaultCrypto"],
         "Hummingbird": ["IssuerHTTP"], "HummingbirdCore": ["IssuerHTTP"], "HummingbirdTLS": ["IssuerHTTP"],
         "Mustache": ["IssuerHTTP"], "NIOSSL": ["IssuerHTTP", "ProviderHTTP"],
@@ -215,6 +226,16 @@ enum Repository {
                 }
             }
         }
+    }
+
+    @Test func `no library is too large to know, and the command does not grow`() throws {
+        var sizes: [Substring: Int] = [:]
+        for file in try Repository.files("Sources", "swift") {
+            sizes[file.split(separator: "/")[1], default: 0] += try Repository.lines(file).dropLast().count
+        }
+        #expect(sizes["TokenVault", default: 0] > 5_000, "what is counted")
+        for (module, size) in sizes where module != "VaultCommand" { #expect(size <= 9_000, "\(module): \(size)") }
+        #expect(sizes["VaultCommand", default: 0] <= 8_697)
     }
 
     @Test func `each wall has one door`() throws {
