@@ -23,7 +23,7 @@ struct FramedHandler: AsyncParsableCommand {
         // As the command does before it logs.
         setenv("TZ", ":/etc/localtime", 0)
         let logger = Logger(label: "tokenvault") { StreamLogHandler.standardError(label: $0) }
-        let frame = ServerFrame(IssuerServer.Configuration(port: port), logger)
+        let frame = ServerFrame(IssuerServerConfiguration(port: port), logger)
         let body = ByteBuffer(string: answer)
         var fields: HTTPFields = [.contentType: "application/json", .cacheControl: "no-store"]
         for (name, value) in [("Pragma", "no-cache"), ("X-Request-Id", "0123456789abcdef")] {

@@ -26,7 +26,7 @@ struct FormRoute: Sendable {
     }
 
     private let issuer: TokenIssuer
-    private let limits: RequestLimits
+    private let configuration: RequestConfiguration
     private let takesQuery: Bool
     private let answer: @Sendable (Submission) async throws -> Response
 
@@ -35,11 +35,11 @@ struct FormRoute: Sendable {
     ///     Otherwise it is not looked at: RFC 6749 section 2.3.1 forbids client credentials there.
     ///   - answer: throws `OAuthError`.
     init(
-        _ issuer: TokenIssuer, _ limits: RequestLimits, takesQuery: Bool = false,
+        _ issuer: TokenIssuer, _ configuration: RequestConfiguration, takesQuery: Bool = false,
         answer: @escaping @Sendable (Submission) async throws -> Response
     ) {
         self.issuer = issuer
-        self.limits = limits
+        self.configuration = configuration
         self.takesQuery = takesQuery
         self.answer = answer
     }
@@ -48,17 +48,17 @@ struct FormRoute: Sendable {
         let id = RequestID()
         do {
             let query = takesQuery ? Array((request.uri.query ?? "").utf8) : []
-            guard query.count <= limits.bodyBytes else {
+            guard query.count <= configuration.bodyBytes else {
                 throw FormBody.Failure(refusal: Refusal.tooLarge, closesConnection: false)
             }
             let isPosted = request.method == .post
-            let posted = isPosted ? try await FormBody(limits).read(request) : []
+            let posted = isPosted ? try await FormBody(configuration).read(request) : []
             // Together, so that a parameter in both is one that comes twice.
             let form = query.isEmpty ? posted : query + (posted.isEmpty ? [] : [UInt8(ascii: "&")]) + posted
             return try await answer(
                 Submission(
                     request: request, form: form, isInQuery: !query.isEmpty || !isPosted, id: id,
-                    peer: PeerAddress.of(request, context, limits, issuer)))
+                    peer: PeerAddress.of(request, context, configuration, issuer)))
         } catch {
             return Response(failure: error, to: request, id: id)
         }
@@ -73,26 +73,26 @@ struct FormBody {
         let closesConnection: Bool
     }
 
-    private let limits: RequestLimits
+    private let configuration: RequestConfiguration
 
-    init(_ limits: RequestLimits) { self.limits = limits }
+    init(_ configuration: RequestConfiguration) { self.configuration = configuration }
 
     /// The octets of the body.
     func read(_ request: Request) async throws(Failure) -> [UInt8] {
         let declared = request.headers.only(.contentLength).flatMap { Int($0) }
         // Nobody sends this much by mistake; reading it only to say no would be a favour to the wrong people.
-        if let declared, declared > limits.bodyBytes + RequestLimits.drainedBytes {
+        if let declared, declared > configuration.bodyBytes + RequestConfiguration.drainedBytes {
             throw Failure(refusal: Refusal.tooLarge, closesConnection: true)
         }
-        let deadline = ContinuousClock.now + limits.readTime
+        let deadline = ContinuousClock.now + configuration.readTime
         var body: [UInt8] = []
-        if let declared, declared <= limits.bodyBytes { body.reserveCapacity(declared) }
+        if let declared, declared <= configuration.bodyBytes { body.reserveCapacity(declared) }
         var count = 0
         do {
             for try await chunk in request.body {
                 count += chunk.readableBytes
-                if count <= limits.bodyBytes { body.append(contentsOf: chunk.readableBytesView) }
-                guard count <= limits.bodyBytes + RequestLimits.drainedBytes else {
+                if count <= configuration.bodyBytes { body.append(contentsOf: chunk.readableBytesView) }
+                guard count <= configuration.bodyBytes + RequestConfiguration.drainedBytes else {
                     throw Failure(refusal: Refusal.tooLarge, closesConnection: true)
                 }
                 guard count == declared || ContinuousClock.now < deadline else {
@@ -102,7 +102,7 @@ struct FormBody {
         } catch {
             throw error as? Failure ?? Failure(refusal: Refusal.truncated, closesConnection: true)
         }
-        guard count <= limits.bodyBytes else {
+        guard count <= configuration.bodyBytes else {
             throw Failure(refusal: Refusal.tooLarge, closesConnection: false)
         }
         guard declared == nil || declared == count else {
@@ -140,7 +140,7 @@ struct FormBody {
 }
 
 /// What a request may be before it is refused: each bound with its reason.
-public struct RequestLimits: Sendable {
+public struct RequestConfiguration: Sendable {
     /// Longest body that is read: a token request with every parameter at its longest is under 8 KiB. More:
     /// 413.
     public var bodyBytes = 64 * 1024

@@ -15,18 +15,18 @@ import VaultCore
 /// `RemoteAddressRequestContext`: without an address it is not counted.
 public struct IssuerRoutes: Sendable {
     private let issuer: TokenIssuer
-    private let limits: RequestLimits
+    private let configuration: RequestConfiguration
 
-    /// - Parameter limits: what a request may be.
-    public init(_ issuer: TokenIssuer, limits: RequestLimits = RequestLimits()) {
+    /// - Parameter configuration: what a request may be.
+    public init(_ issuer: TokenIssuer, configuration: RequestConfiguration = RequestConfiguration()) {
         self.issuer = issuer
-        self.limits = limits
+        self.configuration = configuration
     }
 
     fileprivate func add<Routes: RouterMethods>(to router: Routes) {
         let router = IssuerPaths(router, of: issuer)
         let profile = issuer.profile
-        let token = FormRoute(issuer, limits, takesQuery: profile.acceptsLegacyGet) { [issuer] sent in
+        let token = FormRoute(issuer, configuration, takesQuery: profile.acceptsLegacyGet) { [issuer] sent in
             let tokens = try await issuer.token(TokenRequest(sent, profile))
             return Response(
                 json: tokens.json(inCamelCaseToo: profile.repeatsInCamelCase), to: sent.request, id: sent.id)
@@ -37,7 +37,7 @@ public struct IssuerRoutes: Sendable {
                 profile.acceptsLegacyGet ? [.post, .get] : [.post], isCrossOrigin: true,
                 respond: token.respond),
             .token, at: profile.tokenPaths, on: router)
-        let revocation = FormRoute(issuer, limits) { [issuer] sent in
+        let revocation = FormRoute(issuer, configuration) { [issuer] sent in
             let shown = try ShownToken(sent, profile)
             try await issuer.revoke(shown.token, for: shown.credentials, from: sent.origin)
             return Response(
@@ -50,7 +50,7 @@ public struct IssuerRoutes: Sendable {
         mount(
             Endpoint([.post], isCrossOrigin: true, respond: revocation.respond), .revocation,
             at: ["/oauth2/revoke"], on: router)
-        let introspection = FormRoute(issuer, limits) { [issuer] sent in
+        let introspection = FormRoute(issuer, configuration) { [issuer] sent in
             let shown = try ShownToken(sent, profile)
             let found = try await issuer.introspect(shown.token, for: shown.credentials, from: sent.origin)
             return Response(
@@ -137,7 +137,7 @@ extension IssuerRoutes {
         do {
             var form: SecretBytes?
             if request.method == .post, request.announcesBody {
-                form = try Self.accessToken(in: try await FormBody(limits).read(request))
+                form = try Self.accessToken(in: try await FormBody(configuration).read(request))
             }
             let credentials = try BearerCredentials(
                 request, queryParameters: issuer.profile.tokenParameters, form: form)

@@ -19,7 +19,7 @@ public import VaultCore
 /// ```
 public struct IssuerServer: Service {
     private let vault: Vault
-    private let configuration: Configuration
+    private let configuration: IssuerServerConfiguration
     private let logger: Logger
     private let onAdminReady: @Sendable (_ baseURL: String) async -> Void
     private let onReady: @Sendable (_ baseURL: String) async -> Void
@@ -28,7 +28,7 @@ public struct IssuerServer: Service {
     ///   - onReady: called once requests are answered, with the URL that was bound.
     ///   - onAdminReady: called once metrics are answered, with the URL that was bound; always before `onReady`.
     public init(
-        vault: Vault, configuration: Configuration, logger: Logger,
+        vault: Vault, configuration: IssuerServerConfiguration, logger: Logger,
         onReady: @escaping @Sendable (_ baseURL: String) async -> Void = { _ in },
         onAdminReady: @escaping @Sendable (_ baseURL: String) async -> Void = { _ in }
     ) {
@@ -52,9 +52,9 @@ public struct IssuerServer: Service {
         let issuer = TokenIssuer(
             vault: vault, profile: configuration.profile, url: url, idTokens: configuration.idTokens,
             assertions: configuration.assertions, claims: configuration.claims)
-        router.addRoutes(IssuerRoutes(issuer, limits: configuration.limits))
-        let signIn = SignInPages(issuer, context: IssuerContext.self, limits: configuration.limits)
-        router.addRoutes(AuthorizeRoutes(issuer, users: signIn, limits: configuration.limits))
+        router.addRoutes(IssuerRoutes(issuer, configuration: configuration.requests))
+        let signIn = SignInPages(issuer, context: IssuerContext.self, configuration: configuration.requests)
+        router.addRoutes(AuthorizeRoutes(issuer, users: signIn, configuration: configuration.requests))
         var application = frame.application { [configuration, onReady] channel in
             let bound = configuration.baseURL(port: channel.localAddress?.port ?? configuration.port)
             // Clients learn a port that was chosen for us from `onReady`: nobody can have asked before.
@@ -99,97 +99,97 @@ public struct IssuerServer: Service {
     }
 }
 
-extension IssuerServer {
-    /// Where and how an issuer is served.
-    public struct Configuration: Sendable {
-        /// A name or an address.
-        public var host: String
-        /// 0: any that is free.
-        public var port: Int
-        /// The issuer's URL as clients know it. Nil: the bound URL, which is accepted on loopback only.
-        public var issuer: String?
-        public var profile: IssuerProfile
-        /// Signs id_tokens; nil: OpenID Connect is off.
-        public var idTokens: (any IDTokenMinting)?
-        /// Verifies `private_key_jwt`; nil: the method is off.
-        public var assertions: (any ClientAssertionVerifying)?
-        /// What userinfo says besides `sub`.
-        public var claims = UserClaims.none
-        public var limits = RequestLimits()
-        /// Connections beyond it wait to be accepted.
-        public var maximumConnections = 2048
-        /// Longest silence of a connection between two requests; the head of a request has as long to arrive.
-        public var idleTimeout = Duration.seconds(60)
-        /// How much of the audit log is kept.
-        public var logRetention = LogRetention.standard
-        /// The certificate for TLS; nil: plain HTTP, for loopback and behind a proxy.
-        public var tls: ServerCertificate?
-        /// Where `/metrics` and `/health` are served besides; nil: nowhere. Anyone who reaches it reads them:
-        /// loopback, or a network of operators.
-        public var admin: Address?
+/// Where and how an issuer is served.
+public struct IssuerServerConfiguration: Sendable {
+    /// A name or an address.
+    public var host: String
+    /// 0: any that is free.
+    public var port: Int
+    /// The issuer's URL as clients know it. Nil: the bound URL, which is accepted on loopback only.
+    public var issuer: String?
+    public var profile: IssuerProfile
+    /// Signs id_tokens; nil: OpenID Connect is off.
+    public var idTokens: (any IDTokenMinting)?
+    /// Verifies `private_key_jwt`; nil: the method is off.
+    public var assertions: (any ClientAssertionVerifying)?
+    /// What userinfo says besides `sub`.
+    public var claims = UserClaims.none
+    public var requests = RequestConfiguration()
+    /// Connections beyond it wait to be accepted.
+    public var maximumConnections = 2048
+    /// Longest silence of a connection between two requests; the head of a request has as long to arrive.
+    public var idleTimeout = Duration.seconds(60)
+    /// How much of the audit log is kept.
+    public var logRetention = LogRetention.standard
+    /// The certificate for TLS; nil: plain HTTP, for loopback and behind a proxy.
+    public var tls: ServerCertificate?
+    /// Where `/metrics` and `/health` are served besides; nil: nowhere. Anyone who reaches it reads them:
+    /// loopback, or a network of operators.
+    public var admin: IssuerServer.Address?
 
-        public init(
-            host: String = "127.0.0.1", port: Int = 0, issuer: String? = nil,
-            profile: IssuerProfile = .standard
-        ) {
-            self.host = host
-            self.port = port
-            self.issuer = issuer
-            self.profile = profile
+    public init(
+        host: String = "127.0.0.1", port: Int = 0, issuer: String? = nil,
+        profile: IssuerProfile = .standard
+    ) {
+        self.host = host
+        self.port = port
+        self.issuer = issuer
+        self.profile = profile
+    }
+
+    /// Refuses what could not be served.
+    ///
+    /// - Throws: `VaultError.Code.invalidInput` with the setting to change.
+    public func check() throws {
+        guard (0...65535).contains(port), (0...65535).contains(admin?.port ?? 0) else {
+            throw VaultError(
+                .invalidInput, "A port is 0 to 65535.",
+                remedy: "Choose another address to listen on, as HOST:PORT.")
         }
-
-        /// Refuses what could not be served.
-        ///
-        /// - Throws: `VaultError.Code.invalidInput` with the setting to change.
-        public func check() throws {
-            guard (0...65535).contains(port), (0...65535).contains(admin?.port ?? 0) else {
+        guard let issuer else {
+            guard Loopback.contains(host) else {
                 throw VaultError(
-                    .invalidInput, "A port is 0 to 65535.",
-                    remedy: "Choose another address to listen on, as HOST:PORT.")
+                    .invalidInput,
+                    "\(host) can be reached from other machines, so clients must know this issuer by its URL.",
+                    remedy: "Give the issuer's URL, as https://id.example, or listen on 127.0.0.1.")
             }
-            guard let issuer else {
-                guard Loopback.contains(host) else {
-                    throw VaultError(
-                        .invalidInput,
-                        "\(host) can be reached from other machines, so clients must know this issuer by its URL.",
-                        remedy: "Give the issuer's URL, as https://id.example, or listen on 127.0.0.1.")
-                }
-                return
-            }
-            // RFC 8414 section 2: the issuer is "a URL that uses the "https" scheme and has no query or fragment".
-            guard let url = URLComponents(string: issuer), let name = url.host, !name.isEmpty,
-                url.query == nil,
-                url.fragment == nil, url.user == nil,
-                url.scheme == "https" || (url.scheme == "http" && Loopback.contains(name))
-            else {
-                throw VaultError(
-                    .invalidInput, "The issuer is an https URL without query and fragment.",
-                    remedy: "Correct the issuer's URL: it is https, or http on loopback.")
-            }
-            // Browsers resolve such parts away, or take what follows an empty one for a host.
-            let parts = url.percentEncodedPath.split(separator: "/", omittingEmptySubsequences: false)
-            guard !parts.dropFirst().dropLast().contains(""), !parts.contains("."), !parts.contains("..")
-            else {
-                throw VaultError(
-                    .invalidInput, "The path of the issuer has a part that is empty, '.' or '..'.",
-                    remedy: "Correct the issuer's URL, as https://host.example/path.")
-            }
-            guard tls == nil || url.scheme == "https" else {
-                throw VaultError(
-                    .invalidInput, "Served with TLS, the issuer has an https URL.",
-                    remedy: "Correct the issuer's URL.")
-            }
+            return
         }
-
-        func baseURL(port: Int) -> String {
-            Address(host: host, port: port).url(scheme: tls == nil ? "http" : "https", port: port)
+        // RFC 8414 section 2: the issuer is "a URL that uses the "https" scheme and has no query or fragment".
+        guard let url = URLComponents(string: issuer), let name = url.host, !name.isEmpty,
+            url.query == nil,
+            url.fragment == nil, url.user == nil,
+            url.scheme == "https" || (url.scheme == "http" && Loopback.contains(name))
+        else {
+            throw VaultError(
+                .invalidInput, "The issuer is an https URL without query and fragment.",
+                remedy: "Correct the issuer's URL: it is https, or http on loopback.")
         }
-
-        var server: HTTPServerBuilder {
-            .requests(idleTimeout: idleTimeout, readTime: limits.readTime, certificate: tls)
+        // Browsers resolve such parts away, or take what follows an empty one for a host.
+        let parts = url.percentEncodedPath.split(separator: "/", omittingEmptySubsequences: false)
+        guard !parts.dropFirst().dropLast().contains(""), !parts.contains("."), !parts.contains("..")
+        else {
+            throw VaultError(
+                .invalidInput, "The path of the issuer has a part that is empty, '.' or '..'.",
+                remedy: "Correct the issuer's URL, as https://host.example/path.")
+        }
+        guard tls == nil || url.scheme == "https" else {
+            throw VaultError(
+                .invalidInput, "Served with TLS, the issuer has an https URL.",
+                remedy: "Correct the issuer's URL.")
         }
     }
 
+    func baseURL(port: Int) -> String {
+        IssuerServer.Address(host: host, port: port).url(scheme: tls == nil ? "http" : "https", port: port)
+    }
+
+    var server: HTTPServerBuilder {
+        .requests(idleTimeout: idleTimeout, readTime: requests.readTime, certificate: tls)
+    }
+}
+
+extension IssuerServer {
     /// A host and a port to listen on.
     public struct Address: Sendable, CustomStringConvertible {
         /// A name or an address; an IPv6 address without brackets.

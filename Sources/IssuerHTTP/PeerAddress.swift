@@ -9,13 +9,13 @@ import VaultCore
 extension PeerAddress {
     /// Looked up when it is asked for: few requests need it.
     static func of<Context: RequestContext>(
-        _ request: Request, _ context: Context, _ limits: RequestLimits, _ issuer: TokenIssuer
+        _ request: Request, _ context: Context, _ configuration: RequestConfiguration, _ issuer: TokenIssuer
     ) -> @Sendable () -> PeerAddress {
-        let headers = limits.trustsForwardedFor ? request.headers : [:]
+        let headers = configuration.trustsForwardedFor ? request.headers : [:]
         return {
             let connection = (context as? any RemoteAddressRequestContext)?.remoteAddress
                 .flatMap(\.ipAddress).flatMap { IPAddress($0[...]) }
-            guard limits.trustsForwardedFor else {
+            guard configuration.trustsForwardedFor else {
                 return PeerAddress(connection, isShared: connection == nil)
             }
             let named = Set(IPAddress.forwarded(by: headers))

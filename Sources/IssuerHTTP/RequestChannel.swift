@@ -16,8 +16,9 @@ extension HTTPServerBuilder {
         let configuration = HTTP1Channel.Configuration(
             idleTimeout: TimeAmount(idleTimeout),
             httpDecoderConfiguration: .init(
-                maxHeaderFieldSize: RequestLimits.headerBytes, maxHeaderListSize: RequestLimits.headerBytes,
-                maxHeaderFieldCount: RequestLimits.headerFields))
+                maxHeaderFieldSize: RequestConfiguration.headerBytes,
+                maxHeaderListSize: RequestConfiguration.headerBytes,
+                maxHeaderFieldCount: RequestConfiguration.headerFields))
         return HTTPServerBuilder { responder in
             RequestChannel(
                 http: HTTP1Channel(responder: responder, configuration: configuration), readTime: readTime,

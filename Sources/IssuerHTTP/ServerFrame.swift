@@ -12,14 +12,15 @@ import TokenVault
 package struct ServerFrame {
     package let router = Router(context: IssuerContext.self)
     let metrics = RequestMetrics()
-    private let configuration: IssuerServer.Configuration
+    private let configuration: IssuerServerConfiguration
     private let logger: Logger
 
-    package init(_ configuration: IssuerServer.Configuration, _ logger: Logger) {
+    package init(_ configuration: IssuerServerConfiguration, _ logger: Logger) {
         self.configuration = configuration
         self.logger = logger
         router.add(
-            middleware: ServerMiddleware(logger: logger, metrics: metrics, limits: configuration.limits))
+            middleware: ServerMiddleware(
+                logger: logger, metrics: metrics, configuration: configuration.requests))
     }
 
     /// The server of what was mounted on ``router``.
@@ -49,7 +50,7 @@ package struct ServerFrame {
 struct ServerMiddleware: RouterMiddleware {
     let logger: Logger
     let metrics: RequestMetrics
-    let limits: RequestLimits
+    let configuration: RequestConfiguration
 
     func handle(
         _ request: Request, context: IssuerContext,
@@ -62,7 +63,7 @@ struct ServerMiddleware: RouterMiddleware {
             guard request.head.authority != nil, !request.headers.contains(.furtherHost) else {
                 throw Refusal.host
             }
-            if request.awaitsContinue(limits), context.endpointPath != nil {
+            if request.awaitsContinue(configuration), context.endpointPath != nil {
                 context.channel.triggerUserOutboundEvent(BodyIsAwaited(), promise: nil)
             }
             response = try await next(request, context)
@@ -105,10 +106,10 @@ extension HTTPField.Name {
 
 extension Request {
     /// Whether the client holds back a body that will be read.
-    fileprivate func awaitsContinue(_ limits: RequestLimits) -> Bool {
+    fileprivate func awaitsContinue(_ configuration: RequestConfiguration) -> Bool {
         guard method == .post, headers.only(.expect)?.lowercased() == "100-continue" else { return false }
         let length = headers.only(.contentLength).flatMap { Int($0) } ?? 0
-        return length <= limits.bodyBytes + RequestLimits.drainedBytes
+        return length <= configuration.bodyBytes + RequestConfiguration.drainedBytes
     }
 
     /// Whether a body was sent that is never read. Only a form posted to a route of ours is, within

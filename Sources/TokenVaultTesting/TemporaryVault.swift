@@ -16,7 +16,8 @@ extension Vault {
     /// ```
     public static func temporary(clock: any VaultClock = SystemClock()) async throws -> Vault {
         try await create(
-            in: MemoryStore(), unlockedBy: .heldKey(.random()), options: VaultOptions(clock: clock))
+            in: MemoryStore(), unlockedBy: .heldKey(.random()),
+            configuration: VaultConfiguration(clock: clock))
     }
 }
 

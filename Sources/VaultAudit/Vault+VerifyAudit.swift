@@ -74,7 +74,7 @@ extension Vault {
     /// - Parameters:
     ///   - refusal: why it does not open: is a finding, unless it only cannot be written.
     ///   - since: as for ``verifyAudit(since:progress:)``.
-    /// - Throws: as ``open(at:unlockedBy:options:for:)``, where too little of it can be read.
+    /// - Throws: as ``open(at:unlockedBy:configuration:for:)``, where too little of it can be read.
     public static func inspect(
         _ path: String, unlockedBy source: KeySource, refusal: VaultError, since: String? = nil,
         progress: @escaping @Sendable (Double) -> Void = { _ in }

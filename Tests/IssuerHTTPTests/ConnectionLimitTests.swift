@@ -72,8 +72,8 @@ struct ConnectionLimitTests {
         try Vault.createKeyFile(at: directory + "/key")
         let vault = try await Vault.create(
             at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/key"),
-            options: VaultOptions(channel: .http))
-        var configuration = IssuerServer.Configuration()
+            configuration: VaultConfiguration(channel: .http))
+        var configuration = IssuerServerConfiguration()
         configuration.maximumConnections = maximum
         configuration.idleTimeout = idleTimeout
         let log = LogLines()

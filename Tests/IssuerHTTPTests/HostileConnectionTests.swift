@@ -5,10 +5,10 @@ import TokenVault
 
 /// Connections that do not behave: bounded in time and memory, never a 5xx, never a change.
 @Suite(.bounded) struct `Hostile connections` {
-    private static func limits(_ readTime: Duration) -> RequestLimits {
-        var limits = RequestLimits()
-        limits.readTime = readTime
-        return limits
+    private static func requests(_ readTime: Duration) -> RequestConfiguration {
+        var requests = RequestConfiguration()
+        requests.readTime = readTime
+        return requests
     }
 
     /// Heads with `Content-Length` headers of a test's own.
@@ -30,7 +30,7 @@ import TokenVault
     }
 
     @Test func `a body that stays away gets 408, and the connection may be silent for longer`() async throws {
-        try await TestServer.run(limits: Self.limits(.milliseconds(200))) { server in
+        try await TestServer.run(requests: Self.requests(.milliseconds(200))) { server in
             let app = try await server.client()
             let wire = try Wire(port: server.port)
             try await wire.send("GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -65,7 +65,7 @@ import TokenVault
     }
 
     @Test func `a body that trickles in gets 408 and the end of the connection`() async throws {
-        try await TestServer.run(limits: Self.limits(.seconds(1))) { server in
+        try await TestServer.run(requests: Self.requests(.seconds(1))) { server in
             let app = try await server.client()
             let wire = try Wire(port: server.port)
             try await wire.send(head(app, "Content-Length: 60000") + "grant_type=client_credentials&x=")

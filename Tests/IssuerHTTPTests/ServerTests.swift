@@ -54,7 +54,7 @@ import VaultCore
 
     @Test(arguments: ["0.0.0.0", "::", "192.0.2.1", "issuer.example", "127.0.0.1.example", "128.0.0.1"])
     func `an address others can reach needs the issuer's URL`(_ host: String) {
-        var configuration = IssuerServer.Configuration(host: host)
+        var configuration = IssuerServerConfiguration(host: host)
         #expect(throws: VaultError(.invalidInput, "")) { try configuration.check() }
         configuration.issuer = "https://issuer.example"
         #expect(throws: Never.self) { try configuration.check() }
@@ -62,7 +62,7 @@ import VaultCore
 
     @Test(arguments: ["127.0.0.1", "127.8.8.8", "localhost", "::1"])
     func `loopback does not`(_ host: String) {
-        #expect(throws: Never.self) { try IssuerServer.Configuration(host: host).check() }
+        #expect(throws: Never.self) { try IssuerServerConfiguration(host: host).check() }
     }
 
     @Test(arguments: [
@@ -75,13 +75,13 @@ import VaultCore
         _ issuer: String
     ) {
         #expect(throws: VaultError(.invalidInput, "")) {
-            try IssuerServer.Configuration(issuer: issuer).check()
+            try IssuerServerConfiguration(issuer: issuer).check()
         }
     }
 
     @Test func `a configuration that will not do is refused before anything is bound`() async throws {
         try await TestServer.run { server in
-            var configuration = IssuerServer.Configuration(port: 70_000)
+            var configuration = IssuerServerConfiguration(port: 70_000)
             for host in ["127.0.0.1", "0.0.0.0"] {
                 configuration.host = host
                 let other = IssuerServer(

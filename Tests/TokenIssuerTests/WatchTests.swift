@@ -20,10 +20,10 @@ import VaultCrypto
         let stage: Stage
 
         init() async throws {
-            var options = VaultOptions(clock: SettableClock())
-            options.metrics = metrics
+            var configuration = VaultConfiguration(clock: SettableClock())
+            configuration.metrics = metrics
             vault = try await Vault.create(
-                in: MemoryStore(), unlockedBy: .heldKey(.random()), options: options)
+                in: MemoryStore(), unlockedBy: .heldKey(.random()), configuration: configuration)
             issuer = TokenIssuer(
                 vault: vault, profile: .standard, url: nil, idTokens: nil, assertions: nil, claims: .none,
                 tracer: tracer, metrics: metrics)

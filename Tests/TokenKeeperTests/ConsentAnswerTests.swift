@@ -24,11 +24,11 @@ extension KeeperBench {
             @escaping @Sendable (ProviderRequest, ProviderReply) async throws(TransportFailure) ->
             ProviderReply
     ) -> TokenKeeper {
-        var options = KeeperOptions()
-        options.pause = { [clock] in clock.advance($0) }
+        var configuration = KeeperConfiguration()
+        configuration.pause = { [clock] in clock.advance($0) }
         return TokenKeeper(
             vault: vault, transport: EditedTransport(base: ScriptedTransport(server), edit: edit),
-            options: options)
+            configuration: configuration)
     }
 
     func begin(_ keeper: TokenKeeper, scope: String? = nil) async throws -> BegunConsent {

@@ -31,9 +31,9 @@ extension KeeperBench {
     /// Runs the service until an event of that kind has come.
     func serve(_ keeper: TokenKeeper? = nil, until kind: KeeperEvent.Kind, after cursor: Int64) async throws {
         let keeper = keeper ?? self.keeper
-        var limits = KeeperService.Limits()
-        limits.interval = .milliseconds(2)
-        let service = KeeperService(keeper, limits: limits)
+        var configuration = KeeperServiceConfiguration()
+        configuration.interval = .milliseconds(2)
+        let service = KeeperService(keeper, configuration: configuration)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await service.run() }
             for try await event in keeper.events(after: cursor) where event.kind == kind { break }

@@ -35,9 +35,11 @@ import VaultCore
         _ = try await bench.keeper.refresh(victim.id)
         #expect(try await bench.keeper.configuredProvider("stopped").state == .stopped)
 
-        var limits = KeeperService.Limits()
-        limits.interval = .milliseconds(10)
-        let service = Task { [limits] in try await KeeperService(bench.keeper, limits: limits).run() }
+        var configuration = KeeperServiceConfiguration()
+        configuration.interval = .milliseconds(10)
+        let service = Task { [configuration] in
+            try await KeeperService(bench.keeper, configuration: configuration).run()
+        }
         let deadline = ContinuousClock.now + .seconds(20)
         while try await bench.vault.connection(waiting.id).generation == 1, ContinuousClock.now < deadline {
             await Task.yield()

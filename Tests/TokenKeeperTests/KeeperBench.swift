@@ -55,10 +55,11 @@ final class KeeperBench: Sendable {
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
         try Vault.createKeyFile(at: directory + "/key")
-        var options = VaultOptions(clock: clock)
-        if let logger { options.logger = logger }
+        var configuration = VaultConfiguration(clock: clock)
+        if let logger { configuration.logger = logger }
         vault = try await Vault.create(
-            at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/key"), options: options)
+            at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/key"),
+            configuration: configuration)
         user = try await vault.users.add("alice")
         let entry = try ProviderReader.read(yaml, file: "test")
         server = ScriptedProvider(entry, seed: seed, now: { clock.now() })
@@ -75,10 +76,11 @@ final class KeeperBench: Sendable {
     deinit { try? FileManager.default.removeItem(atPath: directory) }
 
     static func keeper(_ vault: Vault, _ server: ScriptedProvider, _ clock: KeeperClock) -> TokenKeeper {
-        var options = KeeperOptions()
-        options.pause = { clock.advance($0) }
+        var configuration = KeeperConfiguration()
+        configuration.pause = { clock.advance($0) }
         return TokenKeeper(
-            vault: vault, transport: ScriptedTransport(server, pause: { clock.advance($0) }), options: options
+            vault: vault, transport: ScriptedTransport(server, pause: { clock.advance($0) }),
+            configuration: configuration
         )
     }
 
@@ -86,7 +88,7 @@ final class KeeperBench: Sendable {
     func another() async throws -> TokenKeeper {
         let vault = try await Vault.open(
             at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/key"),
-            options: VaultOptions(clock: clock))
+            configuration: VaultConfiguration(clock: clock))
         return Self.keeper(vault, server, clock)
     }
 

@@ -53,9 +53,9 @@ final class RefusalBench: Sendable {
 
     init(_ yaml: String = KeeperBench.standardEntry) async throws {
         bench = try await KeeperBench(yaml)
-        var options = KeeperOptions()
-        options.pause = { [clock = bench.clock] in clock.advance($0) }
-        keeper = TokenKeeper(vault: bench.vault, transport: provider, options: options)
+        var configuration = KeeperConfiguration()
+        configuration.pause = { [clock = bench.clock] in clock.advance($0) }
+        keeper = TokenKeeper(vault: bench.vault, transport: provider, configuration: configuration)
     }
 
     var clock: KeeperClock { bench.clock }
@@ -84,9 +84,11 @@ final class RefusalBench: Sendable {
 
     /// Runs the service until `condition` holds, for so many seconds at most.
     func serve(seconds: Double = 20, until condition: () async throws -> Bool) async throws -> Bool {
-        var limits = KeeperService.Limits()
-        limits.interval = .milliseconds(10)
-        let service = Task { [limits] in try await KeeperService(keeper, limits: limits).run() }
+        var configuration = KeeperServiceConfiguration()
+        configuration.interval = .milliseconds(10)
+        let service = Task { [configuration] in
+            try await KeeperService(keeper, configuration: configuration).run()
+        }
         let deadline = ContinuousClock.now + .seconds(seconds)
         var holds = try await condition()
         while !holds, ContinuousClock.now < deadline {

@@ -17,9 +17,9 @@ import VaultCore
             let filler = place + "/filler"
             let filling = FillingTransport(
                 ScriptedTransport(bench.server, pause: { bench.clock.advance($0) }), filler)
-            var options = KeeperOptions()
-            options.pause = { bench.clock.advance($0) }
-            let keeper = TokenKeeper(vault: bench.vault, transport: filling, options: options)
+            var configuration = KeeperConfiguration()
+            configuration.pause = { bench.clock.advance($0) }
+            let keeper = TokenKeeper(vault: bench.vault, transport: filling, configuration: configuration)
             bench.clock.advance(.seconds(3700))
 
             // The disk fills up while the provider answers.

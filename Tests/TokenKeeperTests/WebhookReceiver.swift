@@ -64,9 +64,9 @@ final class WebhookReceiver: ProviderTransport {
         _ keeper: TokenKeeper, _ passes: Duration = .zero,
         until condition: @escaping @Sendable ([ReceivedMessage]) async throws -> Bool
     ) async throws {
-        var limits = KeeperService.Limits()
-        limits.interval = .milliseconds(1)
-        let service = KeeperService(keeper, limits: limits)
+        var configuration = KeeperServiceConfiguration()
+        configuration.interval = .milliseconds(1)
+        let service = KeeperService(keeper, configuration: configuration)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await service.run() }
             while try await !condition(received) {
@@ -79,13 +79,13 @@ final class WebhookReceiver: ProviderTransport {
 }
 
 extension KeeperBench {
-    func keeper(_ receiver: any ProviderTransport, _ change: (inout KeeperOptions) -> Void = { _ in })
+    func keeper(_ receiver: any ProviderTransport, _ change: (inout KeeperConfiguration) -> Void = { _ in })
         -> TokenKeeper
     {
-        var options = KeeperOptions()
-        options.pause = { [clock] in clock.advance($0) }
-        change(&options)
-        return TokenKeeper(vault: vault, transport: receiver, options: options)
+        var configuration = KeeperConfiguration()
+        configuration.pause = { [clock] in clock.advance($0) }
+        change(&configuration)
+        return TokenKeeper(vault: vault, transport: receiver, configuration: configuration)
     }
 }
 

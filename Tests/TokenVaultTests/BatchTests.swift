@@ -24,7 +24,7 @@ private struct Crowd: Sendable {
     init() async throws {
         store = try MemoryStore()
         vault = try await Vault.create(
-            in: store, unlockedBy: .heldKey(.random()), options: VaultOptions(clock: clock))
+            in: store, unlockedBy: .heldKey(.random()), configuration: VaultConfiguration(clock: clock))
         party = try await Party(vault)
         plug = try await party.begin().refreshToken
     }

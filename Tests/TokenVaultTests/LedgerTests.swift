@@ -18,9 +18,9 @@ private let addedColumns = """
 extension TestVault {
     /// Opens the vault as a program does that knows further migrations.
     fileprivate func openLater(_ migrations: String...) async throws -> Vault {
-        var options = VaultOptions(clock: clock)
-        options.laterMigrations = migrations
-        return try await Vault.open(at: path, unlockedBy: source, options: options)
+        var configuration = VaultConfiguration(clock: clock)
+        configuration.laterMigrations = migrations
+        return try await Vault.open(at: path, unlockedBy: source, configuration: configuration)
     }
 
     fileprivate var schemas: String {

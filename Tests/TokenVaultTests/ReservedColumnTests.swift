@@ -150,7 +150,7 @@ import VaultStore
             _ = try sqlite(copy, "UPDATE \(edit)")
             let vault = try await Vault.open(
                 at: copy, unlockedBy: scene.test.source,
-                options: VaultOptions.anchored(clock: scene.test.clock))
+                configuration: VaultConfiguration.anchored(clock: scene.test.clock))
             let found = try await vault.verifyAudit().findings.map(\.place)
             let table = String(edit.prefix { $0 != " " })
             #expect(found.contains { $0.hasPrefix(table) }, "\(edit): \(found)")

@@ -27,13 +27,13 @@ public struct AuthorizeRoutes<Context: RequestContext>: Sendable {
     public init(
         _ issuer: TokenIssuer, users: some UserSource<Context>,
         consentPage: (any ConsentPage<Context>)? = nil,
-        scopes: ScopeDescriptions = .standard, limits: RequestLimits = RequestLimits()
+        scopes: ScopeDescriptions = .standard, configuration: RequestConfiguration = RequestConfiguration()
     ) {
         self.issuer = issuer
         self.users = users
         self.scopes = scopes
         pages = Pages(issuer)
-        body = FormBody(limits)
+        body = FormBody(configuration)
         self.consentPage = consentPage ?? BundledConsentPage<Context>(pages: pages)
     }
 

@@ -10,7 +10,7 @@ import VaultCore
 /// The session is a sealed cookie: `HttpOnly`, `SameSite=Lax`, and `Secure` where the issuer's URL is https.
 public struct SignInPages<Context: RequestContext>: UserSource {
     private let issuer: TokenIssuer
-    private let limits: RequestLimits
+    private let configuration: RequestConfiguration
     private let pages: Pages
     private let body: FormBody
     private let lifetime: Duration
@@ -22,12 +22,13 @@ public struct SignInPages<Context: RequestContext>: UserSource {
     ///   - sessionLifetime: after this the user signs in again; the browser forgets it sooner, when closed.
     public init(
         _ issuer: TokenIssuer, context: Context.Type = BasicRequestContext.self,
-        sessionLifetime: Duration = .seconds(12 * 3600), limits: RequestLimits = RequestLimits()
+        sessionLifetime: Duration = .seconds(12 * 3600),
+        configuration: RequestConfiguration = RequestConfiguration()
     ) {
         self.issuer = issuer
-        self.limits = limits
+        self.configuration = configuration
         pages = Pages(issuer)
-        body = FormBody(limits)
+        body = FormBody(configuration)
         lifetime = sessionLifetime
     }
 
@@ -95,7 +96,7 @@ extension SignInPages {
             }
             let user: User
             switch try await check(
-                name, password, from: PeerAddress.of(request, context, limits, issuer)(), id)
+                name, password, from: PeerAddress.of(request, context, configuration, issuer)(), id)
             {
             case .success(let known): user = known
             case .failure(let trouble):

@@ -83,7 +83,7 @@ public struct ProviderClient: Sendable {
         let form = isForm == true ? body.map { String(buffer: $0)[...].utf8 } : nil
         try token.placement.attach(token.token, to: &request, form: form)
         var response = try await connections.client.execute(
-            request, deadline: deadline, logger: ConnectionRules.silence)
+            request, deadline: deadline, logger: ConnectionConfiguration.silence)
         // It holds the request with its token, and a response is printed easily.
         response.history = []
         return response

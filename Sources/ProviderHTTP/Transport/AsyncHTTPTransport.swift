@@ -10,7 +10,7 @@ import VaultCore
 ///
 /// A connection that waited in a pool may be dead without a sign, and then it is unknown whether the provider read
 /// what was written to it; a token request is too dear for that. A connection that cannot be made fails whatever
-/// waits for one to the same host, as not sent. ``ConnectionRules`` says what connections are like.
+/// waits for one to the same host, as not sent. ``ConnectionConfiguration`` says what connections are like.
 ///
 /// ```swift
 /// try await AsyncHTTPTransport.withTransport { transport in
@@ -27,35 +27,35 @@ public final class AsyncHTTPTransport: ProviderTransport {
     /// End it with ``shutdown()``.
     ///
     /// - Throws: `VaultError.invalidInput` if the authorities cannot be read.
-    public convenience init(_ rules: ConnectionRules = ConnectionRules()) throws {
-        try self.init(rules, sleep: Deadline.sleep)
+    public convenience init(configuration: ConnectionConfiguration = ConnectionConfiguration()) throws {
+        try self.init(configuration: configuration, sleep: Deadline.sleep)
     }
 
     /// - Parameters:
     ///   - replyBytes: largest body of an answer, in bytes.
     ///   - sleep: waits until a request's time is over.
     package init(
-        _ rules: ConnectionRules, replyBytes: Int = Limits.sealedReplyBytes,
+        configuration: ConnectionConfiguration, replyBytes: Int = Limits.sealedReplyBytes,
         sleep: @escaping @Sendable (Duration) async throws -> Void
     ) throws {
         self.sleep = sleep
         self.replyBytes = replyBytes
-        var configuration = try rules.configuration()
-        configuration.maximumUsesPerConnection = 1
+        var settings = try configuration.clientConfiguration()
+        settings.maximumUsesPerConnection = 1
         // One that was made for a request that gave up; the next may have it, but not for long.
-        configuration.connectionPool.idleTimeout = .seconds(1)
-        configuration.http1_1ConnectionDebugInitializer = { [departures] channel in
+        settings.connectionPool.idleTimeout = .seconds(1)
+        settings.http1_1ConnectionDebugInitializer = { [departures] channel in
             channel.eventLoop.submit { try Self.addHandlers(to: channel, departures, replyBytes) }
         }
-        client = ConnectionRules.client(configuration)
+        client = ConnectionConfiguration.client(settings)
     }
 
     /// Runs `body` with a transport that is shut down afterwards.
     public static func withTransport<Result>(
-        _ rules: ConnectionRules = ConnectionRules(),
+        configuration: ConnectionConfiguration = ConnectionConfiguration(),
         _ body: (AsyncHTTPTransport) async throws -> Result
     ) async throws -> Result {
-        let transport = try AsyncHTTPTransport(rules)
+        let transport = try AsyncHTTPTransport(configuration: configuration)
         return try await running {
             try await body(transport)
         } finally: {
@@ -92,7 +92,7 @@ public final class AsyncHTTPTransport: ProviderTransport {
             try await Deadline.run(within: request.timeout, sleep) { [client] in
                 try await incoming.read(
                     client.execute(
-                        outgoing, deadline: .distantFuture, logger: ConnectionRules.silence))
+                        outgoing, deadline: .distantFuture, logger: ConnectionConfiguration.silence))
             }
             if let reply = incoming.reply { return reply }
         } catch {

@@ -7,13 +7,15 @@ public import VaultCore
 /// redirects, no second attempt, no proxy, a connection for each request.
 ///
 /// ```swift
-/// var options = VaultOptions()
-/// options.anchors = LogAnchors(witnesses: WitnessClient())
+/// var configuration = VaultConfiguration()
+/// configuration.anchors = LogAnchors(witnesses: WitnessClient())
 /// ```
 public struct WitnessClient: WitnessTransport {
-    private let rules: ConnectionRules
+    private let configuration: ConnectionConfiguration
 
-    public init(_ rules: ConnectionRules = ConnectionRules()) { self.rules = rules }
+    public init(configuration: ConnectionConfiguration = ConnectionConfiguration()) {
+        self.configuration = configuration
+    }
 
     public func check(_ url: String) throws(VaultError) {
         guard ProviderAddress(url) != nil, !url.contains("?") else {
@@ -28,12 +30,12 @@ public struct WitnessClient: WitnessTransport {
     public func post(
         _ body: [UInt8], to url: String, within limit: Duration
     ) async throws(WitnessTransportFailure) -> WitnessReply {
-        var rules = rules
-        rules.connectTimeout = min(rules.connectTimeout, limit)
+        var configuration = configuration
+        configuration.connectTimeout = min(configuration.connectTimeout, limit)
         // Authorities that cannot be read leave nobody to be believed.
         guard
             let transport = try? AsyncHTTPTransport(
-                rules, replyBytes: Limits.witnessReplyBytes, sleep: Deadline.sleep)
+                configuration: configuration, replyBytes: Limits.witnessReplyBytes, sleep: Deadline.sleep)
         else { throw .tls }
         let result: Result<ProviderReply, TransportFailure>
         do throws(TransportFailure) {

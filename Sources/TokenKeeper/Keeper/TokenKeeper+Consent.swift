@@ -231,7 +231,7 @@ extension TokenKeeper {
         while true {
             do { return try await body() } catch let error as VaultError {
                 guard let pause = RefreshAttempt.settlePause(after: error, tries: tries) else { throw error }
-                await options.pause(pause)
+                await configuration.pause(pause)
                 tries += 1
             }
         }

@@ -67,7 +67,7 @@ extension TokenKeeper {
         if let read = await readKeptReply(of: held, provider) { return read }
         let terms = RefreshTerms(
             provider.dialect, schedule(provider), revision: provider.stored.revision, holder: holder,
-            leaseSpan: options.leaseSpan,
+            leaseSpan: configuration.leaseSpan,
             isForced: isForced, spendsUncertain: spendsUncertain)
         let outcome = await tracedRefresh(of: provider) {
             await drive(RefreshAttempt(held, terms: terms), terms, provider)
@@ -90,7 +90,7 @@ extension TokenKeeper {
                 step = attempt.next(await event { .leased(try await vault.leaseRefresh(request)) })
             case .send(let request, let held):
                 let isInTime = terms.isInTime(
-                    held, at: clock.reading(), callTimeout: options.callTimeout)
+                    held, at: clock.reading(), callTimeout: configuration.callTimeout)
                 let answer =
                     isInTime
                     ? await ask(provider, request, sent: held.pair) : .failure(.notSent(.timeout))
@@ -101,7 +101,7 @@ extension TokenKeeper {
                 if case .settled(.superseded) = settled { metrics.lostLease(provider) }
                 step = attempt.next(settled)
             case .pause(let span):
-                await options.pause(span)
+                await configuration.pause(span)
                 step = attempt.next(.paused)
             case .finish(let outcome):
                 if case .storage(let error) = outcome, hasAnswer {
@@ -142,7 +142,7 @@ extension TokenKeeper {
         _ request: ProviderRequest, to provider: KnownProvider
     ) async throws(TransportFailure) -> ProviderReply {
         var request = request
-        request.timeout = options.callTimeout
+        request.timeout = configuration.callTimeout
         let start = clock.monotonic()
         defer { metrics.called(provider, request.purpose, taking: clock.monotonic() - start) }
         do throws(TransportFailure) {

@@ -22,7 +22,7 @@ import VaultCrypto
 /// Run a ``KeeperService`` beside it to have tokens refreshed before anybody needs them.
 public final class TokenKeeper: Sendable {
     public let vault: Vault
-    package let options: KeeperOptions
+    package let configuration: KeeperConfiguration
     let transport: any ProviderTransport
     let clock: any VaultClock
     let logger: Logger
@@ -40,25 +40,28 @@ public final class TokenKeeper: Sendable {
     let exchanges = Mutex<[UUID: Task<Void, Never>]>([:])
 
     /// - Parameter transport: `AsyncHTTPTransport` of `ProviderHTTP`, or a scripted one in tests.
-    public init(vault: Vault, transport: any ProviderTransport, options: KeeperOptions = KeeperOptions()) {
+    public init(
+        vault: Vault, transport: any ProviderTransport,
+        configuration: KeeperConfiguration = KeeperConfiguration()
+    ) {
         self.vault = vault
         self.transport = transport
-        self.options = options
+        self.configuration = configuration
         clock = vault.clock
         logger = vault.logger
-        metrics = KeeperMetrics(options.metrics)
-        chosenTracer = options.tracer
+        metrics = KeeperMetrics(configuration.metrics)
+        chosenTracer = configuration.tracer
     }
 
     var tracer: any Tracer { chosenTracer ?? InstrumentationSystem.tracer }
 
     func schedule(_ provider: KnownProvider) -> RefreshSchedule {
-        RefreshSchedule(margin: options.refreshMargin, rules: provider.provider.expiry)
+        RefreshSchedule(margin: configuration.refreshMargin, rules: provider.provider.expiry)
     }
 }
 
 /// How a keeper goes about it.
-public struct KeeperOptions: Sendable {
+public struct KeeperConfiguration: Sendable {
     /// Tokens are refreshed this long before they expire, or a quarter of their life if that is less.
     public var refreshMargin = Duration.seconds(300)
     /// Until a provider's last byte; the lease on a refresh lasts half as long again.

@@ -14,32 +14,22 @@ package import VaultCore
 /// ```
 public struct KeeperService: Service {
     private let keeper: TokenKeeper
-    private let limits: Limits
+    private let configuration: KeeperServiceConfiguration
 
-    /// How much is done at one time.
-    public struct Limits: Sendable {
-        /// Calls under way, to all providers together.
-        public var calls = 32
-        /// Calls under way to one provider.
-        public var callsPerProvider = 8
-        /// Between two looks at what is due.
-        public var interval = Duration.seconds(1)
-
-        public init() {}
-    }
-
-    public init(_ keeper: TokenKeeper, limits: Limits = Limits()) {
+    public init(
+        _ keeper: TokenKeeper, configuration: KeeperServiceConfiguration = KeeperServiceConfiguration()
+    ) {
         self.keeper = keeper
-        self.limits = limits
+        self.configuration = configuration
     }
 
     public func run() async throws {
-        let work = DueWork(limits)
+        let work = DueWork(configuration)
         // The group ends with what is under way: a call that was sent wants its answer stored.
         await withDiscardingTaskGroup { group in
-            group.addTask { await WebhookDelivery(keeper: keeper, interval: limits.interval).run() }
+            group.addTask { await WebhookDelivery(keeper: keeper, interval: configuration.interval).run() }
             while !Task.isCancelled, !Task.isShuttingDownGracefully {
-                let pause = await round(work, &group) ? Duration.milliseconds(20) : limits.interval
+                let pause = await round(work, &group) ? Duration.milliseconds(20) : configuration.interval
                 try? await cancelWhenGracefulShutdown { try await Task.sleep(for: pause) }
             }
         }
@@ -117,6 +107,18 @@ public struct KeeperService: Service {
     }
 }
 
+/// How much a ``KeeperService`` does at one time.
+public struct KeeperServiceConfiguration: Sendable {
+    /// Calls under way, to all providers together.
+    public var calls = 32
+    /// Calls under way to one provider.
+    public var callsPerProvider = 8
+    /// Between two looks at what is due.
+    public var interval = Duration.seconds(1)
+
+    public init() {}
+}
+
 /// How a connection's turn ended, for anyone who plans the next.
 package enum TurnOutcome: Sendable {
     /// The provider answered, if with a refusal.
@@ -186,10 +188,10 @@ final class DueWork: Sendable {
     private static let failuresBeforeProbing = 8
     private static let rest = Duration.seconds(60)
 
-    private let limits: KeeperService.Limits
+    private let configuration: KeeperServiceConfiguration
     private let state = Mutex(State())
 
-    init(_ limits: KeeperService.Limits) { self.limits = limits }
+    init(_ configuration: KeeperServiceConfiguration) { self.configuration = configuration }
 
     /// The providers, another one first each time.
     func inTurn(_ providers: [StoredProvider]) -> [StoredProvider] {
@@ -214,7 +216,8 @@ final class DueWork: Sendable {
         state.withLock { state in
             var pace = state.providers[provider.id] ?? Pace()
             defer { state.providers[provider.id] = pace }
-            var room = min(limits.calls - state.busy.count, limits.callsPerProvider - pace.calls)
+            var room = min(
+                configuration.calls - state.busy.count, configuration.callsPerProvider - pace.calls)
             if let limit = provider.provider.rateLimit {
                 var bucket = pace.bucket ?? TokenBucket(limit, at: now)
                 room = min(room, bucket.room(at: now))
@@ -230,7 +233,7 @@ final class DueWork: Sendable {
     /// How many of them may be for connections that were refused last time.
     func roomForRefused(at provider: KnownProvider) -> Int {
         state.withLock { state in
-            max(1, limits.callsPerProvider / 2) - (state.providers[provider.id]?.refused.count ?? 0)
+            max(1, configuration.callsPerProvider / 2) - (state.providers[provider.id]?.refused.count ?? 0)
         }
     }
 

@@ -3,8 +3,8 @@ import Foundation
 /// Who acts for the operator: kept in the log as personal data, sealed under the system's key.
 ///
 /// ```swift
-/// var options = VaultOptions()
-/// options.actor = ActorDetails(.program, name: "billing")
+/// var configuration = VaultConfiguration()
+/// configuration.actor = ActorDetails(.program, name: "billing")
 /// ```
 public struct ActorDetails: Codable, Sendable, Equatable, CustomStringConvertible {
     public enum Kind: String, Codable, Sendable {

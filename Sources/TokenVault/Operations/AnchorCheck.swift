@@ -21,6 +21,7 @@ extension Vault {
         guard try store.reader.read({ try $0.finds("SELECT 1 FROM anchors LIMIT 1") }) else { return }
         throw VaultError(
             .unavailable, "The vault has anchors, and this program does not compare it with them.",
-            remedy: "Set the anchors of the vault's options to LogAnchors(), or ignore them on purpose.")
+            remedy: "Set the anchors of the vault's configuration to LogAnchors(), or ignore them on purpose."
+        )
     }
 }

@@ -28,14 +28,16 @@ extension Vault {
     ///   was put back, or whose clients, keys or settings were, opens for ``verifyAudit(since:progress:)`` and
     ///   ``examine()``; all else throws `integrity` then.
     public static func open(
-        at path: String, unlockedBy source: KeySource, options: VaultOptions = VaultOptions(),
+        at path: String, unlockedBy source: KeySource,
+        configuration: VaultConfiguration = VaultConfiguration(),
         for roles: VaultRoles = .everything
     ) async throws -> Vault {
         try await begin(
             await BlockingThread.result {
-                let vault = try Vault(openStore(path, source, options, roles), options: options)
+                let vault = try Vault(
+                    openStore(path, source, configuration, roles), configuration: configuration)
                 do {
-                    if !options.ignoresAnchors, vault.keys.doubt == nil { try vault.checkAnchors() }
+                    if !configuration.ignoresAnchors, vault.keys.doubt == nil { try vault.checkAnchors() }
                 } catch {
                     vault.closeFiles()
                     throw StorageFailure.translate(error, isOpening: true)
@@ -46,19 +48,24 @@ extension Vault {
 
     /// Opens a vault in memory.
     package static func open(
-        in store: MemoryStore, unlockedBy source: KeySource, options: VaultOptions = VaultOptions(),
+        in store: MemoryStore, unlockedBy source: KeySource,
+        configuration: VaultConfiguration = VaultConfiguration(),
         for roles: VaultRoles = .everything
     ) async throws -> Vault {
         try await begin(
-            Vault(store.reader.snapshot { try unlock($0, store, source, roles) }, options: options))
+            Vault(
+                store.reader.snapshot { try unlock($0, store, source, roles) }, configuration: configuration))
     }
 
     /// A new vault in memory: nothing of it is left when the last that has it open is gone.
     package static func create(
-        in store: MemoryStore, unlockedBy source: KeySource, options: VaultOptions = VaultOptions()
+        in store: MemoryStore, unlockedBy source: KeySource,
+        configuration: VaultConfiguration = VaultConfiguration()
     ) async throws -> Vault {
-        try store.create(at: options.clock.now()) { try Genesis(options).populate($0, source, options) }
-        return try await open(in: store, unlockedBy: source, options: options)
+        try store.create(at: configuration.clock.now()) {
+            try Genesis(configuration).populate($0, source, configuration)
+        }
+        return try await open(in: store, unlockedBy: source, configuration: configuration)
     }
 
     private static func begin(_ vault: Vault) async throws -> Vault {
@@ -79,39 +86,42 @@ extension Vault {
     }
 
     private static func openStore(
-        _ path: String, _ source: KeySource, _ options: VaultOptions, _ roles: VaultRoles
+        _ path: String, _ source: KeySource, _ configuration: VaultConfiguration, _ roles: VaultRoles
     ) throws -> OpenedStore {
         try Sodium.start()
         let path = try VaultFile.resolve(path)
         try VaultFile.check(path)
-        return try openStore(path, options) { store in
+        return try openStore(path, configuration) { store in
             // A passphrase takes a while: nobody waits for the lock meanwhile.
             try store.reader.snapshot { try unlock($0, store, source, roles) }
         }
     }
 
     /// A vault whose root key is at hand: one that is being restored. Writes nothing by itself.
-    package static func opened(at path: String, root: GuardedKey, options: VaultOptions) throws -> Vault {
-        let opened = try openStore(path, options) { store in
+    package static func opened(at path: String, root: GuardedKey, configuration: VaultConfiguration) throws
+        -> Vault
+    {
+        let opened = try openStore(path, configuration) { store in
             try store.reader.snapshot { database in
                 try unlocked(
                     database, store, VaultRow.read(database, rowKey: nil), .root(root), Unlocker(root: root))
             }
         }
-        return try Vault(opened, options: options)
+        return try Vault(opened, configuration: configuration)
     }
 
     private static func openStore(
-        _ path: String, _ options: VaultOptions, _ unlock: (SQLiteStore) throws -> OpenedStore
+        _ path: String, _ configuration: VaultConfiguration, _ unlock: (SQLiteStore) throws -> OpenedStore
     ) throws -> OpenedStore {
         do {
             try FoundFile(path).checkIsAlone()
             let lock = try VaultLock(beside: path)
             let store = try lock.withWriterLock(within: .seconds(10)) {
                 let store = try SQLiteStore(
-                    path, lock: lock, ledger: options.ledger, readers: options.readers, logger: options.logger
+                    path, lock: lock, ledger: configuration.ledger, readers: configuration.readers,
+                    logger: configuration.logger
                 )
-                try store.bringUpToDate(at: options.clock.now())
+                try store.bringUpToDate(at: configuration.clock.now())
                 return store
             }
             do { return try unlock(store) } catch {
@@ -155,9 +165,10 @@ extension Vault {
     ///
     /// - Parameter source: becomes the first keyslot; a key file must exist (``createKeyFile(at:)``).
     /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/notFound`` (no such directory), and what
-    ///   ``open(at:unlockedBy:options:)`` throws.
+    ///   ``open(at:unlockedBy:configuration:)`` throws.
     public static func create(
-        at path: String, unlockedBy source: KeySource, options: VaultOptions = VaultOptions()
+        at path: String, unlockedBy source: KeySource,
+        configuration: VaultConfiguration = VaultConfiguration()
     ) async throws -> Vault {
         let path = try await BlockingThread.result {
             try Sodium.start()
@@ -165,11 +176,11 @@ extension Vault {
             let path = try VaultFile.resolve(path, isNew: true)
             // Two makers at once would build in each other's draft.
             try VaultLock(beside: path).withWriterLock(within: .seconds(10)) {
-                try buildAndPublish(path, source, options)
+                try buildAndPublish(path, source, configuration)
             }
             return path
         }
-        return try await open(at: path, unlockedBy: source, options: options)
+        return try await open(at: path, unlockedBy: source, configuration: configuration)
     }
 
     /// Removes a vault that was just made, and closed, because something that belongs to it could not be made.
@@ -192,7 +203,9 @@ extension Vault {
         try Keyslot.createKeyFile(at: path)
     }
 
-    private static func buildAndPublish(_ path: String, _ source: KeySource, _ options: VaultOptions) throws {
+    private static func buildAndPublish(
+        _ path: String, _ source: KeySource, _ configuration: VaultConfiguration
+    ) throws {
         guard access(path, F_OK) != 0 else { throw VaultFile.alreadyExists(path) }
         let draft = path + ".creating"
         let files = ["", "-journal", "-wal", "-shm"].map { draft + $0 }
@@ -204,7 +217,7 @@ extension Vault {
                 for file in files { unlink(file) }
             }
             defer { unfinished.finish() }
-            try build(draft, source, options)
+            try build(draft, source, configuration)
             try VaultFile.publish(draft, as: path)
         } catch {
             for file in files { unlink(file) }
@@ -212,12 +225,13 @@ extension Vault {
         }
     }
 
-    private static func build(_ path: String, _ source: KeySource, _ options: VaultOptions) throws {
+    private static func build(_ path: String, _ source: KeySource, _ configuration: VaultConfiguration) throws
+    {
         // Makes the files beside the draft, and some that go again.
         let writer = try Unfinished.whole { try Connections.openWriter(path) }
         try writer.transaction {
-            try SchemaLedger().create($0, at: options.clock.now())
-            try Genesis(options).populate($0, source, options)
+            try SchemaLedger().create($0, at: configuration.clock.now())
+            try Genesis(configuration).populate($0, source, configuration)
         }
         // Closing would swallow a failure here and leave half of the vault in the WAL.
         let log = try writer.use { try $0.firstRow("PRAGMA wal_checkpoint(TRUNCATE)") { $0.integer(0) } }
@@ -234,9 +248,13 @@ private struct Genesis {
     private let now: VaultInstant
     private let monotonic: ClockReading
 
-    init(_ options: VaultOptions) { (now, monotonic) = (options.clock.now(), options.clock.reading()) }
+    init(_ configuration: VaultConfiguration) {
+        (now, monotonic) = (configuration.clock.now(), configuration.clock.reading())
+    }
 
-    func populate(_ opened: any StoreTransaction, _ source: KeySource, _ options: VaultOptions) throws {
+    func populate(_ opened: any StoreTransaction, _ source: KeySource, _ configuration: VaultConfiguration)
+        throws
+    {
         guard let id = VaultID(bytes: SystemRandom().bytes(VaultID.byteCount)) else {
             throw VaultError(.internalError, "A vault identifier has the wrong length.")
         }
@@ -273,7 +291,7 @@ private struct Genesis {
                         id: transaction.next(\.nextKeyID), key, under: try keyring.roleKeys.current(key.role),
                         vault: id, createdAt: now))
             }
-            let actor = AuditActor(system.pseudonym, options.channel, options.actor)
+            let actor = AuditActor(system.pseudonym, configuration.channel, configuration.actor)
             return BodyEnd(events: [AuditEvent(.vaultCreate, by: actor)], kind: .change)
         }
         _ = try AuditTrail().append(transaction.collected.entries, to: head, in: transaction)

@@ -54,26 +54,26 @@ public final class Vault: Sendable {
     /// Writes waiting now.
     package var queueDepth: Int { queue.depth }
 
-    init(_ opened: OpenedStore, options: VaultOptions) throws {
+    init(_ opened: OpenedStore, configuration: VaultConfiguration) throws {
         id = opened.keys.current.keyring.vault
         roles = opened.keys.current.keyring.opened.roles
         path = opened.store.path
-        clock = options.clock
-        logger = options.logger
-        anchorCheck = options.anchors
+        clock = configuration.clock
+        logger = configuration.logger
+        anchorCheck = configuration.anchors
         store = opened.store
         keys = opened.keys
         unlocker = opened.unlocker
-        statistics = CommitStatistics(options.metrics)
+        statistics = CommitStatistics(configuration.metrics)
         registry = Registry()
         firstUses = FirstUses()
         refusals = RefusalLimiter()
         operatorActor = AuditActor(
-            opened.keys.current.system.pseudonym, options.channel, options.actor)
+            opened.keys.current.system.pseudonym, configuration.channel, configuration.actor)
         queue = CommitQueue(
             CommitEngine(
                 store: opened.store, keys: opened.keys, registry: registry,
-                firstUses: firstUses, refusals: refusals, statistics: statistics, clock: options.clock))
+                firstUses: firstUses, refusals: refusals, statistics: statistics, clock: configuration.clock))
     }
 
     /// Registers work that ends something which needs the vault. ``close()`` runs it first, last registered first.
@@ -116,7 +116,7 @@ public final class Vault: Sendable {
 }
 
 /// How a vault is opened.
-public struct VaultOptions: Sendable {
+public struct VaultConfiguration: Sendable {
     /// Named in the log as the door through which things were done.
     public var channel: AuditChannel
     public var clock: any VaultClock

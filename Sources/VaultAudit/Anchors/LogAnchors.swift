@@ -6,8 +6,8 @@ import VaultStore
 /// Keeps a vault and its anchors together: compares it with them when it is opened, and tells them when it is closed.
 ///
 /// ```swift
-/// var options = VaultOptions()
-/// options.anchors = LogAnchors()
+/// var configuration = VaultConfiguration()
+/// configuration.anchors = LogAnchors()
 /// ```
 public struct LogAnchors: AnchorCheck {
     let witnesses: (any WitnessTransport)?

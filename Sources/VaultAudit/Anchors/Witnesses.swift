@@ -59,7 +59,7 @@ extension Vault {
         guard let witnesses else {
             throw VaultError(
                 .unavailable, "This program cannot reach witnesses.",
-                remedy: "Set the anchors of the vault's options to LogAnchors with a transport.")
+                remedy: "Set the anchors of the vault's configuration to LogAnchors with a transport.")
         }
         guard url.utf8.count <= 1024 else {
             throw VaultError(

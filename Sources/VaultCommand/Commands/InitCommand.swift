@@ -46,7 +46,7 @@ struct InitCommand: AsyncParsableCommand {
         let vault: Vault
         do {
             vault = try await Vault.create(
-                at: path, unlockedBy: location.key.slotSource(isNew: true), options: .command)
+                at: path, unlockedBy: location.key.slotSource(isNew: true), configuration: .command)
         } catch {
             if access(path, F_OK) != 0 { removeCreatedKeyFile() }
             throw error

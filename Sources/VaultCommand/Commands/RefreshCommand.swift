@@ -33,7 +33,7 @@ struct RefreshRunCommand: AsyncParsableCommand, VaultWork {
     @Option(
         help: ArgumentHelp(
             "Maximum number of calls in flight, to all providers together.", valueName: "number"))
-    var calls = KeeperService.Limits().calls
+    var calls = KeeperServiceConfiguration().calls
     @Option(
         help: ArgumentHelp("Create this file once it works, and remove it at the end.", valueName: "path"),
         completion: .file())
@@ -69,8 +69,8 @@ struct RefreshRunCommand: AsyncParsableCommand, VaultWork {
     /// Without ``VaultService``: its heartbeat says that tokens of ours are being served, which only `serve` does.
     private func refresh(_ keeper: TokenKeeper, _ logger: Logger, _ ready: ReadyFile?) async throws {
         keeper.vault.warnOfUnlockedKeys()
-        var limits = KeeperService.Limits()
-        limits.calls = calls
+        var configuration = KeeperServiceConfiguration()
+        configuration.calls = calls
         let notices = SupervisorNotices { [output = output] in
             output.announce(
                 Shown([.json("state", "refreshing")], lines: ["refreshing"]),
@@ -78,7 +78,10 @@ struct RefreshRunCommand: AsyncParsableCommand, VaultWork {
         }
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: [.init(service: KeeperService(keeper, limits: limits)), .init(service: notices)],
+                services: [
+                    .init(service: KeeperService(keeper, configuration: configuration)),
+                    .init(service: notices),
+                ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         try await group.run()
         await keeper.finish()

@@ -12,8 +12,9 @@ struct NetworkArguments: ParsableArguments {
     var authoritiesFile: String?
 
     func withTransport<Result>(_ body: (AsyncHTTPTransport) async throws -> Result) async throws -> Result {
-        let rules = authoritiesFile.map { ConnectionRules(authoritiesFile: $0) } ?? ConnectionRules()
-        return try await AsyncHTTPTransport.withTransport(rules, body)
+        let configuration =
+            authoritiesFile.map { ConnectionConfiguration(authoritiesFile: $0) } ?? ConnectionConfiguration()
+        return try await AsyncHTTPTransport.withTransport(configuration: configuration, body)
     }
 
     /// Opens the vault under a keeper that can call providers.

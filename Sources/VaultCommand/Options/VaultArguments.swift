@@ -41,30 +41,30 @@ struct VaultArguments: ParsableArguments {
 
     /// - Parameter source: nil takes the one that the options name.
     func open(
-        _ options: VaultOptions = .command, unlockedBy source: KeySource? = nil,
+        _ configuration: VaultConfiguration = .command, unlockedBy source: KeySource? = nil,
         for roles: VaultRoles = .everything
     ) async throws -> Vault {
         // Anyone who mistyped the path should not be asked for a passphrase first.
         let path = try existingPath()
-        var options = options
-        options.ignoresAnchors = ignoreAnchors
-        options.anchors = LogAnchors(witnesses: WitnessClient())
+        var configuration = configuration
+        configuration.ignoresAnchors = ignoreAnchors
+        configuration.anchors = LogAnchors(witnesses: WitnessClient())
         return try await Vault.open(
-            at: path, unlockedBy: source ?? key.source(), options: options, for: roles)
+            at: path, unlockedBy: source ?? key.source(), configuration: configuration, for: roles)
     }
 
     /// Opens the vault for one piece of work and closes it whatever comes of that.
     ///
     /// - Parameter unopened: what to do instead where it does not open.
     func withVault<Result>(
-        _ options: VaultOptions = .command, unlockedBy source: KeySource? = nil,
+        _ configuration: VaultConfiguration = .command, unlockedBy source: KeySource? = nil,
         for roles: VaultRoles = .everything,
         unopened: (VaultError) async throws -> Result = { throw $0 },
         _ body: (Vault) async throws -> Result
     ) async throws -> Result {
         let vault: Vault
         do {
-            vault = try await open(options, unlockedBy: source, for: roles)
+            vault = try await open(configuration, unlockedBy: source, for: roles)
         } catch let error as VaultError { return try await unopened(error) }
         return try await running {
             try await body(vault)
@@ -74,30 +74,30 @@ struct VaultArguments: ParsableArguments {
     }
 }
 
-extension VaultOptions {
+extension VaultConfiguration {
     /// As a command opens a vault: entries say so, and warnings reach the person at the terminal.
-    static var command: VaultOptions {
+    static var command: VaultConfiguration {
         var logger = Logger(label: "tokenvault") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = .warning
         return command(logger)
     }
 
     /// Entries say which person acts, as far as the kernel knows; what the environment says is marked as claimed.
-    static func command(_ logger: Logger) -> VaultOptions {
-        var options = VaultOptions(channel: .command, logger: logger)
+    static func command(_ logger: Logger) -> VaultConfiguration {
+        var configuration = VaultConfiguration(channel: .command, logger: logger)
         let login = (try? String(contentsOfFile: "/proc/self/loginuid", encoding: .utf8)).flatMap {
             UInt32($0.filter(\.isNumber))
         }
-        options.actor = ActorDetails(
+        configuration.actor = ActorDetails(
             .person, name: "tokenvault", uid: getuid(), loginUID: login == .max ? nil : login,
             claimed: ProcessInfo.processInfo.environment["SUDO_USER"])
-        return options
+        return configuration
     }
 
     /// Options for a program that goes on by itself.
-    static func service(_ name: String, _ channel: AuditChannel, _ logger: Logger) -> VaultOptions {
-        var options = VaultOptions(channel: channel, logger: logger)
-        options.actor = ActorDetails(.program, name: name, uid: getuid())
-        return options
+    static func service(_ name: String, _ channel: AuditChannel, _ logger: Logger) -> VaultConfiguration {
+        var configuration = VaultConfiguration(channel: channel, logger: logger)
+        configuration.actor = ActorDetails(.program, name: name, uid: getuid())
+        return configuration
     }
 }

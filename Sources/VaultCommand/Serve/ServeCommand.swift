@@ -67,7 +67,7 @@ struct ServeCommand: AsyncParsableCommand, VaultWork {
     private var endsWithTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
     private func serve(
-        _ vault: Vault, _ configuration: IssuerServer.Configuration, _ logger: Logger, _ ready: ReadyFile?
+        _ vault: Vault, _ configuration: IssuerServerConfiguration, _ logger: Logger, _ ready: ReadyFile?
     ) async throws {
         let admin = Mutex<String?>(nil)
         let server = IssuerServer(

@@ -8,7 +8,7 @@ import VaultCore
 
 /// What `serve` works by, once flags, environment, file and defaults have been heard and checked.
 struct ServeSettings {
-    let server: IssuerServer.Configuration
+    let server: IssuerServerConfiguration
     let logLevel: Logger.Level
     let logFormat: LogFormat
     let readyFile: String?
@@ -57,12 +57,12 @@ struct ServeSettings {
         effective = try Setting.allCases.compactMap { try Self.shown($0, reader) }
     }
 
-    private static func server(_ reader: SettingsReader) throws -> IssuerServer.Configuration {
+    private static func server(_ reader: SettingsReader) throws -> IssuerServerConfiguration {
         let listen = try reader.value(of: .listen, "is HOST:PORT") { ListenAddress(argument: $0) }
         let names = IssuerProfile.all.map(\.name).joined(separator: ", ")
         var profile = try reader.value(of: .profile, "is one of: \(names)") { IssuerProfile(named: $0) }
         profile.acceptsLegacyGet = try reader.truth(.legacyGet)
-        var server = IssuerServer.Configuration(
+        var server = IssuerServerConfiguration(
             host: listen.host, port: listen.port, issuer: reader.text(.issuer), profile: profile)
         if reader.text(.adminListen) != nil {
             let admin = try reader.value(of: .adminListen, "is HOST:PORT") { ListenAddress(argument: $0) }
@@ -78,7 +78,7 @@ struct ServeSettings {
             }
         }
         server.logRetention = try logRetention(reader)
-        server.limits.trustsForwardedFor = try reader.truth(.trustedProxy)
+        server.requests.trustsForwardedFor = try reader.truth(.trustedProxy)
         server.tls = try certificate(reader)
         try server.check()
         return server

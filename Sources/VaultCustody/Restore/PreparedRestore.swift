@@ -22,15 +22,15 @@ struct PreparedRestore: Sendable {
 
     /// The first transaction of the new life: the log goes on under its new name, counters jump past every number that
     /// may have been given out, and who was signed in is not any more.
-    func beginIncarnation(at path: String, _ options: VaultOptions) throws {
+    func beginIncarnation(at path: String, _ configuration: VaultConfiguration) throws {
         do {
             let writer = try Connections.openWriter(path)
             defer { try? writer.close() }
-            try writer.transaction { try begin($0, options) }
+            try writer.transaction { try begin($0, configuration) }
         } catch { throw StorageFailure.translate(error) }
     }
 
-    private func begin(_ opened: any StoreTransaction, _ options: VaultOptions) throws {
+    private func begin(_ opened: any StoreTransaction, _ configuration: VaultConfiguration) throws {
         let incarnation = Incarnation.random(number: plan.incarnation)
         let origin = LogHead.origin(of: keyring.vault, incarnation: incarnation)
         guard let signer = keyring.signer.named(origin) else {
@@ -39,8 +39,8 @@ struct PreparedRestore: Sendable {
         let vault = try VaultRow.read(opened.database, rowKey: keyring.rows)
         let transaction = WriteTransaction(
             opened, keyring: keyring, registry: Registry(), firstUses: FirstUses(), vault: vault,
-            head: parent, now: options.clock.now(),
-            monotonic: options.clock.reading(), signer: signer, isCareful: true)
+            head: parent, now: configuration.clock.now(),
+            monotonic: configuration.clock.reading(), signer: signer, isCareful: true)
         guard let system = try transaction.owner(.system) else { throw VaultRow.damaged }
         try transaction.run {
             transaction.changeVault(jump)
@@ -54,7 +54,7 @@ struct PreparedRestore: Sendable {
             // A session that was ended since would be there again.
             transaction.put(RowWrite("DELETE FROM sign_in_sessions"))
             let event = AuditEvent(
-                .vaultRestore, by: AuditActor(system.pseudonym, options.channel, options.actor),
+                .vaultRestore, by: AuditActor(system.pseudonym, configuration.channel, configuration.actor),
                 reason: plan.newest == nil ? "without-log" : hasEntries ? "with-log" : "with-checkpoint")
             return BodyEnd(events: [event], kind: .change)
         }

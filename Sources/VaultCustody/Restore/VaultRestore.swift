@@ -33,17 +33,17 @@ public struct VaultRestore: Sendable {
     public var logVerifierKey: String?
     /// Without entries of the time since: leave the grants as they are.
     public var keepsGrants = false
-    public var options: VaultOptions
+    public var configuration: VaultConfiguration
 
     public init(
         backup: String, keys: String, unlockedBy source: KeySource, to path: String,
-        options: VaultOptions = VaultOptions()
+        configuration: VaultConfiguration = VaultConfiguration()
     ) {
         self.backup = backup
         self.keys = keys
         self.source = source
         self.path = path
-        self.options = options
+        self.configuration = configuration
     }
 
     /// Says what ``apply(progress:)`` would do, and changes nothing.
@@ -88,8 +88,8 @@ public struct VaultRestore: Sendable {
         _ prepared: PreparedRestore, in area: RestoreArea, _ progress: @escaping @Sendable (Double) -> Void
     ) async throws -> RestoreOutcome {
         let vault = try await BlockingThread.result {
-            try prepared.beginIncarnation(at: area.draft, options)
-            return try Vault.opened(at: area.draft, root: prepared.root, options: options)
+            try prepared.beginIncarnation(at: area.draft, configuration)
+            return try Vault.opened(at: area.draft, root: prepared.root, configuration: configuration)
         }
         do {
             let outcome = try await work(in: vault, prepared, area, progress)
@@ -156,7 +156,7 @@ extension VaultRestore {
             let writer = try Connections.openWriter(area.draft)
             defer { try? writer.close() }
             try writer.use(opened.check)
-            try options.ledger.bringUpToDate(writer, at: options.clock.now())
+            try configuration.ledger.bringUpToDate(writer, at: configuration.clock.now())
             return try writer.use { try compare($0, opened) }
         } catch { throw StorageFailure.translate(error) }
     }

@@ -73,7 +73,7 @@ struct KilledRefresh {
     private func recover(_ handedOut: String?) async throws -> Recovery {
         let vault = try await Vault.open(
             at: rig.rig.path, unlockedBy: .keyFile(path: rig.rig.keyFile),
-            options: VaultOptions(clock: LaterClock(by: .seconds(46))))
+            configuration: VaultConfiguration(clock: LaterClock(by: .seconds(46))))
         let requests = rig.provider.tokenRequests
         let keeper = TokenKeeper(vault: vault, transport: ScriptedTransport(rig.provider))
         let answer = try await keeper.accessToken(for: connection)

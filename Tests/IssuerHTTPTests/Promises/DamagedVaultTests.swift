@@ -29,7 +29,7 @@ import VaultCrypto
         let clock = SettableClock()
         let vault = try await Vault.create(
             at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/key"),
-            options: VaultOptions(channel: .http, clock: clock, logger: lines.logger))
+            configuration: VaultConfiguration(channel: .http, clock: clock, logger: lines.logger))
         try await TestServer.serve(
             vault, directory, clock, configure: { configuration, _ in configuration.idTokens = FixedKeys() }
         ) { server in

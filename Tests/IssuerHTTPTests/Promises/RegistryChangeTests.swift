@@ -92,7 +92,7 @@ import VaultCrypto
     ) async throws -> Result {
         let other = try await Vault.open(
             at: server.directory + "/vault", unlockedBy: .keyFile(path: server.directory + "/key"),
-            options: VaultOptions(channel: .command, clock: server.clock))
+            configuration: VaultConfiguration(channel: .command, clock: server.clock))
         do {
             let result = try await change(other)
             await other.close()

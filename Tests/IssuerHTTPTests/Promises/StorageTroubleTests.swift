@@ -49,14 +49,14 @@ import VaultCrypto
         let (path, key) = (directory + "/vault", KeySource.keyFile(path: directory + "/key"))
         try Vault.createKeyFile(at: directory + "/key")
         let clock = SettableClock()
-        let options = VaultOptions(channel: .http, clock: clock)
-        let first = try await Vault.create(at: path, unlockedBy: key, options: options)
+        let configuration = VaultConfiguration(channel: .http, clock: clock)
+        let first = try await Vault.create(at: path, unlockedBy: key, configuration: configuration)
         let before = try await Before(first, directory, clock)
         await first.close()
         // A pipe where the ballast should be: no space can be reserved in it, as on a full disk.
         try FileManager.default.removeItem(atPath: path + ".ballast")
         try #require(mkfifo(path + ".ballast", 0o600) == 0)
-        let second = try await Vault.open(at: path, unlockedBy: key, options: options)
+        let second = try await Vault.open(at: path, unlockedBy: key, configuration: configuration)
         try await TestServer.serve(second, directory, clock) { server in
             expectUnavailable(
                 try await server.post(["grant_type": "client_credentials"], authorization: before.app.basic))
@@ -70,7 +70,7 @@ import VaultCrypto
         }
         await second.close()
         try FileManager.default.removeItem(atPath: path + ".ballast")
-        let third = try await Vault.open(at: path, unlockedBy: key, options: options)
+        let third = try await Vault.open(at: path, unlockedBy: key, configuration: configuration)
         try await TestServer.serve(third, directory, clock) { server in
             let new = try await server.post(
                 ["grant_type": "client_credentials"], authorization: before.app.basic)

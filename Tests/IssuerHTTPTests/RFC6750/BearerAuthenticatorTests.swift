@@ -171,7 +171,7 @@ import VaultCrypto
             let tokens = try await server.tokens(app)
             let elsewhere = try await Vault.open(
                 at: server.vault.path, unlockedBy: .keyFile(path: server.directory + "/key"),
-                options: VaultOptions(clock: server.clock))
+                configuration: VaultConfiguration(clock: server.clock))
             try await TestHost.run(server) { host in
                 #expect(try await host.get("/plain", bearer: tokens.accessToken).status == 200)
                 let grant = try #require(try await elsewhere.grants.list().first)
@@ -189,7 +189,7 @@ import VaultCrypto
             // Another door to the same file: this one is shut while its host still serves.
             let vault = try await Vault.open(
                 at: server.vault.path, unlockedBy: .keyFile(path: server.directory + "/key"),
-                options: VaultOptions(clock: server.clock))
+                configuration: VaultConfiguration(clock: server.clock))
             try await TestHost.run(server, vault: vault) { host in
                 #expect(try await host.get("/plain", bearer: token).status == 200)
                 await vault.close()

@@ -118,9 +118,9 @@ import TokenVaultTesting
 
     @Test(arguments: paths + ["/oauth2/authorize", "/sign-in", "/consent", "/account/consents"])
     func `a body that trickles in gets 408`(_ path: String) async throws {
-        var limits = RequestLimits()
-        limits.readTime = .seconds(1)
-        try await TestServer.run(limits: limits) { server in
+        var requests = RequestConfiguration()
+        requests.readTime = .seconds(1)
+        try await TestServer.run(requests: requests) { server in
             let wire = try Wire(port: server.port)
             try await wire.send(
                 "POST \(path) HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"

@@ -25,8 +25,8 @@ struct TestServer: Sendable {
 
     /// Serves a new vault, runs `body`, shuts down, and asks the log whether all of it is in order.
     static func run(
-        _ profile: IssuerProfile = .standard, limits: RequestLimits = RequestLimits(),
-        configure: (inout IssuerServer.Configuration, Vault) -> Void = { _, _ in },
+        _ profile: IssuerProfile = .standard, requests: RequestConfiguration = RequestConfiguration(),
+        configure: (inout IssuerServerConfiguration, Vault) -> Void = { _, _ in },
         _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         let directory = NSTemporaryDirectory() + "tokenvault-http-" + UUID().uuidString
@@ -39,10 +39,10 @@ struct TestServer: Sendable {
         let log = LogLines()
         let vault = try await Vault.create(
             at: directory + "/vault", unlockedBy: key,
-            options: VaultOptions(channel: .http, clock: clock, logger: log.logger))
+            configuration: VaultConfiguration(channel: .http, clock: clock, logger: log.logger))
         do {
             try await serve(
-                vault, directory, clock, profile, limits, log: log, configure: configure, body)
+                vault, directory, clock, profile, requests, log: log, configure: configure, body)
             #expect(try await vault.verifyAudit().findings == [])
         } catch {
             await vault.close()
@@ -54,12 +54,12 @@ struct TestServer: Sendable {
     /// Opens the vault of this server again, as after a restart, and serves that.
     static func serve(
         _ vault: Vault, _ directory: String, _ clock: SettableClock, _ profile: IssuerProfile = .standard,
-        _ limits: RequestLimits = RequestLimits(), log: LogLines = LogLines(),
-        configure: (inout IssuerServer.Configuration, Vault) -> Void = { _, _ in },
+        _ requests: RequestConfiguration = RequestConfiguration(), log: LogLines = LogLines(),
+        configure: (inout IssuerServerConfiguration, Vault) -> Void = { _, _ in },
         _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
-        var configuration = IssuerServer.Configuration(profile: profile)
-        configuration.limits = limits
+        var configuration = IssuerServerConfiguration(profile: profile)
+        configuration.requests = requests
         configure(&configuration, vault)
         let (urls, announce) = AsyncStream<String>.makeStream()
         let server = IssuerServer(vault: vault, configuration: configuration, logger: log.logger) { url in

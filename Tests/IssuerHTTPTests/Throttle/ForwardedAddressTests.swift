@@ -9,9 +9,9 @@ import VaultCore
     private typealias Headers = [String]
 
     private func run(_ body: @Sendable (TestServer, Party) async throws -> Void) async throws {
-        var limits = RequestLimits()
-        limits.trustsForwardedFor = true
-        try await TestServer.run(limits: limits) { server in try await body(server, server.client()) }
+        var requests = RequestConfiguration()
+        requests.trustsForwardedFor = true
+        try await TestServer.run(requests: requests) { server in try await body(server, server.client()) }
     }
 
     /// The status of the last of so many wrong secrets: 401, or 429 once they are throttled.

@@ -19,7 +19,7 @@ struct KeyVault: Sendable {
         let clock = SettableClock()
         let vault = try await Vault.create(
             at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/key"),
-            options: VaultOptions(clock: clock))
+            configuration: VaultConfiguration(clock: clock))
         do { try await body(KeyVault(directory: directory, clock: clock, vault: vault)) } catch {
             await vault.close()
             throw error
@@ -31,7 +31,7 @@ struct KeyVault: Sendable {
     func second() async throws -> Vault {
         try await Vault.open(
             at: directory + "/vault", unlockedBy: .keyFile(path: directory + "/key"),
-            options: VaultOptions(clock: clock))
+            configuration: VaultConfiguration(clock: clock))
     }
 
     /// The octets of every file of the vault.

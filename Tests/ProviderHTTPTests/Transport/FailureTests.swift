@@ -55,7 +55,7 @@ import VaultCore
     func `an answer that does not end by the deadline: ambiguous`(_ beginning: String) async throws {
         try await RawServer.with(script: { _ in [.write(beginning)] }) { server in
             // The time is over as soon as the server has read the request.
-            let transport = try AsyncHTTPTransport(ConnectionRules()) { span in
+            let transport = try AsyncHTTPTransport(configuration: ConnectionConfiguration()) { span in
                 #expect(span == .seconds(20))
                 while server.requests.isEmpty { await Task.yield() }
             }
@@ -68,9 +68,9 @@ import VaultCore
     @Test func `a server that does not finish the handshake by the deadline was sent nothing`() async throws {
         try await RawServer.with(script: { _ in [] }) { server in
             // The end of a transport waits for connections that are being made.
-            var rules = ConnectionRules()
-            rules.connectTimeout = .seconds(3)
-            let transport = try AsyncHTTPTransport(rules) { _ in
+            var configuration = ConnectionConfiguration()
+            configuration.connectTimeout = .seconds(3)
+            let transport = try AsyncHTTPTransport(configuration: configuration) { _ in
                 while server.connections == 0 { await Task.yield() }
             }
             var request = ProviderRequest.refresh(server.port)

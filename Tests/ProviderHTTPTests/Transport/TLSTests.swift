@@ -12,9 +12,9 @@ import VaultCore
     ) async throws -> Result<Int, TransportFailure> {
         try await RawServer.with(tls: server, onAccept: onAccept, script: { _ in [.write(Wire.ok("{}"))] }) {
             server in
-            var rules = ConnectionRules()
-            rules.authoritiesFile = authorities
-            return try await AsyncHTTPTransport.withTransport(rules) { transport in
+            var configuration = ConnectionConfiguration()
+            configuration.authoritiesFile = authorities
+            return try await AsyncHTTPTransport.withTransport(configuration: configuration) { transport in
                 var request = ProviderRequest.refresh(server.port)
                 request.url = "https://\(host):\(server.port)/token"
                 let outcome = await transport.outcome(request)
@@ -68,7 +68,7 @@ import VaultCore
         defer { try? FileManager.default.removeItem(at: file) }
         for path in [file.path, file.path + ".missing"] {
             #expect(throws: VaultError.self) {
-                _ = try AsyncHTTPTransport(ConnectionRules(authoritiesFile: path))
+                _ = try AsyncHTTPTransport(configuration: ConnectionConfiguration(authoritiesFile: path))
             }
         }
     }

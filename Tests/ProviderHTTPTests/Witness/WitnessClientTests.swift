@@ -98,15 +98,18 @@ import VaultCore
                 let url = "https://127.0.0.1:\(server.port)/add-checkpoint"
                 expect(.tls, await Self.post(to: url))
                 #expect(server.requests.isEmpty)
-                let trusting = WitnessClient(ConnectionRules(authoritiesFile: file))
+                let trusting = WitnessClient(configuration: ConnectionConfiguration(authoritiesFile: file))
                 let reply = try await Self.post(to: url, trusting).get()
                 #expect(reply.body == Array("signed".utf8))
                 expect(
-                    .tls, await Self.post(to: url, WitnessClient(ConnectionRules(authoritiesFile: "/none"))))
+                    .tls,
+                    await Self.post(
+                        to: url,
+                        WitnessClient(configuration: ConnectionConfiguration(authoritiesFile: "/none"))))
             }
             let (other, wrong) = try certificates.selfSigned("other", for: "DNS:example.com,IP:127.0.0.2")
             try await RawServer.with(tls: wrong, script: { _ in [.write(Wire.ok("signed"))] }) { server in
-                let trusting = WitnessClient(ConnectionRules(authoritiesFile: other))
+                let trusting = WitnessClient(configuration: ConnectionConfiguration(authoritiesFile: other))
                 let url = "https://127.0.0.1:\(server.port)/add-checkpoint"
                 expect(.tls, await Self.post(to: url, trusting))
                 #expect(server.requests.isEmpty)

@@ -23,11 +23,11 @@ final class SimulatedMachine: Sendable {
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
         let (path, key) = (directory + "/vault", KeySource.keyFile(path: directory + "/key"))
-        let options = VaultOptions(clock: time)
+        let configuration = VaultConfiguration(clock: time)
         try Vault.createKeyFile(at: directory + "/key")
-        var vaults = [try await Vault.create(at: path, unlockedBy: key, options: options)]
+        var vaults = [try await Vault.create(at: path, unlockedBy: key, configuration: configuration)]
         while vaults.count < Self.handles {
-            vaults.append(try await Vault.open(at: path, unlockedBy: key, options: options))
+            vaults.append(try await Vault.open(at: path, unlockedBy: key, configuration: configuration))
         }
         self.vaults = vaults
         owner = try await vaults[0].users.add("alice").id

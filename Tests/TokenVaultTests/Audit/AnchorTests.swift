@@ -34,10 +34,10 @@ private struct Anchored {
     }
 
     func open(ignoringAnchors: Bool = false) async throws -> Vault {
-        var options = VaultOptions.anchored(clock: test.clock)
-        options.ignoresAnchors = ignoringAnchors
+        var configuration = VaultConfiguration.anchored(clock: test.clock)
+        configuration.ignoresAnchors = ignoringAnchors
         return try await Vault.open(
-            at: test.path, unlockedBy: .keyFile(path: test.keyFile), options: options)
+            at: test.path, unlockedBy: .keyFile(path: test.keyFile), configuration: configuration)
     }
 
     /// More happens to the newest, and its anchor is told.
@@ -211,7 +211,7 @@ private struct Anchored {
         try anchored.save("copy")
         let copy = try await Vault.open(
             at: anchored.test.directory + "/copy", unlockedBy: .keyFile(path: anchored.test.keyFile),
-            options: .anchored(clock: anchored.test.clock))
+            configuration: .anchored(clock: anchored.test.clock))
         try await copy.anchorNewCheckpoints(isForced: true)
         #expect(try await copy.anchors().map(\.trouble) == ["moved"])
         await copy.close()
@@ -225,15 +225,17 @@ private struct Anchored {
         let anchored = try await Anchored()
         await anchored.log.vault.close()
         let note = try anchored.note()
-        let options = VaultOptions(clock: anchored.test.clock)
+        let configuration = VaultConfiguration(clock: anchored.test.clock)
         await #expect(throws: VaultError(.unavailable, "")) {
             try await Vault.open(
-                at: anchored.test.path, unlockedBy: .keyFile(path: anchored.test.keyFile), options: options)
+                at: anchored.test.path, unlockedBy: .keyFile(path: anchored.test.keyFile),
+                configuration: configuration)
         }
-        var ignoring = options
+        var ignoring = configuration
         ignoring.ignoresAnchors = true
         let vault = try await Vault.open(
-            at: anchored.test.path, unlockedBy: .keyFile(path: anchored.test.keyFile), options: ignoring)
+            at: anchored.test.path, unlockedBy: .keyFile(path: anchored.test.keyFile), configuration: ignoring
+        )
         _ = try await vault.users.add("unseen")
         await vault.close()
         #expect(try anchored.note() == note)

@@ -122,9 +122,10 @@ import VaultCustody
         .person, name: "tokenvault", uid: 1234, loginUID: 1000, claimed: "mallory\"\u{7}")
 
     private func open(_ test: TestVault) async throws -> Vault {
-        var options = VaultOptions(channel: .command, clock: test.clock)
-        options.actor = Self.actor
-        return try await Vault.open(at: test.path, unlockedBy: .keyFile(path: test.keyFile), options: options)
+        var configuration = VaultConfiguration(channel: .command, clock: test.clock)
+        configuration.actor = Self.actor
+        return try await Vault.open(
+            at: test.path, unlockedBy: .keyFile(path: test.keyFile), configuration: configuration)
     }
 
     @Test(.ofFiles) func `an operator's entries say so, those of clients do not`() async throws {

@@ -42,7 +42,7 @@ extension TestVault {
     ) -> VaultRestore {
         var restore = VaultRestore(
             backup: kept.data, keys: kept.keys, unlockedBy: source ?? self.source, to: directory + "/" + name,
-            options: VaultOptions.anchored(clock: clock))
+            configuration: VaultConfiguration.anchored(clock: clock))
         restore.newest = newest
         return restore
     }
@@ -50,7 +50,8 @@ extension TestVault {
     /// The restored vault, open.
     func open(_ name: String = "restored") async throws -> Vault {
         try await Vault.open(
-            at: directory + "/" + name, unlockedBy: source, options: VaultOptions.anchored(clock: clock))
+            at: directory + "/" + name, unlockedBy: source,
+            configuration: VaultConfiguration.anchored(clock: clock))
     }
 
     func names() throws -> [String] {

@@ -22,7 +22,7 @@ import VaultCustody
     {
         try await Vault.open(
             at: test.directory + "/" + name, unlockedBy: source,
-            options: VaultOptions.anchored(clock: test.clock))
+            configuration: VaultConfiguration.anchored(clock: test.clock))
     }
 
     @Test(.ofFiles)

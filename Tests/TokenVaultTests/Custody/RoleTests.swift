@@ -43,7 +43,7 @@ import VaultCustody
         func open(_ role: VaultRoles, by slot: VaultRoles? = nil) async throws -> Vault {
             try await Vault.open(
                 at: test.path, unlockedBy: source(slot ?? role),
-                options: VaultOptions.anchored(clock: test.clock),
+                configuration: VaultConfiguration.anchored(clock: test.clock),
                 for: role)
         }
 
@@ -224,7 +224,8 @@ import VaultCustody
         try Vault.createKeyFile(at: stage.test.directory + "/other")
         _ = try await stage.test.vault.addKeyslot(named: "other", unlockedBy: other, for: .issuer)
         let service = try await Vault.open(
-            at: stage.test.path, unlockedBy: other, options: VaultOptions.anchored(clock: stage.test.clock))
+            at: stage.test.path, unlockedBy: other,
+            configuration: VaultConfiguration.anchored(clock: stage.test.clock))
         let keeper = try await stage.open(.keeper)
         _ = try sqlite(stage.test.path, "VACUUM INTO '\(stage.test.directory)/old'")
 

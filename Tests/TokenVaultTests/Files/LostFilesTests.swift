@@ -90,7 +90,7 @@ import VaultCrypto
         }
         return try await Vault.open(
             at: image, unlockedBy: .keyFile(path: test.keyFile),
-            options: VaultOptions.anchored(clock: test.clock))
+            configuration: VaultConfiguration.anchored(clock: test.clock))
     }
 
     @Test(.ofFiles, arguments: [["-wal", "-shm"], ["-wal"], ["-shm"]])

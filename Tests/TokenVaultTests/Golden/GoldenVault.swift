@@ -47,6 +47,6 @@ struct GoldenVault: Sendable {
     func open(by source: KeySource? = nil) async throws -> Vault {
         try await Vault.open(
             at: path, unlockedBy: source ?? .keyFile(path: keyFile),
-            options: VaultOptions(clock: SettableClock(secrets.madeAtMs + 60_000)))
+            configuration: VaultConfiguration(clock: SettableClock(secrets.madeAtMs + 60_000)))
     }
 }

@@ -98,9 +98,10 @@ struct Witnessed {
     }
 
     static func open(_ path: String, _ test: TestVault, _ witness: ModelWitness?) async throws -> Vault {
-        var options = VaultOptions(clock: test.clock)
-        options.anchors = LogAnchors(witnesses: witness)
-        return try await Vault.open(at: path, unlockedBy: .keyFile(path: test.keyFile), options: options)
+        var configuration = VaultConfiguration(clock: test.clock)
+        configuration.anchors = LogAnchors(witnesses: witness)
+        return try await Vault.open(
+            at: path, unlockedBy: .keyFile(path: test.keyFile), configuration: configuration)
     }
 
     func reopen() async throws -> Vault { try await Self.open(test.path, test, witness) }

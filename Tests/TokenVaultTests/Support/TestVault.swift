@@ -37,12 +37,14 @@ final class TestVault: Sendable {
         keyFile = directory + "/key"
         try Vault.createKeyFile(at: keyFile)
         memory = TestStore.isMemory ? try MemoryStore() : nil
-        let options = VaultOptions.anchored(clock: clock)
+        let configuration = VaultConfiguration.anchored(clock: clock)
         vault =
             if let memory {
-                try await Vault.create(in: memory, unlockedBy: .keyFile(path: keyFile), options: options)
+                try await Vault.create(
+                    in: memory, unlockedBy: .keyFile(path: keyFile), configuration: configuration)
             } else {
-                try await Vault.create(at: path, unlockedBy: .keyFile(path: keyFile), options: options)
+                try await Vault.create(
+                    at: path, unlockedBy: .keyFile(path: keyFile), configuration: configuration)
             }
     }
 
@@ -50,12 +52,14 @@ final class TestVault: Sendable {
 
     /// Another handle on the same file, as another process would have.
     func reopen() async throws -> Vault {
-        let options = VaultOptions.anchored(clock: clock)
+        let configuration = VaultConfiguration.anchored(clock: clock)
         guard let memory else {
-            return try await Vault.open(at: path, unlockedBy: .keyFile(path: keyFile), options: options)
+            return try await Vault.open(
+                at: path, unlockedBy: .keyFile(path: keyFile), configuration: configuration)
         }
         return try await Vault.open(
-            in: MemoryStore(sharing: memory), unlockedBy: .keyFile(path: keyFile), options: options)
+            in: MemoryStore(sharing: memory), unlockedBy: .keyFile(path: keyFile),
+            configuration: configuration)
     }
 }
 
@@ -129,11 +133,11 @@ extension IssuedTokens {
     }
 }
 
-extension VaultOptions {
+extension VaultConfiguration {
     /// With the vault compared with its anchors when it opens.
-    static func anchored(clock: any VaultClock) -> VaultOptions {
-        var options = VaultOptions(clock: clock)
-        options.anchors = LogAnchors()
-        return options
+    static func anchored(clock: any VaultClock) -> VaultConfiguration {
+        var configuration = VaultConfiguration(clock: clock)
+        configuration.anchors = LogAnchors()
+        return configuration
     }
 }

@@ -245,7 +245,8 @@ import VaultCustody
         await test.vault.close()
         await #expect(throws: VaultError.self) {
             try await Vault.open(
-                at: test.path, unlockedBy: .keyFile(path: lost), options: VaultOptions(clock: test.clock))
+                at: test.path, unlockedBy: .keyFile(path: lost),
+                configuration: VaultConfiguration(clock: test.clock))
         }
     }
 
@@ -267,7 +268,8 @@ import VaultCustody
         func opensByLost() async -> Bool {
             guard
                 let vault = try? await Vault.open(
-                    at: test.path, unlockedBy: .keyFile(path: lost), options: VaultOptions(clock: test.clock))
+                    at: test.path, unlockedBy: .keyFile(path: lost),
+                    configuration: VaultConfiguration(clock: test.clock))
             else { return false }
             let reads = (try? await vault.users.list()) != nil
             await vault.close()

@@ -54,7 +54,7 @@ import VaultCrypto
             let withKeys = await Self.search {
                 let vault = try await Vault.open(
                     at: path, unlockedBy: .keyFile(path: specimen.test.keyFile),
-                    options: VaultOptions(clock: specimen.test.clock))
+                    configuration: VaultConfiguration(clock: specimen.test.clock))
                 do {
                     let report = try await vault.verifyAudit()
                     await vault.close()

@@ -67,7 +67,7 @@ import VaultCustody
         await test.vault.close()
         await #expect(throws: VaultError.self) {
             try await Vault.open(
-                at: test.path, unlockedBy: recovery, options: VaultOptions(clock: test.clock))
+                at: test.path, unlockedBy: recovery, configuration: VaultConfiguration(clock: test.clock))
         }
     }
 }

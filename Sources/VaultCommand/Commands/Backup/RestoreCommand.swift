@@ -59,7 +59,7 @@ struct RestoreCommand: AsyncParsableCommand {
     func run() async throws {
         var restore = VaultRestore(
             backup: from, keys: keys, unlockedBy: try location.key.source(), to: try location.path(),
-            options: .command)
+            configuration: .command)
         restore.newest = try log.map { try .found(at: $0, checkpoint: checkpoint) }
         restore.checkpoint = checkpoint
         restore.logVerifierKey = logVerifierKey

@@ -10,7 +10,7 @@ import VaultCore
 ///
 /// The addresses come from provider entries, which operators write. Anyone who lets strangers write entries must keep
 /// this process from hosts that strangers may not reach; no address is refused here because it is an inner one.
-public struct ConnectionRules: Sendable {
+public struct ConnectionConfiguration: Sendable {
     /// Until TCP and TLS stand.
     public var connectTimeout: Duration = .seconds(10)
     /// To one host; more requests wait for one of these to end.
@@ -24,7 +24,7 @@ public struct ConnectionRules: Sendable {
     public init(authoritiesFile: String? = nil) { self.authoritiesFile = authoritiesFile }
 
     /// What the library is told.
-    func configuration() throws -> HTTPClient.Configuration {
+    func clientConfiguration() throws -> HTTPClient.Configuration {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.certificateVerification = .fullVerification
         tls.minimumTLSVersion = .tlsv12
@@ -101,8 +101,8 @@ public final class ProviderConnections: Sendable {
     /// End it with ``shutdown()``.
     ///
     /// - Throws: `VaultError.invalidInput` if the authorities cannot be read.
-    public init(_ rules: ConnectionRules = ConnectionRules()) throws {
-        client = ConnectionRules.client(try rules.configuration())
+    public init(configuration: ConnectionConfiguration = ConnectionConfiguration()) throws {
+        client = ConnectionConfiguration.client(try configuration.clientConfiguration())
     }
 
     /// Ends calls under way and closes everything.
