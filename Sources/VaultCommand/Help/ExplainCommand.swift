@@ -9,14 +9,14 @@ struct ExplainCommand: ParsableCommand {
         abstract: "Explain errors, exit codes and secrets; 'help TOPIC' does the same.",
         subcommands: [ExplainErrorCommand.self, ExplainExitCodesCommand.self, ExplainSecretsCommand.self])
 
-    /// `help error CODE` as a person types it, spelled as the parser knows it; anything else as it is. The
-    /// parser has a `help` of its own, which explains commands.
+    /// `help error CODE` as a person types it, spelled as the parser knows it, and `client help add` as `help client add`;
+    /// anything else as it is. The parser has a `help` of its own, which explains commands.
     static func spelledOut(_ arguments: [String]) -> [String] {
-        let topics = configuration.subcommands.compactMap { $0.configuration.commandName }
-        guard arguments.count >= 2, arguments[0] == "help", topics.contains(arguments[1]) else {
-            return arguments
-        }
-        return ["explain"] + arguments.dropFirst()
+        let topics: [String?] = configuration.subcommands.map { $0.configuration.commandName }
+        var arguments = arguments
+        if arguments.dropFirst().first == "help" { arguments.swapAt(0, 1) }
+        let isTopic = arguments.first == "help" && topics.contains(arguments.dropFirst().first)
+        return isTopic ? ["explain"] + arguments.dropFirst() : arguments
     }
 }
 
