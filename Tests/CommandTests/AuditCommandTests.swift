@@ -153,7 +153,7 @@ struct AuditCommandTests {
         var entries = try first.outputLines.map { try Ending.object($0) }
         #expect(entries.first?["operation"] as? String == "vault.restore")
         let fork = try #require(entries.first?["index"] as? Int)
-        #expect(first.complaints.contains("forked at entry \(fork),"))
+        #expect(first.complaints.contains("forked at entry \(fork):"))
         // More than the log before had.
         for number in 0..<8 { _ = try await place.run(["user", "add", "new\(number)"]) }
         let second = try await place.run(follow)
