@@ -122,7 +122,7 @@ import VaultCustody
         try #require(FileHandle(forWritingAtPath: directory + "/go")).close()
         let failure = await rotating.value
         #expect(failure?.code == .denied)
-        #expect(failure?.message.hasSuffix("nothing given opens: late.") == true, "\(failure?.message ?? "")")
+        #expect(failure?.message.hasSuffix("no given key opens: late.") == true, "\(failure?.message ?? "")")
         #expect(
             try sqlite(stage.test.path, "SELECT key_epoch, (SELECT count(*) FROM jobs) FROM vault") == "1|0")
         let all = [slow, .keyFile(path: other)]
