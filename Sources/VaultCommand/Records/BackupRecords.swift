@@ -1,4 +1,3 @@
-import TokenVault
 import VaultCore
 import VaultCustody
 

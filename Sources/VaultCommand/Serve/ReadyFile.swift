@@ -3,7 +3,6 @@ import Foundation
 import Logging
 import ServiceLifecycle
 import Synchronization
-import TokenVault
 import VaultCore
 
 /// Tells scripts where the server is, or that a service works: a file that appears, complete, once it does, and goes at

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Foundation
-import TokenVault
 import VaultAudit
 import VaultCore
 

@@ -1,5 +1,4 @@
 import ArgumentParser
-import TokenVault
 import VaultCore
 import VaultCustody
 

@@ -1,7 +1,6 @@
 import ArgumentParser
 import ProviderHTTP
 import TokenKeeper
-import TokenVault
 import VaultCore
 
 /// Calls the provider's API once, to see whether a token works.

@@ -1,6 +1,5 @@
 import ArgumentParser
 import TokenKeeper
-import TokenVault
 import VaultCore
 
 /// The providers whose tokens the vault keeps.

@@ -1,7 +1,6 @@
 import ArgumentParser
 import ProviderHTTP
 import TokenKeeper
-import TokenVault
 import VaultCore
 
 /// Checks a provider without spending anything.

@@ -1,6 +1,5 @@
 import ArgumentParser
 import TokenKeeper
-import TokenVault
 import VaultCore
 
 /// Who is told by HTTP of what happens to connections.
