@@ -115,7 +115,7 @@ struct RestoreCommandTests {
         try await expectRefusal(place, lines + ["other/tiles/checkpoint"], status: 2, "another vault")
         try await expectRefusal(place, lines + ["no-note"], status: 7, "cannot be read")
         try await expectRefusal(place, log + ["nothing"], status: 3, "There is no log")
-        try await expectRefusal(place, log + ["K"], status: 2, "no exported log")
+        try await expectRefusal(place, log + ["K"], status: 2, "is not a vault, an exported log")
         try await expectRefusal(place, log + ["other"], status: 3, "checkpoint")
     }
 

@@ -134,7 +134,7 @@ struct ServeTests {
         let second = try await place.shell(
             "python3 supervisor.py \((options + [taken]).joined(separator: " "))")
         #expect(second.outputLines.first == "9 nothing False False", "\(second.output)\(second.complaints)")
-        let named = "\(taken) cannot be listened on"
+        let named = "Cannot listen on \(taken)"
         #expect(second.output.contains(named) && second.output.contains("another \(options.last ?? "")"))
         #expect(await holder.end(by: SIGTERM) == 0)
     }

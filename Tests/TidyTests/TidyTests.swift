@@ -138,7 +138,7 @@ enum Repository {
 
     /// The most that the sources may be. A change that needs more raises a number here, in a commit that says for what.
     @Test func `the sources stay light`() throws {
-        let (mostLines, mostTypes) = (52_250, 1_014)
+        let (mostLines, mostTypes) = (53_700, 958)
         let pattern =
             /^ *(public |package |private |fileprivate )?(final |indirect )?(struct|class|enum|actor|protocol) [A-Z]/
         var (lines, types) = (0, 0)
@@ -200,7 +200,7 @@ enum Repository {
     ]
     /// Packages, and the libraries that alone may import them.
     private static let walls: [String: Set<String>] = [
-        "CSQLite": ["SQLiteStore"], 
+        "CSQLite": ["SQLiteStore"],
         "SQLiteStore": ["TokenVault", "VaultAudit", "VaultCustody", "TokenVaultTesting"],
         "CSodium": ["VaultCrypto"],
         "Hummingbird": ["IssuerHTTP"], "HummingbirdCore": ["IssuerHTTP"], "HummingbirdTLS": ["IssuerHTTP"],

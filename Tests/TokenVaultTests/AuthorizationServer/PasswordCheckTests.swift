@@ -105,7 +105,7 @@ import VaultCore
     }
 }
 
-@Suite struct `Addresses as the throttles count them` {
+@Suite(.bounded) struct `Addresses as the throttles count them` {
     @Test(arguments: [
         ("203.0.113.7", "203.0.113.7:443"), ("203.0.113.7", "::ffff:203.0.113.7"),
         ("2001:db8::1", "[2001:db8::1]"), ("2001:db8::1", "[2001:db8::1]:443"),
