@@ -191,7 +191,8 @@ enum Repository {
             "ServiceLifecycle",
         ],
         "ProviderHTTP": [
-            "VaultCore", "TokenVault", "VaultAudit", "TokenKeeper", "AsyncHTTPClient", "NIOCore", "NIOPosix", "NIOHTTP1",
+            "VaultCore", "TokenVault", "VaultAudit", "TokenKeeper", "AsyncHTTPClient", "NIOCore", "NIOPosix",
+            "NIOHTTP1",
             "NIOSSL", "Logging",
         ],
     ]
@@ -235,7 +236,9 @@ enum Repository {
             sizes[file.split(separator: "/")[1], default: 0] += try Repository.lines(file).dropLast().count
         }
         #expect(sizes["TokenVault", default: 0] > 5_000, "what is counted")
-        for (module, size) in sizes where module != "VaultCommand" { #expect(size <= 9_000, "\(module): \(size)") }
+        for (module, size) in sizes where module != "VaultCommand" {
+            #expect(size <= 9_000, "\(module): \(size)")
+        }
         #expect(sizes["VaultCommand", default: 0] <= 8_720)
     }
 
