@@ -149,10 +149,10 @@ struct TLSTests {
     @Test(arguments: [
         (["--tls-certificate", "live.pem"], "go together", Int32(2)),
         (["--tls-certificate", "none.pem", "--tls-key", "live.key"], "none.pem cannot be opened", 3),
-        (["--tls-certificate", "live.key", "--tls-key", "live.key"], "holds no certificate", 2),
+        (["--tls-certificate", "live.key", "--tls-key", "live.key"], "has no certificate", 2),
         (["--tls-certificate", "live.pem", "--tls-key", "live.pem"], "no private key", 2),
         (["--tls-certificate", "live.pem", "--tls-key", "ca.key"], "does not match the certificate", 2),
-        (["--tls-certificate", "live.pem", "--tls-key", "open.key"], "Users other than its owner", 4),
+        (["--tls-certificate", "live.pem", "--tls-key", "open.key"], "Others than its owner", 4),
         (Certificates.options + ["--issuer", "http://127.0.0.1"], "https URL", 2),
     ])
     func `what cannot be served is refused before anything is`(
