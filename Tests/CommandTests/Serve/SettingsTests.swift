@@ -160,7 +160,7 @@ struct SettingsTests {
         (#"{"listen": "nowhere"}"#, "'listen' is HOST:PORT"), (#"{"issuer": null}"#, "'issuer'"),
         (#"{"log-format": "xml"}"#, "'log-format' is text or json"),
         (#"{"passphrase": "hunter2-hunter2"}"#, "'passphrase'"),
-        ("[]", "is not a JSON object"), ("{", "is no JSON object"), ("", "is no JSON object"),
+        ("[]", "is not a JSON object"), ("{", "is not a JSON object"), ("", "is not a JSON object"),
     ])
     func `what the file has wrong is refused by name`(_ file: String, _ sentence: String) async throws {
         let place = try Workplace()
