@@ -135,7 +135,7 @@ struct ServeTests {
             "python3 supervisor.py \((options + [taken]).joined(separator: " "))")
         #expect(second.outputLines.first == "9 nothing False False", "\(second.output)\(second.complaints)")
         let named = "Cannot listen on \(taken)"
-        #expect(second.output.contains(named) && second.output.contains("another \(options.last ?? "")"))
+        #expect(second.output.contains(named) && second.output.contains("('\(options.last ?? "")')"))
         #expect(await holder.end(by: SIGTERM) == 0)
     }
 
