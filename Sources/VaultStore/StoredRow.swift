@@ -14,16 +14,18 @@ package struct StoredRow: Sendable {
     package let columns: [SQLValue]
     package let leaf: Int64
     package let tag: [UInt8]
-    private let canonical: CanonicalRow
+    /// Of a row about to be written.
+    private let ownHash: Digest?
 
     /// A row about to be written.
     package init(_ layout: TableLayout, id: Int64, columns: [SQLValue], leaf: Int64, rowKey: RowTags) throws {
-        canonical = CanonicalRow(layout, id: id, columns: columns, leaf: leaf)
+        let canonical = CanonicalRow(layout, id: id, columns: columns, leaf: leaf)
         self.layout = layout
         self.id = id
         self.columns = columns
         self.leaf = leaf
         self.tag = try rowKey.key(of: layout) { columns[$0] }.rowTag(over: canonical.bytes)
+        ownHash = canonical.hash
     }
 
     /// The row a `selectSQL` query stands on (its first column at `offset`).
@@ -39,10 +41,11 @@ package struct StoredRow: Sendable {
         guard case .blob(let stored) = cursor.value(offset + 2 + count) else {
             throw Self.edited(layout, id)
         }
-        canonical = CanonicalRow(layout, id: id, columns: columns, leaf: leaf)
+        let canonical = CanonicalRow(layout, id: id, columns: columns, leaf: leaf)
         guard try rowKey.key(of: layout, { columns[$0] }).isTag(stored, of: canonical.bytes) else {
             throw Self.edited(layout, id)
         }
+        ownHash = nil
         self.layout = layout
         self.id = id
         self.columns = columns
@@ -62,7 +65,7 @@ package struct StoredRow: Sendable {
         columns = cursor.values(from: 1, to: 1 + count)
         leaf = cursor.integer(1 + count)
         if case .blob(let stored) = cursor.value(2 + count) { tag = stored } else { tag = [] }
-        canonical = CanonicalRow(layout, id: id, columns: columns, leaf: leaf)
+        ownHash = nil
     }
 
     /// Checks the tag of the row a query stands on, without reading it into values.
@@ -84,11 +87,10 @@ package struct StoredRow: Sendable {
 
     /// SHA-256 over the hashed columns: what the leaf says. Taken when asked for: most reads only check the
     /// tag.
-    package var hash: Digest {
-        canonical.bytes.withUnsafeBytes {
-            SHA256.hash(raw: UnsafeRawBufferPointer(rebasing: $0[..<canonical.hashed]))
-        }
-    }
+    package var hash: Digest { ownHash ?? canonical.hash }
+
+    /// Made when asked for: a batch keeps many rows, and their columns are enough.
+    private var canonical: CanonicalRow { CanonicalRow(layout, id: id, columns: columns, leaf: leaf) }
 
     package subscript(column: String) -> SQLValue { columns[Int(layout.columnNumber(column)) - 1] }
 
@@ -123,6 +125,10 @@ package struct CanonicalRow: Sendable {
         hashed = layout.appendCanonical(id: id, leaf: leaf, to: &bytes) { index, number, bytes in
             bytes.append(columns[index], number: number)
         }
+    }
+
+    var hash: Digest {
+        bytes.withUnsafeBytes { SHA256.hash(raw: UnsafeRawBufferPointer(rebasing: $0[..<hashed])) }
     }
 }
 

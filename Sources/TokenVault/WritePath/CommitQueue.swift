@@ -17,9 +17,12 @@ import VaultStore
 /// - A job that is in a batch is no longer subject to its deadline; a cancelled caller does not stop its body.
 /// - After ``close()`` no job is taken; those taken before are committed first.
 package final class CommitQueue: @unchecked Sendable {
-    // @unchecked: `pending` and `isClosing` are touched under `condition` only.
+    // @unchecked: `pending` and the flags are touched under `condition` only.
     private let condition = NSCondition()
     private var pending: [any WriteJob] = []
+    /// How many are pending, for who only looks: a look at the lock would hold up the callers that come back.
+    private let waiting = Atomic(0)
+    private var isIdle = false
     private var isClosing = false
     private var isDrained = false
     private let engine: CommitEngine
@@ -70,24 +73,32 @@ package final class CommitQueue: @unchecked Sendable {
     var isClosed: Bool { condition.withLock { isClosing } }
 
     /// How many jobs wait now.
-    var depth: Int {
-        condition.withLock { pending.count }
-    }
+    var depth: Int { waiting.load(ordering: .relaxed) }
 
     private func enqueue(_ job: any WriteJob) -> VaultError? {
-        condition.withLock {
-            guard !isClosing else { return Self.closed }
-            guard pending.count < Limits.writeQueueLength else { return Self.full }
-            pending.append(job)
-            condition.signal()
-            return nil
+        condition.lock()
+        guard !isClosing, pending.count < Limits.writeQueueLength else {
+            defer { condition.unlock() }
+            return isClosing ? Self.closed : Self.full
         }
+        pending.append(job)
+        waiting.store(pending.count, ordering: .relaxed)
+        let wakes = isIdle
+        isIdle = false
+        condition.unlock()
+        if wakes { condition.signal() }
+        return nil
     }
 
     private func commitUntilClosed() {
-        var lastCount = 1
-        while let batch = takeBatch(after: lastCount) {
-            lastCount = batch.count
+        var ended: [any WriteJob] = []
+        while true {
+            if ended.count > 1 { letCallersReturn(ended.count) }
+            // While callers return they allocate from the memory that ended jobs go back to, so those are let go
+            // when the next batch is there, or when there is nothing to do.
+            if depth == 0 { ended = [] }
+            guard let batch = takeBatch() else { break }
+            ended = batch
             engine.commit(batch) { [self] in expireOverdue() }
         }
         condition.withLock {
@@ -97,17 +108,29 @@ package final class CommitQueue: @unchecked Sendable {
     }
 
     /// Waits for work. Nil: closed, and nothing is pending.
-    private func takeBatch(after lastCount: Int) -> [any WriteJob]? {
-        if lastCount > 1 { letCallersReturn(lastCount) }
+    private func takeBatch() -> [any WriteJob]? {
         condition.lock()
         defer { condition.unlock() }
         while pending.isEmpty {
             if isClosing { return nil }
+            isIdle = true
             condition.wait()
         }
-        let batch = Array(pending.prefix(Limits.writeBatch))
-        pending.removeFirst(batch.count)
-        return batch
+        return take(min(pending.count, Limits.writeBatch))
+    }
+
+    /// The first `count` pending jobs. Under the lock.
+    private func take(_ count: Int) -> [any WriteJob] {
+        defer { waiting.store(pending.count, ordering: .relaxed) }
+        guard count < pending.count else {
+            defer {
+                pending = []
+                pending.reserveCapacity(count)
+            }
+            return pending
+        }
+        defer { pending.removeFirst(count) }
+        return Array(pending.prefix(count))
     }
 
     /// After a busy batch its callers are about to come back: the processor is theirs for a moment, or the
@@ -122,11 +145,7 @@ package final class CommitQueue: @unchecked Sendable {
     /// The queue is in order of deadlines, since all are given the same time.
     private func expireOverdue() {
         let now = ContinuousClock.now
-        let overdue = condition.withLock { () -> [any WriteJob] in
-            let count = pending.prefix { $0.deadline <= now }.count
-            defer { pending.removeFirst(count) }
-            return Array(pending.prefix(count))
-        }
+        let overdue = condition.withLock { take(pending.prefix { $0.deadline <= now }.count) }
         for job in overdue { job.finish(Self.late) }
     }
 
