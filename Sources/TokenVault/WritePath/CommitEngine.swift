@@ -43,7 +43,7 @@ final class CommitEngine: @unchecked Sendable {
     ///
     /// - Parameter waiting: called now and then while another process writes.
     func commit(
-        _ batch: [any WriteJob], isRetry: Bool = false, isCareful: Bool = false, waiting: () -> Void
+        _ batch: WriteBatch, isRetry: Bool = false, isCareful: Bool = false, waiting: () -> Void
     ) {
         let patience = ContinuousClock.now + Limits.writeQueueDeadline
         var start = ContinuousClock.now
@@ -60,7 +60,7 @@ final class CommitEngine: @unchecked Sendable {
                 let begun = try begin(opened, batch, isCareful: isCareful)
                 (transaction, head) = (begun, nil)
                 do {
-                    for job in batch { try run(job, in: begun) }
+                    for job in batch.jobs { try run(job, in: begun) }
                     guard begun.collected.hasChanges || !begun.collected.entries.isEmpty else { return nil }
                     if !begun.collected.entries.isEmpty {
                         head = try trail.append(begun.collected.entries, to: begun.committed, in: begun)
@@ -80,21 +80,21 @@ final class CommitEngine: @unchecked Sendable {
                 if let allowance = transaction?.refusals { refusals.settle(allowance) }
                 statistics.committed(batch.count, logSize: lastHead?.size, since: start)
                 transaction?.collected.truncation?.end(isLogEmptied)
-                Self.finish(batch, nil)
+                batch.finish(nil)
             })
         switch outcome {
-        case .committed: Self.finish(batch, nil)
+        case .committed: batch.finish(nil)
         case .unchanged:
             if let allowance = transaction?.refusals { refusals.settle(allowance) }
             statistics.committed(batch.count, logSize: lastHead?.size, since: start)
-            Self.finish(batch, nil)
+            batch.finish(nil)
         case .failed where hasFailed && !isCareful, .notApplied where !isCareful:
             statistics.batchIsRepeated()
             commit(batch, isRetry: isRetry, isCareful: true, waiting: waiting)
         case .notApplied(let error), .failed(let error): fail(batch, error, isRetry: isRetry)
         case .unknown:
             lastHead = nil
-            Self.finish(batch, Self.unknown)
+            batch.finish(Self.unknown)
         }
     }
 
@@ -109,9 +109,9 @@ final class CommitEngine: @unchecked Sendable {
 
     /// Asks for the vault row, the head of the log, and the rows that the bodies named, at once.
     private func begin(
-        _ opened: any StoreTransaction, _ batch: [any WriteJob], isCareful: Bool
+        _ opened: any StoreTransaction, _ batch: WriteBatch, isCareful: Bool
     ) throws -> WriteTransaction {
-        let wanted = batch.flatMap(\.wanted)
+        let wanted = batch.jobs.flatMap(\.wanted)
         var vault: VaultRow.Tagged?
         var head: LogHead?
         var keys: VaultKeys?
@@ -198,17 +198,13 @@ final class CommitEngine: @unchecked Sendable {
         return monotonic >= clockIsTrustedFrom
     }
 
-    private func fail(_ batch: [any WriteJob], _ error: VaultError, isRetry: Bool) {
+    private func fail(_ batch: WriteBatch, _ error: VaultError, isRetry: Bool) {
         lastHead = nil
-        guard error.code == .outOfSpace, !isRetry else { return Self.finish(batch, error) }
-        let (urgent, others) = batch.split { $0.urgency == .finishing }
-        Self.finish(others, error)
+        guard error.code == .outOfSpace, !isRetry else { return batch.finish(error) }
+        let urgent = batch.takeFinishing()
+        batch.finish(error)
         // The store made room: what finishes something is tried once more, alone.
-        if !urgent.isEmpty { commit(urgent, isRetry: true, waiting: {}) }
-    }
-
-    private static func finish(_ batch: [any WriteJob], _ failure: VaultError?) {
-        for job in batch { job.finish(failure) }
+        if urgent.count > 0 { commit(urgent, isRetry: true, waiting: {}) }
     }
 
     private static let busy = VaultError(
@@ -216,11 +212,4 @@ final class CommitEngine: @unchecked Sendable {
     private static let unknown = VaultError(
         .outcomeUnknown, "The disk failed while committing; it is unknown whether the change was made.",
         remedy: "Check the disk, verify the audit log, and restart.")
-}
-
-extension Array {
-    /// The elements that meet a condition, and the others, in order.
-    fileprivate func split(_ isFirst: (Element) -> Bool) -> (first: [Element], others: [Element]) {
-        (filter(isFirst), filter { !isFirst($0) })
-    }
 }

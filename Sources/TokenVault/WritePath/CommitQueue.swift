@@ -48,10 +48,11 @@ package final class CommitQueue: @unchecked Sendable {
         _ body: @escaping @Sendable (WriteTransaction) throws -> Audited<Result>
     ) async throws -> Result {
         if urgency == .newWork, let refusal = engine.store.refusalOfNewWork() { throw refusal }
+        let job = BodyJob(urgency, reading: wanted, deadline: .now + Limits.writeQueueDeadline, body)
+        // Kept until here, so that the caller's thread frees what it allocated.
+        defer { withExtendedLifetime(job) {} }
         return try await withCheckedThrowingContinuation { continuation in
-            let job = BodyJob(
-                urgency, reading: wanted, deadline: .now + Limits.writeQueueDeadline,
-                continuation: continuation, body)
+            job.continuation = continuation
             if let refusal = enqueue(job) { job.finish(refusal) }
         }
     }
@@ -91,14 +92,9 @@ package final class CommitQueue: @unchecked Sendable {
     }
 
     private func commitUntilClosed() {
-        var ended: [any WriteJob] = []
-        while true {
-            if ended.count > 1 { letCallersReturn(ended.count) }
-            // While callers return they allocate from the memory that ended jobs go back to, so those are let go
-            // when the next batch is there, or when there is nothing to do.
-            if depth == 0 { ended = [] }
-            guard let batch = takeBatch() else { break }
-            ended = batch
+        var lastCount = 1
+        while let batch = takeBatch(after: lastCount) {
+            lastCount = batch.count
             engine.commit(batch) { [self] in expireOverdue() }
         }
         condition.withLock {
@@ -108,7 +104,8 @@ package final class CommitQueue: @unchecked Sendable {
     }
 
     /// Waits for work. Nil: closed, and nothing is pending.
-    private func takeBatch() -> [any WriteJob]? {
+    private func takeBatch(after lastCount: Int) -> WriteBatch? {
+        if lastCount > 1 { letCallersReturn(lastCount) }
         condition.lock()
         defer { condition.unlock() }
         while pending.isEmpty {
@@ -116,7 +113,7 @@ package final class CommitQueue: @unchecked Sendable {
             isIdle = true
             condition.wait()
         }
-        return take(min(pending.count, Limits.writeBatch))
+        return WriteBatch(take(min(pending.count, Limits.writeBatch)))
     }
 
     /// The first `count` pending jobs. Under the lock.
@@ -200,6 +197,31 @@ protocol WriteJob: AnyObject, Sendable {
     func finish(_ failure: VaultError?)
 }
 
+/// The jobs of one transaction.
+final class WriteBatch {
+    private(set) var jobs: [any WriteJob]
+
+    init(_ jobs: [any WriteJob]) { self.jobs = jobs }
+
+    var count: Int { jobs.count }
+
+    /// Resumes the callers. Each job is let go before its caller goes on, who then frees it: two threads that free
+    /// and allocate the same memory wait for each other.
+    func finish(_ failure: VaultError?) {
+        var ending = jobs
+        jobs = []
+        ending.reverse()
+        while let job = ending.popLast() { job.finish(failure) }
+    }
+
+    /// Takes out the jobs that finish something.
+    func takeFinishing() -> WriteBatch {
+        let taken = jobs.filter { $0.urgency == .finishing }
+        jobs.removeAll { $0.urgency == .finishing }
+        return WriteBatch(taken)
+    }
+}
+
 /// A body whose result is a `Result`.
 final class BodyJob<Result: Sendable>: WriteJob, @unchecked Sendable {
     // @unchecked: after init only the queue touches it, one thread at a time (the writer's, or under the queue's lock
@@ -208,19 +230,17 @@ final class BodyJob<Result: Sendable>: WriteJob, @unchecked Sendable {
     let wanted: [WantedRow]
     let deadline: ContinuousClock.Instant
     private let body: @Sendable (WriteTransaction) throws -> Audited<Result>
-    private var continuation: CheckedContinuation<Result, any Error>?
+    fileprivate var continuation: CheckedContinuation<Result, any Error>?
     private var outcome: Swift.Result<Result, any Error>?
 
     init(
         _ urgency: WriteUrgency, reading wanted: [WantedRow], deadline: ContinuousClock.Instant,
-        continuation: CheckedContinuation<Result, any Error>,
         _ body: @escaping @Sendable (WriteTransaction) throws -> Audited<Result>
     ) {
         self.urgency = urgency
         self.wanted = wanted
         self.deadline = deadline
         self.body = body
-        self.continuation = continuation
     }
 
     func run(in transaction: WriteTransaction) throws -> BodyEnd {
@@ -233,7 +253,9 @@ final class BodyJob<Result: Sendable>: WriteJob, @unchecked Sendable {
 
     func finish(_ failure: VaultError?) {
         guard let continuation else { return }
+        let outcome = outcome
         self.continuation = nil
+        self.outcome = nil
         if case .failure(let rejection) = outcome {
             continuation.resume(throwing: rejection)
         } else if let failure {
