@@ -13,10 +13,10 @@ let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     // The logging API: libraries take a logger, the executable builds one.
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-    // JSON Web Tokens: signing and verifying, RSA, ECDSA and EdDSA. Imported by OpenIDConnect alone.
+    // JSON Web Tokens: signing and verifying, RSA, ECDSA and EdDSA. Imported by JOSE alone.
     .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
     // SHA-256 by the processor's instructions, which libsodium 1.0.18 does not use; signing keys in the forms that
-    // jwt-kit takes. Imported by VaultCrypto and OpenIDConnect.
+    // jwt-kit takes. Imported by VaultCrypto and JOSE.
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     // Pages: escapes by default, templates apart from code. Imported by IssuerHTTP alone.
     .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
@@ -74,6 +74,7 @@ let targets: [Target] = [
 
     .target(name: "VaultCrypto", dependencies: ["VaultCore", "CSodium", "CVaultShims", crypto]),
     .target(name: "TokenRotation", dependencies: ["VaultCore"]),
+    .target(name: "JOSE", dependencies: ["VaultCore", jwtKit, crypto, cryptoExtras]),
     .target(name: "MerkleLog", dependencies: ["VaultCore", "VaultCrypto"]),
 
     .target(name: "VaultStore", dependencies: ["VaultCore", "VaultCrypto"]),
@@ -109,10 +110,7 @@ let targets: [Target] = [
         ]),
     .target(
         name: "OpenIDConnect",
-        dependencies: [
-            "VaultCore", "VaultCrypto", "VaultStore", "TokenVault", "TokenIssuer", jwtKit, crypto,
-            cryptoExtras, logging,
-        ]),
+        dependencies: ["VaultCore", "VaultCrypto", "VaultStore", "TokenVault", "JOSE", "TokenIssuer"]),
     .target(
         name: "IssuerHTTP",
         dependencies: [
@@ -128,7 +126,7 @@ let targets: [Target] = [
     .target(
         name: "TokenKeeper",
         dependencies: [
-            "VaultCore", "VaultCrypto", "VaultStore", "TokenVault", yams, metrics, tracing, logging,
+            "VaultCore", "VaultCrypto", "VaultStore", "TokenVault", "JOSE", yams, metrics, tracing, logging,
             lifecycle,
         ],
         resources: [
@@ -241,7 +239,7 @@ let tests: [Target] = [
     .testTarget(
         name: "OpenIDConnectTests",
         dependencies: [
-            "TestSupport", "VaultCore", "VaultCrypto", "TokenVault", "TokenIssuer", "OpenIDConnect",
+            "TestSupport", "VaultCore", "VaultCrypto", "TokenVault", "JOSE", "TokenIssuer", "OpenIDConnect",
             "TokenVaultTesting", jwtKit, logging,
         ]),
     .testTarget(

@@ -1,4 +1,3 @@
-public import TokenVault
 public import VaultCore
 
 /// Verifies `private_key_jwt` (RFC 7523 section 3); what ``TokenIssuer`` needs and leaves to a module above it.

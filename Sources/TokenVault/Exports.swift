@@ -5,6 +5,7 @@
 @_exported public import struct VaultCore.ScopeSet
 @_exported public import struct VaultCore.Secret
 @_exported public import typealias VaultCore.SecretBytes
+@_exported public import enum VaultCore.SigningAlgorithm
 @_exported public import struct VaultCore.SystemClock
 @_exported public import protocol VaultCore.VaultClock
 @_exported public import struct VaultCore.VaultError

@@ -1,4 +1,4 @@
-import OpenIDConnect
+import JOSE
 import Testing
 import TokenVault
 import VaultCore

@@ -1,3 +1,4 @@
+import JOSE
 import TokenVault
 import VaultCore
 import VaultCrypto
@@ -133,10 +134,6 @@ enum IDToken {
 
     /// Nil also where the id_token is not one that can be read, such as an encrypted one.
     static func claim(_ name: String, in idToken: SecretBytes) -> JSONValue? {
-        idToken.withExposed { token in
-            let parts = token.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-            guard parts.count == 3, let payload = Base64URL.decode(Array(parts[1])) else { return nil }
-            return JSONReader.read(payload, isStrict: false)?.value(at: name)
-        }
+        CompactJWS.unverifiedClaims(of: idToken)?.value(at: name)
     }
 }

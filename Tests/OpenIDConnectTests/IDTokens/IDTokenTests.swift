@@ -1,4 +1,5 @@
 import Foundation
+import JOSE
 import OpenIDConnect
 import TestSupport
 import Testing

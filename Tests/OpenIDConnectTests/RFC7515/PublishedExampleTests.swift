@@ -1,4 +1,4 @@
-import OpenIDConnect
+import JOSE
 import TestSupport
 import Testing
 import TokenIssuer

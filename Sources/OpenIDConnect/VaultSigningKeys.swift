@@ -1,4 +1,5 @@
 import Foundation
+import JOSE
 import Synchronization
 public import TokenIssuer
 public import TokenVault
@@ -81,11 +82,7 @@ public final class VaultSigningKeys: IDTokenMinting {
     public func subject(ofHint token: SecretBytes, issuer: String, client: String) async throws -> String? {
         guard let jws = try? CompactJWS(token), let kid = jws.header["kid"]?.string,
             let stored = try await vault.signingKeys().first(where: { $0.kid == kid }),
-            let algorithm = AssertionAlgorithm(rawValue: stored.algorithm.rawValue),
-            jws.header["alg"]?.string == algorithm.rawValue,
-            let key = JSONReader.read(Array(stored.publicJWK.utf8), isStrict: true)
-                .flatMap({ try? VerificationKey($0) }),
-            await key.verifies(jws.signature, over: jws.signingInput, by: algorithm),
+            (try? await jws.verify(with: #"{"keys":[\#(stored.publicJWK)]}"#, types: ["jwt"])) != nil,
             jws.payload["iss"]?.string?.hasSameOctets(as: issuer) == true,
             jws.payload["aud"]?.string?.hasSameOctets(as: client) == true
         else { return nil }
@@ -124,5 +121,23 @@ public final class VaultSigningKeys: IDTokenMinting {
         try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread { continuation.resume(with: Swift.Result(catching: body)) }
         }
+    }
+}
+
+/// The claims of an id_token as JSON (OpenID Connect Core section 2).
+extension IDTokenClaims {
+    func payload(_ algorithm: SigningAlgorithm) throws -> [UInt8] {
+        var members = additional
+        members["iss"] = .string(issuer)
+        members["sub"] = .string(subject)
+        members["aud"] = .string(audience)
+        members["exp"] = .integer(expiresAt.secondsSince1970)
+        members["iat"] = .integer(issuedAt.secondsSince1970)
+        members["auth_time"] = authenticationTime.map { .integer($0) }
+        members["nonce"] = nonce.map { .string($0) }
+        members["at_hash"] = accessToken.map { .string(AccessTokenHash.of($0, algorithm)) }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return Array(try encoder.encode(members))
     }
 }

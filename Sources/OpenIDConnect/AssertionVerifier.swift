@@ -1,3 +1,4 @@
+import JOSE
 public import TokenIssuer
 public import VaultCore
 
@@ -11,9 +12,9 @@ public import VaultCore
 /// ```
 public struct AssertionVerifier: ClientAssertionVerifying {
     /// `alg` of the assertions that are accepted.
-    public let algorithms = AssertionAlgorithm.allCases.map(\.rawValue)
+    public let algorithms = JWSAlgorithm.allCases.map(\.rawValue)
 
-    /// What an assertion may call itself: RFC 8725 section 3.11 warns of JWTs made for something else.
+    /// What an assertion may call itself.
     private static let types = ["jwt", "client-authentication+jwt"]
 
     public init() {}
@@ -26,63 +27,25 @@ public struct AssertionVerifier: ClientAssertionVerifying {
         _ assertion: SecretBytes, from clientID: String, keySet: String, audiences: [String],
         now: VaultInstant
     ) async throws(ClientAssertionRefusal) -> VerifiedAssertion {
-        let jws = try CompactJWS(assertion)
-        guard let name = jws.header["alg"]?.string else { throw .malformed }
-        guard let algorithm = AssertionAlgorithm(rawValue: name) else { throw .algorithm }
-        // RFC 7515 section 4.1.11: extensions in `crit` must be understood, and we understand none.
-        guard jws.header["crit"] == nil else { throw .malformed }
-        if let type = jws.header["typ"] {
-            guard let text = type.string?.lowercased(), Self.types.contains(text) else { throw .malformed }
-        }
-        let kid = jws.header["kid"]
-        guard kid == nil || kid?.string != nil else { throw .malformed }
-        let keys: ClientKeySet
-        do { keys = try ClientKeySet(keySet) } catch { throw .unusableKey }
-        let key = try keys.key(named: kid?.string, for: algorithm)
-        guard await key.verifies(jws.signature, over: jws.signingInput, by: algorithm) else {
-            throw .signature
-        }
+        let jws: CompactJWS
+        do throws(JWSFault) {
+            jws = try CompactJWS(assertion)
+            try await jws.verify(with: keySet, types: Self.types)
+        } catch { throw ClientAssertionRefusal(error) }
         return try AssertionClaims.verified(jws.payload, from: clientID, audiences: audiences, at: now)
     }
 }
 
-/// How a client may sign its assertions: `none` and the symmetric algorithms are not in the list.
-enum AssertionAlgorithm: String, Sendable, CaseIterable {
-    case rs256 = "RS256"
-    case ps256 = "PS256"
-    case es256 = "ES256"
-    case edDSA = "EdDSA"
-}
-
-/// A JWS in compact serialization (RFC 7515 section 7.1), taken apart and not yet believed.
-struct CompactJWS: Sendable {
-    /// An assertion has some hundred bytes; certificates in its header, which we ignore, make it a few thousand.
-    static let limit = 16 * 1024
-
-    let header: JSONValue
-    let payload: JSONValue
-    let signature: [UInt8]
-    /// What was signed: the first two parts as they came.
-    let signingInput: [UInt8]
-
-    /// Refuses what has a second spelling, and what is not an object in an object's place.
-    init(_ text: SecretBytes) throws(ClientAssertionRefusal) {
-        self = try text.withExposed { text throws(ClientAssertionRefusal) in try CompactJWS(octets: text) }
-    }
-
-    private init(octets text: [UInt8]) throws(ClientAssertionRefusal) {
-        guard text.count <= Self.limit else { throw .malformed }
-        let parts = text.split(
-            separator: UInt8(ascii: "."), maxSplits: 3, omittingEmptySubsequences: false)
-        guard parts.count == 3,
-            let header = Base64URL.decode(parts[0]).flatMap({ JSONReader.read($0, isStrict: true) }),
-            let payload = Base64URL.decode(parts[1]).flatMap({ JSONReader.read($0, isStrict: true) }),
-            let signature = Base64URL.decode(parts[2]), header.isObject, payload.isObject
-        else { throw .malformed }
-        self.header = header
-        self.payload = payload
-        self.signature = signature
-        signingInput = Array(text[..<parts[1].endIndex])
+extension ClientAssertionRefusal {
+    fileprivate init(_ fault: JWSFault) {
+        self =
+            switch fault {
+            case .malformed: .malformed
+            case .algorithm: .algorithm
+            case .unknownKey: .unknownKey
+            case .unusableKey: .unusableKey
+            case .signature: .signature
+            }
     }
 }
 
@@ -136,9 +99,4 @@ enum AssertionClaims {
         guard let seconds = claim.number, (0...253_402_300_799).contains(seconds) else { throw .claims }
         return VaultInstant(millisecondsSince1970: Int64(seconds * 1000))
     }
-}
-
-extension String {
-    /// Octets, not `==`: that takes two spellings of one character for equal.
-    func hasSameOctets(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 }
