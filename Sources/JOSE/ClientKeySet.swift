@@ -23,7 +23,7 @@ public struct ClientKeySet: Sendable {
 
     /// Checks the text of a JWK Set that is about to be registered for `private_key_jwt`. At least one key
     /// must be for signatures and of a kind that assertions are verified with: RSA of 2048 bits or more,
-    /// P-256, Ed25519. No key may be private, and no two may answer to one name for one algorithm.
+    /// P-256, P-384, Ed25519. No key may be private, and no two may answer to one name for one algorithm.
     ///
     /// - Returns: the keys that will be passed over, for the operator to read.
     /// - Throws: ``/VaultCore/VaultError/Code/invalidInput`` with the key, by its place, and what is wrong with it.

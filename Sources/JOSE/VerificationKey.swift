@@ -7,8 +7,11 @@ import VaultCore
 /// the list.
 package enum JWSAlgorithm: String, Sendable, CaseIterable {
     case rs256 = "RS256"
+    case rs384 = "RS384"
     case ps256 = "PS256"
+    case ps384 = "PS384"
     case es256 = "ES256"
+    case es384 = "ES384"
     case edDSA = "EdDSA"
 
     /// The keys it is for, and the hash where they leave it open.
@@ -16,14 +19,18 @@ package enum JWSAlgorithm: String, Sendable, CaseIterable {
         case pkcs1(DigestAlgorithm)
         case pss(DigestAlgorithm)
         case p256
+        case p384
         case ed25519
     }
 
     var scheme: Scheme {
         switch self {
         case .rs256: .pkcs1(.sha256)
+        case .rs384: .pkcs1(.sha384)
         case .ps256: .pss(.sha256)
+        case .ps384: .pss(.sha384)
         case .es256: .p256
+        case .es384: .p384
         case .edDSA: .ed25519
         }
     }
@@ -33,6 +40,7 @@ package enum JWSAlgorithm: String, Sendable, CaseIterable {
 enum VerificationKey: Sendable {
     case rsa(JWTKit.Insecure.RSA.PublicKey)
     case p256(ES256PublicKey)
+    case p384(ES384PublicKey)
     case ed25519(EdDSA.PublicKey)
 
     /// RSA moduli, in bits: RFC 7518 section 3.3 asks for 2048, and past the upper end verifying is a burden.
@@ -60,12 +68,14 @@ enum VerificationKey: Sendable {
                         backing: _RSA.Signing.PublicKey(n: modulus, e: exponent))
                 })
         case "EC":
-            guard jwk["crv"]?.string == "P-256" else { throw Unfit(reason: "its curve is not P-256") }
-            let point = try Self.octets("x", of: jwk, count: 32) + Self.octets("y", of: jwk, count: 32)
-            self = .p256(
-                try Self.made {
-                    try ES256PublicKey(backing: P256.Signing.PublicKey(rawRepresentation: point))
-                })
+            let count = ["P-256": 32, "P-384": 48][jwk["crv"]?.string ?? ""]
+            guard let count else { throw Unfit(reason: "its curve is not P-256 or P-384") }
+            let point = try Self.octets("x", of: jwk, count: count) + Self.octets("y", of: jwk, count: count)
+            self = try Self.made {
+                count == 32
+                    ? .p256(try ES256PublicKey(backing: P256.Signing.PublicKey(rawRepresentation: point)))
+                    : .p384(try ES384PublicKey(backing: P384.Signing.PublicKey(rawRepresentation: point)))
+            }
         case "OKP":
             guard jwk["crv"]?.string == "Ed25519" else { throw Unfit(reason: "its curve is not Ed25519") }
             let point = try Self.octets("x", of: jwk, count: 32)
@@ -81,7 +91,7 @@ enum VerificationKey: Sendable {
     /// Whether `algorithm` is one for keys of this kind.
     func fits(_ algorithm: JWSAlgorithm) -> Bool {
         switch (self, algorithm.scheme) {
-        case (.rsa, .pkcs1), (.rsa, .pss), (.p256, .p256), (.ed25519, .ed25519): true
+        case (.rsa, .pkcs1), (.rsa, .pss), (.p256, .p256), (.p384, .p384), (.ed25519, .ed25519): true
         default: false
         }
     }
@@ -94,6 +104,7 @@ enum VerificationKey: Sendable {
         case (.rsa(let key), .pkcs1(let digest)): await keys.add(rsa: key, digestAlgorithm: digest)
         case (.rsa(let key), .pss(let digest)): await keys.add(pss: key, digestAlgorithm: digest)
         case (.p256(let key), .p256) where signature.count == 64: await keys.add(ecdsa: key)
+        case (.p384(let key), .p384) where signature.count == 96: await keys.add(ecdsa: key)
         case (.ed25519(let key), .ed25519) where signature.count == 64: await keys.add(eddsa: key)
         default: return false
         }

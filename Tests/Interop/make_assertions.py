@@ -14,6 +14,9 @@ request = json.load(sys.stdin)
 made = {
     "RS256": RSAKey.generate_key(2048, {"kid": "rs"}),
     "PS256": RSAKey.generate_key(3072, {"kid": "ps", "use": "sig", "alg": "PS256"}),
+    "RS384": RSAKey.generate_key(2048, {"kid": "rs384"}),
+    "PS384": RSAKey.generate_key(2048, {"kid": "ps384"}),
+    "ES384": ECKey.generate_key("P-384", {"kid": "es384"}),
     "ES256": ECKey.generate_key("P-256", {"kid": "es"}),
     "EdDSA": OKPKey.generate_key("Ed25519", {"kid": "ed"}),
 }

@@ -36,6 +36,6 @@ package enum KeySetText {
     /// - Parameter message: repeats nothing of a key but the names of its members.
     package static func invalid(_ message: String) -> VaultError {
         VaultError(
-            .invalidInput, message, remedy: "Register the public halves of RSA, P-256 or Ed25519 keys.")
+            .invalidInput, message, remedy: "Register the public halves of RSA, P-256, P-384 or Ed25519 keys.")
     }
 }

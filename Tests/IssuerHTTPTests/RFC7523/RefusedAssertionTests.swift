@@ -38,7 +38,7 @@ import VaultCore
             let good = try await client("good", key: #"{"kty":"EC","crv":"P-256","kid":"one",\#(point)}"#)
             let named = try await client("named", key: #"{"kty":"EC","crv":"P-256","kid":"two",\#(point)}"#)
             // A host may register what it did not check.
-            let unusable = try await client("unusable", key: #"{"kty":"EC","crv":"P-384","kid":"one"}"#)
+            let unusable = try await client("unusable", key: #"{"kty":"EC","crv":"P-521","kid":"one"}"#)
             let replies = [
                 try await ask(server, as: good.id), try await ask(server, as: named.id),
                 try await ask(server, as: unusable.id),

@@ -35,12 +35,20 @@ import VaultCore
         let (rsa, ec, ed) = (
             try await ClientKey.rsa(), try await ClientKey.es256(), try await ClientKey.edDSA()
         )
-        for (key, name) in [(rsa, "ES256"), (rsa, "EdDSA"), (ec, "EdDSA"), (ec, "RS256"), (ed, "ES256")] {
+        let larger = try await ClientKey.es384()
+        let mistaken = [
+            (rsa, "ES256"), (rsa, "EdDSA"), (ec, "EdDSA"), (ec, "RS256"), (ed, "ES256"), (ec, "ES384"),
+            (larger, "ES256"), (larger, "RS384"),
+        ]
+        for (key, name) in mistaken {
             let forged = try key.sign(Claims(), header: ["alg": name])
-            #expect(try await refusal(of: forged, [rsa.jwk, ec.jwk, ed.jwk]) == .algorithm)
+            #expect(try await refusal(of: forged, [rsa.jwk, ec.jwk, larger.jwk, ed.jwk]) == .algorithm)
         }
-        // Both are for RSA keys, and neither signature is the other's.
-        #expect(try await refusal(of: rsa.sign(Claims(), header: ["alg": "PS256"]), [rsa.jwk]) == .signature)
+        // All are for RSA keys, and no signature is another's.
+        for name in ["RS384", "PS256", "PS384"] {
+            #expect(
+                try await refusal(of: rsa.sign(Claims(), header: ["alg": name]), [rsa.jwk]) == .signature)
+        }
     }
 
     @Test func `kid injection`() async throws {

@@ -19,7 +19,8 @@ import VaultCore
 
     @Test func `keys of every accepted kind, with members nobody knows`() async throws {
         let keys = [
-            try await ClientKey.rsa().jwk, try await ClientKey.es256().jwk, try await ClientKey.edDSA().jwk,
+            try await ClientKey.rsa().jwk, try await ClientKey.es256().jwk, try await ClientKey.es384().jwk,
+            try await ClientKey.edDSA().jwk,
         ].map { ($0 as [String: Any]).merging(["x5t": "abc", "new": ["a": 1]]) { $1 } }
         #expect(message(try keySet(keys)) == nil)
     }
@@ -52,17 +53,23 @@ import VaultCore
         }
     }
 
-    @Test func `points that are not on their curve`() throws {
+    @Test func `points that are not on their curve`() async throws {
         for y in ["x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a1", "x_FE", ""] {
             #expect(message(try keySet([Published.es256Key.merging(["y": y]) { $1 }])) != nil)
         }
+        // A point of one curve, said to be of the other; and twice the same coordinate.
+        let key = try await ClientKey.es384().members
+        #expect(message(try keySet([key.merging(["crv": "P-256"]) { $1 }])) != nil)
+        #expect(message(try keySet([Published.es256Key.merging(["crv": "P-384"]) { $1 }])) != nil)
+        #expect(message(try keySet([key.merging(["y": key["x"] ?? ""]) { $1 }])) != nil)
         #expect(message(try keySet([["kty": "OKP", "crv": "Ed25519", "x": "AAAA"]])) != nil)
     }
 
     /// Keys that are right and not for us, and keys that are wrong.
     private static let others: [(text: String, reason: String)] = [
         (#"{"kty":"AKP","alg":"ML-DSA-65","pub":"AAAA"}"#, "kty"), (#"{"kty":"rsa"}"#, "kty"), ("{}", "kty"),
-        (#"{"kty":"oct"}"#, "shared secret"), (#"{"kty":"EC","crv":"P-384","x":"AA","y":"AA"}"#, "P-256"),
+        (#"{"kty":"oct"}"#, "shared secret"), (#"{"kty":"EC","crv":"P-521","x":"AA","y":"AA"}"#, "P-384"),
+        (#"{"kty":"EC","crv":"P-384","x":"AA","y":"AA"}"#, "'x'"),
         (#"{"kty":"OKP","crv":"X25519","x":"AA"}"#, "Ed25519"),
         (#"{"kty":"RSA","n":"AA","e":"AQAB"}"#, "'n'"),
         (#"{"kty":"EC","crv":"P-256"}"#, "'x'"), (#"{"kty":"OKP","crv":"Ed25519","x":"AAAA"}"#, "'x'"),
@@ -147,7 +154,8 @@ import VaultCore
         }
         #expect(message(try keySet([one.jwk, three.members])) == nil)
         let rsa = try await ClientKey.rsa("same").jwk
-        let algorithms = ["RS256", "PS256"].map { name in rsa.merging(["alg": name]) { $1 } }
+        let algorithms = ["RS256", "RS384", "PS256", "PS384"].map { name in rsa.merging(["alg": name]) { $1 }
+        }
         #expect(message(try keySet(algorithms)) == nil)
     }
 

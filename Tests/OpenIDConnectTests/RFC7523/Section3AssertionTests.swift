@@ -7,11 +7,12 @@ import VaultCore
 
 /// RFC 7523 section 3: what an assertion must be.
 @Suite(.bounded) struct `RFC 7523 section 3, client assertions` {
-    @Test(arguments: ["RS256", "PS256", "ES256", "EdDSA"])
+    @Test(arguments: ["RS256", "RS384", "PS256", "PS384", "ES256", "ES384", "EdDSA"])
     func `an assertion is accepted`(_ algorithm: String) async throws {
         let key =
             switch algorithm {
             case "ES256": try await ClientKey.es256()
+            case "ES384": try await ClientKey.es384()
             case "EdDSA": try await ClientKey.edDSA()
             default: try await ClientKey.rsa(algorithm: algorithm)
             }

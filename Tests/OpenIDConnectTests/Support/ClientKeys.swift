@@ -22,6 +22,15 @@ struct ClientKey: Sendable {
             signer: try await JWTKeyCollection().add(ecdsa: key).getKey())
     }
 
+    static func es384(_ kid: String = "ec384") async throws -> ClientKey {
+        let key = ES384PrivateKey()
+        let numbers = try #require(key.parameters)
+        return ClientKey(
+            kid: kid, algorithm: "ES384",
+            members: ["kty": "EC", "crv": "P-384", "x": url(numbers.x), "y": url(numbers.y)],
+            signer: try await JWTKeyCollection().add(ecdsa: key).getKey())
+    }
+
     static func edDSA(_ kid: String = "ed") async throws -> ClientKey {
         let key = try EdDSA.PrivateKey()
         return ClientKey(
@@ -40,6 +49,8 @@ struct ClientKey: Sendable {
         let keys = JWTKeyCollection()
         switch algorithm {
         case "PS256": await keys.add(pss: key, digestAlgorithm: .sha256)
+        case "PS384": await keys.add(pss: key, digestAlgorithm: .sha384)
+        case "RS384": await keys.add(rsa: key, digestAlgorithm: .sha384)
         case "RS512": await keys.add(rsa: key, digestAlgorithm: .sha512)
         default: await keys.add(rsa: key, digestAlgorithm: .sha256)
         }
