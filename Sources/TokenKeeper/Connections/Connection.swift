@@ -202,3 +202,30 @@ package struct RefusedRefresh: Sendable {
         self.revision = revision
     }
 }
+
+extension ConnectionDetails {
+    func encoded() throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        let bytes = Array(try encoder.encode(self))
+        // The mark of a kept reply always fits.
+        guard bytes.count <= Limits.connectionDetailsBytes + (isConsentReplyKept ? 64 : 0) else {
+            throw invalid("A provider told more beside its tokens than is kept with a connection.")
+        }
+        return bytes
+    }
+}
+
+extension ConnectionRow {
+    /// Seals a value of this row; the generation is the one the row has now.
+    func sealed(
+        _ bytes: [UInt8], _ column: UInt16, _ owner: Owner, _ keyring: Keyring,
+        limit: Int = Limits.sealedFieldBytes
+    ) throws -> [UInt8] {
+        let hasGeneration = column != Self.detailsColumn && column != Self.subjectColumn
+        return try SealedField.seal(
+            bytes, under: owner.key(.keeper),
+            for: context(keyring, column, generation: hasGeneration ? generation : 0),
+            padded: true, limit: limit)
+    }
+}

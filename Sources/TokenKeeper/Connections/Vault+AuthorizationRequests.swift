@@ -186,3 +186,37 @@ extension Database {
         return nil
     }
 }
+
+/// One row of `authorization_requests`: a consent that was begun.
+struct AuthorizationRequestRow: Sendable {
+    let id: Int64
+    let provider: ProviderID
+    let owner: OwnerID
+    let stateTag: [UInt8]
+    let sessionTag: [UInt8]
+    /// Sealed under the owner's key.
+    let secrets: [UInt8]
+    let expiresAt: VaultInstant
+}
+
+extension AuthorizationRequestRow: TypedRow {
+    static let layout = TableLayout.authorizationRequests
+
+    init(_ row: StoredRow) throws {
+        var columns = ColumnReader(row)
+        id = row.id
+        provider = ProviderID(try columns.integer())
+        owner = OwnerID(try columns.integer())
+        stateTag = try columns.blob()
+        sessionTag = try columns.blob()
+        secrets = try columns.blob()
+        expiresAt = try columns.instant()
+    }
+
+    var columns: [SQLValue] {
+        [
+            .integer(provider.rawValue), .integer(owner.rawValue), .blob(stateTag), .blob(sessionTag),
+            .blob(secrets), SQLValue(expiresAt),
+        ]
+    }
+}

@@ -131,8 +131,8 @@ extension Vault {
             }
             event.reason =
                 grant.reply != nil
-                ? LeafReason.lost(
-                    "unreadable-reply", from: known?.state == .needsConsent ? .needsConsent : .live)
+                ? (known?.state == .needsConsent ? ConnectionState.needsConsent : .live)
+                    .reasonOfLoss("unreadable-reply")
                 : grant.isUnwanted
                     ? LeafReason.unwanted : grant.isVerified ? nil : LeafReason.imported
             event.fingerprint = grant.tokens.map { TokenFingerprint.of($0.accessToken) }

@@ -87,7 +87,7 @@ extension Vault {
             if let attempt = row.attempt, spent != nil {
                 let age = attempt.age(at: transaction.now, monotonic: transaction.monotonic)
                 guard request.replay.permits(age: age) else {
-                    let reason = LeafReason.lost("lost-response", from: row.state)
+                    let reason = row.state.reasonOfLoss("lost-response")
                     row.state = .needsConsent
                     row.reason = "lost-response"
                     row.lease = nil
@@ -117,5 +117,22 @@ extension Vault {
             event.fingerprint = row.attempt?.fingerprint
             return Audited(.leased(held.following(row)), event)
         }
+    }
+}
+
+extension RefreshLease {
+    /// How long it holds others off; nil where it is over, or was given on another clock.
+    func remaining(at now: ClockReading) -> Duration? {
+        until.milliseconds(since: now).flatMap { $0 > 0 ? .milliseconds($0) : nil }
+    }
+}
+
+extension RefreshAttemptRecord {
+    /// How long ago the token went out: the longer of what the clocks say, and nil where they cannot tell.
+    package func age(at now: VaultInstant, monotonic: ClockReading) -> Duration? {
+        guard let passed = monotonic.milliseconds(since: self.monotonic) else {
+            return now >= startedAt ? now.elapsed(since: startedAt) : nil
+        }
+        return max(now.elapsed(since: startedAt), .milliseconds(max(0, passed)))
     }
 }

@@ -225,7 +225,7 @@ extension WriteTransaction {
         event.outcome = .refused
         var details = held.details
         guard refusal.meaning != .needsConsent else {
-            event.reason = LeafReason.lost(refusal.reason, from: row.state)
+            event.reason = row.state.reasonOfLoss(refusal.reason)
             row.attempt = nil
             row.note(refusal.reason, isLast: true)
             details.count(refusal, isWitness: false, at: now)

@@ -183,7 +183,7 @@ extension KeeperEvent {
         case (.connectionRefresh, _): .refreshed
         case (.connectionRevoke, LeafReason.requestedAgain), (.connectionRevoke, LeafReason.changedMeanwhile):
             nil
-        case (.connectionRevoke, LeafReason.requested), (.connectionRevoke, LeafReason.userRemoved): .revoking
+        case (.connectionRevoke, LeafReason.requested), (.connectionRevoke, Vault.userRemoved): .revoking
         case (.connectionRevoke, _): isRefused ? .revocationFailed : .revoked
         case (.connectionRemove, _): .removed
         case (.connectionReveal, _): .revealed

@@ -127,27 +127,6 @@ package struct ProviderRow: Sendable {
     }
 }
 
-/// One row of `authorization_requests`: a consent that was begun.
-package struct AuthorizationRequestRow: Sendable {
-    package let id: Int64
-    package let provider: ProviderID
-    package let owner: OwnerID
-    package let stateTag: [UInt8]
-    package let sessionTag: [UInt8]
-    /// Sealed under the owner's key.
-    package let secrets: [UInt8]
-    package let expiresAt: VaultInstant
-
-    package init(
-        id: Int64, provider: ProviderID, owner: OwnerID, stateTag: [UInt8], sessionTag: [UInt8],
-        secrets: [UInt8], expiresAt: VaultInstant
-    ) {
-        (self.id, self.provider, self.owner, self.stateTag, self.sessionTag, self.secrets, self.expiresAt) = (
-            id, provider, owner, stateTag, sessionTag, secrets, expiresAt
-        )
-    }
-}
-
 extension ProviderRow: TypedRow {
     package static let layout = TableLayout.providers
 
@@ -166,28 +145,6 @@ extension ProviderRow: TypedRow {
         [
             .text(name), .integer(state.rawValue), .integer(revision), .text(definition), .blob(credentials),
             SQLValue(createdAt),
-        ]
-    }
-}
-
-extension AuthorizationRequestRow: TypedRow {
-    package static let layout = TableLayout.authorizationRequests
-
-    package init(_ row: StoredRow) throws {
-        var columns = ColumnReader(row)
-        id = row.id
-        provider = ProviderID(try columns.integer())
-        owner = OwnerID(try columns.integer())
-        stateTag = try columns.blob()
-        sessionTag = try columns.blob()
-        secrets = try columns.blob()
-        expiresAt = try columns.instant()
-    }
-
-    package var columns: [SQLValue] {
-        [
-            .integer(provider.rawValue), .integer(owner.rawValue), .blob(stateTag), .blob(sessionTag),
-            .blob(secrets), SQLValue(expiresAt),
         ]
     }
 }

@@ -22,6 +22,12 @@ public enum ConnectionState: Int64, Sendable {
 
     /// Whether a service tries to refresh it.
     package var isRefreshed: Bool { self == .live || self == .failing }
+
+    /// Before the cause, where the leaf is the one by which a connection came to need consent.
+    package static let lostPrefix = "needs-consent-"
+
+    /// The cause as a leaf has it: told apart from a further failure of what needed consent already.
+    package func reasonOfLoss(_ cause: String) -> String { isRefreshed ? Self.lostPrefix + cause : cause }
 }
 
 /// A refresh token that went out and whose outcome is not known.
@@ -49,11 +55,6 @@ package struct RefreshLease: Sendable, Equatable {
 
     package init(holder: [UInt8], until: ClockReading) {
         (self.holder, self.until) = (holder, until)
-    }
-
-    /// How long it holds others off; nil where it is over, or was given on another clock.
-    package func remaining(at now: ClockReading) -> Duration? {
-        until.milliseconds(since: now).flatMap { $0 > 0 ? .milliseconds($0) : nil }
     }
 }
 
@@ -172,14 +173,6 @@ extension RefreshAttemptRecord {
         monotonic = try ClockReading(&columns)
         fingerprint = try columns.blob()
         sends = try columns.integer()
-    }
-
-    /// How long ago the token went out: the longer of what the clocks say, and nil where they cannot tell.
-    package func age(at now: VaultInstant, monotonic: ClockReading) -> Duration? {
-        guard let passed = monotonic.milliseconds(since: self.monotonic) else {
-            return now >= startedAt ? now.elapsed(since: startedAt) : nil
-        }
-        return max(now.elapsed(since: startedAt), .milliseconds(max(0, passed)))
     }
 }
 

@@ -21,17 +21,6 @@ package struct ConnectionDetails: Codable, Sendable, Equatable {
         get { consentReply ?? false }
         set { consentReply = newValue ? true : nil }
     }
-
-    package func encoded() throws -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .sortedKeys
-        let bytes = Array(try encoder.encode(self))
-        // The mark of a kept reply always fits.
-        guard bytes.count <= Limits.connectionDetailsBytes + (isConsentReplyKept ? 64 : 0) else {
-            throw invalid("A provider told more beside its tokens than is kept with a connection.")
-        }
-        return bytes
-    }
 }
 
 /// Whom a provider says a connection is of: what is sealed in the column `subject`.
@@ -98,18 +87,6 @@ extension ConnectionRow {
         failures = 0
     }
 
-    /// Seals a value of this row; the generation is the one the row has now.
-    package func sealed(
-        _ bytes: [UInt8], _ column: UInt16, _ owner: Owner, _ keyring: Keyring,
-        limit: Int = Limits.sealedFieldBytes
-    ) throws -> [UInt8] {
-        let hasGeneration = column != Self.detailsColumn && column != Self.subjectColumn
-        return try SealedField.seal(
-            bytes, under: owner.key(.keeper),
-            for: context(keyring, column, generation: hasGeneration ? generation : 0),
-            padded: true, limit: limit)
-    }
-
     package func context(_ keyring: Keyring, _ column: UInt16, generation: Int64) -> AssociatedData {
         keyring.context(
             owner: owner, table: TableLayout.connections.number, column: column, row: id,
@@ -139,6 +116,8 @@ extension Keyring {
 extension Vault {
     package static let noConnection = VaultError(
         .notFound, "There is no such connection.", remedy: "List the connections.")
+    /// In the leaf about a connection whose user was removed.
+    package static let userRemoved = "user-removed"
 
     /// Ends the connections of a user who was removed, a few at a time; a service revokes them at their providers.
     package func endConnections(of owner: OwnerID) async throws {
@@ -151,7 +130,7 @@ extension Vault {
             try transaction.update(row)
             transaction.log(
                 AuditEvent(
-                    .connectionRevoke, row, by: operatorActor, reason: LeafReason.userRemoved,
+                    .connectionRevoke, row, by: operatorActor, reason: Vault.userRemoved,
                     of: try transaction.owner(owner)))
         }
     }

@@ -80,7 +80,7 @@ struct RestoreWork: Sendable {
             transaction.log(
                 AuditEvent(
                     .connectionRefresh, row, .refused, by: actor,
-                    reason: LeafReason.lost(reason, from: state),
+                    reason: state.reasonOfLoss(reason),
                     of: owner))
         }
     }
@@ -150,12 +150,13 @@ extension WriteTransaction {
     /// Whose row it is, of those that belong to one user or client.
     fileprivate func owner(of item: MovedRow) throws -> OwnerID? {
         switch item.table {
-        case TableLayout.passwords.number: OwnerID(item.id)
-        case TableLayout.consents.number: try load(Consent.self, item.id)?.row.user
-        case TableLayout.clientSecrets.number: try load(ClientSecretInfo.self, item.id)?.row.client
+        case TableLayout.passwords.number: return OwnerID(item.id)
+        case TableLayout.consents.number: return try load(Consent.self, item.id)?.row.user
+        case TableLayout.clientSecrets.number: return try load(ClientSecretInfo.self, item.id)?.row.client
         case TableLayout.authorizationRequests.number:
-            try load(AuthorizationRequestRow.self, item.id)?.row.owner
-        default: nil
+            let owner = try stored(.authorizationRequests, item.id)?[column: "owner_id"]
+            return if case .integer(let id)? = owner { OwnerID(id) } else { nil }
+        default: return nil
         }
     }
 }
