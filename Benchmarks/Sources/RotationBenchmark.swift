@@ -17,7 +17,7 @@ struct RotationBenchmark {
         defer { copy.remove() }
         let vault = try await copy.vault.open()
         let start = ContinuousClock.now
-        let rotation = try await vault.rotateRootKey()
+        let rotation = try await vault.keys.rotateRoot()
         report.add(
             .rewrapped(grants: store.grants),
             Double(rotation.rewritten) / (start.duration(to: .now) / .seconds(1)))
@@ -28,13 +28,13 @@ struct RotationBenchmark {
         report.add(.swapsAlone(grants: store.grants), alone)
         // Rotations for as long as the refreshes last: the last one is cut short, as by an operator.
         let rotations = Task {
-            while !Task.isCancelled { _ = try await vault.rotateRootKey() }
+            while !Task.isCancelled { _ = try await vault.keys.rotateRoot() }
         }
         let beside = try await swaps.swap(vault, copy, tokens: share..<2 * share, callers: Self.callers)
         rotations.cancel()
         do { try await rotations.value } catch is CancellationError {}
         report.add(.swapsWhileRotating(grants: store.grants), beside)
-        _ = try await vault.rotateRootKey()
+        _ = try await vault.keys.rotateRoot()
         await vault.close()
     }
 }

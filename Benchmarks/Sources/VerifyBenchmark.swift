@@ -11,15 +11,15 @@ struct VerifyBenchmark {
         let copy = try store.copy()
         defer { copy.remove() }
         let vault = try await copy.vault.open()
-        let checkpoint = try await vault.auditCheckpoint()
+        let checkpoint = try await vault.log.checkpoint()
         let start = ContinuousClock.now
-        let found = try await vault.verifyAudit()
+        let found = try await vault.log.verify()
         let seconds = start.duration(to: .now) / .seconds(1)
         guard found.isIntact else { throw BenchmarkFailure("the populated vault does not verify") }
         Console.note("  \(found.size) entries and \(found.rows) rows verified in \(seconds) s")
         report.add(.verified(grants: store.grants), Double(found.size) / seconds)
         let since = ContinuousClock.now
-        _ = try await vault.verifyAudit(since: checkpoint)
+        _ = try await vault.log.verify(since: checkpoint)
         report.add(.verifiedSince(grants: store.grants), since.duration(to: .now) / .milliseconds(1))
         await vault.close()
     }

@@ -162,7 +162,7 @@ struct Story: Sendable {
     /// The log proves what happened.
     private func tellLog(_ summary: inout Summary) async throws {
         chapter("6. The log proves it")
-        let report = try await stage.vault.verifyAudit()
+        let report = try await stage.vault.log.verify()
         try expect(
             report.isIntact,
             "\(report.size) entries verified, and \(report.rows) rows are what their last entries say.")

@@ -164,11 +164,11 @@ struct MetricsPage: Sendable {
         text.gauge("tokenvault_log_size", "Entries of the audit log.", figures.logSize.map { Double($0) })
         text.gauge(
             "tokenvault_log_first_kept", "The first entry of the audit log that was not pruned.",
-            vault.firstKeptEntry.map { Double($0) })
+            vault.log.firstKept.map { Double($0) })
         text.gauge(
             "tokenvault_log_overdue",
             "Entries over the bounds of the log that wait for an anchor, an export or a webhook.",
-            Double(vault.overdueEntries))
+            Double(vault.log.overdueEntries))
         text.gauge("tokenvault_last_commit_age_seconds", "Time since the last commit.", silence)
         let isReady =
             vault.acceptsNewWork && !vault.isDamaged && (silence ?? .infinity) < Self.longestSilence

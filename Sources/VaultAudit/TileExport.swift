@@ -1,7 +1,7 @@
 import Foundation
 import MerkleLog
 import SQLiteStore
-public import TokenVault
+import TokenVault
 import VaultCore
 import VaultCrypto
 import VaultStore
@@ -231,7 +231,7 @@ public struct TileExportSummary: Sendable {
     public let filesWritten: Int
 }
 
-extension Vault {
+extension VaultLog {
     /// Writes the log into a directory as C2SP tlog-tiles: `checkpoint`, `tile/<level>/…`, `tile/entries/…`.
     /// Called again, it adds what has come since; a full tile is never written twice. Pruned entries are left
     /// out, as tlog-tiles provides. The vault remembers how far it was exported (see ``LogRetention``).
@@ -242,7 +242,7 @@ extension Vault {
     public func exportTiles(
         to path: String, progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> TileExportSummary {
-        let summary = try await study { database, keys in
+        let summary = try await vault.study { database, keys in
             let (directory, key) = (try TileDirectory(path), keys.keyring.signer.key)
             // By any signer: that this log begins with it is shown by its root. The key may have been rotated.
             let old = try directory.read("checkpoint", limit: Limits.signedNoteBytes).map {

@@ -95,7 +95,7 @@ extension Vault {
         defer { running.close() }
         while true {
             do {
-                let slice = try await running.slice(keys, of: slice)
+                let slice = try await running.slice(liveKeys, of: slice)
                 report(slice.findings, slice.count)
                 guard !slice.isDone else { return end(slice.findings, slice.count) }
                 if slice.isOutrun {

@@ -43,10 +43,10 @@ public struct VaultService: Service {
         try? await cancelWhenGracefulShutdown {
             try await withThrowingTaskGroup { group in
                 // Anchors may be slow: nothing else waits for them.
-                group.addTask { try await everySecond { _ in await tellAnchors(AnchorKind.local) } }
-                group.addTask { try await everySecond { _ in await tellAnchors([.witness]) } }
+                group.addTask { try await everySecond { _ in await tellEach(AnchorKind.local) } }
+                group.addTask { try await everySecond { _ in await tellEach([.witness]) } }
                 group.addTask { try await vault.watchRows() }
-                group.addTask { try await keepLogInBounds() }
+                group.addTask { try await keepInBounds() }
                 if isIssuing {
                     group.addTask {
                         try await everySecond { await vault.keepUp(heartbeat: $0.isMultiple(of: 5)) }
@@ -69,8 +69,8 @@ public struct VaultService: Service {
     }
 
     /// An anchor that fails is counted and tried again, ever more rarely; `doctor` speaks of it.
-    private func tellAnchors(_ kinds: Set<AnchorKind>) async {
-        do { try await vault.anchorNewCheckpoints(kinds) } catch {
+    private func tellEach(_ kinds: Set<AnchorKind>) async {
+        do { try await vault.anchors.tell(kinds) } catch {
             vault.logger.warning(
                 "Checkpoints could not be published to anchors.", metadata: ["error": "\(error)"])
         }
@@ -90,11 +90,11 @@ public struct VaultService: Service {
     }
 
     /// Looks once an hour, and again soon while there is more, or while rows were not compared with the log yet.
-    private func keepLogInBounds() async throws {
+    private func keepInBounds() async throws {
         while !Task.isCancelled {
             var hasMore = false
             do {
-                hasMore = try await vault.keepLogInBounds(retention) {
+                hasMore = try await vault.log.keepInBounds(retention) {
                     try await Task.sleep(for: .milliseconds(200))
                 }
             } catch let error as VaultError {

@@ -26,7 +26,7 @@ extension Durability {
                     }
                     try await group.waitForAll()
                 }
-                _ = try await vault.backUp(backup)
+                _ = try await vault.backups.make(backup)
                 try await vault.users.disable("user 17")
                 try await chains.resume(in: vault)
                 await vault.close()

@@ -41,7 +41,7 @@ extension Durability {
         private func scan(_ rig: Rig, _ key: String, _ options: [String]) async throws -> Set<String> {
             let vault = try await rig.create()
             try Vault.createKeyFile(at: rig.directory + "/issuer")
-            _ = try await vault.addKeyslot(
+            _ = try await vault.keys.addSlot(
                 named: "issuer", unlockedBy: .keyFile(path: rig.directory + "/issuer"), for: .issuer)
             let provider = try await vault.addProvider(
                 "provider", definition: "{}", credentials: SecretBytes(copying: "secret")

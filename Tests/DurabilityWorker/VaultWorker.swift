@@ -51,11 +51,11 @@ struct VaultWorker {
         let vault = try await Vault.open(at: path, unlockedBy: source)
         say("ready")
         switch key {
-        case "root": _ = try await vault.rotateRootKey()
-        case "deep": _ = try await vault.rotateDeeply(openedBy: source)
+        case "root": _ = try await vault.keys.rotateRoot()
+        case "deep": _ = try await vault.keys.rotateDeeply(openedBy: source)
         default:
             guard let kind = SystemKeyKind(rawValue: key) else { exit(2) }
-            _ = try await vault.rotateSystemKey(kind)
+            _ = try await vault.keys.rotate(kind)
         }
         await vault.close()
         say("done")

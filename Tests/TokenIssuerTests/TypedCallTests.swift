@@ -35,7 +35,7 @@ import VaultCore
         #expect(try await issuer.introspect(refreshToken, for: app) == nil)
         let error = try await refusal { _ = try await issuer.refresh(refreshToken, for: app) }
         #expect(error == .invalidGrant)
-        #expect(try await stage.vault.verifyAudit().isIntact)
+        #expect(try await stage.vault.log.verify().isIntact)
     }
 
     @Test func `a client gets a token for itself`() async throws {

@@ -52,7 +52,7 @@ import VaultCore
                 #expect(file.range(of: Data(secret.utf8)) == nil, "in vault\(suffix)")
             }
         }
-        #expect(try await bench.vault.verifyAudit().isIntact)
+        #expect(try await bench.vault.log.verify().isIntact)
     }
 
     @Test func `a connection's row that was edited from outside is refused when read`() async throws {
@@ -70,7 +70,7 @@ import VaultCore
             await #expect(throws: (any Error).self, "\(change)") {
                 try await bench2.vault.connection(victim.id)
             }
-            let report = try await bench2.vault.verifyAudit()
+            let report = try await bench2.vault.log.verify()
             #expect(report.findings.contains { $0.place == "connections \(victim.id)" }, "\(change)")
         }
         #expect(try await bench.vault.connection(connection.id).state == .live)

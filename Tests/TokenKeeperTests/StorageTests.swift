@@ -53,7 +53,7 @@ import VaultCore
                 await Task.yield()
             }
             _ = try await bench.ready(second.id, keeper)
-            #expect(try await bench.vault.verifyAudit().isIntact)
+            #expect(try await bench.vault.log.verify().isIntact)
             await bench.vault.close()
         }
     }

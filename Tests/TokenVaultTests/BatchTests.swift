@@ -81,7 +81,7 @@ private struct Crowd: Sendable {
         #expect(crowd.vault.statistics.bodies - bodies == 65)
         #expect(crowd.store.turns.count == commits + 2)
         #expect(crowd.store.turns.last == 2)
-        #expect(try await crowd.vault.verifyAudit().isIntact)
+        #expect(try await crowd.vault.log.verify().isIntact)
     }
 
     @Test func `what strangers send at once never makes a batch run again`() async throws {
@@ -120,7 +120,7 @@ private struct Crowd: Sendable {
         #expect(answers.count { $0 == "user" } == 3)
         #expect(answers.count { $0 == "session" } == 12)
         #expect(vault.statistics.repeated == 0)
-        #expect(try await vault.verifyAudit().isIntact)
+        #expect(try await vault.log.verify().isIntact)
     }
 
     /// Puts a row where the next grant will go, as only who can write the file does.
@@ -179,7 +179,7 @@ private struct Crowd: Sendable {
         #expect(test.vault.statistics.repeated >= 1)
         await test.vault.close()
         let vault = try await test.reopen()
-        let refused = try await vault.auditEntries(limit: 1000).filter { $0.outcome == "refused" }
+        let refused = try await vault.log.entries(limit: 1000).filter { $0.outcome == "refused" }
         #expect(refused.reduce(0) { $0 + ($1.count ?? 1) } == 40)
         #expect(refused.count { $0.operation == "token.refresh" } >= Limits.auditedRefusalsAtOnce)
         await vault.close()

@@ -12,7 +12,7 @@ import VaultCrypto
         await #expect(throws: closed) { try await vault.validate(tokens.pair.accessToken) }
         await #expect(throws: closed) { try await vault.users.find("alice") }
         await #expect(throws: closed) { try await vault.users.list() }
-        await #expect(throws: closed) { try await vault.verifyAudit() }
+        await #expect(throws: closed) { try await vault.log.verify() }
         await #expect(throws: closed) { try await vault.users.add("bob") }
         let refreshToken = try tokens.refreshToken
         await #expect(throws: closed) { try await party.refresh(refreshToken, in: vault) }
@@ -45,7 +45,7 @@ import VaultCrypto
         try await expectRefusals(test.vault, party, tokens)
         #expect(try await other.validate(tokens.pair.accessToken) != nil)
         #expect(try await party.refresh(tokens.refreshToken, in: other).issued != nil)
-        #expect(try await other.verifyAudit().isIntact)
+        #expect(try await other.log.verify().isIntact)
         await other.close()
         try await expectRefusals(other, party, tokens)
     }

@@ -40,7 +40,7 @@ import VaultCore
         for outcome in ["new pair", "same pair", "refused", "valid", "not valid"] {
             #expect(reached[outcome, default: 0] > 100, "\(outcome), seed \(seed): \(reached)")
         }
-        let report = try await test.vault.verifyAudit()
+        let report = try await test.vault.log.verify()
         #expect(report.isIntact, "seed \(seed): \(report.findings)")
     }
 

@@ -33,7 +33,7 @@ extension TestVault {
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
-        let key = test.vault.logVerifierKey
+        let key = test.vault.log.verifierKey
         await test.vault.close()
         let vault = try await test.openLater(addedColumns)
         #expect(try test.schemas == "1,2")
@@ -43,7 +43,7 @@ extension TestVault {
             kind: .refreshToken, credential: try tokens.refreshToken,
             client: try await vault.clients.find(party.client.clientID), channel: .library)
         #expect(try await vault.exchange(request).issued?.generation == 2)
-        let report = try await vault.verifyAudit()
+        let report = try await vault.log.verify()
         #expect(report.isIntact, "\(report.findings)")
         #expect(await vault.examine().allSatisfy { $0.code == nil })
         await vault.close()
@@ -51,7 +51,7 @@ extension TestVault {
         await (try await test.openLater(addedColumns)).close()
         #expect(try test.schemas == "1,2")
         await #expect(throws: VaultError(.schemaNewer, "")) {
-            try await Vault.inspect(test.path, verifierKey: key)
+            try await VaultLog.verify(at: test.path, verifierKey: key)
         }
     }
 
@@ -153,7 +153,7 @@ extension TestVault {
         }
         let vault = try await test.reopen()
         #expect(try await vault.validate(tokens.pair.accessToken) != nil)
-        #expect(try await vault.verifyAudit().isIntact)
+        #expect(try await vault.log.verify().isIntact)
         await vault.close()
         #expect(try test.schemas == "1")
     }
@@ -178,7 +178,7 @@ extension TestVault {
         #expect(try test.schemas == "1")
         let vault = try await test.openLater(addedColumns)
         #expect(try await vault.validate(tokens.pair.accessToken) != nil)
-        #expect(try await vault.verifyAudit().isIntact)
+        #expect(try await vault.log.verify().isIntact)
         await vault.close()
         #expect(try test.schemas == "1,2")
     }
@@ -201,7 +201,7 @@ extension TestVault {
         // First uses are upkeep, and are not written either.
         await test.vault.close()
         #expect(try await later.status().logSize == size)
-        #expect(try await later.verifyAudit().isIntact)
+        #expect(try await later.log.verify().isIntact)
         _ = try await later.users.add("bob")
         await later.close()
     }
@@ -221,7 +221,7 @@ extension TestVault {
         await #expect(throws: newer) { try await vault.inspectRefreshToken(tokens.refreshToken) }
         await #expect(throws: newer) { try await vault.grants.list() }
         #expect(try await vault.validate(other.pair.accessToken) != nil)
-        await #expect(throws: newer) { try await vault.verifyAudit() }
+        await #expect(throws: newer) { try await vault.log.verify() }
         var pace = PassPace()
         await #expect(throws: newer) { try await vault.compareRows(&pace) { _ in } }
         #expect(vault.damagedRows == 0 && !vault.isDamaged)

@@ -182,7 +182,7 @@ import VaultCrypto
     @Test(.ofFiles) func `looking at an open vault again takes no lock away from it`() async throws {
         let test = try await TestVault()
         for _ in 0..<3 {
-            _ = try await Vault.inspect(test.path, verifierKey: test.vault.logVerifierKey)
+            _ = try await VaultLog.verify(at: test.path, verifierKey: test.vault.log.verifierKey)
             await (try test.reopen()).close()
         }
         _ = try await test.vault.users.add("alice")

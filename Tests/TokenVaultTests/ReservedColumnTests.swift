@@ -63,7 +63,7 @@ import VaultStore
     }
 
     private func expectIntact(_ vault: Vault) async throws {
-        let report = try await vault.verifyAudit()
+        let report = try await vault.log.verify()
         #expect(report.isIntact, "\(report.findings)")
         #expect(await vault.examine().allSatisfy { $0.code == nil })
     }
@@ -94,12 +94,12 @@ import VaultStore
     @Test(.ofFiles) func `by every rotation of keys`() async throws {
         let scene = try await Scene()
         let (test, vault) = (scene.test, scene.test.vault)
-        _ = try await vault.rotateSystemKey(.rows)
+        _ = try await vault.keys.rotate(.rows)
         try scene.expectKept(in: test.path)
-        _ = try await vault.rotateSystemKey(.lookup)
+        _ = try await vault.keys.rotate(.lookup)
         try scene.expectKept(in: test.path, tag: nil)
         // What does not open with the new keys alone would end it.
-        _ = try await vault.rotateDeeply(openedBy: test.source)
+        _ = try await vault.keys.rotateDeeply(openedBy: test.source)
         try scene.expectKept(in: test.path, keyVersion: 2, tag: nil)
         try await expectIntact(vault)
         await vault.close()
@@ -113,7 +113,7 @@ import VaultStore
         try scene.expectKept(in: test.directory + "/restored")
         let restored = try await test.open()
         try await expectIntact(restored)
-        _ = try await restored.rotateDeeply(openedBy: test.source)
+        _ = try await restored.keys.rotateDeeply(openedBy: test.source)
         await restored.close()
         await test.vault.close()
     }
@@ -121,7 +121,7 @@ import VaultStore
     @Test(.ofFiles) func `until the user is erased`() async throws {
         let scene = try await Scene()
         let (test, vault) = (scene.test, scene.test.vault)
-        _ = try await vault.eraseUser("alice")
+        _ = try await vault.users.erase("alice")
         let owner = "owners WHERE id = \(scene.party.user.id.rawValue)"
         #expect(
             try sqlite(test.path, "SELECT claims IS NULL, identity IS NULL FROM \(owner)") == "1|1")
@@ -151,7 +151,7 @@ import VaultStore
             let vault = try await Vault.open(
                 at: copy, unlockedBy: scene.test.source,
                 configuration: VaultConfiguration.anchored(clock: scene.test.clock))
-            let found = try await vault.verifyAudit().findings.map(\.place)
+            let found = try await vault.log.verify().findings.map(\.place)
             let table = String(edit.prefix { $0 != " " })
             #expect(found.contains { $0.hasPrefix(table) }, "\(edit): \(found)")
             await vault.close()

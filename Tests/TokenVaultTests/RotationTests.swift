@@ -19,7 +19,7 @@ import VaultCore
             #expect(try await test.vault.validate(next.pair.accessToken) != nil)
             tokens = next
         }
-        let report = try await test.vault.verifyAudit()
+        let report = try await test.vault.log.verify()
         #expect(report.isIntact, "\(report.findings)")
     }
 

@@ -89,7 +89,7 @@ import VaultCrypto
         let test = try await TestVault()
         _ = try await test.vault.users.add("carol")
         let last = try await test.vault.auditSize() - 1
-        let detail = try await test.vault.auditEntry(last)
+        let detail = try await test.vault.log.entry(last)
         #expect(detail.entry.operation == "user.add")
         #expect(detail.personalData == "carol")
         #expect(!String(decoding: detail.leaf, as: UTF8.self).contains("carol"))

@@ -59,7 +59,7 @@ private final class JobCounter: TaskExecutor {
         let other = try await test.reopen()
         for rotates in [false, true] {
             _ = try await test.vault.users.add("after \(rotates)")
-            if rotates { _ = try await test.vault.rotateSystemKey(.handles) }
+            if rotates { _ = try await test.vault.keys.rotate(.handles) }
             let token = try await party.begin().pair.accessToken
             let jobs = try await JobCounter().jobs {
                 let isValid = try await other.validate(token) != nil
@@ -78,7 +78,7 @@ private final class JobCounter: TaskExecutor {
         }
         #expect(writes > 0)
         let scans = try await JobCounter().jobs {
-            for _ in 0..<20 { _ = try await test.vault.verifyAudit() }
+            for _ in 0..<20 { _ = try await test.vault.log.verify() }
         }
         #expect(scans > 0)
     }

@@ -44,7 +44,7 @@ import VaultCore
             try await scene.party.refresh(scene.tokens.refreshToken)
         }
         await #expect(throws: VaultError(.integrity, "")) { try await scene.test.vault.grants.list() }
-        let report = try await scene.test.vault.verifyAudit()
+        let report = try await scene.test.vault.log.verify()
         #expect(report.findings.contains { $0.place == "grants 1" }, "\(report.findings)")
     }
 
@@ -66,7 +66,7 @@ import VaultCore
         await #expect(throws: VaultError(.integrity, "")) {
             (try await vault.clients.list(), try await vault.users.list())
         }
-        let report = try await vault.verifyAudit()
+        let report = try await vault.log.verify()
         #expect(report.findings.contains { $0.place == "\(table) \(id)" }, "\(report.findings)")
         await vault.close()
     }
@@ -92,7 +92,7 @@ import VaultCore
         await #expect(throws: VaultError(.integrity, "")) {
             try await vault.validate(scene.tokens.pair.accessToken)
         }
-        let report = try await vault.verifyAudit()
+        let report = try await vault.log.verify()
         #expect(report.findings.contains { $0.place == "grants 1" }, "\(report.findings)")
         await vault.close()
     }
@@ -124,7 +124,7 @@ import VaultCore
         await #expect(throws: VaultError(.integrity, "")) {
             try await scene.party.refresh(scene.tokens.refreshToken)
         }
-        let report = try await scene.test.vault.verifyAudit()
+        let report = try await scene.test.vault.log.verify()
         #expect(report.findings.contains { $0.place == "vault" }, "\(report.findings)")
         await scene.test.vault.close()
         await #expect(throws: VaultError(.integrity, "")) { try await scene.test.reopen() }
@@ -164,7 +164,7 @@ import VaultCore
             default: _ = try await vault.signingKeys()
             }
         }
-        let places = Set(try await vault.verifyAudit().findings.map(\.place))
+        let places = Set(try await vault.log.verify().findings.map(\.place))
         // Signing keys are counted by the vault's own record as well.
         #expect(places == Set(["\(table) \(id)"]).union(table == "signing_keys" ? ["vault"] : []))
     }
@@ -174,11 +174,11 @@ import VaultCore
         let vault = scene.test.vault
         try await vault.consents.remember(
             ofUser: scene.party.user.id, toClient: scene.party.client.id, scope: scene.tokens.scope)
-        let key = vault.logVerifierKey
+        let key = vault.log.verifierKey
         await vault.close()
         _ = try sqlite(scene.test.path, "DROP TABLE consents")
         await #expect(throws: VaultError(.schemaChanged, "")) { try await scene.test.reopen() }
-        let report = try await Vault.inspect(scene.test.path, verifierKey: key)
+        let report = try await VaultLog.verify(at: scene.test.path, verifierKey: key)
         #expect(report.findings.map(\.place) == ["consents 2"])
     }
 
@@ -202,12 +202,12 @@ import VaultCore
         _ = try sqlite(
             scene.test.path,
             "ATTACH '\(copy)' AS old; REPLACE INTO \(table) SELECT * FROM old.\(table)")
-        let restored = try await vault.verifyAudit()
+        let restored = try await vault.log.verify()
         // What the vault's own record counts is missed there as well.
         let record = table == "signing_keys" ? ["vault"] : []
         #expect(restored.findings.map(\.place) == ["\(table) \(id)"] + record)
         _ = try sqlite(scene.test.path, "DELETE FROM \(table) WHERE id = \(id)")
-        let report = try await vault.verifyAudit()
+        let report = try await vault.log.verify()
         // A consent that was withdrawn is rightly gone.
         #expect(report.findings.map(\.place) == (table == "consents" ? [] : ["\(table) \(id)"] + record))
     }
@@ -234,14 +234,14 @@ import VaultCore
             scene.test.path,
             "ATTACH '\(copy)' AS old; REPLACE INTO grants SELECT * FROM old.grants WHERE id = \(scene.tokens.grant)"
         )
-        let report = try await scene.test.vault.verifyAudit()
+        let report = try await scene.test.vault.log.verify()
         #expect(report.findings.map(\.place) == ["grants \(scene.tokens.grant)"])
     }
 
     @Test(.ofFiles) func `a deleted grant is missed, an added one is told from the log`() async throws {
         let scene = try await scene()
         _ = try sqlite(scene.test.path, "UPDATE grants SET id = 77 WHERE id = 1")
-        let report = try await scene.test.vault.verifyAudit()
+        let report = try await scene.test.vault.log.verify()
         #expect(
             report.findings.contains { $0.place == "grants 77" && $0.problem.contains("does not say so") })
         #expect(report.findings.contains { $0.place == "grants 1" && $0.problem.contains("missing") })
@@ -283,7 +283,7 @@ import VaultCore
         ])
     func `verify names it`(_ sql: String, _ place: String) async throws {
         let test = try await log()
-        let intact = try await test.vault.verifyAudit()
+        let intact = try await test.vault.log.verify()
         #expect(intact.isIntact, "\(intact.findings)")
         // Text back into a blob, as STRICT wants it.
         _ = try sqlite(
@@ -291,7 +291,7 @@ import VaultCore
             sql.replacingOccurrences(
                 of: "= replace(CAST(bytes AS TEXT), 'token', 'taken')",
                 with: "= CAST(replace(CAST(bytes AS TEXT), 'token', 'taken') AS BLOB)"))
-        let report = try await test.vault.verifyAudit()
+        let report = try await test.vault.log.verify()
         #expect(report.findings.contains { $0.place.hasPrefix(place) }, "\(report.findings)")
     }
 
@@ -301,7 +301,7 @@ import VaultCore
             test.path,
             "UPDATE audit_leaves SET id = -1 WHERE id = 20; UPDATE audit_leaves SET id = 20 WHERE id = 21; UPDATE audit_leaves SET id = 21 WHERE id = -1"
         )
-        let report = try await test.vault.verifyAudit()
+        let report = try await test.vault.log.verify()
         #expect(
             report.findings.contains { $0.place == "entry 20" }
                 && report.findings.contains { $0.place == "head" })
@@ -316,11 +316,11 @@ import VaultCore
     @Test(.ofFiles) func `a copy is verified with the public key alone, and not with another's`() async throws
     {
         let test = try await log()
-        let key = test.vault.logVerifierKey
+        let key = test.vault.log.verifierKey
         await test.vault.close()
-        #expect(try await Vault.inspect(test.path, verifierKey: key).isIntact)
+        #expect(try await VaultLog.verify(at: test.path, verifierKey: key).isIntact)
         let other = try await TestVault()
-        let report = try await Vault.inspect(test.path, verifierKey: other.vault.logVerifierKey)
+        let report = try await VaultLog.verify(at: test.path, verifierKey: other.vault.log.verifierKey)
         #expect(report.findings.map(\.place) == ["head"])
     }
 }

@@ -23,7 +23,7 @@ import VaultCore
         let other = try await test.reopen()
         test.clock.advance(by: .seconds(2))
         #expect(try await party.refresh(first.refreshToken, in: other).refusal == .refreshTokenReused)
-        let report = try await other.verifyAudit()
+        let report = try await other.log.verify()
         #expect(report.isIntact, "\(report.findings)")
         await other.close()
     }
@@ -67,7 +67,7 @@ import VaultCore
         #expect(try await party.refresh(first.refreshToken).replayed?.text == second.text)
         test.clock.advance(by: .seconds(6))
         #expect(try await party.refresh(first.refreshToken).refusal == .refreshTokenReused)
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test func `a wall clock that is wrong for a while neither opens nor closes a retry window`() async throws
@@ -96,7 +96,7 @@ import VaultCore
         let second = try #require(await party.refresh(first.refreshToken).issued)
         #expect(try await party.refresh(first.refreshToken).replayed?.text == second.text)
         #expect(try await test.vault.validate(second.pair.accessToken) != nil)
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test func `what was made while the clock was ahead is accepted once it is put right`() async throws {

@@ -19,7 +19,7 @@ import VaultCrypto
         let commits = test.vault.statistics.commits - before
         #expect(commits < 100, "\(commits) commits for 200 writes")
         #expect(try await test.vault.users.list().count == 200)
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test func `a body that fails takes no other with it`() async throws {
@@ -35,7 +35,7 @@ import VaultCrypto
         }
         #expect(outcomes == 80)
         #expect(try await test.vault.users.list().count == 80)
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test func `a caller that is cancelled does not stop its write`() async throws {
@@ -80,7 +80,7 @@ import VaultCrypto
         try await test.vault.users.enable("alice")
         #expect(try await other.validate(tokens.pair.accessToken) != nil)
         await other.close()
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test func `two handles writing at once lose nothing`() async throws {
@@ -95,7 +95,7 @@ import VaultCrypto
             try await group.waitForAll()
         }
         #expect(try await test.vault.users.list().count == 60)
-        #expect(try await other.verifyAudit().isIntact)
+        #expect(try await other.log.verify().isIntact)
         await other.close()
     }
 }
@@ -125,10 +125,10 @@ import VaultCrypto
         #expect(try grants(test) == 22 - Limits.purgedGrantsPerIssue)
         for _ in 0..<10 { _ = try await party.authorize() }
         #expect(try grants(test) == 12)
-        let report = try await test.vault.verifyAudit()
+        let report = try await test.vault.log.verify()
         #expect(report.isIntact, "\(report.findings)")
         // No row goes without an entry of its own, which names that row alone and the entry that named it before.
-        let purges = try await test.vault.auditLeaves(limit: 1000).map {
+        let purges = try await test.vault.log.leaves(limit: 1000).map {
             String(decoding: $0.leaf, as: UTF8.self)
         }
         .filter { $0.contains(#""op":"grant.purge""#) }
@@ -171,12 +171,12 @@ import VaultCrypto
         test.clock.advance(by: .seconds(29 * 60))
         _ = try await purgeCodes(test, after: last)
         #expect(try grants(test) == 1)
-        let purges = try await test.vault.auditLeaves(limit: 1000).map {
+        let purges = try await test.vault.log.leaves(limit: 1000).map {
             String(decoding: $0.leaf, as: UTF8.self)
         }
         .filter { $0.contains(#""op":"grant.purge""#) }
         #expect(purges.count == codes.count + 1)
-        let report = try await test.vault.verifyAudit()
+        let report = try await test.vault.log.verify()
         #expect(report.isIntact, "\(report.findings)")
     }
 
@@ -190,7 +190,7 @@ import VaultCrypto
         test.clock.advance(by: .seconds(3600))
         _ = try await purgeCodes(test)
         #expect(try grants(test) == 1)
-        #expect(try await Set(test.vault.verifyAudit().places) == ["grants 1"])
+        #expect(try await Set(test.vault.log.verify().places) == ["grants 1"])
     }
 
     @Test(.ofFiles) func `a grant that was purged and put back is found`() async throws {
@@ -204,7 +204,7 @@ import VaultCrypto
         _ = try sqlite(
             test.path,
             "ATTACH '\(test.directory)/old' AS old; INSERT INTO main.grants SELECT * FROM old.grants")
-        #expect(try await Set(test.vault.verifyAudit().places) == ["grants 1"])
+        #expect(try await Set(test.vault.log.verify().places) == ["grants 1"])
     }
 
     @Test(.ofFiles) func `a wall clock that was stepped deletes nothing`() async throws {

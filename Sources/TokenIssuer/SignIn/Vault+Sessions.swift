@@ -149,7 +149,7 @@ extension Vault {
 
     func sealState(_ plaintext: [UInt8], table: UInt16) throws -> SecretBytes {
         let record = try SealedField.seal(
-            plaintext, under: keys.current.system.key(.issuer), for: stateContext(table), padded: false,
+            plaintext, under: liveKeys.current.system.key(.issuer), for: stateContext(table), padded: false,
             limit: Limits.sealedStateBytes)
         return SecretBytes(Base64URL.encode(record))
     }
@@ -160,7 +160,7 @@ extension Vault {
                 return nil
             }
             return try? SealedField.open(
-                record, with: keys.current.system.key(.issuer), for: stateContext(table),
+                record, with: liveKeys.current.system.key(.issuer), for: stateContext(table),
                 limit: Limits.sealedStateBytes)
         }
     }

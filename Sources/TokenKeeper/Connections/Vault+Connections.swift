@@ -125,7 +125,7 @@ extension Database {
 
     /// Hands a row to `body` with the owner whose key opens it.
     func opened<Result>(
-        _ row: ConnectionRow, _ keys: VaultKeys, _ registry: Registry,
+        _ row: ConnectionRow, _ keys: SnapshotKeys, _ registry: Registry,
         _ body: (ConnectionRow, Owner) throws -> Result
     ) throws -> Result {
         let revision = try keys.checkedRevision(self)

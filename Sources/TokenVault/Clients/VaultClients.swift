@@ -110,7 +110,7 @@ public struct VaultClients: Sendable {
 
     /// Nil also for one that was removed.
     private func standingClient(
-        _ id: OwnerID?, _ database: Database, _ keys: VaultKeys, _ revision: RegistryRevision?
+        _ id: OwnerID?, _ database: Database, _ keys: SnapshotKeys, _ revision: RegistryRevision?
     ) throws -> Client? {
         guard let id, let client = try vault.registry.client(id, database, keys.keyring, revision: revision),
             client.state != .removed

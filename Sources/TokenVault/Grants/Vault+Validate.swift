@@ -32,9 +32,9 @@ extension Vault {
     /// used.
     package func validate(_ accessToken: SecretBytes, for caller: Client?) async throws -> ValidToken? {
         guard let handle = try await openHandle(accessToken, as: .accessToken) else { return nil }
-        let (now, floor, grant) = (clock.now(), keys.floor, [SQLValue.integer(handle.grant.rawValue)])
+        let (now, floor, grant) = (clock.now(), liveKeys.floor, [SQLValue.integer(handle.grant.rawValue)])
         func judgedRow(
-            _ cursor: RowCursor, _ database: Database, _ vault: VaultRow, _ keys: VaultKeys
+            _ cursor: RowCursor, _ database: Database, _ vault: VaultRow, _ keys: SnapshotKeys
         ) throws -> ValidToken? {
             let row = try AccessTokenRow(
                 reading: cursor, at: 2, presented: handle.generation, rowKey: keys.keyring.rows)
@@ -47,7 +47,7 @@ extension Vault {
                     isVaultKnown = false
                     return nil
                 }
-                let keys = try keys.keys(
+                let keys = try liveKeys.keys(
                     for: database, vault.stamp, logSize: cursor.integer(1), above: floor)
                 return try judgedRow(cursor, database, vault, keys)
             }
@@ -69,7 +69,7 @@ extension Vault {
 
     private func judge(
         _ handle: TokenHandle, _ accessToken: SecretBytes, _ row: borrowing AccessTokenRow, _ vault: VaultRow,
-        _ database: Database, _ keys: VaultKeys, _ now: VaultInstant,
+        _ database: Database, _ keys: SnapshotKeys, _ now: VaultInstant,
         _ caller: Client?
     ) throws -> ValidToken? {
         let (keyring, revision) = (keys.keyring, keys.revision)

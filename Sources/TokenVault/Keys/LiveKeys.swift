@@ -14,7 +14,7 @@ package import VaultStore
 /// ones that the vault row counts: an earlier vault row that is put back is genuine, but no longer named.
 package final class LiveKeys: Sendable {
     private struct State {
-        var keys: VaultKeys
+        var keys: SnapshotKeys
         /// How long the log was when it was last seen to name the stamp of `keys`.
         var size: Int64
         /// Every snapshot begun after this was written shows as much of the log, or more; and no counter goes back.
@@ -31,7 +31,7 @@ package final class LiveKeys: Sendable {
     private let turn = Mutex<Void>(())
 
     /// - Parameter logSize: in the snapshot that `keys` and `vault` were read in.
-    init(_ keys: VaultKeys, _ vault: VaultRow, logSize: Int64, doubt: VaultError?, unlocker: Unlocker) {
+    init(_ keys: SnapshotKeys, _ vault: VaultRow, logSize: Int64, doubt: VaultError?, unlocker: Unlocker) {
         self.doubt = doubt
         state = Mutex(
             State(
@@ -44,7 +44,7 @@ package final class LiveKeys: Sendable {
     package func expect(_ root: GuardedKey) { state.withLock { $0.expected = root } }
 
     /// As last known to this process.
-    package var current: VaultKeys { state.withLock { $0.keys } }
+    package var current: SnapshotKeys { state.withLock { $0.keys } }
 
     /// How many entries every snapshot begun from now on shows, or more.
     package var floor: Int64 { state.withLock { $0.floor.logSize } }
@@ -54,7 +54,7 @@ package final class LiveKeys: Sendable {
     /// - Parameter floor: asked for before the snapshot was begun.
     /// - Throws: ``VaultError/Code/locked`` when the source opens no keyslot any more, ``VaultError/Code/integrity``
     ///   when the snapshot is older than it can be, or its rows are not the ones that its vault row counts.
-    package func keys(for database: Database, above floor: Int64 = 0) throws -> VaultKeys {
+    package func keys(for database: Database, above floor: Int64 = 0) throws -> SnapshotKeys {
         let shown = try database.firstRow(
             "SELECT stamp, (SELECT size FROM audit_head WHERE id = 1) FROM vault WHERE id = 1"
         ) { (RegistryRevision($0, at: 0), $0.integer(1)) }
@@ -65,23 +65,23 @@ package final class LiveKeys: Sendable {
     /// The same where the stamp of the snapshot is known.
     func keys(
         for database: Database, _ stamp: RegistryRevision, logSize: Int64, above floor: Int64
-    ) throws -> VaultKeys {
+    ) throws -> SnapshotKeys {
         guard logSize >= floor else { throw VaultRow.outdated }
         // A longer log is another process's work, whose last entry may name another stamp than the row that is there now.
-        func held() -> VaultKeys? {
+        func held() -> SnapshotKeys? {
             state.withLock { $0.keys.revision == stamp && logSize <= $0.size ? $0.keys : nil }
         }
         return try held() ?? turn.withLock { _ in try held() ?? accept(database, above: floor) }
     }
 
     /// For those who look what is wrong: where the database shows no keys that prove themselves, those known last.
-    package func keys(examining database: Database) throws -> VaultKeys {
+    package func keys(examining database: Database) throws -> SnapshotKeys {
         do { return try keys(for: database) } catch let error as VaultError where error.code == .integrity {
             return current
         }
     }
 
-    private func accept(_ database: Database, above floor: Int64) throws -> VaultKeys {
+    private func accept(_ database: Database, above floor: Int64) throws -> SnapshotKeys {
         let held = state.withLock { $0 }
         let vault = try VaultRow.read(database, rowKey: nil)
         // Mostly only users changed: then the rows are the same, and with them the keys.
@@ -101,19 +101,21 @@ package final class LiveKeys: Sendable {
         }
     }
 
-    private func load(_ database: Database, _ vault: VaultRow, _ held: State) throws -> VaultKeys {
+    private func load(_ database: Database, _ vault: VaultRow, _ held: State) throws -> SnapshotKeys {
         let keyring = held.keys.keyring
         let isSame =
             switch keyring.opened {
             case .root: vault.keyEpoch == Int64(keyring.epoch)
             case .role(let role, let epoch, _): try database.slotEpochs()[VaultRoles(role)] == epoch
             }
-        if isSame { return try VaultKeys.load(database, opened: keyring.opened) }
-        if let expected = held.expected, let keys = try? VaultKeys.load(database, opened: .root(expected)) {
+        if isSame { return try SnapshotKeys.load(database, opened: keyring.opened) }
+        if let expected = held.expected, let keys = try? SnapshotKeys.load(database, opened: .root(expected))
+        {
             state.withLock { $0.expected = nil }
             return keys
         }
-        return try VaultKeys.load(database, opened: unlocker.open(database, vault.id, database.slotEpochs()))
+        return try SnapshotKeys.load(
+            database, opened: unlocker.open(database, vault.id, database.slotEpochs()))
     }
 
     /// Raises the floor to what the holder of the writer's lock sees.
@@ -136,7 +138,7 @@ package final class LiveKeys: Sendable {
             guard stamp != state.keys.revision else { return state.size = max(state.size, head.size) }
             // New keys are read as those of another process are.
             guard !transaction.changesKeys else { return }
-            state.keys = VaultKeys(
+            state.keys = SnapshotKeys(
                 keyring: transaction.keyring, system: state.keys.system, revision: stamp)
             state.size = head.size
         }
@@ -144,7 +146,7 @@ package final class LiveKeys: Sendable {
 }
 
 /// A keyring with the key of the vault's own owner, and what they were read from.
-package final class VaultKeys: Sendable {
+package final class SnapshotKeys: Sendable {
     package let keyring: Keyring
     /// The owner of what belongs to no client or user, who is the operator in the log.
     package let system: Owner
@@ -155,13 +157,13 @@ package final class VaultKeys: Sendable {
         (self.keyring, self.system, self.revision) = (keyring, system, revision)
     }
 
-    fileprivate func at(_ revision: RegistryRevision?) -> VaultKeys {
-        VaultKeys(keyring: keyring, system: system, revision: revision)
+    fileprivate func at(_ revision: RegistryRevision?) -> SnapshotKeys {
+        SnapshotKeys(keyring: keyring, system: system, revision: revision)
     }
 
     /// Reads the keys and checks them, the vault row, and the system's owner by their tags. Whether they are the newest is
     /// for ``prove(_:)`` to say.
-    static func load(_ database: Database, opened: OpenedKey) throws -> VaultKeys {
+    static func load(_ database: Database, opened: OpenedKey) throws -> SnapshotKeys {
         let vault = try VaultRow.read(database, rowKey: nil)
         let keyring = try Keyring.load(database, vault: vault, opened: opened)
         _ = try VaultRow.read(database, rowKey: keyring.rows)
@@ -169,7 +171,7 @@ package final class VaultKeys: Sendable {
             throw VaultError(.integrity, "The vault's own owner is missing.", remedy: "Restore a backup.")
         }
         let roster = LiveRoster(try Roster(database, keyring.rowSet))
-        return VaultKeys(keyring: keyring.showing(roster), system: system, revision: nil)
+        return SnapshotKeys(keyring: keyring.showing(roster), system: system, revision: nil)
     }
 
     /// Shows that the vault row is the one that the last entry of the signed log names, and the rows those that it counts.

@@ -25,8 +25,8 @@ extension Vault {
     ///   `locked` (no keyslot opens with this source), `denied` (its keyslot is for another role), `schema_newer`,
     ///   `schema_changed`, `integrity` (also: behind, or forked from, what an anchor was told), `unavailable` (it has anchors, and the options have
     ///   nothing to compare them with), `busy`. A vault whose own record
-    ///   was put back, or whose clients, keys or settings were, opens for ``verifyAudit(since:progress:)`` and
-    ///   ``examine()``; all else throws `integrity` then.
+    ///   was put back, or whose clients, keys or settings were, opens for `log.verify()` and `examine()`
+    ///   of the modules above; all else throws `integrity` then.
     public static func open(
         at path: String, unlockedBy source: KeySource,
         configuration: VaultConfiguration = VaultConfiguration(),
@@ -37,7 +37,7 @@ extension Vault {
                 let vault = try Vault(
                     openStore(path, source, configuration, roles), configuration: configuration)
                 do {
-                    if !configuration.ignoresAnchors, vault.keys.doubt == nil { try vault.checkAnchors() }
+                    if !configuration.ignoresAnchors, vault.liveKeys.doubt == nil { try vault.checkAnchors() }
                 } catch {
                     vault.closeFiles()
                     throw StorageFailure.translate(error, isOpening: true)
@@ -70,7 +70,7 @@ extension Vault {
 
     private static func begin(_ vault: Vault) async throws -> Vault {
         do {
-            if let doubt = vault.keys.doubt {
+            if let doubt = vault.liveKeys.doubt {
                 vault.noteDamage(doubt)
                 return vault
             }
@@ -143,7 +143,7 @@ extension Vault {
         _ database: Database, _ store: any VaultStore, _ vault: VaultRow, _ opened: OpenedKey,
         _ unlocker: Unlocker
     ) throws -> OpenedStore {
-        let keys = try VaultKeys.load(database, opened: opened)
+        let keys = try SnapshotKeys.load(database, opened: opened)
         let head = try LogHead.read(database)
         guard head.isSigned(by: keys.keyring.signer.key), try head.isTimed(database) else {
             throw VaultError(

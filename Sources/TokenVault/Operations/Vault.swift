@@ -32,7 +32,7 @@ public final class Vault: Sendable {
     package let logger: Logger
     package let store: any VaultStore
     package let queue: CommitQueue
-    package let keys: LiveKeys
+    package let liveKeys: LiveKeys
     package let registry: Registry
     let firstUses: FirstUses
     let knownVaultRow = KnownVaultRow()
@@ -48,7 +48,7 @@ public final class Vault: Sendable {
     package let operatorActor: AuditActor
     /// The keys as last known to this process, for what opens and makes tokens. What reads or writes rows
     /// takes those of its snapshot or transaction.
-    package var keyring: Keyring { keys.current.keyring }
+    package var keyring: Keyring { liveKeys.current.keyring }
     /// Whether one more write would be taken now.
     package var acceptsNewWork: Bool { store.acceptsNewWork }
     /// Writes waiting now.
@@ -62,7 +62,7 @@ public final class Vault: Sendable {
         logger = configuration.logger
         anchorCheck = configuration.anchors
         store = opened.store
-        keys = opened.keys
+        liveKeys = opened.keys
         unlocker = opened.unlocker
         statistics = CommitStatistics(configuration.metrics)
         registry = Registry()
@@ -110,9 +110,6 @@ public final class Vault: Sendable {
             logger.warning("The vault did not close cleanly.", metadata: ["error": "\(error)"])
         }
     }
-
-    /// The public key of the log, as C2SP vkey: what an outsider needs to check a checkpoint.
-    public var logVerifierKey: String { keyring.signer.key.vkey }
 }
 
 /// How a vault is opened.
@@ -158,7 +155,7 @@ extension Vault {
     ///
     /// SQLite answers in place: no other thread, no continuation. A store behind a network would suspend here and in
     /// ``read(_:)``.
-    package func snapshot<Result>(_ body: (Database, VaultKeys) throws -> Result) async throws -> Result {
+    package func snapshot<Result>(_ body: (Database, SnapshotKeys) throws -> Result) async throws -> Result {
         try snapshotInPlace(body)
     }
 
@@ -169,25 +166,25 @@ extension Vault {
 
     /// As ``snapshot(_:)`` for what may read many rows: off the threads that tasks share.
     package func scan<Result: Sendable>(
-        _ body: @escaping @Sendable (Database, VaultKeys) throws -> Result
+        _ body: @escaping @Sendable (Database, SnapshotKeys) throws -> Result
     ) async throws -> Result {
         try await BlockingThread.result { [self] in try snapshotInPlace(body) }
     }
 
     /// Reads on a connection of its own, for long work that other readers would wait for.
     package func study<Result: Sendable>(
-        _ body: @escaping @Sendable (Database, VaultKeys) throws -> Result
+        _ body: @escaping @Sendable (Database, SnapshotKeys) throws -> Result
     ) async throws -> Result {
-        try await BlockingThread.result { [store, keys] in
-            try store.withOwnReader { try body($0, keys.keys(for: $0)) }
+        try await BlockingThread.result { [store, liveKeys] in
+            try store.withOwnReader { try body($0, liveKeys.keys(for: $0)) }
         }
     }
 
     /// For work that has a thread of its own.
-    package func snapshotInPlace<Result>(_ body: (Database, VaultKeys) throws -> Result) throws -> Result {
-        let floor = keys.floor
-        return try store.reader.snapshot { [keys] database in
-            try body(database, keys.keys(for: database, above: floor))
+    package func snapshotInPlace<Result>(_ body: (Database, SnapshotKeys) throws -> Result) throws -> Result {
+        let floor = liveKeys.floor
+        return try store.reader.snapshot { [liveKeys] database in
+            try body(database, liveKeys.keys(for: database, above: floor))
         }
     }
 }

@@ -114,9 +114,9 @@ final class CommitEngine: @unchecked Sendable {
         let wanted = batch.jobs.flatMap(\.wanted)
         var vault: VaultRow.Tagged?
         var head: LogHead?
-        var keys: VaultKeys?
+        var keys: SnapshotKeys?
         var rows: [StoredRow] = []
-        func known() throws -> VaultKeys {
+        func known() throws -> SnapshotKeys {
             if let keys { return keys }
             guard let vault, let head else { throw vault == nil ? VaultRow.damaged : LogHead.misfit }
             let current = try self.keys.keys(

@@ -46,7 +46,7 @@ extension DraftFile {
 }
 
 /// The file that has the newest checkpoint a witness cosigned, for its readers.
-extension Vault {
+extension VaultAnchors {
     /// - Throws: ``VaultError/Code/alreadyExists`` for a file that is something else, and what keeps a file from being made there.
     func checkKeptCheckpoint(_ path: String) throws {
         _ = try DraftFile.note(at: path)
@@ -72,7 +72,7 @@ extension Vault {
             let newer = try SignedNote.parse(Array(cosigned.note.utf8))
             // Another process was faster, with a newer one.
             if let newer = Checkpoint(parsing: newer.text), newer.origin == kept.origin,
-                newer.size < kept.size, note.isSigned(by: keyring.signer.key)
+                newer.size < kept.size, note.isSigned(by: vault.keyring.signer.key)
             {
                 return
             }
@@ -81,6 +81,6 @@ extension Vault {
     }
 
     private func isOurs(_ checkpoint: Checkpoint) -> Bool {
-        LogHead.incarnation(named: checkpoint.origin, of: id) != nil
+        LogHead.incarnation(named: checkpoint.origin, of: vault.id) != nil
     }
 }

@@ -16,10 +16,10 @@ public struct LogAnchors: AnchorCheck {
     public init(witnesses: (any WitnessTransport)? = nil) { self.witnesses = witnesses }
 
     public func requireAgreement(of vault: Vault) throws {
-        let readings = try AnchorComparison.readings(vault.store, vault.keys)
+        let readings = try AnchorComparison.readings(vault.store, vault.liveKeys)
         guard !readings.isEmpty else { return }
         try vault.store.reader.snapshot { database in
-            let keyring = try vault.keys.keys(for: database).keyring
+            let keyring = try vault.liveKeys.keys(for: database).keyring
             for (anchor, reading) in readings {
                 let comparison = try AnchorComparison(anchor, reading, database, keyring)
                 if let problem = comparison.problem {
@@ -38,7 +38,7 @@ public struct LogAnchors: AnchorCheck {
     public func vaultWillClose(_ vault: Vault) async {
         do {
             guard try await vault.read({ try $0.hasAnchors(.file) }) else { return }
-            try await vault.anchorNewCheckpoints([.file])
+            try await vault.anchors.tell([.file])
         } catch {
             vault.logger.debug(
                 "Anchors could not be told before closing.", metadata: ["error": "\(error)"])
@@ -46,7 +46,7 @@ public struct LogAnchors: AnchorCheck {
     }
 }
 
-extension Vault {
+extension VaultAnchors {
     /// Nil: this process has no way to ask witnesses.
-    var witnesses: (any WitnessTransport)? { (anchorCheck as? LogAnchors)?.witnesses }
+    var witnesses: (any WitnessTransport)? { (vault.anchorCheck as? LogAnchors)?.witnesses }
 }

@@ -1,6 +1,6 @@
 import Logging
 import MerkleLog
-public import TokenVault
+import TokenVault
 public import VaultCore
 import VaultStore
 
@@ -44,9 +44,9 @@ public enum WitnessTransportFailure: String, Error, Sendable {
     case garbled
 }
 
-extension Vault {
+extension VaultAnchors {
     /// Adds a C2SP witness, and has it cosign the newest checkpoint. Whether it did is in the result, and
-    /// does not decide whether it is added: who runs it may have to add this log's ``logVerifierKey`` first.
+    /// does not decide whether it is added: who runs it may have to add this log's ``VaultLog/verifierKey`` first.
     ///
     /// - Parameters:
     ///   - url: its submission prefix: `https`, or `http` to this machine.
@@ -73,7 +73,9 @@ extension Vault {
                     "Give the C2SP vkey that the witness publishes, for cosignature/v1: its third part begins with B."
             )
         }
-        guard NoteKey(name: keyring.signer.key.name, publicKey: witnessKey.publicKey) != keyring.signer.key
+        guard
+            NoteKey(name: vault.keyring.signer.key.name, publicKey: witnessKey.publicKey)
+                != vault.keyring.signer.key
         else {
             throw VaultError(
                 .invalidInput, "This is the log's own key.",
@@ -81,12 +83,13 @@ extension Vault {
         }
         if let path {
             try Self.requirePath(path)
-            try await BlockingThread.result { [self] in try checkKeptCheckpoint(path) }
+            try await BlockingThread.result { try checkKeptCheckpoint(path) }
         }
-        return try await addAnchor(
+        return try await add(
             AnchorRow(
-                id: 0, kind: .witness, target: String(url.trimmingSuffix { $0 == "/" }), vaultPath: self.path,
-                witnessKey: key, keptAt: path, createdAt: clock.now()))
+                id: 0, kind: .witness, target: String(url.trimmingSuffix { $0 == "/" }),
+                vaultPath: vault.path,
+                witnessKey: key, keptAt: path, createdAt: vault.clock.now()))
     }
 
     /// The newest checkpoint with the cosignatures of all witnesses who gave one. Each is asked now. One that
@@ -97,16 +100,16 @@ extension Vault {
     public func cosignedCheckpoint() async throws -> (note: String, missing: [Anchor]) {
         var told: [Told] = []
         for _ in 0..<Limits.witnessAttempts {
-            told = try await tellAnchors([.witness], isForced: true)
+            told = try await tellEach([.witness], isForced: true)
             try await note(told)
             if Set(told.compactMap(\.cosigned?.size)).count <= 1 { break }
         }
         let cosigned = told.compactMap { told in told.cosigned.map { (told.anchor.id, $0) } }
         guard let newest = cosigned.max(by: { $0.1.size < $1.1.size })?.1 else {
-            return (try await auditCheckpoint(), try await anchors().filter { $0.kind == .witness })
+            return (try await vault.log.checkpoint(), try await list().filter { $0.kind == .witness })
         }
         let fitting = cosigned.filter { $0.1.note == newest.note }
-        let missing = try await anchors().filter { anchor in
+        let missing = try await list().filter { anchor in
             anchor.kind == .witness && !fitting.contains { $0.0 == anchor.id }
         }
         return (newest.note + fitting.map(\.1.cosignature.line).joined(), missing)
@@ -119,7 +122,7 @@ extension Vault {
             let newest = try await cosign(by: row, told: told)
             cosigned = newest
             if let path = row.keptAt {
-                try await BlockingThread.result { [self] in try keep(newest, at: path) }
+                try await BlockingThread.result { try keep(newest, at: path) }
             }
             return Told(anchor: row, outcome: .success(newest.size), cosigned: newest)
         } catch { return Told(anchor: row, outcome: .failure(error), cosigned: cosigned) }
@@ -127,9 +130,9 @@ extension Vault {
 
     /// For `audit verify`, which says what they answered and fails for nothing else.
     func askWitnesses() async -> [Told] {
-        guard let told = try? await tellAnchors([.witness], isForced: true), !told.isEmpty else { return [] }
+        guard let told = try? await tellEach([.witness], isForced: true), !told.isEmpty else { return [] }
         do { try await note(told) } catch {
-            logger.debug("What witnesses answered could not be noted.", metadata: ["error": "\(error)"])
+            vault.logger.debug("What witnesses answered could not be noted.", metadata: ["error": "\(error)"])
         }
         return told
     }
@@ -143,7 +146,7 @@ struct CosignedCheckpoint: Sendable {
     let cosignature: Cosignature
 }
 
-extension Vault {
+extension VaultAnchors {
     /// Has a witness cosign the newest checkpoint, beginning with what it is known to have.
     ///
     /// - Parameter told: entries of the checkpoint it took last, as far as is known; it says itself if that is wrong.
@@ -207,7 +210,7 @@ extension Vault {
         from old: Int64?, orAtMost guess: Int64
     ) async throws -> (old: Int64, size: Int64, body: String, proof: ProofText) {
         // What is thrown inside of a snapshot is taken for storage trouble.
-        let result: Result<(Int64, Int64, String, ProofText), AnchorTrouble> = try await snapshot {
+        let result: Result<(Int64, Int64, String, ProofText), AnchorTrouble> = try await vault.snapshot {
             database, _ in
             let head = try LogHead.read(database)
             if let old, old > head.size {
@@ -236,7 +239,7 @@ extension Vault {
 }
 
 extension AuditReport {
-    mutating func add(_ told: Vault.Told) {
+    mutating func add(_ told: VaultAnchors.Told) {
         let name = "anchor \(told.anchor.id) (\(told.anchor.target))"
         // That a file could not be kept says nothing about the log.
         guard case .failure(let error) = told.outcome, told.cosigned == nil else { return }

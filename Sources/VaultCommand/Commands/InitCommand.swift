@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import TokenVault
+import VaultAudit
 import VaultCore
 import VaultCrypto
 import VaultCustody
@@ -54,9 +55,10 @@ struct InitCommand: AsyncParsableCommand {
         let slots: [VaultKeyslot]
         do {
             if let recovery {
-                _ = try await vault.createRecoveryKey(file: recovery.file, passphrase: recovery.passphrase)
+                _ = try await vault.keys.createRecoveryKey(
+                    file: recovery.file, passphrase: recovery.passphrase)
             }
-            slots = try await vault.keyslots()
+            slots = try await vault.keys.slots()
         } catch {
             await vault.close()
             // Without the recovery key that was asked for there is no vault, and the next try finds the place free; only
@@ -70,7 +72,7 @@ struct InitCommand: AsyncParsableCommand {
         // With the verifier key an outsider can check the log's checkpoints.
         let made = Shown([
             .both("vault", path), .both("vault_id", vault.id.description), .both("key_file", keyFile),
-            .both("recovery_file", recovery?.file), .both("log_verifier_key", vault.logVerifierKey),
+            .both("recovery_file", recovery?.file), .both("log_verifier_key", vault.log.verifierKey),
         ])
         await vault.close()
         try output.show(made)

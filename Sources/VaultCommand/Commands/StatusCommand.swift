@@ -24,7 +24,7 @@ struct StatusCommand: AsyncParsableCommand {
     func run() async throws {
         let path = try location.path()
         let (status, slots) = try await location.withVault {
-            (try await $0.status(), try await $0.keyslots())
+            (try await $0.status(), try await $0.keys.slots())
         }
         try output.show(Shown(status, path: path))
         output.noteMissingRecoveryKey(among: slots)

@@ -205,7 +205,7 @@ struct NewKeyArguments: ParsableArguments {
         if createsKeyFile, let keyFile { try Vault.createKeyFile(at: keyFile) }
         do {
             // A passphrase that lies in a file has to come out of it a second time.
-            return try await vault.addKeyslot(
+            return try await vault.keys.addSlot(
                 named: name, unlockedBy: source(given),
                 provedBy: source(passphrase.source.file == nil ? given : passphrase.read()),
                 for: roles)

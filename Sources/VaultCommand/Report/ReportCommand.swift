@@ -47,13 +47,13 @@ struct ReportCommand: AsyncParsableCommand {
         // Before minutes of work, not after.
         let file = try claim()
         let page = try await location.withVault { vault in
-            let digest = try await vault.auditDigest(from: from?.instant, to: to?.instant) {
+            let digest = try await vault.log.digest(from: from?.instant, to: to?.instant) {
                 Console.progress("reading: \(Int($0 * 100)) %")
             }
-            let verdict = try await vault.verifyAudit { Console.progress("verifying: \(Int($0 * 100)) %") }
+            let verdict = try await vault.log.verify { Console.progress("verifying: \(Int($0 * 100)) %") }
             return ReportPage(
                 madeAt: SystemClock().now(), path: path, status: try await vault.status(), digest: digest,
-                verdict: verdict, verifierKey: vault.logVerifierKey,
+                verdict: verdict, verifierKey: vault.log.verifierKey,
                 registered: try await vault.clients.list())
         }
         Console.progress("")

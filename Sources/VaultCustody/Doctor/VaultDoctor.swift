@@ -146,10 +146,10 @@ extension Vault {
     /// decide. Reads at most ``examinedRows`` of each table; changes nothing.
     public func examine() async -> [DoctorCheck] {
         do {
-            return try await BlockingThread.result { [store, keys] in
+            return try await BlockingThread.result { [store, liveKeys] in
                 try store.withOwnReader { database in
                     try store.refuseNewer(database)
-                    return Self.examine(database, try keys.keys(examining: database).keyring)
+                    return Self.examine(database, try liveKeys.keys(examining: database).keyring)
                 }
             }
         } catch {

@@ -28,15 +28,15 @@ public struct VaultKeyslot: Sendable {
     public var isRotatable: Bool { slot.isRotatable }
 }
 
-extension Vault {
+extension VaultKeys {
     /// Every keyslot, oldest first.
-    public func keyslots() async throws -> [VaultKeyslot] {
-        try await snapshot { try StoredKeyslot.all($0, $1.keyring).map { $0.shown(unlocker) } }
+    public func slots() async throws -> [VaultKeyslot] {
+        try await vault.snapshot { try StoredKeyslot.all($0, $1.keyring).map { $0.shown(vault.unlocker) } }
     }
 
     /// Whether there is a way in that is kept for the day when all others are lost.
     public func hasRecoveryKey() async throws -> Bool {
-        try await keyslots().contains { $0.kind == KeyslotKind.recoveryKey.word }
+        try await slots().contains { $0.kind == KeyslotKind.recoveryKey.word }
     }
 }
 

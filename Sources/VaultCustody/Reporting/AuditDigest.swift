@@ -1,5 +1,5 @@
 public import TokenVault
-import VaultAudit
+public import VaultAudit
 public import VaultCore
 import VaultStore
 
@@ -82,7 +82,7 @@ public struct AuditDigest: Sendable {
     public internal(set) var totals: [(operation: String, outcome: String, count: Int64)] = []
 }
 
-extension Vault {
+extension VaultLog {
     /// Reads what is kept of the log of a period once and says what was in it. One snapshot on a connection of its own;
     /// memory does not grow with the log.
     ///
@@ -91,11 +91,11 @@ extension Vault {
     ///   - to: the first moment that counts no more; nil: the end.
     ///   - progress: called now and then with the share done, 0 to 1.
     /// - Throws: ``VaultError/Code/integrity`` when an entry cannot be read.
-    public func auditDigest(
+    public func digest(
         from: VaultInstant? = nil, to: VaultInstant? = nil,
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> AuditDigest {
-        try await study { [registry] database, keys in
+        try await vault.study { database, keys in
             let log = StoredLog(database)
             let size = try LogHead.read(database).size
             let kept = try log.firstKept(size)
@@ -103,8 +103,8 @@ extension Vault {
             let earliest = from?.millisecondsSince1970 ?? .min
             let times = earliest..<max(earliest, to?.millisecondsSince1970 ?? .max)
             var digest = try AuditDigest(log, first..<size, times, progress)
-            digest.alarms.addActors(database, keys.keyring, registry)
-            digest.keyEvents.addActors(database, keys.keyring, registry)
+            digest.alarms.addActors(database, keys.keyring, vault.registry)
+            digest.keyEvents.addActors(database, keys.keyring, vault.registry)
             return digest
         }
     }

@@ -106,7 +106,7 @@ public struct VaultRestore: Sendable {
         _ progress: @escaping @Sendable (Double) -> Void
     ) async throws -> RestoreOutcome {
         try await RestoreWork(vault: vault, plan: prepared.plan, grants: prepared.grants).run()
-        let report = try await vault.verifyAudit(comparesAnchors: false, progress: progress)
+        let report = try await vault.log.verify(comparesAnchors: false, progress: progress)
         guard report.isIntact else {
             throw VaultError(
                 .integrity,
@@ -116,7 +116,7 @@ public struct VaultRestore: Sendable {
         }
         return RestoreOutcome(
             plan: prepared.plan, path: area.target, logOrigin: vault.keyring.signer.key.name,
-            logVerifierKey: vault.logVerifierKey, logSize: try await vault.auditSize())
+            logVerifierKey: vault.log.verifierKey, logSize: try await vault.auditSize())
     }
 
     /// Two vaults of one name that both hand out tokens could not be told apart. A service whose file was

@@ -97,7 +97,7 @@ extension Vault {
     }
 
     func expectIntactLog(_ comment: String = "") async throws {
-        let report = try await verifyAudit()
+        let report = try await log.verify()
         #expect(report.isIntact, "\(comment) \(report.findings)")
     }
 }

@@ -121,7 +121,7 @@ extension TestServer {
 
     /// The last entries of the log.
     func entries(_ operation: String) async throws -> [AuditEntry] {
-        try await vault.auditEntries(limit: 1_000_000).filter { $0.operation == operation }
+        try await vault.log.entries(limit: 1_000_000).filter { $0.operation == operation }
     }
 }
 

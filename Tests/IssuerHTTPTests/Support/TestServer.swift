@@ -43,7 +43,7 @@ struct TestServer: Sendable {
         do {
             try await serve(
                 vault, directory, clock, profile, requests, log: log, configure: configure, body)
-            #expect(try await vault.verifyAudit().findings == [])
+            #expect(try await vault.log.verify().findings == [])
         } catch {
             await vault.close()
             throw error

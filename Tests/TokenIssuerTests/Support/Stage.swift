@@ -59,7 +59,7 @@ struct Stage: Sendable {
     }
 
     func lastEntries(_ count: Int64) async throws -> [AuditEntry] {
-        try await vault.auditEntries(from: vault.auditSize() - count, limit: Int(count))
+        try await vault.log.entries(from: vault.auditSize() - count, limit: Int(count))
     }
 }
 

@@ -40,7 +40,7 @@ final class SimulatedMachine: Sendable {
 
     /// Closes the handles; nil: the log is in order.
     func close() async throws -> String? {
-        let report = try await vaults[0].verifyAudit()
+        let report = try await vaults[0].log.verify()
         for vault in vaults { await vault.close() }
         return report.isIntact ? nil : "\(report.findings)"
     }

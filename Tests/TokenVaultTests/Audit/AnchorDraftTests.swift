@@ -13,14 +13,14 @@ import VaultCore
         init() async throws {
             log = try await Log(entries: 1)
             let file = log.test.directory + "/anchor"
-            _ = try await log.vault.addAnchor(.file, target: file)
+            _ = try await log.vault.anchors.add(.file, target: file)
             draft = file + ".partial"
             try await log.grow(1)
         }
 
         func trouble() async throws -> [String?] {
-            try await log.vault.anchorNewCheckpoints(isForced: true)
-            return try await log.vault.anchors().map(\.trouble)
+            try await log.vault.anchors.tell(isForced: true)
+            return try await log.vault.anchors.list().map(\.trouble)
         }
     }
 

@@ -17,7 +17,7 @@ private struct Anchored {
     init(entries: Int = 20) async throws {
         log = try await Log(entries: entries)
         file = log.test.directory + "/anchor"
-        let anchor = try await log.vault.addAnchor(.file, target: file)
+        let anchor = try await log.vault.anchors.add(.file, target: file)
         #expect(anchor.trouble == nil && anchor.lag == 0 && anchor.size > 20)
     }
 
@@ -95,10 +95,10 @@ private struct Anchored {
 
         // Whoever wants it all the same gets it, is told, and the evidence stays.
         let old = try await anchored.open(ignoringAnchors: true)
-        let report = try await old.verifyAudit()
+        let report = try await old.log.verify()
         #expect(report.places == ["anchors"])
-        try await old.anchorNewCheckpoints(isForced: true)
-        #expect(try await old.anchors().map(\.trouble) == ["behind"])
+        try await old.anchors.tell(isForced: true)
+        #expect(try await old.anchors.list().map(\.trouble) == ["behind"])
         await old.close()
         #expect(try anchored.note() == newest)
     }
@@ -156,7 +156,7 @@ private struct Anchored {
         _ = try sqlite(anchored.test.path, "UPDATE anchors SET target = '\(anchored.file)'")
         _ = try sqlite(anchored.test.path, "PRAGMA foreign_keys = ON; DELETE FROM anchors")
         let vault = try await anchored.open()
-        #expect(try await vault.verifyAudit().places.contains { $0.hasPrefix("anchors") })
+        #expect(try await vault.log.verify().places.contains { $0.hasPrefix("anchors") })
         await vault.close()
     }
 
@@ -172,10 +172,10 @@ private struct Anchored {
         if content == "directory" { mkdir(anchored.file, 0o700) }
         if content == "pipe" { mkfifo(anchored.file, 0o600) }
         let vault = try await anchored.open()
-        let report = try await vault.verifyAudit()
+        let report = try await vault.log.verify()
         #expect(report.isIntact && report.notes.count == 1, "\(report.notes)")
-        try await vault.anchorNewCheckpoints()
-        #expect(try await vault.anchors().map(\.trouble) == [content == "gone" ? nil : "damaged"])
+        try await vault.anchors.tell()
+        #expect(try await vault.anchors.list().map(\.trouble) == [content == "gone" ? nil : "damaged"])
         await vault.close()
         if content == "gone" {
             #expect(try anchored.note().hasPrefix("tokenvault/"))
@@ -191,10 +191,10 @@ private struct Anchored {
     {
         let anchored = try await Anchored()
         let before = try anchored.note()
-        _ = try await anchored.log.vault.rotateSystemKey(.log)
-        let report = try await anchored.log.vault.verifyAudit()
+        _ = try await anchored.log.vault.keys.rotate(.log)
+        let report = try await anchored.log.vault.log.verify()
         #expect(report.isIntact && report.notes.contains { $0.contains("not its present one") })
-        try await anchored.log.vault.anchorNewCheckpoints()
+        try await anchored.log.vault.anchors.tell()
         #expect(try anchored.note() != before)
         await anchored.log.vault.close()
         try anchored.save("rotated")
@@ -212,8 +212,8 @@ private struct Anchored {
         let copy = try await Vault.open(
             at: anchored.test.directory + "/copy", unlockedBy: .keyFile(path: anchored.test.keyFile),
             configuration: .anchored(clock: anchored.test.clock))
-        try await copy.anchorNewCheckpoints(isForced: true)
-        #expect(try await copy.anchors().map(\.trouble) == ["moved"])
+        try await copy.anchors.tell(isForced: true)
+        #expect(try await copy.anchors.list().map(\.trouble) == ["moved"])
         await copy.close()
         #expect(try anchored.note() == note)
         await anchored.expectOpening()
@@ -246,18 +246,18 @@ private struct Anchored {
         let log = try await Log(entries: 1)
         let directory = log.test.directory + "/other"
         mkdir(directory, 0o700)
-        _ = try await log.vault.addAnchor(.file, target: directory + "/anchor")
+        _ = try await log.vault.anchors.add(.file, target: directory + "/anchor")
         try FileManager.default.removeItem(atPath: directory)
         try await log.grow(1)
-        for _ in 0..<3 { try await log.vault.anchorNewCheckpoints() }
+        for _ in 0..<3 { try await log.vault.anchors.tell() }
         // The clock of this test stands still: the second and third time it was not due.
-        #expect(try await log.vault.anchors().map(\.failures) == [1])
-        #expect(try await log.vault.anchors().map(\.trouble) == ["unreachable"])
+        #expect(try await log.vault.anchors.list().map(\.failures) == [1])
+        #expect(try await log.vault.anchors.list().map(\.trouble) == ["unreachable"])
         mkdir(directory, 0o700)
         log.test.clock.advance(by: .seconds(2))
-        try await log.vault.anchorNewCheckpoints()
-        #expect(try await log.vault.anchors().map(\.failures) == [0])
-        #expect(try await log.vault.anchors().map(\.lag) == [0])
+        try await log.vault.anchors.tell()
+        #expect(try await log.vault.anchors.list().map(\.failures) == [0])
+        #expect(try await log.vault.anchors.list().map(\.lag) == [0])
     }
 
     @Test func `a program gets the signed note; one that hangs is ended and writes go on`() async throws {
@@ -268,22 +268,22 @@ private struct Anchored {
             chmod(program, 0o700)
         }
         try write("cat > \(log.test.directory)/told")
-        #expect(try await log.vault.addAnchor(.exec, target: program).trouble == nil)
+        #expect(try await log.vault.anchors.add(.exec, target: program).trouble == nil)
         let told = try String(contentsOfFile: log.test.directory + "/told", encoding: .utf8)
-        #expect(try await told == log.vault.auditCheckpoint())
+        #expect(try await told == log.vault.log.checkpoint())
 
         try write("sleep 600 & sleep 600")
         try await log.grow(1)
-        async let telling: Void = log.vault.anchorNewCheckpoints()
+        async let telling: Void = log.vault.anchors.tell()
         _ = try await log.vault.users.add("meanwhile")
         try await telling
-        #expect(try await log.vault.anchors().map(\.trouble) == ["hung"])
+        #expect(try await log.vault.anchors.list().map(\.trouble) == ["hung"])
         try write("exit 3")
-        try await log.vault.anchorNewCheckpoints(isForced: true)
-        #expect(try await log.vault.anchors().map(\.trouble) == ["refused"])
+        try await log.vault.anchors.tell(isForced: true)
+        #expect(try await log.vault.anchors.list().map(\.trouble) == ["refused"])
         chmod(program, 0o777)
-        try await log.vault.anchorNewCheckpoints(isForced: true)
-        #expect(try await log.vault.anchors().map(\.trouble) == ["denied"])
+        try await log.vault.anchors.tell(isForced: true)
+        #expect(try await log.vault.anchors.list().map(\.trouble) == ["denied"])
     }
 
     @Test(.ofFiles) func `what is no place for an anchor is refused, and changes nothing`() async throws {
@@ -296,14 +296,14 @@ private struct Anchored {
             (.exec, directory + "/none", .notFound), (.exec, directory, .invalidInput),
         ] {
             await #expect(throws: VaultError(code, ""), "\(target)") {
-                try await log.vault.addAnchor(kind, target: target)
+                try await log.vault.anchors.add(kind, target: target)
             }
         }
         let foreign = try await Anchored()
         await #expect(throws: VaultError(.integrity, "")) {
-            try await log.vault.addAnchor(.file, target: foreign.file)
+            try await log.vault.anchors.add(.file, target: foreign.file)
         }
         #expect(try await log.vault.auditSize() == size)
-        await #expect(throws: VaultError(.notFound, "")) { try await log.vault.removeAnchor(99) }
+        await #expect(throws: VaultError(.notFound, "")) { try await log.vault.anchors.remove(99) }
     }
 }

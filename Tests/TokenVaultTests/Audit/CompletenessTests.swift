@@ -11,7 +11,7 @@ import VaultCustody
 @Suite(.bounded) struct `The log leads from each entry to the one before of the same row and the same owner` {
     private func leaf(_ vault: Vault, _ index: Int64) async throws -> String {
         String(
-            decoding: try #require(try await vault.auditLeaves(from: index, limit: 1).first?.leaf),
+            decoding: try #require(try await vault.log.leaves(from: index, limit: 1).first?.leaf),
             as: UTF8.self)
     }
 
@@ -24,7 +24,7 @@ import VaultCustody
         var index: Int64? = Int64(try sqlite(test.path, "SELECT leaf FROM grants WHERE id = \(tokens.grant)"))
         var verbs: [String] = []
         while let at = index {
-            verbs.append(try await test.vault.auditEntry(at).entry.operation)
+            verbs.append(try await test.vault.log.entry(at).entry.operation)
             let row = try #require(
                 try await leaf(test.vault, at).firstMatch(of: /\[6,1,"[0-9a-f]{64}"(,(\d+))?\]/))
             index = row.2.flatMap { Int64($0) }
@@ -63,7 +63,7 @@ import VaultCustody
             ofUser: party.user.id, toClient: party.client.id, scope: try #require(ScopeSet(parsing: "basic")))
         _ = try await test.connect(party.user)
         _ = try await party.authorize()
-        let members = try await test.vault.auditLeaves(limit: 1000).compactMap { index, leaf in
+        let members = try await test.vault.log.leaves(limit: 1000).compactMap { index, leaf in
             String(decoding: leaf, as: UTF8.self).firstMatch(of: /"seq":\[([0-9,]+)\]/).map {
                 (index, String($0.1))
             }
@@ -81,7 +81,7 @@ import VaultCustody
             scope: try #require(ScopeSet(parsing: "readmeasurements"))
         )
         _ = try await party.begin()
-        let report = try await test.vault.verifyAudit()
+        let report = try await test.vault.log.verify()
         #expect(report.isIntact, "\(report.findings)")
         var pace = PassPace()
         try await test.vault.compareRows(&pace) { _ in }
@@ -110,7 +110,7 @@ import VaultCustody
             UPDATE main.owners SET (creations, last_creation, row_tag) =
                 (SELECT creations, last_creation, row_tag FROM old.owners WHERE id = \(id)) WHERE id = \(id)
             """)
-        #expect(try await test.vault.verifyAudit().places == ["owners \(id)"])
+        #expect(try await test.vault.log.verify().places == ["owners \(id)"])
         _ = try await party.authorize()
         let last = try await test.vault.auditSize() - 1
         #expect(try await test.problems(last).contains { $0.contains("creation of this owner before") })
@@ -135,23 +135,23 @@ import VaultCustody
         let first = try await vault.auditSize() - 1
         let party = try await Party(vault)
         _ = try await party.begin()
-        let entries = try await vault.auditEntries(from: first, limit: 100)
+        let entries = try await vault.log.entries(from: first, limit: 100)
         for entry in entries where entry.operation != "token.code" {
             #expect(entry.actorDetails == Self.actor, "\(entry.operation)")
         }
         #expect(entries.first?.operation == "vault.open")
         #expect(entries.last?.operation == "token.code" && entries.last?.actorDetails == nil)
         #expect(Self.actor.claimed == "mallory??")
-        let detail = try await vault.auditEntry(first + 2)
+        let detail = try await vault.log.entry(first + 2)
         #expect(detail.personalData == "alice" && detail.entry.actorDetails == Self.actor)
-        let report = try await vault.verifyAudit()
+        let report = try await vault.log.verify()
         #expect(report.isIntact, "\(report.findings)")
         // Erasing a user leaves what is known of the operator.
-        _ = try await vault.eraseUser("alice")
-        #expect(try await vault.auditEntry(first + 2).entry.actorDetails == Self.actor)
-        _ = try await vault.rotateDeeply(openedBy: .keyFile(path: test.keyFile))
-        #expect(try await vault.auditEntry(first + 2).entry.actorDetails == Self.actor)
-        #expect(try await vault.verifyAudit().isIntact)
+        _ = try await vault.users.erase("alice")
+        #expect(try await vault.log.entry(first + 2).entry.actorDetails == Self.actor)
+        _ = try await vault.keys.rotateDeeply(openedBy: .keyFile(path: test.keyFile))
+        #expect(try await vault.log.entry(first + 2).entry.actorDetails == Self.actor)
+        #expect(try await vault.log.verify().isIntact)
         await vault.close()
         let bytes = try Data(contentsOf: URL(filePath: test.path))
         #expect(bytes.range(of: Data("mallory".utf8)) == nil)
@@ -171,12 +171,12 @@ import VaultCustody
         let test = try await TestVault()
         await test.vault.close()
         let vault = try await open(test)
-        _ = try await vault.rotateSystemKey(.rows)
+        _ = try await vault.keys.rotate(.rows)
         let index = try await vault.auditSize() - 1
-        #expect(try await vault.auditEntry(index).entry.actorDetails == Self.actor)
+        #expect(try await vault.log.entry(index).entry.actorDetails == Self.actor)
         _ = try sqlite(test.path, sql + (sql.contains("WHERE") ? " AND id = \(index)" : ""))
-        #expect((try? await vault.auditEntry(index))?.entry.actorDetails == nil)
-        let places = try await vault.verifyAudit().places
+        #expect((try? await vault.log.entry(index))?.entry.actorDetails == nil)
+        let places = try await vault.log.verify().places
         #expect(places.contains("the actor's data of entry \(index)"), "\(places)")
         await vault.close()
     }
@@ -184,9 +184,9 @@ import VaultCustody
     @Test func `a stranger is anonymous, whatever the operator is called`() async throws {
         let test = try await TestVault()
         #expect(try await test.vault.users.signIn("eve", password: Secret(copying: "guess")) == nil)
-        let entry = try await test.vault.auditEntry(test.vault.auditSize() - 1).entry
+        let entry = try await test.vault.log.entry(test.vault.auditSize() - 1).entry
         #expect(entry.operation == "user.sign-in" && entry.actor == "anonymous")
-        #expect(try await test.vault.auditEntry(0).entry.actor.count == 32)
+        #expect(try await test.vault.log.entry(0).entry.actor.count == 32)
     }
 
     @Test func `however long its texts are, it stays small`() throws {

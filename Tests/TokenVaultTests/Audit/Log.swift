@@ -10,7 +10,7 @@ struct Log: Sendable {
     let party: Party
     let tokens: IssuedTokens
     var vault: Vault { test.vault }
-    var vkey: String { test.vault.logVerifierKey }
+    var vkey: String { test.vault.log.verifierKey }
 
     init(entries: Int) async throws {
         test = try await TestVault()
@@ -25,10 +25,10 @@ struct Log: Sendable {
         while try await vault.auditSize() < before + Int64(entries) { _ = try await party.authorize() }
     }
 
-    func checkpoint() async throws -> String { try await vault.auditCheckpoint() }
+    func checkpoint() async throws -> String { try await vault.log.checkpoint() }
 
     func proof(of index: Int64, size: Int64? = nil) async throws -> [UInt8] {
-        Array(try await vault.auditProof(of: index, checkpointSize: size).text.utf8)
+        Array(try await vault.log.proof(of: index, checkpointSize: size).text.utf8)
     }
 }
 

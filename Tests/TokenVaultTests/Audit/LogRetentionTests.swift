@@ -27,7 +27,7 @@ import VaultCustody
     }
 
     private func export(_ log: Log) async throws {
-        _ = try await log.vault.exportTiles(to: log.test.directory + "/tiles")
+        _ = try await log.vault.log.exportTiles(to: log.test.directory + "/tiles")
     }
 
     @Test func `less than 30 days is no setting`() {
@@ -43,24 +43,24 @@ import VaultCustody
     {
         let log = try await agedLog(Self.day * 401)
         // Neither anchor nor export: nothing goes, and it is said how much waits.
-        _ = try await log.vault.keepLogInBounds(.standard) { Issue.record("a step was taken") }
-        #expect(log.vault.firstKeptEntry == 0 && log.vault.overdueEntries == 512)
+        _ = try await log.vault.log.keepInBounds(.standard) { Issue.record("a step was taken") }
+        #expect(log.vault.log.firstKept == 0 && log.vault.log.overdueEntries == 512)
         #expect(try await log.vault.status().coveredEntries == nil)
 
         let before = Array(try await log.checkpoint().utf8)
         try await export(log)
-        let hasMore = try await log.vault.keepLogInBounds(.standard) {}
+        let hasMore = try await log.vault.log.keepInBounds(.standard) {}
         #expect(!hasMore)
-        #expect(log.vault.firstKeptEntry == 512 && log.vault.overdueEntries == 0)
+        #expect(log.vault.log.firstKept == 512 && log.vault.log.overdueEntries == 0)
         let status = try await log.vault.status()
         #expect(status.firstKept == 512 && status.coveredEntries ?? 0 > 1400)
-        let report = try await log.vault.verifyAudit()
+        let report = try await log.vault.log.verify()
         #expect(report.isIntact && report.firstKept == 512, "\(report.findings)")
-        _ = try await log.vault.auditConsistency(from: before)
+        _ = try await log.vault.log.consistencyProof(from: before)
         _ = try AuditProof.check(try await log.proof(of: 512), verifierKey: log.vkey)
         _ = try await log.party.begin()
         // It is done once.
-        _ = try await log.vault.keepLogInBounds(.standard) { Issue.record("a step was taken") }
+        _ = try await log.vault.log.keepInBounds(.standard) { Issue.record("a step was taken") }
     }
 
     @Test(.ofFiles) func `what no export has stays, and no forged record of one counts`() async throws {
@@ -70,14 +70,14 @@ import VaultCustody
         try await log.grow(400)
         log.test.clock.advance(by: Self.day * 401)
         try await compare(log.vault)
-        _ = try await log.vault.keepLogInBounds(.standard) {}
-        #expect(log.vault.firstKeptEntry == 256 && log.vault.overdueEntries > 0)
+        _ = try await log.vault.log.keepInBounds(.standard) {}
+        #expect(log.vault.log.firstKept == 256 && log.vault.log.overdueEntries > 0)
         _ = try sqlite(
             log.test.path,
             "UPDATE jobs SET progress = replace(progress, '\(exported ?? 0) ', '100000 ') WHERE kind = 'audit-export'"
         )
-        _ = try await log.vault.keepLogInBounds(.standard) {}
-        #expect(log.vault.firstKeptEntry == 256)
+        _ = try await log.vault.log.keepInBounds(.standard) {}
+        #expect(log.vault.log.firstKept == 256)
         #expect(try await log.vault.status().coveredEntries == nil)
     }
 
@@ -85,41 +85,41 @@ import VaultCustody
         async throws
     {
         let log = try await agedLog(Self.day * 401) {
-            _ = try await $0.vault.addAnchor(.file, target: $0.test.directory + "/anchor")
+            _ = try await $0.vault.anchors.add(.file, target: $0.test.directory + "/anchor")
             _ = try sqlite($0.test.path, "UPDATE anchor_progress SET size = 300")
         }
-        _ = try await log.vault.keepLogInBounds(.standard) {}
-        #expect(log.vault.firstKeptEntry == 256 && log.vault.overdueEntries == 256)
+        _ = try await log.vault.log.keepInBounds(.standard) {}
+        #expect(log.vault.log.firstKept == 256 && log.vault.log.overdueEntries == 256)
         // An export does not stand in for an anchor that is behind: it would have nothing to go on from.
         try await export(log)
-        _ = try await log.vault.keepLogInBounds(.standard) {}
-        #expect(log.vault.firstKeptEntry == 256)
+        _ = try await log.vault.log.keepInBounds(.standard) {}
+        #expect(log.vault.log.firstKept == 256)
         _ = try await log.vault.addWebhook("https://hooks.example/", secret: Secret(copying: "s"))
-        try await log.vault.anchorNewCheckpoints(isForced: true)
+        try await log.vault.anchors.tell(isForced: true)
         _ = try sqlite(log.test.path, "UPDATE webhook_cursors SET position = 300")
-        _ = try await log.vault.keepLogInBounds(.standard) {}
-        #expect(log.vault.firstKeptEntry == 256)
+        _ = try await log.vault.log.keepInBounds(.standard) {}
+        #expect(log.vault.log.firstKept == 256)
         _ = try sqlite(log.test.path, "UPDATE webhook_cursors SET position = 2000")
-        _ = try await log.vault.keepLogInBounds(.standard) {}
-        #expect(log.vault.firstKeptEntry == 512 && log.vault.overdueEntries == 0)
+        _ = try await log.vault.log.keepInBounds(.standard) {}
+        #expect(log.vault.log.firstKept == 512 && log.vault.log.overdueEntries == 0)
     }
 
     @Test(.ofFiles) func `a flood pushes out nothing younger than 30 days, whatever the size`() async throws {
         let smallest = try LogRetention(age: nil, size: 1)
         let young = try await agedLog(Self.day * 29)
         try await export(young)
-        _ = try await young.vault.keepLogInBounds(smallest) { Issue.record("a step was taken") }
-        #expect(young.vault.firstKeptEntry == 0 && young.vault.overdueEntries == 0)
+        _ = try await young.vault.log.keepInBounds(smallest) { Issue.record("a step was taken") }
+        #expect(young.vault.log.firstKept == 0 && young.vault.log.overdueEntries == 0)
 
         let old = try await agedLog(Self.day * 31)
         try await export(old)
-        _ = try await old.vault.keepLogInBounds(.standard) { Issue.record("a step was taken") }
+        _ = try await old.vault.log.keepInBounds(.standard) { Issue.record("a step was taken") }
         let roomy = try LogRetention(age: nil, size: 100_000_000)
-        _ = try await old.vault.keepLogInBounds(roomy) { Issue.record("a step was taken") }
-        _ = try await old.vault.keepLogInBounds(smallest) {}
-        #expect(old.vault.firstKeptEntry == 512)
-        #expect(try await old.vault.verifyAudit().isIntact)
-        _ = try await old.vault.keepLogInBounds(.everything) { Issue.record("a step was taken") }
+        _ = try await old.vault.log.keepInBounds(roomy) { Issue.record("a step was taken") }
+        _ = try await old.vault.log.keepInBounds(smallest) {}
+        #expect(old.vault.log.firstKept == 512)
+        #expect(try await old.vault.log.verify().isIntact)
+        _ = try await old.vault.log.keepInBounds(.everything) { Issue.record("a step was taken") }
     }
 
     private struct Killed: Error {}
@@ -138,7 +138,7 @@ import VaultCustody
             try await compare(vault)
             var (steps, kept, size) = (0, try await vault.status().firstKept, try await vault.auditSize())
             do {
-                _ = try await vault.keepLogInBounds(.standard) {
+                _ = try await vault.log.keepInBounds(.standard) {
                     let status = try await vault.status()
                     #expect(status.firstKept - kept <= Limits.prunedLeavesPerWrite)
                     #expect(
@@ -147,7 +147,7 @@ import VaultCustody
                     (kept, size) = (status.firstKept, status.logSize)
                     steps += 1
                     guard steps > life * 3 else { return }
-                    let report = try await vault.verifyAudit()
+                    let report = try await vault.log.verify()
                     #expect(report.isIntact, "\(report.findings)")
                     throw Killed()
                 }
@@ -157,7 +157,7 @@ import VaultCustody
                 vault = try await log.test.reopen()
             }
         }
-        let report = try await vault.verifyAudit()
+        let report = try await vault.log.verify()
         #expect(report.isIntact && report.notes.isEmpty && report.firstKept == 2304, "\(report.findings)")
         await vault.close()
     }
@@ -168,7 +168,7 @@ import VaultCustody
         try await compare(log.vault)
         log.test.clock.step(Self.day * 401)
         try await log.grow(10)
-        _ = try await log.vault.keepLogInBounds(.standard) { Issue.record("a step was taken") }
+        _ = try await log.vault.log.keepInBounds(.standard) { Issue.record("a step was taken") }
         log.test.clock.step(Self.day * -401)
         try await log.grow(10)
         log.test.clock.advance(by: Self.day * 402)
@@ -179,7 +179,7 @@ import VaultCustody
             "UPDATE audit_leaves SET bytes = cast(replace(cast(bytes AS text), '\"m\":', '\"m\":1') AS blob) WHERE id = 5"
         )
         await #expect(throws: VaultError(.integrity, "")) {
-            try await log.vault.keepLogInBounds(.standard) { Issue.record("a step was taken") }
+            try await log.vault.log.keepInBounds(.standard) { Issue.record("a step was taken") }
         }
         #expect(try sqlite(log.test.path, "SELECT min(id) FROM audit_leaves") == "0")
     }
@@ -196,10 +196,10 @@ import VaultCustody
         try await log.grow(300)
         log.test.clock.advance(by: Self.day * 395)
         try await export(log)
-        _ = try await log.vault.keepLogInBounds(.standard) { Issue.record("a step was taken") }
+        _ = try await log.vault.log.keepInBounds(.standard) { Issue.record("a step was taken") }
         try await compare(log.vault)
-        _ = try await log.vault.keepLogInBounds(.standard) {}
-        #expect(log.vault.firstKeptEntry == 768)
-        #expect(try await log.vault.verifyAudit().isIntact)
+        _ = try await log.vault.log.keepInBounds(.standard) {}
+        #expect(log.vault.log.firstKept == 768)
+        #expect(try await log.vault.log.verify().isIntact)
     }
 }

@@ -10,7 +10,7 @@ import VaultCustody
 extension TestVault {
     /// Writes other bytes over those of an entry; its hash stays, so both are found.
     func rewrite(_ index: Int64, _ change: (String) -> String) async throws {
-        let leaf = try #require(try await vault.auditLeaves(from: index, limit: 1).first?.leaf)
+        let leaf = try #require(try await vault.log.leaves(from: index, limit: 1).first?.leaf)
         let text = String(decoding: leaf, as: UTF8.self)
         let new = change(text)
         #expect(new != text)
@@ -20,7 +20,7 @@ extension TestVault {
 
     /// What is said of one entry.
     func problems(_ index: Int64) async throws -> [String] {
-        try await vault.verifyAudit().findings.filter { $0.place == "entry \(index)" }.map(\.problem)
+        try await vault.log.verify().findings.filter { $0.place == "entry \(index)" }.map(\.problem)
     }
 }
 
@@ -40,20 +40,20 @@ extension TestVault {
 
     @Test func `people see the wall clock, the log keeps its own time beside it`() async throws {
         let (test, last) = try await scene()
-        let entry = try await test.vault.auditEntry(last).entry
+        let entry = try await test.vault.log.entry(last).entry
         #expect(entry.wall == test.clock.now())
         #expect(entry.time > entry.wall.advanced(by: .seconds(42 * 365 * 86_400)))
-        let report = try await test.vault.verifyAudit()
+        let report = try await test.vault.log.verify()
         #expect(report.isIntact, "\(report.findings)")
 
         let (from, to) = (entry.wall.advanced(by: .seconds(-3600)), entry.wall.advanced(by: .seconds(3600)))
-        let digest = try await test.vault.auditDigest(from: from, to: to)
+        let digest = try await test.vault.log.digest(from: from, to: to)
         // All but the one from the year 2069.
         #expect(digest.entries == last)
         #expect(digest.span?.to == entry.wall)
         var filter = AuditFilter()
         (filter.since, filter.until) = (from, to)
-        let found = try await test.vault.searchAudit(&filter, from: 0, limit: 100).entries
+        let found = try await test.vault.log.search(&filter, from: 0, limit: 100).entries
         #expect(Int64(found.count) == last && found.last?.index == last)
         #expect(try await test.vault.status().lastWriteAt == entry.wall)
     }
@@ -65,47 +65,47 @@ extension TestVault {
         test.clock.advance(by: .seconds(86_400))
         let time = test.clock.now()
         _ = try await party.authorize()
-        #expect(try await test.vault.planPrune(keeping: .since(time)).newFirstKept == 256)
+        #expect(try await test.vault.log.planPrune(keeping: .since(time)).newFirstKept == 256)
         let past = VaultInstant(millisecondsSince1970: 0)
-        #expect(try await test.vault.planPrune(keeping: .since(past)).entries == 0)
-        #expect(try await test.vault.prune(test.vault.planPrune(keeping: .since(time))) == 256)
-        let report = try await test.vault.verifyAudit()
+        #expect(try await test.vault.log.planPrune(keeping: .since(past)).entries == 0)
+        #expect(try await test.vault.log.prune(test.vault.log.planPrune(keeping: .since(time))) == 256)
+        let report = try await test.vault.log.verify()
         #expect(report.isIntact, "\(report.findings)")
     }
 
     @Test(.ofFiles) func `the log's time is set back by one act, and everything reads on`() async throws {
         let (test, _) = try await scene()
-        let key = test.vault.logVerifierKey
-        let before = try await test.vault.auditCheckpoint()
-        #expect(try await test.vault.logTime().isAhead)
-        try await test.vault.setLogTime(reason: "the battery of the clock")
-        let act = try await test.vault.auditEntry(test.vault.auditSize() - 1)
+        let key = test.vault.log.verifierKey
+        let before = try await test.vault.log.checkpoint()
+        #expect(try await test.vault.log.time().isAhead)
+        try await test.vault.log.setTime(reason: "the battery of the clock")
+        let act = try await test.vault.log.entry(test.vault.auditSize() - 1)
         #expect(act.entry.operation == "audit.set-time" && act.personalData == "the battery of the clock")
         #expect(act.entry.time == test.clock.now() && act.entry.wall == act.entry.time)
-        #expect(try await !test.vault.logTime().isAhead)
-        await #expect(throws: VaultError(.denied, "")) { try await test.vault.setLogTime(reason: "again") }
+        #expect(try await !test.vault.log.time().isAhead)
+        await #expect(throws: VaultError(.denied, "")) { try await test.vault.log.setTime(reason: "again") }
 
         test.clock.advance(by: .seconds(5))
         let carol = try await test.vault.users.add("carol")
-        let entry = try await test.vault.auditEntry(test.vault.auditSize() - 1).entry
+        let entry = try await test.vault.log.entry(test.vault.auditSize() - 1).entry
         #expect(entry.time == test.clock.now() && entry.time == entry.wall)
-        let report = try await test.vault.verifyAudit()
+        let report = try await test.vault.log.verify()
         #expect(report.isIntact, "\(report.findings)")
-        #expect(try await test.vault.verifyAudit(since: before).isIntact)
+        #expect(try await test.vault.log.verify(since: before).isIntact)
         var pace = PassPace()
         try await test.vault.compareRows(&pace) { _ in }
         #expect(test.vault.damagedRows == 0)
         let kept = try await test.backUp()
         try await test.vault.users.remove(carol.name)
         await test.vault.close()
-        #expect(try await Vault.inspect(test.path, verifierKey: key).isIntact)
+        #expect(try await VaultLog.verify(at: test.path, verifierKey: key).isIntact)
 
         // A restore, which reads the log after the backup, and the restored vault.
         _ = try await test.restore(kept, newest: .vault(path: test.path)).apply()
         let restored = try await test.open()
-        let again = try await restored.verifyAudit()
+        let again = try await restored.log.verify()
         #expect(again.isIntact, "\(again.findings)")
-        #expect(try await restored.auditEntry(restored.auditSize() - 1).entry.wall == test.clock.now())
+        #expect(try await restored.log.entry(restored.auditSize() - 1).entry.wall == test.clock.now())
         await restored.close()
     }
 
@@ -114,18 +114,18 @@ extension TestVault {
         let size = try await test.vault.auditSize()
         let done = await withTaskGroup(of: Bool.self) { group in
             for _ in 0..<4 {
-                group.addTask { (try? await test.vault.setLogTime(reason: "all at once")) != nil }
+                group.addTask { (try? await test.vault.log.setTime(reason: "all at once")) != nil }
             }
             return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
         }
         #expect(done == 1)
         #expect(try await test.vault.auditSize() == size + 1)
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test(.ofFiles) func `a step back without the act, or a second for one act, is found`() async throws {
         let (test, _) = try await scene()
-        try await test.vault.setLogTime(reason: "the battery of the clock")
+        try await test.vault.log.setTime(reason: "the battery of the clock")
         let act = try await test.vault.auditSize() - 1
         _ = try await test.vault.users.add("carol")
         _ = try await test.vault.users.add("dora")

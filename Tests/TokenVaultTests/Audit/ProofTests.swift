@@ -11,7 +11,7 @@ import VaultCore
         let size = try await log.vault.auditSize()
         for index in [0, 1, 255, 256, 300, size - 1] {
             let verdict = try AuditProof.check(try await log.proof(of: index), verifierKey: log.vkey)
-            let leaf = try await log.vault.auditEntry(index).leaf
+            let leaf = try await log.vault.log.entry(index).leaf
             #expect(verdict.claim == .inclusion(index: index, leaf: leaf))
             #expect(verdict.size == size && verdict.root.count == 64)
             #expect(verdict.origin == "tokenvault/\(log.vault.id)")
@@ -34,7 +34,7 @@ import VaultCore
             try await log.grow(max(0, size - Int(try await log.vault.auditSize())))
             let old = Array(try await log.checkpoint().utf8)
             try await log.grow(3)
-            let proof = Array(try await log.vault.auditConsistency(from: old).text.utf8)
+            let proof = Array(try await log.vault.log.consistencyProof(from: old).text.utf8)
             let verdict = try AuditProof.check(proof, verifierKey: log.vkey, old: old)
             #expect(verdict.claim == .consistency(old: try await log.vault.auditSize() - 3))
             #expect(throws: VaultError(.invalidInput, "")) {
@@ -43,7 +43,7 @@ import VaultCore
         }
         let newest = Array(try await log.checkpoint().utf8)
         _ = try AuditProof.check(
-            Array(try await log.vault.auditConsistency(from: newest).text.utf8), verifierKey: log.vkey,
+            Array(try await log.vault.log.consistencyProof(from: newest).text.utf8), verifierKey: log.vkey,
             old: newest)
     }
 
@@ -51,22 +51,22 @@ import VaultCore
         let log = try await Log(entries: 20)
         let other = try await Log(entries: 20)
         let proof = try await log.proof(of: 7)
-        let leaf = try await log.vault.auditEntry(7).leaf
+        let leaf = try await log.vault.log.entry(7).leaf
         _ = try AuditProof.check(proof, verifierKey: log.vkey, leaf: leaf)
-        for wrong in [leaf + [10], Array(leaf.dropLast()), try await log.vault.auditEntry(8).leaf, []] {
+        for wrong in [leaf + [10], Array(leaf.dropLast()), try await log.vault.log.entry(8).leaf, []] {
             #expect(throws: VaultError(.integrity, "")) {
                 try AuditProof.check(proof, verifierKey: log.vkey, leaf: wrong)
             }
         }
         #expect(throws: VaultError(.integrity, "")) { try AuditProof.check(proof, verifierKey: other.vkey) }
         #expect(throws: VaultError(.invalidInput, "")) { try AuditProof.check(proof, verifierKey: "nothing") }
-        let spoilt = try await log.vault.auditProof(of: 7).text.replacing("index 7", with: "index 6")
+        let spoilt = try await log.vault.log.proof(of: 7).text.replacing("index 7", with: "index 6")
         #expect(throws: VaultError(.integrity, "")) {
             try AuditProof.check(Array(spoilt.utf8), verifierKey: log.vkey)
         }
         let foreign = Array(try await other.checkpoint().utf8)
         await #expect(throws: VaultError(.integrity, "")) {
-            try await log.vault.auditConsistency(from: foreign)
+            try await log.vault.log.consistencyProof(from: foreign)
         }
     }
 
@@ -90,8 +90,8 @@ import VaultCore
         try await log.grow(10)
         let newest = try await log.checkpoint()
         await log.vault.close()
-        let report = try await Vault.inspect(copy, verifierKey: log.vkey, since: newest)
+        let report = try await VaultLog.verify(at: copy, verifierKey: log.vkey, since: newest)
         #expect(report.places == ["head"])
-        #expect(try await Vault.inspect(copy, verifierKey: log.vkey).isIntact)
+        #expect(try await VaultLog.verify(at: copy, verifierKey: log.vkey).isIntact)
     }
 }

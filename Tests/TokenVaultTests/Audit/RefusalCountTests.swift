@@ -56,7 +56,7 @@ import VaultCustody
         }
 
         func newest() async throws -> AuditEntry {
-            try await vault.auditEntry(vault.auditSize() - 1).entry
+            try await vault.log.entry(vault.auditSize() - 1).entry
         }
     }
 
@@ -101,10 +101,10 @@ import VaultCustody
         await scene.vault.close()
         let vault = try await scene.test.reopen()
         let last = try #require(
-            try await vault.auditEntries(from: size + 2, limit: 10).first { $0.operation == "audit.refusals" }
+            try await vault.log.entries(from: size + 2, limit: 10).first { $0.operation == "audit.refusals" }
         )
         #expect(last.count == 5)
-        #expect(try await vault.verifyAudit().isIntact)
+        #expect(try await vault.log.verify().isIntact)
         await vault.close()
     }
 
@@ -171,7 +171,7 @@ import VaultCustody
             kinds(entry) == [
                 "token.refresh/grant_revoked": 49, "client.authenticate/unknown_client": 1,
             ])
-        let digest = try await scene.vault.auditDigest()
+        let digest = try await scene.vault.log.digest()
         #expect(digest.timeline.reduce(0) { $0 + $1.refused } == 51)
         #expect(try await scene.vault.status().exchanges.refused == 51)
     }
@@ -209,6 +209,6 @@ import VaultCustody
         #expect(entry.foldedRefusals.count == Limits.foldedRefusalKinds + 1)
         #expect(entry.foldedRefusals.reduce(0) { $0 + $1.count } == 5051)
         #expect(entry.foldedRefusals.first?.reason == "a-reason-as-long-as-any-100")
-        #expect(try await scene.vault.verifyAudit().isIntact)
+        #expect(try await scene.vault.log.verify().isIntact)
     }
 }

@@ -11,7 +11,7 @@ import VaultCrypto
     private func all(_ vault: Vault, _ filter: AuditFilter, limit: Int = 7) async throws -> [AuditEntry] {
         var (filter, next, found) = (filter, Int64(0), [AuditEntry]())
         while true {
-            let page = try await vault.searchAudit(&filter, from: next, limit: limit)
+            let page = try await vault.log.search(&filter, from: next, limit: limit)
             #expect(page.entries.count <= limit)
             found += page.entries
             next = page.next
@@ -24,24 +24,24 @@ import VaultCrypto
         let bob = try await Party(log.vault, "other app", user: "bob")
         let tokens = try await bob.begin()
         _ = try await bob.refresh(tokens.refreshToken)
-        let client = try await all(log.vault, try await log.vault.auditFilter(client: "other app"))
+        let client = try await all(log.vault, try await log.vault.log.filter(client: "other app"))
         #expect(client.map(\.operation) == ["client.add", "grant.authorize", "token.code", "token.refresh"])
-        let user = try await all(log.vault, try await log.vault.auditFilter(user: "bob"))
+        let user = try await all(log.vault, try await log.vault.log.filter(user: "bob"))
         #expect(user.map(\.operation) == ["user.add", "grant.authorize", "token.code", "token.refresh"])
-        await #expect(throws: VaultError(.notFound, "")) { try await log.vault.auditFilter(user: "nobody") }
+        await #expect(throws: VaultError(.notFound, "")) { try await log.vault.log.filter(user: "nobody") }
 
         // The row goes with time; the entries that named the grant still lead to the others.
         _ = try sqlite(log.test.path, "DELETE FROM grants WHERE id = \(tokens.grant)")
-        #expect(try await all(log.vault, try await log.vault.auditFilter(user: "bob")).count == 4)
+        #expect(try await all(log.vault, try await log.vault.log.filter(user: "bob")).count == 4)
     }
 
     @Test func `by token, known by its fingerprint alone`() async throws {
         let log = try await Log(entries: 3)
         let token = try log.tokens.refreshToken
         _ = try await log.party.refresh(token)
-        let found = try await all(log.vault, log.vault.auditFilter(token: token))
+        let found = try await all(log.vault, log.vault.log.filter(token: token))
         #expect(found.map(\.operation) == ["token.refresh"])
-        #expect(try await all(log.vault, log.vault.auditFilter(token: Secret(copying: "another"))).isEmpty)
+        #expect(try await all(log.vault, log.vault.log.filter(token: Secret(copying: "another"))).isEmpty)
     }
 
     @Test func `by grant, outcome, operation and time, all at once`() async throws {
@@ -58,7 +58,7 @@ import VaultCrypto
         filter.outcome = "refused"
         #expect(try await all(log.vault, filter).isEmpty)
         filter = AuditFilter()
-        filter.restrict(to: try await log.vault.auditFilter(grant: log.tokens.grant.rawValue))
+        filter.restrict(to: try await log.vault.log.filter(grant: log.tokens.grant.rawValue))
         #expect(
             try await all(log.vault, filter).map(\.operation) == [
                 "grant.authorize", "token.code", "token.refresh",
@@ -89,21 +89,21 @@ import VaultCrypto
         let entry = try #require(try await uses(AuditFilter()).last)
         #expect(entry.grants.count == 2 && entry.grant == nil)
         for mark in entry.grants { #expect(mark.count == 32) }
-        #expect(try await uses(vault.auditFilter(user: "bob")).count == 1)
-        let filter = try await vault.auditFilter(grant: others.grant.rawValue)
+        #expect(try await uses(vault.log.filter(user: "bob")).count == 1)
+        let filter = try await vault.log.filter(grant: others.grant.rawValue)
         #expect(try await uses(filter).count == 1 && filter.names(entry))
         // Another grant of the same people: the marks say nothing of it.
         let third = try await vault.authorize(
             Authorization(
                 client: "other app", user: "bob", scope: try #require(ScopeSet(parsing: "basic")),
                 redirectURI: Party.redirectURI))
-        #expect(try await uses(vault.auditFilter(grant: third.grant.rawValue)).isEmpty)
+        #expect(try await uses(vault.log.filter(grant: third.grant.rawValue)).isEmpty)
         await vault.close()
     }
 
     @Test func `what was pruned is passed over`() async throws {
         let log = try await Log(entries: 600)
-        _ = try await log.vault.prune(log.vault.planPrune(keeping: .newest(10)))
+        _ = try await log.vault.log.prune(log.vault.log.planPrune(keeping: .newest(10)))
         let found = try await all(log.vault, AuditFilter(), limit: 1000)
         #expect(found.first?.index == 512)
         #expect(try await found.last?.index == log.vault.auditSize() - 1)

@@ -22,7 +22,7 @@ import VaultCustody
     @Test func `layout and content are those of tlog-tiles`() async throws {
         let log = try await Log(entries: 300)
         let directory = log.test.directory + "/tiles"
-        let summary = try await log.vault.exportTiles(to: directory)
+        let summary = try await log.vault.log.exportTiles(to: directory)
         let size = Int(summary.size)
         let rest = size - 256
         let files = try files(directory)
@@ -36,7 +36,7 @@ import VaultCustody
         var bundle = try #require(files["tile/entries/000"])
         for index in 0..<256 {
             let count = Int(bundle.removeFirst()) << 8 | Int(bundle.removeFirst())
-            #expect(Array(bundle.prefix(count)) == (try await log.vault.auditEntry(Int64(index)).leaf))
+            #expect(Array(bundle.prefix(count)) == (try await log.vault.log.entry(Int64(index)).leaf))
             bundle = Data(bundle.dropFirst(count))
         }
         #expect(bundle.isEmpty)
@@ -45,12 +45,12 @@ import VaultCustody
     @Test func `run again it adds, and rewrites nothing`() async throws {
         let log = try await Log(entries: 200)
         let directory = log.test.directory + "/tiles"
-        _ = try await log.vault.exportTiles(to: directory)
-        #expect(try await log.vault.exportTiles(to: directory).filesWritten == 0)
+        _ = try await log.vault.log.exportTiles(to: directory)
+        #expect(try await log.vault.log.exportTiles(to: directory).filesWritten == 0)
         var known = try files(directory)
         for _ in 0..<4 {
             try await log.grow(130)
-            _ = try await log.vault.exportTiles(to: directory)
+            _ = try await log.vault.log.exportTiles(to: directory)
             let now = try files(directory)
             for (name, content) in known where name != "checkpoint" && !name.contains(".p/") {
                 #expect(now[name] == content, "\(name)")
@@ -59,7 +59,7 @@ import VaultCustody
         }
         // One that was made in one go has the same full tiles, and no partial tile that a full one replaces.
         let other = log.test.directory + "/other"
-        _ = try await log.vault.exportTiles(to: other)
+        _ = try await log.vault.log.exportTiles(to: other)
         let fresh = try files(other)
         for (name, content) in fresh { #expect(known[name] == content, "\(name)") }
         #expect(Set(known.keys).subtracting(fresh.keys).allSatisfy { $0.contains(".p/") })
@@ -69,33 +69,35 @@ import VaultCustody
     @Test func `after its key was rotated the log goes on in the same directory`() async throws {
         let log = try await Log(entries: 300)
         let directory = log.test.directory + "/tiles"
-        _ = try await log.vault.exportTiles(to: directory)
+        _ = try await log.vault.log.exportTiles(to: directory)
         for _ in 0..<2 {
-            _ = try await log.vault.rotateSystemKey(.log)
-            let size = try await log.vault.exportTiles(to: directory).size
+            _ = try await log.vault.keys.rotate(.log)
+            let size = try await log.vault.log.exportTiles(to: directory).size
             #expect(try await log.vault.auditSize() == size)
         }
         let checkpoint = try String(contentsOfFile: directory + "/checkpoint", encoding: .utf8)
-        #expect(try await log.vault.auditCheckpoint() == checkpoint)
+        #expect(try await log.vault.log.checkpoint() == checkpoint)
         // The log's name alone is believed of nobody.
         let root = checkpoint.split(separator: "\n")[2]
         let forged = checkpoint.replacing(root, with: String(repeating: "A", count: 43) + "=")
         try Data(forged.utf8).write(to: URL(fileURLWithPath: directory + "/checkpoint"))
-        await #expect(throws: VaultError(.integrity, "")) { try await log.vault.exportTiles(to: directory) }
+        await #expect(throws: VaultError(.integrity, "")) {
+            try await log.vault.log.exportTiles(to: directory)
+        }
     }
 
     @Test func `an interrupted export is taken up, also one that a power cut left in pieces`() async throws {
         let log = try await Log(entries: 300)
         let directory = log.test.directory + "/tiles"
-        _ = try await log.vault.exportTiles(to: directory)
+        _ = try await log.vault.log.exportTiles(to: directory)
         let published = try Data(contentsOf: URL(fileURLWithPath: directory + "/checkpoint"))
         try FileManager.default.removeItem(atPath: directory + "/checkpoint")
         try FileManager.default.removeItem(atPath: directory + "/tile/entries/000")
-        #expect(try await log.vault.exportTiles(to: directory).filesWritten == 1)
+        #expect(try await log.vault.log.exportTiles(to: directory).filesWritten == 1)
 
         // The export after the published one wrote its files, and lost what was in them.
         try await log.grow(300)
-        _ = try await log.vault.exportTiles(to: directory)
+        _ = try await log.vault.log.exportTiles(to: directory)
         let whole = try files(directory)
         try published.write(to: URL(fileURLWithPath: directory + "/checkpoint"))
         let past = whole.keys.filter {
@@ -106,55 +108,59 @@ import VaultCustody
             try Data([0, 0, 0].prefix(number % 4))
                 .write(to: URL(fileURLWithPath: "\(directory)/\(name)"))
         }
-        #expect(try await log.vault.exportTiles(to: directory).filesWritten == past.count)
+        #expect(try await log.vault.log.exportTiles(to: directory).filesWritten == past.count)
         #expect(try files(directory) == whole)
     }
 
     @Test func `what the checkpoint vouches for is never written over`() async throws {
         let log = try await Log(entries: 300)
         let directory = log.test.directory + "/tiles"
-        let size = try await log.vault.exportTiles(to: directory).size
+        let size = try await log.vault.log.exportTiles(to: directory).size
         for name in ["tile/1/000.p/1", "tile/0/001.p/\(size - 256)"] {
             let file = URL(fileURLWithPath: "\(directory)/\(name)")
             let content = try Data(contentsOf: file)
             try Data([1]).write(to: file)
             await #expect(throws: VaultError(.integrity, ""), "\(name)") {
-                try await log.vault.exportTiles(to: directory)
+                try await log.vault.log.exportTiles(to: directory)
             }
             #expect(try Data(contentsOf: file) == Data([1]))
             try content.write(to: file)
         }
-        #expect(try await log.vault.exportTiles(to: directory).filesWritten == 0)
+        #expect(try await log.vault.log.exportTiles(to: directory).filesWritten == 0)
     }
 
     @Test(.ofFiles) func `another log's directory, and a damaged log, are refused`() async throws {
         let log = try await Log(entries: 300)
         let other = try await Log(entries: 1)
         let directory = log.test.directory + "/tiles"
-        _ = try await log.vault.exportTiles(to: directory)
-        await #expect(throws: VaultError(.integrity, "")) { try await other.vault.exportTiles(to: directory) }
+        _ = try await log.vault.log.exportTiles(to: directory)
+        await #expect(throws: VaultError(.integrity, "")) {
+            try await other.vault.log.exportTiles(to: directory)
+        }
         _ = try sqlite(
             log.test.path,
             "UPDATE audit_leaves SET bytes = CAST(replace(CAST(bytes AS TEXT), '\"ok\"', '\"no\"') AS BLOB) WHERE id = 20"
         )
         let fresh = log.test.directory + "/fresh"
-        await #expect(throws: VaultError(.integrity, "")) { try await log.vault.exportTiles(to: fresh) }
+        await #expect(throws: VaultError(.integrity, "")) { try await log.vault.log.exportTiles(to: fresh) }
         #expect(!FileManager.default.fileExists(atPath: fresh + "/checkpoint"))
         _ = try sqlite(log.test.path, "UPDATE audit_tiles SET hash = zeroblob(32)")
-        await #expect(throws: VaultError(.integrity, "")) { try await log.vault.exportTiles(to: directory) }
+        await #expect(throws: VaultError(.integrity, "")) {
+            try await log.vault.log.exportTiles(to: directory)
+        }
     }
 
     @Test func `a pruned log is exported from where it is kept`() async throws {
         let log = try await Log(entries: 600)
         let kept = log.test.directory + "/kept"
-        _ = try await log.vault.exportTiles(to: kept)
-        _ = try await log.vault.prune(log.vault.planPrune(keeping: .newest(10)))
-        let summary = try await log.vault.exportTiles(to: log.test.directory + "/fresh")
+        _ = try await log.vault.log.exportTiles(to: kept)
+        _ = try await log.vault.log.prune(log.vault.log.planPrune(keeping: .newest(10)))
+        let summary = try await log.vault.log.exportTiles(to: log.test.directory + "/fresh")
         #expect(summary.firstKept == 512)
         let fresh = try files(log.test.directory + "/fresh")
         #expect(fresh["tile/0/000"] == nil && fresh["tile/entries/001"] == nil)
         #expect(fresh["tile/1/000.p/2"]?.count == 64)
-        _ = try await log.vault.exportTiles(to: kept)
+        _ = try await log.vault.log.exportTiles(to: kept)
         #expect(try files(kept)["tile/0/000"] != nil)
     }
 }

@@ -10,7 +10,7 @@ import VaultCore
 
     @Test func `an intact log is trusted whole`() async throws {
         let log = try await Log(entries: 600)
-        let report = try await log.vault.verifyAudit()
+        let report = try await log.vault.log.verify()
         #expect(report.isIntact, "\(report.findings)")
         #expect(report.provenSize == report.size && report.firstBadEntry == nil)
         #expect(report.untouchedRows == report.rows && report.untouchedGrants == report.grants)
@@ -19,9 +19,9 @@ import VaultCore
 
     @Test(.ofFiles) func `one edited entry is that entry, and takes one grant with it`() async throws {
         let log = try await Log(entries: 600)
-        let grant = try #require(try await log.vault.auditEntry(300).entry.grant)
+        let grant = try #require(try await log.vault.log.entry(300).entry.grant)
         _ = try sqlite(log.test.path, "UPDATE audit_leaves SET bytes = \(Self.edit) WHERE id = 300")
-        let report = try await log.vault.verifyAudit()
+        let report = try await log.vault.log.verify()
         #expect(report.firstBadEntry == 300 && report.provenSize == 300)
         #expect(report.affectedGrants == [grant])
         #expect(report.untouchedGrants == report.grants - 1)
@@ -36,7 +36,7 @@ import VaultCore
             log.test.path,
             "UPDATE audit_leaves SET (bytes, hash) = (SELECT bytes, hash FROM audit_leaves WHERE id = 299) WHERE id = 300"
         )
-        let report = try await log.vault.verifyAudit()
+        let report = try await log.vault.log.verify()
         #expect(report.provenSize == 256 && report.firstBadEntry == 300)
         #expect(report.grants - report.untouchedGrants == 256)
     }
@@ -46,11 +46,11 @@ import VaultCore
     {
         let log = try await Log(entries: 800)
         _ = try sqlite(log.test.path, "UPDATE audit_tiles SET hash = zeroblob(32) WHERE id = 1")
-        let alone = try await log.vault.verifyAudit()
+        let alone = try await log.vault.log.verify()
         #expect(alone.places == ["tile 1"])
         #expect(alone.provenSize == alone.size && alone.untouchedRows == alone.rows)
         _ = try sqlite(log.test.path, "UPDATE audit_leaves SET bytes = \(Self.edit) WHERE id = 300")
-        let report = try await log.vault.verifyAudit()
+        let report = try await log.vault.log.verify()
         #expect(report.provenSize == 256 && report.firstBadEntry == 300)
     }
 
@@ -58,7 +58,7 @@ import VaultCore
         let log = try await Log(entries: 600)
         let size = try await log.vault.auditSize()
         _ = try sqlite(log.test.path, "DELETE FROM audit_leaves WHERE id >= \(size - 3)")
-        let report = try await log.vault.verifyAudit()
+        let report = try await log.vault.log.verify()
         #expect(report.firstBadEntry == size - 3)
         #expect(report.provenSize >= 512 && report.provenSize <= size - 3)
         #expect(
@@ -79,16 +79,16 @@ import VaultCore
             log.test.path,
             "DELETE FROM audit_leaves WHERE id >= \(size + 10); UPDATE audit_head SET size = \(size + 10), note = replace(note, 'tokenvault', 'tokenvaulT')"
         )
-        let report = try await log.vault.verifyAudit()
+        let report = try await log.vault.log.verify()
         #expect(report.places.contains("head") && report.provenSize == 0 && report.untouchedRows == 0)
-        let since = try await log.vault.verifyAudit(since: old)
+        let since = try await log.vault.log.verify(since: old)
         #expect(since.places.contains("head") && since.provenSize == size)
     }
 
     @Test(.ofFiles) func `a removed entry is named, and so is one too many`() async throws {
         let log = try await Log(entries: 300)
         _ = try sqlite(log.test.path, "UPDATE audit_leaves SET id = 100000 WHERE id = 17")
-        let report = try await log.vault.verifyAudit()
+        let report = try await log.vault.log.verify()
         #expect(report.firstBadEntry == 17)
         #expect(report.places.contains("entry 17") && report.places.contains("entry 100000"))
         // Its hash is gone with it, and without that nothing leads from the others of its tile up to the root.
@@ -100,7 +100,7 @@ import VaultCore
         _ = try sqlite(
             log.test.path,
             "DELETE FROM audit_leaves WHERE id < 256; DELETE FROM audit_personal WHERE id < 256")
-        let report = try await log.vault.verifyAudit()
+        let report = try await log.vault.log.verify()
         #expect(report.findings.contains { $0.place == "entry 0" && $0.problem.contains("255 after") })
         #expect(report.firstBadEntry == 0)
     }
@@ -114,14 +114,14 @@ import VaultCore
         _ = try sqlite(
             log.test.path,
             "ATTACH '\(copy)' AS old; REPLACE INTO grants SELECT * FROM old.grants WHERE id = \(grant)")
-        let back = try await log.vault.verifyAudit()
+        let back = try await log.vault.log.verify()
         #expect(back.places == ["grants \(grant)"] && back.affectedGrants == [grant.rawValue])
         #expect(back.provenSize == back.size)
         _ = try sqlite(
             log.test.path,
             "UPDATE grants SET id = -1 WHERE id = 5; UPDATE grants SET id = 5 WHERE id = 6; UPDATE grants SET id = 6 WHERE id = -1"
         )
-        let swapped = try await log.vault.verifyAudit()
+        let swapped = try await log.vault.log.verify()
         #expect(swapped.affectedGrants == [grant.rawValue, 5, 6])
     }
 
@@ -129,19 +129,19 @@ import VaultCore
         let log = try await Log(entries: 600)
         let old = try await log.checkpoint()
         try await log.grow(30)
-        let good = try await log.vault.verifyAudit(since: old)
+        let good = try await log.vault.log.verify(since: old)
         #expect(good.isIntact, "\(good.findings)")
         #expect(good.since > 600 && good.rows < 200 && good.rows > 30)
-        let whole = try await log.vault.verifyAudit()
+        let whole = try await log.vault.log.verify()
         #expect(good.root == whole.root && good.size == whole.size)
 
         let last = try await log.vault.auditSize() - 2
-        let grant = try #require(try await log.vault.auditEntry(last).entry.grant)
+        let grant = try #require(try await log.vault.log.entry(last).entry.grant)
         _ = try sqlite(log.test.path, "UPDATE grants SET state = 2 WHERE id = \(grant)")
-        let row = try await log.vault.verifyAudit(since: old)
+        let row = try await log.vault.log.verify(since: old)
         #expect(row.affectedGrants == [grant])
         _ = try sqlite(log.test.path, "UPDATE audit_leaves SET bytes = \(Self.edit) WHERE id = \(last)")
-        #expect(try await log.vault.verifyAudit(since: old).firstBadEntry == last)
+        #expect(try await log.vault.log.verify(since: old).firstBadEntry == last)
     }
 
     @Test(.ofFiles) func `a log that does not begin with the checkpoint is found`() async throws {
@@ -150,12 +150,12 @@ import VaultCore
         try await log.grow(5)
         let size = Int64(old.split(separator: "\n")[1]) ?? 0
         _ = try sqlite(log.test.path, "UPDATE audit_leaves SET bytes = \(Self.edit) WHERE id = \(size - 1)")
-        let report = try await log.vault.verifyAudit(since: old)
+        let report = try await log.vault.log.verify(since: old)
         #expect(report.places.contains("entry 0"), "\(report.findings)")
         let other = try await Log(entries: 1)
         await #expect(throws: VaultError(.integrity, "")) {
-            try await log.vault.verifyAudit(since: other.checkpoint())
+            try await log.vault.log.verify(since: other.checkpoint())
         }
-        await #expect(throws: VaultError(.integrity, "")) { try await log.vault.verifyAudit(since: "x") }
+        await #expect(throws: VaultError(.integrity, "")) { try await log.vault.log.verify(since: "x") }
     }
 }

@@ -46,7 +46,7 @@ import VaultCore
         let log = try await Witnessed()
         log.witness.script { _ throws(WitnessTransportFailure) in throw failure }
         #expect(try await log.add().trouble == word)
-        #expect(try await log.vault.anchors().map(\.failures) == [1])
+        #expect(try await log.vault.anchors.list().map(\.failures) == [1])
         await log.vault.close()
     }
 
@@ -84,7 +84,7 @@ import VaultCore
         try await log.add(keptAt: file)
         func text() throws -> String { try String(contentsOfFile: file, encoding: .utf8) }
         let first = try text()
-        #expect(try await first == log.vault.auditCheckpoint() + log.witness.cosignature(log.body()))
+        #expect(try await first == log.vault.log.checkpoint() + log.witness.cosignature(log.body()))
         // What was not cosigned does not come there.
         log.witness.script { _ in ModelWitness.reply(422) }
         try await log.grow(1)
@@ -94,11 +94,11 @@ import VaultCore
         #expect(try await log.trouble() == nil)
         #expect(try text() != first)
         // It is a checkpoint as any other.
-        #expect(try await log.vault.verifyAudit(since: first).isIntact)
+        #expect(try await log.vault.log.verify(since: first).isIntact)
 
         try Data("precious".utf8).write(to: URL(filePath: file))
         #expect(try await log.trouble() == "damaged")
-        #expect(try await log.vault.verifyAudit().notes.isEmpty)
+        #expect(try await log.vault.log.verify().notes.isEmpty)
         #expect(try text() == "precious")
         let stranger = try await Log(entries: 1).checkpoint()
         try Data(stranger.utf8).write(to: URL(filePath: file))
@@ -112,15 +112,15 @@ import VaultCore
         let file = log.test.directory + "/precious"
         try Data("precious".utf8).write(to: URL(filePath: file))
         try await log.add()
-        let (note, missing) = try await log.vault.cosignedCheckpoint()
+        let (note, missing) = try await log.vault.anchors.cosignedCheckpoint()
         #expect(missing.isEmpty)
-        #expect(try await note == log.vault.auditCheckpoint() + log.witness.cosignature(log.body()))
+        #expect(try await note == log.vault.log.checkpoint() + log.witness.cosignature(log.body()))
         let read = try SignedNote.parse(Array(note.utf8))
-        #expect(read.isSigned(by: try #require(NoteKey(vkey: log.vault.logVerifierKey))))
+        #expect(read.isSigned(by: try #require(NoteKey(vkey: log.vault.log.verifierKey))))
         log.witness.script { _ in ModelWitness.reply(503) }
-        let without = try await log.vault.cosignedCheckpoint()
+        let without = try await log.vault.anchors.cosignedCheckpoint()
         #expect(
-            try await without.note == log.vault.auditCheckpoint()
+            try await without.note == log.vault.log.checkpoint()
                 && without.missing.map(\.trouble) == ["unavailable"])
         await log.vault.close()
     }
@@ -132,22 +132,22 @@ import VaultCore
         let size = try await log.vault.auditSize()
         let (url, key) = ("https://witness.example", log.witness.key.vkey)
         for (url, key, path, code): (String, String, String?, VaultError.Code) in [
-            (url, log.vault.logVerifierKey, nil, .invalidInput), (url, "", nil, .invalidInput),
+            (url, log.vault.log.verifierKey, nil, .invalidInput), (url, "", nil, .invalidInput),
             (url, String(key.dropLast()), nil, .invalidInput), (url, key, "relative", .invalidInput),
             (url, key, precious, .alreadyExists), (url, key, log.test.directory + "/no/file", .notFound),
             (url + String(repeating: "/a", count: 600), key, nil, .invalidInput),
         ] {
             await #expect(throws: VaultError(code, ""), "\(url) \(key) \(path ?? "")") {
-                try await log.vault.addWitness(at: url, key: key, keptAt: path)
+                try await log.vault.anchors.addWitness(at: url, key: key, keptAt: path)
             }
         }
         await #expect(throws: VaultError(.invalidInput, "")) {
-            try await log.vault.addAnchor(.witness, target: "/somewhere")
+            try await log.vault.anchors.add(.witness, target: "/somewhere")
         }
         #expect(try await log.vault.auditSize() == size && log.witness.requests.isEmpty)
         try await log.add()
         await #expect(throws: VaultError(.alreadyExists, "")) {
-            try await log.vault.addWitness(at: url + "/", key: key)
+            try await log.vault.anchors.addWitness(at: url + "/", key: key)
         }
         await log.vault.close()
     }
@@ -163,7 +163,7 @@ import VaultCore
         await #expect(throws: VaultError(.integrity, "")) {
             let vault = try await log.reopen()
             defer { Task { await vault.close() } }
-            _ = try await vault.anchors()
+            _ = try await vault.anchors.list()
         }
     }
 }

@@ -24,8 +24,8 @@ import VaultCustody
         #expect(try await log.witness.newest(log.origin)?.size == UInt64(log.vault.auditSize()))
         // The same checkpoint once more, with no proof.
         #expect(try await log.trouble() == nil)
-        #expect(try await log.vault.verifyAudit().isIntact)
-        #expect(try await log.vault.verifyAudit().notes.isEmpty)
+        #expect(try await log.vault.log.verify().isIntact)
+        #expect(try await log.vault.log.verify().notes.isEmpty)
         await log.vault.close()
     }
 
@@ -58,24 +58,24 @@ import VaultCustody
         try log.copy(log.test.path, yesterday)
         var vault = try await log.reopen()
         for index in 0..<5 { _ = try await vault.users.add("newest \(index)") }
-        try await vault.anchorNewCheckpoints(isForced: true)
+        try await vault.anchors.tell(isForced: true)
         let told = try #require(log.witness.newest(log.origin))
         await vault.close()
 
         try log.copy(yesterday, log.test.path)
         vault = try await log.reopen()
-        let report = try await vault.verifyAudit()
+        let report = try await vault.log.verify()
         #expect(report.places == ["anchors"])
         #expect(report.findings[0].problem.contains("has cosigned \(told.size) entries"))
         #expect(report.findings[0].problem.contains("an older copy is in place of the newest"))
-        #expect(try await vault.anchors().map(\.trouble) == ["behind"])
+        #expect(try await vault.anchors.list().map(\.trouble) == ["behind"])
         #expect(log.witness.newest(log.origin) == told)
 
         // A fork that grew beyond what the witness saw is no continuation of it.
         for index in 0..<9 { _ = try await vault.users.add("fork \(index)") }
-        let fork = try await vault.verifyAudit()
+        let fork = try await vault.log.verify()
         #expect(fork.places == ["anchors"] && fork.findings[0].problem.contains("another history"))
-        #expect(try await vault.anchors().map(\.trouble) == ["differs"])
+        #expect(try await vault.anchors.list().map(\.trouble) == ["differs"])
         #expect(log.witness.newest(log.origin) == told)
         await vault.close()
     }
@@ -95,12 +95,12 @@ import VaultCustody
         let log = try await Witnessed()
         try await log.add()
         log.witness.script { _ throws(WitnessTransportFailure) in throw .unreachable }
-        let report = try await log.vault.verifyAudit()
+        let report = try await log.vault.log.verify()
         #expect(report.isIntact && report.notes.count == 1 && report.notes[0].contains("unreachable"))
         await log.vault.close()
         // As a program does that has no network.
         let vault = try await Witnessed.open(log.test.path, log.test, nil)
-        let alone = try await vault.verifyAudit()
+        let alone = try await vault.log.verify()
         #expect(alone.isIntact && alone.notes.count == 1 && alone.notes[0].contains("unasked"))
         await vault.close()
     }
@@ -112,9 +112,9 @@ import VaultCustody
         try log.copy(log.test.path, log.test.directory + "/copy")
         let requests = log.witness.requests.count
         let copy = try await Witnessed.open(log.test.directory + "/copy", log.test, log.witness)
-        try await copy.anchorNewCheckpoints(isForced: true)
-        #expect(try await copy.anchors().map(\.trouble) == ["moved"])
-        #expect(try await copy.verifyAudit().notes.count == 1)
+        try await copy.anchors.tell(isForced: true)
+        #expect(try await copy.anchors.list().map(\.trouble) == ["moved"])
+        #expect(try await copy.log.verify().notes.count == 1)
         #expect(log.witness.requests.count == requests)
         await copy.close()
     }
@@ -122,12 +122,12 @@ import VaultCustody
     @Test(.ofFiles) func `a new key of the log is trusted once the witness has it`() async throws {
         let log = try await Witnessed()
         try await log.add()
-        _ = try await log.vault.rotateSystemKey(.log)
+        _ = try await log.vault.keys.rotate(.log)
         // The head that announces it is signed by both.
         #expect(try await log.trouble() == nil)
         try await log.grow(1)
         #expect(try await log.trouble() == "untrusted")
-        try log.witness.trust(log.vault.logVerifierKey)
+        try log.witness.trust(log.vault.log.verifierKey)
         #expect(try await log.trouble() == nil)
         await log.vault.close()
     }
@@ -137,13 +137,13 @@ import VaultCustody
         try await log.add()
         for _ in 0..<4 {
             try await log.grow(1)
-            try await log.vault.anchorNewCheckpoints()
+            try await log.vault.anchors.tell()
         }
         #expect(log.witness.requests.count == 1)
         log.test.clock.advance(by: .seconds(6))
-        try await log.vault.anchorNewCheckpoints()
+        try await log.vault.anchors.tell()
         #expect(log.witness.requests.count == 2)
-        #expect(try await log.vault.anchors().map(\.lag) == [0])
+        #expect(try await log.vault.anchors.list().map(\.lag) == [0])
         await log.vault.close()
     }
 }

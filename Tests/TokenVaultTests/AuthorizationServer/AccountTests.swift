@@ -31,12 +31,12 @@ import VaultCustody
         func entries(_ body: () async throws -> Void) async throws -> [AuditEntry] {
             let before = try await test.vault.auditSize()
             try await body()
-            return try await test.vault.auditEntries(from: before, limit: 100)
+            return try await test.vault.log.entries(from: before, limit: 100)
         }
 
         /// The user's name in the log.
         func pseudonym(_ index: Int) async throws -> String? {
-            try await test.vault.auditEntries(limit: 100).filter { $0.operation == "user.add" }[index].subject
+            try await test.vault.log.entries(limit: 100).filter { $0.operation == "user.add" }[index].subject
         }
     }
 
@@ -70,7 +70,7 @@ import VaultCustody
             for _ in 0..<20 { try await scene.account.revokeGrant(tokens.grant) }
         }
         #expect(again.isEmpty)
-        #expect(try await scene.test.vault.verifyAudit().isIntact)
+        #expect(try await scene.test.vault.log.verify().isIntact)
     }
 
     @Test func `another user's grant is not found, as one that never was`() async throws {
@@ -131,7 +131,7 @@ import VaultCustody
             }
         }
         #expect(again.isEmpty)
-        #expect(try await scene.test.vault.verifyAudit().isIntact)
+        #expect(try await scene.test.vault.log.verify().isIntact)
     }
 
     @Test func `what another user allowed stays: the client of a form leads to the user's own consent`()
@@ -160,7 +160,7 @@ import VaultCustody
         let scene = try await Scene()
         let tokens = try await scene.alice.begin()
         try await scene.test.vault.users.remove("alice")
-        _ = try await scene.test.vault.eraseUser("alice")
+        _ = try await scene.test.vault.users.erase("alice")
         let entries = try await scene.entries {
             await #expect(throws: VaultError(.notFound, "")) {
                 try await scene.account.revokeGrant(tokens.grant)

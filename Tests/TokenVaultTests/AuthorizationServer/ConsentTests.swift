@@ -27,7 +27,7 @@ import VaultCore
             try await test.vault.consents.find(ofUser: party.user.id, toClient: party.client.id))
         #expect(consent.scope == (try scope("basic readmeasurements")))
         #expect(consent.grantedAt == test.clock.now())
-        let entry = try #require(try await test.vault.auditEntries(from: before, limit: 1).first)
+        let entry = try #require(try await test.vault.log.entries(from: before, limit: 1).first)
         #expect(entry.operation == "consent.grant" && entry.channel == "http")
         #expect(try await test.vault.consents.list().map(\.id) == [consent.id])
     }
@@ -50,7 +50,7 @@ import VaultCore
         #expect(try await party.refresh(tokens[0].refreshToken).refusal == .grantRevoked)
         #expect(try await party.redeem(code).refusal == .grantRevoked)
         #expect(try await test.vault.validate(bystander.pair.accessToken) != nil)
-        let report = try await test.vault.verifyAudit()
+        let report = try await test.vault.log.verify()
         #expect(report.isIntact, "\(report.findings)")
         // Again is no error, and given again it is a new one.
         try await test.vault.consents.withdraw(ofUser: party.user.id, fromClient: party.client.id)
@@ -77,7 +77,7 @@ import VaultCore
             try await test.vault.clients.remove(party.client.clientID)
         }
         #expect(try await test.vault.consents.list().isEmpty)
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test func `nobody consents for a disabled user or to a disabled client`() async throws {

@@ -23,11 +23,11 @@ import VaultCore
         #expect(found.count == 1)
         let user = try #require(try await test.vault.users.list().first)
         #expect(found == [user.id] && spellings.contains(user.name))
-        let added = try await test.vault.auditEntries(from: before, limit: 100)
+        let added = try await test.vault.log.entries(from: before, limit: 100)
             .filter { $0.operation == "user.add" }
         #expect(added.count == 1)
         await other.close()
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test func `one that is there is returned as it is, and nothing is written`() async throws {

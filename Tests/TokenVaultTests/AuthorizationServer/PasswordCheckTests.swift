@@ -39,7 +39,7 @@ import VaultCore
         let test = try await scene()
         #expect(try await answer(test, "ALICE", Self.password) == "right: Alice")
         let entry = try #require(
-            try await test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
+            try await test.vault.log.entries(from: test.vault.auditSize() - 1, limit: 1).first)
         #expect(entry.operation == "user.sign-in" && entry.outcome == "ok")
         #expect(entry.channel == "library" && entry.requestID == "r1")
     }
@@ -56,7 +56,7 @@ import VaultCore
         for (name, password) in guesses {
             #expect(try await answer(test, name, password) == "wrong", "\(name.prefix(9))")
         }
-        let reasons = try await test.vault.auditEntries(limit: 100)
+        let reasons = try await test.vault.log.entries(limit: 100)
             .filter { $0.operation == "user.sign-in" }.compactMap(\.reason)
         #expect(Set(reasons) == ["wrong_password", "no_password", "user_disabled", "unknown_user"])
     }

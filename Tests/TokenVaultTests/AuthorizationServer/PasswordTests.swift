@@ -20,7 +20,7 @@ import VaultCore
 
     private func lastReason(_ test: TestVault) async throws -> String? {
         let entry = try #require(
-            try await test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
+            try await test.vault.log.entries(from: test.vault.auditSize() - 1, limit: 1).first)
         #expect(entry.operation == "user.sign-in" && entry.outcome == "refused")
         return entry.reason
     }
@@ -32,7 +32,7 @@ import VaultCore
             await test.vault.users.signIn("alice", password: password, requestID: "r1"))
         #expect(signedIn.id == user.id && signedIn.name == "alice")
         let entry = try #require(
-            try await test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
+            try await test.vault.log.entries(from: test.vault.auditSize() - 1, limit: 1).first)
         #expect(entry.operation == "user.sign-in" && entry.outcome == "ok" && entry.requestID == "r1")
     }
 
@@ -55,7 +55,7 @@ import VaultCore
         #expect(try await lastReason(test) == "no_password")
         try await test.vault.users.remove("alice")
         #expect(try await test.vault.users.signIn("alice", password: password) == nil)
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test(arguments: [0, 7, 1025])

@@ -120,7 +120,7 @@ import VaultCore
             try await test.vault.clients.change("app") { $0.redirectURIs = [] }
         }
         #expect(try await test.vault.clients.find("app").registration == changed.client.registration)
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test func `secrets come and go with the methods that use them`() async throws {

@@ -29,7 +29,7 @@ import VaultCore
             #expect(try await party.refresh(history[3].refreshToken).refusal == .grantRevoked)
             #expect(try await !test.vault.grants.revoke(token, by: party.client))
         }
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test func `what is another client's, forged or forgotten changes nothing, and the log says who tried`()
@@ -43,7 +43,7 @@ import VaultCore
         let third = try #require(await party.refresh(second.refreshToken).issued)
         #expect(try await !test.vault.grants.revoke(try third.refreshToken, by: other.client))
         let entry = try #require(
-            try await test.vault.auditEntries(from: test.vault.auditSize() - 1, limit: 1).first)
+            try await test.vault.log.entries(from: test.vault.auditSize() - 1, limit: 1).first)
         #expect(entry.operation == "grant.revoke" && entry.outcome == "refused")
         #expect(entry.reason == "wrong_client" && entry.grant == third.grant.rawValue)
         #expect(try await !test.vault.grants.revoke(third.pair.accessToken, by: other.client))
@@ -89,7 +89,7 @@ import VaultCore
         }
         print("refreshed first: \(refreshed) of 60")
         await other.close()
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 }
 
@@ -142,7 +142,7 @@ import VaultCore
         #expect(try await test.vault.validate(tokens.pair.accessToken) == nil)
         // It is not registered for codes.
         await #expect(throws: VaultError(.denied, "")) { try await party.authorize() }
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test func `are refused to others, and beyond the registered scope`() async throws {

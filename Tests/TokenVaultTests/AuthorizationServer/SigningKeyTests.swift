@@ -34,7 +34,7 @@ import VaultCore
         // What is no longer published goes with the next one that comes.
         try await add("r3", to: test.vault)
         #expect(try sqlite(test.path, "SELECT count(*) FROM signing_keys") == "3")
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test func `another process sees it at once, and after opening again`() async throws {

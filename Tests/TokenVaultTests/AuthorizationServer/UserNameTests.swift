@@ -121,14 +121,14 @@ import VaultCustody
         try await test.vault.users.setPassword(password, of: "ALICE")
         #expect(try await test.vault.users.signIn("alice", password: password)?.id == user.id)
         #expect(try await test.vault.users.signIn("аlice", password: password) == nil, "Cyrillic а")
-        _ = try await test.vault.auditFilter(user: "aLICE")
+        _ = try await test.vault.log.filter(user: "aLICE")
         try await test.vault.users.remove("alice")
         await #expect(throws: VaultError(.notFound, "")) { try await test.vault.users.find("Alice") }
         let second = try await test.vault.users.add("ALICE")
         #expect(second.id != user.id && second.name == "ALICE")
         try await test.vault.users.remove("ALICE")
-        for _ in 0..<2 { _ = try await test.vault.eraseUser("alicE") }
-        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.eraseUser("alice") }
+        for _ in 0..<2 { _ = try await test.vault.users.erase("alicE") }
+        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.users.erase("alice") }
     }
 
     @Test func `after a rotation of the lookup key too, while clients' names and identifiers stay exact`()
@@ -136,7 +136,7 @@ import VaultCustody
     {
         let test = try await TestVault()
         let party = try await Party(test.vault, "App", user: "Alice")
-        _ = try await test.vault.rotateSystemKey(.lookup)
+        _ = try await test.vault.keys.rotate(.lookup)
         #expect(try await test.vault.users.find("ALICE").id == party.user.id)
         #expect(try await test.vault.clients.find("App").id == party.client.id)
         await #expect(throws: VaultError(.notFound, "")) { try await test.vault.clients.find("app") }

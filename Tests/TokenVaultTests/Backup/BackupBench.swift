@@ -31,7 +31,7 @@ extension TestVault {
         let kept = Kept(data: directory + "/\(name).data", keys: directory + "/\(name).keys")
         var request = BackupRequest(path: kept.data, keysPath: kept.keys)
         change(&request)
-        _ = try await vault.backUp(request)
+        _ = try await vault.backups.make(request)
         return kept
     }
 

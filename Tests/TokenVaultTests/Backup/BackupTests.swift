@@ -23,13 +23,13 @@ import VaultCustody
         let verification = try await Backup.verify(kept.data, keys: kept.keys, unlockedBy: test.source)
         #expect(verification.isIntact, "\(verification.report.findings)")
         #expect(verification.report.size == inspection.facts.logSize)
-        let listed = try await test.vault.backups()
+        let listed = try await test.vault.backups.list()
         #expect(
             listed.count == 1 && listed[0].keepUntil != nil && listed[0].logSize == inspection.facts.logSize)
         #expect(listed[0].backup == inspection.facts.backup)
-        let log = try await test.vault.auditEntries(limit: 1000).filter { $0.operation == "backup.create" }
+        let log = try await test.vault.log.entries(limit: 1000).filter { $0.operation == "backup.create" }
         #expect(log.map(\.reason) == ["begun", nil])
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
         #expect(try test.names().allSatisfy { !$0.hasSuffix(".partial") && !$0.contains("snapshot") })
     }
 
@@ -74,7 +74,7 @@ import VaultCustody
             let refreshes = try await group.reduce(0, +)
             #expect(refreshes > 16)
         }
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test(.ofFiles) func `nothing is overwritten but an older backup, and that when asked`() async throws {
@@ -90,21 +90,21 @@ import VaultCustody
             var change = BackupRequest(path: file, keysPath: nil)
             change.replaces = true
             let request = change
-            await #expect(throws: VaultError(.denied, "")) { try await test.vault.backUp(request) }
+            await #expect(throws: VaultError(.denied, "")) { try await test.vault.backups.make(request) }
             #expect(try test.bytes(file) == before)
         }
         let same = BackupRequest(path: test.directory + "/x", keysPath: test.directory + "/x")
-        await #expect(throws: VaultError(.invalidInput, "")) { try await test.vault.backUp(same) }
+        await #expect(throws: VaultError(.invalidInput, "")) { try await test.vault.backups.make(same) }
     }
 
     @Test func `a backup that fails leaves no file, and the log says so`() async throws {
         let test = try await TestVault()
         let request = BackupRequest(path: test.directory + "/nowhere/backup", keysPath: nil)
-        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.backUp(request) }
-        #expect(try await test.vault.backups().isEmpty)
-        let last = try await test.vault.auditEntries(limit: 1000).last
+        await #expect(throws: VaultError(.notFound, "")) { try await test.vault.backups.make(request) }
+        #expect(try await test.vault.backups.list().isEmpty)
+        let last = try await test.vault.log.entries(limit: 1000).last
         #expect(last?.operation == "backup.create" && last?.reason == "failed" && last?.outcome == "refused")
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test func `one process at a time writes one file`() async throws {
@@ -114,7 +114,7 @@ import VaultCustody
         let results = await withTaskGroup(of: VaultError?.self) { group in
             for vault in [test.vault, other] {
                 group.addTask {
-                    do { _ = try await vault.backUp(request) } catch { return error as? VaultError }
+                    do { _ = try await vault.backups.make(request) } catch { return error as? VaultError }
                     return nil
                 }
             }

@@ -14,7 +14,7 @@ import VaultCustody
         for path in [kept.data, kept.keys] { #expect(link(path, path + ".partial") == 0) }
         let before = try [kept.data, kept.keys].map(test.bytes)
         let refused = BackupRequest(path: kept.data, keysPath: kept.keys)
-        await #expect(throws: VaultError(.alreadyExists, "")) { try await test.vault.backUp(refused) }
+        await #expect(throws: VaultError(.alreadyExists, "")) { try await test.vault.backups.make(refused) }
         #expect(try [kept.data, kept.keys].map(test.bytes) == before)
         // The next that may write there: the old file goes only when the new one takes its name.
         let other = test.directory + "/kept"
@@ -32,13 +32,13 @@ import VaultCustody
         // Taken while the copy was made.
         let request = BackupRequest(path: data, keysPath: keys)
         await #expect(throws: VaultError(.alreadyExists, "")) {
-            try await test.vault.backUp(request) { share in
+            try await test.vault.backups.make(request) { share in
                 if share > 0.9, access(data, F_OK) != 0 { try? test.write([1], to: data) }
             }
         }
         #expect(try test.bytes(data) == [1])
         #expect(try test.names().allSatisfy { !$0.hasPrefix("keys") && !$0.hasSuffix(".partial") })
-        #expect(try await test.vault.backups().isEmpty)
+        #expect(try await test.vault.backups.list().isEmpty)
     }
 
     @Test func `many at once: one has the name, and it is whole`() async throws {
@@ -47,7 +47,7 @@ import VaultCustody
             let path = test.directory + "/round-\(round)"
             let request = BackupRequest(path: path, keysPath: nil)
             let made = await withTaskGroup(of: Bool.self) { group in
-                for _ in 0..<6 { group.addTask { (try? await test.vault.backUp(request)) != nil } }
+                for _ in 0..<6 { group.addTask { (try? await test.vault.backups.make(request)) != nil } }
                 return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
             }
             #expect(made == 1)

@@ -64,7 +64,7 @@ import VaultCustody
         for name in removed {
             await #expect(throws: VaultError(.notFound, "")) { try await vault.users.find(name) }
         }
-        #expect(try await vault.verifyAudit().isIntact, "\(place)")
+        #expect(try await vault.log.verify().isIntact, "\(place)")
         await vault.close()
         return expected.count
     }

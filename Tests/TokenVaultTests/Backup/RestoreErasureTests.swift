@@ -70,9 +70,9 @@ import VaultCustody
         #expect(
             try await vault.consents.find(ofUser: scene.party.user.id, toClient: scene.party.client.id) == nil
         )
-        let entries = try await vault.auditEntries(limit: 1000)
+        let entries = try await vault.log.entries(limit: 1000)
         #expect(entries.contains { $0.operation == "user.erase" && $0.reason == "restored" })
-        let report = try await vault.verifyAudit()
+        let report = try await vault.log.verify()
         #expect(report.isIntact, "\(report.findings)")
         // Whoever comes back under the name is somebody else.
         #expect(try await vault.users.add("alice").id != scene.party.user.id)
@@ -85,7 +85,7 @@ import VaultCustody
     {
         let scene = try await scene()
         if isRemovedFirst { try await scene.test.vault.users.remove("alice") }
-        _ = try await scene.test.vault.eraseUser("alice")
+        _ = try await scene.test.vault.users.erase("alice")
         let restore = scene.test.restore(scene.kept, newest: .vault(path: scene.test.path))
         #expect(try await restore.plan().moved("user", "client").map(\.becomes) == [.erased])
         _ = try await restore.apply()
@@ -95,7 +95,7 @@ import VaultCustody
     @Test(.ofFiles) func `nor does the restore after it, which knows only the log of the first`() async throws
     {
         let scene = try await scene()
-        _ = try await scene.test.vault.eraseUser("alice")
+        _ = try await scene.test.vault.users.erase("alice")
         _ = try await scene.test.restore(scene.kept, newest: .vault(path: scene.test.path)).apply()
         let first = scene.test.directory + "/restored"
         let again = scene.test.restore(scene.kept, to: "again", newest: .vault(path: first))
@@ -141,7 +141,7 @@ import VaultCustody
         await #expect(throws: VaultError(.notFound, "")) {
             try await vault.clients.find(party.client.clientID)
         }
-        #expect(try await vault.verifyAudit().isIntact)
+        #expect(try await vault.log.verify().isIntact)
         await vault.close()
     }
 }

@@ -18,10 +18,10 @@ import VaultCustody
         let tokens = try await party.begin()
         // The thief opens an old copy, and has new keys in it as he likes.
         let stolen = try copy(test, "stolen")
-        _ = try await test.vault.rotateDeeply(openedBy: test.source)
+        _ = try await test.vault.keys.rotateDeeply(openedBy: test.source)
         let kept = try await test.backUp()
         let own = try await test.open("stolen")
-        while try signerRow(stolen) <= signerRow(test.path) { _ = try await own.rotateSystemKey(.log) }
+        while try signerRow(stolen) <= signerRow(test.path) { _ = try await own.keys.rotate(.log) }
         await own.close()
         let thief = try await forge(test, stolen, size: try await Backup.inspect(kept.data).facts.logSize + 1)
         // What it hides.
@@ -32,7 +32,7 @@ import VaultCustody
         let refusal = try await refusal(of: restore)
         #expect(refusal?.message.contains("a keyslot that the backup does not have") == true)
         #expect(refusal?.remedy.contains("verifier key of the log") == true)
-        restore.logVerifierKey = test.vault.logVerifierKey
+        restore.logVerifierKey = test.vault.log.verifierKey
         _ = try await self.refusal(of: restore)
         // But for his key it is a log without a flaw.
         restore.logVerifierKey = thief.key.vkey
@@ -51,13 +51,13 @@ import VaultCustody
         let party = try await Party(test.vault)
         _ = try await party.begin()
         let older = try copy(test, "older")
-        _ = try await test.vault.rotateSystemKey(.log)
+        _ = try await test.vault.keys.rotate(.log)
         let kept = try await test.backUp()
         _ = try await forge(test, older, size: try await Backup.inspect(kept.data).facts.logSize + 1)
         let refusal = try await refusal(of: test.restore(kept, newest: .vault(path: older)))
         #expect(refusal?.message.contains("older than the backup's") == true)
         // One rotated since is taken at the vault's own word.
-        _ = try await test.vault.rotateSystemKey(.log)
+        _ = try await test.vault.keys.rotate(.log)
         #expect(try await test.restore(kept, newest: .vault(path: test.path)).plan().keptGrants == 1)
     }
 
@@ -69,25 +69,25 @@ import VaultCustody
         let first = try await test.backUp("first")
         let name = try await test.restore(first, to: "sibling").apply().logOrigin
         let sibling = try await test.open("sibling")
-        let short = try await sibling.auditCheckpoint()
+        let short = try await sibling.log.checkpoint()
         for number in 0..<20 { _ = try await test.vault.users.add("before \(number)") }
         let kept = try await test.backUp()
-        let between = try await test.vault.auditCheckpoint()
+        let between = try await test.vault.log.checkpoint()
         for number in 0..<20 { _ = try await test.vault.users.add("after \(number)") }
         let facts = try await (Backup.inspect(first.data).facts, Backup.inspect(kept.data).facts)
         while try await sibling.auditSize() <= facts.1.logSize {
             _ = try await sibling.users.add(UUID().uuidString)
         }
-        let long = try await sibling.auditCheckpoint()
+        let long = try await sibling.log.checkpoint()
         await sibling.close()
         let tiles = test.directory + "/tiles"
-        _ = try await test.vault.exportTiles(to: tiles)
+        _ = try await test.vault.log.exportTiles(to: tiles)
         for source in [NewestLog.vault(path: test.path), .tiles(directory: tiles)] {
             var restore = test.restore(kept, newest: source)
             restore.checkpoint = checkpoint
             // Of before the backup, of the backup, of after it, of the end.
             for note in [
-                facts.0.checkpoint, facts.1.checkpoint, between, try await test.vault.auditCheckpoint(),
+                facts.0.checkpoint, facts.1.checkpoint, between, try await test.vault.log.checkpoint(),
             ] {
                 try test.write(Array(note.utf8), to: checkpoint)
                 _ = try await restore.plan()
@@ -116,14 +116,14 @@ import VaultCustody
         let other = try await TestVault()
         let file = test.directory + "/recovery"
         let passphrase = SecretBytes(copying: "correct horse battery staple")
-        _ = try await test.vault.createRecoveryKey(file: file, passphrase: passphrase)
+        _ = try await test.vault.keys.createRecoveryKey(file: file, passphrase: passphrase)
         let kept = try await test.backUp()
         let source = KeySource.recoveryKey(try RecoveryKey(file: file, passphrase: passphrase))
         var restore = test.restore(kept, source: source)
         #expect(try await restore.plan().notes.contains { $0.contains("Nothing shows who made") })
-        restore.logVerifierKey = test.vault.logVerifierKey
+        restore.logVerifierKey = test.vault.log.verifierKey
         #expect(try await !restore.plan().notes.contains { $0.contains("Nothing shows who made") })
-        restore.logVerifierKey = other.vault.logVerifierKey
+        restore.logVerifierKey = other.vault.log.verifierKey
         let refusal = try await refusal(of: restore)
         #expect(refusal?.message.contains("signed neither") == true)
     }
@@ -152,7 +152,7 @@ extension `A restore believes no log that an old key leads to` {
     private func forge(_ test: TestVault, _ path: String, size: Int64) async throws -> NoteSigner {
         var edge = RightEdge()
         for index in 0..<size {
-            _ = edge.append(MerkleHash.leaf(try await test.vault.auditEntry(index).leaf))
+            _ = edge.append(MerkleHash.leaf(try await test.vault.log.entry(index).leaf))
         }
         let signer = try #require(
             NoteSigner(name: "tokenvault/\(test.vault.id)", key: try signingKey(path, test)))

@@ -31,9 +31,9 @@ import VaultCustody
     {
         let test = try await TestVault()
         let spare = try keyFile(test, "spare")
-        _ = try await test.vault.addKeyslot(named: "spare", unlockedBy: spare)
+        _ = try await test.vault.keys.addSlot(named: "spare", unlockedBy: spare)
         let kept = try await test.backUp()
-        try await test.vault.removeKeyslot(named: "spare")
+        try await test.vault.keys.removeSlot(named: "spare")
         for source in [test.source, spare] {
             let restore = test.restore(kept, newest: .vault(path: test.path), source: source)
             let plan = try await restore.plan()
@@ -41,8 +41,8 @@ import VaultCustody
             _ = try await restore.apply()
             await #expect(throws: VaultError(.locked, "")) { try await open(test, spare) }
             let vault = try await open(test, test.source)
-            #expect(try await vault.keyslots().count == 1)
-            #expect(try await vault.verifyAudit().isIntact)
+            #expect(try await vault.keys.slots().count == 1)
+            #expect(try await vault.log.verify().isIntact)
             await vault.close()
             try FileManager.default.removeItem(atPath: test.directory + "/restored")
         }
@@ -54,13 +54,13 @@ import VaultCustody
     @Test(.ofFiles) func `the last way in is kept, and the plan says so`() async throws {
         let test = try await TestVault()
         let (spare, later) = (try keyFile(test, "spare"), try keyFile(test, "later"))
-        _ = try await test.vault.addKeyslot(named: "spare", unlockedBy: spare)
+        _ = try await test.vault.keys.addSlot(named: "spare", unlockedBy: spare)
         let kept = try await test.backUp()
-        _ = try await test.vault.addKeyslot(named: "later", unlockedBy: later)
-        try await test.vault.removeKeyslot(named: "spare")
+        _ = try await test.vault.keys.addSlot(named: "later", unlockedBy: later)
+        try await test.vault.keys.removeSlot(named: "spare")
         let other = try await open(test, later, "vault")
-        let first = try #require(try await other.keyslots().first { $0.name != "later" })
-        try await other.removeKeyslot(named: first.name)
+        let first = try #require(try await other.keys.slots().first { $0.name != "later" })
+        try await other.keys.removeSlot(named: first.name)
         await other.close()
         let restore = test.restore(kept, newest: .vault(path: test.path), source: spare)
         let plan = try await restore.plan()
@@ -68,13 +68,13 @@ import VaultCustody
         #expect(plan.lost("keyslot").count == 1)
         _ = try await restore.apply()
         let vault = try await open(test, spare)
-        #expect(try await vault.keyslots().map(\.name) == ["spare"])
-        #expect(try await vault.verifyAudit().isIntact)
+        #expect(try await vault.keys.slots().map(\.name) == ["spare"])
+        #expect(try await vault.log.verify().isIntact)
         // What the note advises works.
-        _ = try await vault.addKeyslot(named: "new", unlockedBy: later)
+        _ = try await vault.keys.addSlot(named: "new", unlockedBy: later)
         await vault.close()
         let next = try await open(test, later)
-        try await next.removeKeyslot(named: "spare")
+        try await next.keys.removeSlot(named: "spare")
         await next.close()
         for closed in [spare, test.source] {
             await #expect(throws: VaultError(.locked, "")) { try await open(test, closed) }
@@ -85,15 +85,15 @@ import VaultCustody
         let test = try await TestVault()
         let kept = try await test.backUp()
         let later = try keyFile(test, "later")
-        _ = try await test.vault.addKeyslot(named: "later", unlockedBy: later)
+        _ = try await test.vault.keys.addSlot(named: "later", unlockedBy: later)
         let newer = TestVault.Kept(data: kept.data, keys: try await test.backUp("newer").keys)
         let restore = test.restore(newer, newest: .vault(path: test.path), source: later)
         #expect(try await restore.plan().notes.contains { $0.contains("was added after it") })
         _ = try await restore.apply()
         let vault = try await open(test, later)
-        #expect(try await vault.keyslots().count == 2)
+        #expect(try await vault.keys.slots().count == 2)
         // Rotations need the key of every slot once.
-        _ = try await vault.proveOpenedKeyslot()
+        _ = try await vault.keys.proveOpenedSlot()
         await vault.close()
         await (try open(test, test.source)).close()
     }
@@ -108,30 +108,30 @@ import VaultCustody
         let kept = try await test.backUp()
         func rotate(_ vault: Vault) async throws {
             switch kind {
-            case "root": _ = try await vault.rotateRootKey()
-            case "deep": _ = try await vault.rotateDeeply(openedBy: test.source)
-            default: _ = try await vault.rotateSystemKey(try #require(SystemKeyKind(rawValue: kind)))
+            case "root": _ = try await vault.keys.rotateRoot()
+            case "deep": _ = try await vault.keys.rotateDeeply(openedBy: test.source)
+            default: _ = try await vault.keys.rotate(try #require(SystemKeyKind(rawValue: kind)))
             }
         }
         try await rotate(test.vault)
         let newest = try #require(await party.refresh(moved.refreshToken).issued)
         // Whoever opens the newest vault by a slot of the backup has the key that signs its log; an export comes without.
         let tiles = test.directory + "/tiles"
-        _ = try await test.vault.exportTiles(to: tiles)
+        _ = try await test.vault.log.exportTiles(to: tiles)
         var restore = test.restore(kept, newest: .vault(path: test.path))
         var exported = test.restore(kept, newest: .tiles(directory: tiles))
         if ["log", "deep"].contains(kind) {
             let unproven = exported
             let refusal = await #expect(throws: VaultError(.integrity, "")) { try await unproven.plan() }
             #expect(refusal?.remedy.contains("verifier key of the log") == true)
-            exported.logVerifierKey = test.vault.logVerifierKey
+            exported.logVerifierKey = test.vault.log.verifierKey
         }
         if kind == "deep" {
             let unvouched = restore
             let refusal = await #expect(throws: VaultError(.integrity, "")) { try await unvouched.plan() }
             #expect(refusal?.message.contains("a keyslot that the backup does not have") == true)
             #expect(refusal?.remedy.contains("verifier key of the log") == true)
-            restore.logVerifierKey = test.vault.logVerifierKey
+            restore.logVerifierKey = test.vault.log.verifierKey
         }
         #expect(try await exported.plan().moved("grant").map(\.id) == [moved.grant.rawValue])
         let plan = try await restore.plan()
@@ -149,7 +149,7 @@ import VaultCustody
         #expect(try await vault.validate(next.pair.accessToken) != nil)
         #expect(try await party.refresh(next.refreshToken, in: vault).issued != nil)
         #expect(try await vault.users.find("alice").state == .active)
-        let report = try await vault.verifyAudit()
+        let report = try await vault.log.verify()
         #expect(report.isIntact, "\(report.findings)")
         await vault.close()
         await (try test.open()).close()
@@ -161,18 +161,18 @@ import VaultCustody
     {
         let test = try await TestVault()
         let spare = try keyFile(test, "spare")
-        _ = try await test.vault.addKeyslot(named: "spare", unlockedBy: spare)
+        _ = try await test.vault.keys.addSlot(named: "spare", unlockedBy: spare)
         let kept = try await test.backUp()
-        for _ in 0..<2 { _ = try await test.vault.rotateDeeply(openedBy: test.source, others: [spare]) }
+        for _ in 0..<2 { _ = try await test.vault.keys.rotateDeeply(openedBy: test.source, others: [spare]) }
         var restore = test.restore(kept, newest: .vault(path: test.path))
-        restore.logVerifierKey = test.vault.logVerifierKey
+        restore.logVerifierKey = test.vault.log.verifierKey
         #expect(try await restore.plan().moved.isEmpty, "they were replaced, not removed")
-        try await test.vault.removeKeyslot(named: "spare")
+        try await test.vault.keys.removeSlot(named: "spare")
         _ = try await restore.apply()
         await #expect(throws: VaultError(.locked, "")) { try await open(test, spare) }
         let vault = try await open(test, test.source)
-        #expect(try await vault.keyslots().count == 1)
-        #expect(try await vault.verifyAudit().isIntact)
+        #expect(try await vault.keys.slots().count == 1)
+        #expect(try await vault.log.verify().isIntact)
         await vault.close()
     }
 
@@ -199,7 +199,7 @@ import VaultCustody
         // As a service does when it starts.
         try await addKey("next", to: vault)
         #expect(try await vault.signingKeys().map(\.kid) == ["next"])
-        #expect(try await vault.verifyAudit().isIntact)
+        #expect(try await vault.log.verify().isIntact)
         await vault.close()
     }
 }

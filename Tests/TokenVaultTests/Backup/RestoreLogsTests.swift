@@ -46,9 +46,9 @@ import VaultCustody
         _ = try await scene.party.refresh(scene.moved.refreshToken)
         for part in 1...3 {
             try await scene.grow(count / 3 + part % 2)
-            _ = try await scene.vault.exportTiles(to: steps)
+            _ = try await scene.vault.log.exportTiles(to: steps)
         }
-        _ = try await scene.vault.exportTiles(to: once)
+        _ = try await scene.vault.log.exportTiles(to: once)
         let lost = 3 * (count / 3) + 2
         for directory in [once, steps] {
             try await scene.expect(.found(at: directory), lost: lost, "\(directory)")
@@ -77,15 +77,16 @@ import VaultCustody
         _ = try await scene.party.refresh(scene.moved.refreshToken)
         try await scene.grow(300)
         let size = try await Backup.inspect(scene.kept.data).facts.logSize
-        let plan = try await scene.vault.planPrune(keeping: .newest(try await scene.vault.auditSize() - size))
-        let first = try await scene.vault.prune(plan)
+        let plan = try await scene.vault.log.planPrune(
+            keeping: .newest(try await scene.vault.auditSize() - size))
+        let first = try await scene.vault.log.prune(plan)
         #expect(first == 256 && first <= size)
         let tiles = scene.test.directory + "/tiles"
-        #expect(try await scene.vault.exportTiles(to: tiles).firstKept == first)
+        #expect(try await scene.vault.log.exportTiles(to: tiles).firstKept == first)
         let checkpoint = scene.test.directory + "/checkpoint"
         let lines = scene.test.directory + "/lines"
-        try await scene.test.write(Array(scene.vault.auditCheckpoint().utf8), to: checkpoint)
-        let leaves = try await scene.vault.auditLeaves(from: first, limit: .max).map(\.leaf)
+        try await scene.test.write(Array(scene.vault.log.checkpoint().utf8), to: checkpoint)
+        let leaves = try await scene.vault.log.leaves(from: first, limit: .max).map(\.leaf)
         try scene.test.write(leaves.flatMap { $0 + [10] }, to: lines)
         for source in [
             .vault(path: scene.test.path), try NewestLog.found(at: tiles),
@@ -96,7 +97,7 @@ import VaultCustody
         _ = try await scene.test.restore(scene.kept, newest: .vault(path: scene.test.path)).apply()
         let vault = try await scene.test.open()
         #expect(try await scene.party.refresh(scene.still.refreshToken, in: vault).issued != nil)
-        #expect(try await vault.verifyAudit().isIntact)
+        #expect(try await vault.log.verify().isIntact)
         await vault.close()
     }
 
@@ -105,12 +106,12 @@ import VaultCustody
         let older = scene.test.directory + "/older"
         _ = try await scene.party.refresh(scene.moved.refreshToken)
         try await scene.grow(600)
-        _ = try await scene.vault.exportTiles(to: older)
-        _ = try await scene.vault.prune(scene.vault.planPrune(keeping: .newest(10)))
+        _ = try await scene.vault.log.exportTiles(to: older)
+        _ = try await scene.vault.log.prune(scene.vault.log.planPrune(keeping: .newest(10)))
         let fresh = scene.test.directory + "/fresh"
-        _ = try await scene.vault.exportTiles(to: fresh)
+        _ = try await scene.vault.log.exportTiles(to: fresh)
         let checkpoint = scene.test.directory + "/checkpoint"
-        try await scene.test.write(Array(scene.vault.auditCheckpoint().utf8), to: checkpoint)
+        try await scene.test.write(Array(scene.vault.log.checkpoint().utf8), to: checkpoint)
         for source in [NewestLog.vault(path: scene.test.path), .tiles(directory: fresh)] {
             let refusal = await #expect(throws: VaultError(.integrity, "")) {
                 try await scene.test.restore(scene.kept, newest: source).apply()
@@ -120,7 +121,7 @@ import VaultCustody
             #expect(try !scene.test.names().contains { $0.hasPrefix("restored") })
         }
         // The directory that was exported to before keeps what was pruned.
-        _ = try await scene.vault.exportTiles(to: older)
+        _ = try await scene.vault.log.exportTiles(to: older)
         try await scene.expect(.tiles(directory: older), lost: 600)
         let plan = try await scene.test.restore(scene.kept, newest: .checkpoint(path: checkpoint)).plan()
         #expect(plan.revokedGrants == 2 && plan.newest?.hasEntries == false)
@@ -140,10 +141,10 @@ import VaultCustody
             #expect(outcome.logOrigin.range(of: pattern, options: .regularExpression) != nil)
         }
         let vault = try await scene.test.open("first")
-        _ = try await vault.addAnchor(.file, target: anchor)
+        _ = try await vault.anchors.add(.file, target: anchor)
         await vault.close()
         let other = try await scene.test.open("second")
-        let told = try await other.addAnchor(.file, target: scene.test.directory + "/other")
+        let told = try await other.anchors.add(.file, target: scene.test.directory + "/other")
         #expect(told.trouble == nil)
         await other.close()
         let note = try scene.test.bytes(anchor)

@@ -61,7 +61,7 @@ import VaultCustody
         }
         #expect(results.filter { $0 == nil }.count == 1, "\(results)")
         let vault = try await test.open()
-        #expect(try await vault.verifyAudit().isIntact)
+        #expect(try await vault.log.verify().isIntact)
         await vault.close()
         #expect(try !test.names().contains("restored.restoring"))
     }
@@ -90,7 +90,7 @@ import VaultCustody
             var change = BackupRequest(path: small + "/backup", keysPath: nil)
             change.scratchDirectory = test.directory
             let request = change
-            await #expect(throws: VaultError(.outOfSpace, "")) { try await test.vault.backUp(request) }
+            await #expect(throws: VaultError(.outOfSpace, "")) { try await test.vault.backups.make(request) }
             await #expect(throws: VaultError(.outOfSpace, "")) {
                 try await test.restore(kept, to: "small/vault").apply()
             }
@@ -170,7 +170,7 @@ import VaultCustody
         #expect(try await vault.users.signIn("bob", password: password) == nil)
         #expect(try await vault.consents.find(ofUser: party.user.id, toClient: party.client.id) == nil)
         #expect(try await vault.session(cookie) == nil, "who was signed in is not any more")
-        #expect(try await vault.verifyAudit().isIntact)
+        #expect(try await vault.log.verify().isIntact)
         await vault.close()
     }
 
@@ -185,10 +185,10 @@ import VaultCustody
         let vault = try await test.open()
         let next = try #require(await party.refresh(tokens.refreshToken, in: vault).issued)
         #expect(first.plan.incarnation == 2)
-        #expect(vault.logVerifierKey.hasPrefix(first.logOrigin + "+"))
+        #expect(vault.log.verifierKey.hasPrefix(first.logOrigin + "+"))
         let request = BackupRequest(
             path: test.directory + "/second.data", keysPath: test.directory + "/second.keys")
-        _ = try await vault.backUp(request)
+        _ = try await vault.backups.make(request)
         await vault.close()
         let again = TestVault.Kept(data: request.path, keys: test.directory + "/second.keys")
         let path = test.directory + "/restored"
@@ -196,7 +196,7 @@ import VaultCustody
         #expect(second.plan.incarnation == 3 && second.logOrigin.contains("/3-"))
         let third = try await test.open("again")
         #expect(try await party.refresh(next.refreshToken, in: third).issued != nil)
-        #expect(try await third.verifyAudit().isIntact)
+        #expect(try await third.log.verify().isIntact)
         await third.close()
         // Of the first backup's two futures, one knows of the other's number.
         let fork = try await test.restore(kept, to: "fork", newest: .vault(path: path)).plan()
@@ -235,7 +235,7 @@ import VaultCustody
         let again = try await vault.storeConnection(
             ConnectionGrant(provider, user.id, label: "", tokens: tokens))
         #expect(again.id == held.id && again.connection.state == .live && again.pair != nil)
-        #expect(try await vault.verifyAudit().isIntact)
+        #expect(try await vault.log.verify().isIntact)
         await vault.close()
     }
 
@@ -277,7 +277,7 @@ import VaultCustody
         let vault = try await test.open()
         let held = try await vault.heldConnection(id)
         #expect(held.reply == nil && held.pair == nil && held.connection.state == .needsConsent)
-        #expect(try await vault.verifyAudit().isIntact)
+        #expect(try await vault.log.verify().isIntact)
         await vault.close()
     }
 
@@ -307,7 +307,7 @@ import VaultCustody
             Issue.record("the refresh token went out")
             return
         }
-        #expect(try await vault.verifyAudit().isIntact)
+        #expect(try await vault.log.verify().isIntact)
         await vault.close()
     }
 }

@@ -41,7 +41,7 @@ import VaultCustody
         let link = test.directory + "/link"
         #expect(symlink(test.directory + "/tiles", link) == 0)
         #expect(throws: VaultError(.notFound, "")) { try NewestLog.found(at: link) }
-        _ = try await test.vault.exportTiles(to: test.directory + "/tiles")
+        _ = try await test.vault.log.exportTiles(to: test.directory + "/tiles")
         guard case .tiles = try NewestLog.found(at: link) else {
             Issue.record("not taken for tiles")
             return

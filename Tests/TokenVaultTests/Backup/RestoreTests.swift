@@ -80,13 +80,13 @@ import VaultCustody
         try scene.test.write(Array(facts.checkpoint.utf8), to: path)
         let same = try await scene.test.restore(scene.kept, newest: .checkpoint(path: path)).plan()
         #expect(same.keptGrants == 2 && same.revokedGrants == 0 && same.newest?.entriesSince == 0)
-        try await scene.test.write(Array(scene.test.vault.auditCheckpoint().utf8), to: path)
+        try await scene.test.write(Array(scene.test.vault.log.checkpoint().utf8), to: path)
         let longer = try await scene.test.restore(scene.kept, newest: .found(at: path)).plan()
         #expect(longer.keptGrants == 0 && longer.revokedGrants == 2 && longer.newest?.hasEntries == false)
         // And a log that ends before it was cut.
         var change = scene.test.restore(scene.kept, newest: .vault(path: try await copy(scene, "cut")))
         _ = try await scene.party.refresh(scene.old.refreshToken)
-        try await scene.test.write(Array(scene.test.vault.auditCheckpoint().utf8), to: path)
+        try await scene.test.write(Array(scene.test.vault.log.checkpoint().utf8), to: path)
         change.checkpoint = path
         let cut = change
         await #expect(throws: VaultError(.integrity, "")) { try await cut.plan() }
@@ -97,8 +97,8 @@ import VaultCustody
         for _ in 0..<300 { _ = try await scene.test.vault.users.add(UUID().uuidString) }
         _ = try await scene.party.refresh(scene.old.refreshToken)
         let checkpoint = scene.test.directory + "/checkpoint"
-        try await scene.test.write(Array(scene.test.vault.auditCheckpoint().utf8), to: checkpoint)
-        let leaves = try await scene.test.vault.auditLeaves(limit: .max).map(\.leaf)
+        try await scene.test.write(Array(scene.test.vault.log.checkpoint().utf8), to: checkpoint)
+        let leaves = try await scene.test.vault.log.leaves(limit: .max).map(\.leaf)
         let lines = scene.test.directory + "/lines"
         try scene.test.write(leaves.flatMap { $0 + [10] }, to: lines)
         let tiles = scene.test.directory + "/tiles"
@@ -111,7 +111,7 @@ import VaultCustody
             try scene.test.write(
                 bundle.flatMap { [UInt8($0.count >> 8), UInt8($0.count & 255)] + $0 }, to: path)
         }
-        try await scene.test.write(Array(scene.test.vault.auditCheckpoint().utf8), to: tiles + "/checkpoint")
+        try await scene.test.write(Array(scene.test.vault.log.checkpoint().utf8), to: tiles + "/checkpoint")
         let sources: [NewestLog] = [
             .vault(path: scene.test.path), try .found(at: tiles),
             try .found(at: lines, checkpoint: checkpoint),

@@ -36,10 +36,10 @@ import VaultCustody
             async throws -> KeyRotationReport
         {
             switch kind {
-            case "root": try await vault.rotateRootKey(progress: progress)
-            case "deep": try await vault.rotateDeeply(openedBy: test.source, progress: progress)
+            case "root": try await vault.keys.rotateRoot(progress: progress)
+            case "deep": try await vault.keys.rotateDeeply(openedBy: test.source, progress: progress)
             default:
-                try await vault.rotateSystemKey(
+                try await vault.keys.rotate(
                     try #require(SystemKeyKind(rawValue: kind)), progress: progress)
             }
         }
@@ -61,7 +61,7 @@ import VaultCustody
             #expect(try await vault.validate(next.pair.accessToken) != nil, "\(name)")
             #expect(try await vault.heldConnection(connection).connection.reason == "restored-uncertain")
             #expect(try await vault.users.find("user 117").name == "user 117", "\(name)")
-            let audit = try await vault.verifyAudit()
+            let audit = try await vault.log.verify()
             #expect(audit.isIntact, "\(name): \(audit.findings)")
             await vault.close()
             let path = test.directory + "/" + name

@@ -26,7 +26,7 @@ import VaultCustody
         var vault: Vault { test.vault }
 
         func expectIntact() async throws {
-            let report = try await vault.verifyAudit()
+            let report = try await vault.log.verify()
             #expect(report.findings.isEmpty, "\(report.findings)")
         }
     }
@@ -38,12 +38,12 @@ import VaultCustody
         let tokens = try await stage.party.begin()
         #expect(try await stage.service.validate(tokens.pair.accessToken) != nil)
 
-        let report = try await stage.vault.rotateRootKey()
+        let report = try await stage.vault.keys.rotateRoot()
         #expect(report.epoch == 2)
         // An owner has a key under each role that sealed something for it.
         #expect(report.rewritten == 66)
         #expect(!report.isResumed)
-        #expect(try await stage.vault.keyInventory().filter { $0.state == "retired" }.isEmpty)
+        #expect(try await stage.vault.keys.inventory().filter { $0.state == "retired" }.isEmpty)
 
         let later = try #require(await stage.party.refresh(tokens.refreshToken, in: stage.service).issued)
         #expect(try await stage.service.validate(later.pair.accessToken) != nil)
@@ -61,9 +61,9 @@ import VaultCustody
     {
         let stage = try await Stage(users: 30)
         let tokens = try await stage.party.begin()
-        let vkey = stage.vault.logVerifierKey
+        let vkey = stage.vault.log.verifierKey
         for round in 1...2 {
-            _ = try await stage.vault.rotateSystemKey(kind)
+            _ = try await stage.vault.keys.rotate(kind)
             #expect(try await stage.service.validate(tokens.pair.accessToken) != nil, "round \(round)")
             let begun = try await stage.party.begin()
             #expect(try await stage.service.validate(begun.pair.accessToken) != nil, "round \(round)")
@@ -73,7 +73,7 @@ import VaultCustody
         }
         let next = try #require(await stage.party.refresh(tokens.refreshToken, in: stage.service).issued)
         #expect(try await stage.vault.validate(next.pair.accessToken) != nil)
-        #expect((stage.vault.logVerifierKey == vkey) == (kind != .log))
+        #expect((stage.vault.log.verifierKey == vkey) == (kind != .log))
         // With the key that tags rows goes the one that sums them up.
         let sums = try sqlite(
             stage.test.path, "SELECT group_concat(key_id) FROM system_keys WHERE purpose = 6")
@@ -87,7 +87,7 @@ import VaultCustody
         let tokens = try await stage.party.begin()
         let source = KeySource.keyFile(path: stage.test.keyFile)
         let before = try sqlite(stage.test.path, "SELECT group_concat(hex(wrapped)) FROM system_keys")
-        let report = try await stage.vault.rotateDeeply(openedBy: source)
+        let report = try await stage.vault.keys.rotateDeeply(openedBy: source)
         #expect(report.epoch == 2)
         #expect(try sqlite(stage.test.path, "SELECT count(*) FROM owner_keys WHERE version != 2") == "0")
         #expect(try sqlite(stage.test.path, "SELECT count(previous_version) FROM owner_keys") == "0")
@@ -109,16 +109,16 @@ import VaultCustody
         let (directory, other) = (stage.test.directory, stage.test.directory + "/other")
         try Vault.createKeyFile(at: other)
         let slow = try slowProgram(in: directory)
-        _ = try await stage.vault.addKeyslot(named: "slow", unlockedBy: slow)
+        _ = try await stage.vault.keys.addSlot(named: "slow", unlockedBy: slow)
         let files = FileManager.default
         #expect(files.createFile(atPath: directory + "/armed", contents: nil))
         let kept = KeySource.keyFile(path: stage.test.keyFile)
         let rotating = Task {
-            await result { try await stage.vault.rotateDeeply(openedBy: kept, others: [slow]) }
+            await result { try await stage.vault.keys.rotateDeeply(openedBy: kept, others: [slow]) }
         }
         while !files.fileExists(atPath: directory + "/waiting") { await Task.yield() }
         // It has read which slots there are, and is making this one anew.
-        _ = try await stage.service.addKeyslot(named: "late", unlockedBy: .keyFile(path: other))
+        _ = try await stage.service.keys.addSlot(named: "late", unlockedBy: .keyFile(path: other))
         try #require(FileHandle(forWritingAtPath: directory + "/go")).close()
         let failure = await rotating.value
         #expect(failure?.code == .denied)
@@ -126,7 +126,7 @@ import VaultCustody
         #expect(
             try sqlite(stage.test.path, "SELECT key_epoch, (SELECT count(*) FROM jobs) FROM vault") == "1|0")
         let all = [slow, .keyFile(path: other)]
-        #expect(try await stage.vault.rotateDeeply(openedBy: kept, others: all).epoch == 2)
+        #expect(try await stage.vault.keys.rotateDeeply(openedBy: kept, others: all).epoch == 2)
         try await stage.expectIntact()
     }
 
@@ -158,23 +158,24 @@ import VaultCustody
         let stage = try await Stage(users: 20)
         let (kept, other) = (KeySource.keyFile(path: stage.test.keyFile), stage.test.directory + "/other")
         try Vault.createKeyFile(at: other)
-        _ = try await stage.vault.addKeyslot(named: "other", unlockedBy: .keyFile(path: other))
+        _ = try await stage.vault.keys.addSlot(named: "other", unlockedBy: .keyFile(path: other))
         let path = stage.test.path
         func state() throws -> String { try sqlite(path, ".dump") }
         let before = try state()
-        let root = try await stage.vault.planRootRotation(openedBy: kept)
+        let root = try await stage.vault.keys.planRootRotation(openedBy: kept)
         #expect(root.slots.map(\.reach) == [.held, .held])
         #expect(root.owners == 25 && root.refusal == nil && !root.isResuming)
-        let short = try await stage.vault.planDeepRotation(openedBy: kept)
+        let short = try await stage.vault.keys.planDeepRotation(openedBy: kept)
         #expect(short.slots.map(\.reach) == [.given, .missing])
         #expect(short.refusal?.code == .denied && short.refusal?.message.contains("other") == true)
-        let whole = try await stage.vault.planDeepRotation(openedBy: kept, others: [.keyFile(path: other)])
+        let whole = try await stage.vault.keys.planDeepRotation(
+            openedBy: kept, others: [.keyFile(path: other)])
         #expect(whole.isReachable && whole.records > 20)
         for kind in SystemKeyKind.allCases {
-            #expect(try await stage.vault.planSystemKeyRotation(kind).kind == kind.rawValue)
+            #expect(try await stage.vault.keys.planRotation(kind).kind == kind.rawValue)
         }
         #expect(try state() == before)
-        #expect(try await stage.vault.rotateRootKey().rewritten == root.owners)
+        #expect(try await stage.vault.keys.rotateRoot().rewritten == root.owners)
     }
 
     @Test func `an old token in the wrong hands is recognised after two more keys for tokens, and revokes`()
@@ -183,16 +184,16 @@ import VaultCustody
         let stage = try await Stage(users: 1)
         let first = try await stage.party.begin()
         stage.test.clock.advance(by: .seconds(5))
-        _ = try await stage.vault.rotateSystemKey(.handles)
+        _ = try await stage.vault.keys.rotate(.handles)
         stage.test.clock.advance(by: .seconds(5))
         let second = try #require(await stage.party.refresh(first.refreshToken).issued)
-        _ = try await stage.vault.rotateSystemKey(.handles)
+        _ = try await stage.vault.keys.rotate(.handles)
         // The answer was lost: the same request again has the same answer, though the key of its token was replaced twice.
         let again = try #require(await stage.party.refresh(first.refreshToken, in: stage.service).replayed)
         #expect(try again.refreshToken.withExposed { $0 } == second.refreshToken.withExposed { $0 })
         stage.test.clock.advance(by: .seconds(5))
         _ = try #require(await stage.party.refresh(second.refreshToken).issued)
-        _ = try await stage.vault.rotateSystemKey(.handles)
+        _ = try await stage.vault.keys.rotate(.handles)
         guard case .refused(let reason) = try await stage.party.refresh(first.refreshToken) else {
             Issue.record("an old token was exchanged")
             return
@@ -209,7 +210,7 @@ import VaultCustody
         // Started anew, a process has nothing to see by that the clock was set.
         let again = try await stage.test.reopen()
         for _ in 1...2 {
-            _ = try await again.rotateSystemKey(.handles)
+            _ = try await again.keys.rotate(.handles)
             stage.test.clock.advance(by: .seconds(5))
         }
         #expect(try await stage.party.refresh(first.refreshToken, in: again).issued != nil)
@@ -225,7 +226,7 @@ import VaultCustody
     @Test(.ofFiles) func `a rotation that was cut off is taken up where it was`() async throws {
         let stage = try await Stage(users: 200)
         let cut = Task {
-            try await stage.vault.rotateRootKey { progress in
+            try await stage.vault.keys.rotateRoot { progress in
                 if progress.phase == "owners" { withUnsafeCurrentTask { $0?.cancel() } }
             }
         }
@@ -235,7 +236,7 @@ import VaultCustody
         let between = try await stage.test.reopen()
         #expect(try await between.users.find("user 199").name == "user 199")
         try await stage.expectIntact()
-        let report = try await between.rotateRootKey()
+        let report = try await between.keys.rotateRoot()
         #expect(report.isResumed)
         #expect(report.epoch == 2)
         #expect(try sqlite(stage.test.path, "SELECT count(*) FROM role_keys WHERE state = 2") == "0")
@@ -247,7 +248,7 @@ import VaultCustody
         _ = try sqlite(
             stage.test.path,
             "UPDATE owner_keys SET wrapped = (SELECT wrapped FROM owner_keys WHERE id = 16) WHERE id = 20")
-        let failure = await #expect(throws: VaultError.self) { try await stage.vault.rotateRootKey() }
+        let failure = await #expect(throws: VaultError.self) { try await stage.vault.keys.rotateRoot() }
         #expect(failure?.code == .integrity)
         #expect(try sqlite(stage.test.path, "SELECT count(*) FROM role_keys WHERE state = 2") == "6")
     }
@@ -265,7 +266,7 @@ import VaultCustody
             """
             SELECT hex(k.wrapped) FROM owner_keys k JOIN owners o ON o.id = k.owner_id WHERE o.kind = 2 AND k.role = 1
             """)
-        let erasure = try await test.vault.eraseUser("Zoë Erasmus-Planck")
+        let erasure = try await test.vault.users.erase("Zoë Erasmus-Planck")
         #expect(erasure.grants == 1)
         for file in [test.path, test.path + "-wal"] {
             guard let data = FileManager.default.contents(atPath: file) else { continue }
@@ -274,9 +275,9 @@ import VaultCustody
         #expect(try await test.vault.validate(tokens.pair.accessToken) == nil)
         #expect(try await party.refresh(tokens.refreshToken).issued == nil)
         await #expect(throws: VaultError.self) { try await test.vault.users.find("Zoë Erasmus-Planck") }
-        let report = try await test.vault.verifyAudit()
+        let report = try await test.vault.log.verify()
         #expect(report.findings.isEmpty, "\(report.findings)")
-        await #expect(throws: VaultError.self) { try await test.vault.eraseUser("Zoë Erasmus-Planck") }
+        await #expect(throws: VaultError.self) { try await test.vault.users.erase("Zoë Erasmus-Planck") }
         // The name is free again, and its new bearer inherits nothing.
         _ = try await test.vault.users.add("Zoë Erasmus-Planck")
     }
@@ -285,11 +286,11 @@ import VaultCustody
         let test = try await TestVault()
         _ = try await test.vault.users.add("bob")
         try await test.vault.users.remove("bob")
-        _ = try await test.vault.eraseUser("bob")
+        _ = try await test.vault.users.erase("bob")
         #expect(
             try sqlite(test.path, "SELECT count(*) FROM owners WHERE kind = 2 AND identity IS NOT NULL")
                 == "0")
-        #expect(try await test.vault.verifyAudit().findings.isEmpty)
+        #expect(try await test.vault.log.verify().findings.isEmpty)
     }
 
     private func hex(_ text: String) -> [UInt8] {

@@ -30,7 +30,7 @@ import VaultCustody
             ).id
             for role in [VaultRoles.issuer, .keeper, .custody] {
                 try Vault.createKeyFile(at: test.directory + "/" + role.rawValue)
-                _ = try await test.vault.addKeyslot(
+                _ = try await test.vault.keys.addSlot(
                     named: role.rawValue, unlockedBy: source(role), for: role)
             }
         }
@@ -104,14 +104,16 @@ import VaultCustody
         try Data("#!/bin/sh\ncat > /dev/null\n".utf8).write(to: URL(filePath: program))
         try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: program)
         let issuer = try await stage.open(.issuer)
-        await #expect(throws: VaultError(.denied, "")) { try await issuer.addAnchor(.exec, target: program) }
-        let file = try await issuer.addAnchor(.file, target: stage.test.directory + "/anchor")
-        let anchor = try await vault.addAnchor(.exec, target: program)
+        await #expect(throws: VaultError(.denied, "")) {
+            try await issuer.anchors.add(.exec, target: program)
+        }
+        let file = try await issuer.anchors.add(.file, target: stage.test.directory + "/anchor")
+        let anchor = try await vault.anchors.add(.exec, target: program)
         #expect(anchor.failures == 0 && anchor.lag == 0)
-        #expect(try await issuer.anchors().map(\.id) == [file.id])
-        await #expect(throws: VaultError(.denied, "")) { try await issuer.removeAnchor(anchor.id) }
-        #expect(try await vault.anchors().map(\.id) == [file.id, anchor.id])
-        #expect(try await vault.verifyAudit().isIntact)
+        #expect(try await issuer.anchors.list().map(\.id) == [file.id])
+        await #expect(throws: VaultError(.denied, "")) { try await issuer.anchors.remove(anchor.id) }
+        #expect(try await vault.anchors.list().map(\.id) == [file.id, anchor.id])
+        #expect(try await vault.log.verify().isIntact)
         await issuer.close()
     }
 
@@ -147,7 +149,7 @@ import VaultCustody
         #expect(await refusal { try await vault.removeConnection(id) } == .denied)
         #expect(try sqlite(stage.test.path, "SELECT * FROM providers; SELECT * FROM connections") == before)
         await vault.close()
-        #expect(try await stage.test.vault.verifyAudit().isIntact)
+        #expect(try await stage.test.vault.log.verify().isIntact)
     }
 
     @Test(.ofFiles) func `a keeper holds connections, and knows no token of ours`() async throws {
@@ -168,21 +170,21 @@ import VaultCustody
     func `what concerns all roles needs a keyslot for everything`(_ role: VaultRoles) async throws {
         let stage = try await Stage()
         let vault = try await stage.open(role)
-        #expect(await refusal { _ = try await vault.eraseUser("alice") } == .denied)
-        #expect(await refusal { _ = try await vault.rotateRootKey() } == .denied)
-        #expect(await refusal { _ = try await vault.rotateRoleKey(role) } == .denied)
-        #expect(await refusal { _ = try await vault.rotateSystemKey(.log) } == .denied)
+        #expect(await refusal { _ = try await vault.users.erase("alice") } == .denied)
+        #expect(await refusal { _ = try await vault.keys.rotateRoot() } == .denied)
+        #expect(await refusal { _ = try await vault.keys.rotateRole(role) } == .denied)
+        #expect(await refusal { _ = try await vault.keys.rotate(.log) } == .denied)
         #expect(
-            await refusal { _ = try await vault.rotateDeeply(openedBy: stage.source(role)) } == .denied)
+            await refusal { _ = try await vault.keys.rotateDeeply(openedBy: stage.source(role)) } == .denied)
         #expect(
-            await refusal { _ = try await vault.addKeyslot(unlockedBy: stage.source(role)) } == .denied)
-        #expect(await refusal { try await vault.removeKeyslot(named: "first") } == .denied)
-        #expect(await refusal { _ = try await vault.keyInventory() } == .denied)
-        let report = try await vault.verifyAudit()
+            await refusal { _ = try await vault.keys.addSlot(unlockedBy: stage.source(role)) } == .denied)
+        #expect(await refusal { try await vault.keys.removeSlot(named: "first") } == .denied)
+        #expect(await refusal { _ = try await vault.keys.inventory() } == .denied)
+        let report = try await vault.log.verify()
         #expect(report.findings.isEmpty, "\(report.findings)")
         #expect(report.notes.contains { $0.contains("Tags were not checked") })
         await vault.close()
-        #expect(try await stage.test.vault.verifyAudit().notes == [])
+        #expect(try await stage.test.vault.log.verify().notes == [])
         #expect(try await stage.test.vault.users.find("alice").name == "alice")
     }
 
@@ -222,15 +224,15 @@ import VaultCustody
         #expect(try !stage.wraps(openedBy: leaked).isEmpty)
         let other = KeySource.keyFile(path: stage.test.directory + "/other")
         try Vault.createKeyFile(at: stage.test.directory + "/other")
-        _ = try await stage.test.vault.addKeyslot(named: "other", unlockedBy: other, for: .issuer)
+        _ = try await stage.test.vault.keys.addSlot(named: "other", unlockedBy: other, for: .issuer)
         let service = try await Vault.open(
             at: stage.test.path, unlockedBy: other,
             configuration: VaultConfiguration.anchored(clock: stage.test.clock))
         let keeper = try await stage.open(.keeper)
         _ = try sqlite(stage.test.path, "VACUUM INTO '\(stage.test.directory)/old'")
 
-        try await stage.test.vault.removeKeyslot(named: "issuer")
-        let report = try await stage.test.vault.rotateRoleKey(.issuer)
+        try await stage.test.vault.keys.removeSlot(named: "issuer")
+        let report = try await stage.test.vault.keys.rotateRole(.issuer)
         #expect(report.kind == "issuer")
         #expect(try stage.wraps(openedBy: leaked).isEmpty)
         #expect(try sqlite(stage.test.path, "SELECT count(*) FROM role_keys WHERE state = 2") == "0")
@@ -257,7 +259,7 @@ import VaultCustody
     func `a slot that was made another one opens nothing`(_ change: String) async throws {
         let stage = try await Stage()
         _ = try sqlite(stage.test.path, change)
-        let refused = await refusal { _ = try await stage.test.vault.rotateRootKey() }
+        let refused = await refusal { _ = try await stage.test.vault.keys.rotateRoot() }
         #expect(refused == .integrity)
         #expect(try sqlite(stage.test.path, "SELECT key_epoch FROM vault") == "1")
         #expect([.locked, .integrity].contains(await refusal { _ = try await stage.open(.issuer) }))
@@ -268,7 +270,7 @@ import VaultCustody
         let narrowed = try await stage.open(.issuer, by: .everything)
         let issuer = try await stage.open(.issuer)
         let keeper = try await stage.open(.keeper)
-        _ = try await stage.test.vault.rotateRootKey()
+        _ = try await stage.test.vault.keys.rotateRoot()
         for vault in [narrowed, issuer] {
             #expect(try await vault.validate(stage.tokens.pair.accessToken) != nil)
             #expect(vault.roles == .issuer)
@@ -283,7 +285,7 @@ import VaultCustody
         let stage = try await Stage()
         let vault = try await stage.open(.custody)
         let (data, keys) = (stage.test.directory + "/backup", stage.test.directory + "/backup-keys")
-        _ = try await vault.backUp(BackupRequest(path: data, keysPath: keys))
+        _ = try await vault.backups.make(BackupRequest(path: data, keysPath: keys))
         await vault.close()
         await stage.test.vault.close()
         let verified = try await Backup.verify(

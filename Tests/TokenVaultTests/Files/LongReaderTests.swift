@@ -28,9 +28,9 @@ private final class LongReader {
 
         func run(_ test: TestVault) async throws {
             switch self {
-            case .erase: _ = try await test.vault.eraseUser("bob")
-            case .root: _ = try await test.vault.rotateRootKey()
-            case .deep: _ = try await test.vault.rotateDeeply(openedBy: .keyFile(path: test.keyFile))
+            case .erase: _ = try await test.vault.users.erase("bob")
+            case .root: _ = try await test.vault.keys.rotateRoot()
+            case .deep: _ = try await test.vault.keys.rotateDeeply(openedBy: .keyFile(path: test.keyFile))
             }
         }
     }
@@ -57,7 +57,7 @@ private final class LongReader {
         // A wait for the reader was five seconds.
         #expect(slowest < .seconds(4))
         reader.close()
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
         await test.vault.close()
     }
 

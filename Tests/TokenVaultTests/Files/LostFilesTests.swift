@@ -75,7 +75,7 @@ import VaultCrypto
         try putBack(test, loss)
         #expect(try await party.refresh(tokens.refreshToken).issued != nil)
         #expect(try await test.vault.validate(tokens.pair.accessToken) != nil)
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
         await test.vault.close()
         let again = try await test.reopen()
         #expect(try await again.grants.find(tokens.grant).generation == 2)
@@ -104,10 +104,10 @@ import VaultCrypto
         let next = try #require(try await party.refresh(tokens.refreshToken).issued)
         let killed = try await afterKill(test)
         #expect(try await party.refresh(next.refreshToken, in: killed).issued != nil)
-        #expect(try await killed.verifyAudit().isIntact)
+        #expect(try await killed.log.verify().isIntact)
         await killed.close()
         #expect(try await party.refresh(next.refreshToken).issued != nil)
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test(.ofFiles) func `a vault that is closed after its WAL was deleted keeps what was acknowledged`()

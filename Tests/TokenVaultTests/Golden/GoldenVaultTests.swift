@@ -18,10 +18,10 @@ import VaultCustody
         var vault = try await golden.open()
         #expect(try await vault.validate(Secret(copying: golden.secrets.accessToken)) != nil)
         #expect(try await vault.users.find(golden.secrets.user).name == golden.secrets.user)
-        let before = try await vault.verifyAudit()
+        let before = try await vault.log.verify()
         #expect(before.isIntact, "\(before.findings)")
 
-        let epoch = try await vault.rotateRootKey().epoch
+        let epoch = try await vault.keys.rotateRoot().epoch
         #expect(epoch == 3)
         await vault.close()
         vault = try await golden.open()
@@ -31,7 +31,7 @@ import VaultCustody
         let tokens = try #require(try await vault.exchange(request).issued)
         #expect(tokens.generation == 3)
         #expect(try await vault.validate(tokens.pair.accessToken) != nil)
-        let after = try await vault.verifyAudit()
+        let after = try await vault.log.verify()
         #expect(after.isIntact, "\(after.findings)")
         await vault.close()
     }
@@ -43,7 +43,7 @@ import VaultCustody
         let kept = golden.secrets.connectionRefreshToken
         let held = try await vault.heldConnection(connection.id)
         #expect(held.pair?.refreshToken?.withExposed { $0 } == Array(kept.utf8))
-        #expect(try await vault.verifyAudit().firstKept == 256)
+        #expect(try await vault.log.verify().firstKept == 256)
         await vault.close()
         let passphrase = Secret(copying: golden.secrets.recoveryPassphrase)
         let recovery = try RecoveryKey(file: golden.recoveryFile, passphrase: passphrase)
@@ -66,10 +66,10 @@ import VaultCustody
         _ = try await test.connect(party.user)
         let passphrase = "a golden passphrase, known to everybody"
         let recovery = test.directory + "/recovery"
-        _ = try await vault.createRecoveryKey(file: recovery, passphrase: Secret(copying: passphrase))
-        _ = try await vault.rotateRootKey()
-        _ = try await vault.prune(vault.planPrune(keeping: .newest(10)))
-        #expect(try await vault.verifyAudit().isIntact)
+        _ = try await vault.keys.createRecoveryKey(file: recovery, passphrase: Secret(copying: passphrase))
+        _ = try await vault.keys.rotateRoot()
+        _ = try await vault.log.prune(vault.log.planPrune(keeping: .newest(10)))
+        #expect(try await vault.log.verify().isIntact)
         await vault.close()
 
         func text(_ token: SecretBytes?) -> String {

@@ -93,7 +93,7 @@ struct Witnessed {
         await test.vault.close()
         vault = try await Self.open(test.path, test, witness)
         party = try await Party(vault)
-        try witness.trust(vault.logVerifierKey)
+        try witness.trust(vault.log.verifierKey)
         try await grow(entries)
     }
 
@@ -112,21 +112,21 @@ struct Witnessed {
 
     @discardableResult
     func add(keptAt path: String? = nil) async throws -> Anchor {
-        try await vault.addWitness(at: "https://witness.example", key: witness.key.vkey, keptAt: path)
+        try await vault.anchors.addWitness(at: "https://witness.example", key: witness.key.vkey, keptAt: path)
     }
 
     /// Asks again, and says what the trouble was.
     func trouble() async throws -> String? {
-        try await vault.anchorNewCheckpoints(isForced: true)
-        return try await vault.anchors().first?.trouble
+        try await vault.anchors.tell(isForced: true)
+        return try await vault.anchors.list().first?.trouble
     }
 
     /// The text of the newest checkpoint.
     func body() async throws -> String {
-        try await SignedNote.parse(Array(vault.auditCheckpoint().utf8)).text
+        try await SignedNote.parse(Array(vault.log.checkpoint().utf8)).text
     }
 
-    var origin: String { vault.logVerifierKey.split(separator: "+").first.map(String.init) ?? "" }
+    var origin: String { vault.log.verifierKey.split(separator: "+").first.map(String.init) ?? "" }
 
     /// While nobody has it open: all of it is in one file.
     func copy(_ from: String, _ to: String) throws {

@@ -11,7 +11,7 @@ import VaultCrypto
     @Test func `bits of exported tiles, by a reader that recomputes the root`() async throws {
         let log = try await Log(entries: 262)
         let directory = log.test.directory + "/tiles"
-        _ = try await log.vault.exportTiles(to: directory)
+        _ = try await log.vault.log.exportTiles(to: directory)
         let export = try Export(directory, key: try #require(NoteKey(vkey: log.vkey)))
         #expect(export.problem(of: nil, in: nil) == nil)
         var random = SeededGenerator(seed: 0x7A3)

@@ -25,7 +25,7 @@ import VaultCustody
             _ = try await bob.begin()
             _ = try await test.connect(party.user)
             _ = try await test.connect(bob.user, provider: "second")
-            vkey = test.vault.logVerifierKey
+            vkey = test.vault.log.verifierKey
         }
 
         func keepCopy() throws {
@@ -37,8 +37,8 @@ import VaultCustody
 
         /// As anybody with the public key sees it, and as the vault itself does: the same places.
         func places() async throws -> Set<String> {
-            let outside = try await Vault.inspect(test.path, verifierKey: vkey).places
-            let inside = try await test.vault.verifyAudit().places
+            let outside = try await VaultLog.verify(at: test.path, verifierKey: vkey).places
+            let inside = try await test.vault.log.verify().places
             #expect(Set(outside).isSubset(of: inside))
             return Set(outside)
         }
@@ -79,7 +79,7 @@ import VaultCustody
         let owner =
             "SELECT count(*) FROM grants INDEXED BY grants_by_owner WHERE owner_id = \(scene.party.user.id.rawValue)"
         #expect(try sqlite(scene.test.path, owner) == "0")
-        let report = try await Vault.inspect(scene.test.path, verifierKey: scene.vkey)
+        let report = try await VaultLog.verify(at: scene.test.path, verifierKey: scene.vkey)
         #expect(Set(report.places) == ["grants"], "\(report.findings)")
     }
 
@@ -94,7 +94,7 @@ import VaultCustody
         let scene = try await Scene()
         let id = try sqlite(scene.test.path, "SELECT max(id) FROM \(table)")
         try scene.attack("DELETE FROM \(table) WHERE id = \(id)")
-        let report = try await Vault.inspect(scene.test.path, verifierKey: scene.vkey)
+        let report = try await VaultLog.verify(at: scene.test.path, verifierKey: scene.vkey)
         #expect(report.places == ["\(table) \(id)"])
         #expect(report.findings.allSatisfy { $0.problem.contains("is missing") })
     }
@@ -120,7 +120,7 @@ import VaultCustody
         let scene = try await Scene()
         try scene.keepCopy()
         try await scene.test.vault.grants.revoke(scene.tokens.grant)
-        let newest = try await scene.test.vault.auditCheckpoint()
+        let newest = try await scene.test.vault.log.checkpoint()
         await scene.test.vault.close()
         try scene.attack(
             """
@@ -129,14 +129,14 @@ import VaultCustody
             INSERT INTO main.audit_tiles SELECT * FROM old.audit_tiles;
             REPLACE INTO main.audit_head SELECT * FROM old.audit_head;
             """)
-        let report = try await Vault.inspect(scene.test.path, verifierKey: scene.vkey)
+        let report = try await VaultLog.verify(at: scene.test.path, verifierKey: scene.vkey)
         #expect(report.places == ["grants \(scene.tokens.grant)"])
         #expect(report.affectedGrants == [scene.tokens.grant.rawValue])
         // With the row set back as well it is yesterday's vault, which only somebody outside can tell.
         try scene.attack(
             "ATTACH '\(scene.old)' AS old; REPLACE INTO main.grants SELECT * FROM old.grants")
-        #expect(try await Vault.inspect(scene.test.path, verifierKey: scene.vkey).isIntact)
-        let since = try await Vault.inspect(scene.test.path, verifierKey: scene.vkey, since: newest)
+        #expect(try await VaultLog.verify(at: scene.test.path, verifierKey: scene.vkey).isIntact)
+        let since = try await VaultLog.verify(at: scene.test.path, verifierKey: scene.vkey, since: newest)
         #expect(since.places == ["head"])
     }
 
@@ -180,7 +180,8 @@ import VaultCustody
         let scene = try await Scene()
         await scene.test.vault.close()
         try scene.attack("UPDATE keyslots SET \(change) WHERE id = 1")
-        #expect(try await Vault.inspect(scene.test.path, verifierKey: scene.vkey).places == ["keyslots 1"])
+        #expect(
+            try await VaultLog.verify(at: scene.test.path, verifierKey: scene.vkey).places == ["keyslots 1"])
         let refusal = await #expect(throws: VaultError.self) { try await scene.test.reopen() }
         #expect([.locked, .integrity].contains(refusal?.code))
     }
@@ -201,27 +202,27 @@ import VaultCustody
     @Test(.ofFiles) func `a retired key of a role after its rotation`() async throws {
         let stage = try await `Keys are rotated while services run`.Stage(users: 200)
         let cut = Task {
-            try await stage.vault.rotateRootKey { progress in
+            try await stage.vault.keys.rotateRoot { progress in
                 if progress.phase == "owners" { withUnsafeCurrentTask { $0?.cancel() } }
             }
         }
         await #expect(throws: CancellationError.self) { try await cut.value }
         let old = try copy(stage.test)
-        #expect(try await stage.vault.rotateRootKey().isResumed)
+        #expect(try await stage.vault.keys.rotateRoot().isResumed)
         try replay("role_keys", 2, of: old, in: stage.test)
-        let report = try await Vault.inspect(stage.test.path, verifierKey: stage.vault.logVerifierKey)
+        let report = try await VaultLog.verify(at: stage.test.path, verifierKey: stage.vault.log.verifierKey)
         #expect(report.places == ["role_keys 2"])
         #expect(report.findings.allSatisfy { $0.problem.contains("the log does not say so") })
     }
 
     @Test(.ofFiles) func `a keyslot after a rotation opens nothing`() async throws {
         let test = try await TestVault()
-        let vkey = test.vault.logVerifierKey
+        let vkey = test.vault.log.verifierKey
         let old = try copy(test)
-        _ = try await test.vault.rotateRootKey()
+        _ = try await test.vault.keys.rotateRoot()
         await test.vault.close()
         try replay("keyslots", 1, of: old, in: test)
-        #expect(try await Vault.inspect(test.path, verifierKey: vkey).places == ["keyslots 1"])
+        #expect(try await VaultLog.verify(at: test.path, verifierKey: vkey).places == ["keyslots 1"])
         await #expect(throws: VaultError(.locked, "")) { try await test.reopen() }
     }
 
@@ -231,16 +232,16 @@ import VaultCustody
         let test = try await TestVault()
         let lost = test.directory + "/lost"
         try Vault.createKeyFile(at: lost)
-        let slot = try await test.vault.addKeyslot(named: "lost", unlockedBy: .keyFile(path: lost))
+        let slot = try await test.vault.keys.addSlot(named: "lost", unlockedBy: .keyFile(path: lost))
         let old = try copy(test)
-        try await test.vault.removeKeyslot(named: slot.name)
+        try await test.vault.keys.removeSlot(named: slot.name)
         let id = try #require(
             Int64(try sqlite(test.path, "ATTACH '\(old)' AS old; SELECT max(id) FROM old.keyslots")))
         try replay("keyslots", id, of: old, in: test)
-        let vkey = test.vault.logVerifierKey
-        #expect(try await Vault.inspect(test.path, verifierKey: vkey).places == ["keyslots \(id)"])
+        let vkey = test.vault.log.verifierKey
+        #expect(try await VaultLog.verify(at: test.path, verifierKey: vkey).places == ["keyslots \(id)"])
         _ = try sqlite(test.path, "DELETE FROM keyslots WHERE id = \(id)")
-        _ = try await test.vault.rotateDeeply(openedBy: .keyFile(path: test.keyFile))
+        _ = try await test.vault.keys.rotateDeeply(openedBy: .keyFile(path: test.keyFile))
         try replay("keyslots", id, of: old, in: test)
         await test.vault.close()
         await #expect(throws: VaultError.self) {
@@ -257,9 +258,9 @@ import VaultCustody
         let test = try await TestVault()
         let (kept, lost) = (KeySource.keyFile(path: test.keyFile), test.directory + "/lost")
         try Vault.createKeyFile(at: lost)
-        _ = try await test.vault.addKeyslot(named: "lost", unlockedBy: .keyFile(path: lost))
+        _ = try await test.vault.keys.addSlot(named: "lost", unlockedBy: .keyFile(path: lost))
         let old = try copy(test)
-        try await test.vault.removeKeyslot(named: "lost")
+        try await test.vault.keys.removeSlot(named: "lost")
         let id = try #require(
             Int64(try sqlite(test.path, "ATTACH '\(old)' AS old; SELECT max(id) FROM old.keyslots")))
         func putBack() throws {
@@ -277,20 +278,20 @@ import VaultCustody
         }
         #expect(await !opensByLost())
         try replay("keyslots", id, of: old, in: test)
-        await #expect(throws: VaultError(.integrity, "")) { try await test.vault.rotateRootKey() }
+        await #expect(throws: VaultError(.integrity, "")) { try await test.vault.keys.rotateRoot() }
         try putBack()
         // The row is authentic, and the root key is the same; but the vault's own record does not count it.
         #expect(await !opensByLost())
-        let report = try await Vault.inspect(test.path, verifierKey: test.vault.logVerifierKey)
+        let report = try await VaultLog.verify(at: test.path, verifierKey: test.vault.log.verifierKey)
         #expect(report.places == ["keyslots \(id)", "keyslot_details \(id)"])
-        await #expect(throws: VaultError(.integrity, "")) { try await test.vault.rotateRootKey() }
+        await #expect(throws: VaultError(.integrity, "")) { try await test.vault.keys.rotateRoot() }
         await #expect(throws: VaultError(.integrity, "")) {
-            try await test.vault.rotateDeeply(openedBy: kept)
+            try await test.vault.keys.rotateDeeply(openedBy: kept)
         }
         for table in ["keyslot_details", "keyslots"] {
             _ = try sqlite(test.path, "DELETE FROM \(table) WHERE id = \(id)")
         }
-        _ = try await test.vault.rotateDeeply(openedBy: kept)
+        _ = try await test.vault.keys.rotateDeeply(openedBy: kept)
         #expect(await !opensByLost())
         try putBack()
         #expect(await !opensByLost())

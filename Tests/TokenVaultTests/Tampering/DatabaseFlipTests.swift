@@ -41,13 +41,13 @@ import VaultCrypto
         let bench = try Workbench()
         try bench.lay(specimen.database)
         let rows = try PlainSQLite.dump(bench.path)
-        #expect(try await Vault.inspect(bench.path, verifierKey: specimen.vkey).isIntact)
+        #expect(try await VaultLog.verify(at: bench.path, verifierKey: specimen.vkey).isIntact)
 
         @Sendable func judge(_ bench: Workbench, _ bit: Int) async throws -> Verdict {
             let flipped = specimen.database.flipped(bit)
             try bench.lay(flipped)
             let path = bench.path
-            let quick = await Self.search { try await Vault.inspect(path, verifierKey: specimen.vkey) }
+            let quick = await Self.search { try await VaultLog.verify(at: path, verifierKey: specimen.vkey) }
             if let quick { return quick }
             let now = try? PlainSQLite.dump(path)
             if now == rows { return .unchanged }
@@ -56,7 +56,7 @@ import VaultCrypto
                     at: path, unlockedBy: .keyFile(path: specimen.test.keyFile),
                     configuration: VaultConfiguration(clock: specimen.test.clock))
                 do {
-                    let report = try await vault.verifyAudit()
+                    let report = try await vault.log.verify()
                     await vault.close()
                     return report
                 } catch {
@@ -99,7 +99,9 @@ import VaultCrypto
             guard let now = try? PlainSQLite.dump(path) else { return .found }
             if bit.isMultiple(of: 8) {
                 // What is left is a whole vault: verification has nothing against it.
-                let search = await Self.search { try await Vault.inspect(path, verifierKey: specimen.vkey) }
+                let search = await Self.search {
+                    try await VaultLog.verify(at: path, verifierKey: specimen.vkey)
+                }
                 if let search, case .noError = search { return search }
                 if search == .found { return .unnoticed(["a cut log is not one of its beginnings"]) }
             }
@@ -115,11 +117,11 @@ import VaultCrypto
 
     @Test(.ofFiles) func `a WAL that lost frames is found by a checkpoint kept elsewhere`() async throws {
         let specimen = try await Specimen(keepsWAL: true)
-        let checkpoint = try await specimen.test.vault.auditCheckpoint()
+        let checkpoint = try await specimen.test.vault.log.checkpoint()
         let bench = try Workbench()
         let last = try #require(Self.commits(specimen.wal).dropLast().last)
         try bench.lay(specimen.database, wal: specimen.wal.flipped(last * 8 + 8 * 100))
-        let report = try await Vault.inspect(bench.path, verifierKey: specimen.vkey, since: checkpoint)
+        let report = try await VaultLog.verify(at: bench.path, verifierKey: specimen.vkey, since: checkpoint)
         #expect(report.places == ["head"])
     }
 

@@ -69,7 +69,7 @@ import VaultCustody
             }
         }
         #expect(lost > 0 && whole > 40, "\(lost) lost, \(whole) whole")
-        #expect(try await vault.verifyAudit().isIntact == false)
+        #expect(try await vault.log.verify().isIntact == false)
         await vault.close()
     }
 
@@ -93,7 +93,7 @@ import VaultCustody
         let test = try await TestVault()
         let party = try await Party(test.vault)
         let tokens = try await party.begin()
-        _ = try await test.vault.eraseUser("alice")
+        _ = try await test.vault.users.erase("alice")
         #expect(try await party.refresh(tokens.refreshToken).refusal == .ownerErased)
         #expect(try await test.vault.validate(tokens.pair.accessToken) == nil)
     }

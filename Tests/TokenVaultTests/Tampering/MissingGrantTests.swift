@@ -170,7 +170,7 @@ import VaultCustody
             _ = try sqlite(path, "DELETE FROM grants")
             try await isDamaged(new, party, in: vault)
             try await isDamaged(kept, party, in: vault)
-            #expect(try await vault.verifyAudit().isIntact == false)
+            #expect(try await vault.log.verify().isIntact == false)
             await vault.close()
         }
     }

@@ -27,12 +27,12 @@ import VaultCustody
             switch self {
             case .keyslots:
                 try Vault.createKeyFile(at: test.directory + "/second")
-                _ = try await vault.addKeyslot(
+                _ = try await vault.keys.addSlot(
                     named: "second", unlockedBy: .keyFile(path: test.directory + "/second"))
             case .signingKeys: try await addSigningKey("a", vault)
             case .providers:
                 _ = try await vault.addProvider("p", definition: "{}", credentials: Secret(copying: "one"))
-            case .anchors: _ = try await vault.addAnchor(.file, target: test.directory + "/anchor")
+            case .anchors: _ = try await vault.anchors.add(.file, target: test.directory + "/anchor")
             case .webhooks: _ = try await vault.addWebhook(url, secret: Secret(copying: "shared"))
             default: break
             }
@@ -45,14 +45,15 @@ import VaultCustody
             case .clients:
                 _ = try await vault.clients.change("app") { $0.redirectURIs = ["https://new.example/cb"] }
             case .clientSecrets: _ = try await vault.clients.rotateSecret(of: "app", overlap: .zero)
-            case .keyslots: try await vault.removeKeyslot(named: "second")
+            case .keyslots: try await vault.keys.removeSlot(named: "second")
             case .keyslotDetails:
                 test.clock.advance(by: .seconds(60))
-                _ = try await vault.proveOpenedKeyslot()
-            case .systemKeys: _ = try await vault.rotateSystemKey(.handles)
+                _ = try await vault.keys.proveOpenedSlot()
+            case .systemKeys: _ = try await vault.keys.rotate(.handles)
             case .signingKeys: try await addSigningKey("b", vault)
             case .providers: _ = try await vault.changeProvider("p", credentials: Secret(copying: "two"))
-            case .anchors: try await vault.removeAnchor(try #require(try await vault.anchors().first).id)
+            case .anchors:
+                try await vault.anchors.remove(try #require(try await vault.anchors.list().first).id)
             case .webhooks: try await vault.removeWebhook(url)
             }
         }
@@ -60,11 +61,11 @@ import VaultCustody
         func read(_ vault: Vault) async throws {
             switch self {
             case .owners, .clients, .clientSecrets: _ = try await vault.clients.list()
-            case .keyslots, .keyslotDetails: _ = try await vault.keyslots()
-            case .systemKeys: _ = try await vault.keyInventory()
+            case .keyslots, .keyslotDetails: _ = try await vault.keys.slots()
+            case .systemKeys: _ = try await vault.keys.inventory()
             case .signingKeys: _ = try await vault.signingKeys()
             case .providers: _ = try await vault.provider(named: "p")
-            case .anchors: _ = try await vault.anchors()
+            case .anchors: _ = try await vault.anchors.list()
             case .webhooks: _ = try await vault.webhooks()
             }
         }
@@ -132,7 +133,7 @@ import VaultCustody
             await #expect(throws: VaultError(.integrity, "")) {
                 try await party.refresh(tokens.refreshToken, in: opened)
             }
-            let places = try await opened.verifyAudit().places
+            let places = try await opened.log.verify().places
             #expect(places.contains("vault") && (place.map(places.contains) ?? true), "\(places)")
             await opened.close()
         }
@@ -218,7 +219,7 @@ import VaultCustody
             "ATTACH '\(old)' AS old; REPLACE INTO main.owners SELECT * FROM old.owners WHERE id = \(id)")
         let opened = try await test.reopen()
         #expect(!opened.isDamaged)
-        #expect(try await opened.verifyAudit().places == ["owners \(id)"])
+        #expect(try await opened.log.verify().places == ["owners \(id)"])
         await opened.close()
     }
 
@@ -227,18 +228,18 @@ import VaultCustody
         _ = try await Party(test.vault)
         for row in Row.allCases { try await row.prepare(test) }
         for row in Row.allCases { try await row.change(test) }
-        for key in SystemKeyKind.allCases { _ = try await test.vault.rotateSystemKey(key) }
-        _ = try await test.vault.rotateRootKey()
-        _ = try await test.vault.rotateDeeply(openedBy: .keyFile(path: test.keyFile))
+        for key in SystemKeyKind.allCases { _ = try await test.vault.keys.rotate(key) }
+        _ = try await test.vault.keys.rotateRoot()
+        _ = try await test.vault.keys.rotateDeeply(openedBy: .keyFile(path: test.keyFile))
         while try await test.vault.auditSize() < 600 {
             _ = try await test.vault.users.add("\(test.vault.auditSize())")
         }
-        _ = try await test.vault.prune(test.vault.planPrune(keeping: .newest(10)))
-        #expect(try await test.vault.verifyAudit().isIntact)
+        _ = try await test.vault.log.prune(test.vault.log.planPrune(keeping: .newest(10)))
+        #expect(try await test.vault.log.verify().isIntact)
         let opened = try await test.reopen()
         #expect(!opened.isDamaged)
         for row in Row.allCases { try await row.read(opened) }
-        #expect(try await opened.verifyAudit().isIntact)
+        #expect(try await opened.log.verify().isIntact)
         await opened.close()
     }
 }

@@ -57,7 +57,7 @@ import VaultCustody
                 try await party.refresh(tokens.refreshToken, in: vault)
             }
             await #expect(throws: VaultError(.integrity, "")) { try await vault.proveWritePath() }
-            #expect(Set(try await vault.verifyAudit().places) == ["vault"])
+            #expect(Set(try await vault.log.verify().places) == ["vault"])
             #expect(await vault.examine().contains { $0.id == "vault.newest" && $0.code == .integrity })
         }
     }
@@ -169,7 +169,7 @@ import VaultCustody
         case "next_grant_id": _ = try await scene.party.authorize()
         case "next_secret_id":
             _ = try await vault.clients.rotateSecret(of: scene.party.client.clientID, overlap: .zero)
-        default: _ = try await vault.rotateSystemKey(.log)
+        default: _ = try await vault.keys.rotate(.log)
         }
         try scene.putBack("after")
         await #expect(throws: VaultError(.integrity, "")) { try await vault.proveWritePath() }
@@ -178,7 +178,7 @@ import VaultCustody
     @Test(.ofFiles) func `two current keys of one purpose are damage`() async throws {
         let scene = try await Scene()
         try scene.attack("CREATE TABLE side.keys AS SELECT * FROM main.system_keys")
-        _ = try await scene.test.vault.rotateSystemKey(.log)
+        _ = try await scene.test.vault.keys.rotate(.log)
         try scene.attack("REPLACE INTO main.system_keys SELECT * FROM side.keys WHERE purpose = 5")
         #expect(
             try sqlite(scene.test.path, "SELECT count(*) FROM system_keys WHERE purpose = 5 AND state = 1")

@@ -26,25 +26,25 @@ import VaultCustody
         let test = try await TestVault()
         let (kept, file) = (KeySource.keyFile(path: test.keyFile), test.directory + "/recovery")
         let words = SecretBytes(copying: "words that nobody says")
-        let slot = try await test.vault.createRecoveryKey(named: "lost", file: file, passphrase: words)
+        let slot = try await test.vault.keys.createRecoveryKey(named: "lost", file: file, passphrase: words)
         let recovery = KeySource.recoveryKey(try RecoveryKey(file: file, passphrase: words))
         let old = try copy(test)
         let id = try #require(
             Int64(try sqlite(test.path, "ATTACH '\(old)' AS old; SELECT max(id) FROM old.keyslots")))
-        try await test.vault.removeKeyslot(named: slot.name)
+        try await test.vault.keys.removeSlot(named: slot.name)
         func putBack() throws {
             for table in ["keyslots", "keyslot_details"] { try replay(table, id, of: old, in: test) }
         }
         func expectRefusals() async throws {
             for rotate in [
-                { try await test.vault.rotateRootKey() },
-                { try await test.vault.rotateDeeply(openedBy: kept) },
+                { try await test.vault.keys.rotateRoot() },
+                { try await test.vault.keys.rotateDeeply(openedBy: kept) },
             ] {
                 let refusal = await #expect(throws: VaultError(.integrity, "")) { _ = try await rotate() }
                 #expect(refusal?.message.contains("put back") == true, "\(refusal?.message ?? "")")
             }
             await #expect(throws: VaultError(.integrity, "")) {
-                _ = try await test.vault.planRootRotation(openedBy: kept)
+                _ = try await test.vault.keys.planRootRotation(openedBy: kept)
             }
             #expect(
                 try sqlite(
@@ -54,15 +54,15 @@ import VaultCustody
         try putBack()
         try await expectRefusals()
         // Nor does it get a tag of a new key for rows, nor an entry that names it again.
-        await #expect(throws: VaultError(.integrity, "")) { try await test.vault.rotateSystemKey(.rows) }
+        await #expect(throws: VaultError(.integrity, "")) { try await test.vault.keys.rotate(.rows) }
         try await expectRefusals()
         for table in ["keyslot_details", "keyslots"] {
             _ = try sqlite(test.path, "DELETE FROM \(table) WHERE id = \(id)")
         }
-        #expect(try await test.vault.rotateSystemKey(.rows).isResumed)
-        _ = try await test.vault.rotateRootKey()
-        _ = try await test.vault.rotateDeeply(openedBy: kept)
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.keys.rotate(.rows).isResumed)
+        _ = try await test.vault.keys.rotateRoot()
+        _ = try await test.vault.keys.rotateDeeply(openedBy: kept)
+        #expect(try await test.vault.log.verify().isIntact)
         try putBack()
         await test.vault.close()
         await #expect(throws: VaultError.self) {

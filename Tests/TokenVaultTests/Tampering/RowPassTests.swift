@@ -51,7 +51,7 @@ import VaultCustody
             _ = try await scene.party.begin()
             if slice == 10 { _ = try await scene.vault.users.add("carol") }
             if slice == 30 { try await scene.vault.users.remove("carol") }
-            if slice == 40 { _ = try await scene.vault.rotateSystemKey(.rows) }
+            if slice == 40 { _ = try await scene.vault.keys.rotate(.rows) }
         }
         #expect(slices > 60)
         #expect(scene.vault.damagedRows == 0)
@@ -61,7 +61,7 @@ import VaultCustody
     @Test(.ofFiles) func `a log that was pruned before, or is pruned meanwhile`() async throws {
         let log = try await Log(entries: 900)
         func prune(_ count: Int64) async throws {
-            _ = try await log.vault.prune(log.vault.planPrune(keeping: .newest(count)))
+            _ = try await log.vault.log.prune(log.vault.log.planPrune(keeping: .newest(count)))
         }
         func pass(_ rest: (Int) async throws -> Void = { _ in }) async throws {
             var pace = PassPace()
@@ -110,7 +110,7 @@ import VaultCustody
             // As it was before the log named it once more.
             while try await scene.vault.auditSize() < 600 { _ = try await scene.party.authorize() }
             try scene.keepCopy()
-            _ = try await scene.vault.prune(scene.vault.planPrune(keeping: .newest(10)))
+            _ = try await scene.vault.log.prune(scene.vault.log.planPrune(keeping: .newest(10)))
             newest = "leaf > 500"
         }
         let id = try sqlite(scene.test.path, "SELECT max(id) FROM \(table) WHERE \(newest)")
@@ -145,9 +145,9 @@ import VaultCustody
         try await scene.vault.users.setPassword(SecretBytes(copying: "correct horse battery"), of: "alice")
         let lost = scene.test.directory + "/lost"
         try Vault.createKeyFile(at: lost)
-        _ = try await scene.vault.addKeyslot(named: "lost", unlockedBy: .keyFile(path: lost))
+        _ = try await scene.vault.keys.addSlot(named: "lost", unlockedBy: .keyFile(path: lost))
         try scene.keepCopy()
-        try await scene.vault.removeKeyslot(named: "lost")
+        try await scene.vault.keys.removeSlot(named: "lost")
         try scene.attack("DELETE FROM main.connections")
         try await scene.pass()
         #expect(scene.vault.damagedRows == 1)

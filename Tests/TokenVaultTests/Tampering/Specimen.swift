@@ -6,6 +6,7 @@ import TokenIssuer
 import TokenKeeper
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 import VaultCrypto
 
@@ -29,7 +30,7 @@ struct Specimen: Sendable {
         _ = try await test.vault.startSession(
             user: party.user.id, signedInAt: test.clock.now(), lifetime: .seconds(60))
         _ = try await test.connect(party.user)
-        vkey = test.vault.logVerifierKey
+        vkey = test.vault.log.verifierKey
         if !keepsWAL { await test.vault.close() }
         database = try test.bytes(test.path)
         wal = keepsWAL ? try test.bytes(test.path + "-wal") : []

@@ -65,12 +65,13 @@ struct AuditAnchorAddCommand: AsyncParsableCommand {
         let (anchor, isBeside) = try await location.withVault { vault in
             let anchor =
                 switch kind {
-                case .file: try await vault.addAnchor(.file, target: absolute(target))
-                case .exec: try await vault.addAnchor(.exec, target: absolute(target))
+                case .file: try await vault.anchors.add(.file, target: absolute(target))
+                case .exec: try await vault.anchors.add(.exec, target: absolute(target))
                 case .witness:
-                    try await vault.addWitness(at: target, key: key ?? "", keptAt: keep.map { absolute($0) })
+                    try await vault.anchors.addWitness(
+                        at: target, key: key ?? "", keptAt: keep.map { absolute($0) })
                 }
-            return (anchor, vault.isOnSameFileSystem(anchor))
+            return (anchor, vault.anchors.isOnSameFileSystem(anchor))
         }
         try output.show(Shown(anchor))
         if isBeside {
@@ -97,7 +98,7 @@ struct AuditAnchorListCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let anchors = try await location.withVault { try await $0.anchors() }
+        let anchors = try await location.withVault { try await $0.anchors.list() }
         try output.show(anchors.map { Shown($0) }, under: Shown.anchorHeader)
     }
 }
@@ -118,8 +119,8 @@ struct AuditAnchorCheckCommand: AsyncParsableCommand {
 
     func run() async throws {
         let anchors = try await location.withVault { vault in
-            try await vault.anchorNewCheckpoints(isForced: true)
-            return try await vault.anchors()
+            try await vault.anchors.tell(isForced: true)
+            return try await vault.anchors.list()
         }
         try output.show(anchors.map { Shown($0) }, under: Shown.anchorHeader)
         for anchor in anchors where anchor.trouble != nil { output.note(anchor.advice) }
@@ -138,7 +139,7 @@ struct AuditAnchorRemoveCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try await location.withVault { try await $0.removeAnchor(id) }
+        try await location.withVault { try await $0.anchors.remove(id) }
         try output.show(Shown(removed: "\(id)"))
     }
 }

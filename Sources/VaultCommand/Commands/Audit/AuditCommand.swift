@@ -45,10 +45,10 @@ struct AuditListCommand: AsyncParsableCommand {
         try await location.withVault { vault in
             let end = try await vault.auditSize()
             var filter: AuditFilter?
-            if let grant { filter = try await vault.auditFilter(grant: grant) }
+            if let grant { filter = try await vault.log.filter(grant: grant) }
             try await output.show(
                 pages: { last in
-                    try await vault.auditEntries(from: last.map { $0.index + 1 } ?? from, limit: 1000)
+                    try await vault.log.entries(from: last.map { $0.index + 1 } ?? from, limit: 1000)
                         .filter { $0.index < end }
                 }, under: Shown.auditHeader, limit: limit,
                 where: { filter?.names($0) ?? true }
@@ -68,7 +68,7 @@ struct AuditShowCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let detail = try await location.withVault { try await $0.auditEntry(entry) }
+        let detail = try await location.withVault { try await $0.log.entry(entry) }
         try output.show(
             Shown([
                 .json("index", entry), .text("entry", "\(entry)"),
@@ -104,12 +104,12 @@ struct AuditTailCommand: AsyncParsableCommand {
         try await location.withVault { vault in
             let size = try await vault.auditSize()
             var next = max(0, size - Int64(lines))
-            var page = try await vault.auditEntries(from: next, limit: Int(size - next))
+            var page = try await vault.log.entries(from: next, limit: Int(size - next))
             try output.show(page.map { Shown($0) }, under: Shown.auditHeader)
             next = size
             while follow {
                 try await Task.sleep(for: .milliseconds(500))
-                page = try await vault.auditEntries(from: next, limit: 1000)
+                page = try await vault.log.entries(from: next, limit: 1000)
                 for entry in page.map({ Shown($0) }) {
                     try Console.print(
                         output.isJSON

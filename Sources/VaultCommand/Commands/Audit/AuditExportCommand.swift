@@ -46,7 +46,7 @@ struct AuditExportCommand: AsyncParsableCommand {
     func run() async throws {
         try await location.withVault { vault in
             if let directory {
-                let summary = try await vault.exportTiles(to: directory) {
+                let summary = try await vault.log.exportTiles(to: directory) {
                     Console.progress("exporting: \(Int($0 * 100)) %")
                 }
                 Console.progress("")
@@ -54,7 +54,7 @@ struct AuditExportCommand: AsyncParsableCommand {
                     Shown([
                         .json("size", summary.size), .text("entries", "\(summary.size)"),
                         .both("first_kept", summary.firstKept), .both("files_written", summary.filesWritten),
-                        .both("verifier_key", vault.logVerifierKey),
+                        .both("verifier_key", vault.log.verifierKey),
                     ]))
             } else {
                 try await printLines(vault)
@@ -67,7 +67,7 @@ struct AuditExportCommand: AsyncParsableCommand {
         var next = from
         var left = limit ?? .max
         while next < end, left > 0 {
-            let page = try await vault.auditLeaves(from: next, limit: min(1000, left)).filter {
+            let page = try await vault.log.leaves(from: next, limit: min(1000, left)).filter {
                 $0.index < end
             }
             guard let last = page.last else { break }

@@ -41,7 +41,7 @@ struct AuditFollowCommand: AsyncParsableCommand {
         var next = try cursor?.next() ?? from
         try await location.withVault { vault in
             if let kept = try cursor?.checkpoint() {
-                let fork = try await vault.auditContinuation(from: next, after: kept)
+                let fork = try await vault.log.continuation(from: next, after: kept)
                 if fork < next {
                     Console.note(
                         """
@@ -60,7 +60,7 @@ struct AuditFollowCommand: AsyncParsableCommand {
                 )
             }
             while true {
-                let page = try await vault.auditEntries(from: next, limit: 1000)
+                let page = try await vault.log.entries(from: next, limit: 1000)
                 if let first = page.first, first.index > next {
                     Console.note(
                         "Entries \(next) to \(first.index - 1) were pruned before they were read here.")
@@ -108,7 +108,7 @@ private struct AuditCursor {
     /// Each is replaced in one step, durably. The number first: with the checkpoint from before it, a fork is found again,
     /// and some entries come twice.
     func write(_ next: Int64, _ vault: Vault) async throws {
-        for (path, text) in [(path, "\(next)\n"), (checkpointPath, try await vault.auditCheckpoint())] {
+        for (path, text) in [(path, "\(next)\n"), (checkpointPath, try await vault.log.checkpoint())] {
             let file = try DraftFile(of: path)
             try file.write(Array(text.utf8))
             try file.publish(replacing: true)

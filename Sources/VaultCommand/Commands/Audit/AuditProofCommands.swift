@@ -27,7 +27,7 @@ struct AuditProveCommand: AsyncParsableCommand {
 
     func run() async throws {
         let proof = try await location.withVault { vault in
-            (try await vault.auditProof(of: entry, checkpointSize: checkpointSize), vault.logVerifierKey)
+            (try await vault.log.proof(of: entry, checkpointSize: checkpointSize), vault.log.verifierKey)
         }
         try output.show(Shown(proof.0, verifierKey: proof.1))
         output.note("To check it, use the verifier key \(proof.1)")
@@ -57,7 +57,7 @@ struct AuditConsistencyCommand: AsyncParsableCommand {
     func run() async throws {
         let old = try ProofFile.checkpoint(from)
         let proof = try await location.withVault { vault in
-            (try await vault.auditConsistency(from: old), vault.logVerifierKey)
+            (try await vault.log.consistencyProof(from: old), vault.log.verifierKey)
         }
         try output.show(Shown(proof.0, verifierKey: proof.1))
         output.note("The log of \(proof.0.size) entries begins with the checkpoint.")
@@ -89,13 +89,14 @@ struct AuditCheckpointCommand: AsyncParsableCommand {
     func run() async throws {
         let (checkpoint, missing) = try await location.withVault { vault in
             let (note, missing) =
-                isCosigned ? try await vault.cosignedCheckpoint() : (try await vault.auditCheckpoint(), [])
-            if isCosigned, try await !vault.anchors().contains(where: { $0.kind == .witness }) {
+                isCosigned
+                ? try await vault.anchors.cosignedCheckpoint() : (try await vault.log.checkpoint(), [])
+            if isCosigned, try await !vault.anchors.list().contains(where: { $0.kind == .witness }) {
                 throw VaultError(
                     .notFound, "No anchor is a witness.", remedy: "See 'tokenvault audit anchor add --help'.")
             }
             let shown = Shown(
-                [.json("checkpoint", note), .json("verifier_key", vault.logVerifierKey)],
+                [.json("checkpoint", note), .json("verifier_key", vault.log.verifierKey)],
                 lines: note.fileLines)
             return (shown, missing)
         }

@@ -34,7 +34,7 @@ struct AuditPruneCommand: AsyncParsableCommand {
     func run() async throws {
         try await location.withVault { vault in
             let retention = before.map { AuditRetention.since($0.instant) } ?? .newest(keep ?? 0)
-            let plan = try await vault.planPrune(keeping: retention)
+            let plan = try await vault.log.planPrune(keeping: retention)
             guard plan.entries > 0 else {
                 output.note("Nothing to remove: entries are removed in whole tiles of 256.")
                 return try output.show(Shown(plan, removed: 0))
@@ -53,7 +53,7 @@ struct AuditPruneCommand: AsyncParsableCommand {
                     .confirmationRequired, "--confirm names another first entry.",
                     remedy: "Give the present one: --confirm \(plan.newFirstKept)")
             }
-            _ = try await vault.prune(agreed) { Console.progress("pruning: \(Int($0 * 100)) %") }
+            _ = try await vault.log.prune(agreed) { Console.progress("pruning: \(Int($0 * 100)) %") }
             Console.progress("")
             try output.show(Shown(agreed, removed: agreed.entries))
         }

@@ -71,7 +71,7 @@ struct AuditSearchCommand: AsyncParsableCommand {
             try await output.show(
                 pages: { (_: AuditEntry?) in
                     while !isEnd {
-                        let page = try await keeper.vault.searchAudit(
+                        let page = try await keeper.vault.log.search(
                             &filter, from: next, limit: min(limit ?? .max, 1000))
                         (next, isEnd) = (page.next, page.isEnd)
                         if !page.entries.isEmpty { return page.entries }
@@ -84,16 +84,16 @@ struct AuditSearchCommand: AsyncParsableCommand {
 
     private func filter(_ keeper: TokenKeeper) async throws -> AuditFilter {
         var filter = AuditFilter()
-        if token { filter = keeper.vault.auditFilter(token: try Self.readToken()) }
-        if let client { filter.restrict(to: try await keeper.vault.auditFilter(client: client)) }
+        if token { filter = keeper.vault.log.filter(token: try Self.readToken()) }
+        if let client { filter.restrict(to: try await keeper.vault.log.filter(client: client)) }
         if let user {
-            filter.restrict(to: try await keeper.vault.auditFilter(user: StandardInput.name(user)))
+            filter.restrict(to: try await keeper.vault.log.filter(user: StandardInput.name(user)))
         }
-        if let grant { filter.restrict(to: try await keeper.vault.auditFilter(grant: grant)) }
+        if let grant { filter.restrict(to: try await keeper.vault.log.filter(grant: grant)) }
         if let connection {
             var argument = ConnectionArgument()
             argument.name = connection
-            filter.restrict(to: try await keeper.vault.auditFilter(grant: argument.find(keeper).id.rawValue))
+            filter.restrict(to: try await keeper.vault.log.filter(grant: argument.find(keeper).id.rawValue))
         }
         filter.since = since?.instant
         filter.until = until?.instant

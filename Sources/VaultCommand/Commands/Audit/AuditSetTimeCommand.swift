@@ -25,7 +25,7 @@ struct AuditSetTimeCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await location.withVault { vault in
-            let time = try await vault.logTime()
+            let time = try await vault.log.time()
             guard time.isAhead else {
                 throw VaultError(
                     .denied, "The log's time is not ahead of the clock: there is nothing to correct.")
@@ -37,7 +37,7 @@ struct AuditSetTimeCommand: AsyncParsableCommand {
                     "The log's time is \(Timestamp(time.log)), the clock says \(Timestamp(time.wall)).",
                     remedy: "If the clock is right, give its date: --confirm \(today)")
             }
-            try await vault.setLogTime(reason: reason)
+            try await vault.log.setTime(reason: reason)
             try output.show(Shown([.both("before", time.log), .both("after", time.wall)]))
         }
     }

@@ -39,15 +39,15 @@ struct AuditVerifyCommand: AsyncParsableCommand {
                 guard refusal.isDamage || refusal.isOfWriting else { throw refusal }
                 let report: AuditReport
                 do {
-                    report = try await Vault.inspect(
-                        path, unlockedBy: source, refusal: refusal, since: since, progress: progress)
+                    report = try await VaultLog.verify(
+                        at: path, unlockedBy: source, refusal: refusal, since: since, progress: progress)
                 } catch  where refusal.isDamage { throw refusal }
                 if refusal.isOfWriting {
                     output.note("The vault cannot be written, so its log has no entry of this check.")
                 }
                 return report
             } _: { vault in
-                try await vault.verifyAudit(since: since, progress: progress)
+                try await vault.log.verify(since: since, progress: progress)
             }
             Console.progress("")
             (verdict, isIntact) = (Shown(report), report.isIntact)

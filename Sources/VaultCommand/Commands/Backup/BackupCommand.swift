@@ -25,7 +25,7 @@ struct BackupCreateCommand: AsyncParsableCommand {
             The keys change only with the keyslots and the root key: use --without-keys for later backups.
 
             Examples:
-              tokenvault backup create --out vault.backup --keys-out /mnt/safe/vault.keys
+              tokenvault backup create --out vault.backup --keys-out /mnt/safe/vault.liveKeys
               tokenvault backup create --out nightly.backup --without-keys --keep-until 90d
             """)
 
@@ -65,7 +65,7 @@ struct BackupCreateCommand: AsyncParsableCommand {
         let progress = ShareProgress("backup", isJSON: output.isJSON)
         let receipt = try await location.withVault { [request] vault in
             defer { progress.end() }
-            return try await vault.backUp(request) { progress.report($0) }
+            return try await vault.backups.make(request) { progress.report($0) }
         }
         try output.show(Shown(receipt))
         if keysOut != nil {
@@ -89,7 +89,7 @@ struct BackupInspectCommand: AsyncParsableCommand {
 
             Examples:
               tokenvault backup inspect vault.backup
-              tokenvault backup inspect vault.backup --keys vault.keys --json
+              tokenvault backup inspect vault.backup --keys vault.liveKeys --json
             """)
 
     @Argument(help: ArgumentHelp("The data of a backup.", valueName: "file"), completion: .file())
@@ -120,8 +120,8 @@ struct BackupVerifyCommand: AsyncParsableCommand {
             removed.
 
             Examples:
-              tokenvault backup verify vault.backup --keys vault.keys --key-file vault.key
-              tokenvault backup verify vault.backup --keys vault.keys --passphrase-prompt
+              tokenvault backup verify vault.backup --keys vault.liveKeys --key-file vault.key
+              tokenvault backup verify vault.backup --keys vault.liveKeys --passphrase-prompt
             """)
 
     @Argument(help: ArgumentHelp("The data of a backup.", valueName: "file"), completion: .file())

@@ -34,8 +34,8 @@ struct KeyRecoveryCreateCommand: AsyncParsableCommand {
     func run() async throws {
         let slot = try await location.withVault { vault in
             let given = try passphrase.read() ?? passphrase.ask()
-            try await vault.proveOpenedKeyslot(isFirstOnly: true)
-            return try await vault.createRecoveryKey(named: name, file: out, passphrase: given)
+            try await vault.keys.proveOpenedSlot(isFirstOnly: true)
+            return try await vault.keys.createRecoveryKey(named: name, file: out, passphrase: given)
         }
         try output.show(Shown(slot, recoveryFile: out))
         output.note("Move the file to another machine, and keep its passphrase: only you can open it.")
@@ -56,7 +56,7 @@ struct KeyRecoveryTestCommand: AsyncParsableCommand {
     func run() async throws {
         let key = try location.key.recoveryKey()
         let slot = try await location.withVault(unlockedBy: .recoveryKey(key)) {
-            try await $0.proveOpenedKeyslot()
+            try await $0.keys.proveOpenedSlot()
         }
         try output.show(Shown(slot))
     }

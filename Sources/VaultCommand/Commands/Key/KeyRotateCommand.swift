@@ -79,14 +79,14 @@ struct KeyRotateCommand: AsyncParsableCommand {
         let plan: KeyRotationPlan
         switch key {
         case nil:
-            plan = try await vault.planDeepRotation(
+            plan = try await vault.keys.planDeepRotation(
                 openedBy: source, others: otherKeyFiles.map { .keyFile(path: $0) })
         case .root, .issuer, .keeper, .custody:
-            plan = try await vault.planRootRotation(openedBy: source, of: roles)
+            plan = try await vault.keys.planRootRotation(openedBy: source, of: roles)
         case .signing: return try output.show(Shown(rotates: "signing", nil))
         case .some(let key):
             guard let kind = SystemKeyKind(rawValue: key.rawValue) else { throw Self.unknownKey }
-            plan = try await vault.planSystemKeyRotation(kind)
+            plan = try await vault.keys.planRotation(kind)
         }
         try output.show(Shown(rotates: plan.kind, plan))
         if let refusal = plan.refusal { throw refusal }
@@ -105,12 +105,12 @@ struct KeyRotateCommand: AsyncParsableCommand {
         }
         guard let key else {
             return Shown(
-                try await vault.rotateDeeply(
+                try await vault.keys.rotateDeeply(
                     openedBy: source, others: otherKeyFiles.map { .keyFile(path: $0) }, progress: observer))
         }
         switch key {
         case .root, .issuer, .keeper, .custody:
-            return Shown(try await vault.rotateRoleKey(roles, progress: observer))
+            return Shown(try await vault.keys.rotateRole(roles, progress: observer))
         case .signing:
             let keys = VaultSigningKeys(vault)
             let algorithms = try await keys.algorithms()
@@ -120,7 +120,7 @@ struct KeyRotateCommand: AsyncParsableCommand {
             return Shown(rotated: "signing", nil)
         case .handles, .tags, .lookup, .rows, .log:
             guard let kind = SystemKeyKind(rawValue: key.rawValue) else { throw Self.unknownKey }
-            return Shown(try await vault.rotateSystemKey(kind, progress: observer))
+            return Shown(try await vault.keys.rotate(kind, progress: observer))
         }
     }
 }

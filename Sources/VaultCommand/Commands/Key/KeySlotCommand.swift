@@ -40,8 +40,8 @@ struct KeySlotListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let slots = try await location.withVault { vault in
-            try await vault.proveOpenedKeyslot(isFirstOnly: true)
-            return try await vault.keyslots()
+            try await vault.keys.proveOpenedSlot(isFirstOnly: true)
+            return try await vault.keys.slots()
         }
         try output.show(
             slots.map { Shown($0) },
@@ -74,7 +74,7 @@ struct KeySlotAddCommand: AsyncParsableCommand {
 
     func run() async throws {
         let slot = try await location.withVault { vault in
-            try await vault.proveOpenedKeyslot(isFirstOnly: true)
+            try await vault.keys.proveOpenedSlot(isFirstOnly: true)
             return try await newKey.add(to: vault, named: name, for: role)
         }
         try output.show(Shown(slot))
@@ -97,7 +97,7 @@ struct KeySlotTestCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try output.show(Shown(try await location.withVault { try await $0.proveOpenedKeyslot() }))
+        try output.show(Shown(try await location.withVault { try await $0.keys.proveOpenedSlot() }))
     }
 }
 
@@ -121,9 +121,9 @@ struct KeySlotRemoveCommand: AsyncParsableCommand {
     func run() async throws {
         try confirmation.check(name, consequence: "Removing a keyslot closes a way into the vault")
         let left = try await location.withVault { vault in
-            try await vault.proveOpenedKeyslot(isFirstOnly: true)
-            try await vault.removeKeyslot(named: name)
-            return try await vault.keyslots()
+            try await vault.keys.proveOpenedSlot(isFirstOnly: true)
+            try await vault.keys.removeSlot(named: name)
+            return try await vault.keys.slots()
         }
         try output.show(Shown(removed: name))
         output.note(

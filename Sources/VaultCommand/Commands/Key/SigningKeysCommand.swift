@@ -97,7 +97,7 @@ struct KeyInventoryCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let entries = try await location.withVault { try await $0.keyInventory() }
+        let entries = try await location.withVault { try await $0.keys.inventory() }
         try output.show(
             entries.map { Shown($0) },
             under: ["PURPOSE", "ROLE", "ALGORITHM", "STATE", "KEYS", "EPOCH", "CREATED"])

@@ -228,7 +228,7 @@ struct UserEraseCommand: AsyncParsableCommand, VaultWork {
     func run() async throws {
         try confirmation.check(user.name, consequence: "Erasing a user destroys the user's key")
         let name = try user.read()
-        try await show { Shown(try await $0.eraseUser(name), of: name) }
+        try await show { Shown(try await $0.users.erase(name), of: name) }
     }
 }
 

@@ -6,6 +6,21 @@ import VaultCrypto
 import VaultStore
 
 extension Vault {
+    /// The places outside the vault's file that are told of its log.
+    public var anchors: VaultAnchors { VaultAnchors(vault: self) }
+}
+
+/// Adds, lists, tells and removes the anchors of a vault, so that a cut or older file is found.
+///
+/// ```swift
+/// let anchor = try await vault.anchors.add(.file, target: "/mnt/other-disk/vault.checkpoint")
+/// try await vault.anchors.tell()
+/// ```
+///
+/// A ``VaultService`` tells them by itself. An opened vault is compared with them by ``LogAnchors``.
+public struct VaultAnchors: Sendable {
+    package let vault: Vault
+
     /// Adds a place that is told of new checkpoints, and tells it the newest. That it could be told is in the
     /// result, and does not decide whether it is added.
     ///
@@ -14,11 +29,11 @@ extension Vault {
     /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/notFound``, ``VaultError/Code/permissionDenied``,
     ///   ``VaultError/Code/alreadyExists`` (the same anchor, or a file that is no checkpoint),
     ///   ``VaultError/Code/integrity`` (a checkpoint that is not of this log).
-    public func addAnchor(_ kind: AnchorKind, target: String) async throws -> Anchor {
+    public func add(_ kind: AnchorKind, target: String) async throws -> Anchor {
         try Self.requirePath(target)
-        try await BlockingThread.result { [self] in try checkTarget(kind, target) }
-        return try await addAnchor(
-            AnchorRow(id: 0, kind: kind, target: target, vaultPath: path, createdAt: clock.now()))
+        try await BlockingThread.result { try checkTarget(kind, target) }
+        return try await add(
+            AnchorRow(id: 0, kind: kind, target: target, vaultPath: vault.path, createdAt: vault.clock.now()))
     }
 
     static func requirePath(_ text: String) throws(VaultError) {
@@ -29,8 +44,8 @@ extension Vault {
     }
 
     /// Adds it under an id and a time of its own, and tells it.
-    func addAnchor(_ new: AnchorRow) async throws -> Anchor {
-        let id = try await write { [operatorActor] transaction in
+    func add(_ new: AnchorRow) async throws -> Anchor {
+        let id = try await vault.write { transaction in
             let known = try transaction.database.anchors(transaction.keyring)
             guard !known.contains(where: { $0.kind == new.kind && $0.target == new.target }) else {
                 throw VaultError(
@@ -46,17 +61,17 @@ extension Vault {
                 vaultPath: new.vaultPath, witnessKey: new.witnessKey, keptAt: new.keptAt,
                 createdAt: transaction.now)
             try transaction.insert(row)
-            var event = AuditEvent(.anchorAdd, by: operatorActor)
+            var event = AuditEvent(.anchorAdd, by: vault.operatorActor)
             event.reason = new.kind.rawValue
             return Audited(row.id, event)
         }
-        try await anchorNewCheckpoints([new.kind], isForced: true)
+        try await tell([new.kind], isForced: true)
         return try await anchor(id)
     }
 
     /// Anchors, oldest first, and how far each was told.
-    public func anchors() async throws -> [Anchor] {
-        try await snapshot { database, keys in
+    public func list() async throws -> [Anchor] {
+        try await vault.snapshot { database, keys in
             let size = try LogHead.read(database).size
             return try database.anchors(keys.keyring).map { row in
                 let progress = try database.anchorProgress(row.id)
@@ -73,11 +88,11 @@ extension Vault {
     /// Removes an anchor: it is told nothing more, and not looked at. Its file stays.
     ///
     /// - Throws: ``VaultError/Code/notFound``.
-    public func removeAnchor(_ id: Int64) async throws {
-        try await write(.finishing) { [operatorActor] transaction in
+    public func remove(_ id: Int64) async throws {
+        try await vault.write(.finishing) { transaction in
             guard let row = try transaction.load(AnchorRow.self, id)?.row else { throw Self.noAnchor(id) }
             try transaction.delete(.anchors, id: id)
-            var event = AuditEvent(.anchorRemove, by: operatorActor)
+            var event = AuditEvent(.anchorRemove, by: vault.operatorActor)
             event.reason = row.kind.rawValue
             return Audited((), event)
         }
@@ -87,13 +102,13 @@ extension Vault {
     public func isOnSameFileSystem(_ anchor: Anchor) -> Bool {
         var (one, other) = (stat(), stat())
         guard anchor.kind == .file, stat(VaultFile.directory(of: anchor.target), &one) == 0,
-            stat(path, &other) == 0
+            stat(vault.path, &other) == 0
         else { return false }
         return one.st_dev == other.st_dev
     }
 
     private func anchor(_ id: Int64) async throws -> Anchor {
-        guard let anchor = try await anchors().first(where: { $0.id == id }) else { throw Self.noAnchor(id) }
+        guard let anchor = try await list().first(where: { $0.id == id }) else { throw Self.noAnchor(id) }
         return anchor
     }
 
@@ -114,8 +129,9 @@ extension Vault {
                     "The file at \(target) is not a signed checkpoint, so it is not overwritten.",
                     remedy: "Choose another name.")
             }
-            let row = AnchorRow(id: 0, kind: kind, target: target, vaultPath: path, createdAt: clock.now())
-            let comparison = try snapshotInPlace { try AnchorComparison(row, reading, $0, $1.keyring) }
+            let row = AnchorRow(
+                id: 0, kind: kind, target: target, vaultPath: vault.path, createdAt: vault.clock.now())
+            let comparison = try vault.snapshotInPlace { try AnchorComparison(row, reading, $0, $1.keyring) }
             guard comparison.problem == nil else {
                 throw VaultError(
                     .integrity, "The checkpoint at \(target) is not of this log, or of a newer state of it.",

@@ -1,11 +1,11 @@
 import MerkleLog
 import SQLiteStore
-public import TokenVault
+package import TokenVault
 public import VaultCore
 public import VaultCrypto
 package import VaultStore
 
-extension Vault {
+extension VaultLog {
     /// Verifies the log, every live row against it, and the log against what file anchors were told and witnesses
     /// cosigned.
     ///
@@ -17,30 +17,31 @@ extension Vault {
     ///     only what came since, with the rows it names.
     ///   - progress: called now and then with the share done, 0 to 1.
     /// - Throws: ``VaultError/Code/integrity`` for a checkpoint this log did not sign.
-    public func verifyAudit(
+    public func verify(
         since: String? = nil, progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> AuditReport {
-        try await verifyAudit(since: since, comparesAnchors: true, progress: progress)
+        try await verify(since: since, comparesAnchors: true, progress: progress)
     }
 
     /// - Parameter comparesAnchors: false for a vault just restored: what was given up is the operator's to decide.
-    package func verifyAudit(
+    package func verify(
         since: String? = nil, comparesAnchors: Bool,
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> AuditReport {
-        let witnesses = comparesAnchors ? await askWitnesses() : []
-        return try await BlockingThread.result { [store, keys] in
+        let witnesses = comparesAnchors ? await vault.anchors.askWitnesses() : []
+        return try await BlockingThread.result {
             // Read before the snapshot: what an anchor was told by then is in it.
-            let anchors = comparesAnchors ? (try? AnchorComparison.readings(store, keys)) ?? [] : []
-            return try store.withOwnReader { database in
+            let anchors =
+                comparesAnchors ? (try? AnchorComparison.readings(vault.store, vault.liveKeys)) ?? [] : []
+            return try vault.store.withOwnReader { database in
                 // Its rows would look edited.
-                try store.refuseNewer(database)
-                let keyring = try keys.keys(examining: database).keyring
+                try vault.store.refuseNewer(database)
+                let keyring = try vault.liveKeys.keys(examining: database).keyring
                 let key = keyring.signer.key
                 let checkpoint = try since.map { try Checkpoint.read(Array($0.utf8), signedBy: key) }
                 let rows =
                     checkpoint == nil
-                    ? try RowScan.beside(database, store, keyring)
+                    ? try RowScan.beside(database, vault.store, keyring)
                     : { try RowScan(database, keyring) }
                 var report = try AuditVerifier(database, key: key, keyring: keyring, progress: progress)
                     .verify(since: checkpoint, rows: rows)
@@ -57,14 +58,14 @@ extension Vault {
     /// log. Writes nothing. What needs keys (row tags, personal data) is not checked.
     ///
     /// - Parameters:
-    ///   - verifierKey: the log's C2SP vkey, kept by anyone who checks; see ``logVerifierKey``.
-    ///   - since: as for ``verifyAudit(since:progress:)``.
-    public static func inspect(
-        _ path: String, verifierKey: String, since: String? = nil
+    ///   - verifierKey: the log's C2SP vkey, kept by anyone who checks; see ``verifierKey``.
+    ///   - since: as for ``verify(since:progress:)``.
+    public static func verify(
+        at path: String, verifierKey: String, since: String? = nil
     ) async throws -> AuditReport {
         let key = try AuditProof.key(verifierKey)
         return try await BlockingThread.result {
-            try reading(path) { try inspect($0, key, nil, since: since) { _ in } }
+            try Vault.reading(path) { try inspect($0, key, nil, since: since) { _ in } }
         }
     }
 
@@ -73,16 +74,16 @@ extension Vault {
     ///
     /// - Parameters:
     ///   - refusal: why it does not open: is a finding, unless it only cannot be written.
-    ///   - since: as for ``verifyAudit(since:progress:)``.
-    /// - Throws: as ``open(at:unlockedBy:configuration:for:)``, where too little of it can be read.
-    public static func inspect(
-        _ path: String, unlockedBy source: KeySource, refusal: VaultError, since: String? = nil,
+    ///   - since: as for ``verify(since:progress:)``.
+    /// - Throws: as ``Vault/open(at:unlockedBy:configuration:for:)``, where too little of it can be read.
+    public static func verify(
+        at path: String, unlockedBy source: KeySource, refusal: VaultError, since: String? = nil,
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> AuditReport {
         try await BlockingThread.result {
             try Sodium.start()
-            return try reading(path) { database in
-                let keyring = try keyring(database, source)
+            return try Vault.reading(path) { database in
+                let keyring = try Vault.keyring(database, source)
                 var report = try inspect(database, keyring.signer.key, keyring, since: since, progress)
                 if [.integrity, .schemaChanged].contains(refusal.code) {
                     report.add("vault", refusal.message)
@@ -104,7 +105,9 @@ extension Vault {
         return try AuditVerifier(database, key: key, keyring: keyring, progress: progress)
             .verify(since: checkpoint) { try RowScan(database, keyring) }
     }
+}
 
+extension Vault {
     package static func keyring(_ database: Database, _ source: KeySource) throws -> Keyring {
         let row = try VaultRow.read(database, rowKey: nil)
         let (opened, _) = try Unlocking.unlock(database, vault: row, source)

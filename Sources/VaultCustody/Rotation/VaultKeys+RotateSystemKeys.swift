@@ -1,6 +1,6 @@
 import Foundation
 import MerkleLog
-public import TokenVault
+import TokenVault
 import VaultCore
 import VaultCrypto
 import VaultStore
@@ -19,14 +19,14 @@ public enum SystemKeyKind: String, Sendable, CaseIterable {
     case log
 }
 
-extension Vault {
+extension VaultKeys {
     /// Replaces a key of the vault itself, and whatever was made with it that is not meant to outlive it.
-    /// Online and resumable like ``rotateRootKey(progress:)``. A retired key is destroyed once nothing alive
+    /// Online and resumable like ``rotateRoot(progress:)``. A retired key is destroyed once nothing alive
     /// was made with it: at the end for `rows`, otherwise by a later rotation.
-    public func rotateSystemKey(
+    public func rotate(
         _ kind: SystemKeyKind, progress: @escaping KeyRotationObserver = { _ in }
     ) async throws -> KeyRotationReport {
-        _ = try keyring.root
+        _ = try vault.keyring.root
         return switch kind {
         case .handles: try await replaceKey(.handles, kind)
         case .tags: try await replaceKey(.tags, kind)
@@ -41,25 +41,25 @@ extension Vault {
         -> KeyRotationReport
     {
         try await destroyUnusedKeys()
-        return try await write { [operatorActor] transaction in
+        return try await vault.write { transaction in
             for role in purpose.roles { _ = try transaction.replaceSystemKey(purpose, role) }
             return Audited(
                 KeyRotationReport(kind.rawValue, transaction.keyring),
-                AuditEvent(.keyRotate, by: operatorActor, reason: kind.rawValue))
+                AuditEvent(.keyRotate, by: vault.operatorActor, reason: kind.rawValue))
         }
     }
 
     /// The entry that announces the new key carries the first 16 bytes of SHA-256 over its public half, and the head over
     /// that entry is signed by both: anyone who trusts the old key learns the new one from it.
     private func rotateLogKey() async throws -> KeyRotationReport {
-        try await write { [operatorActor] transaction in
+        try await vault.write { transaction in
             let signing = SigningKey(seed: try transaction.replaceSystemKey(.logSigning).key)
             guard let signer = NoteSigner(name: transaction.keyring.signer.key.name, key: signing) else {
                 throw VaultError(.internalError, "The log's origin is not a key name.")
             }
             transaction.cosign(signer)
             _ = try transaction.destroyRetiredKeys(.logSigning) { _, _ in true }
-            var event = AuditEvent(.keyRotate, by: operatorActor, reason: SystemKeyKind.log.rawValue)
+            var event = AuditEvent(.keyRotate, by: vault.operatorActor, reason: SystemKeyKind.log.rawValue)
             event.fingerprint = Array(SHA256.hash(signing.publicKey).bytes.prefix(16))
             return Audited(
                 KeyRotationReport(SystemKeyKind.log.rawValue, transaction.keyring),
@@ -70,7 +70,7 @@ extension Vault {
     /// Destroys retired keys that nothing alive was made with.
     @discardableResult
     func destroyUnusedKeys() async throws -> Int {
-        try await queue.submit(.finishing) { [operatorActor] transaction in
+        try await vault.queue.submit(.finishing) { transaction in
             guard transaction.clocksAgree else { return .unchanged(0) }
             // Not only the newest tokens of a grant: an older one in the wrong hands has to be recognised, because it
             // revokes the grant, and one whose answer was lost is presented again.
@@ -98,7 +98,7 @@ extension Vault {
             return Audited(
                 unused.count,
                 AuditEvent(
-                    .keyRotate, by: operatorActor, reason: "unused-destroyed", count: unused.count))
+                    .keyRotate, by: vault.operatorActor, reason: "unused-destroyed", count: unused.count))
         }
     }
 }
@@ -170,12 +170,12 @@ extension WriteTransaction {
     }
 }
 
-extension Vault {
+extension VaultKeys {
     /// A new lookup key: every name is tagged again from its sealed spelling. Until that is done both keys
     /// find.
     func rotateLookupKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
         try await destroyUnusedKeys()
-        let (begun, job) = try await queue.submit(.newWork) { [operatorActor] transaction in
+        let (begun, job) = try await vault.queue.submit(.newWork) { transaction in
             let keyring = transaction.keyring
             if let job = try transaction.database.rotationJob("lookup") {
                 return .unchanged((KeyRotationReport("lookup", keyring, isResumed: true), job))
@@ -185,18 +185,18 @@ extension Vault {
             try transaction.keep(job)
             return Audited(
                 (KeyRotationReport("lookup", keyring), job),
-                AuditEvent(.keyRotate, by: operatorActor, reason: "lookup-begun"))
+                AuditEvent(.keyRotate, by: vault.operatorActor, reason: "lookup-begun"))
         }
         var report = begun
         for table in ["owners", "clients", "connections"] {
             report.rewritten += try await RotationSweep(
-                vault: self, table: table, reason: "lookup"
+                vault: vault, table: table, reason: "lookup"
             ).run(progress) { try $0.retagLookup(of: $1, in: table) }
         }
-        try await queue.submit(.finishing) { [operatorActor] transaction in
+        try await vault.queue.submit(.finishing) { transaction in
             guard try transaction.isStill(job) else { return .unchanged(()) }
             try transaction.keep(job, isOver: true)
-            return Audited((), AuditEvent(.keyRotate, by: operatorActor, reason: "lookup-done"))
+            return Audited((), AuditEvent(.keyRotate, by: vault.operatorActor, reason: "lookup-done"))
         }
         try await destroyUnusedKeys()
         return report
@@ -250,11 +250,11 @@ extension Owner {
     }
 }
 
-extension Vault {
+extension VaultKeys {
     /// New keys for row tags, one for each role: every row is tagged again. Tags are outside the log, so no entry names the
     /// rows.
     func rotateRowKey(_ progress: @escaping KeyRotationObserver) async throws -> KeyRotationReport {
-        let (begun, keyIDs) = try await queue.submit(.newWork) { [operatorActor] transaction in
+        let (begun, keyIDs) = try await vault.queue.submit(.newWork) { transaction in
             let keyring = transaction.keyring
             guard !keyring.rows.isRotating else {
                 return .unchanged(
@@ -264,15 +264,15 @@ extension Vault {
             try transaction.renewRowSet()
             return Audited(
                 (KeyRotationReport("rows", keyring), keys.map(\.keyID)),
-                AuditEvent(.keyRotate, by: operatorActor, reason: "rows-begun"))
+                AuditEvent(.keyRotate, by: vault.operatorActor, reason: "rows-begun"))
         }
         var report = begun
         // Every process must tag by the new key before rows count as done: each reads keys in its next transaction.
         for layout in TableLayout.tagged {
-            report.rewritten += try await RotationSweep(vault: self, table: layout.name, rowsPerBody: 100)
+            report.rewritten += try await RotationSweep(vault: vault, table: layout.name, rowsPerBody: 100)
                 .run(progress) { try $0.retag(layout, $1) }
         }
-        let isProved = try await study { database, keys in
+        let isProved = try await vault.study { database, keys in
             let current = keys.keyring.rows.current
             // Another operator ended this rotation and began the next, which is not ours to judge.
             guard current.currentIDs == keyIDs else { return false }
@@ -280,14 +280,14 @@ extension Vault {
             return true
         }
         guard isProved else { return report }
-        try await queue.submit(.finishing) { [operatorActor] transaction in
+        try await vault.queue.submit(.finishing) { transaction in
             let rows = transaction.keyring.rows
             guard rows.isRotating, rows.currentIDs == keyIDs else { return .unchanged(()) }
             // Its own row is written by the end of this transaction, because the registry is touched.
             for role in SystemKeyPurpose.rows.roles {
                 _ = try transaction.destroyRetiredKeys(.rows, role) { _, _ in true }
             }
-            return Audited((), AuditEvent(.keyRotate, by: operatorActor, reason: "rows-done"))
+            return Audited((), AuditEvent(.keyRotate, by: vault.operatorActor, reason: "rows-done"))
         }
         return report
     }

@@ -1,5 +1,5 @@
 package import MerkleLog
-public import TokenVault
+import TokenVault
 import VaultCore
 import VaultCrypto
 import VaultStore
@@ -7,7 +7,7 @@ import VaultStore
 /// A proof about the log as text that others read: C2SP tlog-proof, or a consistency proof as C2SP tlog-witness has it.
 ///
 /// ```swift
-/// let proof = try await vault.auditProof(of: 17)
+/// let proof = try await vault.log.proof(of: 17)
 /// try AuditProof.check(Array(proof.text.utf8), verifierKey: "tokenvault/…+1f2e3d4c+AbC…")
 /// ```
 public struct AuditProof: Sendable {
@@ -92,7 +92,7 @@ public struct AuditProof: Sendable {
     }
 }
 
-extension Vault {
+extension VaultLog {
     /// Proves that the log has an entry, to anyone who knows its verifier key. The proof is checked before it is
     /// given out: a damaged log gives none.
     ///
@@ -100,8 +100,8 @@ extension Vault {
     ///   is signed again, once the newest was shown to extend it.
     /// - Throws: ``VaultError/Code/notFound`` for an entry that is not there, or was pruned;
     ///   ``VaultError/Code/integrity``.
-    public func auditProof(of index: Int64, checkpointSize: Int64? = nil) async throws -> AuditProof {
-        try await snapshot { database, keys in
+    public func proof(of index: Int64, checkpointSize: Int64? = nil) async throws -> AuditProof {
+        try await vault.snapshot { database, keys in
             let keyring = keys.keyring
             let log = StoredLog(database)
             let checkpoint = try Self.checkpoint(of: checkpointSize, log, keyring)
@@ -127,8 +127,8 @@ extension Vault {
     /// - Parameter note: the signed checkpoint, kept outside the vault.
     /// - Throws: ``VaultError/Code/integrity`` when the log does not begin with it, or it is not this log's;
     ///   ``VaultError/Code/notFound`` when it lies before what pruning kept.
-    public func auditConsistency(from note: [UInt8]) async throws -> AuditProof {
-        try await snapshot { database, keys in
+    public func consistencyProof(from note: [UInt8]) async throws -> AuditProof {
+        try await vault.snapshot { database, keys in
             let keyring = keys.keyring
             let log = StoredLog(database)
             let old = try Checkpoint.read(note, signedBy: keyring.signer.key)

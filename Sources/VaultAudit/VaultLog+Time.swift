@@ -1,4 +1,4 @@
-public import TokenVault
+import TokenVault
 public import VaultCore
 import VaultStore
 
@@ -12,11 +12,11 @@ public struct LogTime: Sendable, Equatable {
     public var isAhead: Bool { log > wall }
 }
 
-extension Vault {
+extension VaultLog {
     /// The log's time, and the clock's.
-    public func logTime() async throws -> LogTime {
-        let wall = clock.now()
-        return try await read { LogTime(log: try LogHead.read($0).lastTime, wall: wall) }
+    public func time() async throws -> LogTime {
+        let wall = vault.clock.now()
+        return try await vault.read { LogTime(log: try LogHead.read($0).lastTime, wall: wall) }
     }
 
     /// Sets the log's time back to the wall clock, by one entry (`audit.set-time`), at which verifying accepts that
@@ -24,14 +24,14 @@ extension Vault {
     ///
     /// - Parameter reason: 1 to 256 bytes; kept sealed beside the log.
     /// - Throws: ``VaultError/Code/denied`` where the log's time is not ahead of the clock.
-    public func setLogTime(reason: String) async throws {
+    public func setTime(reason: String) async throws {
         try NameRules.check(reason, what: "reason")
-        try await write { [operatorActor] transaction in
+        try await vault.write { transaction in
             guard transaction.logTime > transaction.now else {
                 throw VaultError(
                     .denied, "The log's time is not ahead of the clock: there is nothing to correct.")
             }
-            var event = AuditEvent(.auditSetTime, by: operatorActor)
+            var event = AuditEvent(.auditSetTime, by: vault.operatorActor)
             event.setsTime = true
             event.personal = PersonalData(owner: .system, data: Array(reason.utf8))
             return Audited((), event)

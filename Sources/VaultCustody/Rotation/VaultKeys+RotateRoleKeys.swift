@@ -55,7 +55,7 @@ struct NextKeys: Sendable {
     }
 }
 
-extension Vault {
+extension VaultKeys {
     /// Gives the vault a new root key and every role a new key: wraps every key under it again, proves that each opens, and
     /// destroys the old ones.
     ///
@@ -65,18 +65,18 @@ extension Vault {
     /// - Throws: ``VaultError/Code/denied`` when a keyslot cannot be wrapped again (its remedy says what to do), or where the
     ///   vault was opened for one role; ``VaultError/Code/integrity`` when a key does not open: the old keys are kept then;
     ///   and for a keyslot that is not the newest of its place, before anything is changed.
-    public func rotateRootKey(
+    public func rotateRoot(
         progress: @escaping KeyRotationObserver = { _ in }
     ) async throws -> KeyRotationReport {
         try await rotateRoleKeys(KeyRole.own, root: .random(), kind: "root", progress)
     }
 
     /// Gives one role a new key, and the vault a new common one: heals a keyslot of the role that became known, once that
-    /// slot was removed. Other slots of the role get the new key. Otherwise as ``rotateRootKey(progress:)``.
-    public func rotateRoleKey(
+    /// slot was removed. Other slots of the role get the new key. Otherwise as ``rotateRoot(progress:)``.
+    public func rotateRole(
         _ roles: VaultRoles, progress: @escaping KeyRotationObserver = { _ in }
     ) async throws -> KeyRotationReport {
-        guard let role = roles.role else { return try await rotateRootKey(progress: progress) }
+        guard let role = roles.role else { return try await rotateRoot(progress: progress) }
         return try await rotateRoleKeys([role], root: nil, kind: roles.rawValue, progress)
     }
 
@@ -84,9 +84,9 @@ extension Vault {
         _ roles: [KeyRole], root: GuardedKey?, kind: String, _ progress: @escaping KeyRotationObserver
     ) async throws -> KeyRotationReport {
         // A slot that a restore took over is taken along once it was opened: as it just was.
-        try await proveOpenedKeyslot(isFirstOnly: true)
+        try await proveOpenedSlot(isFirstOnly: true)
         // This process need not open the new root key by its keyslot, which may be another one then.
-        if let root { keys.expect(root) }
+        if let root { vault.liveKeys.expect(root) }
         var report = try await beginKeyRotation(kind) { transaction in
             let next = try NextKeys(replacing: roles, root: root, in: transaction.keyring)
             try transaction.rewrapKeyslots(to: next)
@@ -102,7 +102,7 @@ extension Vault {
     func beginKeyRotation(
         _ kind: String, _ rewrapSlots: @escaping @Sendable (WriteTransaction) throws -> NextKeys
     ) async throws -> KeyRotationReport {
-        try await queue.submit(.newWork) { [operatorActor] transaction in
+        try await vault.queue.submit(.newWork) { transaction in
             let keyring = transaction.keyring
             _ = try keyring.root
             guard keyring.roleKeys.rotating.isEmpty else {
@@ -113,7 +113,7 @@ extension Vault {
             transaction.changeVault { $0.keyEpoch = Int64(next.epoch) }
             return Audited(
                 KeyRotationReport(kind: kind, epoch: Int64(next.epoch)),
-                AuditEvent(.keyRotate, by: operatorActor, reason: kind + "-begun"))
+                AuditEvent(.keyRotate, by: vault.operatorActor, reason: kind + "-begun"))
         }
     }
 
@@ -121,23 +121,23 @@ extension Vault {
     ///
     /// - Returns: how many keys were wrapped again.
     func finishKeyRotation(_ progress: @escaping KeyRotationObserver) async throws -> Int64 {
-        let begun = try await snapshot { database, keys in
+        let begun = try await vault.snapshot { database, keys in
             keys.keyring.roleKeys.rotating.isEmpty ? nil : try database.slotEpochs()
         }
         guard let epochs = begun else { return 0 }
         try await rewrapSystemKeys()
         let count = try await RotationSweep(
-            vault: self, table: "owner_keys", phase: "owners", condition: Self.staleOwnerKeys,
+            vault: vault, table: "owner_keys", phase: "owners", condition: Self.staleOwnerKeys,
             reason: "owners"
         ).run(progress) { try $0.rewrapOwnerKey($1) }
-        let isProved = try await study { database, keys in
+        let isProved = try await vault.study { database, keys in
             // Another operator ended this rotation and began the next, which is not ours to judge.
             guard try database.slotEpochs() == epochs else { return false }
             try Trial.openKeys(of: database, keys.keyring, progress)
             return true
         }
         if isProved { try await destroyRetiredRoleKeys(epochs) }
-        try await truncateWAL()
+        try await vault.truncateWAL()
         return count
     }
 
@@ -151,7 +151,7 @@ extension Vault {
         "(\(stale("owner_keys", "epoch")) OR \(stale("owner_keys", "previous_epoch")))"
 
     private func rewrapSystemKeys() async throws {
-        let isDone = try await queue.submit(.finishing) { [operatorActor] transaction in
+        let isDone = try await vault.queue.submit(.finishing) { transaction in
             let keyring = transaction.keyring
             _ = try keyring.root
             let rows = try transaction.database.loadAll(
@@ -161,14 +161,14 @@ extension Vault {
             guard !rows.isEmpty else { return .unchanged(true) }
             return Audited(
                 rows.count < Limits.rowsPerLeaf,
-                AuditEvent(.keyRewrap, by: operatorActor, reason: "system-keys", count: rows.count))
+                AuditEvent(.keyRewrap, by: vault.operatorActor, reason: "system-keys", count: rows.count))
         }
         if !isDone { try await rewrapSystemKeys() }
     }
 
     /// The last transaction: nothing is wrapped under an old key any more, so none is needed.
     private func destroyRetiredRoleKeys(_ epochs: SlotEpochs) async throws {
-        try await queue.submit(.finishing) { [operatorActor] transaction in
+        try await vault.queue.submit(.finishing) { transaction in
             let (keyring, database) = (transaction.keyring, try transaction.database)
             guard !keyring.roleKeys.rotating.isEmpty, try database.slotEpochs() == epochs else {
                 return .unchanged(())
@@ -187,7 +187,7 @@ extension Vault {
             }
             let roles = KeyRole.own.filter(keyring.roleKeys.rotating.contains)
             let kind = roles.count == 1 ? "\(roles[0])" : "root"
-            return Audited((), AuditEvent(.keyRotate, by: operatorActor, reason: kind + "-done"))
+            return Audited((), AuditEvent(.keyRotate, by: vault.operatorActor, reason: kind + "-done"))
         }
     }
 }

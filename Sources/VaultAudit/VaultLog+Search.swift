@@ -75,17 +75,17 @@ extension UnsafeRawBufferPointer {
     }
 }
 
-extension Vault {
+extension VaultLog {
     /// A filter for entries about one grant or connection.
-    public func auditFilter(grant: Int64) async throws -> AuditFilter {
+    public func filter(grant: Int64) async throws -> AuditFilter {
         var filter = AuditFilter()
         filter.grants = [grant]
-        filter.owner = try await snapshot { [registry] database, keys in
+        filter.owner = try await vault.snapshot { database, keys in
             let owner =
                 try database.load(GrantRow.self, grant, keys.keyring)?.row.owner
                 ?? database.load(ConnectionRow.self, grant, keys.keyring)?.row.owner
             return try owner.flatMap {
-                try registry.owner($0, database, keys.keyring, revision: nil)?.pseudonym
+                try vault.registry.owner($0, database, keys.keyring, revision: nil)?.pseudonym
             }
         }
         return filter
@@ -96,20 +96,20 @@ extension Vault {
     ///
     /// - Parameter client: its identifier or name.
     /// - Throws: ``VaultError/Code/notFound``.
-    public func auditFilter(client: String) async throws -> AuditFilter {
-        let client = try await clients.find(client)
+    public func filter(client: String) async throws -> AuditFilter {
+        let client = try await vault.clients.find(client)
         return try await filter(party: client.pseudonym, grants: "client_id", client.id)
     }
 
     /// A filter for what a user did, and what was done to it and its grants and connections.
     ///
     /// - Throws: ``VaultError/Code/notFound``, also for a user that was erased: nothing tells its entries any more.
-    public func auditFilter(user: String) async throws -> AuditFilter {
-        let id = try await users.find(user).id
-        let owner = try await snapshot { [registry] database, keys in
-            try registry.owner(id, database, keys.keyring, revision: nil)
+    public func filter(user: String) async throws -> AuditFilter {
+        let id = try await vault.users.find(user).id
+        let owner = try await vault.snapshot { database, keys in
+            try vault.registry.owner(id, database, keys.keyring, revision: nil)
         }
-        guard let owner else { throw Self.noUser }
+        guard let owner else { throw Vault.noUser }
         var filter = try await filter(party: owner.pseudonym, grants: "owner_id", id)
         filter.owner = owner.pseudonym
         try await collect("SELECT id FROM connections WHERE owner_id = ?", id, into: &filter)
@@ -117,7 +117,7 @@ extension Vault {
     }
 
     /// A filter for what was done with a token, whether it is known here or not.
-    public func auditFilter(token: SecretBytes) -> AuditFilter {
+    public func filter(token: SecretBytes) -> AuditFilter {
         var filter = AuditFilter()
         filter.fingerprint = Hex.encode(TokenFingerprint.of(token))
         return filter
@@ -131,10 +131,10 @@ extension Vault {
     ///   - first: where to look first.
     /// - Returns: with `next`, where to look next.
     /// - Throws: ``VaultError/Code/integrity`` when an entry cannot be read.
-    public func searchAudit(
+    public func search(
         _ filter: inout AuditFilter, from first: Int64, limit: Int
     ) async throws -> (entries: [AuditEntry], next: Int64, isEnd: Bool) {
-        let (page, learned) = try await scan { [registry, filter] database, keys in
+        let (page, learned) = try await vault.scan { [filter] database, keys in
             var wanted = filter
             let size = try LogHead.read(database).size
             let log = StoredLog(database)
@@ -148,7 +148,7 @@ extension Vault {
             try log.forEachLeaf(in: start..<max(start, end)) { leaf, bytes in
                 if wanted.wants(leaf, bytes) {
                     var entry = leaf.entry(of: bytes)
-                    entry.addActor(database, keys.keyring, registry)
+                    entry.addActor(database, keys.keyring, vault.registry)
                     found.append(entry)
                 }
                 if found.count >= limit { next = leaf.index + 1 }
@@ -169,7 +169,7 @@ extension Vault {
     }
 
     private func collect(_ sql: String, _ owner: OwnerID, into filter: inout AuditFilter) async throws {
-        let ids = try await scan { database, _ in
+        let ids = try await vault.scan { database, _ in
             try database.rows(sql, [.integer(owner.rawValue)]) { $0.integer(0) }
         }
         filter.grants.formUnion(ids)

@@ -1,10 +1,10 @@
-public import TokenVault
+import TokenVault
 import VaultAudit
 import VaultCore
 public import VaultCrypto
 import VaultStore
 
-extension Vault {
+extension VaultKeys {
     /// Replaces every key there is: after a disclosure of keys, or of a database with the key of a keyslot that was removed.
     ///
     /// New root key, new keys of all roles, new keyslots from their sources, new system keys, a new key for every owner, and every record sealed
@@ -22,20 +22,20 @@ extension Vault {
         progress: @escaping KeyRotationObserver = { _ in }
     ) async throws -> KeyRotationReport {
         var report = try await beginDeepRotation([source] + others)
-        while let job = try await read({ try $0.rotationJob("deep") }) {
+        while let job = try await vault.read({ try $0.rotationJob("deep") }) {
             report.rewritten += try await run(job, progress)
             var next = job
             next.step += 1
-            try await queue.submit(.finishing) { [next, operatorActor] transaction in
+            try await vault.queue.submit(.finishing) { [next] transaction in
                 // Another operator may have taken the step meanwhile.
                 guard try transaction.isStill(job) else { return .unchanged(()) }
                 let isOver = next.step >= Self.deepSteps
                 try transaction.keep(next, isOver: isOver)
                 guard isOver else { return .upkeep(()) }
-                return Audited((), AuditEvent(.keyRotate, by: operatorActor, reason: "deep-done"))
+                return Audited((), AuditEvent(.keyRotate, by: vault.operatorActor, reason: "deep-done"))
             }
         }
-        try await truncateWAL()
+        try await vault.truncateWAL()
         return report
     }
 
@@ -47,7 +47,7 @@ extension Vault {
         case 0: return try await finishKeyRotation(progress)
         case 1...5:
             let kinds: [SystemKeyKind] = [.rows, .lookup, .handles, .tags, .log]
-            return try await rotateSystemKey(kinds[job.step - 1], progress: progress).rewritten
+            return try await rotate(kinds[job.step - 1], progress: progress).rewritten
         case 6: return try await renewOwnerKeys(job, progress)
         case 7: return try await resealRecords(progress)
         default:
@@ -60,8 +60,8 @@ extension Vault {
     private func beginDeepRotation(_ sources: [KeySource]) async throws -> KeyRotationReport {
         // Once more when keyslots or the root key were changed between the look at them and the first transaction.
         for _ in 0..<3 {
-            if try await read({ try $0.rotationJob("deep") }) != nil {
-                return KeyRotationReport("deep", keyring, isResumed: true)
+            if try await vault.read({ try $0.rotationJob("deep") }) != nil {
+                return KeyRotationReport("deep", vault.keyring, isResumed: true)
             }
             // Another rotation that was interrupted is finished first.
             _ = try await finishKeyRotation { _ in }
@@ -74,18 +74,18 @@ extension Vault {
 
     /// - Returns: nil, and nothing was done, when someone else was faster with the root key or with a keyslot.
     private func tryDeepRotation(_ sources: [KeySource]) async throws -> KeyRotationReport? {
-        let (slots, keyring) = try await snapshot { database, keys in
+        let (slots, keyring) = try await vault.snapshot { database, keys in
             (try StoredKeyslot.all(database, keys.keyring), keys.keyring)
         }
         let root = GuardedKey.random()
         let (present, next) = (
             try NextKeys(in: keyring), try NextKeys(replacing: KeyRole.own, root: root, in: keyring)
         )
-        let made = try await BlockingThread.result { [id] in
-            try Self.remake(slots, from: sources, present, next, id)
+        let made = try await BlockingThread.result {
+            try Self.remake(slots, from: sources, present, next, vault.id)
         }
         let seen = slots.map(\.identity)
-        keys.expect(root)
+        vault.liveKeys.expect(root)
         do {
             let report = try await beginKeyRotation("deep") { transaction in
                 // A slot that was added meanwhile would only be wrapped by the key held of it, and anyone who has that key
@@ -164,10 +164,10 @@ extension WriteTransaction {
 ///
 /// 1. every owner gets a new key; the one before is kept beside it, so that all its records still open;
 /// 2. every record is sealed again; 3. that each opens with the new keys alone is proved; 4. the keys before are destroyed.
-extension Vault {
+extension VaultKeys {
     func renewOwnerKeys(_ job: RotationJob, _ progress: @escaping KeyRotationObserver) async throws -> Int64 {
         try await RotationSweep(
-            vault: self, table: "owner_keys", condition: "owner_id <= ? AND previous_version IS NULL",
+            vault: vault, table: "owner_keys", condition: "owner_id <= ? AND previous_version IS NULL",
             values: [.integer(job.lastOwner ?? .max)], rowsPerBody: Limits.rowsPerLeaf / 2,
             reason: "new-owner-keys", job: job
         ).run(progress) { try $0.renewKey($1) }
@@ -176,12 +176,12 @@ extension Vault {
     func resealRecords(_ progress: @escaping KeyRotationObserver) async throws -> Int64 {
         var written: Int64 = 0
         for table in SealedColumns.all {
-            written += try await RotationSweep(vault: self, table: table.layout.name, reason: "sealed-anew")
+            written += try await RotationSweep(vault: vault, table: table.layout.name, reason: "sealed-anew")
                 .run(progress) { try $0.reseal(table, $1) }
         }
         return try await written
             + RotationSweep(
-                vault: self, table: "(SELECT DISTINCT id FROM audit_personal)", phase: "audit_personal",
+                vault: vault, table: "(SELECT DISTINCT id FROM audit_personal)", phase: "audit_personal",
                 rowsPerBody: 100
             )
             .run(progress) { try $0.resealPersonalData($1) }
@@ -191,7 +191,7 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/integrity`` naming the first that does not open.
     func proveRecords(_ job: RotationJob, _ progress: @escaping KeyRotationObserver) async throws {
-        try await study { database, keys in
+        try await vault.study { database, keys in
             // Another operator ended this rotation, and maybe began the next, which is not ours to judge.
             guard try database.rotationJob(job.kind) == job else { return }
             try Trial.openRecords(of: database, keys.keyring, progress)
@@ -200,7 +200,7 @@ extension Vault {
 
     func destroyPreviousOwnerKeys(_ job: RotationJob) async throws {
         _ = try await RotationSweep(
-            vault: self, table: "owner_keys", condition: "previous_version IS NOT NULL",
+            vault: vault, table: "owner_keys", condition: "previous_version IS NOT NULL",
             reason: "keys-destroyed", job: job
         ).run({ _ in }) { transaction, id in
             guard let row = try transaction.load(OwnerKeyRow.self, id)?.row, row.previous != nil else {

@@ -15,7 +15,7 @@ public struct Erasure: Sendable {
     public let backupsKeptUntil: VaultInstant?
 }
 
-extension Vault {
+extension VaultUsers {
     /// Destroys a user's keys, and with them everything that was sealed under them: name, grants, connections, and the personal data
     /// of the log.
     ///
@@ -26,27 +26,27 @@ extension Vault {
     /// - Throws: ``VaultError/Code/notFound``; ``VaultError/Code/denied`` where the vault was opened for one role;
     ///   ``VaultError/Code/busy`` when the WAL could not be emptied because of a
     ///   reader: the user is erased then, and the same call again finishes.
-    public func eraseUser(_ name: String) async throws -> Erasure {
-        _ = try keyring.root
+    public func erase(_ name: String) async throws -> Erasure {
+        _ = try vault.keyring.root
         guard let id = try await userToErase(name) else {
             // A second call after a crash finds nobody of this name, and still has the WAL to empty.
-            try await truncateWAL()
-            throw Self.noUser
+            try await vault.truncateWAL()
+            throw Vault.noUser
         }
-        let connections = try await deleteSealedRows(of: id)
-        let grants = try await write(.finishing) { [operatorActor] transaction in
+        let connections = try await vault.deleteSealedRows(of: id)
+        let grants = try await vault.write(.finishing) { transaction in
             guard var row = try transaction.load(OwnerRow.self, id.rawValue)?.row, row.pseudonym != nil,
                 let owner = try transaction.owner(id)
-            else { throw Self.noUser }
+            else { throw Vault.noUser }
             try transaction.erase(&row)
             let grants = try transaction.database.count(
                 "SELECT count(*) FROM grants WHERE owner_id = ? AND state = 1", [.integer(id.rawValue)])
-            return Audited(grants, AuditEvent(.userErase, by: operatorActor, subject: owner.pseudonym))
+            return Audited(grants, AuditEvent(.userErase, by: vault.operatorActor, subject: owner.pseudonym))
         }
-        try await forgetConsents(of: id)
+        try await vault.forgetConsents(of: id)
         // What began before the key was destroyed may have written a row since.
-        let late = try await deleteSealedRows(of: id)
-        try await truncateWAL()
+        let late = try await vault.deleteSealedRows(of: id)
+        try await vault.truncateWAL()
         let kept = try await keptBackups()
         let isDated = kept.allSatisfy { $0.keepUntil != nil }
         return Erasure(
@@ -56,8 +56,8 @@ extension Vault {
 
     /// Backups that may still exist: their time is not over, or not known.
     private func keptBackups() async throws -> [BackupRecord] {
-        let now = clock.now()
-        return try await scan { database, keys in
+        let now = vault.clock.now()
+        return try await vault.scan { database, keys in
             try database.loadAll(
                 BackupRecord.self, where: "keep_until IS NULL OR keep_until > ?", [SQLValue(now)],
                 keys.keyring)
@@ -65,7 +65,7 @@ extension Vault {
     }
 
     private func userToErase(_ name: String) async throws -> OwnerID? {
-        try await scan { database, keys in
+        try await vault.scan { database, keys in
             let keyring = keys.keyring
             let tags = keyring.lookup.tags(.userName, of: UserName.folded(name))
             if let id = try database.ownerID(tags: tags), let owner = try database.owner(id, keyring),

@@ -1,4 +1,4 @@
-public import TokenVault
+import TokenVault
 public import VaultCore
 import VaultStore
 
@@ -36,14 +36,14 @@ public struct PrunePlan: Sendable, Equatable {
     }
 }
 
-extension Vault {
+extension VaultLog {
     /// Says what pruning would do, and changes nothing.
     ///
     /// - Throws: ``VaultError/Code/invalidInput`` for a negative number of entries.
     public func planPrune(keeping retention: AuditRetention) async throws -> PrunePlan {
-        let now = clock.now()
-        return try await BlockingThread.result { [store] in
-            try store.withOwnReader { database in
+        let now = vault.clock.now()
+        return try await BlockingThread.result {
+            try vault.store.withOwnReader { database in
                 let size = try LogHead.read(database).size
                 let firstKept = try StoredLog(database).firstKept(size)
                 let bound: Int64
@@ -77,7 +77,7 @@ extension TableLayout {
     }
 }
 
-extension Vault {
+extension VaultLog {
     /// Removes the entries that a plan names, and the personal data that belongs to them.
     ///
     /// 1. Live rows whose last entry would go are named again, 24 to an entry (`audit.carry`), so that the state still
@@ -99,9 +99,9 @@ extension Vault {
         let first = plan.newFirstKept
         guard first > plan.firstKept else { return plan.firstKept }
         // Rows that are named again are tagged again, those of every role.
-        _ = try keyring.root
+        _ = try vault.keyring.root
         try await checkWebhooks(have: first)
-        guard try await verifyAudit(progress: { progress($0 * 0.3) }).isIntact else {
+        guard try await verify(progress: { progress($0 * 0.3) }).isIntact else {
             throw VaultError(
                 .integrity, "The log or the database differs from what was written; nothing was removed.",
                 remedy: "Verify the audit log.")
@@ -117,8 +117,8 @@ extension Vault {
         let first = plan.newFirstKept
         for layout in TableLayout.tagged { try await carryRows(of: layout, before: first, rest) }
         progress(0.6)
-        try await write { [operatorActor] _ in
-            var event = AuditEvent(.auditPrune, by: operatorActor)
+        try await vault.write { _ in
+            var event = AuditEvent(.auditPrune, by: vault.operatorActor)
             event.count = Int(first)
             return Audited((), event)
         }
@@ -126,7 +126,7 @@ extension Vault {
         while next < first {
             try Task.checkCancellation()
             next = min(first, next + Limits.prunedLeavesPerWrite)
-            try await housekeep { [next] transaction in
+            try await vault.housekeep { [next] transaction in
                 for table in ["audit_personal", "audit_leaves"] {
                     transaction.put(RowWrite("DELETE FROM \(table) WHERE id < ?", [.integer(next)]))
                 }
@@ -138,7 +138,7 @@ extension Vault {
 
     /// Webhooks are told from the log: what goes before they were told would never reach them.
     private func checkWebhooks(have first: Int64) async throws {
-        let behind = try await read { database in
+        let behind = try await vault.read { database in
             try database.firstRow("SELECT min(position) FROM webhook_cursors HAVING count(*) > 0") {
                 $0.integer(0)
             }
@@ -176,7 +176,7 @@ extension Vault {
     private func rowIDs(of layout: TableLayout, after last: Int64, before first: Int64) async throws
         -> [Int64]
     {
-        try await scan { database, _ in
+        try await vault.scan { database, _ in
             var ids: [Int64] = []
             try database.forEachRow(
                 "SELECT id FROM \(layout.name) WHERE id > ? AND leaf < ? ORDER BY id LIMIT ?",
@@ -192,7 +192,7 @@ extension Vault {
     private func carry(
         _ ids: [Int64], of layout: TableLayout, before first: Int64
     ) async throws {
-        try await queue.submit(.newWork) { [operatorActor] transaction in
+        try await vault.queue.submit(.newWork) { transaction in
             var carried = false
             for id in ids {
                 // Gone, or named by a later leaf meanwhile.
@@ -201,7 +201,7 @@ extension Vault {
                 carried = true
             }
             guard carried else { return .unchanged(()) }
-            return Audited((), AuditEvent(.auditCarry, by: operatorActor.withoutDetails))
+            return Audited((), AuditEvent(.auditCarry, by: vault.operatorActor.withoutDetails))
         }
     }
 

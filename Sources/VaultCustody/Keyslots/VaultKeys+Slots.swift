@@ -4,7 +4,7 @@ public import VaultCore
 public import VaultCrypto
 import VaultStore
 
-extension Vault {
+extension VaultKeys {
     /// Adds a way to open the vault. The slot counts only once it was opened again by `proof`: what its
     /// holder will use, read again.
     ///
@@ -15,33 +15,33 @@ extension Vault {
     ///   - roles: what the slot opens the vault for.
     /// - Throws: ``VaultError/Code/alreadyExists`` (the name), ``VaultError/Code/denied`` (too many slots),
     ///   ``VaultError/Code/locked`` (`proof` is something else than `source`), and what the source meets.
-    public func addKeyslot(
+    public func addSlot(
         named name: String? = nil, unlockedBy source: KeySource, provedBy proof: KeySource? = nil,
         for roles: VaultRoles = .everything
     ) async throws -> VaultKeyslot {
-        try await addKeyslot(name, source, proof ?? source, .keyslotAdd, roles)
+        try await addSlot(name, source, proof ?? source, .keyslotAdd, roles)
     }
 
-    func addKeyslot(
+    func addSlot(
         _ name: String?, _ source: KeySource, _ proof: KeySource, _ operation: AuditOperation,
         _ roles: VaultRoles = .everything
     ) async throws -> VaultKeyslot {
         if let name { try Self.checkName(name) }
         // Once more when keys were rotated in between.
         for _ in 0..<3 {
-            let present = try NextKeys(in: keyring)
-            let made = try await BlockingThread.result { [id] in
-                try ProvedKeyslot(source, proof, present, roles, id)
+            let present = try NextKeys(in: vault.keyring)
+            let made = try await BlockingThread.result {
+                try ProvedKeyslot(source, proof, present, roles, vault.id)
             }
             do {
-                return try await write { [operatorActor, unlocker] transaction in
+                return try await vault.write { transaction in
                     guard try NextKeys(in: transaction.keyring).slotEpochs == present.slotEpochs else {
                         throw Overtaken()
                     }
                     let slot = try transaction.add(made, named: name)
                     return Audited(
-                        slot.shown(unlocker),
-                        AuditEvent(operation, by: operatorActor, reason: made.record.kind.word))
+                        slot.shown(vault.unlocker),
+                        AuditEvent(operation, by: vault.operatorActor, reason: made.record.kind.word))
                 }
             } catch is Overtaken {}
         }
@@ -54,23 +54,23 @@ extension Vault {
     /// - Parameter isFirstOnly: write nothing when that was noted before.
     /// - Throws: ``VaultError/Code/busy``: a deep rotation replaced the slot, or someone removed it.
     @discardableResult
-    public func proveOpenedKeyslot(isFirstOnly: Bool = false) async throws -> VaultKeyslot {
-        if isFirstOnly, let known = try await keyslots().first(where: \.isOpened), known.isRotatable,
+    public func proveOpenedSlot(isFirstOnly: Bool = false) async throws -> VaultKeyslot {
+        if isFirstOnly, let known = try await slots().first(where: \.isOpened), known.isRotatable,
             known.provedAt != nil
         {
             return known
         }
-        return try await write { [operatorActor, unlocker] transaction in
+        return try await vault.write { transaction in
             let slots = try StoredKeyslot.all(transaction)
-            guard let slot = slots.first(where: { $0.row.record.id == unlocker.slotID }) else {
+            guard let slot = slots.first(where: { $0.row.record.id == vault.unlocker.slotID }) else {
                 throw VaultError(
                     .busy, "The keyslot that opened the vault was replaced or removed meanwhile.",
                     remedy: "Open the vault again, if necessary with another slot's key.")
             }
-            let proved = try transaction.note(slot, openedBy: unlocker)
+            let proved = try transaction.note(slot, openedBy: vault.unlocker)
             return Audited(
-                proved.shown(unlocker),
-                AuditEvent(.keyslotTest, by: operatorActor, reason: slot.row.record.kind.word))
+                proved.shown(vault.unlocker),
+                AuditEvent(.keyslotTest, by: vault.operatorActor, reason: slot.row.record.kind.word))
         }
     }
 
@@ -79,8 +79,8 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/denied`` for the last slot, and for the one by which
     ///   this vault was opened: a key that stays has to be at hand.
-    public func removeKeyslot(named name: String) async throws {
-        try await write(.finishing) { [operatorActor, unlocker] transaction in
+    public func removeSlot(named name: String) async throws {
+        try await vault.write(.finishing) { transaction in
             _ = try transaction.keyring.root
             let slots = try StoredKeyslot.all(transaction)
             guard let slot = slots.first(where: { $0.name == name }) else {
@@ -92,7 +92,7 @@ extension Vault {
                     .denied, "This is the only keyslot: without it the vault cannot be opened.",
                     remedy: "Add a keyslot first.")
             }
-            guard slot.row.record.id != unlocker.slotID else {
+            guard slot.row.record.id != vault.unlocker.slotID else {
                 throw VaultError(
                     .denied, "This keyslot opened the vault for this command.",
                     remedy: "Open the vault with the key of a slot that stays.")
@@ -100,7 +100,7 @@ extension Vault {
             if slot.details != nil { try transaction.delete(.keyslotDetails, id: slot.row.id) }
             try transaction.delete(.keyslots, id: slot.row.id)
             return Audited(
-                (), AuditEvent(.keyslotRemove, by: operatorActor, reason: slot.row.record.kind.word))
+                (), AuditEvent(.keyslotRemove, by: vault.operatorActor, reason: slot.row.record.kind.word))
         }
     }
 
@@ -109,15 +109,15 @@ extension Vault {
     /// opened the slot. When that fails there is neither slot nor file.
     ///
     /// - Parameters:
-    ///   - name: as of ``addKeyslot(named:unlockedBy:provedBy:)``.
+    ///   - name: as of ``addSlot(named:unlockedBy:provedBy:)``.
     ///   - path: of the file, which is never overwritten; mode 600.
     ///   - passphrase: 1 to 1024 bytes. It is Argon2id's: about 0.2 s each time.
     public func createRecoveryKey(
         named name: String? = nil, file path: String, passphrase: SecretBytes
     ) async throws -> VaultKeyslot {
         if let name { try Self.checkName(name) }
-        let (key, copy) = try await BlockingThread.result { [id] in
-            let key = try RecoveryKey.generate(for: id)
+        let (key, copy) = try await BlockingThread.result {
+            let key = try RecoveryKey.generate(for: vault.id)
             try key.write(to: path, passphrase: passphrase)
             do {
                 return (key, try RecoveryKey(file: path, passphrase: passphrase))
@@ -127,7 +127,7 @@ extension Vault {
             }
         }
         do {
-            return try await addKeyslot(name, .recoveryKey(key), .recoveryKey(copy), .recoveryCreate)
+            return try await addSlot(name, .recoveryKey(key), .recoveryKey(copy), .recoveryCreate)
         } catch {
             // A file that opens nothing would only be trusted on the wrong day.
             if (error as? VaultError)?.code != .outcomeUnknown { unlink(path) }
@@ -154,22 +154,22 @@ extension Vault {
     /// - Returns: the names of the slots.
     /// - Throws: what a rotation would: ``VaultError/Code/denied`` naming the slots whose key is not held,
     ///   ``VaultError/Code/integrity`` naming those that are not what the log says.
-    package func rehearseKeyslotRotation(
+    package func rehearseSlotRotation(
         openedBy sources: [KeySource] = [], isOpenedSlotNoted: Bool = false
     ) async throws -> [String] {
         do {
-            try await housekeep { [unlocker] transaction in
+            try await vault.housekeep { transaction in
                 let keyring = transaction.keyring
                 let next = try NextKeys(replacing: KeyRole.own, root: .random(), in: keyring)
                 let opened = try StoredKeyslot.all(transaction).first {
-                    $0.row.record.id == unlocker.slotID
+                    $0.row.record.id == vault.unlocker.slotID
                 }
                 if isOpenedSlotNoted, let opened, !opened.isRotatable {
-                    _ = try transaction.note(opened, openedBy: unlocker)
+                    _ = try transaction.note(opened, openedBy: vault.unlocker)
                 }
                 try transaction.rewrapKeyslots(to: next)
                 let database = try transaction.database
-                var keys = [try unlocker.open(database, keyring.vault, next.slotEpochs)]
+                var keys = [try vault.unlocker.open(database, keyring.vault, next.slotEpochs)]
                 for source in sources {
                     keys.append(try Unlocking.unlock(database, keyring.vault, next.slotEpochs, source).key)
                 }
@@ -179,7 +179,7 @@ extension Vault {
                 throw Self.rehearsed
             }
         } catch let end as VaultError where end == Self.rehearsed {}
-        return try await keyslots().map(\.name)
+        return try await slots().map(\.name)
     }
 
     /// Ends a rehearsal that went well: thrown, so that nothing of it stays.

@@ -22,12 +22,12 @@ final class LogBounds: Sendable {
     }
 }
 
-extension Vault {
+extension VaultLog {
     /// The first entry of the log that is kept; nil until it was looked at.
-    package var firstKeptEntry: Int64? { logBounds.firstKept }
+    package var firstKept: Int64? { logBounds.firstKept }
     /// Entries over the bounds of the log that wait for an anchor, an export or a webhook.
     package var overdueEntries: Int64 { logBounds.overdue }
-    private var logBounds: LogBounds { companion(LogBounds()) }
+    private var logBounds: LogBounds { vault.companion(LogBounds()) }
 
     /// Prunes what is over the bounds, at most ``Limits/prunedLeavesAtOnce`` entries, in transactions of some milliseconds.
     ///
@@ -38,12 +38,12 @@ extension Vault {
     /// - Parameter rest: called between two transactions; what it throws ends the work, which is gone on with later.
     /// - Returns: whether there may be more at once.
     /// - Throws: ``VaultError/Code/integrity`` for an entry that is not as it was written.
-    package func keepLogInBounds(
+    package func keepInBounds(
         _ retention: LogRetention, rest: () async throws -> Void
     ) async throws -> Bool {
         guard retention != .everything else { return false }
-        let now = clock.now()
-        let (plan, overdue) = try await study { database, keys in
+        let now = vault.clock.now()
+        let (plan, overdue) = try await vault.study { database, keys in
             let head = try LogHead.read(database)
             let log = StoredLog(database)
             let first = try log.firstKept(head.size)
@@ -55,16 +55,16 @@ extension Vault {
             return (plan, max(0, wanted / width * width - plan.newFirstKept))
         }
         if logBounds.note(plan.firstKept, overdue: overdue) {
-            logger.warning(
+            vault.logger.warning(
                 "Old entries of the log are not pruned: an anchor, an export or a webhook lags.",
                 metadata: ["first": "\(plan.newFirstKept)", "entries": "\(overdue)"])
         }
-        guard plan.entries > 0, roles == .everything, rowPasses > 0, damagedRows == 0,
-            try await housekeep({ $0.clocksAgree })
+        guard plan.entries > 0, vault.roles == .everything, vault.rowPasses > 0, vault.damagedRows == 0,
+            try await vault.housekeep({ $0.clocksAgree })
         else { return false }
         try await remove(plan, rest: rest)
         _ = logBounds.note(plan.newFirstKept, overdue: overdue)
-        logger.notice(
+        vault.logger.notice(
             "Old entries of the log were pruned.",
             metadata: ["entries": "\(plan.entries)", "first_kept": "\(plan.newFirstKept)"])
         return plan.entries >= Limits.prunedLeavesAtOnce
@@ -173,11 +173,11 @@ private enum ExportRecord {
     }
 }
 
-extension Vault {
+extension VaultLog {
     /// Remembers that the log was exported. What could not be remembered is so by the next export.
     func noteExport(of size: Int64) async {
         do {
-            try await housekeep { transaction in
+            try await vault.housekeep { transaction in
                 let keyring = transaction.keyring
                 guard try transaction.database.exportedEntries(keyring) ?? 0 < size else { return }
                 let tag = keyring.rows.common.tag(.exportedLog, of: ExportRecord.bytes(size))
@@ -188,7 +188,7 @@ extension Vault {
                         [ExportRecord.kind, .text("\(size) \(Hex.encode(tag))")]))
             }
         } catch {
-            logger.warning("The export could not be recorded.", metadata: ["error": "\(error)"])
+            vault.logger.warning("The export could not be recorded.", metadata: ["error": "\(error)"])
         }
     }
 }

@@ -42,8 +42,8 @@ public struct KeyRotationPlan: Sendable {
     }
 }
 
-extension Vault {
-    /// What ``rotateRootKey(progress:)``, or ``rotateRoleKey(_:progress:)``, would do, once every keyslot was wrapped for a new root key and opened again,
+extension VaultKeys {
+    /// What ``rotateRoot(progress:)``, or ``rotateRole(_:progress:)``, would do, once every keyslot was wrapped for a new root key and opened again,
     /// and all that was rolled back.
     ///
     /// - Parameter source: what opened this vault.
@@ -51,7 +51,7 @@ extension Vault {
     public func planRootRotation(
         openedBy source: KeySource, of roles: VaultRoles = .everything
     ) async throws -> KeyRotationPlan {
-        let (slots, isResuming) = try await snapshot { database, keys in
+        let (slots, isResuming) = try await vault.snapshot { database, keys in
             _ = try keys.keyring.root
             return (
                 try StoredKeyslot.all(database, keys.keyring), !keys.keyring.roleKeys.rotating.isEmpty
@@ -62,11 +62,11 @@ extension Vault {
             kind: roles == .everything ? "root" : roles.rawValue, isResuming: isResuming,
             owners: try await count(["owner_keys"], condition), records: 0,
             slots: slots.map { slot in
-                let isOpened = slot.row.record.id == unlocker.slotID
+                let isOpened = slot.row.record.id == vault.unlocker.slotID
                 return slot.planned(slot.isRotatable || isOpened ? .held : .missing)
             })
         if plan.isReachable {
-            _ = try await rehearseKeyslotRotation(openedBy: [source], isOpenedSlotNoted: true)
+            _ = try await rehearseSlotRotation(openedBy: [source], isOpenedSlotNoted: true)
         }
         return plan
     }
@@ -75,17 +75,19 @@ extension Vault {
     public func planDeepRotation(openedBy source: KeySource, others: [KeySource] = []) async throws
         -> KeyRotationPlan
     {
-        let (slots, present, isResuming) = try await snapshot { database, keys in
+        let (slots, present, isResuming) = try await vault.snapshot { database, keys in
             (
                 try StoredKeyslot.all(database, keys.keyring), try NextKeys(in: keys.keyring),
                 try database.rotationJob("deep") != nil
             )
         }
         // The first transaction has made all slots again already where one is taken up.
-        let planned = try await BlockingThread.result { [id] () -> [KeyRotationPlan.Slot] in
+        let planned = try await BlockingThread.result { () -> [KeyRotationPlan.Slot] in
             guard !isResuming else { return [] }
             return slots.map { slot in
-                let isOpened = ([source] + others).contains { Self.opens($0, slot.row.record, present, id) }
+                let isOpened = ([source] + others).contains {
+                    Self.opens($0, slot.row.record, present, vault.id)
+                }
                 return slot.planned(isOpened ? .given : .missing)
             }
         }
@@ -96,9 +98,9 @@ extension Vault {
             slots: planned)
     }
 
-    /// What ``rotateSystemKey(_:progress:)`` would do.
-    public func planSystemKeyRotation(_ kind: SystemKeyKind) async throws -> KeyRotationPlan {
-        let (isResuming, tables): (Bool, [String]) = try await snapshot { database, keys in
+    /// What ``rotate(_:progress:)`` would do.
+    public func planRotation(_ kind: SystemKeyKind) async throws -> KeyRotationPlan {
+        let (isResuming, tables): (Bool, [String]) = try await vault.snapshot { database, keys in
             switch kind {
             case .rows: (keys.keyring.rows.isRotating, TableLayout.tagged.map(\.name))
             case .lookup:
@@ -112,7 +114,7 @@ extension Vault {
     }
 
     private func count(_ tables: [String], _ condition: String = "1") async throws -> Int64 {
-        try await scan { database, _ in
+        try await vault.scan { database, _ in
             try tables.reduce(0) { sum, table in
                 try sum + database.rowCount(table, where: condition)
             }
@@ -156,108 +158,5 @@ extension VaultError {
             "Keyslots were not tested since they were made or restored: " + names.joined(separator: ", ")
                 + ".",
             remedy: "Test the keyslot of each with its key, or remove it.")
-    }
-}
-
-/// One key of the vault, or all keys of one kind: for a cryptographic inventory.
-public struct KeyInventoryEntry: Sendable {
-    /// `root`, `role`, `keyslots`, `handles`, `tags`, `lookup`, `rows`, `log`, `row-set`, `owners` or `id_token`.
-    public let purpose: String
-    /// `common`, `issuer`, `keeper` or `custody`; nil for what is no role's.
-    public let role: String?
-    /// What computes with it, and the length of the key in bits.
-    public let algorithm: String
-    /// `current` or `retired`.
-    public let state: String
-    /// How many keys this line stands for.
-    public let count: Int64
-    /// Of a role's key itself; of the others, that of the key that wraps them. Nil for what is wrapped otherwise.
-    public let epoch: Int64?
-    /// When the oldest was made.
-    public let createdAt: VaultInstant?
-}
-
-extension Vault {
-    /// Every key there is, without any key.
-    ///
-    /// - Throws: ``VaultError/Code/denied`` where the vault was opened for one role.
-    public func keyInventory() async throws -> [KeyInventoryEntry] {
-        try await scan { database, keys in
-            let keyring = keys.keyring
-            _ = try keyring.root
-            let vault = try VaultRow.read(database, rowKey: keyring.rows)
-            var entries: [KeyInventoryEntry] = []
-            func add(
-                _ purpose: String, of role: KeyRole? = nil,
-                _ algorithm: String = "XChaCha20-Poly1305 with BLAKE2b, 256 bits", isCurrent: Bool = true,
-                count: Int64 = 1, epoch: Int64? = nil, createdAt: VaultInstant?
-            ) {
-                entries.append(
-                    KeyInventoryEntry(
-                        purpose: purpose, role: role.map { "\($0)" }, algorithm: algorithm,
-                        state: isCurrent ? "current" : "retired",
-                        count: count, epoch: epoch, createdAt: createdAt))
-            }
-            add("root", epoch: vault.keyEpoch, createdAt: try KeyAges.root(database))
-            var roles: [(KeyRole, Int64)] = []
-            for row in try database.loadAll(
-                RoleKeyRow.self, where: "1 ORDER BY role, epoch, id", [], keyring)
-            where !roles.contains(where: { $0 == (row.role, row.epoch) }) {
-                roles.append((row.role, row.epoch))
-                add(
-                    "role", of: row.role, isCurrent: row.state == .current, epoch: row.epoch,
-                    createdAt: row.createdAt)
-            }
-            let slots = try StoredKeyslot.all(database, keyring)
-            add("keyslots", count: Int64(slots.count), createdAt: slots.map(\.row.createdAt).min())
-            for row in try database.loadAll(
-                SystemKeyRow.self, where: "1 ORDER BY purpose, role, id", [], keyring)
-            {
-                add(
-                    row.purpose.word, of: row.role, row.purpose.algorithm, isCurrent: row.state == .current,
-                    epoch: row.epoch,
-                    createdAt: row.createdAt)
-            }
-            try database.forEachRow(
-                """
-                SELECT k.role, k.epoch, count(*), min(o.created_at) FROM owner_keys k JOIN owners o ON o.id = k.owner_id
-                GROUP BY k.role, k.epoch ORDER BY k.role, k.epoch
-                """
-            ) { row in
-                let role = KeyRole(rawValue: row.integer(0))
-                let newest = roles.last { $0.0 == role }?.1
-                add(
-                    "owners", of: role, isCurrent: row.integer(1) == newest, count: row.integer(2),
-                    epoch: row.integer(1), createdAt: VaultInstant(millisecondsSince1970: row.integer(3)))
-                return true
-            }
-            for row in try database.loadAll(SigningKeyRow.self, where: "1 ORDER BY id", [], keyring) {
-                add(
-                    "id_token", row.algorithm.rawValue, isCurrent: row.state == .current,
-                    createdAt: row.createdAt)
-            }
-            return entries
-        }
-    }
-}
-
-extension SystemKeyPurpose {
-    var word: String {
-        switch self {
-        case .handles: "handles"
-        case .tags: "tags"
-        case .lookup: "lookup"
-        case .rows: "rows"
-        case .logSigning: "log"
-        case .rowSet: "row-set"
-        }
-    }
-
-    fileprivate var algorithm: String {
-        switch self {
-        case .handles: "XChaCha20-Poly1305, 256 bits"
-        case .tags, .lookup, .rows, .rowSet: "keyed BLAKE2b, 256 bits"
-        case .logSigning: "Ed25519, 256 bits"
-        }
     }
 }

@@ -26,9 +26,25 @@ extension AuditEntry {
 }
 
 extension Vault {
+    /// The audit log, which has an entry for every change of the vault.
+    public var log: VaultLog { VaultLog(vault: self) }
+}
+
+/// Reads, searches, verifies, proves, exports and prunes the audit log of a vault.
+///
+/// ```swift
+/// guard try await vault.log.verify().isIntact else { … }
+/// for entry in try await vault.log.entries(limit: 100) { print(entry.wall, entry.operation) }
+/// ```
+public struct VaultLog: Sendable {
+    package let vault: Vault
+
+    /// The public key of the log, as C2SP vkey: what an outsider needs to check a checkpoint.
+    public var verifierKey: String { vault.keyring.signer.key.vkey }
+
     /// The C2SP signed note over the newest checkpoint.
-    public func auditCheckpoint() async throws -> String {
-        try await read { try LogHead.read($0).note }
+    public func checkpoint() async throws -> String {
+        try await vault.read { try LogHead.read($0).note }
     }
 
     /// Where a reader goes on that kept a checkpoint beside the number of its next entry. A restore forks the log: from the
@@ -38,13 +54,13 @@ extension Vault {
     /// - Returns: `next`, or the smaller number of the entry at which the log forked since.
     /// - Throws: ``VaultError/Code/integrity`` where the log does not go on from the checkpoint, nor a restore says why;
     ///   ``VaultError/Code/invalidInput`` for what is no checkpoint.
-    public func auditContinuation(from next: Int64, after note: [UInt8]) async throws -> Int64 {
+    public func continuation(from next: Int64, after note: [UInt8]) async throws -> Int64 {
         guard case .note(let note, let kept) = AnchorReading(note) else {
             throw VaultError(
                 .invalidInput, "The file beside the number of the next entry is not a signed checkpoint.",
                 remedy: "Remove it, and make sure that the number is of an entry of this log.")
         }
-        return try await snapshot { database, keys in
+        return try await vault.snapshot { database, keys in
             let keyring = keys.keyring
             var next = next
             if let life = LogHead.incarnation(named: kept.origin, of: keyring.vault),
@@ -69,11 +85,11 @@ extension Vault {
     /// Up to `limit` entries from index `first` on, oldest first.
     ///
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
-    public func auditEntries(from first: Int64 = 0, limit: Int) async throws -> [AuditEntry] {
-        try await scan { [registry] database, keys in
+    public func entries(from first: Int64 = 0, limit: Int) async throws -> [AuditEntry] {
+        try await vault.scan { database, keys in
             try StoredLog(database).entries(from: first, limit: limit) { leaf, bytes in
                 var entry = leaf.entry(of: bytes)
-                entry.addActor(database, keys.keyring, registry)
+                entry.addActor(database, keys.keyring, vault.registry)
                 return entry
             }
         }
@@ -82,25 +98,24 @@ extension Vault {
     /// Up to `limit` entries from index `first` on, oldest first, as the bytes that are stored and hashed.
     ///
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
-    public func auditLeaves(from first: Int64 = 0, limit: Int) async throws -> [(index: Int64, leaf: [UInt8])]
-    {
-        try await scan { database, _ in
+    public func leaves(from first: Int64 = 0, limit: Int) async throws -> [(index: Int64, leaf: [UInt8])] {
+        try await vault.scan { database, _ in
             try StoredLog(database).entries(from: first, limit: limit) { ($0.index, Array($1)) }
         }
     }
 
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/integrity``.
-    public func auditEntry(_ index: Int64) async throws -> AuditDetail {
-        try await snapshot { [registry] database, keys in
+    public func entry(_ index: Int64) async throws -> AuditDetail {
+        try await vault.snapshot { database, keys in
             let keyring = keys.keyring
             guard let bytes = try StoredLog(database).leaf(index) else {
                 throw VaultError(
                     .notFound, "The log has no entry \(index).", remedy: "List the newest entries.")
             }
             guard var entry = AuditLeaf.decode(bytes) else { throw StoredLog.unreadable(index) }
-            entry.addActor(database, keyring, registry)
+            entry.addActor(database, keyring, vault.registry)
             let personal = try PersonalRecord.read(index, .subject, database)?
-                .open(database, keyring, registry)
+                .open(database, keyring, vault.registry)
             return AuditDetail(
                 entry: entry, leaf: bytes,
                 personalData: personal.map {

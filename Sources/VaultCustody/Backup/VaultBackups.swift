@@ -51,6 +51,20 @@ public struct BackupReceipt: Sendable, Encodable {
 }
 
 extension Vault {
+    /// The backups of this vault.
+    public var backups: VaultBackups { VaultBackups(vault: self) }
+}
+
+/// Makes and lists the backups of a vault.
+///
+/// ```swift
+/// try await vault.backups.make(BackupRequest(path: "/mnt/vault.backup", keysPath: "/mnt/safe/vault.keys"))
+/// ```
+///
+/// ``Backup`` looks at one, ``VaultRestore`` makes a vault of it.
+public struct VaultBackups: Sendable {
+    package let vault: Vault
+
     /// Writes a sealed, consistent copy of the vault while it is in use. The log says so before anything
     /// leaves the vault, and again when the backup lies on the disk.
     ///
@@ -58,14 +72,15 @@ extension Vault {
     /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/outOfSpace``, ``VaultError/Code/busy`` (another
     ///   process writes the same file), ``VaultError/Code/invalidInput``, ``VaultError/Code/outcomeUnknown`` (the new backup
     ///   replaced an older one, and may not outlive a power cut); no half backup is left behind.
-    public func backUp(
+    @discardableResult
+    public func make(
         _ request: BackupRequest, progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> BackupReceipt {
         try checkPlaces(request)
         let row = try await beginBackup(request)
         let receipt: BackupReceipt
         do {
-            receipt = try await BlockingThread.result { [self] in try copy(request, row, progress) }
+            receipt = try await BlockingThread.result { try copy(request, row, progress) }
         } catch {
             // Where it took the place of an older one it is there, and stays listed.
             if (error as? VaultError)?.code != .outcomeUnknown { await abandonBackup(row) }
@@ -76,8 +91,8 @@ extension Vault {
     }
 
     /// Backups that the log knows of, oldest first, those past the time they were to be kept included.
-    public func backups() async throws -> [BackupRecord] {
-        try await scan { database, keys in
+    public func list() async throws -> [BackupRecord] {
+        try await vault.scan { database, keys in
             try database.loadAll(BackupRecord.self, where: "id > 0 ORDER BY id", [], keys.keyring)
         }
     }
@@ -107,15 +122,15 @@ extension Vault {
     ) throws -> BackupReceipt {
         let data = try DraftFile(of: request.path)
         let keysFile = try request.keysPath.map { try DraftFile(of: $0) }
-        let scratch = request.scratchDirectory ?? VaultFile.directory(of: path)
-        let size = (FileFacts(at: path)?.size ?? 0) + (FileFacts(at: path + "-wal")?.size ?? 0)
+        let scratch = request.scratchDirectory ?? VaultFile.directory(of: vault.path)
+        let size = (FileFacts(at: vault.path)?.size ?? 0) + (FileFacts(at: vault.path + "-wal")?.size ?? 0)
         for directory in [scratch, VaultFile.directory(of: request.path)] {
             try FreeSpace.check(Int64(size), in: directory)
         }
         // The keys of the copy: they may be rotated meanwhile, by another process too.
         var copied: (keyring: Keyring, custodyKey: RoleKeyRow?, slots: BackupKeys)?
-        let snapshot = try Snapshot(of: store, in: scratch) { database in
-            let keyring = try keys.keys(for: database).keyring
+        let snapshot = try Snapshot(of: vault.store, in: scratch) { database in
+            let keyring = try vault.liveKeys.keys(for: database).keyring
             let keys = try database.loadAll(
                 RoleKeyRow.self, where: "role = 3 AND wrapper = 0 AND state = 1", [], keyring)
             copied = (keyring, keys.first, try BackupKeys(database, keyring, at: row.createdAt))
@@ -174,42 +189,42 @@ extension Vault {
 
 // MARK: - In the log
 
-extension Vault {
+extension VaultBackups {
     private func beginBackup(_ request: BackupRequest) async throws -> BackupRecord {
-        try await write(.finishing) { [operatorActor] transaction in
+        try await vault.write(.finishing) { transaction in
             let row = BackupRecord(
                 id: transaction.next(\.nextKeyID), backup: .random(), logSize: transaction.leaf + 1,
                 createdAt: transaction.now, keepUntil: request.keepUntil)
             try transaction.insert(row)
-            let event = AuditEvent(.backupCreate, by: operatorActor, reason: "begun")
+            let event = AuditEvent(.backupCreate, by: vault.operatorActor, reason: "begun")
             return Audited(row, event)
         }
     }
 
     private func finishBackup(_ receipt: BackupReceipt) async throws {
-        try await write(.finishing) { [operatorActor] transaction in
+        try await vault.write(.finishing) { transaction in
             let rows = try transaction.database.loadAll(
                 BackupRecord.self, where: "backup_id = ?", [.blob(receipt.backup.bytes)], transaction.keyring)
             if var row = rows.first {
                 row.logSize = receipt.logSize
                 try transaction.update(row)
             }
-            return Audited((), AuditEvent(.backupCreate, by: operatorActor))
+            return Audited((), AuditEvent(.backupCreate, by: vault.operatorActor))
         }
     }
 
     /// Nothing left the vault: the row would only worry anyone who erases a user.
     private func abandonBackup(_ row: BackupRecord) async {
         do {
-            try await write(.finishing) { [operatorActor] transaction in
-                let event = AuditEvent(.backupCreate, .refused, by: operatorActor, reason: "failed")
+            try await vault.write(.finishing) { transaction in
+                let event = AuditEvent(.backupCreate, .refused, by: vault.operatorActor, reason: "failed")
                 if try transaction.load(BackupRecord.self, row.id) != nil {
                     try transaction.delete(.backups, id: row.id)
                 }
                 return Audited((), event)
             }
         } catch {
-            logger.warning("A failed backup is still listed.", metadata: ["error": "\(error)"])
+            vault.logger.warning("A failed backup is still listed.", metadata: ["error": "\(error)"])
         }
     }
 }

@@ -1,7 +1,7 @@
 import Logging
 import SQLiteStore
 import Synchronization
-public import TokenVault
+import TokenVault
 import VaultCore
 import VaultCrypto
 import VaultStore
@@ -49,8 +49,8 @@ final class AnchorTurns: Sendable {
     }
 }
 
-extension Vault {
-    private var anchorTurns: AnchorTurns { companion(AnchorTurns()) }
+extension VaultAnchors {
+    private var anchorTurns: AnchorTurns { vault.companion(AnchorTurns()) }
 
     /// Tells anchors of the newest checkpoint, those that do not have it. Takes as long as the slowest of
     /// them, some seconds at most but for a file system that hangs. What fails is counted with the anchor and
@@ -58,10 +58,10 @@ extension Vault {
     ///
     /// - Parameter isForced: also those that were told, or failed a moment ago.
     /// - Throws: ``VaultError/Code/integrity`` when the list of anchors is damaged; storage trouble.
-    public func anchorNewCheckpoints(
+    public func tell(
         _ kinds: Set<AnchorKind> = Set(AnchorKind.allCases), isForced: Bool = false
     ) async throws {
-        let told = try await tellAnchors(kinds, isForced: isForced)
+        let told = try await tellEach(kinds, isForced: isForced)
         guard !told.isEmpty else { return }
         try await note(told)
     }
@@ -76,9 +76,9 @@ extension Vault {
     }
 
     /// Tells anchors, and leaves it to the caller to ``note(_:)`` what became of it.
-    func tellAnchors(_ kinds: Set<AnchorKind>, isForced: Bool) async throws -> [Told] {
-        let now = clock.monotonic()
-        let due: [(row: AnchorRow, told: Int64)] = try await snapshot { database, keys in
+    func tellEach(_ kinds: Set<AnchorKind>, isForced: Bool) async throws -> [Told] {
+        let now = vault.clock.monotonic()
+        let due: [(row: AnchorRow, told: Int64)] = try await vault.snapshot { database, keys in
             guard try database.hasAnchors() else { return [] }
             let size = try LogHead.read(database).size
             return try database.anchors(keys.keyring).compactMap { row in
@@ -97,7 +97,7 @@ extension Vault {
     }
 
     func note(_ told: [Told]) async throws {
-        try await housekeep { transaction in
+        try await vault.housekeep { transaction in
             for told in told {
                 transaction.note(told.outcome.mapError { AnchorTrouble($0) }, of: told.anchor.id)
             }
@@ -108,16 +108,16 @@ extension Vault {
         let result: Told
         do {
             // A copy of the vault somewhere else must not speak for it.
-            guard row.vaultPath == path else { throw AnchorTrouble("moved") }
+            guard row.vaultPath == vault.path else { throw AnchorTrouble("moved") }
             if row.kind == .witness {
                 result = await ask(row, told: told)
             } else {
-                let size = try await BlockingThread.result { [self] in try deliver(to: row) }
+                let size = try await BlockingThread.result { try deliver(to: row) }
                 result = Told(anchor: row, outcome: .success(size))
             }
         } catch { result = Told(anchor: row, outcome: .failure(error)) }
         anchorTurns.giveBack(
-            row.id, told: try? result.outcome.get(), at: clock.monotonic(),
+            row.id, told: try? result.outcome.get(), at: vault.clock.monotonic(),
             pause: row.kind == .witness ? Limits.witnessPause : .zero)
         return result
     }
@@ -130,7 +130,7 @@ extension Vault {
         case .file: return try deliver(toFile: row)
         case .witness: throw AnchorTrouble("failed")
         case .exec:
-            let head = try snapshotInPlace { database, _ in try LogHead.read(database) }
+            let head = try vault.snapshotInPlace { database, _ in try LogHead.read(database) }
             try NoteProgram.check(row.target)
             do throws(NoteProgram.Failure) {
                 try NoteProgram.tell(Array(head.note.utf8), to: row.target, within: Limits.anchorDeadline)
@@ -143,7 +143,7 @@ extension Vault {
     private func deliver(toFile row: AnchorRow) throws -> Int64 {
         let file = try DraftFile.note(at: row.target)
         let reading = AnchorReading(row.target)
-        let (head, trouble) = try snapshotInPlace { database, keys in
+        let (head, trouble) = try vault.snapshotInPlace { database, keys in
             (
                 try LogHead.read(database),
                 try AnchorComparison(row, reading, database, keys.keyring).trouble
