@@ -105,8 +105,7 @@ package struct AuditVerifier {
             report.add(entry: first, further == 0 ? "is missing" : "is missing, and the \(further) after it")
         }
         if !isIncremental, scan.first < scan.announced {
-            report.notes.append(
-                "Entries before \(scan.announced) may be removed: a pruning was interrupted.")
+            report.notes.append("Entries before \(scan.announced) may be removed: a pruning was interrupted.")
         }
     }
 

@@ -47,9 +47,7 @@ struct LeafScan {
     }
 
     /// Reads every leaf from `first` on.
-    mutating func run(
-        _ database: Database, _ report: inout AuditReport, progress: (Double) -> Void
-    ) throws {
+    mutating func run(_ database: Database, _ report: inout AuditReport, progress: (Double) -> Void) throws {
         let span = Double(max(1, end - first))
         try database.forEachRow(
             "SELECT id, bytes, hash FROM audit_leaves WHERE id >= ? ORDER BY id",

@@ -55,9 +55,7 @@ package struct PersonalRecord {
             }
             return nil
         }
-        return try SealedField.open(
-            sealed, with: owner.key(.common),
-            for: context(keyring))
+        return try SealedField.open(sealed, with: owner.key(.common), for: context(keyring))
     }
 }
 

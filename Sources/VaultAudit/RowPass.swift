@@ -105,9 +105,7 @@ struct RowPass {
     // MARK: The log
 
     /// Reads entries up to the head; false: there are more.
-    private mutating func follow(
-        _ head: LogHead, _ database: Database, _ isOver: () -> Bool
-    ) throws -> Bool {
+    private mutating func follow(_ head: LogHead, _ database: Database, _ isOver: () -> Bool) throws -> Bool {
         let kept = try firstKept ?? StoredLog(database).firstKept(head.size)
         firstKept = kept
         var isCut = false
@@ -195,8 +193,7 @@ struct RowPass {
     // MARK: The rows
 
     private mutating func compare(
-        _ table: Int, from first: Int64, _ keyring: Keyring, _ database: Database,
-        _ isOver: () -> Bool
+        _ table: Int, from first: Int64, _ keyring: Keyring, _ database: Database, _ isOver: () -> Bool
     ) throws {
         let layout = tables[table]
         var reader = RowReader(layout, keyring.rows)
@@ -246,9 +243,7 @@ struct RowPass {
         stage = rest.isEmpty ? .done : .missing(rest)
     }
 
-    private mutating func lookFor(
-        _ name: RowName, _ keyring: Keyring, _ database: Database
-    ) throws {
+    private mutating func lookFor(_ name: RowName, _ keyring: Keyring, _ database: Database) throws {
         // Deleted meanwhile.
         guard let table = positions[name.table], let mark = last[table][name.id] else { return }
         let layout = tables[table]

@@ -38,9 +38,7 @@ extension VaultLog {
     /// - Parameter rest: called between two transactions; what it throws ends the work, which is gone on with later.
     /// - Returns: whether there may be more at once.
     /// - Throws: ``VaultError/Code/integrity`` for an entry that is not as it was written.
-    package func keepInBounds(
-        _ retention: LogRetention, rest: () async throws -> Void
-    ) async throws -> Bool {
+    package func keepInBounds(_ retention: LogRetention, rest: () async throws -> Void) async throws -> Bool {
         guard retention != .everything else { return false }
         let now = vault.clock.now()
         let (plan, overdue) = try await vault.study { database, keys in

@@ -160,8 +160,7 @@ extension VaultLog {
     ) throws -> (head: Checkpoint, note: String) {
         let stored = try LogHead.read(log.database)
         guard stored.isSigned(by: keyring.signer.key) else { throw unprovable }
-        let newest = Checkpoint(
-            origin: keyring.signer.key.name, size: stored.edge.size, root: stored.root)
+        let newest = Checkpoint(origin: keyring.signer.key.name, size: stored.edge.size, root: stored.root)
         guard let size, size != stored.size else { return (newest, stored.note) }
         guard size > 0, size < stored.size else {
             throw VaultError(
@@ -169,8 +168,7 @@ extension VaultLog {
                 remedy: "Give a size from 1 to \(stored.size).")
         }
         guard try log.keeps(prefix: size) else { throw StoredLog.pruned(size) }
-        let older = Checkpoint(
-            origin: newest.origin, size: UInt64(size), root: try log.root(of: size))
+        let older = Checkpoint(origin: newest.origin, size: UInt64(size), root: try log.root(of: size))
         // Nothing is signed that the newest signature does not cover.
         guard try log.shows(older, before: newest) else { throw unprovable }
         return (older, try keyring.signer.sign(older.body))

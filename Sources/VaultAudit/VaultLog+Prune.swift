@@ -189,9 +189,7 @@ extension VaultLog {
         }
     }
 
-    private func carry(
-        _ ids: [Int64], of layout: TableLayout, before first: Int64
-    ) async throws {
+    private func carry(_ ids: [Int64], of layout: TableLayout, before first: Int64) async throws {
         try await vault.queue.submit(.newWork) { transaction in
             var carried = false
             for id in ids {

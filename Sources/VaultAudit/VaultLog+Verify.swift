@@ -25,8 +25,7 @@ extension VaultLog {
 
     /// - Parameter comparesAnchors: false for a vault just restored: what was given up is the operator's to decide.
     package func verify(
-        since: String? = nil, comparesAnchors: Bool,
-        progress: @escaping @Sendable (Double) -> Void = { _ in }
+        since: String? = nil, comparesAnchors: Bool, progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> AuditReport {
         let witnesses = comparesAnchors ? await vault.anchors.askWitnesses() : []
         return try await BlockingThread.result {

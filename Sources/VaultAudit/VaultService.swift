@@ -98,8 +98,7 @@ public struct VaultService: Service {
                     try await Task.sleep(for: .milliseconds(200))
                 }
             } catch let error as VaultError {
-                vault.logger.warning(
-                    "The log could not be kept in bounds.", metadata: ["error": "\(error)"])
+                vault.logger.warning("The log could not be kept in bounds.", metadata: ["error": "\(error)"])
             }
             try await Task.sleep(for: .seconds(hasMore ? 1 : vault.rowPasses == 0 ? 60 : 3600))
         }

@@ -57,8 +57,7 @@ public struct VaultKeys: Sendable {
             }
             add("root", epoch: vault.keyEpoch, createdAt: try KeyAges.root(database))
             var roles: [(KeyRole, Int64)] = []
-            for row in try database.loadAll(
-                RoleKeyRow.self, where: "1 ORDER BY role, epoch, id", [], keyring)
+            for row in try database.loadAll(RoleKeyRow.self, where: "1 ORDER BY role, epoch, id", [], keyring)
             where !roles.contains(where: { $0 == (row.role, row.epoch) }) {
                 roles.append((row.role, row.epoch))
                 add(

@@ -13,8 +13,7 @@ extension Vault {
     /// The clients that may ask this vault's issuer for tokens.
     public var clients: VaultClients { VaultClients(vault: self) }
 
-    static let noClient = VaultError(
-        .notFound, "There is no such client.", remedy: "List the clients.")
+    static let noClient = VaultError(.notFound, "There is no such client.", remedy: "List the clients.")
 }
 
 /// Registers, finds, changes and removes the clients of a vault.

@@ -34,8 +34,7 @@ extension Vault {
     /// What this vault's issuer granted: each a user's, or a client's own.
     public var grants: VaultGrants { VaultGrants(vault: self) }
 
-    static let noGrant = VaultError(
-        .notFound, "There is no such grant.", remedy: "List the grants.")
+    static let noGrant = VaultError(.notFound, "There is no such grant.", remedy: "List the grants.")
 }
 
 /// Finds, lists and revokes the grants of a vault, for the operator.

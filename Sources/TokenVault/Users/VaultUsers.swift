@@ -14,8 +14,7 @@ extension Vault {
     /// The users to whom this vault's issuer grants tokens, and who own connections.
     public var users: VaultUsers { VaultUsers(vault: self) }
 
-    package static let noUser = VaultError(
-        .notFound, "There is no such user.", remedy: "List the users.")
+    package static let noUser = VaultError(.notFound, "There is no such user.", remedy: "List the users.")
 }
 
 /// Adds, finds, changes and removes the users of a vault.

@@ -40,8 +40,7 @@ public struct LogAnchors: AnchorCheck {
             guard try await vault.read({ try $0.hasAnchors(.file) }) else { return }
             try await vault.anchors.tell([.file])
         } catch {
-            vault.logger.debug(
-                "Anchors could not be told before closing.", metadata: ["error": "\(error)"])
+            vault.logger.debug("Anchors could not be told before closing.", metadata: ["error": "\(error)"])
         }
     }
 }

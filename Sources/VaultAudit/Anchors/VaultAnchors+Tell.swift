@@ -144,10 +144,7 @@ extension VaultAnchors {
         let file = try DraftFile.note(at: row.target)
         let reading = AnchorReading(row.target)
         let (head, trouble) = try vault.snapshotInPlace { database, keys in
-            (
-                try LogHead.read(database),
-                try AnchorComparison(row, reading, database, keys.keyring).trouble
-            )
+            (try LogHead.read(database), try AnchorComparison(row, reading, database, keys.keyring).trouble)
         }
         if let trouble { throw trouble }
         try file.replace(by: head.note)

@@ -136,8 +136,7 @@ final class BackupFile {
     }
 
     private static func notABackup(_ path: String) -> VaultError {
-        VaultError(
-            .notAVault, "\(path) is not a backup.", remedy: "Name the data file of a backup.")
+        VaultError(.notAVault, "\(path) is not a backup.", remedy: "Name the data file of a backup.")
     }
 
     private static func unreadable(_ path: String, _ code: Int32) -> VaultError {

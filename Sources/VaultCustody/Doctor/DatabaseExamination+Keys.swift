@@ -51,9 +51,7 @@ extension DatabaseExamination {
             [.integer(now.millisecondsSince1970 - Self.year)])
         let checks =
             check(never, "keyslot") {
-                .advice(
-                    id, "\($0) was never opened with its key.",
-                    "Test the keyslot with its key.")
+                .advice(id, "\($0) was never opened with its key.", "Test the keyslot with its key.")
             }
             + check(old, "keyslot", else: .ok(id, "Every keyslot was opened within the year.")) {
                 .advice(
@@ -101,8 +99,7 @@ extension DatabaseExamination {
         let age = age(made.millisecondsSince1970)
         guard age < Self.year else {
             return .advice(
-                id, "The root key is \(DoctorText.span(age)) old.",
-                "Rotate the root key once a year.")
+                id, "The root key is \(DoctorText.span(age)) old.", "Rotate the root key once a year.")
         }
         return .ok(id, "The root key is \(DoctorText.span(age)) old.")
     }

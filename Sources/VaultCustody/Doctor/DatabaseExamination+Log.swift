@@ -78,9 +78,7 @@ extension DatabaseExamination {
         let day: Int64 = 86_400_000
         guard try has("backups") else { return [] }
         // The entry that a backup's row names comes after those in it, once the backup has ended.
-        let unfinished = try check(
-            count("SELECT count(*) FROM backups WHERE leaf < log_size"), "backup"
-        ) {
+        let unfinished = try check(count("SELECT count(*) FROM backups WHERE leaf < log_size"), "backup") {
             .advice(
                 "backups.unfinished",
                 "\($0) began, and the log has no end of it: it was interrupted, or this vault was restored from it.",
@@ -88,11 +86,7 @@ extension DatabaseExamination {
         }
         guard let newest = try database.integer("SELECT max(created_at) FROM backups WHERE leaf >= log_size")
         else {
-            return unfinished + [
-                .advice(
-                    id, "No backup was made.",
-                    "Make a backup, best by a timer.")
-            ]
+            return unfinished + [.advice(id, "No backup was made.", "Make a backup, best by a timer.")]
         }
         let age = age(newest)
         let over = try count("SELECT count(*) FROM backups WHERE keep_until < ?", [SQLValue(now)])
@@ -164,14 +158,12 @@ extension DatabaseExamination {
         case .missing:
             return [
                 .warning(
-                    id, "The file of \(name) is missing.",
-                    "Check the anchors, which writes the file again.")
+                    id, "The file of \(name) is missing.", "Check the anchors, which writes the file again.")
             ]
         case .unreadable(let why):
             return [
                 .warning(
-                    id, "The file of \(name) is unusable. \(why)",
-                    "Move it away, then check the anchors.")
+                    id, "The file of \(name) is unusable. \(why)", "Move it away, then check the anchors.")
             ]
         case .note(_, let told) where told.size > UInt64(size):
             return [

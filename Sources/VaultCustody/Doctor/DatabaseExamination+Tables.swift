@@ -119,9 +119,7 @@ extension DatabaseExamination {
             "SELECT count(*) FROM webhook_cursors WHERE position < ?", [.integer(size - Self.webhookLag)])
         let checks =
             check(failing, "webhook") {
-                .warning(
-                    id, "\($0) refuses its events.",
-                    "List the webhooks, and test the webhook.")
+                .warning(id, "\($0) refuses its events.", "List the webhooks, and test the webhook.")
             }
             + check(behind, "webhook", else: .ok(id, "No webhook is behind.")) {
                 .warning(

@@ -169,8 +169,7 @@ extension FileExamination {
         }
         let free = Int64(clamping: UInt64(information.f_bavail) * UInt64(information.f_frsize))
         if information.f_flag & UInt(ST_RDONLY) != 0 {
-            return .error(
-                id, .readOnly, "The file system is mounted read-only.", "Remount it for writing.")
+            return .error(id, .readOnly, "The file system is mounted read-only.", "Remount it for writing.")
         }
         let reserved = FileFacts(at: resolved + ".ballast")?.size ?? 0
         if Ballast.lacksSpace(information, reserved: Int64(reserved)) {

@@ -84,8 +84,7 @@ extension VaultKeys {
             _ = try transaction.keyring.root
             let slots = try StoredKeyslot.all(transaction)
             guard let slot = slots.first(where: { $0.name == name }) else {
-                throw VaultError(
-                    .notFound, "There is no such keyslot.", remedy: "List the keyslots.")
+                throw VaultError(.notFound, "There is no such keyslot.", remedy: "List the keyslots.")
             }
             guard slots.count > 1 else {
                 throw VaultError(

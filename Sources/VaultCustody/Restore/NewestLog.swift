@@ -148,8 +148,7 @@ struct LaterLog {
         _ why: String, remedy: String = "Give another, or none: every grant is revoked then."
     ) -> VaultError {
         VaultError(
-            .integrity, "The given log does not prove what happened since the backup. \(why)",
-            remedy: remedy)
+            .integrity, "The given log does not prove what happened since the backup. \(why)", remedy: remedy)
     }
 
     static func missing(_ index: Int64) -> VaultError {

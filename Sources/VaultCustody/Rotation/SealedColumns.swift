@@ -44,8 +44,7 @@ struct SealedColumns: Sendable {
         if let column = field.generation, case .integer(let value) = row[column] {
             generation = UInt64(bitPattern: value)
         }
-        return keyring.context(
-            layout, field.column, row: row.id, of: owner(of: row), generation: generation)
+        return keyring.context(layout, field.column, row: row.id, of: owner(of: row), generation: generation)
     }
 }
 

@@ -220,8 +220,7 @@ extension WriteTransaction {
         let renewed = try row.renewed(keyring)
         try update(renewed)
         if row.role == .common {
-            try update(
-                owner.resealed(under: renewed.opened(keyring.roleKeys, keyring.vault), keyring))
+            try update(owner.resealed(under: renewed.opened(keyring.roleKeys, keyring.vault), keyring))
         }
         return true
     }

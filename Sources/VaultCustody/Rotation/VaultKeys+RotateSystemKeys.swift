@@ -61,9 +61,7 @@ extension VaultKeys {
             _ = try transaction.destroyRetiredKeys(.logSigning) { _, _ in true }
             var event = AuditEvent(.keyRotate, by: vault.operatorActor, reason: SystemKeyKind.log.rawValue)
             event.fingerprint = Array(SHA256.hash(signing.publicKey).bytes.prefix(16))
-            return Audited(
-                KeyRotationReport(SystemKeyKind.log.rawValue, transaction.keyring),
-                event)
+            return Audited(KeyRotationReport(SystemKeyKind.log.rawValue, transaction.keyring), event)
         }
     }
 
@@ -107,9 +105,7 @@ extension WriteTransaction {
     /// Makes a new current key for one purpose of a role; the one before stays, retired, for what was made with it.
     ///
     /// - Throws: ``VaultError/Code/denied`` when all 255 ids are taken.
-    func replaceSystemKey(
-        _ purpose: SystemKeyPurpose, _ role: KeyRole = .common
-    ) throws -> SystemKey {
+    func replaceSystemKey(_ purpose: SystemKeyPurpose, _ role: KeyRole = .common) throws -> SystemKey {
         let rows = try systemKeys(purpose, role)
         let taken = Set(rows.map(\.keyID))
         let newest = rows.map(\.keyID).max() ?? 0

@@ -53,9 +53,7 @@ extension VaultKeys {
     ) async throws -> KeyRotationPlan {
         let (slots, isResuming) = try await vault.snapshot { database, keys in
             _ = try keys.keyring.root
-            return (
-                try StoredKeyslot.all(database, keys.keyring), !keys.keyring.roleKeys.rotating.isEmpty
-            )
+            return (try StoredKeyslot.all(database, keys.keyring), !keys.keyring.roleKeys.rotating.isEmpty)
         }
         let condition = roles.role.map { "role IN (0, \($0.rawValue))" } ?? "1"
         let plan = KeyRotationPlan(
