@@ -2,7 +2,6 @@ public import ArgumentParser
 public import TokenVault
 import VaultCore
 
-/// Authorizes, shows and revokes grants.
 struct GrantCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "grant", abstract: "Authorize, show and revoke grants.",

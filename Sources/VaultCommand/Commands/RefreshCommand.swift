@@ -7,7 +7,6 @@ import TokenVault
 import UnixSignals
 import VaultCore
 
-/// Keeps connections fresh.
 struct RefreshCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "refresh", abstract: "Keep the tokens of connections fresh.",
@@ -38,11 +37,11 @@ struct RefreshRunCommand: AsyncParsableCommand, VaultWork {
         help: ArgumentHelp("Create this file once it works, and remove it at the end.", valueName: "path"),
         completion: .file())
     var readyFile: String?
-    @Option(help: "trace, debug, info, notice, warning, error or critical.")
+    @Option(help: "Log entries of this level and above.")
     var logLevel = Logger.Level.info
-    @Option(help: "text, or json for one object a line.")
+    @Option(help: "Format of the log; json is one object a line.")
     var logFormat = LogFormat.text
-    @Option(help: "everything, or keeper: hold only the keys that refreshing needs.")
+    @Option(help: "Hold only the keys of this role; keeper is enough to refresh.")
     var role = VaultRoles.everything
     @OptionGroup var network: NetworkArguments
     @OptionGroup var location: VaultArguments

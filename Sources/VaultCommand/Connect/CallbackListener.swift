@@ -56,7 +56,6 @@ final class CallbackListener: Sendable {
         state.withLock { $0.listener }?.close(promise: nil)
     }
 
-    /// False: there are enough.
     private func enter(_ channel: any Channel) -> Bool {
         let isFree = state.withLock { state in
             guard state.inside < Self.connections else { return false }
@@ -142,7 +141,6 @@ private final class CallbackConnection: ChannelInboundHandler {
         }
     }
 
-    /// What is no HTTP.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         context.close(promise: nil)
     }

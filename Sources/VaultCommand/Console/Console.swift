@@ -24,7 +24,6 @@ enum Console {
         _ = write("\r\u{1B}[K" + text, to: STDERR_FILENO)
     }
 
-    /// Bold on a terminal.
     static func strong(_ text: String) -> String {
         isStyled(STDOUT_FILENO) ? "\u{1B}[1m\(text)\u{1B}[0m" : text
     }

@@ -78,12 +78,13 @@ struct FailureReport {
         let lines = help.split(separator: "\n")
         let value = message.contains("' is invalid for '") ? lines.first { $0.hasPrefix("Help:  ") } : nil
         let usage =
-            value?.dropFirst(7) ?? lines.first { $0.hasPrefix("Usage:") } ?? "See 'tokenvault --help'."
+            value.map { String($0.dropFirst(7)) }
+            ?? lines.first { $0.hasPrefix("Usage:") }.map(CommandWords.short) ?? "See 'tokenvault --help'."
         // The parser lists values line by line.
         let sentence = message.replacing(/(^Error: )|(\n+Usage:(?s:.)*$)/, with: "")
             .replacing(" the following:\n  - ", with: " ").replacing("\n  - ", with: ", ")
             .replacing(/\s*\n\s*/, with: " ")
-        show(VaultError.Code.invalidInput.rawValue, sentence, String(usage))
+        show(VaultError.Code.invalidInput.rawValue, sentence, usage)
     }
 
     func show(_ code: String, _ message: String, _ remedy: String) {

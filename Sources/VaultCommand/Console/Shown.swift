@@ -2,7 +2,6 @@ import VaultCore
 
 /// What a command shows of one thing: an object for scripts; for people names and values, or a row of a list.
 struct Shown: Encodable, Sendable {
-    /// One fact of it.
     struct Field: Sendable {
         fileprivate let name: String
         fileprivate let value: (any Encodable & Sendable)?

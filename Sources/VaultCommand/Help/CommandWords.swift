@@ -15,10 +15,11 @@ enum CommandWords {
             guard !below.isEmpty, !word.hasPrefix("-"), word != "help" else { return }
             guard let next = below.first(where: { names($0).contains(word) }) else {
                 let list = "'\((["tokenvault", "help"] + path).joined(separator: " "))' lists the commands."
-                let nearest = nearest(to: word, path, below).map { "Did you mean '\($0)'? " }
+                let nearest = nearest(to: word, path, command).map { "'\($0.joined(separator: " "))'" }
+                let question = "Did you mean \(nearest.joined(separator: ", "))? "
                 throw VaultError(
                     .invalidInput, "There is no command '\((path + [word]).joined(separator: " "))'.",
-                    remedy: (nearest ?? "") + list)
+                    remedy: (nearest.isEmpty ? "" : question) + list)
             }
             (command, path) = (next, path + [word])
         }
@@ -30,30 +31,43 @@ enum CommandWords {
         guard let options = parts.firstIndex(where: { $0.hasPrefix("OPTIONS:\n") }),
             var place = parts.firstIndex(where: { $0.hasPrefix("USAGE: ") })
         else { return help }
+        parts[place] = short(parts[place][...])
         place += parts[place + 1].hasPrefix("ARGUMENTS:\n") ? 2 : 1
         parts.insert(parts.remove(at: options), at: place)
         return parts.joined(separator: "\n\n")
     }
 
-    /// A command at this place that means the same or is spelled nearly so, or one of that name elsewhere.
-    private static func nearest(
-        to word: String, _ path: [String], _ below: [any ParsableCommand.Type]
-    ) -> String? {
-        let here = below.flatMap(names)
-        let near = here.map { ($0, distance(word, $0)) }.filter { $0.1 <= ($0.0.count + 1) / 3 }
-        let found =
-            synonyms[word]?.first(where: here.contains) ?? here.first { $0.hasPrefix(word) }
-            ?? near.min { $0.1 < $1.1 }?.0
-        return found.map { (path + [$0]).joined(separator: " ") } ?? elsewhere(word, TokenVaultCommand.self)
+    /// A usage line with one word for all options that may be left out, if it is too long for a terminal.
+    static func short(_ usage: Substring) -> String {
+        let option = /\s\[-[^\]]*\]/
+        guard usage.count > 80, let first = usage.firstMatch(of: option) else { return String(usage) }
+        return usage[..<first.range.lowerBound] + " [<options>]"
+            + usage[first.range.upperBound...].replacing(option, with: "")
     }
 
-    private static func elsewhere(_ word: String, _ command: any ParsableCommand.Type) -> String? {
-        for next in command.configuration.subcommands {
-            guard let name = names(next).first else { continue }
-            if name == word { return name }
-            if let below = elsewhere(word, next) { return "\(name) \(below)" }
+    /// A command here that means the same, those of that name elsewhere, or the one here that is spelled nearly so.
+    private static func nearest(
+        to word: String, _ path: [String], _ command: any ParsableCommand.Type
+    ) -> [[String]] {
+        let here = command.configuration.subcommands.flatMap(names)
+        if let same = synonyms[word]?.first(where: here.contains) { return [path + [same]] }
+        for word in [word] + (synonyms[word] ?? []) {
+            let below = named(word, below: command, path)
+            let found = below.isEmpty ? named(word, below: TokenVaultCommand.self, []) : below
+            if !found.isEmpty { return found }
         }
-        return nil
+        let near = here.map { ($0, distance(word, $0)) }.filter { $0.1 <= ($0.0.count + 1) / 3 }
+        let found = here.first { $0.hasPrefix(word) } ?? near.min { $0.1 < $1.1 }?.0
+        return found.map { [path + [$0]] } ?? []
+    }
+
+    private static func named(
+        _ word: String, below command: any ParsableCommand.Type, _ path: [String]
+    ) -> [[String]] {
+        command.configuration.subcommands.flatMap { next -> [[String]] in
+            guard let name = names(next).first else { return [] }
+            return (name == word ? [path + [name]] : []) + named(word, below: next, path + [name])
+        }
     }
 
     private static func names(_ command: any ParsableCommand.Type) -> [String] {
@@ -66,7 +80,7 @@ enum CommandWords {
         "delete": ["remove", "erase"],
         "rm": ["remove", "erase"], "edit": ["set"], "update": ["set"], "start": ["serve"], "run": ["serve"],
         "check": ["doctor", "verify"], "token": ["grant"], "login": ["connection", "connect"],
-        "log": ["audit"],
+        "log": ["audit"], "logs": ["audit"],
     ]
 
     /// How many characters must be changed, added or left out (Levenshtein).

@@ -6,7 +6,6 @@ extension CommandDefinition {
     /// `tokenvault-client-add.1`.
     var manualFile: String { words.joined(separator: "-") + ".1" }
 
-    /// The lines of the page.
     var manual: [String] {
         let name = words.joined(separator: "-")
         // A date with its hyphens escaped is none to mandoc.
@@ -96,7 +95,6 @@ extension CommandDefinition {
 }
 
 extension CommandDefinition.Parameter {
-    /// In the synopsis.
     fileprivate var usage: String {
         let value = italic(valueName ?? "value") + (isRepeating ? " ..." : "")
         return switch kind {

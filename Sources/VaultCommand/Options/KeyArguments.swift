@@ -96,7 +96,6 @@ struct KeyArguments: ParsableArguments {
         guard given.subtracting([.recoveryFile]).count <= 1 else { throw ValidationError(Self.severalKeys) }
     }
 
-    /// The options that were given.
     var given: Set<KeyOption> {
         Set(
             KeyOption.allCases.filter { option in

@@ -3,7 +3,6 @@ import ProviderHTTP
 import TokenKeeper
 import VaultCore
 
-/// How providers are reached.
 struct NetworkArguments: ParsableArguments {
     @Option(
         name: .customLong("ca-file"),

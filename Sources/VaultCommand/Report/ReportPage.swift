@@ -17,7 +17,6 @@ struct ReportPage: Sendable {
     let verifierKey: String
     let registered: [Client]
 
-    /// The whole file.
     var source: String {
         let style = ReportStyle.sheet
         let hash = Base64.encode(SHA256.hash(Array(style.utf8)).bytes)

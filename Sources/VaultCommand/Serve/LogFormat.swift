@@ -3,7 +3,6 @@ import Foundation
 public import Logging
 import VaultCore
 
-/// How the log is written.
 enum LogFormat: String, CaseIterable, ExpressibleByArgument {
     case text
     case json

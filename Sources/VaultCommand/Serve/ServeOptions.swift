@@ -62,11 +62,11 @@ struct ServeOptions: ParsableArguments {
         help: ArgumentHelp("Write the base URL to this file once requests are accepted.", valueName: "path"),
         completion: .file())
     var readyFile: String?
-    @Option(help: "everything, or issuer: hold only the keys that serving needs. (default: everything)")
+    @Option(help: "Hold only the keys of this role; issuer is enough to serve. (default: everything)")
     var role: VaultRoles?
-    @Option(help: "trace, debug, info, notice, warning, error or critical. (default: info)")
+    @Option(help: "Log entries of this level and above. (default: info)")
     var logLevel: Logger.Level?
-    @Option(help: "text, or json for one object a line. (default: text)")
+    @Option(help: "Format of the log; json is one object a line. (default: text)")
     var logFormat: LogFormat?
     @Option(
         help: ArgumentHelp(
@@ -76,7 +76,6 @@ struct ServeOptions: ParsableArguments {
     @Flag(name: .customLong("check-config"), help: "Show each setting and its source, check them, and end.")
     var checksOnly = false
 
-    /// What was given.
     var values: [Setting: String] {
         let values: [Setting: String?] = [
             .listen: listen?.defaultValueDescription, .issuer: issuer, .profile: profile,

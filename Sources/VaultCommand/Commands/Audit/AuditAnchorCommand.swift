@@ -38,7 +38,7 @@ struct AuditAnchorAddCommand: AsyncParsableCommand {
 
     enum Kind: String, ExpressibleByArgument, CaseIterable { case file, exec, witness }
 
-    @Argument(help: "file, exec or witness.")
+    @Argument(help: "Kind of the anchor, as above.")
     var kind: Kind
     @Argument(help: "The file, program or URL.", completion: .file())
     var target: String

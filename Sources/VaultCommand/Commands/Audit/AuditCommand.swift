@@ -3,7 +3,6 @@ import TokenVault
 import VaultAudit
 import VaultCore
 
-/// Reads and verifies the log.
 struct AuditCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "audit", abstract: "Read, verify, export and prune the audit log.",

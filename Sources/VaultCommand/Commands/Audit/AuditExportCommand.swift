@@ -18,7 +18,7 @@ struct AuditExportCommand: AsyncParsableCommand {
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case tiles, ndjson }
 
-    @Option(help: "tiles or ndjson.")
+    @Option(help: "Format of the export, as above.")
     var format: Format
     @Argument(help: "Where tiles go.", completion: .directory)
     var directory: String?

@@ -25,7 +25,7 @@ struct AuditFollowCommand: AsyncParsableCommand {
             "Where to keep the number of the next entry (and FILE.checkpoint).", valueName: "file"),
         completion: .file())
     var cursorFile: String?
-    @Option(help: "The first entry to print without a cursor (default 0).")
+    @Option(help: "The first entry to print without a cursor.")
     var from: Int64 = 0
     @Flag(help: "End after the newest entry instead of waiting for more.")
     var untilEnd = false

@@ -2,7 +2,6 @@ import ArgumentParser
 import VaultAudit
 import VaultCore
 
-/// Removes old entries.
 struct AuditPruneCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "prune",
@@ -61,7 +60,6 @@ struct AuditPruneCommand: AsyncParsableCommand {
 }
 
 extension Shown {
-    /// What pruning did.
     fileprivate init(_ plan: PrunePlan, removed: Int64) {
         self.init([
             .both("removed", removed), .both("first_kept", removed > 0 ? plan.newFirstKept : plan.firstKept),

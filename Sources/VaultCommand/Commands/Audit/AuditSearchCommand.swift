@@ -5,7 +5,6 @@ import VaultAudit
 import VaultCore
 import VaultCrypto
 
-/// Finds entries.
 struct AuditSearchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "search",

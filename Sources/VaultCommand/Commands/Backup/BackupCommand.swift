@@ -2,7 +2,6 @@ import ArgumentParser
 import VaultCore
 import VaultCustody
 
-/// Makes, reads and checks backups.
 struct BackupCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "backup", abstract: "Create, inspect and verify sealed backups.",

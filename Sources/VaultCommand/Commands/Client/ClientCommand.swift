@@ -4,7 +4,6 @@ import OpenIDConnect
 import TokenVault
 import VaultCore
 
-/// Registers, shows and changes clients.
 struct ClientCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "client", abstract: "Register, show and change clients.",

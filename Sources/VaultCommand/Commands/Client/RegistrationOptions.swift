@@ -15,21 +15,21 @@ struct RegistrationOptions: ParsableArguments {
     @Option(
         name: .customLong("grant-type"),
         help: ArgumentHelp(
-            "authorization_code, refresh_token (these two by default) or client_credentials. May be repeated.",
+            "A grant type (default: authorization_code and refresh_token). May be repeated.",
             valueName: "type"))
     var grantTypes: [GrantType] = []
     @Option(
         name: .customLong("response-type"),
         help: ArgumentHelp(
-            "code (by default), or the implicit token, id_token and \"id_token token\", for clients that cannot do "
-                + "better. May be repeated.", valueName: "type"))
+            "A response type (default: code). The others are implicit, for clients that need them. May be repeated.",
+            valueName: "type"))
     var responseTypes: [ResponseType] = []
     @Flag(name: .customLong("public"), help: "Register a client without a secret, which uses PKCE.")
     var isPublic = false
     @Option(
         name: [.customLong("auth-method"), .customLong("token-endpoint-auth-method")],
         help: ArgumentHelp(
-            "client_secret_basic, client_secret_post (both by default), private_key_jwt or none. May be repeated.",
+            "An authentication method (default: client_secret_basic and client_secret_post). May be repeated.",
             valueName: "method"))
     var methods: [ClientAuthenticationMethod] = []
     @Option(
@@ -41,13 +41,13 @@ struct RegistrationOptions: ParsableArguments {
     @Option(
         name: .customLong("id-token-alg"),
         help: ArgumentHelp(
-            "How its id_tokens are signed: RS256 (by default), ES256 or EdDSA.", valueName: "alg"))
+            "How its id_tokens are signed. (default: RS256)", valueName: "alg"))
     var idTokenAlgorithm: SigningAlgorithm?
     @Flag(
         inversion: .prefixedNo,
         help: "Allow (or not) to introspect access tokens of other clients, as a resource server.")
     var mayIntrospect: Bool?
-    @OptionGroup(title: "Lifetimes (as in 30s, 10m, 24h, 30d)")
+    @OptionGroup(title: "Lifetimes")
     var lifetimes: LifetimeArguments
 
     func validate() throws {
@@ -98,7 +98,9 @@ struct RegistrationOptions: ParsableArguments {
 
 /// How long what the client is given lives.
 struct LifetimeArguments: ParsableArguments {
-    @Option(name: .customLong("access-lifetime"), help: "Lifetime of access tokens. (default: 1h)")
+    @Option(
+        name: .customLong("access-lifetime"),
+        help: "Lifetime of access tokens, as 30s, 10m, 24h or 30d. (default: 1h)")
     var access: DurationArgument?
     @Option(
         name: .customLong("idle-lifetime"), help: "Lifetime of a grant that is not refreshed. (default: 30d)")

@@ -35,7 +35,7 @@ struct ConnectionListCommand: AsyncParsableCommand, VaultWork {
     var provider: String?
     @Option(help: "Only those of this user, or - to read the name from standard input.")
     var user: String?
-    @Option(help: "Only those that are live, failing, needs-consent, revoking or revoked.")
+    @Option(help: "Only connections in this state.")
     var state: ConnectionState?
     @Flag(help: "Only connections that were refused for hours; short for --state failing.")
     var failing = false
@@ -158,7 +158,6 @@ struct ConnectionRemoveCommand: AsyncParsableCommand, VaultWork {
     }
 }
 
-/// Refreshes one connection now.
 struct ConnectionRefreshCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "refresh", abstract: "Refresh a connection now, due or not.",
@@ -208,7 +207,6 @@ struct ConnectionRefreshCommand: AsyncParsableCommand, VaultWork {
     }
 }
 
-/// Reads a kept reply again.
 struct ConnectionReplayReplyCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "replay-reply", abstract: "Read a kept reply of a provider again.",

@@ -5,7 +5,6 @@ import VaultCore
 import VaultCrypto
 import VaultCustody
 
-/// What `key rotate` can replace.
 enum RotatedKey: String, ExpressibleByArgument, CaseIterable {
     case root, issuer, keeper, custody, handles, tags, lookup, rows, log, signing
 }
@@ -33,7 +32,7 @@ struct KeyRotateCommand: AsyncParsableCommand {
               tokenvault key rotate --deep --also-key-file /media/safe/second.key
             """)
 
-    @Argument(help: "root, issuer, keeper, custody, handles, tags, lookup, rows, log or signing.")
+    @Argument(help: "The key to rotate.")
     var key: RotatedKey?
     @Flag(help: "Replace every key, and reseal every record.")
     var deep = false

@@ -66,7 +66,7 @@ struct KeySlotAddCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Name of the slot (default: its kind).", valueName: "name"))
     var name: String?
-    @Option(help: "Role that the slot opens: everything, issuer, keeper or custody (docs/keys.md).")
+    @Option(help: "What the slot opens the vault for (docs/keys.md).")
     var role = VaultRoles.everything
     @OptionGroup(title: "New key") var newKey: NewKeyArguments
     @OptionGroup var location: VaultArguments

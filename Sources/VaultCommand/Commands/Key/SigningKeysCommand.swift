@@ -4,7 +4,6 @@ import TokenVault
 import VaultCore
 import VaultCustody
 
-/// The keys that sign id_tokens.
 struct SigningKeysCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "signing", abstract: "Show and rotate the keys that sign id_tokens.",
@@ -39,7 +38,7 @@ struct SigningKeysRotateCommand: AsyncParsableCommand {
               tokenvault key signing rotate --algorithm ES256
             """)
 
-    @Option(help: ArgumentHelp("RS256, ES256 or EdDSA.", valueName: "alg"))
+    @Option(help: ArgumentHelp("Make a key for this algorithm only.", valueName: "alg"))
     var algorithm: SigningAlgorithm?
     @Option(help: ArgumentHelp("How long the old keys stay published.", valueName: "duration"))
     var overlap = DurationArgument(VaultSigningKeys.overlap)

@@ -186,7 +186,6 @@ extension Shown {
 }
 
 extension Provider.ReplayPolicy {
-    /// As entries write it.
     fileprivate var words: String {
         func span(_ duration: Duration) -> String { DurationArgument(duration).defaultValueDescription }
         return switch self {

@@ -4,7 +4,6 @@ import TokenVault
 import VaultCore
 import VaultCustody
 
-/// Adds, lists and changes users.
 struct UserCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "user", abstract: "Add, list and change users.",
