@@ -43,7 +43,9 @@ public struct VaultUsers: Sendable {
         return try await vault.write { [operatorActor = vault.operatorActor] transaction in
             let tags = transaction.keyring.lookup.tags(.userName, of: name.folded)
             guard try transaction.database.ownerID(tags: tags) == nil else {
-                throw VaultError(.alreadyExists, "There is a user of that name.")
+                throw VaultError(
+                    .alreadyExists, "There is a user of that name.",
+                    remedy: "Choose another name, or list the users.")
             }
             return try transaction.add(name, tags, by: operatorActor)
         }

@@ -53,8 +53,8 @@ enum CommandWords {
         if let same = synonyms[word]?.first(where: here.contains) { return [path + [same]] }
         for word in [word] + (synonyms[word] ?? []) {
             let below = named(word, below: command, path)
-            let found = below.isEmpty ? named(word, below: TokenVaultCommand.self, []) : below
-            if !found.isEmpty { return found }
+            let elsewhere = below.isEmpty ? named(word, below: TokenVaultCommand.self, []) : below
+            if !elsewhere.isEmpty, path.isEmpty || elsewhere.count < 3 { return elsewhere }
         }
         let near = here.map { ($0, distance(word, $0)) }.filter { $0.1 <= ($0.0.count + 1) / 3 }
         let found = here.first { $0.hasPrefix(word) } ?? near.min { $0.1 < $1.1 }?.0
@@ -75,7 +75,7 @@ enum CommandWords {
     }
 
     private static let synonyms = [
-        "ls": ["list"], "get": ["show"], "info": ["show", "status"], "describe": ["show"],
+        "ls": ["list"], "get": ["show"], "show": ["list"], "info": ["show", "status"], "describe": ["show"],
         "create": ["add", "init"], "new": ["add", "init"], "register": ["add"],
         "delete": ["remove", "erase"],
         "rm": ["remove", "erase"], "edit": ["set"], "update": ["set"], "start": ["serve"], "run": ["serve"],

@@ -9,6 +9,14 @@ enum ScopeArgument {
             .joined(separator: " ")
     }
 
+    /// What is probably not meant.
+    static func notes(_ scope: ScopeSet) -> [String] {
+        if scope.names.isEmpty {
+            return ["The client may request no scope yet: give it one with 'client set'."]
+        }
+        return scope.text.contains(",") ? ["A comma is part of a name: separate names by spaces."] : []
+    }
+
     /// - Throws: `VaultError.Code.invalidInput` for a name that the issuer's own clients cannot have.
     static func scope(_ text: String) throws -> ScopeSet {
         guard let scope = ScopeSet(parsing: tidy(text)) else {

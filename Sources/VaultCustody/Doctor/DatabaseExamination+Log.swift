@@ -21,7 +21,7 @@ extension DatabaseExamination {
                     "Verify the audit log, then restore a backup.")
             ]
         }
-        return [.ok("log.head", "\(head.size) entries; the root is that of its right edge.")]
+        return [.ok("log.head", "\(head.size) entries; the root matches the right edge.")]
             + (try database.freshness(nil)).map { .failed("vault.stamp", $0) } + [
                 try retentionCheck(head.size)
             ]
@@ -70,7 +70,7 @@ extension DatabaseExamination {
                 "The clock was set \(direction) by \(DoctorText.span(deviation)) since the newest entry.",
                 "Check that time synchronisation runs (timedatectl); lifetimes follow this clock.")
         }
-        return .ok(id, "It went as the monotonic clock since the newest entry.")
+        return .ok(id, "It agrees with the monotonic clock since the newest entry.")
     }
 
     func backupChecks() throws -> [DoctorCheck] {
@@ -86,14 +86,18 @@ extension DatabaseExamination {
         }
         guard let newest = try database.integer("SELECT max(created_at) FROM backups WHERE leaf >= log_size")
         else {
-            return unfinished + [.advice(id, "No backup was made.", "Make a backup, best by a timer.")]
+            return unfinished + [
+                .advice(
+                    id, "No backup was made.",
+                    "Make a backup, best from a timer.")
+            ]
         }
         let age = age(newest)
         let over = try count("SELECT count(*) FROM backups WHERE keep_until < ?", [SQLValue(now)])
         let what = "The newest backup is \(DoctorText.span(age)) old."
         return unfinished + [
             age < 7 * day
-                ? .ok(id, what) : .warning(id, what, "Make a backup, best by a timer.")
+                ? .ok(id, what) : .warning(id, what, "Make a backup, best from a timer.")
         ]
             + check(over, "backup") {
                 .advice(

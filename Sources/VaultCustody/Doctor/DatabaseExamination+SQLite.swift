@@ -26,7 +26,7 @@ extension DatabaseExamination {
         guard number < Self.walResetRepaired else { return .ok(id, "SQLite \(text).") }
         return .advice(
             id,
-            "SQLite \(text) has the WAL-reset defect (repaired in 3.51.3). It does not strike here: one writer at a time "
+            "SQLite \(text) has the WAL-reset defect (repaired in 3.51.3). It cannot occur here: one writer at a time "
                 + "writes and checkpoints, under the vault's lock.",
             "Write to the file with TokenVault alone, never with another program.")
     }
@@ -63,7 +63,7 @@ extension DatabaseExamination {
                 id, .unavailable, "SQLite refuses the setting \(name) = \(value).",
                 "Use SQLite as packaged by the distribution.")
         }
-        return .ok(id, "WAL mode; every setting reads back as it was set.")
+        return .ok(id, "WAL mode; every setting is as it was set.")
     }
 
     private func pages() throws -> DoctorCheck {
@@ -80,7 +80,7 @@ extension DatabaseExamination {
                 id, .integrity, "SQLite finds the file damaged.",
                 "Stop the service, keep a copy of the file, and restore a backup.")
         }
-        return .ok(id, "All \(DoctorText.size(size)) of pages hang together.")
+        return .ok(id, "All \(DoctorText.size(size)) of pages are consistent.")
     }
 
     func schemaCheck() throws -> DoctorCheck {
@@ -92,6 +92,6 @@ extension DatabaseExamination {
                 id, "The schema is version \(version); \(pending.count) newer migrations are known.",
                 "Make a backup; the next command that opens the vault brings it up to date.")
         }
-        return .ok(id, "Version \(version), and the tables are those its ledger names.")
+        return .ok(id, "Version \(version); the tables match the ledger.")
     }
 }

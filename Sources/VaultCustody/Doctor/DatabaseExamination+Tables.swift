@@ -22,7 +22,8 @@ extension DatabaseExamination {
                     "Make a new client secret, and hand it over.")
             }
         return checks.isEmpty
-            ? [.ok("clients.secrets", "No client is without a valid secret, or soon will be.")] : checks
+            ? [.ok("clients.secrets", "Every client has a secret that is valid for 14 days or more.")]
+            : checks
     }
 
     /// Active clients that have secrets, none of which is valid at `time`.

@@ -201,7 +201,7 @@ extension FileExamination {
                 id, "The reserve was released to finish work on a full disk.",
                 "Free some space; it is reserved again by itself.")
         }
-        return .ok(id, "\(DoctorText.size(Int64(information.st_size))) are kept back for work already begun.")
+        return .ok(id, "\(DoctorText.size(Int64(information.st_size))) are reserved for work in flight.")
     }
 
     private func wal() -> DoctorCheck {

@@ -43,7 +43,9 @@ struct ClientAddCommand: AsyncParsableCommand, VaultWork {
         var registration = ClientRegistration(name: name)
         try options.changes()(&registration)
         try await show { [registration] in
-            Shown(try await $0.clients.add(registration, clientID: clientID))
+            var shown = Shown(try await $0.clients.add(registration, clientID: clientID))
+            shown.notes += ScopeArgument.notes(registration.scope)
+            return shown
         }
     }
 }
