@@ -99,11 +99,11 @@ public struct IssuerServer: Service {
     }
 }
 
-/// Where and how an issuer is served.
+/// The address and the settings of a served issuer.
 public struct IssuerServerConfiguration: Sendable {
-    /// A name or an address.
+    /// The host name or address to listen on.
     public var host: String
-    /// 0: any that is free.
+    /// The port to listen on; 0 takes a free one.
     public var port: Int
     /// The issuer's URL as clients know it. Nil: the bound URL, which is accepted on loopback only.
     public var issuer: String?
@@ -194,7 +194,7 @@ extension IssuerServer {
     public struct Address: Sendable, CustomStringConvertible {
         /// A name or an address; an IPv6 address without brackets.
         public let host: String
-        /// 0: any that is free.
+        /// The port; 0 takes a free one.
         public let port: Int
 
         public init(host: String, port: Int) {

@@ -1,10 +1,10 @@
 /// What an issuer accepts beyond the RFCs, for clients written for an older API: all of it is listed here.
 public struct IssuerProfile: Sendable {
-    /// As given to `serve --profile`.
+    /// The name of the profile, as `serve --profile` takes it.
     public let name: String
-    /// Where tokens are handed out; the first is the standard one.
+    /// The paths of the token endpoint; the first is the standard one.
     public let tokenPaths: [String]
-    /// Where users are sent for authorization; the first is the standard one.
+    /// The paths of the authorization endpoint; the first is the standard one.
     public let authorizePaths: [String]
     /// The spellings of `client_id` and `client_secret`, of which a request uses one.
     package let clientIDParameters: [String]
@@ -53,7 +53,7 @@ public struct IssuerProfile: Sendable {
 }
 
 extension IssuerProfile {
-    /// Nil when there is no profile of this name.
+    /// Finds a profile by its name; nil if there is none.
     public init?(named name: String) {
         guard let profile = Self.all.first(where: { $0.name == name }) else { return nil }
         self = profile

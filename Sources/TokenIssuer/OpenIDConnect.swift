@@ -22,7 +22,7 @@ public protocol ClientAssertionVerifying: Sendable {
 
 /// What is left to check of an assertion: that its identifier is new.
 public struct VerifiedAssertion: Sendable {
-    /// Its name (`jti`).
+    /// The identifier of the assertion (`jti`).
     public let identifier: String
     public let expiresAt: VaultInstant
 
@@ -80,11 +80,11 @@ public struct IDTokenClaims: Sendable {
     public var audience: String
     /// When it was signed (`iat`).
     public var issuedAt: VaultInstant
-    /// When it ends (`exp`).
+    /// The time it ends (`exp`).
     public var expiresAt: VaultInstant
     /// When the user signed in, in seconds since 1970 (`auth_time`).
     public var authenticationTime: Int64?
-    /// As the authorization request had it; not repeated at refresh.
+    /// The nonce of the authorization request; not repeated at refresh.
     public var nonce: String?
     /// `at_hash`, computed by the minter with the hash of its algorithm, is over this.
     public var accessToken: SecretBytes?

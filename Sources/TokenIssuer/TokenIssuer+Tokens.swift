@@ -143,7 +143,7 @@ public struct IntrospectedToken: Sendable {
     public let scope: ScopeSet
     /// The `client_id` of the client that it was issued to.
     public let clientID: String
-    /// Who it speaks for (`sub`): the user, or the client itself where it was issued to that for itself.
+    /// The subject (`sub`): the user, or the client itself if the token was issued to it for itself.
     public let subject: String
     /// The resource server that it is meant for (`aud`); nil when it names none.
     public let audience: String?

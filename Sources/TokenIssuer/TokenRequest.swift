@@ -40,7 +40,7 @@ package struct TokenRequest: Sendable {
     }
 }
 
-/// Where a request comes from, for the audit log and for the throttle of failed client authentication.
+/// The origin of a request, for the audit log and for the throttle of failed client authentication.
 public struct RequestOrigin: Sendable {
     /// The channel that the audit log names.
     public var channel: AuditChannel

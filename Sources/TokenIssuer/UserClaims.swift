@@ -12,7 +12,7 @@ public import VaultCore
 /// `sub` is the issuer's own, and so are the other claims of an id_token that say who issued it to whom and when:
 /// values the host gives for them are not used.
 public struct UserClaims: Sendable {
-    /// No claim but `sub`.
+    /// Claims with nothing but `sub`.
     public static let none = UserClaims { _, _ in [:] }
 
     /// The claims there may be, for metadata.

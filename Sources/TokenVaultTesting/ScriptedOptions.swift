@@ -47,7 +47,7 @@ public struct ScriptedOptions: Sendable {
     public var refreshEndsOldAccessTokens = false
     /// Replies repeat the refresh token where it stays the same; otherwise they leave it out.
     public var repeatsRefreshToken = false
-    /// Nil: access tokens do not expire.
+    /// The lifetime of access tokens; nil if they do not expire.
     public var accessLifetime: Duration?
     /// Lifetime of a refresh token since it was given or last used; nil: no end.
     public var refreshLifetime: Duration?

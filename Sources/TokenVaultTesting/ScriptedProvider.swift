@@ -48,7 +48,7 @@ public final class ScriptedProvider: Sendable {
         state = Mutex(ScriptedState(entry: entry, options: options, seed: seed, faults: faults))
     }
 
-    /// Takes a request to be done at once, without the pauses of its fault.
+    /// Handles a request at once, without the pauses of its fault.
     public func handle(_ request: ScriptedRequest) -> ScriptedAnswer { plan(request).arrive() }
 
     /// Decides what will go wrong with a request, now that it is sent; nothing is done before it arrives.
@@ -108,9 +108,9 @@ public final class ScriptedProvider: Sendable {
 /// happen.
 public struct ScriptedExchange: Sendable {
     public let fault: ScriptedFault?
-    /// From now until the server has the request.
+    /// The time from now until the server has the request.
     public internal(set) var arrivesAfter = Duration.zero
-    /// From the arrival until the answer leaves.
+    /// The time from the arrival until the answer leaves.
     public internal(set) var answersAfter = Duration.zero
     private let act: @Sendable () -> ScriptedAnswer
 
@@ -137,7 +137,7 @@ extension Provider {
     }
 }
 
-/// One grant of a scripted server as it stands: every token that came of one consent.
+/// One grant of a scripted server: every token that came of one consent.
 public struct ScriptedFamily: Sendable, Equatable {
     public enum Kind: Sendable { case user, client }
 

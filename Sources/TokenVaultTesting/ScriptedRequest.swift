@@ -3,7 +3,7 @@ import VaultCore
 
 /// One request as it reached a scripted server.
 public struct ScriptedRequest: Sendable {
-    /// In capitals.
+    /// The method, in capitals.
     public var method: String
     /// Begins with a slash, without the query.
     public var path: String
@@ -86,7 +86,7 @@ public enum ScriptedEndpoint: String, Sendable, CaseIterable {
     /// RFC 8414 and OpenID Connect Discovery.
     case discovery
 
-    /// Where it is, from the root of the server.
+    /// The path, from the root of the server.
     public var path: String {
         self == .discovery ? "/.well-known/oauth-authorization-server" : "/" + rawValue
     }

@@ -34,7 +34,7 @@ public final class SettableClock: VaultClock {
     public var name: String { state.withLock { "boot \($0.boots)" } }
     public func monotonic() -> Duration { state.withLock { $0.monotonic } }
 
-    /// Time passes.
+    /// Moves the clock forward.
     public func advance(by duration: Duration) {
         state.withLock {
             $0.wall += duration.milliseconds

@@ -7,7 +7,7 @@ public struct LogRetention: Sendable, Equatable {
     public static let floor = Duration.seconds(30 * 86400)
     /// 400 days: a year, and time to look at it.
     public static let standard = LogRetention(checked: .seconds(400 * 86400), nil)
-    /// Nothing is pruned.
+    /// Keeps everything: nothing is pruned.
     public static let everything = LogRetention(checked: nil, nil)
 
     /// Older entries go; nil: none for its age.

@@ -37,7 +37,7 @@ public struct PrunePlan: Sendable, Equatable {
 }
 
 extension VaultLog {
-    /// Says what pruning would do, and changes nothing.
+    /// Returns what pruning would do, and changes nothing.
     ///
     /// - Throws: ``VaultError/Code/invalidInput`` for a negative number of entries.
     public func planPrune(keeping retention: AuditRetention) async throws -> PrunePlan {

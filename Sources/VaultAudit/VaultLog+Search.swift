@@ -15,7 +15,7 @@ public struct AuditFilter: Sendable {
     /// First 16 bytes of a token's SHA-256, in hexadecimal.
     var fingerprint: String?
     public var since: VaultInstant?
-    /// Exclusive.
+    /// The end of the period, exclusive.
     public var until: VaultInstant?
     /// `ok`, `replayed`, `refused` or `revoked`.
     public var outcome: String?

@@ -142,7 +142,7 @@ public struct AuditReport: Sendable {
     public internal(set) var root = ""
     /// The first entry whose bytes are kept: 0 unless the log was pruned.
     public internal(set) var firstKept: Int64 = 0
-    /// Where the check began: 0 for the whole log, otherwise the size of the checkpoint it went on from.
+    /// The size of the checkpoint that the check started from; 0 for the whole log.
     public internal(set) var since: Int64 = 0
     /// Rows compared with the leaves that name them.
     public internal(set) var rows = 0
@@ -196,9 +196,9 @@ public struct AuditReport: Sendable {
     }
 }
 
-/// One thing that is not as it was written.
+/// One difference from what was written.
 public struct AuditFinding: Sendable, Codable, Equatable {
-    /// Where it is, as `entry 17`, `grants 42` or `head`.
+    /// The place of the difference, as `entry 17`, `grants 42` or `head`.
     public let place: String
     public let problem: String
 

@@ -7,7 +7,7 @@ package import VaultStore
 /// One entry with its exact bytes and, where the owner was not erased, the personal data that belongs to it.
 public struct AuditDetail: Sendable {
     public let entry: AuditEntry
-    /// As stored and hashed: compact JSON.
+    /// The bytes as stored and hashed: compact JSON.
     public let leaf: [UInt8]
     /// Opened from outside the tree; nil if the entry has no such data or its owner was erased.
     public let personalData: String?

@@ -21,7 +21,7 @@ public enum Base64URL {
         return text
     }
 
-    /// Nil for any other alphabet, for padding, for an impossible length, and for spare bits that are not zero.
+    /// Decodes; nil for any other alphabet, padding, an impossible length, and spare bits that are not zero.
     public static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
         decode(octets: Array(text))
     }

@@ -14,7 +14,7 @@ public enum Limits {
     public static let redirectURIs = 32
     /// A user or client name, in bytes of UTF-8.
     public static let nameBytes = 256
-    /// One audit leaf, in bytes: the design's 4 KiB.
+    /// The size of one audit leaf in bytes.
     public static let leafBytes = 4096
     /// Leaves under one stored subtree hash (a full tile of C2SP tlog-tiles).
     public static let tileWidth = 256

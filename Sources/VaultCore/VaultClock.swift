@@ -6,7 +6,7 @@
     import Darwin
 #endif
 
-/// Where time comes from. Nothing below the executable reads a clock by itself.
+/// The source of time. Nothing below the executable reads a clock by itself.
 public protocol VaultClock: Sendable {
     /// The wall clock, UTC.
     func now() -> VaultInstant

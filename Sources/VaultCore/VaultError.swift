@@ -13,7 +13,7 @@ public struct VaultError: Error, Sendable {
     public let code: Code
     /// One sentence that says what happened.
     public let message: String
-    /// One sentence that says what would help; empty where nothing is known to.
+    /// One sentence that says what to do; empty if nothing is known to help.
     public let remedy: String
 
     public init(_ code: Code, _ message: String, remedy: String = "") {
@@ -28,7 +28,7 @@ extension VaultError.Code {
 
     /// An argument or a parameter is not acceptable; nothing was changed.
     public static let invalidInput = code("invalid_input")
-    /// No such vault, client, user, grant or entry.
+    /// The vault, client, user, grant or entry does not exist.
     public static let notFound = code("not_found")
     /// The name or the file is taken.
     public static let alreadyExists = code("already_exists")
@@ -48,7 +48,7 @@ extension VaultError.Code {
     public static let schemaChanged = code("schema_changed")
     /// Another process holds the vault, or the queue is full: try again.
     public static let busy = code("busy")
-    /// No space left; the vault takes no new work until there is.
+    /// The disk is full; the vault accepts new work again when there is space.
     public static let outOfSpace = code("out_of_space")
     /// The disk failed; nothing was changed.
     public static let ioFailure = code("io_failure")

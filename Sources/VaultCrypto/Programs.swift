@@ -23,7 +23,7 @@ public import VaultCore
 /// Where it is, is said by anyone who opens the vault and never by the database: what could write that row could
 /// otherwise run programs here.
 public struct KeyProgram: Sendable {
-    /// Absolute.
+    /// The absolute path of the program.
     public let path: String
     /// How long it may take to answer.
     public let deadline: Duration

@@ -12,7 +12,7 @@ public import VaultCore
 public struct RecoveryKey: Sendable {
     /// The vault it was made for.
     public let vault: VaultID
-    /// 32 bytes.
+    /// The public key, 32 bytes.
     public let publicKey: [UInt8]
     let privateKey: GuardedKey
 

@@ -112,14 +112,14 @@ public protocol ConsentPage<Context>: Sendable {
 
 /// What the user is asked.
 public struct ConsentQuestion: Sendable {
-    /// As registered: text from outside where clients register themselves.
+    /// The client's name as registered: text from outside where clients register themselves.
     public let clientName: String
     public let clientID: String
     public let userName: String
     public let scopes: [ScopeDescription]
-    /// Where the browser goes then, for people.
+    /// The host or app that the browser goes to then, for people to read.
     public let destination: String
-    /// Path to post to.
+    /// The path to post the answer to.
     public let action: String
     /// Goes into the hidden field `form`: it binds the answer to this request, user and session.
     public let form: String
@@ -128,7 +128,7 @@ public struct ConsentQuestion: Sendable {
 /// A name in a scope, and what it allows.
 public struct ScopeDescription: Sendable {
     public let name: String
-    /// Nil: it has no description.
+    /// The description of the scope; nil if it has none.
     public let text: String?
 }
 

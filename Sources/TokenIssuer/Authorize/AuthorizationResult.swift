@@ -13,7 +13,7 @@ public enum AuthorizationResult: Sendable {
     case needsConsent(PendingAuthorization, User)
 }
 
-/// Who is signed in.
+/// The user who is signed in.
 public struct AuthenticatedUser: Sendable {
     public var id: OwnerID
     /// When the user proved who it is (`auth_time`).
@@ -42,7 +42,7 @@ public struct PendingAuthorization: Sendable {
     public let scope: ScopeSet
     /// Whom the client expects to sign in; whatever it likes to send.
     public let loginHint: String?
-    /// Where the answer goes.
+    /// The redirect URI that the answer goes to.
     public var redirectURI: String { responder.redirectURI }
     package let request: AuthorizationRequest
     let responseType: ResponseType

@@ -3,7 +3,7 @@ import VaultCore
 /// The entries that come with the library: a YAML file each, beside this one. docs/providers.md lists them.
 /// An entry that says `verified: false` names its unverified facts in comments.
 public enum ProviderCatalogue {
-    /// In alphabetical order.
+    /// The names of the entries, in alphabetical order.
     public static let names = files.map(\.name)
 
     /// The entry of that name; nil: the catalogue has no such entry.

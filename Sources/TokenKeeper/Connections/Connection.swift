@@ -17,16 +17,16 @@ public struct Connection: Sendable {
     public let reason: String?
     /// Whether the provider has answered for it yet; an import is not until its first refresh.
     public let isVerified: Bool
-    /// Token pairs seen.
+    /// The number of token pairs so far.
     public let generation: Int64
-    /// As the provider wrote it, names joined by single spaces.
+    /// The scope as the provider wrote it, names joined by single spaces.
     public let scope: String
     /// What the provider told beside tokens and its entry wants kept (`instance_url`, `realmId`).
     public let metadata: [String: String]
     public let createdAt: VaultInstant
-    /// Of the current access token.
+    /// The time the current access token was issued.
     public let issuedAt: VaultInstant?
-    /// Nil: it does not expire, or the connection has no such token.
+    /// The time the access token expires; nil if it does not, or if there is none.
     public let accessExpiresAt: VaultInstant?
     public let refreshExpiresAt: VaultInstant?
     public let absoluteExpiresAt: VaultInstant?

@@ -90,11 +90,11 @@ public struct KeeperEvent: Sendable, Equatable {
     public let id: Int64
     public let time: VaultInstant
     public let kind: Kind
-    /// Nil: it is about a provider.
+    /// The connection; nil if the event is about a provider.
     public let connection: ConnectionID?
-    /// Nil: the connection was removed since.
+    /// The provider; nil if the connection was removed since.
     public let provider: ProviderID?
-    /// As in this vault; nil where ``provider`` is, and where that was removed since.
+    /// The provider's name in this vault; nil if ``provider`` is, or if that was removed since.
     public let providerName: String?
     /// Which of the connection's tokens are the current ones after it; of a provider's its revision.
     public let generation: Int64
@@ -121,11 +121,11 @@ extension KeeperEvent.Kind {
     /// A refresh got no tokens, and the connection is what it was: live ones are tried again. Of refusals in
     /// a row the first alone is told.
     public static let refreshFailed = connection("refresh_failed")
-    /// From here on only the user can help: told once, until the connection has tokens again.
+    /// The user must consent again. Sent once, until the connection has tokens again.
     public static let needsConsent = connection("needs_consent")
-    /// Its access token is over and the provider has refused to refresh it for hours: told once, until it has tokens again.
+    /// The access token has expired and the provider has refused for hours. Sent once, until there are tokens again.
     public static let failing = connection("failing")
-    /// It needed consent or was failing, and a refresh worked nevertheless.
+    /// The connection needed consent or was failing, and a refresh worked nevertheless.
     public static let recovered = connection("recovered")
     /// It was given up; the provider is to be told. Comes again where tokens came late that want revoking
     /// too.
@@ -142,7 +142,7 @@ extension KeeperEvent.Kind {
     /// Another entry or other credentials.
     public static let providerChanged = provider("changed")
     public static let providerRemoved = provider("removed")
-    /// It refuses our client and is called once a minute at most, until it gives tokens; an operator has to look.
+    /// The provider refuses our client and is called once a minute at most; an operator has to correct that.
     public static let providerStopped = provider("stopped")
     public static let providerResumed = provider("resumed")
 }

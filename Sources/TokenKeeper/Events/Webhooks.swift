@@ -51,7 +51,7 @@ extension TokenKeeper {
         return (stored, SecretBytes(copying: "whsec_" + Base64.encode(key)))
     }
 
-    /// In the order in which they were added.
+    /// Lists the webhooks in the order in which they were added.
     public func webhooks() async throws -> [Webhook] { try await vault.webhooks() }
 
     /// - Throws: ``VaultError/Code/notFound``.

@@ -12,12 +12,12 @@ public enum AccessTokenAnswer: Sendable {
 /// An access token, committed to the vault before it came here.
 public struct HeldAccessToken: Sendable {
     public let token: SecretBytes
-    /// Nil: it does not expire.
+    /// The time the token expires; nil if it does not.
     public let expiresAt: VaultInstant?
     let issuedAt: VaultInstant?
     /// Which of the connection's tokens it is: 1 for the first.
     public let generation: Int64
-    /// As the provider wrote it, names joined by single spaces.
+    /// The scope as the provider wrote it, names joined by single spaces.
     public let scope: String
     /// How the provider's API wants it.
     public let placement: Provider.AccessTokenPlacement

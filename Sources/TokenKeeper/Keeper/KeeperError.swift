@@ -32,7 +32,7 @@ extension KeeperError.Code {
     public static let wrongIDToken = code("wrong_id_token")
     /// The user chose another account of the provider than the one that is connected, which stays.
     public static let otherAccount = code("other_account")
-    /// The user said no.
+    /// The user refused at the provider.
     public static let accessDenied = code("access_denied")
     /// The provider refused the request or the code.
     public static let refused = code("refused")

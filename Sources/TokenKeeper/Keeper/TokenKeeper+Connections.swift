@@ -3,10 +3,10 @@ public import VaultCore
 
 /// Tokens that someone else obtained, to be kept here from now on.
 public struct ImportedTokens: Sendable {
-    /// Nil: the first one comes with the first refresh.
+    /// The access token; nil if the first one comes with the first refresh.
     public var accessToken: SecretBytes?
     public var refreshToken: SecretBytes?
-    /// Nil: not known; the token counts as over, where there is something to refresh it with.
+    /// The time it expires; nil if not known: it is refreshed at once if there is a refresh token.
     public var accessExpiresAt: VaultInstant?
     /// When the refresh token ends unless it is used before; nil: not known, and the idle limit of the provider's entry,
     /// if it has one, is counted from now.

@@ -4,12 +4,12 @@ import VaultCrypto
 
 /// What a service wants a user to consent to.
 public struct ConsentRequest: Sendable {
-    /// As it was added to the vault.
+    /// The name of the provider in the vault.
     public var provider: String
     public var user: OwnerID
     /// Tells several connections of one user at one provider apart.
     public var label = ""
-    /// Where the provider sends the browser back to; registered there.
+    /// The redirect URI that is registered at the provider.
     public var redirectURI: String
     /// Something only this browser has, such as the identifier of its session: the callback counts in it alone.
     public var session: SecretBytes
@@ -32,7 +32,7 @@ public struct ConsentRequest: Sendable {
 /// A consent that began: where to send the browser.
 public struct BegunConsent: Sendable {
     public let url: String
-    /// As it is in the URL, for callers that compare it themselves too.
+    /// The state in the URL, for callers that compare it themselves too.
     public let state: SecretBytes
 }
 
@@ -240,7 +240,7 @@ extension TokenKeeper {
 
 /// What a user is to consent to on another device (RFC 8628): where there is no browser, or none that could come back.
 public struct DeviceRequest: Sendable {
-    /// As it was added to the vault.
+    /// The name of the provider in the vault.
     public var provider: String
     public var user: OwnerID
     /// Tells several connections of one user at one provider apart.
@@ -261,7 +261,7 @@ public struct DeviceRequest: Sendable {
 ///
 /// It lives in memory alone: after a restart the user begins again, and the old code ends by itself.
 public struct BegunDevice: Sendable {
-    /// What the user types.
+    /// The code that the user types.
     public let userCode: String
     /// Address at which the user types the code.
     public let verificationURI: String

@@ -5,11 +5,11 @@ public import VaultCore
 
 /// A provider to add: which entry, and who we are there.
 public struct NewProvider: Sendable {
-    /// Its name in this vault.
+    /// The name of the provider in this vault.
     public var name: String
     package var registration: ProviderRegistration
     public var clientID: String
-    /// Nil: a public client.
+    /// The client secret; nil for a public client.
     public var clientSecret: SecretBytes?
     /// Instead of the entry's: a server of one's own, or what discovery found.
     public var endpoints: Provider.Endpoints? {
@@ -17,7 +17,7 @@ public struct NewProvider: Sendable {
         set { registration.endpoints = newValue }
     }
 
-    /// From an entry of the catalogue; see docs/providers.md for its variables.
+    /// Makes a provider from an entry of the catalogue; docs/providers.md lists its variables.
     public init(
         _ name: String, catalogue entry: String, variables: [String: String] = [:], scope: String? = nil,
         clientID: String, clientSecret: SecretBytes?
@@ -28,7 +28,7 @@ public struct NewProvider: Sendable {
         self.clientSecret = clientSecret
     }
 
-    /// From an entry of one's own, as YAML.
+    /// Makes a provider from an entry of your own, as YAML.
     public init(
         _ name: String, yaml: String, variables: [String: String] = [:], scope: String? = nil,
         clientID: String, clientSecret: SecretBytes?
@@ -89,7 +89,7 @@ extension TokenKeeper {
     /// - Throws: ``VaultError/Code/denied`` while it has connections.
     public func removeProvider(_ name: String) async throws { try await vault.removeProvider(name) }
 
-    /// In order of their names.
+    /// Lists the providers of the vault in the order of their names.
     public func configuredProviders() async throws -> [ConfiguredProvider] {
         try await vault.providers().map(configured)
     }

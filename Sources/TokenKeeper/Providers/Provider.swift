@@ -4,13 +4,13 @@
 public struct Provider: Sendable, Equatable {
     /// Lower-case letters, digits and hyphens: the name of the entry.
     public var name: String
-    /// For people.
+    /// The title, shown to people.
     public var title: String
     public var endpoints: Endpoints
     public var client: ClientAuthentication = .basic
     /// What is put around and into the requests.
     public var requests = RequestForm()
-    /// Where things are in a reply.
+    /// The places of values in a reply.
     public var replies = ReplyForm()
     public var expiry = ExpiryRules()
     public var refresh = RefreshRules()
@@ -20,7 +20,7 @@ public struct Provider: Sendable, Equatable {
     public var rateLimit: RateLimit?
     /// What `{name}` in an endpoint stands for where nothing else is given.
     public var defaults: [String: String] = [:]
-    /// Where and when the facts were read; empty for an entry of a user's own.
+    /// The pages that the facts were read on, and when; empty for an entry of your own.
     public var sources: [Source] = []
     /// Every fact of the entry was read in its sources.
     public var isVerified = false
@@ -36,9 +36,9 @@ extension Provider {
     /// URLs; `{name}` stands for a variable that is given when the provider is added (a tenant, a shop).
     public struct Endpoints: Sendable, Equatable, Codable {
         public var authorization: String?
-        /// Empty: what the discovery document of ``issuer`` says.
+        /// The token endpoint; empty if the discovery document of ``issuer`` names it.
         public var token: String
-        /// Nil: the token endpoint.
+        /// The refresh endpoint; nil for the token endpoint.
         public var refresh: String?
         public var revocation: String?
         public var deviceAuthorization: String?
@@ -94,7 +94,7 @@ extension Provider {
         public init() {}
     }
 
-    /// Where things are in a reply: each a list of paths (`authed_user.access_token`), the first that is there counts.
+    /// The places of values in a reply: lists of paths (`authed_user.access_token`), of which the first found counts.
     public struct ReplyForm: Sendable, Equatable {
         public var accessToken = ["access_token"]
         public var refreshToken = ["refresh_token"]
@@ -119,7 +119,7 @@ extension Provider {
         public init() {}
     }
 
-    /// Where a reply says whether it is a success, and the words for yes.
+    /// The member of a reply that tells success from failure, and its values for success.
     public struct SuccessMember: Sendable, Equatable {
         public var path: String
         public var values: [String]
@@ -130,7 +130,7 @@ extension Provider {
         }
     }
 
-    /// How long tokens live.
+    /// The rules for how long tokens live.
     public struct ExpiryRules: Sendable, Equatable {
         public enum Form: String, Sendable, CaseIterable {
             /// Seconds from now, as a number or a string.

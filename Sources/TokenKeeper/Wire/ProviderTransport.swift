@@ -17,7 +17,7 @@ public struct ProviderRequest: Sendable {
         case post = "POST"
     }
 
-    /// What it is for.
+    /// The purpose of the request.
     public enum Purpose: String, Sendable {
         case codeExchange = "code"
         case refresh
@@ -65,7 +65,7 @@ public struct ProviderReply: Sendable {
     public var status: Int
     /// Names in lower case; of a name that came twice the first.
     public var headers: [String: String]
-    /// At most ``Limits/sealedReplyBytes``.
+    /// The body of the answer, at most ``Limits/sealedReplyBytes``.
     public var body: SecretBytes
 
     public init(status: Int, headers: [String: String] = [:], body: SecretBytes) {
@@ -75,14 +75,14 @@ public struct ProviderReply: Sendable {
     }
 }
 
-/// No answer, or not a whole one.
+/// There was no answer, or no complete one.
 public enum TransportFailure: Error, Sendable, Equatable {
     /// Not a byte of the request left: it may be sent again under every policy.
     case notSent(Cause)
     /// The provider may have acted on it.
     case ambiguous(Cause)
 
-    /// In our own words: the text of a library may quote the request.
+    /// The cause in our own words: the text of a library may quote the request.
     public enum Cause: String, Sendable {
         case invalidURL = "invalid-url"
         case nameLookup = "name-lookup"

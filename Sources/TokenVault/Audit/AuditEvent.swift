@@ -66,7 +66,7 @@ package struct AuditActor: Sendable {
     package var withoutDetails: AuditActor { AuditActor(pseudonym, channel) }
 }
 
-/// The door an event came through.
+/// The interface that an event came through.
 public enum AuditChannel: String, Sendable {
     case http
     case command

@@ -48,7 +48,7 @@ public struct AuditEntry: Sendable {
     public internal(set) var reason: String?
     /// Pseudonym of the actor, 32 hexadecimal digits; `anonymous` for a stranger.
     public internal(set) var actor = ""
-    /// Who that was, opened from outside the tree; nil where the entry has no such data, or it does not open.
+    /// The person or program behind ``actor``; nil if the entry has no such data, or it does not open.
     public package(set) var actorDetails: ActorDetails?
     public internal(set) var channel = ""
     public internal(set) var subject: String?
@@ -66,7 +66,7 @@ public struct AuditEntry: Sendable {
     /// SHA-256 over salt and personal data, which lie sealed outside the tree: about the subject, and about the actor.
     public internal(set) var personalCommitment: String?
     public internal(set) var actorCommitment: String?
-    /// In the last entry of a commit: the stamp of the vault row, 32 hexadecimal digits.
+    /// The stamp of the vault row, 32 hexadecimal digits; only in the last entry of a commit.
     public internal(set) var stamp: String?
     package internal(set) var rows: [RowChange] = []
 }

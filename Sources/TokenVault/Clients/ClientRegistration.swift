@@ -4,7 +4,7 @@ import VaultStore
 
 /// How a client authenticates at the token endpoint (RFC 7591 section 2).
 public enum ClientAuthenticationMethod: String, Codable, Sendable, CaseIterable {
-    /// A public client: it only says who it is.
+    /// A public client, which has no secret.
     case none
     case basic = "client_secret_basic"
     case post = "client_secret_post"
@@ -19,7 +19,7 @@ public enum GrantType: String, Codable, Sendable, CaseIterable {
     case clientCredentials = "client_credentials"
 }
 
-/// What is registered of a client.
+/// The registration of a client.
 ///
 /// Durations are in milliseconds when encoded.
 ///
@@ -29,14 +29,14 @@ public enum GrantType: String, Codable, Sendable, CaseIterable {
 /// registration.scope = ScopeSet(parsing: "basic readmeasurements") ?? .empty
 /// ```
 public struct ClientRegistration: Sendable, Equatable {
-    /// For people; unique within the vault.
+    /// The name, shown to people; unique within the vault.
     public var name: String
-    /// Any of these is accepted. `none` alone makes a public client.
+    /// The methods that are accepted. `none` alone makes a public client.
     public var authenticationMethods: [ClientAuthenticationMethod] = [.basic, .post]
     public var grantTypes: [GrantType] = [.authorizationCode, .refreshToken]
-    /// Compared octet by octet, but for the port of a loopback address (see ``accepts(redirectURI:)``).
+    /// The redirect URIs, compared octet by octet except for a loopback port (``accepts(redirectURI:)``).
     public var redirectURIs: [String] = []
-    /// What the client may ask for.
+    /// The scope that the client may request.
     public var scope: ScopeSet = .empty
     public var lifetimes = Lifetimes()
     /// What the authorization endpoint may hand out to it. The implicit types (`token`, `id_token`, both) are
@@ -47,30 +47,30 @@ public struct ClientRegistration: Sendable, Equatable {
     /// Its public keys, as the text of a JWK Set: with `private_key_jwt`, and only with it. The vault sees
     /// that they are public. Check with `ClientKeySet.check` that assertions can be verified with them.
     public var keySet: String?
-    /// It is a resource server: it may introspect access tokens that were issued to other clients.
+    /// A resource server: it may introspect access tokens that were issued to other clients.
     public var mayIntrospect = false
 
     public init(name: String) { self.name = name }
 
     public var isPublic: Bool { authenticationMethods == [.none] }
 
-    /// It authenticates with a secret of ours.
+    /// Whether the client authenticates with a secret that the vault made.
     public var usesSecret: Bool {
         authenticationMethods.contains(.basic) || authenticationMethods.contains(.post)
     }
 
-    /// It gets tokens from the authorization endpoint itself.
+    /// Whether the client gets tokens from the authorization endpoint.
     public var isImplicit: Bool { responseTypes.contains { $0 != .code } }
 }
 
-/// How long things live. The defaults are the safe ones.
+/// The lifetimes of a client's codes, tokens and grants.
 public struct Lifetimes: Codable, Sendable, Equatable {
     /// Lifetime of an authorization code; at most 10 minutes.
     public var authorizationCode = Duration.seconds(60)
     public var accessToken = Duration.seconds(3600)
     /// A grant that is not refreshed for this long ends.
     public var idle = Duration.seconds(30 * 86400)
-    /// No refresh extends this.
+    /// The lifetime of a grant in all; no refresh extends it.
     public var absolute = Duration.seconds(365 * 86400)
     /// How long a refresh whose response was lost may be repeated; 0 to 10 minutes.
     public var retryWindow = Duration.seconds(60)
@@ -123,7 +123,7 @@ public enum ResponseType: String, Codable, Sendable, CaseIterable {
     }
 }
 
-/// A registered client as of one moment.
+/// A registered client, as it was when it was read.
 public struct Client: Sendable {
     public let id: OwnerID
     /// The public identifier, `client_id`.
@@ -155,11 +155,11 @@ public struct Client: Sendable {
 public struct ClientSecretInfo: Sendable {
     public let id: Int64
     package let client: OwnerID
-    /// 1 for the client's first secret.
+    /// The number of the secret, from 1.
     public let generation: Int64
     let tag: [UInt8]
     let tagKeyID: Int64
-    /// When it was made, by the clock of that moment; it is accepted at once.
+    /// The time it was made; it is accepted from then on.
     public let notBefore: VaultInstant
     public package(set) var notAfter: VaultInstant?
 }

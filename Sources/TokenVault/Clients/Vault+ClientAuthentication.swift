@@ -4,9 +4,9 @@ import VaultStore
 
 /// What a presented client secret turned out to be.
 package enum ClientSecretVerdict: Sendable, Equatable {
-    /// Accepted now. Not the newest: the client was given another, and this one is about to end.
+    /// The secret is accepted. If it is not the newest, it ends soon.
     case accepted(generation: UInt32, isNewest: Bool)
-    /// One of the client's, which has ended.
+    /// The secret is one of the client's and has ended.
     case expired(generation: UInt32)
     case wrong
 }

@@ -156,7 +156,7 @@ public struct VaultClients: Sendable {
         return names
     }
 
-    /// Lets a client that was disabled authenticate again.
+    /// Enables a client that was disabled: it can authenticate again.
     ///
     /// - Throws: ``VaultError/Code/notFound``.
     @discardableResult

@@ -7,9 +7,9 @@ public struct Consent: Sendable {
     public let id: Int64
     public let user: OwnerID
     public let client: OwnerID
-    /// Everything this user ever allowed this client.
+    /// The whole scope that this user ever allowed this client.
     public internal(set) var scope: ScopeSet
-    /// The last time the user said so.
+    /// The last time the user allowed it.
     public internal(set) var grantedAt: VaultInstant
 }
 

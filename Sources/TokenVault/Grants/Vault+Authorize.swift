@@ -15,11 +15,11 @@ public struct Authorization: Sendable {
     let client: Party
     let user: Party
     public var scope: ScopeSet
-    /// As the client sent it; nil when it sent none, which needs exactly one registered.
+    /// The redirect URI that the client sent; nil if it sent none, which requires exactly one registered.
     public var redirectURI: String?
     /// PKCE challenge, method S256; required for public clients.
     public var codeChallenge: String?
-    /// As the client sent it: repeated in the id_token.
+    /// The nonce that the client sent; it is repeated in the id_token.
     public var nonce: String?
     /// When the user signed in: `auth_time` in the id_token, at every refresh too.
     public var authenticationTime: VaultInstant?
@@ -35,7 +35,7 @@ public struct Authorization: Sendable {
         self.codeChallenge = codeChallenge
     }
 
-    /// The same for a client and a user that were looked up before.
+    /// Makes an authorization for a client and a user that were looked up before.
     public init(
         client: OwnerID, user: OwnerID, scope: ScopeSet, redirectURI: String?, codeChallenge: String? = nil
     ) {
@@ -50,7 +50,7 @@ public struct Authorization: Sendable {
 /// An authorization code, shown once.
 public struct AuthorizationCode: Sendable {
     public let code: SecretBytes
-    /// Seconds.
+    /// The lifetime of the code in seconds.
     public let expiresIn: Int64
     public let grant: GrantID
 }

@@ -22,11 +22,11 @@ package import VaultStore
 /// several processes at once on one machine.
 public final class Vault: Sendable {
     public let id: VaultID
-    /// What it was opened for.
+    /// The roles that the vault was opened for.
     public let roles: VaultRoles
-    /// Where the database file is.
+    /// The path of the database file.
     public let path: String
-    /// Counts of the write path.
+    /// Counters of the write path.
     public let statistics: CommitStatistics
     package let clock: any VaultClock
     package let logger: Logger
@@ -112,17 +112,17 @@ public final class Vault: Sendable {
     }
 }
 
-/// How a vault is opened.
+/// The settings with which a vault is opened.
 public struct VaultConfiguration: Sendable {
-    /// Named in the log as the door through which things were done.
+    /// The interface that the log names for what is done.
     public var channel: AuditChannel
     public var clock: any VaultClock
-    /// Who acts for the operator: kept sealed beside the log's entries of what is done without a client or user.
+    /// Who acts for the operator; kept sealed beside the entries of what no client or user does.
     public var actor: ActorDetails?
     public var logger: Logger
     /// Read-only connections; two suit a machine of few cores.
     public var readers = 2
-    /// Opens a vault that lies behind or beside its anchors: for anyone who restores an older one on purpose.
+    /// Opens a vault that is behind its anchors, or has forked from them: for restoring an older one on purpose.
     public var ignoresAnchors = false
     /// Compares the vault with its anchors when it is opened, and tells them when it is closed. Without it, a vault that has
     /// anchors does not open.

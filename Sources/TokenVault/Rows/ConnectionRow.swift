@@ -8,12 +8,12 @@ package enum ConnectionKind: Int64, Sendable {
     case clientCredentials = 2
 }
 
-/// Where a connection stands.
+/// The state of a connection.
 public enum ConnectionState: Int64, Sendable {
     case live = 1
-    /// The provider refuses it, or cannot be asked without harm: the user has to consent again.
+    /// The user has to consent again: the provider refuses the connection, or cannot be asked without harm.
     case needsConsent = 2
-    /// To be revoked at the provider; no token of it is handed out.
+    /// The provider is still to revoke it; its tokens are not used any more.
     case revoking = 3
     case revoked = 4
     /// Its access token is over and the provider has refused to refresh it for hours, not saying that it is

@@ -3,7 +3,7 @@ package import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// How a grant came to be.
+/// The grant type by which a grant was made.
 public enum GrantKind: Int64, Sendable {
     case authorizationCode = 1
     case clientCredentials = 2

@@ -33,7 +33,7 @@ public final class CommitStatistics: Sendable {
 
     /// Transactions committed by this process.
     public var commits: Int { commitCount.load(ordering: .relaxed) }
-    /// Bodies in them.
+    /// The writes in these transactions.
     public var bodies: Int { bodyCount.load(ordering: .relaxed) }
 
     /// Batches that failed and were run once more, each body by itself: a row that could not be written, or a body that

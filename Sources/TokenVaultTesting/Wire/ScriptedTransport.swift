@@ -75,7 +75,7 @@ public struct ScriptedTransport: ProviderTransport {
 /// a request got lost.
 public struct PlannedExchange: Sendable {
     public let fault: ScriptedFault?
-    /// From now until the server has the request; beyond the timeout of the request the client has given up by then.
+    /// The time from now until the server has the request; the client gives up at the request's timeout.
     public let arrivesAfter: Duration
     /// False: not a byte leaves the client, and ``apply()`` does nothing at the server.
     public let reachesServer: Bool
@@ -122,7 +122,7 @@ public struct PlannedExchange: Sendable {
 /// What a client will see of an exchange, and when.
 public struct PlannedAnswer: Sendable {
     public let outcome: Result<ProviderReply, TransportFailure>
-    /// From the arrival of the request until the client knows.
+    /// The time from the arrival of the request until the client has the outcome.
     public let arrivesAfter: Duration
 
     init(outcome: Result<ProviderReply, TransportFailure>, arrivesAfter: Duration) {

@@ -1,7 +1,7 @@
 public import VaultCore
 import VaultStore
 
-/// What an anchor is.
+/// The kind of an anchor.
 public enum AnchorKind: String, Sendable, CaseIterable {
     /// A file, best on another file system: holds the newest checkpoint, and is compared when the vault is opened.
     case file

@@ -23,7 +23,7 @@ public protocol WitnessTransport: Sendable {
 /// What a witness answered, whole.
 public struct WitnessReply: Sendable {
     public var status: Int
-    /// At most ``Limits/witnessReplyBytes``.
+    /// The body of the answer, at most ``Limits/witnessReplyBytes``.
     public var body: [UInt8]
 
     public init(status: Int, body: [UInt8]) {

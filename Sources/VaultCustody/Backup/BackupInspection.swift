@@ -25,7 +25,7 @@ public struct BackupVerification: Sendable {
     public var isIntact: Bool { report.isIntact && structure == nil }
 }
 
-/// Looks at backups.
+/// Inspects and verifies backups.
 public enum Backup {
     /// Reads what a backup says of itself, and whether it is whole.
     ///

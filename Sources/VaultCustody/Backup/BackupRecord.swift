@@ -8,7 +8,7 @@ public struct BackupRecord: Sendable {
     /// Entries in it; of one that was begun and not finished, how many it would have had at least.
     public internal(set) var logSize: Int64
     public let createdAt: VaultInstant
-    /// Nil: it is not known when it will be destroyed.
+    /// The time it will be destroyed; nil if that is not known.
     public let keepUntil: VaultInstant?
 }
 

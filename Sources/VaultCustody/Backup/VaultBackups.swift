@@ -17,7 +17,7 @@ public struct BackupRequest: Sendable {
     public var keepUntil: VaultInstant?
     /// Whether an older backup, or older keys, under these names may be replaced. Nothing else ever is.
     public var replaces = false
-    /// Where a copy of the database lies while it is sealed, as safe as the vault's own directory, which is the default.
+    /// The directory for a temporary copy of the database, as safe as the vault's own directory, which is the default.
     public var scratchDirectory: String?
 
     public init(path: String, keysPath: String?) {
@@ -29,7 +29,7 @@ public struct BackupRequest: Sendable {
 /// A backup that was made.
 public struct BackupReceipt: Sendable, Encodable {
     public let backup: BackupID
-    /// Where the data lies.
+    /// The path of the data.
     public let path: String
     public let keysPath: String?
     /// Bytes of the data file.

@@ -1,13 +1,13 @@
 import SQLiteStore
 public import VaultCore
 
-/// One thing the doctor looked at: how it is, and what to do about it.
+/// One thing that the doctor examined: its state, and what to do about it.
 public struct DoctorCheck: Sendable {
-    /// In rising order.
+    /// The severities, in rising order.
     public enum Severity: Int, Sendable, Comparable, CaseIterable {
         case ok, advice, warning, error
 
-        /// As printed: `ok`, `advice`, `warning`, `error`.
+        /// The word that is printed: `ok`, `advice`, `warning`, `error`.
         public var word: String { String(describing: self) }
 
         public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
@@ -16,11 +16,11 @@ public struct DoctorCheck: Sendable {
     /// Stable, as `files.vault`: the group, a dot, and what in it.
     public let id: String
     public let severity: Severity
-    /// One sentence; no secret, no user name.
+    /// The finding in one sentence, without secrets and user names.
     public let what: String
     /// What to do; empty where there is nothing.
     public let remedy: String
-    /// Of an error: the code a command would end with for it.
+    /// For an error, the code that a command would end with.
     public let code: VaultError.Code?
 }
 

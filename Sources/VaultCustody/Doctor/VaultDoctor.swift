@@ -157,7 +157,7 @@ extension Vault {
         }
     }
 
-    /// The same of a vault that does not open because it cannot be written. Throws where no keyslot opens.
+    /// Examines a vault that does not open because it cannot be written. Throws if no keyslot opens.
     public static func examine(_ path: String, unlockedBy source: KeySource) async throws -> [DoctorCheck] {
         try await BlockingThread.result {
             try Sodium.start()

@@ -6,7 +6,7 @@ import VaultStore
 
 /// What a restore would do, or did: everything that moved on since the backup, and what becomes of it.
 public struct RestorePlan: Sendable, Encodable {
-    /// What is restored.
+    /// The header of the backup that is restored.
     public let backup: BackupHeader
     /// What tells of the time since; nil: nothing does.
     public internal(set) var newest: NewestLogFacts?

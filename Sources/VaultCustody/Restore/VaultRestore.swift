@@ -19,13 +19,13 @@ import VaultStore
 public struct VaultRestore: Sendable {
     /// The data file of a backup.
     public var backup: String
-    /// Its key artefact.
+    /// The path of the backup's keys.
     public var keys: String
     /// What opens one of the keyslots in the key artefact.
     public var source: KeySource
     /// Path of the new vault; it must be free.
     public var path: String
-    /// Nil: nothing tells what happened since, and every issued grant is revoked.
+    /// The newest log; nil if there is none: then every issued grant is revoked.
     public var newest: NewestLog?
     /// A signed checkpoint that the newest log must reach, as an anchor keeps it: a log that was cut is found by it.
     public var checkpoint: String?
@@ -135,7 +135,7 @@ public struct VaultRestore: Sendable {
 /// A vault that was restored.
 public struct RestoreOutcome: Sendable {
     public let plan: RestorePlan
-    /// Where it lies.
+    /// The path of the restored vault.
     public let path: String
     /// The name under which its log goes on.
     public let logOrigin: String

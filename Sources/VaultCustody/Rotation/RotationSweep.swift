@@ -118,7 +118,7 @@ public struct KeyRotationProgress: Sendable {
     public let total: Int64
 }
 
-/// What a rotation did.
+/// The result of a rotation.
 public struct KeyRotationReport: Sendable {
     /// `root`, `issuer`, `keeper`, `custody`, `deep`, `handles`, `tags`, `lookup`, `rows` or `log`.
     public let kind: String
@@ -136,7 +136,7 @@ extension KeyRotationReport {
     }
 }
 
-/// Where rotations tell how far they are.
+/// The function that a rotation calls with its progress.
 public typealias KeyRotationObserver = @Sendable (KeyRotationProgress) -> Void
 
 /// The row of `jobs` by which a rotation that was interrupted is found again. Every step of a rotation may

@@ -23,7 +23,7 @@ public struct KeyRotationPlan: Sendable {
         public let reach: Reach
     }
 
-    /// As in ``KeyRotationReport/kind``.
+    /// The kind of the rotation, as ``KeyRotationReport/kind``.
     public let kind: String
     /// An interrupted one would be taken up instead of a new one begun.
     public let isResuming: Bool
@@ -31,7 +31,7 @@ public struct KeyRotationPlan: Sendable {
     public let owners: Int64
     /// Records or rows that would be written again.
     public let records: Int64
-    /// Empty where no keyslot is touched.
+    /// The keyslots that would be rewrapped; empty if none is touched.
     public let slots: [Slot]
 
     /// On an idle machine of two cores; live traffic makes it longer. 20,000 keys a second
