@@ -37,8 +37,8 @@ final class Members: Sendable {
     func measurements(of user: User) -> [Int] { Self.known[user.name]?.kilograms ?? [] }
 
     /// What applications learn of a user who allowed it.
-    var claims: UserClaims {
-        UserClaims(["email"]) { user, scope in
+    var claims: ClaimSource {
+        ClaimSource(["email"]) { user, scope in
             guard scope.names.contains("email"), let member = Self.known[user.name] else { return [:] }
             return ["email": .string(member.email)]
         }

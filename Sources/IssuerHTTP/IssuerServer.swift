@@ -113,7 +113,7 @@ public struct IssuerServerConfiguration: Sendable {
     /// Verifies `private_key_jwt`; nil: the method is off.
     public var assertions: (any ClientAssertionVerifying)?
     /// What userinfo says besides `sub`.
-    public var claims = UserClaims.none
+    public var claims = ClaimSource.none
     public var requests = RequestConfiguration()
     /// Connections beyond it wait to be accepted.
     public var maximumConnections = 2048

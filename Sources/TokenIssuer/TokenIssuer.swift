@@ -16,7 +16,7 @@ public struct TokenIssuer: Sendable {
     package let vault: Vault
     package let idTokens: (any IDTokenMinting)?
     package let assertions: (any ClientAssertionVerifying)?
-    package let claims: UserClaims
+    package let claims: ClaimSource
     /// Nil for good, or not known before the server's port is.
     package let url: IssuerURL?
     /// What is served, and so what metadata may name.
@@ -36,7 +36,7 @@ public struct TokenIssuer: Sendable {
     public init(
         vault: Vault, profile: IssuerProfile = .standard, issuer: String? = nil,
         idTokens: (any IDTokenMinting)? = nil, assertions: (any ClientAssertionVerifying)? = nil,
-        claims: UserClaims = .none
+        claims: ClaimSource = .none
     ) {
         self.init(
             vault: vault, profile: profile, url: issuer.map { IssuerURL($0) }, idTokens: idTokens,
@@ -46,7 +46,7 @@ public struct TokenIssuer: Sendable {
     /// - Parameters: nil for tracer and metrics: what the program has set up.
     package init(
         vault: Vault, profile: IssuerProfile, url: IssuerURL?, idTokens: (any IDTokenMinting)?,
-        assertions: (any ClientAssertionVerifying)?, claims: UserClaims, tracer: (any Tracer)? = nil,
+        assertions: (any ClientAssertionVerifying)?, claims: ClaimSource, tracer: (any Tracer)? = nil,
         metrics: (any MetricsFactory)? = nil
     ) {
         self.vault = vault

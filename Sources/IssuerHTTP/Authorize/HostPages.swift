@@ -140,7 +140,7 @@ public struct ScopeDescriptions: Sendable {
     public init(_ texts: [String: String]) { own = texts }
 
     /// Those of OpenID Connect and of the QuantiModo API. `profile` and `email` are described where the
-    /// issuer tells such claims (`UserClaims`), and shown by name elsewhere.
+    /// issuer tells such claims (`ClaimSource`), and shown by name elsewhere.
     public static let standard = ScopeDescriptions([:])
 
     /// - Parameter claims: what the issuer tells of users.

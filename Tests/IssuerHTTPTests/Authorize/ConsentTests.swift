@@ -32,7 +32,7 @@ import VaultCore
         ]
         for told in [[], ["email", "locale"], ["nickname"], ["email", "name"]] {
             try await TestServer.run(configure: { configuration, _ in
-                configuration.claims = UserClaims(told) { _, _ in [:] }
+                configuration.claims = ClaimSource(told) { _, _ in [:] }
             }) { server in
                 let app = try await server.client("app", scope: "openid profile email")
                 let browser = Browser(server)

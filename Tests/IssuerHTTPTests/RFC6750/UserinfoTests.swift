@@ -9,7 +9,7 @@ import VaultCore
 @Suite(.bounded) struct `OpenID Connect Core section 5.3, userinfo` {
     private static let path = "/oauth2/userinfo"
 
-    private static let claims = UserClaims(["email", "address"]) { user, scope in
+    private static let claims = ClaimSource(["email", "address"]) { user, scope in
         var claims: [String: ClaimValue] = [
             "sub": "somebody else", "iss": "evil", "name": .string("\(user.name) \"é\""),
         ]
@@ -119,7 +119,7 @@ import VaultCore
 
     @Test func `a host that cannot tell now puts the client off`() async throws {
         struct Broken: Error { let secret = "alice@example.com" }
-        try await TestServer.runOpenID(claims: UserClaims { _, _ in throw Broken() }) { server in
+        try await TestServer.runOpenID(claims: ClaimSource { _, _ in throw Broken() }) { server in
             let reply = try await server.send(
                 "GET", Self.path, ["Authorization: Bearer \(try await openIDTokens(server))"])
             #expect(reply.status == 503)

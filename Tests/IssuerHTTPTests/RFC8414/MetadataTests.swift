@@ -95,7 +95,7 @@ import VaultCore
         `oidcc-discovery-endpoint-verification: OpenID Connect is described under both names, in the same words`()
         async throws
     {
-        try await TestServer.runOpenID(claims: UserClaims(["email", "sub"]) { _, _ in [:] }) { server in
+        try await TestServer.runOpenID(claims: ClaimSource(["email", "sub"]) { _, _ in [:] }) { server in
             let reply = try await server.send("GET", Self.openID)
             #expect(reply.body == (try await server.send("GET", Self.oauth)).body)
             let metadata = reply.json

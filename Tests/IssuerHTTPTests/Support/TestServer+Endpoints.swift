@@ -7,7 +7,7 @@ import VaultCore
 extension TestServer {
     /// Serves with OpenID Connect on, by keys that sign nothing.
     static func runOpenID(
-        _ profile: IssuerProfile = .standard, claims: UserClaims = .none, issuer: String? = nil,
+        _ profile: IssuerProfile = .standard, claims: ClaimSource = .none, issuer: String? = nil,
         _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         try await run(

@@ -1,19 +1,20 @@
 public import TokenVault
 public import VaultCore
 
-/// What the host tells clients about a user, by the scope that the user granted (OpenID Connect Core section 5.4).
+/// Where an issuer takes from what it tells clients about a user, by the scope that the user granted (OpenID Connect Core
+/// section 5.4).
 ///
 /// ```swift
-/// let claims = UserClaims(["email", "email_verified"]) { user, scope in
+/// let claims = ClaimSource(["email", "email_verified"]) { user, scope in
 ///     scope.names.contains("email") ? ["email": "\(user.name)@example.com", "email_verified": true] : [:]
 /// }
 /// ```
 ///
 /// `sub` is the issuer's own, and so are the other claims of an id_token that say who issued it to whom and when:
 /// values the host gives for them are not used.
-public struct UserClaims: Sendable {
+public struct ClaimSource: Sendable {
     /// Claims with nothing but `sub`.
-    public static let none = UserClaims { _, _ in [:] }
+    public static let none = ClaimSource { _, _ in [:] }
 
     /// The claims there may be, for metadata.
     package let names: [String]
