@@ -112,8 +112,8 @@ public struct IssuerServerConfiguration: Sendable {
     public var idTokens: (any IDTokenMinting)?
     /// Verifies `private_key_jwt`; nil: the method is off.
     public var assertions: (any ClientAssertionVerifying)?
-    /// What userinfo says besides `sub`.
-    public var claims = ClaimSource.none
+    /// What userinfo and id_tokens say of a user besides `sub`.
+    public var claims = ClaimSource.ofVault
     public var requests = RequestConfiguration()
     /// Connections beyond it wait to be accepted.
     public var maximumConnections = 2048

@@ -14,26 +14,54 @@ public import VaultCore
 /// values the host gives for them are not used.
 public struct ClaimSource: Sendable {
     /// Claims with nothing but `sub`.
-    public static let none = ClaimSource { _, _ in [:] }
+    public static let none = ClaimSource(names: [], .nothing)
+
+    /// What the vault keeps of its users (``UserClaims``), by the scopes `profile` and `email`. `preferred_username` is the
+    /// user's name in the vault where no other is set.
+    public static let ofVault = ClaimSource(names: UserClaims.names, .vault)
 
     /// The claims there may be, for metadata.
     package let names: [String]
-    private let source: @Sendable (User, ScopeSet) async throws -> [String: ClaimValue]
+    private let source: Source
+
+    private enum Source {
+        case nothing
+        case vault
+        case host(@Sendable (User, ScopeSet) async throws -> [String: ClaimValue])
+    }
+
+    private init(names: [String], _ source: Source) { (self.names, self.source) = (names, source) }
 
     /// - Parameters:
     ///   - names: the claims there may be; metadata lists them.
-    ///   - source: asked at every userinfo request; what it throws becomes a 503.
+    ///   - source: asked at every userinfo request, and for every id_token whose scope is more than `openid`; what it
+    ///     throws becomes a 503.
     public init(
         _ names: [String] = [],
         source: @escaping @Sendable (User, ScopeSet) async throws -> [String: ClaimValue]
     ) {
-        self.names = names.filter { !Self.reserved.contains($0) }
-        self.source = source
+        self.init(names: names.filter { !Self.reserved.contains($0) }, .host(source))
+    }
+
+    /// Whether an id_token of this scope may say more than who signed in: a refresh without such a scope looks nothing up.
+    func isAsked(by scope: ScopeSet) -> Bool {
+        switch source {
+        case .nothing: false
+        case .vault: scope.names.contains("profile") || scope.names.contains("email")
+        case .host: scope.names.contains { $0 != TokenIssuer.openIDScope }
+        }
     }
 
     /// The claims of `user` that `scope` lets a client read, those of the issuer left out.
-    package func about(_ user: User, within scope: ScopeSet) async throws -> [String: ClaimValue] {
-        try await source(user, scope).filter { !Self.reserved.contains($0.key) }
+    func about(_ user: User, within scope: ScopeSet, in vault: Vault) async throws -> [String: ClaimValue] {
+        switch source {
+        case .nothing: return [:]
+        case .vault:
+            guard isAsked(by: scope) else { return [:] }
+            return try await vault.users.claims(of: user.id).told(within: scope, ofUser: user.name)
+        case .host(let source):
+            return try await source(user, scope).filter { !Self.reserved.contains($0.key) }
+        }
     }
 
     /// OpenID Connect Core sections 2 and 5.1, RFC 7519 section 4.1.

@@ -88,8 +88,7 @@ public struct IDTokenClaims: Sendable {
     public var nonce: String?
     /// `at_hash`, computed by the minter with the hash of its algorithm, is over this.
     public var accessToken: SecretBytes?
-    /// Claims about the user, where no access token is given to ask for them with (OpenID Connect Core
-    /// section 5.4). Those above are not replaced by them.
+    /// Claims about the user, by the scope granted (OpenID Connect Core section 5.4). Those above are not replaced by them.
     public var additional: [String: ClaimValue] = [:]
 
     public init(

@@ -51,7 +51,7 @@ extension TokenIssuer {
     /// What an id_token says beside the access token that an exchange is about to give.
     func idTokenClaims(
         _ prepared: PreparedExchange, _ issuer: String, _ client: Client, _ kind: CredentialKind
-    ) -> IDTokenClaims {
+    ) async throws -> IDTokenClaims {
         let now = vault.clock.now()
         let life = min(client.registration.lifetimes.accessToken, IDTokenClaims.longestLife)
         var claims = IDTokenClaims(
@@ -61,6 +61,7 @@ extension TokenIssuer {
         // OpenID Connect Core section 12.2: a refreshed id_token "SHOULD NOT have a nonce Claim".
         claims.nonce = kind == .authorizationCode ? prepared.context.nonce : nil
         claims.accessToken = prepared.accessToken
+        claims.additional = try await self.claims(of: prepared.owner, within: prepared.scope)
         return claims
     }
 

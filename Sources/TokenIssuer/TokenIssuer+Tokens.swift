@@ -188,8 +188,22 @@ extension TokenIssuer {
         {
             throw OAuthError(.invalidToken, status: 401, "The user was removed.")
         } catch { throw failure(error) }
-        var members: [String: ClaimValue]
-        do { members = try await claims.about(user, within: accessToken.scope) } catch {
+        var members = try await told(of: user, within: accessToken.scope)
+        members["sub"] = .string(vault.users.subject(of: user.id))
+        return members
+    }
+
+    /// What an id_token tells of its user besides who it is (OpenID Connect Core section 5.4). Many clients read no userinfo.
+    func claims(of user: OwnerID, within scope: ScopeSet) async throws -> [String: ClaimValue] {
+        guard claims.isAsked(by: scope) else { return [:] }
+        return try await told(of: try await vault.users.find(user), within: scope)
+    }
+
+    private func told(of user: User, within scope: ScopeSet) async throws(OAuthError) -> [String: ClaimValue]
+    {
+        do { return try await claims.about(user, within: scope, in: vault) } catch let error as VaultError {
+            throw failure(error)
+        } catch {
             vault.logger.error(
                 "The host failed to return claims about a user.",
                 metadata: ["error.type": "\(type(of: error))"])
@@ -197,7 +211,5 @@ extension TokenIssuer {
                 .temporarilyUnavailable, status: 503, "What is known of the user cannot be read now.",
                 retryAfter: 5)
         }
-        members["sub"] = .string(vault.users.subject(of: user.id))
-        return members
     }
 }

@@ -32,7 +32,7 @@ public struct TokenIssuer: Sendable {
     ///   - issuer: the URL that clients know this issuer by; without it there are no metadata and no id_tokens.
     ///   - idTokens: signs id_tokens; nil: OpenID Connect is off.
     ///   - assertions: verifies `private_key_jwt`; nil: the method is off.
-    ///   - claims: what userinfo says besides `sub`.
+    ///   - claims: what userinfo and id_tokens say of a user besides `sub`.
     public init(
         vault: Vault, profile: IssuerProfile = .standard, issuer: String? = nil,
         idTokens: (any IDTokenMinting)? = nil, assertions: (any ClientAssertionVerifying)? = nil,
@@ -117,7 +117,7 @@ public struct TokenIssuer: Sendable {
             // Signed before the swap is committed, so that a failure to sign spends no token.
             (result, idToken) = try await vault.exchange(exchange, ifScopeContains: Self.openIDScope) {
                 try await idTokens.mint(
-                    idTokenClaims($0, issuer, client.client, exchange.kind),
+                    try await idTokenClaims($0, issuer, client.client, exchange.kind),
                     algorithm: client.registration.idTokenAlgorithm)
             }
         } else {

@@ -125,6 +125,7 @@ extension TokenIssuer {
             claims.authenticationTime = user.authenticatedAt.secondsSince1970
             claims.nonce = pending.nonce
             claims.accessToken = accessToken
+            claims.additional = try await self.claims(of: user.id, within: pending.scope)
             let token = try await idTokens.mint(claims, algorithm: registration.idTokenAlgorithm)
             parameters.append(("id_token", token.text))
         }

@@ -64,12 +64,21 @@ package final class Owner: Sendable {
             sealed, with: key(.common), for: Self.context(row.id, column: "identity", keyring))
     }
 
-    /// What is told of a user in id_tokens; nil: nothing.
+    /// What clients are told of a user; nil: nothing.
     package func claims(_ keyring: Keyring) throws -> [UInt8]? {
         try row.claims.map {
             try SealedField.open(
                 $0, with: key(.common), for: Self.context(row.id, column: "claims", keyring))
         }
+    }
+
+    /// A row of this owner with other claims in it; nil: none.
+    package func row(_ row: OwnerRow, telling claims: [UInt8]?, _ keyring: Keyring) throws -> OwnerRow {
+        var row = row
+        row.claims = try claims.map {
+            try Self.seal($0, under: key(.common), row.id, column: "claims", keyring)
+        }
+        return row
     }
 
     private static func context(_ id: OwnerID, column: String, _ keyring: Keyring) -> AssociatedData {

@@ -21,7 +21,7 @@ package struct OwnerRow: Sendable {
     /// Sealed under the owner's common key; nil once erased.
     package var pseudonym: [UInt8]?
     let createdAt: VaultInstant
-    /// What is told of a user in id_tokens; sealed under the owner's key.
+    /// What clients are told of a user; sealed under the owner's common key.
     var claims: [UInt8]?
     /// Grants, connections and consents that were ever created for it, and the leaf of the last. They change while the
     /// registry does not: never to be taken from a cache.

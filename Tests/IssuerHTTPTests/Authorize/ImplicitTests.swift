@@ -128,7 +128,7 @@ import VaultCore
 }
 
 /// A signer that notes what it is asked to sign.
-private final class NotedClaims: IDTokenMinting {
+final class NotedClaims: IDTokenMinting {
     private let noted = Mutex<[IDTokenClaims]>([])
 
     var last: IDTokenClaims? { noted.withLock { $0.last } }

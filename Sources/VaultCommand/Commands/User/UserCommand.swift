@@ -12,7 +12,8 @@ struct UserCommand: ParsableCommand {
             finds it: Alice, ALICE and alice are one user. A name has one script and no invisible characters.
             """,
         subcommands: [
-            UserAddCommand.self, UserListCommand.self, UserSetPasswordCommand.self,
+            UserAddCommand.self, UserListCommand.self, UserShowCommand.self, UserSetCommand.self,
+            UserSetPasswordCommand.self,
             UserRevokeTokensCommand.self, UserDisableCommand.self, UserEnableCommand.self,
             UserRemoveCommand.self, UserEraseCommand.self,
         ])
@@ -49,11 +50,13 @@ struct UserAddCommand: AsyncParsableCommand, VaultWork {
 
             Examples:
               tokenvault user add alice --password-prompt
+              tokenvault user add alice --name "Alice A." --email alice@example.com --email-verified
               printf alice | tokenvault user add -
               tokenvault user add alice --password-fd 3 3< password
             """)
 
     @OptionGroup var user: UserArgument
+    @OptionGroup(title: "What applications learn") var claims: ClaimArguments
     @OptionGroup(title: "Password") var password: NewSecretArguments<Password>
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
@@ -61,10 +64,69 @@ struct UserAddCommand: AsyncParsableCommand, VaultWork {
     func run() async throws {
         let name = try user.read()
         let password = try password.read().map(checkedPassword)
-        try await show { vault in
+        var new = UserClaims()
+        claims.apply(to: &new)
+        try new.check()
+        try await show { [new] vault in
             let added = try await vault.users.add(name)
+            if new != UserClaims() { try await vault.users.setClaims(of: name) { $0 = new } }
             if let password { try await vault.users.setPassword(password, of: name) }
-            return try await Shown(added, vault)
+            return try await Shown(added, vault, telling: new == UserClaims() ? nil : new)
+        }
+    }
+}
+
+struct UserShowCommand: AsyncParsableCommand, VaultWork {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show a user, and what applications learn of the user.",
+        discussion: """
+            With the scopes "profile" and "email" applications learn what is set; "subject" is the user's name \
+            towards them.
+
+            Example:
+              tokenvault user show alice
+            """)
+
+    @OptionGroup var user: UserArgument
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func run() async throws {
+        let name = try user.read()
+        try await show { vault in
+            let found = try await vault.users.find(name)
+            return try await Shown(found, vault, telling: vault.users.claims(of: found.id))
+        }
+    }
+}
+
+struct UserSetCommand: AsyncParsableCommand, VaultWork {
+    static let configuration = CommandConfiguration(
+        commandName: "set", abstract: "Set what applications learn of a user.",
+        discussion: """
+            Applications learn it by the scopes "profile" and "email", at their next sign-in or refresh. A new \
+            address is not verified until you say so.
+
+            Examples:
+              tokenvault user set alice --email alice@example.com --email-verified
+              tokenvault user set alice --name "Alice A." --locale en-GB
+              tokenvault user set alice --email ""
+            """)
+
+    @OptionGroup var user: UserArgument
+    @OptionGroup(title: "What applications learn") var claims: ClaimArguments
+    @OptionGroup var location: VaultArguments
+    @OptionGroup var output: OutputArguments
+
+    func validate() throws {
+        guard claims.isGiven else { throw ValidationError("There is nothing to set: give an option.") }
+    }
+
+    func run() async throws {
+        let name = try user.read()
+        try await show { [claims] vault in
+            let set = try await vault.users.setClaims(of: name) { claims.apply(to: &$0) }
+            return try await Shown(vault.users.find(name), vault, telling: set)
         }
     }
 }
@@ -232,16 +294,25 @@ struct UserEraseCommand: AsyncParsableCommand, VaultWork {
 }
 
 extension Shown {
-    /// `{"created_at":"…","has_password":true,"state":"active","user":"alice"}`
-    fileprivate init(_ user: User, _ vault: Vault) async throws {
+    /// `{"created_at":"…","has_password":true,"state":"active","user":"alice"}`, with the claims that there are.
+    fileprivate init(_ user: User, _ vault: Vault, telling claims: UserClaims? = nil) async throws {
         let hasPassword = try await vault.users.hasPassword(user.id)
         let password = hasPassword ? "set" : "none"
+        var fields: [Field] = [
+            .both("user", user.name), .both("state", "\(user.state)"),
+            .both("has_password", hasPassword, label: "password", as: password),
+            .both("created_at", user.createdAt),
+        ]
+        if let claims {
+            fields += [
+                .both("subject", vault.users.subject(of: user.id)), .both("name", claims.name),
+                .both("preferred_username", claims.preferredUsername), .both("email", claims.email),
+                .both("email_verified", claims.email.map { _ in claims.isEmailVerified }),
+                .both("locale", claims.locale),
+            ]
+        }
         self.init(
-            [
-                .both("user", user.name), .both("state", "\(user.state)"),
-                .both("has_password", hasPassword, label: "password", as: password),
-                .both("created_at", user.createdAt),
-            ], cells: [user.name, "\(user.state)", password, "\(Timestamp(user.createdAt))"])
+            fields, cells: [user.name, "\(user.state)", password, "\(Timestamp(user.createdAt))"])
     }
 
     /// `{"backups":2,"backups_kept_until":"…","connections":0,"erased":"alice","grants":1}`
