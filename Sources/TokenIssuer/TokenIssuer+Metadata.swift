@@ -19,9 +19,7 @@ extension TokenIssuer {
             for name in MountedEndpoints.Name.allCases {
                 members[name.rawValue] = endpoints[name].map { .string(base + $0) }
             }
-            var (scopes, types, grants) = (
-                profile.scopes, [ResponseType](), GrantType.allCases.map(\.rawValue)
-            )
+            var (types, grants) = ([ResponseType](), GrantType.allCases.map(\.rawValue))
             if endpoints[.authorization] != nil {
                 types = [.code, .token]
                 grants.append("implicit")
@@ -29,7 +27,6 @@ extension TokenIssuer {
                 members["authorization_response_iss_parameter_supported"] = true
             }
             if let idTokens {
-                scopes.insert("openid", at: 0)
                 if endpoints[.authorization] != nil { types += [.idToken, .idTokenToken] }
                 members["subject_types_supported"] = ["public"]
                 members["id_token_signing_alg_values_supported"] = texts(
@@ -40,7 +37,7 @@ extension TokenIssuer {
                 // Left out, it would mean true.
                 members["request_uri_parameter_supported"] = false
             }
-            members["scopes_supported"] = texts(scopes)
+            members["scopes_supported"] = texts(try await scopes())
             members["response_types_supported"] = texts(types.map(\.rawValue))
             members["grant_types_supported"] = texts(grants)
             members["code_challenge_methods_supported"] = ["S256"]
@@ -56,6 +53,18 @@ extension TokenIssuer {
             }
             return members
         } catch { throw failure(error) }
+    }
+
+    /// What clients may ask for: what some client is registered for. Clients take it for what to ask (MCP), so there is no
+    /// more of it than one request can hold; what a client may not have is left out of its request.
+    private func scopes() async throws -> [String] {
+        let first = (idTokens == nil ? [] : [Self.openIDScope]) + profile.scopes
+        let others = try await vault.clients.registeredScopes().subtracting(first).sorted()
+        var length = -1
+        return (first + others).filter { name in
+            length += name.utf8.count + 1
+            return length <= Limits.scopeBytes
+        }
     }
 
     /// The public signing keys as a JWK Set; nil: OpenID Connect is off.

@@ -47,6 +47,12 @@ public struct ScopeSet: Sendable, Hashable {
         names.allSatisfy(other.names.contains)
     }
 
+    /// The names that are in both, in our order.
+    package func intersection(_ other: ScopeSet) -> ScopeSet {
+        isSubset(of: other)
+            ? self : ScopeSet(parsing: names.filter(other.names.contains).joined(separator: " ")) ?? .empty
+    }
+
     /// The names of both, ours first; just `other` where together they would be too long.
     package func union(_ other: ScopeSet) -> ScopeSet {
         let further = other.names.filter { !names.contains($0) }

@@ -78,7 +78,7 @@ extension TokenIssuer {
         guard request["response_mode"].map({ $0 == responder.mode.rawValue }) ?? true else {
             throw .invalidRequest("The response_mode is query or fragment; query is not for tokens.")
         }
-        let scope = try await scope(of: request, responseType, for: client)
+        let scope = try scope(of: request, responseType, for: client)
         let nonce = request["nonce"]
         guard nonce?.utf8.count ?? 0 <= AuthorizationRequest.longestNonce else {
             throw .invalidRequest("The nonce is longer than \(AuthorizationRequest.longestNonce) bytes.")
@@ -115,28 +115,21 @@ extension TokenIssuer {
         return type
     }
 
-    private func scope(
-        of request: AuthorizationRequest, _ type: ResponseType, for client: Client
-    ) async throws(OAuthError) -> ScopeSet {
+    private func scope(of request: AuthorizationRequest, _ type: ResponseType, for client: Client)
+        throws(OAuthError) -> ScopeSet
+    {
         guard let asked = ScopeSet(parsing: request["scope"] ?? "") else { throw .malformedScope }
-        // RFC 6749 section 3.3: a request without scope gets a "pre-defined default value"; ours is all of it.
-        var scope = asked.isEmpty ? client.registration.scope : asked
-        if !scope.isSubset(of: client.registration.scope) {
-            scope = try await understood(scope)
-            guard !scope.isEmpty, scope.isSubset(of: client.registration.scope) else { throw .scopeExceeded }
-        }
+        // RFC 6749 section 3.3: a request without scope gets a "pre-defined default value"; ours is all of it. "The
+        // authorization server MAY fully or partially ignore the scope requested by the client": clients ask for all
+        // that metadata name, and for names that other servers know. What they may not have is left out, and the answer's
+        // `scope` tells.
+        let registered = client.registration.scope
+        let scope = asked.isEmpty ? registered : asked.intersection(registered)
+        guard asked.isEmpty || !scope.isEmpty else { throw .scopeExceeded }
         guard !type.hasIDToken || scope.names.contains("openid") else {
             throw .invalidRequest("A response_type with id_token needs the scope openid.")
         }
         return scope
-    }
-
-    /// Without the names that no client is registered for. OpenID Connect Core section 3.1.2.1: "Scope values used that
-    /// are not understood by an implementation SHOULD be ignored." The answer's `scope` tells what was left out.
-    private func understood(_ scope: ScopeSet) async throws(OAuthError) -> ScopeSet {
-        let registered: Set<String>
-        do { registered = try await vault.clients.registeredScopes() } catch { throw failure(error) }
-        return ScopeSet(parsing: scope.names.filter(registered.contains).joined(separator: " ")) ?? .empty
     }
 
     private func challenge(

@@ -146,8 +146,8 @@ public struct VaultClients: Sendable {
         }
     }
 
-    /// The names that some client is registered for. Anyone may ask for names that are unknown, and that must not read
-    /// every client each time: they are kept while the registry stays as it is.
+    /// The names that some client is registered for, as metadata tell them to anyone: that must not read every client each
+    /// time, so they are kept while the registry stays as it is.
     package func registeredScopes() async throws -> Set<String> {
         let revision = try await vault.snapshot { try $1.checkedRevision($0) }
         if let known = vault.knownScopes.value(revision) { return known }
