@@ -55,11 +55,12 @@ extension TokenIssuer {
         } catch { throw failure(error) }
     }
 
-    /// What clients may ask for: what some client is registered for. Clients take it for what to ask (MCP), so there is no
+    /// What clients may ask for: what some client is registered for, and what the operator declared. Clients take it for what to ask (MCP), so there is no
     /// more of it than one request can hold; what a client may not have is left out of its request.
     private func scopes() async throws -> [String] {
         let first = (idTokens == nil ? [] : [Self.openIDScope]) + profile.scopes
-        let others = try await vault.clients.registeredScopes().subtracting(first).sorted()
+        let others = try await vault.clients.registeredScopes().union(vault.scopes.texts().keys)
+            .subtracting(first).sorted()
         var length = -1
         return (first + others).filter { name in
             length += name.utf8.count + 1

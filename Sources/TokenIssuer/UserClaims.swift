@@ -47,7 +47,7 @@ public struct UserClaims: Sendable, Equatable {
     /// - Throws: ``VaultError/Code/invalidInput`` with the claim and what it may be, never with its value.
     package func check() throws {
         for (text, what) in [(name, "name"), (preferredUsername, "preferred user name")] {
-            guard text.map(Self.isLabel) ?? true else {
+            guard text.map(Self.isLine) ?? true else {
                 throw VaultError(
                     .invalidInput,
                     "A \(what) has 1 to \(Limits.nameBytes) bytes, no control characters and no space at its ends."
@@ -68,7 +68,8 @@ public struct UserClaims: Sendable, Equatable {
         }
     }
 
-    private static func isLabel(_ text: String) -> Bool {
+    /// A short text for people, without anything that cannot be seen.
+    static func isLine(_ text: String) -> Bool {
         (1...Limits.nameBytes).contains(text.utf8.count) && text.unicodeScalars.allSatisfy(isWritten)
             && text.first?.isWhitespace == false && text.last?.isWhitespace == false
     }

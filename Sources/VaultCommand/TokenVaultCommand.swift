@@ -43,7 +43,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
                 name: "Issuer",
                 subcommands: [
                     ServeCommand.self, ClientCommand.self, UserCommand.self, GrantCommand.self,
-                    ConsentCommand.self,
+                    ConsentCommand.self, ScopeCommand.self,
                 ]),
             CommandGroup(
                 name: "Keeper",

@@ -62,8 +62,9 @@ public struct AuthorizeRoutes<Context: RequestContext>: Sendable {
     }
 
     /// What the names in a scope allow, for the user to read.
-    func describe(_ scope: ScopeSet) -> [ScopeDescription] {
-        scopes.describe(scope.names, telling: issuer.claims.names)
+    func describe(_ scope: ScopeSet) async throws -> [ScopeDescription] {
+        scopes.describe(
+            scope.names, declared: try await issuer.vault.scopes.texts(), telling: issuer.claims.names)
     }
 }
 
@@ -163,7 +164,7 @@ extension AuthorizeRoutes {
                 request: try asked.sealed(by: issuer).text)
             let question = ConsentQuestion(
                 clientName: pending.client.registration.name, clientID: pending.client.clientID,
-                userName: account.name, scopes: describe(pending.scope),
+                userName: account.name, scopes: try await describe(pending.scope),
                 destination: Self.destination(of: pending.redirectURI),
                 action: pages.link(PagePaths.consent), form: try form.sealed(by: issuer.vault))
             return Pages.guarded(
@@ -261,7 +262,7 @@ extension AuthorizeRoutes {
         return [
             "client": client.registration.name.displayed, "since": consent.grantedAt.date,
             "sinceText": consent.grantedAt.writtenDate,
-            "scopes": describe(consent.scope).map(\.item),
+            "scopes": try await describe(consent.scope).map(\.item),
             "form": try form.sealed(by: issuer.vault),
         ]
     }

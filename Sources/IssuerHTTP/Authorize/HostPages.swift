@@ -136,18 +136,24 @@ public struct ScopeDescription: Sendable {
 public struct ScopeDescriptions: Sendable {
     private let own: [String: String]
 
-    /// - Parameter texts: by name of scope; added to ``standard``, which they may override.
+    /// - Parameter texts: by name of scope; added to ``standard`` and to what the operator declared
+    ///   (`tokenvault scope add`), which they may override.
     public init(_ texts: [String: String]) { own = texts }
 
     /// Those of OpenID Connect and of the QuantiModo API. `profile` and `email` are described where the
     /// issuer tells such claims (`ClaimSource`), and shown by name elsewhere.
     public static let standard = ScopeDescriptions([:])
 
-    /// - Parameter claims: what the issuer tells of users.
-    func describe(_ names: [String], telling claims: [String]) -> [ScopeDescription] {
+    /// - Parameters:
+    ///   - declared: the operator's texts, by name of scope.
+    ///   - claims: what the issuer tells of users.
+    func describe(
+        _ names: [String], declared: [String: String], telling claims: [String]
+    ) -> [ScopeDescription] {
         names.map { name in
             let isTold = Self.claims[name].map { !$0.isDisjoint(with: claims) } ?? true
-            return ScopeDescription(name: name, text: own[name] ?? (isTold ? Self.builtIn[name] : nil))
+            return ScopeDescription(
+                name: name, text: own[name] ?? declared[name] ?? (isTold ? Self.builtIn[name] : nil))
         }
     }
 

@@ -26,6 +26,29 @@ import VaultCore
         }
     }
 
+    @Test func `it says what the operator declared, and metadata name that`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client(scope: "basic notes.read notes.write")
+            try await server.vault.scopes.add("notes.read", text: "Read <your> notes")
+            try await server.vault.scopes.add("notes.share", text: "Share your notes")
+            try await server.vault.scopes.add("basic", text: "See your account")
+            let browser = Browser(server)
+            try await browser.haveSession()
+            let page = try await browser.authorize(app, ["scope": nil])
+            for text in [
+                "Read &lt;your&gt; notes", "Use the permission <code>notes.write</code>", "See your account",
+            ] { #expect(page.text.contains(text), "\(text)") }
+            #expect(!page.text.contains("basic account information") && !page.text.contains("Share"))
+            let path = "/.well-known/oauth-authorization-server"
+            func named() async throws -> [String]? {
+                try await server.send("GET", path).json["scopes_supported"] as? [String]
+            }
+            #expect(try await named() == ["basic", "notes.read", "notes.share", "notes.write"])
+            try await server.vault.scopes.remove("notes.share")
+            #expect(try await named() == ["basic", "notes.read", "notes.write"])
+        }
+    }
+
     @Test func `it promises what the issuer tells of users, and no more`() async throws {
         let texts = [
             "profile": "See your profile, such as your name", "email": "See your email address",

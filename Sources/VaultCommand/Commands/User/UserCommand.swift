@@ -50,7 +50,7 @@ struct UserAddCommand: AsyncParsableCommand, VaultWork {
 
             Examples:
               tokenvault user add alice --password-prompt
-              tokenvault user add alice --name "Alice A." --email alice@example.com --email-verified
+              tokenvault user add alice --email alice@example.com --email-verified
               printf alice | tokenvault user add -
               tokenvault user add alice --password-fd 3 3< password
             """)
