@@ -157,8 +157,8 @@ public struct ClientSecretInfo: Sendable {
     package let client: OwnerID
     /// The number of the secret, from 1.
     public let generation: Int64
-    let tag: [UInt8]
-    let tagKeyID: Int64
+    package let tag: [UInt8]
+    package let tagKeyID: Int64
     /// The time it was made; it is accepted from then on.
     public let notBefore: VaultInstant
     public package(set) var notAfter: VaultInstant?

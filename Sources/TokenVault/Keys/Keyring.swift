@@ -99,7 +99,7 @@ package final class Keyring: Sendable {
     }
 
     /// Tags of tokens and secrets; rows say under which id theirs were made.
-    var issuerTags: TagKeys { get throws { try tags(of: .issuer) } }
+    package var issuerTags: TagKeys { get throws { try tags(of: .issuer) } }
 
     /// Tags of the state and the session of consents that were begun.
     package var keeperTags: TagKeys { get throws { try tags(of: .keeper) } }

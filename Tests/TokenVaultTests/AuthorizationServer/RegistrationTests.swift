@@ -1,6 +1,7 @@
 import TestSupport
 import Testing
 import TokenRotation
+import TokenIssuer
 import TokenVault
 import VaultAudit
 import VaultCore

@@ -3,6 +3,7 @@ import OpenIDConnect
 import TestSupport
 import Testing
 import TokenRotation
+import TokenIssuer
 import TokenVault
 import TokenVaultTesting
 import VaultAudit
