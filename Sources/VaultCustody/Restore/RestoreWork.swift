@@ -154,7 +154,7 @@ extension WriteTransaction {
         case TableLayout.consents.number: return try load(Consent.self, item.id)?.row.user
         case TableLayout.clientSecrets.number: return try load(ClientSecretInfo.self, item.id)?.row.client
         case TableLayout.authorizationRequests.number:
-            let owner = try stored(.authorizationRequests, item.id)?[column: "owner_id"]
+            let owner = try stored(.authorizationRequests, item.id)?["owner_id"]
             return if case .integer(let id)? = owner { OwnerID(id) } else { nil }
         default: return nil
         }

@@ -21,25 +21,25 @@ import VaultCustody
         #expect(try await scopes.list().map(\.text) == ["Read your notes", "Change your notes"])
         try await scopes.remove("notes.write")
         await #expect(throws: VaultError(.notFound, "")) { try await scopes.remove("notes.write") }
-        let entries = try await test.vault.auditEntries(from: before, limit: 10)
+        let entries = try await test.vault.log.entries(from: before, limit: 10)
         #expect(entries.map(\.operation) == Array(repeating: "scope.change", count: 4))
         #expect(entries.map(\.reason) == ["added", "added", "added", "removed"])
         let again = try await test.reopen()
         #expect(try await again.scopes.list().map(\.name) == ["notes.read"])
         try await again.scopes.remove("notes.read")
         #expect(try await scopes.list().isEmpty)
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
         await again.close()
     }
 
     @Test(.ofFiles) func `it outlives new keys`() async throws {
         let test = try await TestVault()
         try await test.vault.scopes.add("notes.read", text: "Read your notes")
-        _ = try await test.vault.rotateSystemKey(.rows)
-        _ = try await test.vault.rotateDeeply(openedBy: test.source)
+        _ = try await test.vault.keys.rotate(.rows)
+        _ = try await test.vault.keys.rotateDeeply(openedBy: test.source)
         #expect(try await test.vault.scopes.list().map(\.text) == ["Read your notes"])
         try await test.vault.scopes.add("notes.write", text: "Change your notes")
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
         #expect(await test.vault.examine().allSatisfy { $0.code == nil })
         await test.vault.close()
     }

@@ -51,11 +51,11 @@ import VaultCustody
         _ = try await test.vault.users.add("alice")
         let before = try await test.vault.auditSize()
         for _ in 0..<2 { try await test.vault.users.setClaims(of: "alice", Self.change) }
-        let entries = try await test.vault.auditEntries(from: before, limit: 10)
+        let entries = try await test.vault.log.entries(from: before, limit: 10)
         #expect(entries.map(\.operation) == ["user.change"] && entries.map(\.reason) == ["claims"])
-        let leaf = try #require(try await test.vault.auditLeaves(from: before, limit: 1).first).leaf
+        let leaf = try #require(try await test.vault.log.leaves(from: before, limit: 1).first).leaf
         #expect(!String(decoding: leaf, as: UTF8.self).lowercased().contains("planted"))
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test(.ofFiles) func `it stands nowhere in the files, outlives new keys, and goes with its user`()
@@ -67,15 +67,15 @@ import VaultCustody
         for text in ["lanted", "pt-BR"] {
             #expect(try rawBytes(test).range(of: Data(text.utf8)) == nil, "\(text)")
         }
-        _ = try await test.vault.rotateDeeply(openedBy: test.source)
+        _ = try await test.vault.keys.rotateDeeply(openedBy: test.source)
         #expect(try await test.vault.users.claims(of: alice.id) == set)
         // With the new key too.
         let changed = try await test.vault.users.setClaims(of: "alice") { $0.locale = "de" }
         #expect(try await test.vault.users.claims(of: alice.id) == changed)
-        _ = try await test.vault.eraseUser("alice")
+        _ = try await test.vault.users.erase("alice")
         let kept = try sqlite(test.path, "SELECT claims IS NULL FROM owners WHERE id = \(alice.id.rawValue)")
         #expect(kept == "1")
-        #expect(try await test.vault.verifyAudit().isIntact)
+        #expect(try await test.vault.log.verify().isIntact)
         await test.vault.close()
     }
 
