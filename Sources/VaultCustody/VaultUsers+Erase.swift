@@ -67,12 +67,7 @@ extension VaultUsers {
     private func userToErase(_ name: String) async throws -> OwnerID? {
         try await vault.scan { database, keys in
             let keyring = keys.keyring
-            let tags = keyring.lookup.tags(.userName, of: UserName.folded(name))
-            if let id = try database.ownerID(tags: tags), let owner = try database.owner(id, keyring),
-                owner.row.kind == .user
-            {
-                return id
-            }
+            if let owner = try database.user(named: name, keyring) { return owner.row.id }
             var found: OwnerID?
             try database.forEachRow(
                 "SELECT id FROM owners WHERE kind = 2 AND state = 3 AND pseudonym IS NOT NULL ORDER BY id"

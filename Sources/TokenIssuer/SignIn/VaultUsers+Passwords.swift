@@ -23,7 +23,7 @@ extension VaultUsers {
                 try PasswordVerifier(hashing: password)
             }
         }
-        try await vault.write { [operatorActor = vault.operatorActor, verifier] transaction in
+        try await vault.write { [verifier] transaction in
             guard let owner = try transaction.owner(id, sealingFor: .issuer), owner.row.state != .removed
             else {
                 throw Vault.noUser
@@ -41,7 +41,7 @@ extension VaultUsers {
             return Audited(
                 (),
                 AuditEvent(
-                    .userPassword, by: operatorActor, reason: verifier == nil ? "removed" : "set",
+                    .userPassword, by: vault.operatorActor, reason: verifier == nil ? "removed" : "set",
                     subject: owner.pseudonym))
         }
     }
@@ -95,12 +95,12 @@ extension VaultUsers {
     private func passwordRecord(
         ofUser name: String
     ) async throws -> (owner: Owner, version: Int64, verifier: PasswordVerifier?)? {
-        try await vault.snapshot { [registry = vault.registry] database, keys in
+        try await vault.snapshot { database, keys in
             let keyring = keys.keyring
             let revision = try keys.checkedRevision(database)
             let tags = keyring.lookup.tags(.userName, of: UserName.folded(name))
             guard let id = try database.ownerID(tags: tags),
-                let owner = try registry.owner(id, database, keyring, revision: revision),
+                let owner = try vault.registry.owner(id, database, keyring, revision: revision),
                 owner.row.kind == .user
             else { return nil }
             guard let row = try database.load(PasswordRow.self, id.rawValue, keyring)?.row,

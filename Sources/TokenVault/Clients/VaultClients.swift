@@ -41,7 +41,7 @@ public struct VaultClients: Sendable {
         let stored = try StoredRegistration(registration).encoded()
         let identity = Array(
             try JSONEncoder().encode(ClientIdentity(clientID: clientID, name: registration.name)))
-        return try await vault.write { [operatorActor = vault.operatorActor] transaction in
+        return try await vault.write { transaction in
             let keyring = transaction.keyring
             let database = try transaction.database
             let idTags = keyring.lookup.tags(.clientID, of: Array(clientID.utf8))
@@ -59,7 +59,7 @@ public struct VaultClients: Sendable {
             try transaction.insert(row)
             var secrets: [ClientSecretInfo] = []
             if let secret { secrets.append(try transaction.insertSecret(secret, of: id, generation: 1)) }
-            let event = AuditEvent(.clientAdd, by: operatorActor, subject: owner.pseudonym)
+            let event = AuditEvent(.clientAdd, by: vault.operatorActor, subject: owner.pseudonym)
             let client = try Client(owner: owner, row: row, secrets: secrets, keyring: keyring)
             return Audited(NewClient(client: client, secret: secret), event)
         }
@@ -70,60 +70,58 @@ public struct VaultClients: Sendable {
     /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
     public func find(_ name: String) async throws -> Client {
         let bytes = Array(name.utf8)
-        return try await vault.snapshot { [registry = vault.registry] database, keys in
-            let lookup = keys.keyring.lookup
-            let revision = try keys.checkedRevision(database)
-            let found =
-                try registry.ownerID(
-                    lookupTags: lookup.tags(.clientID, of: bytes), database, revision: revision)
-                ?? database.clientID(nameTags: lookup.tags(.clientName, of: bytes))
-            guard let client = try standingClient(found, database, keys, revision) else {
-                throw Vault.noClient
-            }
-            return client
+        return try await found { database, keyring, revision in
+            let tags = keyring.lookup.tags(.clientID, of: bytes)
+            return try vault.registry.ownerID(lookupTags: tags, database, revision: revision)
+                ?? database.clientID(nameTags: keyring.lookup.tags(.clientName, of: bytes))
         }
     }
 
     /// Finds the client of a grant, a consent or a token.
     ///
     /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
-    public func find(_ id: OwnerID) async throws -> Client {
-        try await vault.snapshot { database, keys in
-            let revision = try keys.checkedRevision(database)
-            guard let client = try standingClient(id, database, keys, revision) else { throw Vault.noClient }
-            return client
-        }
+    public func find(_ id: OwnerID) async throws -> Client { try await found { _, _, _ in id } }
+
+    private func found(
+        _ look: (Database, Keyring, RegistryRevision?) throws -> OwnerID?
+    ) async throws -> Client {
+        guard let client = try await first(look) else { throw Vault.noClient }
+        return client
     }
 
     /// The client with this `client_id`, for authentication; nil if it is unknown or was removed.
     package func first(identifiedBy clientID: String) async throws -> Client? {
         guard clientID.utf8.count <= Limits.nameBytes else { return nil }
-        return try await vault.snapshot { [registry = vault.registry] database, keys in
-            let revision = try keys.checkedRevision(database)
-            let tags = keys.keyring.lookup.tags(.clientID, of: Array(clientID.utf8))
-            let id = try registry.ownerID(lookupTags: tags, database, revision: revision)
-            if id == nil { try keys.keyring.rows.roster?.check { try $0.confirmUnknown(tags) } }
-            return try standingClient(id, database, keys, revision)
+        return try await first { database, keyring, revision in
+            let tags = keyring.lookup.tags(.clientID, of: Array(clientID.utf8))
+            let id = try vault.registry.ownerID(lookupTags: tags, database, revision: revision)
+            if id == nil { try keyring.rows.roster?.check { try $0.confirmUnknown(tags) } }
+            return id
         }
     }
 
     /// Nil also for one that was removed.
-    private func standingClient(
-        _ id: OwnerID?, _ database: Database, _ keys: SnapshotKeys, _ revision: RegistryRevision?
-    ) throws -> Client? {
-        guard let id, let client = try vault.registry.client(id, database, keys.keyring, revision: revision),
-            client.state != .removed
-        else { return nil }
-        return client
+    private func first(
+        _ look: (Database, Keyring, RegistryRevision?) throws -> OwnerID?
+    ) async throws -> Client? {
+        try await vault.snapshot { database, keys in
+            let revision = try keys.checkedRevision(database)
+            guard let id = try look(database, keys.keyring, revision),
+                let client = try vault.registry.client(id, database, keys.keyring, revision: revision),
+                client.state != .removed
+            else { return nil }
+            return client
+        }
     }
 
     /// Makes sure that a client whose secret was found wrong has no other.
     ///
     /// - Throws: ``VaultError/Code/integrity`` when an index left one out.
     package func confirmSecrets(of id: OwnerID) async throws {
-        try await vault.snapshot { [registry = vault.registry] database, keys in
+        try await vault.snapshot { database, keys in
             let revision = try keys.checkedRevision(database)
-            guard let client = try registry.client(id, database, keys.keyring, revision: revision) else {
+            guard let client = try vault.registry.client(id, database, keys.keyring, revision: revision)
+            else {
                 return
             }
             try keys.keyring.rows.roster?.check { try $0.confirmAll(client.secrets.count, of: id) }
@@ -136,13 +134,15 @@ public struct VaultClients: Sendable {
     ///   - last: the client that the page before ended with.
     ///   - limit: the most clients to return; every client by default.
     public func list(after last: OwnerID = .system, limit: Int = .max) async throws -> [Client] {
-        try await vault.scan { [registry = vault.registry] database, keys in
+        try await vault.scan { database, keys in
             let revision = try keys.checkedRevision(database)
             let ids = try database.rows(
                 "SELECT id FROM owners WHERE id > ? AND kind = 3 AND state != 3 ORDER BY id LIMIT ?",
                 [.integer(last.rawValue), .integer(Int64(limit))]
             ) { OwnerID($0.integer(0)) }
-            return try ids.compactMap { try registry.client($0, database, keys.keyring, revision: revision) }
+            return try ids.compactMap {
+                try vault.registry.client($0, database, keys.keyring, revision: revision)
+            }
         }
     }
 
@@ -199,7 +199,7 @@ public struct VaultClients: Sendable {
         }
         let id = try await find(name).id
         let secret = ClientSecret.generate()
-        return try await vault.write { [operatorActor = vault.operatorActor] transaction in
+        return try await vault.write { transaction in
             guard let client = try transaction.client(id) else { throw Vault.noClient }
             guard !client.registration.isPublic else {
                 throw VaultError(.denied, "A public client has no secret.")
@@ -226,7 +226,7 @@ public struct VaultClients: Sendable {
             let generation = (client.secrets.last?.generation ?? 0) + 1
             _ = try transaction.insertSecret(secret, of: id, generation: generation)
             let event = AuditEvent(
-                .clientSecretAdd, by: operatorActor, subject: client.pseudonym,
+                .clientSecretAdd, by: vault.operatorActor, subject: client.pseudonym,
                 generation: UInt32(truncatingIfNeeded: generation))
             guard let changed = try transaction.client(id) else { throw Vault.noClient }
             return Audited(NewClient(client: changed, secret: secret), event)
@@ -237,7 +237,7 @@ public struct VaultClients: Sendable {
         _ id: OwnerID, _ operation: AuditOperation, reason: String?, _ urgency: WriteUrgency,
         _ change: @escaping @Sendable (inout OwnerRow, inout ClientRow) -> Void
     ) async throws -> Client {
-        try await vault.write(urgency) { [operatorActor = vault.operatorActor] transaction in
+        try await vault.write(urgency) { transaction in
             guard var owner = try transaction.load(OwnerRow.self, id.rawValue)?.row,
                 var row = try transaction.load(ClientRow.self, id.rawValue)?.row,
                 let client = try transaction.client(id), owner.state != .removed
@@ -245,7 +245,8 @@ public struct VaultClients: Sendable {
             change(&owner, &row)
             try transaction.update(owner)
             try transaction.update(row)
-            let event = AuditEvent(operation, by: operatorActor, reason: reason, subject: client.pseudonym)
+            let event = AuditEvent(
+                operation, by: vault.operatorActor, reason: reason, subject: client.pseudonym)
             guard let changed = try transaction.client(id) else { throw Vault.noClient }
             return Audited(changed, event)
         }
@@ -313,7 +314,7 @@ extension VaultClients {
         _ name: String, _ change: @escaping @Sendable (inout ClientRegistration) -> Void
     ) async throws -> NewClient {
         let id = try await find(name).id
-        return try await vault.write { [operatorActor = vault.operatorActor] transaction in
+        return try await vault.write { transaction in
             guard let client = try transaction.client(id), client.state != .removed,
                 var row = try transaction.load(ClientRow.self, id.rawValue)?.row
             else { throw Vault.noClient }
@@ -334,7 +335,7 @@ extension VaultClients {
                 secret = new
             }
             let event = AuditEvent(
-                .clientChange, by: operatorActor, reason: "registration", subject: client.pseudonym)
+                .clientChange, by: vault.operatorActor, reason: "registration", subject: client.pseudonym)
             guard let changed = try transaction.client(id) else { throw Vault.noClient }
             return Audited(NewClient(client: changed, secret: secret), event)
         }

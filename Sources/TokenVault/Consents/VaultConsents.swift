@@ -104,12 +104,13 @@ public struct VaultConsents: Sendable {
     ) async throws {
         var last: GrantID? = GrantID(0)
         while let after = last {
-            last = try await vault.write(.finishing) { [operatorActor = vault.operatorActor] transaction in
+            last = try await vault.write(.finishing) { transaction in
                 let owner = try transaction.owner(user)
                 let batch = try transaction.liveGrants(of: user, to: client, after: after)
                 let consent = try transaction.database.consent(of: user, to: client, transaction.keyring)
                 var event = AuditEvent(
-                    .consentWithdraw, by: operatorActor, subject: owner?.pseudonym, requestID: requestID)
+                    .consentWithdraw, by: vault.operatorActor, subject: owner?.pseudonym, requestID: requestID
+                )
                 if let channel {
                     guard let owner, owner.row.kind == .user,
                         consent != nil || !batch.isEmpty || after != GrantID(0)

@@ -55,11 +55,11 @@ public struct VaultGrants: Sendable {
     /// - Throws: ``VaultError/Code/notFound``.
     public func find(_ id: GrantID) async throws -> Grant {
         let now = vault.clock.now()
-        return try await vault.snapshot { [registry = vault.registry] database, keys in
+        return try await vault.snapshot { database, keys in
             guard let row = try database.load(GrantRow.self, id.rawValue, keys.keyring)?.row else {
                 throw Vault.noGrant
             }
-            return try Grant(row, database, keys.keyring, registry, now)
+            return try Grant(row, database, keys.keyring, vault.registry, now)
         }
     }
 
@@ -94,11 +94,11 @@ public struct VaultGrants: Sendable {
         owner: OwnerID?, client: OwnerID?, after last: GrantID, limit: Int
     ) async throws -> [Grant] {
         let now = vault.clock.now()
-        return try await vault.scan { [registry = vault.registry] database, keys in
+        return try await vault.scan { database, keys in
             try database.page(
                 GrantRow.self, after: last.rawValue, limit: limit,
                 ["client_id": client?.rawValue, "owner_id": owner?.rawValue], keys.keyring
-            ).map { try Grant($0, database, keys.keyring, registry, now) }
+            ).map { try Grant($0, database, keys.keyring, vault.registry, now) }
         }
     }
 
@@ -107,11 +107,10 @@ public struct VaultGrants: Sendable {
     ///
     /// - Throws: ``VaultError/Code/notFound``.
     public func revoke(_ id: GrantID) async throws {
-        try await vault.write(.finishing, reading: [.grant(id)]) {
-            [operatorActor = vault.operatorActor] transaction in
+        try await vault.write(.finishing, reading: [.grant(id)]) { transaction in
             guard var row = try transaction.load(GrantRow.self, id.rawValue)?.row else { throw Vault.noGrant }
             let event = AuditEvent(
-                .grantRevoke, by: operatorActor, reason: "operator",
+                .grantRevoke, by: vault.operatorActor, reason: "operator",
                 subject: try transaction.owner(row.owner)?.pseudonym, grant: id, generation: row.generation)
             if row.status == .live { try transaction.revoke(&row) }
             return Audited((), event)

@@ -39,15 +39,10 @@ public struct VaultUsers: Sendable {
     ///   apart: empty or longer than ``Limits/nameBytes``, blanks at the ends, control, format (bidi, zero-width), private
     ///   and unassigned characters, scripts that are mixed (UTS 39, single script).
     public func add(_ name: String) async throws -> User {
-        let name = try UserName(name)
-        return try await vault.write { [operatorActor = vault.operatorActor] transaction in
-            let tags = transaction.keyring.lookup.tags(.userName, of: name.folded)
-            guard try transaction.database.ownerID(tags: tags) == nil else {
-                throw VaultError(
-                    .alreadyExists, "There is a user of that name.",
-                    remedy: "Choose another name, or list the users.")
-            }
-            return try transaction.add(name, tags, by: operatorActor)
+        try await add(name) { _ in
+            throw VaultError(
+                .alreadyExists, "There is a user of that name.",
+                remedy: "Choose another name, or list the users.")
         }
     }
 
@@ -58,13 +53,25 @@ public struct VaultUsers: Sendable {
     /// - Throws: ``VaultError/Code/invalidInput`` for what ``add(_:)`` does not take as a name.
     public func findOrAdd(_ name: String) async throws -> User {
         do { return try await find(name) } catch let error as VaultError where error.code == .notFound {}
+        return try await add(name) { $0 }
+    }
+
+    /// - Parameter known: gets the user who has the name already.
+    private func add(
+        _ name: String, unless known: @escaping @Sendable (User) throws -> User
+    ) async throws -> User {
         let name = try UserName(name)
-        return try await vault.write { [operatorActor = vault.operatorActor] transaction in
+        return try await vault.write { transaction in
             let tags = transaction.keyring.lookup.tags(.userName, of: name.folded)
             if let id = try transaction.database.ownerID(tags: tags), let owner = try transaction.owner(id) {
-                return .unchanged(try User(owner, transaction.keyring))
+                return .unchanged(try known(User(owner, transaction.keyring)))
             }
-            return try transaction.add(name, tags, by: operatorActor)
+            let id = OwnerID(transaction.next(\.nextOwnerID))
+            let identity = Array(name.shown.utf8)
+            let owner = try transaction.makeOwner(id, kind: .user, identity: identity, lookupTag: tags.first)
+            var event = AuditEvent(.userAdd, by: vault.operatorActor, subject: owner.pseudonym)
+            event.personal = PersonalData(owner: id, data: identity)
+            return Audited(User(id: id, name: name.shown, state: .active, createdAt: transaction.now), event)
         }
     }
 
@@ -73,12 +80,8 @@ public struct VaultUsers: Sendable {
     /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
     public func find(_ name: String) async throws -> User {
         try await vault.snapshot { database, keys in
-            let keyring = keys.keyring
-            let tags = keyring.lookup.tags(.userName, of: UserName.folded(name))
-            guard let id = try database.ownerID(tags: tags), let owner = try database.owner(id, keyring),
-                owner.row.kind == .user
-            else { throw Vault.noUser }
-            return try User(owner, keyring)
+            guard let owner = try database.user(named: name, keys.keyring) else { throw Vault.noUser }
+            return try User(owner, keys.keyring)
         }
     }
 
@@ -86,9 +89,9 @@ public struct VaultUsers: Sendable {
     ///
     /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
     public func find(_ id: OwnerID) async throws -> User {
-        try await vault.snapshot { [registry = vault.registry] database, keys in
+        try await vault.snapshot { database, keys in
             let revision = try keys.checkedRevision(database)
-            guard let owner = try registry.owner(id, database, keys.keyring, revision: revision),
+            guard let owner = try vault.registry.owner(id, database, keys.keyring, revision: revision),
                 owner.row.kind == .user, owner.row.state != .removed
             else { throw Vault.noUser }
             return try User(owner, keys.keyring)
@@ -154,7 +157,7 @@ public struct VaultUsers: Sendable {
         _ name: String, _ operation: AuditOperation, reason: String?, _ urgency: WriteUrgency,
         _ change: @escaping @Sendable (inout OwnerRow) -> Void
     ) async throws -> User {
-        try await vault.write(urgency) { [operatorActor = vault.operatorActor] transaction in
+        try await vault.write(urgency) { transaction in
             let tags = transaction.keyring.lookup.tags(.userName, of: UserName.folded(name))
             guard let id = try transaction.database.ownerID(tags: tags),
                 let owner = try transaction.owner(id), owner.row.kind == .user,
@@ -163,7 +166,8 @@ public struct VaultUsers: Sendable {
             else { throw Vault.noUser }
             change(&row)
             try transaction.update(row)
-            let event = AuditEvent(operation, by: operatorActor, reason: reason, subject: owner.pseudonym)
+            let event = AuditEvent(
+                operation, by: vault.operatorActor, reason: reason, subject: owner.pseudonym)
             let shown = String(decoding: try owner.identity(transaction.keyring), as: UTF8.self)
             return Audited(User(id: id, name: shown, state: row.state, createdAt: row.createdAt), event)
         }
@@ -180,6 +184,12 @@ extension User {
 }
 
 extension Database {
+    /// The user of a name, in any spelling of it.
+    package func user(named name: String, _ keyring: Keyring) throws -> Owner? {
+        let id = try ownerID(tags: keyring.lookup.tags(.userName, of: UserName.folded(name)))
+        return try id.flatMap { try owner($0, keyring) }.flatMap { $0.row.kind == .user ? $0 : nil }
+    }
+
     /// The owner that one of these lookup tags finds.
     package func ownerID(tags: [[UInt8]]) throws -> OwnerID? {
         try tags.firstValue { tag in
@@ -221,19 +231,6 @@ extension Vault {
             }
         }
         return connections
-    }
-}
-
-extension WriteTransaction {
-    /// - Parameter tags: of the name, by which no owner is found.
-    fileprivate func add(
-        _ name: UserName, _ tags: [[UInt8]], by operatorActor: AuditActor
-    ) throws -> Audited<User> {
-        let id = OwnerID(next(\.nextOwnerID))
-        let owner = try makeOwner(id, kind: .user, identity: Array(name.shown.utf8), lookupTag: tags.first)
-        var event = AuditEvent(.userAdd, by: operatorActor, subject: owner.pseudonym)
-        event.personal = PersonalData(owner: id, data: Array(name.shown.utf8))
-        return Audited(User(id: id, name: name.shown, state: .active, createdAt: now), event)
     }
 }
 

@@ -118,10 +118,10 @@ struct RestoreWork: Sendable {
     private func disable(_ moved: MovedRow) async throws {
         let id = OwnerID(moved.id)
         let isClient = moved.kind == "client"
-        try await vault.write(.finishing) { [operatorActor = vault.operatorActor, reason] transaction in
+        try await vault.write(.finishing) { [reason] transaction in
             guard var row = try transaction.load(OwnerRow.self, moved.id)?.row else { throw Vault.noUser }
             var event = AuditEvent(
-                isClient ? .clientChange : .userChange, by: operatorActor, reason: reason,
+                isClient ? .clientChange : .userChange, by: vault.operatorActor, reason: reason,
                 subject: try transaction.owner(id)?.pseudonym)
             switch moved.becomes {
             case .erased:
