@@ -159,7 +159,10 @@ extension VaultLog {
         var last = Int64.min
         while true {
             try Task.checkCancellation()
-            let ids = try await rowIDs(of: layout, after: last, before: first)
+            let ids = try await vault.scan { [last] database, _ in
+                try database.ids(
+                    layout.name, after: last, where: "leaf < ?", [.integer(first)], limit: Self.carriedAtOnce)
+            }
             guard let highest = ids.last else { return }
             last = highest
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -170,22 +173,6 @@ extension VaultLog {
                 try await group.waitForAll()
             }
             try await rest()
-        }
-    }
-
-    private func rowIDs(of layout: TableLayout, after last: Int64, before first: Int64) async throws
-        -> [Int64]
-    {
-        try await vault.scan { database, _ in
-            var ids: [Int64] = []
-            try database.forEachRow(
-                "SELECT id FROM \(layout.name) WHERE id > ? AND leaf < ? ORDER BY id LIMIT ?",
-                [.integer(last), .integer(first), .integer(Self.carriedAtOnce)]
-            ) { row in
-                ids.append(row.integer(0))
-                return true
-            }
-            return ids
         }
     }
 
@@ -204,5 +191,5 @@ extension VaultLog {
     }
 
     /// Few enough that what waits behind them waits some tens of milliseconds.
-    private static let carriedAtOnce = Int64(8 * Limits.rowsPerLeaf)
+    private static let carriedAtOnce = 8 * Limits.rowsPerLeaf
 }

@@ -41,6 +41,17 @@ package final class Database {
         return results
     }
 
+    /// Ids of rows of a table that meet a condition, in order from behind one on.
+    package func ids(
+        _ table: String, after last: Int64 = .min, where condition: String, _ values: [SQLValue] = [],
+        limit: Int
+    ) throws -> [Int64] {
+        try rows(
+            "SELECT id FROM \(table) WHERE id > ? AND \(condition) ORDER BY id LIMIT ?",
+            [.integer(last)] + values + [.integer(Int64(limit))]
+        ) { $0.integer(0) }
+    }
+
     /// The first column of the first row; nil without a row, and where it is no integer.
     package func integer(_ sql: String, _ values: [SQLValue] = []) throws -> Int64? {
         let found = try firstRow(sql, values) { $0.value(0) }

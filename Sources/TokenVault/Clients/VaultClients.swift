@@ -136,12 +136,10 @@ public struct VaultClients: Sendable {
     public func list(after last: OwnerID = .system, limit: Int = .max) async throws -> [Client] {
         try await vault.scan { database, keys in
             let revision = try keys.checkedRevision(database)
-            let ids = try database.rows(
-                "SELECT id FROM owners WHERE id > ? AND kind = 3 AND state != 3 ORDER BY id LIMIT ?",
-                [.integer(last.rawValue), .integer(Int64(limit))]
-            ) { OwnerID($0.integer(0)) }
-            return try ids.compactMap {
-                try vault.registry.client($0, database, keys.keyring, revision: revision)
+            return try database.ids(
+                "owners", after: last.rawValue, where: "kind = 3 AND state != 3", limit: limit
+            ).compactMap {
+                try vault.registry.client(OwnerID($0), database, keys.keyring, revision: revision)
             }
         }
     }

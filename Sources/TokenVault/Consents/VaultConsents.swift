@@ -106,7 +106,10 @@ public struct VaultConsents: Sendable {
         while let after = last {
             last = try await vault.write(.finishing) { transaction in
                 let owner = try transaction.owner(user)
-                let batch = try transaction.liveGrants(of: user, to: client, after: after)
+                let batch = try transaction.database.page(
+                    GrantRow.self, after: after.rawValue, limit: Limits.rowsPerLeaf,
+                    ["owner_id": user.rawValue, "client_id": client.rawValue, "state": 1], transaction.keyring
+                )
                 let consent = try transaction.database.consent(of: user, to: client, transaction.keyring)
                 var event = AuditEvent(
                     .consentWithdraw, by: vault.operatorActor, subject: owner?.pseudonym, requestID: requestID
@@ -149,19 +152,5 @@ extension Database {
             Consent.self, where: "owner_id = ? AND client_id = ?",
             [.integer(user.rawValue), .integer(client.rawValue)], keyring
         ).first
-    }
-}
-
-extension WriteTransaction {
-    fileprivate func liveGrants(
-        of user: OwnerID, to client: OwnerID, after last: GrantID
-    ) throws -> [GrantRow] {
-        try database.loadAll(
-            GrantRow.self,
-            where: "owner_id = ? AND id > ? AND client_id = ? AND state = 1 ORDER BY id LIMIT ?",
-            [
-                .integer(user.rawValue), .integer(last.rawValue), .integer(client.rawValue),
-                .integer(Int64(Limits.rowsPerLeaf)),
-            ], keyring)
     }
 }

@@ -112,11 +112,9 @@ public struct VaultUsers: Sendable {
     ///   - limit: the most users to return.
     public func list(after last: OwnerID = .system, limit: Int = 1000) async throws -> [User] {
         try await vault.scan { database, keys in
-            let keyring = keys.keyring
-            return try database.loadAll(
-                OwnerRow.self, where: "id > ? AND kind = 2 AND state != 3 ORDER BY id LIMIT ?",
-                [.integer(last.rawValue), .integer(Int64(limit))], keyring
-            ).compactMap { try database.owner($0.id, keyring).map { try User($0, keyring) } }
+            try database.ids(
+                "owners", after: last.rawValue, where: "kind = 2 AND state != 3", limit: limit
+            ).compactMap { try database.owner(OwnerID($0), keys.keyring).map { try User($0, keys.keyring) } }
         }
     }
 
@@ -215,10 +213,9 @@ extension Vault {
         ] {
             while true {
                 let count = try await queue.submit(.finishing) { [operatorActor] transaction in
-                    let ids = try transaction.database.rows(
-                        "SELECT id FROM \(layout.name) WHERE \(column) = ? LIMIT ?",
-                        [.integer(id.rawValue), .integer(Int64(Limits.rowsPerLeaf))]
-                    ) { $0.integer(0) }
+                    let ids = try transaction.database.ids(
+                        layout.name, where: "\(column) = ?", [.integer(id.rawValue)],
+                        limit: Limits.rowsPerLeaf)
                     guard !ids.isEmpty else { return .unchanged(0) }
                     for id in ids { try transaction.delete(layout, id: id) }
                     let event = AuditEvent(

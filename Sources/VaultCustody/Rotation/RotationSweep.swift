@@ -59,10 +59,7 @@ struct RotationSweep: Sendable {
 
     private func next(after cursor: Int64, _ bodies: Int) async throws -> [Int64] {
         try await vault.scan { database, _ in
-            try database.rows(
-                "SELECT id FROM \(table) WHERE id > ? AND \(condition) ORDER BY id LIMIT ?",
-                [.integer(cursor)] + values + [.integer(Int64(bodies * rowsPerBody))]
-            ) { $0.integer(0) }
+            try database.ids(table, after: cursor, where: condition, values, limit: bodies * rowsPerBody)
         }
     }
 
