@@ -6,6 +6,7 @@ package import NIOCore
 import Synchronization
 import TokenIssuer
 import TokenVault
+import VaultCore
 
 /// What is around every route of the issuer's own server: limits of requests and connections, the access log,
 /// counts. Apart from the routes, so that the benchmark can measure what the frame alone costs.

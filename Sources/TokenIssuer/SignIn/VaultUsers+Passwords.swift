@@ -190,3 +190,27 @@ package final class PasswordHashing: Sendable {
     private static let busy = VaultError(
         .busy, "Too many users sign in at this moment.", remedy: "Try again in a few seconds.")
 }
+
+/// One row of `passwords`: what a user's password is checked against.
+struct PasswordRow: Sendable {
+    let user: OwnerID
+    var version: Int64
+    /// Sealed under the user's key; nil: there is no password.
+    var verifier: [UInt8]?
+    var changedAt: VaultInstant
+}
+
+extension PasswordRow: TypedRow {
+    static let layout = TableLayout.passwords
+
+    init(_ row: StoredRow) throws {
+        var columns = ColumnReader(row)
+        user = OwnerID(row.id)
+        version = try columns.integer()
+        verifier = try columns.optionalBlob()
+        changedAt = try columns.instant()
+    }
+
+    var id: OwnerID { user }
+    var columns: [SQLValue] { [.integer(version), SQLValue(verifier), SQLValue(changedAt)] }
+}

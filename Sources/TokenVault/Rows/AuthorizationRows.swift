@@ -24,19 +24,6 @@ package struct SigningKeyRow: Sendable {
     }
 }
 
-/// One row of `passwords`: what a user's password is checked against.
-package struct PasswordRow: Sendable {
-    package let user: OwnerID
-    package var version: Int64
-    /// Sealed under the user's key; nil: there is no password.
-    package var verifier: [UInt8]?
-    package var changedAt: VaultInstant
-
-    package init(user: OwnerID, version: Int64, verifier: [UInt8]? = nil, changedAt: VaultInstant) {
-        (self.user, self.version, self.verifier, self.changedAt) = (user, version, verifier, changedAt)
-    }
-}
-
 extension Consent: TypedRow {
     package static let layout = TableLayout.consents
 
@@ -81,21 +68,6 @@ extension SigningKeyRow: TypedRow {
             SQLValue(publishedUntil), .blob(privateKey), .text(publicJWK),
         ]
     }
-}
-
-extension PasswordRow: TypedRow {
-    package static let layout = TableLayout.passwords
-
-    package init(_ row: StoredRow) throws {
-        var columns = ColumnReader(row)
-        user = OwnerID(row.id)
-        version = try columns.integer()
-        verifier = try columns.optionalBlob()
-        changedAt = try columns.instant()
-    }
-
-    package var id: OwnerID { user }
-    package var columns: [SQLValue] { [.integer(version), SQLValue(verifier), SQLValue(changedAt)] }
 }
 
 /// Whether a provider is called.

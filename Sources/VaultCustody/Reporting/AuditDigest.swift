@@ -207,3 +207,16 @@ extension AuditEntry {
             : foldedRefusals.reduce(0) { Self.exchanges.contains(String($1.operation)) ? $0 + $1.count : $0 }
     }
 }
+
+extension AuditEntry {
+    /// How many refusals of which kind an `audit.refusals` entry counts; empty for every other entry.
+    package var foldedRefusals: [(operation: Substring, reason: Substring, count: Int64)] {
+        guard operation == AuditOperation.auditRefusals.rawValue, let reason else { return [] }
+        return reason.split(separator: " ").compactMap { word in
+            let parts = word.split(separator: "=")
+            guard parts.count == 2, let count = Int64(parts[1]) else { return nil }
+            let kind = parts[0].split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+            return (kind[0], kind.count == 2 ? kind[1] : "", count)
+        }
+    }
+}

@@ -2,6 +2,7 @@ import Foundation
 import OpenIDConnect
 import TestSupport
 import Testing
+import TokenIssuer
 import TokenRotation
 import TokenIssuer
 import TokenVault
