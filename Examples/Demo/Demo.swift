@@ -2,20 +2,20 @@ import ArgumentParser
 import Foundation
 import TokenVault
 
-/// Shows, in a minute, what the vault promises: with a real server, real HTTP and real files.
+/// Shows in some seconds what the vault promises: with a real server, real HTTP and real files.
 @main struct Demo: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "Demo",
         abstract: "Show what the vault promises, in a temporary directory.",
         discussion: """
             Makes a vault, registers a client and a user, serves on this machine, and plays the client over HTTP. \
-            Nothing is left behind, unless you say --keep.
+            Removes everything at the end, unless you give --keep.
             """)
 
-    @Flag(help: "Keep the vault and say where it is.")
+    @Flag(help: "Keep the vault, and print its path.")
     var keep = false
     @Option(help: "Number of times that the second grant is refreshed.")
-    var refreshes = 200
+    var refreshes = 100
     @Option(help: "Number of clients that send each refresh at once.")
     var clients = 64
     @Flag(name: .customLong("json"), help: "Print the figures alone, as one JSON object.")
