@@ -7,7 +7,7 @@ import TokenIssuer
 import TokenVault
 import VaultAudit
 
-/// A service with users of its own, whose API the applications of other people use with tokens.
+/// A service with its own users. Applications of other people use its API with tokens that users allowed.
 ///
 /// `EmbedIssuer [PORT]` serves the vault `vault` with the key file `vault.key` of the current folder.
 @main struct EmbedIssuer {
@@ -22,9 +22,9 @@ import VaultAudit
             claims: members.claims)
 
         let router = Router(context: ServiceContext.self)
-        // What applications talk to: token, revocation, introspection, userinfo, metadata.
+        // Endpoints for applications: token, revocation, introspection, userinfo, metadata.
         router.addRoutes(IssuerRoutes(issuer))
-        // Where they send our users, who sign in with us and are asked in our words.
+        // Pages for our users: our sign-in, and the consent page with our descriptions of scopes.
         members.addSignIn(to: router)
         router.addRoutes(
             AuthorizeRoutes(
@@ -32,7 +32,7 @@ import VaultAudit
                 scopes: ScopeDescriptions([
                     "readmeasurements": "Read what your scales and your watch measured"
                 ])))
-        // What they come for.
+        // The API that applications call.
         router.group("api/measurements")
             .add(middleware: BearerAuthenticator(issuer, requiring: ["readmeasurements"]))
             .get { _, context in
@@ -43,13 +43,13 @@ import VaultAudit
         var application = Application(
             router: router, configuration: .init(address: .hostname("127.0.0.1", port: port)),
             logger: Logger(label: "embed-issuer"))
-        // Retry windows do not run while nobody serves, and rows that are over get removed.
+        // Keeps the vault up while it is served, and closes it at the end.
         application.addServices(try await VaultService(vault))
         try await application.runService()
     }
 }
 
-/// A request: who it comes from, for the throttle of wrong secrets, and what its access token stands for.
+/// A request, with its address (wrong client secrets are counted by it) and its access token.
 struct ServiceContext: BearerRequestContext, RemoteAddressRequestContext {
     var coreContext: CoreRequestContextStorage
     var accessToken: ValidToken?

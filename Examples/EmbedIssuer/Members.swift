@@ -6,7 +6,7 @@ import Synchronization
 import TokenIssuer
 import TokenVault
 
-/// The users of this service, as it had them before it issued tokens: in memory, to keep the example short.
+/// The users of this service; in memory, to keep the example short.
 final class Members: Sendable {
     private struct Member {
         let email: String
@@ -29,14 +29,14 @@ final class Members: Sendable {
 
     private let vault: Vault
     private let sessions = Mutex<[String: SignIn]>([:])
-    /// Where browsers go after the sign-in that they were sent to.
+    /// The path to continue at after a sign-in, by the cookie of the browser.
     private let waiting = Mutex<[String: String]>([:])
 
     init(_ vault: Vault) { self.vault = vault }
 
     func measurements(of user: User) -> [Int] { Self.known[user.name]?.kilograms ?? [] }
 
-    /// What applications learn of a user who allowed it.
+    /// The claims about a user for applications with the scope `email`.
     var claims: ClaimSource {
         ClaimSource(["email"]) { user, scope in
             guard scope.names.contains("email"), let member = Self.known[user.name] else { return [:] }
@@ -44,7 +44,7 @@ final class Members: Sendable {
         }
     }
 
-    /// Tells the authorization endpoint who is signed in, and sends everybody else to sign in.
+    /// Tells the authorization endpoint who is signed in, and sends other browsers to the sign-in.
     var authentication: UserAuthentication<ServiceContext> {
         UserAuthentication(signOutPath: "/sign-out") { [self] request, _ in
             guard let id = request.cookies["session"]?.value, let found = sessions.withLock({ $0[id] })
@@ -52,7 +52,7 @@ final class Members: Sendable {
             return AuthenticatedUser(id: found.user, authenticatedAt: found.at, session: id)
         } signIn: { [self] need, _, _ in
             let id = Self.secretName()
-            // Strangers begin sign-ins too, so what is kept for them is bounded.
+            // Strangers can begin sign-ins, so their number is bounded.
             waiting.withLock { waiting in
                 if waiting.count >= 10_000 { waiting.removeAll() }
                 waiting[id] = need.returnTo
@@ -61,7 +61,7 @@ final class Members: Sendable {
         }
     }
 
-    /// The sign-in of this service: a name and no password. Yours asks for a password or a passkey.
+    /// The sign-in of this service asks for a name only. Yours asks for a password or a passkey.
     func addSignIn(to router: Router<ServiceContext>) {
         router.get("sign-in") { _, _ in
             Self.page(
@@ -69,13 +69,13 @@ final class Members: Sendable {
         }
         router.post("sign-in") { [self] request, context in
             let form = try await URLEncodedFormDecoder().decode(Form.self, from: request, context: context)
-            // Only a sign-in that was asked for in this browser, and once: another site's form brings no cookie.
+            // A sign-in that began in this browser, once: a form of another site brings no cookie.
             guard let waitingID = request.cookies["sign-in"]?.value,
                 let next = waiting.withLock({ $0.removeValue(forKey: waitingID) }),
                 Self.known[form.name] != nil
             else { throw HTTPError(.forbidden, message: "Start again at the application.") }
             let id = Self.secretName()
-            // Our user in the vault, which knows users by names alone.
+            // The vault knows users by name only.
             let user = try await vault.users.findOrAdd(form.name).id
             let signIn = SignIn(user: user, at: SystemClock().now())
             sessions.withLock { $0[id] = signIn }

@@ -7,10 +7,10 @@ import TokenKeeper
 import TokenVault
 import VaultAudit
 
-/// A service that reads its user's measurements at a provider: it asks for consent once, and keeps the tokens fresh.
+/// A service that reads its user's measurements at a provider. It asks for consent once, and refreshes the tokens.
 ///
-/// `KeepTokens PROVIDER API [PORT]` uses the vault `vault` with the key file `vault.key` of the current folder, in which
-/// `tokenvault provider add PROVIDER` and `tokenvault user add alice` were run before.
+/// `KeepTokens PROVIDER API [PORT]` uses the vault `vault` with the key file `vault.key` of the current folder. Run
+/// `tokenvault provider add PROVIDER` and `tokenvault user add alice` first.
 @main struct KeepTokens {
     static func main() async throws {
         let arguments = Array(CommandLine.arguments.dropFirst())
@@ -26,7 +26,7 @@ import VaultAudit
         let alice = try await vault.users.find("alice").id
 
         let router = Router()
-        // The user allows us to read: the browser goes to the provider and comes back to /callback.
+        // The user consents: the browser goes to the provider and returns to /callback.
         router.get("connect") { _, _ in
             let session = BrowserSession()
             let begun = try await keeper.begin(
@@ -47,7 +47,7 @@ import VaultAudit
                 throw HTTPError(.badRequest, message: error.message)
             }
         }
-        // What we do with it: the token travels the provider's way and is refreshed when it must be.
+        // A call of the provider's API: the client refreshes the token if needed.
         router.get("measurements") { _, _ in
             guard let connection = try await keeper.connection(at: provider, of: alice) else {
                 throw HTTPError(.notFound, message: "Not connected yet: open \(here)/connect")
@@ -70,10 +70,10 @@ import VaultAudit
         var application = Application(
             router: router, configuration: .init(address: .hostname("127.0.0.1", port: port)),
             logger: Logger(label: "keep-tokens"))
-        // Refreshes ahead of expiry, and settles what a crash left behind.
+        // Refreshes tokens before they expire, and recovers after a crash.
         application.addServices(
             try await VaultService(vault, isIssuing: false), KeeperService(keeper))
-        // Answers that are on their way are stored before the vault closes.
+        // Answers in flight are stored before the vault closes.
         vault.beforeClosing {
             await keeper.finish()
             await calls.shutdown()
@@ -83,7 +83,7 @@ import VaultAudit
     }
 }
 
-/// What binds a consent to the browser that began it; a real service has a session of its own to take it from.
+/// Binds a consent to the browser that began it; a real service uses its own session.
 struct BrowserSession {
     let value: String
 
