@@ -44,7 +44,7 @@ struct AdminListener: Service {
         }
     }
 
-    /// A few scrapers and probes; anyone who opens more holds descriptors that the issuer needs.
+    /// Enough for a few scrapers and probes: more would take descriptors that the issuer needs.
     static let maximumConnections = 32
 }
 

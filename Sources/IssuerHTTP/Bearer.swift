@@ -4,7 +4,7 @@ public import TokenIssuer
 public import TokenVault
 import VaultCore
 
-/// What a request of a protected route carries: what its access token stands for.
+/// The context of a request to a protected route, with the access token that was checked.
 ///
 /// ```swift
 /// struct MyContext: BearerRequestContext {
@@ -80,7 +80,7 @@ public struct BearerAuthenticator<Context: BearerRequestContext>: RouterMiddlewa
 }
 
 extension TokenIssuer {
-    /// What the token stands for, when that is enough.
+    /// The token, if its scope is large enough.
     func accept(
         _ credentials: BearerCredentials, requiring scope: [String]
     ) async throws(BearerRefusal) -> ValidToken {

@@ -3,7 +3,7 @@ import HTTPTypes
 import Hummingbird
 import TokenIssuer
 
-/// One address of the issuer: which methods it takes, who answers, and what the others are told.
+/// One address of the issuer: its methods, their handler, and the answer to other methods.
 struct Endpoint<Context: RequestContext> {
     let methods: [HTTPRequest.Method]
     /// Whether scripts of any origin may call it and read the answer; credentials of the browser never come along.

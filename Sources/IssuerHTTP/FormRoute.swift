@@ -139,7 +139,7 @@ struct FormBody {
     private static let form = "application/x-www-form-urlencoded"
 }
 
-/// What a request may be before it is refused: each bound with its reason.
+/// The limits of requests, each with its reason.
 public struct RequestConfiguration: Sendable {
     /// Longest body that is read: a token request with every parameter at its longest is under 8 KiB. More:
     /// 413.

@@ -3,14 +3,14 @@ public import Hummingbird
 public import TokenIssuer
 import VaultCore
 
-/// The issuer's endpoints, to be added to an application of one's own or served by ``IssuerServer``.
+/// The issuer's endpoints, to be added to your application or served by ``IssuerServer``.
 ///
 /// ```swift
 /// let router = Router()
 /// router.addRoutes(IssuerRoutes(TokenIssuer(vault: vault)))
 /// ```
 ///
-/// Every answer with something of one's own in it says `Cache-Control: no-store`, and all carry an `X-Request-Id`, which
+/// Every answer with private data has `Cache-Control: no-store`, and all have an `X-Request-Id`, which
 /// the audit log repeats. Failed client authentication is throttled per client and address where the context is a
 /// `RemoteAddressRequestContext`: without an address it is not counted.
 public struct IssuerRoutes: Sendable {

@@ -9,7 +9,7 @@ public import TokenVault
 public import VaultAudit
 public import VaultCore
 
-/// Serves the issuer over HTTP/1.1 until graceful shutdown; requests under way are finished first.
+/// Serves the issuer over HTTP/1.1 until graceful shutdown; requests in flight are finished first.
 ///
 /// With a certificate it speaks TLS itself, else that belongs to a proxy in front of it. Runs the vault's upkeep too.
 ///
@@ -123,7 +123,7 @@ public struct IssuerServerConfiguration: Sendable {
     public var logRetention = LogRetention.standard
     /// The certificate for TLS; nil: plain HTTP, for loopback and behind a proxy.
     public var tls: ServerCertificate?
-    /// Where `/metrics` and `/health` are served besides; nil: nowhere. Anyone who reaches it reads them:
+    /// The further address of `/metrics` and `/health`; nil for none. It has no authentication:
     /// loopback, or a network of operators.
     public var admin: IssuerServer.Address?
 

@@ -174,7 +174,7 @@ struct ConnectionLimit: AvailableConnectionsDelegate {
     func isAcceptingNewConnections() -> Bool { count < maximum }
 }
 
-/// What a request of the issuer's own server carries besides itself: the connection, so that it can be closed.
+/// The context of a request of the issuer's own server, with its connection, so that it can be closed.
 package struct IssuerContext: RemoteAddressRequestContext {
     package var coreContext: CoreRequestContextStorage
     let channel: any Channel

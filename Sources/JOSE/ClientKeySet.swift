@@ -11,11 +11,11 @@ public struct ClientKeySet: Sendable {
     /// The names (`kid`) of the keys that are passed over.
     private let unusedNames: [String]
 
-    /// A key of the set that no assertion is verified with.
+    /// A key of the set that cannot verify assertions.
     public struct UnusedKey: Sendable, CustomStringConvertible {
-        /// 1 for the first key of the set.
+        /// The position of the key in the set, from 1.
         public let place: Int
-        /// Why, in words that repeat nothing of the key.
+        /// The reason, in words that repeat nothing of the key.
         public let reason: String
 
         public var description: String { "Key \(place): \(reason)" }

@@ -120,7 +120,7 @@ private struct Lines {
     }
 }
 
-/// Believing a proof: only with the log's key at hand, which nothing in the file vouches for.
+/// A proof is believed only with the log's key, which nothing in the file vouches for.
 extension ProofText {
     /// The checkpoint at its end, once `key` is known to have signed it. Throws ``VaultError/Code/integrity``
     /// for another log, another key, or an altered text.

@@ -11,7 +11,7 @@ public import VaultCore
 /// let issuer = TokenIssuer(vault: vault, issuer: "https://id.example", assertions: AssertionVerifier())
 /// ```
 public struct AssertionVerifier: ClientAssertionVerifying {
-    /// `alg` of the assertions that are accepted.
+    /// The `alg` values of assertions that are accepted.
     public let algorithms = JWSAlgorithm.allCases.map(\.rawValue)
 
     /// What an assertion may call itself.
@@ -49,7 +49,7 @@ extension ClientAssertionRefusal {
     }
 }
 
-/// The claims of an assertion by which a client authenticates (RFC 7523 section 3), judged at one moment.
+/// The claims of an assertion by which a client authenticates (RFC 7523 section 3), checked at one moment.
 enum AssertionClaims {
     /// How far ahead `exp` may be. An hour, because deployed libraries sign for that long unless told
     /// otherwise; more would only make the list of used identifiers long.

@@ -6,7 +6,7 @@ import VaultStore
 /// A key that signs id_tokens, or did and is still published.
 package struct StoredSigningKey: Sendable {
     private let row: SigningKeyRow
-    /// In the form that anyone who added it chose.
+    /// In the form that was chosen when it was added.
     package let privateKey: SecretBytes
 
     package var kid: String { row.kid }

@@ -5,7 +5,7 @@ public import TokenIssuer
 public import TokenVault
 public import VaultCore
 
-/// The keys that sign id_tokens: made here, kept sealed in the vault, published as a JWK Set.
+/// The keys that sign id_tokens: sealed in the vault, and published as a JWK Set.
 ///
 /// ```swift
 /// let keys = VaultSigningKeys(vault)
@@ -16,7 +16,7 @@ public import VaultCore
 /// A key is chosen by the algorithm that the client is registered for, and is always named (`kid`) in the token. A key
 /// that another process made or rotated is seen at the next token.
 public final class VaultSigningKeys: IDTokenMinting {
-    /// For how long a retired key stays in the key set. A token it signed lives
+    /// The time a retired key stays in the key set. A token it signed lives
     /// ``/TokenIssuer/IDTokenClaims/longestLife`` at most; the rest of the day is for those who look at a
     /// token late, as `id_token_hint`, and for copies of the key set in caches.
     public static let overlap = Duration.seconds(86_400)

@@ -11,9 +11,9 @@ import VaultCore
 /// The addresses come from provider entries, which operators write. Anyone who lets strangers write entries must keep
 /// this process from hosts that strangers may not reach; no address is refused here because it is an inner one.
 public struct ConnectionConfiguration: Sendable {
-    /// Until TCP and TLS stand.
+    /// The time until the TCP and TLS connections are made.
     public var connectTimeout: Duration = .seconds(10)
-    /// To one host; more requests wait for one of these to end.
+    /// The maximum number of connections to one host; further requests wait.
     public var connectionsPerHost = 32
     /// A PEM file of authorities that are trusted beside those of the system: a private provider's, a test's.
     public var authoritiesFile: String?
@@ -23,7 +23,7 @@ public struct ConnectionConfiguration: Sendable {
 
     public init(authoritiesFile: String? = nil) { self.authoritiesFile = authoritiesFile }
 
-    /// What the library is told.
+    /// The configuration of the library.
     func clientConfiguration() throws -> HTTPClient.Configuration {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.certificateVerification = .fullVerification
@@ -105,7 +105,7 @@ public final class ProviderConnections: Sendable {
         client = ConnectionConfiguration.client(try configuration.clientConfiguration())
     }
 
-    /// Ends calls under way and closes everything.
+    /// Ends calls in flight and closes everything.
     public func shutdown() async {
         // It fails only where it was shut down before.
         try? await client.shutdown()

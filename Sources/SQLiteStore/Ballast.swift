@@ -41,7 +41,7 @@ package final class Ballast: Sendable {
         truncate(path, 0)
     }
 
-    /// Reserves the space again if there is enough, and looks whether new work has room besides.
+    /// Reserves the space again if there is enough, and checks whether there is room for new work, too.
     package func restore() {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else {

@@ -44,7 +44,7 @@ package final class DraftFile {
         self.unfinished = unfinished
     }
 
-    /// Opens the draft, and locks it until it is closed: anyone who holds the lock of what has the name now owns the name.
+    /// Opens the draft, and locks it until it is closed: the holder of the lock on the named file owns the name.
     private static func claim(_ draft: String, of path: String, _ mode: mode_t) throws -> Int32 {
         let descriptor = open(draft, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode)
         guard descriptor >= 0 else { throw StorageFailure.writing(draft, errno) }

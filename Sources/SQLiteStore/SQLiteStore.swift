@@ -162,7 +162,7 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
 
     /// Asks the disk whether a transaction is there whose COMMIT failed. The caller holds the lock.
     ///
-    /// - Throws: what the callers are told when it is not.
+    /// - Throws: the error for the callers if it is not.
     private func settle(_ uncertain: UncertainCommit) throws -> CommitOutcome {
         // A write to the WAL found no room, so the frame that commits is not complete, and the connection goes on.
         if (uncertain.cause as? SQLiteError)?.kind == SQLITE_FULL { throw uncertain.cause }

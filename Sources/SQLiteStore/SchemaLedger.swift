@@ -52,7 +52,7 @@ package struct SchemaLedger: Sendable {
         try refuse(newerThanKnown: try database.firstRow(sql) { Int($0.integer(0)) } ?? 0)
     }
 
-    /// What a caller is told of a failed read: a row that does not fit is damaged, or written by a newer program.
+    /// The error for a failed read: a row that does not fit is damaged, or written by a newer program.
     package func explain(_ error: any Error, _ database: Database) -> VaultError {
         let error = StorageFailure.translate(error)
         guard error.code == .integrity else { return error }

@@ -78,7 +78,7 @@ package enum VaultFile {
         }
     }
 
-    /// What lies beside a vault and belongs to it, but for the lock file.
+    /// The files beside a vault that belong to it, except the lock file.
     package static func sideFiles(of path: String) -> [String] {
         ["-wal", "-shm", ".ballast"].map { path + $0 }
     }

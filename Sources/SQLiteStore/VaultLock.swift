@@ -6,7 +6,7 @@ package import VaultCore
 ///
 /// SQLite before 3.51.3 can corrupt a WAL database when two connections write or checkpoint at the same moment.
 /// So every write transaction, every checkpoint and every opening or closing of a writer holds byte 0 exclusively.
-/// Byte 1 is the door to it: anyone who waits for byte 0 holds the door, so a busy service cannot starve a command.
+/// Byte 1 is the queue for it: a process that waits for byte 0 holds byte 1, so a busy service cannot starve a command.
 /// Byte 2 is held shared by every serving process: its absence at start means that no process was serving.
 ///
 /// Open-file-description locks: the kernel drops them when the process ends, however it ends.

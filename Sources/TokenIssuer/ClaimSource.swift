@@ -71,7 +71,7 @@ public struct ClaimSource: Sendable {
     ]
 }
 
-/// A value of a claim: what JSON can say, without fractions.
+/// A value of a claim: a JSON value without fractions.
 public enum ClaimValue: Sendable, Hashable {
     case string(String)
     case bool(Bool)

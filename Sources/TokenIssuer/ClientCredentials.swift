@@ -1,7 +1,7 @@
 public import TokenVault
 public import VaultCore
 
-/// What tells the issuer which client makes a request, and proves it (RFC 6749 section 2.3).
+/// The credentials that identify and authenticate a client (RFC 6749 section 2.3).
 ///
 /// ```swift
 /// // A client that sent its secret with the request.

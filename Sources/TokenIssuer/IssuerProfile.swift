@@ -22,13 +22,13 @@ public struct IssuerProfile: Sendable {
     /// audit log with a warning; the query itself is never logged.
     public var acceptsLegacyGet = false
 
-    /// The RFCs and nothing else.
+    /// Accepts what the RFCs allow, and nothing else.
     public static let standard = IssuerProfile(
         name: "standard", tokenPaths: ["/oauth2/token"], authorizePaths: ["/oauth2/authorize"],
         clientIDParameters: ["client_id"], clientSecretParameters: ["client_secret"],
         impliesRedirectURI: false, repeatsInCamelCase: false, tokenParameters: [], scopes: [])
 
-    /// The CureDAO / QuantiModo API, whose documents and clients spell one endpoint in many ways.
+    /// Accepts clients of the CureDAO / QuantiModo API, which spell one endpoint in many ways.
     public static let quantimodo = IssuerProfile(
         name: "quantimodo",
         tokenPaths: standard.tokenPaths + [
@@ -53,7 +53,7 @@ public struct IssuerProfile: Sendable {
 }
 
 extension IssuerProfile {
-    /// Finds a profile by its name; nil if there is none.
+    /// Finds a profile by its name; nil if no profile has it.
     public init?(named name: String) {
         guard let profile = Self.all.first(where: { $0.name == name }) else { return nil }
         self = profile

@@ -1,10 +1,10 @@
 package import VaultCore
 
-/// A refusal as the client reads it: the `error` of RFC 6749 section 5.2 with its HTTP status and headers.
-/// Descriptions help anyone who writes the client and repeat nothing of the request; what exactly was wrong with
+/// An error for the client: the `error` of RFC 6749 section 5.2 with its HTTP status and headers.
+/// Descriptions help the client's developer and repeat nothing of the request; what exactly was wrong with
 /// a credential is in the audit log alone.
 public struct OAuthError: Error, Sendable, Equatable {
-    /// Open set of codes; later grants and endpoints add to it.
+    /// The error code; later grants and endpoints add to the set.
     public struct Code: RawRepresentable, Sendable, Hashable {
         public let rawValue: String
 
@@ -18,23 +18,23 @@ public struct OAuthError: Error, Sendable, Equatable {
         public static let unauthorizedClient = Code(rawValue: "unauthorized_client")
         public static let unsupportedGrantType = Code(rawValue: "unsupported_grant_type")
         public static let invalidScope = Code(rawValue: "invalid_scope")
-        /// Wait and send the same request again; nothing was changed, no token was spent.
+        /// The client should wait and send the same request again; nothing was changed, no token was spent.
         public static let temporarilyUnavailable = Code(rawValue: "temporarily_unavailable")
         public static let serverError = Code(rawValue: "server_error")
         /// RFC 6750 section 3.1: the access token is expired, revoked, malformed, or was never one.
         public static let invalidToken = Code(rawValue: "invalid_token")
-        /// RFC 6750 section 3.1: the access token is for less than this.
+        /// RFC 6750 section 3.1: the scope of the access token is too small.
         public static let insufficientScope = Code(rawValue: "insufficient_scope")
     }
 
     public let code: Code
-    /// Status of the HTTP response.
+    /// The status of the HTTP response.
     public let status: Int
     /// `error_description`.
     public let description: String
     /// Seconds, for the `Retry-After` header.
     public let retryAfter: Int?
-    /// The response carries `WWW-Authenticate: Basic`.
+    /// Whether the response has `WWW-Authenticate: Basic`.
     public let challengesBasic: Bool
 
     public init(

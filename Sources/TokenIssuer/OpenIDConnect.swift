@@ -32,11 +32,11 @@ public struct VerifiedAssertion: Sendable {
     }
 }
 
-/// Why an assertion was refused: the raw value is the word in the log.
+/// The reason why an assertion was refused: the raw value is the word in the log.
 public enum ClientAssertionRefusal: String, Error, Sendable, CaseIterable {
     case malformed = "assertion_malformed"
     case algorithm = "assertion_algorithm"
-    /// No registered key has that name, or more than one key could be meant.
+    /// No registered key has that name, or several keys have it.
     case unknownKey = "assertion_unknown_key"
     /// The key is registered and cannot verify assertions, or no registered key can.
     case unusableKey = "assertion_unusable_key"
@@ -68,7 +68,7 @@ public protocol IDTokenMinting: Sendable {
 
 /// The claims of one id_token (OpenID Connect Core section 2).
 public struct IDTokenClaims: Sendable {
-    /// No id_token lives longer: it says who signed in, and is looked at once. A retired signing key must
+    /// The longest lifetime of an id_token, which a client checks at once. A retired signing key must
     /// stay published for as long.
     public static let longestLife = Duration.seconds(3600)
 
@@ -78,11 +78,11 @@ public struct IDTokenClaims: Sendable {
     public var subject: String
     /// The client it is for (`aud`), by client_id.
     public var audience: String
-    /// When it was signed (`iat`).
+    /// The time it was signed (`iat`).
     public var issuedAt: VaultInstant
     /// The time it ends (`exp`).
     public var expiresAt: VaultInstant
-    /// When the user signed in, in seconds since 1970 (`auth_time`).
+    /// The time the user signed in, in seconds since 1970 (`auth_time`).
     public var authenticationTime: Int64?
     /// The nonce of the authorization request; not repeated at refresh.
     public var nonce: String?

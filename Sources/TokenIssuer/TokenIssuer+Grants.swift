@@ -65,7 +65,7 @@ extension TokenIssuer {
         return claims
     }
 
-    /// Leaves a trace of a token request that came in a query string: anyone who operates old clients should know.
+    /// Logs a token request that came in a query string, for the operator of old clients.
     func noteLegacyGet(_ client: AuthenticatedClient, _ origin: RequestOrigin) async throws {
         vault.logger.warning(
             "A client sent its token request in a query string, where proxies may have logged it.",

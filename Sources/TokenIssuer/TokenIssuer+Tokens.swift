@@ -87,7 +87,7 @@ extension TokenIssuer {
         } catch { throw failure(error) }
     }
 
-    /// Tells a client or resource server what a token stands for (RFC 7662).
+    /// Introspects a token for a client or resource server (RFC 7662).
     ///
     /// A client sees its own tokens. A resource server (``TokenVault/ClientRegistration/mayIntrospect``) sees the access tokens
     /// of all clients. The first call for a valid access token counts as its first use. The answer holds the user's subject and
@@ -135,7 +135,7 @@ extension TokenIssuer {
     }
 }
 
-/// What an active token stands for (RFC 7662 section 2.2).
+/// The state of an active token (RFC 7662 section 2.2).
 public struct IntrospectedToken: Sendable {
     /// Whether it is an access token. A refresh token is shown to its own client alone; no resource server may accept one.
     public let isAccessToken: Bool

@@ -102,7 +102,7 @@ public struct TokenIssuer: Sendable {
         } catch { throw error as? OAuthError ?? failure(error) }
     }
 
-    /// Runs the swap and says what became of it.
+    /// Runs the swap and returns its outcome.
     private func exchange(
         _ exchange: ExchangeRequest, _ request: TokenRequest, by client: AuthenticatedClient
     ) async throws -> TokenResponse {

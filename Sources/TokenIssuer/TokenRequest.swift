@@ -1,8 +1,8 @@
 public import TokenVault
 public import VaultCore
 
-/// A request for tokens that was read and not yet judged: what ``TokenIssuer/redeem(_:redirectURI:codeVerifier:for:from:)``,
-/// ``TokenIssuer/refresh(_:scope:for:from:)`` and ``TokenIssuer/issue(scope:for:from:)`` ask for.
+/// A request for tokens that was read and not yet checked, for ``TokenIssuer/redeem(_:redirectURI:codeVerifier:for:from:)``,
+/// ``TokenIssuer/refresh(_:scope:for:from:)`` and ``TokenIssuer/issue(scope:for:from:)``.
 package struct TokenRequest: Sendable {
     package enum Grant: Sendable {
         case authorizationCode(SecretBytes, redirectURI: String?, codeVerifier: SecretBytes?)

@@ -1,7 +1,7 @@
 package import VaultCore
 
 /// Decides whether an access token is good, from the row and the time alone. A refresh does not cut off
-/// requests that are under way: the access token of the generation before the current one lives on until it
+/// requests in flight: the access token of the generation before the current one lives on until it
 /// expires. Older ones are gone, however long they had left.
 package enum AccessTokenRules {
     /// Nil when the token is good.
@@ -39,7 +39,7 @@ extension GrantStatus {
 }
 
 extension OwnerStanding {
-    /// Why a grant of an owner who stands like this gives nothing more, if so.
+    /// The reason why a grant of an owner in this state gives no tokens, if so.
     var refusal: RefusalReason? {
         switch self {
         case .good: nil
@@ -50,7 +50,7 @@ extension OwnerStanding {
     }
 }
 
-/// Checks that anyone who redeems a code is who asked for it: same redirect URI, and the PKCE verifier. Asked
+/// Checks that a code is redeemed by the client that requested it: same redirect URI, and the PKCE verifier. Called
 /// only where ``RotationRules`` would swap. A failure changes nothing: the code stays good.
 package enum CodeBinding {
     /// Nil when the request fits.

@@ -50,7 +50,7 @@ package enum GrantStatus: Int64, Sendable, CaseIterable {
     case revoked = 2
 }
 
-/// How the user a grant belongs to stands now, compared with when the grant was made.
+/// The state of a grant's user now, compared with when the grant was made.
 package enum OwnerStanding: Sendable, CaseIterable {
     case good
     case disabled

@@ -111,7 +111,7 @@ package enum RotationDecision: Sendable, Equatable {
     case refuse(RefusalReason)
     /// Say no and revoke the grant.
     case revoke(RefusalReason)
-    /// The token is authentic and younger than the row: someone restored an older database. Answer 503,
+    /// The token is authentic and newer than the row: an older database was restored. Answer 503,
     /// change nothing, raise an integrity alarm. The client's token is good and must not be called invalid.
     case databaseIsBehind
 }

@@ -9,7 +9,7 @@ public struct ScriptedOptions: Sendable {
     /// What a replay that is answered gives: what the first use gave, or tokens of its own.
     public enum Successor: Sendable { case same, another }
 
-    /// What the user says at the authorization endpoint.
+    /// The user's answer at the authorization endpoint.
     public enum Consent: Sendable, Equatable {
         case given
         case denied

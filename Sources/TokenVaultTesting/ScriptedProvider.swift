@@ -28,7 +28,7 @@ public final class ScriptedProvider: Sendable {
     private let now: @Sendable () -> VaultInstant
     private let state: Mutex<ScriptedState>
 
-    /// A server that has given nothing yet.
+    /// Makes a server that has given no tokens yet.
     ///
     /// - Parameters:
     ///   - replay: instead of the policy of the entry.

@@ -21,7 +21,7 @@ extension Vault {
     }
 }
 
-/// A clock that stands still until it is told otherwise.
+/// A clock that stands still until a test moves it.
 public final class SettableClock: VaultClock {
     private let state: Mutex<(wall: Int64, monotonic: Duration, boots: Int)>
 

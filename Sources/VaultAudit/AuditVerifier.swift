@@ -12,7 +12,7 @@ package import VaultStore
 /// 3. state equals log: the last leaf that names a row gives the hash the row has, and every live row is named;
 /// 4. every index leads to the rows of its table, and to no other;
 /// 5. the vault row is the one that the last leaf names;
-/// 6. with the keys at hand: every row's tag, as far as the keys of its role are held, the hash of the rows that the vault
+/// 6. with the keys: every row's tag, as far as the keys of its role are held, the hash of the rows that the vault
 ///    row counts, and every piece of personal data against its commitment.
 ///
 /// From a checkpoint on: that the tree begins with that of the checkpoint, then the same for what came since and the
@@ -40,7 +40,7 @@ package struct AuditVerifier {
     /// - Parameters:
     ///   - since: signed by the log's key, as the caller has checked.
     ///   - rows: every row of the same snapshot; asked for when the leaves are done.
-    /// - Throws: ``VaultError/Code/notFound`` where the checkpoint lies before what pruning kept.
+    /// - Throws: ``VaultError/Code/notFound`` if the checkpoint is older than what pruning kept.
     package consuming func verify(since: Checkpoint? = nil, rows: () throws -> RowScan) throws -> AuditReport
     {
         let head = try StoredHead(database, key)

@@ -31,7 +31,7 @@ struct LeafScan {
 
     /// Whether rows that were deleted are remembered: of the whole log they would be all that ever were.
     private let keepsDeleted: Bool
-    /// An entry could not be read: what later ones say of earlier ones cannot be judged any more.
+    /// An entry could not be read: what later ones say of earlier ones cannot be checked any more.
     private(set) var isTorn = false
     /// The first entry that was there.
     private(set) var firstRead: Int64?

@@ -1,18 +1,18 @@
 public import VaultCore
 
-/// How much of the log a serving process keeps. What is over it is pruned, once every anchor was told of it, or where there
+/// How much of the log a serving process keeps. The rest is pruned once every anchor covers it, or if there
 /// is no anchor, once it was exported as tiles.
 public struct LogRetention: Sendable, Equatable {
-    /// Younger entries are kept whatever the size: someone who floods the log pushes nothing out that happened lately.
+    /// Younger entries are kept whatever the size: a flood of the log pushes no recent entry out.
     public static let floor = Duration.seconds(30 * 86400)
-    /// 400 days: a year, and time to look at it.
+    /// Keeps 400 days: a year, and time to read it.
     public static let standard = LogRetention(checked: .seconds(400 * 86400), nil)
     /// Keeps everything: nothing is pruned.
     public static let everything = LogRetention(checked: nil, nil)
 
-    /// Older entries go; nil: none for its age.
+    /// Older entries are pruned; nil keeps entries of any age.
     public let age: Duration?
-    /// Bytes of entries that are kept, about; the oldest beyond it go. Nil: any number.
+    /// About the number of bytes that are kept; the oldest entries beyond it are pruned. Nil sets no limit.
     public let size: Int64?
 
     /// - Throws: ``VaultError/Code/invalidInput`` for an age below ``floor``, or a size that is not positive.

@@ -64,7 +64,7 @@ struct PersonalFact: Sendable {
     enum Content: Sendable {
         /// SHA-256 over salt and data.
         case hash(Digest)
-        /// Its owner's key is gone, as it should be.
+        /// The owner was erased, so the key is gone.
         case erased
         case unreadable
     }

@@ -47,7 +47,7 @@ struct RowPass {
     private enum Stage {
         /// Comparing rows of the table with this index, from an id on.
         case rows(table: Int, from: Int64)
-        /// Looking for rows that the log names and that were not met.
+        /// Looking for rows that the log names and that were not found.
         case missing([RowName])
         case done
     }

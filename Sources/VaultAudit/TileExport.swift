@@ -89,7 +89,7 @@ struct TileDirectory {
 
 /// Writes the log as C2SP tlog-tiles, from what the last export published on. Nothing is written before the tiles
 /// that are stored were shown to give the signed root, no entry before its tile was shown to be one of these,
-/// and the checkpoint last: anyone who serves the directory never shows a part of an export.
+/// and the checkpoint last: so a web server never shows a part of an export.
 struct TileExport {
     private let log: StoredLog
     private let head: LogHead
@@ -221,13 +221,13 @@ struct TileExport {
         remedy: "Verify the audit log to see where.")
 }
 
-/// What an export of tiles wrote.
+/// The result of an export of tiles.
 public struct TileExportSummary: Sendable {
-    /// Entries of the log, as the checkpoint in the directory now says.
+    /// The number of entries of the checkpoint in the directory.
     public let size: Int64
     /// The first entry whose bytes are kept: 0 unless the log was pruned.
     public let firstKept: Int64
-    /// Files that were not there before.
+    /// The number of new files.
     public let filesWritten: Int
 }
 

@@ -28,7 +28,7 @@ final class RowWatch: Sendable {
     }
 }
 
-/// A pass under way, with the connection it reads on.
+/// A running pass, with the connection it reads on.
 private final class RunningPass: Sendable {
     private let pass = Mutex(RowPass())
     private let store: any VaultStore

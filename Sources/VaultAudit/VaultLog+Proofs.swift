@@ -11,12 +11,12 @@ import VaultStore
 /// try AuditProof.check(Array(proof.text.utf8), verifierKey: "tokenvault/…+1f2e3d4c+AbC…")
 /// ```
 public struct AuditProof: Sendable {
-    /// Entries of the log that the proof speaks of.
+    /// The number of entries of the log that the proof is about.
     public let size: Int64
-    /// The file: ends in the signed checkpoint.
+    /// The text of the proof, which ends with the signed checkpoint.
     public let text: String
 
-    /// What a proof shows, once checked.
+    /// What a checked proof shows.
     public struct Verdict: Sendable {
         public enum Claim: Sendable, Equatable {
             /// The log has this entry at this index.
@@ -26,19 +26,19 @@ public struct AuditProof: Sendable {
         }
 
         public let claim: Claim
-        /// Which log: `tokenvault/<vault id>`.
+        /// The name of the log: `tokenvault/<vault id>`.
         public let origin: String
         public let size: Int64
         /// 64 hexadecimal digits.
         public let root: String
     }
 
-    /// Checks a proof from anywhere, with no vault and no secret.
+    /// Checks a proof, without a vault and without a secret.
     ///
     /// - Parameters:
     ///   - proof: the file, up to some 80 KiB.
-    ///   - verifierKey: the log's C2SP vkey, from somewhere else than the proof.
-    ///   - leaf: the entry's exact bytes; nil takes what the proof brings along.
+    ///   - verifierKey: the log's C2SP vkey, from another source than the proof.
+    ///   - leaf: the entry's exact bytes; nil takes those in the proof.
     ///   - old: the older signed checkpoint, for a consistency proof.
     /// - Throws: ``VaultError/Code/integrity`` for anything it does not show; ``VaultError/Code/invalidInput`` when the
     ///   key is malformed, or leaf or checkpoint are missing.
@@ -93,7 +93,7 @@ public struct AuditProof: Sendable {
 }
 
 extension VaultLog {
-    /// Proves that the log has an entry, to anyone who knows its verifier key. The proof is checked before it is
+    /// Proves that the log has an entry, to others who know its verifier key. The proof is checked before it is
     /// given out: a damaged log gives none.
     ///
     /// - Parameter checkpointSize: of the checkpoint to prove it in; nil for the newest. A checkpoint of an older size
@@ -126,7 +126,7 @@ extension VaultLog {
     ///
     /// - Parameter note: the signed checkpoint, kept outside the vault.
     /// - Throws: ``VaultError/Code/integrity`` when the log does not begin with it, or it is not this log's;
-    ///   ``VaultError/Code/notFound`` when it lies before what pruning kept.
+    ///   ``VaultError/Code/notFound`` when it is older than what pruning kept.
     public func consistencyProof(from note: [UInt8]) async throws -> AuditProof {
         try await vault.snapshot { database, keys in
             let keyring = keys.keyring

@@ -4,7 +4,7 @@ import VaultStore
 
 /// How much of the log is kept.
 public enum AuditRetention: Sendable, Equatable {
-    /// What was written at this time or later.
+    /// Entries of this time or later.
     case since(VaultInstant)
     /// This number of the newest entries.
     case newest(Int64)
@@ -12,12 +12,12 @@ public enum AuditRetention: Sendable, Equatable {
 
 /// What pruning would remove: whole tiles of 256 entries from the beginning of the log.
 public struct PrunePlan: Sendable, Equatable {
-    /// Entries of the log now.
+    /// The number of entries of the log now.
     public let size: Int64
     /// The first entry whose bytes are there now, and the first that would be kept.
     public let firstKept: Int64
     public private(set) var newFirstKept: Int64
-    /// Live rows whose last entry would go: each is named again before.
+    /// The number of live rows whose last entry would go; new entries name them first.
     public private(set) var rows = 0
     /// Pieces of personal data that would go with their entries.
     public private(set) var personalRecords = 0
@@ -90,7 +90,7 @@ extension VaultLog {
     ///
     /// - Parameter progress: called now and then with the share done, 0 to 1.
     /// - Returns: the first entry kept.
-    /// - Throws: ``VaultError/Code/denied`` where a webhook was not told of everything yet that would go, or the
+    /// - Throws: ``VaultError/Code/denied`` if a webhook has not received all entries that would go, or the
     ///   vault was opened for one role;
     ///   ``VaultError/Code/integrity`` for a damaged log.
     public func prune(

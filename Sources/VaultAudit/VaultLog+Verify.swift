@@ -6,7 +6,7 @@ public import VaultCrypto
 package import VaultStore
 
 extension VaultLog {
-    /// Verifies the log, every live row against it, and the log against what file anchors were told and witnesses
+    /// Verifies the log, every live row against it, and the log against what file anchors have and witnesses
     /// cosigned.
     ///
     /// Reads one snapshot on a connection of its own; writers and other readers go on meanwhile. Memory grows with the

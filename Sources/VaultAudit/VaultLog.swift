@@ -9,7 +9,7 @@ public struct AuditDetail: Sendable {
     public let entry: AuditEntry
     /// The bytes as stored and hashed: compact JSON.
     public let leaf: [UInt8]
-    /// Opened from outside the tree; nil if the entry has no such data or its owner was erased.
+    /// The personal data; nil if the entry has none or its owner was erased.
     public let personalData: String?
 }
 
@@ -39,7 +39,7 @@ extension Vault {
 public struct VaultLog: Sendable {
     package let vault: Vault
 
-    /// The public key of the log, as C2SP vkey: what an outsider needs to check a checkpoint.
+    /// The log's verifier key (C2SP vkey), with which others check a checkpoint.
     public var verifierKey: String { vault.keyring.signer.key.vkey }
 
     /// The C2SP signed note over the newest checkpoint.
@@ -47,8 +47,8 @@ public struct VaultLog: Sendable {
         try await vault.read { try LogHead.read($0).note }
     }
 
-    /// Where a reader goes on that kept a checkpoint beside the number of its next entry. A restore forks the log: from the
-    /// entry on where the backup ends, numbers are used again, for other entries.
+    /// Returns where a reader continues that kept a checkpoint beside the number of its next entry. A restore forks
+    /// the log: from the entry on where the backup ends, numbers are used again, for other entries.
     ///
     /// - Parameter note: the signed checkpoint as it was when `next` was noted, or before.
     /// - Returns: `next`, or the smaller number of the entry at which the log forked since.
@@ -82,7 +82,7 @@ public struct VaultLog: Sendable {
         }
     }
 
-    /// Up to `limit` entries from index `first` on, oldest first.
+    /// Returns up to `limit` entries from index `first` on, oldest first.
     ///
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
     public func entries(from first: Int64 = 0, limit: Int) async throws -> [AuditEntry] {
@@ -95,7 +95,7 @@ public struct VaultLog: Sendable {
         }
     }
 
-    /// Up to `limit` entries from index `first` on, oldest first, as the bytes that are stored and hashed.
+    /// Returns up to `limit` entries from index `first` on, oldest first, as the bytes that are stored and hashed.
     ///
     /// - Throws: ``VaultError/Code/integrity`` when one cannot be read.
     public func leaves(from first: Int64 = 0, limit: Int) async throws -> [(index: Int64, leaf: [UInt8])] {

@@ -27,7 +27,7 @@ extension RowNumber {
 
 /// Row number of an owner: a user, a client, or the system itself.
 public struct OwnerID: RowNumber {
-    /// The owner of what belongs to no client or user.
+    /// The system, which owns what belongs to no client or user.
     public static let system = OwnerID(1)
     public let rawValue: Int64
 
@@ -41,7 +41,7 @@ public struct GrantID: RowNumber {
     public init(_ rawValue: Int64) { self.rawValue = rawValue }
 }
 
-/// Row number of a provider: someone who issues tokens to us.
+/// Row number of a provider, which issues tokens to us.
 public struct ProviderID: RowNumber {
     public let rawValue: Int64
 

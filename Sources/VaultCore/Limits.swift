@@ -20,9 +20,9 @@ public enum Limits {
     public static let tileWidth = 256
     /// A signed note read from outside, in bytes: a checkpoint with its signature is under 300.
     public static let signedNoteBytes = 64 * 1024
-    /// Signature lines in one note: C2SP asks for at least 16; more are only work for anyone who checks them.
+    /// Signature lines in one note: C2SP asks for at least 16.
     public static let noteSignatures = 64
-    /// Live client secrets of one client: two suffice to rotate, a few more forgive.
+    /// Live client secrets of one client: two suffice to rotate.
     public static let clientSecrets = 8
     /// Hashes in one proof: a path through a tree of 2^63 leaves, and one more that a consistency proof can have.
     public static let proofHashes = 64
@@ -30,7 +30,7 @@ public enum Limits {
     public static let proofHeadBytes = 16 * 1024
     /// Leaves that pruning removes in one transaction, a multiple of the tile: some milliseconds of the writer's time.
     public static let prunedLeavesPerWrite: Int64 = 1024
-    /// Leaves that a service looks at and prunes in one go: a tenth of a second of a reader's time.
+    /// Leaves that a service reads and prunes at once: a tenth of a second of a reader's time.
     public static let prunedLeavesAtOnce: Int64 = 65_536
     /// Longest life of an authorization code: RFC 6749 section 4.1.2 recommends at most 10 minutes.
     public static let authorizationCodeLifetime = Duration.seconds(600)
@@ -47,7 +47,7 @@ public enum Limits {
     public static let unredeemedCodeRetention = Duration.seconds(1800)
     /// Codes deleted by one write of upkeep: some milliseconds of the writer's time.
     public static let purgedCodesPerWrite = 64
-    /// Grants looked at in one read by who deletes codes: some milliseconds of a reader's time.
+    /// Grants that one read examines for codes to delete: some milliseconds of a reader's time.
     public static let examinedGrants: Int64 = 4096
     /// Callers that may wait for the writer; beyond it, 503 at once.
     public static let writeQueueLength = 4096
@@ -59,7 +59,7 @@ public enum Limits {
     public static let purgedGrantsPerIssue = 4
     /// Space kept back so that finished work can be committed on a full disk.
     public static let ballastBytes: Int64 = 4 * 1024 * 1024
-    /// Free space besides, below which no new work is taken: a batch of it is refused before it finds the disk full.
+    /// Further free space, below which new work is refused before it finds the disk full.
     public static let spaceForNewWork: Int64 = 1024 * 1024
     /// A client's own JWK Set, in bytes: a dozen RSA keys.
     public static let keySetBytes = 16 * 1024
@@ -74,7 +74,7 @@ public enum Limits {
     /// Longest wait for that turn: past it browsers and proxies have given up, and a service that is told to stop would hash
     /// on for them.
     public static let passwordHashWait = Duration.seconds(30)
-    /// State that others keep for us, and session cookies: what browsers carry without cutting it, and more.
+    /// State that browsers keep for us, and session cookies.
     public static let sealedStateBytes = 16 * 1024
     /// Longest life of a sign-in session.
     public static let sessionLifetime = Duration.seconds(400 * 86400)
@@ -98,9 +98,9 @@ public enum Limits {
     public static let authorizationRequestLifetime = Duration.seconds(3600)
     /// `state`, or what binds a consent to a browser session, as it comes back from a browser, in bytes.
     public static let callbackValueBytes = 4096
-    /// Webhooks of one vault: each is told everything.
+    /// Webhooks of one vault: each gets every event.
     public static let webhooks = 16
-    /// Leaves looked at in one read by who follows the log: some milliseconds of a reader's time.
+    /// Leaves that one read of a follower of the log examines: some milliseconds of a reader's time.
     public static let followedLeaves: Int64 = 8192
     /// Refusals that one process writes to the log at once, when there were none before: of strangers, and of holders of an
     /// authentic token or secret.
@@ -111,13 +111,13 @@ public enum Limits {
     public static let foldedRefusalKinds = 48
     /// Between two entries of holders: 86,400 a day, some 35 MB.
     public static let auditedRefusalInterval = Duration.seconds(1)
-    /// Keyslots of one vault: each is a way in that someone has to look after.
+    /// Keyslots of one vault: an operator has to look after each.
     public static let keyslots = 8
     /// What a key program keeps in its slot, in bytes: wrapped keys of cloud services are under 1 KiB.
     public static let keyProgramBlobBytes = 4096
-    /// Anchors of one vault: each is told of every second in which something changed.
+    /// Anchors of one vault: each gets a checkpoint in every second with changes.
     public static let anchors = 8
-    /// How long a program may take to hear of a checkpoint, and a witness to answer one request.
+    /// The time a program has to read a checkpoint, and a witness to answer one request.
     public static let anchorDeadline = Duration.seconds(5)
     /// A witness's answer, in bytes: a few signature lines; the largest, of ML-DSA-44, have 3.3 KB.
     public static let witnessReplyBytes = 16 * 1024

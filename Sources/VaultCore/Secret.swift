@@ -1,4 +1,4 @@
-/// A value that must not be seen: a token, a code, a client secret, a passphrase.
+/// A secret value: a token, a code, a client secret, a passphrase.
 ///
 /// It prints as `<redacted>`, has an empty mirror, is neither `Codable` nor `Equatable`, and has one loud exit,
 /// ``withExposed(_:)``. Copy a secret out of a library's `String` at the edge and keep it in here from then on.
@@ -10,7 +10,7 @@ public struct Secret<Value: Sendable>: Sendable {
         self.value = value
     }
 
-    /// Hands the bare value to `body`. Search for this name to find every place a secret leaves its wrapper.
+    /// Passes the bare value to `body`. Search for this name to find every place where a secret leaves its wrapper.
     public func withExposed<Result, Failure: Error>(
         _ body: (Value) throws(Failure) -> Result
     ) throws(Failure) -> Result {

@@ -1,7 +1,7 @@
-/// What went wrong with a vault: a code to switch on, a sentence for people, and what to do next. Equality
+/// An error of a vault: a code to switch on, a sentence for people, and what to do next. Equality
 /// looks at the code alone. No message carries a secret, a user name or a value from the database.
 public struct VaultError: Error, Sendable {
-    /// Open set of codes; new ones may appear in any release.
+    /// The code of the error; new ones may appear in any release.
     public struct Code: RawRepresentable, Sendable, Hashable {
         public let rawValue: String
 
@@ -32,19 +32,19 @@ extension VaultError.Code {
     public static let notFound = code("not_found")
     /// The name or the file is taken.
     public static let alreadyExists = code("already_exists")
-    /// The state of the thing does not allow this (disabled, revoked, in use).
+    /// The state does not allow this (disabled, revoked, in use).
     public static let denied = code("denied")
-    /// None of the keys given opens this vault.
+    /// The given key does not open this vault.
     public static let locked = code("locked")
     /// The file is not a vault.
     public static let notAVault = code("not_a_vault")
-    /// The operating system does not let us read or write here.
+    /// The operating system does not allow reading or writing here.
     public static let permissionDenied = code("permission_denied")
     /// The file system is mounted read-only.
     public static let readOnly = code("read_only")
     /// The schema is newer than this program.
     public static let schemaNewer = code("schema_newer")
-    /// The schema is not the one its ledger names.
+    /// The schema differs from the one in its ledger.
     public static let schemaChanged = code("schema_changed")
     /// Another process holds the vault, or the queue is full: try again.
     public static let busy = code("busy")
@@ -54,11 +54,11 @@ extension VaultError.Code {
     public static let ioFailure = code("io_failure")
     /// The disk failed while committing; the change may or may not be there.
     public static let outcomeUnknown = code("outcome_unknown")
-    /// Stored bytes are not what was written: edited, moved, or damaged.
+    /// Stored bytes differ from what was written: they were edited, moved, or damaged.
     public static let integrity = code("integrity")
     /// The vault is shut down or gave up after repeated failures.
     public static let unavailable = code("unavailable")
-    /// What cannot be undone needs a confirmation.
+    /// The operation cannot be undone and needs a confirmation.
     public static let confirmationRequired = code("confirmation_required")
     /// A defect in this program.
     public static let internalError = code("internal_error")
@@ -75,7 +75,7 @@ extension VaultError: CustomStringConvertible {
 }
 
 extension VaultError {
-    /// Storage trouble that a caller may wait out: HTTP 503 with `Retry-After`.
+    /// Whether a later attempt may succeed: HTTP 503 with `Retry-After`.
     public var isTransient: Bool {
         switch code {
         case .busy, .outOfSpace, .ioFailure, .outcomeUnknown, .unavailable, .readOnly: true

@@ -24,7 +24,7 @@ public struct VaultInstant: Sendable, Hashable, Comparable {
         return VaultInstant(millisecondsSince1970: duration < .zero ? .min : .max)
     }
 
-    /// How much time lies between `earlier` and this instant; zero where the clock ran backwards.
+    /// Returns the time between `earlier` and this instant; zero if the clock ran backwards.
     public func elapsed(since earlier: VaultInstant) -> Duration {
         guard self > earlier else { return .zero }
         let (span, overflow) = millisecondsSince1970.subtractingReportingOverflow(

@@ -10,7 +10,7 @@ package import VaultCore
 /// record key = okm[0..<32]   C = okm[32..<64]   AD of the AEAD = header ‖ C
 /// ```
 ///
-/// Poly1305 does not bind a ciphertext to one key: anyone who knows two keys can build one that both open. `C`
+/// Poly1305 does not bind a ciphertext to one key: a holder of two keys can build one that both open. `C`
 /// does, because two keys with the same `C` are a collision of BLAKE2b.
 enum CommittingRecord {
     static let overhead = 80

@@ -1,6 +1,6 @@
 public import VaultCore
 
-/// What a caller offers to open a vault with, or to lock a new one by.
+/// The key with which a vault is opened, or a new one is created.
 ///
 /// A vault has one or more keyslots; each wraps the same root key and is opened by one of these.
 ///
@@ -30,7 +30,8 @@ public enum KeySource: Sendable {
     /// A program that keeps a key where it cannot be copied: a key management service, a smart card, a TPM.
     case program(KeyProgram)
 
-    /// Code of the host that keeps a key elsewhere. It opens the same keyslots as a program that unwraps the same bytes.
+    /// A provider in the host's code, which keeps a key elsewhere. It opens the same keyslots as a program that unwraps
+    /// the same bytes.
     ///
     /// - Parameter deadline: The longest that one call of the provider may take.
     case provider(any KeyProvider, deadline: Duration = .seconds(30))

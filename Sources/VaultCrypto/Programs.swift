@@ -20,12 +20,12 @@ public import VaultCore
 /// {"version":1,"op":"unwrap","vault":"…","slot":"…","blob":"<base64>"}                                        → {"key":"<base64>"}
 /// ```
 ///
-/// Where it is, is said by anyone who opens the vault and never by the database: what could write that row could
+/// Its path comes from the caller who opens the vault and never from the database: what could write that row could
 /// otherwise run programs here.
 public struct KeyProgram: Sendable {
     /// The absolute path of the program.
     public let path: String
-    /// How long it may take to answer.
+    /// The time it has to answer.
     public let deadline: Duration
 
     /// - Throws: `invalidInput` when `path` is not absolute.

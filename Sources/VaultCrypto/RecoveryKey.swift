@@ -1,7 +1,7 @@
 import CSodium
 public import VaultCore
 
-/// An X25519 key pair that opens a vault when everything else is lost.
+/// An X25519 key pair that opens a vault when all other keys are lost.
 ///
 /// The vault keeps its public half in a keyslot; the private half lies in a file sealed to a passphrase.
 ///
@@ -28,7 +28,7 @@ public struct RecoveryKey: Sendable {
         return RecoveryKey(vault: vault, privateKey: .random())
     }
 
-    /// What a person calls it by: the first 8 bytes of the public key, in hexadecimal.
+    /// The identifier for people: the first 8 bytes of the public key, in hexadecimal.
     public var id: String { Self.id(of: publicKey) }
 
     package static func id(of publicKey: [UInt8]) -> String { Hex.encode(publicKey.prefix(8)) }

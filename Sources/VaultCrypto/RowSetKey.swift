@@ -6,7 +6,7 @@ import VaultCore
 /// hash = BLAKE2b-256(key, 0 ‖ nonce) ⊕ for each row: BLAKE2b-256(key, 1 ‖ table ‖ id ‖ row hash)
 /// ```
 ///
-/// Under another nonce for each change, hashes of two sets tell nothing about their difference; without, anyone who saw
+/// Under another nonce for each change, hashes of two sets disclose nothing about their difference; without, a reader of
 /// enough of them could make the hash of a set that never was.
 package struct RowSetKey: Sendable {
     private static let personal = Personal("TokenVault.rset1")

@@ -25,7 +25,7 @@ package enum SHA256 {
         }
     }
 
-    /// The hash of bytes that someone else owns.
+    /// The hash of bytes that another object owns.
     package static func hash(raw bytes: UnsafeRawBufferPointer) -> Digest {
         var function = Crypto.SHA256()
         unsafe function.update(bufferPointer: bytes)
@@ -45,7 +45,7 @@ package enum SHA256 {
     }
 }
 
-/// What the log says about a token: enough to find its entries with the token at hand, nothing to find the
+/// What the log says about a token: enough to find the entries of a known token, nothing to find the
 /// token by.
 package enum TokenFingerprint {
     package static let byteCount = 16

@@ -7,17 +7,17 @@ import VaultStore
 public struct KeyInventoryEntry: Sendable {
     /// `root`, `role`, `keyslots`, `handles`, `tags`, `lookup`, `rows`, `log`, `row-set`, `owners` or `id_token`.
     public let purpose: String
-    /// `common`, `issuer`, `keeper` or `custody`; nil for what is no role's.
+    /// `common`, `issuer`, `keeper` or `custody`; nil for a key that belongs to no role.
     public let role: String?
-    /// What computes with it, and the length of the key in bits.
+    /// The algorithm, and the length of the key in bits.
     public let algorithm: String
     /// `current` or `retired`.
     public let state: String
-    /// How many keys this line stands for.
+    /// The number of keys of this entry.
     public let count: Int64
-    /// Of a role's key itself; of the others, that of the key that wraps them. Nil for what is wrapped otherwise.
+    /// The epoch of a role's key, or of the key that wraps another key; nil for a key that is wrapped otherwise.
     public let epoch: Int64?
-    /// When the oldest was made.
+    /// The time the oldest was made.
     public let createdAt: VaultInstant?
 }
 
@@ -35,7 +35,7 @@ extension Vault {
 public struct VaultKeys: Sendable {
     package let vault: Vault
 
-    /// Every key there is, without any key.
+    /// Lists every key, without key material.
     ///
     /// - Throws: ``VaultError/Code/denied`` where the vault was opened for one role.
     public func inventory() async throws -> [KeyInventoryEntry] {

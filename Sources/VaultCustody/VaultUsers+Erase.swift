@@ -3,15 +3,15 @@ public import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// What erasing a user did.
+/// The result of erasing a user.
 public struct Erasure: Sendable {
-    /// Grants that ended with it.
+    /// The number of grants that ended.
     public let grants: Int64
-    /// Connections that were deleted. Their tokens may still be valid at the providers.
+    /// The number of connections that were deleted. Their tokens may still be valid at the providers.
     public let connections: Int64
-    /// Backups that may still be kept: with their keys they can open what was erased.
+    /// The number of backups that may still be kept: with their keys they can open what was erased.
     public let backups: Int
-    /// Until when the last of them is kept; nil if no backup is left, or it is not known.
+    /// The time until which the last of them is kept; nil without such a backup, or if not known.
     public let backupsKeptUntil: VaultInstant?
 }
 

@@ -16,7 +16,7 @@ package enum KeyRole: Int64, Sendable, CaseIterable {
 }
 
 extension VaultError {
-    /// What is asked for lies under a key that this process does not hold.
+    /// The error for data under a key that this process does not hold.
     package static func needs(_ role: KeyRole) -> VaultError {
         VaultError(
             .denied, "This needs the \(role)'s keys, and the vault was opened without them.",

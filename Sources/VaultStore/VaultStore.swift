@@ -1,7 +1,7 @@
 package import VaultCore
 
 /// Where a vault's rows are. What every engine does alike (rows, rules, log) is above; how it locks, makes durable, waits and
-/// finds out what became of a commit is its own.
+/// finds the outcome of a commit is its own.
 ///
 /// Nothing here suspends. A store behind a network would: for its reads there is one door above, the reading functions of
 /// the vault, which are asynchronous; what has a thread of its own may block.
@@ -93,7 +93,7 @@ extension VaultStore {
 package struct StoreCommit: Sendable {
     /// What was not applied yet.
     package let writes: [RowWrite]
-    /// Whether a database shows this commit: asked where the engine cannot say what became of it. Nil: nothing tells.
+    /// Whether a database shows this commit: asked if the engine does not know its outcome. Nil if not known.
     package let isThere: (@Sendable (Database) throws -> Bool)?
     /// Afterwards nothing of what was before shall be left in the engine's own log.
     package let emptiesLog: Bool

@@ -4,13 +4,13 @@ public import TokenIssuer
 import TokenVault
 import VaultCore
 
-/// The authorization endpoint, and what a user needs around it: the consent page, and a page to take consent back.
+/// The authorization endpoint, the consent page, and a page on which users withdraw consents.
 ///
 /// ```swift
 /// router.addRoutes(AuthorizeRoutes(issuer, users: SignInPages(issuer)))
 /// ```
 ///
-/// With users of one's own, pass a ``UserAuthentication`` instead of ``SignInPages``. The issuer must know its URL.
+/// With users of your own, pass a ``UserAuthentication`` instead of ``SignInPages``. The issuer must know its URL.
 /// Add them to the router itself: where that URL has a path, every address answers with it and without it.
 public struct AuthorizeRoutes<Context: RequestContext>: Sendable {
     let issuer: TokenIssuer
@@ -101,7 +101,7 @@ extension AuthorizeRoutes {
         }
     }
 
-    /// What the user answered on the consent page. A page from another session, or without an answer, leads to a new one.
+    /// The user's answer on the consent page. A page from another session, or without an answer, leads to a new one.
     private func decide(_ request: Request, _ context: Context) async -> Response {
         await pages.answering(request) { id in
             let posted = try await PostedForm(request, body)
@@ -178,7 +178,7 @@ extension AuthorizeRoutes {
         Pages.guarded(try await users.signIn(need, for: request, context: context))
     }
 
-    /// Where an authorization request goes on after a page.
+    /// The address at which an authorization request continues after a page.
     private func resumption(of asked: AuthorizationRequest) throws -> String {
         pages.link(PagePaths.authorize) + "?" + Self.resuming
             + FormCoding.encode(try asked.sealed(by: issuer).text)

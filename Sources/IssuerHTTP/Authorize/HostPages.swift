@@ -11,7 +11,7 @@ public protocol UserSource<Context>: Sendable {
     /// there work nowhere else.
     func user(of request: Request, context: Context) async throws -> AuthenticatedUser?
 
-    /// What the browser gets when someone must sign in, or sign in again.
+    /// The response to a browser whose user must sign in, or sign in again.
     ///
     /// Afterwards the browser is sent to ``SignInRequest/returnTo`` and the request goes on. Leave `form-action` out of
     /// the Content-Security-Policy of a page with a form for this: browsers apply it to every redirect after the form,
@@ -31,13 +31,13 @@ extension UserSource {
     public func addRoutes(to router: some RouterMethods<Context>) {}
 }
 
-/// Why someone must sign in, and where to go then.
+/// A request to sign in: its reason, and where to continue.
 public struct SignInRequest: Sendable, Codable {
     /// A path on this server, with its query: send the browser there with 303 after the sign-in.
     public let returnTo: String
-    /// The application that wants to know; nil: none, the user came by itself.
+    /// The application that asks; nil if the user opened the page without one.
     public let clientName: String?
-    /// Whom the client expects (`login_hint`): text from outside.
+    /// The user that the client expects (`login_hint`): text from outside.
     public let loginHint: String?
 
     public init(returnTo: String, clientName: String? = nil, loginHint: String? = nil) {
@@ -89,7 +89,7 @@ public struct UserAuthentication<Context: RequestContext>: UserSource {
     }
 }
 
-/// Asks the user whether a client may have what it asks for. Replace it to ask in the host's own words and
+/// Asks the user whether a client may have what it requests. Replace it to ask in the host's own words and
 /// looks.
 public protocol ConsentPage<Context>: Sendable {
     /// Context of the router that the routes are added to.
@@ -110,7 +110,7 @@ public protocol ConsentPage<Context>: Sendable {
     ) async throws -> Response
 }
 
-/// What the user is asked.
+/// The question on the consent page.
 public struct ConsentQuestion: Sendable {
     /// The client's name as registered: text from outside where clients register themselves.
     public let clientName: String
@@ -125,14 +125,14 @@ public struct ConsentQuestion: Sendable {
     public let form: String
 }
 
-/// A name in a scope, and what it allows.
+/// A name of a scope, and what it allows.
 public struct ScopeDescription: Sendable {
     public let name: String
     /// The description of the scope; nil if it has none.
     public let text: String?
 }
 
-/// What the names in scopes allow, in the words of the consent page.
+/// The descriptions of scopes on the consent page.
 public struct ScopeDescriptions: Sendable {
     private let own: [String: String]
 

@@ -13,7 +13,7 @@ public import VaultCore
 /// Redirects are answers: a token follows none. A 401 that another token could help with is answered by one forced
 /// refresh and one more call, if the request can be sent again. Whatever else comes is the caller's.
 public struct ProviderClient: Sendable {
-    /// Shortest remaining life of a token that a call begins with.
+    /// The shortest remaining life of a token with which a call begins.
     public var validFor: Duration = .seconds(90)
 
     private let tokens: any AccessTokenSource
@@ -21,7 +21,7 @@ public struct ProviderClient: Sendable {
     private let origins: Set<String>
 
     /// - Parameters:
-    ///   - origins: the only places the token may go to (`https://api.example`); empty: wherever requests go.
+    ///   - origins: the only origins that may get the token (`https://api.example`); if empty, any origin.
     /// - Throws: ``ProviderClientError/insecureURL`` for a text that is not an origin.
     public init(
         _ tokens: some AccessTokenSource, over connections: ProviderConnections, origins: [String] = []
@@ -121,7 +121,7 @@ public protocol AccessTokenSource: Sendable {
 }
 
 extension TokenKeeper {
-    /// A client for a provider's API that brings this connection's token along.
+    /// Returns a client for a provider's API that sends this connection's token.
     ///
     /// ```swift
     /// let client = try keeper.client(for: connection.id, over: connections, origins: ["https://api.example"])
@@ -152,17 +152,17 @@ struct ConnectionTokens: AccessTokenSource {
     }
 }
 
-/// Why a call to a provider's API was not made.
+/// The reason why a call of a provider's API was not made.
 public enum ProviderClientError: Error, Sendable, Equatable {
-    /// The connection needs its user again; why, for operators.
+    /// The connection needs its user's consent again, for this reason (for operators).
     case needsConsent(reason: String)
-    /// No token now; a later call may have one.
+    /// There is no token now; a later call may get one.
     case unavailable(retryAfter: Duration)
     /// The request brings a token of its own, in a header, in the query or in a form.
     case tokenAlreadyPresent
     /// Neither `https` nor `http` to this machine, or with user information or a fragment.
     case insecureURL
-    /// Not one of the places that may see the token.
+    /// The URL is not one of the origins that may get the token.
     case foreignOrigin
     /// The token has characters that no header and no query can carry.
     case malformedToken

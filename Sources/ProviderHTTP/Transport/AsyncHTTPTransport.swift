@@ -77,7 +77,7 @@ public final class AsyncHTTPTransport: ProviderTransport {
         return try await task.value.get()
     }
 
-    /// Takes no more requests, waits for the answers to those under way, then closes everything.
+    /// Accepts no more requests, waits for the answers to those in flight, then closes everything.
     public func shutdown() async {
         await flights.close()
         // It fails only where it was shut down before.

@@ -70,7 +70,7 @@ final class DepartureGate: ChannelOutboundHandler {
     }
 }
 
-/// Counts requests under way, so that an orderly end waits for their answers: a refresh that is cut off may cost a
+/// Counts requests in flight, so that an orderly end waits for their answers: a refresh that is cut off may cost a
 /// user's consent.
 final class Flights: Sendable {
     private struct State {

@@ -1,7 +1,7 @@
 import TokenVault
 public import VaultCore
 
-/// A request to the authorization endpoint, taken apart and not yet judged (RFC 6749 section 4.1.1). Holds no
+/// A request to the authorization endpoint, parsed but not yet checked (RFC 6749 section 4.1.1). Holds no
 /// credential: a `client_secret` that came along, as clients of older APIs do, is not kept.
 public struct AuthorizationRequest: Sendable {
     /// When it came first: a sign-in that it asks for is one after this.
@@ -101,7 +101,7 @@ package enum Prompt: String, Sendable {
     case login
     /// The user is asked again.
     case consent
-    /// The user chooses whom to be: the same page as for signing in.
+    /// The user chooses an account: the same page as for signing in.
     case selectAccount = "select_account"
 
     /// Nil for any other word, and for `none` beside another.

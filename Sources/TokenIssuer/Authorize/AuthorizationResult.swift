@@ -1,24 +1,24 @@
 public import TokenVault
 public import VaultCore
 
-/// What comes next for an authorization request.
+/// The next step of an authorization request.
 public enum AuthorizationResult: Sendable {
-    /// Shown to the user and never sent to the redirect URI: that is not known to be the client's.
+    /// An error page for the user. It is never sent to the redirect URI, which may not be the client's.
     case page(OAuthError)
-    /// The answer, on its way to the client.
+    /// The URL with the answer, to redirect the browser to.
     case redirect(SecretText)
     /// The user must sign in, or sign in again.
     case needsSignIn(PendingAuthorization)
-    /// The user must be asked.
+    /// The user must be asked for consent.
     case needsConsent(PendingAuthorization, User)
 }
 
 /// The user who is signed in.
 public struct AuthenticatedUser: Sendable {
     public var id: OwnerID
-    /// When the user proved who it is (`auth_time`).
+    /// The time the user authenticated (`auth_time`).
     public var authenticatedAt: VaultInstant
-    /// Names the session in which that was, and no other: a form belongs to the session it was shown in.
+    /// The identifier of that session, unique: a form belongs to the session it was shown in.
     public var session: String
 
     public init(id: OwnerID, authenticatedAt: VaultInstant, session: String) {
@@ -28,19 +28,19 @@ public struct AuthenticatedUser: Sendable {
     }
 }
 
-/// What the user answered on the consent page.
+/// The user's answer on the consent page.
 public enum ConsentDecision: Sendable {
-    /// To what the page named, and to nothing that came to be asked since.
+    /// The user allows the scope that the page named, and nothing that was requested since.
     case allow(ScopeSet)
     case deny
 }
 
-/// An authorization request that is in order, and waits for the user.
+/// A valid authorization request that waits for the user.
 public struct PendingAuthorization: Sendable {
     public let client: Client
-    /// What the client will get.
+    /// The scope that the client will get.
     public let scope: ScopeSet
-    /// Whom the client expects to sign in; whatever it likes to send.
+    /// The user that the client expects to sign in: unchecked text from the client.
     public let loginHint: String?
     /// The redirect URI that the answer goes to.
     public var redirectURI: String { responder.redirectURI }

@@ -3,7 +3,7 @@ import VaultCore
 
 extension TokenIssuer {
     /// Answers an authorization request, or says what must come first (RFC 6749 section 4.1.1). The request
-    /// is judged again each time it comes: what was in order before the user signed in may not be after.
+    /// is checked again each time it comes: it may have become invalid while the user signed in.
     ///
     /// - Parameters:
     ///   - user: the signed-in user; nil: no user.

@@ -1,7 +1,7 @@
 import Synchronization
 package import VaultCore
 
-/// Slows down anyone who guesses passwords: by user name and address, and by address whatever the name. Where an
+/// Slows down guesses at passwords: by user name and address, and by address whatever the name. Where an
 /// address is shared by people who have nothing to do with each other, only the first counts: a stranger's
 /// failures must not keep all users out. Every spelling of a name counts as that name.
 package final class SignInThrottle: Sendable {

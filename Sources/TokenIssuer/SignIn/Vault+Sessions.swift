@@ -82,7 +82,7 @@ extension Vault {
         return try sealState(cookie.plaintext, table: SealedTable.signInCookies)
     }
 
-    /// The session of a cookie, as of now. Nil: the cookie is not ours, or the session is over: by its time,
+    /// The session of a cookie, as of now. Nil if the cookie is not ours, or the session has ended: by its time,
     /// by sign-out, because the user was disabled, got another password, or had every grant revoked.
     package func session(_ value: SecretBytes) async throws -> SignInSession? {
         guard let cookie = cookie(value), clock.now() < cookie.expiresAt else { return nil }
@@ -104,7 +104,7 @@ extension Vault {
         }
     }
 
-    /// Ends a session: signs the user out of this browser. What is no session of ours is over already.
+    /// Ends a session: signs the user out of this browser. A cookie that is not ours has no session to end.
     package func endSession(_ value: SecretBytes) async throws {
         guard let cookie = cookie(value) else { return }
         try await housekeep { transaction in
@@ -124,7 +124,7 @@ extension Vault {
 /// text      = base64url(sealed field of the system, table 13, column 1, row 0)
 /// ```
 extension Vault {
-    /// Seals `bytes` for anyone who asks for the same `purpose` within `lifetime`; touches no disk.
+    /// Seals `bytes`, to be opened for the same `purpose` within `lifetime`; touches no disk.
     ///
     /// - Returns: characters of base64url.
     package func sealed(_ bytes: [UInt8], purpose: String, lifetime: Duration) throws -> SecretBytes {

@@ -1,14 +1,14 @@
 public import TokenVault
 public import VaultCore
 
-/// What a check of a password found.
+/// The result of a password check.
 public enum PasswordCheck: Sendable {
-    /// It is the password of this user, who is active.
+    /// The password is that of this user, who is active.
     case right(User)
     /// It is not, or there is no such user, or the user has no password or is disabled. The audit log alone tells which: tell
     /// people one sentence for all of them.
     case wrong
-    /// Nothing was compared: too many attempts failed before. Ask again after this time.
+    /// Nothing was compared, because too many attempts failed. Try again after this time.
     case throttled(Duration)
 }
 

@@ -5,7 +5,7 @@ import VaultCrypto
 import VaultStore
 
 extension VaultUsers {
-    /// Gives a user a password, or takes it away. Every session that began with the one before ends.
+    /// Sets or removes the password of a user. Every session that began with the earlier password ends.
     ///
     /// - Parameter password: 8 to 1024 bytes as OpaqueString (RFC 8265); nil removes it, and the user cannot sign in here.
     /// - Throws: ``VaultError/Code/invalidInput``, ``VaultError/Code/notFound``, ``VaultError/Code/busy``.
@@ -176,7 +176,7 @@ package final class PasswordHashing: Sendable {
         return try await BlockingThread.result(body)
     }
 
-    /// Hands the turn to anyone who waits longest.
+    /// Gives the turn to the caller who has waited longest.
     private func leave() {
         state.withLock { state in
             if state.waiting.isEmpty {

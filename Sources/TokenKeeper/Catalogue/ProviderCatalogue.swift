@@ -6,7 +6,7 @@ public enum ProviderCatalogue {
     /// The names of the entries, in alphabetical order.
     public static let names = files.map(\.name)
 
-    /// The entry of that name; nil: the catalogue has no such entry.
+    /// The entry of that name; nil if the catalogue has no such entry.
     public static func provider(_ name: String) -> Provider? { entries[name] }
 
     /// The text of the entry, to start one of your own from.

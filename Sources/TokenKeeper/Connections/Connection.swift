@@ -4,7 +4,7 @@ public import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// A grant that a provider gave us, as an operator sees it: no token in it.
+/// A grant that a provider gave us, as an operator sees it, without its tokens.
 public struct Connection: Sendable {
     public let id: ConnectionID
     public let provider: ProviderID
@@ -13,32 +13,32 @@ public struct Connection: Sendable {
     /// Tells several connections of one user at one provider apart; empty where there is one.
     public let label: String
     public let state: ConnectionState
-    /// Why it is not live, or why the last refresh did not end well: a word.
+    /// The reason why it is not live, or why the last refresh failed, as a word.
     public let reason: String?
-    /// Whether the provider has answered for it yet; an import is not until its first refresh.
+    /// Whether the provider has accepted its tokens; an import is not verified until its first refresh.
     public let isVerified: Bool
     /// The number of token pairs so far.
     public let generation: Int64
     /// The scope as the provider wrote it, names joined by single spaces.
     public let scope: String
-    /// What the provider told beside tokens and its entry wants kept (`instance_url`, `realmId`).
+    /// The values beside the tokens that the provider's entry keeps (`instance_url`, `realmId`).
     public let metadata: [String: String]
     public let createdAt: VaultInstant
     /// The time the current access token was issued.
     public let issuedAt: VaultInstant?
-    /// The time the access token expires; nil if it does not, or if there is none.
+    /// The time the access token expires; nil if it does not, or without a token.
     public let accessExpiresAt: VaultInstant?
     public let refreshExpiresAt: VaultInstant?
     public let absoluteExpiresAt: VaultInstant?
-    /// When a service looks at it next; nil: when someone asks.
+    /// The time a service looks at it next; nil if only when a token is requested.
     public let dueAt: VaultInstant?
-    /// Refreshes that failed, in a row.
+    /// The number of refreshes that failed in a row.
     public let failures: Int64
-    /// What the provider refuses with; nil: it has not refused since it last gave tokens.
+    /// The provider's refusal; nil if it has not refused since it last gave tokens.
     public let refusal: ConnectionRefusal?
-    /// Since when it is not known what became of the refresh token.
+    /// The time since which it is not known whether the refresh token was spent.
     public let unsettledSince: VaultInstant?
-    /// A reply is kept that could not be read.
+    /// Whether a reply is kept that could not be read.
     public let hasUnreadReply: Bool
     package let kind: ConnectionKind
 }
@@ -180,9 +180,9 @@ package struct RefusedRefresh: Sendable {
     package enum Meaning: Sendable {
         /// The refresh token is dead: the user has to consent again.
         case needsConsent
-        /// `invalid_client`: our client is refused, by name.
+        /// `invalid_client`: the provider refuses our client.
         case client
-        /// Our client is refused, or this token; the provider does not tell which.
+        /// The provider refuses our client or this token, and does not say which.
         case clientOrToken
         /// Anything else.
         case request

@@ -47,7 +47,7 @@ package struct OtherAccount: Error {
 
 extension Vault {
     /// Stores what a consent, an import or client credentials gave: a new connection, or the next generation
-    /// of the one that the owner has at the provider under this label. A refresh that is under way for the
+    /// of the one that the owner has at the provider under this label. A refresh that is in flight for the
     /// older tokens can no longer settle.
     ///
     /// - Throws: ``OtherAccount``, and nothing is changed; a connection that was given up is anyone's.
@@ -140,7 +140,7 @@ extension Vault {
         }
     }
 
-    /// Ends a connection: no token of it is handed out from now on, and a service revokes it at the provider.
+    /// Ends a connection: its tokens are not used from now on, and a service revokes it at the provider.
     ///
     /// - Parameter isKnownThere: false when the provider has no revocation endpoint: it ends here alone, its tokens
     ///   destroyed at once.
@@ -202,8 +202,8 @@ extension Vault {
 
     /// Removes a connection and destroys its tokens; at the provider they live on unless it was revoked before.
     ///
-    /// - Throws: ``VaultError/Code/notFound``; ``VaultError/Code/busy`` while a refresh of it is under way, whose answer
-    ///   would have nowhere to go.
+    /// - Throws: ``VaultError/Code/notFound``; ``VaultError/Code/busy`` while a refresh of it is in flight, whose
+    ///   answer would be lost.
     package func removeConnection(_ id: ConnectionID) async throws {
         try await write(.finishing) { [operatorActor] transaction in
             let row = try transaction.connection(id)

@@ -3,7 +3,7 @@ public import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// Which connections to list.
+/// The connections to list.
 public struct ConnectionFilter: Sendable {
     public var provider: ProviderID?
     public var owner: OwnerID?
@@ -45,7 +45,7 @@ extension Vault {
         }
     }
 
-    /// Connections in the order they were made, at most `limit` after `after`.
+    /// Lists connections in the order they were made, at most `limit` after `after`.
     public func connections(_ filter: ConnectionFilter = ConnectionFilter()) async throws -> [Connection] {
         try await scan { [registry] database, keys in
             try database.page(

@@ -63,12 +63,12 @@ package enum SettleAnswer: Sendable {
 }
 
 extension Vault {
-    /// Writes what became of a refresh (transaction 2 of 2); its tokens may be used once this has returned.
+    /// Writes the outcome of a refresh (transaction 2 of 2); its tokens may be used once this has returned.
     ///
     /// A worker whose lease ran out may bring nothing but tokens: what a provider granted is stored as long as the
-    /// connection is still at the generation that was sent, anyone who holds the lease by now. A reply that cannot be read
-    /// may hold tokens too, and is kept besides. A lease settles once: anyone who was not told that it did
-    /// may say it again, and changes nothing.
+    /// connection is still at the generation that was sent, whichever worker holds the lease. An unreadable reply may
+    /// hold tokens too, and is kept. A lease settles once: a worker that was not told that it did may repeat the
+    /// call, which changes nothing.
     ///
     /// - Throws: ``VaultError/Code/notFound``: the connection was removed meanwhile.
     package func settleRefresh(_ settlement: Settlement) async throws -> SettleAnswer {

@@ -3,26 +3,26 @@ public import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// A URL that is told by HTTP what happens to connections, while a service of the keeper runs.
+/// A URL to which events of connections are posted, while a service of the keeper runs.
 public struct Webhook: Sendable {
     public let id: Int64
     public let url: String
-    /// Signs what is told.
+    /// Signs the messages.
     package let secret: SecretBytes
     public let createdAt: VaultInstant
-    /// Index of the next entry of the log to look at for it.
+    /// The index of the next entry of the log to read for it.
     public let position: Int64
-    /// Times in a row that it did not take an event.
+    /// The number of failed deliveries in a row.
     public let failures: Int64
-    /// Not before then; long ago where it takes what it is told.
+    /// The time of the next attempt; long ago if the last one succeeded.
     package let dueAt: VaultInstant
 
-    /// When it is asked again; nil where it takes what it is told.
+    /// The time of the next attempt; nil if the last one succeeded.
     public var retryAt: VaultInstant? { failures > 0 ? dueAt : nil }
 }
 
 extension Vault {
-    /// Registers a webhook, to be told of everything from now on.
+    /// Registers a webhook for all events from now on.
     ///
     /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/denied``.
     package func addWebhook(_ url: String, secret: SecretBytes) async throws -> Webhook {

@@ -2,7 +2,7 @@ import ServiceLifecycle
 import TokenVault
 public import VaultCore
 
-/// What happened to connections and providers of a vault, by whatever process, in order and without end.
+/// The events of a vault's connections and providers, from any process, in order and without end.
 ///
 /// ```swift
 /// for try await event in keeper.events(after: stored.cursor) {
@@ -32,8 +32,8 @@ public struct KeeperEvents: AsyncSequence, Sendable {
             self.position = position
         }
 
-        /// For anyone who has dealt with all that ``next()`` gave: up to here there is nothing else. Further on
-        /// than the last event where the log grew by other entries; a vault that issues many tokens is then
+        /// The cursor to store after the events that ``next()`` gave: there is nothing else up to here. It is later
+        /// than the last event if the log grew by other entries; a vault that issues many tokens is then
         /// not read again from there.
         public var cursor: Int64 { (waiting.first?.id ?? position) - 1 }
 
@@ -60,15 +60,15 @@ public struct KeeperEvents: AsyncSequence, Sendable {
 }
 
 extension TokenKeeper {
-    /// Events that came after the one the cursor names, oldest first, then those to come.
+    /// Returns the events after the one that the cursor names, oldest first, then those to come.
     ///
-    /// - Parameter cursor: ``KeeperEvent/id`` of the last event that was dealt with, or ``eventCursor()``; -1: from the
+    /// - Parameter cursor: ``KeeperEvent/id`` of the last event that was handled, or ``eventCursor()``; -1: from the
     ///   beginning of the log.
     public func events(after cursor: Int64) -> KeeperEvents {
         KeeperEvents(keeper: self, position: max(cursor, -1) + 1)
     }
 
-    /// The cursor that stands for now.
+    /// Returns the cursor of the newest event.
     public func eventCursor() async throws -> Int64 { try await vault.auditSize() - 1 }
 
     /// The next events; may be none though there are more further on, unless it says that this is the end.
@@ -82,8 +82,8 @@ extension TokenKeeper {
     }
 }
 
-/// Something that happened to a connection or a provider, and is durable: it is told from the audit log, into which
-/// the very transaction wrote it that made it so.
+/// An event of a connection or a provider. It is durable: it is read from the audit log, into which
+/// the same transaction wrote it.
 public struct KeeperEvent: Sendable, Equatable {
     /// Index of its entry in the log, and the cursor to go on from. The order in which things happened, with
     /// gaps.
@@ -96,12 +96,12 @@ public struct KeeperEvent: Sendable, Equatable {
     public let provider: ProviderID?
     /// The provider's name in this vault; nil if ``provider`` is, or if that was removed since.
     public let providerName: String?
-    /// Which of the connection's tokens are the current ones after it; of a provider's its revision.
+    /// The generation of the connection's tokens after the event; for a provider, its revision.
     public let generation: Int64
-    /// Why, in a word; open set.
+    /// The reason as a word; new ones may appear in any release.
     public let reason: String?
 
-    /// What happened; new kinds may appear in any release.
+    /// The kind of an event; new kinds may appear in any release.
     public struct Kind: RawRepresentable, Sendable, Hashable {
         public let rawValue: String
 
@@ -115,11 +115,11 @@ extension KeeperEvent.Kind {
 
     /// The user consented, for the first time or again; or a connection for tokens of our own was made.
     public static let connected = connection("connected")
-    /// A pair that someone else obtained is kept from now on.
+    /// Tokens that another program obtained were imported.
     public static let imported = connection("imported")
     public static let refreshed = connection("refreshed")
-    /// A refresh got no tokens, and the connection is what it was: live ones are tried again. Of refusals in
-    /// a row the first alone is told.
+    /// A refresh got no tokens; a live connection is tried again. Of refusals in
+    /// a row only the first is an event.
     public static let refreshFailed = connection("refresh_failed")
     /// The user must consent again. Sent once, until the connection has tokens again.
     public static let needsConsent = connection("needs_consent")
@@ -127,19 +127,19 @@ extension KeeperEvent.Kind {
     public static let failing = connection("failing")
     /// The connection needed consent or was failing, and a refresh worked nevertheless.
     public static let recovered = connection("recovered")
-    /// It was given up; the provider is to be told. Comes again where tokens came late that want revoking
+    /// It was ended here; the provider is still to revoke it. Comes again if tokens came late that must be revoked
     /// too.
     public static let revoking = connection("revoking")
-    /// The provider was told, or cannot be: its tokens are destroyed.
+    /// The provider revoked it, or has no revocation; its tokens are destroyed.
     public static let revoked = connection("revoked")
-    /// The provider did not take the revocation; this is retried.
+    /// The provider did not accept the revocation, which is retried.
     public static let revocationFailed = connection("revocation_failed")
     public static let removed = connection("removed")
-    /// A person was shown its tokens.
+    /// Its tokens were shown to a person.
     public static let revealed = connection("revealed")
 
     public static let providerAdded = provider("added")
-    /// Another entry or other credentials.
+    /// The entry or the credentials of the provider were replaced.
     public static let providerChanged = provider("changed")
     public static let providerRemoved = provider("removed")
     /// The provider refuses our client and is called once a minute at most; an operator has to correct that.

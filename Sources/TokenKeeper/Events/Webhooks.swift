@@ -6,10 +6,10 @@ import TokenVault
 public import VaultCore
 import VaultCrypto
 
-/// What a webhook said to a message.
+/// The answer of a webhook.
 public enum WebhookAnswer: Sendable, Equatable {
     case accepted
-    /// Redirects are not followed.
+    /// The webhook answered with another status than 2xx; redirects are not followed.
     case refused(status: Int, retryAfter: Duration?)
     case noAnswer(TransportFailure.Cause)
 
@@ -34,7 +34,7 @@ extension WebhookAnswer: CustomStringConvertible {
 }
 
 extension TokenKeeper {
-    /// Tells `url` of everything from now on, signed as Standard Webhooks has it. At least once and in order:
+    /// Posts all events from now on to `url`, signed as Standard Webhooks asks. At least once and in order:
     /// a message comes again under the same `webhook-id` after a crash, after an answer that was lost, and
     /// where several processes run a ``KeeperService`` on the vault. Receivers drop ids they know.
     ///

@@ -1,30 +1,30 @@
 public import VaultCore
 
-/// What ``TokenKeeper/accessToken(for:validFor:)`` answers.
+/// The answer of ``TokenKeeper/accessToken(for:validFor:)``.
 public enum AccessTokenAnswer: Sendable {
     case ready(HeldAccessToken)
-    /// Only the user can help: ask for consent again with ``TokenKeeper/begin(_:)``.
+    /// The user must consent again: begin with ``TokenKeeper/begin(_:)``.
     case needsConsent(ConsentNeed)
-    /// Not now: the provider, the network or the disk. Nothing is lost.
+    /// There is no token now, because of the provider, the network or the disk. Nothing is lost.
     case unavailable(retryAfter: Duration, UnavailableReason)
 }
 
-/// An access token, committed to the vault before it came here.
+/// An access token, which was stored in the vault before it is returned.
 public struct HeldAccessToken: Sendable {
     public let token: SecretBytes
     /// The time the token expires; nil if it does not.
     public let expiresAt: VaultInstant?
     let issuedAt: VaultInstant?
-    /// Which of the connection's tokens it is: 1 for the first.
+    /// The number of the token among the connection's tokens, from 1.
     public let generation: Int64
     /// The scope as the provider wrote it, names joined by single spaces.
     public let scope: String
-    /// How the provider's API wants it.
+    /// The place where the provider's API expects the token.
     public let placement: Provider.AccessTokenPlacement
-    /// What the provider told beside tokens (`instance_url`).
+    /// The values that the provider sent beside the tokens (`instance_url`).
     public let metadata: [String: String]
 
-    /// A token of a test's own, which does not expire.
+    /// Makes a token for a test, which does not expire.
     public init(_ token: SecretBytes, generation: Int64, placement: Provider.AccessTokenPlacement = .bearer) {
         self.token = token
         self.generation = generation
@@ -33,16 +33,16 @@ public struct HeldAccessToken: Sendable {
     }
 }
 
-/// Why a connection needs its user.
+/// The reason why a connection needs its user's consent.
 public struct ConsentNeed: Sendable, Equatable {
     public enum Reason: String, Sendable {
         /// The provider refused the refresh token.
         case refused
         /// An answer was lost; the provider refused a repeat, or would take it for theft.
         case lostResponse = "lost-response"
-        /// The provider gives nothing to refresh with.
+        /// There is no refresh token.
         case nothingToRefresh = "nothing-to-refresh"
-        /// It was revoked here.
+        /// The connection was revoked here.
         case revoked
         /// The answer to the code could not be read; an operator can read it again.
         case unreadableReply = "unreadable-reply"
@@ -61,17 +61,17 @@ public struct ConsentNeed: Sendable, Equatable {
     }
 }
 
-/// Why there is no token now.
+/// The reason why there is no token now.
 public enum UnavailableReason: String, Sendable {
-    /// It is busy or does not answer.
+    /// The provider is busy or does not answer.
     case provider
-    /// It answers, and refuses to refresh this connection, for a reason that may pass; `tokenvault connection show` has its
-    /// words.
+    /// The provider refuses to refresh this connection, for a reason that may be temporary;
+    /// `tokenvault connection show` has its words.
     case refused
-    /// It refuses our client; an operator has to look.
+    /// The provider refuses our client; an operator has to correct that.
     case providerStopped = "provider-stopped"
-    /// The vault's disk or queue.
+    /// The vault's disk fails, or its queue is full.
     case vault
-    /// A reply is kept that could not be read; an operator has to look.
+    /// A reply is kept that could not be read; an operator has to correct the entry.
     case unreadableReply = "unreadable-reply"
 }

@@ -3,7 +3,7 @@ import TokenVault
 import VaultCore
 import VaultCrypto
 
-/// What the browser brought back from a provider (RFC 6749 section 4.1.2, RFC 9207).
+/// The parameters with which the browser returns from a provider (RFC 6749 section 4.1.2, RFC 9207).
 public struct ConsentCallback: Sendable {
     let state: SecretBytes?
     let code: SecretBytes?
@@ -61,8 +61,8 @@ public struct ConsentCallback: Sendable {
         return value
     }
 
-    /// The provider's words where it sends the browser back with an error: code and description, bounded,
-    /// with what is secret or looks like it taken out. Nil: there is no error. Any page can send a browser
+    /// The code and description of the error with which the provider sent the browser back, bounded,
+    /// without anything that looks secret; nil if there is no error. Any page can send a browser
     /// here, so a callback without this consent's `state` proves nothing about the provider.
     public var errorWords: String? { errorWords(masking: [], showing: []) }
 
@@ -103,7 +103,7 @@ extension ConsentCallback {
 }
 
 extension BegunConsent {
-    /// Whether a callback brings the `state` of this consent: anyone who listens for one alone need not take every
+    /// Whether a callback has the `state` of this consent: a listener for one consent need not take every
     /// request to its door for the user's return.
     public func isAnswered(by callback: ConsentCallback) -> Bool {
         guard let other = callback.state else { return false }

@@ -1,7 +1,7 @@
-/// Why a consent did not become a connection: a code to switch on, a sentence for the user, and one for the
+/// The error of a failed consent: a code to switch on, a sentence for the user, and one for the
 /// operator. Equality looks at the code alone.
 public struct KeeperError: Error, Sendable {
-    /// Open set of codes; new ones may appear in any release.
+    /// The code of the error; new ones may appear in any release.
     public struct Code: RawRepresentable, Sendable, Hashable {
         public let rawValue: String
 
@@ -9,9 +9,9 @@ public struct KeeperError: Error, Sendable {
     }
 
     public let code: Code
-    /// For the page the user sees: nothing of the provider's text, nothing that tells an attacker what was wrong.
+    /// The sentence for the user, without the provider's text and without help for an attacker.
     public let message: String
-    /// For the log: bounded, secrets taken out.
+    /// The sentence for the log: bounded, without secrets.
     public let diagnostic: String
 
     package init(_ code: Code, _ message: String, diagnostic: String = "") {
@@ -24,13 +24,13 @@ public struct KeeperError: Error, Sendable {
 extension KeeperError.Code {
     private static func code(_ name: String) -> Self { Self(rawValue: name) }
 
-    /// The callback is malformed, was used before, is over, or belongs to another browser session.
+    /// The callback is malformed, was used before, has expired, or belongs to another browser session.
     public static let unknownCallback = code("unknown_callback")
     /// The callback comes from another issuer than the user was sent to (RFC 9207).
     public static let wrongIssuer = code("wrong_issuer")
     /// The provider's ID token belongs to another consent than the one that was begun: its tokens are not used.
     public static let wrongIDToken = code("wrong_id_token")
-    /// The user chose another account of the provider than the one that is connected, which stays.
+    /// The user chose another account of the provider than the connected one, which stays connected.
     public static let otherAccount = code("other_account")
     /// The user refused at the provider.
     public static let accessDenied = code("access_denied")
@@ -38,11 +38,11 @@ extension KeeperError.Code {
     public static let refused = code("refused")
     /// The provider refused our client.
     public static let clientRefused = code("client_refused")
-    /// The provider did not answer, or not with what we can read: the user may begin again.
+    /// The provider did not answer, or its answer cannot be read: the user may begin again.
     public static let unavailable = code("unavailable")
     /// The provider answered with tokens that cannot be read: they are kept, an operator can read them again.
     public static let unreadableReply = code("unreadable_reply")
-    /// The provider's entry does not say how.
+    /// The provider's entry does not support this.
     public static let notSupported = code("not_supported")
 }
 

@@ -2,7 +2,7 @@ import TokenVault
 public import VaultCore
 
 extension TokenKeeper {
-    /// A token that is valid for at least `span`, refreshed first where it is not.
+    /// Returns a token that is valid for at least `span`, after a refresh if needed.
     ///
     /// A valid token costs no lock and no write. One that is alive but about to expire is returned at once and refreshed
     /// behind. Callers that need a refresh at the same time share one, in this process and in others. A fresh token is
@@ -24,7 +24,7 @@ extension TokenKeeper {
         }
     }
 
-    /// After the API refused a token: one refresh, but only if that token is still the current one; then the current.
+    /// Returns another token after the API refused one: refreshes once if that token is still the current one.
     ///
     /// - Parameter generation: of the token that was refused.
     public func replacement(

@@ -1,7 +1,7 @@
 import TokenVault
 public import VaultCore
 
-/// Tokens that someone else obtained, to be kept here from now on.
+/// Tokens that another program obtained, to be imported.
 public struct ImportedTokens: Sendable {
     /// The access token; nil if the first one comes with the first refresh.
     public var accessToken: SecretBytes?
@@ -21,7 +21,7 @@ public struct ImportedTokens: Sendable {
 }
 
 extension TokenKeeper {
-    /// Keeps a pair that someone else obtained. It is marked unverified, and refreshed when its token is
+    /// Imports tokens that another program obtained. The connection is unverified, and refreshed when its token is
     /// needed: its previous holder may still use it. A refresh token that would end of not being used is used
     /// in time by a ``KeeperService``.
     ///
@@ -92,17 +92,17 @@ extension TokenKeeper {
         return try await vault.storeConnection(grant).connection
     }
 
-    /// The connection of a user at a provider; nil: the user has no such connection.
+    /// Returns the connection of a user at a provider; nil if not connected.
     public func connection(at name: String, of user: OwnerID, label: String = "") async throws -> Connection?
     {
         let provider = try await knownProvider(named: name)
         return try await vault.connection(at: provider.id, of: user, label: label)
     }
 
-    /// Refreshes now, whether or not it is due.
+    /// Refreshes a connection now, due or not.
     ///
     /// - Parameter spendsUncertain: send the refresh token again although an answer was lost and the provider takes a
-    ///   repeat for theft: either it was never used and this heals the connection, or the grant ends for good.
+    ///   repeat for theft: either it was never used and the connection recovers, or the grant ends for good.
     public func refresh(_ id: ConnectionID, spendsUncertain: Bool = false) async throws -> AccessTokenAnswer {
         tokens.forget(id)
         let held = try await vault.heldConnection(id)
@@ -119,7 +119,7 @@ extension TokenKeeper {
 
     /// Reads a kept reply again, with what this version knows.
     ///
-    /// - Returns: the connection with the tokens that were in it; nil: it still cannot be read.
+    /// - Returns: the connection with the tokens that were in it; nil if it still cannot be read.
     /// - Throws: ``VaultError/Code/notFound`` also where no reply is kept.
     public func replayReply(of id: ConnectionID) async throws -> Connection? {
         let held = try await vault.heldConnection(id)
@@ -191,9 +191,9 @@ extension TokenKeeper {
         return provider.dialect.readRevocation(reply, at: clock.now(), sent: sent)
     }
 
-    /// Removes a connection and destroys its tokens; revoke it first where the provider should know.
+    /// Removes a connection and destroys its tokens; revoke it first to end them at the provider, too.
     ///
-    /// - Throws: ``VaultError/Code/busy`` while a refresh of it is under way.
+    /// - Throws: ``VaultError/Code/busy`` while a refresh of it is in flight.
     public func remove(_ id: ConnectionID) async throws {
         defer { tokens.forget(id) }
         try await vault.removeConnection(id)

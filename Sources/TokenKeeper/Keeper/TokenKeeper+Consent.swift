@@ -2,7 +2,7 @@ import TokenVault
 public import VaultCore
 import VaultCrypto
 
-/// What a service wants a user to consent to.
+/// A consent to ask a user for.
 public struct ConsentRequest: Sendable {
     /// The name of the provider in the vault.
     public var provider: String
@@ -11,14 +11,14 @@ public struct ConsentRequest: Sendable {
     public var label = ""
     /// The redirect URI that is registered at the provider.
     public var redirectURI: String
-    /// Something only this browser has, such as the identifier of its session: the callback counts in it alone.
+    /// A secret of this browser only, such as the identifier of its session: the callback is accepted only there.
     public var session: SecretBytes
-    /// Names joined by single spaces; nil: what was chosen when the provider was added.
+    /// The scope, names joined by single spaces; nil for the provider's default scope.
     public var scope: String?
-    /// Let another account of the provider take the place of the one that is connected: everything of that is replaced.
+    /// Whether another account of the provider may replace the connected one.
     /// Without it such a consent is refused by ``KeeperError/Code/otherAccount``.
     public var replacesAccount = false
-    /// How long the user may take, an hour at most.
+    /// The time the user has to consent, an hour at most.
     public var lifetime = Duration.seconds(600)
 
     public init(provider: String, user: OwnerID, redirectURI: String, session: SecretBytes) {
@@ -29,7 +29,7 @@ public struct ConsentRequest: Sendable {
     }
 }
 
-/// A consent that began: where to send the browser.
+/// A pending consent, with the URL to send the browser to.
 public struct BegunConsent: Sendable {
     public let url: String
     /// The state in the URL, for callers that compare it themselves too.
@@ -238,17 +238,17 @@ extension TokenKeeper {
     }
 }
 
-/// What a user is to consent to on another device (RFC 8628): where there is no browser, or none that could come back.
+/// A consent to ask for on another device (RFC 8628), if there is no browser that can return here.
 public struct DeviceRequest: Sendable {
     /// The name of the provider in the vault.
     public var provider: String
     public var user: OwnerID
     /// Tells several connections of one user at one provider apart.
     public var label = ""
-    /// Let another account of the provider take the place of the one that is connected: everything of that is replaced.
+    /// Whether another account of the provider may replace the connected one.
     /// Without it such a consent is refused by ``KeeperError/Code/otherAccount``.
     public var replacesAccount = false
-    /// Names joined by single spaces; nil: what was chosen when the provider was added.
+    /// The scope, names joined by single spaces; nil for the provider's default scope.
     public var scope: String?
 
     public init(provider: String, user: OwnerID) {
@@ -263,12 +263,12 @@ public struct DeviceRequest: Sendable {
 public struct BegunDevice: Sendable {
     /// The code that the user types.
     public let userCode: String
-    /// Address at which the user types the code.
+    /// The address at which the user types the code.
     public let verificationURI: String
     /// Address with the code in it, for a link or a QR code; nil if the provider gives none.
     public let verificationURIComplete: String?
     public let expiresAt: VaultInstant
-    /// Least time until the next question; it grows when the provider says so.
+    /// The shortest time until the next poll; the provider may raise it.
     public internal(set) var interval: Duration
     let deviceCode: SecretBytes
     let request: DeviceRequest
@@ -305,9 +305,9 @@ extension TokenKeeper {
 
     /// Asks once whether the user has consented (RFC 8628 section 3.4); the tokens are stored before this returns.
     ///
-    /// - Returns: nil: not yet; wait ``BegunDevice/interval`` before the next question.
-    /// - Throws: ``KeeperError``: the user said no, the code is over, the provider refuses; ``VaultError`` for trouble of
-    ///   our own.
+    /// - Returns: nil if not yet: wait ``BegunDevice/interval`` before the next poll.
+    /// - Throws: ``KeeperError``: the user refused, the code has expired, the provider refuses; ``VaultError`` for a fault
+    ///   of the vault.
     public func pollDevice(_ device: inout BegunDevice) async throws -> Connection? {
         guard clock.now() < device.expiresAt else { throw Self.late }
         let provider = try await knownProvider(named: device.request.provider)

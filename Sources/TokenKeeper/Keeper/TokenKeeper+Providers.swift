@@ -3,7 +3,7 @@ import Synchronization
 public import TokenVault
 public import VaultCore
 
-/// A provider to add: which entry, and who we are there.
+/// A provider to add: its entry, and our client there.
 public struct NewProvider: Sendable {
     /// The name of the provider in this vault.
     public var name: String
@@ -11,7 +11,7 @@ public struct NewProvider: Sendable {
     public var clientID: String
     /// The client secret; nil for a public client.
     public var clientSecret: SecretBytes?
-    /// Instead of the entry's: a server of one's own, or what discovery found.
+    /// The endpoints instead of the entry's: those of another server, or those of discovery.
     public var endpoints: Provider.Endpoints? {
         get { registration.endpoints }
         set { registration.endpoints = newValue }
@@ -40,7 +40,7 @@ public struct NewProvider: Sendable {
     }
 }
 
-/// A provider of this vault, as an operator sees it: no secret in it.
+/// A provider of this vault, as an operator sees it, without its secret.
 public struct ConfiguredProvider: Sendable {
     public let id: ProviderID
     public let name: String
@@ -51,10 +51,10 @@ public struct ConfiguredProvider: Sendable {
     /// The default scope of a consent.
     public let scope: String?
     public let createdAt: VaultInstant
-    /// Connections that were refused so that our client is in doubt, with no success since; of a stopped provider those
+    /// The connections whose refusals put our client in doubt, with no success since; of a stopped provider those
     /// that stopped it.
     public let doubtedBy: [ConnectionID]
-    /// What the last of them was refused with: `invalid-client`, `unauthorized-client`, `unauthorized`.
+    /// The last refusal of them: `invalid-client`, `unauthorized-client`, `unauthorized`.
     public let doubt: String?
 }
 
@@ -71,7 +71,7 @@ extension TokenKeeper {
         return try configured(stored)
     }
 
-    /// Puts another entry or other credentials in the place of a provider's; a stopped one is called again.
+    /// Replaces the entry or the credentials of a provider; a stopped one is called again.
     /// Its connections stay.
     @discardableResult
     public func replaceProvider(_ new: NewProvider) async throws -> ConfiguredProvider {
@@ -80,7 +80,7 @@ extension TokenKeeper {
             try await vault.changeProvider(new.name, definition: definition, credentials: credentials))
     }
 
-    /// Calls a stopped provider again, as when its side was put right.
+    /// Resumes a stopped provider.
     @discardableResult
     public func resumeProvider(_ name: String) async throws -> ConfiguredProvider {
         try configured(try await vault.changeProvider(name))
@@ -127,7 +127,7 @@ extension TokenKeeper {
 }
 
 extension NewProvider {
-    /// The entry as it will be called: its variables filled in, the endpoints chosen.
+    /// Returns the entry with its variables filled in and its endpoints chosen.
     ///
     /// - Throws: ``VaultError/Code/invalidInput`` naming the field or variable, ``VaultError/Code/notFound``.
     public func filledEntry() throws -> Provider { try registration.provider() }
@@ -230,7 +230,7 @@ package struct ProviderRegistration: Codable, Sendable, Equatable {
     package var variables: [String: String] = [:]
     /// The default scope of a consent.
     package var scope: String?
-    /// Instead of the entry's: found by discovery, or a server of one's own.
+    /// Endpoints instead of the entry's: found by discovery, or of another server.
     package var endpoints: Provider.Endpoints?
     /// Instead of the entry's: found by discovery.
     package var client: Provider.ClientAuthentication?

@@ -5,7 +5,7 @@ package import TokenVault
 package import VaultCore
 
 extension TokenKeeper {
-    /// Joins the refresh of this connection that is under way here, or begins one. The refresh runs in a task
+    /// Joins the refresh of this connection that is in flight here, or begins one. The refresh runs in a task
     /// of its own: no caller's cancellation reaches it.
     package func refresh(
         _ held: HeldConnection, _ provider: KnownProvider, isForced: Bool = false,
@@ -19,7 +19,7 @@ extension TokenKeeper {
         _ = task(held, provider, isForced: false, spendsUncertain: false)
     }
 
-    /// Waits for every refresh and every exchange of a code under way, also those in the background; to
+    /// Waits for every refresh and every exchange of a code in flight, also those in the background; to
     /// be called before the vault is closed, or an answer may come that can no longer be stored. Callers that
     /// still ask for tokens meanwhile begin more of them.
     public func finish() async {
@@ -198,7 +198,7 @@ extension TokenKeeper {
 }
 
 extension ProviderAnswer {
-    /// What an operator may be told of it; nil: nothing is wrong with it.
+    /// A description for operators; nil if nothing is wrong.
     var diagnostic: String? {
         switch self {
         case .reply(let reading, _): reading.diagnostic

@@ -7,7 +7,7 @@ package import Tracing
 import VaultCore
 import VaultCrypto
 
-/// Holds tokens that providers gave us for our users: keeps them fresh, hands them out, loses none.
+/// Holds the tokens that providers gave us for our users, and refreshes them.
 ///
 /// ```swift
 /// let keeper = TokenKeeper(vault: vault, transport: transport)
@@ -31,7 +31,7 @@ public final class TokenKeeper: Sendable {
     let tokens = KnownTokens()
     let metrics: KeeperMetrics
     private let chosenTracer: (any Tracer)?
-    /// Webhooks that are being told something by this process.
+    /// Webhooks to which this process is delivering.
     let busyWebhooks = Mutex<Set<Int64>>([])
     /// Names this keeper in leases.
     let holder = SystemRandom().bytes(16)
@@ -60,11 +60,11 @@ public final class TokenKeeper: Sendable {
     }
 }
 
-/// How a keeper goes about it.
+/// The settings of a keeper.
 public struct KeeperConfiguration: Sendable {
     /// Tokens are refreshed this long before they expire, or a quarter of their life if that is less.
     public var refreshMargin = Duration.seconds(300)
-    /// Until a provider's last byte; the lease on a refresh lasts half as long again.
+    /// The time until a provider's last byte; the lease on a refresh lasts half as long again.
     public var callTimeout = Duration.seconds(30)
     /// Waits; tests put their own clock here.
     package var pause: @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) }

@@ -187,7 +187,7 @@ extension Provider {
         }
     }
 
-    /// The endpoints come from the discovery document of ``Endpoints/issuer``.
+    /// Whether the endpoints come from the discovery document of ``Endpoints/issuer``.
     public var isDiscovered: Bool { endpoints.token.isEmpty }
 
     /// The provider with its variables filled: by `values`, else by its defaults. A variable that is part of

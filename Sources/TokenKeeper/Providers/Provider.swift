@@ -1,28 +1,28 @@
-/// Someone who issues tokens to us, as data: where its endpoints are and how it departs from the standards.
+/// A provider, which issues tokens to us: its endpoints, and where it departs from the standards.
 ///
 /// Entries of the catalogue and files of users are YAML; ``ProviderReader`` reads them, docs/providers.md lists the fields.
 public struct Provider: Sendable, Equatable {
-    /// Lower-case letters, digits and hyphens: the name of the entry.
+    /// The name of the entry: lower-case letters, digits and hyphens.
     public var name: String
     /// The title, shown to people.
     public var title: String
     public var endpoints: Endpoints
     public var client: ClientAuthentication = .basic
-    /// What is put around and into the requests.
+    /// The form of requests.
     public var requests = RequestForm()
     /// The places of values in a reply.
     public var replies = ReplyForm()
     public var expiry = ExpiryRules()
     public var refresh = RefreshRules()
-    /// How the access token travels to the provider's API.
+    /// The place of the access token in calls of the provider's API.
     public var accessToken: AccessTokenPlacement = .bearer
-    /// Requests to the token endpoint per client that the provider bears; nil: not known.
+    /// The number of requests to the token endpoint that the provider accepts per client; nil if not known.
     public var rateLimit: RateLimit?
-    /// What `{name}` in an endpoint stands for where nothing else is given.
+    /// Values for `{name}` in endpoints, if no others are given.
     public var defaults: [String: String] = [:]
     /// The pages that the facts were read on, and when; empty for an entry of your own.
     public var sources: [Source] = []
-    /// Every fact of the entry was read in its sources.
+    /// Whether every fact of the entry was read in its sources.
     public var isVerified = false
 
     public init(name: String, title: String, endpoints: Endpoints) {
@@ -50,7 +50,7 @@ extension Provider {
         public init(token: String) { self.token = token }
     }
 
-    /// RFC 6749 section 2.3.1, and what became of it.
+    /// The ways a client authenticates (RFC 6749 section 2.3.1, and deviations).
     public enum ClientAuthentication: String, Sendable, CaseIterable {
         /// Identifier and secret form-encoded, then Basic.
         case basic
@@ -64,7 +64,7 @@ extension Provider {
         case none
     }
 
-    /// How requests are written.
+    /// The form of requests to the provider.
     public struct RequestForm: Sendable, Equatable {
         public enum Body: String, Sendable, CaseIterable { case form, json, query }
 
@@ -109,7 +109,7 @@ extension Provider {
         public var success: SuccessMember?
         /// Error codes of the provider's own, by what they mean (`bad_refresh_token: invalid_grant`).
         public var errorCodes: [String: String] = [:]
-        /// What else says that a refresh token is dead; one that fits is enough.
+        /// Other answers that mean a refresh token is dead; one rule that fits is enough.
         public var deadToken: [DeadTokenRule] = []
         /// Members that are kept with the connection (`instance_url`).
         public var kept: [String] = []
@@ -142,14 +142,14 @@ extension Provider {
             case clock
             /// `D:HH:MM` from now.
             case dayClock = "day_clock"
-            /// Whatever of the above the value looks like.
+            /// Any of the above, by what the value looks like.
             case any
         }
 
         public var form: Form = .seconds
         /// Lifetime of an access token whose reply names none; nil: it does not expire.
         public var defaultLifetime: Duration?
-        /// Earliest before the end that the provider lets itself be asked for the next token; nil: any time.
+        /// The longest time before the end at which the provider accepts a refresh; nil for any time.
         public var earliestRefresh: Duration?
         /// Lifetime of an unused refresh token; nil: not known to end.
         public var refreshIdle: Duration?
@@ -159,19 +159,19 @@ extension Provider {
         public init() {}
     }
 
-    /// What a refresh is and what becomes of the old refresh token.
+    /// The form of a refresh, and what happens to the old refresh token.
     public struct RefreshRules: Sendable, Equatable {
         public enum Method: String, Sendable, CaseIterable {
             /// RFC 6749 section 6.
             case refreshToken = "refresh_token"
             /// The access token itself is exchanged for a longer or newer one.
             case accessToken = "access_token"
-            /// Nothing can be refreshed: the user is asked again.
+            /// Nothing can be refreshed: the user consents again.
             case none
         }
 
         public var method: Method = .refreshToken
-        /// Whether replies bring a new refresh token; for people, the code takes what comes.
+        /// Whether replies bring a new refresh token; for information only.
         public var rotates = true
         public var replay: ReplayPolicy = .rejected
 
@@ -180,19 +180,19 @@ extension Provider {
 
     /// What a second use of the same refresh token does, and so what may be done when no answer came.
     public enum ReplayPolicy: Sendable, Equatable {
-        /// The token stays good, or the same or another successor is given.
+        /// The token stays valid, or gives the same or another successor.
         case tolerated
-        /// As tolerated, for so long after the first use.
+        /// The same as tolerated, for this long after the first use.
         case within(Duration)
-        /// As tolerated until what the first use gave is used itself, at most for so long.
+        /// The same as tolerated until a token of the first use is used, at most for this long.
         case untilFirstUse(Duration?)
-        /// It is refused and nothing else happens.
+        /// The token is refused and nothing else happens.
         case rejected
-        /// It is refused and takes every token of the grant with it.
+        /// The token is refused, and the provider ends the whole grant.
         case revokes
     }
 
-    /// How an API wants the access token: in the header **or** in the query, never both.
+    /// The place of the access token in a call of an API: in the header **or** in the query, never both.
     public enum AccessTokenPlacement: Sendable, Equatable {
         /// `Authorization: Bearer`, or another word for Bearer.
         case header(scheme: String)
@@ -225,11 +225,11 @@ extension Provider {
     /// How a provider says that a refresh token is dead, where it does not say `invalid_grant`: an answer to a refresh that
     /// has everything which is named here.
     public struct DeadTokenRule: Sendable, Equatable {
-        /// HTTP status; nil: any.
+        /// The HTTP status; nil for any.
         public var status: Int?
-        /// The provider's own error code, whatever its case; nil: any, or none.
+        /// The provider's own error code, in any case; nil for any, or none.
         public var code: String?
-        /// Words that its description has, whatever their case; `*` stands for anything in between.
+        /// Words that its description contains, in any case; `*` stands for any text.
         public var description: String?
 
         public init(status: Int? = nil, code: String? = nil, description: String? = nil) {

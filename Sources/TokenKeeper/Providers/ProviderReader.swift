@@ -1,11 +1,11 @@
 public import VaultCore
 
 /// Reads a provider's entry: YAML with the fields that docs/providers.md lists, and no others. Strict on
-/// purpose: a misspelt field that is passed over costs someone a refresh token later.
+/// purpose: a misspelt field that is ignored may cost a refresh token later.
 public enum ProviderReader {
     /// - Parameters:
     ///   - yaml: At most 64 KiB, one document, without anchors and aliases.
-    ///   - file: How errors call it.
+    ///   - file: The name of the file in errors.
     /// - Throws: ``VaultError/Code/invalidInput`` that names file, line and field; no value of the file is quoted.
     public static func read(_ yaml: String, file: String) throws(VaultError) -> Provider {
         var entry = try EntryFields(EntryText.parse(yaml, file: file))

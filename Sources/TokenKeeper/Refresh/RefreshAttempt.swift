@@ -1,7 +1,7 @@
 import TokenVault
 package import VaultCore
 
-/// One refresh of one connection, as a machine without clock or I/O: it names the next step, anyone who drives it takes
+/// One refresh of one connection, as a machine without clock or I/O: it names the next step, its driver takes
 /// that step and says what came of it.
 ///
 /// ```
@@ -52,7 +52,7 @@ package struct RefreshAttempt: Sendable {
     private var polls = 0
     private var repeats = 0
 
-    /// - Parameter held: as it was read when someone found it wanting.
+    /// - Parameter held: as it was read when it needed a refresh.
     package init(_ held: HeldConnection, terms: RefreshTerms) {
         connection = held.id
         generation = held.generation

@@ -183,7 +183,7 @@ package struct RefreshSchedule: Sendable {
         return max(margin, .zero)
     }
 
-    /// As much of `span` as a token of this connection's life can give: anyone who asks for more would have it refreshed at
+    /// As much of `span` as a token of this connection's life can give: a longer span would have it refreshed at
     /// every call.
     package func attainable(_ span: Duration, _ connection: Connection) -> Duration {
         guard let end = connection.accessExpiresAt, let issued = connection.issuedAt else { return span }
@@ -258,7 +258,7 @@ package enum Backoff {
         max(doubled(failures, upTo: .seconds(300), spread), min(asked ?? .zero, day))
     }
 
-    /// After refusals, which time alone seldom heals: 1 s, doubled up to an hour, and for a connection that
+    /// After refusals, which seldom end by themselves: 1 s, doubled up to an hour, and for a connection that
     /// is failing up to a day, and up to half of that more. A refusal that does pass is found out in as much
     /// time as it has lasted.
     package static func delay(afterRefusals refusals: Int64, isFailing: Bool, spread: UInt64) -> Duration {

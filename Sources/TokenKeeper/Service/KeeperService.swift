@@ -38,7 +38,7 @@ public struct KeeperService: Service {
 
     /// Starts what is due and fits, provider by provider, another one first each time.
     ///
-    /// - Returns: whether more would be done if calls under way ended.
+    /// - Returns: whether more would be done if calls in flight ended.
     private func round(_ work: DueWork, _ group: inout DiscardingTaskGroup) async -> Bool {
         let stored: [StoredProvider]
         do { stored = try await keeper.vault.providers() } catch {
@@ -107,19 +107,19 @@ public struct KeeperService: Service {
     }
 }
 
-/// How much a ``KeeperService`` does at one time.
+/// The settings of a ``KeeperService``.
 public struct KeeperServiceConfiguration: Sendable {
-    /// Calls under way, to all providers together.
+    /// The maximum number of calls in flight, to all providers together.
     public var calls = 32
-    /// Calls under way to one provider.
+    /// The maximum number of calls in flight to one provider.
     public var callsPerProvider = 8
-    /// Between two looks at what is due.
+    /// The pause between two searches for due work.
     public var interval = Duration.seconds(1)
 
     public init() {}
 }
 
-/// How a connection's turn ended, for anyone who plans the next.
+/// How a connection's turn ended, for planning the next.
 package enum TurnOutcome: Sendable {
     /// The provider answered, if with a refusal.
     case done
@@ -162,7 +162,7 @@ extension TokenKeeper {
     }
 }
 
-/// What is under way, what sits out, and what each provider bears.
+/// The calls in flight, the connections that pause, and the limits of each provider.
 final class DueWork: Sendable {
     private struct State {
         var busy: Set<ConnectionID> = []

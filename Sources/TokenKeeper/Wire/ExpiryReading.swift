@@ -3,7 +3,7 @@ package import VaultCore
 
 /// When something ends, as a provider wrote it.
 package enum ExpiryReading: Sendable, Equatable {
-    /// Not told, or told in a way that makes no sense: what the entry says holds.
+    /// The reply has no lifetime, or an unreadable one: the entry's default holds.
     case absent
     /// 0, which providers write for "does not expire".
     case never

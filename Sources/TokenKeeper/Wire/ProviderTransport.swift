@@ -10,7 +10,7 @@ public protocol ProviderTransport: Sendable {
     func send(_ request: ProviderRequest) async throws(TransportFailure) -> ProviderReply
 }
 
-/// What goes to a provider.
+/// A request to a provider.
 public struct ProviderRequest: Sendable {
     public enum Method: String, Sendable, CaseIterable {
         case get = "GET"
@@ -26,9 +26,9 @@ public struct ProviderRequest: Sendable {
         case deviceAuthorization = "device"
         case deviceToken = "device-token"
         case discovery
-        /// To someone who is told of events; no provider.
+        /// A message to a webhook, which is not a provider.
         case webhook
-        /// A checkpoint of the log; no provider either.
+        /// A checkpoint for a witness, which is not a provider either.
         case witness
         /// A call of the API itself, with an access token.
         case api
@@ -36,13 +36,13 @@ public struct ProviderRequest: Sendable {
 
     public var purpose: Purpose
     public var method: Method
-    /// Without what is secret.
+    /// The URL without secrets.
     public var url: String
-    /// Form-encoded, to follow `?` or `&` of the URL.
+    /// The form-encoded query, which follows `?` or `&` of the URL.
     public var query: SecretBytes?
     public var headers: [(name: String, value: SecretBytes)]
     public var body: SecretBytes?
-    /// Until the last byte of the answer.
+    /// The time until the last byte of the answer.
     public var timeout: Duration
 
     public init(
@@ -60,10 +60,10 @@ public struct ProviderRequest: Sendable {
     }
 }
 
-/// What a provider answered, whole.
+/// The complete answer of a provider.
 public struct ProviderReply: Sendable {
     public var status: Int
-    /// Names in lower case; of a name that came twice the first.
+    /// The headers, names in lower case; the first value of a repeated name.
     public var headers: [String: String]
     /// The body of the answer, at most ``Limits/sealedReplyBytes``.
     public var body: SecretBytes
@@ -77,7 +77,7 @@ public struct ProviderReply: Sendable {
 
 /// There was no answer, or no complete one.
 public enum TransportFailure: Error, Sendable, Equatable {
-    /// Not a byte of the request left: it may be sent again under every policy.
+    /// No byte of the request was sent: it may be sent again under every policy.
     case notSent(Cause)
     /// The provider may have acted on it.
     case ambiguous(Cause)

@@ -12,7 +12,7 @@ package enum ReplyReading<Granted: Sendable>: Sendable {
     /// A success that cannot be read: it holds tokens that must not be lost.
     case unreadable(diagnostic: String)
 
-    /// What an operator may be told of it; nil: nothing is wrong with it.
+    /// A description for operators; nil if nothing is wrong.
     var diagnostic: String? {
         switch self {
         case .granted: nil

@@ -182,7 +182,7 @@ extension NewTokens {
 enum ScopeText {
     private static let longest = 16 * 1024
 
-    /// Names with single spaces between them, each once; nil: none are told.
+    /// Names with single spaces between them, each once; nil if the reply has no scope.
     ///
     /// - Parameter separator: The provider's own, where it has one.
     static func read(_ value: JSONValue?, separator: String = " ") -> String? {

@@ -58,7 +58,7 @@ public struct AuditEntry: Sendable {
     public internal(set) var fingerprint: String?
     public internal(set) var requestID: String?
     public internal(set) var count: Int64?
-    /// Grants and connections of many people, each as a salted hash, see ``GrantMark``.
+    /// Grants and connections of many people, each as a salted hash (``GrantMark``).
     public internal(set) var grants: [String] = []
     /// Of the owner of a grant, connection or consent that was created: the how many-th of its creations this is, and the
     /// entry of the one before.

@@ -73,7 +73,7 @@ package struct AuditTrail {
     }
 }
 
-/// An entry on its way into the log, with what will lie outside the tree.
+/// An entry that is being written, with its data outside the tree.
 package struct PendingEntry: Sendable {
     var entry: AuditEntry
     let personal: PersonalData?

@@ -49,7 +49,7 @@ package struct LogHead: Sendable {
         return try log.entry(size - 1)
     }
 
-    /// The name of the log: each time the vault is restored it goes on under another.
+    /// The name of the log, which changes with each restore.
     ///
     /// - Parameter incarnation: the first for a vault that was never restored.
     package static func origin(of vault: VaultID, incarnation: Incarnation = .first) -> String {
@@ -162,7 +162,7 @@ package struct StoredLog {
 }
 
 extension Vault {
-    /// How many entries the log has.
+    /// Returns the number of entries of the log.
     public func auditSize() async throws -> Int64 {
         try await read { try LogHead.read($0).size }
     }

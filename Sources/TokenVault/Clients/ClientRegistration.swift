@@ -108,7 +108,7 @@ public struct Lifetimes: Codable, Sendable, Equatable {
     }
 }
 
-/// What the authorization endpoint hands out (RFC 6749 section 3.1.1, OAuth 2.0 Multiple Response Types section 5).
+/// What the authorization endpoint returns (RFC 6749 section 3.1.1, OAuth 2.0 Multiple Response Types section 5).
 public enum ResponseType: String, Codable, Sendable, CaseIterable {
     case code
     /// Implicit: an access token in the fragment. Off unless the client is registered for it.

@@ -7,7 +7,7 @@ extension Vault {
         registry.recentClient(identifiedBy: clientID)
     }
 
-    /// Does `work` for a client that was judged as this process read it last.
+    /// Does `work` for a client as this process read it last.
     ///
     /// - Parameters:
     ///   - recent: nil when that does not pass for the client who asks.
@@ -45,7 +45,7 @@ extension Audited {
 }
 
 extension WriteTransaction {
-    /// Deletes a few expired rows of a table of upkeep: anyone who adds one pays for the old ones.
+    /// Deletes a few expired rows of a table of upkeep whenever a row is added.
     package func purge(_ table: StaticString) {
         guard clocksAgree else { return }
         put(

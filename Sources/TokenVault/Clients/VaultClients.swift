@@ -3,7 +3,7 @@ public import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// A new client and, for a confidential one, the secret that is shown once.
+/// A new client and, if it is confidential, its secret, which is returned only now.
 public struct NewClient: Sendable {
     public let client: Client
     public let secret: SecretBytes?
@@ -23,8 +23,8 @@ extension Vault {
 /// try await vault.clients.disable("app")
 /// ```
 ///
-/// Where a client is named by a text, that is its `client_id` or else its name. What is done here is the operator's act in
-/// the audit log.
+/// A text names a client by its `client_id`, or else by its name. The audit log names the operator for
+/// these calls.
 public struct VaultClients: Sendable {
     package let vault: Vault
 
@@ -65,7 +65,7 @@ public struct VaultClients: Sendable {
         }
     }
 
-    /// Finds the client with this `client_id`, or else of this name.
+    /// Finds the client with this `client_id`, or else with this name.
     ///
     /// - Throws: ``VaultError/Code/notFound``, also for one that was removed.
     public func find(_ name: String) async throws -> Client {
@@ -186,9 +186,9 @@ public struct VaultClients: Sendable {
         try await vault.forgetConsents(of: id)
     }
 
-    /// Gives a client a new secret, which is shown once.
+    /// Gives a client a new secret, which is returned only now.
     ///
-    /// - Parameter overlap: how long the secrets before it are accepted still: 0 seconds to 366 days.
+    /// - Parameter overlap: how long earlier secrets are still accepted: 0 seconds to 366 days.
     /// - Throws: ``VaultError/Code/notFound``; ``VaultError/Code/invalidInput`` for another overlap;
     ///   ``VaultError/Code/denied`` for a client without secrets, or with ``Limits/clientSecrets`` that are accepted.
     public func rotateSecret(of name: String, overlap: Duration) async throws -> NewClient {
@@ -302,7 +302,7 @@ enum ClientIDRules {
 }
 
 extension VaultClients {
-    /// Changes what is registered of a client; its name and `client_id` stay. One that begins to authenticate
+    /// Changes the registration of a client; its name and `client_id` stay. One that begins to authenticate
     /// with a secret gets one; the secrets of one that ceases to are deleted. Grants that exist keep the
     /// scope they have.
     ///

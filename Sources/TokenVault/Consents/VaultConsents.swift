@@ -2,7 +2,7 @@ public import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// What a user allowed a client, and is not asked again: one row of `consents`.
+/// What a user allowed a client and is not asked again: one row of `consents`.
 public struct Consent: Sendable {
     public let id: Int64
     public let user: OwnerID

@@ -1,7 +1,7 @@
 package import VaultCore
 import VaultCrypto
 
-/// An access token and, where the grant has one, its refresh token: what one exchange hands out.
+/// An access token and, where the grant has one, its refresh token: what one exchange returns.
 package struct TokenPair: Sendable {
     package let accessToken: SecretBytes
     package let refreshToken: SecretBytes?
@@ -85,7 +85,7 @@ struct PairExpiry: Sendable {
     }
 }
 
-/// The tokens that a swap hands out if the rules allow it: sealed and tagged by its caller, before the write,
+/// The tokens that a swap returns if the rules allow it: sealed and tagged by its caller, before the write,
 /// so that the one writer spends no time on them. Made for the generation after the presented one, which is
 /// the only one a swap leads to. A refused exchange drops it: nothing of it was stored or shown.
 struct PreparedPair: Sendable {

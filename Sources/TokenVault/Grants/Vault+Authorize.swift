@@ -161,7 +161,7 @@ extension WriteTransaction {
         try purge(expired, through: channel) { $0.expiresDay < last }
     }
 
-    /// Deletes those of the grants that are over.
+    /// Deletes those of the grants that have expired.
     fileprivate func purge(
         _ grants: [Int64], through channel: AuditChannel, where isOver: (GrantRow) -> Bool
     ) throws {

@@ -3,7 +3,7 @@ public import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// What a valid token stands for.
+/// The grant, scope and times of a valid token.
 public struct ValidToken: Sendable {
     public let grant: GrantID
     public let generation: UInt32

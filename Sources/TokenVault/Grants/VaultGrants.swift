@@ -63,7 +63,7 @@ public struct VaultGrants: Sendable {
         }
     }
 
-    /// Lists the grants of every owner in order of issue, also those that are over.
+    /// Lists the grants of every owner in order of issue, expired ones included.
     ///
     /// - Parameters:
     ///   - last: the grant that the page before ended with.
@@ -144,7 +144,7 @@ extension VaultGrants {
     /// proven generation of a refresh token does it, and any access token that is still remembered. Another
     /// client's token changes nothing.
     ///
-    /// - Returns: whether this call revoked a grant. The client is told the same either way.
+    /// - Returns: whether this call revoked a grant. The client gets the same answer either way.
     package func revoke(
         _ token: SecretBytes, by client: Client, channel: AuditChannel = .http, requestID: String? = nil
     ) async throws -> Bool {

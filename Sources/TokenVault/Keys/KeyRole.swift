@@ -2,7 +2,7 @@ package import VaultCore
 package import VaultCrypto
 package import VaultStore
 
-/// What an open vault holds keys for. A process that needs only one role's keys cannot lose the others':
+/// What an open vault holds keys for. A process with one role's keys cannot disclose the others':
 ///
 /// ```swift
 /// let vault = try await Vault.open(at: path, unlockedBy: source, for: .issuer)
@@ -10,7 +10,7 @@ package import VaultStore
 ///
 /// Asking it for what is another role's throws ``VaultError/Code/denied``.
 public enum VaultRoles: String, Sendable, CaseIterable, Encodable {
-    /// The root key, and with it every role.
+    /// Every role, by the root key.
     case everything
     /// Clients, grants, consents, passwords.
     case issuer

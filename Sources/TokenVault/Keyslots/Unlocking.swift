@@ -206,7 +206,7 @@ package final class Unlocker: Sendable {
             }
     }
 
-    /// Of a vault whose root key was at hand: nothing opens it again after someone else rotates that.
+    /// For a vault whose root key was known: nothing opens it again after another process rotates that.
     init(root: GuardedKey) {
         row = 0
         slotID = []
@@ -219,7 +219,7 @@ package final class Unlocker: Sendable {
     /// The key of the epoch that `epochs` names. Blocks as long as the source takes when its slot was
     /// replaced.
     ///
-    /// - Throws: ``VaultError/Code/locked`` when the slot is gone, and nothing else is at hand or fits.
+    /// - Throws: ``VaultError/Code/locked`` when the slot was removed, and no other key is available or fits.
     package func open(_ database: Database, _ vault: VaultID, _ epochs: SlotEpochs) throws -> OpenedKey {
         var opened: OpenedKey?
         if let slotKey {

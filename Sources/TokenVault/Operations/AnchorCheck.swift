@@ -4,9 +4,9 @@ import VaultStore
 /// Stands for the anchors of a vault, which hold its newest checkpoint outside its file. `LogAnchors` of the module `VaultAudit`
 /// is one.
 public protocol AnchorCheck: Sendable {
-    /// Compares the log with what the anchors were told. Called before an opened vault is handed out; blocks.
+    /// Compares the log with the anchors' checkpoints. Called before an opened vault is returned; blocks.
     ///
-    /// - Throws: ``VaultError/Code/integrity`` when the log is behind what an anchor was told, or another.
+    /// - Throws: ``VaultError/Code/integrity`` when the log is behind an anchor's checkpoint, or has forked from it.
     func requireAgreement(of vault: Vault) throws
 
     /// Tells the anchors of the newest checkpoint, as the last thing before the vault closes.

@@ -14,7 +14,7 @@ final class DamageNotes: Sendable {
     private let damagedRows = Mutex(0)
 
     var isEmpty: Bool { seen.withLock { $0.isEmpty } }
-    /// Rows that are not what the log says, by the last pass that ended, or by the one under way.
+    /// Rows that are not what the log says, by the last pass that ended, or by the running one.
     var rows: Int {
         get { damagedRows.withLock { $0 } }
         set { damagedRows.withLock { $0 = newValue } }

@@ -97,7 +97,7 @@ extension Vault {
         }
     }
 
-    /// A vault whose root key is at hand: one that is being restored. Writes nothing by itself.
+    /// Opens a vault whose root key is known, because it is being restored. Writes nothing by itself.
     package static func opened(at path: String, root: GuardedKey, configuration: VaultConfiguration) throws
         -> Vault
     {
@@ -160,7 +160,7 @@ extension Vault {
             unlocker: unlocker)
     }
 
-    /// Makes a new vault and opens it. The file is built under a provisional name and gets its own at the
+    /// Creates a vault and opens it. The file is built under a temporary name and gets its own at the
     /// end, so a crash leaves no half vault behind.
     ///
     /// - Parameter source: becomes the first keyslot; a key file must exist (``createKeyFile(at:)``).
@@ -195,7 +195,7 @@ extension Vault {
         }
     }
 
-    /// Makes a key file: 32 random bytes that only the owner of the file may read.
+    /// Creates a key file: 32 random bytes that only the owner of the file may read.
     ///
     /// - Throws: ``VaultError/Code/alreadyExists``: a key file is never overwritten.
     public static func createKeyFile(at path: String) throws {

@@ -17,7 +17,7 @@ extension Vault {
     /// Declares that this process serves. When none did until now, the time since the last heartbeat counts
     /// as an outage and no retry window ran during it.
     ///
-    /// A vault that is not what was written is served as well: every caller is told so, and that tells more than a
+    /// A damaged vault is served as well, with an error for every caller: that says more than a
     /// service that does not start.
     public func beginServing() async throws {
         let isFirst = try store.beginServing()
@@ -34,7 +34,7 @@ extension Vault {
         } catch let error as VaultError where error.code == .integrity { noteDamage(error) }
     }
 
-    /// Writes the heartbeat: proves that the write path works, without a leaf.
+    /// Writes the heartbeat, which proves that the write path works.
     public func proveWritePath() async throws {
         if let refusal = store.refusalOfNewWork() { throw refusal }
         try await housekeep { transaction in

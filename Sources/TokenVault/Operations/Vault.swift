@@ -8,7 +8,7 @@ import VaultCrypto
 import VaultMigrations
 package import VaultStore
 
-/// An open vault: the one door to everything in it.
+/// An open vault, and everything in it.
 ///
 /// ```swift
 /// let vault = try await Vault.open(at: "/var/lib/app/vault", unlockedBy: .keyFile(path: "/etc/app/vault.key"))

@@ -70,7 +70,7 @@ extension SigningKeyRow: TypedRow {
     }
 }
 
-/// Whether a provider is called.
+/// The state of a provider.
 public enum ProviderState: Int64, Sendable {
     case active = 1
     /// It refuses our client, and is called now and then until it gives tokens; or it was changed before a restore, and is

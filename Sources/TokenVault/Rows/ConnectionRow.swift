@@ -16,7 +16,7 @@ public enum ConnectionState: Int64, Sendable {
     /// The provider is still to revoke it; its tokens are not used any more.
     case revoking = 3
     case revoked = 4
-    /// Its access token is over and the provider has refused to refresh it for hours, not saying that it is
+    /// Its access token has expired and the provider has refused to refresh it for hours, not saying that it is
     /// dead. It is tried ever more seldom, once a day at last.
     case failing = 5
 

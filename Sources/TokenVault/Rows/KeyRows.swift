@@ -77,7 +77,7 @@ extension KeyslotRow: TypedRow {
             wrapped: wrapped, role: VaultRoles(role).number)
     }
 
-    /// What it opens the vault for.
+    /// The roles that it opens the vault for.
     package var roles: VaultRoles { VaultRoles(slot: record.role) ?? .everything }
 
     package var columns: [SQLValue] {
@@ -114,7 +114,7 @@ extension SystemKeyRow: TypedRow {
 }
 
 /// One row of `keyslot_details`: what a keyslot is called, and what a rotation needs to wrap it again. A slot
-/// that a restore took over has none until someone opens it for a command on keys.
+/// that a restore took over has none until a command on keys opens it.
 package struct KeyslotDetailsRow: Sendable {
     /// That of the keyslot.
     package let id: Int64

@@ -1,7 +1,7 @@
 package import VaultCore
 public import VaultStore
 
-/// Whether an owner may act.
+/// The state of an owner.
 public enum OwnerState: Int64, Sendable {
     case active = 1
     case disabled = 2

@@ -63,7 +63,7 @@ extension VaultRow {
     private static let updateSQL =
         "UPDATE vault SET \(columnNames.map { "\($0) = ?" }.joined(separator: ", ")), row_tag = ? WHERE id = 1"
 
-    /// - Parameter rowKey: nil before the vault is unlocked: the tag is not judged then.
+    /// - Parameter rowKey: nil before the vault is unlocked: the tag is not checked then.
     /// - Throws: ``VaultError/Code/integrity`` when the row is missing, of another format, or was edited.
     package static func read(_ database: Database, rowKey: RowTags?) throws -> VaultRow {
         try readWithTag(database, rowKey: rowKey).row
@@ -78,7 +78,7 @@ extension VaultRow {
     /// Answered by a row of ``Tagged``.
     static var question: StoreQuestion { StoreQuestion(selectSQL) }
 
-    /// The row with its tag, which is still to be judged.
+    /// The row with its tag, which was not checked yet.
     struct Tagged {
         let row: VaultRow
         let tag: [UInt8]

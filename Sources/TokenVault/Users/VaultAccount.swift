@@ -17,7 +17,7 @@ public struct VaultAccount: Sendable {
     let channel: AuditChannel
     let requestID: String?
 
-    /// Lists the user's grants in order of issue, also those that are over.
+    /// Lists the user's grants in order of issue, expired ones included.
     ///
     /// - Parameters:
     ///   - last: the grant that the page before ended with.

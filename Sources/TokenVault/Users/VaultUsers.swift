@@ -2,7 +2,7 @@ public import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// A user of the vault: an owner of grants.
+/// A user of the vault, who owns grants.
 public struct User: Sendable {
     public let id: OwnerID
     public let name: String
@@ -24,8 +24,8 @@ extension Vault {
 /// try await vault.users.disable("alice")
 /// ```
 ///
-/// Where a user is named by a text, every spelling of the name finds it (``add(_:)``). What is done here is the operator's
-/// act in the audit log; what a user does is in ``Vault/account(of:through:requestID:)``.
+/// A text names a user in every spelling of the name (``add(_:)``). The audit log names the operator for
+/// these calls; what a user does is in ``Vault/account(of:through:requestID:)``.
 public struct VaultUsers: Sendable {
     package let vault: Vault
 

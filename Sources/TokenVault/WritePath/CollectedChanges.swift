@@ -130,9 +130,9 @@ package struct BodyEnd {
 }
 
 package enum BodyKind {
-    /// Rows that entries name.
+    /// Rows that entries of the log name.
     case change
-    /// Only what no entry names.
+    /// Only rows that no entry names.
     case upkeep
     /// Nothing.
     case unchanged

@@ -20,7 +20,7 @@ package final class CommitQueue: @unchecked Sendable {
     // @unchecked: `pending` and the flags are touched under `condition` only.
     private let condition = NSCondition()
     private var pending: [any WriteJob] = []
-    /// How many are pending, for who only looks: a look at the lock would hold up the callers that come back.
+    /// The number of pending jobs, read without the lock, which would hold up the callers that come back.
     private let waiting = Atomic(0)
     private var isIdle = false
     private var isClosing = false
@@ -280,7 +280,7 @@ final class WALTruncation: Sendable {
 extension Vault {
     /// Copies the WAL back into the database and empties it: what was overwritten (`secure_delete`) is then in neither.
     ///
-    /// - Throws: ``VaultError/Code/busy`` while someone reads an old state for longer than some seconds; what the disk refused.
+    /// - Throws: ``VaultError/Code/busy`` while a process reads an old state for some seconds; errors of the disk.
     package func truncateWAL() async throws {
         for _ in 0..<50 {
             let request = WALTruncation()

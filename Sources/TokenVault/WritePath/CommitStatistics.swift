@@ -12,7 +12,7 @@ public final class CommitStatistics: Sendable {
     private let figures = Mutex(Figures())
     private let instruments: Instruments?
 
-    /// What the program that the vault is in reads besides.
+    /// Further figures for the program that embeds the vault.
     ///
     /// | metric | kind |
     /// |---|---|
@@ -40,7 +40,7 @@ public final class CommitStatistics: Sendable {
     /// asked about what it had written.
     package var repeated: Int { repeatedCount.load(ordering: .relaxed) }
 
-    /// What is kept besides the counts.
+    /// What is kept beside the counts.
     package struct Figures: Sendable {
         /// Bodies in one transaction.
         package var batchSizes = Histogram([1, 2, 4, 8, 16, 32, 64, 128, 256])

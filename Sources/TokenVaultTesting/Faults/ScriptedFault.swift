@@ -1,6 +1,6 @@
 import VaultCore
 
-/// What goes wrong with one request. *Done* below means that the server acts on the request: a refresh token
+/// A fault of one request. *Done* below means that the server acts on the request: a refresh token
 /// is spent, a code is used.
 public enum ScriptedFault: Sendable, Equatable {
     /// Nothing listens: not a byte of the request leaves (in process only; a real server closes the connection).
@@ -43,7 +43,7 @@ public enum ScriptedFault: Sendable, Equatable {
     case contentLength(adding: Int)
 }
 
-/// When what goes wrong: by the number of a request, or by chance.
+/// The faults of requests, by the number of a request or by chance.
 ///
 /// ```swift
 /// let script = FaultScript([2: .dropAfter, 3: .status(503, retryAfter: "7")], chances: [(.truncated, 0.1)])

@@ -7,40 +7,40 @@ public enum AnchorKind: String, Sendable, CaseIterable {
     case file
     /// A program of the operator's that reads the checkpoint from its standard input.
     case exec
-    /// A C2SP witness, asked by HTTP: it keeps the newest checkpoint that it cosigned, and takes none that does not go
+    /// A C2SP witness, asked by HTTP: it keeps the newest checkpoint that it cosigned, and cosigns only those that go
     /// on from it.
     case witness
 
-    /// What is told without a network.
+    /// The kinds that need no network.
     static let local: Set<AnchorKind> = [.file, .exec]
 }
 
-/// A place outside the vault's file that is told of new checkpoints, so that a cut or older file is found.
+/// A place outside the vault's file that gets new checkpoints, so that a cut or older file is found.
 public struct Anchor: Sendable {
     public let id: Int64
     public let kind: AnchorKind
-    /// A path: of the file or the program; a witness's URL.
+    /// The path of the file or program, or the URL of the witness.
     public let target: String
     /// The verifier key of a witness.
     public let witnessKey: String?
     /// The file that gets the newest checkpoint a witness cosigned.
     public let keptAt: String?
     public let createdAt: VaultInstant
-    /// Entries of the newest checkpoint it took; 0 before the first.
+    /// The number of entries of the newest checkpoint that it has; 0 before the first.
     public let size: Int64
-    /// When it took that; nil before the first.
+    /// The time it got that checkpoint; nil before the first.
     public let anchoredAt: VaultInstant?
-    /// How often in a row it did not take one.
+    /// The number of failures in a row.
     public let failures: Int64
     /// A word for the last failure: `unreachable`, `denied`, `full`, `hung`, `refused`, `damaged`, `behind`,
     /// `differs`, `foreign`, `moved`, `busy` or `failed`; of witnesses also `unknown`, `untrusted`, `unsigned`, `garbled`,
     /// `tls`, `unavailable`, `pruned` or `unasked`.
     public let trouble: String?
-    /// Entries that it was not told of yet.
+    /// The number of entries that it does not have yet.
     public let lag: Int64
 }
 
-/// Why an anchor was not told.
+/// The reason why an anchor did not get a checkpoint.
 struct AnchorTrouble: Error {
     let word: String
     /// What a witness says against this database. It signed nothing, as nothing signs that a file anchor is newer: TLS,

@@ -4,13 +4,13 @@ import TokenVault
 import VaultCore
 import VaultStore
 
-/// The log against what a file anchor was told.
+/// The log, compared with a file anchor.
 struct AnchorComparison {
     /// What is wrong with the database; nil when nothing is.
     private(set) var problem: String?
     /// What is no damage, and worth knowing.
     private(set) var note: String?
-    /// Why the anchor must not be told anything before an operator looked; nil when it may.
+    /// The reason why nothing may be published to the anchor before an operator acted; nil if it may.
     private(set) var trouble: AnchorTrouble?
 
     init(_ anchor: AnchorRow, _ reading: AnchorReading, _ database: Database, _ keyring: Keyring) throws {

@@ -3,12 +3,12 @@ import SQLiteStore
 import TokenVault
 import VaultCore
 
-/// What lies at the path of a file anchor.
+/// The content of a file anchor.
 package enum AnchorReading: Sendable {
     case missing
-    /// No signed checkpoint; says why.
+    /// The file has no signed checkpoint, for this reason.
     case unreadable(String)
-    /// Parsed, not believed.
+    /// A parsed checkpoint, whose signature was not verified.
     case note(SignedNote, Checkpoint)
 
     /// Reads at most ``Limits/signedNoteBytes``, from a regular file only.

@@ -2,11 +2,11 @@ import Foundation
 import VaultCore
 import VaultStore
 
-/// One row of `anchors`: a place outside the file that is told of new checkpoints.
+/// One row of `anchors`: a place outside the file that gets new checkpoints.
 struct AnchorRow: Sendable {
     let id: Int64
     let kind: AnchorKind
-    /// A path: of the file or the program; a witness's URL.
+    /// The path of the file or program, or the URL of the witness.
     let target: String
     /// Where the vault was when the anchor was added: a copy elsewhere publishes nothing.
     let vaultPath: String

@@ -3,7 +3,7 @@ public import TokenVault
 import VaultCore
 import VaultStore
 
-/// Keeps a vault and its anchors together: compares it with them when it is opened, and tells them when it is closed.
+/// Compares a vault with its anchors when it is opened, and publishes to them when it is closed.
 ///
 /// ```swift
 /// var configuration = VaultConfiguration()
@@ -34,7 +34,7 @@ public struct LogAnchors: AnchorCheck {
         }
     }
 
-    /// Best effort: files only, which are quick.
+    /// Publishes to files only, which are quick; failures are ignored.
     public func vaultWillClose(_ vault: Vault) async {
         do {
             guard try await vault.read({ try $0.hasAnchors(.file) }) else { return }

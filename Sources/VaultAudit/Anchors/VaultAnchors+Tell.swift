@@ -52,11 +52,11 @@ final class AnchorTurns: Sendable {
 extension VaultAnchors {
     private var anchorTurns: AnchorTurns { vault.companion(AnchorTurns()) }
 
-    /// Tells anchors of the newest checkpoint, those that do not have it. Takes as long as the slowest of
+    /// Publishes the newest checkpoint to the anchors that do not have it. Takes as long as the slowest of
     /// them, some seconds at most but for a file system that hangs. What fails is counted with the anchor and
     /// thrown nowhere.
     ///
-    /// - Parameter isForced: also those that were told, or failed a moment ago.
+    /// - Parameter isForced: also to those that have it, or failed a moment ago.
     /// - Throws: ``VaultError/Code/integrity`` when the list of anchors is damaged; storage trouble.
     public func tell(
         _ kinds: Set<AnchorKind> = Set(AnchorKind.allCases), isForced: Bool = false
@@ -75,7 +75,7 @@ extension VaultAnchors {
         var cosigned: CosignedCheckpoint?
     }
 
-    /// Tells anchors, and leaves it to the caller to ``note(_:)`` what became of it.
+    /// Publishes to anchors, and leaves it to the caller to ``note(_:)`` the outcome.
     func tellEach(_ kinds: Set<AnchorKind>, isForced: Bool) async throws -> [Told] {
         let now = vault.clock.monotonic()
         let due: [(row: AnchorRow, told: Int64)] = try await vault.snapshot { database, keys in
@@ -124,7 +124,7 @@ extension VaultAnchors {
 
     /// On a thread of its own.
     ///
-    /// - Returns: the size that the anchor was told of.
+    /// - Returns: the size of the checkpoint that the anchor has.
     private func deliver(to row: AnchorRow) throws -> Int64 {
         switch row.kind {
         case .file: return try deliver(toFile: row)

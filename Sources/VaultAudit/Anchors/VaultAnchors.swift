@@ -21,7 +21,7 @@ extension Vault {
 public struct VaultAnchors: Sendable {
     package let vault: Vault
 
-    /// Adds a place that is told of new checkpoints, and tells it the newest. That it could be told is in the
+    /// Adds a place that gets new checkpoints, and publishes the newest to it. Whether that worked is in the
     /// result, and does not decide whether it is added.
     ///
     /// - Parameter target: an absolute path: of the file that will hold the checkpoint, in a directory that exists, or of
@@ -69,7 +69,7 @@ public struct VaultAnchors: Sendable {
         return try await anchor(id)
     }
 
-    /// Anchors, oldest first, and how far each was told.
+    /// Lists the anchors, oldest first, and how far each is.
     public func list() async throws -> [Anchor] {
         try await vault.snapshot { database, keys in
             let size = try LogHead.read(database).size
@@ -85,7 +85,7 @@ public struct VaultAnchors: Sendable {
         }
     }
 
-    /// Removes an anchor: it is told nothing more, and not looked at. Its file stays.
+    /// Removes an anchor: it gets no more checkpoints and is not compared. Its file stays.
     ///
     /// - Throws: ``VaultError/Code/notFound``.
     public func remove(_ id: Int64) async throws {

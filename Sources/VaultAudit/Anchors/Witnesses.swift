@@ -20,7 +20,7 @@ public protocol WitnessTransport: Sendable {
     ) async throws(WitnessTransportFailure) -> WitnessReply
 }
 
-/// What a witness answered, whole.
+/// The complete answer of a witness.
 public struct WitnessReply: Sendable {
     public var status: Int
     /// The body of the answer, at most ``Limits/witnessReplyBytes``.
@@ -32,15 +32,15 @@ public struct WitnessReply: Sendable {
     }
 }
 
-/// Why there is no answer; the word that operators read.
+/// The reason why there is no answer; the raw value is the word that operators read.
 public enum WitnessTransportFailure: String, Error, Sendable {
     /// No connection could be made, or it was lost.
     case unreachable
-    /// Anyone who is there is not who the URL names.
+    /// The certificate is not that of the host in the URL.
     case tls
-    /// No whole answer in time.
+    /// There was no complete answer in time.
     case hung
-    /// Too much, too little, or no HTTP.
+    /// The answer was too long, cut short, or not HTTP.
     case garbled
 }
 
@@ -92,7 +92,7 @@ extension VaultAnchors {
                 witnessKey: key, keptAt: path, createdAt: vault.clock.now()))
     }
 
-    /// The newest checkpoint with the cosignatures of all witnesses who gave one. Each is asked now. One that
+    /// Returns the newest checkpoint with the cosignatures of all witnesses that gave one. Each is asked now. One that
     /// cosigned another checkpoint than the others, because something was written meanwhile, is asked once
     /// more.
     ///
@@ -201,8 +201,8 @@ extension VaultAnchors {
     private static let otherHistory = AnchorTrouble(
         "differs", objection: "has cosigned a checkpoint that this log does not go on from: another history")
 
-    /// The newest checkpoint and the proof that it goes on from `old` entries. Of each request its own
-    /// snapshot: what a witness has by now was committed before it was told.
+    /// The newest checkpoint and the proof that it extends the log of `old` entries. Each request has its
+    /// own snapshot: what a witness has was committed before it got it.
     ///
     /// - Parameter old: what the witness says it has; nil: take `guess`.
     /// - Returns: beside the proof, the text of the checkpoint.

@@ -47,7 +47,7 @@ struct DoctorCommand: AsyncParsableCommand {
         return counts.filter { $0.0 > 0 }.map { "\($0.0) \($0.0 == 1 ? $0.1 : $0.2)" }.joined(separator: ", ")
     }
 
-    /// What can only be seen from inside, where someone lets us in.
+    /// The checks that need a key of the vault.
     private func checksWithKeys(after checks: [DoctorCheck]) async -> [DoctorCheck] {
         let id = "key.opens"
         let closed = checks.filter { $0.severity == .error && Self.entrances.contains($0.id) }

@@ -13,7 +13,7 @@ struct RefreshCommand: ParsableCommand {
         subcommands: [RefreshRunCommand.self])
 }
 
-/// Refreshes what is due until it is told to stop.
+/// Refreshes what is due until it is stopped.
 struct RefreshRunCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "run",

@@ -6,7 +6,7 @@ import Synchronization
 
 /// Waits on a loopback address for the browser to come back from the provider, and answers it with a line of text.
 ///
-/// Whatever knocks is handed over, and judged by who began the consent; what is no such request is refused here.
+/// Every callback is passed to the caller, who checks it; any other request is refused here.
 final class CallbackListener: Sendable {
     /// Requests to the place, until ``end()``.
     let arrivals: AsyncStream<CallbackArrival>

@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import VaultCore
 
-/// Reads a passphrase, a password or someone else's secret from a file or a descriptor: the first line, without a byte
+/// Reads a passphrase, a password or another secret from a file or a descriptor: the first line, without a byte
 /// order mark before it and the end of line (LF or CRLF) behind it.
 struct SecretReader {
     /// What it is to a person, and the option that names its file is `--<noun>-file`.

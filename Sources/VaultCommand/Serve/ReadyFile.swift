@@ -56,7 +56,7 @@ extension OutputArguments {
     }
 }
 
-/// Tells systemd how far the service is (sd_notify(3)), where it asked to be told.
+/// Tells systemd the state of the service (sd_notify(3)), if it asks for that.
 enum SupervisorNotice: String {
     case ready = "READY=1"
     case stopping = "STOPPING=1"

@@ -9,7 +9,7 @@ import TokenVault
 import UnixSignals
 import VaultCore
 
-/// Serves the token endpoint until it is told to stop.
+/// Serves the token endpoint until it is stopped.
 struct ServeCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Serve tokens, sign-in and metadata over HTTP.",
@@ -113,7 +113,7 @@ struct ServeCommand: AsyncParsableCommand, VaultWork {
     }
 }
 
-/// Reads the certificate again at every SIGHUP; a bad one is refused with a line in the log, and the old one goes on.
+/// Reads the certificate again at every SIGHUP; a bad one is refused in the log, and the old one stays in use.
 private struct CertificateReload: Service {
     let certificate: ServerCertificate?
     let logger: Logger

@@ -7,7 +7,7 @@ package indirect enum JSONValue: Sendable, Equatable {
     case string([UInt8])
     case array([JSONValue])
     case object([String: JSONValue])
-    /// A member that came twice with two values: anyone who picks one may pick the wrong one.
+    /// A member that came twice with two values: either may be the wrong one.
     case contradiction
 
     /// The member of an object.

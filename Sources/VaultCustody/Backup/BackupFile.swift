@@ -5,7 +5,7 @@ import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// A backup as it lies on a disk: opened, its header read, its length the one the header asks for.
+/// An opened backup file, whose header was read and whose length matches it.
 final class BackupFile {
     let path: String
     let header: BackupHeader
@@ -48,7 +48,7 @@ final class BackupFile {
 
     deinit { close(descriptor) }
 
-    /// Whether the file is the one that was written, as far as that can be told without its key.
+    /// Whether the file is the one that was written, as far as that can be checked without its key.
     func isWhole(_ progress: (Double) -> Void) throws -> Bool {
         var digest = RunningDigest()
         let end = header.fileBytes - Int64(BackupHeader.digestBytes)
@@ -205,7 +205,7 @@ final class Snapshot {
 
     /// Copies the database within one read transaction; writers and other readers go on meanwhile.
     ///
-    /// - Parameter directory: where the copy lies while it is read; it must be as safe as the vault's own.
+    /// - Parameter directory: the directory of the copy while it is read; it must be as safe as the vault's own.
     init(
         of store: any VaultStore, in directory: String, _ read: (Database) throws -> Void,
         progress: @escaping (Double) -> Void

@@ -152,7 +152,7 @@ public struct BackupID: Sendable, Hashable, CustomStringConvertible, Encodable {
     public func encode(to encoder: any Encoder) throws { try description.encode(to: encoder) }
 }
 
-/// The key artefact of backups: the keyslots for everything of a vault, each with the root key wrapped.
+/// The keys of backups: a vault's keyslots for everything, each with the root key wrapped.
 ///
 /// Opens every backup of the vault that was made under this root key, together with what opens one of the slots.
 ///
@@ -173,7 +173,7 @@ public struct BackupKeys: Sendable {
     public let createdAt: VaultInstant
     let records: [KeyslotRecord]
 
-    /// Kind and first 8 hexadecimal digits of each keyslot: what opens them opens the backup.
+    /// The kind and first 8 hexadecimal digits of each keyslot; their keys open the backup.
     public var slots: [String] { records.map { "\($0.kind.noun) \(Hex.encode($0.id.prefix(4)))" } }
 
     /// The keyslots for everything of an open vault, as of one snapshot.

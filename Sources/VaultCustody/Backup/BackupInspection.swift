@@ -7,7 +7,7 @@ import VaultCore
 public import VaultCrypto
 import VaultStore
 
-/// What can be told of a backup without its key.
+/// What an inspection shows of a backup without its key.
 public struct BackupInspection: Sendable {
     public let facts: BackupHeader
     /// Whether the file is, byte for byte, the one that was written; a forger could make it so.
@@ -19,7 +19,7 @@ public struct BackupVerification: Sendable {
     public let facts: BackupHeader
     /// Result of the verification of the log, and of every row against it.
     public let report: AuditReport
-    /// What SQLite says of its own structure; nil: nothing is wrong.
+    /// The fault that SQLite finds in the file; nil if it finds no fault.
     public let structure: String?
 
     public var isIntact: Bool { report.isIntact && structure == nil }
@@ -27,7 +27,7 @@ public struct BackupVerification: Sendable {
 
 /// Inspects and verifies backups.
 public enum Backup {
-    /// Reads what a backup says of itself, and whether it is whole.
+    /// Reads the header of a backup, and checks whether the file is the one that was written.
     ///
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/notAVault``, ``VaultError/Code/integrity`` for one that is
     ///   cut off.
@@ -40,7 +40,7 @@ public enum Backup {
         }
     }
 
-    /// Reads what a key artefact is for.
+    /// Reads the keys of a backup.
     public static func inspectKeys(_ path: String) throws -> BackupKeys { try BackupKeys.read(path) }
 
     /// Opens a backup into a directory of its own, checks everything there is to check, and removes it again.

@@ -1,7 +1,7 @@
 public import VaultCore
 public import VaultStore
 
-/// What the vault remembers of a backup: one row of `backups`.
+/// A backup that the vault recorded: one row of `backups`.
 public struct BackupRecord: Sendable {
     public let id: Int64
     public let backup: BackupID

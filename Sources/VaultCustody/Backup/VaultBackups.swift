@@ -6,14 +6,14 @@ public import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// What is to be backed up where.
+/// A backup to make: its files and options.
 public struct BackupRequest: Sendable {
     /// Path for the sealed data; it must be free.
     public var path: String
     /// Path for the keys, without which the data does not open; nil: keys that were written earlier under the same root
     /// key is kept elsewhere.
     public var keysPath: String?
-    /// When the backup will be destroyed; nil: not known.
+    /// The time the backup will be destroyed; nil if not known.
     public var keepUntil: VaultInstant?
     /// Whether an older backup, or older keys, under these names may be replaced. Nothing else ever is.
     public var replaces = false
@@ -66,7 +66,7 @@ public struct VaultBackups: Sendable {
     package let vault: Vault
 
     /// Writes a sealed, consistent copy of the vault while it is in use. The log says so before anything
-    /// leaves the vault, and again when the backup lies on the disk.
+    /// leaves the vault, and again when the backup is on the disk.
     ///
     /// - Parameter progress: called now and then with the share done, 0 to 1.
     /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/outOfSpace``, ``VaultError/Code/busy`` (another
@@ -213,7 +213,7 @@ extension VaultBackups {
         }
     }
 
-    /// Nothing left the vault: the row would only worry anyone who erases a user.
+    /// Nothing left the vault, so an erasure must not count this row.
     private func abandonBackup(_ row: BackupRecord) async {
         do {
             try await vault.write(.finishing) { transaction in

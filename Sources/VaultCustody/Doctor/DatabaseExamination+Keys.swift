@@ -36,7 +36,7 @@ extension DatabaseExamination {
         return checks + (try proofs())
     }
 
-    /// When each slot was last opened by someone who has what it takes.
+    /// The time each slot was last opened with its key.
     private func proofs() throws -> [DoctorCheck] {
         let id = "slots.proved"
         // Slots of a vault from before this table were proved by opening it.

@@ -18,7 +18,7 @@ public struct DoctorCheck: Sendable {
     public let severity: Severity
     /// The finding in one sentence, without secrets and user names.
     public let what: String
-    /// What to do; empty where there is nothing.
+    /// What to do; empty if nothing.
     public let remedy: String
     /// For an error, the code that a command would end with.
     public let code: VaultError.Code?

@@ -4,7 +4,7 @@ import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// Whether someone serves the vault now, and which processes have its lock file open as far as this user may see.
+/// Whether a process serves the vault now, and which processes have its lock file open as far as this user may see.
 struct ServingState {
     /// A heartbeat is written every 5 s; several missed ones mean that writes do not get through.
     static let silence: Int64 = 30_000

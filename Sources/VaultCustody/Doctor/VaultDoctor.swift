@@ -7,7 +7,7 @@ public import VaultCore
 public import VaultCrypto
 import VaultStore
 
-/// Looks at everything around and in a vault that can be looked at without its keys, and says what to do.
+/// Examines everything in and around a vault that can be examined without its keys, and says what to do.
 ///
 /// Writes nothing, needs no key, and goes on when the vault does not open: what cannot be read is a finding. What needs
 /// keys is ``Vault/examine()``.
@@ -21,7 +21,7 @@ import VaultStore
 /// Bounded: it reads the newest entry of the log, every provider and connection once, and pages of the file up to
 /// ``quickCheckBytes`` unless it is asked to be thorough.
 public struct VaultDoctor: Sendable {
-    /// Largest file whose pages are all looked at without being asked: about a second.
+    /// The largest file whose pages are all checked by default: about a second.
     public static let quickCheckBytes: Int64 = 256 << 20
 
     let path: String
@@ -31,7 +31,7 @@ public struct VaultDoctor: Sendable {
 
     /// - Parameters:
     ///   - path: of the database file.
-    ///   - keyFile: the key file to look at, where there is one; its content is not read.
+    ///   - keyFile: the key file to examine, if there is one; its content is not read.
     ///   - isThorough: look at every page of the file however large it is.
     public init(
         _ path: String, keyFile: String? = nil, clock: any VaultClock = SystemClock(),
@@ -85,7 +85,7 @@ public struct VaultDoctor: Sendable {
     }
 }
 
-/// One snapshot of the database, and what it is judged by.
+/// One snapshot of the database, and what it is compared with.
 struct DatabaseExamination {
     let database: Database
     let path: String
@@ -142,7 +142,7 @@ extension Vault {
     /// Rows of each table whose tags the doctor checks; the rest is for `audit verify`.
     public static let examinedRows = 1000
 
-    /// What the doctor can only see with the keys: the signature over the log, and the tags of the rows that
+    /// Examines what needs the keys: the signature over the log, and the tags of the rows that
     /// decide. Reads at most ``examinedRows`` of each table; changes nothing.
     public func examine() async -> [DoctorCheck] {
         do {

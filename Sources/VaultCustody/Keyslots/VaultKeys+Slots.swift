@@ -5,7 +5,7 @@ public import VaultCrypto
 import VaultStore
 
 extension VaultKeys {
-    /// Adds a way to open the vault. The slot counts only once it was opened again by `proof`: what its
+    /// Adds a keyslot. The slot counts only after it was opened again by `proof`, the key that its
     /// holder will use, read again.
     ///
     /// - Parameters:
@@ -49,10 +49,10 @@ extension VaultKeys {
             .busy, "Another process keeps rotating keys.", remedy: "Try again when that is over.")
     }
 
-    /// Notes that the slot by which this vault was opened opens it, and keeps what a rotation will need of it.
+    /// Records that the slot by which this vault was opened opens it, and keeps what a rotation needs of it.
     ///
     /// - Parameter isFirstOnly: write nothing when that was noted before.
-    /// - Throws: ``VaultError/Code/busy``: a deep rotation replaced the slot, or someone removed it.
+    /// - Throws: ``VaultError/Code/busy``: a deep rotation replaced the slot, or it was removed.
     @discardableResult
     public func proveOpenedSlot(isFirstOnly: Bool = false) async throws -> VaultKeyslot {
         if isFirstOnly, let known = try await slots().first(where: \.isOpened), known.isRotatable,
@@ -74,11 +74,11 @@ extension VaultKeys {
         }
     }
 
-    /// Removes a way to open the vault. Anyone who copied its key, and has an older copy of the database, can
+    /// Removes a keyslot. An attacker who copied its key, and has an older copy of the database, can
     /// still open that copy.
     ///
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/denied`` for the last slot, and for the one by which
-    ///   this vault was opened: a key that stays has to be at hand.
+    ///   this vault was opened: open it with a key that stays.
     public func removeSlot(named name: String) async throws {
         try await vault.write(.finishing) { transaction in
             _ = try transaction.keyring.root

@@ -3,7 +3,7 @@ public import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// A keyslot as an operator sees it: everything but what opens it.
+/// A keyslot as an operator sees it, without its key.
 public struct VaultKeyslot: Sendable {
     let slot: StoredKeyslot
     /// Whether this process opened the vault by it.
@@ -13,28 +13,28 @@ public struct VaultKeyslot: Sendable {
     public var name: String { slot.name }
     /// `key-file`, `passphrase`, `credential`, `recovery` or `program`.
     public var kind: String { slot.row.record.kind.word }
-    /// What it opens the vault for.
+    /// The roles that it opens the vault for.
     public var roles: VaultRoles { slot.row.roles }
-    /// 32 hexadecimal digits; what a key program is told.
+    /// The identifier that a key program gets, 32 hexadecimal digits.
     public var id: String { Hex.encode(slot.row.record.id) }
     /// Epoch of the root key, or the role's key, inside.
     public var epoch: Int64 { Int64(slot.row.record.epoch) }
     public var createdAt: VaultInstant { slot.row.createdAt }
-    /// The last time it was opened to see whether it opens; nil when that was never noted.
+    /// The last time it was tested; nil if never.
     public var provedAt: VaultInstant? { slot.details?.provedAt }
-    /// Which recovery key opens it, as in its file; nil for other kinds.
+    /// The identifier of the recovery key that opens it; nil for other kinds.
     public var recoveryKeyID: String? { Keyslot.recoveryKeyID(of: slot.row.record) }
     /// Whether keys can be rotated without this slot's source.
     public var isRotatable: Bool { slot.isRotatable }
 }
 
 extension VaultKeys {
-    /// Every keyslot, oldest first.
+    /// Lists the keyslots, oldest first.
     public func slots() async throws -> [VaultKeyslot] {
         try await vault.snapshot { try StoredKeyslot.all($0, $1.keyring).map { $0.shown(vault.unlocker) } }
     }
 
-    /// Whether there is a way in that is kept for the day when all others are lost.
+    /// Whether there is a recovery key.
     public func hasRecoveryKey() async throws -> Bool {
         try await slots().contains { $0.kind == KeyslotKind.recoveryKey.word }
     }

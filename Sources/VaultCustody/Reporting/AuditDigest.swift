@@ -3,7 +3,7 @@ public import VaultAudit
 public import VaultCore
 import VaultStore
 
-/// What the log says of a period: exchanges by outcome over time, alarms, events of keys, and totals.
+/// A summary of the log in a period: exchanges by outcome over time, alarms, events of keys, and totals.
 public struct AuditDigest: Sendable {
     /// Entries that are kept of alarms and of key events each, the newest; more are counted.
     public static let listed = 200
@@ -83,7 +83,7 @@ public struct AuditDigest: Sendable {
 }
 
 extension VaultLog {
-    /// Reads what is kept of the log of a period once and says what was in it. One snapshot on a connection of its own;
+    /// Reads the kept entries of a period once and summarizes them. One snapshot on a connection of its own;
     /// memory does not grow with the log.
     ///
     /// - Parameters:
@@ -188,7 +188,7 @@ extension AuditEntry {
             AuditOperation.codeExchange, .refresh, .clientCredentials, .implicit, .connectionRefresh,
         ].map(\.rawValue))
 
-    /// Whether an operator should look at it.
+    /// Whether an operator should read it.
     public var isAlarm: Bool {
         outcome == AuditOutcome.revoked.rawValue || Self.alarms.contains(reason ?? "")
             || foldedRefusals.contains { Self.alarms.contains(String($0.reason)) }

@@ -26,7 +26,7 @@ public struct VaultStatus: Sendable {
     /// The first entry that was not pruned, and when it was written.
     public let firstKept: Int64
     public let oldestEntryAt: VaultInstant?
-    /// A serving process may prune the entries before this one once they are over the bounds: every anchor was told of them,
+    /// A serving process may prune the entries before this one once they are over the bounds: every anchor covers them,
     /// or without an anchor, they were exported as tiles. Nil: there is neither, and nothing is pruned.
     public let coveredEntries: Int64?
     /// Root of the newest checkpoint, 64 hexadecimal digits.
@@ -45,17 +45,17 @@ public struct VaultStatus: Sendable {
     /// The current keys, the root key first: `root` (about when it was made), `handles`, `tags`, `lookup`, `rows`,
     /// `log signing`, or `id_token` and the algorithm.
     public let keys: [(purpose: String, createdAt: VaultInstant)]
-    /// Ways to open the vault.
+    /// The number of keyslots.
     public let keyslots: Int64
     /// Whether one of them is a recovery key.
     public let hasRecoveryKey: Bool
-    /// Places outside the file that are told of the log.
+    /// The number of anchors outside the file.
     public let anchors: Int64
     /// Entries that the anchor furthest behind does not have; nil without an anchor.
     public let anchorLag: Int64?
 }
 
-/// How many tokens were handed out lately: 24 equal spans up to now.
+/// The number of recent exchanges, in 24 equal spans up to now.
 public struct ExchangeHistory: Sendable {
     /// Spans a history is divided into.
     public static let spans = 24
@@ -75,7 +75,7 @@ public struct ExchangeHistory: Sendable {
 }
 
 extension Vault {
-    /// Counts what is there. Reads every grant once, so it takes about a second per million, and at most
+    /// Returns counts of the vault. Reads every grant once, so it takes about a second per million, and at most
     /// ``ExchangeHistory/leaves`` entries of the log; changes nothing.
     ///
     /// - Throws: ``VaultError/Code/integrity`` when the log's head is damaged, ``VaultError/Code/ioFailure``.

@@ -7,7 +7,7 @@ import VaultCore
 import VaultCrypto
 import VaultStore
 
-/// Whatever tells of the time between a backup and now.
+/// The newest log, which shows what happened after a backup.
 public enum NewestLog: Sendable {
     /// A vault file: the damaged one, or a copy. Its log is read, and the rows that tell the key that signs it.
     case vault(path: String)
@@ -18,7 +18,7 @@ public enum NewestLog: Sendable {
     /// A signed checkpoint alone, as an anchor keeps it: says whether there is more, not what.
     case checkpoint(path: String)
 
-    /// Tells by the content what lies at a path.
+    /// Recognizes by its content the kind of log at a path.
     ///
     /// - Throws: ``VaultError/Code/notFound``, ``VaultError/Code/invalidInput``.
     public static func found(at path: String, checkpoint: String? = nil) throws -> NewestLog {

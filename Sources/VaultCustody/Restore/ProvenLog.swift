@@ -117,7 +117,7 @@ extension VaultRestore {
     /// - Parameters:
     ///   - database: of the backup.
     ///   - end: what the newest log was proven to end at.
-    ///   - replay: the entries after the backup; nil where there are none at hand.
+    ///   - replay: the entries after the backup; nil if they are not available.
     /// - Throws: ``VaultError/Code/integrity``.
     private func checkPassage(
         through reached: Checkpoint, _ database: Database, _ head: LogHead, _ keyring: Keyring,

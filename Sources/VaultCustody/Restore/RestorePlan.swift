@@ -8,25 +8,25 @@ import VaultStore
 public struct RestorePlan: Sendable, Encodable {
     /// The header of the backup that is restored.
     public let backup: BackupHeader
-    /// What tells of the time since; nil: nothing does.
+    /// The newest log; nil if none was given.
     public internal(set) var newest: NewestLogFacts?
-    /// Without entries at hand every connection that has tokens, and no grant: then all of those end, or none.
+    /// Without entries, every connection that has tokens, and no grant: then all grants end, or none.
     public internal(set) var moved: [MovedRow] = []
     /// Live grants of the backup that end by the restore.
     public internal(set) var revokedGrants: Int64 = 0
-    /// Live grants of the backup that go on.
+    /// The number of live grants of the backup that stay live.
     public internal(set) var keptGrants: Int64 = 0
     public internal(set) var keptConnections: Int64 = 0
-    /// What an operator has to look at, in sentences.
+    /// What an operator should read, in sentences.
     public internal(set) var notes: [String] = []
-    /// Which life of the vault begins, from 2; two restores of one backup may both be the second.
+    /// The number of the incarnation that begins, from 2; two restores of one backup may have the same.
     public internal(set) var incarnation: Int64 = 2
 }
 
-/// What is not, or may not be, what it was when the backup was made.
+/// A row that changed, or may have changed, since the backup was made.
 public struct MovedRow: Sendable, Encodable {
     public enum Fate: String, Sendable, Encodable {
-        /// A grant, or a client's secret: it is accepted no more.
+        /// A grant, or a client's secret, that is no longer accepted.
         case ended
         /// A connection: its tokens are destroyed, and its user has to consent again; what is to be revoked keeps them
         /// until it is.
@@ -45,7 +45,7 @@ public struct MovedRow: Sendable, Encodable {
     /// `user`, `client`, `grant`, `connection` and so on.
     public let kind: String
     public let id: Int64
-    /// The last thing that happened to it, a verb of the log; nil: nothing tells.
+    /// The last operation on it, a verb of the log; nil if not known.
     public let because: String?
     public let becomes: Fate
     /// Number of its table.
@@ -54,12 +54,12 @@ public struct MovedRow: Sendable, Encodable {
     private enum CodingKeys: CodingKey { case kind, id, because, becomes }
 }
 
-/// What the newest log proved.
+/// What the newest log proves.
 public struct NewestLogFacts: Sendable, Encodable {
     public let size: Int64
     /// 64 hexadecimal digits.
     public let root: String
-    /// Entries since the backup.
+    /// The number of entries since the backup.
     public let entriesSince: Int64
     /// False for a checkpoint alone, of a longer log: it says that there is more, not what.
     public let hasEntries: Bool

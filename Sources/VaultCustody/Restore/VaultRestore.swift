@@ -21,17 +21,17 @@ public struct VaultRestore: Sendable {
     public var backup: String
     /// The path of the backup's keys.
     public var keys: String
-    /// What opens one of the keyslots in the key artefact.
+    /// The key that opens one of the keyslots in the backup's keys.
     public var source: KeySource
     /// Path of the new vault; it must be free.
     public var path: String
-    /// The newest log; nil if there is none: then every issued grant is revoked.
+    /// The newest log; nil if not given: then every issued grant is revoked.
     public var newest: NewestLog?
-    /// A signed checkpoint that the newest log must reach, as an anchor keeps it: a log that was cut is found by it.
+    /// A signed checkpoint that the newest log must contain, as an anchor keeps it: so a log that was cut is found.
     public var checkpoint: String?
     /// The log's vkey as it was kept outside the vault: it must have signed the backup's log, or the newest one.
     public var logVerifierKey: String?
-    /// Without entries of the time since: leave the grants as they are.
+    /// Whether a restore without a newest log keeps the grants instead of revoking them.
     public var keepsGrants = false
     public var configuration: VaultConfiguration
 
@@ -46,7 +46,7 @@ public struct VaultRestore: Sendable {
         self.configuration = configuration
     }
 
-    /// Says what ``apply(progress:)`` would do, and changes nothing.
+    /// Returns what ``apply(progress:)`` would do, and changes nothing.
     ///
     /// - Parameter progress: called now and then with the share done, 0 to 1.
     /// - Throws: as ``apply(progress:)``.
@@ -60,7 +60,7 @@ public struct VaultRestore: Sendable {
 
     /// Restores: builds the vault under a provisional name, checks it whole, and gives it its own at the end.
     ///
-    /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/locked`` (the keys are others'),
+    /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/locked`` (the keys belong to others),
     ///   ``VaultError/Code/integrity`` (a damaged backup, or a newest log that proves nothing),
     ///   ``VaultError/Code/busy`` (another operator restores here, or the damaged vault is still served),
     ///   ``VaultError/Code/outOfSpace``; nothing is left at `path` then.
@@ -137,9 +137,9 @@ public struct RestoreOutcome: Sendable {
     public let plan: RestorePlan
     /// The path of the restored vault.
     public let path: String
-    /// The name under which its log goes on.
+    /// The new name of its log.
     public let logOrigin: String
-    /// What outsiders need from now on to check the log's checkpoints.
+    /// The verifier key with which others check the log's checkpoints from now on.
     public let logVerifierKey: String
     public let logSize: Int64
 }

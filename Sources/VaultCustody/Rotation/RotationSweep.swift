@@ -106,11 +106,11 @@ struct RotationSweep: Sendable {
     }
 }
 
-/// How far a rotation is.
+/// The progress of a rotation.
 public struct KeyRotationProgress: Sendable {
     /// What is done now: `owners`, `proof`, or the name of a table.
     public let phase: String
-    /// Number of `total` that are done in this phase.
+    /// The number of `total` that are done in this phase.
     public let done: Int64
     public let total: Int64
 }
@@ -121,9 +121,9 @@ public struct KeyRotationReport: Sendable {
     public let kind: String
     /// Epoch of the root key after the rotation.
     public let epoch: Int64
-    /// Owners, records or rows that were written again, by this call.
+    /// The number of owners, records or rows that this call wrote again.
     public internal(set) var rewritten: Int64 = 0
-    /// A rotation that was interrupted was taken up and finished.
+    /// Whether an interrupted rotation was resumed and finished.
     public internal(set) var isResumed = false
 }
 
@@ -168,7 +168,7 @@ extension Database {
 
 extension WriteTransaction {
     /// Whether the job is where the caller knows it to be: another operator may have gone on with it, ended it, and begun
-    /// the next, whose keys must not be judged by what was proved of this one.
+    /// the next, whose keys must not be compared with what was proved of this one.
     func isStill(_ job: RotationJob) throws -> Bool { try database.rotationJob(job.kind) == job }
 
     /// Writes where the job stands, or that it is over.

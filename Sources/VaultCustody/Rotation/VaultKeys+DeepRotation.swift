@@ -5,7 +5,7 @@ public import VaultCrypto
 import VaultStore
 
 extension VaultKeys {
-    /// Replaces every key there is: after a disclosure of keys, or of a database with the key of a keyslot that was removed.
+    /// Replaces every key: after a disclosure of keys, or of a database with the key of a removed keyslot.
     ///
     /// New root key, new keys of all roles, new keyslots from their sources, new system keys, a new key for every owner, and every record sealed
     /// again. Online and resumable; the time grows with the number of records. Tokens stay valid: anyone who read them can
@@ -72,7 +72,7 @@ extension VaultKeys {
             remedy: "Run the command again later; nothing was changed.")
     }
 
-    /// - Returns: nil, and nothing was done, when someone else was faster with the root key or with a keyslot.
+    /// - Returns: nil, and nothing was done, when another process was faster with the root key or with a keyslot.
     private func tryDeepRotation(_ sources: [KeySource]) async throws -> KeyRotationReport? {
         let (slots, keyring) = try await vault.snapshot { database, keys in
             (try StoredKeyslot.all(database, keys.keyring), keys.keyring)

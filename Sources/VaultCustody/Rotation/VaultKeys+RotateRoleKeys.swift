@@ -59,8 +59,8 @@ extension VaultKeys {
     /// Gives the vault a new root key and every role a new key: wraps every key under it again, proves that each opens, and
     /// destroys the old ones.
     ///
-    /// Online: services go on, and pick the new keys up by themselves. After a crash the next call goes on where this one
-    /// was. The keys under the roles' stay what they are; after a disclosure use ``rotateDeeply(openedBy:others:progress:)``.
+    /// Online: services go on, and load the new keys by themselves. After a crash the next call continues where this
+    /// one was. The keys under the roles' stay what they are; after a disclosure use ``rotateDeeply(openedBy:others:progress:)``.
     ///
     /// - Throws: ``VaultError/Code/denied`` when a keyslot cannot be wrapped again (its remedy says what to do), or where the
     ///   vault was opened for one role; ``VaultError/Code/integrity`` when a key does not open: the old keys are kept then;
@@ -221,7 +221,7 @@ extension WriteTransaction {
             createdAt: row.createdAt)
     }
 
-    /// - Returns: false when the owner needs it no more: erased, or done by someone else.
+    /// - Returns: false when the owner does not need it: erased, or done by another process.
     fileprivate func rewrapOwnerKey(_ id: Int64) throws -> Bool {
         guard let row = try load(OwnerKeyRow.self, id)?.row else { return false }
         let current = Int64(try keyring.roleKeys.current(row.role).epoch)

@@ -13,14 +13,14 @@ public enum SystemKeyKind: String, Sendable, CaseIterable {
     case tags
     /// Finds users, clients and connections by name.
     case lookup
-    /// Tags rows, and sums up those of the registry.
+    /// Tags rows, and computes the registry hash.
     case rows
     /// Signs the log. The checkpoint of the change carries both signatures.
     case log
 }
 
 extension VaultKeys {
-    /// Replaces a key of the vault itself, and whatever was made with it that is not meant to outlive it.
+    /// Replaces a key of the vault itself, and writes again what must not outlive it.
     /// Online and resumable like ``rotateRoot(progress:)``. A retired key is destroyed once nothing alive
     /// was made with it: at the end for `rows`, otherwise by a later rotation.
     public func rotate(
@@ -50,7 +50,7 @@ extension VaultKeys {
     }
 
     /// The entry that announces the new key carries the first 16 bytes of SHA-256 over its public half, and the head over
-    /// that entry is signed by both: anyone who trusts the old key learns the new one from it.
+    /// that entry is signed by both: a holder of the old key learns the new one from it.
     private func rotateLogKey() async throws -> KeyRotationReport {
         try await vault.write { transaction in
             let signing = SigningKey(seed: try transaction.replaceSystemKey(.logSigning).key)

@@ -3,7 +3,7 @@ public import VaultCore
 public import VaultCrypto
 import VaultStore
 
-/// What a rotation would do, as of one moment.
+/// What a rotation would do, at the time of the plan.
 public struct KeyRotationPlan: Sendable {
     /// How a keyslot would get its new root key.
     public enum Reach: String, Encodable, Sendable {
@@ -13,7 +13,7 @@ public struct KeyRotationPlan: Sendable {
         case publicKey = "public_key"
         /// Made again from a source that was given, which opened it just now.
         case given
-        /// Nothing at hand reaches it: the rotation would be refused.
+        /// No given source opens it: the rotation would be refused.
         case missing
     }
 
@@ -25,11 +25,11 @@ public struct KeyRotationPlan: Sendable {
 
     /// The kind of the rotation, as ``KeyRotationReport/kind``.
     public let kind: String
-    /// An interrupted one would be taken up instead of a new one begun.
+    /// Whether an interrupted rotation would be resumed instead of a new one begun.
     public let isResuming: Bool
-    /// Users and clients whose keys would be wrapped or made again.
+    /// The number of users and clients whose keys would be wrapped or made again.
     public let owners: Int64
-    /// Records or rows that would be written again.
+    /// The number of records or rows that would be written again.
     public let records: Int64
     /// The keyslots that would be rewrapped; empty if none is touched.
     public let slots: [Slot]
@@ -69,7 +69,7 @@ extension VaultKeys {
         return plan
     }
 
-    /// What ``rotateDeeply(openedBy:others:progress:)`` would do, once each source has opened its keyslot.
+    /// Returns what ``rotateDeeply(openedBy:others:progress:)`` would do, after each source opened its keyslot.
     public func planDeepRotation(openedBy source: KeySource, others: [KeySource] = []) async throws
         -> KeyRotationPlan
     {
@@ -121,10 +121,10 @@ extension VaultKeys {
 }
 
 extension KeyRotationPlan {
-    /// Whether nothing stands in the way.
+    /// Whether the rotation can be done with the given sources.
     public var isReachable: Bool { !slots.contains { $0.reach == .missing } }
 
-    /// What the rotation itself would say of keyslots that nothing reaches; nil where nothing stands in the way.
+    /// The error that the rotation would throw for keyslots that no source opens; nil if there are none.
     public var refusal: VaultError? {
         let names = slots.filter { $0.reach == .missing }.map(\.name)
         guard !names.isEmpty else { return nil }

@@ -3,7 +3,7 @@ import Foundation
 import VaultAudit
 import VaultCore
 
-/// Places outside the vault's file that are told of new checkpoints.
+/// The anchors of a vault.
 struct AuditAnchorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "anchor",

@@ -3,7 +3,7 @@ import TokenKeeper
 import TokenVault
 import VaultCore
 
-/// Takes over tokens that someone else obtained.
+/// Imports tokens that another program obtained.
 struct ConnectionImportCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
         commandName: "import", abstract: "Import tokens that another program obtained.",

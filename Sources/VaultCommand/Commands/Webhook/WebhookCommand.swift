@@ -2,7 +2,7 @@ import ArgumentParser
 import TokenKeeper
 import VaultCore
 
-/// Who is told by HTTP of what happens to connections.
+/// The webhooks, which get events by HTTP.
 struct WebhookCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "webhook", abstract: "Manage webhooks, which get events by HTTP.",
