@@ -5,10 +5,10 @@ import TokenVault
 /// Declares what scopes allow.
 struct ScopeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "scope", abstract: "Declare scopes and what the consent page says of them.",
+        commandName: "scope", abstract: "Declare scopes, with their texts on the consent page.",
         discussion: """
-            A client gets the scopes it is registered for ('client add --scope'), whether they are declared or not. \
-            Metadata name both.
+            A client may request the scopes it is registered for ('client add --scope'), declared or not. The \
+            metadata of the issuer list both.
             """,
         subcommands: [ScopeAddCommand.self, ScopeListCommand.self, ScopeRemoveCommand.self])
 }
@@ -23,7 +23,7 @@ struct ScopeAddCommand: AsyncParsableCommand, VaultWork {
               tokenvault scope add notes.read --text "Read your notes"
             """)
 
-    @Argument(help: ArgumentHelp("The name of the scope, as clients ask for it.", valueName: "name"))
+    @Argument(help: ArgumentHelp("The name of the scope, as clients request it.", valueName: "name"))
     var name: String
     @Option(help: "What the scope allows, for the user to read.")
     var text: String
@@ -57,7 +57,7 @@ struct ScopeListCommand: AsyncParsableCommand, VaultWork {
 
 struct ScopeRemoveCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "remove", abstract: "Remove the text of a scope. Clients keep what they may ask for.",
+        commandName: "remove", abstract: "Remove a declared scope. Clients may still request it.",
         discussion: "Example:\n  tokenvault scope remove notes.read")
 
     @Argument(help: ArgumentHelp("The name of the scope.", valueName: "name"))

@@ -1,13 +1,13 @@
 import ArgumentParser
 import TokenIssuer
 
-/// What applications learn of a user; what is not given stays as it is.
+/// The claims about a user; those that are not given stay as they are.
 struct ClaimArguments: ParsableArguments {
     @Option(help: ArgumentHelp("The user's full name; \"\" removes it.", valueName: "text"))
     var name: String?
     @Option(
         help: ArgumentHelp(
-            "What applications call the user; \"\" for the user's name here. (default: the user's name here)",
+            "The name by which applications call the user; \"\" removes it. (default: the user's name here)",
             valueName: "text"))
     var preferredUsername: String?
     @Option(
@@ -15,7 +15,7 @@ struct ClaimArguments: ParsableArguments {
     var email: String?
     @Flag(
         inversion: .prefixedNo,
-        help: "You made sure (or not) that the address is the user's: applications may let its owner in.")
+        help: "Whether you verified that the address is the user's: applications may trust it.")
     var emailVerified: Bool?
     @Option(help: ArgumentHelp("The user's language, as de or pt-BR; \"\" removes it.", valueName: "tag"))
     var locale: String?

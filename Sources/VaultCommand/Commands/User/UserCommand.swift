@@ -56,7 +56,7 @@ struct UserAddCommand: AsyncParsableCommand, VaultWork {
             """)
 
     @OptionGroup var user: UserArgument
-    @OptionGroup(title: "What applications learn") var claims: ClaimArguments
+    @OptionGroup(title: "Claims") var claims: ClaimArguments
     @OptionGroup(title: "Password") var password: NewSecretArguments<Password>
     @OptionGroup var location: VaultArguments
     @OptionGroup var output: OutputArguments
@@ -102,10 +102,10 @@ struct UserShowCommand: AsyncParsableCommand, VaultWork {
 
 struct UserSetCommand: AsyncParsableCommand, VaultWork {
     static let configuration = CommandConfiguration(
-        commandName: "set", abstract: "Set what applications learn of a user.",
+        commandName: "set", abstract: "Set the claims about a user that applications get.",
         discussion: """
-            Applications learn it by the scopes "profile" and "email", at their next sign-in or refresh. A new \
-            address is not verified until you say so.
+            Applications get them by the scopes "profile" and "email", at their next sign-in or refresh. A new \
+            address is unverified until you give --email-verified.
 
             Examples:
               tokenvault user set alice --email alice@example.com --email-verified
