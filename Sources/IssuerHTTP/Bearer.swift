@@ -29,25 +29,29 @@ public protocol BearerRequestContext: RequestContext {
 /// The token is checked in this process against the database as of now, without HTTP: a revocation by any process is
 /// seen at once. The first check of a token counts as its first use. The token is taken from the `Authorization` header
 /// or, where that is switched on, from the query string, never from both (400). Without a token: 401; with one that is
-/// not valid: 401 `invalid_token`; with one for less than `requiring`: 403 `insufficient_scope`; when storage does not
+/// not valid, or not for `resource`: 401 `invalid_token`; with one for less than `requiring`: 403 `insufficient_scope`; when storage does not
 /// answer: 503 with `Retry-After`. Not a cache: what is read is not remembered.
 public struct BearerAuthenticator<Context: BearerRequestContext>: RouterMiddleware {
     private let issuer: TokenIssuer
     private let scope: [String]
+    private let resource: ResourceIdentifier?
     private let realm: String
     private let queryParameters: [String]
 
     /// - Parameters:
     ///   - scope: names that the token must all be for.
+    ///   - resource: what these routes are (RFC 8707). Tokens that are for something else, or for nothing in particular, are
+    ///     refused. Nil: it does not matter what a token is for, so that another service may pass on those it was given.
     ///   - realm: named in challenges; characters that would need escaping are left out.
     ///   - acceptsQuery: whether `?access_token=` is taken too, which ends up in logs; nil: as the issuer's profile says,
     ///     whose spellings it may have.
     public init(
-        _ issuer: TokenIssuer, requiring scope: [String] = [], realm: String = "tokenvault",
-        acceptsQuery: Bool? = nil
+        _ issuer: TokenIssuer, requiring scope: [String] = [], for resource: ResourceIdentifier? = nil,
+        realm: String = "tokenvault", acceptsQuery: Bool? = nil
     ) {
         self.issuer = issuer
         self.scope = scope
+        self.resource = resource
         self.realm = String(realm.filter { $0.isASCII && !$0.isNewline && $0 != "\"" && $0 != "\\" })
         let spellings = issuer.profile.tokenParameters
         queryParameters =
@@ -66,7 +70,7 @@ public struct BearerAuthenticator<Context: BearerRequestContext>: RouterMiddlewa
         let isInQuery: Bool
         do throws(BearerRefusal) {
             let credentials = try BearerCredentials(request, queryParameters: queryParameters)
-            context.accessToken = try await issuer.accept(credentials, requiring: scope)
+            context.accessToken = try await issuer.accept(credentials, requiring: scope, for: resource)
             isInQuery = credentials.isInQuery
         } catch {
             return error.response(to: request, realm: realm)
@@ -82,13 +86,16 @@ public struct BearerAuthenticator<Context: BearerRequestContext>: RouterMiddlewa
 extension TokenIssuer {
     /// The token, if its scope is large enough.
     func accept(
-        _ credentials: BearerCredentials, requiring scope: [String]
+        _ credentials: BearerCredentials, requiring scope: [String], for resource: ResourceIdentifier? = nil
     ) async throws(BearerRefusal) -> ValidToken {
         let accessToken: ValidToken?
         do throws(OAuthError) { accessToken = try await validate(credentials.accessToken) } catch {
             throw BearerRefusal(error: error)
         }
         guard let accessToken else { throw .invalidToken }
+        guard resource == nil || accessToken.audience.flatMap(ResourceIdentifier.init) == resource else {
+            throw .otherResource
+        }
         guard scope.allSatisfy(accessToken.scope.names.contains) else { throw .insufficient(scope) }
         return accessToken
     }
@@ -174,6 +181,9 @@ struct BearerRefusal: Error {
     static let invalidToken = BearerRefusal(
         error: OAuthError(
             .invalidToken, status: 401, "The access token is not valid: unknown, expired or revoked."))
+
+    static let otherResource = BearerRefusal(
+        error: OAuthError(.invalidToken, status: 401, "The access token was not issued for this resource."))
 
     static let twice = BearerRefusal(
         error: OAuthError(.invalidRequest, "The request carries its access token in more than one way."))

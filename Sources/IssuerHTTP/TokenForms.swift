@@ -15,8 +15,9 @@ extension TokenRequest {
             if !fields.take(parameter) { try client.take(parameter, profile) }
         }
         self.init(
-            try fields.grant(), from: try ClientCredentials(client, authorization: sent.authorization),
-            sent.origin, isLegacyGet: sent.isInQuery)
+            try fields.grant(), for: fields.resource.flatMap(ResourceIdentifier.init),
+            from: try ClientCredentials(client, authorization: sent.authorization), sent.origin,
+            isLegacyGet: sent.isInQuery)
     }
 }
 
@@ -56,6 +57,7 @@ private struct TokenFields {
     private var codeVerifier: SecretBytes?
     private var redirectURI: String?
     private var scope: String?
+    private(set) var resource: String?
 
     /// Whether the parameter is one of these.
     mutating func take(_ parameter: FormParameter) -> Bool {
@@ -66,6 +68,7 @@ private struct TokenFields {
         case "code_verifier": codeVerifier = parameter.value
         case "redirect_uri": redirectURI = parameter.text
         case "scope": scope = parameter.text
+        case "resource": resource = parameter.text
         default: return false
         }
         return true
@@ -74,6 +77,9 @@ private struct TokenFields {
     func grant() throws(OAuthError) -> TokenRequest.Grant {
         guard let grantType else { throw .missing("grant_type") }
         guard let type = GrantType(rawValue: grantType) else { throw .unsupportedGrantType }
+        guard resource.map({ ResourceIdentifier($0) != nil }) ?? true else {
+            return .incomplete(type, .invalidTarget, .malformedResource)
+        }
         let asked = scope.flatMap { ScopeSet(parsing: $0) }
         let isScopeMalformed = scope != nil && asked == nil
         switch type {

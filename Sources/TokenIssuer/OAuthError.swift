@@ -18,6 +18,8 @@ public struct OAuthError: Error, Sendable, Equatable {
         public static let unauthorizedClient = Code(rawValue: "unauthorized_client")
         public static let unsupportedGrantType = Code(rawValue: "unsupported_grant_type")
         public static let invalidScope = Code(rawValue: "invalid_scope")
+        /// RFC 8707 section 2: the `resource` is malformed, or another one than the grant's.
+        public static let invalidTarget = Code(rawValue: "invalid_target")
         /// The client should wait and send the same request again; nothing was changed, no token was spent.
         public static let temporarilyUnavailable = Code(rawValue: "temporarily_unavailable")
         public static let serverError = Code(rawValue: "server_error")
@@ -87,6 +89,15 @@ extension OAuthError {
 
     static let changedScope = OAuthError(
         .invalidScope, "A refresh that is repeated must ask for the scope it asked for the first time.")
+
+    package static let malformedResource = OAuthError(
+        .invalidTarget,
+        "The resource is malformed: an absolute URI without fragment, of at most \(Limits.resourceBytes) bytes."
+    )
+
+    static let otherResource = OAuthError(
+        .invalidTarget,
+        "The tokens of this grant are for another resource, or a repeated refresh asks for another.")
 
     package static func invalidRequest(_ description: String) -> OAuthError {
         OAuthError(.invalidRequest, description)

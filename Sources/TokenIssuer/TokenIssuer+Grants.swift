@@ -41,7 +41,7 @@ extension TokenIssuer {
         }
         return TokenResponse(
             try await vault.issueClientCredentials(
-                to: client.client, scope: scope, channel: request.origin.channel,
+                to: client.client, scope: scope, for: request.resource, channel: request.origin.channel,
                 requestID: request.origin.requestID, supersededSecret: client.supersededSecret))
     }
 

@@ -16,19 +16,21 @@ extension TokenIssuer {
     ///   - code: The code, which is good once. Redeeming it a second time revokes its grant.
     ///   - redirectURI: The redirect URI of the authorization request; nil when that had none.
     ///   - codeVerifier: The PKCE verifier (RFC 7636 section 4.5); nil when the authorization request had no challenge.
+    ///   - resource: The resource that the tokens are meant for (RFC 8707). Nil for the one of the authorization request.
     ///   - client: The client that the code was issued to.
     ///   - origin: The origin of the request, for the audit log.
     /// - Returns: Tokens that are on the disk.
     /// - Throws: `invalid_client`, `unauthorized_client`, and `invalid_grant` when the code is not valid or not bound to these
-    ///   values; `temporarily_unavailable` when the same call may succeed later.
+    ///   values, `invalid_target` for another resource than the authorization request named; `temporarily_unavailable` when the same call may succeed later.
     public func redeem(
         _ code: SecretBytes, redirectURI: String? = nil, codeVerifier: SecretBytes? = nil,
-        for client: ClientCredentials, from origin: RequestOrigin = .library
+        resource: ResourceIdentifier? = nil, for client: ClientCredentials,
+        from origin: RequestOrigin = .library
     ) async throws(OAuthError) -> TokenResponse {
         try await token(
             TokenRequest(
-                .authorizationCode(code, redirectURI: redirectURI, codeVerifier: codeVerifier), from: client,
-                origin))
+                .authorizationCode(code, redirectURI: redirectURI, codeVerifier: codeVerifier), for: resource,
+                from: client, origin))
     }
 
     /// Rotates a refresh token: returns a new pair of tokens, after which the old refresh token is used up (RFC 6749 section 6).
@@ -43,31 +45,35 @@ extension TokenIssuer {
     /// - Parameters:
     ///   - refreshToken: The newest refresh token of its grant, or the one before it within the retry window.
     ///   - scope: The scope of the new access token, within that of the grant; nil for all of it.
+    ///   - resource: The resource that the new tokens are meant for (RFC 8707). Nil for that of the tokens before.
     ///   - client: The client that the token was issued to.
     ///   - origin: The origin of the request, for the audit log.
     /// - Returns: Tokens that are on the disk.
-    /// - Throws: `invalid_client`, `unauthorized_client`, `invalid_scope`, and `invalid_grant` when the token is not valid;
-    ///   `temporarily_unavailable` when the same call may succeed later.
+    /// - Throws: `invalid_client`, `unauthorized_client`, `invalid_scope`, `invalid_target`, and `invalid_grant` when the token
+    ///   is not valid; `temporarily_unavailable` when the same call may succeed later.
     public func refresh(
-        _ refreshToken: SecretBytes, scope: ScopeSet? = nil, for client: ClientCredentials,
-        from origin: RequestOrigin = .library
+        _ refreshToken: SecretBytes, scope: ScopeSet? = nil, resource: ResourceIdentifier? = nil,
+        for client: ClientCredentials, from origin: RequestOrigin = .library
     ) async throws(OAuthError) -> TokenResponse {
-        try await token(TokenRequest(.refreshToken(refreshToken, scope: scope), from: client, origin))
+        try await token(
+            TokenRequest(.refreshToken(refreshToken, scope: scope), for: resource, from: client, origin))
     }
 
     /// Issues an access token to a client for itself (`client_credentials`, RFC 6749 section 4.4), without a refresh token.
     ///
     /// - Parameters:
     ///   - scope: The scope of the token, within what the client is registered for; nil for all of it.
+    ///   - resource: The resource that the token is meant for (RFC 8707); nil for any.
     ///   - client: The client, which must be registered for this grant type.
     ///   - origin: The origin of the request, for the audit log.
     /// - Returns: An access token that is on the disk.
     /// - Throws: `invalid_client`, `unauthorized_client`, `invalid_scope`; `temporarily_unavailable` when the same call may
     ///   succeed later.
     public func issue(
-        scope: ScopeSet? = nil, for client: ClientCredentials, from origin: RequestOrigin = .library
+        scope: ScopeSet? = nil, resource: ResourceIdentifier? = nil, for client: ClientCredentials,
+        from origin: RequestOrigin = .library
     ) async throws(OAuthError) -> TokenResponse {
-        try await token(TokenRequest(.clientCredentials(scope: scope), from: client, origin))
+        try await token(TokenRequest(.clientCredentials(scope: scope), for: resource, from: client, origin))
     }
 
     /// Revokes the grant of a token that was issued to this client. A refresh token and an access token alike end the whole grant

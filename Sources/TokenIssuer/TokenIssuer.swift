@@ -108,6 +108,7 @@ public struct TokenIssuer: Sendable {
     ) async throws -> TokenResponse {
         var exchange = exchange
         exchange.requestID = request.origin.requestID
+        exchange.resource = request.resource
         exchange.supersededSecret = client.supersededSecret
         let start = ContinuousClock.now
         let result: ExchangeResult
@@ -173,6 +174,7 @@ extension OAuthError {
         switch (reason, kind) {
         case (.scopeExceeded, _): self = .scopeExceeded
         case (.scopeChangedOnRetry, _): self = .changedScope
+        case (.resourceMismatch, _): self = .otherResource
         case (.clientDisabled, _): self = .invalidClient
         case (_, .authorizationCode):
             self.init(

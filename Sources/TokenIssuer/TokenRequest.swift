@@ -1,8 +1,9 @@
 public import TokenVault
 public import VaultCore
 
-/// A request for tokens that was read and not yet checked, for ``TokenIssuer/redeem(_:redirectURI:codeVerifier:for:from:)``,
-/// ``TokenIssuer/refresh(_:scope:for:from:)`` and ``TokenIssuer/issue(scope:for:from:)``.
+/// A request for tokens that was read and not yet checked, for
+/// ``TokenIssuer/redeem(_:redirectURI:codeVerifier:resource:for:from:)``,
+/// ``TokenIssuer/refresh(_:scope:resource:for:from:)`` and ``TokenIssuer/issue(scope:resource:for:from:)``.
 package struct TokenRequest: Sendable {
     package enum Grant: Sendable {
         case authorizationCode(SecretBytes, redirectURI: String?, codeVerifier: SecretBytes?)
@@ -24,16 +25,19 @@ package struct TokenRequest: Sendable {
     }
 
     let grant: Grant
+    /// What the access token is to be for; nil: as the grant says.
+    let resource: ResourceIdentifier?
     let credentials: ClientCredentials
     let origin: RequestOrigin
     /// It came in a query string, which only ``IssuerProfile/acceptsLegacyGet`` allows.
     let isLegacyGet: Bool
 
     package init(
-        _ grant: Grant, from credentials: ClientCredentials, _ origin: RequestOrigin,
-        isLegacyGet: Bool = false
+        _ grant: Grant, for resource: ResourceIdentifier? = nil, from credentials: ClientCredentials,
+        _ origin: RequestOrigin, isLegacyGet: Bool = false
     ) {
         self.grant = grant
+        self.resource = resource
         self.credentials = credentials
         self.origin = origin
         self.isLegacyGet = isLegacyGet

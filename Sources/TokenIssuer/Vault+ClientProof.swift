@@ -34,10 +34,12 @@ package enum TokenRequestRefusal: String, Sendable, CaseIterable {
     case missingParameter = "missing_parameter"
     case malformedScope = "malformed_scope"
     case scopeExceeded = "scope_exceeded"
+    case invalidTarget = "invalid_target"
 
     fileprivate var operation: AuditOperation {
         switch self {
-        case .unauthorizedClient, .missingParameter, .malformedScope, .scopeExceeded: .tokenRequest
+        case .unauthorizedClient, .missingParameter, .malformedScope, .scopeExceeded, .invalidTarget:
+            .tokenRequest
         default: .clientAuthentication
         }
     }

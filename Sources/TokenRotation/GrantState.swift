@@ -78,6 +78,8 @@ package enum RefusalReason: String, Sendable, CaseIterable {
     case refreshTokenReused = "refresh_token_reused"
     case scopeExceeded = "scope_exceeded"
     case scopeChangedOnRetry = "scope_changed_on_retry"
+    /// A token of the grant is wanted for another resource than the grant's (RFC 8707).
+    case resourceMismatch = "resource_mismatch"
     case redirectURIMismatch = "redirect_uri_mismatch"
     case codeVerifierMissing = "code_verifier_missing"
     case codeVerifierMismatch = "code_verifier_mismatch"
@@ -95,7 +97,8 @@ package enum RefusalReason: String, Sendable, CaseIterable {
             true
         case .unknownGrant, .wrongKind, .clientDisabled, .grantRevoked, .ownerDisabled, .ownerRevoked,
             .ownerErased, .idleExpired, .absoluteExpired, .codeExpired, .scopeExceeded, .scopeChangedOnRetry,
-            .redirectURIMismatch, .codeVerifierMissing, .codeVerifierMismatch, .codeVerifierUnexpected,
+            .resourceMismatch, .redirectURIMismatch, .codeVerifierMissing, .codeVerifierMismatch,
+            .codeVerifierUnexpected,
             .accessTokenExpired, .accessTokenSuperseded:
             false
         }

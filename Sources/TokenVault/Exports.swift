@@ -2,6 +2,7 @@
 @_exported public import struct VaultCore.ConnectionID
 @_exported public import struct VaultCore.GrantID
 @_exported public import struct VaultCore.OwnerID
+@_exported public import struct VaultCore.ResourceIdentifier
 @_exported public import struct VaultCore.ScopeSet
 @_exported public import struct VaultCore.Secret
 @_exported public import typealias VaultCore.SecretBytes

@@ -8,6 +8,8 @@ public enum Limits {
     public static let scopeBytes = 1024
     /// A redirect URI, in bytes: longer ones do not survive browsers.
     public static let redirectURIBytes = 2048
+    /// `resource`, in bytes: it is kept with every access token, and an address of a service is under 100.
+    public static let resourceBytes = 512
     /// `nonce`, in bytes: it is kept with the grant; random values are under 100.
     public static let nonceBytes = 1024
     /// Redirect URIs a client may register.

@@ -165,6 +165,7 @@ extension AuthorizeRoutes {
             let question = ConsentQuestion(
                 clientName: pending.client.registration.name, clientID: pending.client.clientID,
                 userName: account.name, scopes: try await describe(pending.scope),
+                resource: pending.resource?.text,
                 destination: Self.destination(of: pending.redirectURI),
                 action: pages.link(PagePaths.consent), form: try form.sealed(by: issuer.vault))
             return Pages.guarded(

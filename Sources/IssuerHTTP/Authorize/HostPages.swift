@@ -117,6 +117,8 @@ public struct ConsentQuestion: Sendable {
     public let clientID: String
     public let userName: String
     public let scopes: [ScopeDescription]
+    /// The service that the access is for, as the client names it (RFC 8707): text from outside. Nil when it names none.
+    public let resource: String?
     /// The host or app that the browser goes to then, for people to read.
     public let destination: String
     /// The path to post the answer to.

@@ -121,6 +121,8 @@ struct BundledConsentPage<Context: RequestContext>: ConsentPage {
         to question: ConsentQuestion, for request: Request, context: Context
     ) async throws -> Response {
         let client = question.clientName.displayed
+        var values: [String: Any] = [:]
+        values["resource"] = question.resource
         return pages.page(
             .consent,
             [
@@ -129,7 +131,7 @@ struct BundledConsentPage<Context: RequestContext>: ConsentPage {
                 "scopes": question.scopes.map(\.item), "hasScopes": !question.scopes.isEmpty,
                 "destination": question.destination, "action": question.action, "form": question.form,
                 "consents": pages.link(PagePaths.consents),
-            ], leadsToClient: true, to: request)
+            ].merging(values) { $1 }, leadsToClient: true, to: request)
     }
 }
 

@@ -59,7 +59,7 @@ public struct AuthorizationRequest: Sendable {
     private static let known: Set<String> = [
         "response_type", "redirect_uri", "scope", "state", "response_mode", "nonce", "prompt", "max_age",
         "login_hint", "id_token_hint", "code_challenge", "code_challenge_method", "request", "request_uri",
-        "registration",
+        "registration", "resource",
     ]
 }
 

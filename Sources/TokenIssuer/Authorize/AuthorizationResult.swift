@@ -40,6 +40,8 @@ public struct PendingAuthorization: Sendable {
     public let client: Client
     /// The scope that the client will get.
     public let scope: ScopeSet
+    /// The resource that its tokens will be for; nil: it named none.
+    public let resource: ResourceIdentifier?
     /// The user that the client expects to sign in: unchecked text from the client.
     public let loginHint: String?
     /// The redirect URI that the answer goes to.

@@ -79,6 +79,10 @@ extension TokenIssuer {
             throw .invalidRequest("The response_mode is query or fragment; query is not for tokens.")
         }
         let scope = try scope(of: request, responseType, for: client)
+        let resource = try request["resource"].map { (text) throws(OAuthError) in
+            guard let resource = ResourceIdentifier(text) else { throw .malformedResource }
+            return resource
+        }
         let nonce = request["nonce"]
         guard nonce?.utf8.count ?? 0 <= AuthorizationRequest.longestNonce else {
             throw .invalidRequest("The nonce is longer than \(AuthorizationRequest.longestNonce) bytes.")
@@ -92,7 +96,7 @@ extension TokenIssuer {
                 "The prompt is one or more of login, consent and select_account, or none alone.")
         }
         return PendingAuthorization(
-            client: client, scope: scope,
+            client: client, scope: scope, resource: resource,
             loginHint: request["login_hint"].flatMap { $0.utf8.count <= Limits.nameBytes ? $0 : nil },
             request: request, responseType: responseType,
             codeChallenge: try challenge(of: request, responseType, for: client.registration), nonce: nonce,

@@ -90,6 +90,7 @@ extension TokenIssuer {
                 client: pending.client.id, user: user.id, scope: pending.scope,
                 redirectURI: pending.request["redirect_uri"], codeChallenge: pending.codeChallenge)
             authorization.nonce = pending.nonce
+            authorization.resource = pending.resource
             authorization.authenticationTime = user.authenticatedAt
             let code = try await vault.authorize(
                 authorization, through: .http, requestID: pending.request.requestID)
@@ -106,7 +107,7 @@ extension TokenIssuer {
         var accessToken: SecretBytes?
         if pending.responseType.hasAccessToken {
             let tokens = try await vault.issueImplicit(
-                to: pending.client.id, user: user.id, scope: pending.scope,
+                to: pending.client.id, user: user.id, scope: pending.scope, for: pending.resource,
                 authenticationTime: user.authenticatedAt, channel: .http,
                 requestID: pending.request.requestID)
             accessToken = tokens.pair.accessToken

@@ -39,6 +39,8 @@ package struct GrantContext: Codable, Sendable {
     /// PKCE, method S256.
     package var codeChallenge: String?
     package var nonce: String?
+    /// What the tokens are meant for; nil where the authorization request named nothing.
+    package var resource: String?
     /// When the user signed in, in seconds since 1970.
     package var authenticationTime: Int64?
 
@@ -50,7 +52,7 @@ package struct GrantContext: Codable, Sendable {
     private enum CodingKeys: String, CodingKey {
         case redirectURI = "redirect_uri"
         case codeChallenge = "code_challenge"
-        case nonce
+        case nonce, resource
         case authenticationTime = "auth_time"
     }
 }

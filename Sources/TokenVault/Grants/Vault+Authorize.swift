@@ -21,6 +21,8 @@ public struct Authorization: Sendable {
     public var codeChallenge: String?
     /// The nonce that the client sent; it is repeated in the id_token.
     public var nonce: String?
+    /// What the tokens are meant for (RFC 8707): `aud` of each. Nil: no token of the grant is bound to a resource yet.
+    public var resource: ResourceIdentifier?
     /// When the user signed in: `auth_time` in the id_token, at every refresh too.
     public var authenticationTime: VaultInstant?
 
@@ -138,6 +140,7 @@ extension Vault {
         var context = GrantContext(
             redirectURI: authorization.redirectURI, codeChallenge: authorization.codeChallenge)
         context.nonce = authorization.nonce
+        context.resource = authorization.resource?.text
         context.authenticationTime = authorization.authenticationTime?.secondsSince1970
         return context
     }
@@ -207,7 +210,7 @@ extension WriteTransaction {
     /// Inserts a grant that begins and stays at generation 1: an access token, no refresh token, gone after expiry.
     func issueAccessToken(
         _ kind: GrantKind, to client: Client, owner: OwnerID, scope: ScopeSet, context: GrantContext? = nil,
-        through channel: AuditChannel
+        for resource: ResourceIdentifier?, through channel: AuditChannel
     ) throws -> IssuedTokens {
         try purgeExpiredGrants(through: channel)
         let expiresAt = now.advanced(by: client.registration.lifetimes.accessToken)
@@ -215,7 +218,7 @@ extension WriteTransaction {
             kind, to: client, owner: owner, scope: scope, context: context, .accessToken, generation: 1,
             until: expiresAt, absolutely: expiresAt)
         row.access = AccessTokenSlot(
-            scope: scope, audience: nil, issuedAt: now, expiresAt: expiresAt, tag: tag)
+            scope: scope, audience: resource?.text, issuedAt: now, expiresAt: expiresAt, tag: tag)
         try insert(row)
         return IssuedTokens(
             pair: TokenPair(accessToken: token, refreshToken: nil), scope: scope, issuedAt: now,
@@ -259,8 +262,8 @@ extension Vault {
     ///
     /// - Throws: ``VaultError/Code/denied`` when the client was disabled meanwhile.
     package func issueClientCredentials(
-        to client: Client, scope: ScopeSet, channel: AuditChannel, requestID: String?,
-        supersededSecret: UInt32? = nil
+        to client: Client, scope: ScopeSet, for resource: ResourceIdentifier? = nil, channel: AuditChannel,
+        requestID: String?, supersededSecret: UInt32? = nil
     ) async throws -> IssuedTokens {
         try await write { transaction in
             try transaction.expect(client.revision)
@@ -268,7 +271,8 @@ extension Vault {
                 throw VaultError(.denied, "The client was disabled.")
             }
             let tokens = try transaction.issueAccessToken(
-                .clientCredentials, to: client, owner: client.id, scope: scope, through: channel)
+                .clientCredentials, to: client, owner: client.id, scope: scope, for: resource,
+                through: channel)
             let actor = AuditActor(client.pseudonym, channel)
             return Audited(tokens, tokens.event(.clientCredentials, by: actor, requestID))
                 .noting(supersededSecret: supersededSecret, of: actor, requestID)
@@ -280,8 +284,8 @@ extension Vault {
     /// - Throws: ``VaultError/Code/denied`` (disabled, or not registered for it), ``VaultError/Code/invalidInput``
     ///   (scope), ``VaultError/Code/notFound``.
     package func issueImplicit(
-        to client: OwnerID, user: OwnerID, scope: ScopeSet, authenticationTime: VaultInstant? = nil,
-        channel: AuditChannel = .http, requestID: String? = nil
+        to client: OwnerID, user: OwnerID, scope: ScopeSet, for resource: ResourceIdentifier? = nil,
+        authenticationTime: VaultInstant? = nil, channel: AuditChannel = .http, requestID: String? = nil
     ) async throws -> IssuedTokens {
         try await write { transaction in
             guard let client = try transaction.client(client), client.state == .active,
@@ -297,7 +301,8 @@ extension Vault {
             var context = GrantContext()
             context.authenticationTime = authenticationTime?.secondsSince1970
             let tokens = try transaction.issueAccessToken(
-                .implicit, to: client, owner: user, scope: scope, context: context, through: channel)
+                .implicit, to: client, owner: user, scope: scope, context: context, for: resource,
+                through: channel)
             let actor = AuditActor(owner.pseudonym, channel)
             var event = tokens.event(.implicit, by: actor, subject: client.pseudonym, requestID)
             event.creation = try transaction.countCreation(of: user)

@@ -17,6 +17,8 @@ package struct ExchangeRequest: Sendable {
     package var actor: AuditActor
     /// Refresh only; nil when omitted.
     package var scope: ScopeSet?
+    /// What the new access token is wanted for; nil: what the grant's tokens are for, if anything.
+    package var resource: ResourceIdentifier?
     /// Codes only: as sent to the token endpoint.
     package var redirectURI: String?
     /// Codes only: the PKCE verifier.
@@ -127,10 +129,19 @@ private struct Exchange {
         let state = try GrantState(row, transaction)
         switch RotationRules.decide(try presented(row), against: state, at: moment, under: policy) {
         case .swap(let scope):
-            if let reason = try bindingRefusal(row) { return refuse(reason, row) }
+            // Of a refresh nothing is unsealed: what the tokens are for is in the row.
+            let context = request.kind == .authorizationCode ? try transaction.context(of: row) : nil
+            if let context, let reason = bindingRefusal(context) { return refuse(reason, row) }
+            let bound = context.map(\.resource) ?? row.access?.audience
+            guard request.resource == nil || bound == nil || isWanted(bound) else {
+                return refuse(.resourceMismatch, row)
+            }
             try expectation?.check(row, isReplay: false, scope)
-            return try swap(row, scope, client)
+            return try swap(row, scope, client, for: bound ?? request.resource?.text)
         case .replay:
+            guard request.resource == nil || isWanted(row.access?.audience) else {
+                return refuse(.resourceMismatch, row)
+            }
             try expectation?.check(row, isReplay: true, row.access?.scope)
             return try replay(row)
         case .refuse(let reason): return refuse(reason, row)
@@ -153,17 +164,21 @@ private struct Exchange {
     }
 
     /// Codes: the redirect URI and the PKCE verifier must be those of the authorization request.
-    private func bindingRefusal(_ row: GrantRow) throws -> RefusalReason? {
-        guard request.kind == .authorizationCode else { return nil }
-        let context = try transaction.context(of: row)
-        return CodeBinding.check(
+    private func bindingRefusal(_ context: GrantContext) -> RefusalReason? {
+        CodeBinding.check(
             boundRedirectURI: context.redirectURI, boundChallenge: context.codeChallenge,
             presentedRedirectURI: request.redirectURI, derivedChallenge: challenge,
             isVerifierMalformed: request.codeVerifier != nil && challenge == nil)
     }
 
-    private func swap(_ old: GrantRow, _ scope: ScopeSet, _ client: Client) throws -> Audited<ExchangeResult>
-    {
+    private func isWanted(_ audience: String?) -> Bool {
+        audience.flatMap(ResourceIdentifier.init) == request.resource
+    }
+
+    /// - Parameter audience: of the access token; once there is one, every later token of the grant has it.
+    private func swap(
+        _ old: GrantRow, _ scope: ScopeSet, _ client: Client, for audience: String?
+    ) throws -> Audited<ExchangeResult> {
         let now = transaction.now
         var row = old
         row.generation = old.generation + 1
@@ -177,7 +192,7 @@ private struct Exchange {
         row.credentialTag = refreshTag
         row.previousAccess = old.access
         row.access = AccessTokenSlot(
-            scope: scope, audience: nil, issuedAt: now, expiresAt: expiry.access,
+            scope: scope, audience: audience, issuedAt: now, expiresAt: expiry.access,
             tag: accessTag)
         // Idle lifetime slides, absolute lifetime does not; without a refresh token the access token ends the grant.
         row.idleExpiresAt = pair.refreshToken == nil ? expiry.access : expiry.refresh

@@ -16,9 +16,10 @@ struct TestHost: Sendable {
         init(source: ApplicationRequestContextSource) { coreContext = .init(source: source) }
     }
 
+    static let resource = "https://host.example/mcp"
     let port: Int
 
-    /// - `/plain`: any token. `/scoped`: `basic writemeasurements`. `/query`: the query form on. Each answers the scope.
+    /// - `/plain`: any token. `/scoped`: `basic writemeasurements`. `/query`: the query form on. `/named`: tokens for ``resource``. Each answers the scope.
     static func run(
         _ server: TestServer, vault: Vault? = nil, profile: IssuerProfile = .standard,
         _ body: @Sendable (TestHost) async throws -> Void
@@ -37,6 +38,9 @@ struct TestHost: Sendable {
             .get(use: answer)
         router.group("query").add(middleware: BearerAuthenticator(issuer, acceptsQuery: true)).get(
             use: answer)
+        router.group("named").add(
+            middleware: BearerAuthenticator(issuer, for: ResourceIdentifier(Self.resource))
+        ).get(use: answer)
         router.group("header").add(middleware: BearerAuthenticator(issuer, acceptsQuery: false)).get(
             use: answer)
         try await serve(router, server.log.logger, body)
