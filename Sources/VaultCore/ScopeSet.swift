@@ -35,6 +35,11 @@ public struct ScopeSet: Sendable, Hashable {
         self.init(names: names, text: names.count == parts.count ? text : names.joined(separator: " "))
     }
 
+    /// Parses what people write: any white space separates names, and there may be more of it.
+    package init?(tidying text: String) {
+        self.init(parsing: text.split(whereSeparator: \.isWhitespace).joined(separator: " "))
+    }
+
     /// Reads what ``text`` wrote, and no other spelling of it.
     package init?(stored text: String) {
         self.init(parsing: text)

@@ -19,7 +19,7 @@ enum ScopeArgument {
 
     /// - Throws: `VaultError.Code.invalidInput` for a name that the issuer's own clients cannot have.
     static func scope(_ text: String) throws -> ScopeSet {
-        guard let scope = ScopeSet(parsing: tidy(text)) else {
+        guard let scope = ScopeSet(tidying: text) else {
             throw VaultError(
                 .invalidInput,
                 "The scope has an invalid character (RFC 6749 section 3.3), "

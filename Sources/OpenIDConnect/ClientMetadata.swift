@@ -1,24 +1,23 @@
 import Foundation
-import OpenIDConnect
-import TokenVault
+package import TokenVault
 import VaultCore
 
 /// A client as a JSON object with the members of RFC 7591 section 2, without its secrets. Ours beside them:
 /// `token_endpoint_auth_methods` where there are several, `tokenvault_may_introspect`, and
 /// `tokenvault_lifetimes` in seconds.
-struct ClientMetadata {
-    let clientID: String?
-    let registration: ClientRegistration
+package struct ClientMetadata {
+    package let clientID: String?
+    package let registration: ClientRegistration
     /// Members that describe the client to people and are not kept.
-    let ignored: [String]
+    package let ignored: [String]
 
-    init(_ client: Client) {
+    package init(_ client: Client) {
         clientID = client.clientID
         registration = client.registration
         ignored = []
     }
 
-    var object: [String: Any] {
+    package var object: [String: Any] {
         var object: [String: Any] = [
             "client_name": registration.name,
             "redirect_uris": registration.redirectURIs,
@@ -58,10 +57,11 @@ extension ClientMetadata {
     /// Reads what ``object`` writes, and what other servers export.
     ///
     /// - Throws: `VaultError.Code.invalidInput` with the member that will not do: what is not known is not skipped.
-    init(json bytes: [UInt8]) throws {
+    package init(json bytes: [UInt8]) throws {
         guard let object = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else {
             throw VaultError(
-                .invalidInput, "The client is not a JSON object.", remedy: "See 'tokenvault client export'.")
+                .invalidInput, "The client is not a JSON object.",
+                remedy: "Export any client to see the form.")
         }
         let members = Members(object)
         guard let name = try members.text("client_name") ?? members.text("client_id") else {
@@ -69,7 +69,9 @@ extension ClientMetadata {
         }
         var registration = ClientRegistration(name: name)
         if let uris = try members.texts("redirect_uris") { registration.redirectURIs = uris }
-        if let scope = try members.text("scope") { registration.scope = try ScopeArgument.scope(scope) }
+        if let scope = try members.text("scope") {
+            registration.scope = try members.word("scope", ScopeSet(tidying: scope))
+        }
         if let types = try members.texts("response_types") {
             registration.responseTypes = try types.map {
                 try members.word("response_types", ResponseType(words: $0))
