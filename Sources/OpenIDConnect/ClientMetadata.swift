@@ -3,8 +3,8 @@ package import TokenVault
 import VaultCore
 
 /// A client as a JSON object with the members of RFC 7591 section 2, without its secrets. Ours beside them:
-/// `token_endpoint_auth_methods` where there are several, `tokenvault_may_introspect`, and
-/// `tokenvault_lifetimes` in seconds.
+/// `token_endpoint_auth_methods` where there are several, `tokenvault_may_introspect`, `tokenvault_app_schemes`,
+/// `tokenvault_any_localhost_port`, and `tokenvault_lifetimes` in seconds.
 package struct ClientMetadata {
     package let clientID: String?
     package let registration: ClientRegistration
@@ -32,6 +32,8 @@ package struct ClientMetadata {
             },
         ]
         if let clientID { object["client_id"] = clientID }
+        if !registration.appSchemes.isEmpty { object["tokenvault_app_schemes"] = registration.appSchemes }
+        if registration.acceptsAnyLocalhostPort { object["tokenvault_any_localhost_port"] = true }
         let methods = registration.authenticationMethods.map(\.rawValue)
         object["token_endpoint_auth_method"] = methods.first
         if methods.count > 1 { object["token_endpoint_auth_methods"] = methods }
@@ -96,6 +98,8 @@ extension ClientMetadata {
         registration.keySet = try members.json("jwks")
         if let keySet = registration.keySet { try ClientKeySet.check(keySet) }
         registration.mayIntrospect = try members.truth("tokenvault_may_introspect") ?? false
+        registration.appSchemes = try members.texts("tokenvault_app_schemes") ?? []
+        registration.acceptsAnyLocalhostPort = try members.truth("tokenvault_any_localhost_port") ?? false
         for (name, seconds) in try members.integers("tokenvault_lifetimes") ?? [:] {
             guard let path = Self.lifetimes[name] else {
                 throw Members.unknown("tokenvault_lifetimes.\(name)")

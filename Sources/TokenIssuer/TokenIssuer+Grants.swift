@@ -25,7 +25,7 @@ extension TokenIssuer {
     ) -> ExchangeRequest {
         var exchange = ExchangeRequest(
             kind: .refreshToken, credential: token, client: client.client, channel: origin.channel)
-        exchange.scope = scope
+        exchange.scope = scope?.withoutOfflineAccess(for: client.registration)
         return exchange
     }
 

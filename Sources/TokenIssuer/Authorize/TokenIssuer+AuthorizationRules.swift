@@ -177,6 +177,17 @@ extension AuthorizationRequest {
     }
 }
 
+extension ScopeSet {
+    /// What is left to judge: a client asks for `offline_access` (OpenID Connect Core section 11) whether it was registered
+    /// for that or not. It decides nothing here: a client gets refresh tokens if it is registered for `refresh_token`, and
+    /// its user is asked for the same consent.
+    func withoutOfflineAccess(for registration: ClientRegistration) -> ScopeSet {
+        let name = "offline_access"
+        guard names.contains(name), !registration.scope.names.contains(name) else { return self }
+        return ScopeSet(parsing: names.filter { $0 != name }.joined(separator: " ")) ?? self
+    }
+}
+
 extension ResponseType {
     var hasIDToken: Bool { self == .idToken || self == .idTokenToken }
     var hasAccessToken: Bool { self == .token || self == .idTokenToken }

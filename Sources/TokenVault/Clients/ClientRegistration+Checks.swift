@@ -38,7 +38,12 @@ extension ClientRegistration {
         guard redirectURIs.count <= Limits.redirectURIs else {
             throw invalid("A client may have \(Limits.redirectURIs) redirect URIs.")
         }
-        for uri in redirectURIs { try RedirectURIRules.check(uri) }
+        guard isPublic || (appSchemes.isEmpty && !acceptsAnyLocalhostPort) else {
+            throw invalid(
+                "Schemes without a dot, and localhost with any port, are for public clients, which use PKCE.")
+        }
+        for uri in redirectURIs { try RedirectURIRules.check(uri, appSchemes: appSchemes) }
+        for scheme in appSchemes { try RedirectURIRules.check(appScheme: scheme) }
         try lifetimes.check()
     }
 
@@ -79,7 +84,7 @@ extension Lifetimes {
 
 /// What a redirect URI may look like when it is registered (RFC 6749 section 3.1.2, RFC 8252 sections 7 and 8).
 enum RedirectURIRules {
-    static func check(_ uri: String) throws {
+    static func check(_ uri: String, appSchemes: [String] = []) throws {
         let isPlain = uri.utf8.allSatisfy {
             (0x21...0x7E).contains($0) && !Array("\"<>\\^`{|}".utf8).contains($0)
         }
@@ -101,16 +106,33 @@ enum RedirectURIRules {
             guard ["127.0.0.1", "[::1]", "::1", "localhost"].contains(parts.host ?? "") else {
                 throw invalid("A redirect URI with http is accepted for loopback addresses only; use https.")
             }
-        case "javascript", "data", "file", "vbscript", "about", "blob":
-            throw invalid("A redirect URI of this scheme is never safe.")
+        case _ where unsafe.contains(scheme): throw invalid("A redirect URI of this scheme is never safe.")
         default:
             // RFC 8252 section 7.1: a private-use scheme is a reversed domain name, so it holds a dot.
-            guard scheme.contains(".") else {
+            guard scheme.contains(".") || appSchemes.contains(scheme) else {
                 throw invalid(
                     "A private-use scheme is a reversed domain name, as in com.example.app:/callback.")
             }
         }
     }
+
+    /// A scheme that one client may use although it names no domain.
+    static func check(appScheme scheme: String) throws {
+        let isPlain = scheme.utf8.allSatisfy {
+            (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2B || $0 == 0x2D
+        }
+        guard isPlain, (2...32).contains(scheme.utf8.count), scheme.first?.isLetter == true,
+            !unsafe.contains(scheme), !["http", "https"].contains(scheme)
+        else {
+            throw invalid("A scheme for redirect URIs has 2 to 32 letters, digits, '+' or '-', as cursor.")
+        }
+    }
+
+    private static let unsafe: Set = [
+        "javascript", "data", "file", "vbscript", "about", "blob", "filesystem", "intent", "view-source",
+        "ws",
+        "wss", "ftp", "mailto", "sms", "tel",
+    ]
 }
 
 /// Names of users and clients.
@@ -137,26 +159,37 @@ extension ClientRegistration {
     ///
     /// RFC 9700 section 2.1 asks for exact string matching, "except for port numbers in localhost redirection URIs of
     /// native apps": `http://127.0.0.1` and `http://[::1]` are accepted with any port (RFC 8252 section 7.3). The name
-    /// `localhost` may resolve to something else and is compared like any other.
+    /// `localhost` may resolve to something else and is compared like any other, unless ``acceptsAnyLocalhostPort``.
     public func accepts(redirectURI: String) -> Bool {
         redirectURIs.contains { registered in
             if registered.utf8.elementsEqual(redirectURI.utf8) { return true }
             guard let own = LoopbackURI(registered), let asked = LoopbackURI(redirectURI) else {
                 return false
             }
-            return own == asked
+            return own == asked && (!own.isName || acceptsAnyLocalhostPort)
         }
+    }
+
+    /// Allows what its redirect URIs need of a native app: their schemes without a dot, and any port at `localhost`. For
+    /// URIs that an operator chose, or where every scheme was looked at.
+    package mutating func allowNativeRedirects() {
+        let schemes = redirectURIs.map { $0.prefix { $0 != ":" }.lowercased() }
+        appSchemes = Set(schemes).subtracting(["http", "https"]).filter { !$0.contains(".") }.sorted()
+        acceptsAnyLocalhostPort = redirectURIs.contains { LoopbackURI($0)?.isName == true }
     }
 }
 
 /// A redirect URI on a loopback address, its port left out.
 private struct LoopbackURI: Equatable {
     private let address: String
+    /// `localhost`, and no address.
+    var isName: Bool { address == Self.addresses[2] }
+    private static let addresses = ["http://127.0.0.1", "http://[::1]", "http://localhost"]
     /// From the slash or question mark behind the authority on.
     private let rest: [UInt8]
 
     init?(_ uri: String) {
-        guard let address = ["http://127.0.0.1", "http://[::1]"].first(where: { Self.begins(uri, $0) }) else {
+        guard let address = Self.addresses.first(where: { Self.begins(uri, $0) }) else {
             return nil
         }
         var rest = Array(uri.utf8)[address.utf8.count...]

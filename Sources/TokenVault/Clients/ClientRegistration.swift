@@ -36,6 +36,12 @@ public struct ClientRegistration: Sendable, Equatable {
     public var grantTypes: [GrantType] = [.authorizationCode, .refreshToken]
     /// The redirect URIs, compared octet by octet except for a loopback port (``accepts(redirectURI:)``).
     public var redirectURIs: [String] = []
+    /// Schemes without a dot that its redirect URIs may have, such as `cursor`. Any program on a device can claim one, so
+    /// they are for public clients, which use PKCE, and users are asked every time.
+    public var appSchemes: [String] = []
+    /// Whether a redirect URI at `http://localhost` is accepted with any port (RFC 9700 section 2.1): for public clients, as
+    /// above.
+    public var acceptsAnyLocalhostPort = false
     /// The scope that the client may request.
     public var scope: ScopeSet = .empty
     public var lifetimes = Lifetimes()
@@ -182,6 +188,9 @@ struct StoredRegistration: Codable {
     let idTokenAlgorithm: SigningAlgorithm?
     let keySet: String?
     let introspects: Bool?
+    // Absent where there are none, and false.
+    let schemes: [String]?
+    let localhost: Bool?
 
     init(_ registration: ClientRegistration) {
         methods = registration.authenticationMethods
@@ -193,6 +202,8 @@ struct StoredRegistration: Codable {
         idTokenAlgorithm = registration.idTokenAlgorithm
         keySet = registration.keySet
         introspects = registration.mayIntrospect
+        schemes = registration.appSchemes.isEmpty ? nil : registration.appSchemes
+        localhost = registration.acceptsAnyLocalhostPort ? true : nil
     }
 
     func registration(name: String) -> ClientRegistration {
@@ -206,6 +217,8 @@ struct StoredRegistration: Codable {
         registration.idTokenAlgorithm = idTokenAlgorithm ?? registration.idTokenAlgorithm
         registration.keySet = keySet
         registration.mayIntrospect = introspects ?? registration.mayIntrospect
+        registration.appSchemes = schemes ?? []
+        registration.acceptsAnyLocalhostPort = localhost ?? false
         return registration
     }
 

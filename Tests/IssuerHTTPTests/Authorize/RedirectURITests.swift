@@ -91,6 +91,37 @@ import VaultCore
         }
     }
 
+    @Test(arguments: [
+        ("http://localhost/cb", "http://localhost:51004/cb"),
+        ("cursor://anysphere.cursor-mcp/oauth/callback", "cursor://anysphere.cursor-mcp/oauth/callback"),
+    ])
+    func `a native app that was allowed its address needs PKCE, and is asked for every time`(
+        _ registered: String, _ asked: String
+    ) async throws {
+        try await TestServer.run { server in
+            let app = try await server.client("phone", grants: [.authorizationCode, .refreshToken]) {
+                $0.authenticationMethods = [.none]
+                $0.redirectURIs = [registered]
+                $0.allowNativeRedirects()
+            }
+            let browser = Browser(server)
+            try await browser.haveSession()
+            let bare = try await browser.authorize(app, ["redirect_uri": asked])
+            #expect(bare.answer["error"] == "invalid_request")
+            let ask: [String: String?] = [
+                "redirect_uri": asked, "code_challenge_method": "S256",
+                "code_challenge": "7w_YNF9DSfIdPf_pRjSq646_kPr-2-o9NAl16JGghdM",
+            ]
+            for _ in 0..<2 {
+                let answer = try await browser.allow(app, ask)
+                #expect(answer.destination == asked)
+                #expect(answer.answer["code"] != nil)
+            }
+            let silent = try await browser.authorize(app, ask.merging(["prompt": "none"]) { $1 })
+            #expect(silent.answer["error"] == "consent_required")
+        }
+    }
+
     @Test func `a code asked for at one port is redeemed with that port`() async throws {
         try await TestServer.run { server in
             let app = try await server.client { $0.redirectURIs = ["http://127.0.0.1/cb"] }

@@ -44,6 +44,29 @@ import VaultCore
         }
     }
 
+    @Test func `offline_access is no reason to refuse, whoever else was registered for it`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client()
+            let other = try await server.client("other", scope: "basic offline_access")
+            let browser = Browser(server)
+            try await browser.haveSession()
+            let ask: [String: String?] = ["scope": "basic offline_access"]
+            let answer = try await browser.allow(app, ask)
+            let tokens = try await server.redeem(answer.answer["code"] ?? "", app)
+            #expect(tokens.member("scope") == "basic")
+            // What makes a refresh token is the registration.
+            let again = try await server.refresh(tokens.refreshToken, app, scope: "basic offline_access")
+            #expect(again.status == 200 && again.member("scope") == "basic")
+            #expect(
+                try await server.refresh(again.refreshToken, app, scope: "readmeasurements offline_access")
+                    .error == "invalid_scope")
+            // An operator who registers a client for it is taken at the word.
+            let named = try await browser.allow(other, ask)
+            let more = try await server.redeem(named.answer["code"] ?? "", other)
+            #expect(more.member("scope") == "basic offline_access")
+        }
+    }
+
     @Test func `metadata name no more than one request can hold`() async throws {
         try await TestServer.run { server in
             for part in 0..<4 {

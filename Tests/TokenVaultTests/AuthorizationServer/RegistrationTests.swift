@@ -195,3 +195,86 @@ import VaultCore
         #expect(!client(registered).accepts(redirectURI: asked))
     }
 }
+
+@Suite(.bounded) struct `Redirect URIs of native apps are allowed client by client` {
+    private func client(_ uri: String, isPublic: Bool = true) -> ClientRegistration {
+        var registration = ClientRegistration(name: "app")
+        registration.redirectURIs = [uri]
+        if isPublic { registration.authenticationMethods = [.none] }
+        return registration
+    }
+
+    @Test(arguments: [
+        "cursor://anysphere.cursor-mcp/oauth/callback", "vscode://example.app/auth", "vscode-insiders:cb",
+    ])
+    func `a scheme without a dot, of a public client that was given it`(_ uri: String) async throws {
+        let test = try await TestVault()
+        var registration = client(uri)
+        await #expect(throws: VaultError(.invalidInput, "")) {
+            try await test.vault.clients.add(registration)
+        }
+        registration.appSchemes = ["other"]
+        await #expect(throws: VaultError(.invalidInput, "")) {
+            try await test.vault.clients.add(registration)
+        }
+        registration.allowNativeRedirects()
+        let added = try await test.vault.clients.add(registration)
+        #expect(try await test.vault.clients.find("app").registration == added.client.registration)
+        #expect(added.client.registration.accepts(redirectURI: uri))
+        #expect(!added.client.registration.accepts(redirectURI: uri + "/x"))
+    }
+
+    @Test(arguments: [
+        "javascript", "data", "http", "https", "intent", "blob", "x", "1a", "a.b", "Cursor", "a b", "a:b", "",
+        String(repeating: "a", count: 33),
+    ])
+    func `no scheme that runs or opens something else can be given`(_ scheme: String) async throws {
+        let test = try await TestVault()
+        var registration = client("https://app.example/cb")
+        registration.appSchemes = [scheme]
+        await #expect(throws: VaultError(.invalidInput, "")) {
+            try await test.vault.clients.add(registration)
+        }
+        await #expect(throws: VaultError(.invalidInput, "")) {
+            var registration = client("javascript:alert(1)")
+            registration.allowNativeRedirects()
+            _ = try await test.vault.clients.add(registration)
+        }
+    }
+
+    @Test func `a client with a secret, which need not use PKCE, has none of it`() async throws {
+        let test = try await TestVault()
+        for uri in ["cursor://a/cb", "http://localhost/cb"] {
+            var registration = client(uri, isPublic: false)
+            registration.allowNativeRedirects()
+            await #expect(throws: VaultError(.invalidInput, "")) {
+                try await test.vault.clients.add(registration)
+            }
+        }
+    }
+
+    @Test(arguments: [
+        ("http://localhost/cb", "http://localhost:1/cb"), ("http://localhost:8080/cb", "http://localhost/cb"),
+        ("http://localhost", "http://localhost:65535"),
+    ])
+    func `any port at localhost`(_ registered: String, _ asked: String) {
+        var registration = client(registered)
+        #expect(!registration.accepts(redirectURI: asked))
+        registration.allowNativeRedirects()
+        #expect(registration.acceptsAnyLocalhostPort)
+        #expect(registration.accepts(redirectURI: asked))
+    }
+
+    @Test(arguments: [
+        "http://localhost:1/cb2", "http://localhost.evil.example/cb", "http://localhost:1@evil.example/cb",
+        "http://127.0.0.1:1/cb", "http://[::1]:1/cb", "https://localhost:1/cb", "http://LOCALHOST:1/cb",
+        "http://localhost:0/cb", "http://localhost:65536/cb", "http://localhost:/cb",
+        "http://localhost:1/cb#f",
+        "http://localhost.:1/cb", "http://user@localhost:1/cb",
+    ])
+    func `and nothing else`(_ asked: String) {
+        var registration = client("http://localhost/cb")
+        registration.allowNativeRedirects()
+        #expect(!registration.accepts(redirectURI: asked))
+    }
+}

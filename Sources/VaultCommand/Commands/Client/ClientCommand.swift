@@ -237,6 +237,15 @@ extension Shown {
     fileprivate init(_ new: NewClient) {
         self.init(new.client, secret: new.secret)
         if new.secret != nil { notes = ["The secret is shown only now."] }
+        let registration = new.client.registration
+        let claimable =
+            registration.appSchemes.map { "\($0):" }
+            + (registration.acceptsAnyLocalhostPort ? ["http://localhost"] : [])
+        if !claimable.isEmpty {
+            notes.append(
+                "Any program on a device can receive what is sent to \(claimable.joined(separator: ", ")): users are asked each time."
+            )
+        }
     }
 
     /// `{"client_id":"…","client_secret":"tv_cs_…","created_at":"…","grant_types":[…],"name":"…","scope":"basic",…}`;
@@ -258,6 +267,8 @@ extension Shown {
             .both("grant_types", grantTypes, as: grantTypes.joined(separator: " ")),
             .both("response_types", responseTypes, as: responseTypes.joined(separator: ", ")),
             .json("redirect_uris", registration.redirectURIs),
+            .json("app_schemes", registration.appSchemes.isEmpty ? nil : registration.appSchemes),
+            .json("any_localhost_port", registration.acceptsAnyLocalhostPort ? true : nil),
         ]
         fields += registration.redirectURIs.map { .text("redirect_uri", $0) }
         fields += [

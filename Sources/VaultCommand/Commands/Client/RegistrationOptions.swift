@@ -8,7 +8,9 @@ import VaultCore
 struct RegistrationOptions: ParsableArguments {
     @Option(
         name: .customLong("redirect-uri"),
-        help: ArgumentHelp("A redirect URI, compared byte by byte. May be repeated.", valueName: "uri"))
+        help: ArgumentHelp(
+            "A redirect URI, compared byte by byte; at loopback and, of public clients, at localhost with any port. May be repeated.",
+            valueName: "uri"))
     var redirectURIs: [String] = []
     @Option(help: "Scope that the client may request, separated by spaces.")
     var scope: String?
@@ -82,6 +84,12 @@ struct RegistrationOptions: ParsableArguments {
             if let idTokenAlgorithm { registration.idTokenAlgorithm = idTokenAlgorithm }
             if let mayIntrospect { registration.mayIntrospect = mayIntrospect }
             lifetimes.apply(to: &registration.lifetimes)
+            if !registration.isPublic {
+                (registration.appSchemes, registration.acceptsAnyLocalhostPort) = ([], false)
+            } else if !redirectURIs.isEmpty {
+                // Naming such a URI here is what allows it.
+                registration.allowNativeRedirects()
+            }
         }
     }
 
