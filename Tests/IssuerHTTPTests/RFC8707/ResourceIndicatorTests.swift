@@ -184,7 +184,7 @@ import VaultCore
     @Test func `a host that names itself takes tokens for itself alone`() async throws {
         try await TestServer.run { server in
             let app = try await server.client(scope: "basic writemeasurements")
-            func token(_ resource: String?) async throws -> String? {
+            @Sendable func token(_ resource: String?) async throws -> String? {
                 var body = "grant_type=client_credentials&scope=basic"
                 if let resource { body += "&resource=" + TestServer.encode(resource) }
                 return try await server.post(body: body, headers: ["Authorization: \(app.basic)"]).accessToken
