@@ -34,19 +34,20 @@ public protocol BearerRequestContext: RequestContext {
 public struct BearerAuthenticator<Context: BearerRequestContext>: RouterMiddleware {
     private let issuer: TokenIssuer
     private let scope: [String]
-    private let resource: ResourceIdentifier?
+    private let resource: ProtectedResource?
     private let realm: String
     private let queryParameters: [String]
 
     /// - Parameters:
     ///   - scope: names that the token must all be for.
     ///   - resource: what these routes are (RFC 8707). Tokens that are for something else, or for nothing in particular, are
-    ///     refused. Nil: it does not matter what a token is for, so that another service may pass on those it was given.
+    ///     refused, and challenges name its metadata and the scope. Nil: it does not matter what a token is for, so another
+    ///     service can pass on those it was given.
     ///   - realm: named in challenges; characters that would need escaping are left out.
     ///   - acceptsQuery: whether `?access_token=` is taken too, which ends up in logs; nil: as the issuer's profile says,
     ///     whose spellings it may have.
     public init(
-        _ issuer: TokenIssuer, requiring scope: [String] = [], for resource: ResourceIdentifier? = nil,
+        _ issuer: TokenIssuer, requiring scope: [String] = [], for resource: ProtectedResource? = nil,
         realm: String = "tokenvault", acceptsQuery: Bool? = nil
     ) {
         self.issuer = issuer
@@ -70,10 +71,11 @@ public struct BearerAuthenticator<Context: BearerRequestContext>: RouterMiddlewa
         let isInQuery: Bool
         do throws(BearerRefusal) {
             let credentials = try BearerCredentials(request, queryParameters: queryParameters)
-            context.accessToken = try await issuer.accept(credentials, requiring: scope, for: resource)
+            context.accessToken = try await issuer.accept(
+                credentials, requiring: scope, for: resource?.identifier)
             isInQuery = credentials.isInQuery
         } catch {
-            return error.response(to: request, realm: realm)
+            return error.asking(for: scope, of: resource).response(to: request, realm: realm)
         }
         var response = try await next(request, context)
         // RFC 6750 section 2.3: success responses to these requests "SHOULD contain a Cache-Control header with the
@@ -174,6 +176,8 @@ struct BearerRefusal: Error {
     var isSilent = false
     /// What would have been enough.
     var scope: [String] = []
+    /// Where a client finds out whom to ask (RFC 9728 section 5.1).
+    var metadataURL: String?
 
     static let absent = BearerRefusal(
         error: OAuthError(.invalidRequest, status: 401, ""), isSilent: true)
@@ -197,6 +201,16 @@ struct BearerRefusal: Error {
             scope: scope)
     }
 
+    /// The same, with what clients need that know the address alone: also without a token, and after a refusal for another
+    /// reason, what to ask for. A host that does not say what it is keeps to RFC 6750.
+    func asking(for scope: [String], of resource: ProtectedResource?) -> BearerRefusal {
+        guard let resource else { return self }
+        var refusal = self
+        refusal.scope = scope
+        refusal.metadataURL = resource.metadataURL
+        return refusal
+    }
+
     func response(to request: Request, realm: String, id: RequestID = RequestID()) -> Response {
         var headers: HTTPFields = [:]
         if (400..<404).contains(error.status) { headers[.wwwAuthenticate] = challenge(realm) }
@@ -208,8 +222,10 @@ struct BearerRefusal: Error {
 
     private func challenge(_ realm: String) -> String {
         var challenge = "Bearer realm=\"\(realm)\""
-        guard !isSilent else { return challenge }
-        challenge += ", error=\"\(error.code.rawValue)\", error_description=\"\(error.description)\""
+        if !isSilent {
+            challenge += ", error=\"\(error.code.rawValue)\", error_description=\"\(error.description)\""
+        }
+        if let metadataURL { challenge += ", resource_metadata=\"\(metadataURL)\"" }
         if !scope.isEmpty { challenge += ", scope=\"\(scope.joined(separator: " "))\"" }
         return challenge
     }

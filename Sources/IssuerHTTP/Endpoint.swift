@@ -69,7 +69,7 @@ extension Response {
         if request.headers.contains(.origin) {
             headers[.accessControlAllowOrigin] = "*"
             headers[.accessControlAllowMethods] = allowed
-            headers[.accessControlAllowHeaders] = "Authorization, Content-Type, *"
+            headers[.accessControlAllowHeaders] = "Authorization, Content-Type, MCP-Protocol-Version, *"
             headers[.accessControlMaxAge] = "7200"
         }
         return Response(status: .noContent, headers: headers)
@@ -109,15 +109,22 @@ final class IssuerPaths<Routes: RouterMethods>: RouterMethods {
     }
 }
 
-extension TokenIssuer {
-    /// The path of the issuer's URL, without a slash at its end. Empty for an issuer without a path, or where
-    /// a router would read a part of it as a pattern: then a proxy takes it off.
-    var path: String {
-        guard let issuer, let path = URLComponents(string: issuer)?.percentEncodedPath else { return "" }
+extension RouterPath {
+    /// A path of a URL, without a slash at its end. Nil where a router would read a part of it as a pattern.
+    static func literal(_ path: String) -> String? {
         let parts = path.split(separator: "/")
         let isPattern = parts.contains { part in
             [":", "{", "*"].contains { part.hasPrefix($0) } || ["}", "*"].contains { part.hasSuffix($0) }
         }
-        return isPattern ? "" : parts.map { "/" + $0 }.joined()
+        return isPattern ? nil : parts.map { "/" + $0 }.joined()
+    }
+}
+
+extension TokenIssuer {
+    /// The path of the issuer's URL, without a slash at its end. Empty for an issuer without a path, or where
+    /// a router would read a part of it as a pattern: then a proxy takes it off.
+    var path: String {
+        issuer.flatMap { URLComponents(string: $0) }.flatMap { RouterPath.literal($0.percentEncodedPath) }
+            ?? ""
     }
 }

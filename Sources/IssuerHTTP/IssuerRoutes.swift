@@ -118,7 +118,7 @@ extension RouterMethods {
 
 extension IssuerRoutes {
     /// What anybody may read of an issuer: its metadata and its public keys (RFC 8414, OpenID Connect Discovery, RFC 7517).
-    private static func publish(
+    static func publish(
         to request: Request, _ read: () async throws -> [UInt8]?
     ) async -> Response {
         do {

@@ -19,12 +19,14 @@ struct TestHost: Sendable {
     static let resource = "https://host.example/mcp"
     let port: Int
 
-    /// - `/plain`: any token. `/scoped`: `basic writemeasurements`. `/query`: the query form on. `/named`: tokens for ``resource``. Each answers the scope.
+    /// - `/plain`: any token. `/scoped`: `basic writemeasurements`. `/query`: the query form on. `/named`: tokens for ``resource``, with `basic`. Each answers the scope.
     static func run(
         _ server: TestServer, vault: Vault? = nil, profile: IssuerProfile = .standard,
         _ body: @Sendable (TestHost) async throws -> Void
     ) async throws {
-        let issuer = TokenIssuer(vault: vault ?? server.vault, profile: profile)
+        let issuer = TokenIssuer(vault: vault ?? server.vault, profile: profile, issuer: server.issuer)
+        let named = try ProtectedResource(
+            Self.resource, of: issuer, scopes: ["basic", "more"], name: "A \"host\"")
         let router = Router(context: Context.self)
         let answer: @Sendable (Request, Context) async throws -> String = { _, context in
             context.accessToken?.scope.text ?? "no token"
@@ -39,8 +41,9 @@ struct TestHost: Sendable {
         router.group("query").add(middleware: BearerAuthenticator(issuer, acceptsQuery: true)).get(
             use: answer)
         router.group("named").add(
-            middleware: BearerAuthenticator(issuer, for: ResourceIdentifier(Self.resource))
+            middleware: BearerAuthenticator(issuer, requiring: ["basic"], for: named)
         ).get(use: answer)
+        router.addRoutes(named)
         router.group("header").add(middleware: BearerAuthenticator(issuer, acceptsQuery: false)).get(
             use: answer)
         try await serve(router, server.log.logger, body)
