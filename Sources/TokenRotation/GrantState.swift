@@ -14,6 +14,10 @@ package struct GrantState: Sendable, Equatable {
     package var lastSwap: VaultInstant
     /// Someone has used the current pair.
     package var isFirstUseSeen: Bool
+    /// End of the current access token's life. Wall clock. Without meaning at generation 0.
+    package var accessExpiresAt: VaultInstant
+    /// The last swap was made with a token that was not the current one.
+    package var isMovedByStaleToken: Bool
     /// End of the idle lifetime; every swap moves it. Wall clock. Without meaning at generation 0.
     package var idleExpiresAt: VaultInstant
     /// End of the absolute lifetime; nothing moves it. Wall clock.
@@ -26,7 +30,7 @@ package struct GrantState: Sendable, Equatable {
     package init(
         generation: UInt32, status: GrantStatus, owner: OwnerStanding, createdAt: VaultInstant,
         codeExpiresAt: VaultInstant, lastSwap: VaultInstant, isFirstUseSeen: Bool,
-        idleExpiresAt: VaultInstant,
+        accessExpiresAt: VaultInstant, isMovedByStaleToken: Bool, idleExpiresAt: VaultInstant,
         absoluteExpiresAt: VaultInstant, scope: ScopeSet, currentScope: ScopeSet
     ) {
         self.generation = generation
@@ -36,6 +40,8 @@ package struct GrantState: Sendable, Equatable {
         self.codeExpiresAt = codeExpiresAt
         self.lastSwap = lastSwap
         self.isFirstUseSeen = isFirstUseSeen
+        self.accessExpiresAt = accessExpiresAt
+        self.isMovedByStaleToken = isMovedByStaleToken
         self.idleExpiresAt = idleExpiresAt
         self.absoluteExpiresAt = absoluteExpiresAt
         self.scope = scope

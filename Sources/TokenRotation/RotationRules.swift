@@ -11,12 +11,18 @@ package import VaultCore
 ///    refused                    └── code again, or a used token ──────┴──► revoked (for good)
 /// ```
 ///
+/// Under a policy that is not strict, some used tokens are not taken for stolen: while the access token of `cur` lives they
+/// get its pair again, after that they move the grant on as the token of `cur` would.
+///
 /// Invariants:
-/// - One generation has one pair: a swap happens only at `cur`, a replay repeats the pair of `cur`.
+/// - One generation has one pair: every swap leads from `cur` to `cur + 1`, a replay repeats the pair of `cur`.
 /// - Anyone who does not prove that the token is of this grant, and theirs, changes nothing.
 /// - Age is a matter of generation; clocks only end lifetimes and windows.
 /// - A revoked grant stays revoked.
 package enum RotationRules {
+    /// What the audit log calls a token that is accepted although a strict policy would have revoked its grant.
+    package static let staleUse = "stale_refresh_token"
+
     /// The table of `docs/rotation.md`, read from top to bottom. For a code, `.swap` also asks for
     /// ``CodeBinding`` to hold; where it does not, just refuse.
     package static func decide(
@@ -69,22 +75,54 @@ package enum RotationRules {
     ) -> RotationDecision {
         guard presented.generation <= state.generation else { return .databaseIsBehind }
         if presented.generation == state.generation {
-            // RFC 6749 section 6: "The requested scope MUST NOT include any scope not originally granted by
-            // the resource owner, and if omitted is treated as equal to the scope originally granted by the
-            // resource owner."
-            let scope = presented.requestedScope ?? state.scope
-            return scope.isSubset(of: state.scope) ? .swap(scope: scope) : .refuse(.scopeExceeded)
+            return swap(presented, of: state)
         }
-        guard isPredecessor(presented, of: state), isRetryOpen(state, at: moment, under: policy) else {
+        let isRetry =
+            isPredecessor(presented, of: state) && isRetryOpen(state, at: moment, under: policy)
+        guard isRetry || isTolerated(presented, of: state, at: moment, under: policy.rotation) else {
             // RFC 9700 section 4.14.2: "the authorization server cannot determine which party submitted the
             // invalid refresh token, but it will revoke the active refresh token."
             return .revoke(.refreshTokenReused)
+        }
+        // A pair whose access token is over helps nobody: where old tokens are tolerated, this one stands for the current.
+        if policy.rotation != .strict, moment.now >= state.accessExpiresAt {
+            return swap(presented, of: state)
         }
         // The pair exists and is not made again, so it cannot serve a request for another scope.
         guard presented.requestedScope.map({ $0 == state.currentScope }) ?? true else {
             return .refuse(.scopeChangedOnRetry)
         }
-        return .replay
+        return isRetry ? .replay : .staleReplay
+    }
+
+    private static func swap(_ presented: PresentedCredential, of state: GrantState) -> RotationDecision {
+        // RFC 6749 section 6: "The requested scope MUST NOT include any scope not originally granted by
+        // the resource owner, and if omitted is treated as equal to the scope originally granted by the
+        // resource owner."
+        let scope = presented.requestedScope ?? state.scope
+        return scope.isSubset(of: state.scope) ? .swap(scope: scope) : .refuse(.scopeExceeded)
+    }
+
+    /// Whether the client's policy takes a token that is older than the current one, which no retry window is open for.
+    private static func isTolerated(
+        _ presented: PresentedCredential, of state: GrantState, at moment: RotationMoment,
+        under rotation: RefreshTokenRotation
+    ) -> Bool {
+        guard rotation != .strict, moment.now < presented.endsAt else { return false }
+        let distance = state.generation - presented.generation
+        // It was replaced by the last swap; or at some time after its issue, and when is not remembered.
+        let age = moment.serving.elapsed(since: state.lastSwap)
+        let ageSinceIssue = moment.now.elapsed(since: presented.issuedAt)
+        switch rotation {
+        case .strict: return false
+        case .untilFirstUse(let cap):
+            if distance == 1 { return age < cap }
+            // It moved the grant on itself, in the stead of the token between, which nobody used: its answer may be lost.
+            return distance == 2 && state.isMovedByStaleToken && moment.now < state.accessExpiresAt
+                && ageSinceIssue < cap
+        case .staleTolerant(let generations, let cap):
+            return distance <= UInt32(clamping: generations) && (distance == 1 ? age : ageSinceIssue) < cap
+        }
     }
 
     private static func isPredecessor(_ presented: PresentedCredential, of state: GrantState) -> Bool {
@@ -103,10 +141,12 @@ package enum RotationRules {
 /// What to do with a presented code or refresh token.
 package enum RotationDecision: Sendable, Equatable {
     /// Move the grant to its next generation and answer with the new pair. The access token gets this scope;
-    /// the scope of the grant stays what it is.
+    /// the scope of the grant stays what it is. To be counted where the token is not the current one.
     case swap(scope: ScopeSet)
     /// Answer with the current pair again, byte for byte. The grant stays what it is.
     case replay
+    /// The same for a token that a strict policy would revoke the grant for: to be counted.
+    case staleReplay
     /// Say no. The grant stays what it is.
     case refuse(RefusalReason)
     /// Say no and revoke the grant.
@@ -116,15 +156,18 @@ package enum RotationDecision: Sendable, Equatable {
     case databaseIsBehind
 }
 
-/// How long the predecessor of the current refresh token may be retried: a client's setting. Both windows are
-/// half open, as lifetimes are: 60 s means *less than* 60 s, and 0 s means never.
+/// What a used refresh token is still good for: a client's setting. Windows and caps are half open, as lifetimes are: 60 s
+/// means *less than* 60 s, and 0 s means never.
 package struct RotationPolicy: Sendable, Equatable {
     /// For a client whose response got lost: as long as the new pair was not used.
     package let retryWindow: Duration
+    /// What is taken besides.
+    package let rotation: RefreshTokenRotation
 
     /// Clamps `retryWindow` to 0 s ... ``Limits/retryWindow``.
-    package init(retryWindow: Duration) {
+    package init(retryWindow: Duration, rotation: RefreshTokenRotation = .strict) {
         self.retryWindow = min(max(retryWindow, .zero), Limits.retryWindow)
+        self.rotation = rotation
     }
 
     /// For honest workers of one client that refresh at once: even after another of them used the new pair.
@@ -162,19 +205,25 @@ package struct PresentedCredential: Sendable, Equatable {
     package var isTokenProven: Bool
     /// The client that presents it is the one it was issued to.
     package var isOfThisClient: Bool
+    /// From when to when it is good by its handle, which rounds to minutes outwards. Wall clock.
+    package var issuedAt: VaultInstant
+    package var endsAt: VaultInstant
     /// The `scope` parameter; nil where it was omitted.
     package let requestedScope: ScopeSet?
 
     /// An empty `requestedScope` counts as none.
     package init(
         kind: CredentialKind, generation: UInt32, isFamilyProven: Bool, isTokenProven: Bool,
-        isOfThisClient: Bool, requestedScope: ScopeSet?
+        isOfThisClient: Bool, issuedAt: VaultInstant, endsAt: VaultInstant,
+        requestedScope: ScopeSet?
     ) {
         self.kind = kind
         self.generation = generation
         self.isFamilyProven = isFamilyProven
         self.isTokenProven = isTokenProven
         self.isOfThisClient = isOfThisClient
+        self.issuedAt = issuedAt
+        self.endsAt = endsAt
         // RFC 6749 section 3.2: "Parameters sent without a value MUST be treated as if they were omitted from
         // the request."
         self.requestedScope = requestedScope.flatMap { $0.isEmpty ? nil : $0 }

@@ -40,6 +40,10 @@ public enum Limits {
     public static let retryWindow = Duration.seconds(600)
     /// Honest workers that refresh at once and use the result at once do so within this.
     public static let raceWindow = Duration.seconds(10)
+    /// Longest time that a replaced refresh token may work under any policy: what others in the field allow, too.
+    public static let staleTokenCap = Duration.seconds(30 * 86400)
+    /// Most replacements that a refresh token may outlive: six weeks of hourly refreshes.
+    public static let staleGenerations = 1000
     /// A code presented again within this of its issue revokes what it gave.
     public static let codeReuseWindow = Duration.seconds(600)
     /// An expired grant stays this long, so that late reuse is still recognised.

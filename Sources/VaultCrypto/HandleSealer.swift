@@ -58,6 +58,13 @@ package struct TokenHandle: Sendable, Equatable {
         self.ends = ends
     }
 
+    /// As a token of the same grant at another generation would be.
+    package func moved(to generation: UInt32) -> TokenHandle {
+        TokenHandle(
+            kind: kind, grant: grant, generation: generation, familySecret: familySecret, issued: issued,
+            ends: ends)
+    }
+
     package var issuedAt: VaultInstant { VaultInstant(millisecondsSince1970: Int64(issued) * Self.minute) }
     package var endsAt: VaultInstant { VaultInstant(millisecondsSince1970: Int64(ends) * Self.minute) }
 }

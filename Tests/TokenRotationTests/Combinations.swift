@@ -5,8 +5,49 @@ import VaultCore
 extension Dimension {
     static let all = [
         kinds, positions, families, tokens, clients, statuses, owners, absoluteLifetimes, idleLifetimes,
-        codeLifetimes, codeAges, windows, firstUses, scopes,
+        codeLifetimes, codeAges, windows, firstUses, scopes, of([(.strict, { _ in })]),
     ]
+
+    /// What policies look at, with less of what is decided before. Those behind `caps` use what it set.
+    static let ofPolicies = [
+        of([(.refreshToken, { $0.kind = .refreshToken })]), distances, families, tokens, clients, statuses,
+        of([(.ownerGood, { $0.state.owner = .good })]), absoluteLifetimes, idleLifetimes,
+        Dimension(choices: [
+            window(60, age: 9_999, .raceWindow), window(60, age: 10_000, .retryWindow),
+            window(60, age: 60_000, .noWindow),
+        ]), firstUses, scopes, caps, issues, policies,
+        of([(.ownLifeLeft, { $0.endsAt = fromNow(1) }), (.ownLifeOver, { $0.endsAt = fromNow(0) })]),
+        of([
+            (.accessLeft, { $0.state.accessExpiresAt = fromNow(1) }),
+            (.accessOver, { $0.state.accessExpiresAt = fromNow(0) }),
+        ]),
+        of([
+            (.movedByCurrent, { $0.state.isMovedByStaleToken = false }),
+            (.movedByStale, { $0.state.isMovedByStaleToken = true }),
+        ]),
+    ]
+
+    private static let distances = Dimension(choices: [
+        distance(9, [.current, .notSecondBefore, .nearGeneration]),
+        distance(8, [.predecessor, .notSecondBefore, .nearGeneration]),
+        distance(7, [.older, .secondBefore, .nearGeneration]),
+        distance(6, [.older, .notSecondBefore, .nearGeneration]),
+        distance(5, [.older, .notSecondBefore, .farGeneration]),
+        distance(10, [.ahead, .notSecondBefore, .farGeneration]),
+    ])
+
+    private static let caps = of([
+        (.swapInCap, { $0.cap = $0.serving.elapsed(since: Situation.lastSwap) + .milliseconds(1) }),
+        (.swapBeyondCap, { $0.cap = $0.serving.elapsed(since: Situation.lastSwap) }),
+    ])
+    private static let issues = of([
+        (.issueInCap, { $0.issuedAt = Situation.now.advanced(by: .milliseconds(1) - $0.cap) }),
+        (.issueBeyondCap, { $0.issuedAt = Situation.now.advanced(by: .zero - $0.cap) }),
+    ])
+    private static let policies = of([
+        (.strict, { _ in }), (.untilFirstUse, { $0.adopt(.untilFirstUse(cap: $0.cap)) }),
+        (.staleTolerant, { $0.adopt(.staleTolerant(generations: 3, cap: $0.cap)) }),
+    ])
 
     private static let kinds = of([
         (.code, { $0.kind = .authorizationCode }), (.refreshToken, { $0.kind = .refreshToken }),
@@ -95,6 +136,10 @@ extension Dimension {
         }
     }
 
+    private static func distance(_ presented: UInt32, _ facts: Facts) -> Choice {
+        position(presented, of: 9, facts.union([.pairGeneration, .redeemed]))
+    }
+
     private static func window(_ seconds: Int, age milliseconds: Int, _ facts: Facts) -> Choice {
         let policy = RotationPolicy(retryWindow: .seconds(seconds))
         let serving = Situation.lastSwap.advanced(by: .milliseconds(milliseconds))
@@ -111,5 +156,11 @@ extension Dimension {
 
     private static func fromNow(_ milliseconds: Int) -> VaultInstant {
         Situation.now.advanced(by: .milliseconds(milliseconds))
+    }
+}
+
+extension Situation {
+    fileprivate mutating func adopt(_ rotation: RefreshTokenRotation) {
+        policy = RotationPolicy(retryWindow: policy.retryWindow, rotation: rotation)
     }
 }

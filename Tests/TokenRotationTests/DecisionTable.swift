@@ -13,7 +13,8 @@ struct DecisionTable {
         init(_ description: String, where asked: Facts, _ outcome: Outcome) {
             self.description = description
             self.outcome = outcome
-            allowed = Facts.dimensions.reduce(into: asked) { allowed, dimension in
+            allowed = (Facts.dimensions + Facts.dimensionsOfPolicies).reduce(into: asked) {
+                allowed, dimension in
                 if asked.isDisjoint(with: dimension) { allowed.formUnion(dimension) }
             }
         }
@@ -27,7 +28,12 @@ struct DecisionTable {
         case exactly(RotationDecision)
     }
 
-    static let rows: [Row] = [
+    static let rows =
+        beforeAge + used + [
+            Row("any other used token", where: [.older, .predecessor], revoke(.refreshTokenReused))
+        ]
+
+    private static let beforeAge: [Row] = [
         Row("a code knows no generation but 0", where: [.code, .pairGeneration], refuse(.wrongKind)),
         Row(
             "generation 0 has no refresh token", where: [.refreshToken, .codeGeneration], refuse(.wrongKind)),
@@ -54,15 +60,48 @@ struct DecisionTable {
             "cur, asking for what was granted or less",
             where: [.current, .scopeOfCurrent, .scopeOther], .swapToRequestedScope),
         Row("from the future", where: [.ahead], .exactly(.databaseIsBehind)),
-        Row("long used", where: [.older], revoke(.refreshTokenReused)),
-        Row("both windows shut", where: [.predecessor, .noWindow], revoke(.refreshTokenReused)),
-        Row(
-            "successor used, no race any more",
-            where: [.predecessor, .retryWindow, .used], revoke(.refreshTokenReused)),
-        Row("a retry for another scope", where: [.scopeOther, .scopeBeyond], refuse(.scopeChangedOnRetry)),
-        Row("a race", where: [.predecessor, .raceWindow], .exactly(.replay)),
-        Row("a lost response", where: [.predecessor, .retryWindow, .unused], .exactly(.replay)),
     ]
+
+    /// Used tokens that are taken, and what each of them gets.
+    private static let used =
+        taken("a race", .replay, [.predecessor, .raceWindow])
+        + taken("a lost response", .replay, [.predecessor, .retryWindow, .unused])
+        + taken(
+            "successor not used", .staleReplay, [.untilFirstUse, .predecessor, .swapInCap, .ownLifeLeft])
+        + taken(
+            "it moved the grant itself", .staleReplay,
+            [.untilFirstUse, .secondBefore, .movedByStale, .accessLeft, .issueInCap, .ownLifeLeft])
+        + taken(
+            "the one before is tolerated", .staleReplay,
+            [.staleTolerant, .predecessor, .swapInCap, .ownLifeLeft])
+        + taken(
+            "an older one is tolerated", .staleReplay,
+            [.staleTolerant, .older, .nearGeneration, .issueInCap, .ownLifeLeft])
+
+    private static func taken(_ name: String, _ answer: RotationDecision, _ asked: Facts) -> [Row] {
+        let policies: Facts = [.untilFirstUse, .staleTolerant]
+        let moving = asked.isDisjoint(with: policies) ? asked.union(policies) : asked
+        let swaps =
+            asked.contains(.accessLeft)
+            ? []
+            : [
+                Row(
+                    "\(name), for a new pair", where: moving.union([.accessOver, .scopeOmitted]),
+                    .swapToWholeScope),
+                Row(
+                    "\(name), for a new pair of too much scope",
+                    where: moving.union([.accessOver, .scopeBeyond]), refuse(.scopeExceeded)),
+                Row(
+                    "\(name), for a new pair of some scope",
+                    where: moving.union([.accessOver, .scopeOfCurrent, .scopeOther]), .swapToRequestedScope),
+            ]
+        return swaps + [
+            Row(
+                "\(name), for another scope", where: asked.union([.scopeOther, .scopeBeyond]),
+                refuse(.scopeChangedOnRetry)),
+            Row(name, where: asked, .exactly(answer)),
+        ]
+    }
 
     private static func refuse(_ reason: RefusalReason) -> Outcome { .exactly(.refuse(reason)) }
     private static func revoke(_ reason: RefusalReason) -> Outcome { .exactly(.revoke(reason)) }

@@ -8,7 +8,7 @@ struct DecisionTableTests {
         var hits = [Int](repeating: 0, count: rows.count)
         var combinations = 0
         var mistakes = 0
-        Dimension.forEachCombination(of: Dimension.all[...]) { situation in
+        func check(_ situation: Situation) {
             combinations += 1
             let row = rows.firstIndex { $0.fits(situation.facts) }
             if let row { hits[row] += 1 }
@@ -20,18 +20,22 @@ struct DecisionTableTests {
                 Issue.record("\(name): decided \(situation.decision) in \(situation)")
             }
         }
+        Dimension.forEachCombination(of: Dimension.all[...], check)
+        Dimension.forEachCombination(of: Dimension.ofPolicies[...], check)
         #expect(mistakes == 0, "of \(combinations) combinations")
         for (row, count) in zip(rows, hits) { #expect(count > 0, "no combination reaches: \(row)") }
-        #expect(combinations == Dimension.all.map(\.choices.count).reduce(1, *))
+        let dimensions = [Dimension.all, Dimension.ofPolicies]
+        #expect(combinations == dimensions.map { $0.map(\.choices.count).reduce(1, *) }.reduce(0, +))
     }
 
     @Test func `every combination holds exactly one fact of every dimension`() {
-        for dimension in Dimension.all {
+        let known = Facts.dimensions + Facts.dimensionsOfPolicies
+        for dimension in Dimension.all + Dimension.ofPolicies {
             let first = dimension.choices.first?.facts ?? []
-            let asked = Facts.dimensions.filter { !$0.isDisjoint(with: first) }
+            let asked = known.filter { !$0.isDisjoint(with: first) }
             #expect(!asked.isEmpty)
             for choice in dimension.choices {
-                for facts in Facts.dimensions {
+                for facts in known {
                     let count = choice.facts.intersection(facts).rawValue.nonzeroBitCount
                     #expect(count == (asked.contains(facts) ? 1 : 0))
                 }

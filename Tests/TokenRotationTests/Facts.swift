@@ -57,6 +57,29 @@ struct Facts: OptionSet, Sendable {
     static let scopeOther = fact(37)
     static let scopeBeyond = fact(38)
 
+    // The client's policy. Where a combination has no fact about what follows, the policy is strict.
+    static let strict = fact(39)
+    static let untilFirstUse = fact(40)
+    static let staleTolerant = fact(41)
+    /// The presented generation is `cur − 2`.
+    static let secondBefore = fact(42)
+    static let notSecondBefore = fact(43)
+    /// As many generations behind as the policy takes, or fewer.
+    static let nearGeneration = fact(44)
+    static let farGeneration = fact(45)
+    /// Less than the cap since the last swap, or since the issue of the presented token.
+    static let swapInCap = fact(46)
+    static let swapBeyondCap = fact(47)
+    static let issueInCap = fact(48)
+    static let issueBeyondCap = fact(49)
+    /// The lifetime that the presented token was issued with.
+    static let ownLifeLeft = fact(50)
+    static let ownLifeOver = fact(51)
+    static let accessLeft = fact(52)
+    static let accessOver = fact(53)
+    static let movedByCurrent = fact(54)
+    static let movedByStale = fact(55)
+
     /// Of each of these sets exactly one fact holds in any combination.
     static let dimensions: [Facts] = [
         [.code, .refreshToken], [.older, .predecessor, .current, .ahead], [.codeGeneration, .pairGeneration],
@@ -66,6 +89,13 @@ struct Facts: OptionSet, Sendable {
         [.idleLeft, .idleOver], [.codeLeft, .codeOver], [.codeYoung, .codeOld],
         [.raceWindow, .retryWindow, .noWindow], [.unused, .used],
         [.scopeOmitted, .scopeOfCurrent, .scopeOther, .scopeBeyond],
+    ]
+
+    /// The same for combinations about policies, beside those.
+    static let dimensionsOfPolicies: [Facts] = [
+        [.strict, .untilFirstUse, .staleTolerant], [.secondBefore, .notSecondBefore],
+        [.nearGeneration, .farGeneration], [.swapInCap, .swapBeyondCap], [.issueInCap, .issueBeyondCap],
+        [.ownLifeLeft, .ownLifeOver], [.accessLeft, .accessOver], [.movedByCurrent, .movedByStale],
     ]
 
     private static func fact(_ number: UInt64) -> Facts { Facts(rawValue: 1 << number) }

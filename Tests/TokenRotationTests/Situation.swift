@@ -9,18 +9,23 @@ struct Situation {
     var isFamilyProven = true
     var isTokenProven = true
     var isOfThisClient = true
+    var issuedAt = now
+    var endsAt = now
     var requestedScope: ScopeSet?
     var state = GrantState(
         generation: 0, status: .live, owner: .good, createdAt: now, codeExpiresAt: now, lastSwap: lastSwap,
-        isFirstUseSeen: false, idleExpiresAt: now, absoluteExpiresAt: now, scope: scope("basic read write"),
+        isFirstUseSeen: false, accessExpiresAt: now, isMovedByStaleToken: false, idleExpiresAt: now,
+        absoluteExpiresAt: now, scope: scope("basic read write"),
         currentScope: scope("basic read"))
     var serving = lastSwap
     var policy = RotationPolicy(retryWindow: .zero)
+    var cap = Duration.zero
 
     var presented: PresentedCredential {
         PresentedCredential(
             kind: kind, generation: presentedGeneration, isFamilyProven: isFamilyProven,
-            isTokenProven: isTokenProven, isOfThisClient: isOfThisClient, requestedScope: requestedScope)
+            isTokenProven: isTokenProven, isOfThisClient: isOfThisClient, issuedAt: issuedAt,
+            endsAt: endsAt, requestedScope: requestedScope)
     }
 
     var decision: RotationDecision {

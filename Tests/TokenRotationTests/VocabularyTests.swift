@@ -16,10 +16,34 @@ struct VocabularyTests {
         #expect(policy.raceWindow == .seconds(race))
     }
 
+    @Test(
+        arguments: [
+            ("strict", .strict), ("until-first-use", .untilFirstUse(cap: .seconds(86400))),
+            ("until-first-use:60s", .untilFirstUse(cap: .seconds(60))),
+            ("until-first-use:30d", .untilFirstUse(cap: .seconds(30 * 86400))),
+            ("stale-tolerant:1", .staleTolerant(generations: 1, cap: .seconds(86400))),
+            ("stale-tolerant:1000:2h", .staleTolerant(generations: 1000, cap: .seconds(7200))),
+        ] as [(String, RefreshTokenRotation)])
+    func `a policy is read as it is written`(_ text: String, _ rotation: RefreshTokenRotation) {
+        #expect(RefreshTokenRotation(text) == rotation)
+        #expect(RefreshTokenRotation(rotation.description) == rotation)
+    }
+
+    @Test(arguments: [
+        "", "Strict", "strict:", "strict:1d", "until-first-use:", "until-first-use:59s",
+        "until-first-use:31d",
+        "until-first-use:1d:1d", "until-first-use:1", "stale-tolerant", "stale-tolerant:", "stale-tolerant:0",
+        "stale-tolerant:-1", "stale-tolerant:1001", "stale-tolerant:65536", "stale-tolerant:3:",
+        "stale-tolerant:3:0s", "stale-tolerant:3:1d:", " strict", "never",
+    ])
+    func `a policy that is misspelled or without limits is none`(_ text: String) {
+        #expect(RefreshTokenRotation(text) == nil)
+    }
+
     @Test func `a scope without names counts as omitted`() {
         let presented = PresentedCredential(
             kind: .refreshToken, generation: 1, isFamilyProven: true, isTokenProven: true,
-            isOfThisClient: true,
+            isOfThisClient: true, issuedAt: Situation.now, endsAt: Situation.now,
             requestedScope: .empty)
         #expect(presented.requestedScope == nil)
     }
@@ -29,11 +53,12 @@ struct VocabularyTests {
         let later = now.advanced(by: .seconds(1))
         let state = GrantState(
             generation: 1, status: .live, owner: .good, createdAt: now, codeExpiresAt: later, lastSwap: now,
-            isFirstUseSeen: false, idleExpiresAt: later, absoluteExpiresAt: later, scope: .empty,
+            isFirstUseSeen: false, accessExpiresAt: later, isMovedByStaleToken: false, idleExpiresAt: later,
+            absoluteExpiresAt: later, scope: .empty,
             currentScope: .empty)
         let presented = PresentedCredential(
             kind: .refreshToken, generation: 1, isFamilyProven: true, isTokenProven: true,
-            isOfThisClient: true,
+            isOfThisClient: true, issuedAt: now, endsAt: later,
             requestedScope: nil)
         let decision = RotationRules.decide(
             presented, against: state, at: RotationMoment(now: now, serving: now),

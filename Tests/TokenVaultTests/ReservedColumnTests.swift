@@ -36,7 +36,7 @@ import VaultStore
                     "failing_since": .integer(17),
                 ], sealing: ["subject": subject], of: user, into: .connections, row: connection.id.rawValue)
             try await vault.put(
-                ["self_registered": .integer(1), "rotation": .text("lenient")], into: .clients,
+                ["self_registered": .integer(1), "rotation": .text("stale-tolerant:3:1d")], into: .clients,
                 row: party.client.id.rawValue)
             try await vault.put(
                 ["stale_uses": .integer(2), "last_stale_at": .integer(18)], into: .grants,
@@ -56,7 +56,9 @@ import VaultStore
             let found = try sqlite(path, "SELECT hex(subject_tag) FROM \(place)")
             #expect(tag.map { found == $0 } ?? (found.count == 32))
             let client = "clients WHERE id = \(party.client.id.rawValue)"
-            #expect(try sqlite(path, "SELECT self_registered, rotation FROM \(client)") == "1|lenient")
+            #expect(
+                try sqlite(path, "SELECT self_registered, rotation FROM \(client)") == "1|stale-tolerant:3:1d"
+            )
             let grant = "grants WHERE id = \(tokens.grant.rawValue)"
             #expect(try sqlite(path, "SELECT stale_uses, last_stale_at FROM \(grant)") == "2|18")
         }

@@ -45,6 +45,11 @@ extension ClientRegistration {
         for uri in redirectURIs { try RedirectURIRules.check(uri, appSchemes: appSchemes) }
         for scheme in appSchemes { try RedirectURIRules.check(appScheme: scheme) }
         try lifetimes.check()
+        guard rotation.isWithinLimits else {
+            throw invalid(
+                "A replaced refresh token works for 1 minute to 30 days, and for 1 to \(Limits.staleGenerations) generations."
+            )
+        }
     }
 
     /// Whether its keys are of a kind that can verify is known only to who verifies with them.

@@ -1,4 +1,5 @@
 import Foundation
+import TokenRotation
 public import VaultCore
 import VaultStore
 
@@ -53,6 +54,8 @@ public struct ClientRegistration: Sendable, Equatable {
     /// Its public keys, as the text of a JWK Set: with `private_key_jwt`, and only with it. The vault sees
     /// that they are public. Check with `ClientKeySet.check` that assertions can be verified with them.
     public var keySet: String?
+    /// What a replaced refresh token is still good for.
+    public var rotation = RefreshTokenRotation.strict
     /// A resource server: it may introspect access tokens that were issued to other clients.
     public var mayIntrospect = false
 
@@ -140,6 +143,7 @@ public struct Client: Sendable {
     /// The client's secrets; only tags of them are stored.
     public let secrets: [ClientSecretInfo]
     package let pseudonym: Pseudonym
+    let rotationPolicy: RotationPolicy
     /// Of the registry, where this was taken from memory (``Vault/recentClient(identifiedBy:)``): what is done for it must
     /// find the same. Nil: read from the database.
     var revision: RegistryRevision?
@@ -150,7 +154,17 @@ public struct Client: Sendable {
         id = owner.row.id
         clientID = identity.clientID
         state = owner.row.state
-        registration = stored.registration(name: identity.name)
+        var registration = stored.registration(name: identity.name)
+        if let text = row.rotation {
+            guard let rotation = RefreshTokenRotation(text) else {
+                throw VaultError(
+                    .integrity, "A client has a rotation policy that this version does not know.")
+            }
+            registration.rotation = rotation
+        }
+        self.registration = registration
+        rotationPolicy = RotationPolicy(
+            retryWindow: registration.lifetimes.retryWindow, rotation: registration.rotation)
         createdAt = owner.row.createdAt
         self.secrets = secrets
         pseudonym = owner.pseudonym

@@ -38,7 +38,6 @@ public struct VaultClients: Sendable {
         let clientID = clientID ?? ClientIDRules.random()
         try ClientIDRules.check(clientID)
         let secret = registration.usesSecret ? ClientSecret.generate() : nil
-        let stored = try StoredRegistration(registration).encoded()
         let identity = Array(
             try JSONEncoder().encode(ClientIdentity(clientID: clientID, name: registration.name)))
         return try await vault.write { transaction in
@@ -55,7 +54,8 @@ public struct VaultClients: Sendable {
             let id = OwnerID(transaction.next(\.nextOwnerID))
             let owner = try transaction.makeOwner(
                 id, kind: .client, identity: identity, lookupTag: idTags.first)
-            let row = ClientRow(id: id, nameTag: nameTags.first, registration: stored)
+            var row = ClientRow(id: id, nameTag: nameTags.first, registration: "")
+            try row.register(registration)
             try transaction.insert(row)
             var secrets: [ClientSecretInfo] = []
             if let secret { secrets.append(try transaction.insertSecret(secret, of: id, generation: 1)) }
@@ -322,7 +322,7 @@ extension VaultClients {
                 throw invalid("A client keeps its name.")
             }
             registration = try registration.checked()
-            row.registration = try StoredRegistration(registration).encoded()
+            try row.register(registration)
             try transaction.update(row)
             var secret: SecretBytes?
             if !registration.usesSecret {

@@ -69,7 +69,9 @@ extension GrantState {
         self.init(
             generation: row.generation, status: row.status, owner: standing, createdAt: row.createdAt,
             codeExpiresAt: row.generation == 0 ? row.idleExpiresAt : row.createdAt, lastSwap: row.swappedAt,
-            isFirstUseSeen: transaction.isFirstUseSeen(row), idleExpiresAt: row.idleExpiresAt,
+            isFirstUseSeen: transaction.isFirstUseSeen(row),
+            accessExpiresAt: row.access?.expiresAt ?? row.createdAt,
+            isMovedByStaleToken: row.isMovedByStaleToken, idleExpiresAt: row.idleExpiresAt,
             absoluteExpiresAt: row.absoluteExpiresAt, scope: row.scope,
             currentScope: row.access?.scope ?? row.scope)
     }
@@ -87,6 +89,21 @@ extension WriteTransaction {
 }
 
 extension GrantRow {
+    /// The last swap was made with a token that was not the current one. The access token before, which was over then, is not
+    /// kept: that tells.
+    var isMovedByStaleToken: Bool { generation > 1 && previousAccess == nil }
+
+    /// Counts a token that strict rotation would have revoked the grant for.
+    ///
+    /// - Returns: the reason for the log; nil where this minute's entry was made.
+    mutating func countStaleUse(at now: VaultInstant) -> String? {
+        let minute: Int64 = 60_000
+        let last = lastStaleAt.map { $0.millisecondsSince1970 / minute }
+        staleUses = (staleUses ?? 0) &+ 1
+        lastStaleAt = now
+        return last == now.millisecondsSince1970 / minute ? nil : RotationRules.staleUse
+    }
+
     /// Unseals what was bound to the grant when it was authorized.
     func unsealedContext(_ owner: Owner, _ keyring: Keyring) throws -> GrantContext {
         guard let context else { return GrantContext() }

@@ -74,6 +74,8 @@ package struct IssuedTokens: Sendable {
     package let kind: GrantKind
     /// What was bound to the grant when it was authorized; nil where the exchange was not prepared.
     package var context: GrantContext?
+    /// Whole seconds until the refresh token expires unless it is used, at the time of this answer; nil where there is none.
+    package var refreshExpiresIn: Int64?
 }
 
 /// Until when the tokens of a pair are good. No token outlives its grant.

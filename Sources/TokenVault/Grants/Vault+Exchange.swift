@@ -26,6 +26,8 @@ package struct ExchangeRequest: Sendable {
     package var requestID: String?
     /// ``Client/revision``.
     let revision: RegistryRevision?
+    /// Of the client, as registered then.
+    let rotation: RefreshTokenRotation
     /// Anybody may have said its name.
     let isOfPublicClient: Bool
     /// The generation of the client secret used, where a newer one exists.
@@ -39,6 +41,7 @@ package struct ExchangeRequest: Sendable {
         revision = client.revision
         isOfPublicClient = client.registration.isPublic
         lifetimes = client.registration.lifetimes
+        rotation = client.registration.rotation
         self.actor = AuditActor(client.pseudonym, channel)
     }
 }
@@ -124,10 +127,11 @@ private struct Exchange {
         guard let client = try transaction.client(request.client), client.state == .active else {
             return refuse(.clientDisabled, row)
         }
-        let policy = RotationPolicy(retryWindow: client.registration.lifetimes.retryWindow)
         let moment = RotationMoment(now: transaction.now, serving: transaction.serving)
         let state = try GrantState(row, transaction)
-        switch RotationRules.decide(try presented(row), against: state, at: moment, under: policy) {
+        switch RotationRules.decide(
+            try presented(row), against: state, at: moment, under: client.rotationPolicy)
+        {
         case .swap(let scope):
             // Of a refresh nothing is unsealed: what the tokens are for is in the row.
             let context = request.kind == .authorizationCode ? try transaction.context(of: row) : nil
@@ -144,6 +148,9 @@ private struct Exchange {
             }
             try expectation?.check(row, isReplay: true, row.access?.scope)
             return try replay(row)
+        case .staleReplay:
+            try expectation?.check(row, isReplay: true, row.access?.scope)
+            return try replayToStaleToken(row)
         case .refuse(let reason): return refuse(reason, row)
         case .revoke(let reason): return try revoke(row, reason)
         case .databaseIsBehind:
@@ -159,7 +166,7 @@ private struct Exchange {
         return PresentedCredential(
             kind: request.kind, generation: handle.generation, isFamilyProven: proof.isFamilyProven,
             isTokenProven: proof.isToken(request.credential, tag),
-            isOfThisClient: row.client == request.client,
+            isOfThisClient: row.client == request.client, issuedAt: handle.issuedAt, endsAt: handle.endsAt,
             requestedScope: request.scope)
     }
 
@@ -182,15 +189,17 @@ private struct Exchange {
         let now = transaction.now
         var row = old
         row.generation = old.generation + 1
+        let isStale = handle.generation != old.generation
+        let reason = isStale ? row.countStaleUse(at: now) : nil
         let expiry = PairExpiry(
             client.registration.lifetimes, from: now, grantEnds: old.absoluteExpiresAt)
         let tagKey = try transaction.keyring.tagKey(old.tagKeyID)
-        let (pair, accessTag, refreshTag) = try fitting(expiry).pair(
+        let (pair, accessTag, refreshTag) = try fitting(expiry, isStale ? old.generation : nil).pair(
             for: row.generation, tagKey: tagKey,
             withRefreshToken: client.registration.grantTypes.contains(.refreshToken))
         row.previousCredentialTag = old.credentialTag
         row.credentialTag = refreshTag
-        row.previousAccess = old.access
+        row.previousAccess = isStale ? nil : old.access
         row.access = AccessTokenSlot(
             scope: scope, audience: audience, issuedAt: now, expiresAt: expiry.access,
             tag: accessTag)
@@ -205,14 +214,18 @@ private struct Exchange {
             row, isIndexUnchanged: row.expiresDay == old.expiresDay, guardedBy: Int64(old.generation))
         return Audited(
             .issued(try issued(pair, row)),
-            Self.event(request, .succeeded, nil, row.id, row.generation))
+            Self.event(
+                request, .succeeded, reason, row.id, row.generation, reason == nil ? nil : row.staleUses))
     }
 
     /// The pair that was prepared, or one that is sealed now because its handles would say another end than the row.
-    private func fitting(_ expiry: PairExpiry) throws -> PreparedPair {
-        guard !prepared.fits(expiry) else { return prepared }
+    ///
+    /// - Parameter current: the generation that the pair follows, where the presented token is older.
+    private func fitting(_ expiry: PairExpiry, _ current: UInt32?) throws -> PreparedPair {
+        if current == nil || expectation != nil, prepared.fits(expiry) { return prepared }
         // An answer was signed for the prepared one.
         guard expectation == nil else { throw PreparedExchange.outdated }
+        let handle = current.map(handle.moved) ?? handle
         return try PreparedPair(after: handle, until: expiry, at: transaction.now, transaction.keyring)
     }
 
@@ -224,6 +237,20 @@ private struct Exchange {
         return Audited(
             .replayed(try issued(pair, row)),
             Self.event(request, .replayed, nil, row.id, row.generation))
+    }
+
+    /// Counts in the row what would fill the log: one entry a minute tells of it.
+    private func replayToStaleToken(_ old: GrantRow) throws -> Audited<ExchangeResult> {
+        guard let leaf = try transaction.load(GrantRow.self, old.id.rawValue)?.leaf else {
+            throw LostRow.error(.grants, old.id.rawValue)
+        }
+        var row = old
+        let reason = row.countStaleUse(at: transaction.now)
+        try transaction.updateUnhashed(row, leaf: leaf, guardedBy: Int64(row.generation))
+        let result = try replay(row).result
+        guard let reason else { return .upkeep(result) }
+        return Audited(
+            result, Self.event(request, .replayed, reason, row.id, handle.generation, row.staleUses))
     }
 
     private func revoke(_ old: GrantRow, _ reason: RefusalReason) throws -> Audited<ExchangeResult> {
@@ -247,18 +274,22 @@ private struct Exchange {
             pair: pair, scope: access.scope, issuedAt: access.issuedAt, expiresAt: access.expiresAt,
             expiresIn: access.expiresAt.elapsed(since: transaction.now).components.seconds, grant: row.id,
             generation: row.generation, client: row.client, owner: row.owner, kind: row.kind,
-            context: expectation?.context)
+            context: expectation?.context,
+            refreshExpiresIn: pair.refreshToken.map { _ in
+                min(row.idleExpiresAt, row.absoluteExpiresAt).elapsed(since: transaction.now).components
+                    .seconds
+            })
     }
 
     /// - Parameter reason: nil where the database is behind, or all is well.
     static func event(
         _ request: ExchangeRequest, _ outcome: AuditOutcome, _ reason: String?, _ grant: GrantID? = nil,
-        _ generation: UInt32? = nil
+        _ generation: UInt32? = nil, _ staleUses: Int64? = nil
     ) -> AuditEvent {
         var event = AuditEvent(
             request.kind == .authorizationCode ? .codeExchange : .refresh, outcome, by: request.actor,
             reason: reason, grant: grant, generation: generation, fingerprint: request.fingerprint,
-            requestID: request.requestID)
+            requestID: request.requestID, count: staleUses.map(Int.init))
         event.isLimited = outcome == .refused
         return event
     }
@@ -315,19 +346,30 @@ extension Vault {
                 let owner = try registry.owner(row.owner, database, keyring, revision: revision)
             else { return nil }
             // A code is never answered twice.
-            let isReplay = handle.generation > 0 && row.generation == handle.generation &+ 1
-            guard isReplay || row.generation == handle.generation else { return nil }
+            let (isCurrent, distance) = (
+                handle.generation == row.generation, Int64(row.generation) - Int64(handle.generation)
+            )
+            let mayBeOlder = request.kind == .refreshToken && request.rotation != .strict
+            guard isCurrent || distance == 1 && handle.generation > 0 || distance > 1 && mayBeOlder else {
+                return nil
+            }
+            let isReplay =
+                !isCurrent && (!mayBeOlder || row.access.map { clock.now() < $0.expiresAt } ?? false)
             let proof = try HandleProof(handle, familyTag: row.familyTag, tagKeyID: row.tagKeyID, keyring)
-            let tag = isReplay ? row.previousCredentialTag : row.credentialTag
-            guard proof.isFamilyProven, proof.isToken(request.credential, tag) else { return nil }
+            let tag = isCurrent ? row.credentialTag : row.previousCredentialTag
+            guard proof.isFamilyProven, distance > 1 || proof.isToken(request.credential, tag) else {
+                return nil
+            }
             let asked = request.scope.flatMap { $0.isEmpty ? nil : $0 }
             guard let scope = isReplay ? row.access?.scope : asked ?? row.scope,
                 name.map(scope.names.contains) ?? true, !isReplay || row.pair != nil
             else { return nil }
             let pair = try PreparedPair(
-                after: handle, request.lifetimes, at: clock.now(), grantEnds: row.absoluteExpiresAt, keyring)
+                after: isReplay || isCurrent ? handle : handle.moved(to: row.generation), request.lifetimes,
+                at: clock.now(), grantEnds: row.absoluteExpiresAt, keyring)
             return PreparedExchange(
-                grant: row.id, generation: handle.generation &+ 1, client: row.client, owner: row.owner,
+                grant: row.id, generation: isReplay ? row.generation : row.generation &+ 1,
+                client: row.client, owner: row.owner,
                 kind: row.kind, scope: scope, context: try row.unsealedContext(owner, keyring),
                 accessToken: isReplay ? try row.unsealedPair(owner, keyring).accessToken : pair.accessToken,
                 isReplay: isReplay, handle: handle, pair: pair)

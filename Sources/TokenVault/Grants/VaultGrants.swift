@@ -198,7 +198,9 @@ extension WriteTransaction {
         case row.generation:
             let tag = isRefresh ? row.credentialTag : row.access?.tag
             guard proof.isToken(token, tag) else { return .wrongToken }
-        case _ where row.generation > 0 && handle.generation == row.generation - 1:
+        case _
+        where row.generation > 0 && handle.generation == row.generation - 1
+            && (isRefresh || !row.isMovedByStaleToken):
             let tag = isRefresh ? row.previousCredentialTag : row.previousAccess?.tag
             guard proof.isToken(token, tag) else { return .wrongToken }
         default:

@@ -66,6 +66,12 @@ package struct ClientRow: Sendable {
     var selfRegistered: Int64?
     /// The policy for its refresh tokens; nil: strict.
     var rotation: String?
+
+    /// - Throws: where the registration cannot be encoded.
+    mutating func register(_ registration: ClientRegistration) throws {
+        self.registration = try StoredRegistration(registration).encoded()
+        rotation = registration.rotation == .strict ? nil : registration.rotation.description
+    }
 }
 
 extension ClientRow: TypedRow {

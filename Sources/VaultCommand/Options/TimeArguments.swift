@@ -13,14 +13,7 @@ struct DurationArgument: ExpressibleByArgument, Equatable {
         self.duration = duration
     }
 
-    /// In the largest unit that divides it.
-    var defaultValueDescription: String {
-        let seconds = duration.components.seconds
-        for (unit, size) in [("d", Int64(86400)), ("h", 3600), ("m", 60)] where seconds != 0 {
-            if seconds.isMultiple(of: size) { return "\(seconds / size)\(unit)" }
-        }
-        return "\(seconds)s"
-    }
+    var defaultValueDescription: String { duration.spelled }
 }
 
 /// A point of time on the command line: `2026-11-24` (its beginning, in UTC) or `2026-11-24T18:30:00Z`.

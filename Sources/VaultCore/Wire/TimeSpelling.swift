@@ -18,4 +18,13 @@ extension Duration {
         else { return nil }
         self = .seconds(count * unit)
     }
+
+    /// Whole seconds, in the largest unit that divides them.
+    package var spelled: String {
+        let seconds = components.seconds
+        for (unit, size) in [("d", Int64(86400)), ("h", 3600), ("m", 60)] where seconds != 0 {
+            if seconds.isMultiple(of: size) { return "\(seconds / size)\(unit)" }
+        }
+        return "\(seconds)s"
+    }
 }

@@ -175,6 +175,7 @@ extension AuditEntry {
     /// Reasons that docs/rotation.md calls alarms.
     private static let alarms: Set<String> = [
         "wrong_family", "wrong_token", "wrong_client", "refresh_token_reused", "code_reused",
+        "stale_refresh_token",
         "database_is_behind", "access_token_ahead",
     ]
     private static let keyVerbs = [

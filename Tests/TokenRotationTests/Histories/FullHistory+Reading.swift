@@ -6,6 +6,8 @@ extension FullHistory {
         /// The code, then every refresh token, in order.
         var tokens: [String] = []
         var lastExchange = 0
+        /// What the last exchange was made with.
+        var lastBy = 0
         var pair: Pair?
         var scope: Set<String> = []
         var isRevoked = false
@@ -18,7 +20,8 @@ extension FullHistory {
             case .authorized(wanted, let code):
                 life.birth = index
                 life.tokens = [code]
-            case .exchanged(wanted, _, let pair, let scope):
+            case .exchanged(wanted, _, let by, let pair, let scope):
+                life.lastBy = by
                 life.tokens.append(pair.refresh)
                 life.lastExchange = index
                 life.pair = pair
@@ -31,14 +34,14 @@ extension FullHistory {
         return life
     }
 
-    /// Which grant gave out this code or refresh token, and after how many exchanges; lost ones count.
-    func find(_ request: Request) -> (grant: Int, number: Int)? {
-        for event in events {
+    /// Which grant gave out this code or refresh token, after how many exchanges, and when; lost ones count.
+    func find(_ request: Request) -> (grant: Int, number: Int, issue: Int)? {
+        for (index, event) in events.enumerated() {
             switch event.happening {
-            case .authorized(let grant, request.text) where request.kind == .code: return (grant, 0)
-            case .exchanged(let grant, let number, let pair, _)
+            case .authorized(let grant, request.text) where request.kind == .code: return (grant, 0, index)
+            case .exchanged(let grant, let number, _, let pair, _)
             where request.kind == .refresh && pair.refresh == request.text:
-                return (grant, number)
+                return (grant, number, index)
             default: break
             }
         }

@@ -1,3 +1,5 @@
+import VaultCore
+
 /// The slow and obvious model: it forgets nothing, and decides by reading everything that ever happened.
 ///
 /// It never looks inside a token. It knows no generations, no clocks and no columns: which token came after which,
@@ -5,8 +7,8 @@
 struct FullHistory {
     enum Happening {
         case authorized(grant: Int, code: String)
-        /// The `number`-th exchange of the grant gave this pair.
-        case exchanged(grant: Int, number: Int, pair: Pair, scope: Set<String>)
+        /// The `number`-th exchange of the grant gave this pair, for what the one `by` had given.
+        case exchanged(grant: Int, number: Int, by: Int, pair: Pair, scope: Set<String>)
         case used(access: String)
         case revoked(grant: Int)
         case ownerDisabled(Int)
@@ -79,21 +81,55 @@ struct FullHistory {
         }
         if found.number > last { return .unavailable }
         let wanted = request.scope.map { Set($0.split(separator: " ").map(String.init)) }
-        if found.number == last {
-            let scope = wanted ?? whole
-            return scope.isSubset(of: whole) ? .newPair(scope: scope) : .error("invalid_scope", revokes: nil)
+        let scope = wanted ?? whole
+        let new =
+            scope.isSubset(of: whole)
+            ? Verdict.newPair(scope: scope) : .error("invalid_scope", revokes: nil)
+        if found.number == last { return new }
+        guard let pair = life.pair, isRetry(found.number, of: life) || isTolerated(found, life, birth) else {
+            return reuse
         }
-        guard found.number == last - 1, let pair = life.pair else { return reuse }
-        let retryWindow = min(lifetimes.retryWindowSeconds, 600) * 1000
-        let window = isUsed(pair) ? min(retryWindow, 10_000) : retryWindow
-        guard servingTime(since: life.lastExchange) < window else { return reuse }
+        if lifetimes.rotation != .strict, !isAccessAlive(life, birth) { return new }
         if let wanted, wanted != life.scope { return .error("invalid_scope", revokes: nil) }
         return .samePair(pair, scope: life.scope)
     }
 
+    private func isRetry(_ number: Int, of life: Life) -> Bool {
+        guard let pair = life.pair, number == life.tokens.count - 2 else { return false }
+        let retryWindow = min(lifetimes.retryWindowSeconds, 600) * 1000
+        let window = isUsed(pair) ? min(retryWindow, 10_000) : retryWindow
+        return servingTime(since: life.lastExchange) < window
+    }
+
+    private func isAccessAlive(_ life: Life, _ birth: Int) -> Bool {
+        wallTime(since: life.lastExchange) < lifetimes.access && wallTime(since: birth) < lifetimes.absolute
+    }
+
+    /// What the policy takes of tokens that were replaced.
+    private func isTolerated(_ found: (grant: Int, number: Int, issue: Int), _ life: Life, _ birth: Int)
+        -> Bool
+    {
+        let replacements = life.tokens.count - 1 - found.number
+        guard max(0, wallTime(since: found.issue)) < lifetimes.idle else { return false }
+        func isIn(_ cap: Duration) -> Bool {
+            let age =
+                replacements == 1
+                ? servingTime(since: life.lastExchange) : max(0, wallTime(since: found.issue))
+            return .milliseconds(age) < cap
+        }
+        switch lifetimes.rotation {
+        case .strict: return false
+        case .untilFirstUse(let cap):
+            let madeLastExchange = replacements == 2 && life.lastBy == found.number
+            return isIn(cap) && (replacements == 1 || madeLastExchange && isAccessAlive(life, birth))
+        case .staleTolerant(let generations, let cap): return replacements <= generations && isIn(cap)
+        }
+    }
+
     func accepts(access: String) -> Bool {
         for (index, event) in events.enumerated() {
-            guard case .exchanged(let grant, let number, let pair, _) = event.happening, pair.access == access
+            guard case .exchanged(let grant, let number, _, let pair, _) = event.happening,
+                pair.access == access
             else { continue }
             let life = life(of: grant)
             guard !event.isLost, let birth = life.birth, !life.isRevoked, !isOwnerOut(of: grant, since: birth)

@@ -1,3 +1,5 @@
+import VaultCore
+
 /// What stands for a sealed handle in these tests: the same fields, but in plain text.
 struct Handle: Sendable {
     enum Kind: String, Sendable {
@@ -11,25 +13,37 @@ struct Handle: Sendable {
     var generation: UInt32
     var family: UInt64
     var nonce: UInt64
+    /// When it was issued and when it ends, in milliseconds since 1970.
+    var issued: Int64
+    var ends: Int64
 
-    var text: String { "\(kind.rawValue)_\(grant)_\(generation)_\(family)_\(nonce)" }
+    var text: String {
+        "\(kind.rawValue)_\(grant)_\(generation)_\(family)_\(nonce)_\(issued)_\(ends)"
+    }
 
-    init(kind: Kind, grant: Int, generation: UInt32, family: UInt64, nonce: UInt64) {
+    init(
+        kind: Kind, grant: Int, generation: UInt32, family: UInt64, nonce: UInt64, issued: Int64, ends: Int64
+    ) {
         self.kind = kind
         self.grant = grant
         self.generation = generation
         self.family = family
         self.nonce = nonce
+        self.issued = issued
+        self.ends = ends
     }
 
     /// Nil for what no handle key made.
     init?(text: String) {
         let parts = text.utf8.split(separator: UInt8(ascii: "_"))
-        guard parts.count == 5, let kind = Kind(rawValue: String(parts[0]) ?? ""),
+        guard parts.count == 7, let kind = Kind(rawValue: String(parts[0]) ?? ""),
             let grant = Int(String(parts[1]) ?? ""), let generation = UInt32(String(parts[2]) ?? ""),
-            let family = UInt64(String(parts[3]) ?? ""), let nonce = UInt64(String(parts[4]) ?? "")
+            let family = UInt64(String(parts[3]) ?? ""), let nonce = UInt64(String(parts[4]) ?? ""),
+            let issued = Int64(String(parts[5]) ?? ""), let ends = Int64(String(parts[6]) ?? "")
         else { return nil }
-        self.init(kind: kind, grant: grant, generation: generation, family: family, nonce: nonce)
+        self.init(
+            kind: kind, grant: grant, generation: generation, family: family, nonce: nonce, issued: issued,
+            ends: ends)
     }
 }
 
@@ -58,6 +72,7 @@ enum Answer: Sendable, Equatable {
 struct Lifetimes: Sendable {
     var code: Int
     var retryWindowSeconds: Int
+    var rotation = RefreshTokenRotation.strict
     let access = 300_000
     let idle = 3_600_000
     let absolute = 14_400_000

@@ -56,11 +56,16 @@ struct MemoryIssuer {
         let grant = tables.nextGrant
         tables.nextGrant += 1
         let family = random.next()
-        let code = Handle(kind: .code, grant: grant, generation: 0, family: family, nonce: random.next()).text
+        let code = Handle(
+            kind: .code, grant: grant, generation: 0, family: family, nonce: random.next(),
+            issued: moment.now.millisecondsSince1970,
+            ends: later(moment.now, lifetimes.code).millisecondsSince1970
+        ).text
         let scope = ScopeSet(parsing: scope) ?? .empty
         let state = GrantState(
             generation: 0, status: .live, owner: .good, createdAt: moment.now,
             codeExpiresAt: later(moment.now, lifetimes.code), lastSwap: moment.serving, isFirstUseSeen: false,
+            accessExpiresAt: moment.now, isMovedByStaleToken: false,
             idleExpiresAt: later(moment.now, lifetimes.code),
             absoluteExpiresAt: later(moment.now, lifetimes.absolute), scope: scope, currentScope: scope)
         tables.rows[grant] = Row(
@@ -81,14 +86,17 @@ struct MemoryIssuer {
             kind: handle.kind == .code ? .authorizationCode : .refreshToken, generation: handle.generation,
             isFamilyProven: handle.family == row.family, isTokenProven: request.text == remembered,
             isOfThisClient: request.client == row.client,
+            issuedAt: VaultInstant(millisecondsSince1970: handle.issued),
+            endsAt: VaultInstant(millisecondsSince1970: handle.ends),
             requestedScope: request.scope.flatMap(ScopeSet.init(parsing:)))
-        let policy = RotationPolicy(retryWindow: .seconds(lifetimes.retryWindowSeconds))
+        let policy = RotationPolicy(
+            retryWindow: .seconds(lifetimes.retryWindowSeconds), rotation: lifetimes.rotation)
         switch RotationRules.decide(presented, against: row.state, at: moment, under: policy) {
         case .swap(let scope):
-            let pair = swap(&row, of: handle.grant, to: scope, at: moment)
+            let pair = swap(&row, by: handle, to: scope, at: moment)
             tables.rows[handle.grant] = row
             return .pair(pair, scope: Set(scope.names))
-        case .replay:
+        case .replay, .staleReplay:
             guard let pair = row.pair else { return .error("nothing to replay") }
             return .pair(pair, scope: Set(row.state.currentScope.names))
         case .refuse(let reason):
@@ -123,16 +131,19 @@ struct MemoryIssuer {
     }
 
     private mutating func swap(
-        _ row: inout Row, of grant: Int, to scope: ScopeSet, at moment: RotationMoment
+        _ row: inout Row, by presented: Handle, to scope: ScopeSet, at moment: RotationMoment
     ) -> Pair {
+        row.state.isMovedByStaleToken = presented.generation != row.state.generation
         row.state.generation += 1
         row.state.lastSwap = moment.serving
         row.state.isFirstUseSeen = false
         row.state.idleExpiresAt = later(moment.now, lifetimes.idle)
         row.state.currentScope = scope
+        row.state.accessExpiresAt = min(later(moment.now, lifetimes.access), row.state.absoluteExpiresAt)
         var handle = Handle(
-            kind: .access, grant: grant, generation: row.state.generation, family: row.family,
-            nonce: random.next())
+            kind: .access, grant: presented.grant, generation: row.state.generation, family: row.family,
+            nonce: random.next(), issued: moment.now.millisecondsSince1970,
+            ends: min(row.state.idleExpiresAt, row.state.absoluteExpiresAt).millisecondsSince1970)
         let access = handle.text
         handle.kind = .refresh
         handle.nonce = random.next()
@@ -140,8 +151,7 @@ struct MemoryIssuer {
         row.pair = pair
         (row.previousToken, row.token) = (row.token, pair.refresh)
         row.previousAccess = row.access
-        row.access = AccessToken(
-            text: access, expiresAt: min(later(moment.now, lifetimes.access), row.state.absoluteExpiresAt))
+        row.access = AccessToken(text: access, expiresAt: row.state.accessExpiresAt)
         return pair
     }
 

@@ -32,9 +32,14 @@ struct RandomHistory {
 
     init(seed: UInt64) {
         random = SeededGenerator(seed: seed)
+        let cap = Duration.seconds(random.pick([60, 600, 3600, 7200]))
         let lifetimes = Lifetimes(
             code: random.pick([60_000, 600_000]),
-            retryWindowSeconds: random.pick([0, 5, 10, 60, 60, 60, 600, 900]))
+            retryWindowSeconds: random.pick([0, 5, 10, 60, 60, 60, 600, 900]),
+            rotation: random.pick([
+                .strict, .strict, .untilFirstUse(cap: cap),
+                .staleTolerant(generations: 1 + random.below(4), cap: cap),
+            ]))
         history = FullHistory(lifetimes: lifetimes)
         issuer = MemoryIssuer(
             lifetimes: lifetimes, owners: Self.owners, random: SeededGenerator(seed: random.next()))
@@ -105,8 +110,9 @@ struct RandomHistory {
     }
 
     private mutating func record(_ pair: Pair, scope: Set<String>, for request: Request) {
-        guard let (grant, number) = history.find(request) else { return }
-        history.add(.exchanged(grant: grant, number: number + 1, pair: pair, scope: scope))
+        guard let (grant, by, _) = history.find(request) else { return }
+        let number = history.life(of: grant).tokens.count
+        history.add(.exchanged(grant: grant, number: number, by: by, pair: pair, scope: scope))
         tokens[grant].append(Request(kind: .refresh, text: pair.refresh, client: request.client))
         accessTokens.append(pair.access)
     }
