@@ -15,6 +15,7 @@ extension TokenResponse {
         json.add("token_type", text: "Bearer")
         json.add("expires_in", number: expiresIn)
         if let refreshToken { json.add("refresh_token", refreshToken) }
+        if let refreshTokenExpiresIn { json.add("refresh_token_expires_in", number: refreshTokenExpiresIn) }
         if let idToken { json.add("id_token", idToken) }
         if !scope.isEmpty { json.add("scope", text: scope.text) }
         if repeats {

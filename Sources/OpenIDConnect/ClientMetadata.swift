@@ -4,7 +4,7 @@ import VaultCore
 
 /// A client as a JSON object with the members of RFC 7591 section 2, without its secrets. Ours beside them:
 /// `token_endpoint_auth_methods` where there are several, `tokenvault_may_introspect`, `tokenvault_app_schemes`,
-/// `tokenvault_any_localhost_port`, and `tokenvault_lifetimes` in seconds.
+/// `tokenvault_any_localhost_port`, `tokenvault_rotation` where it is not strict, and `tokenvault_lifetimes` in seconds.
 package struct ClientMetadata {
     package let clientID: String?
     package let registration: ClientRegistration
@@ -34,6 +34,9 @@ package struct ClientMetadata {
         if let clientID { object["client_id"] = clientID }
         if !registration.appSchemes.isEmpty { object["tokenvault_app_schemes"] = registration.appSchemes }
         if registration.acceptsAnyLocalhostPort { object["tokenvault_any_localhost_port"] = true }
+        if registration.rotation != .strict {
+            object["tokenvault_rotation"] = registration.rotation.description
+        }
         let methods = registration.authenticationMethods.map(\.rawValue)
         object["token_endpoint_auth_method"] = methods.first
         if methods.count > 1 { object["token_endpoint_auth_methods"] = methods }
@@ -100,6 +103,9 @@ extension ClientMetadata {
         registration.mayIntrospect = try members.truth("tokenvault_may_introspect") ?? false
         registration.appSchemes = try members.texts("tokenvault_app_schemes") ?? []
         registration.acceptsAnyLocalhostPort = try members.truth("tokenvault_any_localhost_port") ?? false
+        if let rotation = try members.text("tokenvault_rotation") {
+            registration.rotation = try members.word("tokenvault_rotation", RefreshTokenRotation(rotation))
+        }
         for (name, seconds) in try members.integers("tokenvault_lifetimes") ?? [:] {
             guard let path = Self.lifetimes[name] else {
                 throw Members.unknown("tokenvault_lifetimes.\(name)")

@@ -41,6 +41,8 @@ extension TokenIssuer {
             members["response_types_supported"] = texts(types.map(\.rawValue))
             members["grant_types_supported"] = texts(grants)
             members["code_challenge_methods_supported"] = ["S256"]
+            // An extension of ours: docs/rotation.md.
+            members["refresh_token_rotation_policies_supported"] = texts(RefreshTokenRotation.names)
             typealias Method = ClientAuthenticationMethod
             let proving: [Method] = [.basic, .post] + (assertions == nil ? [] : [.privateKeyJWT])
             for (endpoint, methods) in [

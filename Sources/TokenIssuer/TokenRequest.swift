@@ -89,6 +89,9 @@ public struct TokenResponse: Sendable {
     public let expiresAt: VaultInstant
     /// The lifetime of the access token in whole seconds, counted from this answer.
     public let expiresIn: Int64
+    /// The lifetime of the refresh token in whole seconds, counted from this answer, unless it is used before
+    /// (draft-ietf-oauth-refresh-token-expiration); nil without a refresh token.
+    public let refreshTokenExpiresIn: Int64?
     /// The grant that the tokens belong to.
     public let grant: GrantID
     /// Whether these tokens were given before, to a request whose answer seems to be lost.
@@ -101,6 +104,7 @@ public struct TokenResponse: Sendable {
         scope = tokens.scope
         expiresAt = tokens.expiresAt
         expiresIn = tokens.expiresIn
+        refreshTokenExpiresIn = tokens.refreshExpiresIn
         grant = tokens.grant
         self.isReplayed = isReplayed
     }

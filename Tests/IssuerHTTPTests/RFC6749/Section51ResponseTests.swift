@@ -26,10 +26,12 @@ import TokenVault
             let reply = try await server.tokens(app)
             #expect(
                 Set(reply.json.keys) == [
-                    "access_token", "token_type", "expires_in", "refresh_token", "scope",
+                    "access_token", "token_type", "expires_in", "refresh_token",
+                    "refresh_token_expires_in", "scope",
                 ])
             #expect(reply.member("token_type") == "Bearer")
             #expect(reply.text.contains(#""expires_in":3600,"#))
+            #expect(reply.text.contains(#""refresh_token_expires_in":2592000,"#))
             #expect(!reply.text.contains("null"))
             let withoutRefresh = try await server.client("plain", grants: [.authorizationCode])
             let short = try await server.tokens(withoutRefresh)

@@ -69,6 +69,9 @@ import VaultCore
             let grants = try #require(metadata["grant_types_supported"] as? [String])
             #expect(Set(grants).subtracting(["implicit"]) == Set(GrantType.allCases.map(\.rawValue)))
             #expect(metadata["code_challenge_methods_supported"] as? [String] == ["S256"])
+            #expect(
+                metadata["refresh_token_rotation_policies_supported"] as? [String]
+                    == ["strict", "until-first-use", "stale-tolerant"])
             let all = ["client_secret_basic", "client_secret_post", "none"]
             #expect(metadata["token_endpoint_auth_methods_supported"] as? [String] == all)
             #expect(metadata["revocation_endpoint_auth_methods_supported"] as? [String] == all)

@@ -61,6 +61,7 @@ struct ClientSetCommand: AsyncParsableCommand, VaultWork {
               tokenvault client set mood-tracker --scope "basic readmeasurements"
               tokenvault client set mood-tracker --access-lifetime 10m --id-token-alg ES256
               tokenvault client set measurement-api --may-introspect
+              tokenvault client set agent --rotation until-first-use:24h
             """)
 
     @OptionGroup var client: ClientArgument
@@ -280,6 +281,7 @@ extension Shown {
             .both("code_lifetime", lifetimes.authorizationCode),
             .both("access_lifetime", lifetimes.accessToken), .both("idle_lifetime", lifetimes.idle),
             .both("absolute_lifetime", lifetimes.absolute), .both("retry_window", lifetimes.retryWindow),
+            .both("rotation", registration.rotation.description),
             .both("jwks", registration.keySet), .json("unused_keys", unusedKeys.isEmpty ? nil : unusedKeys),
         ]
         fields += unusedKeys.map { .text("unused key", $0) }

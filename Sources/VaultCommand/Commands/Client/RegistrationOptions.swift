@@ -2,7 +2,7 @@ public import ArgumentParser
 import Foundation
 import OpenIDConnect
 public import TokenVault
-import VaultCore
+public import VaultCore
 
 /// What is registered of a client; what is not given stays as it is.
 struct RegistrationOptions: ParsableArguments {
@@ -45,6 +45,11 @@ struct RegistrationOptions: ParsableArguments {
         help: ArgumentHelp(
             "How its id_tokens are signed. (default: RS256)", valueName: "alg"))
     var idTokenAlgorithm: SigningAlgorithm?
+    @Option(
+        help: ArgumentHelp(
+            "What a replaced refresh token is still good for: strict (by default), until-first-use[:24h], or "
+                + "stale-tolerant:N[:24h] for N generations. See docs/rotation.md.", valueName: "policy"))
+    var rotation: RefreshTokenRotation?
     @Flag(
         inversion: .prefixedNo,
         help: "Allow (or not) to introspect access tokens of other clients, as a resource server.")
@@ -82,6 +87,7 @@ struct RegistrationOptions: ParsableArguments {
                 registration.keySet = nil
             }
             if let idTokenAlgorithm { registration.idTokenAlgorithm = idTokenAlgorithm }
+            if let rotation { registration.rotation = rotation }
             if let mayIntrospect { registration.mayIntrospect = mayIntrospect }
             lifetimes.apply(to: &registration.lifetimes)
             if !registration.isPublic {
@@ -136,6 +142,7 @@ struct LifetimeArguments: ParsableArguments {
 extension GrantType: ExpressibleByArgument {}
 extension ClientAuthenticationMethod: ExpressibleByArgument {}
 extension SigningAlgorithm: ExpressibleByArgument {}
+extension RefreshTokenRotation: ExpressibleByArgument {}
 
 extension ResponseType: ExpressibleByArgument {
     public init?(argument: String) { self.init(words: argument) }
