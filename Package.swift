@@ -20,8 +20,8 @@ let dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     // Pages: escapes by default, templates apart from code. Imported by IssuerHTTP alone.
     .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
-    // TLS: certificates of `serve` that can be changed while it runs, and trust in a provider's own authority. Imported by
-    // IssuerHTTP and ProviderHTTP.
+    // TLS: certificates of `serve` that can be changed while it runs, and trust in a provider's own authority, and
+    // documents of strangers. Imported by IssuerHTTP, ProviderHTTP and GuardedFetch.
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     // YAML with line numbers, for provider entries. Imported by TokenKeeper alone.
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -111,6 +111,12 @@ let targets: [Target] = [
     .target(
         name: "OpenIDConnect",
         dependencies: ["VaultCore", "VaultCrypto", "VaultStore", "TokenVault", "JOSE", "TokenIssuer"]),
+    // Documents from places that strangers name, fetched by a process of its own.
+    .target(
+        name: "GuardedFetch",
+        dependencies: [
+            "VaultCore", "CVaultShims", "TokenIssuer", nioCore, nioPosix, nioHTTP1, nioSSL, logging,
+        ]),
     .target(
         name: "IssuerHTTP",
         dependencies: [
@@ -218,6 +224,10 @@ let tests: [Target] = [
         name: "keeper-worker",
         dependencies: ["VaultCore", "VaultCrypto", "TokenVault", "TokenKeeper", "ProviderHTTP"],
         path: "Tests/KeeperWorker"),
+    // A third, with a fetcher of documents, for networks of their own.
+    .executableTarget(
+        name: "fetch-worker",
+        dependencies: ["CVaultShims", "TokenIssuer", "GuardedFetch", logging], path: "Tests/FetchWorker"),
     .testTarget(
         name: "DurabilityTests",
         dependencies: [
@@ -249,6 +259,9 @@ let tests: [Target] = [
             "TokenIssuer", "OpenIDConnect", "IssuerHTTP", "TokenVaultTesting", hummingbird, httpTypes,
             logging, tracing, inMemoryTracing, lifecycle,
         ]),
+    .testTarget(
+        name: "GuardedFetchTests",
+        dependencies: ["TestSupport", "CVaultShims", "TokenIssuer", "GuardedFetch"]),
     .testTarget(
         name: "TokenKeeperTests",
         dependencies: [
@@ -312,7 +325,8 @@ let package = Package(
         .library(name: "VaultCustody", targets: ["VaultCustody"]),
         // Without an HTTP server, for services that bring another or none.
         .library(name: "TokenIssuer", targets: ["TokenIssuer", "OpenIDConnect"]),
-        .library(name: "IssuerHTTP", targets: ["TokenIssuer", "OpenIDConnect", "IssuerHTTP"]),
+        .library(
+            name: "IssuerHTTP", targets: ["TokenIssuer", "OpenIDConnect", "GuardedFetch", "IssuerHTTP"]),
         .library(name: "TokenKeeper", targets: ["TokenKeeper", "ProviderHTTP"]),
         .library(name: "TokenVaultTesting", targets: ["TokenVaultTesting"]),
         // Its target is not called after it: where file names ignore case, `TokenVault` is the same folder.

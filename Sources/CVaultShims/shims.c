@@ -96,11 +96,14 @@ int tv_private_pipe(int ends[2]) {
     return pipe2(ends, O_CLOEXEC) == 0 ? 0 : errno;
 }
 
-int tv_start_program(const char *path, char *const environment[], int input, int output, pid_t *process) {
+/// Nothing stays open but the three standard descriptors; `error` of -1 leaves ours.
+static int start(
+    const char *path, char *const arguments[], char *const environment[], int input, int output, int error,
+    pid_t *process
+) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t all, none;
-    char *const arguments[] = {(char *)path, NULL};
     int code = posix_spawn_file_actions_init(&actions);
     if (code != 0) return code;
     code = posix_spawnattr_init(&attributes);
@@ -115,6 +118,7 @@ int tv_start_program(const char *path, char *const environment[], int input, int
     posix_spawnattr_setsigmask(&attributes, &none);
     code = posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
     if (code == 0) code = posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+    if (code == 0 && error >= 0) code = posix_spawn_file_actions_adddup2(&actions, error, STDERR_FILENO);
     // Other C libraries have no such action: what this process opens has O_CLOEXEC.
 #ifdef __GLIBC__
 #if __GLIBC_PREREQ(2, 34)
@@ -126,6 +130,17 @@ int tv_start_program(const char *path, char *const environment[], int input, int
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return code;
+}
+
+int tv_start_program(const char *path, char *const environment[], int input, int output, pid_t *process) {
+    char *const arguments[] = {(char *)path, NULL};
+    return start(path, arguments, environment, input, output, -1, process);
+}
+
+int tv_start_self(const char *name, int socket, pid_t *process) {
+    char *const arguments[] = {(char *)"tokenvault", (char *)name, NULL};
+    char *const environment[] = {NULL};
+    return start("/proc/self/exe", arguments, environment, socket, socket, socket, process);
 }
 
 int tv_sqlite_harden(void *connection) {

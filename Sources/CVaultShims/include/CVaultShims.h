@@ -25,6 +25,33 @@ int tv_drop_cached_pages(int fd);
 /// and our standard error.
 int tv_start_program(const char *path, char *const environment[], int input, int output, pid_t *process);
 
+/// Starts this program again, under the name `tokenvault`, with the one argument `name`, an empty environment, and
+/// nothing open but `socket`, as its three standard descriptors: what a library prints goes nowhere else.
+int tv_start_self(const char *name, int socket, pid_t *process);
+
+/// Two ends of a connection that keeps the bounds of messages; no other program inherits them.
+int tv_socket_pair(int ends[2]);
+
+/// What holds for a process that has confined itself.
+enum {
+    /// Landlock: no file but those that resolving a name takes.
+    TV_CONFINED_FILES = 1,
+    /// Landlock: TCP to ports 443 and 53 only.
+    TV_CONFINED_PORTS = 2,
+    /// seccomp: no program, no process, no listening, no writing of files, no executable memory.
+    TV_CONFINED_CALLS = 4,
+};
+
+/// For good, and before there is a second thread: takes from this process what fetching documents does not need.
+/// Returns the bits above that hold, as far as the kernel can, or an errno value negated.
+int tv_confine_fetcher(void);
+
+/// The version of Landlock that this kernel has; 0: none.
+int tv_landlock_version(void);
+
+/// Whether this kernel has filters of system calls: 1 or 0.
+int tv_filters_calls(void);
+
 /// A pipe whose ends no other program inherits: ends[0] is read, ends[1] written.
 int tv_private_pipe(int ends[2]);
 

@@ -1,0 +1,55 @@
+import CVaultShims
+import Foundation
+import Synchronization
+import TokenIssuer
+
+/// The fetcher in a process of its own, from the inside.
+enum FetcherChild {
+    /// The one argument that this program is started with.
+    static let argument = "fetch-documents"
+
+    /// Answers questions until the service has gone.
+    static func run() -> Never {
+        // The authorities are read while files can be; nothing has begun a thread yet.
+        guard isSocket, let trust = try? FetchEngine.trust() else { exit(1) }
+        let readsResolver = canReadResolver
+        // A name server that is silent must not outlast the time there is.
+        setenv("RES_OPTIONS", "timeout:1 attempts:2", 1)
+        let confined = tv_confine_fetcher()
+        guard confined >= 0 else { exit(1) }
+        let greeting = FetcherMessage.greeting(Confinement(rawValue: confined))
+        guard PacketSocket.put(greeting, 0, waits: true) else { exit(0) }
+        let engine = FetchEngine(trust)
+        let running = Atomic<Int>(0)
+        while let packet = PacketSocket.take(0), let (number, request) = FetcherMessage.question(packet) {
+            guard running.add(1, ordering: .relaxed).newValue <= FetchEngine.atOnce else {
+                running.subtract(1, ordering: .relaxed)
+                answer(number, .failure(.busy))
+                continue
+            }
+            // The file was replaced, and what was allowed is the old one: the next process may read the new one.
+            if readsResolver, !canReadResolver { exit(0) }
+            Thread.detachNewThread {
+                answer(number, Result { () throws(DocumentFailure) in try engine.fetch(request) })
+                running.subtract(1, ordering: .relaxed)
+            }
+        }
+        exit(0)
+    }
+
+    private static func answer(_ number: UInt64, _ result: Result<[UInt8], DocumentFailure>) {
+        if !PacketSocket.put(FetcherMessage.answer(number, result), 0, waits: true) { exit(0) }
+    }
+
+    /// Started by hand it has no service to answer.
+    private static var isSocket: Bool {
+        var status = stat()
+        return fstat(0, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+    }
+
+    private static var canReadResolver: Bool {
+        let descriptor = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC)
+        if descriptor >= 0 { close(descriptor) }
+        return descriptor >= 0
+    }
+}
