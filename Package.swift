@@ -159,7 +159,8 @@ let targets: [Target] = [
         name: "VaultCommand",
         dependencies: [
             "VaultCore", "VaultCrypto", "SQLiteStore", "TokenVault", "VaultAudit", "VaultCustody",
-            "TokenIssuer", "OpenIDConnect", "IssuerHTTP", "TokenKeeper", "ProviderHTTP", argumentParser,
+            "TokenIssuer", "OpenIDConnect", "GuardedFetch", "IssuerHTTP", "TokenKeeper", "ProviderHTTP",
+            argumentParser,
             nioCore, nioPosix, nioHTTP1, logging, lifecycle, unixSignals,
         ],
         // A link to the page in docs/.
@@ -227,7 +228,8 @@ let tests: [Target] = [
     // A third, with a fetcher of documents, for networks of their own.
     .executableTarget(
         name: "fetch-worker",
-        dependencies: ["CVaultShims", "TokenIssuer", "GuardedFetch", logging], path: "Tests/FetchWorker"),
+        dependencies: ["VaultCore", "CVaultShims", "TokenIssuer", "GuardedFetch", logging],
+        path: "Tests/FetchWorker"),
     .testTarget(
         name: "DurabilityTests",
         dependencies: [
@@ -261,7 +263,7 @@ let tests: [Target] = [
         ]),
     .testTarget(
         name: "GuardedFetchTests",
-        dependencies: ["TestSupport", "CVaultShims", "TokenIssuer", "GuardedFetch"]),
+        dependencies: ["TestSupport", "VaultCore", "CVaultShims", "GuardedFetch"]),
     .testTarget(
         name: "TokenKeeperTests",
         dependencies: [

@@ -2,6 +2,7 @@ import NIOCore
 import NIOHTTP1
 import NIOSSL
 import TokenIssuer
+import VaultCore
 
 /// Asks once and reads the one answer, within the bounds of its kind; closes the connection whatever comes.
 final class AnswerReader: ChannelInboundHandler {
@@ -70,11 +71,11 @@ final class AnswerReader: ChannelInboundHandler {
         let encodings = head.headers[canonicalForm: "content-encoding"]
         let types = head.headers["content-type"]
         guard encodings.allSatisfy({ $0 == "identity" }), types.count == 1, let type = types.first else {
-            return .mediaType
+            return .content
         }
         let name = type.prefix { $0 != ";" && $0 != " " }.lowercased()
         guard name == "application/json" || name.hasPrefix("application/") && name.hasSuffix("+json") else {
-            return .mediaType
+            return .content
         }
         let length = head.headers.first(name: "content-length").flatMap(Int.init)
         return length.map { $0 > request.kind.limit } ?? false ? .tooLarge : nil

@@ -51,7 +51,8 @@ public struct IssuerServer: Service {
         let url = IssuerURL(configuration.issuer ?? known)
         let issuer = TokenIssuer(
             vault: vault, profile: configuration.profile, url: url, idTokens: configuration.idTokens,
-            assertions: configuration.assertions, claims: configuration.claims)
+            assertions: configuration.assertions, documents: configuration.documents,
+            claims: configuration.claims)
         router.addRoutes(IssuerRoutes(issuer, configuration: configuration.requests))
         let signIn = SignInPages(issuer, context: IssuerContext.self, configuration: configuration.requests)
         router.addRoutes(AuthorizeRoutes(issuer, users: signIn, configuration: configuration.requests))
@@ -112,6 +113,8 @@ public struct IssuerServerConfiguration: Sendable {
     public var idTokens: (any IDTokenMinting)?
     /// Verifies `private_key_jwt`; nil: the method is off.
     public var assertions: (any ClientAssertionVerifying)?
+    /// What clients publish, as `jwks_uri` says; nil: nothing is fetched.
+    public var documents: ClientDocuments?
     /// What userinfo and id_tokens say of a user besides `sub`.
     public var claims = ClaimSource.ofVault
     public var requests = RequestConfiguration()

@@ -46,11 +46,12 @@ public struct ClientKeySet: Sendable {
         return set.unused
     }
 
-    init(_ text: String) throws(VaultError) {
+    /// - Parameter limit: longest text, in bytes.
+    init(_ text: String, limit: Int = Limits.keySetBytes) throws(VaultError) {
         var members: [Member] = []
         var unused: [UnusedKey] = []
         var unusedNames: [String] = []
-        for (index, jwk) in try KeySetText.read(text).enumerated() {
+        for (index, jwk) in try KeySetText.read(text, limit: limit).enumerated() {
             let place = index + 1
             do throws(VerificationKey.Unfit) { members.append(try Member(jwk, place: place)) } catch {
                 unused.append(UnusedKey(place: place, reason: error.reason))

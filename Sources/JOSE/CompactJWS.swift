@@ -56,7 +56,7 @@ package struct CompactJWS: Sendable {
         let kid = header["kid"]
         guard kid == nil || kid?.string != nil else { throw .malformed }
         let keys: ClientKeySet
-        do { keys = try ClientKeySet(keySet) } catch { throw .unusableKey }
+        do { keys = try ClientKeySet(keySet, limit: Limits.fetchedKeySetBytes) } catch { throw .unusableKey }
         let key = try keys.key(named: kid?.string, for: algorithm)
         guard await key.verifies(signature, over: signingInput, by: algorithm) else { throw .signature }
     }

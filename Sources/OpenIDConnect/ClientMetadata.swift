@@ -40,6 +40,7 @@ package struct ClientMetadata {
         let methods = registration.authenticationMethods.map(\.rawValue)
         object["token_endpoint_auth_method"] = methods.first
         if methods.count > 1 { object["token_endpoint_auth_methods"] = methods }
+        object["jwks_uri"] = registration.keySetURI
         if let keySet = registration.keySet {
             object["jwks"] = try? JSONSerialization.jsonObject(with: Data(keySet.utf8))
         }
@@ -99,6 +100,7 @@ extension ClientMetadata {
                 "id_token_signed_response_alg", SigningAlgorithm(rawValue: algorithm))
         }
         registration.keySet = try members.json("jwks")
+        registration.keySetURI = try members.text("jwks_uri")
         if let keySet = registration.keySet { try ClientKeySet.check(keySet) }
         registration.mayIntrospect = try members.truth("tokenvault_may_introspect") ?? false
         registration.appSchemes = try members.texts("tokenvault_app_schemes") ?? []

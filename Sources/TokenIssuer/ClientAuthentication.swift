@@ -149,9 +149,7 @@ extension TokenIssuer {
         let client = try await client(named: clientID)
         let verified: VerifiedAssertion
         do throws(ClientAssertionRefusal) {
-            verified = try await assertions.verify(
-                assertion, from: clientID, keySet: client?.registration.keySet ?? Self.emptyKeySet,
-                audiences: audiences(issuer), now: vault.clock.now())
+            verified = try await verify(assertion, of: client, clientID, assertions, issuer)
         } catch {
             // Without keys every assertion fails, and the keys are not why.
             let reason: TokenRequestRefusal =
@@ -180,6 +178,37 @@ extension TokenIssuer {
         guard isNew else { throw await refused(.assertionReplayed, client, clientID, origin) }
         forgetFailures(of: clientID, origin)
         return AuthenticatedClient(client: client, supersededSecret: nil)
+    }
+
+    /// Verifies it by the keys the client registered, or by those that lie where it said.
+    private func verify(
+        _ assertion: SecretBytes, of client: Client?, _ clientID: String,
+        _ assertions: any ClientAssertionVerifying, _ issuer: String
+    ) async throws(ClientAssertionRefusal) -> VerifiedAssertion {
+        var isStale = false
+        while true {
+            let keySet = await keySet(of: client, isStale: isStale)
+            do throws(ClientAssertionRefusal) {
+                return try await assertions.verify(
+                    assertion, from: clientID, keySet: keySet, audiences: audiences(issuer),
+                    now: vault.clock.now())
+            } catch {
+                // The client may have a new key since its set was read.
+                guard error == .unknownKey, client?.registration.keySetURI != nil, !isStale else {
+                    throw error
+                }
+                isStale = true
+            }
+        }
+    }
+
+    private func keySet(of client: Client?, isStale: Bool) async -> String {
+        guard let client, client.state == .active else { return Self.emptyKeySet }
+        switch await documents?.keySet(of: client, isStale: isStale) {
+        case .success(let keySet)?: return keySet
+        case .failure?: return Self.emptyKeySet
+        case nil: return client.registration.keySet ?? Self.emptyKeySet
+        }
     }
 
     /// RFC 7523 section 3 (3): "The token endpoint URL of the authorization server MAY be used"; newer clients name the

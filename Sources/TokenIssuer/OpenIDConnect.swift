@@ -11,7 +11,7 @@ public protocol ClientAssertionVerifying: Sendable {
     /// Checks signature, `iss` = `sub` = client, `aud`, `exp` and `nbf`; not whether it was used before.
     ///
     /// - Parameters:
-    ///   - keySet: the client's registered JWK Set.
+    ///   - keySet: the client's JWK Set, registered or fetched.
     ///   - audiences: what `aud` may be: the issuer, or the URL of the token endpoint.
     /// - Throws: ``ClientAssertionRefusal``.
     func verify(

@@ -16,6 +16,7 @@ public struct TokenIssuer: Sendable {
     package let vault: Vault
     package let idTokens: (any IDTokenMinting)?
     package let assertions: (any ClientAssertionVerifying)?
+    let documents: ClientDocuments?
     package let claims: ClaimSource
     /// Nil for good, or not known before the server's port is.
     package let url: IssuerURL?
@@ -32,21 +33,23 @@ public struct TokenIssuer: Sendable {
     ///   - issuer: the URL that clients know this issuer by; without it there are no metadata and no id_tokens.
     ///   - idTokens: signs id_tokens; nil: OpenID Connect is off.
     ///   - assertions: verifies `private_key_jwt`; nil: the method is off.
+    ///   - documents: what clients publish; nil: nothing is fetched, and clients with a `jwks_uri` are refused.
     ///   - claims: what userinfo and id_tokens say of a user besides `sub`.
     public init(
         vault: Vault, profile: IssuerProfile = .standard, issuer: String? = nil,
         idTokens: (any IDTokenMinting)? = nil, assertions: (any ClientAssertionVerifying)? = nil,
-        claims: ClaimSource = .none
+        documents: ClientDocuments? = nil, claims: ClaimSource = .none
     ) {
         self.init(
             vault: vault, profile: profile, url: issuer.map { IssuerURL($0) }, idTokens: idTokens,
-            assertions: assertions, claims: claims)
+            assertions: assertions, documents: documents, claims: claims)
     }
 
     /// - Parameters: nil for tracer and metrics: what the program has set up.
     package init(
         vault: Vault, profile: IssuerProfile, url: IssuerURL?, idTokens: (any IDTokenMinting)?,
-        assertions: (any ClientAssertionVerifying)?, claims: ClaimSource, tracer: (any Tracer)? = nil,
+        assertions: (any ClientAssertionVerifying)?, documents: ClientDocuments? = nil,
+        claims: ClaimSource, tracer: (any Tracer)? = nil,
         metrics: (any MetricsFactory)? = nil
     ) {
         self.vault = vault
@@ -54,6 +57,7 @@ public struct TokenIssuer: Sendable {
         self.url = url
         self.idTokens = idTokens
         self.assertions = assertions
+        self.documents = documents
         self.claims = claims
         throttle = FailureThrottle(clock: vault.clock)
         sharedAddress = SharedAddressNotice(vault.logger)

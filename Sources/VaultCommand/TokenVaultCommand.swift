@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import GuardedFetch
 import TokenKeeper
 import VaultCore
 import VaultCrypto
@@ -55,6 +56,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
         ])
 
     static func main() async {
+        FetcherProcess.runIfStarted()
         Interruption.watch()
         Foundation.exit(await Self.run(Array(CommandLine.arguments.dropFirst())).rawValue)
     }

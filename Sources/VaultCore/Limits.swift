@@ -69,6 +69,10 @@ public enum Limits {
     public static let spaceForNewWork: Int64 = 1024 * 1024
     /// A client's own JWK Set, in bytes: a dozen RSA keys.
     public static let keySetBytes = 16 * 1024
+    /// A JWK Set that is fetched, in bytes: large providers publish certificates beside their keys.
+    public static let fetchedKeySetBytes = 64 * 1024
+    /// A client's metadata document, in bytes, as its draft recommends.
+    public static let clientDocumentBytes = 5 * 1024
     /// A password, in bytes of UTF-8: NIST SP 800-63B asks for at least 8; past the upper end it is no password.
     public static let passwordBytes = 8...1024
     /// A password or passphrase before it is brought into NFC, in bytes: decomposed text is longer, but not four times.

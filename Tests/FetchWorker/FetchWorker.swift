@@ -3,6 +3,7 @@ import Foundation
 import GuardedFetch
 import Logging
 import TokenIssuer
+import VaultCore
 
 /// A program with a fetcher, for tests to put into networks of their own.
 ///

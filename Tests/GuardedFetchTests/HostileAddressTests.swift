@@ -2,7 +2,7 @@ import Foundation
 import GuardedFetch
 import TestSupport
 import Testing
-import TokenIssuer
+import VaultCore
 
 @Suite struct `No stranger chooses where inside of this network we connect` {
     @Test(arguments: [

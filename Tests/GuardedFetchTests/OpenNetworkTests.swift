@@ -9,7 +9,7 @@ import Testing
         let expected = [
             "\(good)/doc": "ok 210",
             "\(good)/redirect": "answer", "\(good)/missing": "answer",
-            "\(good)/page": "mediaType", "\(good)/packed": "mediaType",
+            "\(good)/page": "content", "\(good)/packed": "content",
             "\(good)/long": "tooLarge", "keys:\(good)/long": "ok 5121", "\(good)/endless": "tooLarge",
             "keys:\(good)/endless": "tooLarge", "\(good)/headers": "tooLarge", "\(good)/early": "tooLarge",
             "\(good)/slow": "timeout", "\(good)/silent": "timeout", "\(good)/cut": "tls",

@@ -1,3 +1,5 @@
+public import VaultCore
+
 /// Fetches documents from places that strangers name: what ``TokenIssuer`` needs of the network and leaves to a module
 /// above it. ``/GuardedFetch/FetcherProcess`` does it in a process of its own.
 ///
@@ -18,7 +20,7 @@ public struct DocumentRequest: Sendable, Hashable {
         case keys = 2
 
         /// Longest body, in bytes.
-        public var limit: Int { self == .client ? 5 * 1024 : 64 * 1024 }
+        public var limit: Int { self == .client ? Limits.clientDocumentBytes : Limits.fetchedKeySetBytes }
     }
 
     public let url: DocumentURL
@@ -44,8 +46,8 @@ public enum DocumentFailure: UInt8, Error, Sendable, CaseIterable {
     case tls
     /// The answer is a redirect, an error, or not HTTP.
     case answer
-    /// The answer is not JSON by its media type, or is compressed.
-    case mediaType
+    /// The answer is not JSON by its media type, or is compressed; or it is not what it should be.
+    case content
     case tooLarge
     case timeout
     /// More are being fetched than may be at once.

@@ -55,8 +55,21 @@ extension ClientRegistration {
     /// Whether its keys are of a kind that can verify is known only to who verifies with them.
     private func checkKeySet() throws {
         let isUsed = authenticationMethods.contains(.privateKeyJWT)
+        if let keySetURI {
+            guard isUsed, keySet == nil else {
+                throw invalid("A jwks_uri is for clients that use private_key_jwt, instead of a JWK Set.")
+            }
+            guard DocumentURL(keySetURI) != nil else {
+                throw invalid(
+                    "A jwks_uri is an https URL with a host name in lower case and a path, without a port, user "
+                        + "information, percent-escapes, dot segments or a fragment.")
+            }
+            return
+        }
         guard let keySet else {
-            guard !isUsed else { throw invalid("A client for private_key_jwt needs a JWK Set.") }
+            guard !isUsed else {
+                throw invalid("A client for private_key_jwt needs a JWK Set, or a jwks_uri.")
+            }
             return
         }
         guard isUsed else { throw invalid("A JWK Set is for clients that use private_key_jwt.") }

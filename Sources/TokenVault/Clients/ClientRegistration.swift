@@ -56,6 +56,8 @@ public struct ClientRegistration: Sendable, Equatable {
     public var keySet: String?
     /// What a replaced refresh token is still good for.
     public var rotation = RefreshTokenRotation.strict
+    /// Where its key set lies instead, as a ``/VaultCore/DocumentURL`` takes it (`jwks_uri`).
+    public var keySetURI: String?
     /// A resource server: it may introspect access tokens that were issued to other clients.
     public var mayIntrospect = false
 
@@ -201,6 +203,7 @@ struct StoredRegistration: Codable {
     let responses: [ResponseType]?
     let idTokenAlgorithm: SigningAlgorithm?
     let keySet: String?
+    let keySetURI: String?
     let introspects: Bool?
     // Absent where there are none, and false.
     let schemes: [String]?
@@ -215,6 +218,7 @@ struct StoredRegistration: Codable {
         responses = registration.responseTypes
         idTokenAlgorithm = registration.idTokenAlgorithm
         keySet = registration.keySet
+        keySetURI = registration.keySetURI
         introspects = registration.mayIntrospect
         schemes = registration.appSchemes.isEmpty ? nil : registration.appSchemes
         localhost = registration.acceptsAnyLocalhostPort ? true : nil
@@ -230,6 +234,7 @@ struct StoredRegistration: Codable {
         registration.responseTypes = responses ?? registration.responseTypes
         registration.idTokenAlgorithm = idTokenAlgorithm ?? registration.idTokenAlgorithm
         registration.keySet = keySet
+        registration.keySetURI = keySetURI
         registration.mayIntrospect = introspects ?? registration.mayIntrospect
         registration.appSchemes = schemes ?? []
         registration.acceptsAnyLocalhostPort = localhost ?? false

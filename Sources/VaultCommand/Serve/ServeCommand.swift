@@ -1,10 +1,12 @@
 import ArgumentParser
 import Foundation
+import GuardedFetch
 import IssuerHTTP
 import Logging
 import OpenIDConnect
 import ServiceLifecycle
 import Synchronization
+import TokenIssuer
 import TokenVault
 import UnixSignals
 import VaultCore
@@ -49,6 +51,12 @@ struct ServeCommand: AsyncParsableCommand, VaultWork {
             configuration.maximumConnections, max(16, Self.raiseDescriptorLimit() - Self.reservedDescriptors))
         let ready = try settings.readyFile.map { try ReadyFile(preparing: $0) }
         defer { ready?.remove() }
+        // Before the key is in this process, which the fetcher is started from.
+        let fetcher = settings.fetchesDocuments ? FetcherProcess(logger: logger) : nil
+        defer { fetcher?.close() }
+        configuration.documents = fetcher.map {
+            ClientDocuments($0, logger: logger, innerHosts: settings.innerHosts)
+        }
         try await settings.location.withVault(
             .service("tokenvault serve", .http, logger), for: settings.roles
         ) { vault in

@@ -58,6 +58,16 @@ struct ServeOptions: ParsableArguments {
         inversion: .prefixedNo,
         help: "Accept token requests by GET too, with secrets in the URL: only while old clients need it.")
     var legacyGet: Bool?
+    @Flag(
+        name: .customLong("client-documents"), inversion: .prefixedNo,
+        help: "Fetch what clients publish over https (jwks_uri), in a process of its own.")
+    var clientDocuments: Bool?
+    @Option(
+        name: .customLong("inner-jwks-hosts"),
+        help: ArgumentHelp(
+            "Hosts of a private network that a jwks_uri may name, separated by commas. (default: none)",
+            valueName: "hosts"))
+    var innerKeySetHosts: String?
     @Option(
         help: ArgumentHelp("Write the base URL to this file once requests are accepted.", valueName: "path"),
         completion: .file())
@@ -85,6 +95,7 @@ struct ServeOptions: ParsableArguments {
             .idleTimeout: idleTimeout?.defaultValueDescription,
             .keepLog: keepLog, .keepLogSize: keepLogSize,
             .trustedProxy: trustedProxy.map { "\($0)" }, .legacyGet: legacyGet.map { "\($0)" },
+            .clientDocuments: clientDocuments.map { "\($0)" }, .innerKeySetHosts: innerKeySetHosts,
             .readyFile: readyFile, .role: role?.rawValue, .logLevel: logLevel?.rawValue,
             .logFormat: logFormat?.rawValue,
         ]

@@ -12,6 +12,10 @@ struct ServeSettings {
     let logLevel: Logger.Level
     let logFormat: LogFormat
     let readyFile: String?
+    /// Whether what clients publish is fetched.
+    let fetchesDocuments: Bool
+    /// Hosts inside, where a `jwks_uri` may lie.
+    let innerHosts: Set<String>
     /// What the vault is opened for.
     let roles: VaultRoles
     let location: VaultArguments
@@ -23,7 +27,7 @@ struct ServeSettings {
     private static let defaults: [Setting: String] = [
         .listen: "127.0.0.1:8080", .profile: "standard", .logLevel: "info", .logFormat: "text",
         .maximumConnections: "2048", .idleTimeout: "60s", .keepLog: "400d", .trustedProxy: "false",
-        .legacyGet: "false",
+        .legacyGet: "false", .clientDocuments: "false",
         .role: VaultRoles.everything.rawValue,
     ]
 
@@ -45,6 +49,14 @@ struct ServeSettings {
         logLevel = try reader.value(of: .logLevel, levels) { Logger.Level(rawValue: $0) }
         logFormat = try reader.value(of: .logFormat, "is text or json") { LogFormat(rawValue: $0) }
         readyFile = reader.text(.readyFile)
+        fetchesDocuments = try reader.truth(.clientDocuments)
+        innerHosts =
+            reader.text(.innerKeySetHosts) == nil
+            ? []
+            : try reader.value(of: .innerKeySetHosts, "is host names in lower case, separated by commas") {
+                let hosts = $0.split(separator: ",", omittingEmptySubsequences: false)
+                return hosts.allSatisfy { DocumentURL.isHost($0.utf8) } ? Set(hosts.map(String.init)) : nil
+            }
         roles = try reader.value(of: .role, "is everything or issuer") {
             VaultRoles(rawValue: $0).flatMap { [.everything, .issuer].contains($0) ? $0 : nil }
         }

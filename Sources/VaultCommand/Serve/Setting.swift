@@ -17,6 +17,8 @@ enum Setting: String, CaseIterable {
     case keepLogSize = "keep-log-size"
     case trustedProxy = "trusted-proxy"
     case legacyGet = "legacy-get"
+    case clientDocuments = "client-documents"
+    case innerKeySetHosts = "inner-jwks-hosts"
     case logLevel = "log-level"
     case logFormat = "log-format"
     case readyFile = "ready-file"
@@ -37,7 +39,7 @@ enum Setting: String, CaseIterable {
     var kind: Kind {
         switch self {
         case .maximumConnections: .integer
-        case .trustedProxy, .legacyGet: .truth
+        case .trustedProxy, .legacyGet, .clientDocuments: .truth
         default: .text
         }
     }

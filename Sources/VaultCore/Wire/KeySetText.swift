@@ -8,10 +8,13 @@ package enum KeySetText {
 
     /// The keys of the set, each an object and none private.
     ///
+    /// - Parameter limit: longest text, in bytes.
     /// - Throws: ``VaultError/Code/invalidInput`` with the key, by its place, and what is wrong with it.
-    package static func read(_ text: String) throws(VaultError) -> [JSONValue] {
-        guard text.utf8.count <= Limits.keySetBytes else {
-            throw invalid("A JWK Set has at most \(Limits.keySetBytes) bytes.")
+    package static func read(
+        _ text: String, limit: Int = Limits.keySetBytes
+    ) throws(VaultError) -> [JSONValue] {
+        guard text.utf8.count <= limit else {
+            throw invalid("A JWK Set has at most \(limit) bytes.")
         }
         guard let set = JSONReader.read(Array(text.utf8), isStrict: true), let keys = set["keys"]?.array
         else {
@@ -36,6 +39,7 @@ package enum KeySetText {
     /// - Parameter message: repeats nothing of a key but the names of its members.
     package static func invalid(_ message: String) -> VaultError {
         VaultError(
-            .invalidInput, message, remedy: "Register the public halves of RSA, P-256, P-384 or Ed25519 keys.")
+            .invalidInput, message, remedy: "Register the public halves of RSA, P-256, P-384 or Ed25519 keys."
+        )
     }
 }

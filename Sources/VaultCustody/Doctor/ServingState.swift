@@ -61,6 +61,20 @@ struct ServingState {
             ProcessHardening.lockingAdvice)
     }
 
+    /// Whether this kernel can confine the process that fetches what clients publish.
+    static func confinementCheck() -> DoctorCheck {
+        let id = "fetch.confined"
+        let (version, filters) = (tv_landlock_version(), tv_filters_calls() == 1)
+        guard version < 4 || !filters else {
+            return .ok(id, "The kernel can confine the process that fetches what clients publish.")
+        }
+        return .advice(
+            id,
+            "The kernel cannot wholly confine the process that fetches what clients publish: Landlock version "
+                + "\(version), filters of system calls: \(filters ? "yes" : "no").",
+            "Use Linux 6.7 or later with Landlock and seccomp, or do not fetch what clients publish.")
+    }
+
     private static func locksNothing(_ process: Int32) -> Bool {
         let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
         let line = status?.split(separator: "\n").first { $0.hasPrefix("VmLck:") }

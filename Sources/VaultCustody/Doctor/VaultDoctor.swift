@@ -61,7 +61,7 @@ public struct VaultDoctor: Sendable {
         guard !checks.contains(where: { $0.code == .notAVault }) else { return checks }
         checks += files.spaceChecks()
         let serving = ServingState(beside: resolved)
-        checks.append(serving.memoryCheck())
+        checks += [serving.memoryCheck(), ServingState.confinementCheck()]
         ParkedDescriptors.storeOpens(resolved)
         defer { ParkedDescriptors.storeClosed(resolved) }
         do {

@@ -282,7 +282,8 @@ extension Shown {
             .both("access_lifetime", lifetimes.accessToken), .both("idle_lifetime", lifetimes.idle),
             .both("absolute_lifetime", lifetimes.absolute), .both("retry_window", lifetimes.retryWindow),
             .both("rotation", registration.rotation.description),
-            .both("jwks", registration.keySet), .json("unused_keys", unusedKeys.isEmpty ? nil : unusedKeys),
+            .both("jwks", registration.keySet), .both("jwks_uri", registration.keySetURI),
+            .json("unused_keys", unusedKeys.isEmpty ? nil : unusedKeys),
         ]
         fields += unusedKeys.map { .text("unused key", $0) }
         fields += client.secrets.map { secret in

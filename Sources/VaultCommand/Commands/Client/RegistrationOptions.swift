@@ -41,6 +41,12 @@ struct RegistrationOptions: ParsableArguments {
             valueName: "file"), completion: .file())
     var keySetFile: String?
     @Option(
+        name: .customLong("jwks-uri"),
+        help: ArgumentHelp(
+            "The https URL of the client's JWK Set instead, for 'serve --client-documents'.", valueName: "url"
+        ))
+    var keySetURI: String?
+    @Option(
         name: .customLong("id-token-alg"),
         help: ArgumentHelp(
             "How its id_tokens are signed. (default: RS256)", valueName: "alg"))
@@ -62,6 +68,9 @@ struct RegistrationOptions: ParsableArguments {
             throw ValidationError(
                 "A public client has no secret: --public and this authentication method exclude each other.")
         }
+        guard keySetFile == nil || keySetURI == nil else {
+            throw ValidationError("--jwks-file and --jwks-uri exclude each other.")
+        }
     }
 
     /// What changes: files are read and texts parsed before anything is.
@@ -78,13 +87,17 @@ struct RegistrationOptions: ParsableArguments {
             }
             if !grantTypes.isEmpty { registration.grantTypes = grantTypes }
             if let keySet {
-                registration.keySet = keySet
-                if methods.isEmpty { registration.authenticationMethods = [.privateKeyJWT] }
+                (registration.keySet, registration.keySetURI) = (keySet, nil)
+            } else if let keySetURI {
+                (registration.keySet, registration.keySetURI) = (nil, keySetURI)
+            }
+            if keySet != nil || keySetURI != nil, methods.isEmpty {
+                registration.authenticationMethods = [.privateKeyJWT]
             }
             if isPublic { registration.authenticationMethods = [.none] }
             if !methods.isEmpty { registration.authenticationMethods = methods }
-            if !registration.authenticationMethods.contains(.privateKeyJWT), keySet == nil {
-                registration.keySet = nil
+            if !registration.authenticationMethods.contains(.privateKeyJWT), keySet == nil, keySetURI == nil {
+                (registration.keySet, registration.keySetURI) = (nil, nil)
             }
             if let idTokenAlgorithm { registration.idTokenAlgorithm = idTokenAlgorithm }
             if let rotation { registration.rotation = rotation }
