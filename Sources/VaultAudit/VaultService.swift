@@ -70,7 +70,7 @@ public struct VaultService: Service {
 
     /// An anchor that fails is counted and tried again, ever more rarely; `doctor` speaks of it.
     private func tellEach(_ kinds: Set<AnchorKind>) async {
-        do { try await vault.anchors.tell(kinds) } catch {
+        do { try await vault.anchors.publishCheckpoint(kinds) } catch {
             vault.logger.warning(
                 "Checkpoints could not be published to anchors.", metadata: ["error": "\(error)"])
         }

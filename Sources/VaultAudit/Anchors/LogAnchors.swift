@@ -38,7 +38,7 @@ public struct LogAnchors: AnchorCheck {
     public func vaultWillClose(_ vault: Vault) async {
         do {
             guard try await vault.read({ try $0.hasAnchors(.file) }) else { return }
-            try await vault.anchors.tell([.file])
+            try await vault.anchors.publishCheckpoint([.file])
         } catch {
             vault.logger.debug("Anchors could not be told before closing.", metadata: ["error": "\(error)"])
         }

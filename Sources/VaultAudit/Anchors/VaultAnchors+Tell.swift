@@ -58,7 +58,7 @@ extension VaultAnchors {
     ///
     /// - Parameter isForced: also to those that have it, or failed a moment ago.
     /// - Throws: ``VaultError/Code/integrity`` when the list of anchors is damaged; storage trouble.
-    public func tell(
+    public func publishCheckpoint(
         _ kinds: Set<AnchorKind> = Set(AnchorKind.allCases), isForced: Bool = false
     ) async throws {
         let told = try await tellEach(kinds, isForced: isForced)

@@ -10,14 +10,14 @@ extension Vault {
     public var anchors: VaultAnchors { VaultAnchors(vault: self) }
 }
 
-/// Adds, lists, tells and removes the anchors of a vault, so that a cut or older file is found.
+/// Adds, lists and removes the anchors of a vault, and publishes checkpoints to them, so that a cut or older file is found.
 ///
 /// ```swift
 /// let anchor = try await vault.anchors.add(.file, target: "/mnt/other-disk/vault.checkpoint")
-/// try await vault.anchors.tell()
+/// try await vault.anchors.publishCheckpoint()
 /// ```
 ///
-/// A ``VaultService`` tells them by itself. An opened vault is compared with them by ``LogAnchors``.
+/// A ``VaultService`` publishes to them by itself. An opened vault is compared with them by ``LogAnchors``.
 public struct VaultAnchors: Sendable {
     package let vault: Vault
 
@@ -65,7 +65,7 @@ public struct VaultAnchors: Sendable {
             event.reason = new.kind.rawValue
             return Audited(row.id, event)
         }
-        try await tell([new.kind], isForced: true)
+        try await publishCheckpoint([new.kind], isForced: true)
         return try await anchor(id)
     }
 

@@ -19,7 +19,7 @@ import VaultCore
         }
 
         func trouble() async throws -> [String?] {
-            try await log.vault.anchors.tell(isForced: true)
+            try await log.vault.anchors.publishCheckpoint(isForced: true)
             return try await log.vault.anchors.list().map(\.trouble)
         }
     }

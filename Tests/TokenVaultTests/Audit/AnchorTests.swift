@@ -97,7 +97,7 @@ private struct Anchored {
         let old = try await anchored.open(ignoringAnchors: true)
         let report = try await old.log.verify()
         #expect(report.places == ["anchors"])
-        try await old.anchors.tell(isForced: true)
+        try await old.anchors.publishCheckpoint(isForced: true)
         #expect(try await old.anchors.list().map(\.trouble) == ["behind"])
         await old.close()
         #expect(try anchored.note() == newest)
@@ -174,7 +174,7 @@ private struct Anchored {
         let vault = try await anchored.open()
         let report = try await vault.log.verify()
         #expect(report.isIntact && report.notes.count == 1, "\(report.notes)")
-        try await vault.anchors.tell()
+        try await vault.anchors.publishCheckpoint()
         #expect(try await vault.anchors.list().map(\.trouble) == [content == "gone" ? nil : "damaged"])
         await vault.close()
         if content == "gone" {
@@ -194,7 +194,7 @@ private struct Anchored {
         _ = try await anchored.log.vault.keys.rotate(.log)
         let report = try await anchored.log.vault.log.verify()
         #expect(report.isIntact && report.notes.contains { $0.contains("not its present one") })
-        try await anchored.log.vault.anchors.tell()
+        try await anchored.log.vault.anchors.publishCheckpoint()
         #expect(try anchored.note() != before)
         await anchored.log.vault.close()
         try anchored.save("rotated")
@@ -212,7 +212,7 @@ private struct Anchored {
         let copy = try await Vault.open(
             at: anchored.test.directory + "/copy", unlockedBy: .keyFile(path: anchored.test.keyFile),
             configuration: .anchored(clock: anchored.test.clock))
-        try await copy.anchors.tell(isForced: true)
+        try await copy.anchors.publishCheckpoint(isForced: true)
         #expect(try await copy.anchors.list().map(\.trouble) == ["moved"])
         await copy.close()
         #expect(try anchored.note() == note)
@@ -249,13 +249,13 @@ private struct Anchored {
         _ = try await log.vault.anchors.add(.file, target: directory + "/anchor")
         try FileManager.default.removeItem(atPath: directory)
         try await log.grow(1)
-        for _ in 0..<3 { try await log.vault.anchors.tell() }
+        for _ in 0..<3 { try await log.vault.anchors.publishCheckpoint() }
         // The clock of this test stands still: the second and third time it was not due.
         #expect(try await log.vault.anchors.list().map(\.failures) == [1])
         #expect(try await log.vault.anchors.list().map(\.trouble) == ["unreachable"])
         mkdir(directory, 0o700)
         log.test.clock.advance(by: .seconds(2))
-        try await log.vault.anchors.tell()
+        try await log.vault.anchors.publishCheckpoint()
         #expect(try await log.vault.anchors.list().map(\.failures) == [0])
         #expect(try await log.vault.anchors.list().map(\.lag) == [0])
     }
@@ -274,15 +274,15 @@ private struct Anchored {
 
         try write("sleep 600 & sleep 600")
         try await log.grow(1)
-        async let telling: Void = log.vault.anchors.tell()
+        async let telling: Void = log.vault.anchors.publishCheckpoint()
         _ = try await log.vault.users.add("meanwhile")
         try await telling
         #expect(try await log.vault.anchors.list().map(\.trouble) == ["hung"])
         try write("exit 3")
-        try await log.vault.anchors.tell(isForced: true)
+        try await log.vault.anchors.publishCheckpoint(isForced: true)
         #expect(try await log.vault.anchors.list().map(\.trouble) == ["refused"])
         chmod(program, 0o777)
-        try await log.vault.anchors.tell(isForced: true)
+        try await log.vault.anchors.publishCheckpoint(isForced: true)
         #expect(try await log.vault.anchors.list().map(\.trouble) == ["denied"])
     }
 

@@ -95,7 +95,7 @@ import VaultCustody
         _ = try await log.vault.log.keepInBounds(.standard) {}
         #expect(log.vault.log.firstKept == 256)
         _ = try await log.vault.addWebhook("https://hooks.example/", secret: Secret(copying: "s"))
-        try await log.vault.anchors.tell(isForced: true)
+        try await log.vault.anchors.publishCheckpoint(isForced: true)
         _ = try sqlite(log.test.path, "UPDATE webhook_cursors SET position = 300")
         _ = try await log.vault.log.keepInBounds(.standard) {}
         #expect(log.vault.log.firstKept == 256)

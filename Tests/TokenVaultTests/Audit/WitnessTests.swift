@@ -58,7 +58,7 @@ import VaultCustody
         try log.copy(log.test.path, yesterday)
         var vault = try await log.reopen()
         for index in 0..<5 { _ = try await vault.users.add("newest \(index)") }
-        try await vault.anchors.tell(isForced: true)
+        try await vault.anchors.publishCheckpoint(isForced: true)
         let told = try #require(log.witness.newest(log.origin))
         await vault.close()
 
@@ -112,7 +112,7 @@ import VaultCustody
         try log.copy(log.test.path, log.test.directory + "/copy")
         let requests = log.witness.requests.count
         let copy = try await Witnessed.open(log.test.directory + "/copy", log.test, log.witness)
-        try await copy.anchors.tell(isForced: true)
+        try await copy.anchors.publishCheckpoint(isForced: true)
         #expect(try await copy.anchors.list().map(\.trouble) == ["moved"])
         #expect(try await copy.log.verify().notes.count == 1)
         #expect(log.witness.requests.count == requests)
@@ -137,11 +137,11 @@ import VaultCustody
         try await log.add()
         for _ in 0..<4 {
             try await log.grow(1)
-            try await log.vault.anchors.tell()
+            try await log.vault.anchors.publishCheckpoint()
         }
         #expect(log.witness.requests.count == 1)
         log.test.clock.advance(by: .seconds(6))
-        try await log.vault.anchors.tell()
+        try await log.vault.anchors.publishCheckpoint()
         #expect(log.witness.requests.count == 2)
         #expect(try await log.vault.anchors.list().map(\.lag) == [0])
         await log.vault.close()

@@ -117,7 +117,7 @@ struct Witnessed {
 
     /// Asks again, and says what the trouble was.
     func trouble() async throws -> String? {
-        try await vault.anchors.tell(isForced: true)
+        try await vault.anchors.publishCheckpoint(isForced: true)
         return try await vault.anchors.list().first?.trouble
     }
 

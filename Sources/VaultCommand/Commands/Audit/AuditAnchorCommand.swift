@@ -119,7 +119,7 @@ struct AuditAnchorCheckCommand: AsyncParsableCommand {
 
     func run() async throws {
         let anchors = try await location.withVault { vault in
-            try await vault.anchors.tell(isForced: true)
+            try await vault.anchors.publishCheckpoint(isForced: true)
             return try await vault.anchors.list()
         }
         try output.show(anchors.map { Shown($0) }, under: Shown.anchorHeader)
