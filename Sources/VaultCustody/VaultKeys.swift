@@ -87,10 +87,17 @@ public struct VaultKeys: Sendable {
                     epoch: row.integer(1), createdAt: VaultInstant(millisecondsSince1970: row.integer(3)))
                 return true
             }
-            for row in try database.loadAll(SigningKeyRow.self, where: "1 ORDER BY id", [], keyring) {
+            let signing = TableLayout.signingKeys
+            for row in try database.rows(
+                signing.selectSQL + " ORDER BY id", [],
+                { try StoredRow(reading: $0, signing, rowKey: keyring.rows) })
+            {
+                guard case .text(let algorithm) = row["algorithm"], case .integer(let state) = row["state"],
+                    case .integer(let created) = row["created_at"]
+                else { throw row.isEdited }
                 add(
-                    "id_token", row.algorithm.rawValue, isCurrent: row.state == .current,
-                    createdAt: row.createdAt)
+                    "id_token", algorithm, isCurrent: state == KeyState.current.rawValue,
+                    createdAt: VaultInstant(millisecondsSince1970: created))
             }
             return entries
         }

@@ -1,29 +1,6 @@
 package import VaultCore
 public import VaultStore
 
-/// One row of `signing_keys`: a key that signs id_tokens, or did.
-package struct SigningKeyRow: Sendable {
-    package let id: Int64
-    package let kid: String
-    package let algorithm: SigningAlgorithm
-    package var state: KeyState
-    package let createdAt: VaultInstant
-    package var publishedUntil: VaultInstant?
-    /// Sealed under the system's key.
-    package let privateKey: [UInt8]
-    package let publicJWK: String
-
-    package init(
-        id: Int64, kid: String, algorithm: SigningAlgorithm, state: KeyState, createdAt: VaultInstant,
-        publishedUntil: VaultInstant? = nil, privateKey: [UInt8], publicJWK: String
-    ) {
-        (
-            self.id, self.kid, self.algorithm, self.state, self.createdAt, self.publishedUntil,
-            self.privateKey, self.publicJWK
-        ) = (id, kid, algorithm, state, createdAt, publishedUntil, privateKey, publicJWK)
-    }
-}
-
 extension Consent: TypedRow {
     package static let layout = TableLayout.consents
 
@@ -38,35 +15,6 @@ extension Consent: TypedRow {
 
     package var columns: [SQLValue] {
         [.integer(user.rawValue), .integer(client.rawValue), .text(scope.text), SQLValue(grantedAt)]
-    }
-}
-
-extension SigningKeyRow: TypedRow {
-    package static let layout = TableLayout.signingKeys
-
-    package init(_ row: StoredRow) throws {
-        var columns = ColumnReader(row)
-        id = row.id
-        kid = try columns.text()
-        let name = try columns.text()
-        guard let algorithm = SigningAlgorithm(rawValue: name) else {
-            throw VaultError(
-                .integrity, "Signing key \(row.id) is for an algorithm this version does not know.",
-                remedy: "If a newer TokenVault wrote it, use that version.")
-        }
-        self.algorithm = algorithm
-        state = try columns.kind()
-        createdAt = try columns.instant()
-        publishedUntil = try columns.optionalInstant()
-        privateKey = try columns.blob()
-        publicJWK = try columns.text()
-    }
-
-    package var columns: [SQLValue] {
-        [
-            .text(kid), .text(algorithm.rawValue), .integer(state.rawValue), SQLValue(createdAt),
-            SQLValue(publishedUntil), .blob(privateKey), .text(publicJWK),
-        ]
     }
 }
 
