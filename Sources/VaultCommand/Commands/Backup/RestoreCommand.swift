@@ -1,5 +1,4 @@
 import ArgumentParser
-import VaultCore
 import VaultCustody
 
 /// Makes a vault from a backup.
