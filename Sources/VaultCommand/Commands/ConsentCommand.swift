@@ -1,6 +1,5 @@
 import ArgumentParser
 import TokenVault
-import VaultCore
 
 /// Shows and withdraws what users allowed clients.
 struct ConsentCommand: ParsableCommand {

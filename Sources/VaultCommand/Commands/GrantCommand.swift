@@ -1,6 +1,5 @@
 public import ArgumentParser
 public import TokenVault
-import VaultCore
 
 struct GrantCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -5,7 +5,6 @@ import ServiceLifecycle
 import TokenKeeper
 import TokenVault
 import UnixSignals
-import VaultCore
 
 struct RefreshCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

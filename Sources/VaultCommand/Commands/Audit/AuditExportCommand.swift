@@ -1,7 +1,6 @@
 import ArgumentParser
 import TokenVault
 import VaultAudit
-import VaultCore
 
 /// Hands the log on, in formats of others.
 struct AuditExportCommand: AsyncParsableCommand {

@@ -1,6 +1,5 @@
 public import ArgumentParser
 public import TokenVault
-import VaultCore
 import VaultCustody
 
 /// The keys of the vault: those that open it, and those it works with.
