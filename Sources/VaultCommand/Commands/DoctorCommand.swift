@@ -1,6 +1,5 @@
 import ArgumentParser
 import TokenVault
-import VaultCore
 import VaultCustody
 
 /// Looks at everything, and says what to do.

@@ -1,7 +1,6 @@
 import Foundation
 import TokenKeeper
 import TokenVault
-import VaultCore
 
 /// How a user consents: in a browser that comes back to this machine, or on another device.
 extension ConnectionConnectCommand {

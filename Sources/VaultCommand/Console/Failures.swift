@@ -1,7 +1,6 @@
 import Foundation
 import TokenKeeper
 import TokenVault
-import VaultCore
 
 /// What the process tells its caller: the one place where errors become exit codes. Thrown by a command that
 /// has already said what is to be said.

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Foundation
 import TokenVault
-import VaultCore
 import VaultCrypto
 import VaultCustody
 

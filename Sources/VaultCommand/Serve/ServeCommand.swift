@@ -9,7 +9,6 @@ import Synchronization
 import TokenIssuer
 import TokenVault
 import UnixSignals
-import VaultCore
 
 /// Serves the token endpoint until it is stopped.
 struct ServeCommand: AsyncParsableCommand, VaultWork {

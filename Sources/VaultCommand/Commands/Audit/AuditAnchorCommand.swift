@@ -1,7 +1,6 @@
 import ArgumentParser
 import Foundation
 import VaultAudit
-import VaultCore
 
 /// The anchors of a vault.
 struct AuditAnchorCommand: ParsableCommand {

@@ -1,7 +1,6 @@
 import ArgumentParser
 import TokenVault
 import VaultAudit
-import VaultCore
 
 struct AuditCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

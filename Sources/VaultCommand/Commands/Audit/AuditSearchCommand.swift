@@ -2,7 +2,6 @@ import ArgumentParser
 import TokenKeeper
 import TokenVault
 import VaultAudit
-import VaultCore
 import VaultCrypto
 
 struct AuditSearchCommand: AsyncParsableCommand {

@@ -1,7 +1,6 @@
 import ArgumentParser
 import TokenVault
 import VaultAudit
-import VaultCore
 
 /// Checks the log, and the whole database against it.
 struct AuditVerifyCommand: AsyncParsableCommand {

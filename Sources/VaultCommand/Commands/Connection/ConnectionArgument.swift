@@ -1,7 +1,6 @@
 public import ArgumentParser
 import TokenKeeper
 public import TokenVault
-import VaultCore
 
 /// The connection a command is about.
 struct ConnectionArgument: ParsableArguments {

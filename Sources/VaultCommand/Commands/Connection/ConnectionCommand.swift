@@ -1,7 +1,6 @@
 import ArgumentParser
 import TokenKeeper
 import TokenVault
-import VaultCore
 
 /// The grants that providers gave us, and their tokens.
 struct ConnectionCommand: ParsableCommand {

@@ -1,7 +1,6 @@
 import ArgumentParser
 import TokenKeeper
 import TokenVault
-import VaultCore
 
 /// Imports tokens that another program obtained.
 struct ConnectionImportCommand: AsyncParsableCommand, VaultWork {

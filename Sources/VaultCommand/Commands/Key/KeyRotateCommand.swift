@@ -1,7 +1,6 @@
 import ArgumentParser
 import OpenIDConnect
 import TokenVault
-import VaultCore
 import VaultCrypto
 import VaultCustody
 
