@@ -12,6 +12,13 @@ enum CommandWords {
         var path: [String] = []
         for word in arguments.first == "help" ? arguments.dropFirst() : arguments[...] {
             let below = command.configuration.subcommands
+            if path.isEmpty, word.hasPrefix("--"), !["--help", "--version"].contains(word),
+                let later = arguments.first(where: below.flatMap(names).contains)
+            {
+                throw VaultError(
+                    .invalidInput, "Options come after the command.",
+                    remedy: "As in 'tokenvault \(later) \(word) …'.")
+            }
             guard !below.isEmpty, !word.hasPrefix("-"), word != "help" else { return }
             guard let next = below.first(where: { names($0).contains(word) }) else {
                 let list = "'\((["tokenvault", "help"] + path).joined(separator: " "))' lists the commands."

@@ -25,7 +25,7 @@ struct ExplainErrorCommand: ParsableCommand {
         commandName: "error",
         abstract: "Explain the code of an error: what it means, what changed, what to do.",
         discussion: """
-            The code stands in brackets behind the message, and in \"error\" with --json.
+            The code is in brackets behind the message, and in \"error\" with --json.
 
             Examples:
               tokenvault explain error locked
@@ -34,7 +34,7 @@ struct ExplainErrorCommand: ParsableCommand {
             """)
 
     @Argument(
-        help: "The code; all codes are listed without it.",
+        help: "The code; without it, all codes are listed.",
         completion: .list(ErrorExplanation.all.map(\.code)))
     var code: String?
     @OptionGroup var output: OutputArguments
@@ -77,17 +77,17 @@ struct ExplainExitCodesCommand: ParsableCommand {
     private static let all: [(ExitStatus, String)] = [
         (.done, "Done."),
         (.internalError, "A defect in tokenvault."),
-        (.usage, "The command line or its input is not acceptable."),
-        (.notFound, "What was named is not there."),
-        (.denied, "Not allowed: by the state of the thing, or by the operating system."),
-        (.locked, "No key opens the vault."),
-        (.busy, "Others are at it: try again."),
-        (.integrity, "Stored bytes are not what was written."),
+        (.usage, "The command line or its input is invalid."),
+        (.notFound, "The vault, file, client or entry does not exist."),
+        (.denied, "Its state, or the operating system, does not allow it."),
+        (.locked, "No given key opens the vault."),
+        (.busy, "Another process is at work: try again."),
+        (.integrity, "Stored bytes differ from what was written."),
         (.storage, "Input, output or disk space failed."),
-        (.unavailable, "Not now, or not with this version."),
-        (.confirmationRequired, "What cannot be undone wants --confirm."),
+        (.unavailable, "It is not possible now, or not with this version."),
+        (.confirmationRequired, "It cannot be undone: give --confirm."),
         (.partial, "Partly done; from doctor: warnings."),
-        (.outcomeUnknown, "Whether it was done is not known: look before repeating."),
+        (.outcomeUnknown, "It is not known whether it was done: check before retrying."),
         (.interrupted, "Ended by Ctrl-C (SIGINT); 129 and 143: ended by SIGHUP or SIGTERM."),
     ]
 }
@@ -96,7 +96,7 @@ struct ExplainExitCodesCommand: ParsableCommand {
 struct ExplainSecretsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "secrets",
-        abstract: "How keys, passphrases and tokens are given, and where they are shown.",
+        abstract: "Explain how keys, passphrases and tokens are given, and where they are shown.",
         discussion: "Examples:\n  tokenvault explain secrets\n  tokenvault help secrets")
 
     @OptionGroup var output: OutputArguments
@@ -109,20 +109,20 @@ struct ExplainSecretsCommand: ParsableCommand {
     private static let text = """
         No secret is ever an argument or the value of an environment variable: other users of a machine can read both.
 
-        What opens the vault is one of
+        One of these opens the vault:
           --key-file PATH          a file of mode 600 (TOKENVAULT_KEY_FILE names it, too)
           --passphrase-file PATH   the first line of such a file
           --passphrase-fd NUMBER   a descriptor the shell opened:  --passphrase-fd 3 3< <(pass show vault)
           --credential NAME        a systemd credential: LoadCredential= or LoadCredentialEncrypted= in the unit
         With none of them you are asked on the terminal, without an echo; 'doctor' never asks.
 
-        User names are personal, so where a command takes one it takes '-' and reads it from standard input.
-        Codes, tokens and passwords that a command takes come from standard input or a descriptor, too.
+        User names are personal data: give '-' to read one from standard input. Codes, tokens and passwords are read
+        from standard input, a file or a descriptor, too.
 
-        A client's secret, a code or a token is shown once, when it is made. A token that is kept is shown by
+        A client's secret, a code or a token is shown once, when it is made. Only
           tokenvault connection reveal --reason TEXT
-        alone, and the log has the entry before the token is on the screen. 'tokenvault connection exec' hands a token
-        to a program without showing it.
+        shows a stored token, after an entry in the log. 'tokenvault connection exec' passes a token to a program
+        without showing it.
 
         Errors, logs, metrics, 'status', 'doctor' and 'report' contain no secret and no user name.
         """
