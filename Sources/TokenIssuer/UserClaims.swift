@@ -74,7 +74,7 @@ public struct UserClaims: Sendable, Equatable {
             && text.first?.isWhitespace == false && text.last?.isWhitespace == false
     }
 
-    /// RFC 5321 section 4.5.3.1: 64 octets before the @, 254 in all. Quoted names are for nobody's address today.
+    /// RFC 5321 section 4.5.3.1: 64 octets before the @, 254 in all. Quoted names are not accepted.
     private static func isAddress(_ text: String) -> Bool {
         let parts = text.split(separator: "@", omittingEmptySubsequences: false)
         return parts.count == 2 && text.utf8.count <= 254 && (1...64).contains(parts[0].utf8.count)

@@ -74,7 +74,7 @@ package struct IssuedTokens: Sendable {
     package let kind: GrantKind
     /// What was bound to the grant when it was authorized; nil where the exchange was not prepared.
     package var context: GrantContext?
-    /// Whole seconds until the refresh token expires unless it is used, at the time of this answer; nil where there is none.
+    /// Whole seconds until the refresh token expires unless it is used, counted from this answer; nil without one.
     package var refreshExpiresIn: Int64?
 }
 
