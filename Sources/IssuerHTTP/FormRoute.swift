@@ -78,7 +78,9 @@ struct FormBody {
     init(_ configuration: RequestConfiguration) { self.configuration = configuration }
 
     /// The octets of the body.
-    func read(_ request: Request) async throws(Failure) -> [UInt8] {
+    ///
+    /// - Parameter isJSON: it is to be JSON, and no form.
+    func read(_ request: Request, isJSON: Bool = false) async throws(Failure) -> [UInt8] {
         let declared = request.headers.only(.contentLength).flatMap { Int($0) }
         // Nobody sends this much by mistake; reading it only to say no would be a favour to the wrong people.
         if let declared, declared > configuration.bodyBytes + RequestConfiguration.drainedBytes {
@@ -108,8 +110,9 @@ struct FormBody {
         guard declared == nil || declared == count else {
             throw Failure(refusal: Refusal.truncated, closesConnection: true)
         }
-        guard Self.isForm(request.headers, body) else {
-            throw Failure(refusal: Refusal.mediaType, closesConnection: false)
+        guard isJSON ? Self.isJSON(request.headers) : Self.isForm(request.headers, body) else {
+            throw Failure(
+                refusal: isJSON ? Refusal.jsonMediaType : Refusal.mediaType, closesConnection: false)
         }
         return body
     }
@@ -127,6 +130,12 @@ struct FormBody {
             !parameter.hasPrefix("charset=") || ["charset=utf-8", #"charset="utf-8""#].contains(parameter)
                 || isASCII(body)
         }
+    }
+
+    /// RFC 8259 section 8.1: JSON between systems is UTF-8, whatever a parameter says.
+    private static func isJSON(_ headers: HTTPFields) -> Bool {
+        let type = headers.only(.contentType)?.prefix { $0 != ";" }
+        return type?.trimmingCharacters(in: .spaceAndTab).lowercased() == "application/json"
     }
 
     private static func isASCII(_ body: [UInt8]) -> Bool {

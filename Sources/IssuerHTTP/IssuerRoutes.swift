@@ -1,6 +1,7 @@
 import HTTPTypes
 public import Hummingbird
 public import TokenIssuer
+import TokenVault
 import VaultCore
 
 /// The issuer's endpoints, to be added to your application or served by ``IssuerServer``.
@@ -60,12 +61,20 @@ public struct IssuerRoutes: Sendable {
         mount(
             Endpoint([.post], respond: introspection.respond), .introspection, at: ["/oauth2/introspect"],
             on: router)
+        mountRegistration(on: router)
         mountOpenID(on: router)
         mountMetadata(on: router)
         for (path, respond) in HealthRoutes(issuer).paths {
             Endpoint<Routes.Context>([.get, .head]) { request, _ in await respond(request) }
                 .mount(at: path, on: router)
         }
+    }
+
+    private func mountRegistration<Routes: RouterMethods>(on router: Routes) {
+        guard issuer.registration != nil else { return }
+        mount(
+            Endpoint<Routes.Context>([.post], isCrossOrigin: true) { request, _ in await register(request) },
+            .registration, at: ["/oauth2/register"], on: router)
     }
 
     private func mountOpenID<Routes: RouterMethods>(on router: Routes) {
@@ -129,6 +138,22 @@ extension IssuerRoutes {
             response.headers[.pragma] = nil
             return response
         } catch { return Response(failure: error, to: request, id: RequestID()) }
+    }
+
+    /// `POST /oauth2/register`: a client registers itself (RFC 7591 section 3).
+    private func register(_ request: Request) async -> Response {
+        let id = RequestID()
+        do {
+            let members = try await issuer.register(
+                try await FormBody(configuration).read(request, isJSON: true),
+                presenting: try? BearerCredentials(request, queryParameters: []).accessToken,
+                from: RequestOrigin(.http, requestID: id.description))
+            return Response(json: try members.json(), status: .created, to: request, id: id)
+        } catch let error as OAuthError where error.status == 401 {
+            return BearerRefusal(error: error).response(to: request, realm: "tokenvault", id: id)
+        } catch {
+            return Response(failure: error, to: request, id: id)
+        }
     }
 
     /// `GET|POST /oauth2/userinfo`: what a client may know of the user (OpenID Connect Core section 5.3).

@@ -52,7 +52,7 @@ public struct IssuerServer: Service {
         let issuer = TokenIssuer(
             vault: vault, profile: configuration.profile, url: url, idTokens: configuration.idTokens,
             assertions: configuration.assertions, documents: configuration.documents,
-            claims: configuration.claims)
+            claims: configuration.claims, registration: configuration.registration)
         router.addRoutes(IssuerRoutes(issuer, configuration: configuration.requests))
         let signIn = SignInPages(issuer, context: IssuerContext.self, configuration: configuration.requests)
         router.addRoutes(AuthorizeRoutes(issuer, users: signIn, configuration: configuration.requests))
@@ -117,6 +117,8 @@ public struct IssuerServerConfiguration: Sendable {
     public var documents: ClientDocuments?
     /// What userinfo and id_tokens say of a user besides `sub`.
     public var claims = ClaimSource.ofVault
+    /// Lets clients register themselves; nil: they cannot.
+    public var registration: SelfRegistration?
     public var requests = RequestConfiguration()
     /// Connections beyond it wait to be accepted.
     public var maximumConnections = 2048

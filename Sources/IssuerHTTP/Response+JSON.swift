@@ -75,6 +75,9 @@ enum Refusal {
     static let mediaType = OAuthError(
         .invalidRequest, "The body must be a form: Content-Type application/x-www-form-urlencoded, in UTF-8.")
 
+    static let jsonMediaType = OAuthError(
+        .invalidClientMetadata, "The body must be JSON: Content-Type application/json, in UTF-8.")
+
     static let host = OAuthError(.invalidRequest, "The request has no Host header, or more than one.")
 
     static let tooLarge = OAuthError(

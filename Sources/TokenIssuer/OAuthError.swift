@@ -159,6 +159,8 @@ extension OAuthError.Code {
     public static let consentRequired = Self(rawValue: "consent_required")
     public static let requestNotSupported = Self(rawValue: "request_not_supported")
     public static let requestURINotSupported = Self(rawValue: "request_uri_not_supported")
+    public static let invalidClientMetadata = Self(rawValue: "invalid_client_metadata")
+    public static let invalidRedirectURI = Self(rawValue: "invalid_redirect_uri")
     public static let registrationNotSupported = Self(rawValue: "registration_not_supported")
 }
 

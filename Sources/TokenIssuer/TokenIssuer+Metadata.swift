@@ -87,6 +87,7 @@ package final class MountedEndpoints: Sendable {
         case introspection = "introspection_endpoint"
         case userinfo = "userinfo_endpoint"
         case keySet = "jwks_uri"
+        case registration = "registration_endpoint"
     }
 
     private let paths = Mutex<[Name: String]>([:])

@@ -18,6 +18,10 @@ public struct TokenIssuer: Sendable {
     package let assertions: (any ClientAssertionVerifying)?
     let documents: ClientDocuments?
     package let claims: ClaimSource
+    /// Nil: clients cannot register themselves.
+    package let registration: SelfRegistration?
+    /// What they may ask for where that follows from other clients.
+    let openScope = KnownOfRegistry<ScopeSet>()
     /// Nil for good, or not known before the server's port is.
     package let url: IssuerURL?
     /// What is served, and so what metadata may name.
@@ -35,21 +39,24 @@ public struct TokenIssuer: Sendable {
     ///   - assertions: verifies `private_key_jwt`; nil: the method is off.
     ///   - documents: what clients publish; nil: nothing is fetched, and clients with a `jwks_uri` are refused.
     ///   - claims: what userinfo and id_tokens say of a user besides `sub`.
+    ///   - registration: lets clients register themselves; nil: they cannot.
     public init(
         vault: Vault, profile: IssuerProfile = .standard, issuer: String? = nil,
         idTokens: (any IDTokenMinting)? = nil, assertions: (any ClientAssertionVerifying)? = nil,
-        documents: ClientDocuments? = nil, claims: ClaimSource = .none
+        documents: ClientDocuments? = nil, claims: ClaimSource = .none,
+        registration: SelfRegistration? = nil
     ) {
         self.init(
             vault: vault, profile: profile, url: issuer.map { IssuerURL($0) }, idTokens: idTokens,
-            assertions: assertions, documents: documents, claims: claims)
+            assertions: assertions, documents: documents, claims: claims,
+            registration: registration)
     }
 
     /// - Parameters: nil for tracer and metrics: what the program has set up.
     package init(
         vault: Vault, profile: IssuerProfile, url: IssuerURL?, idTokens: (any IDTokenMinting)?,
         assertions: (any ClientAssertionVerifying)?, documents: ClientDocuments? = nil,
-        claims: ClaimSource, tracer: (any Tracer)? = nil,
+        claims: ClaimSource, registration: SelfRegistration? = nil, tracer: (any Tracer)? = nil,
         metrics: (any MetricsFactory)? = nil
     ) {
         self.vault = vault
@@ -59,6 +66,7 @@ public struct TokenIssuer: Sendable {
         self.assertions = assertions
         self.documents = documents
         self.claims = claims
+        self.registration = registration
         throttle = FailureThrottle(clock: vault.clock)
         sharedAddress = SharedAddressNotice(vault.logger)
         watch = IssuerWatch(tracer, metrics)

@@ -21,6 +21,7 @@ package enum TokenRequestRefusal: String, Sendable, CaseIterable {
     case wrongMethod = "wrong_method"
     case clientDisabled = "client_disabled"
     case throttled
+    case registrationToken = "registration_token"
     case assertionMalformed = "assertion_malformed"
     case assertionAlgorithm = "assertion_algorithm"
     case assertionUnknownKey = "assertion_unknown_key"

@@ -14,6 +14,10 @@ public enum Limits {
     public static let nonceBytes = 1024
     /// Redirect URIs a client may register.
     public static let redirectURIs = 32
+    /// The identifier of a client that registered itself, in bytes: it holds what the client chose.
+    public static let clientIDBytes = 2048
+    /// Clients that registered themselves and that one user allows: each is a row that the user brought about.
+    public static let selfRegisteredClients = 100
     /// A user or client name, in bytes of UTF-8.
     public static let nameBytes = 256
     /// The size of one audit leaf in bytes.

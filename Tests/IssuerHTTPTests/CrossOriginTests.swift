@@ -29,7 +29,9 @@ import TokenVault
                 #expect(reply.header("access-control-allow-origin") == "*", "\(path)")
                 #expect(reply.header("access-control-allow-methods")?.contains(method) == true, "\(path)")
                 // What is asked is not repeated: it is text from outside.
-                #expect(reply.header("access-control-allow-headers") == "Authorization, Content-Type, MCP-Protocol-Version, *")
+                #expect(
+                    reply.header("access-control-allow-headers")
+                        == "Authorization, Content-Type, MCP-Protocol-Version, *")
                 #expect(reply.header("access-control-allow-credentials") == nil)
                 #expect(reply.body.isEmpty)
             }

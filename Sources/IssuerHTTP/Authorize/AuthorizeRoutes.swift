@@ -153,8 +153,12 @@ extension AuthorizeRoutes {
         case .redirect(let location):
             return location.withExposed { pages.seeOther($0, to: request, id) }
         case .needsSignIn(let pending):
+            // The name of a client that registered itself is a stranger's claim: where the answer goes is not.
+            let name =
+                pending.client.isSelfRegistered
+                ? Self.destination(of: pending.redirectURI) : pending.client.registration.name
             let need = SignInRequest(
-                returnTo: try resumption(of: asked), clientName: pending.client.registration.name,
+                returnTo: try resumption(of: asked), clientName: name,
                 loginHint: pending.loginHint)
             return try await signIn(need, for: request, context)
         case .needsConsent(let pending, let account):
@@ -166,7 +170,7 @@ extension AuthorizeRoutes {
                 clientName: pending.client.registration.name, clientID: pending.client.clientID,
                 userName: account.name, scopes: try await describe(pending.scope),
                 resource: pending.resource?.text,
-                destination: Self.destination(of: pending.redirectURI),
+                destination: Self.destination(of: pending.redirectURI), caution: Self.caution(about: pending),
                 action: pages.link(PagePaths.consent), form: try form.sealed(by: issuer.vault))
             return Pages.guarded(
                 try await consentPage.response(to: question, for: request, context: context))
@@ -183,6 +187,18 @@ extension AuthorizeRoutes {
     private func resumption(of asked: AuthorizationRequest) throws -> String {
         pages.link(PagePaths.authorize) + "?" + Self.resuming
             + FormCoding.encode(try asked.sealed(by: issuer).text)
+    }
+
+    private static func caution(about pending: PendingAuthorization) -> String? {
+        let advice = "Allow it only if you started this yourself just now."
+        return switch (pending.client.isSelfRegistered, pending.isClientAssured) {
+        case (true, true):
+            "This application chose its name itself; only the address below is certain. " + advice
+        case (true, false):
+            "This application chose its name itself, and any program on your device can pose as it. " + advice
+        case (false, false): "Any program on your device can pose as this application. " + advice
+        case (false, true): nil
+        }
     }
 
     /// Where a redirect URI leads, for people.

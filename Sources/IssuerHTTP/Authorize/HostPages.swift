@@ -121,6 +121,9 @@ public struct ConsentQuestion: Sendable {
     public let resource: String?
     /// The host or app that the browser goes to then, for people to read.
     public let destination: String
+    /// What the user must know before anything else: that the application chose its name itself, or that any program on the
+    /// device can pose as it. Nil for neither.
+    public let caution: String?
     /// The path to post the answer to.
     public let action: String
     /// Goes into the hidden field `form`: it binds the answer to this request, user and session.

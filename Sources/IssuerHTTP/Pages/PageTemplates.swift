@@ -123,6 +123,7 @@ struct BundledConsentPage<Context: RequestContext>: ConsentPage {
         let client = question.clientName.displayed
         var values: [String: Any] = [:]
         values["resource"] = question.resource
+        values["caution"] = question.caution
         return pages.page(
             .consent,
             [

@@ -37,7 +37,7 @@ public enum ConsentDecision: Sendable {
 
 /// A valid authorization request that waits for the user.
 public struct PendingAuthorization: Sendable {
-    public let client: Client
+    public internal(set) var client: Client
     /// The scope that the client will get.
     public let scope: ScopeSet
     /// The resource that its tokens will be for; nil: it named none.

@@ -24,9 +24,17 @@ extension TokenIssuer {
     private func client(of request: AuthorizationRequest) async throws(AuthorizationRefusal) -> Client {
         guard let clientID = request["client_id"] else { throw .page(.missing("client_id")) }
         let client: Client?
-        do { client = try await vault.clients.first(identifiedBy: clientID) } catch {
-            throw .page(failure(error))
-        }
+        do {
+            if var known = try await vault.clients.first(identifiedBy: clientID) {
+                // What such clients may have is the operator's to say at any time.
+                if known.isSelfRegistered, registration != nil {
+                    known.registration.scope = try await scopeOfSelfRegistered()
+                }
+                client = known
+            } else {
+                client = try await unregisteredClient(clientID)
+            }
+        } catch { throw .page(error as? OAuthError ?? failure(error)) }
         guard let client, client.state == .active else {
             // One text for every cause: it must not tell which client identifiers exist.
             throw .page(
@@ -130,6 +138,8 @@ extension TokenIssuer {
         let registered = client.registration.scope
         let scope = asked.isEmpty ? registered : asked.intersection(registered)
         guard asked.isEmpty || !scope.isEmpty else { throw .scopeExceeded }
+        // A token for nothing in particular is not given to just anyone.
+        guard !client.isSelfRegistered || !scope.isEmpty else { throw .scopeExceeded }
         guard !type.hasIDToken || scope.names.contains("openid") else {
             throw .invalidRequest("A response_type with id_token needs the scope openid.")
         }

@@ -12,7 +12,7 @@ extension TokenIssuer {
         _ request: AuthorizationRequest, user: AuthenticatedUser?, decision: ConsentDecision? = nil
     ) async -> AuthorizationResult {
         guard let issuer else { return .page(.noIssuer) }
-        let pending: PendingAuthorization
+        var pending: PendingAuthorization
         do throws(AuthorizationRefusal) {
             pending = try await judge(request, issuer: issuer)
         } catch { return error.result }
@@ -37,6 +37,12 @@ extension TokenIssuer {
             switch decision {
             case .deny: return pending.refused(OAuthError(.accessDenied, "The user denied the request."))
             case .allow(let scope) where pending.scope.isSubset(of: scope):
+                if pending.client.isSelfRegistered {
+                    let kept = try await vault.clients.keep(
+                        pending.client, allowedBy: user.id, through: .http, requestID: request.requestID)
+                    guard let kept else { return pending.refused(.tooManyClients) }
+                    pending.client = kept
+                }
                 try await vault.consents.remember(
                     ofUser: user.id, toClient: pending.client.id, scope: pending.scope, through: .http,
                     requestID: request.requestID)
@@ -154,7 +160,7 @@ extension PendingAuthorization {
     /// RFC 8252 section 8.6: "authorization servers SHOULD NOT process authorization requests automatically
     /// without user consent or interaction, except when the identity of the client can be assured". Any
     /// program on the device can claim a loopback port or a private-use scheme.
-    fileprivate var isClientAssured: Bool {
+    package var isClientAssured: Bool {
         !client.registration.isPublic || redirectURI.hasPrefix("https://")
     }
 
@@ -164,6 +170,11 @@ extension PendingAuthorization {
 }
 
 extension OAuthError {
+    fileprivate static let tooManyClients = OAuthError(
+        .accessDenied,
+        "The user allows \(Limits.selfRegisteredClients) applications that registered themselves, and must withdraw one first."
+    )
+
     fileprivate static let noIssuer = OAuthError(
         .serverError, status: 500, "This server does not know the URL it is reached by.")
 }

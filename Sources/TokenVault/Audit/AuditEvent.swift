@@ -78,6 +78,9 @@ package struct Pseudonym: Sendable, Hashable {
     package static let byteCount = 16
     package let bytes: [UInt8]
 
+    /// Of what is not in the log.
+    init() { bytes = Array(repeating: 0, count: Self.byteCount) }
+
     package init?(bytes: [UInt8]) {
         guard bytes.count == Self.byteCount else { return nil }
         self.bytes = bytes

@@ -5,7 +5,7 @@ extension ClientRegistration {
     /// The registration with each value of a list once; what could not work or would not be safe is refused.
     ///
     /// - Throws: ``VaultError/Code/invalidInput`` with the member and what it may be.
-    func checked() throws -> ClientRegistration {
+    package func checked() throws -> ClientRegistration {
         var registration = self
         registration.authenticationMethods = authenticationMethods.withoutRepeats
         registration.grantTypes = grantTypes.withoutRepeats
@@ -101,8 +101,8 @@ extension Lifetimes {
 }
 
 /// What a redirect URI may look like when it is registered (RFC 6749 section 3.1.2, RFC 8252 sections 7 and 8).
-enum RedirectURIRules {
-    static func check(_ uri: String, appSchemes: [String] = []) throws {
+package enum RedirectURIRules {
+    package static func check(_ uri: String, appSchemes: [String] = []) throws {
         let isPlain = uri.utf8.allSatisfy {
             (0x21...0x7E).contains($0) && !Array("\"<>\\^`{|}".utf8).contains($0)
         }

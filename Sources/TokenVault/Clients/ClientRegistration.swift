@@ -136,11 +136,14 @@ public enum ResponseType: String, Codable, Sendable, CaseIterable {
 
 /// A registered client, as it was when it was read.
 public struct Client: Sendable {
+    /// 0 for a client that registered itself and that no user has allowed yet.
     public let id: OwnerID
     /// The public identifier, `client_id`.
     public let clientID: String
     public let state: OwnerState
-    public let registration: ClientRegistration
+    public package(set) var registration: ClientRegistration
+    /// It registered itself: its name is a stranger's claim.
+    public let isSelfRegistered: Bool
     public let createdAt: VaultInstant
     /// The client's secrets; only tags of them are stored.
     public let secrets: [ClientSecretInfo]
@@ -167,9 +170,19 @@ public struct Client: Sendable {
         self.registration = registration
         rotationPolicy = RotationPolicy(
             retryWindow: registration.lifetimes.retryWindow, rotation: registration.rotation)
+        isSelfRegistered = row.selfRegistered == 1
         createdAt = owner.row.createdAt
         self.secrets = secrets
         pseudonym = owner.pseudonym
+    }
+
+    /// A client that registered itself and that no user has allowed yet: it is not in the vault.
+    package init(_ registration: ClientRegistration, clientID: String, registeredAt: VaultInstant) {
+        (id, state, secrets, isSelfRegistered) = (OwnerID(0), .active, [], true)
+        (self.clientID, self.registration, createdAt) = (clientID, registration, registeredAt)
+        rotationPolicy = RotationPolicy(
+            retryWindow: registration.lifetimes.retryWindow, rotation: registration.rotation)
+        pseudonym = Pseudonym()
     }
 }
 

@@ -38,8 +38,6 @@ public struct VaultClients: Sendable {
         let clientID = clientID ?? ClientIDRules.random()
         try ClientIDRules.check(clientID)
         let secret = registration.usesSecret ? ClientSecret.generate() : nil
-        let identity = Array(
-            try JSONEncoder().encode(ClientIdentity(clientID: clientID, name: registration.name)))
         return try await vault.write { transaction in
             let keyring = transaction.keyring
             let database = try transaction.database
@@ -51,16 +49,10 @@ public struct VaultClients: Sendable {
                     .alreadyExists, "There is a client of that name or identifier.",
                     remedy: "List the clients.")
             }
-            let id = OwnerID(transaction.next(\.nextOwnerID))
-            let owner = try transaction.makeOwner(
-                id, kind: .client, identity: identity, lookupTag: idTags.first)
-            var row = ClientRow(id: id, nameTag: nameTags.first, registration: "")
-            try row.register(registration)
-            try transaction.insert(row)
-            var secrets: [ClientSecretInfo] = []
-            if let secret { secrets.append(try transaction.insertSecret(secret, of: id, generation: 1)) }
+            let owner = try transaction.addClient(registration, clientID, nameTag: nameTags.first)
+            if let secret { _ = try transaction.insertSecret(secret, of: owner.row.id, generation: 1) }
             let event = AuditEvent(.clientAdd, by: vault.operatorActor, subject: owner.pseudonym)
-            let client = try Client(owner: owner, row: row, secrets: secrets, keyring: keyring)
+            guard let client = try transaction.client(owner.row.id) else { throw Vault.noClient }
             return Audited(NewClient(client: client, secret: secret), event)
         }
     }
@@ -91,7 +83,7 @@ public struct VaultClients: Sendable {
 
     /// The client with this `client_id`, for authentication; nil if it is unknown or was removed.
     package func first(identifiedBy clientID: String) async throws -> Client? {
-        guard clientID.utf8.count <= Limits.nameBytes else { return nil }
+        guard clientID.utf8.count <= Limits.clientIDBytes else { return nil }
         return try await first { database, keyring, revision in
             let tags = keyring.lookup.tags(.clientID, of: Array(clientID.utf8))
             let id = try vault.registry.ownerID(lookupTags: tags, database, revision: revision)
@@ -134,10 +126,21 @@ public struct VaultClients: Sendable {
     ///   - last: the client that the page before ended with.
     ///   - limit: the most clients to return; every client by default.
     public func list(after last: OwnerID = .system, limit: Int = .max) async throws -> [Client] {
+        try await list(after: last, limit: limit, where: "true")
+    }
+
+    /// Lists the clients that an operator registered: not the many that may have registered themselves.
+    package func listOfOperators() async throws -> [Client] {
+        try await list(
+            after: .system, limit: .max,
+            where: "NOT EXISTS (SELECT 1 FROM clients WHERE id = owners.id AND self_registered = 1)")
+    }
+
+    private func list(after last: OwnerID, limit: Int, where condition: String) async throws -> [Client] {
         try await vault.scan { database, keys in
             let revision = try keys.checkedRevision(database)
             return try database.ids(
-                "owners", after: last.rawValue, where: "kind = 3 AND state != 3", limit: limit
+                "owners", after: last.rawValue, where: "kind = 3 AND state != 3 AND \(condition)", limit: limit
             ).compactMap {
                 try vault.registry.client(OwnerID($0), database, keys.keyring, revision: revision)
             }
@@ -149,7 +152,7 @@ public struct VaultClients: Sendable {
     package func registeredScopes() async throws -> Set<String> {
         let revision = try await vault.snapshot { try $1.checkedRevision($0) }
         if let known = vault.knownScopes.value(revision) { return known }
-        let names = Set(try await list().flatMap(\.registration.scope.names))
+        let names = Set(try await listOfOperators().flatMap(\.registration.scope.names))
         vault.knownScopes.keep(names, revision)
         return names
     }
@@ -252,6 +255,28 @@ public struct VaultClients: Sendable {
 }
 
 extension WriteTransaction {
+    /// - Parameter nameTag: nil for a client that registered itself: any number of them may have one name.
+    package func addClient(
+        _ registration: ClientRegistration, _ clientID: String, nameTag: [UInt8]?
+    ) throws -> Owner {
+        let identity = ClientIdentity(clientID: clientID, name: registration.name)
+        let owner = try makeOwner(
+            OwnerID(next(\.nextOwnerID)), kind: .client, identity: Array(try JSONEncoder().encode(identity)),
+            lookupTag: keyring.lookup.tags(.clientID, of: Array(clientID.utf8)).first)
+        var row = ClientRow(
+            id: owner.row.id, nameTag: nameTag, registration: "", selfRegistered: nameTag == nil ? 1 : nil)
+        try row.register(registration)
+        try insert(row)
+        return owner
+    }
+
+    /// Changes what is registered of a client, and nothing else of it.
+    package func register(_ registration: ClientRegistration, of id: OwnerID) throws {
+        guard var row = try load(ClientRow.self, id.rawValue)?.row else { throw Vault.noClient }
+        try row.register(registration)
+        try update(row)
+    }
+
     func insertSecret(
         _ secret: SecretBytes, of client: OwnerID, generation: Int64
     ) throws -> ClientSecretInfo {
@@ -313,17 +338,16 @@ extension VaultClients {
     ) async throws -> NewClient {
         let id = try await find(name).id
         return try await vault.write { transaction in
-            guard let client = try transaction.client(id), client.state != .removed,
-                var row = try transaction.load(ClientRow.self, id.rawValue)?.row
-            else { throw Vault.noClient }
+            guard let client = try transaction.client(id), client.state != .removed else {
+                throw Vault.noClient
+            }
             var registration = client.registration
             change(&registration)
             guard registration.name == client.registration.name else {
                 throw invalid("A client keeps its name.")
             }
             registration = try registration.checked()
-            try row.register(registration)
-            try transaction.update(row)
+            try transaction.register(registration, of: id)
             var secret: SecretBytes?
             if !registration.usesSecret {
                 for old in client.secrets { try transaction.delete(.clientSecrets, id: old.id) }

@@ -27,6 +27,7 @@ struct SecretReader {
         "client secret",
         advice: "Write what the provider showed when the client was registered into it.")
     static let accessToken = SecretReader("access token", advice: tokenAdvice, limit: 33 * 1024)
+    static let registrationToken = SecretReader("registration token", advice: tokenAdvice)
     static let refreshToken = SecretReader("refresh token", advice: tokenAdvice, limit: 33 * 1024)
 
     private static let longEnough = "Use at least 12 characters."

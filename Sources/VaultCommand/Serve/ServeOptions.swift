@@ -69,6 +69,20 @@ struct ServeOptions: ParsableArguments {
             valueName: "hosts"))
     var innerKeySetHosts: String?
     @Option(
+        help: ArgumentHelp(
+            "open: clients register themselves (RFC 7591), and users decide; or off. (default: open)",
+            valueName: "open|off"))
+    var registration: String?
+    @Option(
+        help: ArgumentHelp(
+            "Scope that clients may request that registered themselves. (default: that of public native clients)",
+            valueName: "scope"))
+    var registrationScope: String?
+    @Option(
+        help: ArgumentHelp("Register only clients that present the token in this file.", valueName: "file"),
+        completion: .file())
+    var registrationTokenFile: String?
+    @Option(
         help: ArgumentHelp("Write the base URL to this file once requests are accepted.", valueName: "path"),
         completion: .file())
     var readyFile: String?
@@ -96,7 +110,9 @@ struct ServeOptions: ParsableArguments {
             .keepLog: keepLog, .keepLogSize: keepLogSize,
             .trustedProxy: trustedProxy.map { "\($0)" }, .legacyGet: legacyGet.map { "\($0)" },
             .clientDocuments: clientDocuments.map { "\($0)" }, .innerKeySetHosts: innerKeySetHosts,
-            .readyFile: readyFile, .role: role?.rawValue, .logLevel: logLevel?.rawValue,
+            .registration: registration, .registrationScope: registrationScope,
+            .registrationTokenFile: registrationTokenFile, .readyFile: readyFile, .role: role?.rawValue,
+            .logLevel: logLevel?.rawValue,
             .logFormat: logFormat?.rawValue,
         ]
         return values.compactMapValues { $0 }

@@ -27,7 +27,7 @@ struct ServeSettings {
     private static let defaults: [Setting: String] = [
         .listen: "127.0.0.1:8080", .profile: "standard", .logLevel: "info", .logFormat: "text",
         .maximumConnections: "2048", .idleTimeout: "60s", .keepLog: "400d", .trustedProxy: "false",
-        .legacyGet: "false", .clientDocuments: "false",
+        .legacyGet: "false", .clientDocuments: "false", .registration: "open",
         .role: VaultRoles.everything.rawValue,
     ]
 
@@ -92,6 +92,7 @@ struct ServeSettings {
         server.logRetention = try logRetention(reader)
         server.requests.trustsForwardedFor = try reader.truth(.trustedProxy)
         server.tls = try certificate(reader)
+        server.registration = try registration(reader)
         try server.check()
         return server
     }
@@ -110,6 +111,23 @@ struct ServeSettings {
             else { return nil }
             return try? LogRetention(age: age.age, size: count * unit)
         }
+    }
+
+    private static func registration(_ reader: SettingsReader) throws -> SelfRegistration? {
+        let isOpen = try reader.value(of: .registration, "is open or off") {
+            ["open": true, "off": false][$0]
+        }
+        guard isOpen else { return nil }
+        var registration = SelfRegistration()
+        if reader.text(.registrationScope) != nil {
+            registration.scope = try reader.value(of: .registrationScope, "is names with spaces between") {
+                ScopeSet(tidying: $0).flatMap { $0.isEmpty ? nil : $0 }
+            }
+        }
+        if let path = reader.text(.registrationTokenFile) {
+            registration.initialAccessToken = try SecretReader.registrationToken.read(file: path)
+        }
+        return registration
     }
 
     private static func certificate(_ reader: SettingsReader) throws -> ServerCertificate? {

@@ -19,6 +19,9 @@ enum Setting: String, CaseIterable {
     case legacyGet = "legacy-get"
     case clientDocuments = "client-documents"
     case innerKeySetHosts = "inner-jwks-hosts"
+    case registration
+    case registrationScope = "registration-scope"
+    case registrationTokenFile = "registration-token-file"
     case logLevel = "log-level"
     case logFormat = "log-format"
     case readyFile = "ready-file"

@@ -22,7 +22,8 @@ struct HistoryTests {
         }
         // All that rows and rules can come to; the rest is for whoever reads the request.
         let elsewhere: Set<RefusalReason> = [
-            .clientDisabled, .resourceMismatch, .redirectURIMismatch, .codeVerifierMissing, .codeVerifierMismatch,
+            .clientDisabled, .resourceMismatch, .redirectURIMismatch, .codeVerifierMissing,
+            .codeVerifierMismatch,
             .codeVerifierUnexpected,
         ]
         #expect(tally.reasons == Set(RefusalReason.allCases).subtracting(elsewhere))

@@ -269,6 +269,7 @@ extension Shown {
             .both("response_types", responseTypes, as: responseTypes.joined(separator: ", ")),
             .json("redirect_uris", registration.redirectURIs),
             .json("app_schemes", registration.appSchemes.isEmpty ? nil : registration.appSchemes),
+            .both("self_registered", client.isSelfRegistered ? true : nil),
             .json("any_localhost_port", registration.acceptsAnyLocalhostPort ? true : nil),
         ]
         fields += registration.redirectURIs.map { .text("redirect_uri", $0) }

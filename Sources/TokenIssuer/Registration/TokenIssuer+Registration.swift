@@ -1,0 +1,112 @@
+package import TokenVault
+package import VaultCore
+import VaultCrypto
+import VaultStore
+
+extension TokenIssuer {
+    /// Answers a registration request (RFC 7591 section 3). Nothing is stored.
+    ///
+    /// - Parameters:
+    ///   - json: the body.
+    ///   - token: the initial access token that came along; nil: none.
+    /// - Returns: the members of the answer.
+    package func register(
+        _ json: [UInt8], presenting token: SecretBytes?, from origin: RequestOrigin
+    ) async throws(OAuthError) -> [String: ClaimValue] {
+        guard let registration else { throw .registrationIsOff }
+        if let wanted = registration.initialAccessToken {
+            guard let token, ConstantTime.equal(token.withExposed(\.self), wanted.withExposed(\.self)) else {
+                do {
+                    try await vault.recordRefusal(
+                        .registrationToken, client: nil, channel: origin.channel, requestID: origin.requestID)
+                } catch { throw failure(error) }
+                throw OAuthError(.invalidToken, status: 401, "A registration needs an initial access token.")
+            }
+        }
+        let choice = try ClientChoice(json: json, registration, at: vault.clock.now())
+        do {
+            let scope = try await scopeOfSelfRegistered()
+            guard !scope.isEmpty else { throw OAuthError.nothingIsOpen }
+            let registered = choice.registration(registration, scope: scope)
+            func texts(_ values: [String]) -> ClaimValue { .array(values.map { .string($0) }) }
+            return [
+                "client_id": .string(try choice.sealed(by: vault)),
+                "client_id_issued_at": .integer(choice.registeredAt.secondsSince1970),
+                "client_name": .string(choice.name), "redirect_uris": texts(choice.redirectURIs),
+                "grant_types": texts(registered.grantTypes.map(\.rawValue)), "response_types": ["code"],
+                "token_endpoint_auth_method": "none", "scope": .string(scope.text),
+            ]
+        } catch { throw error as? OAuthError ?? failure(error) }
+    }
+
+    /// The client that a `client_id` holds, where it is not in the vault.
+    ///
+    /// - Throws: the page to show for one that is over.
+    func unregisteredClient(_ clientID: String) async throws -> Client? {
+        guard let registration, let choice = ClientChoice(opening: clientID, by: vault) else { return nil }
+        guard vault.clock.now() < choice.registeredAt.advanced(by: ClientChoice.lifetime) else {
+            throw OAuthError.invalidRequest(
+                "The application registered more than 24 hours ago, and was never allowed. Add this server to it again."
+            )
+        }
+        return Client(
+            choice.registration(registration, scope: try await scopeOfSelfRegistered()), clientID: clientID,
+            registeredAt: choice.registeredAt)
+    }
+}
+
+extension VaultClients {
+    /// Keeps a client that registered itself, now that a user allows it; one that is kept gets the scope it may have now.
+    ///
+    /// - Returns: nil where the user allows ``Limits/selfRegisteredClients`` others.
+    /// - Throws: ``VaultError/Code/denied`` where the client or the user is disabled.
+    package func keep(
+        _ client: Client, allowedBy user: OwnerID, through channel: AuditChannel, requestID: String?
+    ) async throws -> Client? {
+        let registration = try client.registration.checked()
+        return try await vault.write { transaction in
+            let tags = transaction.keyring.lookup.tags(.clientID, of: Array(client.clientID.utf8))
+            let database = try transaction.database
+            let known = try database.ownerID(tags: tags)
+            let others = try database.count(Self.allowedSQL, [.integer(user.rawValue)])
+            let refused = VaultError(.denied, "The client or the user was disabled.")
+            guard let party = try transaction.owner(user), party.row.kind == .user,
+                party.row.state == .active
+            else { throw refused }
+            var event = AuditEvent(
+                .clientAdd, by: AuditActor(party.pseudonym, channel), reason: "self_registered",
+                requestID: requestID)
+            let id: OwnerID
+            if let known {
+                guard let kept = try transaction.client(known), kept.state == .active, kept.isSelfRegistered
+                else { throw refused }
+                guard !registration.scope.isSubset(of: kept.registration.scope) else {
+                    return .unchanged(kept)
+                }
+                var changed = kept.registration
+                changed.scope = registration.scope
+                try transaction.register(changed, of: known)
+                id = known
+                event.operation = .clientChange
+            } else {
+                guard others < Int64(Limits.selfRegisteredClients) else { return .unchanged(nil) }
+                id = try transaction.addClient(registration, client.clientID, nameTag: nil).row.id
+            }
+            guard let kept = try transaction.client(id) else { throw refused }
+            event.subject = kept.pseudonym
+            return Audited(kept, event)
+        }
+    }
+
+    private static let allowedSQL =
+        "SELECT count(*) FROM consents, clients WHERE owner_id = ? AND clients.id = client_id AND self_registered = 1"
+}
+
+extension OAuthError {
+    private static let noRegistration = "Clients cannot register themselves here."
+
+    fileprivate static let registrationIsOff = OAuthError(.invalidRequest, status: 404, noRegistration)
+
+    fileprivate static let nothingIsOpen = OAuthError(
+        .invalidClientMetadata, noRegistration + " No scope is open to them; ask the operator.")
+}
