@@ -184,7 +184,8 @@ extension ClientRegistration {
             guard let own = LoopbackURI(registered), let asked = LoopbackURI(redirectURI) else {
                 return false
             }
-            return own == asked && (!own.isName || acceptsAnyLocalhostPort)
+            return own.rest == asked.rest
+                && (asked.isName ? acceptsAnyLocalhostPort : own.address == asked.address)
         }
     }
 
@@ -193,18 +194,18 @@ extension ClientRegistration {
     package mutating func allowNativeRedirects() {
         let schemes = redirectURIs.map { $0.prefix { $0 != ":" }.lowercased() }
         appSchemes = Set(schemes).subtracting(["http", "https"]).filter { !$0.contains(".") }.sorted()
-        acceptsAnyLocalhostPort = redirectURIs.contains { LoopbackURI($0)?.isName == true }
+        acceptsAnyLocalhostPort = redirectURIs.contains { LoopbackURI($0) != nil }
     }
 }
 
 /// A redirect URI on a loopback address, its port left out.
-private struct LoopbackURI: Equatable {
-    private let address: String
+private struct LoopbackURI {
+    let address: String
     /// `localhost`, and no address.
     var isName: Bool { address == Self.addresses[2] }
     private static let addresses = ["http://127.0.0.1", "http://[::1]", "http://localhost"]
     /// From the slash or question mark behind the authority on.
-    private let rest: [UInt8]
+    let rest: [UInt8]
 
     init?(_ uri: String) {
         guard let address = Self.addresses.first(where: { Self.begins(uri, $0) }) else {

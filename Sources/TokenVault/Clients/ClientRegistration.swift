@@ -40,8 +40,8 @@ public struct ClientRegistration: Sendable, Equatable {
     /// Schemes without a dot that its redirect URIs may have, such as `cursor`. Any program on a device can claim one, so
     /// they are for public clients, which use PKCE, and users are asked every time.
     public var appSchemes: [String] = []
-    /// Whether a redirect URI at `http://localhost` is accepted with any port (RFC 9700 section 2.1): for public clients, as
-    /// above.
+    /// Whether `http://localhost` with any port is accepted where a redirect URI at `localhost` or a loopback address is
+    /// registered (RFC 9700 section 2.1): for public clients, as above.
     public var acceptsAnyLocalhostPort = false
     /// The scope that the client may request.
     public var scope: ScopeSet = .empty

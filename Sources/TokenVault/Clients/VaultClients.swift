@@ -140,7 +140,8 @@ public struct VaultClients: Sendable {
         try await vault.scan { database, keys in
             let revision = try keys.checkedRevision(database)
             return try database.ids(
-                "owners", after: last.rawValue, where: "kind = 3 AND state != 3 AND \(condition)", limit: limit
+                "owners", after: last.rawValue, where: "kind = 3 AND state != 3 AND \(condition)",
+                limit: limit
             ).compactMap {
                 try vault.registry.client(OwnerID($0), database, keys.keyring, revision: revision)
             }

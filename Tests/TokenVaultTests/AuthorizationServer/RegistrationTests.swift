@@ -255,7 +255,8 @@ import VaultCore
 
     @Test(arguments: [
         ("http://localhost/cb", "http://localhost:1/cb"), ("http://localhost:8080/cb", "http://localhost/cb"),
-        ("http://localhost", "http://localhost:65535"),
+        ("http://localhost", "http://localhost:65535"), ("http://127.0.0.1/cb", "http://localhost:7/cb"),
+        ("http://[::1]:9/cb", "http://localhost/cb"),
     ])
     func `any port at localhost`(_ registered: String, _ asked: String) {
         var registration = client(registered)
