@@ -13,6 +13,8 @@ struct Report {
         case rewrapped(grants: Int)
         case swapsAlone(grants: Int)
         case swapsWhileRotating(grants: Int)
+        case swapsForNothing(grants: Int)
+        case swapsForResource(grants: Int)
         case syncs
         case memory
         case http(HTTPBenchmark.Load, connections: Int)
@@ -31,6 +33,8 @@ struct Report {
             case .rewrapped(let grants): "owners/s of a root key's rotation, \(grants) grants"
             case .swapsAlone(let grants): "swaps/s before it, \(grants) grants, 64 callers"
             case .swapsWhileRotating(let grants): "swaps/s while it runs, \(grants) grants, 64 callers"
+            case .swapsForNothing(let grants): "swaps/s without a resource, \(grants) grants, 64 callers"
+            case .swapsForResource(let grants): "swaps/s for a resource, \(grants) grants, 64 callers"
             case .syncs: "fdatasync/s of 4 KiB"
             case .memory: "MiB, peak of this process with its tokens"
             case .http(let load, let connections): "HTTP \(load.rawValue)/s, \(connections) connections"

@@ -34,8 +34,27 @@ struct SwapBenchmark {
         report.add(.memory, ProcessMemory.peakMiB)
     }
 
-    /// Refreshes per second by so many callers, who share these tokens of the copy among them.
-    func swap(_ vault: Vault, _ copy: WorkingCopy, tokens: Range<Int>, callers: Int) async throws -> Double {
+    /// Refreshes that name a resource, beside refreshes that name none, in one run.
+    func measureResource(into report: inout Report) async throws {
+        let copy = try store.copy()
+        defer { copy.remove() }
+        let vault = try await copy.vault.open()
+        let half = copy.tokenCount / 2
+        let resource = ResourceIdentifier("https://mcp.example/mcp")
+        report.add(
+            .swapsForNothing(grants: store.grants),
+            try await swap(vault, copy, tokens: 0..<half, callers: 64))
+        report.add(
+            .swapsForResource(grants: store.grants),
+            try await swap(vault, copy, tokens: half..<2 * half, callers: 64, for: resource))
+        await vault.close()
+    }
+
+    /// Refreshes per second by this number of callers, who share these tokens of the copy among them.
+    func swap(
+        _ vault: Vault, _ copy: WorkingCopy, tokens: Range<Int>, callers: Int,
+        for resource: ResourceIdentifier? = nil
+    ) async throws -> Double {
         let client = try await vault.clients.find(PopulatedVault.clientName)
         let chains = (0..<callers).map { caller in
             Chains(
@@ -47,7 +66,7 @@ struct SwapBenchmark {
         let swaps = try await withThrowingTaskGroup(of: Int.self) { group in
             for chain in chains {
                 group.addTask {
-                    try await chain.swap(vault, client, until: end)
+                    try await chain.swap(vault, client, for: resource, until: end)
                 }
             }
             return try await group.reduce(0, +)
@@ -67,14 +86,18 @@ private struct Chains: Sendable {
     }
 
     /// Refreshes random ones of them, one after the other, and returns how often.
-    func swap(_ vault: Vault, _ client: Client, until end: ContinuousClock.Instant) async throws -> Int {
+    func swap(
+        _ vault: Vault, _ client: Client, for resource: ResourceIdentifier?,
+        until end: ContinuousClock.Instant
+    ) async throws -> Int {
         var chain = self
         var swaps = 0
         while ContinuousClock.now < end {
             let index = Int(chain.random.next() % UInt64(chain.tokens.count))
-            let request = ExchangeRequest(
+            var request = ExchangeRequest(
                 kind: .refreshToken, credential: SecretBytes(chain.tokens[index]), client: client,
                 channel: .library)
+            request.resource = resource
             guard case .issued(let issued) = try await vault.exchange(request),
                 let refreshToken = issued.pair.refreshToken
             else { throw BenchmarkFailure("A refresh was refused.") }

@@ -36,8 +36,8 @@ struct Measure: AsyncParsableCommand {
     var server: String?
     @Option(help: "Writes the figures to this file.")
     var json: String?
-    @Option(help: "Parts to run: swaps, bound, validations, verify, rotation, http.")
-    var parts = "swaps,bound,validations,verify,rotation,http"
+    @Option(help: "Parts to run: swaps, resource, bound, validations, verify, rotation, http.")
+    var parts = "swaps,resource,bound,validations,verify,rotation,http"
 
     func run() async throws {
         let sizes = try Self.numbers(grants)
@@ -53,6 +53,9 @@ struct Measure: AsyncParsableCommand {
                 }
                 if parts.contains("swaps") {
                     try await SwapBenchmark(store, seconds).measure(callers: callers, into: &report)
+                }
+                if parts.contains("resource") {
+                    try await SwapBenchmark(store, seconds).measureResource(into: &report)
                 }
                 if parts.contains("validations") {
                     try await ValidationBenchmark(store, seconds).measure(into: &report)
