@@ -108,21 +108,25 @@ package enum RotationRules {
         _ presented: PresentedCredential, of state: GrantState, at moment: RotationMoment,
         under rotation: RefreshTokenRotation
     ) -> Bool {
-        guard rotation != .strict, moment.now < presented.endsAt else { return false }
-        let distance = state.generation - presented.generation
-        // It was replaced by the last swap; or at some time after its issue, and when is not remembered.
-        let age = moment.serving.elapsed(since: state.lastSwap)
-        let ageSinceIssue = moment.now.elapsed(since: presented.issuedAt)
+        let (generations, cap): (UInt32, Duration)
         switch rotation {
         case .strict: return false
-        case .untilFirstUse(let cap):
-            if distance == 1 { return age < cap }
-            // It moved the grant on itself, in the stead of the token between, which nobody used: its answer may be lost.
-            return distance == 2 && state.isMovedByStaleToken && moment.now < state.accessExpiresAt
-                && ageSinceIssue < cap
-        case .staleTolerant(let generations, let cap):
-            return distance <= UInt32(clamping: generations) && (distance == 1 ? age : ageSinceIssue) < cap
+        case .untilFirstUse(let time): (generations, cap) = (1, time)
+        case .staleTolerant(let count, let time): (generations, cap) = (UInt32(clamping: count), time)
         }
+        guard moment.now < presented.endsAt else { return false }
+        let distance = state.generation - presented.generation
+        // The last swap replaced the token before the current one. When older ones were replaced is not remembered, but when
+        // they were issued is.
+        let age = moment.serving.elapsed(since: state.lastSwap)
+        let ageSinceIssue = moment.now.elapsed(since: presented.issuedAt)
+        if distance <= generations, (distance == 1 ? age : ageSinceIssue) < cap { return true }
+        // What was tolerated at the last swap may have made it and lost the answer, or asked at the same moment: it is
+        // tolerated while the new access token lives. If any token was, then the predecessor of that time was.
+        guard state.isMovedByStaleToken, moment.now < state.accessExpiresAt, distance > 1 else {
+            return false
+        }
+        return distance - 1 <= generations && (distance == 2 || ageSinceIssue - age < cap)
     }
 
     private static func isPredecessor(_ presented: PresentedCredential, of state: GrantState) -> Bool {

@@ -11,7 +11,9 @@ extension Dimension {
     /// What policies look at, with less of what is decided before. Those behind `caps` use what it set.
     static let ofPolicies = [
         of([(.refreshToken, { $0.kind = .refreshToken })]), distances, families, tokens, clients, statuses,
-        of([(.ownerGood, { $0.state.owner = .good })]), absoluteLifetimes, idleLifetimes,
+        of([(.ownerGood, { $0.state.owner = .good })]),
+        of([(.absoluteLeft, { $0.state.absoluteExpiresAt = fromNow(1) })]),
+        of([(.idleLeft, { $0.state.idleExpiresAt = fromNow(1) })]),
         Dimension(choices: [
             window(60, age: 9_999, .raceWindow), window(60, age: 10_000, .retryWindow),
             window(60, age: 60_000, .noWindow),
@@ -32,17 +34,18 @@ extension Dimension {
         distance(8, [.predecessor, .notSecondBefore, .nearGeneration]),
         distance(7, [.older, .secondBefore, .nearGeneration]),
         distance(6, [.older, .notSecondBefore, .nearGeneration]),
-        distance(5, [.older, .notSecondBefore, .farGeneration]),
+        distance(5, [.older, .notSecondBefore, .nextGeneration]),
+        distance(4, [.older, .notSecondBefore, .farGeneration]),
         distance(10, [.ahead, .notSecondBefore, .farGeneration]),
     ])
 
     private static let caps = of([
-        (.swapInCap, { $0.cap = $0.serving.elapsed(since: Situation.lastSwap) + .milliseconds(1) }),
-        (.swapBeyondCap, { $0.cap = $0.serving.elapsed(since: Situation.lastSwap) }),
+        (.swapInCap, { $0.cap = $0.age + .milliseconds(1) }), (.swapBeyondCap, { $0.cap = $0.age }),
     ])
     private static let issues = of([
         (.issueInCap, { $0.issuedAt = Situation.now.advanced(by: .milliseconds(1) - $0.cap) }),
-        (.issueBeyondCap, { $0.issuedAt = Situation.now.advanced(by: .zero - $0.cap) }),
+        (.issueWasInCap, { $0.issuedAt = Situation.now.advanced(by: .milliseconds(1) - $0.cap - $0.age) }),
+        (.issueBeyondCap, { $0.issuedAt = Situation.now.advanced(by: .zero - $0.cap - $0.age) }),
     ])
     private static let policies = of([
         (.strict, { _ in }), (.untilFirstUse, { $0.adopt(.untilFirstUse(cap: $0.cap)) }),
@@ -160,6 +163,9 @@ extension Dimension {
 }
 
 extension Situation {
+    /// Since the last swap.
+    fileprivate var age: Duration { serving.elapsed(since: Situation.lastSwap) }
+
     fileprivate mutating func adopt(_ rotation: RefreshTokenRotation) {
         policy = RotationPolicy(retryWindow: policy.retryWindow, rotation: rotation)
     }

@@ -69,14 +69,20 @@ struct DecisionTable {
         + taken(
             "successor not used", .staleReplay, [.untilFirstUse, .predecessor, .swapInCap, .ownLifeLeft])
         + taken(
-            "it moved the grant itself", .staleReplay,
-            [.untilFirstUse, .secondBefore, .movedByStale, .accessLeft, .issueInCap, .ownLifeLeft])
+            "it may have moved the grant itself", .staleReplay,
+            [.untilFirstUse, .staleTolerant, .secondBefore, .movedByStale, .accessLeft, .ownLifeLeft])
         + taken(
             "the one before is tolerated", .staleReplay,
             [.staleTolerant, .predecessor, .swapInCap, .ownLifeLeft])
         + taken(
             "an older one is tolerated", .staleReplay,
             [.staleTolerant, .older, .nearGeneration, .issueInCap, .ownLifeLeft])
+        + taken(
+            "an older one was tolerated when one of them moved the grant", .staleReplay,
+            [
+                .staleTolerant, .older, .nearGeneration, .nextGeneration, .issueInCap, .issueWasInCap,
+                .movedByStale, .accessLeft, .ownLifeLeft,
+            ])
 
     private static func taken(_ name: String, _ answer: RotationDecision, _ asked: Facts) -> [Row] {
         let policies: Facts = [.untilFirstUse, .staleTolerant]

@@ -64,13 +64,16 @@ struct Facts: OptionSet, Sendable {
     /// The presented generation is `cur − 2`.
     static let secondBefore = fact(42)
     static let notSecondBefore = fact(43)
-    /// As many generations behind as the policy takes, or fewer.
+    /// As many generations behind as the policy takes, or fewer; one more; or yet more.
     static let nearGeneration = fact(44)
+    static let nextGeneration = fact(56)
     static let farGeneration = fact(45)
     /// Less than the cap since the last swap, or since the issue of the presented token.
     static let swapInCap = fact(46)
     static let swapBeyondCap = fact(47)
     static let issueInCap = fact(48)
+    /// It was at the last swap.
+    static let issueWasInCap = fact(57)
     static let issueBeyondCap = fact(49)
     /// The lifetime that the presented token was issued with.
     static let ownLifeLeft = fact(50)
@@ -94,7 +97,8 @@ struct Facts: OptionSet, Sendable {
     /// The same for combinations about policies, beside those.
     static let dimensionsOfPolicies: [Facts] = [
         [.strict, .untilFirstUse, .staleTolerant], [.secondBefore, .notSecondBefore],
-        [.nearGeneration, .farGeneration], [.swapInCap, .swapBeyondCap], [.issueInCap, .issueBeyondCap],
+        [.nearGeneration, .nextGeneration, .farGeneration], [.swapInCap, .swapBeyondCap],
+        [.issueInCap, .issueWasInCap, .issueBeyondCap],
         [.ownLifeLeft, .ownLifeOver], [.accessLeft, .accessOver], [.movedByCurrent, .movedByStale],
     ]
 

@@ -110,20 +110,21 @@ struct FullHistory {
         -> Bool
     {
         let replacements = life.tokens.count - 1 - found.number
-        guard max(0, wallTime(since: found.issue)) < lifetimes.idle else { return false }
-        func isIn(_ cap: Duration) -> Bool {
-            let age =
-                replacements == 1
-                ? servingTime(since: life.lastExchange) : max(0, wallTime(since: found.issue))
-            return .milliseconds(age) < cap
-        }
+        let (serving, issue) = (servingTime(since: life.lastExchange), max(0, wallTime(since: found.issue)))
+        guard issue < lifetimes.idle else { return false }
+        let (generations, cap): (Int, Duration)
         switch lifetimes.rotation {
         case .strict: return false
-        case .untilFirstUse(let cap):
-            let madeLastExchange = replacements == 2 && life.lastBy == found.number
-            return isIn(cap) && (replacements == 1 || madeLastExchange && isAccessAlive(life, birth))
-        case .staleTolerant(let generations, let cap): return replacements <= generations && isIn(cap)
+        case .untilFirstUse(let time): (generations, cap) = (1, time)
+        case .staleTolerant(let count, let time): (generations, cap) = (count, time)
         }
+        let age = replacements == 1 ? serving : issue
+        if replacements <= generations, .milliseconds(age) < cap { return true }
+        // Where the exchange before was made with such a token, it may be this one.
+        let isOfStaleToken = life.lastBy != life.tokens.count - 2
+        guard isOfStaleToken, replacements > 1, isAccessAlive(life, birth) else { return false }
+        return replacements <= generations + 1
+            && (replacements == 2 || .milliseconds(issue - serving) < cap)
     }
 
     func accepts(access: String) -> Bool {
