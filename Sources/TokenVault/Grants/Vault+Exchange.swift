@@ -129,9 +129,9 @@ private struct Exchange {
         }
         let moment = RotationMoment(now: transaction.now, serving: transaction.serving)
         let state = try GrantState(row, transaction)
-        switch RotationRules.decide(
+        let decision = RotationRules.decide(
             try presented(row), against: state, at: moment, under: client.rotationPolicy)
-        {
+        switch decision {
         case .swap(let scope):
             // Of a refresh nothing is unsealed: what the tokens are for is in the row.
             let context = request.kind == .authorizationCode ? try transaction.context(of: row) : nil
@@ -142,15 +142,12 @@ private struct Exchange {
             }
             try expectation?.check(row, isReplay: false, scope)
             return try swap(row, scope, client, for: bound ?? request.resource?.text)
-        case .replay:
+        case .replay, .staleReplay:
             guard request.resource == nil || isWanted(row.access?.audience) else {
                 return refuse(.resourceMismatch, row)
             }
             try expectation?.check(row, isReplay: true, row.access?.scope)
-            return try replay(row)
-        case .staleReplay:
-            try expectation?.check(row, isReplay: true, row.access?.scope)
-            return try replayToStaleToken(row)
+            return try decision == .replay ? replay(row) : replayToStaleToken(row)
         case .refuse(let reason): return refuse(reason, row)
         case .revoke(let reason): return try revoke(row, reason)
         case .databaseIsBehind:

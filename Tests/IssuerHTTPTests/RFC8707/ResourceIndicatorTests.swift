@@ -1,6 +1,7 @@
 import TestSupport
 import Testing
 import TokenVault
+import TokenVaultTesting
 import VaultCore
 
 /// RFC 8707: what a token is for.
@@ -89,6 +90,26 @@ import VaultCore
             let other = try await refresh(narrowed.refreshToken, for: Self.other, app, server)
             #expect(other.error == "invalid_target")
             let next = try await refresh(narrowed.refreshToken, for: nil, app, server)
+            #expect(try await audience(next, app, server) == Self.resource)
+        }
+    }
+
+    @Test func `an old token that a policy accepts gets no tokens for another resource`() async throws {
+        try await TestServer.run { server in
+            let app = try await server.client {
+                $0.rotation = .staleTolerant(generations: 3, cap: .seconds(86400))
+            }
+            let plain = try await server.tokens(app)
+            let first = try await refresh(plain.refreshToken, for: Self.resource, app, server)
+            server.clock.advance(by: .seconds(90))
+            #expect(
+                try await refresh(plain.refreshToken, for: Self.other, app, server).error == "invalid_target")
+            let again = try await refresh(plain.refreshToken, for: Self.resource, app, server)
+            #expect(again.accessToken == first.accessToken)
+            server.clock.advance(by: .seconds(3600))
+            #expect(
+                try await refresh(plain.refreshToken, for: Self.other, app, server).error == "invalid_target")
+            let next = try await refresh(plain.refreshToken, for: nil, app, server)
             #expect(try await audience(next, app, server) == Self.resource)
         }
     }

@@ -129,6 +129,51 @@ import VaultCore
         }
     }
 
+    @Test func `two machines that refresh in turn stay signed in, and each answer has its id_token`()
+        async throws
+    {
+        try await TestServer.runOpenID { server in
+            let app = try await server.client(scope: "openid basic") {
+                $0.rotation = .untilFirstUse(cap: .seconds(86400))
+            }
+            let first = try await server.tokens(app, scope: "openid basic")
+            var held = [first, first]
+            for hour in 0..<48 {
+                server.clock.advance(by: .seconds(1800))
+                let reply = try await server.refresh(held[hour % 2].refreshToken, app)
+                #expect(reply.status == 200, "\(hour): \(reply.text)")
+                #expect(reply.json["id_token"] != nil)
+                held[hour % 2] = reply
+            }
+            let outcomes = Set(try await server.entries("token.refresh").map(\.outcome))
+            #expect(outcomes == ["ok", "replayed"])
+        }
+    }
+
+    @Test func `an old token that moves the grant on brings an id_token and a scope of its own`() async throws
+    {
+        try await TestServer.runOpenID { server in
+            let app = try await server.client(scope: "openid basic") {
+                $0.rotation = .staleTolerant(generations: 2, cap: .seconds(30 * 86400))
+            }
+            let first = try await server.tokens(app, scope: "openid basic")
+            let second = try await server.refresh(first.refreshToken, app)
+            let third = try await server.refresh(second.refreshToken, app)
+            #expect(third.status == 200)
+            // Four days later a process comes back with what it had.
+            server.clock.advance(by: .seconds(4 * 86400))
+            #expect(
+                try await server.refresh(first.refreshToken, app, scope: "admin").error == "invalid_scope")
+            let moved = try await server.refresh(first.refreshToken, app, scope: "openid")
+            #expect(moved.member("scope") == "openid")
+            #expect(moved.json["id_token"] != nil)
+            #expect(
+                try await server.refresh(first.refreshToken, app, scope: "basic").error == "invalid_scope")
+            #expect(try await server.refresh(first.refreshToken, app).accessToken == moved.accessToken)
+            #expect(try await server.vault.grants.list().first?.generation == 4)
+        }
+    }
+
     @Test func `64 simultaneous refreshes of one token give one successor`() async throws {
         try await TestServer.run { server in
             let app = try await server.client()
