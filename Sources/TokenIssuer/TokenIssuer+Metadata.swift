@@ -23,7 +23,8 @@ extension TokenIssuer {
             if endpoints[.authorization] != nil {
                 types = [.code, .token]
                 grants.append("implicit")
-                members["response_modes_supported"] = ["query", "fragment"]
+                members["response_modes_supported"] = texts(
+                    AuthorizationResponder.Mode.allCases.map(\.rawValue))
                 members["authorization_response_iss_parameter_supported"] = true
             }
             if let idTokens {

@@ -152,6 +152,7 @@ extension AuthorizeRoutes {
         case .page(let error): return pages.error(error, to: request, id)
         case .redirect(let location):
             return location.withExposed { pages.seeOther($0, to: request, id) }
+        case .post(let answer): return pages.post(answer, to: request, id)
         case .needsSignIn(let pending):
             // The name of a client that registered itself is a stranger's claim: where the answer goes is not.
             let name =

@@ -7,11 +7,12 @@ import TokenIssuer
 import VaultCore
 import VaultCrypto
 
-/// The pages there are: a template each, in `Templates/`.
+/// The pages there are: a template each, in `Templates/`, but for the one that is seen for a moment.
 enum PageTemplate: String, CaseIterable {
     case consent
     case consents
     case error
+    case formPost
     case signIn
     case signOut
 
@@ -20,10 +21,25 @@ enum PageTemplate: String, CaseIterable {
         case .consent: PackageResources.consent_mustache
         case .consents: PackageResources.consents_mustache
         case .error: PackageResources.error_mustache
+        case .formPost: Array(Self.formPostText.utf8)
         case .signIn: PackageResources.sign_in_mustache
         case .signOut: PackageResources.sign_out_mustache
         }
     }
+
+    private static let formPostText = """
+        {{<layout}}{{$content}}
+        <h1>{{title}}</h1>
+        <form method="post" action="{{action}}">
+        {{#fields}}
+        <input type="hidden" name="{{name}}" value="{{value}}">
+        {{/fields}}
+        <div class="actions"><button class="primary" type="submit">Continue</button></div>
+        </form>
+        <script>{{script}}</script>
+        {{/content}}{{/layout}}
+
+        """
 
     /// The page with `values` in it, escaped.
     func render(_ values: [String: Any]) throws -> String {

@@ -3,6 +3,7 @@ import Hummingbird
 import NIOCore
 import TokenIssuer
 import VaultCore
+import VaultCrypto
 
 /// Makes responses for browsers: pages from templates, redirects, and pages that say what went wrong.
 struct Pages: Sendable {
@@ -19,10 +20,13 @@ struct Pages: Sendable {
         return (prefix.hasSuffix("/") ? prefix.dropLast() : prefix) + path
     }
 
-    /// - Parameter leadsToClient: redirects after a form on the page may lead to a client, and from there on.
+    /// - Parameters:
+    ///   - leadsToClient: redirects after a form on the page may lead to a client, and from there on.
+    ///   - script: what the page runs, and nothing else.
     func page(
         _ template: PageTemplate, _ values: [String: Any], status: HTTPResponse.Status = .ok,
-        leadsToClient: Bool = false, to request: Request, _ id: RequestID = RequestID(),
+        leadsToClient: Bool = false, script: String? = nil, to request: Request,
+        _ id: RequestID = RequestID(),
         headers: HTTPFields = [:]
     ) -> Response {
         var values = values
@@ -34,7 +38,7 @@ struct Pages: Sendable {
         }
         var fields = Self.fields(id)
         fields[.contentType] = "text/html; charset=utf-8"
-        fields[.contentSecurityPolicy] = Self.policy(leadsToClient)
+        fields[.contentSecurityPolicy] = Self.policy(leadsToClient, script)
         for field in headers { fields.append(field) }
         return Response(
             status: status, headers: fields, body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
@@ -64,6 +68,21 @@ struct Pages: Sendable {
         for field in headers { fields.append(field) }
         return Response(status: .seeOther, headers: fields)
     }
+
+    /// An answer that the browser posts to the client by itself, or by a button where it runs no scripts (OAuth 2.0 Form
+    /// Post Response Mode section 2).
+    func post(_ answer: PostedAnswer, to request: Request, _ id: RequestID) -> Response {
+        answer.fields.withExposed { fields in
+            page(
+                .formPost,
+                [
+                    "title": "You are sent back", "action": answer.action, "script": Self.submit,
+                    "fields": fields.map { ["name": $0.name, "value": $0.value] },
+                ], leadsToClient: true, script: Self.submit, to: request, id)
+        }
+    }
+
+    private static let submit = "document.forms[0].submit()"
 
     /// Answers with what `body` makes, or with a page about what it throws.
     func answering(_ request: Request, _ body: (RequestID) async throws -> Response) async -> Response {
@@ -134,9 +153,11 @@ struct Pages: Sendable {
     /// The directive is a second line against markup that slipped into a page and sends a form elsewhere. The others
     /// stay: no text from outside is markup (``EscapedText``), nothing runs as a script, `base-uri` fixes what our
     /// forms' addresses mean, and the hidden field of a form works in one session of one browser alone.
-    private static func policy(_ leadsToClient: Bool) -> String {
+    private static func policy(_ leadsToClient: Bool, _ script: String?) -> String {
         "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'"
             + (leadsToClient ? "" : "; form-action 'self'")
+            + (script.map { "; script-src 'sha256-\(Base64.encode(SHA256.hash(Array($0.utf8)).bytes))'" }
+                ?? "")
     }
 }
 

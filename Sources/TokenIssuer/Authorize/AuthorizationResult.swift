@@ -7,10 +7,19 @@ public enum AuthorizationResult: Sendable {
     case page(OAuthError)
     /// The URL with the answer, to redirect the browser to.
     case redirect(SecretText)
+    /// The answer, for a page that has the browser post it to the client.
+    case post(PostedAnswer)
     /// The user must sign in, or sign in again.
     case needsSignIn(PendingAuthorization)
     /// The user must be asked for consent.
     case needsConsent(PendingAuthorization, User)
+}
+
+/// An answer as the fields of a form (OAuth 2.0 Form Post Response Mode).
+public struct PostedAnswer: Sendable {
+    /// Where the form leads: a redirect URI of the client's own.
+    public let action: String
+    public let fields: Secret<[(name: String, value: String)]>
 }
 
 /// The user who is signed in.
@@ -58,12 +67,12 @@ public struct PendingAuthorization: Sendable {
 /// Why a request is not in order.
 enum AuthorizationRefusal: Error {
     case page(OAuthError)
-    case redirect(SecretText)
+    case answer(AuthorizationResult)
 
     var result: AuthorizationResult {
         switch self {
         case .page(let error): .page(error)
-        case .redirect(let location): .redirect(location)
+        case .answer(let result): result
         }
     }
 }
@@ -71,10 +80,12 @@ enum AuthorizationRefusal: Error {
 /// Where the answer to an authorization request goes, and how it is written. Exists only for a redirect URI
 /// that was found to be the client's own.
 package struct AuthorizationResponder: Sendable {
-    /// Where in the redirect URI the answer stands (OAuth 2.0 Multiple Response Type Encoding Practices, section 2.1).
-    package enum Mode: String, Sendable {
+    /// Where in the redirect URI the answer stands (OAuth 2.0 Multiple Response Type Encoding Practices, section 2.1), or
+    /// that it is posted there.
+    package enum Mode: String, Sendable, CaseIterable {
         case query
         case fragment
+        case formPost = "form_post"
     }
 
     package let redirectURI: String
@@ -83,24 +94,25 @@ package struct AuthorizationResponder: Sendable {
     let issuer: String
 
     /// RFC 6749 section 4.1.2.1.
-    func location(_ error: OAuthError) -> SecretText {
-        location([("error", error.code.rawValue), ("error_description", error.description)])
+    func answer(_ error: OAuthError) -> AuthorizationResult {
+        answer([("error", error.code.rawValue), ("error_description", error.description)])
     }
 
-    /// The redirect URI with the answer in it, and with `state` and `iss`. RFC 9207 section 2: "authorization
+    /// The answer with `state` and `iss`, in the redirect URI or for it. RFC 9207 section 2: "authorization
     /// servers supporting this specification MUST indicate their identity by including the iss parameter in
     /// the response", error responses too.
-    func location(_ parameters: [(name: String, value: String)]) -> SecretText {
+    func answer(_ parameters: [(name: String, value: String)]) -> AuthorizationResult {
         var parameters = parameters
         if let state { parameters.append(("state", state)) }
         parameters.append(("iss", issuer))
-        let separator =
-            switch mode {
-            case .fragment: "#"
-            case .query where !redirectURI.utf8.contains(UInt8(ascii: "?")): "?"
-            case .query: redirectURI.hasSuffix("?") || redirectURI.hasSuffix("&") ? "" : "&"
-            }
-        return Secret(redirectURI + separator + FormCoding.encode(parameters))
+        let separator: String
+        switch mode {
+        case .formPost: return .post(PostedAnswer(action: redirectURI, fields: Secret(parameters)))
+        case .fragment: separator = "#"
+        case .query where !redirectURI.utf8.contains(UInt8(ascii: "?")): separator = "?"
+        case .query: separator = redirectURI.hasSuffix("?") || redirectURI.hasSuffix("&") ? "" : "&"
+        }
+        return .redirect(Secret(redirectURI + separator + FormCoding.encode(parameters)))
     }
 }
 

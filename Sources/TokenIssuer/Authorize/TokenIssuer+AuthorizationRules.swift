@@ -17,7 +17,7 @@ extension TokenIssuer {
         do throws(OAuthError) {
             return try await judge(request, of: client, answeredBy: responder)
         } catch {
-            throw .redirect(responder.location(error))
+            throw .answer(responder.answer(error))
         }
     }
 
@@ -84,7 +84,8 @@ extension TokenIssuer {
         let responseType = try responseType(of: request, for: client.registration)
         // Multiple Response Type Encoding Practices section 3: tokens "MUST NOT" go into the query.
         guard request["response_mode"].map({ $0 == responder.mode.rawValue }) ?? true else {
-            throw .invalidRequest("The response_mode is query or fragment; query is not for tokens.")
+            throw .invalidRequest(
+                "The response_mode is query, fragment or form_post; query is not for tokens.")
         }
         let scope = try scope(of: request, responseType, for: client)
         let resource = try request["resource"].map { (text) throws(OAuthError) in
@@ -173,6 +174,7 @@ extension AuthorizationRequest {
     /// Where the answer stands: errors go where the tokens would have gone, also for an unsupported type.
     fileprivate var responseMode: AuthorizationResponder.Mode {
         let words = (self["response_type"] ?? "").split(separator: " ")
+        if self["response_mode"] == AuthorizationResponder.Mode.formPost.rawValue { return .formPost }
         let isForTokens = words.contains("token") || words.contains("id_token")
         return isForTokens || self["response_mode"] == "fragment" ? .fragment : .query
     }

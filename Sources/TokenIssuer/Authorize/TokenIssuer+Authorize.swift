@@ -56,7 +56,7 @@ extension TokenIssuer {
                         : .needsConsent(pending, account)
                 }
             }
-            return .redirect(try await grant(pending, to: user))
+            return pending.responder.answer(try await grant(pending, to: user))
         } catch let error as VaultError where [.notFound, .denied].contains(error.code) {
             return pending.refused(.userDisabled)
         } catch {
@@ -89,8 +89,9 @@ extension TokenIssuer {
         return consent.map { pending.scope.isSubset(of: $0.scope) } ?? false
     }
 
-    private func grant(_ pending: PendingAuthorization, to user: AuthenticatedUser) async throws -> SecretText
-    {
+    private func grant(
+        _ pending: PendingAuthorization, to user: AuthenticatedUser
+    ) async throws -> [(name: String, value: String)] {
         if pending.responseType == .code {
             var authorization = Authorization(
                 client: pending.client.id, user: user.id, scope: pending.scope,
@@ -100,9 +101,9 @@ extension TokenIssuer {
             authorization.authenticationTime = user.authenticatedAt
             let code = try await vault.authorize(
                 authorization, through: .http, requestID: pending.request.requestID)
-            return pending.responder.location([("code", code.code.text)])
+            return [("code", code.code.text)]
         }
-        return pending.responder.location(try await implicitTokens(pending, user))
+        return try await implicitTokens(pending, user)
     }
 
     /// RFC 6749 section 4.2.2, OpenID Connect Core section 3.2.2.5.
@@ -165,7 +166,7 @@ extension PendingAuthorization {
     }
 
     fileprivate func refused(_ error: OAuthError) -> AuthorizationResult {
-        .redirect(responder.location(error))
+        responder.answer(error)
     }
 }
 
