@@ -37,6 +37,9 @@ package struct ClientMetadata {
         if registration.rotation != .strict {
             object["tokenvault_rotation"] = registration.rotation.description
         }
+        if !registration.postLogoutRedirectURIs.isEmpty {
+            object["post_logout_redirect_uris"] = registration.postLogoutRedirectURIs
+        }
         let methods = registration.authenticationMethods.map(\.rawValue)
         object["token_endpoint_auth_method"] = methods.first
         if methods.count > 1 { object["token_endpoint_auth_methods"] = methods }
@@ -75,6 +78,7 @@ extension ClientMetadata {
         }
         var registration = ClientRegistration(name: name)
         if let uris = try members.texts("redirect_uris") { registration.redirectURIs = uris }
+        registration.postLogoutRedirectURIs = try members.texts("post_logout_redirect_uris") ?? []
         if let scope = try members.text("scope") {
             registration.scope = try members.word("scope", ScopeSet(tidying: scope))
         }

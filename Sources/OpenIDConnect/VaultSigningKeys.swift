@@ -79,14 +79,14 @@ public final class VaultSigningKeys: IDTokenMinting {
         return Array(#"{"keys":[\#(keys.map(\.publicJWK).joined(separator: ","))]}"#.utf8)
     }
 
-    public func subject(ofHint token: SecretBytes, issuer: String, client: String) async throws -> String? {
+    public func read(hint token: SecretBytes, issuer: String) async throws -> IDTokenHint? {
         guard let jws = try? CompactJWS(token), let kid = jws.header["kid"]?.string,
             let stored = try await vault.signingKeys().first(where: { $0.kid == kid }),
             (try? await jws.verify(with: #"{"keys":[\#(stored.publicJWK)]}"#, types: ["jwt"])) != nil,
             jws.payload["iss"]?.string?.hasSameOctets(as: issuer) == true,
-            jws.payload["aud"]?.string?.hasSameOctets(as: client) == true
+            let client = jws.payload["aud"]?.string, let subject = jws.payload["sub"]?.string
         else { return nil }
-        return jws.payload["sub"]?.string
+        return IDTokenHint(subject: subject, client: client)
     }
 
     public func algorithms() async throws -> [SigningAlgorithm] {

@@ -56,14 +56,23 @@ public protocol IDTokenMinting: Sendable {
     /// The public keys, current and retired ones that tokens may still carry: a JWK Set (RFC 7517 section 5).
     func keySet() async throws -> [UInt8]
 
-    /// Who an id_token is about that a client sends back as a hint (`id_token_hint`, OpenID Connect Core section 3.1.2.1).
+    /// Reads an id_token that a client sends back as a hint (`id_token_hint`, OpenID Connect Core section 3.1.2.1).
     ///
-    /// - Returns: its `sub`. Nil unless a key that is still published signed it, for this issuer and this client; its end
-    ///   may be over.
-    func subject(ofHint token: SecretBytes, issuer: String, client: String) async throws -> String?
+    /// - Returns: Nil unless a key that is still published signed it, for this issuer. Its end may be over.
+    func read(hint token: SecretBytes, issuer: String) async throws -> IDTokenHint?
 
     /// Algorithms there is a current key for.
     func algorithms() async throws -> [SigningAlgorithm]
+}
+
+/// What an id_token of ours that comes back as a hint says.
+public struct IDTokenHint: Sendable, Equatable {
+    /// The user it is about (`sub`).
+    public let subject: String
+    /// The client it was issued to (`aud`), by client_id.
+    public let client: String
+
+    public init(subject: String, client: String) { (self.subject, self.client) = (subject, client) }
 }
 
 /// The claims of one id_token (OpenID Connect Core section 2).

@@ -89,6 +89,7 @@ package final class MountedEndpoints: Sendable {
         case userinfo = "userinfo_endpoint"
         case keySet = "jwks_uri"
         case registration = "registration_endpoint"
+        case endSession = "end_session_endpoint"
     }
 
     private let paths = Mutex<[Name: String]>([:])

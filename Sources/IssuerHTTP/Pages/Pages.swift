@@ -168,6 +168,7 @@ enum PagePaths {
     static let consents = "/account/consents"
     static let signIn = "/sign-in"
     static let signOut = "/sign-out"
+    static let endSession = "/oauth2/logout"
 }
 
 extension HTTPField.Name {

@@ -49,6 +49,14 @@ public struct SignInPages<Context: RequestContext>: UserSource {
                 (.get, { request, _ in await askToSignOut(request) }),
                 (.post, { request, _ in await signOut(request) }),
             ])
+        guard issuer.idTokens != nil else { return }
+        issuer.endpoints.add(.endSession, at: PagePaths.endSession)
+        pages.mount(
+            PagePaths.endSession, on: router,
+            [
+                (.get, { request, _ in await endSession(request) }),
+                (.post, { request, _ in await postEndSession(request) }),
+            ])
     }
 
     public func user(of request: Request, context: Context) async throws -> AuthenticatedUser? {
@@ -158,19 +166,26 @@ extension SignInPages {
 extension SignInPages {
     private func askToSignOut(_ request: Request) async -> Response {
         await pages.answering(request) { id in
-            var values: [String: Any] = [
-                "action": pages.link(PagePaths.signOut), "signIn": pages.link(PagePaths.signIn),
-                "consents": pages.link(PagePaths.consents),
-            ]
-            if let session = try await cookies.session(of: request) {
-                values["title"] = "Sign out?"
-                values["user"] = session.user.name.displayed
-                values["form"] = try SignOutForm(session: session.id).sealed(by: vault)
-            } else {
-                values["title"] = "You are signed out"
-            }
-            return pages.page(.signOut, values, to: request, id)
+            try question(of: try await cookies.session(of: request), to: request, id)
         }
+    }
+
+    /// Asks whether to sign out, or says that this is done.
+    private func question(
+        of session: SignInSession?, by client: Client? = nil, then destination: String? = nil,
+        to request: Request, _ id: RequestID
+    ) throws -> Response {
+        var values: [String: Any] = [
+            "action": pages.link(PagePaths.signOut), "signIn": pages.link(PagePaths.signIn),
+            "consents": pages.link(PagePaths.consents), "title": "You are signed out",
+        ]
+        if let session {
+            values["title"] = "Sign out?"
+            values["user"] = session.user.name.displayed
+            values["form"] = try SignOutForm(session: session.id, returnTo: destination).sealed(by: vault)
+            if let client { values["client"] = client.registration.name.displayed }
+        }
+        return pages.page(.signOut, values, leadsToClient: destination != nil, to: request, id)
     }
 
     private func signOut(_ request: Request) async -> Response {
@@ -186,10 +201,58 @@ extension SignInPages {
                 try await vault.endSession(cookie)
             }
             return pages.seeOther(
-                pages.link(PagePaths.signOut), to: request, id,
+                form.returnTo ?? pages.link(PagePaths.signOut), to: request, id,
                 headers: [.setCookie: cookies.endingSession])
         }
     }
+}
+
+/// `/oauth2/logout`: a client signs its user out (OpenID Connect RP-Initiated Logout 1.0).
+extension SignInPages {
+    private static var resuming: String { "continue=" }
+
+    /// Without an id_token of the user who is signed in here the user is asked: any page may lead a browser here.
+    private func endSession(_ request: Request) async -> Response {
+        await pages.answering(request) { id in
+            var query = Array((request.uri.query ?? "").utf8)
+            if query.starts(with: Self.resuming.utf8) {
+                let sealed = SecretBytes(Array(query.dropFirst(Self.resuming.utf8.count)))
+                guard let form = EndSessionForm(opening: sealed, by: vault) else { throw Refusal.unknownForm }
+                query = Array(form.query.utf8)
+            }
+            let asked = try await issuer.clientSignOut(query)
+            let session = try await cookies.session(of: request)
+            if let session, !asked.isProved(for: session.user.id, in: vault) {
+                return try question(
+                    of: session, by: asked.client, then: asked.destination, to: request, id)
+            }
+            if session != nil, let cookie = cookies.sessionCookie(of: request) {
+                try await vault.endSession(cookie)
+            }
+            // A stranger's link must not lead on by way of this server.
+            let destination = asked.subject == nil ? nil : asked.destination
+            return pages.seeOther(
+                destination ?? pages.link(PagePaths.signOut), to: request, id,
+                headers: [.setCookie: cookies.endingSession])
+        }
+    }
+
+    /// Sends the browser back with GET: a cookie with `SameSite=Lax` does not come with a form from another site.
+    private func postEndSession(_ request: Request) async -> Response {
+        await pages.answering(request) { id in
+            let query = String(decoding: try await body.read(request), as: UTF8.self)
+            _ = try await issuer.clientSignOut(Array(query.utf8))
+            let sealed = try EndSessionForm(query: query).sealed(by: vault)
+            return pages.seeOther(
+                pages.link(PagePaths.endSession) + "?" + Self.resuming + sealed, to: request, id)
+        }
+    }
+}
+
+/// What a client posted, on its way through the browser: the id_token in it is in no URL.
+private struct EndSessionForm: PageForm {
+    static let purpose = "end-session"
+    let query: String
 }
 
 /// Why a sign-in did not work, as the user reads it.
@@ -228,8 +291,9 @@ private struct SignInForm: PageForm {
     let need: SignInRequest
 }
 
-/// Which session to end.
+/// Which session to end, and where to go then.
 private struct SignOutForm: PageForm {
     static let purpose = "sign-out"
     let session: String
+    let returnTo: String?
 }

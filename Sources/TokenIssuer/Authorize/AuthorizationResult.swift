@@ -105,14 +105,19 @@ package struct AuthorizationResponder: Sendable {
         var parameters = parameters
         if let state { parameters.append(("state", state)) }
         parameters.append(("iss", issuer))
-        let separator: String
         switch mode {
+        case .query: return .redirect(Secret(Self.uri(redirectURI, query: parameters)))
+        case .fragment: return .redirect(Secret(redirectURI + "#" + FormCoding.encode(parameters)))
         case .formPost: return .post(PostedAnswer(action: redirectURI, fields: Secret(parameters)))
-        case .fragment: separator = "#"
-        case .query where !redirectURI.utf8.contains(UInt8(ascii: "?")): separator = "?"
-        case .query: separator = redirectURI.hasSuffix("?") || redirectURI.hasSuffix("&") ? "" : "&"
         }
-        return .redirect(Secret(redirectURI + separator + FormCoding.encode(parameters)))
+    }
+
+    /// A URI, which may have a query, with further parameters in it.
+    static func uri(_ uri: String, query parameters: [(name: String, value: String)]) -> String {
+        guard !parameters.isEmpty else { return uri }
+        let hasQuery = uri.utf8.contains(UInt8(ascii: "?"))
+        let separator = !hasQuery ? "?" : uri.hasSuffix("?") || uri.hasSuffix("&") ? "" : "&"
+        return uri + separator + FormCoding.encode(parameters)
     }
 }
 

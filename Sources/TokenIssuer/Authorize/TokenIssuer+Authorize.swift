@@ -73,11 +73,12 @@ extension TokenIssuer {
     /// enough where no page may be shown.
     private func fits(_ user: AuthenticatedUser, _ pending: PendingAuthorization) async throws -> Bool {
         guard let idTokens, let hint = pending.request["id_token_hint"] else { return true }
-        let subject = try await idTokens.subject(
-            ofHint: SecretBytes(copying: hint), issuer: pending.responder.issuer,
-            client: pending.client.clientID)
-        guard let subject else { return !pending.prompts.contains(.none) }
-        return subject.utf8.elementsEqual(vault.users.subject(of: user.id).utf8)
+        let read = try await idTokens.read(
+            hint: SecretBytes(copying: hint), issuer: pending.responder.issuer)
+        guard let read, read.client.utf8.elementsEqual(pending.client.clientID.utf8) else {
+            return !pending.prompts.contains(.none)
+        }
+        return read.subject.utf8.elementsEqual(vault.users.subject(of: user.id).utf8)
     }
 
     /// Whether the user said yes to at least this before.

@@ -11,6 +11,7 @@ extension ClientRegistration {
         registration.grantTypes = grantTypes.withoutRepeats
         registration.responseTypes = responseTypes.withoutRepeats
         registration.redirectURIs = redirectURIs.withoutRepeats
+        registration.postLogoutRedirectURIs = postLogoutRedirectURIs.withoutRepeats
         try registration.check()
         return registration
     }
@@ -35,14 +36,16 @@ extension ClientRegistration {
             throw invalid("A client for an implicit response type needs a redirect URI.")
         }
         try checkKeySet()
-        guard redirectURIs.count <= Limits.redirectURIs else {
-            throw invalid("A client may have \(Limits.redirectURIs) redirect URIs.")
+        for uris in [redirectURIs, postLogoutRedirectURIs] {
+            guard uris.count <= Limits.redirectURIs else {
+                throw invalid("A client may have \(Limits.redirectURIs) redirect URIs.")
+            }
+            for uri in uris { try RedirectURIRules.check(uri, appSchemes: appSchemes) }
         }
         guard isPublic || (appSchemes.isEmpty && !acceptsAnyLocalhostPort) else {
             throw invalid(
                 "Schemes without a dot, and localhost with any port, are for public clients, which use PKCE.")
         }
-        for uri in redirectURIs { try RedirectURIRules.check(uri, appSchemes: appSchemes) }
         for scheme in appSchemes { try RedirectURIRules.check(appScheme: scheme) }
         try lifetimes.check()
         guard rotation.isWithinLimits else {

@@ -43,6 +43,9 @@ public struct ClientRegistration: Sendable, Equatable {
     /// Whether `http://localhost` with any port is accepted where a redirect URI at `localhost` or a loopback address is
     /// registered (RFC 9700 section 2.1): for public clients, as above.
     public var acceptsAnyLocalhostPort = false
+    /// Where a browser may be sent after the client signed its user out (OpenID Connect RP-Initiated Logout 1.0 section
+    /// 3.1). They are compared octet by octet.
+    public var postLogoutRedirectURIs: [String] = []
     /// The scope that the client may request.
     public var scope: ScopeSet = .empty
     public var lifetimes = Lifetimes()
@@ -221,6 +224,7 @@ struct StoredRegistration: Codable {
     // Absent where there are none, and false.
     let schemes: [String]?
     let localhost: Bool?
+    let logoutRedirects: [String]?
 
     init(_ registration: ClientRegistration) {
         methods = registration.authenticationMethods
@@ -235,6 +239,8 @@ struct StoredRegistration: Codable {
         introspects = registration.mayIntrospect
         schemes = registration.appSchemes.isEmpty ? nil : registration.appSchemes
         localhost = registration.acceptsAnyLocalhostPort ? true : nil
+        let uris = registration.postLogoutRedirectURIs
+        logoutRedirects = uris.isEmpty ? nil : uris
     }
 
     func registration(name: String) -> ClientRegistration {
@@ -251,6 +257,7 @@ struct StoredRegistration: Codable {
         registration.mayIntrospect = introspects ?? registration.mayIntrospect
         registration.appSchemes = schemes ?? []
         registration.acceptsAnyLocalhostPort = localhost ?? false
+        registration.postLogoutRedirectURIs = logoutRedirects ?? []
         return registration
     }
 

@@ -140,7 +140,7 @@ final class NotedClaims: IDTokenMinting {
 
     func keySet() async throws -> [UInt8] { Array(#"{"keys":[]}"#.utf8) }
 
-    func subject(ofHint token: SecretBytes, issuer: String, client: String) async throws -> String? { nil }
+    func read(hint token: SecretBytes, issuer: String) async throws -> IDTokenHint? { nil }
 
     func algorithms() async throws -> [SigningAlgorithm] { [.rs256] }
 }

@@ -42,7 +42,7 @@ import VaultCore
             let metadata = try await server.send("GET", Self.oauth)
             let base = "http://127.0.0.1:\(server.port)"
             let named = metadata.json.filter { $0.key.hasSuffix("_endpoint") || $0.key == "jwks_uri" }
-            let names = ["authorization", "introspection", "revocation", "token", "userinfo"]
+            let names = ["authorization", "end_session", "introspection", "revocation", "token", "userinfo"]
             #expect(Set(named.keys) == Set(names.map { $0 + "_endpoint" } + ["jwks_uri"]))
             #expect(metadata.json["authorization_response_iss_parameter_supported"] as? Bool == true)
             for (name, value) in named {
@@ -54,7 +54,10 @@ import VaultCore
         }
         try await TestServer.run { server in
             let metadata = try await server.send("GET", Self.oauth).json
-            for name in ["userinfo_endpoint", "jwks_uri", "id_token_signing_alg_values_supported"] {
+            for name in [
+                "userinfo_endpoint", "end_session_endpoint", "jwks_uri",
+                "id_token_signing_alg_values_supported",
+            ] {
                 #expect(metadata[name] == nil, "\(name)")
             }
             #expect((metadata["scopes_supported"] as? [String])?.contains("openid") == false)

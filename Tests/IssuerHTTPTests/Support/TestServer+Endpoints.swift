@@ -68,9 +68,10 @@ struct FixedKeys: IDTokenMinting {
     func keySet() async throws -> [UInt8] { Array(Self.keySet.utf8) }
 
     /// A hint is `issuer client subject`.
-    func subject(ofHint token: SecretBytes, issuer: String, client: String) async throws -> String? {
+    func read(hint token: SecretBytes, issuer: String) async throws -> IDTokenHint? {
         let parts = token.text.split(separator: " ").map(String.init)
-        return parts.count == 3 && parts[0] == issuer && parts[1] == client ? parts[2] : nil
+        return parts.count == 3 && parts[0] == issuer
+            ? IDTokenHint(subject: parts[2], client: parts[1]) : nil
     }
 
     func algorithms() async throws -> [SigningAlgorithm] { [.rs256, .edDSA] }

@@ -12,7 +12,8 @@ import VaultCore
         _ keys: VaultSigningKeys, _ token: SecretBytes, issuer: String = "https://id.example",
         client: String = "client-7"
     ) async throws -> String? {
-        try await keys.subject(ofHint: token, issuer: issuer, client: client)
+        let hint = try await keys.read(hint: token, issuer: issuer)
+        return hint?.client == client ? hint?.subject : nil
     }
 
     @Test(arguments: SigningAlgorithm.allCases)

@@ -273,6 +273,9 @@ extension Shown {
             .json("any_localhost_port", registration.acceptsAnyLocalhostPort ? true : nil),
         ]
         fields += registration.redirectURIs.map { .text("redirect_uri", $0) }
+        let logoutURIs = registration.postLogoutRedirectURIs
+        fields.append(.json("post_logout_redirect_uris", logoutURIs.isEmpty ? nil : logoutURIs))
+        fields += logoutURIs.map { .text("post_logout_redirect_uri", $0) }
         fields += [
             .both("scope", registration.scope.text),
             .both(

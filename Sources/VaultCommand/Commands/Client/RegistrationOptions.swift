@@ -12,6 +12,11 @@ struct RegistrationOptions: ParsableArguments {
             "A redirect URI, compared byte by byte; at loopback and, of public clients, at localhost with any port. May be repeated.",
             valueName: "uri"))
     var redirectURIs: [String] = []
+    @Option(
+        name: .customLong("post-logout-redirect-uri"),
+        help: ArgumentHelp(
+            "Where the client may send users after it signed them out. May be repeated.", valueName: "uri"))
+    var postLogoutRedirectURIs: [String] = []
     @Option(help: "Scope that the client may request, separated by spaces.")
     var scope: String?
     @Option(
@@ -79,6 +84,9 @@ struct RegistrationOptions: ParsableArguments {
         let keySet = try keySetFile.map(Self.keySet)
         return { [self] registration in
             if !redirectURIs.isEmpty { registration.redirectURIs = redirectURIs }
+            if !postLogoutRedirectURIs.isEmpty {
+                registration.postLogoutRedirectURIs = postLogoutRedirectURIs
+            }
             if let scope { registration.scope = scope }
             if !responseTypes.isEmpty {
                 registration.responseTypes = responseTypes
