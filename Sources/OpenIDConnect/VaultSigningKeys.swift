@@ -20,6 +20,9 @@ public final class VaultSigningKeys: IDTokenMinting {
     /// ``/TokenIssuer/IDTokenClaims/longestLife`` at most; the rest of the day is for those who look at a
     /// token late, as `id_token_hint`, and for copies of the key set in caches.
     public static let overlap = Duration.seconds(86_400)
+    /// The time a new key is published before it signs: longer than a copy of the key set may be kept (`max-age`), so that a
+    /// client with a copy finds the key of the next token in it.
+    public static let announcement = Duration.seconds(3600)
 
     private let vault: Vault
     /// Keys read before, by `kid`: reading an RSA key takes as long as signing with it.
@@ -39,9 +42,10 @@ public final class VaultSigningKeys: IDTokenMinting {
         }
     }
 
-    /// Makes a new key and signs with it from now on; those before stay published for `overlap` and no longer.
+    /// Makes a new key and publishes it. It signs after ``announcement``; those before stay published for `overlap` and no
+    /// longer.
     ///
-    /// - Parameter overlap: zero after a leak: what the old keys signed verifies no more.
+    /// - Parameter overlap: zero after a leak: what the old keys signed verifies no more, and the new key signs at once.
     /// - Returns: the name (`kid`) of the new key.
     @discardableResult
     public func rotate(
@@ -94,9 +98,23 @@ public final class VaultSigningKeys: IDTokenMinting {
         return SigningAlgorithm.allCases.filter(current.contains)
     }
 
+    /// The key that signs, of those that stay published while a token lives: the newest that was announced long enough, or
+    /// where no key was, the oldest.
+    ///
+    /// - Parameter keys: the published keys, oldest first.
+    package static func signer(
+        of keys: [StoredSigningKey], _ algorithm: SigningAlgorithm, at now: VaultInstant
+    ) -> StoredSigningKey? {
+        let lasting = keys.filter { key in
+            key.algorithm == algorithm
+                && key.publishedUntil.map { now.advanced(by: IDTokenClaims.longestLife) <= $0 } ?? true
+        }
+        return lasting.last { now.elapsed(since: $0.createdAt) >= announcement } ?? lasting.first
+    }
+
     private func currentKey(_ algorithm: SigningAlgorithm) async throws -> PrivateSigningKey {
-        let keys = try await vault.signingKeys().filter { $0.state == .current }
-        guard let stored = keys.first(where: { $0.algorithm == algorithm }) else {
+        let keys = try await vault.signingKeys()
+        guard let stored = Self.signer(of: keys, algorithm, at: vault.clock.now()) else {
             throw VaultError(
                 .unavailable, "There is no key to sign an id_token with \(algorithm.rawValue).",
                 remedy: "Rotate the signing keys to make one.")
@@ -107,7 +125,7 @@ public final class VaultSigningKeys: IDTokenMinting {
             throw VaultError(.integrity, "A stored signing key is not the one its name says.")
         }
         ready.withLock { ready in
-            // A private key that signs no more need not stay in memory.
+            // A private key that is not published any more need not stay in memory.
             ready = ready.filter { name, _ in keys.contains { $0.kid == name } }
             ready[stored.kid] = key
         }

@@ -19,14 +19,22 @@ import VaultCore
             let oldName = try ReadToken(old).kid
             let newName = try await keys.rotate(algorithm)
             #expect(newName != oldName)
+            // A client that fetched the keys a moment ago knows the key of the next token.
+            #expect(try ReadToken.members(of: try await keys.keySet()).count == 2)
+            place.clock.advance(by: VaultSigningKeys.announcement - .milliseconds(1))
+            let last = try await keys.mint(.example(at: place.clock.now()), algorithm: algorithm)
+            #expect(try ReadToken(last).kid == oldName)
+            place.clock.advance(by: .milliseconds(1))
             let new = try await keys.mint(.example(at: place.clock.now()), algorithm: algorithm)
             #expect(try ReadToken(new).kid == newName)
             #expect(try await ReadToken.verifies(old, with: try await keys.keySet()))
             #expect(try await ReadToken.verifies(new, with: try await keys.keySet()))
             // The longest a token of the old key can live.
             place.clock.advance(by: IDTokenClaims.longestLife)
-            #expect(try await ReadToken.verifies(old, with: try await keys.keySet()))
-            place.clock.advance(by: VaultSigningKeys.overlap - IDTokenClaims.longestLife - .seconds(1))
+            #expect(try await ReadToken.verifies(last, with: try await keys.keySet()))
+            place.clock.advance(
+                by: VaultSigningKeys.overlap - VaultSigningKeys.announcement - IDTokenClaims.longestLife
+                    - .seconds(1))
             #expect(try await ReadToken.verifies(old, with: try await keys.keySet()))
             place.clock.advance(by: .seconds(1))
             #expect(try await !ReadToken.verifies(old, with: try await keys.keySet()))
@@ -52,8 +60,45 @@ import VaultCore
         }
     }
 
-    @Test func `the overlap is longer than any id_token lives`() {
-        #expect(VaultSigningKeys.overlap >= IDTokenClaims.longestLife)
+    @Test func `the overlap is longer than a key is announced and any id_token lives`() {
+        #expect(
+            VaultSigningKeys.overlap >= VaultSigningKeys.announcement + IDTokenClaims.longestLife)
+    }
+
+    @Test func `a key that stays published for less than a token lives signs none`() async throws {
+        try await KeyVault.run { place in
+            let keys = VaultSigningKeys(place.vault)
+            try await keys.prepare([.edDSA])
+            for overlap in [Duration.seconds(1800), .zero] {
+                let name = try await keys.rotate(.edDSA, overlap: overlap)
+                let token = try await keys.mint(.example(at: place.clock.now()), algorithm: .edDSA)
+                #expect(try ReadToken(token).kid == name)
+                place.clock.advance(by: .seconds(7200))
+            }
+        }
+    }
+
+    @Test func `of keys that are announced one after the other each signs when its hour is over`()
+        async throws
+    {
+        try await KeyVault.run { place in
+            let keys = VaultSigningKeys(place.vault)
+            try await keys.prepare([.edDSA])
+            func signer() async throws -> String? {
+                try ReadToken(
+                    try await keys.mint(.example(at: place.clock.now()), algorithm: .edDSA)
+                ).kid
+            }
+            let first = try await signer()
+            let second = try await keys.rotate(.edDSA)
+            place.clock.advance(by: .seconds(1800))
+            let third = try await keys.rotate(.edDSA)
+            #expect(try await signer() == first)
+            place.clock.advance(by: .seconds(1800))
+            #expect(try await signer() == second)
+            place.clock.advance(by: .seconds(1800))
+            #expect(try await signer() == third)
+        }
     }
 
     @Test func `a rotation in one process is seen by the next token of another`() async throws {
@@ -65,6 +110,7 @@ import VaultCore
             for _ in 0..<3 {
                 let name = try await here.rotate(.edDSA)
                 #expect(name != before)
+                place.clock.advance(by: VaultSigningKeys.announcement)
                 #expect(try ReadToken(try await there.mint(claims, algorithm: .edDSA)).kid == name)
             }
             #expect(try ReadToken.members(of: try await there.keySet()).count == 4)

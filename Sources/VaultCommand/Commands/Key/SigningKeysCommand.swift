@@ -6,7 +6,10 @@ import VaultCustody
 struct SigningKeysCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "signing", abstract: "Show and rotate the keys that sign id_tokens.",
-        discussion: "A running service uses new keys at once.",
+        discussion: """
+            A new key is published for an hour before it signs: clients keep copies of the key set. The first key, \
+            and one made with --overlap 0s, signs at once. A running service needs no restart.
+            """,
         subcommands: [SigningKeysListCommand.self, SigningKeysRotateCommand.self])
 }
 
@@ -19,7 +22,7 @@ struct SigningKeysListCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        try output.show(try await location.withVault { try await $0.signingKeys() })
+        try output.show(try await location.withVault { try await $0.signingKeys() }, where: { _ in true })
     }
 }
 
@@ -52,18 +55,20 @@ struct SigningKeysRotateCommand: AsyncParsableCommand {
             for algorithm in algorithm.map({ [$0] }) ?? (existing.isEmpty ? [.rs256] : existing) {
                 new.insert(try await keys.rotate(algorithm, overlap: overlap.duration))
             }
-            return try await vault.signingKeys().filter { new.contains($0.kid) }
+            return (try await vault.signingKeys(), new)
         }
-        try output.show(made)
+        try output.show(made.0) { made.1.contains($0.kid) }
     }
 }
 
 extension OutputArguments {
-    /// As objects: `{"alg":"RS256","created_at":"…","kid":"…","state":"current"}`, and when it was retired
-    /// `published_until`.
-    fileprivate func show(_ keys: [StoredSigningKey]) throws {
-        let rows = keys.map { key in
-            let state = key.state == .current ? "current" : "retired"
+    /// As objects: `{"alg":"RS256","created_at":"…","kid":"…","state":"current"}`, and with an end `published_until`. The
+    /// `current` key signs; one that is `announced` will.
+    fileprivate func show(_ keys: [StoredSigningKey], where isShown: (StoredSigningKey) -> Bool) throws {
+        let now = SystemClock().now()
+        let rows = keys.filter(isShown).map { key in
+            let signs = VaultSigningKeys.signer(of: keys, key.algorithm, at: now)?.kid == key.kid
+            let state = signs ? "current" : key.state == .current ? "announced" : "retired"
             return Shown(
                 [
                     .json("kid", key.kid), .json("alg", key.algorithm.rawValue), .json("state", state),
