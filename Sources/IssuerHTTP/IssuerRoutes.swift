@@ -71,7 +71,7 @@ public struct IssuerRoutes: Sendable {
     }
 
     private func mountRegistration<Routes: RouterMethods>(on router: Routes) {
-        guard issuer.registration != nil else { return }
+        guard issuer.registration?.takesRequests == true else { return }
         mount(
             Endpoint<Routes.Context>([.post], isCrossOrigin: true) { request, _ in await register(request) },
             .registration, at: ["/oauth2/register"], on: router)

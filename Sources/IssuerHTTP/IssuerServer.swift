@@ -113,7 +113,7 @@ public struct IssuerServerConfiguration: Sendable {
     public var idTokens: (any IDTokenMinting)?
     /// Verifies `private_key_jwt`; nil: the method is off.
     public var assertions: (any ClientAssertionVerifying)?
-    /// What clients publish, as `jwks_uri` says; nil: nothing is fetched.
+    /// What clients publish: key sets, and metadata where `registration` is set too; nil: nothing is fetched.
     public var documents: ClientDocuments?
     /// What userinfo and id_tokens say of a user besides `sub`.
     public var claims = ClaimSource.ofVault

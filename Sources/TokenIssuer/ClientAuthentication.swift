@@ -204,11 +204,19 @@ extension TokenIssuer {
 
     private func keySet(of client: Client?, isStale: Bool) async -> String {
         guard let client, client.state == .active else { return Self.emptyKeySet }
-        switch await documents?.keySet(of: client, isStale: isStale) {
-        case .success(let keySet)?: return keySet
-        case .failure?: return Self.emptyKeySet
-        case nil: return client.registration.keySet ?? Self.emptyKeySet
+        var registration = client.registration
+        if client.documentURL != nil {
+            // What its metadata say now, not what they said when a user allowed it.
+            guard registration.authenticationMethods == [.privateKeyJWT],
+                let described = try? await describedClient(client.clientID, known: client)
+            else { return Self.emptyKeySet }
+            registration = described.registration
         }
+        if let uri = registration.keySetURI {
+            return await documents?.keySet(at: uri, isOperators: !client.isSelfRegistered, isStale: isStale)
+                ?? Self.emptyKeySet
+        }
+        return registration.keySet ?? Self.emptyKeySet
     }
 
     /// RFC 7523 section 3 (3): "The token endpoint URL of the authorization server MAY be used"; newer clients name the

@@ -38,6 +38,9 @@ extension TokenIssuer {
                 // Left out, it would mean true.
                 members["request_uri_parameter_supported"] = false
             }
+            if documents != nil, registration != nil, endpoints[.authorization] != nil {
+                members["client_id_metadata_document_supported"] = true
+            }
             members["scopes_supported"] = texts(try await scopes())
             members["response_types_supported"] = texts(types.map(\.rawValue))
             members["grant_types_supported"] = texts(grants)

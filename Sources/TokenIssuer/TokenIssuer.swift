@@ -37,7 +37,8 @@ public struct TokenIssuer: Sendable {
     ///   - issuer: the URL that clients know this issuer by; without it there are no metadata and no id_tokens.
     ///   - idTokens: signs id_tokens; nil: OpenID Connect is off.
     ///   - assertions: verifies `private_key_jwt`; nil: the method is off.
-    ///   - documents: what clients publish; nil: nothing is fetched, and clients with a `jwks_uri` are refused.
+    ///   - documents: what clients publish; nil: nothing is fetched, and clients with a `jwks_uri` are refused. Clients whose
+    ///     `client_id` is the address of their metadata are taken with `registration` only.
     ///   - claims: what userinfo and id_tokens say of a user besides `sub`.
     ///   - registration: lets clients register themselves; nil: they cannot.
     public init(

@@ -192,6 +192,10 @@ extension AuthorizeRoutes {
 
     private static func caution(about pending: PendingAuthorization) -> String? {
         let advice = "Allow it only if you started this yourself just now."
+        if let host = pending.client.documentURL?.host {
+            return "This application chose its name itself and says that it is of \(host)"
+                + (pending.isClientAssured ? ". " : "; any program on your device can pose as it. ") + advice
+        }
         return switch (pending.client.isSelfRegistered, pending.isClientAssured) {
         case (true, true):
             "This application chose its name itself; only the address below is certain. " + advice

@@ -30,7 +30,10 @@ extension TokenIssuer {
                 if known.isSelfRegistered, registration != nil {
                     known.registration.scope = try await scopeOfSelfRegistered()
                 }
-                client = known
+                let isDescribed = known.state == .active && known.documentURL != nil
+                client = isDescribed ? try await describedClient(clientID, known: known) : known
+            } else if let described = try await describedClient(clientID, known: nil) {
+                client = described
             } else {
                 client = try await unregisteredClient(clientID)
             }

@@ -85,7 +85,9 @@ extension TokenIssuer {
     private func isRemembered(_ pending: PendingAuthorization, of user: AuthenticatedUser) async throws
         -> Bool
     {
-        guard !pending.prompts.contains(.consent), pending.isClientAssured else { return false }
+        // Metadata that anyone may publish, and change, are no identity to rely on.
+        guard !pending.prompts.contains(.consent), pending.isClientAssured, pending.client.documentURL == nil
+        else { return false }
         let consent = try await vault.consents.find(ofUser: user.id, toClient: pending.client.id)
         return consent.map { pending.scope.isSubset(of: $0.scope) } ?? false
     }

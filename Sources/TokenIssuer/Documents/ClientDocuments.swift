@@ -1,8 +1,8 @@
 public import Logging
-package import TokenVault
 package import VaultCore
 
-/// What clients publish about themselves, fetched when it is needed and kept for a while: key sets (`jwks_uri`).
+/// What clients publish about themselves, fetched when it is needed and kept for a while: key sets (`jwks_uri`), and their
+/// metadata where the `client_id` says so.
 ///
 /// ```swift
 /// let documents = ClientDocuments(FetcherProcess(logger: logger), logger: logger)
@@ -10,6 +10,7 @@ package import VaultCore
 /// ```
 public final class ClientDocuments: Sendable {
     private let keys: RecentDocuments<String>
+    private let clients: RecentDocuments<[UInt8]>
     private let innerHosts: Set<String>
 
     /// - Parameters:
@@ -39,14 +40,39 @@ public final class ClientDocuments: Sendable {
             }
             return text
         }
+        // 5 MiB.
+        clients = RecentDocuments(capacity: 1024, fetcher, clock) { bytes, request throws(DocumentProblem) in
+            try Self.check(bytes, at: request.url)
+            return bytes
+        }
     }
 
-    /// The key set of a client that an operator registered.
+    /// The key set at a `jwks_uri`; nil: it has none.
     ///
-    /// - Parameter isStale: the one that was read last lacks a key.
-    package func keySet(of client: Client, isStale: Bool = false) async -> Result<String, DocumentProblem>? {
-        guard let url = client.registration.keySetURI.flatMap(DocumentURL.init) else { return nil }
-        let request = DocumentRequest(url, .keys, mayBeInside: innerHosts.contains(url.host))
-        return await keys.value(of: request, isStale: isStale)
+    /// - Parameters:
+    ///   - isStale: the one that was read last lacks a key.
+    ///   - isOperators: an operator registered it, and so it may lie inside.
+    func keySet(at uri: String, isOperators: Bool, isStale: Bool) async -> String? {
+        guard let url = DocumentURL(uri) else { return nil }
+        let request = DocumentRequest(
+            url, .keys, mayBeInside: isOperators && innerHosts.contains(url.host))
+        return try? await keys.value(of: request, isStale: isStale).get()
+    }
+
+    /// What lies at a `client_id`: a JSON object about the client of that name, without a secret.
+    func metadata(at url: DocumentURL) async -> Result<[UInt8], DocumentProblem> {
+        await clients.value(of: DocumentRequest(url, .client))
+    }
+
+    private static func check(_ bytes: [UInt8], at url: DocumentURL) throws(DocumentProblem) {
+        guard let object = JSONReader.read(bytes, isStrict: true), object.isObject else {
+            throw .content("The application's metadata are not a JSON object that has each member once.")
+        }
+        guard object["client_id"]?.string?.utf8.elementsEqual(url.text.utf8) == true else {
+            throw .content("client_id of the application's metadata is not the address they lie at.")
+        }
+        guard object["client_secret"] == nil, object["client_secret_expires_at"] == nil else {
+            throw .content("The application's metadata hold a client_secret, which everybody can read.")
+        }
     }
 }

@@ -13,6 +13,9 @@ public struct SelfRegistration: Sendable {
     public var appSchemes: Set<String> = ["cursor", "vscode", "vscode-insiders", "windsurf"]
     /// How long their grants last, however often they are refreshed.
     public var absoluteLifetime = Duration.seconds(30 * 86400)
+    /// Whether they may ask for a `client_id` of ours; false: only clients that publish their metadata are taken
+    /// (``ClientDocuments``).
+    public var takesRequests = true
     /// What a registration must present as a bearer token (RFC 7591 section 3); nil: anyone may register.
     public var initialAccessToken: SecretBytes?
 
@@ -128,17 +131,20 @@ extension ClientChoice {
     /// are not known are ignored.
     ///
     /// - Throws: `invalid_redirect_uri` or `invalid_client_metadata` with the member that will not do, and not its value.
-    init(json bytes: [UInt8], _ policy: SelfRegistration, at now: VaultInstant) throws(OAuthError) {
+    init(
+        json bytes: [UInt8], _ policy: SelfRegistration, at now: VaultInstant,
+        mostURIs: Int = Self.mostURIs, longestURIs: Int = Self.longestURIs
+    ) throws(OAuthError) {
         guard let object = JSONReader.read(bytes, isStrict: true), object.isObject else {
             throw .invalidMetadata(
                 "The body is not a JSON object that is well formed and has each member once.")
         }
         let uris = try Self.texts("redirect_uris", of: object) ?? []
-        guard (1...Self.mostURIs).contains(uris.count),
-            uris.reduce(0, { $0 + $1.utf8.count }) <= Self.longestURIs
+        guard (1...mostURIs).contains(uris.count),
+            uris.reduce(0, { $0 + $1.utf8.count }) <= longestURIs
         else {
             throw .invalidRedirectURI(
-                "redirect_uris has 1 to \(Self.mostURIs) addresses, of \(Self.longestURIs) bytes together.")
+                "redirect_uris has 1 to \(mostURIs) addresses, of \(longestURIs) bytes together.")
         }
         for uri in uris {
             do { try RedirectURIRules.check(uri, appSchemes: Array(policy.appSchemes)) } catch {

@@ -13,7 +13,7 @@ extension TokenIssuer {
     package func register(
         _ json: [UInt8], presenting token: SecretBytes?, from origin: RequestOrigin
     ) async throws(OAuthError) -> [String: ClaimValue] {
-        guard let registration else { throw .registrationIsOff }
+        guard let registration, registration.takesRequests else { throw .registrationIsOff }
         if let wanted = registration.initialAccessToken {
             guard let token, ConstantTime.equal(token.withExposed(\.self), wanted.withExposed(\.self)) else {
                 do {
@@ -43,7 +43,9 @@ extension TokenIssuer {
     ///
     /// - Throws: the page to show for one that is over.
     func unregisteredClient(_ clientID: String) async throws -> Client? {
-        guard let registration, let choice = ClientChoice(opening: clientID, by: vault) else { return nil }
+        guard let registration, registration.takesRequests,
+            let choice = ClientChoice(opening: clientID, by: vault)
+        else { return nil }
         guard vault.clock.now() < choice.registeredAt.advanced(by: ClientChoice.lifetime) else {
             throw OAuthError.invalidRequest(
                 "The application registered more than 24 hours ago, and was never allowed. Add this server to it again."
@@ -56,7 +58,8 @@ extension TokenIssuer {
 }
 
 extension VaultClients {
-    /// Keeps a client that registered itself, now that a user allows it; one that is kept gets the scope it may have now.
+    /// Keeps a client that registered itself, now that a user allows it; one that is kept gets the scope it may have now, and
+    /// what its metadata say now.
     ///
     /// - Returns: nil where the user allows ``Limits/selfRegisteredClients`` others.
     /// - Throws: ``VaultError/Code/denied`` where the client or the user is disabled.
@@ -80,11 +83,12 @@ extension VaultClients {
             if let known {
                 guard let kept = try transaction.client(known), kept.state == .active, kept.isSelfRegistered
                 else { throw refused }
-                guard !registration.scope.isSubset(of: kept.registration.scope) else {
-                    return .unchanged(kept)
+                var changed = registration
+                changed.name = kept.registration.name
+                if changed.scope.isSubset(of: kept.registration.scope) {
+                    changed.scope = kept.registration.scope
                 }
-                var changed = kept.registration
-                changed.scope = registration.scope
+                guard changed != kept.registration else { return .unchanged(kept) }
                 try transaction.register(changed, of: known)
                 id = known
                 event.operation = .clientChange

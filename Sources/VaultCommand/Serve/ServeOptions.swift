@@ -60,7 +60,10 @@ struct ServeOptions: ParsableArguments {
     var legacyGet: Bool?
     @Flag(
         name: .customLong("client-documents"), inversion: .prefixedNo,
-        help: "Fetch what clients publish over https (jwks_uri), in a process of its own.")
+        help: """
+            Fetch what clients publish over https (jwks_uri, and metadata where a client_id is a URL), in a \
+            process of its own.
+            """)
     var clientDocuments: Bool?
     @Option(
         name: .customLong("inner-jwks-hosts"),

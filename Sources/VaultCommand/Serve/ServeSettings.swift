@@ -117,8 +117,9 @@ struct ServeSettings {
         let isOpen = try reader.value(of: .registration, "is open or off") {
             ["open": true, "off": false][$0]
         }
-        guard isOpen else { return nil }
+        guard try isOpen || reader.truth(.clientDocuments) else { return nil }
         var registration = SelfRegistration()
+        registration.takesRequests = isOpen
         if reader.text(.registrationScope) != nil {
             registration.scope = try reader.value(of: .registrationScope, "is names with spaces between") {
                 ScopeSet(tidying: $0).flatMap { $0.isEmpty ? nil : $0 }

@@ -49,7 +49,8 @@ private final class ScriptedFetcher: DocumentFetching {
                 fetcher, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
                 innerHosts: innerHosts, clock: clock)
             issuer = TokenIssuer(
-                vault: vault, issuer: Claims.issuer, assertions: AssertionVerifier(), documents: documents)
+                vault: vault, issuer: Claims.issuer, assertions: AssertionVerifier(), documents: documents,
+                registration: SelfRegistration(scope: ScopeSet(parsing: "basic")))
             var registration = ClientRegistration(name: "app")
             registration.authenticationMethods = [.privateKeyJWT]
             registration.grantTypes = [.clientCredentials]
@@ -154,5 +155,60 @@ private final class ScriptedFetcher: DocumentFetching {
         setting.clock.advance(by: .seconds(601))
         #expect(try await !setting.accepts(key))
         #expect(setting.fetcher.requests.count == 1, "a client that is switched off makes us ask nothing")
+    }
+
+    @Test func `a client of a document has the keys that its document names now`() async throws {
+        let setting = try await Setting(innerHosts: ["keys.app.example"])
+        let (old, new) = (try await ClientKey.es256("old"), try await ClientKey.es256("new"))
+        let url = "https://app.example/client.json"
+        func document(_ keys: [String: Any]) throws -> String {
+            let members: [String: Any] = [
+                "client_id": url, "redirect_uris": ["https://app.example/callback"],
+                "token_endpoint_auth_method": "private_key_jwt",
+            ]
+            return String(
+                decoding: try JSONSerialization.data(withJSONObject: members.merging(keys) { $1 }),
+                as: UTF8.self)
+        }
+        // As it is after the first consent.
+        var registration = ClientRegistration(name: "app.example")
+        registration.authenticationMethods = [.privateKeyJWT]
+        registration.redirectURIs = ["https://app.example/callback"]
+        registration.keySet = try keySet([old.jwk])
+        registration.scope = try #require(ScopeSet(parsing: "basic"))
+        let user = try await setting.vault.users.add("alice")
+        let client = Client(registration, clientID: url, registeredAt: setting.clock.now())
+        _ = try await setting.vault.clients.keep(
+            client, allowedBy: user.id, through: .http, requestID: nil)
+
+        /// `invalid_grant` says that the client was authenticated.
+        func accepts(_ key: ClientKey) async throws -> Bool {
+            let now = setting.clock.now().secondsSince1970
+            var claims = Claims().with("iat", now).with("exp", now + 60).with("jti", UUID().uuidString)
+            claims = claims.with("iss", url).with("sub", url)
+            let assertion = ClientCredentials.assertion(SecretBytes(copying: try key.sign(claims)))
+            do { _ = try await setting.issuer.refresh(SecretBytes(copying: "tv_rt_x"), for: assertion) } catch
+            {
+                return error.code == .invalidGrant
+            }
+            return false
+        }
+        setting.fetcher.serve(try document(["jwks": ["keys": [old.jwk]]]))
+        #expect(try await accepts(old))
+        setting.fetcher.serve(try document(["jwks": ["keys": [new.jwk]]]))
+        #expect(try await accepts(old), "for ten minutes")
+        setting.clock.advance(by: .seconds(601))
+        #expect(try await !accepts(old))
+        #expect(try await accepts(new))
+        // What it names is fetched from outside, whoever else may be inside.
+        setting.fetcher.serve(try document(["jwks_uri": Setting.url]))
+        setting.clock.advance(by: .seconds(601))
+        #expect(try await !accepts(new), "a document is no key set")
+        #expect(setting.fetcher.requests.allSatisfy { !$0.mayBeInside })
+        #expect(setting.fetcher.requests.last?.url.text == Setting.url)
+        // One that is not readable any more has no keys.
+        setting.fetcher.fail(.tls)
+        setting.clock.advance(by: .seconds(2 * 86400))
+        #expect(try await !accepts(new))
     }
 }
