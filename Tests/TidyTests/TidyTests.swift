@@ -135,7 +135,7 @@ enum Repository {
 
     /// The most that the sources may be. A change that needs more raises a number here, in a commit that says for what.
     @Test func `the sources stay light`() throws {
-        let (mostLines, mostTypes) = (53_700, 958)
+        let (mostLines, mostTypes) = (57_600, 1_030)
         let pattern =
             /^ *(public |package |private |fileprivate )?(final |indirect )?(struct|class|enum|actor|protocol) [A-Z]/
         var (lines, types) = (0, 0)
@@ -179,13 +179,16 @@ enum Repository {
             "VaultCore", "VaultCrypto", "TokenRotation", "VaultStore", "TokenVault", "Logging", "Metrics",
             "Tracing",
         ],
+        "JOSE": ["VaultCore", "JWTKit", "Crypto", "_CryptoExtras"],
         "OpenIDConnect": [
-            "VaultCore", "VaultCrypto", "VaultStore", "TokenVault", "TokenIssuer", "JWTKit", "Crypto",
-            "_CryptoExtras", "Logging",
+            "VaultCore", "VaultCrypto", "VaultStore", "TokenVault", "JOSE", "TokenIssuer",
+        ],
+        "GuardedFetch": [
+            "VaultCore", "CVaultShims", "TokenIssuer", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "Logging",
         ],
         "TokenKeeper": [
-            "VaultCore", "VaultCrypto", "VaultStore", "TokenVault", "Yams", "Metrics", "Tracing", "Logging",
-            "ServiceLifecycle",
+            "VaultCore", "VaultCrypto", "VaultStore", "TokenVault", "JOSE", "Yams", "Metrics", "Tracing",
+            "Logging", "ServiceLifecycle",
         ],
         "ProviderHTTP": [
             "VaultCore", "TokenVault", "VaultAudit", "TokenKeeper", "AsyncHTTPClient", "NIOCore", "NIOPosix",
@@ -202,9 +205,9 @@ enum Repository {
         "SQLiteStore": ["TokenVault", "VaultAudit", "VaultCustody", "TokenVaultTesting"],
         "CSodium": ["VaultCrypto"],
         "Hummingbird": ["IssuerHTTP"], "HummingbirdCore": ["IssuerHTTP"], "HummingbirdTLS": ["IssuerHTTP"],
-        "Mustache": ["IssuerHTTP"], "NIOSSL": ["IssuerHTTP", "ProviderHTTP"],
-        "AsyncHTTPClient": ["ProviderHTTP"], "Yams": ["TokenKeeper"], "JWTKit": ["OpenIDConnect"],
-        "_CryptoExtras": ["OpenIDConnect"],
+        "Mustache": ["IssuerHTTP"], "NIOSSL": ["IssuerHTTP", "ProviderHTTP", "GuardedFetch"],
+        "AsyncHTTPClient": ["ProviderHTTP"], "Yams": ["TokenKeeper"], "JWTKit": ["JOSE"],
+        "_CryptoExtras": ["JOSE"],
     ]
 
     /// May import what they drive.
@@ -236,7 +239,7 @@ enum Repository {
         for (module, size) in sizes where module != "VaultCommand" {
             #expect(size <= 9_000, "\(module): \(size)")
         }
-        #expect(sizes["VaultCommand", default: 0] <= 8_720)
+        #expect(sizes["VaultCommand", default: 0] <= 8_950)
     }
 
     @Test func `each wall has one door`() throws {

@@ -3,7 +3,7 @@ package import VaultCore
 
 /// A client's wish to sign its user out, as far as it is proved (OpenID Connect RP-Initiated Logout 1.0 section 2).
 package struct ClientSignOut: Sendable {
-    /// The user that the id_token is about; nil: there is none, or it proves nothing.
+    /// The user that the id_token is about; nil without one, or where it proves nothing.
     package let subject: String?
     /// The client that the id_token was issued to, or that says it asks.
     package let client: Client?

@@ -5,7 +5,7 @@ import TokenVault
 /// Declares what scopes allow.
 struct ScopeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "scope", abstract: "Declare scopes, with their texts on the consent page.",
+        commandName: "scope", abstract: "Declare scopes and their texts.",
         discussion: """
             A client may request the scopes it is registered for ('client add --scope'), declared or not. The \
             metadata of the issuer list both.

@@ -1,4 +1,5 @@
 import IssuerHTTP
+import Synchronization
 import TestSupport
 import Testing
 import TokenIssuer
@@ -117,13 +118,25 @@ import VaultCore
         }
     }
 
-    @Test func `a host that cannot tell now puts the client off`() async throws {
+    @Test func `a host that cannot tell now puts the client off, and the code is good afterwards`()
+        async throws
+    {
         struct Broken: Error { let secret = "alice@example.com" }
-        try await TestServer.runOpenID(claims: ClaimSource { _, _ in throw Broken() }) { server in
-            let reply = try await server.send(
-                "GET", Self.path, ["Authorization: Bearer \(try await openIDTokens(server))"])
-            #expect(reply.status == 503)
-            #expect(reply.header("retry-after") == "5")
+        let isBroken = Mutex(true)
+        let claims = ClaimSource(["email"]) { _, _ in
+            guard !isBroken.withLock({ $0 }) else { throw Broken() }
+            return ["email": "bob@example.com"]
+        }
+        try await TestServer.runOpenID(claims: claims) { server in
+            let app = try await server.client(scope: "openid email")
+            let code = try await server.code(app, scope: "openid email")
+            let refused = try await server.redeem(code, app)
+            #expect(refused.status == 503 && refused.header("retry-after") == "5")
+            isBroken.withLock { $0 = false }
+            let token = try #require(try await server.redeem(code, app).accessToken)
+            isBroken.withLock { $0 = true }
+            let reply = try await server.send("GET", Self.path, ["Authorization: Bearer \(token)"])
+            #expect(reply.status == 503 && reply.header("retry-after") == "5")
             #expect(!server.log.all.joined().contains("alice@example.com"))
         }
     }

@@ -24,7 +24,7 @@ struct BackupCreateCommand: AsyncParsableCommand {
             The keys change only with the keyslots and the root key: use --without-keys for later backups.
 
             Examples:
-              tokenvault backup create --out vault.backup --keys-out /mnt/safe/vault.liveKeys
+              tokenvault backup create --out vault.backup --keys-out /mnt/safe/vault.keys
               tokenvault backup create --out nightly.backup --without-keys --keep-until 90d
             """)
 
@@ -88,7 +88,7 @@ struct BackupInspectCommand: AsyncParsableCommand {
 
             Examples:
               tokenvault backup inspect vault.backup
-              tokenvault backup inspect vault.backup --keys vault.liveKeys --json
+              tokenvault backup inspect vault.backup --keys vault.keys --json
             """)
 
     @Argument(help: ArgumentHelp("The data of a backup.", valueName: "file"), completion: .file())
@@ -119,8 +119,8 @@ struct BackupVerifyCommand: AsyncParsableCommand {
             removed.
 
             Examples:
-              tokenvault backup verify vault.backup --keys vault.liveKeys --key-file vault.key
-              tokenvault backup verify vault.backup --keys vault.liveKeys --passphrase-prompt
+              tokenvault backup verify vault.backup --keys vault.keys --key-file vault.key
+              tokenvault backup verify vault.backup --keys vault.keys --passphrase-prompt
             """)
 
     @Argument(help: ArgumentHelp("The data of a backup.", valueName: "file"), completion: .file())

@@ -14,8 +14,8 @@ struct RestoreCommand: AsyncParsableCommand {
             Stop the service first. The log continues under a new name: publish the new log_verifier_key.
 
             Examples:
-              tokenvault restore --plan --from vault.backup --keys vault.liveKeys --log lost
-              tokenvault restore --apply --from vault.backup --keys vault.liveKeys --log lost
+              tokenvault restore --plan --from vault.backup --keys vault.keys --log lost
+              tokenvault restore --apply --from vault.backup --keys vault.keys --log lost
             """)
 
     @Flag(
