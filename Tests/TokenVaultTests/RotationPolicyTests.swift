@@ -3,6 +3,7 @@ import Testing
 import TokenRotation
 import TokenVault
 import TokenVaultTesting
+import VaultAudit
 import VaultCore
 
 @Suite(.bounded) struct `P4 under a policy: which replaced refresh tokens are accepted` {
