@@ -128,26 +128,22 @@ private struct Exchange {
             return refuse(.clientDisabled, row)
         }
         let moment = RotationMoment(now: transaction.now, serving: transaction.serving)
-        let state = try GrantState(row, transaction)
         let decision = RotationRules.decide(
-            try presented(row), against: state, at: moment, under: client.rotationPolicy)
+            try presented(row), against: try GrantState(row, transaction), at: moment,
+            under: client.rotationPolicy)
         switch decision {
         case .swap(let scope):
             // Of a refresh nothing is unsealed: what the tokens are for is in the row.
             let context = request.kind == .authorizationCode ? try transaction.context(of: row) : nil
             if let context, let reason = bindingRefusal(context) { return refuse(reason, row) }
             let bound = context.map(\.resource) ?? row.access?.audience
-            guard request.resource == nil || bound == nil || isWanted(bound) else {
-                return refuse(.resourceMismatch, row)
-            }
+            guard bound == nil || isMeant(for: bound) else { return refuse(.resourceMismatch, row) }
             try expectation?.check(row, isReplay: false, scope)
             return try swap(row, scope, client, for: bound ?? request.resource?.text)
         case .replay, .staleReplay:
-            guard request.resource == nil || isWanted(row.access?.audience) else {
-                return refuse(.resourceMismatch, row)
-            }
+            guard isMeant(for: row.access?.audience) else { return refuse(.resourceMismatch, row) }
             try expectation?.check(row, isReplay: true, row.access?.scope)
-            return try decision == .replay ? replay(row) : replayToStaleToken(row)
+            return decision == .replay ? try replay(row) : try replayToStaleToken(row)
         case .refuse(let reason): return refuse(reason, row)
         case .revoke(let reason): return try revoke(row, reason)
         case .databaseIsBehind:
@@ -175,8 +171,9 @@ private struct Exchange {
             isVerifierMalformed: request.codeVerifier != nil && challenge == nil)
     }
 
-    private func isWanted(_ audience: String?) -> Bool {
-        audience.flatMap(ResourceIdentifier.init) == request.resource
+    /// Whether the request may have a token with this audience: it names nothing, or the same.
+    private func isMeant(for audience: String?) -> Bool {
+        request.resource == nil || audience.flatMap(ResourceIdentifier.init) == request.resource
     }
 
     /// - Parameter audience: of the access token; once there is one, every later token of the grant has it.
