@@ -171,7 +171,8 @@ extension AuthorizeRoutes {
                 clientName: pending.client.registration.name, clientID: pending.client.clientID,
                 userName: account.name, scopes: try await describe(pending.scope),
                 resource: pending.resource?.text,
-                destination: Self.destination(of: pending.redirectURI), caution: Self.caution(about: pending),
+                destination: Self.destination(of: pending.redirectURI),
+                isSelfRegistered: pending.client.isSelfRegistered, caution: Self.caution(about: pending),
                 action: pages.link(PagePaths.consent), form: try form.sealed(by: issuer.vault))
             return Pages.guarded(
                 try await consentPage.response(to: question, for: request, context: context))

@@ -121,6 +121,8 @@ public struct ConsentQuestion: Sendable {
     public let resource: String?
     /// The host or app that the browser goes to then, for people to read.
     public let destination: String
+    /// Whether the application registered itself, so that its name is a stranger's claim.
+    public let isSelfRegistered: Bool
     /// What the user must know before anything else: that the application chose its name itself, or that any program on the
     /// device can pose as it. Nil for neither.
     public let caution: String?

@@ -140,6 +140,7 @@ struct BundledConsentPage<Context: RequestContext>: ConsentPage {
         var values: [String: Any] = [:]
         values["resource"] = question.resource
         values["caution"] = question.caution
+        values["cautionClass"] = question.isSelfRegistered ? "trouble" : "note"
         return pages.page(
             .consent,
             [

@@ -61,7 +61,7 @@ public struct PendingAuthorization: Sendable {
     let nonce: String?
     let prompts: Set<Prompt>
     let maximumAge: Duration?
-    let responder: AuthorizationResponder
+    var responder: AuthorizationResponder
 }
 
 /// Why a request is not in order.
@@ -92,10 +92,15 @@ package struct AuthorizationResponder: Sendable {
     let mode: Mode
     let state: String?
     let issuer: String
+    /// Whether an error goes there before the user has decided anything. RFC 9700 section 4.11.2: "The authorization server
+    /// SHOULD only automatically redirect the user agent if it trusts the redirect URI." Anyone may register one where
+    /// clients register themselves, and a wrong request would make this server a link to it.
+    var isTrusted: Bool
 
     /// RFC 6749 section 4.1.2.1.
     func answer(_ error: OAuthError) -> AuthorizationResult {
-        answer([("error", error.code.rawValue), ("error_description", error.description)])
+        guard isTrusted else { return .page(error) }
+        return answer([("error", error.code.rawValue), ("error_description", error.description)])
     }
 
     /// The answer with `state` and `iss`, in the redirect URI or for it. RFC 9207 section 2: "authorization

@@ -67,7 +67,8 @@ extension TokenIssuer {
             redirectURI = only
         }
         return AuthorizationResponder(
-            redirectURI: redirectURI, mode: request.responseMode, state: request["state"], issuer: issuer)
+            redirectURI: redirectURI, mode: request.responseMode, state: request["state"], issuer: issuer,
+            isTrusted: !client.isSelfRegistered)
     }
 
     private func judge(

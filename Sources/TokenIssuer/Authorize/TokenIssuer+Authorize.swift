@@ -16,6 +16,8 @@ extension TokenIssuer {
         do throws(AuthorizationRefusal) {
             pending = try await judge(request, issuer: issuer)
         } catch { return error.result }
+        // The user has seen where the answer goes.
+        if decision != nil { pending.responder.isTrusted = true }
         guard let user, !pending.asksForSignIn(of: user) else {
             return pending.prompts.contains(.none)
                 ? pending.refused(

@@ -101,8 +101,8 @@ private final class Published: DocumentFetching {
             try await browser.haveSession()
             for _ in 0..<2 { #expect(try await stranger.allow(browser).answer["code"] != nil) }
             #expect(
-                try await stranger.authorize(browser, ["prompt": "none"]).answer["error"]
-                    == "consent_required")
+                try await stranger.authorize(browser, ["prompt": "none"]).text.contains(
+                    "consent_required"))
         }
     }
 
