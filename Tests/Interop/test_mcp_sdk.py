@@ -1,0 +1,175 @@
+"""The MCP Python SDK, its client and its server: a user gives the client nothing but the address of the server."""
+
+import contextlib
+import socket
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import anyio
+import httpx2
+import pytest
+import uvicorn
+from mcp import Client
+from mcp.client.auth import OAuthClientProvider
+from mcp.client.streamable_http import streamable_http_client
+from mcp.server.auth.provider import AccessToken
+from mcp.server.auth.settings import AuthSettings
+from mcp.server.mcpserver import MCPServer
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
+
+from people import PASSWORD
+from served import Server
+from visitor import Visitor
+
+SCOPE = "mcp.read mcp.write"
+
+
+@contextlib.contextmanager
+def tool_server(issuer: Server, checker: dict[str, Any], scopes: list[str], port: int) -> Iterator[str]:
+    """An MCP server that checks tokens by introspection, their audience too; its URL."""
+    url = f"http://127.0.0.1:{port}/mcp"
+
+    class Verifier:
+        async def verify_token(self, token: str) -> AccessToken | None:
+            async with httpx2.AsyncClient() as http:
+                answer = await http.post(
+                    issuer.url + "/oauth2/introspect", data={"token": token},
+                    auth=(checker["client_id"], checker["client_secret"]))
+            told = answer.json()
+            if not told["active"]:
+                return None
+            return AccessToken(
+                token=token, client_id=told["client_id"], scopes=told["scope"].split(),
+                expires_at=told["exp"], resource=told.get("aud"), subject=told["sub"])
+
+    tools = MCPServer("sums", token_verifier=Verifier(), auth=AuthSettings(
+        issuer_url=issuer.url, required_scopes=scopes, resource_server_url=url, validate_token_resource=True))
+
+    @tools.tool()
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    server = uvicorn.Server(
+        uvicorn.Config(tools.streamable_http_app(), host="127.0.0.1", port=port, log_level="critical"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        assert time.monotonic() < deadline, "the MCP server did not start"
+        time.sleep(0.02)
+    yield url
+    server.should_exit = True
+    thread.join(20)
+
+
+class Storage:
+    """What the client keeps between its runs."""
+
+    def __init__(self) -> None:
+        self.tokens: Any = None
+        self.client: Any = None
+
+    async def get_tokens(self) -> Any:
+        return self.tokens
+
+    async def set_tokens(self, tokens: Any) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> Any:
+        return self.client
+
+    async def set_client_info(self, client: Any) -> None:
+        self.client = client
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def use(url: str, storage: Storage, visitor: Visitor, asked: list[str]) -> int:
+    """Adds two numbers with a client that knows the address alone."""
+    answers: list[dict[str, list[str]]] = []
+
+    async def send(link: str) -> None:
+        asked.append(parse_qs(urlsplit(link).query)["scope"][0])
+        answers.append(parse_qs(urlsplit(await anyio.to_thread.run_sync(visitor.go, link)).query))
+
+    async def answer() -> AuthorizationCodeResult:
+        last = answers[-1]
+        assert "code" in last, last
+        return AuthorizationCodeResult(code=last["code"][0], state=last["state"][0], iss=last["iss"][0])
+
+    async def run() -> int:
+        client = OAuthClientProvider(
+            server_url=url, storage=storage, redirect_handler=send, callback_handler=answer,
+            client_metadata=OAuthClientMetadata(client_name="sums", redirect_uris=["http://localhost:49876/callback"]))
+        with anyio.fail_after(30):
+            async with httpx2.AsyncClient(auth=client) as http:
+                async with Client(streamable_http_client(url, http_client=http)) as session:
+                    await session.call_tool("add", {"a": 1, "b": 1})
+                    # It takes its access token for over, and refreshes.
+                    before = storage.tokens.refresh_token
+                    client.context.token_expiry_time = 1.0
+                    answer = await session.call_tool("add", {"a": 2, "b": 3})
+                    assert storage.tokens.refresh_token != before
+                    return int(answer.content[0].text)
+
+    with quiet():
+        return anyio.run(run)
+
+
+@pytest.fixture(scope="module")
+def issuer(serve: Callable[..., Server]) -> Server:
+    return serve("--registration-scope", SCOPE)
+
+
+@pytest.fixture(scope="module")
+def checker(issuer: Server) -> dict[str, Any]:
+    return issuer.add_client("checker", "--grant-type", "client_credentials", "--may-introspect", "--scope", SCOPE)
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def test_nothing_is_configured_but_a_url(issuer: Server, checker: dict[str, Any], port: int) -> None:
+    issuer.add_user("mcp-alice", PASSWORD)
+    visitor, storage, asked = Visitor(issuer.url, "mcp-alice"), Storage(), []
+    with tool_server(issuer, checker, ["mcp.read"], port) as url:
+        assert use(url, storage, visitor, asked) == 5
+        assert storage.client.client_id.startswith("tv_ci_")
+        # The next run asks the user nothing.
+        assert use(url, storage, visitor, asked) == 5
+        assert asked == ["mcp.read"]
+    # Now it wants more: the user is asked for both, and the client is the same.
+    known = storage.client.client_id
+    with tool_server(issuer, checker, ["mcp.read", "mcp.write"], port) as url:
+        assert use(url, storage, visitor, asked) == 5
+    assert set(asked[-1].split()) == {"mcp.read", "mcp.write"}
+    assert storage.client.client_id == known
+
+
+def test_a_token_for_one_server_is_refused_by_another(
+    issuer: Server, checker: dict[str, Any], port: int
+) -> None:
+    issuer.add_user("mcp-bob", PASSWORD)
+    visitor, storage = Visitor(issuer.url, "mcp-bob"), Storage()
+    with tool_server(issuer, checker, ["mcp.read"], port) as url:
+        assert use(url, storage, visitor, []) == 5
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        other = free.getsockname()[1]
+    with tool_server(issuer, checker, ["mcp.read"], other) as url:
+        answer = httpx2.post(url, headers={"Authorization": f"Bearer {storage.tokens.access_token}"}, json={})
+        assert answer.status_code == 401
+        assert "resource_metadata=" in answer.headers["www-authenticate"]
