@@ -117,9 +117,9 @@ def use(url: str, storage: Storage, visitor: Visitor, asked: list[str]) -> int:
                     # It takes its access token for over, and refreshes.
                     before = storage.tokens.refresh_token
                     client.context.token_expiry_time = 1.0
-                    answer = await session.call_tool("add", {"a": 2, "b": 3})
+                    sum_of_two = await session.call_tool("add", {"a": 2, "b": 3})
                     assert storage.tokens.refresh_token != before
-                    return int(answer.content[0].text)
+                    return int(sum_of_two.content[0].text)
 
     with quiet():
         return anyio.run(run)
