@@ -174,7 +174,10 @@ int tv_confine_fetcher(void) {
     int code = tv_disable_core_dumps();
     if (code != 0) return -code;
     if (setrlimit(RLIMIT_FSIZE, &none) != 0 || setrlimit(RLIMIT_NOFILE, &files) != 0) return -errno;
-    signal(SIGPIPE, SIG_IGN);
+    // It ends with the service, whose signals a supervisor sends to it too, and keeps no folder in use.
+    static const int ignored[] = {SIGPIPE, SIGTERM, SIGINT, SIGHUP};
+    for (size_t index = 0; index < sizeof ignored / sizeof *ignored; index++) signal(ignored[index], SIG_IGN);
+    if (chdir("/") != 0) return -errno;
     int done = restrict_files_and_ports();
     return done | restrict_calls();
 }

@@ -11,7 +11,7 @@ enum FetcherChild {
     /// Answers questions until the service has gone.
     static func run() -> Never {
         // The authorities are read while files can be; nothing has begun a thread yet.
-        guard isSocket, let trust = try? FetchEngine.trust() else { exit(1) }
+        guard let trust = try? FetchEngine.trust() else { exit(1) }
         let readsResolver = canReadResolver
         // A name server that is silent must not outlast the time there is.
         setenv("RES_OPTIONS", "timeout:1 attempts:2", 1)
@@ -42,7 +42,7 @@ enum FetcherChild {
     }
 
     /// Started by hand it has no service to answer.
-    private static var isSocket: Bool {
+    static var isAnswering: Bool {
         var status = stat()
         return fstat(0, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
     }

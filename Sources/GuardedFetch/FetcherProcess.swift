@@ -49,7 +49,10 @@ public final class FetcherProcess: DocumentFetching {
 
     /// Becomes the fetcher, and does not return, where this program was started as one.
     public static func runIfStarted() {
-        if CommandLine.arguments.dropFirst().elementsEqual([FetcherChild.argument]) { FetcherChild.run() }
+        if CommandLine.arguments.dropFirst().elementsEqual([FetcherChild.argument]), FetcherChild.isAnswering
+        {
+            FetcherChild.run()
+        }
     }
 
     /// Ends it; fetches under way are ``/TokenIssuer/DocumentFailure/unavailable``.
