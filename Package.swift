@@ -228,7 +228,7 @@ let tests: [Target] = [
     // A third, with a fetcher of documents, for networks of their own.
     .executableTarget(
         name: "fetch-worker",
-        dependencies: ["VaultCore", "CVaultShims", "TokenIssuer", "GuardedFetch", logging],
+        dependencies: ["TestSupport", "VaultCore", "CVaultShims", "TokenIssuer", "GuardedFetch", logging],
         path: "Tests/FetchWorker"),
     .testTarget(
         name: "DurabilityTests",

@@ -2,6 +2,7 @@ import CVaultShims
 import Foundation
 import GuardedFetch
 import Logging
+import TestSupport
 import TokenIssuer
 import VaultCore
 
@@ -84,7 +85,7 @@ struct FetchWorker {
         var refusals = 0
         while await !isThere(fetcher) {
             refusals += 1
-            try await Task.sleep(for: .milliseconds(20))
+            try await Waiting.pass(.milliseconds(20))
         }
         print("another", fetcher.process != first, "after", refusals > 0 ? "a pause" : "nothing")
     }

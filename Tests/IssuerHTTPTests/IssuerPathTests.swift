@@ -29,7 +29,7 @@ import VaultCore
                     "GET", "/.well-known/oauth-authorization-server" + Self.path
                 ).json
                 let named = metadata.filter { $0.key.hasSuffix("_endpoint") || $0.key == "jwks_uri" }
-                #expect(named.count == 6)
+                #expect(named.count == 7)
                 var addresses = named.values.compactMap { $0 as? String }
                 addresses += (profile.tokenPaths + profile.authorizePaths).map { Self.issuer + $0 }
                 addresses += ["/health/live", "/health/ready"].map { Self.issuer + $0 }

@@ -20,11 +20,11 @@ struct ErrorExplanationTests {
 
     /// The codes as the sources define them.
     private func definedCodes() throws -> [String: Set<String>] {
-        let pattern = /static let \w+ = (?:code\(|Code\(rawValue: )"([a-z_]+)"\)/
+        let pattern = /static let \w+ = (?:code\(|(?:Code|Self)\(rawValue: )"([a-z_]+)"\)/
         var codes: [String: Set<String>] = [:]
         for (file, place, count) in [
             ("Sources/VaultCore/VaultError.swift", "vault", 15),
-            ("Sources/TokenIssuer/OAuthError.swift", "http", 10),
+            ("Sources/TokenIssuer/OAuthError.swift", "http", 12),
             ("Sources/TokenKeeper/Keeper/KeeperError.swift", "keeper", 8),
         ] {
             let found = try text(file).matches(of: pattern).map { String($0.1) }

@@ -223,6 +223,6 @@ struct SettingsTests {
     @Test func `people get a table`() async throws {
         let ending = try await Workplace().run(["serve", "--check-config"])
         #expect(ending.outputLines.first?.contains("SETTING") == true)
-        #expect(ending.output.contains("listen           127.0.0.1:8080  default"))
+        #expect(ending.output.contains("listen            127.0.0.1:8080  default"))
     }
 }
