@@ -45,6 +45,11 @@ public struct IssuerServer: Service {
     ///   `unavailable` or `permissionDenied` for an address that cannot be listened on.
     public func run() async throws {
         try configuration.check()
+        if let host = configuration.insecureHost {
+            logger.warning(
+                "Passwords and tokens cross the network unencrypted: the issuer's URL has http.",
+                metadata: ["host": "\(host)"])
+        }
         let frame = ServerFrame(configuration, logger)
         let router = frame.router
         let known = configuration.port == 0 ? nil : configuration.baseURL(port: configuration.port)
@@ -108,6 +113,9 @@ public struct IssuerServerConfiguration: Sendable {
     public var port: Int
     /// The issuer's URL as clients know it. Nil: the bound URL, which is accepted on loopback only.
     public var issuer: String?
+    /// A host of a private network that the issuer's URL may name with `http`. Browsers keep cookies of such a service without
+    /// `Secure`, and anyone on the way reads passwords and tokens.
+    public var insecureHost: String?
     public var profile: IssuerProfile
     /// Signs id_tokens; nil: OpenID Connect is off.
     public var idTokens: (any IDTokenMinting)?
@@ -164,11 +172,20 @@ public struct IssuerServerConfiguration: Sendable {
         guard let url = URLComponents(string: issuer), let name = url.host, !name.isEmpty,
             url.query == nil,
             url.fragment == nil, url.user == nil,
-            url.scheme == "https" || (url.scheme == "http" && Loopback.contains(name))
+            url.scheme == "https"
+                || url.scheme == "http"
+                    && (Loopback.contains(name) || name.lowercased() == insecureHost?.lowercased())
         else {
             throw VaultError(
                 .invalidInput, "The issuer is an https URL without query and fragment.",
-                remedy: "Correct the issuer's URL: it is https, or http on loopback.")
+                remedy:
+                    "Correct the issuer's URL: it is https, or http on loopback. In a private network without certificates, accept http for this host."
+            )
+        }
+        guard insecureHost == nil || url.scheme == "http" else {
+            throw VaultError(
+                .invalidInput, "The issuer's URL has https, and a host is named for which http would do.",
+                remedy: "Correct the issuer's URL.")
         }
         // Browsers resolve such parts away, or take what follows an empty one for a host.
         let parts = url.percentEncodedPath.split(separator: "/", omittingEmptySubsequences: false)

@@ -33,6 +33,9 @@ package struct ClientMetadata {
         ]
         if let clientID { object["client_id"] = clientID }
         if !registration.appSchemes.isEmpty { object["tokenvault_app_schemes"] = registration.appSchemes }
+        if !registration.insecureHosts.isEmpty {
+            object["tokenvault_insecure_hosts"] = registration.insecureHosts
+        }
         if registration.acceptsAnyLocalhostPort { object["tokenvault_any_localhost_port"] = true }
         if registration.rotation != .strict {
             object["tokenvault_rotation"] = registration.rotation.description
@@ -108,6 +111,7 @@ extension ClientMetadata {
         if let keySet = registration.keySet { try ClientKeySet.check(keySet) }
         registration.mayIntrospect = try members.truth("tokenvault_may_introspect") ?? false
         registration.appSchemes = try members.texts("tokenvault_app_schemes") ?? []
+        registration.insecureHosts = try members.texts("tokenvault_insecure_hosts") ?? []
         registration.acceptsAnyLocalhostPort = try members.truth("tokenvault_any_localhost_port") ?? false
         if let rotation = try members.text("tokenvault_rotation") {
             registration.rotation = try members.word("tokenvault_rotation", RefreshTokenRotation(rotation))

@@ -79,6 +79,32 @@ import VaultCore
         }
     }
 
+    @Test func `http in the issuer's URL needs its host named, and each start warns`() async throws {
+        var configuration = IssuerServerConfiguration(issuer: "http://id.test:8080/a")
+        for (host, isAccepted) in [(nil, false), ("test", false), ("a.id.test", false), ("ID.test", true)] {
+            configuration.insecureHost = host
+            let accepts: Bool
+            do {
+                try configuration.check()
+                accepts = true
+            } catch { accepts = false }
+            #expect(accepts == isAccepted, "\(host ?? "-")")
+        }
+        configuration.issuer = "https://id.test"
+        #expect(throws: VaultError(.invalidInput, "")) { try configuration.check() }
+        try await TestServer.run(configure: { configuration, _ in
+            configuration.issuer = "http://id.test"
+            configuration.insecureHost = "id.test"
+        }) { server in
+            #expect(server.log.all.contains { $0.hasPrefix("warning") && $0.contains("unencrypted") })
+            let app = try await server.client { $0.insecureHosts = ["app.test"] }
+            let browser = Browser(server)
+            try await browser.haveSession()
+            // What can be read on the way is worth nothing without the verifier.
+            #expect(try await browser.authorize(app).answer["error"] == "invalid_request")
+        }
+    }
+
     @Test func `a configuration that will not do is refused before anything is bound`() async throws {
         try await TestServer.run { server in
             var configuration = IssuerServerConfiguration(port: 70_000)

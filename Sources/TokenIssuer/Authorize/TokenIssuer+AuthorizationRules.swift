@@ -159,10 +159,10 @@ extension TokenIssuer {
         // RFC 7636 section 4.3: an absent method is `plain`, which RFC 9700 section 2.1.1 rules out.
         guard let challenge = request["code_challenge"] else {
             guard request["code_challenge_method"] == nil else { throw .challengeMethod }
-            // RFC 9700 section 2.1.1: "Public clients MUST use PKCE".
-            guard !registration.isPublic else {
+            // RFC 9700 section 2.1.1: "Public clients MUST use PKCE". So must those whose codes can be read on the way.
+            guard !registration.isPublic, registration.insecureHosts.isEmpty else {
                 throw .invalidRequest(
-                    "A public client must send a code_challenge (PKCE, RFC 7636) with the method S256.")
+                    "This client must send a code_challenge (PKCE, RFC 7636) with the method S256.")
             }
             return nil
         }

@@ -12,6 +12,7 @@ extension ClientRegistration {
         registration.responseTypes = responseTypes.withoutRepeats
         registration.redirectURIs = redirectURIs.withoutRepeats
         registration.postLogoutRedirectURIs = postLogoutRedirectURIs.withoutRepeats
+        registration.insecureHosts = insecureHosts.map { $0.lowercased() }.withoutRepeats
         try registration.check()
         return registration
     }
@@ -40,7 +41,19 @@ extension ClientRegistration {
             guard uris.count <= Limits.redirectURIs else {
                 throw invalid("A client may have \(Limits.redirectURIs) redirect URIs.")
             }
-            for uri in uris { try RedirectURIRules.check(uri, appSchemes: appSchemes) }
+            for uri in uris {
+                try RedirectURIRules.check(uri, appSchemes: appSchemes, insecureHosts: insecureHosts)
+            }
+        }
+        guard insecureHosts.isEmpty || !isImplicit else {
+            throw invalid(
+                "A client whose redirect URIs are not encrypted cannot use an implicit response type.")
+        }
+        let areHosts = insecureHosts.allSatisfy { host in
+            (1...253).contains(host.utf8.count) && host.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+        }
+        guard areHosts, insecureHosts.count <= Limits.redirectURIs else {
+            throw invalid("Hosts without TLS are at most \(Limits.redirectURIs) names or addresses.")
         }
         guard isPublic || (appSchemes.isEmpty && !acceptsAnyLocalhostPort) else {
             throw invalid(
@@ -105,7 +118,9 @@ extension Lifetimes {
 
 /// What a redirect URI may look like when it is registered (RFC 6749 section 3.1.2, RFC 8252 sections 7 and 8).
 package enum RedirectURIRules {
-    package static func check(_ uri: String, appSchemes: [String] = []) throws {
+    package static func check(
+        _ uri: String, appSchemes: [String] = [], insecureHosts: [String] = []
+    ) throws {
         let isPlain = uri.utf8.allSatisfy {
             (0x21...0x7E).contains($0) && !Array("\"<>\\^`{|}".utf8).contains($0)
         }
@@ -124,8 +139,15 @@ package enum RedirectURIRules {
         case "https":
             guard let host = parts.host, !host.isEmpty else { throw invalid("The redirect URI has no host.") }
         case "http":
-            guard ["127.0.0.1", "[::1]", "::1", "localhost"].contains(parts.host ?? "") else {
-                throw invalid("A redirect URI with http is accepted for loopback addresses only; use https.")
+            let host = parts.host?.lowercased() ?? ""
+            guard
+                ["127.0.0.1", "[::1]", "::1", "localhost"].contains(parts.host ?? "")
+                    || !host.isEmpty && insecureHosts.contains(host)
+            else {
+                throw VaultError(
+                    .invalidInput,
+                    "A redirect URI with http is accepted for loopback addresses only; use https.",
+                    remedy: "In a private network without certificates, accept http for this host.")
             }
         case _ where unsafe.contains(scheme): throw invalid("A redirect URI of this scheme is never safe.")
         default:

@@ -46,6 +46,9 @@ public struct ClientRegistration: Sendable, Equatable {
     /// Where a browser may be sent after the client signed its user out (OpenID Connect RP-Initiated Logout 1.0 section
     /// 3.1). They are compared octet by octet.
     public var postLogoutRedirectURIs: [String] = []
+    /// Hosts of a private network that its redirect URIs may name with `http`. What is sent there can be read on the way, so
+    /// such a client uses PKCE and no implicit type.
+    public var insecureHosts: [String] = []
     /// The scope that the client may request.
     public var scope: ScopeSet = .empty
     public var lifetimes = Lifetimes()
@@ -225,6 +228,7 @@ struct StoredRegistration: Codable {
     let schemes: [String]?
     let localhost: Bool?
     let logoutRedirects: [String]?
+    let insecureHosts: [String]?
 
     init(_ registration: ClientRegistration) {
         methods = registration.authenticationMethods
@@ -241,6 +245,7 @@ struct StoredRegistration: Codable {
         localhost = registration.acceptsAnyLocalhostPort ? true : nil
         let uris = registration.postLogoutRedirectURIs
         logoutRedirects = uris.isEmpty ? nil : uris
+        insecureHosts = registration.insecureHosts.isEmpty ? nil : registration.insecureHosts
     }
 
     func registration(name: String) -> ClientRegistration {
@@ -258,6 +263,7 @@ struct StoredRegistration: Codable {
         registration.appSchemes = schemes ?? []
         registration.acceptsAnyLocalhostPort = localhost ?? false
         registration.postLogoutRedirectURIs = logoutRedirects ?? []
+        registration.insecureHosts = insecureHosts ?? []
         return registration
     }
 

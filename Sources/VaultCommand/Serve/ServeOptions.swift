@@ -11,6 +11,12 @@ struct ServeOptions: ParsableArguments {
     var listen: ListenAddress?
     @Option(help: "URL by which clients know the issuer. (default: the URL served, on loopback)")
     var issuer: String?
+    @Option(
+        name: .customLong("insecure-http"),
+        help: ArgumentHelp(
+            "Accept http in the issuer's URL for this host of a private network: all can be read on the way.",
+            valueName: "host"))
+    var insecureHost: String?
     @Option(help: "standard, or quantimodo to accept clients of that API too. (default: standard)")
     var profile: String?
     @Option(
@@ -105,7 +111,8 @@ struct ServeOptions: ParsableArguments {
 
     var values: [Setting: String] {
         let values: [Setting: String?] = [
-            .listen: listen?.defaultValueDescription, .issuer: issuer, .profile: profile,
+            .listen: listen?.defaultValueDescription, .issuer: issuer, .insecureHost: insecureHost,
+            .profile: profile,
             .tlsCertificate: tlsCertificate, .tlsKey: tlsKey,
             .adminListen: adminListen?.defaultValueDescription,
             .maximumConnections: maximumConnections.map { "\($0)" },

@@ -92,6 +92,7 @@ struct ServeSettings {
         server.logRetention = try logRetention(reader)
         server.requests.trustsForwardedFor = try reader.truth(.trustedProxy)
         server.tls = try certificate(reader)
+        server.insecureHost = reader.text(.insecureHost)
         server.registration = try registration(reader)
         try server.check()
         return server

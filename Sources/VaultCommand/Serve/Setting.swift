@@ -7,6 +7,7 @@ import VaultCrypto
 enum Setting: String, CaseIterable {
     case listen
     case issuer
+    case insecureHost = "insecure-http"
     case profile
     case tlsCertificate = "tls-certificate"
     case tlsKey = "tls-key"

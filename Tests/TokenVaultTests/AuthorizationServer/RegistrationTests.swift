@@ -24,6 +24,7 @@ import VaultCore
             $0.responseTypes = [.code, .idToken]
             $0.idTokenAlgorithm = .edDSA
             $0.mayIntrospect = true
+            $0.postLogoutRedirectURIs = ["https://app.example/bye"]
         }
         let new = try await test.vault.clients.add(registration)
         #expect(new.secret == nil)
@@ -34,6 +35,37 @@ import VaultCore
             try await again.clients.rotateSecret(of: "app", overlap: .zero)
         }
         await again.close()
+    }
+
+    @Test func `http leads out of this machine to hosts that are named alone, without implicit types`()
+        async throws
+    {
+        let test = try await TestVault()
+        let inner: @Sendable (inout ClientRegistration) -> Void = {
+            $0.redirectURIs = ["http://app.test:3000/cb"]
+            $0.insecureHosts = ["App.TEST"]
+        }
+        let added = try await test.vault.clients.add(registration(inner)).client.registration
+        #expect(added.insecureHosts == ["app.test"])
+        for (uri, hosts) in [
+            ("http://app.test/cb", []), ("http://app.test/cb", ["test"]),
+            ("http://x.app.test/cb", ["app.test"]),
+            ("http://app.test.evil.example/cb", ["app.test"]),
+            ("http://app.test@evil.example/", ["app.test"]),
+            ("ws://app.test/", ["app.test"]), ("http:///cb", [""]), ("https://a.example/", ["a b"]),
+        ] {
+            await #expect(throws: VaultError(.invalidInput, ""), "\(uri)") {
+                try await test.vault.clients.add(
+                    registration {
+                        $0.name = "other"
+                        $0.redirectURIs = [uri]
+                        $0.insecureHosts = hosts
+                    })
+            }
+        }
+        await #expect(throws: VaultError(.invalidInput, "")) {
+            _ = try await test.vault.clients.change("app") { $0.responseTypes = [.token] }
+        }
     }
 
     @Test func `a value that repeats in a list is there once`() async throws {

@@ -239,6 +239,11 @@ extension Shown {
         self.init(new.client, secret: new.secret)
         if new.secret != nil { notes = ["The secret is shown only now."] }
         let registration = new.client.registration
+        if !registration.insecureHosts.isEmpty {
+            notes.append(
+                "What is sent to \(registration.insecureHosts.joined(separator: ", ")) can be read on the way."
+            )
+        }
         let claimable =
             registration.appSchemes.map { "\($0):" }
             + (registration.acceptsAnyLocalhostPort ? ["http://localhost"] : [])
@@ -269,6 +274,10 @@ extension Shown {
             .both("response_types", responseTypes, as: responseTypes.joined(separator: ", ")),
             .json("redirect_uris", registration.redirectURIs),
             .json("app_schemes", registration.appSchemes.isEmpty ? nil : registration.appSchemes),
+            .both(
+                "insecure_hosts", registration.insecureHosts.isEmpty ? nil : registration.insecureHosts,
+                as: registration.insecureHosts.isEmpty
+                    ? nil : registration.insecureHosts.joined(separator: " ")),
             .both("self_registered", client.isSelfRegistered ? true : nil),
             .json("any_localhost_port", registration.acceptsAnyLocalhostPort ? true : nil),
         ]

@@ -17,6 +17,12 @@ struct RegistrationOptions: ParsableArguments {
         help: ArgumentHelp(
             "Where the client may send users after it signed them out. May be repeated.", valueName: "uri"))
     var postLogoutRedirectURIs: [String] = []
+    @Option(
+        name: .customLong("insecure-http"),
+        help: ArgumentHelp(
+            "Accept redirect URIs with http at this host of a private network. May be repeated.",
+            valueName: "host"))
+    var insecureHosts: [String] = []
     @Option(help: "Scope that the client may request, separated by spaces.")
     var scope: String?
     @Option(
@@ -84,6 +90,7 @@ struct RegistrationOptions: ParsableArguments {
         let keySet = try keySetFile.map(Self.keySet)
         return { [self] registration in
             if !redirectURIs.isEmpty { registration.redirectURIs = redirectURIs }
+            if !insecureHosts.isEmpty { registration.insecureHosts = insecureHosts }
             if !postLogoutRedirectURIs.isEmpty {
                 registration.postLogoutRedirectURIs = postLogoutRedirectURIs
             }
