@@ -29,6 +29,7 @@ import VaultCore
         Wrong("registration", ["registration": "{}"], "registration_not_supported"),
         Wrong("scope unknown", ["scope": "admin write"], "invalid_scope"),
         Wrong("scope malformed", ["scope": "basic  basic"], "invalid_scope"),
+        Wrong("web_message", ["response_mode": "web_message"], "invalid_request"),
         Wrong("unknown response_mode", ["response_mode": "jwt"], "invalid_request"),
         Wrong("prompt unknown", ["prompt": "create"], "invalid_request"),
         Wrong("prompt none and login", ["prompt": "none login"], "invalid_request"),
