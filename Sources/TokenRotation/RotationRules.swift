@@ -114,19 +114,19 @@ package enum RotationRules {
         case .untilFirstUse(let time): (generations, cap) = (1, time)
         case .staleTolerant(let count, let time): (generations, cap) = (UInt32(clamping: count), time)
         }
-        guard moment.now < presented.endsAt else { return false }
+        let isOwnLifeLeft = moment.now < presented.endsAt
         let distance = state.generation - presented.generation
         // The last swap replaced the token before the current one. When older ones were replaced is not remembered, but when
         // they were issued is.
         let age = moment.serving.elapsed(since: state.lastSwap)
         let ageSinceIssue = moment.now.elapsed(since: presented.issuedAt)
-        if distance <= generations, (distance == 1 ? age : ageSinceIssue) < cap { return true }
+        if isOwnLifeLeft, distance <= generations, (distance == 1 ? age : ageSinceIssue) < cap { return true }
         // What was tolerated at the last swap may have made it and lost the answer, or asked at the same moment: it is
         // tolerated while the new access token lives. If any token was, then the predecessor of that time was.
         guard state.isMovedByStaleToken, moment.now < state.accessExpiresAt, distance > 1 else {
             return false
         }
-        return distance - 1 <= generations && (distance == 2 || ageSinceIssue - age < cap)
+        return distance - 1 <= generations && (distance == 2 || isOwnLifeLeft && ageSinceIssue - age < cap)
     }
 
     private static func isPredecessor(_ presented: PresentedCredential, of state: GrantState) -> Bool {

@@ -70,7 +70,7 @@ struct DecisionTable {
             "successor not used", .staleReplay, [.untilFirstUse, .predecessor, .swapInCap, .ownLifeLeft])
         + taken(
             "it may have moved the grant itself", .staleReplay,
-            [.untilFirstUse, .staleTolerant, .secondBefore, .movedByStale, .accessLeft, .ownLifeLeft])
+            [.untilFirstUse, .staleTolerant, .secondBefore, .movedByStale, .accessLeft])
         + taken(
             "the one before is tolerated", .staleReplay,
             [.staleTolerant, .predecessor, .swapInCap, .ownLifeLeft])

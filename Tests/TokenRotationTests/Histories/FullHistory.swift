@@ -111,7 +111,7 @@ struct FullHistory {
     {
         let replacements = life.tokens.count - 1 - found.number
         let (serving, issue) = (servingTime(since: life.lastExchange), max(0, wallTime(since: found.issue)))
-        guard issue < lifetimes.idle else { return false }
+        let isOwnLifeLeft = issue < lifetimes.idle
         let (generations, cap): (Int, Duration)
         switch lifetimes.rotation {
         case .strict: return false
@@ -119,12 +119,12 @@ struct FullHistory {
         case .staleTolerant(let count, let time): (generations, cap) = (count, time)
         }
         let age = replacements == 1 ? serving : issue
-        if replacements <= generations, .milliseconds(age) < cap { return true }
+        if isOwnLifeLeft, replacements <= generations, .milliseconds(age) < cap { return true }
         // Where the exchange before was made with such a token, it may be this one.
         let isOfStaleToken = life.lastBy != life.tokens.count - 2
         guard isOfStaleToken, replacements > 1, isAccessAlive(life, birth) else { return false }
         return replacements <= generations + 1
-            && (replacements == 2 || .milliseconds(issue - serving) < cap)
+            && (replacements == 2 || isOwnLifeLeft && .milliseconds(issue - serving) < cap)
     }
 
     func accepts(access: String) -> Bool {
