@@ -192,14 +192,11 @@ extension SignInPages {
         await pages.answering(request) { id in
             let posted = try await PostedForm(request, body)
             guard let form = posted.form(SignOutForm.self, by: vault) else { throw Refusal.unknownForm }
-            if let session = try await cookies.session(of: request),
+            // With a form from another site the browser sends no cookie, and would still let the answer take it away.
+            guard let session = try await cookies.session(of: request), session.id == form.session,
                 let cookie = cookies.sessionCookie(of: request)
-            {
-                guard session.id == form.session else {
-                    return pages.seeOther(pages.link(PagePaths.signOut), to: request, id)
-                }
-                try await vault.endSession(cookie)
-            }
+            else { return pages.seeOther(pages.link(PagePaths.signOut), to: request, id) }
+            try await vault.endSession(cookie)
             return pages.seeOther(
                 form.returnTo ?? pages.link(PagePaths.signOut), to: request, id,
                 headers: [.setCookie: cookies.endingSession])
@@ -226,14 +223,15 @@ extension SignInPages {
                 return try question(
                     of: session, by: asked.client, then: asked.destination, to: request, id)
             }
+            var headers: HTTPFields = [:]
             if session != nil, let cookie = cookies.sessionCookie(of: request) {
                 try await vault.endSession(cookie)
+                headers[.setCookie] = cookies.endingSession
             }
             // A stranger's link must not lead on by way of this server.
             let destination = asked.subject == nil ? nil : asked.destination
             return pages.seeOther(
-                destination ?? pages.link(PagePaths.signOut), to: request, id,
-                headers: [.setCookie: cookies.endingSession])
+                destination ?? pages.link(PagePaths.signOut), to: request, id, headers: headers)
         }
     }
 

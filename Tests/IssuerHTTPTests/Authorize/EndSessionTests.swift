@@ -126,6 +126,29 @@ import VaultCore
         }
     }
 
+    // Browsers send no cookie with a form from another site, and some send no Sec-Fetch-Site; all take what the answer sets.
+    @Test func `an answer to another site takes no cookie away`() async throws {
+        try await serve { scene in
+            let mallory = Browser(scene.server)
+            try await mallory.haveSession("mallory")
+            let page = try await mallory.get(
+                Self.path + "?client_id=\(scene.app.id)&post_logout_redirect_uri="
+                    + TestServer.encode(Self.home))
+            let form = try #require(page.field("form"))
+            let query = "id_token_hint=" + TestServer.encode(scene.hint())
+            let replies = [
+                try await scene.server.post(["form": form], path: "/sign-out"),
+                try await scene.server.post(["id_token_hint": scene.hint()], path: Self.path),
+                try await scene.server.send("GET", Self.path + "?" + query),
+            ]
+            for reply in replies {
+                #expect(reply.status == 303 && reply.header("set-cookie") == nil)
+                #expect(reply.header("location")?.hasPrefix("https:") == false)
+            }
+            #expect(try await scene.isSignedIn() && scene.isSignedIn(mallory))
+        }
+    }
+
     @Test func `who is asked and agrees goes where the client registered`() async throws {
         try await serve { scene in
             let page = try await scene.signOut([
