@@ -2,10 +2,13 @@
 
 import contextlib
 import socket
+import subprocess
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -94,8 +97,12 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def use(url: str, storage: Storage, visitor: Visitor, asked: list[str], refreshes: bool = False) -> int:
-    """Adds two numbers with a client that knows the address alone."""
+def use(
+    url: str, storage: Storage, visitor: Visitor, asked: list[str], refreshes: bool = False,
+    document: str | None = None
+) -> int:
+    """Adds two numbers with a client that knows the address alone; its metadata may lie at `document`."""
+    host = "localhost" if document is None else "127.0.0.1"
     answers: list[dict[str, list[str]]] = []
 
     async def send(link: str) -> None:
@@ -110,7 +117,8 @@ def use(url: str, storage: Storage, visitor: Visitor, asked: list[str], refreshe
     async def run() -> int:
         client = OAuthClientProvider(
             server_url=url, storage=storage, redirect_handler=send, callback_handler=answer,
-            client_metadata=OAuthClientMetadata(client_name="sums", redirect_uris=["http://localhost:49876/callback"]))
+            client_metadata_url=document, client_metadata=OAuthClientMetadata(
+                client_name="sums", redirect_uris=[f"http://{host}:49876/callback"]))
         with anyio.fail_after(30):
             async with httpx2.AsyncClient(auth=client) as http:
                 async with Client(streamable_http_client(url, http_client=http)) as session:
@@ -137,11 +145,15 @@ def checker(issuer: Server) -> dict[str, Any]:
     return issuer.add_client("checker", "--grant-type", "client_credentials", "--may-introspect", "--scope", SCOPE)
 
 
-@pytest.fixture
-def port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
 
 
 def test_nothing_is_configured_but_a_url(issuer: Server, checker: dict[str, Any], port: int) -> None:
@@ -168,10 +180,16 @@ def test_a_token_for_one_server_is_refused_by_another(
     visitor, storage = Visitor(issuer.url, "mcp-bob"), Storage()
     with tool_server(issuer, checker, ["mcp.read"], port) as url:
         assert use(url, storage, visitor, []) == 5
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        other = free.getsockname()[1]
-    with tool_server(issuer, checker, ["mcp.read"], other) as url:
+    with tool_server(issuer, checker, ["mcp.read"], free_port()) as url:
         answer = httpx2.post(url, headers={"Authorization": f"Bearer {storage.tokens.access_token}"}, json={})
         assert answer.status_code == 401
         assert "resource_metadata=" in answer.headers["www-authenticate"]
+
+
+def test_a_client_is_known_by_its_document(tmp_path: Path) -> None:
+    here, vault = Path(__file__).parent, tmp_path / "vault"
+    vault.mkdir()
+    run = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--net", "--mount", sys.executable, here / "open_net.py", tmp_path,
+         sys.executable, here / "mcp_by_document.py", vault], capture_output=True, text=True, timeout=110)
+    assert run.returncode == 0, run.stderr[-4000:]
