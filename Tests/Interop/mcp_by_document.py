@@ -19,7 +19,7 @@ def main(folder: Path) -> None:
     issuer.add_user("mcp-carol", PASSWORD)
     visitor, storage = Visitor(issuer.url, "mcp-carol"), Storage()
     with tool_server(issuer, checker, ["mcp.read"], free_port()) as url:
-        assert use(url, storage, visitor, [], DOCUMENT) == 5
+        assert use(url, storage, visitor, [], document=DOCUMENT) == 5
     assert storage.client.client_id == DOCUMENT
     assert "self_registered" in issuer.command("audit", "list", "--json")
     issuer.stop()
