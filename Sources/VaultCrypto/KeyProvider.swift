@@ -23,8 +23,8 @@ public import VaultCore
 ///
 /// The vault waits for an answer until the deadline of ``KeySource/provider(_:deadline:)``. A keyslot made by a provider is of
 /// the kind `program` (docs/sealed-format.md): it stores the wrapped bytes and nothing of the provider, so a ``KeyProgram`` that
-/// unwraps the same bytes opens it too. Key files and passphrases are not providers: they wrap nothing, because the key of their
-/// slot is computed from them.
+/// unwraps the same bytes opens it too. Every ``KeySource`` is a provider as well: a provider of yours can wrap a key with a key
+/// file or a passphrase first, and with its service then, so that a keyslot needs both.
 public protocol KeyProvider: Sendable {
     /// Wraps the key of a new keyslot.
     ///
@@ -65,6 +65,52 @@ extension KeyProgram: KeyProvider {
 
     public func unwrap(_ wrapped: [UInt8], for slot: KeyslotContext) async throws -> SecretBytes {
         try unwrap(wrapped, vault: slot.vaultID, slot: slot.slotID).secret
+    }
+}
+
+/// A key file, a credential, a passphrase and a recovery key wrap what a provider of yours is asked for. Each call blocks its
+/// thread, for a passphrase about 0.2 s.
+///
+/// ```
+/// wrapped = kind 1 ‖ parameters ‖ key wrap 112, as in a keyslot with the same id, role 65,535 and epoch 0
+/// ```
+extension KeySource: KeyProvider {
+    /// No vault has this role: nothing that is wrapped here opens where a keyslot is read, and no keyslot opens here.
+    private static let role = UInt16.max
+
+    /// What wraps by itself.
+    private var holder: (any KeyProvider)? {
+        switch self {
+        case .program(let program): program
+        case .provider(let provider, _): provider
+        case .keyFile, .passphrase, .systemdCredential, .heldKey, .recoveryKey: nil
+        }
+    }
+
+    public func wrap(_ key: SecretBytes, for slot: KeyslotContext) async throws -> [UInt8] {
+        if let holder { return try await holder.wrap(key, for: slot) }
+        try Sodium.start()
+        let new = try Keyslot.newParameters(for: self, vault: slot.vaultID, slot: slot.slotID)
+        let record = try Keyslot.create(
+            self, wrapping: GuardedKey(copying: key), epoch: 0, vault: slot.vaultID, id: slot.slotID,
+            parameters: new.parameters, inputKey: new.inputKey, nonce: nil, role: Self.role)
+        return [UInt8(truncatingIfNeeded: kind.rawValue)] + record.parameters + record.wrapped
+    }
+
+    public func unwrap(_ wrapped: [UInt8], for slot: KeyslotContext) async throws -> SecretBytes {
+        if let holder { return try await holder.unwrap(wrapped, for: slot) }
+        let kind = wrapped.first.flatMap { KeyslotKind(rawValue: Int64($0)) }
+        let record = KeyslotRecord(
+            id: slot.slotID, kind: kind ?? self.kind, epoch: 0,
+            parameters: Array(wrapped.dropFirst().dropLast(KeyWrap.byteCount)),
+            wrapped: wrapped.suffix(KeyWrap.byteCount), role: Self.role)
+        // What another provider wrapped has any shape.
+        guard kind != nil else { throw Keyslot.locked(record) }
+        do throws(VaultError) {
+            return try Keyslot.open(record, with: self, vault: slot.vaultID).secret
+        } catch {
+            throw error.code == .integrity ? Keyslot.locked(record) : error
+        }
     }
 }
 
