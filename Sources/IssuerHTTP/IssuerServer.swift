@@ -59,7 +59,9 @@ public struct IssuerServer: Service {
             assertions: configuration.assertions, documents: configuration.documents,
             claims: configuration.claims, registration: configuration.registration)
         router.addRoutes(IssuerRoutes(issuer, configuration: configuration.requests))
-        let signIn = SignInPages(issuer, context: IssuerContext.self, configuration: configuration.requests)
+        let signIn = SignInPages(
+            issuer, context: IssuerContext.self, configuration: configuration.requests,
+            hasFront: configuration.front != nil)
         router.addRoutes(AuthorizeRoutes(issuer, users: signIn, configuration: configuration.requests))
         var application = frame.application { [configuration, onReady] channel in
             let bound = configuration.baseURL(port: channel.localAddress?.port ?? configuration.port)
@@ -71,6 +73,14 @@ public struct IssuerServer: Service {
         application.addServices(
             try await VaultService(vault, keeping: configuration.logRetention, closesVault: false))
         if let address = configuration.admin { addAdmin(address, issuer, frame.metrics, to: &application) }
+        if let front = configuration.front {
+            Self.add(to: &application) { announce in
+                FrontListener(
+                    front: front, issuer: issuer, lifetime: SignInPages<IssuerContext>.sessionLifetime,
+                    logger: logger,
+                    onReady: announce)
+            }
+        }
         do { try await frame.run(application) } catch {
             let address = Address(host: configuration.host, port: configuration.port)
             throw address.bindingFailure(error, option: "address to listen on") ?? error
@@ -88,15 +98,22 @@ public struct IssuerServer: Service {
                 metadata: ["admin": "\(address)"])
         }
         let page = MetricsPage(vault: vault, requests: metrics, certificate: configuration.tls)
-        let (bound, announce) = AsyncStream<Void>.makeStream()
-        let listener = AdminListener(
-            address: address, page: page, health: HealthRoutes(issuer), logger: logger
-        ) {
-            [onAdminReady] url in
-            await onAdminReady(url)
-            announce.finish()
+        Self.add(to: &application) { announce in
+            AdminListener(address: address, page: page, health: HealthRoutes(issuer), logger: logger) {
+                [onAdminReady] url in
+                await onAdminReady(url)
+                announce()
+            }
         }
-        application.addServices(listener)
+    }
+
+    /// Adds a listener that is there before the first request, and until the last one is answered.
+    private static func add<Responder>(
+        to application: inout Application<Responder>,
+        _ listener: (_ announce: @escaping @Sendable () -> Void) -> some Service
+    ) {
+        let (bound, announce) = AsyncStream<Void>.makeStream()
+        application.addServices(listener { announce.finish() })
         // The stream ends by itself where the listener failed: then nothing is served, and nothing announced.
         application.beforeServerStarts {
             for await _ in bound {}
@@ -139,6 +156,8 @@ public struct IssuerServerConfiguration: Sendable {
     /// The further address of `/metrics` and `/health`; nil for none. It has no authentication:
     /// loopback, or a network of operators.
     public var admin: IssuerServer.Address?
+    /// The program that signs users in; nil: users of the vault sign in by their passwords.
+    public var front: TrustedFront?
 
     public init(
         host: String = "127.0.0.1", port: Int = 0, issuer: String? = nil,
@@ -158,6 +177,12 @@ public struct IssuerServerConfiguration: Sendable {
             throw VaultError(
                 .invalidInput, "A port is 0 to 65535.",
                 remedy: "Choose another address to listen on, as HOST:PORT.")
+        }
+        // The kernel takes no longer one (unix(7)).
+        guard front.map({ $0.socket.hasPrefix("/") && $0.socket.utf8.count <= 107 }) ?? true else {
+            throw VaultError(
+                .invalidInput, "The front's socket is a path from the root, of at most 107 bytes.",
+                remedy: "Choose another path, as /run/tokenvault/front.sock.")
         }
         guard let issuer else {
             guard Loopback.contains(host) else {

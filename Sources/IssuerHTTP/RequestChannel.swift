@@ -10,8 +10,10 @@ extension HTTPServerBuilder {
     /// - Parameters:
     ///   - idleTimeout: for a connection without a request, and for the head of one to arrive.
     ///   - readTime: for the body to arrive.
+    ///   - front: the one program whose requests are let through; nil: anyone's are.
     static func requests(
-        idleTimeout: Duration, readTime: Duration, certificate: ServerCertificate? = nil
+        idleTimeout: Duration, readTime: Duration, certificate: ServerCertificate? = nil,
+        front: TrustedFront? = nil
     ) -> HTTPServerBuilder {
         let configuration = HTTP1Channel.Configuration(
             idleTimeout: TimeAmount(idleTimeout),
@@ -22,7 +24,7 @@ extension HTTPServerBuilder {
         return HTTPServerBuilder { responder in
             RequestChannel(
                 http: HTTP1Channel(responder: responder, configuration: configuration), readTime: readTime,
-                certificate: certificate)
+                certificate: certificate, front: front)
         }
     }
 }
@@ -34,12 +36,13 @@ private struct RequestChannel: ServerChildChannel {
     let http: HTTP1Channel
     let readTime: Duration
     let certificate: ServerCertificate?
+    let front: TrustedFront?
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
-            guard let certificate else { return }
-            try channel.pipeline.syncOperations.addHandler(
-                NIOSSLServerHandler(context: certificate.context))
+            let pipeline = channel.pipeline.syncOperations
+            if let front { try pipeline.addHandler(FrontGate(front, logger)) }
+            if let certificate { try pipeline.addHandler(NIOSSLServerHandler(context: certificate.context)) }
         }.flatMap { http.setup(channel: channel, logger: logger) }.flatMapThrowing { value in
             let pipeline = channel.pipeline.syncOperations
             let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)

@@ -37,8 +37,7 @@ extension VaultUsers {
             change(&claims)
             guard claims != old else { return .unchanged(claims) }
             try claims.check()
-            let bytes = claims == UserClaims() ? nil : Array(try JSONEncoder().encode(claims))
-            try transaction.update(owner.row(row, telling: bytes, keyring))
+            try transaction.update(owner.row(row, telling: claims, keyring))
             return Audited(
                 claims, AuditEvent(.userChange, by: operatorActor, reason: "claims", subject: owner.pseudonym)
             )
@@ -47,7 +46,12 @@ extension VaultUsers {
 }
 
 extension Owner {
-    fileprivate func userClaims(_ keyring: Keyring) throws -> UserClaims {
+    func userClaims(_ keyring: Keyring) throws -> UserClaims {
         try claims(keyring).map { try JSONDecoder().decode(UserClaims.self, from: Data($0)) } ?? UserClaims()
+    }
+
+    func row(_ row: OwnerRow, telling claims: UserClaims, _ keyring: Keyring) throws -> OwnerRow {
+        let bytes = claims == UserClaims() ? nil : Array(try JSONEncoder().encode(claims))
+        return try self.row(row, telling: bytes, keyring)
     }
 }

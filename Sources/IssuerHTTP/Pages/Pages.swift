@@ -167,6 +167,7 @@ enum PagePaths {
     static let consent = "/consent"
     static let consents = "/account/consents"
     static let signIn = "/sign-in"
+    static let front = "/sign-in/front"
     static let signOut = "/sign-out"
     static let endSession = "/oauth2/logout"
 }

@@ -7,13 +7,15 @@ import VaultCore
 
 /// Signs in users of the vault by name and password: the bundled ``UserSource``, for ``AuthorizeRoutes``.
 ///
-/// The session is a sealed cookie: `HttpOnly`, `SameSite=Lax`, and `Secure` where the issuer's URL is https.
+/// The session is a sealed cookie: `HttpOnly`, `SameSite=Lax`, and `Secure` where the issuer's URL is https. Where a front
+/// signs users in (``TrustedFront``), browsers are sent there, and no password is taken.
 public struct SignInPages<Context: RequestContext>: UserSource {
     private let issuer: TokenIssuer
     private let configuration: RequestConfiguration
     private let pages: Pages
     private let body: FormBody
     private let lifetime: Duration
+    private let hasFront: Bool
     private var vault: Vault { issuer.vault }
     private var cookies: BrowserCookies { BrowserCookies(issuer) }
 
@@ -22,27 +24,39 @@ public struct SignInPages<Context: RequestContext>: UserSource {
     ///   - sessionLifetime: after this the user signs in again; the browser forgets it sooner, when closed.
     public init(
         _ issuer: TokenIssuer, context: Context.Type = BasicRequestContext.self,
-        sessionLifetime: Duration = .seconds(12 * 3600),
+        sessionLifetime: Duration = Self.sessionLifetime,
         configuration: RequestConfiguration = RequestConfiguration()
+    ) {
+        self.init(
+            issuer, context: context, sessionLifetime: sessionLifetime, configuration: configuration,
+            hasFront: false)
+    }
+
+    init(
+        _ issuer: TokenIssuer, context: Context.Type, sessionLifetime: Duration = Self.sessionLifetime,
+        configuration: RequestConfiguration, hasFront: Bool
     ) {
         self.issuer = issuer
         self.configuration = configuration
         pages = Pages(issuer)
         body = FormBody(configuration)
         lifetime = sessionLifetime
+        self.hasFront = hasFront
     }
+
+    /// 12 hours.
+    public static var sessionLifetime: Duration { .seconds(12 * 3600) }
 
     public var signOutPath: String? { pages.link(PagePaths.signOut) }
 
     /// Adds `/sign-in` and `/sign-out`.
     public func addRoutes(to router: some RouterMethods<Context>) {
         let router = IssuerPaths(router, of: issuer)
-        pages.mount(
-            PagePaths.signIn, on: router,
-            [
-                (.get, { request, _ in await get(request) }),
-                (.post, { request, context in await post(request, context) }),
-            ])
+        var methods: [(HTTPRequest.Method, @Sendable (Request, Context) async -> Response)] = [
+            (.get, { request, _ in await get(request) })
+        ]
+        if !hasFront { methods.append((.post, { request, context in await post(request, context) })) }
+        pages.mount(PagePaths.signIn, on: router, methods)
         pages.mount(
             PagePaths.signOut, on: router,
             [
@@ -68,7 +82,21 @@ public struct SignInPages<Context: RequestContext>: UserSource {
     public func signIn(
         _ need: SignInRequest, for request: Request, context: Context
     ) async throws -> Response {
-        try page(need, for: request)
+        try await begin(need, for: request)
+    }
+
+    /// Shows the form for the password, or sends the browser to the front.
+    private func begin(
+        _ need: SignInRequest, for request: Request, _ id: RequestID = RequestID()
+    ) async throws -> Response {
+        guard hasFront else { return try page(need, for: request, id) }
+        let known = cookies.browser(of: request)
+        let browser = known ?? BrowserCookies.newBrowser()
+        let last = try await cookies.session(of: request)?.signedInAt.secondsSince1970
+        let form = FrontForm(browser: browser, returnTo: need.returnTo, lastSignIn: last)
+        return pages.seeOther(
+            pages.link(PagePaths.front) + "?" + (try form.sealed(by: vault)), to: request, id,
+            headers: known == nil ? [.setCookie: cookies.setting(browser: browser)] : [:])
     }
 }
 
@@ -77,7 +105,7 @@ extension SignInPages {
     /// For a user who came by itself; the page of an authorization request is shown where that was asked.
     private func get(_ request: Request) async -> Response {
         await pages.answering(request) { id in
-            try page(SignInRequest(returnTo: pages.link(PagePaths.consents)), for: request, id)
+            try await begin(SignInRequest(returnTo: pages.link(PagePaths.consents)), for: request, id)
         }
     }
 

@@ -92,6 +92,17 @@ struct ServeOptions: ParsableArguments {
         completion: .file())
     var registrationTokenFile: String?
     @Option(
+        help: ArgumentHelp(
+            "Let a program in front sign users in and hand them over at this Unix socket, instead of passwords. (default: off)",
+            valueName: "path"),
+        completion: .file())
+    var frontSocket: String?
+    @Option(
+        help: ArgumentHelp(
+            "The user that this program runs as, by name or number: connections of others are closed.",
+            valueName: "user"))
+    var frontUser: String?
+    @Option(
         help: ArgumentHelp("Write the base URL to this file once requests are accepted.", valueName: "path"),
         completion: .file())
     var readyFile: String?
@@ -121,7 +132,8 @@ struct ServeOptions: ParsableArguments {
             .trustedProxy: trustedProxy.map { "\($0)" }, .legacyGet: legacyGet.map { "\($0)" },
             .clientDocuments: clientDocuments.map { "\($0)" }, .innerKeySetHosts: innerKeySetHosts,
             .registration: registration, .registrationScope: registrationScope,
-            .registrationTokenFile: registrationTokenFile, .readyFile: readyFile, .role: role?.rawValue,
+            .registrationTokenFile: registrationTokenFile, .frontSocket: frontSocket, .frontUser: frontUser,
+            .readyFile: readyFile, .role: role?.rawValue,
             .logLevel: logLevel?.rawValue,
             .logFormat: logFormat?.rawValue,
         ]

@@ -94,6 +94,7 @@ struct ServeSettings {
         server.tls = try certificate(reader)
         server.insecureHost = reader.text(.insecureHost)
         server.registration = try registration(reader)
+        server.front = try front(reader)
         try server.check()
         return server
     }
@@ -130,6 +131,22 @@ struct ServeSettings {
             registration.initialAccessToken = try SecretReader.registrationToken.read(file: path)
         }
         return registration
+    }
+
+    private static func front(_ reader: SettingsReader) throws -> TrustedFront? {
+        switch (reader.text(.frontSocket), reader.text(.frontUser)) {
+        case (nil, nil): return nil
+        case (let socket?, .some):
+            let user = try reader.value(of: .frontUser, "is a user of this machine, by name or number") {
+                text in
+                UInt32(text) ?? getpwnam(text)?.pointee.pw_uid
+            }
+            return TrustedFront(socket: socket, user: user)
+        default:
+            throw VaultError(
+                .invalidInput, "The front's socket and its user go together.",
+                remedy: "Give both --front-socket and --front-user, or neither.")
+        }
     }
 
     private static func certificate(_ reader: SettingsReader) throws -> ServerCertificate? {

@@ -23,6 +23,8 @@ enum Setting: String, CaseIterable {
     case registration
     case registrationScope = "registration-scope"
     case registrationTokenFile = "registration-token-file"
+    case frontSocket = "front-socket"
+    case frontUser = "front-user"
     case logLevel = "log-level"
     case logFormat = "log-format"
     case readyFile = "ready-file"
