@@ -6,7 +6,7 @@ import pytest
 
 from served import Server
 
-pytest_plugins = ["browser_fixtures", "keeper_fixtures", "library_fixtures", "log_fixtures"]
+pytest_plugins = ["browser_fixtures", "keeper_fixtures", "library_fixtures", "log_fixtures", "mcp_fixtures"]
 
 
 @pytest.fixture(scope="session")

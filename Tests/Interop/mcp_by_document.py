@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
+from mcp_fixtures import SCOPE, add_checker, free_port
 from people import PASSWORD
 from served import Server
-from test_mcp_sdk import SCOPE, Storage, free_port, tool_server, use
+from test_mcp_sdk import Storage, tool_server, use
 from visitor import Visitor
 
 DOCUMENT = "https://good.example/doc"
@@ -14,11 +15,9 @@ DOCUMENT = "https://good.example/doc"
 def main(folder: Path) -> None:
     # Documents alone: a client that cannot do so is not taken.
     issuer = Server(folder, "--registration", "off", "--registration-scope", SCOPE, "--client-documents")
-    checker = issuer.add_client(
-        "checker", "--grant-type", "client_credentials", "--may-introspect", "--scope", SCOPE)
     issuer.add_user("mcp-carol", PASSWORD)
     visitor, storage = Visitor(issuer.url, "mcp-carol"), Storage()
-    with tool_server(issuer, checker, ["mcp.read"], free_port()) as url:
+    with tool_server(issuer, add_checker(issuer), ["mcp.read"], free_port()) as url:
         assert use(url, storage, visitor, [], document=DOCUMENT) == 5
     assert storage.client.client_id == DOCUMENT
     assert "self_registered" in issuer.command("audit", "list", "--json")

@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("TOKENVAULT_BIN", ROOT / ".build/debug/tokenvault"))
@@ -18,22 +20,36 @@ class Server:
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.folder = folder
+        self.arguments = arguments
         self.log = folder / "serve.log"
         self.environment = os.environ | {
             "TOKENVAULT_PATH": str(folder / "vault"), "TOKENVAULT_KEY_FILE": str(folder / "vault.key"),
         }
         self.command("init", "--create-key-file")
-        ready = folder / "ready"
-        with self.log.open("wb") as log:
+        self.start("127.0.0.1:0")
+
+    def start(self, listen: str, *prefix: str) -> None:
+        ready = self.folder / "ready"
+        ready.unlink(missing_ok=True)
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "--listen", "127.0.0.1:0", "--ready-file", ready, *arguments],
-                env=self.environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+                [*prefix, BINARY, "serve", "--listen", listen, "--ready-file", ready, *self.arguments],
+                env=self.environment, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT)
+        self.pid = self.process.pid
         deadline = time.monotonic() + SECONDS
         while not (ready.exists() and ready.read_text().endswith("\n")):
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, "the server was not ready in time"
             time.sleep(0.02)
         self.url = ready.read_text().strip()
+
+    def move_clock(self, days: int) -> None:
+        """Starts it again, at the same address, with a clock that is so far ahead of the machine's."""
+        self.stop()
+        self.start(urlsplit(self.url).netloc, "faketime", "-m", "--exclude-monotonic", "-f", f"+{days}d")
+        # That waits for its child, the server, and does not hand signals on.
+        wrapper = self.process.pid
+        self.pid = int(Path(f"/proc/{wrapper}/task/{wrapper}/children").read_text())
 
     def command(self, *arguments: str, input: str | None = None) -> str:
         """What a command of the CLI prints; it must work."""
@@ -53,5 +69,5 @@ class Server:
 
     def stop(self) -> None:
         """Ends it as an operator does; it must end well."""
-        self.process.terminate()
+        os.kill(self.pid, signal.SIGTERM)
         assert self.process.wait(SECONDS) == 0, self.log.read_text()

@@ -1,21 +1,14 @@
 """The MCP Python SDK, its client and its server: a user gives the client nothing but the address of the server."""
 
 import contextlib
-import socket
-import subprocess
-import sys
-import threading
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import httpx2
-import pytest
-import uvicorn
 from mcp import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
@@ -24,12 +17,10 @@ from mcp.server.auth.settings import AuthSettings
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 
+from mcp_fixtures import free_port, run_in_open_net, running
 from people import PASSWORD
 from served import Server
 from visitor import Visitor
-
-SCOPE = "mcp.read mcp.write"
-
 
 @contextlib.contextmanager
 def tool_server(issuer: Server, checker: dict[str, Any], scopes: list[str], port: int) -> Iterator[str]:
@@ -56,18 +47,8 @@ def tool_server(issuer: Server, checker: dict[str, Any], scopes: list[str], port
     def add(a: int, b: int) -> int:
         return a + b
 
-    server = uvicorn.Server(uvicorn.Config(
-        tools.streamable_http_app(), host="127.0.0.1", port=port, log_level="critical",
-        timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started:
-        assert time.monotonic() < deadline, "the MCP server did not start"
-        time.sleep(0.02)
-    yield url
-    server.should_exit = True
-    thread.join(20)
+    with running(tools.streamable_http_app(), port):
+        yield url
 
 
 class Storage:
@@ -135,28 +116,8 @@ def use(
         return anyio.run(run)
 
 
-@pytest.fixture(scope="module")
-def issuer(serve: Callable[..., Server]) -> Server:
-    return serve("--registration-scope", SCOPE)
-
-
-@pytest.fixture(scope="module")
-def checker(issuer: Server) -> dict[str, Any]:
-    return issuer.add_client("checker", "--grant-type", "client_credentials", "--may-introspect", "--scope", SCOPE)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-@pytest.fixture
-def port() -> int:
-    return free_port()
-
-
-def test_nothing_is_configured_but_a_url(issuer: Server, checker: dict[str, Any], port: int) -> None:
+def test_nothing_is_configured_but_a_url(issuer: Server, checker: dict[str, Any]) -> None:
+    port = free_port()
     issuer.add_user("mcp-alice", PASSWORD)
     visitor, storage, asked = Visitor(issuer.url, "mcp-alice"), Storage(), []
     with tool_server(issuer, checker, ["mcp.read"], port) as url:
@@ -173,12 +134,10 @@ def test_nothing_is_configured_but_a_url(issuer: Server, checker: dict[str, Any]
     assert storage.client.client_id == known
 
 
-def test_a_token_for_one_server_is_refused_by_another(
-    issuer: Server, checker: dict[str, Any], port: int
-) -> None:
+def test_a_token_for_one_server_is_refused_by_another(issuer: Server, checker: dict[str, Any]) -> None:
     issuer.add_user("mcp-bob", PASSWORD)
     visitor, storage = Visitor(issuer.url, "mcp-bob"), Storage()
-    with tool_server(issuer, checker, ["mcp.read"], port) as url:
+    with tool_server(issuer, checker, ["mcp.read"], free_port()) as url:
         assert use(url, storage, visitor, []) == 5
     with tool_server(issuer, checker, ["mcp.read"], free_port()) as url:
         answer = httpx2.post(url, headers={"Authorization": f"Bearer {storage.tokens.access_token}"}, json={})
@@ -187,9 +146,4 @@ def test_a_token_for_one_server_is_refused_by_another(
 
 
 def test_a_client_is_known_by_its_document(tmp_path: Path) -> None:
-    here, vault = Path(__file__).parent, tmp_path / "vault"
-    vault.mkdir()
-    run = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "--net", "--mount", sys.executable, here / "open_net.py", tmp_path,
-         sys.executable, here / "mcp_by_document.py", vault], capture_output=True, text=True, timeout=110)
-    assert run.returncode == 0, run.stderr[-4000:]
+    run_in_open_net(tmp_path, "mcp_by_document.py")
