@@ -7,7 +7,7 @@ LIBRARIES := libsodium-dev libsqlite3-dev zlib1g-dev
 TEST_TOOLS := strace sqlite3 python3 python3-pip curl gcc util-linux openssl systemd groff mandoc bsdextrautils
 INTEROP_TOOLS := python3 python3-venv openssl sqlite3 apache2 libapache2-mod-auth-openidc \
   libapache2-mod-oauth2 chromium chromium-driver fonts-dejavu-core softhsm2 opensc ssss jq curl util-linux \
-  python3-pip golang-go golang-github-coreos-go-oidc-dev faketime
+  python3-pip golang-go golang-github-coreos-go-oidc-dev faketime iproute2
 # Unpacked and not installed: the package would set up a database and start a service with a known password.
 GLEWLWYD := .build/glewlwyd
 GLEWLWYD_LIBRARIES = $$(apt-cache depends glewlwyd | sed -n 's/^ *Depends: \(lib[^ ]*\)$$/\1/p')
