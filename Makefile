@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 LIBRARIES := libsodium-dev libsqlite3-dev zlib1g-dev
 # What tests drive: real tools instead of mocks.
-TEST_TOOLS := strace sqlite3 python3 python3-pip curl gcc util-linux openssl systemd groff mandoc bsdextrautils
+TEST_TOOLS := strace sqlite3 python3 python3-pip curl gcc util-linux openssl systemd groff mandoc bsdextrautils iproute2
 INTEROP_TOOLS := python3 python3-venv openssl sqlite3 apache2 libapache2-mod-auth-openidc \
   libapache2-mod-oauth2 chromium chromium-driver fonts-dejavu-core softhsm2 opensc ssss jq curl util-linux \
   python3-pip golang-go golang-github-coreos-go-oidc-dev faketime iproute2
