@@ -179,7 +179,8 @@ extension TokenIssuer {
 
     /// Claims about the user that an access token lets its client know, `sub` among them (OpenID Connect Core section 5.3.2).
     ///
-    /// - Throws: `insufficient_scope` without `openid`, `invalid_token` when the token speaks for no user.
+    /// - Throws: `insufficient_scope` without `openid`, `invalid_token` when the token speaks for no user or was issued for
+    ///   another resource than the issuer.
     public func userinfo(_ accessToken: ValidToken) async throws(OAuthError) -> [String: ClaimValue] {
         guard accessToken.scope.names.contains("openid") else {
             throw OAuthError(.insufficientScope, status: 403, "The access token is not for the scope openid.")
@@ -187,6 +188,11 @@ extension TokenIssuer {
         guard accessToken.owner != accessToken.client else {
             throw OAuthError(
                 .invalidToken, status: 401, "The access token speaks for a client, not for a user.")
+        }
+        // A service that was given a token for itself must not learn with it who the user is.
+        guard isForUserinfo(accessToken.audience) else {
+            throw OAuthError(
+                .invalidToken, status: 401, "The access token was issued for another resource.")
         }
         let user: User
         do { user = try await vault.users.find(accessToken.owner) } catch let error as VaultError
@@ -197,6 +203,11 @@ extension TokenIssuer {
         var members = try await told(of: user, within: accessToken.scope)
         members["sub"] = .string(vault.users.subject(of: user.id))
         return members
+    }
+
+    private func isForUserinfo(_ audience: String?) -> Bool {
+        guard let audience else { return true }
+        return issuer.flatMap { ResourceIdentifier($0) }.map { $0 == ResourceIdentifier(audience) } ?? false
     }
 
     /// What an id_token tells of its user besides who it is (OpenID Connect Core section 5.4). Many clients read no userinfo.

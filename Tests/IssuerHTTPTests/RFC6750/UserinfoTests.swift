@@ -83,6 +83,26 @@ import VaultCore
         }
     }
 
+    // A service could pass on the token it was given, and learn who its user is.
+    @Test func `a token for another resource tells nothing, one for the issuer does`() async throws {
+        try await TestServer.runOpenID { server in
+            let app = try await server.client(scope: "openid")
+            let browser = Browser(server)
+            try await browser.haveSession()
+            for (resource, status) in [
+                ("https://mcp.example/mcp", 401), (server.issuer + "/mcp", 401), (server.issuer, 200),
+            ] {
+                let answer = try await browser.allow(
+                    app, ["scope": "openid", "resource": resource, "prompt": "consent"])
+                let tokens = try await server.redeem(answer.answer["code"] ?? "", app)
+                let reply = try await server.send(
+                    "GET", Self.path, ["Authorization: Bearer \(tokens.accessToken ?? "")"])
+                #expect(reply.status == status, "\(resource)")
+                #expect(reply.error == (status == 401 ? "invalid_token" : nil), "\(resource)")
+            }
+        }
+    }
+
     @Test func `a token comes in one way only`() async throws {
         try await TestServer.runOpenID { server in
             let token = try await openIDTokens(server)
