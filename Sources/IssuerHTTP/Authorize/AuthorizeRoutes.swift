@@ -157,7 +157,7 @@ extension AuthorizeRoutes {
             // The name of a client that registered itself is a stranger's claim: where the answer goes is not.
             let name =
                 pending.client.isSelfRegistered
-                ? Self.destination(of: pending.redirectURI) : pending.client.registration.name
+                ? pending.redirectURI.destination : pending.client.registration.name
             let need = SignInRequest(
                 returnTo: try resumption(of: asked), clientName: name,
                 loginHint: pending.loginHint)
@@ -171,7 +171,7 @@ extension AuthorizeRoutes {
                 clientName: pending.client.registration.name, clientID: pending.client.clientID,
                 userName: account.name, scopes: try await describe(pending.scope),
                 resource: pending.resource?.text,
-                destination: Self.destination(of: pending.redirectURI),
+                destination: pending.redirectURI.destination,
                 isSelfRegistered: pending.client.isSelfRegistered, caution: Self.caution(about: pending),
                 action: pages.link(PagePaths.consent), form: try form.sealed(by: issuer.vault))
             return Pages.guarded(
@@ -205,18 +205,6 @@ extension AuthorizeRoutes {
         case (false, false): "Any program on your device can pose as this application. " + advice
         case (false, true): nil
         }
-    }
-
-    /// Where a redirect URI leads, for people.
-    private static func destination(of redirectURI: String) -> String {
-        let scheme = redirectURI.prefix { $0 != ":" }.lowercased()
-        guard scheme == "http" || scheme == "https" else { return "the app \(scheme) on this device" }
-        let authority = redirectURI.dropFirst(scheme.count + 3)
-            .prefix { $0 != "/" && $0 != "?" && $0 != "#" }.lowercased()
-        let isLoopback = ["127.0.0.1", "[::1]", "localhost"].contains {
-            authority == $0 || authority.hasPrefix($0 + ":")
-        }
-        return isLoopback ? "an app on this device (\(authority))" : authority
     }
 }
 
@@ -282,12 +270,14 @@ extension AuthorizeRoutes {
         }
         let form = WithdrawalForm(
             session: user.session, user: user.id.rawValue, client: consent.client.rawValue)
+        // A self-chosen name may be that of any application: the title is what is certain.
+        let chosen = client.isSelfRegistered ? ["chosenName": client.registration.name.displayed] : [:]
         return [
-            "client": client.registration.name.displayed, "since": consent.grantedAt.date,
+            "client": client.certainName, "since": consent.grantedAt.date,
             "sinceText": consent.grantedAt.writtenDate,
             "scopes": try await describe(consent.scope).map(\.item),
             "form": try form.sealed(by: issuer.vault),
-        ]
+        ].merging(chosen) { $1 }
     }
 
     private static var done: String { "withdrawn" }

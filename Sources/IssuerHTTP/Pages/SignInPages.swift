@@ -211,7 +211,7 @@ extension SignInPages {
             values["title"] = "Sign out?"
             values["user"] = session.user.name.displayed
             values["form"] = try SignOutForm(session: session.id, returnTo: destination).sealed(by: vault)
-            if let client { values["client"] = client.registration.name.displayed }
+            if let client { values["client"] = client.certainName }
         }
         return pages.page(.signOut, values, leadsToClient: destination != nil, to: request, id)
     }

@@ -197,6 +197,27 @@ import VaultCore
         }
     }
 
+    // A client that registers itself may call itself anything.
+    @Test func `no page shows a self-chosen name where it could be taken for a certain one`() async throws {
+        try await TestServer.run(configure: { configuration, _ in
+            configuration.idTokens = FixedKeys()
+            configuration.registration = SelfRegistration(scope: ScopeSet(parsing: "openid"))
+        }) { server in
+            let stranger = try await server.stranger([
+                "client_name": "Your Bank", "redirect_uris": ["https://mallory.example/cb"],
+            ])
+            let browser = Browser(server)
+            try await browser.haveSession()
+            #expect(try await stranger.allow(browser, ["scope": "openid"]).answer["code"] != nil)
+            let list = try await browser.get("/account/consents").text
+            #expect(list.contains("<h2><bdi>mallory.example</bdi></h2>"))
+            #expect(list.contains("It calls itself <bdi>Your Bank</bdi>"))
+            let page = try await browser.get(Self.path + "?client_id=" + TestServer.encode(stranger.id)).text
+            #expect(page.contains("<bdi>mallory.example</bdi></strong> asks to sign you out"))
+            #expect(!page.contains("Your Bank"))
+        }
+    }
+
     @Test func `what repeats or is too long is refused`() async throws {
         try await serve { scene in
             let page = try await scene.browser.get(Self.path + "?state=a&state=b")
