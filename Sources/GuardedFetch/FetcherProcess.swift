@@ -108,18 +108,23 @@ public final class FetcherProcess: DocumentFetching {
         guard !state.isClosed, state.startsAt <= .now else { return }
         var ends: [Int32] = [-1, -1]
         guard tv_socket_pair(&ends) == 0 else { return fail(&state) }
-        var process: pid_t = 0
-        let code = tv_start_self(FetcherChild.argument, ends[1], &process)
+        let started = Started()
+        // It lives as long as this thread: the kernel ends it with the one that started it.
+        let thread = Thread { [self, ends] in
+            var process: pid_t = 0
+            let code = tv_start_self(FetcherChild.argument, ends[1], &process)
+            started.tell(code == 0 ? process : nil)
+            if code == 0 { read(ends[0], process) }
+        }
+        thread.name = "tokenvault.fetcher"
+        thread.start()
+        let process = started.wait()
         PacketSocket.drop(ends[1])
-        guard code == 0 else {
+        guard let process else {
             PacketSocket.drop(ends[0])
             return fail(&state)
         }
-        state.socket = ends[0]
-        state.process = process
-        let thread = Thread { [self, socket = ends[0], process] in read(socket, process) }
-        thread.name = "tokenvault.fetcher"
-        thread.start()
+        (state.socket, state.process) = (ends[0], process)
     }
 
     /// Hears its answers until it ends, then clears up after it.
@@ -168,5 +173,29 @@ public final class FetcherProcess: DocumentFetching {
     private func finish(_ number: UInt64, _ result: Answer) {
         let continuation = state.withLock { $0.waiting.removeValue(forKey: number) }
         continuation?.resume(returning: result)
+    }
+}
+
+/// Hands over from a thread what came of starting a process.
+private final class Started: @unchecked Sendable {
+    // @unchecked: `outcome` is touched under the lock of `change`.
+    private let change = NSCondition()
+    private var outcome: pid_t??
+
+    /// - Parameter process: nil: it did not start.
+    func tell(_ process: pid_t?) {
+        change.lock()
+        defer { change.unlock() }
+        outcome = .some(process)
+        change.signal()
+    }
+
+    func wait() -> pid_t? {
+        change.lock()
+        defer { change.unlock() }
+        while true {
+            if let outcome { return outcome }
+            change.wait()
+        }
     }
 }

@@ -27,7 +27,10 @@ import Testing
         }
         if version >= 4 { expected["port-22"] = "EACCES" }
         if tv_filters_calls() == 1 {
-            for act in ["run", "executable-memory", "raise-limit"] { expected[act] = "EPERM" }
+            for act in [
+                "run", "executable-memory", "raise-limit", "send-to-connect", "own-signals",
+                "copy-descriptor",
+            ] { expected[act] = "EPERM" }
             for act in ["remove-file", "become", "signal-parent", "listen"] { expected[act] = "ENOSYS" }
             for act in ["unix-socket", "raw-socket", "netlink", "sctp", "mptcp"] {
                 expected[act] = "EAFNOSUPPORT"
