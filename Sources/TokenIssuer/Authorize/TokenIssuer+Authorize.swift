@@ -90,6 +90,8 @@ extension TokenIssuer {
         // Metadata that anyone may publish, and change, are no identity to rely on.
         guard !pending.prompts.contains(.consent), pending.isClientAssured, pending.client.documentURL == nil
         else { return false }
+        // A consent names no resource: what a stranger's client asks for one resource was not asked for another.
+        guard !pending.client.isSelfRegistered || pending.resource == nil else { return false }
         let consent = try await vault.consents.find(ofUser: user.id, toClient: pending.client.id)
         return consent.map { pending.scope.isSubset(of: $0.scope) } ?? false
     }

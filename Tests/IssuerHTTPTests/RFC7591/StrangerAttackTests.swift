@@ -1,0 +1,28 @@
+import TestSupport
+import Testing
+import TokenIssuer
+import TokenVault
+import TokenVaultTesting
+import VaultCore
+
+@Suite(.bounded) struct `A client that registered itself gets nothing its user did not see` {
+    private static let resource = "https://mcp.example/mcp"
+
+    /// The attack: a client whose user allowed it for one resource asks for another, and no page is shown.
+    @Test func `a consent for one resource opens no other`() async throws {
+        try await TestServer.runOpen { server in
+            let stranger = try await server.stranger(["redirect_uris": ["https://app.example/cb"]])
+            let browser = Browser(server)
+            try await browser.haveSession()
+            #expect(try await stranger.allow(browser, ["resource": Self.resource]).answer["code"] != nil)
+            for resource in ["https://bank.example/mcp", Self.resource] {
+                let page = try await stranger.authorize(browser, ["resource": resource])
+                #expect(page.status == 200 && page.isPage && page.text.contains(resource))
+                let silent = try await stranger.authorize(browser, ["resource": resource, "prompt": "none"])
+                #expect(silent.header("location") == nil && silent.text.contains("consent_required"))
+            }
+            // For nothing in particular it is remembered.
+            #expect(try await stranger.authorize(browser).answer["code"] != nil)
+        }
+    }
+}
