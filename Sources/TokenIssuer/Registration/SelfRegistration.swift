@@ -182,7 +182,12 @@ extension ClientChoice {
     private static func texts(_ member: String, of object: JSONValue) throws(OAuthError) -> [String]? {
         guard let value = object[member] else { return nil }
         var texts: [String] = []
-        for value in value.array ?? [.null] {
+        // Looked at before repeats are: a stranger's list must not cost the square of its length.
+        let values = value.array ?? [.null]
+        guard values.count <= Limits.redirectURIs else {
+            throw .invalidMetadata("\(member) must be a list of at most \(Limits.redirectURIs) strings.")
+        }
+        for value in values {
             guard let text = value.string else {
                 throw .invalidMetadata("\(member) must be a list of strings.")
             }

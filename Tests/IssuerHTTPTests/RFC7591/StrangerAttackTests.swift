@@ -25,4 +25,16 @@ import VaultCore
             #expect(try await stranger.authorize(browser).answer["code"] != nil)
         }
     }
+
+    /// The attack: a list as long as a body may be, whose repeats are looked for one by one.
+    @Test(arguments: ["redirect_uris", "grant_types", "response_types"])
+    func `a long list is refused by its length`(_ member: String) async throws {
+        try await TestServer.runOpen { server in
+            let values = (0..<9000).map(String.init)
+            let reply = try await server.register([member: values])
+            #expect(reply.status == 400 && reply.error == "invalid_client_metadata")
+            #expect(
+                reply.member("error_description")?.contains("\(member) must be a list of at most 32") == true)
+        }
+    }
 }
