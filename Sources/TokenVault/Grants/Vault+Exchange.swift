@@ -137,7 +137,9 @@ private struct Exchange {
             let context = request.kind == .authorizationCode ? try transaction.context(of: row) : nil
             if let context, let reason = bindingRefusal(context) { return refuse(reason, row) }
             let bound = context.map(\.resource) ?? row.access?.audience
-            guard bound == nil || isMeant(for: bound) else { return refuse(.resourceMismatch, row) }
+            // A stranger's client gets tokens for what its user saw, and for nothing that it names later.
+            let mayChoose = bound == nil && !client.isSelfRegistered
+            guard mayChoose || isMeant(for: bound) else { return refuse(.resourceMismatch, row) }
             try expectation?.check(row, isReplay: false, scope)
             return try swap(row, scope, client, for: bound ?? request.resource?.text)
         case .replay, .staleReplay:

@@ -35,16 +35,17 @@ struct Stranger: Sendable {
         return try await browser.decide("allow", page)
     }
 
-    func redeem(_ code: String?, _ server: TestServer) async throws -> Reply {
+    func redeem(_ code: String?, _ server: TestServer, for resource: String = "") async throws -> Reply {
         try await server.post([
             "grant_type": "authorization_code", "code": try #require(code), "redirect_uri": redirectURI,
-            "client_id": id, "code_verifier": Self.verifier,
+            "client_id": id, "code_verifier": Self.verifier, "resource": resource,
         ])
     }
 
-    func refresh(_ token: String?, _ server: TestServer) async throws -> Reply {
+    func refresh(_ token: String?, _ server: TestServer, for resource: String = "") async throws -> Reply {
         try await server.post([
             "grant_type": "refresh_token", "refresh_token": try #require(token), "client_id": id,
+            "resource": resource,
         ])
     }
 }

@@ -37,4 +37,26 @@ import VaultCore
                 reply.member("error_description")?.contains("\(member) must be a list of at most 32") == true)
         }
     }
+
+    /// The attack: the page shows no resource, and the tokens are for one.
+    @Test func `a resource that only a token request names is refused`() async throws {
+        try await TestServer.runOpen { server in
+            let stranger = try await server.stranger()
+            let browser = Browser(server)
+            try await browser.haveSession()
+            let code = try await stranger.allow(browser).answer["code"]
+            let refused = try await stranger.redeem(code, server, for: Self.resource)
+            #expect(refused.status == 400 && refused.error == "invalid_target")
+            let tokens = try await stranger.redeem(code, server)
+            #expect(tokens.status == 200)
+            let later = try await stranger.refresh(tokens.refreshToken, server, for: Self.resource)
+            #expect(later.status == 400 && later.error == "invalid_target")
+            #expect(try await stranger.refresh(tokens.refreshToken, server).status == 200)
+
+            let named = try await stranger.allow(browser, ["resource": Self.resource]).answer["code"]
+            let bound = try await stranger.redeem(named, server, for: Self.resource)
+            #expect(bound.status == 200)
+            #expect(try await stranger.refresh(bound.refreshToken, server, for: Self.resource).status == 200)
+        }
+    }
 }
