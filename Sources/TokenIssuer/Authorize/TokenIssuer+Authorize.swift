@@ -169,7 +169,15 @@ extension PendingAuthorization {
     /// without user consent or interaction, except when the identity of the client can be assured". Any
     /// program on the device can claim a loopback port or a private-use scheme.
     package var isClientAssured: Bool {
-        !client.registration.isPublic || redirectURI.hasPrefix("https://")
+        !client.registration.isPublic || redirectURI.hasPrefix("https://") && !leadsToThisDevice
+    }
+
+    /// TLS proves nothing there. A number that is no address of the usual form may be a spelling of a loopback address.
+    private var leadsToThisDevice: Bool {
+        let authority = redirectURI.dropFirst("https://".count).prefix { $0 != "/" && $0 != "?" }
+        if let address = IPAddress(authority) { return address.isLoopback }
+        let last = authority.prefix { $0 != ":" }.lowercased().split(separator: ".").last ?? ""
+        return last == "localhost" || last.first?.isLetter != true
     }
 
     fileprivate func refused(_ error: OAuthError) -> AuthorizationResult {

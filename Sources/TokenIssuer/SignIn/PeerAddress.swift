@@ -58,11 +58,15 @@ package struct IPAddress: Hashable, Sendable {
     /// What counts as one place: the address, or the /64 of an IPv6 address, of which each subscriber has a whole one.
     package var network: ArraySlice<UInt8> { octets.prefix(octets.count == 4 ? 4 : 8) }
 
+    /// Whether it is of this machine (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3).
+    var isLoopback: Bool {
+        octets.count == 4 ? octets[0] == 127 : octets.dropLast().allSatisfy { $0 == 0 } && octets.last == 1
+    }
+
     /// Whether it is of this machine or of a network that is not the internet (RFC 1918, 6598, 3927, 4193, 4291).
     package var isPrivate: Bool {
         let (first, second) = (octets[0], octets[1])
         guard octets.count == 4 else {
-            let isLoopback = octets.dropLast().allSatisfy { $0 == 0 } && octets.last == 1
             return isLoopback || first & 0xFE == 0xFC || first == 0xFE && second & 0xC0 == 0x80
         }
         return switch first {

@@ -60,3 +60,32 @@ import VaultCore
         }
     }
 }
+
+/// RFC 8252 section 8.6: any program on the device can listen at its own addresses, with or without TLS.
+@Suite(.bounded) struct `https on the user's device proves no client` {
+    @Test(arguments: [
+        ("https://app.example/cb", true), ("https://10.1.2.3/cb", true),
+        ("https://localhost/cb", false), ("https://LOCALHOST:8443/cb", false),
+        ("https://localhost./cb", false),
+        ("https://app.localhost/cb", false), ("https://127.0.0.1/cb", false),
+        ("https://127.9.9.9:8443/cb", false),
+        ("https://127.1/cb", false), ("https://2130706433/cb", false), ("https://[::1]/cb", false),
+        ("https://[::1]:8443/cb", false), ("https://[::ffff:127.0.0.1]/cb", false),
+    ])
+    func `a consent is remembered only for an address elsewhere`(_ uri: String, _ isRemembered: Bool)
+        async throws
+    {
+        try await TestServer.run { server in
+            let party = try await server.client("phone", grants: [.authorizationCode]) {
+                $0.authenticationMethods = [.none]
+                $0.redirectURIs = [uri]
+            }
+            let app = Stranger(id: party.id, redirectURI: uri)
+            let browser = Browser(server)
+            try await browser.haveSession()
+            #expect(try await app.allow(browser).answer["code"] != nil)
+            let again = try await app.authorize(browser)
+            #expect((again.answer["code"] != nil) == isRemembered && again.isPage != isRemembered)
+        }
+    }
+}
