@@ -151,6 +151,11 @@ extension ClientChoice {
                 throw .invalidRedirectURI(
                     "redirect_uris: \((error as? VaultError)?.message ?? "not usable.")")
             }
+            guard Self.hasPlainHost(uri) else {
+                throw .invalidRedirectURI(
+                    "redirect_uris: an https address has a host name in lower case, with a dot, and no address."
+                )
+            }
         }
         if let types = try Self.texts("response_types", of: object), !types.contains("code") {
             throw .invalidMetadata("response_types has no code.")
@@ -176,6 +181,16 @@ extension ClientChoice {
         self.init(
             registeredAt: now, name: name, redirectURIs: uris,
             wantsRefreshTokens: grants.contains(GrantType.refreshToken.rawValue))
+    }
+
+    /// Whether users and browsers read the same host in an https address: pages show it, and it is all that they can go by.
+    private static func hasPlainHost(_ uri: String) -> Bool {
+        guard uri.prefix(6).lowercased() == "https:" else { return true }
+        let parts = uri.dropFirst("https://".count).prefix { $0 != "/" && $0 != "?" }
+            .split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        let isPort = parts.dropFirst().allSatisfy { UInt16($0) != nil && $0.first != "+" }
+        return uri.hasPrefix("https://") && isPort
+            && parts.first.map { DocumentURL.isHost($0.utf8) } == true
     }
 
     /// A list of strings, each once.

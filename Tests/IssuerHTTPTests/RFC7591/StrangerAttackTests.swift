@@ -59,6 +59,33 @@ import VaultCore
             #expect(try await stranger.refresh(bound.refreshToken, server, for: Self.resource).status == 200)
         }
     }
+
+    /// The attack: the page shows a host that people read in one way, and browsers go to another.
+    @Test(arguments: [
+        "https://bank.example%2eevil.example/cb", "https://2130706433/cb", "https://127.0.0.1/cb",
+        "https://0x7f.1/cb", "https://[::1]/cb", "https://localhost/cb", "https://BANK.example/cb",
+        "HTTPS://bank.example/cb", "https:bank.example/cb", "https:/bank.example/cb",
+        "https://bank.example./cb",
+        "https://bank..example/cb", "https://-bank.example/cb", "https://bank_.example/cb",
+        "https://bank.example:/cb", "https://bank.example:+80/cb", "https://bank.example:80:80/cb",
+        "https://bank.example:65536/cb",
+    ])
+    func `an address with a host that may be read in two ways is refused`(_ uri: String) async throws {
+        try await TestServer.runOpen { server in
+            let reply = try await server.register(["redirect_uris": ["https://app.example/cb", uri]])
+            #expect(reply.status == 400 && reply.error == "invalid_redirect_uri", "\(reply.text)")
+        }
+    }
+
+    @Test(arguments: [
+        "https://app.example/cb", "https://app.example:8443/cb?a=b:c", "https://xn--bcher-kva.example/cb",
+        "https://app.example", "https://app.example?a",
+    ])
+    func `a plain host is taken, with a port or without`(_ uri: String) async throws {
+        try await TestServer.runOpen { server in
+            #expect(try await server.register(["redirect_uris": [uri]]).status == 201)
+        }
+    }
 }
 
 /// RFC 8252 section 8.6: any program on the device can listen at its own addresses, with or without TLS.
