@@ -73,7 +73,9 @@ public struct IssuerRoutes: Sendable {
     private func mountRegistration<Routes: RouterMethods>(on router: Routes) {
         guard issuer.registration?.takesRequests == true else { return }
         mount(
-            Endpoint<Routes.Context>([.post], isCrossOrigin: true) { request, _ in await register(request) },
+            Endpoint<Routes.Context>([.post], isCrossOrigin: true) { request, context in
+                await register(request, from: PeerAddress.of(request, context, configuration, issuer))
+            },
             .registration, at: ["/oauth2/register"], on: router)
     }
 
@@ -141,13 +143,15 @@ extension IssuerRoutes {
     }
 
     /// `POST /oauth2/register`: a client registers itself (RFC 7591 section 3).
-    private func register(_ request: Request) async -> Response {
+    private func register(
+        _ request: Request, from peer: @escaping @Sendable () -> PeerAddress
+    ) async -> Response {
         let id = RequestID()
         do {
             let members = try await issuer.register(
                 try await FormBody(configuration).read(request, isJSON: true),
                 presenting: try? BearerCredentials(request, queryParameters: []).accessToken,
-                from: RequestOrigin(.http, requestID: id.description))
+                from: RequestOrigin(.http, requestID: id.description, address: peer().network))
             return Response(json: try members.json(), status: .created, to: request, id: id)
         } catch let error as OAuthError where error.status == 401 {
             return BearerRefusal(error: error).response(to: request, realm: "tokenvault", id: id)

@@ -16,8 +16,10 @@ public struct SelfRegistration: Sendable {
     /// Whether they may ask for a `client_id` of ours; false: only clients that publish their metadata are taken
     /// (``ClientDocuments``).
     public var takesRequests = true
-    /// What a registration must present as a bearer token (RFC 7591 section 3); nil: anyone may register.
+    /// What a registration must present as a bearer token (RFC 7591 section 3), of 16 bytes or more: with a shorter one every
+    /// registration is refused. Nil: anyone may register. Clients that publish their metadata present none.
     public var initialAccessToken: SecretBytes?
+    package static let shortestToken = 16
 
     /// - Parameter scope: see ``scope``.
     public init(scope: ScopeSet? = nil) { self.scope = scope }

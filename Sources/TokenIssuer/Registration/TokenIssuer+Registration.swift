@@ -14,15 +14,7 @@ extension TokenIssuer {
         _ json: [UInt8], presenting token: SecretBytes?, from origin: RequestOrigin
     ) async throws(OAuthError) -> [String: ClaimValue] {
         guard let registration, registration.takesRequests else { throw .registrationIsOff }
-        if let wanted = registration.initialAccessToken {
-            guard let token, ConstantTime.equal(token.withExposed(\.self), wanted.withExposed(\.self)) else {
-                do {
-                    try await vault.recordRefusal(
-                        .registrationToken, client: nil, channel: origin.channel, requestID: origin.requestID)
-                } catch { throw failure(error) }
-                throw OAuthError(.invalidToken, status: 401, "A registration needs an initial access token.")
-            }
-        }
+        if let wanted = registration.initialAccessToken { try await check(token, is: wanted, from: origin) }
         let choice = try ClientChoice(json: json, registration, at: vault.clock.now())
         do {
             let scope = try await scopeOfSelfRegistered()
@@ -37,6 +29,32 @@ extension TokenIssuer {
                 "token_endpoint_auth_method": "none", "scope": .string(scope.text),
             ]
         } catch { throw error as? OAuthError ?? failure(error) }
+    }
+
+    /// An operator chose the token, so guesses are slowed down, and the right one is, too, until the wait is over. A request
+    /// without one is no guess.
+    private func check(
+        _ token: SecretBytes?, is wanted: SecretBytes, from origin: RequestOrigin
+    ) async throws(OAuthError) {
+        let subject = "registration token"
+        let address = origin.address()
+        var refusal = OAuthError(.invalidToken, status: 401, "A registration needs an initial access token.")
+        var reason = TokenRequestRefusal.registrationToken
+        if let address, let wait = throttle.wait(for: subject, from: address) {
+            (refusal, reason) = (.throttled(wait), .throttled)
+        } else if let token {
+            let isRight = wanted.withExposed { wanted in
+                wanted.count >= SelfRegistration.shortestToken
+                    && token.withExposed { ConstantTime.equal($0, wanted) }
+            }
+            if isRight { return }
+            if let address { throttle.failed(subject, from: address) }
+        }
+        do {
+            try await vault.recordRefusal(
+                reason, client: nil, channel: origin.channel, requestID: origin.requestID)
+        } catch { throw failure(error) }
+        throw refusal
     }
 
     /// The client that a `client_id` holds, where it is not in the vault.

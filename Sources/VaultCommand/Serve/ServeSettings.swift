@@ -128,7 +128,14 @@ struct ServeSettings {
             }
         }
         if let path = reader.text(.registrationTokenFile) {
-            registration.initialAccessToken = try SecretReader.registrationToken.read(file: path)
+            let token = try SecretReader.registrationToken.read(file: path)
+            guard token.withExposed(\.count) >= SelfRegistration.shortestToken else {
+                throw VaultError(
+                    .invalidInput,
+                    "The registration token is shorter than \(SelfRegistration.shortestToken) bytes.",
+                    remedy: "Write a random one into the file, as of: openssl rand -hex 32")
+            }
+            registration.initialAccessToken = token
         }
         return registration
     }

@@ -60,6 +60,18 @@ struct SettingsTests {
         #expect(settings["vault"] == nil)
     }
 
+    @Test func `a registration token that could be guessed is refused at the start`() async throws {
+        let place = try Workplace()
+        for (token, isTaken) in [("0123456789abcde", false), ("0123456789abcdef", true)] {
+            try place.write(token + "\n", to: "token")
+            let ending = try await place.run(
+                ["serve", "--check-config", "--registration-token-file", "token"])
+            #expect((ending.status == 0) == isTaken, "\(ending.complaints)")
+            #expect(isTaken || ending.complaints.contains("shorter than 16 bytes"), "\(ending.complaints)")
+            #expect(!ending.complaints.contains(token))
+        }
+    }
+
     @Test func `the service obeys the file, and a file named by the environment`() async throws {
         let place = try await Workplace.withVault()
         try place.write(

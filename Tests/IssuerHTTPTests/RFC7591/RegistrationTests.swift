@@ -254,14 +254,16 @@ extension TestServer {
 
     @Test func `an initial access token may be demanded`() async throws {
         var registration = SelfRegistration(scope: ScopeSet(parsing: "basic"))
-        registration.initialAccessToken = SecretBytes(copying: "let-me-in")
+        registration.initialAccessToken = SecretBytes(copying: "let-me-in-let-me-in")
         try await TestServer.runOpen(registration) { server in
-            for wrong in [[], ["Authorization: Bearer let-me-i"], ["Authorization: Basic bGV0LW1lLWlu"]] {
+            for wrong in [
+                [], ["Authorization: Bearer let-me-in-let-me-i"], ["Authorization: Basic bGV0LW1lLWlu"],
+            ] {
                 let reply = try await server.register(headers: wrong)
                 #expect(reply.status == 401 && reply.error == "invalid_token")
                 #expect(reply.header("www-authenticate")?.hasPrefix("Bearer ") == true)
             }
-            let right = try await server.register(headers: ["Authorization: Bearer let-me-in"])
+            let right = try await server.register(headers: ["Authorization: Bearer let-me-in-let-me-in"])
             #expect(right.status == 201)
             #expect(!server.log.all.joined().contains("let-me"))
         }

@@ -88,6 +88,36 @@ import VaultCore
     }
 }
 
+@Suite(.bounded) struct `The token that guards registration is not guessed` {
+    private func registration(_ token: String) -> SelfRegistration {
+        var registration = SelfRegistration(scope: ScopeSet(parsing: "basic"))
+        registration.initialAccessToken = SecretBytes(copying: token)
+        return registration
+    }
+
+    @Test func `guesses of one address wait, and a request without a token is no guess`() async throws {
+        let token = "0123456789abcdef"
+        try await TestServer.runOpen(registration(token)) { server in
+            for _ in 0..<20 { #expect(try await server.register().status == 401) }
+            for guess in 0..<10 {
+                #expect(try await server.register(headers: ["Authorization: Bearer \(guess)"]).status == 401)
+            }
+            let right = ["Authorization: Bearer \(token)"]
+            let early = try await server.register(headers: right)
+            #expect(early.status == 429 && early.header("retry-after") == "1")
+            server.clock.advance(by: .seconds(2))
+            #expect(try await server.register(headers: right).status == 201)
+        }
+    }
+
+    @Test func `one that is too short opens nothing`() async throws {
+        try await TestServer.runOpen(registration("0123456789abcde")) { server in
+            let reply = try await server.register(headers: ["Authorization: Bearer 0123456789abcde"])
+            #expect(reply.status == 401 && reply.error == "invalid_token")
+        }
+    }
+}
+
 /// RFC 8252 section 8.6: any program on the device can listen at its own addresses, with or without TLS.
 @Suite(.bounded) struct `https on the user's device proves no client` {
     @Test(arguments: [
