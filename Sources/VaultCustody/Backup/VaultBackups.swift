@@ -10,8 +10,8 @@ import VaultStore
 public struct BackupRequest: Sendable {
     /// Path for the sealed data; it must be free.
     public var path: String
-    /// Path for the keys, without which the data does not open; nil: keys that were written earlier under the same root
-    /// key is kept elsewhere.
+    /// Path for the keys, without which the data does not open; nil if you keep keys that were written
+    /// earlier under the same root key.
     public var keysPath: String?
     /// The time the backup will be destroyed; nil if not known.
     public var keepUntil: VaultInstant?
