@@ -73,7 +73,7 @@ struct Lifetimes: Sendable {
     var code: Int
     var retryWindowSeconds: Int
     var rotation = RefreshTokenRotation.strict
-    let access = 300_000
-    let idle = 3_600_000
-    let absolute = 14_400_000
+    var access = 300_000
+    var idle = 3_600_000
+    var absolute = 14_400_000
 }
