@@ -8,9 +8,11 @@ struct Enumeration {
     private let invariants: Invariants
     private var seen: Set<UInt64> = []
     private var waiting: [World] = []
-    private(set) var answers = 0
+    /// What each token that there is gets, for every row and moment.
+    private var answered: [UInt64: [RotationDecision]] = [:]
 
     var states: Int { seen.count }
+    var rows: Int { answered.count }
 
     init(_ span: Span, rules: @escaping Invariants.Rules) {
         invariants = Invariants(span: span, rules: rules)
@@ -20,11 +22,27 @@ struct Enumeration {
     mutating func run() -> String? {
         visit(World())
         while let world = waiting.popLast() {
-            let state = world.state
-            if let fault = invariants.faultOfOthers(in: world, state) ?? letPartiesAsk(in: world, state) {
-                return "\(fault): \(world)"
+            let key = world.rowKey
+            if answered[key] == nil {
+                let state = world.state
+                let answers = (0...world.current).map {
+                    invariants.decide(world.presented($0), against: state, in: world)
+                }
+                if let fault = fault(of: answers, in: world) ?? invariants.faultOfOthers(in: world, state) {
+                    return "\(fault): \(world)"
+                }
+                answered[key] = answers
             }
+            letPartiesAsk(in: world, answered[key] ?? [])
             letTimePass(in: world)
+        }
+        return nil
+    }
+
+    private func fault(of answers: [RotationDecision], in world: World) -> String? {
+        for (pair, answer) in answers.enumerated() {
+            if let fault = invariants.fault(of: answer, to: pair, in: world) { return fault }
+            if let fault = faultOfRepeating(pair, after: answer, in: world) { return fault }
         }
         return nil
     }
@@ -33,22 +51,13 @@ struct Enumeration {
         if seen.insert(world.key).inserted { waiting.append(world) }
     }
 
-    private mutating func letPartiesAsk(in world: World, _ state: GrantState) -> String? {
-        var decisions: [RotationDecision?] = [nil, nil, nil, nil]
+    private mutating func letPartiesAsk(in world: World, _ answers: [RotationDecision]) {
         for party in 0...World.thief {
             guard let pair = world[party] else {
                 steal(in: world)
                 continue
             }
-            let decision =
-                decisions[pair] ?? invariants.decide(world.presented(pair), against: state, in: world)
-            if decisions[pair] == nil {
-                decisions[pair] = decision
-                answers += 1
-                if let fault = invariants.fault(of: decision, to: pair, in: world) { return fault }
-                if let fault = faultOfRepeating(pair, after: decision, in: world) { return fault }
-            }
-            guard var next = after(decision, to: pair, in: world) else { continue }
+            guard var next = after(answers[pair], to: pair, in: world) else { continue }
             // The answer is lost, or the process that sent it is gone.
             visit(next)
             guard !next.isRevoked else { continue }
@@ -58,7 +67,6 @@ struct Enumeration {
             next.isUsed = true
             visit(next)
         }
-        return nil
     }
 
     /// Nil: nothing changed, or the last generation is reached.

@@ -23,7 +23,7 @@ struct EnumerationTests {
         let fault = enumeration.run()
         #expect(fault == nil)
         #expect(enumeration.states > 10_000)
-        print("\(span.rotation): \(enumeration.states) states, \(enumeration.answers) answers")
+        print("\(span.rotation): \(enumeration.states) states of \(enumeration.rows) rows")
     }
 
     @Test(arguments: SeededFault.all)

@@ -43,17 +43,20 @@ struct World {
         set { held = held & ~(7 << (3 * party)) | UInt16(newValue ?? Self.none) << (3 * party) }
     }
 
-    /// The same for states that differ only by which client is which.
-    var key: UInt64 {
-        let holders = Self.clients.map { held >> (3 * $0) & 7 }.sorted()
+    /// All but who holds what.
+    var rowKey: UInt64 {
         var key = UInt64(issues)
         for (value, bits) in [
-            (Int(holders[0]), 3), (Int(holders[1]), 3), (Int(holders[2]), 3), (Int(held >> 9 & 7), 3),
-            (now, 4),
-            (outages, 3), (stepsBack, 1), (current, 3), (lastSwap + 1, 4), (isUsed ? 1 : 0, 1),
+            (now, 4), (outages, 3), (stepsBack, 1), (current, 3), (lastSwap + 1, 4), (isUsed ? 1 : 0, 1),
             (isRevoked ? 1 : 0, 1), (mover, 3),
         ] { key = key << bits | UInt64(value) }
         return key
+    }
+
+    /// The same for states that differ only by which client is which.
+    var key: UInt64 {
+        let holders = Self.clients.map { held >> (3 * $0) & 7 }.sorted() + [held >> (3 * Self.thief) & 7]
+        return holders.reduce(rowKey) { $0 << 3 | UInt64($1) }
     }
 }
 
