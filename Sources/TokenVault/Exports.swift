@@ -11,5 +11,7 @@
 @_exported public import protocol VaultCore.VaultClock
 @_exported public import struct VaultCore.VaultError
 @_exported public import struct VaultCore.VaultInstant
+@_exported public import struct VaultCrypto.KeyProgram
 @_exported public import protocol VaultCrypto.KeyProvider
 @_exported public import enum VaultCrypto.KeySource
+@_exported public import struct VaultCrypto.KeyslotContext
