@@ -178,12 +178,7 @@ public struct IssuerServerConfiguration: Sendable {
                 .invalidInput, "A port is 0 to 65535.",
                 remedy: "Choose another address to listen on, as HOST:PORT.")
         }
-        // The kernel takes no longer one (unix(7)).
-        guard front.map({ $0.socket.hasPrefix("/") && $0.socket.utf8.count <= 107 }) ?? true else {
-            throw VaultError(
-                .invalidInput, "The front's socket is a path from the root, of at most 107 bytes.",
-                remedy: "Choose another path, as /run/tokenvault/front.sock.")
-        }
+        try front?.check()
         guard let issuer else {
             guard Loopback.contains(host) else {
                 throw VaultError(

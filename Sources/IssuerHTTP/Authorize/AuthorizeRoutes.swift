@@ -169,7 +169,8 @@ extension AuthorizeRoutes {
                 request: try asked.sealed(by: issuer).text)
             let question = ConsentQuestion(
                 clientName: pending.client.registration.name, clientID: pending.client.clientID,
-                userName: account.name, scopes: try await describe(pending.scope),
+                userName: try await issuer.vault.users.displayName(of: account),
+                scopes: try await describe(pending.scope),
                 resource: pending.resource?.text,
                 destination: pending.redirectURI.destination,
                 isSelfRegistered: pending.client.isSelfRegistered, caution: Self.caution(about: pending),
@@ -226,12 +227,13 @@ extension AuthorizeRoutes {
                     SignInRequest(returnTo: pages.link(PagePaths.consents)), for: request, context)
             }
             let account = try await issuer.vault.users.find(user.id)
+            let name = try await issuer.vault.users.displayName(of: account)
             var rows: [[String: Any]] = []
             for consent in try await issuer.vault.account(of: user.id).consents() {
                 if let row = try await row(consent, user) { rows.append(row) }
             }
             var values: [String: Any] = [
-                "title": "What you allowed", "user": account.name.displayed, "consents": rows,
+                "title": "What you allowed", "user": name.displayed, "consents": rows,
                 "isEmpty": rows.isEmpty,
                 "isDone": request.uri.query == Self.done, "action": pages.link(PagePaths.consents),
             ]

@@ -21,6 +21,22 @@ public struct TrustedFront: Sendable {
         self.socket = socket
         self.user = user
     }
+
+    func check() throws {
+        // The kernel takes no longer one (unix(7)).
+        guard socket.hasPrefix("/"), socket.utf8.count <= 107 else {
+            throw VaultError(
+                .invalidInput, "The front's socket is a path from the root, of at most 107 bytes.",
+                remedy: "Choose another path, as /run/tokenvault/front.sock.")
+        }
+        // So the kernel shows every user whom this process's namespace does not know (user_namespaces(7)).
+        guard user != 65534, user != .max else {
+            throw VaultError(
+                .invalidInput,
+                "The front's user cannot be 65534, which stands for any user of another namespace.",
+                remedy: "Run the front as a user of its own, in the same user namespace (docs/sign-in.md).")
+        }
+    }
 }
 
 /// `/sign-in/front` on a socket of its own: takes the user whom the front signed in, and begins our session.

@@ -194,7 +194,7 @@ extension SignInPages {
 extension SignInPages {
     private func askToSignOut(_ request: Request) async -> Response {
         await pages.answering(request) { id in
-            try question(of: try await cookies.session(of: request), to: request, id)
+            try await question(of: try await cookies.session(of: request), to: request, id)
         }
     }
 
@@ -202,14 +202,14 @@ extension SignInPages {
     private func question(
         of session: SignInSession?, by client: Client? = nil, then destination: String? = nil,
         to request: Request, _ id: RequestID
-    ) throws -> Response {
+    ) async throws -> Response {
         var values: [String: Any] = [
             "action": pages.link(PagePaths.signOut), "signIn": pages.link(PagePaths.signIn),
             "consents": pages.link(PagePaths.consents), "title": "You are signed out",
         ]
         if let session {
             values["title"] = "Sign out?"
-            values["user"] = session.user.name.displayed
+            values["user"] = try await vault.users.displayName(of: session.user).displayed
             values["form"] = try SignOutForm(session: session.id, returnTo: destination).sealed(by: vault)
             if let client { values["client"] = client.certainName }
         }
@@ -248,7 +248,7 @@ extension SignInPages {
             let asked = try await issuer.clientSignOut(query)
             let session = try await cookies.session(of: request)
             if let session, !asked.isProved(for: session.user.id, in: vault) {
-                return try question(
+                return try await question(
                     of: session, by: asked.client, then: asked.destination, to: request, id)
             }
             var headers: HTTPFields = [:]

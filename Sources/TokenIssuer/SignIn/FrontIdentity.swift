@@ -86,6 +86,12 @@ package struct FrontIdentity: Sendable {
 }
 
 extension VaultUsers {
+    /// The name by which a page calls a user: who came by a front knows its name in the vault from nowhere.
+    package func displayName(of user: User) async throws -> String {
+        guard user.name.hasPrefix("http"), user.name.contains("#") else { return user.name }
+        return try await claims(of: user.id).preferredUsername ?? user.name
+    }
+
     /// Signs in the user of an issuer and subject, who is made the first time, and keeps what the front tells of it.
     ///
     /// - Returns: nil for a user who is disabled.

@@ -1,7 +1,7 @@
 import Foundation
 import VaultCore
 
-/// A TCP connection on which a test sends any octets it likes; every call blocks a thread of its own.
+/// A connection, of TCP or to a Unix socket, on which a test sends any octets it likes; every call blocks a thread of its own.
 final class Wire: Sendable {
     struct Trouble: Error { let what: String }
 
@@ -13,12 +13,27 @@ final class Wire: Sendable {
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(port).bigEndian
         address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        try Self.connect(descriptor, to: &address)
+    }
+
+    init(socket path: String) throws {
+        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        guard path.utf8.count < MemoryLayout.size(ofValue: address.sun_path) else {
+            throw Trouble(what: "the path is too long: \(path)")
+        }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        try Self.connect(descriptor, to: &address)
+    }
+
+    private static func connect<Address>(_ descriptor: Int32, to address: inout Address) throws {
         // No test waits for ever.
         var limit = timeval(tv_sec: 30, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         let code = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                Foundation.connect(descriptor, $0, socklen_t(MemoryLayout<Address>.size))
             }
         }
         guard code == 0 else { throw Trouble(what: "connect: \(String(cString: strerror(errno)))") }

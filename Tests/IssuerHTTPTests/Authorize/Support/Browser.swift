@@ -55,8 +55,12 @@ final class Browser: Sendable {
         let wire = try Wire(port: server.port)
         try await wire.send(Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8) + (body ?? []))
         let reply = try await wire.reply(toHead: method == "HEAD")
-        for field in reply.headers where field.name == "set-cookie" { keep(field.value) }
+        keepCookies(of: reply)
         return reply
+    }
+
+    func keepCookies(of reply: Reply) {
+        for field in reply.headers where field.name == "set-cookie" { keep(field.value) }
     }
 
     private func keep(_ field: String) {
