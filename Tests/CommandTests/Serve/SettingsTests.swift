@@ -171,6 +171,11 @@ struct SettingsTests {
         (#"{"keep-log-size": "0GB"}"#, "'keep-log-size' is a number of MB, GB or TB"),
         (#"{"listen": "nowhere"}"#, "'listen' is HOST:PORT"), (#"{"issuer": null}"#, "'issuer'"),
         (#"{"log-format": "xml"}"#, "'log-format' is text or json"),
+        (#"{"front-socket": "/s"}"#, "The front's socket and its user go together"),
+        (#"{"front-user": "root"}"#, "The front's socket and its user go together"),
+        (#"{"front-socket": "/s", "front-user": "no such user"}"#, "'front-user' is a user of this machine"),
+        (#"{"front-socket": "/s", "front-user": "65534"}"#, "The front's user cannot be 65534"),
+        (#"{"front-socket": "s", "front-user": "root"}"#, "The front's socket is a path from the root"),
         (#"{"passphrase": "hunter2-hunter2"}"#, "'passphrase'"),
         ("[]", "is not a JSON object"), ("{", "is not a JSON object"), ("", "is not a JSON object"),
     ])
