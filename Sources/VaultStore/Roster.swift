@@ -47,8 +47,9 @@ extension TableLayout {
     package var isOfRegistry: Bool { Self.registry >> UInt64(number) & 1 == 1 }
 
     /// Whether a row counts in the hash of the vault row, so that an older one of it is refused wherever it is read. The one
-    /// place that decides it, by what never changes in a row: everything of the registry but the rows of users and of
-    /// clients that registered themselves, of whom there may be millions.
+    /// place that decides it, by what never changes in a row: everything of the registry but the rows of users, of whom there
+    /// may be millions, and the registrations of clients that registered themselves. Of these the rows of `owners` count:
+    /// that one was disabled or removed is not to be undone by an older row.
     package func isOfSet(_ id: Int64, _ columns: [SQLValue]) -> Bool {
         guard isOfRegistry else { return false }
         func value(_ column: String) -> SQLValue { columns[Int(columnNumber(column)) - 1] }
@@ -90,6 +91,8 @@ package struct Roster: Sendable {
     }
 
     private var tables: [UInt16: [Int64: Entry]] = [:]
+    /// How many rows of `owners` have a lookup tag with this beginning: strangers ask for tags that no row has.
+    private var ownerTags: [Int64: Int] = [:]
     /// Hash of all rows, as the vault row has it without the stamp.
     package private(set) var sum = Digest.zero
     /// Rows were put in or taken out from which keys are read.
@@ -114,12 +117,18 @@ package struct Roster: Sendable {
         remove(row.layout, row.id, key)
         guard row.layout.isOfSet(row.id, row.columns) else { return }
         let hash = row.hash
-        tables[row.layout.number, default: [:]][row.id] = Entry(hash: hash, found: Self.found(row))
+        let found = Self.found(row)
+        tables[row.layout.number, default: [:]][row.id] = Entry(hash: hash, found: found)
+        if row.layout.number == TableLayout.owners.number { ownerTags[found, default: 0] += 1 }
         add(row.layout, row.id, hash, key)
     }
 
     package mutating func remove(_ layout: TableLayout, _ id: Int64, _ key: RowSetKey) {
         guard let old = tables[layout.number]?.removeValue(forKey: id) else { return }
+        if layout.number == TableLayout.owners.number {
+            let rest = ownerTags[old.found, default: 1] - 1
+            ownerTags[old.found] = rest > 0 ? rest : nil
+        }
         add(layout, id, old.hash, key)
     }
 
@@ -168,9 +177,9 @@ package struct Roster: Sendable {
 
     /// - Throws: ``VaultError/Code/integrity`` when there is a client of one of these tags, which an index did not show.
     package func confirmUnknown(_ lookupTags: [[UInt8]]) throws {
-        let tags = lookupTags.map(Self.beginning)
-        let isKnown = tables[TableLayout.owners.number]?.values.contains { tags.contains($0.found) } ?? false
-        guard !isKnown else { throw LostRow.unindexed(.owners) }
+        guard !lookupTags.contains(where: { ownerTags[Self.beginning(of: $0)] != nil }) else {
+            throw LostRow.unindexed(.owners)
+        }
     }
 
     /// - Throws: ``VaultError/Code/integrity`` when the client has another number of secrets.
