@@ -16,8 +16,11 @@ public enum Limits {
     public static let redirectURIs = 32
     /// The identifier of a client that registered itself, in bytes: it holds what the client chose.
     public static let clientIDBytes = 2048
-    /// Clients that registered themselves and that one user allows: each is a row that the user brought about.
+    /// Clients that registered themselves and that one user allows, and such clients that one user brings into the vault
+    /// within ``selfRegisteredWindow``: taking consent back makes no room for further rows.
     public static let selfRegisteredClients = 100
+    /// As long as their grants last: after it users are asked again anyhow.
+    public static let selfRegisteredWindow = Duration.seconds(30 * 86400)
     /// A user or client name, in bytes of UTF-8.
     public static let nameBytes = 256
     /// The size of one audit leaf in bytes.

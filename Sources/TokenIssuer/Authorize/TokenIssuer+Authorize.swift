@@ -41,13 +41,15 @@ extension TokenIssuer {
             case .allow(let scope) where pending.scope.isSubset(of: scope):
                 if pending.client.isSelfRegistered {
                     let kept = try await vault.clients.keep(
-                        pending.client, allowedBy: user.id, through: .http, requestID: request.requestID)
+                        pending.client, for: pending.scope, allowedBy: user.id, through: .http,
+                        requestID: request.requestID)
                     guard let kept else { return pending.refused(.tooManyClients) }
                     pending.client = kept
+                } else {
+                    try await vault.consents.remember(
+                        ofUser: user.id, toClient: pending.client.id, scope: pending.scope, through: .http,
+                        requestID: request.requestID)
                 }
-                try await vault.consents.remember(
-                    ofUser: user.id, toClient: pending.client.id, scope: pending.scope, through: .http,
-                    requestID: request.requestID)
             case .allow, nil:
                 guard try await isRemembered(pending, of: user) else {
                     return pending.prompts.contains(.none)
@@ -188,7 +190,7 @@ extension PendingAuthorization {
 extension OAuthError {
     fileprivate static let tooManyClients = OAuthError(
         .accessDenied,
-        "The user allows \(Limits.selfRegisteredClients) applications that registered themselves, and must withdraw one first."
+        "The user allows \(Limits.selfRegisteredClients) applications that registered themselves, or was the first to allow as many within 30 days."
     )
 
     fileprivate static let noIssuer = OAuthError(

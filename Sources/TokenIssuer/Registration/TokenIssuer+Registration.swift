@@ -76,20 +76,29 @@ extension TokenIssuer {
 }
 
 extension VaultClients {
-    /// Keeps a client that registered itself, now that a user allows it; one that is kept gets the scope it may have now, and
-    /// what its metadata say now.
+    /// Keeps a client that registered itself, now that a user allows it, with the consent; one that is kept gets the scope it
+    /// may have now, and what its metadata say now.
     ///
-    /// - Returns: nil where the user allows ``Limits/selfRegisteredClients`` others.
+    /// - Parameter scope: what the user allows it; nil: all that it may have.
+    /// - Returns: nil where the user allows ``Limits/selfRegisteredClients`` others, or brought as many into the vault of late.
     /// - Throws: ``VaultError/Code/denied`` where the client or the user is disabled.
     package func keep(
-        _ client: Client, allowedBy user: OwnerID, through channel: AuditChannel, requestID: String?
+        _ client: Client, for scope: ScopeSet? = nil, allowedBy user: OwnerID, through channel: AuditChannel,
+        requestID: String?
     ) async throws -> Client? {
         let registration = try client.registration.checked()
+        // Counting reads every such client: a user without room must not keep the writer from others each time.
+        let hasRoom = try await vault.snapshot { database, _ in
+            try database.hasRoom(for: user, at: vault.clock.now())
+        }
         return try await vault.write { transaction in
             let tags = transaction.keyring.lookup.tags(.clientID, of: Array(client.clientID.utf8))
             let database = try transaction.database
             let known = try database.ownerID(tags: tags)
-            let others = try database.count(Self.allowedSQL, [.integer(user.rawValue)])
+            let consent = try known.flatMap { try database.consent(of: user, to: $0, transaction.keyring) }
+            guard try consent != nil || database.allowsMore(user),
+                try known != nil || (hasRoom && database.hasRoom(for: user, at: transaction.now))
+            else { return .unchanged(nil) }
             let refused = VaultError(.denied, "The client or the user was disabled.")
             guard let party = try transaction.owner(user), party.row.kind == .user,
                 party.row.state == .active
@@ -102,26 +111,56 @@ extension VaultClients {
                 guard let kept = try transaction.client(known), kept.state == .active, kept.isSelfRegistered
                 else { throw refused }
                 var changed = registration
-                changed.name = kept.registration.name
+                (changed.name, changed.broughtBy) = (kept.registration.name, kept.registration.broughtBy)
                 if changed.scope.isSubset(of: kept.registration.scope) {
                     changed.scope = kept.registration.scope
                 }
-                guard changed != kept.registration else { return .unchanged(kept) }
-                try transaction.register(changed, of: known)
+                if changed != kept.registration {
+                    try transaction.register(changed, of: known)
+                    event.operation = .clientChange
+                    event.subject = kept.pseudonym
+                }
                 id = known
-                event.operation = .clientChange
             } else {
-                guard others < Int64(Limits.selfRegisteredClients) else { return .unchanged(nil) }
-                id = try transaction.addClient(registration, client.clientID, nameTag: nil).row.id
+                var added = registration
+                added.broughtBy = user
+                let owner = try transaction.addClient(added, client.clientID, nameTag: nil)
+                (id, event.subject) = (owner.row.id, owner.pseudonym)
             }
             guard let kept = try transaction.client(id) else { throw refused }
-            event.subject = kept.pseudonym
-            return Audited(kept, event)
+            if event.subject != nil { transaction.log(event) }
+            let allowed = scope ?? registration.scope
+            guard consent.map({ !allowed.isSubset(of: $0.scope) }) ?? true else { return .logged(kept) }
+            return Audited(
+                kept,
+                try transaction.remember(allowed, by: party, channel, to: kept, known: consent, requestID))
         }
     }
+}
 
-    private static let allowedSQL =
-        "SELECT count(*) FROM consents, clients WHERE owner_id = ? AND clients.id = client_id AND self_registered = 1"
+extension Database {
+    /// Whether a user may bring another client into the vault.
+    fileprivate func hasRoom(for user: OwnerID, at now: VaultInstant) throws -> Bool {
+        // The registration is JSON with its keys sorted, of which this one is the first.
+        let brought = try count(
+            """
+            SELECT count(*) FROM clients, owners WHERE self_registered = 1 AND registration LIKE ?
+            AND owners.id = clients.id AND owners.created_at > ?
+            """,
+            [
+                .text("{\"by\":\(user.rawValue),%"),
+                SQLValue(now.advanced(by: .zero - Limits.selfRegisteredWindow)),
+            ])
+        return brought < Int64(Limits.selfRegisteredClients)
+    }
+
+    /// Whether a user may allow another client that registered itself.
+    fileprivate func allowsMore(_ user: OwnerID) throws -> Bool {
+        let allowed = try count(
+            "SELECT count(*) FROM consents, clients WHERE owner_id = ? AND clients.id = client_id AND self_registered = 1",
+            [.integer(user.rawValue)])
+        return allowed < Int64(Limits.selfRegisteredClients)
+    }
 }
 
 extension OAuthError {

@@ -67,6 +67,9 @@ public struct ClientRegistration: Sendable, Equatable {
     /// A resource server: it may introspect access tokens that were issued to other clients.
     public var mayIntrospect = false
 
+    /// Of a client that registered itself: the user by whom it came into the vault.
+    package var broughtBy: OwnerID?
+
     public init(name: String) { self.name = name }
 
     public var isPublic: Bool { authenticationMethods == [.none] }
@@ -229,6 +232,7 @@ struct StoredRegistration: Codable {
     let localhost: Bool?
     let logoutRedirects: [String]?
     let insecureHosts: [String]?
+    let by: Int64?
 
     init(_ registration: ClientRegistration) {
         methods = registration.authenticationMethods
@@ -246,6 +250,7 @@ struct StoredRegistration: Codable {
         let uris = registration.postLogoutRedirectURIs
         logoutRedirects = uris.isEmpty ? nil : uris
         insecureHosts = registration.insecureHosts.isEmpty ? nil : registration.insecureHosts
+        by = registration.broughtBy?.rawValue
     }
 
     func registration(name: String) -> ClientRegistration {
@@ -253,6 +258,7 @@ struct StoredRegistration: Codable {
         registration.authenticationMethods = methods
         registration.grantTypes = grants
         registration.redirectURIs = redirects
+        registration.broughtBy = by.map { OwnerID($0) }
         registration.scope = ScopeSet(stored: scope) ?? .empty
         registration.lifetimes = lifetimes
         registration.responseTypes = responses ?? registration.responseTypes

@@ -69,23 +69,9 @@ public struct VaultConsents: Sendable {
                 let party = try transaction.client(client), owner.row.state == .active,
                 party.state == .active
             else { throw VaultError(.denied, "The client or the user was disabled.") }
-            var creation: Creation?
-            if var row = try transaction.database.consent(of: user, to: client, transaction.keyring) {
-                row.scope = row.scope.union(scope)
-                row.grantedAt = transaction.now
-                try transaction.update(row)
-            } else {
-                creation = try transaction.countCreation(of: user)
-                try transaction.insert(
-                    Consent(
-                        id: transaction.next(\.nextGrantID), user: user, client: client, scope: scope,
-                        grantedAt: transaction.now))
-            }
-            var event = AuditEvent(
-                .consentGrant, by: AuditActor(owner.pseudonym, channel), subject: party.pseudonym,
-                requestID: requestID)
-            event.creation = creation
-            return Audited((), event)
+            let known = try transaction.database.consent(of: user, to: client, transaction.keyring)
+            return Audited(
+                (), try transaction.remember(scope, by: owner, channel, to: party, known: known, requestID))
         }
     }
 
@@ -146,8 +132,35 @@ extension Vault {
     }
 }
 
+extension WriteTransaction {
+    /// Writes that a user allows a client this scope too.
+    ///
+    /// - Parameter known: what the user allowed it before.
+    /// - Returns: the event that names the row.
+    package func remember(
+        _ scope: ScopeSet, by user: Owner, _ channel: AuditChannel, to client: Client, known: Consent?,
+        _ requestID: String?
+    ) throws -> AuditEvent {
+        var event = AuditEvent(
+            .consentGrant, by: AuditActor(user.pseudonym, channel), subject: client.pseudonym,
+            requestID: requestID)
+        if var row = known {
+            row.scope = row.scope.union(scope)
+            row.grantedAt = now
+            try update(row)
+        } else {
+            event.creation = try countCreation(of: user.row.id)
+            try insert(
+                Consent(
+                    id: next(\.nextGrantID), user: user.row.id, client: client.id, scope: scope,
+                    grantedAt: now))
+        }
+        return event
+    }
+}
+
 extension Database {
-    fileprivate func consent(of user: OwnerID, to client: OwnerID, _ keyring: Keyring) throws -> Consent? {
+    package func consent(of user: OwnerID, to client: OwnerID, _ keyring: Keyring) throws -> Consent? {
         try loadAll(
             Consent.self, where: "owner_id = ? AND client_id = ?",
             [.integer(user.rawValue), .integer(client.rawValue)], keyring

@@ -427,22 +427,57 @@ extension TestServer {
         }
     }
 
-    @Test func `a user allows a hundred of them, and then withdraws one first`() async throws {
+    @Test func `a user brings a hundred of them in a month, whatever is taken back`() async throws {
         try await TestServer.runOpen { server in
             let browser = Browser(server)
             let user = try await browser.haveSession()
-            for _ in 0..<Limits.selfRegisteredClients {
+            for round in 0..<Limits.selfRegisteredClients {
                 #expect(try await server.stranger().allow(browser).answer["code"] != nil)
+                guard round % 2 == 0 else { continue }
+                let last = try #require(await server.vault.clients.list().last)
+                try await server.vault.account(of: user.id).withdrawConsent(from: last.id)
             }
+            // Half of the consents are gone, and no row is.
+            #expect(try await server.vault.consents.list(ofUser: user.id).count == 50)
             let more = try await server.stranger()
             #expect(try await more.allow(browser).answer["error"] == "access_denied")
             #expect(try await server.vault.clients.list().count == Limits.selfRegisteredClients)
+            // What another user brought is no new row.
             let other = Browser(server)
             try await other.haveSession("bob")
             #expect(try await more.allow(other).answer["code"] != nil)
-            let first = try #require(await server.vault.clients.list().first)
-            try await server.vault.account(of: user.id).withdrawConsent(from: first.id)
+            #expect(try await more.allow(browser).answer["code"] != nil)
+            server.clock.advance(by: Limits.selfRegisteredWindow)
+            try await browser.haveSession()
             #expect(try await server.stranger().allow(browser).answer["code"] != nil)
+        }
+    }
+
+    @Test func `a user allows a hundred of them, whichever user brought them`() async throws {
+        try await TestServer.runOpen { server in
+            let users = [try await server.user("alice"), try await server.user("bob")]
+            var first: Client?
+            for number in 0...Limits.selfRegisteredClients {
+                var registration = ClientRegistration(name: "app")
+                registration.authenticationMethods = [.none]
+                registration.redirectURIs = ["https://app.example/\(number)"]
+                registration.scope = try #require(ScopeSet(parsing: "basic"))
+                let client = Client(
+                    registration, clientID: "tv_ci_\(number)", registeredAt: server.clock.now())
+                // Each brings half of them, and alice allows them all, as far as she may.
+                for user in [users[number % 2], users[0]] {
+                    let kept = try await server.vault.clients.keep(
+                        client, allowedBy: user.id, through: .http, requestID: nil)
+                    let isOver = user.id == users[0].id && number == Limits.selfRegisteredClients
+                    #expect((kept == nil) == isOver)
+                    first = first ?? kept
+                }
+            }
+            let id = try #require(first).id
+            try await server.vault.account(of: users[0].id).withdrawConsent(from: id)
+            let again = try await server.vault.clients.keep(
+                try #require(first), allowedBy: users[0].id, through: .http, requestID: nil)
+            #expect(again != nil)
         }
     }
 

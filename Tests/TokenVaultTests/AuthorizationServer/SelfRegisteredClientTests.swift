@@ -39,10 +39,26 @@ import VaultCustody
         for vault in [test.vault, other] {
             #expect(try await vault.clients.list().map(\.clientID) == [client.clientID])
             let kept = try #require(await vault.clients.first(identifiedBy: client.clientID))
-            #expect(kept.isSelfRegistered && kept.registration == client.registration)
+            #expect(
+                kept.isSelfRegistered && kept.registration.redirectURIs == client.registration.redirectURIs)
         }
         #expect(try await test.vault.log.verify().isIntact)
         await other.close()
+    }
+
+    @Test func `a hundred for a user, and not one more where many come at once`() async throws {
+        let test = try await TestVault()
+        let user = try await test.vault.users.add("alice")
+        let kept = try await withThrowingTaskGroup(of: Bool.self) { group in
+            for index in 0..<Limits.selfRegisteredClients + 15 {
+                group.addTask { try await keep(client("tv_ci_\(index)"), test.vault, user) != nil }
+            }
+            return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+        }
+        #expect(kept == Limits.selfRegisteredClients)
+        #expect(try await test.vault.clients.list().count == kept)
+        #expect(try await test.vault.consents.list(ofUser: user.id).count == kept)
+        #expect(try await test.vault.log.verify().isIntact)
     }
 
     @Test func `with the scope it may have now, and never with less than it has`() async throws {
@@ -53,9 +69,9 @@ import VaultCustody
         #expect(
             try await keep(client(scope: "basic more"), test.vault, user)?.registration.scope.text
                 == "basic more")
-        #expect(try await test.vault.auditSize() == size + 1)
+        #expect(try await test.vault.auditSize() == size + 2)
         #expect(try await keep(client(), test.vault, user)?.registration.scope.text == "basic more")
-        #expect(try await test.vault.auditSize() == size + 1)
+        #expect(try await test.vault.auditSize() == size + 2)
     }
 
     @Test func `not for a user or a client that was switched off, nor over one of an operator`() async throws
