@@ -26,9 +26,10 @@ extension TokenIssuer {
         let client: Client?
         do {
             if var known = try await vault.clients.first(identifiedBy: clientID) {
-                // What such clients may have is the operator's to say at any time.
+                // What such clients may have is the operator's to say at any time, of each and of all.
                 if known.isSelfRegistered, registration != nil {
-                    known.registration.scope = try await scopeOfSelfRegistered()
+                    let (own, open) = (known.registration.scope, try await scopeOfSelfRegistered())
+                    known.registration.scope = known.isChangedByOperator ? own.intersection(open) : open
                 }
                 let isDescribed = known.state == .active && known.documentURL != nil
                 client = isDescribed ? try await describedClient(clientID, known: known) : known

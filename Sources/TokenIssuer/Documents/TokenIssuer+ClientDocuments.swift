@@ -43,7 +43,7 @@ extension TokenIssuer {
         guard var known else {
             return Client(described, clientID: clientID, registeredAt: vault.clock.now())
         }
-        known.registration = described
+        known.registration = known.isChangedByOperator ? described.bounded(by: known.registration) : described
         return known
     }
 }

@@ -112,11 +112,12 @@ extension VaultClients {
                 else { throw refused }
                 var changed = registration
                 (changed.name, changed.broughtBy) = (kept.registration.name, kept.registration.broughtBy)
+                if kept.isChangedByOperator { changed = changed.bounded(by: kept.registration) }
                 if changed.scope.isSubset(of: kept.registration.scope) {
                     changed.scope = kept.registration.scope
                 }
                 if changed != kept.registration {
-                    try transaction.register(changed, of: known)
+                    try transaction.register(changed, of: known, isOperators: kept.isChangedByOperator)
                     event.operation = .clientChange
                     event.subject = kept.pseudonym
                 }
@@ -160,6 +161,17 @@ extension Database {
             "SELECT count(*) FROM consents, clients WHERE owner_id = ? AND clients.id = client_id AND self_registered = 1",
             [.integer(user.rawValue)])
         return allowed < Int64(Limits.selfRegisteredClients)
+    }
+}
+
+extension ClientRegistration {
+    /// What a client says of itself, within what an operator left it.
+    func bounded(by operators: ClientRegistration) -> ClientRegistration {
+        var bounded = self
+        bounded.scope = scope.intersection(operators.scope)
+        bounded.lifetimes = operators.lifetimes
+        bounded.rotation = operators.rotation
+        return bounded
     }
 }
 

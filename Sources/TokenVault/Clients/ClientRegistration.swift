@@ -153,6 +153,8 @@ public struct Client: Sendable {
     public package(set) var registration: ClientRegistration
     /// It registered itself: its name is a stranger's claim.
     public let isSelfRegistered: Bool
+    /// It registered itself, and an operator changed what it has since.
+    package let isChangedByOperator: Bool
     public let createdAt: VaultInstant
     /// The client's secrets; only tags of them are stored.
     public let secrets: [ClientSecretInfo]
@@ -180,6 +182,7 @@ public struct Client: Sendable {
         rotationPolicy = RotationPolicy(
             retryWindow: registration.lifetimes.retryWindow, rotation: registration.rotation)
         isSelfRegistered = row.selfRegistered == 1
+        isChangedByOperator = stored.isOperators ?? false
         createdAt = owner.row.createdAt
         self.secrets = secrets
         pseudonym = owner.pseudonym
@@ -187,7 +190,8 @@ public struct Client: Sendable {
 
     /// A client that registered itself and that no user has allowed yet: it is not in the vault.
     package init(_ registration: ClientRegistration, clientID: String, registeredAt: VaultInstant) {
-        (id, state, secrets, isSelfRegistered) = (OwnerID(0), .active, [], true)
+        (id, state, secrets) = (OwnerID(0), .active, [])
+        (isSelfRegistered, isChangedByOperator) = (true, false)
         (self.clientID, self.registration, createdAt) = (clientID, registration, registeredAt)
         rotationPolicy = RotationPolicy(
             retryWindow: registration.lifetimes.retryWindow, rotation: registration.rotation)
@@ -233,6 +237,7 @@ struct StoredRegistration: Codable {
     let logoutRedirects: [String]?
     let insecureHosts: [String]?
     let by: Int64?
+    var isOperators: Bool?
 
     init(_ registration: ClientRegistration) {
         methods = registration.authenticationMethods

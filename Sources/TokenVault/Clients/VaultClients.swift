@@ -272,9 +272,11 @@ extension WriteTransaction {
     }
 
     /// Changes what is registered of a client, and nothing else of it.
-    package func register(_ registration: ClientRegistration, of id: OwnerID) throws {
+    package func register(
+        _ registration: ClientRegistration, of id: OwnerID, isOperators: Bool
+    ) throws {
         guard var row = try load(ClientRow.self, id.rawValue)?.row else { throw Vault.noClient }
-        try row.register(registration)
+        try row.register(registration, isOperators: isOperators)
         try update(row)
     }
 
@@ -348,7 +350,7 @@ extension VaultClients {
                 throw invalid("A client keeps its name.")
             }
             registration = try registration.checked()
-            try transaction.register(registration, of: id)
+            try transaction.register(registration, of: id, isOperators: true)
             var secret: SecretBytes?
             if !registration.usesSecret {
                 for old in client.secrets { try transaction.delete(.clientSecrets, id: old.id) }

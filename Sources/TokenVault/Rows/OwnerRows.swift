@@ -67,9 +67,12 @@ package struct ClientRow: Sendable {
     /// The policy for its refresh tokens; nil: strict.
     var rotation: String?
 
+    /// - Parameter isOperators: whether an operator says so; of clients that registered themselves this is kept.
     /// - Throws: where the registration cannot be encoded.
-    mutating func register(_ registration: ClientRegistration) throws {
-        self.registration = try StoredRegistration(registration).encoded()
+    mutating func register(_ registration: ClientRegistration, isOperators: Bool = false) throws {
+        var stored = StoredRegistration(registration)
+        stored.isOperators = isOperators && selfRegistered == 1 ? true : nil
+        self.registration = try stored.encoded()
         rotation = registration.rotation == .strict ? nil : registration.rotation.description
     }
 }

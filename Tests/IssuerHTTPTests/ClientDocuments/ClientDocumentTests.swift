@@ -128,6 +128,31 @@ private final class Published: DocumentFetching {
         }
     }
 
+    @Test func `what an operator took from it stays taken, whatever the document says`() async throws {
+        try await Self.run(registration: SelfRegistration(scope: ScopeSet(parsing: "basic more"))) {
+            server, published in
+            let browser = Browser(server)
+            try await browser.haveSession()
+            #expect(try await stranger.allow(browser).answer["code"] != nil)
+            _ = try await server.vault.clients.change(Self.url) {
+                $0.scope = ScopeSet(parsing: "basic") ?? .empty
+                $0.lifetimes.absolute = .seconds(86400)
+                $0.rotation = .strict
+            }
+            let uris = [Self.callback, "https://new.client.example/callback"]
+            try published.put(Self.document(["redirect_uris": uris]), at: Self.url)
+            server.clock.advance(by: .seconds(601))
+            try await browser.haveSession()
+            for _ in 0..<2 {
+                let code = try await stranger.allow(browser, ["scope": "basic more"]).answer["code"]
+                #expect(try await stranger.redeem(code, server).member("scope") == "basic")
+            }
+            let kept = try await server.vault.clients.find(Self.url).registration
+            #expect(kept.redirectURIs == uris && kept.scope.text == "basic")
+            #expect(kept.lifetimes.absolute == .seconds(86400) && kept.rotation == .strict)
+        }
+    }
+
     @Test func `the last good document serves for a day`() async throws {
         try await Self.run { server, published in
             let browser = Browser(server)

@@ -26,6 +26,34 @@ import VaultCore
         }
     }
 
+    /// The attack: a client that an operator narrowed asks again for what it had.
+    @Test func `what an operator took from one client stays taken`() async throws {
+        try await TestServer.runOpen { server in
+            let (narrowed, other) = (try await server.stranger(), try await server.stranger())
+            let browser = Browser(server)
+            try await browser.haveSession()
+            let wide = ["scope": "basic more"]
+            for stranger in [narrowed, other] {
+                let code = try await stranger.allow(browser, wide).answer["code"]
+                #expect(try await stranger.redeem(code, server).member("scope") == "basic more")
+            }
+            _ = try await server.vault.clients.change(narrowed.id) {
+                $0.scope = ScopeSet(parsing: "basic") ?? .empty
+                $0.lifetimes.absolute = .seconds(86400)
+            }
+            for _ in 0..<2 {
+                let code = try await narrowed.allow(browser, wide).answer["code"]
+                #expect(try await narrowed.redeem(code, server).member("scope") == "basic")
+            }
+            #expect(try await narrowed.authorize(browser, ["scope": "more"]).text.contains("invalid_scope"))
+            let kept = try await server.vault.clients.find(narrowed.id)
+            #expect(kept.registration.scope.text == "basic")
+            #expect(kept.registration.lifetimes.absolute == .seconds(86400))
+            let code = try await other.allow(browser, wide).answer["code"]
+            #expect(try await other.redeem(code, server).member("scope") == "basic more")
+        }
+    }
+
     /// The attack: a list as long as a body may be, whose repeats are looked for one by one.
     @Test(arguments: ["redirect_uris", "grant_types", "response_types"])
     func `a long list is refused by its length`(_ member: String) async throws {
