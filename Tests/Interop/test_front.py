@@ -43,7 +43,7 @@ class Site:
 
     def users(self) -> list[str]:
         lines = self.server.command("user", "list", "--json").splitlines()
-        return [json.loads(line)["name"] for line in lines]
+        return [json.loads(line)["user"] for line in lines]
 
 
 @pytest.fixture
