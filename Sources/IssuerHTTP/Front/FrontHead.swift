@@ -76,7 +76,7 @@ struct FrontHead: Equatable {
         return lines
     }
 
-    /// RFC 9110 section 5.6.2. A space before the colon, or at the beginning of a line, is none.
+    /// RFC 9110 section 5.6.2: no space stands before the colon, or at the beginning of a line.
     private static func isTokenOctet(_ octet: UInt8) -> Bool {
         switch octet {
         case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
