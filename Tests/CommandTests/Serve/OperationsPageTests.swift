@@ -44,7 +44,8 @@ struct OperationsPageTests {
         // Not settings: they say where settings are, what to do with them, or come from one place only.
         let others: Set = [
             "config", "check-config", "json", "help", "version", "passphrase-fd", "no-trusted-proxy",
-            "no-legacy-get", "no-client-documents", "passphrase-prompt", "key-fd", "recovery-file", "ignore-anchors",
+            "no-legacy-get", "no-client-documents", "passphrase-prompt", "key-fd", "recovery-file",
+            "ignore-anchors",
         ]
         #expect(flags.subtracting(others).subtracting(explained).isEmpty, "\(flags.subtracting(others))")
         #expect(explained.subtracting(flags).isEmpty, "\(explained.subtracting(flags))")
