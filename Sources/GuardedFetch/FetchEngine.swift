@@ -11,8 +11,8 @@ import VaultCore
 package final class FetchEngine: Sendable {
     /// From the name to the last octet.
     static let time = Duration.seconds(3)
-    /// Fetches at once, in all.
-    static let atOnce = 16
+    /// Fetches at once for strangers, and as many for known clients.
+    static let atOnce = 8
     /// Addresses of one name that are tried, each for a second.
     private static let attempts = 3
     /// More is no name of a web server.
@@ -26,7 +26,7 @@ package final class FetchEngine: Sendable {
     private let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let port: Int
     private let resolve: Resolve
-    private let places = Places()
+    private let places = Places<[UInt8]>(2)
 
     /// - Parameters:
     ///   - context: of ``trust(_:)``, which has read the authorities: this begins a thread.
@@ -62,9 +62,9 @@ package final class FetchEngine: Sendable {
             $0.reach == .outside || request.mayBeInside && $0.reach == .inside
         }
         guard isAllowed, found.count <= Self.addresses else { throw .address }
-        for address in found.prefix(Self.attempts) {
-            guard places.enter(address.place, until: end) else { throw .timeout }
-            defer { places.leave(address.place) }
+        for address in found.prefix(Self.attempts) where NIODeadline.now() < end {
+            try places.enter(address.place, isKnown: request.isKnown)
+            defer { places.leave(address.place, isKnown: request.isKnown) }
             do throws(DocumentFailure) { return try ask(request, at: address, until: end) } catch {
                 guard error == .connect else { throw error }
             }
@@ -104,35 +104,5 @@ package final class FetchEngine: Sendable {
             answer.fail(DocumentFailure.connect)
             throw error as? DocumentFailure ?? .connect
         }
-    }
-}
-
-/// Counts connections to one address: two at a time, more wait.
-private final class Places: @unchecked Sendable {
-    private static let atOnce = 2
-
-    // @unchecked: `taken` is touched under the lock of `change`.
-    private let change = NSCondition()
-    private var taken: [[UInt8]: Int] = [:]
-
-    /// False: it was full until `end`.
-    func enter(_ place: [UInt8], until end: NIODeadline) -> Bool {
-        change.lock()
-        defer { change.unlock() }
-        let date = Date(timeIntervalSinceNow: Double((end - .now()).nanoseconds) / 1e9)
-        while taken[place, default: 0] >= Self.atOnce {
-            guard change.wait(until: date) else { return false }
-        }
-        guard NIODeadline.now() < end else { return false }
-        taken[place, default: 0] += 1
-        return true
-    }
-
-    func leave(_ place: [UInt8]) {
-        change.lock()
-        defer { change.unlock() }
-        taken[place, default: 1] -= 1
-        if taken[place] == 0 { taken[place] = nil }
-        change.broadcast()
     }
 }

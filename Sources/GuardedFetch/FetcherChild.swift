@@ -1,6 +1,5 @@
 import CVaultShims
 import Foundation
-import Synchronization
 import TokenIssuer
 
 /// The fetcher in a process of its own, from the inside.
@@ -20,18 +19,17 @@ enum FetcherChild {
         let greeting = FetcherMessage.greeting(Confinement(rawValue: confined))
         guard PacketSocket.put(greeting, 0, waits: true) else { exit(0) }
         let engine = FetchEngine(trust)
-        let running = Atomic<Int>(0)
+        let places = Places<Everywhere>(FetchEngine.atOnce)
         while let packet = PacketSocket.take(0), let (number, request) = FetcherMessage.question(packet) {
-            guard running.add(1, ordering: .relaxed).newValue <= FetchEngine.atOnce else {
-                running.subtract(1, ordering: .relaxed)
-                answer(number, .failure(.busy))
+            do throws(DocumentFailure) { try places.enter(.here, isKnown: request.isKnown) } catch {
+                answer(number, .failure(error))
                 continue
             }
             // The file was replaced, and what was allowed is the old one: the next process may read the new one.
             if readsResolver, !canReadResolver { exit(0) }
             Thread.detachNewThread {
                 answer(number, Result { () throws(DocumentFailure) in try engine.fetch(request) })
-                running.subtract(1, ordering: .relaxed)
+                places.leave(.here, isKnown: request.isKnown)
             }
         }
         exit(0)

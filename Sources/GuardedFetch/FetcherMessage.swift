@@ -11,7 +11,8 @@ import VaultCore
 
 /// What goes over the socket between the service and its fetcher: one message a packet.
 ///
-/// A question is a number (8 octets, big-endian), the kind, 1 where the host may be inside, and the URL. An answer is the
+/// A question is a number (8 octets, big-endian), the kind, flags (1: the host may be inside, 2: the client is known), and
+/// the URL. An answer is the
 /// number, a failure or 0, and the body. The first message is the fetcher's: number 0, and what confines it.
 enum FetcherMessage {
     static let headBytes = 9
@@ -19,7 +20,8 @@ enum FetcherMessage {
     static let limit = headBytes + DocumentRequest.Kind.keys.limit
 
     static func question(_ number: UInt64, _ request: DocumentRequest) -> [UInt8] {
-        head(number, request.kind.rawValue) + [request.mayBeInside ? 1 : 0] + request.url.text.utf8
+        let flags: UInt8 = (request.mayBeInside ? 1 : 0) | (request.isKnown ? 2 : 0)
+        return head(number, request.kind.rawValue) + [flags] + request.url.text.utf8
     }
 
     static func answer(_ number: UInt64, _ result: Result<[UInt8], DocumentFailure>) -> [UInt8] {
@@ -34,10 +36,14 @@ enum FetcherMessage {
     /// Nil: not a question.
     static func question(_ packet: [UInt8]) -> (number: UInt64, request: DocumentRequest)? {
         guard packet.count > headBytes, let kind = DocumentRequest.Kind(rawValue: packet[headBytes - 1]),
-            packet[headBytes] <= 1,
+            packet[headBytes] <= 3,
             let url = DocumentURL(String(decoding: packet[(headBytes + 1)...], as: UTF8.self))
         else { return nil }
-        return (number(packet), DocumentRequest(url, kind, mayBeInside: packet[headBytes] == 1))
+        let flags = packet[headBytes]
+        return (
+            number(packet),
+            DocumentRequest(url, kind, mayBeInside: flags & 1 == 1, isKnown: flags & 2 == 2)
+        )
     }
 
     /// Nil: not an answer.

@@ -39,6 +39,7 @@ public final class FetcherProcess: DocumentFetching {
     private static let longestPause = 60.0
 
     private let state = Mutex(State())
+    private let places = Places<Everywhere>(FetchEngine.atOnce)
     private let logger: Logger
 
     /// Starts it.
@@ -71,6 +72,8 @@ public final class FetcherProcess: DocumentFetching {
     package var process: Int32? { state.withLock { $0.socket >= 0 ? $0.process : nil } }
 
     public func fetch(_ request: DocumentRequest) async throws(DocumentFailure) -> [UInt8] {
+        try places.enter(.here, isKnown: request.isKnown)
+        defer { places.leave(.here, isKnown: request.isKnown) }
         let number = state.withLock { state in
             state.nextNumber += 1
             return state.nextNumber
@@ -94,7 +97,6 @@ public final class FetcherProcess: DocumentFetching {
         _ number: UInt64, _ request: DocumentRequest, _ continuation: CheckedContinuation<Answer, Never>,
         _ state: inout State
     ) -> DocumentFailure? {
-        guard state.waiting.count < FetchEngine.atOnce else { return .busy }
         if state.socket < 0 { start(&state) }
         let question = FetcherMessage.question(number, request)
         guard state.socket >= 0, PacketSocket.put(question, state.socket, waits: false) else {

@@ -147,9 +147,16 @@ extension TokenIssuer {
             throw await refused(.assertionMalformed, nil, named, origin)
         }
         let client = try await client(named: clientID)
+        let keySet = try await keySet(of: client, isStale: false)
         let verified: VerifiedAssertion
         do throws(ClientAssertionRefusal) {
-            verified = try await verify(assertion, of: client, clientID, assertions, issuer)
+            do throws(ClientAssertionRefusal) {
+                verified = try await verify(assertion, from: clientID, keySet, assertions, issuer)
+            } catch {
+                // The client may have a new key since its set was read.
+                guard error == .unknownKey, let newer = await newerKeySet(of: client) else { throw error }
+                verified = try await verify(assertion, from: clientID, newer, assertions, issuer)
+            }
         } catch {
             // Without keys every assertion fails, and the keys are not why.
             let reason: TokenRequestRefusal =
@@ -180,43 +187,49 @@ extension TokenIssuer {
         return AuthenticatedClient(client: client, supersededSecret: nil)
     }
 
-    /// Verifies it by the keys the client registered, or by those that lie where it said.
     private func verify(
-        _ assertion: SecretBytes, of client: Client?, _ clientID: String,
+        _ assertion: SecretBytes, from clientID: String, _ keySet: String,
         _ assertions: any ClientAssertionVerifying, _ issuer: String
     ) async throws(ClientAssertionRefusal) -> VerifiedAssertion {
-        var isStale = false
-        while true {
-            let keySet = await keySet(of: client, isStale: isStale)
-            do throws(ClientAssertionRefusal) {
-                return try await assertions.verify(
-                    assertion, from: clientID, keySet: keySet, audiences: audiences(issuer),
-                    now: vault.clock.now())
-            } catch {
-                // The client may have a new key since its set was read.
-                guard error == .unknownKey, client?.registration.keySetURI != nil, !isStale else {
-                    throw error
-                }
-                isStale = true
-            }
-        }
+        try await assertions.verify(
+            assertion, from: clientID, keySet: keySet, audiences: audiences(issuer), now: vault.clock.now())
     }
 
-    private func keySet(of client: Client?, isStale: Bool) async -> String {
+    /// Nil where its keys do not lie elsewhere, or cannot be read now.
+    private func newerKeySet(of client: Client?) async -> String? {
+        guard let client, client.registration.keySetURI != nil || client.documentURL != nil else {
+            return nil
+        }
+        return try? await keySet(of: client, isStale: true)
+    }
+
+    /// The keys that the client registered, or those that lie where it said.
+    ///
+    /// - Throws: `temporarily_unavailable` where they may be read in a moment: that is no wrong guess.
+    private func keySet(of client: Client?, isStale: Bool) async throws(OAuthError) -> String {
         guard let client, client.state == .active else { return Self.emptyKeySet }
         var registration = client.registration
         if client.documentURL != nil {
             // What its metadata say now, not what they said when a user allowed it.
             guard registration.authenticationMethods == [.privateKeyJWT],
-                let described = try? await describedClient(client.clientID, known: client)
+                let described = try await described(client)
             else { return Self.emptyKeySet }
-            registration = described.registration
+            registration = described
         }
-        if let uri = registration.keySetURI {
-            return await documents?.keySet(at: uri, isOperators: !client.isSelfRegistered, isStale: isStale)
+        guard let uri = registration.keySetURI else { return registration.keySet ?? Self.emptyKeySet }
+        do throws(DocumentProblem) {
+            let isOperators = !client.isSelfRegistered
+            return try await documents?.keySet(at: uri, isOperators: isOperators, isStale: isStale)
                 ?? Self.emptyKeySet
+        } catch { throw OAuthError(error) }
+    }
+
+    /// Nil where its metadata will not do or cannot be read.
+    private func described(_ client: Client) async throws(OAuthError) -> ClientRegistration? {
+        do { return try await describedClient(client.clientID, known: client)?.registration } catch {
+            guard let error = error as? OAuthError, error.code == .temporarilyUnavailable else { return nil }
+            throw error
         }
-        return registration.keySet ?? Self.emptyKeySet
     }
 
     /// RFC 7523 section 3 (3): "The token endpoint URL of the authorization server MAY be used"; newer clients name the

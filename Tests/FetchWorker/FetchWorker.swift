@@ -11,6 +11,7 @@ import VaultCore
 ///     fetch-worker fetch WHAT…      one line for each: `WHAT ok BYTES`, `WHAT FAILURE` or `WHAT refused`
 ///     fetch-worker forbidden FOLDER confines itself as the fetcher does, and tries what it should not: `ACT ERRNO`
 ///     fetch-worker open             lists what the fetcher has open, and its environment
+///     fetch-worker full             fills the places of strangers, and asks as a stranger and for a known client
 ///     fetch-worker killed           kills the fetcher, and asks again until there is another
 ///
 /// WHAT is a URL; `keys:` before it asks for a key set, `in:` lets its host be inside, `many:` asks forty times at once.
@@ -25,6 +26,7 @@ struct FetchWorker {
         switch arguments.first {
         case "fetch": for what in arguments.dropFirst() { await fetch(what, fetcher) }
         case "open": try await open(fetcher)
+        case "full": await full(fetcher)
         case "killed": try await killed(fetcher)
         default: exit(2)
         }
@@ -61,6 +63,22 @@ struct FetchWorker {
     private static func isThere(_ fetcher: FetcherProcess) async -> Bool {
         guard let request = request("https://nothing.invalid/") else { return false }
         return await outcome(request, fetcher) == "nameLookup"
+    }
+
+    private static func full(_ fetcher: FetcherProcess) async {
+        await withTaskGroup(of: Void.self) { group in
+            // Two at each of four addresses.
+            for number in 0..<8 {
+                guard let slow = request("https://slow\(number / 2).example/silent") else { return }
+                group.addTask { while await outcome(slow, fetcher) == "busy" {} }
+            }
+            guard var good = request("https://good.example/doc") else { return }
+            // The places are taken one after the other.
+            while await outcome(good, fetcher) != "busy" {}
+            print("stranger busy")
+            good.isKnown = true
+            print("known", await outcome(good, fetcher))
+        }
     }
 
     private static func open(_ fetcher: FetcherProcess) async throws {

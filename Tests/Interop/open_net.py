@@ -20,7 +20,8 @@ import threading
 import time
 
 PUBLIC, OTHER, INNER = "93.184.215.14", "93.184.215.15", "10.9.8.7"
-ADDRESSES = [PUBLIC, OTHER, INNER, "169.254.169.254"]
+SLOW = [f"93.184.216.{number}" for number in range(1, 5)]
+ADDRESSES = [PUBLIC, OTHER, INNER, "169.254.169.254", *SLOW]
 ZONE = {
     "good.example": [PUBLIC],
     "other.example": [OTHER],
@@ -35,6 +36,7 @@ ZONE = {
     "sixtofour.example": ["2002:7f00:1::1"],
     "local6.example": ["fe80::1"],
     "loopback6.example": ["::1"],
+    **{f"slow{number}.example": [address] for number, address in enumerate(SLOW)},
     # Changes its mind between two questions.
     "rebind.example": [[PUBLIC], ["127.0.0.1"]],
 }

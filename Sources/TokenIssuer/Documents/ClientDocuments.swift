@@ -26,7 +26,7 @@ public final class ClientDocuments: Sendable {
         _ fetcher: any DocumentFetching, logger: Logger, innerHosts: Set<String>, clock: any VaultClock
     ) {
         self.innerHosts = innerHosts
-        // 8 MiB where each is as long as it may be.
+        // 16 MiB in two parts, where each is as long as it may be.
         keys = RecentDocuments(capacity: 128, fetcher, clock) { request, problem in
             logger.warning(
                 "The key set of a client cannot be read.",
@@ -40,28 +40,40 @@ public final class ClientDocuments: Sendable {
             }
             return text
         }
-        // 5 MiB.
-        clients = RecentDocuments(capacity: 1024, fetcher, clock) { bytes, request throws(DocumentProblem) in
+        // 10 MiB, in two parts.
+        clients = RecentDocuments(capacity: 1024, fetcher, clock) { request, problem in
+            // The page does not tell all of it: names and addresses inside are not a stranger's to learn.
+            logger.info(
+                "The metadata of a client cannot be read.",
+                metadata: ["url": "\(request.url.text)", "problem": "\(problem)"])
+        } parse: { bytes, request throws(DocumentProblem) in
             try Self.check(bytes, at: request.url)
             return bytes
         }
     }
 
-    /// The key set at a `jwks_uri`; nil: it has none.
+    /// The key set at a `jwks_uri`; nil: there is none to be had.
     ///
     /// - Parameters:
     ///   - isStale: the one that was read last lacks a key.
     ///   - isOperators: an operator registered it, and so it may lie inside.
-    func keySet(at uri: String, isOperators: Bool, isStale: Bool) async -> String? {
+    /// - Throws: ``DocumentProblem`` where another try may succeed.
+    func keySet(at uri: String, isOperators: Bool, isStale: Bool) async throws(DocumentProblem) -> String? {
         guard let url = DocumentURL(uri) else { return nil }
         let request = DocumentRequest(
-            url, .keys, mayBeInside: isOperators && innerHosts.contains(url.host))
-        return try? await keys.value(of: request, isStale: isStale).get()
+            url, .keys, mayBeInside: isOperators && innerHosts.contains(url.host), isKnown: isOperators)
+        do throws(DocumentProblem) { return try await keys.value(of: request, isStale: isStale).get() } catch
+        {
+            if error.isPassing { throw error }
+            return nil
+        }
     }
 
     /// What lies at a `client_id`: a JSON object about the client of that name, without a secret.
-    func metadata(at url: DocumentURL) async -> Result<[UInt8], DocumentProblem> {
-        await clients.value(of: DocumentRequest(url, .client))
+    ///
+    /// - Parameter isKnown: a user has allowed the client.
+    func metadata(at url: DocumentURL, isKnown: Bool) async -> Result<[UInt8], DocumentProblem> {
+        await clients.value(of: DocumentRequest(url, .client, isKnown: isKnown))
     }
 
     private static func check(_ bytes: [UInt8], at url: DocumentURL) throws(DocumentProblem) {

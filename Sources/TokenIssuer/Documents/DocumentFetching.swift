@@ -27,11 +27,14 @@ public struct DocumentRequest: Sendable, Hashable {
     public let kind: Kind
     /// The operator vouches for the host: its name may resolve to an address of a private network.
     public let mayBeInside: Bool
+    /// It is of a client that an operator registered or a user allowed, which strangers must not keep from being read.
+    public var isKnown: Bool
 
-    public init(_ url: DocumentURL, _ kind: Kind, mayBeInside: Bool = false) {
+    public init(_ url: DocumentURL, _ kind: Kind, mayBeInside: Bool = false, isKnown: Bool = false) {
         self.url = url
         self.kind = kind
         self.mayBeInside = mayBeInside
+        self.isKnown = isKnown
     }
 }
 

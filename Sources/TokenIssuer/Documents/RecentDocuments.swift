@@ -4,7 +4,8 @@ import VaultCore
 /// Documents of one kind as they were read last, in bounded memory: asked for by many at once, each is fetched once.
 ///
 /// One that was read serves for ten minutes, then it is read again. If that fails, the old one serves on until it is a day
-/// old, and the next attempt is a minute away; so is one at a document that was never read.
+/// old, and the next attempt is a minute away; so is one at a document that was never read. Documents of known clients have a
+/// part of their own, from which strangers push none out.
 final class RecentDocuments<Value: Sendable>: Sendable {
     typealias Outcome = Result<Value, DocumentProblem>
 
@@ -14,6 +15,8 @@ final class RecentDocuments<Value: Sendable>: Sendable {
         var problem: DocumentProblem?
         var triedAt = Duration.zero
         var usedAt = Duration.zero
+        /// Once it was of a known client.
+        var isKnown = false
     }
 
     fileprivate struct State {
@@ -34,8 +37,8 @@ final class RecentDocuments<Value: Sendable>: Sendable {
     private let state = Mutex(State())
 
     /// - Parameters:
-    ///   - capacity: documents kept, also such as could not be read.
-    ///   - report: told of each attempt that failed.
+    ///   - capacity: of each of the two parts; documents that could not be read count too.
+    ///   - report: told of each attempt that failed for a reason of the document's.
     init(
         capacity: Int, _ fetcher: any DocumentFetching, _ clock: any VaultClock,
         report: @escaping @Sendable (DocumentRequest, DocumentProblem) -> Void = { _, _ in },
@@ -53,8 +56,9 @@ final class RecentDocuments<Value: Sendable>: Sendable {
     func value(of request: DocumentRequest, isStale: Bool = false) async -> Outcome {
         let course = state.withLock { state -> Course in
             let now = clock.monotonic()
-            state.entries[request]?.usedAt = now
-            if let known = state.entries[request]?.outcome(now, isStale: isStale) { return .known(known) }
+            state.entries[request.key]?.usedAt = now
+            if request.isKnown { state.entries[request.key]?.isKnown = true }
+            if let known = state.entries[request.key]?.outcome(now, isStale: isStale) { return .known(known) }
             if let running = state.running[request] { return .wait(running) }
             let task = Task { await fetch(request) }
             state.running[request] = task
@@ -72,11 +76,19 @@ final class RecentDocuments<Value: Sendable>: Sendable {
             let body = try await fetcher.fetch(request)
             outcome = Result { () throws(DocumentProblem) in try parse(body, request) }
         } catch { outcome = .failure(.notFetched(error)) }
-        if case .failure(let problem) = outcome { report(request, problem) }
+        // What passes is not remembered, and so would be told with every request.
+        if case .failure(let problem) = outcome, !problem.isPassing { report(request, problem) }
         return state.withLock { state in
             state.running[request] = nil
             return state.note(outcome, of: request, clock.monotonic(), capacity)
         }
+    }
+}
+
+extension DocumentRequest {
+    /// What was read is the same for a stranger and a known client.
+    fileprivate var key: DocumentRequest {
+        DocumentRequest(url, kind, mayBeInside: mayBeInside)
     }
 }
 
@@ -105,25 +117,30 @@ extension RecentDocuments.State {
     fileprivate mutating func note(
         _ outcome: RecentDocuments.Outcome, of request: DocumentRequest, _ now: Duration, _ capacity: Int
     ) -> RecentDocuments.Outcome {
-        var entry = entries[request] ?? RecentDocuments.Entry()
+        var entry = entries.removeValue(forKey: request.key) ?? RecentDocuments.Entry()
         (entry.triedAt, entry.usedAt) = (now, now)
+        entry.isKnown = entry.isKnown || request.isKnown
         switch outcome {
         case .success(let value): (entry.value, entry.readAt, entry.problem) = (value, now, nil)
         case .failure(let problem): entry.problem = problem
         }
-        if entries[request] == nil, entries.count >= capacity { evict() }
-        entries[request] = entry
+        evict(isKnown: entry.isKnown, toBelow: capacity)
+        entries[request.key] = entry
         return entry.problem == nil ? outcome : entry.lastGood(now) ?? outcome
     }
 
     /// What was never read goes first: a stranger makes such entries for nothing.
-    private mutating func evict() {
-        let last = entries.min { one, other in
-            (one.value.value == nil ? 0 : 1, one.value.usedAt) < (
-                other.value.value == nil ? 0 : 1, other.value.usedAt
-            )
+    private mutating func evict(isKnown: Bool, toBelow capacity: Int) {
+        var part = entries.filter { $0.value.isKnown == isKnown }
+        while part.count >= capacity {
+            let last = part.min { one, other in
+                (one.value.value == nil ? 0 : 1, one.value.usedAt)
+                    < (other.value.value == nil ? 0 : 1, other.value.usedAt)
+            }
+            guard let last else { return }
+            part[last.key] = nil
+            entries[last.key] = nil
         }
-        if let last { entries[last.key] = nil }
     }
 }
 

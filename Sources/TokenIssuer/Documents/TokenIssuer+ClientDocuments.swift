@@ -13,7 +13,7 @@ extension TokenIssuer {
             return nil
         }
         let bytes: [UInt8]
-        switch await documents.metadata(at: url) {
+        switch await documents.metadata(at: url, isKnown: known != nil) {
         case .success(let document): bytes = document
         case .failure(let problem): throw OAuthError(problem)
         }
@@ -54,7 +54,7 @@ extension Client {
 }
 
 extension OAuthError {
-    fileprivate init(_ problem: DocumentProblem) {
+    init(_ problem: DocumentProblem) {
         switch problem {
         case .content(let text): self = .invalidRequest(text)
         case .notFetched where problem.isPassing:
@@ -71,14 +71,11 @@ extension DocumentFailure {
     /// For people, after a colon.
     fileprivate var reason: String {
         switch self {
-        case .nameLookup: "its host is not known"
-        case .address: "its host has an address that is not public"
-        case .connect: "its host cannot be reached"
-        case .tls: "its host has no certificate that is trusted here"
+        // One text: which names there are inside, and what listens there, is not told.
+        case .nameLookup, .address, .connect, .tls, .timeout: "its host cannot be reached"
         case .answer: "its host answered with an error or a redirect"
         case .content: "it is not JSON"
         case .tooLarge: "it is too long"
-        case .timeout: "its host did not answer in time"
         case .busy, .unavailable: "try again"
         }
     }

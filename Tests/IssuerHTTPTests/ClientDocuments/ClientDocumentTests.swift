@@ -244,6 +244,35 @@ private final class Published: DocumentFetching {
         }
     }
 
+    @Test(arguments: [DocumentFailure.nameLookup, .address, .connect, .tls, .timeout])
+    func `a page tells no stranger what is inside`(_ failure: DocumentFailure) async throws {
+        try await Self.run { server, published in
+            published.fail(failure, at: Self.url)
+            let browser = Browser(server)
+            try await browser.haveSession()
+            let page = try await stranger.authorize(browser)
+            #expect(page.status == 400 && page.text.contains("its host cannot be reached"))
+        }
+    }
+
+    @Test func `strangers push out no document of a client that a user allowed`() async throws {
+        try await Self.run { server, published in
+            let browser = Browser(server)
+            try await browser.haveSession()
+            #expect(try await stranger.allow(browser).answer["code"] != nil)
+            #expect(try await stranger.authorize(browser).status == 200)
+            for number in 0..<1100 {
+                let id = "https://client.example/\(number).json"
+                try published.put(Self.document(["client_id": id]), at: id)
+                _ = try await Stranger(id: id, redirectURI: Self.callback).authorize(browser)
+            }
+            published.fail(.connect, at: Self.url)
+            server.clock.advance(by: .seconds(3600))
+            try await browser.haveSession()
+            #expect(try await stranger.authorize(browser).status == 200)
+        }
+    }
+
     @Test func `a thousand strangers store nothing`() async throws {
         try await Self.run { server, published in
             let browser = Browser(server)

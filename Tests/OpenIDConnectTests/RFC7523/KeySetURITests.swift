@@ -61,14 +61,17 @@ private final class ScriptedFetcher: DocumentFetching {
 
         /// Whether an assertion signed by `key` is accepted.
         func accepts(_ key: ClientKey) async throws -> Bool {
+            let code = try await refusal(key)
+            #expect(code ?? .invalidClient == .invalidClient)
+            return code == nil
+        }
+
+        func refusal(_ key: ClientKey) async throws -> OAuthError.Code? {
             let now = clock.now().secondsSince1970
             let claims = Claims().with("iat", now).with("exp", now + 60).with("jti", UUID().uuidString)
             let assertion = SecretBytes(copying: try key.sign(claims))
-            do { _ = try await issuer.issue(for: .assertion(assertion)) } catch {
-                #expect(error.code == .invalidClient)
-                return false
-            }
-            return true
+            do { _ = try await issuer.issue(for: .assertion(assertion)) } catch { return error.code }
+            return nil
         }
     }
 
@@ -117,19 +120,29 @@ private final class ScriptedFetcher: DocumentFetching {
         #expect(try await !setting.accepts(key))
     }
 
-    @Test func `one that was never read is asked for once a minute, unless the fetcher was busy`()
-        async throws
-    {
+    @Test func `one that was never read is asked for once a minute`() async throws {
         let setting = try await Setting()
         let key = try await ClientKey.es256("one")
         setting.fetcher.fail(.address)
         for _ in 0..<5 { #expect(try await !setting.accepts(key)) }
         #expect(setting.fetcher.requests.count == 1)
         setting.clock.advance(by: .seconds(61))
-        setting.fetcher.fail(.busy)
-        #expect(try await !setting.accepts(key))
         try setting.fetcher.serve([key.jwk])
         #expect(try await setting.accepts(key))
+    }
+
+    @Test(arguments: [DocumentFailure.busy, .unavailable])
+    func `a fetcher that has no time is no wrong guess of the client`(_ failure: DocumentFailure) async throws
+    {
+        let setting = try await Setting()
+        let key = try await ClientKey.es256("one")
+        setting.fetcher.fail(failure)
+        for _ in 0..<30 {
+            #expect(try await setting.refusal(key) == .temporarilyUnavailable)
+        }
+        try setting.fetcher.serve([key.jwk])
+        #expect(try await setting.accepts(key), "nothing was counted against it")
+        #expect(setting.fetcher.requests.allSatisfy { $0.isKnown })
     }
 
     @Test func `a host inside is for those the operator named`() async throws {
