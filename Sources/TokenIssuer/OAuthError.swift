@@ -20,6 +20,10 @@ public struct OAuthError: Error, Sendable, Equatable {
         public static let invalidScope = Code(rawValue: "invalid_scope")
         /// RFC 8707 section 2: the `resource` is malformed, or another one than the grant's.
         public static let invalidTarget = Code(rawValue: "invalid_target")
+        /// RFC 7591 section 3.2.2: a member of a registration is wrong.
+        public static let invalidClientMetadata = Code(rawValue: "invalid_client_metadata")
+        /// RFC 7591 section 3.2.2: a redirect URI of a registration is wrong.
+        public static let invalidRedirectURI = Code(rawValue: "invalid_redirect_uri")
         /// The client should wait and send the same request again; nothing was changed, no token was spent.
         public static let temporarilyUnavailable = Code(rawValue: "temporarily_unavailable")
         public static let serverError = Code(rawValue: "server_error")
@@ -159,8 +163,6 @@ extension OAuthError.Code {
     public static let consentRequired = Self(rawValue: "consent_required")
     public static let requestNotSupported = Self(rawValue: "request_not_supported")
     public static let requestURINotSupported = Self(rawValue: "request_uri_not_supported")
-    public static let invalidClientMetadata = Self(rawValue: "invalid_client_metadata")
-    public static let invalidRedirectURI = Self(rawValue: "invalid_redirect_uri")
     public static let registrationNotSupported = Self(rawValue: "registration_not_supported")
 }
 

@@ -52,7 +52,7 @@ public final class ClientDocuments: Sendable {
         }
     }
 
-    /// The key set at a `jwks_uri`; nil: there is none to be had.
+    /// The key set at a `jwks_uri`; nil where it cannot be had.
     ///
     /// - Parameters:
     ///   - isStale: the one that was read last lacks a key.

@@ -20,7 +20,7 @@ struct ErrorExplanationTests {
 
     /// The codes as the sources define them.
     private func definedCodes() throws -> [String: Set<String>] {
-        let pattern = /static let \w+ = (?:code\(|(?:Code|Self)\(rawValue: )"([a-z_]+)"\)/
+        let pattern = /static let \w+ = (?:code\(|Code\(rawValue: )"([a-z_]+)"\)/
         var codes: [String: Set<String>] = [:]
         for (file, place, count) in [
             ("Sources/VaultCore/VaultError.swift", "vault", 15),
