@@ -27,9 +27,9 @@ def test_sign_in_read_and_approve(device: Chromium, app: App, alice: Person) -> 
     assert f"You are signed in as {alice.name}." in device.text
     assert app.loopback.origin.removeprefix("http://") in device.text
     for text, scope in [
-        # The server knows no name and no address of its users, so it promises none.
-        ("Know who you are when you sign in", "openid"), ("Use the permission profile", "profile"),
-        ("Use the permission email", "email"), ("Keep this access while you are away", "offline_access"),
+        # The vault keeps a name and an address of its users, and no more.
+        ("Know who you are when you sign in", "openid"), ("See your profile, such as your name", "profile"),
+        ("See your email address", "email"), ("Keep this access while you are away", "offline_access"),
         ("Read your measurements", "readmeasurements"),
     ]:
         assert any(

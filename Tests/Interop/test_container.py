@@ -188,7 +188,7 @@ def test_a_compose_service_lives_and_ends(folder: Path, key: Path, port: int, st
     started.append(container)
     made = container.run("tokenvault", "init")
     assert made.returncode == 0, made.stderr
-    for command in (["tokenvault", "serve"], ["sh", "-c", re.search(r"`(exec tokenvault serve .*)`", PAGE)[1]]):
+    for command in (["tokenvault", "serve"], ["sh", "-c", re.search(r"`(exec tokenvault serve [^`]*)`", PAGE)[1]]):
         if command[0] == "sh":
             # Mounted in another way.
             key.chmod(0o444)
