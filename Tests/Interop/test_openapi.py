@@ -96,6 +96,6 @@ def test_what_metadata_names_is_described(asked: Server, described: dict) -> Non
     assert metadata == requests.get(asked.url + "/.well-known/oauth-authorization-server", timeout=10).json()
     assert set(metadata) <= set(described["components"]["schemas"]["Metadata"]["properties"])
     endpoints = [value for name, value in metadata.items() if name.endswith("_endpoint") or name == "jwks_uri"]
-    assert len(endpoints) == 6
+    assert len(endpoints) == 8
     for endpoint in endpoints:
         assert endpoint.removeprefix(asked.url) in described["paths"]

@@ -80,7 +80,7 @@ def test_what_the_metadata_name_is_there(host: Host, path: str) -> None:
     metadata = host.metadata(path, "/.well-known/oauth-authorization-server" + path)
     assert host.metadata(path, path + "/.well-known/openid-configuration") == metadata
     named = {name: url for name, url in metadata.items() if name.endswith("_endpoint") or name == "jwks_uri"}
-    assert len(named) == 6
+    assert len(named) == 8
     pages = {page: f"{host.proxy.url}{path}/{page}" for page in ("sign-in", "account/consents", "sign-out", "health/live")}
     for name, url in (named | pages).items():
         assert url.startswith(host.proxy.url + path + "/"), name
