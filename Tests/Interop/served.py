@@ -68,6 +68,7 @@ class Server:
         self.command("user", "add", name, *options, input=f"{password}\n")
 
     def stop(self) -> None:
-        """Ends it as an operator does; it must end well."""
-        os.kill(self.pid, signal.SIGTERM)
+        """Ends it as an operator does, where a test has not; it must end well."""
+        if self.process.poll() is None:
+            os.kill(self.pid, signal.SIGTERM)
         assert self.process.wait(SECONDS) == 0, self.log.read_text()
