@@ -177,15 +177,15 @@ man: deps ## Write the manual pages into .build/man, one for each command
 	"$$(swift build --show-bin-path)/tokenvault" man --directory .build/man
 
 .PHONY: vectors
-vectors: test-deps ## Write the format vectors of Tests/Vectors anew (only with a new format version)
+vectors: test-deps ## Write the format vectors of Tests/Vectors again (only with a new format version)
 	TOKENVAULT_REGENERATE_VECTORS=1 swift test --filter 'VaultCryptoTests|Format vectors'
 
 .PHONY: golden
-golden: test-deps ## Write the golden vault of the newest schema anew (only before that schema has landed)
+golden: test-deps ## Write the golden vault of the newest schema again (only before that schema has landed)
 	TOKENVAULT_REGENERATE_GOLDEN=1 swift test --filter 'the newest is made anew'
 
 .PHONY: crash-matrix
-crash-matrix: test-deps ## Kill a refresh at each point under each policy, and write the table in docs/ anew
+crash-matrix: test-deps ## Kill a refresh at each point under each policy, and write the table in docs/ again
 	TOKENVAULT_REGENERATE_MATRIX=1 swift test --filter 'refresh killed at any point'
 
 .PHONY: bench

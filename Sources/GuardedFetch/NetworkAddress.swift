@@ -56,7 +56,7 @@ package struct NetworkAddress: Sendable, Hashable {
             switch entry.ai_family {
             case AF_INET: octets = (MemoryLayout<sockaddr_in>.offset(of: \.sin_addr) ?? 0, 4)
             case AF_INET6: octets = (MemoryLayout<sockaddr_in6>.offset(of: \.sin6_addr) ?? 0, 16)
-            // An address that is none of ours to judge is one to refuse.
+            // An address of another kind is refused.
             default: throw .address
             }
             let bytes = UnsafeRawBufferPointer(
