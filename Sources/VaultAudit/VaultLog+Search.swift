@@ -123,18 +123,31 @@ extension VaultLog {
         return filter
     }
 
-    /// Entries that a filter wants, oldest first. One call looks at ``Limits/followedLeaves`` leaves at most,
-    /// so that it is called until it is at the end.
+    /// Entries that a filter wants, oldest first, up to those that are there now.
+    ///
+    /// ```swift
+    /// for try await entry in vault.log.entries(matching: try await vault.log.filter(user: "alice")) {
+    ///     print(entry.wall, entry.operation)
+    /// }
+    /// ```
     ///
     /// - Parameters:
-    ///   - filter: learns on the way which grants belong to its party; hand the same one to every call.
-    ///   - first: where to look first.
-    /// - Returns: with `next`, where to look next.
-    /// - Throws: ``VaultError/Code/integrity`` when an entry cannot be read.
-    public func search(
-        _ filter: inout AuditFilter, from first: Int64, limit: Int
-    ) async throws -> (entries: [AuditEntry], next: Int64, isEnd: Bool) {
-        let (page, learned) = try await vault.scan { [filter] database, keys in
+    ///   - filter: every condition of it holds for each entry; an empty filter wants all entries.
+    ///   - first: the index to begin at.
+    /// - Throws: while it is read, ``VaultError/Code/integrity`` when an entry cannot be read.
+    public func entries(
+        matching filter: AuditFilter = AuditFilter(), from first: Int64 = 0
+    ) -> AuditEntries {
+        AuditEntries(log: self, filter: filter, first: first)
+    }
+
+    /// Looks at ``Limits/followedLeaves`` leaves at most.
+    ///
+    /// - Returns: the filter with what it learned, and where to look next.
+    fileprivate func page(
+        _ filter: AuditFilter, from first: Int64, limit: Int
+    ) async throws -> (entries: [AuditEntry], filter: AuditFilter, next: Int64, isEnd: Bool) {
+        try await vault.scan { database, keys in
             var wanted = filter
             let size = try LogHead.read(database).size
             let log = StoredLog(database)
@@ -154,10 +167,8 @@ extension VaultLog {
                 if found.count >= limit { next = leaf.index + 1 }
                 return found.count < limit
             }
-            return ((found, next, next >= size), wanted)
+            return (found, wanted, next, next >= size)
         }
-        filter = learned
-        return page
     }
 
     private func filter(party: Pseudonym, grants column: String, _ owner: OwnerID) async throws -> AuditFilter
@@ -173,5 +184,42 @@ extension VaultLog {
             try database.rows(sql, [.integer(owner.rawValue)]) { $0.integer(0) }
         }
         filter.grants.formUnion(ids)
+    }
+}
+
+/// Entries of the log, read as they are asked for.
+public struct AuditEntries: AsyncSequence, Sendable {
+    let log: VaultLog
+    let filter: AuditFilter
+    let first: Int64
+
+    public func makeAsyncIterator() -> Iterator { Iterator(log, filter, first) }
+
+    public struct Iterator: AsyncIteratorProtocol {
+        private let log: VaultLog
+        /// Learns on the way which grants belong to its party.
+        private var filter: AuditFilter
+        private var following: Int64
+        private var isEnd = false
+        private var entries: ArraySlice<AuditEntry> = []
+
+        init(_ log: VaultLog, _ filter: AuditFilter, _ first: Int64) {
+            (self.log, self.filter, following) = (log, filter, first)
+        }
+
+        public mutating func next() async throws -> AuditEntry? {
+            if entries.isEmpty { entries = try await page(limit: 1000)[...] }
+            return entries.popFirst()
+        }
+
+        /// The next entries together; none: it is at the end.
+        package mutating func page(limit: Int) async throws -> [AuditEntry] {
+            while !isEnd {
+                let page = try await log.page(filter, from: following, limit: limit)
+                (filter, following, isEnd) = (page.filter, page.next, page.isEnd)
+                if !page.entries.isEmpty { return page.entries }
+            }
+            return []
+        }
     }
 }

@@ -53,7 +53,8 @@ extension TestVault {
         #expect(digest.span?.to == entry.wall)
         var filter = AuditFilter()
         (filter.since, filter.until) = (from, to)
-        let found = try await test.vault.log.search(&filter, from: 0, limit: 100).entries
+        var found: [AuditEntry] = []
+        for try await entry in test.vault.log.entries(matching: filter) { found.append(entry) }
         #expect(Int64(found.count) == last && found.last?.index == last)
         #expect(try await test.vault.status().lastWriteAt == entry.wall)
     }

@@ -9,14 +9,16 @@ import VaultCrypto
 
 @Suite(.bounded) struct `The log is searched as a stream` {
     private func all(_ vault: Vault, _ filter: AuditFilter, limit: Int = 7) async throws -> [AuditEntry] {
-        var (filter, next, found) = (filter, Int64(0), [AuditEntry]())
-        while true {
-            let page = try await vault.log.search(&filter, from: next, limit: limit)
-            #expect(page.entries.count <= limit)
-            found += page.entries
-            next = page.next
-            if page.isEnd { return found }
+        var found: [AuditEntry] = []
+        var entries = vault.log.entries(matching: filter).makeAsyncIterator()
+        while case let page = try await entries.page(limit: limit), !page.isEmpty {
+            #expect(page.count <= limit)
+            found += page
         }
+        var one: [AuditEntry] = []
+        for try await entry in vault.log.entries(matching: filter) { one.append(entry) }
+        #expect(one.map(\.index) == found.map(\.index))
+        return found
     }
 
     @Test(.ofFiles) func `by client and by user, with what concerns their grants`() async throws {

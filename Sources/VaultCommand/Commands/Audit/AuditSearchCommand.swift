@@ -63,18 +63,12 @@ struct AuditSearchCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await location.withKeeper { keeper in
-            var filter = try await self.filter(keeper)
-            var next = from
-            var isEnd = false
+            var entries = keeper.vault.log.entries(
+                matching: try await filter(keeper), from: from
+            ).makeAsyncIterator()
             try await output.show(
                 pages: { (_: AuditEntry?) in
-                    while !isEnd {
-                        let page = try await keeper.vault.log.search(
-                            &filter, from: next, limit: min(limit ?? .max, 1000))
-                        (next, isEnd) = (page.next, page.isEnd)
-                        if !page.entries.isEmpty { return page.entries }
-                    }
-                    return []
+                    try await entries.page(limit: min(limit ?? .max, 1000))
                 }, under: Shown.auditHeader, limit: limit
             ) { Shown($0) }
         }
