@@ -11,7 +11,7 @@ extension TokenRequest {
     init(_ sent: FormRoute.Submission, _ profile: IssuerProfile) throws(OAuthError) {
         var fields = TokenFields()
         var client = CredentialParameters()
-        for parameter in try sent.parameters() where !parameter.value.withExposed(\.isEmpty) {
+        for parameter in try sent.parameters() where !parameter.value.withExposed({ $0.isEmpty }) {
             if !fields.take(parameter) { try client.take(parameter, profile) }
         }
         self.init(
@@ -31,7 +31,7 @@ struct ShownToken {
     init(_ sent: FormRoute.Submission, _ profile: IssuerProfile) throws(OAuthError) {
         var token: SecretBytes?
         var client = CredentialParameters()
-        for parameter in try sent.parameters() where !parameter.value.withExposed(\.isEmpty) {
+        for parameter in try sent.parameters() where !parameter.value.withExposed({ $0.isEmpty }) {
             if parameter.name == "token" { token = parameter.value }
             try client.take(parameter, profile)
         }

@@ -142,10 +142,8 @@ extension VaultRow {
 
     /// Whether a number is lower than in `other`, which none of these ever is again.
     func isOlder(than other: VaultRow) -> Bool {
-        let numbers: [KeyPath<VaultRow, Int64>] = [
-            \.keyEpoch, \.nextOwnerID, \.nextGrantID, \.nextSecretID, \.nextKeyID,
-        ]
-        return numbers.contains { self[keyPath: $0] < other[keyPath: $0] }
+        keyEpoch < other.keyEpoch || nextOwnerID < other.nextOwnerID || nextGrantID < other.nextGrantID
+            || nextSecretID < other.nextSecretID || nextKeyID < other.nextKeyID
     }
 
     static let outdated = VaultError(
