@@ -87,9 +87,14 @@ extension VaultClients {
         requestID: String?
     ) async throws -> Client? {
         let registration = try client.registration.checked()
-        // Counting reads every such client: a user without room must not keep the writer from others each time.
-        let hasRoom = try await vault.snapshot { database, _ in
-            try database.hasRoom(for: user, at: vault.clock.now())
+        // The writer counts only what came after this.
+        let (brought, newest) = try await vault.snapshot { database, _ in
+            let now = vault.clock.now()
+            let last = try database.newestOwner(
+                createdBy: now.advanced(by: .zero - Limits.selfRegisteredWindow))
+            return (
+                try database.clients(broughtBy: user, after: last), try database.newestOwner(createdBy: now)
+            )
         }
         return try await vault.write { transaction in
             let tags = transaction.keyring.lookup.tags(.clientID, of: Array(client.clientID.utf8))
@@ -97,7 +102,9 @@ extension VaultClients {
             let known = try database.ownerID(tags: tags)
             let consent = try known.flatMap { try database.consent(of: user, to: $0, transaction.keyring) }
             guard try consent != nil || database.allowsMore(user),
-                try known != nil || (hasRoom && database.hasRoom(for: user, at: transaction.now))
+                try known != nil
+                    || brought + database.clients(broughtBy: user, after: newest)
+                        < Int64(Limits.selfRegisteredClients)
             else { return .unchanged(nil) }
             let refused = VaultError(.denied, "The client or the user was disabled.")
             guard let party = try transaction.owner(user), party.row.kind == .user,
@@ -140,19 +147,16 @@ extension VaultClients {
 }
 
 extension Database {
-    /// Whether a user may bring another client into the vault.
-    fileprivate func hasRoom(for user: OwnerID, at now: VaultInstant) throws -> Bool {
-        // The registration is JSON with its keys sorted, of which this one is the first.
-        let brought = try count(
-            """
-            SELECT count(*) FROM clients, owners WHERE self_registered = 1 AND registration LIKE ?
-            AND owners.id = clients.id AND owners.created_at > ?
-            """,
-            [
-                .text("{\"by\":\(user.rawValue),%"),
-                SQLValue(now.advanced(by: .zero - Limits.selfRegisteredWindow)),
-            ])
-        return brought < Int64(Limits.selfRegisteredClients)
+    /// The newest owner of those created by then: owners are numbered in the order of time.
+    fileprivate func newestOwner(createdBy end: VaultInstant) throws -> Int64 {
+        try count("SELECT id FROM owners WHERE created_at <= ? ORDER BY id DESC LIMIT 1", [SQLValue(end)])
+    }
+
+    /// How many clients a user brought into the vault, of those that are newer than an owner.
+    fileprivate func clients(broughtBy user: OwnerID, after owner: Int64) throws -> Int64 {
+        try count(
+            "SELECT count(*) FROM clients WHERE id > ? AND self_registered = 1 AND registration LIKE ?",
+            [.integer(owner), .text(ClientRegistration.storedStart(broughtBy: user) + "%")])
     }
 
     /// Whether a user may allow another client that registered itself.

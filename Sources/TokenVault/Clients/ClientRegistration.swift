@@ -70,6 +70,9 @@ public struct ClientRegistration: Sendable, Equatable {
     /// Of a client that registered itself: the user by whom it came into the vault.
     package var broughtBy: OwnerID?
 
+    /// How the column `registration` of such a client begins, by which a user's clients are counted.
+    package static func storedStart(broughtBy user: OwnerID) -> String { "{\"by\":\(user.rawValue)," }
+
     public init(name: String) { self.name = name }
 
     public var isPublic: Bool { authenticationMethods == [.none] }
@@ -278,6 +281,7 @@ struct StoredRegistration: Codable {
         return registration
     }
 
+    /// With its keys sorted, of which `by` is the first: see ``ClientRegistration/storedStart(broughtBy:)``.
     func encoded() throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

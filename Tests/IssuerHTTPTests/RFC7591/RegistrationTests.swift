@@ -457,12 +457,7 @@ extension TestServer {
             let users = [try await server.user("alice"), try await server.user("bob")]
             var first: Client?
             for number in 0...Limits.selfRegisteredClients {
-                var registration = ClientRegistration(name: "app")
-                registration.authenticationMethods = [.none]
-                registration.redirectURIs = ["https://app.example/\(number)"]
-                registration.scope = try #require(ScopeSet(parsing: "basic"))
-                let client = Client(
-                    registration, clientID: "tv_ci_\(number)", registeredAt: server.clock.now())
+                let client = try Self.stranger(number, server)
                 // Each brings half of them, and alice allows them all, as far as she may.
                 for user in [users[number % 2], users[0]] {
                     let kept = try await server.vault.clients.keep(
@@ -478,6 +473,32 @@ extension TestServer {
                 try #require(first), allowedBy: users[0].id, through: .http, requestID: nil)
             #expect(again != nil)
         }
+    }
+
+    @Test func `the last one is one, however many are allowed at once`() async throws {
+        try await TestServer.runOpen { server in
+            let user = try await server.user()
+            let kept = try await withThrowingTaskGroup(of: Bool.self) { group in
+                for number in 0..<Limits.selfRegisteredClients + 8 {
+                    let client = try Self.stranger(number, server)
+                    group.addTask {
+                        try await server.vault.clients.keep(
+                            client, allowedBy: user.id, through: .http, requestID: nil) != nil
+                    }
+                }
+                return try await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+            }
+            #expect(kept == Limits.selfRegisteredClients)
+            #expect(try await server.vault.clients.list().count == kept)
+        }
+    }
+
+    private static func stranger(_ number: Int, _ server: TestServer) throws -> Client {
+        var registration = ClientRegistration(name: "app")
+        registration.authenticationMethods = [.none]
+        registration.redirectURIs = ["https://app.example/\(number)"]
+        registration.scope = try #require(ScopeSet(parsing: "basic"))
+        return Client(registration, clientID: "tv_ci_\(number)", registeredAt: server.clock.now())
     }
 
     @Test func `the sign-in page does not lend a stranger its name`() async throws {
