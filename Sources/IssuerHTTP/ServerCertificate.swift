@@ -1,4 +1,5 @@
 import Foundation
+import NIOCore
 import NIOSSL
 import Synchronization
 public import VaultCore
@@ -126,6 +127,9 @@ public final class ServerCertificate: Sendable {
             .TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, .TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
         ]
         configuration.applicationProtocols = ["http/1.1"]
+        // RFC 8446 section 6.1: this side need not wait until the other closes, too. A client that is silent, as idle
+        // connections are, must not hold up the end of the service.
+        configuration.shutdownTimeout = .seconds(1)
         return configuration
     }
 }

@@ -77,6 +77,30 @@ struct TLSTests {
         #expect(await service.end(by: SIGTERM) == 0)
     }
 
+    @Test func `a client that stays silent does not hold up the end of the service`() async throws {
+        let (certificates, service) = try await served()
+        let script = """
+            import os, select, signal, socket, ssl, sys, time
+            port, process = int(sys.argv[1]), int(sys.argv[2])
+            context = ssl.create_default_context(cafile="ca.pem")
+            wire = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost")
+            wire.sendall(b"GET /health/live HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += wire.recv(4096)
+            start = time.monotonic()
+            end = os.pidfd_open(process)
+            os.kill(process, signal.SIGTERM)
+            select.select([end], [], [], 30)
+            print(time.monotonic() - start < 4)
+            """
+        try certificates.place.write(script, to: "silent.py")
+        let port = try #require(service.url.split(separator: ":").last)
+        let said = try await certificates.place.shell("python3 silent.py \(port) \(service.processID)")
+        #expect(said.output == "True\n", "\(said.output)\(said.complaints)")
+        #expect(await service.end(by: SIGTERM) == 0)
+    }
+
     @Test func `SIGHUP shows the new certificate to new connections, and open ones go on`() async throws {
         let (certificates, service) = try await served()
         let place = certificates.place
