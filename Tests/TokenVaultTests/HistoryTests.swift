@@ -10,25 +10,37 @@ import VaultCore
     private static let histories = Effort.rounds(1_500, nightly: 10_000)
     private static let rounds = 7
     private static let tasks = 64
+    /// Each has a third of the histories. Of the two that take old tokens, access tokens end within a round or two.
+    private static let policies: [RefreshTokenRotation] = [
+        .strict, .untilFirstUse(cap: .seconds(300)), .staleTolerant(generations: 2, cap: .seconds(300)),
+    ]
 
     @Test func `histories over one store, 64 at a time, end as the model says`() async throws {
         var random = SeededGenerator("HistoryTests")
         let seed = random.seed
         let test = try await TestVault()
-        let party = try await Party(test.vault)
+        var parties: [RefreshTokenRotation: Party] = [:]
+        for (number, policy) in Self.policies.enumerated() {
+            parties[policy] = try await Party(test.vault, "app \(number)", user: "alice \(number)") {
+                $0.rotation = policy
+                if policy != .strict { $0.lifetimes.accessToken = .seconds(60) }
+            }
+        }
         let other = try await Party(test.vault, "other", user: "bob")
-        var grants = try await inParallel(Array(repeating: (), count: Self.histories), seed) { _, _ in
+        let policies = (0..<Self.histories).map { Self.policies[$0 % Self.policies.count] }
+        var grants = try await inParallel(policies, seed) { [parties] policy, _ in
             let now = test.clock.now()
+            let party = try #require(parties[policy])
             let code = try await party.authorize()
             let tokens = try #require(await party.redeem(code).issued)
-            return ObviousGrant(code: code, codeIssuedAt: now, pairs: [tokens], newestSince: now)
+            return ObviousGrant(code: code, codeIssuedAt: now, rotation: policy, first: tokens)
         }
         var reached: [String: Int] = [:]
         for _ in 0..<Self.rounds {
-            let pause = [0, 1, 4, 9, 11, 40, 70, 700].randomElement(using: &random) ?? 0
+            let pause = [0, 1, 4, 9, 11, 40, 70, 200, 299, 700].randomElement(using: &random) ?? 0
             test.clock.advance(by: .seconds(pause))
-            let steps = try await inParallel(grants, random.next()) { grant, random in
-                try await step(grant, &random, party, other, test)
+            let steps = try await inParallel(grants, random.next()) { [parties] grant, random in
+                try await step(grant, &random, #require(parties[grant.rotation]), other, test)
             }
             grants = steps.map(\.grant)
             for step in steps {
@@ -39,6 +51,12 @@ import VaultCore
         // Every kind of answer was really met.
         for outcome in ["new pair", "same pair", "refused", "valid", "not valid"] {
             #expect(reached[outcome, default: 0] > 100, "\(outcome), seed \(seed): \(reached)")
+        }
+        for policy in Self.policies.dropFirst() {
+            for outcome in ["new pair", "same pair"] {
+                let outcome = "\(outcome) by \(policy)"
+                #expect(reached[outcome, default: 0] > 10, "\(outcome), seed \(seed): \(reached)")
+            }
         }
         let report = try await test.vault.log.verify()
         #expect(report.isIntact, "seed \(seed): \(report.findings)")
@@ -60,6 +78,9 @@ import VaultCore
         let token = grant.token(for: act, using: &random)
         let now = test.clock.now()
         let expectation = grant.expect(act, token, at: now)
+        var strict = before
+        strict.rotation = .strict
+        let isByPolicy = strict.expect(act, token, at: now) != expectation
         let got: Expectation
         var issued: IssuedTokens?
         switch act {
@@ -78,13 +99,10 @@ import VaultCore
                 if issued != nil { .newPair } else if let same = result.replayed { .samePair(same.text) } else
                 { .refused }
         }
-        if let issued {
-            grant.pairs.append(issued)
-            grant.newestSince = now
-            grant.isNewestUsed = false
-        }
+        if let issued { grant.add(issued, at: now) }
         let surprise = got == expectation ? nil : "\(act) gave \(got), expected \(expectation)"
-        return Step(grant: grant, outcome: Self.word(got), surprise: surprise)
+        let outcome = Self.word(got) + (isByPolicy ? " by \(grant.rotation)" : "")
+        return Step(grant: grant, outcome: outcome, surprise: surprise)
     }
 
     private static func word(_ expectation: Expectation) -> String {

@@ -25,10 +25,26 @@ enum Expectation: Equatable {
 struct ObviousGrant {
     let code: SecretBytes
     let codeIssuedAt: VaultInstant
-    var pairs: [IssuedTokens]
-    var isRevoked = false
-    var isNewestUsed = false
-    var newestSince: VaultInstant
+    /// What the client may do with refresh tokens that were replaced.
+    var rotation: RefreshTokenRotation
+    private(set) var pairs: [IssuedTokens] = []
+    /// When each of them was issued.
+    private var issuedAt: [VaultInstant] = []
+    /// The refresh tokens, by their place, that the policy took when one of them made the newest pair.
+    private var takenAtSwap: Set<Int> = []
+    private var isRevoked = false
+    private var isNewestUsed = false
+
+    init(code: SecretBytes, codeIssuedAt: VaultInstant, rotation: RefreshTokenRotation, first: IssuedTokens) {
+        (self.code, self.codeIssuedAt, self.rotation) = (code, codeIssuedAt, rotation)
+        add(first, at: codeIssuedAt)
+    }
+
+    mutating func add(_ pair: IssuedTokens, at now: VaultInstant) {
+        pairs.append(pair)
+        issuedAt.append(now)
+        isNewestUsed = false
+    }
 
     mutating func expect(_ act: Act, _ token: SecretBytes?, at now: VaultInstant) -> Expectation {
         switch act {
@@ -53,13 +69,44 @@ struct ObviousGrant {
                 $0.pair.refreshToken?.withExposed { $0 } == token?.withExposed { $0 }
             }
             guard !isRevoked, let place else { return .refused }
-            if place == pairs.count - 1 { return .newPair }
-            let age = now.elapsed(since: newestSince)
-            if place == pairs.count - 2, age < (isNewestUsed ? .seconds(10) : .seconds(60)) {
-                return .samePair(pairs[pairs.count - 1].text)
-            }
+            return expect(refreshBy: place, at: now)
+        }
+    }
+
+    private mutating func expect(refreshBy place: Int, at now: VaultInstant) -> Expectation {
+        let newest = pairs.count - 1
+        guard place < newest else {
+            takenAtSwap = []
+            return .newPair
+        }
+        let isRetry =
+            place == newest - 1
+            && now.elapsed(since: issuedAt[newest]) < (isNewestUsed ? .seconds(10) : .seconds(60))
+        // Who asked by an old token and got a new pair may not have it yet.
+        let isNewestAlive = now < pairs[newest].expiresAt
+        let isLate = isNewestAlive && takenAtSwap.contains(place)
+        guard isRetry || isLate || isTaken(place, at: now) else {
             isRevoked = true
             return .refused
+        }
+        if rotation == .strict || isNewestAlive { return .samePair(pairs[newest].text) }
+        takenAtSwap = Set(pairs.indices.filter { $0 == place || isTaken($0, at: now) })
+        return .newPair
+    }
+
+    /// Whether the policy takes a refresh token that was replaced.
+    private func isTaken(_ place: Int, at now: VaultInstant) -> Bool {
+        let swaps = pairs.count - 1 - place
+        switch rotation {
+        case .strict: return false
+        case .untilFirstUse(let cap):
+            return swaps == 1 && now.elapsed(since: issuedAt[place + 1]) < cap
+        case .staleTolerant(let generations, let cap):
+            // The vault knows when the last swap was; of an older token it knows the minute of its issue.
+            let minute = issuedAt[place].millisecondsSince1970 / 60_000 * 60_000
+            let start =
+                swaps == 1 ? issuedAt[place + 1] : VaultInstant(millisecondsSince1970: minute)
+            return swaps <= generations && now.elapsed(since: start) < cap
         }
     }
 
