@@ -22,13 +22,7 @@ extension SigningKeyRow: TypedRow {
         var columns = ColumnReader(row)
         id = row.id
         kid = try columns.text()
-        let name = try columns.text()
-        guard let algorithm = SigningAlgorithm(rawValue: name) else {
-            throw VaultError(
-                .integrity, "Signing key \(row.id) is for an algorithm this version does not know.",
-                remedy: "If a newer TokenVault wrote it, use that version.")
-        }
-        self.algorithm = algorithm
+        algorithm = try columns.kind()
         state = try columns.kind()
         createdAt = try columns.instant()
         publishedUntil = try columns.optionalInstant()

@@ -67,6 +67,13 @@ package struct ColumnReader {
         return value
     }
 
+    /// A text that stands for a case of `Kind`.
+    package mutating func kind<Kind: RawRepresentable>(_: Kind.Type = Kind.self) throws -> Kind
+    where Kind.RawValue == String {
+        guard let value = Kind(rawValue: try text()) else { throw malformed }
+        return value
+    }
+
     package mutating func scope() throws -> ScopeSet {
         guard let scope = ScopeSet(stored: try text()) else { throw malformed }
         return scope

@@ -28,8 +28,7 @@ extension AnchorRow: TypedRow {
     init(_ row: StoredRow) throws {
         var columns = ColumnReader(row)
         id = row.id
-        guard let kind = AnchorKind(rawValue: try columns.text()) else { throw Self.unknown(row.id) }
-        self.kind = kind
+        kind = try columns.kind()
         target = try columns.text()
         guard
             let parameters = try? JSONDecoder().decode(Parameters.self, from: Data(try columns.text().utf8))
