@@ -48,6 +48,9 @@ struct Front: Sendable {
         let wire = try Wire(socket: socket)
         try await wire.send(Self.head(target, cookies: browser.cookies, claims))
         let reply = try await wire.reply()
+        // At once, and not because it was idle for five seconds; a 404 does not say so before.
+        #expect(try await wire.hasNews(within: 3000))
+        #expect(try await wire.rest().isEmpty)
         #expect(reply.header("connection") == "close" || reply.status == 404)
         browser.keepCookies(of: reply)
         return reply
