@@ -87,9 +87,8 @@ demo: deps ## Play the main job: code, tokens, refreshes, reuse, audit, over rea
 test: test-deps build ## Build and run all tests
 	Tests/run
 
-.PHONY: interop
-interop: export PYTHONDONTWRITEBYTECODE = 1
-interop: deps ## Real clients and a browser against the server, the keeper against real servers; screenshots in .build/interop
+.PHONY: interop-deps
+interop-deps: deps
 	$(call install,$(INTEROP_TOOLS),swift)
 	$(call install,$(GLEWLWYD_LIBRARIES),swift)
 	mkdir -p $(GLEWLWYD)
@@ -101,13 +100,17 @@ interop: deps ## Real clients and a browser against the server, the keeper again
 	# For a page that signs with a hardware key: its machine has no network.
 	test -d $(WHEELS) || /usr/bin/python3 -m pip download --quiet --disable-pip-version-check --only-binary :all: \
 	  --dest $(WHEELS) python-pkcs11==0.10.1
-	$(BUILD) --product tokenvault
-	$(BUILD) --product EmbedIssuer
 	test -x .build/python/bin/python || python3 -m venv .build/python
 	.build/python/bin/python -m pip install --quiet --disable-pip-version-check --requirement Tests/Interop/requirements.txt
 	# They ask for Python 3.12 and need nothing of it; what they depend on is in the list above.
 	.build/python/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python \
 	  aics-tlog==0.2.1 aics-witness==0.1.0
+
+.PHONY: interop
+interop: export PYTHONDONTWRITEBYTECODE = 1
+interop: interop-deps ## Real clients and a browser against the server, the keeper against real servers; screenshots in .build/interop
+	$(BUILD) --product tokenvault
+	$(BUILD) --product EmbedIssuer
 	.build/python/bin/python -m pytest --quiet --durations=5 Tests/Interop
 
 .PHONY: outside
@@ -187,6 +190,12 @@ golden: test-deps ## Write the golden vault of the newest schema again (only bef
 .PHONY: crash-matrix
 crash-matrix: test-deps ## Kill a refresh at each point under each policy, and write the table in docs/ again
 	TOKENVAULT_REGENERATE_MATRIX=1 swift test --filter 'refresh killed at any point'
+
+.PHONY: rotation-matrix
+rotation-matrix: export PYTHONDONTWRITEBYTECODE = 1
+rotation-matrix: interop-deps ## Clients and thieves at this server and three others, months in minutes; the table in docs/rotation.md
+	$(BUILD) --product tokenvault
+	PYTHONPATH=Tests/Interop .build/python/bin/python Tests/RotationMatrix/matrix.py
 
 .PHONY: bench
 bench: deps ## Measure: swaps, validations, HTTP, and the bounds beside them; BENCH="--grants 20000 --runs 1": a look

@@ -25,7 +25,8 @@ def signed_in(get_response):
 def toolkit(grace: int, protects: bool) -> dict:
     """`grace`: seconds in which a refresh token may be sent again; `protects`: any later use ends the whole grant."""
     return {
-        "SCOPES": {SCOPE: "Read measurements"}, "DEFAULT_SCOPES": [SCOPE], "ROTATE_REFRESH_TOKEN": True,
+        "SCOPES": {SCOPE: "Read measurements"}, "DEFAULT_SCOPES": [SCOPE], "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
+        "ROTATE_REFRESH_TOKEN": True,
         "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": grace, "REFRESH_TOKEN_REUSE_PROTECTION": protects}
 
 
@@ -65,6 +66,7 @@ class Quiet(WSGIRequestHandler):
 
 class Threaded(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    request_queue_size = 128
 
 
 def __getattr__(name: str):
