@@ -257,9 +257,9 @@ let tests: [Target] = [
     .testTarget(
         name: "IssuerHTTPTests",
         dependencies: [
-            "TestSupport", "VaultCore", "VaultCrypto", "CVaultShims", "TokenVault", "VaultAudit",
-            "TokenIssuer", "OpenIDConnect", "IssuerHTTP", "TokenVaultTesting", hummingbird, httpTypes,
-            logging, tracing, inMemoryTracing, lifecycle,
+            "TestSupport", "VaultCore", "VaultCrypto", "CVaultShims", "VaultStore", "TokenVault",
+            "VaultAudit", "TokenIssuer", "OpenIDConnect", "IssuerHTTP", "TokenVaultTesting", hummingbird,
+            hummingbirdCore, httpTypes, logging, tracing, inMemoryTracing, lifecycle,
         ]),
     .testTarget(
         name: "GuardedFetchTests",

@@ -515,42 +515,6 @@ extension TestServer {
             #expect(!(try await browser.authorize(try await server.client())).text.contains("chose its name"))
         }
     }
-
-    /// Nothing of it is HTTP: the routes add no write.
-    @Test func `hostile registrations and requests leave the file as it is`() async throws {
-        try await TestServer.runOpen { server in
-            let issuer = TokenIssuer(
-                vault: server.vault, issuer: "https://id.example",
-                registration: SelfRegistration(scope: ScopeSet(parsing: "basic")))
-            var random = SeededGenerator("hostile registrations")
-            let honest = try await server.stranger().id
-            let (size, bytes) = (try await server.vault.auditSize(), try server.storedBytes())
-            for round in 0..<Effort.rounds(50_000, nightly: 1_000_000) {
-                let name = String(random.next(), radix: 36)
-                let json =
-                    round % 3 == 0
-                    ? random.bytes(random.below(200))
-                    : Array(
-                        #"{"client_name":"\#(name)","redirect_uris":["https://\#(name).example/cb"]}"#.utf8)
-                let origin = RequestOrigin(.http, requestID: name)
-                var id = honest
-                do throws(OAuthError) {
-                    let answer = try await issuer.register(json, presenting: nil, from: origin)
-                    if case .string(let registered) = answer["client_id"] { id = registered }
-                } catch { #expect(error.status == 400) }
-                if round % 2 == 0 { id = String(id.dropLast(random.below(20) + 1)) }
-                let query =
-                    "client_id=\(id)&response_type=code&redirect_uri=https%3A%2F%2F\(name).example%2Fcb"
-                let asked = try AuthorizationRequest(
-                    query: Array(query.utf8), issuer: issuer, requestID: name)
-                _ = await issuer.authorize(asked, user: nil)
-            }
-            #expect(try await server.vault.clients.list().isEmpty)
-            // The heartbeat of the service, and refusals that were counted together.
-            #expect(try await server.vault.auditSize() - size < 20)
-            #expect(try server.storedBytes() - bytes < 1024 * 1024)
-        }
-    }
 }
 
 /// An identifier from another vault.
