@@ -14,7 +14,7 @@ import VaultStore
     private static let rounds = Effort.rounds(50_000, nightly: 1_000_000)
     private static let tasks = 2
 
-    /// Of each kind as many as there are rounds. A quarter of the registrations presents a token that somebody made up.
+    /// Each endpoint gets as many as there are rounds; a quarter of the registrations has a made-up token or none.
     @Test func `it grows by the counted refusals alone, and an honest client signs in afterwards`()
         async throws
     {

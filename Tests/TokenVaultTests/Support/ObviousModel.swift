@@ -90,7 +90,7 @@ struct ObviousGrant {
             return .refused
         }
         if rotation == .strict || isNewestAlive { return .samePair(pairs[newest].text) }
-        takenAtSwap = Set(pairs.indices.filter { $0 == place || isTaken($0, at: now) })
+        takenAtSwap = Set(pairs.indices.dropLast().filter { $0 == place || isTaken($0, at: now) })
         return .newPair
     }
 
