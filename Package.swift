@@ -68,6 +68,8 @@ let targets: [Target] = [
     .systemLibrary(
         name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "CVaultShims", linkerSettings: [.linkedLibrary("sqlite3"), .linkedLibrary("z")]),
+    // libpq is opened when a vault on PostgreSQL is, and nothing of it is needed before.
+    .target(name: "CPostgres"),
     .target(
         name: "VaultMigrations",
         resources: [.embedInCode("SQL/V0001_create_vault.sql")]),
@@ -82,6 +84,11 @@ let targets: [Target] = [
         name: "SQLiteStore",
         dependencies: [
             "VaultCore", "CSQLite", "CVaultShims", "VaultMigrations", "VaultCrypto", "VaultStore", logging,
+        ]),
+    .target(
+        name: "PostgresStore",
+        dependencies: [
+            "VaultCore", "CPostgres", "VaultMigrations", "VaultCrypto", "VaultStore", logging,
         ]),
 
     .target(
@@ -343,7 +350,7 @@ let package = Package(
 let warningsAreErrors = Context.environment["TOKENVAULT_STRICT"] == "1"
 
 // Examples are built as a stranger's package builds: with the defaults.
-let plain = ["CVaultShims", "CBareLoop"] + examples.map(\.name)
+let plain = ["CVaultShims", "CPostgres", "CBareLoop"] + examples.map(\.name)
 
 for target in package.targets where target.type != .system && !plain.contains(target.name) {
     var settings = target.swiftSettings ?? []

@@ -8,6 +8,8 @@ package import VaultCore
 package protocol VaultStore: AnyObject, Sendable {
     /// Where that is, as people name it.
     var path: String { get }
+    /// Whether answers come over a network, so that who asks must not be on a thread that tasks share.
+    var isRemote: Bool { get }
 
     /// For reading that is soon over.
     var reader: any StoreReader { get throws }
@@ -45,6 +47,10 @@ package protocol VaultStore: AnyObject, Sendable {
     func beginServing() throws -> Bool
 
     func close() throws
+}
+
+extension VaultStore {
+    package var isRemote: Bool { false }
 }
 
 /// An error that a body ends with for its caller's sake: a store hands it on as it is, where it translates all others.
