@@ -27,6 +27,11 @@ package protocol VaultStore: AnyObject, Sendable {
         durable: (_ isLogEmptied: Result<Bool, VaultError>) -> Void
     ) -> CommitOutcome
 
+    /// Now, on the clocks by which a transaction would decide.
+    ///
+    /// - Parameter clock: this machine's.
+    func time(by clock: any VaultClock) -> StoreTime
+
     /// Whether work that begins something may be taken.
     var acceptsNewWork: Bool { get }
     /// As ``acceptsNewWork``, but looks once more where it was not so; nil: yes.
@@ -51,6 +56,7 @@ package protocol VaultStore: AnyObject, Sendable {
 
 extension VaultStore {
     package var isRemote: Bool { false }
+    package func time(by clock: any VaultClock) -> StoreTime { StoreTime(by: clock) }
 }
 
 /// An error that a body ends with for its caller's sake: a store hands it on as it is, where it translates all others.

@@ -3,6 +3,7 @@ import Logging
 import Synchronization
 package import TokenVault
 package import VaultCore
+import VaultStore
 
 extension TokenKeeper {
     /// Joins the refresh of this connection that is in flight here, or begins one. The refresh runs in a task
@@ -90,7 +91,7 @@ extension TokenKeeper {
                 step = attempt.next(await event { .leased(try await vault.leaseRefresh(request)) })
             case .send(let request, let held):
                 let isInTime = terms.isInTime(
-                    held, at: clock.reading(), callTimeout: configuration.callTimeout)
+                    held, at: vault.time.reading, callTimeout: configuration.callTimeout)
                 let answer =
                     isInTime
                     ? await ask(provider, request, sent: held.pair) : .failure(.notSent(.timeout))

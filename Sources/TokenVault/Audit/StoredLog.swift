@@ -93,15 +93,9 @@ extension LogHead {
         .integrity, "The head of the audit log does not fit the log.",
         remedy: "Verify the audit log, then restore a backup.")
 
-    var insert: RowWrite {
-        RowWrite("INSERT INTO audit_head VALUES (1, ?, ?, ?, ?, ?)", values)
-    }
+    var insert: RowWrite { RowWrite(making: .logHead, values) }
 
-    var update: RowWrite {
-        RowWrite(
-            "UPDATE audit_head SET size = ?, root = ?, edge = ?, last_time = ?, note = ? WHERE id = 1", values
-        )
-    }
+    var update: RowWrite { RowWrite(replacing: .logHead, values) }
 
     private var values: [SQLValue] {
         [.integer(size), .blob(root.bytes), .blob(edge.bytes), SQLValue(lastTime), .text(note)]

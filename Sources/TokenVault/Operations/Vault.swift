@@ -51,6 +51,8 @@ public final class Vault: Sendable {
     package var keyring: Keyring { liveKeys.current.keyring }
     /// Whether one more write would be taken now.
     package var acceptsNewWork: Bool { store.acceptsNewWork }
+    /// Now, by the clocks that a write would be decided by.
+    package var time: StoreTime { store.time(by: clock) }
     /// Writes waiting now.
     package var queueDepth: Int { queue.depth }
 

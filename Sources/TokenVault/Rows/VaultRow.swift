@@ -60,8 +60,6 @@ extension VaultRow {
     private static let columnNames = TableLayout.vault.columns
     private static let selectSQL =
         "SELECT \(columnNames.joined(separator: ", ")), row_tag FROM vault WHERE id = 1"
-    private static let updateSQL =
-        "UPDATE vault SET \(columnNames.map { "\($0) = ?" }.joined(separator: ", ")), row_tag = ? WHERE id = 1"
 
     /// - Parameter rowKey: nil before the vault is unlocked: the tag is not checked then.
     /// - Throws: ``VaultError/Code/integrity`` when the row is missing, of another format, or was edited.
@@ -118,15 +116,11 @@ extension VaultRow {
     }
 
     func update(rowKey: RowTags) -> RowWrite {
-        RowWrite(Self.updateSQL, columns + [.blob(rowKey.common.rowTag(over: canonical))])
+        RowWrite(replacing: .vault, columns + [.blob(rowKey.common.rowTag(over: canonical))])
     }
 
     func insert(rowKey: RowTags) -> RowWrite {
-        let names = Self.columnNames + ["row_tag"]
-        let places = String(repeating: ", ?", count: names.count)
-        return RowWrite(
-            "INSERT INTO vault (id, \(names.joined(separator: ", "))) VALUES (1\(places))",
-            columns + [.blob(rowKey.common.rowTag(over: canonical))])
+        RowWrite(making: .vault, columns + [.blob(rowKey.common.rowTag(over: canonical))])
     }
 
     private var canonical: [UInt8] { CanonicalRow(.vault, id: 1, columns: columns, leaf: nil).bytes }

@@ -197,7 +197,8 @@ extension Database {
             guard let id = found else { return nil }
             // The index alone said so.
             let isTagged = try finds(
-                "SELECT 1 FROM owners WHERE id = ? AND +lookup_tag = ?", [.integer(id.rawValue), .blob(tag)])
+                "SELECT 1 FROM owners WHERE id = ? AND coalesce(lookup_tag, lookup_tag) = ?",
+                [.integer(id.rawValue), .blob(tag)])
             guard isTagged else { throw LostRow.unindexed(.owners) }
             return id
         }

@@ -98,12 +98,14 @@ final class CommitEngine: @unchecked Sendable {
         }
     }
 
-    /// Whether a database shows a log with this head.
+    /// Whether a database shows a log that begins with this: others may have gone on with it.
     private static func shows(_ head: LogHead) -> @Sendable (Database) throws -> Bool {
         let (size, root) = (head.size, head.root)
         return { database in
             let found = try LogHead.read(database)
-            return found.size == size && found.root == root
+            if found.size == size { return found.root == root }
+            guard found.size > size else { return false }
+            return try StoredLog(database).subtrees.root(over: 0..<UInt64(size)) == root
         }
     }
 
@@ -143,9 +145,10 @@ final class CommitEngine: @unchecked Sendable {
         guard let vault = vault?.row, let head else { throw VaultRow.damaged }
         try judge(head, current.keyring, opened.database)
         try self.keys.reach(vault, logSize: head.size)
+        let time = opened.time ?? StoreTime(by: clock)
         let transaction = WriteTransaction(
             opened, keyring: current.keyring, registry: registry, firstUses: firstUses, vault: vault,
-            head: head, now: clock.now(), monotonic: clock.reading(), clocksAgree: clocksAgree(head),
+            head: head, now: time.now, monotonic: time.reading, clocksAgree: clocksAgree(head, time.now),
             revision: current.revision, isCareful: isCareful)
         for row in rows { transaction.know(row) }
         return transaction
@@ -182,8 +185,7 @@ final class CommitEngine: @unchecked Sendable {
 
     /// Whether the wall clock may be believed when it says that something expired long ago. Not for an hour
     /// after it was set, nor after a start at which it was a day or more from the log.
-    private func clocksAgree(_ head: LogHead) -> Bool {
-        let now = clock.now()
+    private func clocksAgree(_ head: LogHead, _ now: VaultInstant) -> Bool {
         let monotonic = clock.monotonic()
         let drift: Int64
         if let lastClocks {

@@ -32,7 +32,7 @@ extension DatabaseExamination {
             """
             SELECT count(*) FROM (
               SELECT s.client_id FROM client_secrets s JOIN owners o ON o.id = s.client_id
-              WHERE o.state = 1 GROUP BY s.client_id HAVING max(coalesce(s.not_after, \(Int64.max))) <= ?)
+              WHERE o.state = 1 GROUP BY s.client_id HAVING max(coalesce(s.not_after, \(Int64.max))) <= ?) AS c
             """, [.integer(time)])
     }
 

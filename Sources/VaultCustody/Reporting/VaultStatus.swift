@@ -123,7 +123,9 @@ extension Database {
         try forEachRow(
             """
             SELECT CASE WHEN state <> 1 OR ends <= \(now) THEN -1 \(cases.joined(separator: " ")) ELSE \(bounds.count) END,
-            count(*) FROM (SELECT state, min(idle_expires_at, absolute_expires_at) AS ends FROM grants) GROUP BY 1
+            count(*) FROM (
+              SELECT state, CASE WHEN idle_expires_at < absolute_expires_at THEN idle_expires_at
+              ELSE absolute_expires_at END AS ends FROM grants) AS g GROUP BY 1
             """
         ) { row in
             kept += row.integer(1)

@@ -181,7 +181,7 @@ extension VaultKeys {
         }
         return try await written
             + RotationSweep(
-                vault: vault, table: "(SELECT DISTINCT id FROM audit_personal)", phase: "audit_personal",
+                vault: vault, table: "(SELECT DISTINCT id FROM audit_personal) AS p", phase: "audit_personal",
                 rowsPerBody: 100
             )
             .run(progress) { try $0.resealPersonalData($1) }
