@@ -22,6 +22,7 @@ static void open_library(void) {
     FIND(conninfo, "PQconninfo");
     FIND(conninfoFree, "PQconninfoFree");
     FIND(socket, "PQsocket");
+    FIND(sslInUse, "PQsslInUse");
     FIND(serverVersion, "PQserverVersion");
     FIND(transactionStatus, "PQtransactionStatus");
     FIND(parameterStatus, "PQparameterStatus");

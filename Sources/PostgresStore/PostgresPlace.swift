@@ -1,4 +1,4 @@
-package import VaultCore
+import VaultCore
 
 /// A vault in a PostgreSQL database: the name of a connection service, as libpq's service file has it.
 package struct PostgresPlace: Sendable, Hashable {

@@ -1,25 +1,359 @@
+import Foundation
 package import Logging
+import Synchronization
 package import VaultCore
+import VaultCrypto
+package import VaultMigrations
 package import VaultStore
 
 /// A vault in a PostgreSQL database, which any number of machines may have open.
-package final class PostgresStore: @unchecked Sendable {
+///
+/// Writers take one advisory lock, which the server holds until the commit is where it has to be. What a commit's loss of
+/// the connection leaves open is settled by ``settle(_:_:)``.
+///
+/// ```
+///  lock, head, vault row, rows asked for ─► body ─► all writes, COMMIT ─► durable
+///                                                    └─ no word of it ─► new connection, lock, look, commit ─► there | not | unknown
+/// ```
+package final class PostgresStore: VaultStore, @unchecked Sendable {
+    // @unchecked: `writer`, `committed` and `seenAt` are used by the thread that commits only; the rest is behind a mutex.
     package let place: PostgresPlace
+    /// Whether no standby is wanted.
+    package let isSingle: Bool
+    private let logger: Logger
+    private let ledger: PostgresLedger
+    private let machineClock: Bool
+    private let system: Int64
+    private let readers: PostgresReaders
+    private let state: Mutex<State>
+    /// Names this process among those that serve.
+    private let instance = SystemRandom().bytes(16)
+    private var writer: PostgresSession?
+    /// The session of the newest commit, if that was acknowledged by it.
+    private var committed: ObjectIdentifier?
+    private var seenAt = ContinuousClock.now
 
-    /// Opens an existing vault.
-    package convenience init(at place: PostgresPlace, logger: Logger) throws {
-        fatalError("to come")
+    private struct State {
+        /// What the primary's clock said, and when that was asked for.
+        var time: Int64
+        var asked: ContinuousClock.Instant
+        var hasStandbys: Bool
+        var isServing = false
+        var isLooking = false
+        var isClosed = false
     }
 
-    private init(_ place: PostgresPlace) { self.place = place }
+    /// "tokenvlt"
+    static let lockKey: Int64 = 0x746f_6b65_6e76_6c74
+    /// How long a commit may take, and to find out about one.
+    static let patience = Duration.seconds(10)
+    private static let readerCount = 4
+    private static let servingSpan = Duration.seconds(5)
+
+    /// Opens an existing vault, and brings its tables up to date.
+    ///
+    /// - Parameter usesMachineClock: time is this machine's, not the primary's: where all that uses the vault shares a clock.
+    package convenience init(
+        at place: PostgresPlace, logger: Logger, migrations: [Migration] = Migration.all,
+        usesMachineClock: Bool = false
+    ) throws {
+        let (session, facts) = try PostgresConnecting.open(place, .writing)
+        let ledger = PostgresLedger(migrations)
+        var isSingle = false
+        do {
+            try PostgresStore.transaction(session, isFirst: true) { transaction in
+                guard try PostgresCatalog(transaction).hasTable("store_state") else {
+                    throw VaultError(
+                        .notFound, "There is no vault in the database of service \(place.service).",
+                        remedy: "Check the service, or create a vault.")
+                }
+                let now = transaction.opening.map { VaultInstant(millisecondsSince1970: $0.time) }
+                try ledger.bringUpToDate(transaction, at: now ?? VaultInstant(millisecondsSince1970: 0))
+                isSingle = try transaction.database.count("SELECT is_single FROM store_state") == 1
+            }
+        } catch { throw PostgresFailure.translate(error) }
+        self.init(place, session, facts, isSingle, ledger, logger, usesMachineClock)
+    }
+
+    private init(
+        _ place: PostgresPlace, _ session: PostgresSession, _ facts: ServerFacts, _ isSingle: Bool,
+        _ ledger: PostgresLedger, _ logger: Logger, _ usesMachineClock: Bool
+    ) {
+        (self.place, self.isSingle, self.ledger, self.logger) = (place, isSingle, ledger, logger)
+        machineClock = usesMachineClock
+        system = facts.system
+        state = Mutex(State(time: facts.time, asked: .now, hasStandbys: facts.hasStandbys))
+        readers = PostgresReaders(Self.readerCount, isLong: false, ledger) {
+            try PostgresConnecting.open(place, .reading).0
+        }
+        writer = session
+    }
 
     /// Makes the tables in a database that has none of ours, and what `body` puts into them.
     ///
     /// - Parameter isSingle: no standby is wanted: a commit counts when the one server has it.
+    /// - Throws: ``VaultError/Code/alreadyExists`` where tables are; nothing is changed.
     package static func create(
         at place: PostgresPlace, isSingle: Bool, logger: Logger, at now: VaultInstant,
-        _ body: (any StoreTransaction) throws -> Void
+        usesMachineClock: Bool = false, _ body: (any StoreTransaction) throws -> Void
     ) throws -> PostgresStore {
-        fatalError("to come")
+        let (session, facts) = try PostgresConnecting.open(place, .writing)
+        guard isSingle || facts.hasStandbys else { throw unconfirmed }
+        let ledger = PostgresLedger()
+        do {
+            try transaction(session, isFirst: true) { transaction in
+                guard try PostgresCatalog(transaction).isEmpty() else {
+                    throw VaultError(
+                        .alreadyExists, "The database of service \(place.service) has tables in it.",
+                        remedy: "Name the service of an empty database.")
+                }
+                try transaction.run(["CREATE SCHEMA IF NOT EXISTS \(PostgresSchema.name)"])
+                try ledger.create(transaction, isSingle: isSingle, at: now)
+                try body(transaction)
+            }
+        } catch { throw PostgresFailure.translate(error) }
+        return PostgresStore(place, session, facts, isSingle, ledger, logger, usesMachineClock)
+    }
+
+    /// A transaction before there is a store.
+    private static func transaction(
+        _ session: PostgresSession, isFirst: Bool = false, _ body: (PostgresTransaction) throws -> Void
+    ) throws {
+        let transaction = PostgresTransaction(session, isContinued: false, isFirst: isFirst) { _ in nil }
+        do {
+            try transaction.begin()
+            try body(transaction)
+        } catch {
+            transaction.rollBack()
+            throw error
+        }
+        try transaction.commit([])
+    }
+
+    package var path: String { place.name }
+    package var isRemote: Bool { true }
+    package func translate(_ error: any Error) -> VaultError { PostgresFailure.translate(error) }
+    package func refuseNewer(_ database: Database) throws { try ledger.refuseNewer(database) }
+
+    // MARK: Reading
+
+    package var reader: any StoreReader {
+        get throws {
+            try refuseClosed()
+            return readers
+        }
+    }
+
+    package func longReader() throws -> any StoreReader {
+        try refuseClosed()
+        return PostgresReaders(1, isLong: true, ledger) { [place] in
+            try PostgresConnecting.open(place, .studying).0
+        }
+    }
+
+    private func refuseClosed() throws {
+        if state.withLock({ $0.isClosed }) { throw VaultError(.unavailable, "The vault is closed.") }
+    }
+
+    // MARK: Time
+
+    package func time(by clock: any VaultClock) -> StoreTime {
+        guard !machineClock else { return StoreTime(by: clock) }
+        return state.withLock { time($0.time + (ContinuousClock.now - $0.asked).milliseconds) }
+    }
+
+    private func time(_ milliseconds: Int64) -> StoreTime {
+        StoreTime(
+            now: VaultInstant(millisecondsSince1970: milliseconds),
+            reading: ClockReading(clock: "pg:\(UInt64(bitPattern: system))", milliseconds: milliseconds))
+    }
+
+    // MARK: Committing
+
+    package func commit(
+        waiting: () throws -> Void, _ body: (any StoreTransaction) throws -> StoreCommit?,
+        durable: (Result<Bool, VaultError>) -> Void
+    ) -> CommitOutcome {
+        do {
+            try refuseClosed()
+            return try withoutActuallyEscaping(waiting) { try commit($0, body, durable) }
+        } catch let error as PostgresTransaction.NotApplied {
+            return .notApplied(translate(error.cause))
+        } catch let error as TransactionGone {
+            return .failed(translate(error.cause))
+        } catch { return .failed(translate(error)) }
+    }
+
+    private func commit(
+        _ waiting: @escaping () throws -> Void, _ body: (any StoreTransaction) throws -> StoreCommit?,
+        _ durable: (Result<Bool, VaultError>) -> Void
+    ) throws -> CommitOutcome {
+        let (session, isFresh) = try writer.map { ($0, false) } ?? (connect(), true)
+        // Kept again when it has proved to be in order.
+        writer = nil
+        let transaction = PostgresTransaction(
+            session, isContinued: committed == ObjectIdentifier(session),
+            reconnect: isFresh ? nil : { [self] in try connect() }, waiting: waiting, opened: note)
+        defer { if transaction.session.isUsable { writer = transaction.session } }
+        let commit: StoreCommit
+        do {
+            guard let wanted = try body(transaction) else {
+                transaction.rollBack()
+                return .unchanged
+            }
+            commit = wanted
+        } catch {
+            transaction.rollBack()
+            throw error
+        }
+        do { try transaction.commit(commit.writes, signOfLife()) } catch let error
+            as PostgresTransaction.Uncertain
+        {
+            committed = nil
+            logger.warning(
+                "The outcome of a commit is not known; it is being looked for.",
+                metadata: ["sqlstate": "\((error.cause as? PostgresError)?.state ?? "none")"])
+            return settle(commit, waiting)
+        }
+        committed = ObjectIdentifier(transaction.session)
+        // Older versions of rows are in the server's hands, and gone with its next VACUUM.
+        durable(.success(commit.emptiesLog))
+        return .committed
+    }
+
+    private func connect() throws -> PostgresSession {
+        committed = nil
+        let (session, facts) = try PostgresConnecting.open(place, .writing)
+        guard facts.system == system else {
+            throw VaultError(
+                .integrity,
+                "The service \(place.service) names another database server than when the vault was opened.",
+                remedy: "Check the service, then open the vault again.")
+        }
+        return session
+    }
+
+    /// The lock was given.
+    private func note(_ opening: PostgresTransaction.Opening) throws -> StoreTime? {
+        try ledger.refuse(newerThanKnown: opening.schema)
+        state.withLock {
+            ($0.time, $0.asked, $0.hasStandbys) = (opening.time, opening.asked, opening.hasStandbys)
+        }
+        return machineClock ? nil : time(opening.time)
+    }
+
+    /// Finds out about a commit whose outcome is not known. The lock waits for the old session, if that still commits; and
+    /// what is seen is believed only when a commit after it was acknowledged, which a standby then has too.
+    private func settle(_ commit: StoreCommit, _ waiting: () throws -> Void) -> CommitOutcome {
+        guard let isThere = commit.isThere else { return .unknown }
+        let end = ContinuousClock.now + Self.patience
+        while ContinuousClock.now < end {
+            do {
+                let session = try connect()
+                let transaction = PostgresTransaction(session, isContinued: false, opened: note)
+                do {
+                    try transaction.begin()
+                    let found = try isThere(transaction.database)
+                    try transaction.commit([
+                        RowWrite("UPDATE store_state SET settled = settled + 1 WHERE id = 1")
+                    ])
+                    writer = session
+                    return found ? .committed : .failed(Self.notTaken)
+                } catch {
+                    transaction.rollBack()
+                    throw error
+                }
+            } catch {
+                // Callers whose time is up are told so meanwhile.
+                try? waiting()
+                usleep(100_000)
+            }
+        }
+        return .unknown
+    }
+
+    private static let notTaken = VaultError(
+        .unavailable, "The connection to the database server was lost; nothing was changed.",
+        remedy: "Try again in a moment.")
+
+    // MARK: Standbys
+
+    package var acceptsNewWork: Bool { isSingle || state.withLock { $0.hasStandbys } }
+
+    package func refusalOfNewWork() -> VaultError? { acceptsNewWork ? nil : Self.unconfirmed }
+
+    /// Looks, on a thread of its own, whether standbys confirm again.
+    package func keepUp() {
+        guard !acceptsNewWork else { return }
+        let isFirst = state.withLock { state in
+            defer { state.isLooking = true }
+            return !state.isLooking
+        }
+        guard isFirst else { return }
+        BlockingThread.run { [self] in
+            let facts = try? PostgresConnecting.open(place, .reading).1
+            state.withLock {
+                $0.isLooking = false
+                if let facts { $0.hasStandbys = facts.hasStandbys }
+            }
+        }
+    }
+
+    private static let unconfirmed = VaultError(
+        .unavailable,
+        "The database server confirms commits without a standby (synchronous_standby_names is empty): they would be lost with it.",
+        remedy: "Set synchronous_standby_names on the primary; what finishes something is still taken.")
+
+    // MARK: Serving
+
+    package func beginServing() throws -> Bool {
+        let (session, _) = try PostgresConnecting.open(place, .writing)
+        var others: Int64 = 0
+        do {
+            try Self.transaction(session) { transaction in
+                others = try transaction.database.count(
+                    "SELECT count(*) FROM instances WHERE id <> ? AND seen_at > \(Self.serverTime) - 15000",
+                    [.blob(instance)])
+                try transaction.apply([RowWrite(Self.seen, seenValues)])
+            }
+        } catch { throw translate(error) }
+        state.withLock { $0.isServing = true }
+        return others == 0
+    }
+
+    private static let serverTime = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
+    private static let seen = """
+        INSERT INTO instances (id, host, schema, seen_at) VALUES (?, ?, ?, \(serverTime))
+        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at
+        """
+
+    private var seenValues: [SQLValue] {
+        [
+            .blob(instance), .text(String(ProcessInfo.processInfo.hostName.prefix(255))),
+            .integer(Int64(ledger.newest)),
+        ]
+    }
+
+    /// Now and then goes with a commit, so that others see that this process serves.
+    private func signOfLife() -> [PostgresStatement] {
+        guard ContinuousClock.now - seenAt >= Self.servingSpan, state.withLock({ $0.isServing }) else {
+            return []
+        }
+        seenAt = .now
+        return [PostgresStatement(Self.seen, seenValues)]
+    }
+
+    /// After the last commit.
+    package func close() throws {
+        let wasServing = state.withLock { state in
+            defer { (state.isClosed, state.isServing) = (true, false) }
+            return state.isServing && !state.isClosed
+        }
+        try readers.close()
+        if wasServing, let writer {
+            // Who does not get there is not counted any more after 15 seconds.
+            _ = try? writer.turn([PostgresStatement("DELETE FROM instances WHERE id = ?", [.blob(instance)])])
+        }
+        writer = nil
     }
 }

@@ -41,6 +41,7 @@ typedef struct {
     tv_pq_option *(*conninfo)(PGconn *);
     void (*conninfoFree)(tv_pq_option *);
     int (*socket)(const PGconn *);
+    int (*sslInUse)(PGconn *);
     int (*serverVersion)(const PGconn *);
     int (*transactionStatus)(const PGconn *);
     const char *(*parameterStatus)(const PGconn *, const char *name);

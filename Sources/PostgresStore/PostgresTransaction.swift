@@ -1,0 +1,218 @@
+import VaultCore
+import VaultStore
+
+/// The one write transaction there is, from the lock to the commit.
+///
+/// ```
+///  BEGIN · lock · clock, role, standbys, schema · questions        one turn
+///  writes · COMMIT                                                 one turn
+/// ```
+///
+/// The server lets one transaction at a time have the lock, and holds it until the commit is where it has to be: each sees
+/// all that was committed before, and none waits for another's rows.
+final class PostgresTransaction: StoreTransaction, StatementEngine {
+    /// What the server said when it gave the lock.
+    struct Opening {
+        let time: Int64
+        /// When that was asked for, on this machine's clock.
+        let asked: ContinuousClock.Instant
+        let hasStandbys: Bool
+        let schema: Int
+    }
+
+    private(set) var session: PostgresSession
+    let isContinued: Bool
+    private(set) var opening: Opening?
+    private let opened: (Opening) throws -> StoreTime?
+    private let reconnect: (() throws -> PostgresSession)?
+    private let waiting: () throws -> Void
+    private let beginning: [PostgresStatement]
+    private(set) var time: StoreTime?
+    /// What failed may have failed the whole transaction.
+    private var hasFailed = false
+
+    var database: Database { Database(self) }
+
+    /// - Parameters:
+    ///   - isFirst: there are no tables yet.
+    ///   - reconnect: opens another session where this one turns out to be lost before anything was done; nil: none.
+    ///   - opened: is told of the opening; what it returns is the transaction's time.
+    init(
+        _ session: PostgresSession, isContinued: Bool, isFirst: Bool = false,
+        reconnect: (() throws -> PostgresSession)? = nil,
+        waiting: @escaping () throws -> Void = {}, opened: @escaping (Opening) throws -> StoreTime?
+    ) {
+        (self.session, self.isContinued, self.reconnect) = (session, isContinued, reconnect)
+        (self.waiting, self.opened) = (waiting, opened)
+        beginning = isFirst ? Self.beginningOfNone : Self.beginning
+    }
+
+    // MARK: The first turn
+
+    private static func beginning(_ schema: String) -> [PostgresStatement] {
+        [
+            PostgresStatement("BEGIN"),
+            PostgresStatement("SELECT pg_advisory_xact_lock(?)", [.integer(PostgresStore.lockKey)]),
+            PostgresStatement(
+                """
+                SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint), pg_is_in_recovery(),
+                current_setting('synchronous_standby_names') <> '', \(schema)
+                """),
+        ]
+    }
+    private static let beginning = beginning("(SELECT coalesce(max(version), 0) FROM schema_migrations)")
+    private static let beginningOfNone = beginning("CAST(0 AS bigint)")
+
+    func ask(_ questions: [StoreQuestion], _ answer: (Int, RowCursor) throws -> Void) throws {
+        let asked = questions.map { PostgresStatement($0.sql, $0.values) }
+        for (place, found) in try turn(asked).enumerated() {
+            try found.forEachRow {
+                try answer(place, $0)
+                return true
+            }
+        }
+    }
+
+    /// Takes the lock, if that was not done yet.
+    func begin() throws { if opening == nil { _ = try turn([]) } }
+
+    private func turn(_ statements: [PostgresStatement]) throws -> [PostgresAnswer] {
+        guard opening == nil else {
+            do { return try session.turn(statements) } catch {
+                hasFailed = true
+                throw error
+            }
+        }
+        var mayReconnect = reconnect
+        while true {
+            let asked = ContinuousClock.now
+            do {
+                let answers = try session.turn(beginning + statements, waiting: waiting)
+                try note(answers[2], asked)
+                return Array(answers.dropFirst(beginning.count))
+            } catch let error as PostgresError where error.isLockTimeout && error.place == 1 {
+                _ = try session.turn([PostgresStatement("ROLLBACK")])
+                try waiting()
+            } catch let error as PostgresError where error.endsConnection && mayReconnect != nil {
+                // Nothing was done yet: a connection that rested may have been lost meanwhile.
+                session.discard()
+                if let mayReconnect { session = try mayReconnect() }
+                mayReconnect = nil
+            } catch {
+                hasFailed = true
+                throw error
+            }
+        }
+    }
+
+    private func note(_ answer: PostgresAnswer, _ asked: ContinuousClock.Instant) throws {
+        guard let row = answer.firstRow, row.integer(1) == 0 else {
+            session.discard()
+            throw PostgresError(state: "25006")
+        }
+        let found = Opening(
+            time: row.integer(0), asked: asked, hasStandbys: row.integer(2) == 1, schema: Int(row.integer(3)))
+        opening = found
+        time = try opened(found)
+    }
+
+    // MARK: Statements
+
+    func forEachRow(_ sql: String, _ values: [SQLValue], _ body: (RowCursor) throws -> Bool) throws {
+        try turn([PostgresStatement(sql, values)])[0].forEachRow(body)
+    }
+
+    func hasTable(_ name: String) throws -> Bool { try catalog.hasTable(name) }
+    func hasLost(_ table: String, _ id: Int64) throws -> Bool { false }
+    func indexFaults(of table: String) throws -> [String] { [] }
+
+    private var catalog: PostgresCatalog { PostgresCatalog(self) }
+
+    func apply(_ writes: some Collection<RowWrite>) throws {
+        let writes = PlacedWrites(writes)
+        do { _ = try turn(writes.statements) } catch { throw writes.explain(error) }
+    }
+
+    /// Runs what has no values: the statements of a migration.
+    func run(_ statements: [String]) throws {
+        _ = try turn(statements.map { PostgresStatement($0, isKept: false) })
+    }
+
+    func savepoint(_ body: () throws -> Void) throws {
+        _ = try turn([PostgresStatement("SAVEPOINT body")])
+        do { try body() } catch {
+            guard !isGone(after: error) else { throw TransactionGone(cause: error) }
+            if hasFailed || session.isUsable {
+                do {
+                    _ = try session.turn([
+                        PostgresStatement("ROLLBACK TO SAVEPOINT body"), PostgresStatement("RELEASE body"),
+                    ])
+                    hasFailed = false
+                } catch { throw TransactionGone(cause: error) }
+            }
+            throw error
+        }
+        do { _ = try turn([PostgresStatement("RELEASE body")]) } catch { throw TransactionGone(cause: error) }
+    }
+
+    /// A statement that failed fails all behind it, up to the end of a savepoint.
+    func isGone(after error: any Error) -> Bool {
+        if !session.isUsable { return true }
+        if let error = error as? PostgresError, error.concernsStorage { return true }
+        return false
+    }
+
+    // MARK: The last turn
+
+    /// Whether a row could not be written, and nothing was.
+    struct NotApplied: Error { let cause: any Error }
+    /// Whether it is committed is not known.
+    struct Uncertain: Error { let cause: any Error }
+
+    /// - Parameter others: what the store writes besides.
+    func commit(_ writes: [RowWrite], _ others: [PostgresStatement] = []) throws {
+        let placed = PlacedWrites(writes)
+        let statements = placed.statements + others + [PostgresStatement("COMMIT")]
+        let warnings = session.warnings
+        do {
+            _ = try session.turn(statements, within: PostgresStore.patience)
+        } catch {
+            guard session.isUsable else { throw Uncertain(cause: error) }
+            rollBack()
+            let isOfRow = (error as? PostgresError)?.concernsStorage == false
+            throw isOfRow ? NotApplied(cause: placed.explain(error)) : error
+        }
+        // The server gave up waiting for a standby: what others see already may be lost with it.
+        guard session.warnings == warnings else {
+            session.discard()
+            throw Uncertain(cause: PostgresError.lost)
+        }
+    }
+
+    func rollBack() {
+        guard session.isUsable, opening != nil || hasFailed else { return }
+        do { _ = try session.turn([PostgresStatement("ROLLBACK")]) } catch { session.discard() }
+    }
+}
+
+/// Writes, and the statement that each begins with.
+private struct PlacedWrites {
+    private(set) var statements: [PostgresStatement] = []
+    private var rows: [Int: (layout: TableLayout, id: Int64)] = [:]
+
+    init(_ writes: some Collection<RowWrite>) {
+        statements.reserveCapacity(writes.count)
+        for write in writes {
+            if let row = write.row { rows[statements.count] = row }
+            statements += PostgresStatement.writing(write)
+        }
+    }
+
+    /// The error for a row that was not there, where it is that.
+    func explain(_ error: any Error) -> any Error {
+        guard let failure = error as? PostgresError, failure.isMissingRow,
+            let row = failure.place.flatMap({ rows[$0] })
+        else { return error }
+        return LostRow.error(row.layout, row.id)
+    }
+}
