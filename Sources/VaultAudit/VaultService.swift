@@ -39,6 +39,8 @@ public struct VaultService: Service {
         if isIssuing { try await vault.beginServing() }
     }
 
+    /// - Throws: ``VaultError/Code/integrity`` once the log lacks what this process committed to it: an older copy is in
+    ///   place of the newest, and nothing can be served. The vault is closed then too.
     public func run() async throws {
         try? await cancelWhenGracefulShutdown {
             try await withThrowingTaskGroup { group in
@@ -47,6 +49,7 @@ public struct VaultService: Service {
                 group.addTask { try await everySecond { _ in await tellEach([.witness]) } }
                 group.addTask { try await vault.watchRows() }
                 group.addTask { try await keepInBounds() }
+                group.addTask { try await everySecond { _ in if let end = vault.end { throw end } } }
                 if isIssuing {
                     group.addTask {
                         try await everySecond { await vault.keepUp(heartbeat: $0.isMultiple(of: 5)) }
@@ -57,14 +60,15 @@ public struct VaultService: Service {
             }
         }
         if closesVault { await vault.close() }
+        if let end = vault.end { throw end }
     }
 
-    private func everySecond(_ body: (Int) async -> Void) async throws {
+    private func everySecond(_ body: (Int) async throws -> Void) async throws {
         var turns = 0
         while !Task.isCancelled {
             try await Task.sleep(for: .seconds(1))
             turns += 1
-            await body(turns)
+            try await body(turns)
         }
     }
 

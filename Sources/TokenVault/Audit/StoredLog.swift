@@ -32,19 +32,12 @@ package struct LogHead: Sendable {
     /// The last entry; nil where it is not the one that the tree has there.
     func lastEntry(_ database: Database) throws -> AuditEntry? {
         guard let (first, count, hash) = edge.subtrees.last else { return nil }
-        let (log, width) = (StoredLog(database), UInt64(Limits.tileWidth))
+        let log = StoredLog(database)
         do {
-            guard try log.subtrees.root(over: first..<first + count) == hash else { return nil }
-            if count >= width {
-                // That was shown by tiles: the last of them has to be that of its leaves.
-                let (tile, half) = ((first + count) / width - 1, width.trailingZeroBitCount - 1)
-                let (left, right) = try (
-                    log.subtrees.hash(level: half, index: 2 * tile),
-                    log.subtrees.hash(level: half, index: 2 * tile + 1)
-                )
-                guard try log.subtrees.hash(level: half + 1, index: tile) == MerkleHash.node(left, right)
-                else { return nil }
-            }
+            guard try log.subtrees.root(over: first..<first + count) == hash,
+                // Where that was shown by tiles, the last of them has to be that of its leaves.
+                try log.hasLeaves(ofTileWith: edge.size - 1, in: edge.size)
+            else { return nil }
         } catch let error as VaultError where error.code == .integrity { return nil }
         return try log.entry(size - 1)
     }
@@ -116,11 +109,21 @@ package struct StoredLog {
                     MerkleHash.leaf(raw: $0)
                 }
             },
-            tiles: { range in
-                try hashes("SELECT hash FROM audit_tiles WHERE id >= ? AND id < ? ORDER BY id", range) {
-                    $0.count == Digest.byteCount ? Digest(loading: $0) : nil
-                }
-            })
+            tiles: tileHashes)
+    }
+
+    /// The kept hashes of a range of tiles, up to the first that is not there.
+    func tileHashes(_ range: Range<UInt64>) throws -> [Digest] {
+        try hashes("SELECT hash FROM audit_tiles WHERE id >= ? AND id < ? ORDER BY id", range) {
+            $0.count == Digest.byteCount ? Digest(loading: $0) : nil
+        }
+    }
+
+    /// The same of a range of leaves.
+    func leafHashes(_ range: Range<UInt64>) throws -> [Digest] {
+        try hashes("SELECT hash FROM audit_leaves WHERE id >= ? AND id < ? ORDER BY id", range) {
+            $0.count == Digest.byteCount ? Digest(loading: $0) : nil
+        }
     }
 
     /// The bytes of the entry with this index; nil where it is not there.

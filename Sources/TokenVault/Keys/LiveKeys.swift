@@ -21,6 +21,8 @@ package final class LiveKeys: Sendable {
         var floor: (logSize: Int64, vault: VaultRow)
         /// A root key that this process is about to make the current one.
         var expected: GuardedKey?
+        /// Why nothing is read or written any more.
+        var end: VaultError?
     }
 
     /// What spoke against the file when it was opened; nothing is read or written through the vault then.
@@ -42,6 +44,20 @@ package final class LiveKeys: Sendable {
 
     /// This process is about to commit a new root key: it will not have to open it.
     package func expect(_ root: GuardedKey) { state.withLock { $0.expected = root } }
+
+    /// The store lost what this process committed: nothing is read or written any more.
+    ///
+    /// - Returns: the error, or the one that it ended with before.
+    func stop(_ error: VaultError) -> VaultError {
+        state.withLock { state in
+            let first = state.end ?? error
+            state.end = first
+            return first
+        }
+    }
+
+    /// Why nothing is read or written any more; nil while it is.
+    package var end: VaultError? { state.withLock { $0.end } }
 
     /// As last known to this process.
     package var current: SnapshotKeys { state.withLock { $0.keys } }
@@ -68,8 +84,11 @@ package final class LiveKeys: Sendable {
     ) throws -> SnapshotKeys {
         guard logSize >= floor else { throw VaultRow.outdated }
         // A longer log is another process's work, whose last entry may name another stamp than the row that is there now.
-        func held() -> SnapshotKeys? {
-            state.withLock { $0.keys.revision == stamp && logSize <= $0.size ? $0.keys : nil }
+        func held() throws -> SnapshotKeys? {
+            try state.withLock {
+                if let end = $0.end { throw end }
+                return $0.keys.revision == stamp && logSize <= $0.size ? $0.keys : nil
+            }
         }
         return try held() ?? turn.withLock { _ in try held() ?? accept(database, above: floor) }
     }

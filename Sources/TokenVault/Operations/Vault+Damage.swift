@@ -33,6 +33,9 @@ extension Vault {
     /// An answer had to be refused because of what is stored: says so in the log, and ends readiness.
     package func noteDamage(_ error: VaultError) { damage.note(error, logger) }
 
+    /// Why nothing is read or written any more: the store lost what this process committed. Nil while it goes on.
+    package var end: VaultError? { liveKeys.end }
+
     /// Whether that happened since the vault was opened, or a row was found that is not what the log says.
     package var isDamaged: Bool { !damage.isEmpty || damagedRows > 0 }
 
@@ -64,7 +67,7 @@ extension Vault {
     /// knows that it is older than some tokens: no damage then, though no answer either.
     package func databaseIsBehind() async -> VaultError {
         do { return try await read { try $0.isBehind() } } catch {
-            return StorageFailure.translate(error)
+            return store.translate(error)
         }
     }
 }

@@ -9,6 +9,7 @@ import VaultStore
 struct OpenedStore: Sendable {
     let store: any VaultStore
     let keys: LiveKeys
+    let head: LogHead
     let unlocker: Unlocker
 }
 
@@ -157,7 +158,7 @@ extension Vault {
         return OpenedStore(
             store: store,
             keys: LiveKeys(keys, vault, logSize: head.size, doubt: doubt, unlocker: unlocker),
-            unlocker: unlocker)
+            head: head, unlocker: unlocker)
     }
 
     /// Creates a vault and opens it. The file is built under a temporary name and gets its own at the

@@ -24,7 +24,7 @@ public final class Vault: Sendable {
     public let id: VaultID
     /// The roles that the vault was opened for.
     public let roles: VaultRoles
-    /// The path of the database file.
+    /// The path of the database file; `postgres:NAME` for a vault in PostgreSQL.
     public let path: String
     /// Counters of the write path.
     public let statistics: CommitStatistics
@@ -74,8 +74,8 @@ public final class Vault: Sendable {
             opened.keys.current.system.pseudonym, configuration.channel, configuration.actor)
         queue = CommitQueue(
             CommitEngine(
-                store: opened.store, keys: opened.keys, registry: registry,
-                firstUses: firstUses, refusals: refusals, statistics: statistics, clock: configuration.clock))
+                opened, registry: registry, firstUses: firstUses, refusals: refusals, statistics: statistics,
+                clock: configuration.clock))
     }
 
     /// Registers work that ends something which needs the vault. ``close()`` runs it first, last registered first.

@@ -22,16 +22,20 @@ final class CommitEngine: @unchecked Sendable {
     private let trail = AuditTrail()
     private let clock: any VaultClock
     private let statistics: CommitStatistics
+    /// The head that was last found to be signed; nil: look again.
     private var lastHead: LogHead?
+    /// The newest head under a commit of this process, or the one it was opened with: every later log begins with it.
+    private var ownHead: LogHead
     private var lastClocks: (wall: VaultInstant, monotonic: Duration)?
     private var clockIsTrustedFrom = Duration.zero
 
     init(
-        store: any VaultStore, keys: LiveKeys, registry: Registry, firstUses: FirstUses,
-        refusals: RefusalLimiter, statistics: CommitStatistics, clock: any VaultClock
+        _ opened: OpenedStore, registry: Registry, firstUses: FirstUses, refusals: RefusalLimiter,
+        statistics: CommitStatistics, clock: any VaultClock
     ) {
-        self.store = store
-        self.keys = keys
+        store = opened.store
+        keys = opened.keys
+        ownHead = opened.head
         self.registry = registry
         self.firstUses = firstUses
         self.refusals = refusals
@@ -77,6 +81,7 @@ final class CommitEngine: @unchecked Sendable {
             durable: { isLogEmptied in
                 if let transaction { keys.committed(transaction, head ?? transaction.committed) }
                 if let head { lastHead = head }
+                if let own = head ?? transaction?.committed { ownHead = own }
                 if let allowance = transaction?.refusals { refusals.settle(allowance) }
                 statistics.committed(batch.count, logSize: lastHead?.size, since: start)
                 transaction?.collected.truncation?.end(isLogEmptied)
@@ -121,6 +126,7 @@ final class CommitEngine: @unchecked Sendable {
         func known() throws -> SnapshotKeys {
             if let keys { return keys }
             guard let vault, let head else { throw vault == nil ? VaultRow.damaged : LogHead.misfit }
+            try follow(head, opened.database)
             let current = try self.keys.keys(
                 for: opened.database, vault.row.stamp, logSize: head.size, above: self.keys.floor)
             try vault.check(current.keyring.rows)
@@ -172,15 +178,22 @@ final class CommitEngine: @unchecked Sendable {
     /// Another process may have written since our last batch: its head must carry the vault's signature.
     private func judge(_ head: LogHead, _ keyring: Keyring, _ database: Database) throws {
         if let lastHead, lastHead.size == head.size, lastHead.root == head.root { return }
-        guard head.isSigned(by: keyring.signer.key), try head.isTimed(database),
-            lastHead.map({ $0.size < head.size }) ?? true
-        else {
+        guard head.isSigned(by: keyring.signer.key), try head.isTimed(database) else {
             throw VaultError(
-                .integrity,
-                "The head of the audit log is not signed by this vault, or is older than before.",
+                .integrity, "The head of the audit log is not signed by this vault.",
                 remedy: "Verify the audit log, then restore a backup.")
         }
         lastHead = head
+    }
+
+    /// What this process committed is in every log it may go on with: an older copy that others added to is signed, and
+    /// longer, and lacks it.
+    ///
+    /// - Throws: ``VaultError/Code/integrity``, then and ever after.
+    private func follow(_ head: LogHead, _ database: Database) throws {
+        if head.size == ownHead.size, head.root == ownHead.root { return }
+        if let lastHead, head.size == lastHead.size, head.root == lastHead.root { return }
+        guard try head.extends(ownHead, in: database) else { throw keys.stop(LogHead.lost(ownHead, head)) }
     }
 
     /// Whether the wall clock may be believed when it says that something expired long ago. Not for an hour
