@@ -95,7 +95,7 @@ let targets: [Target] = [
         name: "TokenVault",
         dependencies: [
             "VaultCore", "CVaultShims", "VaultCrypto", "TokenRotation", "MerkleLog", "VaultStore",
-            "SQLiteStore", logging, metrics,
+            "SQLiteStore", "PostgresStore", logging, metrics,
         ]),
     .target(
         name: "VaultAudit",

@@ -68,6 +68,9 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
     package func refuseNewer(_ database: Database) throws { try ledger.refuseNewer(database) }
 
     package func translate(_ error: any Error) -> VaultError { StorageFailure.translate(error) }
+    package func translateOpening(_ error: any Error) -> VaultError {
+        StorageFailure.translate(error, isOpening: true)
+    }
 
     // MARK: Reading
 

@@ -9,6 +9,7 @@
 @_exported public import enum VaultCore.SigningAlgorithm
 @_exported public import struct VaultCore.SystemClock
 @_exported public import protocol VaultCore.VaultClock
+@_exported public import enum VaultCore.VaultPlace
 @_exported public import struct VaultCore.VaultError
 @_exported public import struct VaultCore.VaultInstant
 @_exported public import struct VaultCrypto.KeyProgram

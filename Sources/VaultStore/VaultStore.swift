@@ -45,6 +45,8 @@ package protocol VaultStore: AnyObject, Sendable {
 
     /// What to say of an error of this engine. No value of a row is repeated.
     func translate(_ error: any Error) -> VaultError
+    /// The same of an error before the vault was open.
+    func translateOpening(_ error: any Error) -> VaultError
 
     /// Joins the processes that serve the vault.
     ///
@@ -57,6 +59,7 @@ package protocol VaultStore: AnyObject, Sendable {
 extension VaultStore {
     package var isRemote: Bool { false }
     package func time(by clock: any VaultClock) -> StoreTime { StoreTime(by: clock) }
+    package func translateOpening(_ error: any Error) -> VaultError { translate(error) }
 }
 
 /// An error that a body ends with for its caller's sake: a store hands it on as it is, where it translates all others.

@@ -165,7 +165,7 @@ enum Repository {
         ],
         "TokenVault": [
             "VaultCore", "VaultMigrations", "VaultCrypto", "CVaultShims", "TokenRotation", "MerkleLog",
-            "VaultStore", "SQLiteStore", "Logging", "Metrics",
+            "VaultStore", "SQLiteStore", "PostgresStore", "Logging", "Metrics",
         ],
         "VaultAudit": [
             "VaultCore", "VaultCrypto", "MerkleLog", "VaultStore", "SQLiteStore", "TokenVault", "Logging",

@@ -1,7 +1,8 @@
 import Foundation
 import MerkleLog
+import PostgresStore
 package import SQLiteStore
-import VaultCore
+public import VaultCore
 public import VaultCrypto
 import VaultStore
 
@@ -17,7 +18,7 @@ extension Vault {
     /// Opens an existing vault and writes that into its log.
     ///
     /// - Parameters:
-    ///   - path: of the database file.
+    ///   - place: its file, or its PostgreSQL database.
     ///   - source: what opens one of its keyslots.
     ///   - roles: what to hold keys for, at most: a service of one role need not have the others' in its memory. A keyslot
     ///     for one role gives that role's keys alone.
@@ -25,26 +26,41 @@ extension Vault {
     ///   `not_found` (no file), `not_a_vault` (another file), `permission_denied`, `read_only`,
     ///   `locked` (no keyslot opens with this source), `denied` (its keyslot is for another role), `schema_newer`,
     ///   `schema_changed`, `integrity` (also: behind, or forked from, what an anchor was told), `unavailable` (it has anchors, and the options have
-    ///   nothing to compare them with), `busy`. A vault whose own record
+    ///   nothing to compare them with; or PostgreSQL does not answer), `busy`, `invalid_input` (no name of a service). A vault whose own record
     ///   was put back, or whose clients, keys or settings were, opens for `log.verify()` and `examine()`
     ///   of the modules above; all else throws `integrity` then.
     public static func open(
-        at path: String, unlockedBy source: KeySource,
+        at place: VaultPlace, unlockedBy source: KeySource,
         configuration: VaultConfiguration = VaultConfiguration(),
         for roles: VaultRoles = .everything
     ) async throws -> Vault {
         try await begin(
             await BlockingThread.result {
-                let vault = try Vault(
-                    openStore(path, source, configuration, roles), configuration: configuration)
+                try Sodium.start()
+                // A passphrase takes a while: nobody waits for a lock meanwhile.
+                let opened = try openStore(place, configuration) { store in
+                    try store.reader.snapshot { try unlock($0, store, source, roles) }
+                }
+                let vault = try Vault(opened, configuration: configuration)
                 do {
                     if !configuration.ignoresAnchors, vault.liveKeys.doubt == nil { try vault.checkAnchors() }
                 } catch {
                     vault.closeFiles()
-                    throw StorageFailure.translate(error, isOpening: true)
+                    throw vault.store.translateOpening(error)
                 }
                 return vault
             })
+    }
+
+    /// Opens the vault in a file, as ``open(at:unlockedBy:configuration:for:)`` does.
+    ///
+    /// - Parameter path: of the database file.
+    public static func open(
+        at path: String, unlockedBy source: KeySource,
+        configuration: VaultConfiguration = VaultConfiguration(),
+        for roles: VaultRoles = .everything
+    ) async throws -> Vault {
+        try await open(at: .file(path), unlockedBy: source, configuration: configuration, for: roles)
     }
 
     /// Opens a vault in memory.
@@ -86,23 +102,11 @@ extension Vault {
         return vault
     }
 
-    private static func openStore(
-        _ path: String, _ source: KeySource, _ configuration: VaultConfiguration, _ roles: VaultRoles
-    ) throws -> OpenedStore {
-        try Sodium.start()
-        let path = try VaultFile.resolve(path)
-        try VaultFile.check(path)
-        return try openStore(path, configuration) { store in
-            // A passphrase takes a while: nobody waits for the lock meanwhile.
-            try store.reader.snapshot { try unlock($0, store, source, roles) }
-        }
-    }
-
     /// Opens a vault whose root key is known, because it is being restored. Writes nothing by itself.
     package static func opened(at path: String, root: GuardedKey, configuration: VaultConfiguration) throws
         -> Vault
     {
-        let opened = try openStore(path, configuration) { store in
+        let opened = try openStore(.file(path), configuration) { store in
             try store.reader.snapshot { database in
                 try unlocked(
                     database, store, VaultRow.read(database, rowKey: nil), .root(root), Unlocker(root: root))
@@ -112,24 +116,23 @@ extension Vault {
     }
 
     private static func openStore(
-        _ path: String, _ configuration: VaultConfiguration, _ unlock: (SQLiteStore) throws -> OpenedStore
+        _ place: VaultPlace, _ configuration: VaultConfiguration,
+        _ unlock: (any VaultStore) throws -> OpenedStore
     ) throws -> OpenedStore {
-        do {
-            try FoundFile(path).checkIsAlone()
-            let lock = try VaultLock(beside: path)
-            let store = try lock.withWriterLock(within: .seconds(10)) {
-                let store = try SQLiteStore(
-                    path, lock: lock, ledger: configuration.ledger, readers: configuration.readers,
-                    logger: configuration.logger
-                )
-                try store.bringUpToDate(at: configuration.clock.now())
-                return store
-            }
-            do { return try unlock(store) } catch {
-                try? store.close()
-                throw error
-            }
-        } catch { throw StorageFailure.translate(error, isOpening: true) }
+        let store: any VaultStore
+        switch place {
+        case .file(let path):
+            store = try SQLiteStore.existing(
+                at: path, ledger: configuration.ledger, readers: configuration.readers,
+                logger: configuration.logger, at: configuration.clock.now())
+        case .postgres(let service):
+            try place.refuseSecretsInEnvironment()
+            store = try PostgresStore(at: PostgresPlace(service: service), logger: configuration.logger)
+        }
+        do { return try unlock(store) } catch {
+            try? store.close()
+            throw store.translateOpening(error)
+        }
     }
 
     private static func unlock(
@@ -161,40 +164,49 @@ extension Vault {
             head: head, unlocker: unlocker)
     }
 
-    /// Creates a vault and opens it. The file is built under a temporary name and gets its own at the
-    /// end, so a crash leaves no half vault behind.
+    /// Creates a vault and opens it. A crash leaves no half vault behind.
     ///
-    /// - Parameter source: becomes the first keyslot; a key file must exist (``createKeyFile(at:)``).
+    /// - Parameters:
+    ///   - place: a path that is free, or a PostgreSQL database that has no vault yet.
+    ///   - source: becomes the first keyslot; a key file must exist (``createKeyFile(at:)``).
+    ///   - isSingle: in PostgreSQL, that no standby has to confirm what is committed: it is lost with the one server's disk.
     /// - Throws: ``VaultError/Code/alreadyExists``, ``VaultError/Code/notFound`` (no such directory), and what
-    ///   ``open(at:unlockedBy:configuration:)`` throws.
+    ///   ``open(at:unlockedBy:configuration:for:)`` throws.
+    public static func create(
+        at place: VaultPlace, unlockedBy source: KeySource, isSingle: Bool = false,
+        configuration: VaultConfiguration = VaultConfiguration()
+    ) async throws -> Vault {
+        try await BlockingThread.result {
+            try Sodium.start()
+            let genesis = Genesis(configuration)
+            let now = configuration.clock.now()
+            switch place {
+            case .file(let path):
+                try SQLiteStore.create(at: path, at: now) { try genesis.populate($0, source, configuration) }
+            case .postgres(let service):
+                try place.refuseSecretsInEnvironment()
+                let store = try PostgresStore.create(
+                    at: PostgresPlace(service: service), isSingle: isSingle, logger: configuration.logger,
+                    at: now
+                ) { try genesis.populate($0, source, configuration) }
+                try store.close()
+            }
+        }
+        return try await open(at: place, unlockedBy: source, configuration: configuration)
+    }
+
+    /// Creates a vault in a file, as ``create(at:unlockedBy:isSingle:configuration:)`` does.
     public static func create(
         at path: String, unlockedBy source: KeySource,
         configuration: VaultConfiguration = VaultConfiguration()
     ) async throws -> Vault {
-        let path = try await BlockingThread.result {
-            try Sodium.start()
-            try VaultFile.checkDirectory(of: path)
-            let path = try VaultFile.resolve(path, isNew: true)
-            // Two makers at once would build in each other's draft.
-            try VaultLock(beside: path).withWriterLock(within: .seconds(10)) {
-                try buildAndPublish(path, source, configuration)
-            }
-            return path
-        }
-        return try await open(at: path, unlockedBy: source, configuration: configuration)
+        try await create(at: .file(path), unlockedBy: source, configuration: configuration)
     }
 
     /// Removes a vault that was just made, and closed, because something that belongs to it could not be made.
     ///
     /// - Returns: false, and nothing was removed, where another process serves it already.
-    package static func discard(at path: String) throws -> Bool {
-        let lock = try VaultLock(beside: path)
-        return try lock.withWriterLock(within: .seconds(10)) {
-            guard try !lock.isServed() else { return false }
-            for file in [path] + VaultFile.sideFiles(of: path) { unlink(file) }
-            return true
-        }
-    }
+    package static func discard(at path: String) throws -> Bool { try SQLiteStore.discard(at: path) }
 
     /// Creates a key file: 32 random bytes that only the owner of the file may read.
     ///
@@ -202,45 +214,6 @@ extension Vault {
     public static func createKeyFile(at path: String) throws {
         try Sodium.start()
         try Keyslot.createKeyFile(at: path)
-    }
-
-    private static func buildAndPublish(
-        _ path: String, _ source: KeySource, _ configuration: VaultConfiguration
-    ) throws {
-        guard access(path, F_OK) != 0 else { throw VaultFile.alreadyExists(path) }
-        let draft = path + ".creating"
-        let files = ["", "-journal", "-wal", "-shm"].map { draft + $0 }
-        for file in files { unlink(file) }
-        do {
-            let unfinished = try Unfinished {
-                try VaultFile.createExclusively(draft)
-            } undo: {
-                for file in files { unlink(file) }
-            }
-            defer { unfinished.finish() }
-            try build(draft, source, configuration)
-            try VaultFile.publish(draft, as: path)
-        } catch {
-            for file in files { unlink(file) }
-            throw StorageFailure.translate(error, isOpening: true)
-        }
-    }
-
-    private static func build(_ path: String, _ source: KeySource, _ configuration: VaultConfiguration) throws
-    {
-        // Makes the files beside the draft, and some that go again.
-        let writer = try Unfinished.whole { try Connections.openWriter(path) }
-        try writer.transaction {
-            try SchemaLedger().create($0, at: configuration.clock.now())
-            try Genesis(configuration).populate($0, source, configuration)
-        }
-        // Closing would swallow a failure here and leave half of the vault in the WAL.
-        let log = try writer.use { try $0.firstRow("PRAGMA wal_checkpoint(TRUNCATE)") { $0.integer(0) } }
-        guard log == 0 else { throw StorageFailure.failed("checkpoint of the new vault", EIO) }
-        try writer.close()
-        guard access(path + "-wal", F_OK) != 0 else {
-            throw StorageFailure.failed("checkpoint of the new vault", EIO)
-        }
     }
 }
 
