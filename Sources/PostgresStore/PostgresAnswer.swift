@@ -25,7 +25,7 @@ final class PostgresAnswer {
     ///
     /// - Throws: ``VaultError/Code/internalError`` for more than ``byteLimit``, ``PostgresError`` for a column of a type that
     ///   no table of ours has.
-    func take(_ result: OpaquePointer, _ pq: borrowing tv_pq) throws {
+    func take(_ result: OpaquePointer, _ pq: tv_pq) throws {
         let columns = pq.nfields(result)
         if types.isEmpty { types = try (0..<columns).map { try Self.known(pq.ftype(result, $0)) } }
         for row in 0..<pq.ntuples(result) {
@@ -60,9 +60,9 @@ final class PostgresAnswer {
         storage = larger
     }
 
-    /// bool, bytea, int8, int2, int4, text, name.
+    /// bool, bytea, int8, int2, int4, text, name, void.
     private static func known(_ type: UInt32) throws -> UInt32 {
-        guard [16, 17, 20, 21, 23, 25, 19].contains(type) else { throw PostgresError(state: "42804") }
+        guard [16, 17, 20, 21, 23, 25, 19, 2278].contains(type) else { throw PostgresError(state: "42804") }
         return type
     }
 
