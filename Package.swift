@@ -295,10 +295,16 @@ let tests: [Target] = [
         name: "TokenVaultTests",
         dependencies: [
             "TestSupport", "VaultCore", "VaultCrypto", "TokenRotation", "MerkleLog", "VaultStore",
-            "SQLiteStore", "TokenVault", "VaultAudit", "VaultCustody", "TokenIssuer", "OpenIDConnect",
-            "TokenKeeper", "TokenVaultTesting",
+            "SQLiteStore", "PostgresStore", "TokenVault", "VaultAudit", "VaultCustody", "TokenIssuer",
+            "OpenIDConnect", "TokenKeeper", "TokenVaultTesting", logging,
         ],
         exclude: ["Fixtures"]),
+    .testTarget(
+        name: "PostgresStoreTests",
+        dependencies: [
+            "TestSupport", "VaultCore", "VaultCrypto", "VaultMigrations", "VaultStore", "SQLiteStore",
+            "PostgresStore", "TokenRotation", "TokenVault", "VaultAudit", logging,
+        ]),
     .testTarget(name: "TidyTests"),
     .testTarget(
         name: "DocumentationTests",

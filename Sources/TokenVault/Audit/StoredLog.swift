@@ -133,6 +133,14 @@ package struct StoredLog {
         } ?? nil
     }
 
+    /// Answered by the row of ``newest(_:)``, if there is one.
+    static let newest = StoreQuestion("SELECT id, bytes FROM audit_leaves ORDER BY id DESC LIMIT 1")
+
+    /// The last entry that is there, and its index; nil for one that cannot be read.
+    static func newest(_ cursor: RowCursor) -> (index: Int64, entry: AuditEntry?) {
+        (cursor.integer(0), cursor.withBlob(1) { $0.flatMap { AuditLeaf.decode(Array($0)) } })
+    }
+
     /// The entry with this index; nil where it is not there, or cannot be read.
     package func entry(_ index: Int64) throws -> AuditEntry? { try leaf(index).flatMap(AuditLeaf.decode) }
 

@@ -4,7 +4,7 @@ import PostgresStore
 package import SQLiteStore
 public import VaultCore
 public import VaultCrypto
-import VaultStore
+package import VaultStore
 
 /// What opening produced: the file and its keys.
 struct OpenedStore: Sendable {
@@ -63,15 +63,18 @@ extension Vault {
         try await open(at: .file(path), unlockedBy: source, configuration: configuration, for: roles)
     }
 
-    /// Opens a vault in memory.
+    /// Opens the vault in a store.
     package static func open(
-        in store: MemoryStore, unlockedBy source: KeySource,
+        in store: any VaultStore, unlockedBy source: KeySource,
         configuration: VaultConfiguration = VaultConfiguration(),
         for roles: VaultRoles = .everything
     ) async throws -> Vault {
         try await begin(
-            Vault(
-                store.reader.snapshot { try unlock($0, store, source, roles) }, configuration: configuration))
+            await BlockingThread.result {
+                try Vault(
+                    store.reader.snapshot { try unlock($0, store, source, roles) },
+                    configuration: configuration)
+            })
     }
 
     /// A new vault in memory: nothing of it is left when the last that has it open is gone.
@@ -79,10 +82,16 @@ extension Vault {
         in store: MemoryStore, unlockedBy source: KeySource,
         configuration: VaultConfiguration = VaultConfiguration()
     ) async throws -> Vault {
-        try store.create(at: configuration.clock.now()) {
-            try Genesis(configuration).populate($0, source, configuration)
-        }
+        try store.create(
+            at: configuration.clock.now(), beginning(unlockedBy: source, configuration: configuration))
         return try await open(in: store, unlockedBy: source, configuration: configuration)
+    }
+
+    /// What the first transaction of a vault writes into its tables.
+    package static func beginning(
+        unlockedBy source: KeySource, configuration: VaultConfiguration
+    ) -> (any StoreTransaction) throws -> Void {
+        { try Genesis(configuration).populate($0, source, configuration) }
     }
 
     private static func begin(_ vault: Vault) async throws -> Vault {

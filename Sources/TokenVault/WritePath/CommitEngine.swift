@@ -105,13 +105,7 @@ final class CommitEngine: @unchecked Sendable {
 
     /// Whether a database shows a log that begins with this: others may have gone on with it.
     private static func shows(_ head: LogHead) -> @Sendable (Database) throws -> Bool {
-        let (size, root) = (head.size, head.root)
-        return { database in
-            let found = try LogHead.read(database)
-            if found.size == size { return found.root == root }
-            guard found.size > size else { return false }
-            return try StoredLog(database).subtrees.root(over: 0..<UInt64(size)) == root
-        }
+        { try LogHead.read($0).extends(head, in: $0) }
     }
 
     /// Asks for the vault row, the head of the log, and the rows that the bodies named, at once.
@@ -126,22 +120,27 @@ final class CommitEngine: @unchecked Sendable {
         func known() throws -> SnapshotKeys {
             if let keys { return keys }
             guard let vault, let head else { throw vault == nil ? VaultRow.damaged : LogHead.misfit }
-            try follow(head, opened.database)
+            // By the same connection as ever, what others added can only have gone on from there.
+            if !opened.isContinued { try follow(head, opened.database) }
             let current = try self.keys.keys(
                 for: opened.database, vault.row.stamp, logSize: head.size, above: self.keys.floor)
             try vault.check(current.keyring.rows)
             keys = current
             return current
         }
+        var newest: (index: Int64, entry: AuditEntry?)?
+        // Where asking again costs a turn, and others write too, their last entry is wanted.
+        let first = [VaultRow.question, LogHead.question] + (store.isRemote ? [StoredLog.newest] : [])
         let questions = wanted.map { StoreQuestion($0.layout.selectByID, [.integer($0.id)]) }
-        try opened.ask([VaultRow.question, LogHead.question] + questions) { place, cursor in
+        try opened.ask(first + questions) { place, cursor in
             switch place {
             case 0: vault = try VaultRow.Tagged(cursor)
             case 1: head = try LogHead(cursor)
+            case ..<first.count: newest = StoredLog.newest(cursor)
             default:
                 // A row that does not fit is the business of the body that asks for it.
                 if let row = try? StoredRow(
-                    reading: cursor, wanted[place - 2].layout, rowKey: known().keyring.rows)
+                    reading: cursor, wanted[place - first.count].layout, rowKey: known().keyring.rows)
                 {
                     rows.append(row)
                 }
@@ -149,7 +148,10 @@ final class CommitEngine: @unchecked Sendable {
         }
         let current = try known()
         guard let vault = vault?.row, let head else { throw VaultRow.damaged }
-        try judge(head, current.keyring, opened.database)
+        try judge(head, current.keyring) {
+            if let newest, newest.index == head.size - 1 { return newest.entry?.time == head.lastTime }
+            return try head.isTimed(opened.database)
+        }
         try self.keys.reach(vault, logSize: head.size)
         let time = opened.time ?? StoreTime(by: clock)
         let transaction = WriteTransaction(
@@ -176,9 +178,9 @@ final class CommitEngine: @unchecked Sendable {
     }
 
     /// Another process may have written since our last batch: its head must carry the vault's signature.
-    private func judge(_ head: LogHead, _ keyring: Keyring, _ database: Database) throws {
+    private func judge(_ head: LogHead, _ keyring: Keyring, isTimed: () throws -> Bool) throws {
         if let lastHead, lastHead.size == head.size, lastHead.root == head.root { return }
-        guard head.isSigned(by: keyring.signer.key), try head.isTimed(database) else {
+        guard head.isSigned(by: keyring.signer.key), try isTimed() else {
             throw VaultError(
                 .integrity, "The head of the audit log is not signed by this vault.",
                 remedy: "Verify the audit log, then restore a backup.")

@@ -1,5 +1,8 @@
 import Foundation
+import Logging
+import PostgresStore
 import SQLiteStore
+import TestSupport
 import Testing
 import TokenRotation
 import TokenVault
@@ -10,12 +13,15 @@ import VaultCrypto
 
 /// Which store the tests run on that are not about files: every store has to pass them.
 enum TestStore {
-    static let isMemory = ProcessInfo.processInfo.environment["TOKENVAULT_TEST_STORE"] == "memory"
+    private static let name = ProcessInfo.processInfo.environment["TOKENVAULT_TEST_STORE"]
+    static let isMemory = name == "memory"
+    static let isPostgres = name == "postgres"
+    static let isFile = !isMemory && !isPostgres
 }
 
 extension Trait where Self == ConditionTrait {
     /// What is proved is about a vault's files, or about several processes.
-    static var ofFiles: Self { .disabled(if: TestStore.isMemory, "about files") }
+    static var ofFiles: Self { .disabled(if: !TestStore.isFile, "about files") }
 }
 
 /// A vault in a directory of its own, with a client and a user, that is removed with the value.
@@ -27,6 +33,7 @@ final class TestVault: Sendable {
     let vault: Vault
     /// Where it is, if it is in no file.
     private let memory: MemoryStore?
+    private let database: TestDatabase?
 
     init(clock: SettableClock = SettableClock()) async throws {
         self.clock = clock
@@ -37,9 +44,12 @@ final class TestVault: Sendable {
         keyFile = directory + "/key"
         try Vault.createKeyFile(at: keyFile)
         memory = TestStore.isMemory ? try MemoryStore() : nil
+        database = TestStore.isPostgres ? try TestDatabase() : nil
         let configuration = VaultConfiguration.anchored(clock: clock)
         vault =
-            if let memory {
+            if let database {
+                try await database.makeVault(unlockedBy: .keyFile(path: keyFile), configuration)
+            } else if let memory {
                 try await Vault.create(
                     in: memory, unlockedBy: .keyFile(path: keyFile), configuration: configuration)
             } else {
@@ -53,6 +63,10 @@ final class TestVault: Sendable {
     /// Another handle on the same file, as another process would have.
     func reopen() async throws -> Vault {
         let configuration = VaultConfiguration.anchored(clock: clock)
+        if let database {
+            return try await Vault.open(
+                in: database.open(), unlockedBy: .keyFile(path: keyFile), configuration: configuration)
+        }
         guard let memory else {
             return try await Vault.open(
                 at: path, unlockedBy: .keyFile(path: keyFile), configuration: configuration)
@@ -60,6 +74,32 @@ final class TestVault: Sendable {
         return try await Vault.open(
             in: MemoryStore(sharing: memory), unlockedBy: .keyFile(path: keyFile),
             configuration: configuration)
+    }
+}
+
+/// A PostgreSQL database of one test, whose time is that of the test's clock.
+final class TestDatabase: Sendable {
+    private let cluster: PostgresCluster
+    let service: String
+
+    init() throws {
+        cluster = try PostgresCluster.shared.get()
+        service = try cluster.makeDatabase()
+    }
+
+    deinit { cluster.giveBack(service) }
+
+    func makeVault(unlockedBy source: KeySource, _ configuration: VaultConfiguration) async throws -> Vault {
+        let store = try PostgresStore.create(
+            at: PostgresPlace(service: service), isSingle: true, logger: configuration.logger,
+            at: configuration.clock.now(), usesMachineClock: true,
+            Vault.beginning(unlockedBy: source, configuration: configuration))
+        return try await Vault.open(in: store, unlockedBy: source, configuration: configuration)
+    }
+
+    func open() throws -> PostgresStore {
+        try PostgresStore(
+            at: PostgresPlace(service: service), logger: Logger(label: "test"), usesMachineClock: true)
     }
 }
 
