@@ -53,4 +53,13 @@ package struct StoredSubtrees: SubtreeReader {
         // A perfect subtree of perfect subtrees: the same fold whatever the level of its parts.
         return MerkleProof.rootOf(hashes)
     }
+
+    /// Whether the leaves of a tile are those that its hash was kept of. The root vouches for those of the last tile.
+    package func hasLeaves(ofTileWith leaf: UInt64, in size: UInt64) throws -> Bool {
+        let width = UInt64(Limits.tileWidth)
+        let tile = leaf / width
+        guard (tile + 1) * width <= size else { return true }
+        return try MerkleProof.rootOf(leaves(tile * width..<(tile + 1) * width))
+            == hash(level: RightEdge.tileLevel, index: tile)
+    }
 }

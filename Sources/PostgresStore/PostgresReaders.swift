@@ -50,6 +50,8 @@ final class PostgresReaders: StoreReader, @unchecked Sendable {
         defer { give(reading.session) }
         do { try body(reading) } catch let signal as any StoreSignal { throw signal } catch {
             let failure = PostgresFailure.translate(error)
+            // What it showed may be of a server that was replaced.
+            if failure.code == .unavailable { reading.session.discard() }
             guard failure.code == .integrity, reading.session.isUsable else { throw failure }
             throw ledger.explain(failure, Database(PostgresReading(reading.session)))
         }

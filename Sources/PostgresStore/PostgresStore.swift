@@ -38,6 +38,8 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
         var time: Int64
         var asked: ContinuousClock.Instant
         var hasStandbys: Bool
+        /// When the newest commit that was acknowledged was sent, on a clock that goes on while the machine sleeps.
+        var provenAt: ContinuousClock.Instant?
         var isServing = false
         var isLooking = false
         var isClosed = false
@@ -110,6 +112,10 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
                 try transaction.run(["CREATE SCHEMA IF NOT EXISTS \(PostgresSchema.name)"])
                 try ledger.create(transaction, isSingle: isSingle, at: now)
                 try body(transaction)
+                // Jobs that came from elsewhere brought their numbers.
+                _ = try transaction.database.finds(
+                    "SELECT setval(pg_get_serial_sequence('jobs', 'id'), id) FROM jobs ORDER BY id DESC LIMIT 1"
+                )
             }
         } catch { throw PostgresFailure.translate(error) }
         return PostgresStore(place, session, facts, isSingle, ledger, logger, usesMachineClock)
@@ -151,6 +157,11 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
         }
     }
 
+    /// Reads what is there, a vault or not, and changes nothing.
+    package static func examiner(of place: PostgresPlace) throws -> any StoreReader {
+        PostgresReaders(1, isLong: false, PostgresLedger()) { try PostgresConnecting.open(place, .studying).0 }
+    }
+
     private func refuseClosed() throws {
         if state.withLock({ $0.isClosed }) { throw VaultError(.unavailable, "The vault is closed.") }
     }
@@ -165,7 +176,8 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
     private func time(_ milliseconds: Int64) -> StoreTime {
         StoreTime(
             now: VaultInstant(millisecondsSince1970: milliseconds),
-            reading: ClockReading(clock: "pg:\(UInt64(bitPattern: system))", milliseconds: milliseconds))
+            reading: ClockReading(
+                clock: ClockReading.serverPrefix + "\(UInt64(bitPattern: system))", milliseconds: milliseconds))
     }
 
     // MARK: Committing
@@ -204,8 +216,11 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
             commit = wanted
         } catch {
             transaction.rollBack()
+            // What it showed may be of a server that was replaced.
+            if (error as? VaultError)?.code == .unavailable { transaction.session.discard() }
             throw error
         }
+        let sent = ContinuousClock.now
         do { try transaction.commit(commit.writes, signOfLife()) } catch let error
             as PostgresTransaction.Uncertain
         {
@@ -216,6 +231,7 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
             return settle(commit, waiting)
         }
         committed = ObjectIdentifier(transaction.session)
+        state.withLock { $0.provenAt = sent }
         // Older versions of rows are in the server's hands, and gone with its next VACUUM.
         durable(.success(commit.emptiesLog))
         return .committed
@@ -254,9 +270,7 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
                 do {
                     try transaction.begin()
                     let found = try isThere(transaction.database)
-                    try transaction.commit([
-                        RowWrite("UPDATE store_state SET settled = settled + 1 WHERE id = 1")
-                    ])
+                    try transaction.commit(proof)
                     writer = session
                     return found ? .committed : .failed(Self.notTaken)
                 } catch {
@@ -275,6 +289,15 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
     private static let notTaken = VaultError(
         .unavailable, "The connection to the database server was lost; nothing was changed.",
         remedy: "Try again in a moment.")
+
+    /// A primary that is cut off from its standbys acknowledges nothing. What it says of tokens counts for a while after its
+    /// last acknowledgement, so that one which was taken back elsewhere is called valid no longer than that.
+    package var vouchesForReads: Bool {
+        state.withLock { $0.provenAt.map { ContinuousClock.now - $0 <= Self.readLease } ?? false }
+    }
+
+    package let proof = [RowWrite("UPDATE store_state SET settled = settled + 1 WHERE id = 1")]
+    private static let readLease = Duration.seconds(15)
 
     // MARK: Standbys
 
@@ -319,6 +342,12 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
         } catch { throw translate(error) }
         state.withLock { $0.isServing = true }
         return others == 0
+    }
+
+    package func isServed() throws -> Bool {
+        try reader.read {
+            try $0.finds("SELECT 1 FROM instances WHERE seen_at > \(Self.serverTime) - 15000 LIMIT 1")
+        }
     }
 
     private static let serverTime = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"

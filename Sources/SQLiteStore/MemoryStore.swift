@@ -95,6 +95,8 @@ package final class MemoryStore: VaultStore {
         !memory.isServing.exchange(true, ordering: .acquiringAndReleasing)
     }
 
+    package func isServed() throws -> Bool { memory.isServing.load(ordering: .acquiring) }
+
     /// What is in it stays for others who have it open, until the last lets go of it.
     package func close() throws { isClosed.store(true, ordering: .releasing) }
 }

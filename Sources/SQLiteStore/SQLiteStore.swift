@@ -58,6 +58,7 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
     }
 
     package func beginServing() throws -> Bool { try lock.beginServing() }
+    package func isServed() throws -> Bool { try lock.isServed() }
 
     package var acceptsNewWork: Bool { ballast.isWhole }
 

@@ -70,7 +70,11 @@ extension TokenIssuer {
         vault.logger.warning(
             "A client sent its token request in a query string, where proxies may have logged it.",
             metadata: ["request_id": "\(origin.requestID ?? "-")"])
-        try await vault.recordLegacyGet(
-            by: client.client, channel: origin.channel, requestID: origin.requestID)
+        var event = AuditEvent(
+            .tokenRequest, by: AuditActor(client.client.pseudonym, origin.channel), reason: "legacy_get",
+            requestID: origin.requestID)
+        // A public client is named by anybody, so it counts as a stranger.
+        event.isLimited = !client.client.registration.isPublic
+        try await vault.record(event)
     }
 }

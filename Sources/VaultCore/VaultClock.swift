@@ -40,6 +40,10 @@ package struct ClockReading: Sendable, Equatable {
         clock == other.clock ? milliseconds - other.milliseconds : nil
     }
 
+    /// A database server's clock, the same for all machines, and its wall clock: its name is given by the store.
+    package var isOfServer: Bool { clock.hasPrefix(Self.serverPrefix) }
+    package static let serverPrefix = "pg:"
+
     package func advanced(by duration: Duration) -> ClockReading {
         ClockReading(clock: clock, milliseconds: milliseconds + duration.milliseconds)
     }

@@ -54,6 +54,20 @@ package struct StoreTime: Sendable {
     package init(by clock: any VaultClock) { self.init(now: clock.now(), reading: clock.reading()) }
 }
 
+/// The clock of a store that has one for all machines. What is measured between two moments is measured by this machine's.
+package struct StoreClock: VaultClock {
+    private let store: any VaultStore
+    private let own: any VaultClock
+
+    package init(_ store: any VaultStore, _ own: any VaultClock) { (self.store, self.own) = (store, own) }
+
+    package func now() -> VaultInstant { store.time(by: own).now }
+    /// By how much the store's clock is ahead of this machine's.
+    package var skew: Duration { now().elapsed(since: own.now()) }
+    package var name: String { own.name }
+    package func monotonic() -> Duration { own.monotonic() }
+}
+
 /// What is asked before anything is decided.
 package struct StoreQuestion: Sendable {
     package let sql: String

@@ -11,6 +11,12 @@ package protocol VaultStore: AnyObject, Sendable {
     /// Whether answers come over a network, so that who asks must not be on a thread that tasks share.
     var isRemote: Bool { get }
 
+    /// Whether what was read until now is what is there. A networked store has to say no where this process has not
+    /// committed for a while: another server may have taken over, and what was read be of the one before.
+    var vouchesForReads: Bool { get }
+    /// What to commit so that the store vouches for reads again, and tells by it that it is the one that others use.
+    var proof: [RowWrite] { get }
+
     /// For reading that is soon over.
     var reader: any StoreReader { get throws }
     /// A connection of its own for long reading, so that no other reader waits. The caller closes it.
@@ -52,12 +58,16 @@ package protocol VaultStore: AnyObject, Sendable {
     ///
     /// - Returns: whether there was no other.
     func beginServing() throws -> Bool
+    /// Whether another process serves the vault. For one that does not serve it itself.
+    func isServed() throws -> Bool
 
     func close() throws
 }
 
 extension VaultStore {
     package var isRemote: Bool { false }
+    package var vouchesForReads: Bool { true }
+    package var proof: [RowWrite] { [] }
     package func time(by clock: any VaultClock) -> StoreTime { StoreTime(by: clock) }
     package func translateOpening(_ error: any Error) -> VaultError { translate(error) }
 }

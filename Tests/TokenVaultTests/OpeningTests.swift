@@ -131,10 +131,10 @@ import VaultCrypto
     @Test(.ofFiles) func `a vault that somebody serves is not discarded`() async throws {
         let test = try await TestVault()
         try await test.vault.beginServing()
-        #expect(try !Vault.discard(at: test.path))
+        #expect(try !Vault.discard(at: .file(test.path)))
         #expect(FileManager.default.fileExists(atPath: test.path))
         await test.vault.close()
-        #expect(try Vault.discard(at: test.path))
+        #expect(try Vault.discard(at: .file(test.path)))
         #expect(!FileManager.default.fileExists(atPath: test.path))
     }
 

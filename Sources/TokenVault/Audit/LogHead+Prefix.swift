@@ -1,14 +1,14 @@
 import MerkleLog
 import VaultCore
 import VaultCrypto
-import VaultStore
+package import VaultStore
 
 extension LogHead {
     /// Whether the log begins with what it was at `old`: that tree, grown by the leaves and tiles since, has to get the root
     /// of this one. The stored hashes need not be believed for that.
     ///
     /// Reads the hashes of the leaves up to the next full tile, of the tiles from there on, and of the leaves behind them.
-    func extends(_ old: LogHead, in database: Database) throws -> Bool {
+    package func extends(_ old: LogHead, in database: Database) throws -> Bool {
         guard old.edge.size < edge.size else { return old.edge.size == edge.size && old.root == root }
         let (log, width) = (StoredLog(database), UInt64(Limits.tileWidth))
         var grown = old.edge
@@ -42,7 +42,7 @@ extension LogHead {
                 }
                 return announcement == nil
             }
-            return try announcement.map { try log.hasLeaves(ofTileWith: $0, in: edge.size) } ?? false
+            return try announcement.map { try log.subtrees.hasLeaves(ofTileWith: $0, in: edge.size) } ?? false
         } catch let error as VaultError where error.code == .integrity { return false }
     }
 }
@@ -63,15 +63,10 @@ extension LogHead {
     }
 }
 
-extension StoredLog {
-    /// Whether the leaves of a tile are those that its hash was kept of. The root vouches for those of the last tile.
-    func hasLeaves(ofTileWith leaf: UInt64, in size: UInt64) throws -> Bool {
-        let width = UInt64(Limits.tileWidth)
-        let (tile, half) = (leaf / width, width.trailingZeroBitCount - 1)
-        guard (tile + 1) * width <= size else { return true }
-        let (left, right) = try (
-            subtrees.hash(level: half, index: 2 * tile), subtrees.hash(level: half, index: 2 * tile + 1)
-        )
-        return try subtrees.hash(level: half + 1, index: tile) == MerkleHash.node(left, right)
-    }
+extension LogHead {
+    /// The same where a server may have been replaced: nothing is said until what it shows is confirmed.
+    static let replaced = VaultError(
+        .unavailable,
+        "The database server shows less than it did: it may have been replaced by another, or be the one that was.",
+        remedy: "Try again in a moment. If it persists, check which server is the primary.")
 }

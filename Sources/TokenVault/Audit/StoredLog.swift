@@ -36,7 +36,7 @@ package struct LogHead: Sendable {
         do {
             guard try log.subtrees.root(over: first..<first + count) == hash,
                 // Where that was shown by tiles, the last of them has to be that of its leaves.
-                try log.hasLeaves(ofTileWith: edge.size - 1, in: edge.size)
+                try log.subtrees.hasLeaves(ofTileWith: edge.size - 1, in: edge.size)
             else { return nil }
         } catch let error as VaultError where error.code == .integrity { return nil }
         return try log.entry(size - 1)

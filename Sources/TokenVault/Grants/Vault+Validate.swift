@@ -31,6 +31,11 @@ extension Vault {
     /// The same for a client, which sees its own tokens, or all: one that it may not see counts as not valid, and as not
     /// used.
     package func validate(_ accessToken: SecretBytes, for caller: Client?) async throws -> ValidToken? {
+        guard store.isRemote else { return try await check(accessToken, for: caller) }
+        return try await vouched { try await check(accessToken, for: caller) }
+    }
+
+    private func check(_ accessToken: SecretBytes, for caller: Client?) async throws -> ValidToken? {
         guard let handle = try await openHandle(accessToken, as: .accessToken) else { return nil }
         let (now, floor, grant) = (clock.now(), liveKeys.floor, [SQLValue.integer(handle.grant.rawValue)])
         func judgedRow(
@@ -41,7 +46,7 @@ extension Vault {
             return try judge(handle, accessToken, row, vault, database, keys, now, caller)
         }
         var isVaultKnown = true
-        var found = try await read { database in
+        var found = try await read { [self] database in
             try database.firstRow(Self.validationSQL, grant) { cursor -> ValidToken? in
                 guard let vault = knownVaultRow.row(in: cursor)?.row else {
                     isVaultKnown = false
@@ -53,7 +58,7 @@ extension Vault {
             }
         }
         if !isVaultKnown {
-            found = try await snapshot { database, keys in
+            found = try await snapshot { [self] database, keys in
                 let vault = try knownVaultRow.read(database, keys.keyring.rows)
                 return try database.firstRow(Self.validationSQL, grant) {
                     try judgedRow($0, database, vault, keys)
@@ -114,6 +119,10 @@ extension Vault {
     /// the newest of a living grant: the one before it may be repeated for a moment, and is no token to rely
     /// on. Closes no retry window: only use does.
     package func inspectRefreshToken(_ token: SecretBytes) async throws -> ValidToken? {
+        try await vouched { try await inspect(token) }
+    }
+
+    private func inspect(_ token: SecretBytes) async throws -> ValidToken? {
         guard let handle = try await openHandle(token, as: .refreshToken) else { return nil }
         let now = clock.now()
         let found: ValidToken?? = try await snapshot { [registry] database, keys in

@@ -29,11 +29,17 @@ package final class LiveKeys: Sendable {
     let doubt: VaultError?
     private let state: Mutex<State>
     private let unlocker: Unlocker
+    /// Whether what is read may be of a server that was replaced, or of a commit that is lost with it.
+    private let isRemote: Bool
     /// Held while keys are read again: however many notice at once, a passphrase is hashed once.
     private let turn = Mutex<Void>(())
 
     /// - Parameter logSize: in the snapshot that `keys` and `vault` were read in.
-    init(_ keys: SnapshotKeys, _ vault: VaultRow, logSize: Int64, doubt: VaultError?, unlocker: Unlocker) {
+    init(
+        _ keys: SnapshotKeys, _ vault: VaultRow, logSize: Int64, doubt: VaultError?, unlocker: Unlocker,
+        isRemote: Bool
+    ) {
+        self.isRemote = isRemote
         self.doubt = doubt
         state = Mutex(
             State(
@@ -82,7 +88,7 @@ package final class LiveKeys: Sendable {
     func keys(
         for database: Database, _ stamp: RegistryRevision, logSize: Int64, above floor: Int64
     ) throws -> SnapshotKeys {
-        guard logSize >= floor else { throw VaultRow.outdated }
+        guard logSize >= floor else { throw outdated }
         // A longer log is another process's work, whose last entry may name another stamp than the row that is there now.
         func held() throws -> SnapshotKeys? {
             try state.withLock {
@@ -106,13 +112,14 @@ package final class LiveKeys: Sendable {
         // Mostly only users changed: then the rows are the same, and with them the keys.
         let keys = held.keys.keyring.fits(vault) ? held.keys : try load(database, vault, held)
         let size = try keys.prove(database)
-        guard size >= floor else { throw VaultRow.outdated }
+        guard size >= floor else { throw outdated }
         return try state.withLock { state in
             // A reader on an older snapshot must not bring back what a newer one has replaced.
             guard size > state.size else {
                 // The commit that wrote it, or another reader, was faster.
                 if size == state.size, state.keys.revision == vault.stamp { return state.keys }
-                guard size < state.size else { throw VaultRow.outdated }
+                // Of a remote store another log may have been there for a moment, and was never confirmed.
+                guard size < state.size || isRemote else { throw VaultRow.outdated }
                 return keys.at(nil)
             }
             (state.keys, state.size) = (keys.at(vault.stamp), size)
@@ -143,11 +150,15 @@ package final class LiveKeys: Sendable {
     func reach(_ vault: VaultRow, logSize: Int64) throws {
         try state.withLock { state in
             guard !vault.isOlder(than: state.floor.vault), logSize >= state.floor.logSize else {
-                throw VaultRow.outdated
+                throw outdated
             }
-            state.floor = (logSize, vault)
+            // What a server shows is what there is when it confirms a commit after it.
+            if !isRemote { state.floor = (logSize, vault) }
         }
     }
+
+    /// A database that is older than it was: in a file it is damage, and a server may have been replaced.
+    private var outdated: VaultError { isRemote ? LogHead.replaced : VaultRow.outdated }
 
     /// Takes note of a commit of this process.
     func committed(_ transaction: WriteTransaction, _ head: LogHead) {

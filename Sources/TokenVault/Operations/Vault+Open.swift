@@ -2,6 +2,7 @@ import Foundation
 import MerkleLog
 import PostgresStore
 package import SQLiteStore
+import TokenRotation
 public import VaultCore
 public import VaultCrypto
 package import VaultStore
@@ -169,7 +170,8 @@ extension Vault {
         }
         return OpenedStore(
             store: store,
-            keys: LiveKeys(keys, vault, logSize: head.size, doubt: doubt, unlocker: unlocker),
+            keys: LiveKeys(
+                keys, vault, logSize: head.size, doubt: doubt, unlocker: unlocker, isRemote: store.isRemote),
             head: head, unlocker: unlocker)
     }
 
@@ -214,8 +216,10 @@ extension Vault {
 
     /// Removes a vault that was just made, and closed, because something that belongs to it could not be made.
     ///
-    /// - Returns: false, and nothing was removed, where another process serves it already.
-    package static func discard(at path: String) throws -> Bool { try SQLiteStore.discard(at: path) }
+    /// - Returns: false, and nothing was removed, where another process serves it already, or it is in PostgreSQL.
+    package static func discard(at place: VaultPlace) throws -> Bool {
+        if case .file(let path) = place { try SQLiteStore.discard(at: path) } else { false }
+    }
 
     /// Creates a key file: 32 random bytes that only the owner of the file may read.
     ///

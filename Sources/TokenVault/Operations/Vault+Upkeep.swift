@@ -1,5 +1,4 @@
 import Logging
-import Synchronization
 import TokenRotation
 import VaultCore
 import VaultCrypto
@@ -20,7 +19,7 @@ extension Vault {
     /// A damaged vault is served as well, with an error for every caller: that says more than a
     /// service that does not start.
     public func beginServing() async throws {
-        let isFirst = try store.beginServing()
+        let isFirst = try await BlockingThread.result { [store] in try store.beginServing() }
         do {
             try await housekeep { transaction in
                 transaction.changeVault { vault in
@@ -40,6 +39,24 @@ extension Vault {
         try await housekeep { transaction in
             transaction.changeVault { $0.beat(at: transaction.now, monotonic: transaction.monotonic) }
         }
+    }
+
+    /// Reads what decides about a token. Where the store cannot vouch for that any more, something is committed first, which
+    /// only the server that the others use acknowledges, and all is read again.
+    ///
+    /// - Throws: ``VaultError/Code/unavailable`` where that is not acknowledged: a server that was replaced would go on
+    ///   calling revoked tokens valid.
+    func vouched<Result>(_ read: () async throws -> Result) async throws -> Result {
+        let result = try await read()
+        if store.vouchesForReads { return result }
+        try await housekeep { [proof = store.proof] transaction in proof.forEach { transaction.put($0) } }
+        let again = try await read()
+        guard store.vouchesForReads else {
+            throw VaultError(
+                .unavailable, "The database server has not confirmed a commit for a while.",
+                remedy: "Try again in a moment; check the server and its standbys.")
+        }
+        return again
     }
 
     /// One turn of upkeep, about a second after the one before. Trouble here is trouble for everybody and reported there;
@@ -79,40 +96,6 @@ extension Vault {
                 return isChanged ? Audited((), event) : .unchanged(())
             }
             firstUses.remove(uses)
-        }
-    }
-}
-
-/// First uses of current token pairs that this process saw and has not written to the rows yet. The retry
-/// window closes the moment a use is seen; the row follows within a second or so.
-package final class FirstUses: Sendable {
-    private let seen = Mutex<[GrantID: (generation: UInt32, at: VaultInstant)]>([:])
-
-    package init() {}
-
-    // A flood of first uses falls back to rows that stay open until the window ends: safe, only later.
-    private static let capacity = 100_000
-
-    func note(_ grant: GrantID, _ generation: UInt32, at now: VaultInstant) {
-        seen.withLock { seen in
-            guard seen.count < Self.capacity, seen[grant]?.generation != generation else { return }
-            seen[grant] = (generation, now)
-        }
-    }
-
-    func contains(_ grant: GrantID, _ generation: UInt32) -> Bool {
-        seen.withLock { $0[grant]?.generation == generation }
-    }
-
-    /// Up to `limit` uses to be written.
-    func batch(_ limit: Int) -> [(grant: GrantID, generation: UInt32, at: VaultInstant)] {
-        seen.withLock { seen in seen.prefix(limit).map { ($0.key, $0.value.generation, $0.value.at) } }
-    }
-
-    /// Forgets uses that have been written, or that no longer matter.
-    func remove(_ written: [(grant: GrantID, generation: UInt32, at: VaultInstant)]) {
-        seen.withLock { seen in
-            for use in written where seen[use.grant]?.generation == use.generation { seen[use.grant] = nil }
         }
     }
 }

@@ -3,6 +3,7 @@ import MerkleLog
 package import Metrics
 package import SQLiteStore
 import Synchronization
+import TokenRotation
 public import VaultCore
 import VaultCrypto
 import VaultMigrations
@@ -32,6 +33,8 @@ public final class Vault: Sendable {
     package let logger: Logger
     package let store: any VaultStore
     package let queue: CommitQueue
+    /// For the reads of a store behind a network.
+    private let readingThreads: ReadingThreads?
     package let liveKeys: LiveKeys
     package let registry: Registry
     let firstUses: FirstUses
@@ -53,6 +56,8 @@ public final class Vault: Sendable {
     package var acceptsNewWork: Bool { store.acceptsNewWork }
     /// Now, by the clocks that a write would be decided by.
     package var time: StoreTime { store.time(by: clock) }
+    /// By how much the database server's clock is ahead of this machine's; nil for a vault in a file.
+    package var serverClockSkew: Duration? { (clock as? StoreClock)?.skew }
     /// Writes waiting now.
     package var queueDepth: Int { queue.depth }
 
@@ -60,7 +65,10 @@ public final class Vault: Sendable {
         id = opened.keys.current.keyring.vault
         roles = opened.keys.current.keyring.opened.roles
         path = opened.store.path
-        clock = configuration.clock
+        clock =
+            opened.store.isRemote
+            ? StoreClock(opened.store, configuration.clock) : configuration.clock as any VaultClock
+        readingThreads = opened.store.isRemote ? ReadingThreads() : nil
         logger = configuration.logger
         anchorCheck = configuration.anchors
         store = opened.store
@@ -91,7 +99,7 @@ public final class Vault: Sendable {
             return closers.reversed()
         }) { await work() }
         if !queue.isClosed { await writeLastThings() }
-        await Self.onThread { [self] in closeFiles() }
+        try? await BlockingThread.result { [self] in closeFiles() }
     }
 
     private func writeLastThings() async {
@@ -108,6 +116,7 @@ public final class Vault: Sendable {
 
     func closeFiles() {
         guard queue.close() else { return }
+        readingThreads?.close()
         do { try store.close() } catch {
             logger.warning("The vault did not close cleanly.", metadata: ["error": "\(error)"])
         }
@@ -155,15 +164,18 @@ public struct VaultConfiguration: Sendable {
 extension Vault {
     /// Reads several rows as of one moment, with the keys that fit them.
     ///
-    /// SQLite answers in place: no other thread, no continuation. A store behind a network would suspend here and in
-    /// ``read(_:)``.
-    package func snapshot<Result>(_ body: (Database, SnapshotKeys) throws -> Result) async throws -> Result {
-        try snapshotInPlace(body)
+    /// SQLite answers in place: no other thread, no continuation. A store behind a network is asked by a thread of the vault's.
+    package func snapshot<Result>(
+        _ body: @escaping (Database, SnapshotKeys) throws -> Result
+    ) async throws -> Result {
+        guard let readingThreads else { return try snapshotInPlace(body) }
+        return try await readingThreads.run { [self] in try snapshotInPlace(body) }
     }
 
     /// Each statement of `body` sees the newest state.
-    package func read<Result>(_ body: (Database) throws -> Result) async throws -> Result {
-        try store.reader.read(body)
+    package func read<Result>(_ body: @escaping (Database) throws -> Result) async throws -> Result {
+        guard let readingThreads else { return try store.reader.read(body) }
+        return try await readingThreads.run { [store] in try store.reader.read(body) }
     }
 
     /// As ``snapshot(_:)`` for what may read many rows: off the threads that tasks share.
@@ -227,16 +239,6 @@ extension Vault {
         try await queue.submit(.housekeeping) { .upkeep(try body($0)) }
     }
 
-    /// Runs blocking work outside the threads that tasks share.
-    static func onThread(_ body: @escaping @Sendable () -> Void) async {
-        await withCheckedContinuation { continuation in
-            BlockingThread.run {
-                body()
-                continuation.resume()
-            }
-        }
-    }
-
     /// What a token of ours says, or nil for anything we did not make. Another process may have rotated the
     /// key of handles and issued this token since we read the keys: only a token that names a key we do not
     /// know makes us look, and looking costs as much as looking the grant up would.
@@ -265,16 +267,5 @@ extension Vault {
             refusals.count(folded)
             throw error
         }
-    }
-
-    /// Writes that a client sent a token request by GET, at a bounded rate; the rest is counted.
-    ///
-    /// - Parameter client: authenticated, or public: then anybody may have said its name.
-    package func recordLegacyGet(by client: Client, channel: AuditChannel, requestID: String?) async throws {
-        var event = AuditEvent(
-            .tokenRequest, by: AuditActor(client.pseudonym, channel), reason: "legacy_get",
-            requestID: requestID)
-        event.isLimited = !client.registration.isPublic
-        try await record(event)
     }
 }

@@ -36,6 +36,7 @@ package struct VaultRow: Sendable, Equatable {
     /// what the wall clock was set forward or back counts as outage, or as less of it. On another clock than the last
     /// heartbeat's nothing tells how long it served.
     mutating func beat(at now: VaultInstant, monotonic: ClockReading) {
+        guard !monotonic.isOfServer else { return beatForAll(at: now, monotonic: monotonic) }
         let deviation = wallTime(to: now) - (monotonic.milliseconds(since: heartbeat) ?? 0)
         if abs(deviation) >= 1000 { outage += deviation }
         heartbeatAt = now
@@ -44,10 +45,22 @@ package struct VaultRow: Sendable, Equatable {
 
     /// No process served since the last heartbeat: the serving clock stood still, whatever the wall clock did.
     mutating func beatAfterOutage(at now: VaultInstant, monotonic: ClockReading) {
+        guard !monotonic.isOfServer else { return beatForAll(at: now, monotonic: monotonic) }
         outage += wallTime(to: now)
         heartbeatAt = now
         heartbeat = monotonic
     }
+
+    /// One clock is everybody's, and any process may be the one that goes on: what passed since the last heartbeat of any was
+    /// an outage where it is longer than the beats of a process that serves are apart.
+    private mutating func beatForAll(at now: VaultInstant, monotonic: ClockReading) {
+        let gap = wallTime(to: now)
+        if gap > Self.longestPause { outage += gap }
+        heartbeatAt = now
+        heartbeat = monotonic
+    }
+
+    private static let longestPause: Int64 = 15_000
 
     private func wallTime(to now: VaultInstant) -> Int64 {
         now.millisecondsSince1970 - heartbeatAt.millisecondsSince1970

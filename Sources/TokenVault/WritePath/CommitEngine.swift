@@ -1,5 +1,6 @@
 import Foundation
 import MerkleLog
+import TokenRotation
 import VaultCore
 import VaultCrypto
 import VaultStore
@@ -24,8 +25,9 @@ final class CommitEngine: @unchecked Sendable {
     private let statistics: CommitStatistics
     /// The head that was last found to be signed; nil: look again.
     private var lastHead: LogHead?
-    /// The newest head under a commit of this process, or the one it was opened with: every later log begins with it.
-    private var ownHead: LogHead
+    /// The newest head under a commit of this process, or the one that its file was opened with: every later log begins with
+    /// it. Nil before the first commit to a remote store, which alone shows that what was found there is confirmed.
+    private var ownHead: LogHead?
     private var lastClocks: (wall: VaultInstant, monotonic: Duration)?
     private var clockIsTrustedFrom = Duration.zero
 
@@ -35,7 +37,7 @@ final class CommitEngine: @unchecked Sendable {
     ) {
         store = opened.store
         keys = opened.keys
-        ownHead = opened.head
+        ownHead = opened.store.isRemote ? nil : opened.head
         self.registry = registry
         self.firstUses = firstUses
         self.refusals = refusals
@@ -54,6 +56,7 @@ final class CommitEngine: @unchecked Sendable {
         var transaction: WriteTransaction?
         var head: LogHead?
         var hasFailed = false
+        var loss: VaultError?
         let outcome = store.commit(
             waiting: {
                 waiting()
@@ -61,7 +64,13 @@ final class CommitEngine: @unchecked Sendable {
             },
             { opened in
                 start = ContinuousClock.now
-                let begun = try begin(opened, batch, isCareful: isCareful)
+                let begun: WriteTransaction
+                do { begun = try begin(opened, batch, isCareful: isCareful) } catch let error as Lost {
+                    // A server that was replaced may show that, and confirms nothing: no judgement before it does.
+                    guard store.isRemote else { throw keys.stop(error.error) }
+                    loss = error.error
+                    return StoreCommit(store.proof, isThere: nil)
+                }
                 (transaction, head) = (begun, nil)
                 do {
                     for job in batch.jobs { try run(job, in: begun) }
@@ -79,6 +88,7 @@ final class CommitEngine: @unchecked Sendable {
                 }
             },
             durable: { isLogEmptied in
+                if let loss { return batch.finish(keys.stop(loss)) }
                 if let transaction { keys.committed(transaction, head ?? transaction.committed) }
                 if let head { lastHead = head }
                 if let own = head ?? transaction?.committed { ownHead = own }
@@ -99,7 +109,7 @@ final class CommitEngine: @unchecked Sendable {
         case .notApplied(let error), .failed(let error): fail(batch, error, isRetry: isRetry)
         case .unknown:
             lastHead = nil
-            batch.finish(Self.unknown)
+            batch.finish(loss == nil ? Self.unknown : LogHead.replaced)
         }
     }
 
@@ -120,8 +130,7 @@ final class CommitEngine: @unchecked Sendable {
         func known() throws -> SnapshotKeys {
             if let keys { return keys }
             guard let vault, let head else { throw vault == nil ? VaultRow.damaged : LogHead.misfit }
-            // By the same connection as ever, what others added can only have gone on from there.
-            if !opened.isContinued { try follow(head, opened.database) }
+            try follow(head, opened)
             let current = try self.keys.keys(
                 for: opened.database, vault.row.stamp, logSize: head.size, above: self.keys.floor)
             try vault.check(current.keyring.rows)
@@ -191,12 +200,19 @@ final class CommitEngine: @unchecked Sendable {
     /// What this process committed is in every log it may go on with: an older copy that others added to is signed, and
     /// longer, and lacks it.
     ///
-    /// - Throws: ``VaultError/Code/integrity``, then and ever after.
-    private func follow(_ head: LogHead, _ database: Database) throws {
+    /// - Throws: ``Lost``.
+    private func follow(_ head: LogHead, _ opened: any StoreTransaction) throws {
+        // By the same connection as ever, what others added can only have gone on from there.
+        guard !opened.isContinued, let ownHead else { return }
         if head.size == ownHead.size, head.root == ownHead.root { return }
         if let lastHead, head.size == lastHead.size, head.root == lastHead.root { return }
-        guard try head.extends(ownHead, in: database) else { throw keys.stop(LogHead.lost(ownHead, head)) }
+        guard try head.extends(ownHead, in: opened.database) else {
+            throw Lost(error: LogHead.lost(ownHead, head))
+        }
     }
+
+    /// What this process committed is not there.
+    private struct Lost: StoreSignal { let error: VaultError }
 
     /// Whether the wall clock may be believed when it says that something expired long ago. Not for an hour
     /// after it was set, nor after a start at which it was a day or more from the log.

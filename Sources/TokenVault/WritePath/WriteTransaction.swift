@@ -1,4 +1,5 @@
 package import MerkleLog
+package import TokenRotation
 package import VaultCore
 package import VaultCrypto
 package import VaultStore
