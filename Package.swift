@@ -107,7 +107,7 @@ let targets: [Target] = [
         name: "VaultCustody",
         dependencies: [
             "VaultCore", "VaultCrypto", "CVaultShims", "TokenRotation", "MerkleLog", "VaultStore",
-            "SQLiteStore", "TokenVault", "VaultAudit", logging,
+            "SQLiteStore", "PostgresStore", "TokenVault", "VaultAudit", logging,
         ]),
     .target(
         name: "TokenIssuer",
@@ -170,8 +170,8 @@ let targets: [Target] = [
             argumentParser,
             nioCore, nioPosix, nioHTTP1, logging, lifecycle, unixSignals,
         ],
-        // A link to the page in docs/.
-        resources: [.embedInCode("Help/errors.md")]),
+        // The page of errors is a link to the one in docs/.
+        resources: [.embedInCode("Help/errors.md"), .embedInCode("Report/report.css")]),
 ]
 
 // Each is run by a test, those that the documentation shows word for word too.

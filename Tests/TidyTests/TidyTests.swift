@@ -173,7 +173,7 @@ enum Repository {
         ],
         "VaultCustody": [
             "VaultCore", "VaultCrypto", "CVaultShims", "TokenRotation", "MerkleLog", "VaultStore",
-            "SQLiteStore", "TokenVault", "VaultAudit", "Logging",
+            "SQLiteStore", "PostgresStore", "TokenVault", "VaultAudit", "Logging",
         ],
         "TokenIssuer": [
             "VaultCore", "VaultCrypto", "TokenRotation", "VaultStore", "TokenVault", "Logging", "Metrics",

@@ -18,7 +18,8 @@ struct ReportPage: Sendable {
     let registered: [Client]
 
     var source: String {
-        let style = ReportStyle.sheet
+        // Of the same family as the pages of `serve`.
+        let style = String(decoding: PackageResources.report_css, as: UTF8.self)
         let hash = Base64.encode(SHA256.hash(Array(style.utf8)).bytes)
         let page: HTML = """
             <!doctype html>
