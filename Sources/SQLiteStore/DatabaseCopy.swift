@@ -1,5 +1,5 @@
 import CSQLite
-import VaultCore
+package import VaultCore
 package import VaultStore
 
 /// A copy of a whole database as one reader sees it, which is read once and thrown away.
@@ -19,9 +19,15 @@ package struct DatabaseCopy: Sendable {
     /// Copies what `source` shows, while writers and other readers go on.
     ///
     /// - Parameter progress: from 0 to 1.
-    package func fill(from source: Database, progress: (Double) -> Void) throws {
+    package func fill(
+        from source: Database, _ ledger: SchemaLedger, at now: VaultInstant, progress: (Double) -> Void
+    ) throws {
         guard let source = source.engine as? SQLiteEngine else {
-            throw VaultError(.internalError, "Only a SQLite file can be copied page by page.")
+            // Another engine's rows, in a file of the same schema.
+            return try connection.transaction { transaction in
+                try ledger.create(transaction, at: now)
+                _ = try RowCopy(ledger).run(from: source, to: transaction, progress: progress)
+            }
         }
         try connection.withEngine { copy, _ in
             guard let backup = sqlite3_backup_init(copy.handle, "main", source.handle, "main") else {

@@ -207,8 +207,8 @@ final class Snapshot {
     ///
     /// - Parameter directory: the directory of the copy while it is read; it must be as safe as the vault's own.
     init(
-        of store: any VaultStore, in directory: String, _ read: (Database) throws -> Void,
-        progress: @escaping (Double) -> Void
+        of store: any VaultStore, in directory: String, at now: VaultInstant,
+        _ read: (Database) throws -> Void, progress: @escaping (Double) -> Void
     ) throws {
         let place = directory + "/.tokenvault-snapshot-" + UUID().uuidString
         var descriptor: Int32 = -1
@@ -221,9 +221,9 @@ final class Snapshot {
             }
             (head, schema) = try store.withOwnReader { database in
                 let head = try LogHead.read(database)
-                let schema = try database.firstRow("PRAGMA user_version") { Int($0.integer(0)) } ?? 0
+                let schema = try Int(database.count("SELECT max(version) FROM schema_migrations"))
                 try read(database)
-                try copy.fill(from: database, progress: progress)
+                try copy.fill(from: database, SchemaLedger(), at: now, progress: progress)
                 return (head, schema)
             }
             try copy.close()

@@ -17,7 +17,8 @@ public struct BackupRequest: Sendable {
     public var keepUntil: VaultInstant?
     /// Whether an older backup, or older keys, under these names may be replaced. Nothing else ever is.
     public var replaces = false
-    /// The directory for a temporary copy of the database, as safe as the vault's own directory, which is the default.
+    /// The directory for a temporary copy of the database, as safe as the vault's own directory, which is the default; for a
+    /// vault in PostgreSQL that is the directory of ``path``.
     public var scratchDirectory: String?
 
     public init(path: String, keysPath: String?) {
@@ -122,14 +123,15 @@ public struct VaultBackups: Sendable {
     ) throws -> BackupReceipt {
         let data = try DraftFile(of: request.path)
         let keysFile = try request.keysPath.map { try DraftFile(of: $0) }
-        let scratch = request.scratchDirectory ?? VaultFile.directory(of: vault.path)
+        let beside = vault.store.isRemote ? request.path : vault.path
+        let scratch = request.scratchDirectory ?? VaultFile.directory(of: beside)
         let size = (FileFacts(at: vault.path)?.size ?? 0) + (FileFacts(at: vault.path + "-wal")?.size ?? 0)
         for directory in [scratch, VaultFile.directory(of: request.path)] {
             try FreeSpace.check(Int64(size), in: directory)
         }
         // The keys of the copy: they may be rotated meanwhile, by another process too.
         var copied: (keyring: Keyring, custodyKey: RoleKeyRow?, slots: BackupKeys)?
-        let snapshot = try Snapshot(of: vault.store, in: scratch) { database in
+        let snapshot = try Snapshot(of: vault.store, in: scratch, at: row.createdAt) { database in
             let keyring = try vault.liveKeys.keys(for: database).keyring
             let keys = try database.loadAll(
                 RoleKeyRow.self, where: "role = 3 AND wrapper = 0 AND state = 1", [], keyring)

@@ -1,5 +1,6 @@
 import MerkleLog
 import SQLiteStore
+import TokenRotation
 import TokenVault
 import VaultCore
 import VaultCrypto

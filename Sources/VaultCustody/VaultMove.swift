@@ -1,0 +1,191 @@
+import Foundation
+import MerkleLog
+import PostgresStore
+import SQLiteStore
+public import TokenVault
+import VaultAudit
+public import VaultCore
+public import VaultCrypto
+import VaultStore
+
+/// Moves a vault from a file to PostgreSQL, back, or to another PostgreSQL database: every row as it is, keys and log with
+/// them.
+///
+/// ```swift
+/// let move = VaultMove(
+///     from: .file("/var/lib/app/vault"), to: .postgres(service: "tokenvault"), unlockedBy: .keyFile(path: "vault.key"))
+/// let receipt = try await move.run()
+/// ```
+///
+/// No service may use the vault meanwhile. The copy is made in one transaction: after a failure there is nothing at the new
+/// place, and it can be begun again. At the end the copy is opened and verified as a whole, and its log has to begin with the
+/// log that was copied, by the root.
+public struct VaultMove: Sendable {
+    public var source: VaultPlace
+    /// Where no vault is yet.
+    public var target: VaultPlace
+    /// What opens one of the vault's keyslots.
+    public var key: KeySource
+    /// As ``Vault/create(at:unlockedBy:isSingle:configuration:)`` has it.
+    public var isSingle: Bool
+    public var configuration: VaultConfiguration
+
+    public init(
+        from source: VaultPlace, to target: VaultPlace, unlockedBy key: KeySource, isSingle: Bool = false,
+        configuration: VaultConfiguration = VaultConfiguration()
+    ) {
+        (self.source, self.target, self.key) = (source, target, key)
+        (self.isSingle, self.configuration) = (isSingle, configuration)
+    }
+
+    /// - Parameter progress: called now and then with the share done, 0 to 1.
+    /// - Throws: ``VaultError/Code/busy`` while the vault is served, or where it was written meanwhile;
+    ///   ``VaultError/Code/alreadyExists``, ``VaultError/Code/integrity`` (the vault is damaged, or the copy is not the same),
+    ///   and what opening and creating a vault throw.
+    public func run(progress: @escaping @Sendable (Double) -> Void = { _ in }) async throws -> MoveReceipt {
+        if case (.file, .file) = (source, target) {
+            throw VaultError(
+                .invalidInput, "A vault is moved to PostgreSQL, or from there.",
+                remedy: "Move the file itself while no service uses it, with the files beside it.")
+        }
+        let copied = try await copy { progress($0 * 0.6) }
+        do { try await prove(copied.head) { progress(0.6 + $0 * 0.4) } } catch {
+            let cause = error as? VaultError
+            throw VaultError(
+                cause?.code ?? .internalError,
+                "The copy at \(target) is not to be used: \(cause?.message ?? "it could not be checked"). The vault at \(source) is as it was.",
+                remedy: "Remove the copy, then begin again.")
+        }
+        return MoveReceipt(
+            source: source, target: target, rows: copied.rows, logSize: copied.head.size,
+            logRoot: Hex.encode(copied.head.root.bytes), setAside: try setAside())
+    }
+
+    private func copy(_ progress: @escaping @Sendable (Double) -> Void) async throws
+        -> (rows: Int64, head: LogHead)
+    {
+        // Shows that the key is right before anything is copied.
+        let vault = try await Vault.open(at: source, unlockedBy: key, configuration: configuration)
+        let result: (rows: Int64, head: LogHead)
+        do {
+            result = try await BlockingThread.result {
+                try refuseServed(vault)
+                return try vault.store.withOwnReader { database in
+                    let head = try LogHead.read(database)
+                    var rows: Int64 = 0
+                    try make { transaction in
+                        do {
+                            rows = try RowCopy(configuration.ledger).run(
+                                from: database, to: transaction, progress: progress)
+                        } catch {
+                            // Of the one engine or of the other, which says what its own errors mean.
+                            let said = vault.store.translate(error)
+                            throw said.code == .internalError ? error : said
+                        }
+                        try check(transaction.database, is: head)
+                        try refuseServed(vault)
+                        let now = try vault.store.withOwnReader { try LogHead.read($0) }
+                        guard now.size == head.size, now.root == head.root else { throw written }
+                    }
+                    return (rows, head)
+                }
+            }
+        } catch {
+            await vault.close()
+            throw vault.store.translate(error)
+        }
+        await vault.close()
+        return result
+    }
+
+    /// Makes the tables at the new place, and what `body` puts into them.
+    private func make(_ body: (any StoreTransaction) throws -> Void) throws {
+        let now = configuration.clock.now()
+        switch target {
+        case .file(let path): try SQLiteStore.create(at: path, at: now, body)
+        case .postgres(let service):
+            let store = try PostgresStore.create(
+                at: PostgresPlace(service: service), isSingle: isSingle, logger: configuration.logger,
+                at: now,
+                body)
+            try store.close()
+        }
+    }
+
+    /// Before the copy is committed: its tree has the root that was read.
+    private func check(_ copy: Database, is head: LogHead) throws {
+        let found = try LogHead.read(copy)
+        guard found.size == head.size, found.root == head.root,
+            try head.size == 0 || StoredLog(copy).subtrees.root(over: 0..<UInt64(head.size)) == head.root
+        else {
+            throw VaultError(
+                .integrity, "The log at the new place does not have the root of the one that was copied.",
+                remedy: "Verify the audit log of the vault, then begin again.")
+        }
+    }
+
+    private func refuseServed(_ vault: Vault) throws {
+        guard try vault.store.isServed() else { return }
+        throw VaultError(
+            .busy, "A service uses the vault at \(source).",
+            remedy: "Stop every service that uses it, on every machine, then begin again.")
+    }
+
+    private var written: VaultError {
+        VaultError(
+            .busy, "The vault at \(source) was written while it was copied; the copy was dropped.",
+            remedy: "Stop every service and command that uses it, then begin again.")
+    }
+
+    /// Opens the copy, and verifies every row of it; the log has only grown by that.
+    private func prove(_ head: LogHead, _ progress: @escaping @Sendable (Double) -> Void) async throws {
+        let vault = try await Vault.open(at: target, unlockedBy: key, configuration: configuration)
+        let report: AuditReport
+        do {
+            let isSame = try await vault.scan { database, _ in
+                try LogHead.read(database).extends(head, in: database)
+            }
+            guard isSame else {
+                throw VaultError(.integrity, "Its log does not begin with the log that was copied")
+            }
+            report = try await vault.log.verify(comparesAnchors: false, progress: progress)
+        } catch {
+            await vault.close()
+            throw error
+        }
+        await vault.close()
+        guard report.isIntact else {
+            let what = report.findings.first.map { "\($0.place) \($0.problem)" } ?? "the log"
+            throw VaultError(.integrity, "It differs from what its log says (\(what))")
+        }
+    }
+
+    /// A file that was left in its place would be served by mistake, and its log grow another end.
+    ///
+    /// - Returns: where it is now; nil for a vault that was not in a file.
+    private func setAside() throws -> String? {
+        guard case .file(let named) = source else { return nil }
+        let path = try VaultFile.resolve(named)
+        let place = "\(path).moved-\(configuration.clock.now().millisecondsSince1970 / 1000)"
+        guard VaultFile.rename(path, toFree: place) == 0 else {
+            throw VaultError(
+                .ioFailure,
+                "The vault is at \(target) now, but the file \(path) could not be given another name.",
+                remedy: "Move it away yourself: nothing may use it any more.")
+        }
+        return place
+    }
+}
+
+/// A vault that was moved.
+public struct MoveReceipt: Sendable {
+    public let source: VaultPlace
+    public let target: VaultPlace
+    public let rows: Int64
+    /// Entries of the log that were copied.
+    public let logSize: Int64
+    /// 64 hexadecimal digits.
+    public let logRoot: String
+    /// Where the old file is now; nil for a database, which is as it was.
+    public let setAside: String?
+}

@@ -1,0 +1,125 @@
+import Foundation
+import TestSupport
+import Testing
+import TokenVault
+import TokenVaultTesting
+import VaultAudit
+import VaultCore
+import VaultCustody
+
+@Suite(.bounded) struct `A vault moves to PostgreSQL and back with all that is in it` {
+    /// A vault in a file with a grant, and a database that nobody uses.
+    private final class Scene: Sendable {
+        let test: TestVault
+        let party: Party
+        let tokens: IssuedTokens
+        let service: String
+        private let cluster: PostgresCluster
+
+        init() async throws {
+            cluster = try PostgresCluster.shared.get()
+            service = try cluster.makeDatabase()
+            // The server's clock goes on with what was made by this one.
+            test = try await TestVault(clock: SettableClock(SystemClock().now().millisecondsSince1970))
+            party = try await Party(test.vault)
+            tokens = try await party.begin()
+        }
+
+        deinit { cluster.giveBack(service) }
+
+        var place: VaultPlace { .postgres(service: service) }
+        var key: KeySource { .keyFile(path: test.keyFile) }
+
+        func move(_ from: VaultPlace, _ to: VaultPlace) -> VaultMove {
+            VaultMove(from: from, to: to, unlockedBy: key, isSingle: true)
+        }
+
+        func moveAway() async throws -> MoveReceipt {
+            await test.vault.close()
+            return try await move(.file(test.path), place).run()
+        }
+
+        func sql(_ text: String) throws -> String { try cluster.run(text, in: service) }
+    }
+
+    @Test(.ofFiles) func `there and back`() async throws {
+        let scene = try await Scene()
+        let size = try await scene.test.vault.auditSize()
+        let receipt = try await scene.moveAway()
+        #expect(receipt.logSize > size && receipt.rows > receipt.logSize)
+        #expect(!FileManager.default.fileExists(atPath: scene.test.path))
+        #expect(receipt.setAside.map { FileManager.default.fileExists(atPath: $0) } == true)
+
+        let vault = try await Vault.open(at: scene.place, unlockedBy: scene.key)
+        #expect(vault.path == "postgres:" + scene.service)
+        #expect(try await vault.validate(scene.tokens.pair.accessToken) != nil)
+        let next = try #require(await scene.party.refresh(scene.tokens.refreshToken, in: vault).issued)
+        #expect(try await vault.log.verify(comparesAnchors: false).isIntact)
+        await vault.close()
+
+        let file = VaultPlace.file(scene.test.directory + "/back")
+        let back = try await scene.move(scene.place, file).run()
+        #expect(back.setAside == nil && back.logSize > receipt.logSize)
+        let again = try await Vault.open(at: file, unlockedBy: scene.key)
+        #expect(try await scene.party.refresh(next.refreshToken, in: again).issued != nil)
+        #expect(try await again.log.verify(comparesAnchors: false).isIntact)
+        await again.close()
+    }
+
+    @Test(.ofFiles) func `not while it is served, and then again`() async throws {
+        let scene = try await Scene()
+        try await scene.test.vault.beginServing()
+        await #expect(throws: VaultError(.busy, "")) {
+            try await scene.move(.file(scene.test.path), scene.place).run()
+        }
+        #expect(try scene.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'tokenvault'") == "0")
+        _ = try await scene.moveAway()
+    }
+
+    @Test(.ofFiles) func `not where a vault is, and not with another key`() async throws {
+        let scene = try await Scene()
+        _ = try await scene.moveAway()
+        let other = try await TestVault()
+        await other.vault.close()
+        let move = VaultMove(
+            from: .file(other.path), to: scene.place, unlockedBy: .keyFile(path: other.keyFile),
+            isSingle: true)
+        await #expect(throws: VaultError(.alreadyExists, "")) { try await move.run() }
+        #expect(FileManager.default.fileExists(atPath: other.path))
+        var wrong = move
+        wrong.key = scene.key
+        await #expect(throws: VaultError(.locked, "")) { try await wrong.run() }
+        #expect(try scene.sql("SELECT size > 0 FROM audit_head") == "t")
+    }
+
+    @Test(.ofFiles) func `a backup of it is the same container, which a file is restored from`() async throws
+    {
+        let scene = try await Scene()
+        _ = try await scene.moveAway()
+        let vault = try await Vault.open(at: scene.place, unlockedBy: scene.key)
+        let (data, keys) = (scene.test.directory + "/data", scene.test.directory + "/keys")
+        let receipt = try await vault.backups.make(BackupRequest(path: data, keysPath: keys))
+        await vault.close()
+        #expect(receipt.byteCount > 0)
+        #expect(try await Backup.verify(data, keys: keys, unlockedBy: scene.key).isIntact)
+        var restore = VaultRestore(
+            backup: data, keys: keys, unlockedBy: scene.key, to: scene.test.directory + "/restored")
+        restore.keepsGrants = true
+        #expect(try await restore.apply().logSize > receipt.logSize)
+    }
+
+    @Test(.ofFiles) func `the doctor looks at the server`() async throws {
+        let scene = try await Scene()
+        _ = try await scene.moveAway()
+        let checks = await VaultDoctor(scene.place).examine()
+        #expect(
+            checks.filter { $0.severity >= .warning }.isEmpty, "\(checks.filter { $0.severity >= .warning })")
+        let found = Set(checks.map(\.id))
+        for id in ["opens", "settings", "standbys", "clock", "instances", "dead_rows"] {
+            #expect(found.contains("postgres." + id), "\(found.sorted())")
+        }
+        #expect(found.contains("log.length") || found.contains { $0.hasPrefix("log.") })
+        let missing = await VaultDoctor(.postgres(service: "no-such-service")).examine()
+        #expect(missing.count == 1 && missing.first?.code == .notFound)
+    }
+}
