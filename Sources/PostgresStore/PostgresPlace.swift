@@ -7,18 +7,7 @@ package struct PostgresPlace: Sendable, Hashable {
     /// - Throws: ``VaultError/Code/invalidInput`` for what is no name of a service: a URI or a list of settings could have a
     ///   password in it.
     package init(service: String) throws {
-        let isName =
-            (1...64).contains(service.utf8.count)
-            && service.utf8.allSatisfy { octet in
-                switch octet {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."),
-                    UInt8(ascii: "-"):
-                    true
-                default: false
-                }
-            }
-        guard isName else {
+        guard VaultPlace.isServiceName(service) else {
             throw VaultError(
                 .invalidInput,
                 "A vault on PostgreSQL is named by a connection service: 1 to 64 of A-Z a-z 0-9 _ . -.",

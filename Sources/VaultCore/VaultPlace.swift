@@ -1,5 +1,3 @@
-import Foundation
-
 /// Where a vault is.
 ///
 /// ```swift
@@ -47,18 +45,6 @@ public enum VaultPlace: Sendable, Hashable {
         remedy:
             "Write host, database and user into a service file under a name, and a password into a password file."
     )
-
-    /// - Throws: ``VaultError/Code/invalidInput`` where the environment has the password: every child of this process and
-    ///   everybody who may read its environment has it then too.
-    package func refuseSecretsInEnvironment() throws(VaultError) {
-        guard case .postgres = self, getenv("PGPASSWORD") != nil else { return }
-        throw VaultError(
-            .invalidInput,
-            "The environment has a password for PostgreSQL in PGPASSWORD, which others may read.",
-            remedy:
-                "Unset it. Write the password into a password file of mode 600, and name that in the service file."
-        )
-    }
 }
 
 extension VaultPlace: CustomStringConvertible {

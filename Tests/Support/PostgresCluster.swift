@@ -36,7 +36,7 @@ package final class PostgresCluster: @unchecked Sendable {
         try guardian.run()
         try awaitAnswer()
         // One file for all servers of the process: libpq looks at the environment when it connects.
-        Self.services.withLock { setenv("PGSERVICEFILE", $0, 1) }
+        _ = Self.services.withLock { setenv("PGSERVICEFILE", $0, 1) }
     }
 
     private func tell(_ command: String) throws {

@@ -75,7 +75,7 @@ public struct VaultClients: Sendable {
     public func find(_ id: OwnerID) async throws -> Client { try await found { _, _, _ in id } }
 
     private func found(
-        _ look: (Database, Keyring, RegistryRevision?) throws -> OwnerID?
+        _ look: @escaping (Database, Keyring, RegistryRevision?) throws -> OwnerID?
     ) async throws -> Client {
         guard let client = try await first(look) else { throw Vault.noClient }
         return client
@@ -94,7 +94,7 @@ public struct VaultClients: Sendable {
 
     /// Nil also for one that was removed.
     private func first(
-        _ look: (Database, Keyring, RegistryRevision?) throws -> OwnerID?
+        _ look: @escaping (Database, Keyring, RegistryRevision?) throws -> OwnerID?
     ) async throws -> Client? {
         try await vault.snapshot { database, keys in
             let revision = try keys.checkedRevision(database)

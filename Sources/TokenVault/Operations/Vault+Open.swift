@@ -136,7 +136,6 @@ extension Vault {
                 at: path, ledger: configuration.ledger, readers: configuration.readers,
                 logger: configuration.logger, at: configuration.clock.now())
         case .postgres(let service):
-            try place.refuseSecretsInEnvironment()
             store = try PostgresStore(at: PostgresPlace(service: service), logger: configuration.logger)
         }
         do { return try unlock(store) } catch {
@@ -195,8 +194,7 @@ extension Vault {
             case .file(let path):
                 try SQLiteStore.create(at: path, at: now) { try genesis.populate($0, source, configuration) }
             case .postgres(let service):
-                try place.refuseSecretsInEnvironment()
-                let store = try PostgresStore.create(
+                    let store = try PostgresStore.create(
                     at: PostgresPlace(service: service), isSingle: isSingle, logger: configuration.logger,
                     at: now
                 ) { try genesis.populate($0, source, configuration) }
