@@ -84,6 +84,12 @@ private actor Readiness {
                 .temporarilyUnavailable, status: 503, "The vault is damaged; the log says where.",
                 retryAfter: 60)
         }
+        guard MetricsPage.isClockFit(vault) else {
+            throw OAuthError(
+                .temporarilyUnavailable, status: 503,
+                "This machine's clock differs from the database server's.",
+                retryAfter: 60)
+        }
         if let provenAt, vault.clock.monotonic() - provenAt < .seconds(1), vault.acceptsNewWork { return }
         // Anyone who asks meanwhile waits for the same proof.
         let proof = underWay ?? Task { [vault] in try await vault.proveWritePath() }
@@ -171,7 +177,8 @@ struct MetricsPage: Sendable {
             Double(vault.log.overdueEntries))
         text.gauge("tokenvault_last_commit_age_seconds", "Time since the last commit.", silence)
         let isReady =
-            vault.acceptsNewWork && !vault.isDamaged && (silence ?? .infinity) < Self.longestSilence
+            vault.acceptsNewWork && !vault.isDamaged && Self.isClockFit(vault)
+            && (silence ?? .infinity) < Self.longestSilence
         text.gauge(
             "tokenvault_ready",
             "1: the vault takes new work, has committed a moment ago, and was not found damaged.",
@@ -182,6 +189,16 @@ struct MetricsPage: Sendable {
         text.counter(
             "tokenvault_row_passes_total", "Comparisons of every row with the log that were finished.",
             vault.rowPasses)
+        if let skew = vault.serverClockSkew {
+            text.gauge(
+                "tokenvault_server_clock_ahead_seconds",
+                "By how much the database server's clock is ahead of this machine's.", skew.inSeconds)
+            text.gauge(
+                "tokenvault_commits_confirmed",
+                "1: a standby confirms each commit, or the vault was made for a single server.",
+                vault.acceptsNewWork ? 1 : 0)
+            return
+        }
         text.gauge(
             "tokenvault_database_bytes", "Size of the database file.", Self.size(of: vault.path))
         text.gauge(
@@ -223,6 +240,11 @@ struct MetricsPage: Sendable {
                 "process_cpu_seconds_total", "Processor time used.",
                 usage.ru_utime.seconds + usage.ru_stime.seconds, type: "counter")
         }
+    }
+
+    /// Reads are judged by this machine's clock as it was set against the server's; a large difference is a fault of one.
+    static func isClockFit(_ vault: Vault) -> Bool {
+        vault.serverClockSkew.map { abs($0.inSeconds) <= 30 } ?? true
     }
 
     /// The heartbeat commits every five seconds; three missed are no coincidence.

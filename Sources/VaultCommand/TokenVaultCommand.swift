@@ -38,7 +38,7 @@ struct TokenVaultCommand: AsyncParsableCommand {
                 name: "Vault",
                 subcommands: [
                     InitCommand.self, StatusCommand.self, DoctorCommand.self, KeyCommand.self,
-                    BackupCommand.self, RestoreCommand.self,
+                    BackupCommand.self, RestoreCommand.self, MoveCommand.self,
                 ]),
             CommandGroup(
                 name: "Issuer",

@@ -27,8 +27,8 @@ struct DoctorCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let path = try location.path()
-        var checks = await VaultDoctor(path, keyFile: location.key.keyFilePath, isThorough: full).examine()
+        let place = try location.place()
+        var checks = await VaultDoctor(place, keyFile: location.key.keyFilePath, isThorough: full).examine()
         checks += await checksWithKeys(after: checks)
         for check in checks { try output.show(Shown(check)) }
         output.note(summary(of: checks))
@@ -69,8 +69,8 @@ struct DoctorCommand: AsyncParsableCommand {
         }
         do {
             let found: [DoctorCheck]
-            if isReadOnly {
-                found = try await Vault.examine(location.path(), unlockedBy: location.key.source())
+            if isReadOnly, case .file(let path) = try location.place() {
+                found = try await Vault.examine(path, unlockedBy: location.key.source())
             } else {
                 let vault = try await location.open()
                 found = await vault.examine()
@@ -83,7 +83,7 @@ struct DoctorCommand: AsyncParsableCommand {
     /// Anyone who finds an error here need not try to open the vault.
     private static let entrances: Set = [
         "files.vault", "files.directory", "sqlite.opens", "sqlite.settings", "schema.readable",
-        "log.readable",
+        "log.readable", "postgres.opens", "postgres.readable",
     ]
 }
 

@@ -21,35 +21,35 @@ struct InitCommand: AsyncParsableCommand {
               tokenvault init --key-file v.key --create-key-file --recovery-file v.recovery
               tokenvault init --vault ./vault --key-file ./vault.key --create-key-file
               tokenvault init --vault ./vault --passphrase-file ./passphrase
+              tokenvault init --vault postgres:tokenvault --key-file /etc/tokenvault/key
             """)
 
     @OptionGroup var location: VaultArguments
     @Flag(name: .customLong("create-key-file"), help: "Create the key file named by --key-file.")
     var createsKeyFile = false
+    @Flag(help: "In PostgreSQL: no standby has to confirm a commit, which is lost with the server's disk.")
+    var single = false
     @OptionGroup(title: "Passphrase of the recovery file (you are asked for it otherwise)")
     var recoveryPassphrase: SecretArguments<RecoveryPassphrase>
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let path = try location.path()
-        guard access(path, F_OK) != 0 else {
-            throw VaultError(
-                .alreadyExists, "There is already a file at \(path).",
-                remedy: "Choose another path; an existing vault is never overwritten.")
-        }
+        let place = try location.place()
+        try refuseFound(place)
         let recovery = try newRecovery()
         let unopened = try Unfinished { [self] in
-            if createsKeyFile { try createKeyFile(besides: path) }
+            if createsKeyFile { try createKeyFile(besides: place) }
         } undo: { [self] in
-            if access(path, F_OK) != 0 { removeCreatedKeyFile() }
+            if !isThere(place) { removeCreatedKeyFile() }
         }
         defer { unopened.finish() }
         let vault: Vault
         do {
             vault = try await Vault.create(
-                at: path, unlockedBy: location.key.slotSource(isNew: true), configuration: .command)
+                at: place, unlockedBy: location.key.slotSource(isNew: true), isSingle: single,
+                configuration: .command)
         } catch {
-            if access(path, F_OK) != 0 { removeCreatedKeyFile() }
+            if !isThere(place) { removeCreatedKeyFile() }
             throw error
         }
         let slots: [VaultKeyslot]
@@ -63,7 +63,7 @@ struct InitCommand: AsyncParsableCommand {
             await vault.close()
             // Without the recovery key that was asked for there is no vault, and the next try finds the place free; only
             // where the slot may have been written after all, or a service has opened the vault, what there is has to stay.
-            if (error as? VaultError)?.code != .outcomeUnknown, (try? Vault.discard(at: vault.path)) == true {
+            if (error as? VaultError)?.code != .outcomeUnknown, (try? Vault.discard(at: place)) == true {
                 removeCreatedKeyFile()
             }
             throw error
@@ -71,7 +71,8 @@ struct InitCommand: AsyncParsableCommand {
         let keyFile = location.key.keyFilePath
         // With the verifier key an outsider can check the log's checkpoints.
         let made = Shown([
-            .both("vault", path), .both("vault_id", vault.id.description), .both("key_file", keyFile),
+            .both("vault", place.description), .both("vault_id", vault.id.description),
+            .both("key_file", keyFile),
             .both("recovery_file", recovery?.file), .both("log_verifier_key", vault.log.verifierKey),
         ])
         await vault.close()
@@ -80,6 +81,25 @@ struct InitCommand: AsyncParsableCommand {
             output.note("Keep a copy of the key file elsewhere: without it the vault cannot be opened.")
         }
         output.noteMissingRecoveryKey(among: slots)
+    }
+
+    private func refuseFound(_ place: VaultPlace) throws {
+        guard case .file(let path) = place else { return }
+        guard !single else {
+            throw VaultError(
+                .invalidInput, "--single is for a vault in PostgreSQL.",
+                remedy: "Leave it out, or name a service: --vault postgres:SERVICE.")
+        }
+        guard !isThere(place) else {
+            throw VaultError(
+                .alreadyExists, "There is already a file at \(path).",
+                remedy: "Choose another path; an existing vault is never overwritten.")
+        }
+    }
+
+    /// Of a database nothing can be told without a key: what may open it stays.
+    private func isThere(_ place: VaultPlace) -> Bool {
+        if case .file(let path) = place { access(path, F_OK) == 0 } else { true }
     }
 
     /// Asked for before anything is made.
@@ -108,7 +128,7 @@ struct InitCommand: AsyncParsableCommand {
         if createsKeyFile, let file = location.key.keyFilePath { unlink(file) }
     }
 
-    private func createKeyFile(besides path: String) throws {
+    private func createKeyFile(besides place: VaultPlace) throws {
         guard let file = location.key.keyFilePath else {
             throw VaultError(
                 .invalidInput, "--create-key-file needs the name of the key file.",
@@ -116,7 +136,7 @@ struct InitCommand: AsyncParsableCommand {
         }
         try Vault.createKeyFile(at: file)
         // By whatever names: nothing was there a moment ago.
-        guard access(path, F_OK) != 0 else {
+        if case .file = place, isThere(place) {
             unlink(file)
             throw VaultError(
                 .invalidInput, "The vault and its key file cannot be one file.",

@@ -22,11 +22,11 @@ struct StatusCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputArguments
 
     func run() async throws {
-        let path = try location.path()
+        let place = try location.place()
         let (status, slots) = try await location.withVault {
             (try await $0.status(), try await $0.keys.slots())
         }
-        try output.show(Shown(status, path: path))
+        try output.show(Shown(status, at: place))
         output.noteMissingRecoveryKey(among: slots)
     }
 }
@@ -34,14 +34,18 @@ struct StatusCommand: AsyncParsableCommand {
 extension Shown {
     /// The vault at a glance. `exchanges` are those of the last 24 hours, in 24 equal spans, older ones not read where
     /// `is_cut`; each of `expiries` counts live grants that end within that number of hours, the last those that end later.
-    fileprivate init(_ status: VaultStatus, path: String) {
+    fileprivate init(_ status: VaultStatus, at place: VaultPlace) {
         let now = SystemClock().now()
         let isLocked = ProcessHardening.areKeysLocked()
         let history = status.exchanges
-        let attributes = try? FileManager.default.attributesOfFileSystem(forPath: path)
-        // What an unprivileged process may still write there.
-        let free = (attributes?[.systemFreeSize] as? NSNumber)?.int64Value
-        let space = free.map { "\($0 / 1_048_576) MiB free" } ?? "unknown"
+        var free: Int64?
+        var space = "the database server's"
+        if case .file(let path) = place {
+            let attributes = try? FileManager.default.attributesOfFileSystem(forPath: path)
+            // What an unprivileged process may still write there.
+            free = (attributes?[.systemFreeSize] as? NSNumber)?.int64Value
+            space = free.map { "\($0 / 1_048_576) MiB free" } ?? "unknown"
+        }
         let expiries = status.expiries.map {
             (hours: $0.within.map { $0.components.seconds / 3600 }, grants: $0.grants)
         }
@@ -54,7 +58,8 @@ extension Shown {
             .json("is_cut", history.isCut),
         ])
         self.init([
-            .both("vault", path), .both("vault_id", status.id.description), .both("schema", status.schema),
+            .both("vault", place.description), .both("vault_id", status.id.description),
+            .both("schema", status.schema),
             .both("clients", status.clients), .both("users", status.users),
             .both("grants", status.grants, as: "\(status.grants), of them \(status.liveGrants) live"),
             .json("live_grants", status.liveGrants),

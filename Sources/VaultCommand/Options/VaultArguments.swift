@@ -11,15 +11,32 @@ import VaultCrypto
 struct VaultArguments: ParsableArguments {
     @Option(
         name: .customLong("vault"),
-        help: ArgumentHelp("The vault file (TOKENVAULT_PATH).", valueName: "path"), completion: .file())
+        help: ArgumentHelp(
+            "The vault's file, or postgres:SERVICE (TOKENVAULT_PATH).", valueName: "path"),
+        completion: .file())
     var vaultPath: String?
     @Flag(help: "Open even if the vault is behind, or has forked from, an anchor's checkpoint.")
     var ignoreAnchors = false
     @OptionGroup(title: "Key (without any, you are asked for a passphrase)")
     var key: KeyArguments
 
-    /// The path, from the option or the environment.
-    func path() throws -> String {
+    /// The place, from the option or the environment.
+    func place() throws -> VaultPlace { try VaultPlace(parsing: name()) }
+
+    /// The path of a vault in a file.
+    ///
+    /// - Parameter instead: what to do with one in PostgreSQL.
+    func path(instead: String) throws -> String {
+        guard case .file(let path) = try place() else {
+            throw VaultError(
+                .invalidInput, "This is for a vault in a file, and --vault names one in PostgreSQL.",
+                remedy: instead)
+        }
+        return path
+    }
+
+    /// As it was written.
+    private func name() throws -> String {
         let path = vaultPath ?? KeyArguments.environment("TOKENVAULT_PATH") ?? ""
         guard !path.isEmpty else {
             throw VaultError(
@@ -28,15 +45,16 @@ struct VaultArguments: ParsableArguments {
         return path
     }
 
-    /// The path of a file that is there.
-    func existingPath() throws -> String {
-        let path = try path()
+    /// The place; a file is there.
+    func existingPlace() throws -> VaultPlace {
+        let place = try place()
+        guard case .file(let path) = place else { return place }
         guard access(path, F_OK) == 0 || ![ENOENT, ENOTDIR, ENAMETOOLONG].contains(errno) else {
             throw VaultError(
                 .notFound, "There is no vault at \(path).",
                 remedy: "Check the path of the vault, or create a vault.")
         }
-        return path
+        return place
     }
 
     /// - Parameter source: nil takes the one that the options name.
@@ -45,12 +63,16 @@ struct VaultArguments: ParsableArguments {
         for roles: VaultRoles = .everything
     ) async throws -> Vault {
         // Anyone who mistyped the path should not be asked for a passphrase first.
-        let path = try existingPath()
+        let place = try existingPlace()
+        return try await Vault.open(
+            at: place, unlockedBy: source ?? key.source(), configuration: anchored(configuration), for: roles)
+    }
+
+    func anchored(_ configuration: VaultConfiguration) -> VaultConfiguration {
         var configuration = configuration
         configuration.ignoresAnchors = ignoreAnchors
         configuration.anchors = LogAnchors(witnesses: WitnessClient())
-        return try await Vault.open(
-            at: path, unlockedBy: source ?? key.source(), configuration: configuration, for: roles)
+        return configuration
     }
 
     /// Opens the vault for one piece of work and closes it whatever comes of that.

@@ -43,7 +43,7 @@ struct ReportCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let path = try location.path()
+        let path = try location.place().description
         // Before minutes of work, not after.
         let file = try claim()
         let page = try await location.withVault { vault in

@@ -10,8 +10,8 @@ extension DatabaseExamination {
     /// STRICT tables, and what Debian 12 has.
     private static let oldestSupported: Int32 = 3_040_000
 
-    func sqliteChecks() throws -> [DoctorCheck] {
-        [version(), try options(), try settings(), try pages()]
+    func sqliteChecks(_ path: String) throws -> [DoctorCheck] {
+        [version(), try options(), try settings(path), try pages()]
     }
 
     private func version() -> DoctorCheck {
@@ -45,7 +45,7 @@ extension DatabaseExamination {
     }
 
     /// What a fresh connection reads back, and the journal mode that is part of the file.
-    private func settings() throws -> DoctorCheck {
+    private func settings(_ path: String) throws -> DoctorCheck {
         let id = "sqlite.settings"
         let mode = try database.firstRow("PRAGMA journal_mode") { $0.value(0) }
         // Where no WAL can be made, SQLite reads the file without one.

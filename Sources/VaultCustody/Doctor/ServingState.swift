@@ -109,7 +109,7 @@ struct ServingState {
 }
 
 extension DatabaseExamination {
-    func servingCheck() throws -> DoctorCheck {
+    func servingCheck(_ serving: ServingState) throws -> DoctorCheck {
         let heartbeat = try database.integer("SELECT heartbeat_at FROM vault WHERE id = 1")
         return serving.check(heartbeat: heartbeat, now: now)
     }

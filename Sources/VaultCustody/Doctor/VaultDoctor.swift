@@ -1,5 +1,6 @@
 import Foundation
 import MerkleLog
+import PostgresStore
 import SQLiteStore
 public import TokenVault
 import VaultAudit
@@ -24,36 +25,68 @@ public struct VaultDoctor: Sendable {
     /// The largest file whose pages are all checked by default: about a second.
     public static let quickCheckBytes: Int64 = 256 << 20
 
-    let path: String
+    let place: VaultPlace
     let keyFile: String?
     let clock: any VaultClock
     let isThorough: Bool
 
     /// - Parameters:
-    ///   - path: of the database file.
+    ///   - place: where the vault is.
     ///   - keyFile: the key file to examine, if there is one; its content is not read.
     ///   - isThorough: look at every page of the file however large it is.
+    public init(
+        _ place: VaultPlace, keyFile: String? = nil, clock: any VaultClock = SystemClock(),
+        isThorough: Bool = false
+    ) {
+        self.place = place
+        self.keyFile = keyFile
+        self.clock = clock
+        self.isThorough = isThorough
+    }
+
+    /// - Parameter path: of the database file.
     public init(
         _ path: String, keyFile: String? = nil, clock: any VaultClock = SystemClock(),
         isThorough: Bool = false
     ) {
-        self.path = path
-        self.keyFile = keyFile
-        self.clock = clock
-        self.isThorough = isThorough
+        self.init(.file(path), keyFile: keyFile, clock: clock, isThorough: isThorough)
     }
 
     /// Every check that needs no key, in the order of its groups: files, space, memory, serving, sqlite, schema, log, keys, and
     /// what the tables say.
     public func examine() async -> [DoctorCheck] {
         do {
-            return try await BlockingThread.result { examineNow() }
+            return try await BlockingThread.result {
+                switch place {
+                case .file(let path): examineFile(path)
+                case .postgres(let service): examineServer(service)
+                }
+            }
         } catch {
             return [.failed("files.vault", error)]
         }
     }
 
-    private func examineNow() -> [DoctorCheck] {
+    private func examineServer(_ service: String) -> [DoctorCheck] {
+        let id = "postgres.opens"
+        do {
+            let reader = try PostgresStore.examiner(of: PostgresPlace(service: service))
+            defer { try? reader.close() }
+            return try reader.snapshot { database in
+                guard try database.hasTable("store_state") else {
+                    throw VaultError(
+                        .notFound, "There is no vault in the database of service \(service).",
+                        remedy: "Check the service, or create a vault.")
+                }
+                return [.ok(id, "The database of service \(service) can be opened for writing.")]
+                    + DatabaseExamination(
+                        database, path: nil, clock: clock, serving: nil, isThorough: isThorough
+                    ).checks()
+            }
+        } catch { return [.failed(id, error)] }
+    }
+
+    private func examineFile(_ path: String) -> [DoctorCheck] {
         let resolved: String
         do { resolved = try VaultFile.resolve(path) } catch { return [.failed("files.vault", error)] }
         let files = FileExamination(path: path, resolved: resolved, keyFile: keyFile)
@@ -88,13 +121,16 @@ public struct VaultDoctor: Sendable {
 /// One snapshot of the database, and what it is compared with.
 struct DatabaseExamination {
     let database: Database
-    let path: String
+    /// Of its file; nil where it is in PostgreSQL, as the next.
+    let path: String?
     let now: VaultInstant
     let monotonic: ClockReading
-    let serving: ServingState
+    let serving: ServingState?
     let isThorough: Bool
 
-    init(_ database: Database, path: String, clock: any VaultClock, serving: ServingState, isThorough: Bool) {
+    init(
+        _ database: Database, path: String?, clock: any VaultClock, serving: ServingState?, isThorough: Bool
+    ) {
         self.database = database
         self.path = path
         now = clock.now()
@@ -105,15 +141,24 @@ struct DatabaseExamination {
 
     /// Each group by itself: one that fails keeps no other from being looked at.
     func checks() -> [DoctorCheck] {
-        let groups: [(String, () throws -> [DoctorCheck])] = [
-            ("serving", { [try servingCheck()] }), ("sqlite", sqliteChecks),
-            ("schema", { [try schemaCheck()] }),
-            ("log", logChecks),
-            ("clock", { [try clockCheck()] }), ("anchors", anchorChecks), ("slots", slotChecks),
-            ("keys", keyChecks),
-            ("clients", clientChecks), ("jobs", { [try jobCheck()] }), ("connections", connectionChecks),
-            ("providers", { [try providerCheck()] }), ("webhooks", webhookChecks), ("backups", backupChecks),
-        ]
+        let engine: [(String, () throws -> [DoctorCheck])]
+        if let path, let serving {
+            engine = [
+                ("serving", { [try servingCheck(serving)] }), ("sqlite", { try sqliteChecks(path) }),
+                ("schema", { [try schemaCheck()] }),
+            ]
+        } else {
+            engine = [("postgres", postgresChecks)]
+        }
+        let groups =
+            engine + [
+                ("log", logChecks),
+                ("clock", { [try clockCheck()] }), ("anchors", anchorChecks), ("slots", slotChecks),
+                ("keys", keyChecks),
+                ("clients", clientChecks), ("jobs", { [try jobCheck()] }), ("connections", connectionChecks),
+                ("providers", { [try providerCheck()] }), ("webhooks", webhookChecks),
+                ("backups", backupChecks),
+            ]
         return groups.flatMap { name, examine in
             do { return try examine() } catch { return [.failed("\(name).readable", error)] }
         }

@@ -31,11 +31,13 @@ struct AuditVerifyCommand: AsyncParsableCommand {
         let progress = { @Sendable (share: Double) in
             Console.progress("verifying: \(Int(share * 100)) %")
         }
-        let path = try location.existingPath()
+        let place = try location.existingPlace()
         let source = try location.key.source()
         do {
             let report = try await location.withVault(unlockedBy: source) { refusal in
-                guard refusal.isDamage || refusal.isOfWriting else { throw refusal }
+                guard case .file(let path) = place, refusal.isDamage || refusal.isOfWriting else {
+                    throw refusal
+                }
                 let report: AuditReport
                 do {
                     report = try await VaultLog.verify(

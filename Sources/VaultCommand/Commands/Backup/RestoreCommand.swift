@@ -56,7 +56,9 @@ struct RestoreCommand: AsyncParsableCommand {
 
     func run() async throws {
         var restore = VaultRestore(
-            backup: from, keys: keys, unlockedBy: try location.key.source(), to: try location.path(),
+            backup: from, keys: keys, unlockedBy: try location.key.source(),
+            to: try location.path(
+                instead: "Restore to a file, then run 'tokenvault move --vault FILE --to postgres:SERVICE'."),
             configuration: .command)
         restore.newest = try log.map { try .found(at: $0, checkpoint: checkpoint) }
         restore.checkpoint = checkpoint
