@@ -24,7 +24,6 @@ static void open_library(void) {
     FIND(socket, "PQsocket");
     FIND(sslInUse, "PQsslInUse");
     FIND(serverVersion, "PQserverVersion");
-    FIND(transactionStatus, "PQtransactionStatus");
     FIND(parameterStatus, "PQparameterStatus");
     FIND(setNoticeReceiver, "PQsetNoticeReceiver");
     FIND(setnonblocking, "PQsetnonblocking");

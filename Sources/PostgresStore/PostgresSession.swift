@@ -15,7 +15,7 @@ final class PostgresSession {
     /// What comes back for what was sent, in its order.
     private enum Owed {
         case preparation(StatementKey?)
-        /// Of the statement at this place in the turn; nil: nobody waits for it.
+        /// Of the statement at this place in the turn; nil: no caller waits for it.
         case answer(Int?)
         case sync
     }
@@ -58,11 +58,6 @@ final class PostgresSession {
     /// Warnings until now. One at COMMIT tells of a commit that no standby confirmed.
     var warnings: Int { notices.count }
 
-    /// Whether the server is in a transaction that can go on.
-    var isInTransaction: Bool {
-        isUsable && pq.transactionStatus(connection) == Int32(TV_PQ_IN_TRANSACTION)
-    }
-
     /// As the server says with every change of it.
     var isPrimary: Bool {
         pq.parameterStatus(connection, "in_hot_standby").map { String(cString: $0) } == "off"
@@ -88,7 +83,7 @@ final class PostgresSession {
         return try collect(statements.count, limit, waiting)
     }
 
-    /// Sends statements whose answers nobody waits for.
+    /// Sends statements whose answers no caller waits for.
     func post(_ statements: [PostgresStatement]) throws {
         try send(statements, isAnswered: false, .seconds(10))
     }

@@ -60,7 +60,7 @@ struct StatementKey: Hashable {
 }
 
 /// The tables of one row are kept as versions, the newest of which a view shows: a row that every commit updated would get
-/// slower to find for as long as somebody reads an old state.
+/// slower to find for as long as an old state is read.
 struct SingleRowSQL {
     private let append: String
     private let remove: String

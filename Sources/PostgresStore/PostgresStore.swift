@@ -209,7 +209,10 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
         defer { if transaction.session.isUsable { writer = transaction.session } }
         let commit: StoreCommit
         do {
-            guard let wanted = try body(transaction) else {
+            let wanted = try body(transaction)
+            // A body saw the error, and others went on without a transaction: each is to have its savepoint.
+            if let failure = transaction.failure { throw PostgresTransaction.NotApplied(cause: failure) }
+            guard let wanted else {
                 transaction.rollBack()
                 return .unchanged
             }

@@ -28,8 +28,10 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
     private let waiting: () throws -> Void
     private let beginning: [PostgresStatement]
     private(set) var time: StoreTime?
-    /// What failed may have failed the whole transaction.
-    private var hasFailed = false
+    /// What failed outside of a savepoint: nothing further can be done then, but to begin again.
+    private(set) var failure: (any Error)?
+    private var hasBegun = false
+    private var isInSavepoint = false
 
     var database: Database { Database(self) }
 
@@ -79,11 +81,12 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
     private func turn(_ statements: [PostgresStatement]) throws -> [PostgresAnswer] {
         guard opening == nil else {
             do { return try session.turn(statements) } catch {
-                hasFailed = true
+                if !isInSavepoint, failure == nil { failure = error }
                 throw error
             }
         }
         var mayReconnect = reconnect
+        hasBegun = true
         while true {
             let asked = ContinuousClock.now
             do {
@@ -98,9 +101,6 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
                 session.discard()
                 if let mayReconnect { session = try mayReconnect() }
                 mayReconnect = nil
-            } catch {
-                hasFailed = true
-                throw error
             }
         }
     }
@@ -140,26 +140,26 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
 
     func savepoint(_ body: () throws -> Void) throws {
         _ = try turn([PostgresStatement("SAVEPOINT body")])
-        do { try body() } catch {
+        isInSavepoint = true
+        defer { isInSavepoint = false }
+        do {
+            try body()
+            _ = try turn([PostgresStatement("RELEASE SAVEPOINT body")])
+        } catch {
             guard !isGone(after: error) else { throw TransactionGone(cause: error) }
-            if hasFailed || session.isUsable {
-                do {
-                    _ = try session.turn([
-                        PostgresStatement("ROLLBACK TO SAVEPOINT body"), PostgresStatement("RELEASE body"),
-                    ])
-                    hasFailed = false
-                } catch { throw TransactionGone(cause: error) }
-            }
+            do {
+                _ = try session.turn([
+                    PostgresStatement("ROLLBACK TO SAVEPOINT body"),
+                    PostgresStatement("RELEASE SAVEPOINT body"),
+                ])
+            } catch { throw TransactionGone(cause: error) }
             throw error
         }
-        do { _ = try turn([PostgresStatement("RELEASE body")]) } catch { throw TransactionGone(cause: error) }
     }
 
     /// A statement that failed fails all behind it, up to the end of a savepoint.
     func isGone(after error: any Error) -> Bool {
-        if !session.isUsable { return true }
-        if let error = error as? PostgresError, error.concernsStorage { return true }
-        return false
+        !session.isUsable || (error as? PostgresError)?.concernsStorage == true
     }
 
     // MARK: The last turn
@@ -189,9 +189,10 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
         }
     }
 
+    /// Lets the lock go, without waiting for the server.
     func rollBack() {
-        guard session.isUsable, opening != nil || hasFailed else { return }
-        do { _ = try session.turn([PostgresStatement("ROLLBACK")]) } catch { session.discard() }
+        guard session.isUsable, hasBegun else { return }
+        do { try session.post([PostgresStatement("ROLLBACK")]) } catch { session.discard() }
     }
 }
 

@@ -84,7 +84,7 @@ package protocol StoreTransaction: AnyObject {
     /// Shows what was applied.
     var database: Database { get }
 
-    /// When the transaction began, by the engine's clock, which is one for all machines; nil where there is none but theirs.
+    /// When the transaction began, by the engine's clock, which is one for all machines; nil where each machine has its own.
     var time: StoreTime? { get }
 
     /// Whether nothing was in the way since this process committed last: the same server, by the same connection, so that

@@ -128,7 +128,8 @@ import VaultStore
         let system = try scene.run("SELECT system_identifier FROM pg_control_system()")
         #expect(found.reading.clock == "pg:\(system)")
         let later = scene.store.time(by: SystemClock())
-        #expect(try #require(later.reading.milliseconds(since: found.reading)) >= 0)
+        let passed = try #require(later.reading.milliseconds(since: found.reading))
+        #expect(passed >= 0)
     }
 
     @Test func `who serves is counted by the table, until it closes`() throws {
@@ -149,7 +150,7 @@ import VaultStore
 @Suite(.bounded) struct `Reading from PostgreSQL` {
     @Test func `a snapshot shows one state, and a single statement the newest`() throws {
         let scene = try Scene()
-        try scene.store.reader.snapshot { database in
+        try scene.store.reader.snapshot { database throws in
             let sql = "SELECT size FROM audit_head WHERE id = 1"
             #expect(try database.count(sql) == 0)
             #expect(scene.grow().isCommitted)
@@ -181,9 +182,6 @@ import VaultStore
         let scene = try Scene()
         #expect(throws: VaultError(.internalError, "")) {
             try scene.store.reader.read {
-                try $0.count(
-                    "SELECT length(x) FROM (SELECT repeat('a', 1000000) AS x FROM generate_series(1, 100)) AS s"
-                )
                 try $0.forEachRow("SELECT repeat('a', 1000000) FROM generate_series(1, 100)") { _ in true }
             }
         }
@@ -208,7 +206,7 @@ import VaultStore
         }
         #expect(!outcome.isCommitted)
         #expect(throws: VaultError(.unavailable, "")) {
-            try scene.store.reader.snapshot { database in
+            try scene.store.reader.snapshot { database throws in
                 _ = try database.count("SELECT 1")
                 _ = try scene.run(cut)
                 _ = try database.count("SELECT 1")

@@ -135,7 +135,7 @@ enum Repository {
 
     /// The most that the sources may be. A change that needs more raises a number here, in a commit that says for what.
     @Test func `the sources stay light`() throws {
-        let (mostLines, mostTypes) = (58_400, 1_040)
+        let (mostLines, mostTypes) = (60_400, 1_040)
         let pattern =
             /^ *(public |package |private |fileprivate )?(final |indirect )?(struct|class|enum|actor|protocol) [A-Z]/
         var (lines, types) = (0, 0)
@@ -162,6 +162,9 @@ enum Repository {
         "VaultStore": ["VaultCore", "VaultCrypto"],
         "SQLiteStore": [
             "VaultCore", "VaultMigrations", "VaultCrypto", "VaultStore", "CSQLite", "CVaultShims", "Logging",
+        ],
+        "PostgresStore": [
+            "VaultCore", "VaultMigrations", "VaultCrypto", "VaultStore", "CPostgres", "Logging",
         ],
         "TokenVault": [
             "VaultCore", "VaultMigrations", "VaultCrypto", "CVaultShims", "TokenRotation", "MerkleLog",
@@ -202,6 +205,7 @@ enum Repository {
     /// Packages, and the libraries that alone may import them.
     private static let walls: [String: Set<String>] = [
         "CSQLite": ["SQLiteStore"],
+        "CPostgres": ["PostgresStore"],
         "SQLiteStore": ["TokenVault", "VaultAudit", "VaultCustody", "TokenVaultTesting"],
         "CSodium": ["VaultCrypto"],
         "Hummingbird": ["IssuerHTTP"], "HummingbirdCore": ["IssuerHTTP"], "HummingbirdTLS": ["IssuerHTTP"],

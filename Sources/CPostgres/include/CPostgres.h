@@ -28,7 +28,6 @@ enum {
     TV_PQ_PIPELINE_SYNC = 10,
     TV_PQ_PIPELINE_ABORTED = 11,
 };
-enum { TV_PQ_IDLE = 0, TV_PQ_ACTIVE = 1, TV_PQ_IN_TRANSACTION = 2 };
 enum { TV_PQ_FIELD_SEVERITY = 'V', TV_PQ_FIELD_SQLSTATE = 'C' };
 
 /// The functions of libpq, by the names that its manual has without `PQ`.
@@ -43,7 +42,6 @@ typedef struct {
     int (*socket)(const PGconn *);
     int (*sslInUse)(PGconn *);
     int (*serverVersion)(const PGconn *);
-    int (*transactionStatus)(const PGconn *);
     const char *(*parameterStatus)(const PGconn *, const char *name);
     tv_pq_notice_receiver (*setNoticeReceiver)(PGconn *, tv_pq_notice_receiver, void *context);
     int (*setnonblocking)(PGconn *, int);
