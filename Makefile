@@ -14,6 +14,8 @@ GLEWLWYD_LIBRARIES = $$(apt-cache depends glewlwyd | sed -n 's/^ *Depends: \(lib
 # Unpacked too: two servers would want port 80 beside Apache.
 PROXIES := .build/proxies
 WHEELS := .build/wheels
+# Its server is only a program here: the tests start their own.
+POSTGRES := postgresql-15
 BENCH_TOOLS := wrk python3 curl
 RELEASE_TOOLS := binutils mmdebstrap python3 curl
 # It starts where no toolchain is: Swift's runtime and that of C++ are linked in, nothing is looked for beside the
@@ -86,6 +88,11 @@ demo: deps ## Play the main job: code, tokens, refreshes, reuse, audit, over rea
 .PHONY: test
 test: test-deps build ## Build and run all tests
 	Tests/run
+
+.PHONY: test-postgres
+test-postgres: test-deps build ## The same tests on PostgreSQL: a private server of Debian's postgresql-15 on the loopback interface
+	$(call install,$(POSTGRES),swift)
+	Tests/run postgres
 
 .PHONY: interop-deps
 interop-deps: deps

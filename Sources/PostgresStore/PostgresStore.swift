@@ -43,6 +43,7 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
         var isServing = false
         var isLooking = false
         var isClosed = false
+        var newestTurns = 0
     }
 
     /// "tokenvlt"
@@ -182,6 +183,9 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
 
     // MARK: Committing
 
+    /// How often the newest commit waited for the server.
+    package var newestTurns: Int { state.withLock { $0.newestTurns } }
+
     package func commit(
         waiting: () throws -> Void, _ body: (any StoreTransaction) throws -> StoreCommit?,
         durable: (Result<Bool, VaultError>) -> Void
@@ -201,6 +205,7 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
         _ durable: (Result<Bool, VaultError>) -> Void
     ) throws -> CommitOutcome {
         let (session, isFresh) = try writer.map { ($0, false) } ?? (connect(), true)
+        let turns = session.turns
         // Kept again when it has proved to be in order.
         writer = nil
         let transaction = PostgresTransaction(
@@ -234,7 +239,7 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
             return settle(commit, waiting)
         }
         committed = ObjectIdentifier(transaction.session)
-        state.withLock { $0.provenAt = sent }
+        state.withLock { ($0.provenAt, $0.newestTurns) = (sent, transaction.session.turns - turns) }
         // Older versions of rows are in the server's hands, and gone with its next VACUUM.
         durable(.success(commit.emptiesLog))
         return .committed

@@ -33,7 +33,7 @@ final class TestVault: Sendable {
     let vault: Vault
     /// Where it is, if it is in no file.
     private let memory: MemoryStore?
-    private let database: TestDatabase?
+    let database: TestDatabase?
 
     init(clock: SettableClock = SettableClock()) async throws {
         self.clock = clock
