@@ -90,9 +90,9 @@ test: test-deps build ## Build and run all tests
 	Tests/run
 
 .PHONY: test-postgres
-test-postgres: test-deps build ## The same tests on PostgreSQL: a private server of Debian's postgresql-15 on the loopback interface
+test-postgres: test-deps build ## What is not about files, on a private PostgreSQL server; SUITES=core: a part
 	$(call install,$(POSTGRES),swift)
-	Tests/run postgres
+	Tests/run postgres $(SUITES)
 
 .PHONY: interop-deps
 interop-deps: deps

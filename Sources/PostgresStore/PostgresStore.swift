@@ -278,7 +278,9 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
                 do {
                     try transaction.begin()
                     let found = try isThere(transaction.database)
+                    let sent = ContinuousClock.now
                     try transaction.commit(proof)
+                    state.withLock { $0.provenAt = sent }
                     writer = session
                     return found ? .committed : .failed(Self.notTaken)
                 } catch {
