@@ -194,7 +194,7 @@ extension Vault {
             case .file(let path):
                 try SQLiteStore.create(at: path, at: now) { try genesis.populate($0, source, configuration) }
             case .postgres(let service):
-                    let store = try PostgresStore.create(
+                let store = try PostgresStore.create(
                     at: PostgresPlace(service: service), isSingle: isSingle, logger: configuration.logger,
                     at: now
                 ) { try genesis.populate($0, source, configuration) }
