@@ -56,6 +56,9 @@ final class RunningService: Sendable {
         return await child.end()
     }
 
+    /// Waits for its end, which comes by itself.
+    func end() async -> Int32 { await child.end() }
+
     /// Sends a signal that it outlives.
     func signal(_ number: Int32) { child.signal(number) }
 
