@@ -160,7 +160,9 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
 
     /// Reads what is there, a vault or not, and changes nothing.
     package static func examiner(of place: PostgresPlace) throws -> any StoreReader {
-        PostgresReaders(1, isLong: false, PostgresLedger()) { try PostgresConnecting.open(place, .studying).0 }
+        PostgresReaders(1, isLong: false, PostgresLedger()) {
+            try PostgresConnecting.open(place, .studying).0
+        }
     }
 
     private func refuseClosed() throws {
@@ -178,7 +180,8 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
         StoreTime(
             now: VaultInstant(millisecondsSince1970: milliseconds),
             reading: ClockReading(
-                clock: ClockReading.serverPrefix + "\(UInt64(bitPattern: system))", milliseconds: milliseconds))
+                clock: ClockReading.serverPrefix + "\(UInt64(bitPattern: system))", milliseconds: milliseconds
+            ))
     }
 
     // MARK: Committing
