@@ -70,6 +70,12 @@ extension CommitOutcome {
     var isUnknown: Bool { if case .unknown = self { true } else { false } }
 }
 
+/// What `body` throws; nil: nothing.
+func failure(_ body: () throws -> Void) -> (any Error)? {
+    do { try body() } catch { return error }
+    return nil
+}
+
 /// What one thread sets and others look at.
 final class Signal: Sendable {
     private let value = Atomic<Bool>(false)
