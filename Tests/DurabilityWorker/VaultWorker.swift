@@ -18,6 +18,12 @@ import VaultCustody
 ///     vault-worker rotate VAULT KEY-FILE KEY
 ///
 /// Rotates `root`, `lookup`, `rows` or, all of them and more, `deep`; says `ready` before and `done` after.
+///
+///     vault-worker begin VAULT KEY-FILE CLIENT COUNT
+///     vault-worker persist VAULT KEY-FILE CLIENT
+///
+/// Makes grants of `alice`; swaps the chains of its standard input until that ends, whatever fails meanwhile. `VAULT` is a
+/// path or `postgres:SERVICE` in all of them.
 @main
 struct VaultWorker {
     static func main() async throws {
@@ -25,15 +31,16 @@ struct VaultWorker {
         if arguments.count == 5, arguments[1] == "rotate" {
             return try await rotate(arguments[2], .keyFile(path: arguments[3]), arguments[4])
         }
+        if arguments.count == 6, arguments[1] == "begin", let count = Int(arguments[5]) {
+            return try await begin(arguments[2], .keyFile(path: arguments[3]), arguments[4], count)
+        }
+        if arguments.count == 5, arguments[1] == "persist" {
+            return try await persist(arguments[2], .keyFile(path: arguments[3]), arguments[4])
+        }
         guard arguments.count >= 5, let limit = Int(arguments[4]) else { exit(2) }
         let callers = arguments.count > 5 ? Int(arguments[5]) ?? 1 : 1
-        var chains: [Chain] = []
-        while let line = readLine(), !line.isEmpty {
-            let words = line.split(separator: " ")
-            guard words.count == 2, let grant = Int64(words[0]) else { exit(2) }
-            chains.append(Chain(grant: GrantID(grant), token: Secret(copying: words[1])))
-        }
-        let vault = try await Vault.open(at: arguments[1], unlockedBy: .keyFile(path: arguments[2]))
+        let chains = readChains()
+        let vault = try await open(arguments[1], .keyFile(path: arguments[2]))
         let client = try await vault.clients.find(arguments[3])
         say("ready")
         _ = readLine()
@@ -47,8 +54,22 @@ struct VaultWorker {
         say("done")
     }
 
+    static func open(_ place: String, _ source: KeySource) async throws -> Vault {
+        try await Vault.open(at: VaultPlace(parsing: place), unlockedBy: source)
+    }
+
+    static func readChains() -> [Chain] {
+        var chains: [Chain] = []
+        while let line = readLine(), !line.isEmpty {
+            let words = line.split(separator: " ")
+            guard words.count == 2, let grant = Int64(words[0]) else { exit(2) }
+            chains.append(Chain(grant: GrantID(grant), token: Secret(copying: words[1])))
+        }
+        return chains
+    }
+
     private static func rotate(_ path: String, _ source: KeySource, _ key: String) async throws {
-        let vault = try await Vault.open(at: path, unlockedBy: source)
+        let vault = try await open(path, source)
         say("ready")
         switch key {
         case "root": _ = try await vault.keys.rotateRoot()
@@ -73,6 +94,13 @@ struct Chain: Sendable {
     let grant: GrantID
     let token: SecretBytes
 
+    /// What became of a swap.
+    enum Step {
+        case next(SecretBytes)
+        case again
+        case over
+    }
+
     // A caller that gets nothing but errors gives up.
     private static let patience = 3
 
@@ -81,32 +109,40 @@ struct Chain: Sendable {
         var swapped = 0
         var errors = 0
         while swapped < limit, errors < Self.patience {
-            do {
-                let request = ExchangeRequest(
-                    kind: .refreshToken, credential: token, client: client, channel: .library)
-                switch try await vault.exchange(request) {
-                case .issued(let tokens): token = tell("ack", tokens) ?? token
-                case .replayed(let tokens): token = tell("replay", tokens) ?? token
-                case .refused(let reason):
-                    return VaultWorker.say("refuse \(grant.rawValue) \(reason.rawValue)")
-                case .databaseIsBehind:
-                    return VaultWorker.say("refuse \(grant.rawValue) database_is_behind")
-                }
+            switch await attempt(token, vault, client) {
+            case .next(let successor):
+                token = successor
                 swapped += 1
                 errors = 0
-            } catch {
-                errors += 1
-                let code = (error as? VaultError)?.code.rawValue ?? "\(type(of: error))"
-                VaultWorker.say("fail \(grant.rawValue) \(code)")
+            case .again: errors += 1
+            case .over: return
             }
         }
     }
 
-    private func tell(_ word: String, _ tokens: IssuedTokens) -> SecretBytes? {
+    func attempt(_ token: SecretBytes, _ vault: Vault, _ client: Client) async -> Step {
+        do {
+            let request = ExchangeRequest(
+                kind: .refreshToken, credential: token, client: client, channel: .library)
+            switch try await vault.exchange(request) {
+            case .issued(let tokens): return .next(Self.tell("ack", tokens) ?? token)
+            case .replayed(let tokens): return .next(Self.tell("replay", tokens) ?? token)
+            case .refused(let reason): VaultWorker.say("refuse \(grant.rawValue) \(reason.rawValue)")
+            case .databaseIsBehind: VaultWorker.say("refuse \(grant.rawValue) database_is_behind")
+            }
+            return .over
+        } catch {
+            let code = (error as? VaultError)?.code.rawValue ?? "\(type(of: error))"
+            VaultWorker.say("fail \(grant.rawValue) \(code)")
+            return .again
+        }
+    }
+
+    static func tell(_ word: String, _ tokens: IssuedTokens) -> SecretBytes? {
         guard let next = tokens.pair.refreshToken else { return nil }
         // The tokens of a test are nobody's: this is what the test compares.
         let text = next.withExposed { String(decoding: $0, as: UTF8.self) }
-        VaultWorker.say("\(word) \(grant.rawValue) \(tokens.generation) \(text)")
+        VaultWorker.say("\(word) \(tokens.grant.rawValue) \(tokens.generation) \(text)")
         return next
     }
 }

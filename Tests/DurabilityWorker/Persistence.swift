@@ -1,0 +1,69 @@
+import Foundation
+import TokenRotation
+import TokenVault
+import VaultCore
+import VaultCrypto
+
+/// The worker that outlives its store's failovers.
+extension VaultWorker {
+    /// Makes grants and redeems their codes: one line `begun GRANT GENERATION TOKEN` for each.
+    static func begin(_ place: String, _ source: KeySource, _ name: String, _ count: Int) async throws {
+        let vault = try await open(place, source)
+        let client = try await vault.clients.find(name)
+        guard let scope = ScopeSet(parsing: "basic") else { exit(2) }
+        for _ in 0..<count {
+            let code = try await vault.authorize(
+                Authorization(client: name, user: "alice", scope: scope, redirectURI: nil)
+            ).code
+            let request = ExchangeRequest(
+                kind: .authorizationCode, credential: code, client: client, channel: .library)
+            guard case .issued(let tokens) = try await vault.exchange(request) else { exit(4) }
+            _ = Chain.tell("begun", tokens)
+        }
+        await vault.close()
+    }
+
+    /// Swaps each chain until standard input ends, and says what happens as a worker with a limit does.
+    ///
+    /// An error is no reason to give up, a refusal is.
+    static func persist(_ place: String, _ source: KeySource, _ name: String) async throws {
+        let chains = readChains()
+        let vault = try await open(place, source)
+        let client = try await vault.clients.find(name)
+        say("ready")
+        await withTaskGroup { group in
+            for chain in chains { group.addTask { await chain.persist(vault, client) } }
+            await endOfInput()
+            group.cancelAll()
+        }
+        say("swapped")
+        await vault.close()
+        say("done")
+    }
+
+    private static func endOfInput() async {
+        await withCheckedContinuation { continuation in
+            Thread {
+                while readLine() != nil {}
+                continuation.resume()
+            }.start()
+        }
+    }
+}
+
+extension Chain {
+    // Once refused, a chain has nothing more to present.
+    fileprivate func persist(_ vault: Vault, _ client: Client) async {
+        var token = token
+        while !Task.isCancelled {
+            // Not a child of ours, or what ends us would end a swap in the middle.
+            let presented = token
+            let step = Task { await attempt(presented, vault, client) }
+            switch await step.value {
+            case .next(let successor): token = successor
+            case .again: try? await Task.sleep(for: .milliseconds(50))
+            case .over: return
+            }
+        }
+    }
+}
