@@ -16,6 +16,7 @@ PROXIES := .build/proxies
 WHEELS := .build/wheels
 # Its server is only a program here: the tests start their own.
 POSTGRES := postgresql-15
+FAILOVER_TOOLS := libpq5 python3 gcc openssl util-linux iproute2
 BENCH_TOOLS := wrk python3 curl
 RELEASE_TOOLS := binutils mmdebstrap python3 curl
 # It starts where no toolchain is: Swift's runtime and that of C++ are linked in, nothing is looked for beside the
@@ -119,6 +120,14 @@ interop: interop-deps ## Real clients and a browser against the server, the keep
 	$(BUILD) --product tokenvault
 	$(BUILD) --product EmbedIssuer
 	.build/python/bin/python -m pytest --quiet --durations=5 Tests/Interop
+
+.PHONY: failover
+failover: export ROUNDS ?= 8
+failover: deps ## Kill, freeze and cut off PostgreSQL's primary under load, and lose answers to commits; ROUNDS=20
+	$(call install,$(POSTGRES) $(FAILOVER_TOOLS),python3)
+	$(BUILD) --product tokenvault
+	$(BUILD) --product vault-worker
+	Tests/Failover/run
 
 .PHONY: outside
 outside: deps ## Build the package of docs/embedding.md outside the repository, from that page alone, and run its tests
