@@ -222,6 +222,12 @@ bench: deps ## Measure: swaps, validations, HTTP, and the bounds beside them; BE
 vault-bench: release
 	$(RELEASE_BUILD) --product vault-bench
 
+.PHONY: bench-postgres
+bench-postgres: release ## Measure PostgreSQL beside SQLite and a bare loop on libpq, with a standby and half a millisecond
+	$(call install,$(POSTGRES) $(FAILOVER_TOOLS),python3)
+	$(RELEASE_BUILD) --product vault-bench
+	Tests/Failover/run bench_postgres
+
 .PHONY: clean
 clean: ## Remove what was built
 	rm -rf .build .build-release

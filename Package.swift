@@ -319,7 +319,7 @@ let tests: [Target] = [
 // Not part of the product: what measures it.
 let benchmarks: [Target] = [
     .target(
-        name: "CBareLoop", path: "Benchmarks/CBareLoop",
+        name: "CBareLoop", dependencies: ["CPostgres"], path: "Benchmarks/CBareLoop",
         linkerSettings: [.linkedLibrary("sqlite3"), .linkedLibrary("sodium")]),
     .executableTarget(
         name: "vault-bench",

@@ -2,6 +2,7 @@
 // No savepoints, no rules, no queue, no checks: what is left when everything that protects a caller is taken away.
 #include "CBareLoop.h"
 #include "ciphers.h"
+#include "log.h"
 
 #include <sodium.h>
 #include <sqlite3.h>
@@ -16,9 +17,9 @@ struct bare_loop {
     sqlite3 *db;
     sqlite3_stmt *begin, *commit, *vault, *head, *row, *swap, *leaf, *tile, *set_head;
     struct keys keys;
-    int64_t grants, size;
-    uint8_t edge[64][HASH];
-    int edges, frames;
+    int64_t grants;
+    struct tree tree;
+    int frames;
     char token[TOKEN_TEXT + 1];
 };
 
@@ -83,9 +84,9 @@ bare_loop *bare_loop_open(const char *path) {
         return NULL;
     }
     loop->grants = sqlite3_column_int64(count, 0);
-    loop->size = sqlite3_column_int64(loop->head, 0);
-    loop->edges = sqlite3_column_bytes(loop->head, 2) / HASH;
-    memcpy(loop->edge, sqlite3_column_blob(loop->head, 2), (size_t)loop->edges * HASH);
+    loop->tree.size = sqlite3_column_int64(loop->head, 0);
+    loop->tree.edges = sqlite3_column_bytes(loop->head, 2) / HASH;
+    memcpy(loop->tree.edge, sqlite3_column_blob(loop->head, 2), (size_t)loop->tree.edges * HASH);
     sqlite3_finalize(count);
     sqlite3_reset(loop->head);
     sqlite3_wal_hook(loop->db, wal_grew, &loop->frames);
@@ -116,92 +117,59 @@ static size_t canonical(sqlite3_stmt *row, uint8_t *bytes) {
 }
 
 static int append_leaf(bare_loop *loop, int64_t grant, const uint8_t hash[HASH], const uint8_t fingerprint[HASH]) {
-    char hex[65], print[33], text[1024];
+    char text[LEAF_TEXT];
     uint8_t subtree[HASH];
-    sodium_bin2hex(hex, sizeof hex, hash, HASH);
-    sodium_bin2hex(print, sizeof print, fingerprint, 16);
-    int length = snprintf(text, sizeof text,
-        "{\"v\":1,\"i\":%lld,\"t\":1790000000000,\"m\":123456789,\"b\":\"%.32s\",\"op\":\"token.refresh\",\"out\":"
-        "\"succeeded\",\"by\":\"%.32s\",\"via\":\"library\",\"g\":%lld,\"n\":12,\"tok\":\"%s\",\"rows\":[[6,%lld,"
-        "\"%s\",20000]]}",
-        (long long)loop->size, hex, hex, (long long)grant, print, (long long)grant, hex);
+    int length = leaf_text(text, loop->tree.size, grant, hash, fingerprint);
     leaf_hash(text, (size_t)length, subtree);
-    sqlite3_bind_int64(loop->leaf, 1, loop->size);
+    sqlite3_bind_int64(loop->leaf, 1, loop->tree.size);
     sqlite3_bind_blob(loop->leaf, 2, text, length, SQLITE_STATIC);
     sqlite3_bind_blob(loop->leaf, 3, subtree, HASH, SQLITE_TRANSIENT);
     if (step(loop->leaf) != 0) return -1;
-    for (int64_t rest = loop->size; rest & 1; rest >>= 1) node_hash(loop->edge[--loop->edges], subtree, subtree);
-    memcpy(loop->edge[loop->edges++], subtree, HASH);
-    loop->size++;
-    if (loop->size % 256 != 0) return 0;
-    sqlite3_bind_int64(loop->tile, 1, loop->size / 256 - 1);
+    tree_append(&loop->tree, subtree);
+    if (loop->tree.size % 256 != 0) return 0;
+    sqlite3_bind_int64(loop->tile, 1, loop->tree.size / 256 - 1);
     sqlite3_bind_blob(loop->tile, 2, subtree, HASH, SQLITE_STATIC);
     return step(loop->tile);
 }
 
 static int swap_one(bare_loop *loop) {
     int64_t grant = 1 + (int64_t)(randombytes_random() % (uint64_t)loop->grants), time = 1790000000000;
-    uint8_t bytes[2048], tag[ROW_TAG], plain[37], access_tag[TAG], refresh_tag[TAG], family[TAG], old[TAG];
-    uint8_t fingerprint[HASH], hash[HASH], pair[PAIR];
-    char access[TOKEN_TEXT + 1], refresh[TOKEN_TEXT + 1];
-    // What the presented token proves.
-    if (handle_open(&loop->keys, loop->token, plain) != 0) return -1;
+    uint8_t bytes[2048];
+    struct swap swap;
     sqlite3_bind_int64(loop->row, 1, grant);
     if (sqlite3_step(loop->row) != SQLITE_ROW) return -1;
     size_t count = canonical(loop->row, bytes);
     int64_t generation = sqlite3_column_int64(loop->row, 13);
-    row_tag_of(&loop->keys, bytes, count, tag);
-    tag_of(&loop->keys, "tv.family", plain + 12, 16, family);
-    tag_of(&loop->keys, "tv.token", loop->token, TOKEN_TEXT, old);
-    hash_of(loop->token, TOKEN_TEXT, fingerprint);
-    // The next pair.
-    handle_seal(&loop->keys, grant, 1, plain + 12, access);
-    handle_seal(&loop->keys, grant, 1, plain + 12, refresh);
-    tag_of(&loop->keys, "tv.token", access, TOKEN_TEXT, access_tag);
-    tag_of(&loop->keys, "tv.token", refresh, TOKEN_TEXT, refresh_tag);
-    pair_seal(&loop->keys, grant, access, refresh, pair);
-    hash_of(bytes, count, hash);
-    row_tag_of(&loop->keys, bytes, count, tag);
+    if (swap_compute(&loop->keys, loop->token, grant, bytes, count, &swap) != 0) return -1;
     sqlite3_reset(loop->row);
     sqlite3_bind_int64(loop->swap, 1, 1);
     sqlite3_bind_int64(loop->swap, 2, generation + 1);
     sqlite3_bind_int64(loop->swap, 3, time);
-    sqlite3_bind_blob(loop->swap, 4, refresh_tag, TAG, SQLITE_STATIC);
-    sqlite3_bind_blob(loop->swap, 5, old, TAG, SQLITE_STATIC);
+    sqlite3_bind_blob(loop->swap, 4, swap.refresh_tag, TAG, SQLITE_STATIC);
+    sqlite3_bind_blob(loop->swap, 5, swap.old_tag, TAG, SQLITE_STATIC);
     sqlite3_bind_text(loop->swap, 6, "basic", 5, SQLITE_STATIC);
-    sqlite3_bind_blob(loop->swap, 7, access_tag, TAG, SQLITE_STATIC);
-    sqlite3_bind_blob(loop->swap, 8, pair, PAIR, SQLITE_STATIC);
-    sqlite3_bind_int64(loop->swap, 9, loop->size);
-    sqlite3_bind_blob(loop->swap, 10, tag, ROW_TAG, SQLITE_STATIC);
+    sqlite3_bind_blob(loop->swap, 7, swap.access_tag, TAG, SQLITE_STATIC);
+    sqlite3_bind_blob(loop->swap, 8, swap.pair, PAIR, SQLITE_STATIC);
+    sqlite3_bind_int64(loop->swap, 9, loop->tree.size);
+    sqlite3_bind_blob(loop->swap, 10, swap.row_tag, ROW_TAG, SQLITE_STATIC);
     sqlite3_bind_int64(loop->swap, 11, grant);
     sqlite3_bind_int64(loop->swap, 12, generation);
     if (step(loop->swap) != 0 || sqlite3_changes(loop->db) != 1) return -1;
-    memcpy(loop->token, refresh, TOKEN_TEXT);
-    return append_leaf(loop, grant, hash, fingerprint);
-}
-
-static void root_of(const bare_loop *loop, uint8_t root[HASH]) {
-    memcpy(root, loop->edge[loop->edges - 1], HASH);
-    for (int i = loop->edges - 2; i >= 0; i--) node_hash(loop->edge[i], root, root);
+    return append_leaf(loop, grant, swap.row_hash, swap.fingerprint);
 }
 
 static int commit_batch(bare_loop *loop, int batch) {
-    char body[256], note[512], text[128];
-    uint8_t root[HASH], signature[NOTE_SIGNATURE];
+    char note[NOTE_TEXT];
+    uint8_t root[HASH];
     if (step(loop->begin) != 0 || step(loop->vault) != 0 || step(loop->head) != 0) return -1;
-    root_of(loop, root);
+    tree_root(&loop->tree, root);
     for (int i = 0; i < batch; i++)
         if (swap_one(loop) != 0) return -1;
-    root_of(loop, root);
-    sodium_bin2base64(text, sizeof text, root, HASH, sodium_base64_VARIANT_ORIGINAL);
-    int length = snprintf(
-        body, sizeof body, "tokenvault/00000000000000000000000000000000\n%lld\n%s\n", (long long)loop->size, text);
-    head_sign(&loop->keys, body, (size_t)length, signature);
-    sodium_bin2base64(text, sizeof text, signature, sizeof signature, sodium_base64_VARIANT_ORIGINAL);
-    length = snprintf(note, sizeof note, "%s\n- tokenvault/00000000000000000000000000000000 %s\n", body, text);
-    sqlite3_bind_int64(loop->set_head, 1, loop->size);
+    tree_root(&loop->tree, root);
+    int length = head_note(&loop->keys, loop->tree.size, root, note);
+    sqlite3_bind_int64(loop->set_head, 1, loop->tree.size);
     sqlite3_bind_blob(loop->set_head, 2, root, HASH, SQLITE_STATIC);
-    sqlite3_bind_blob(loop->set_head, 3, loop->edge, loop->edges * HASH, SQLITE_STATIC);
+    sqlite3_bind_blob(loop->set_head, 3, loop->tree.edge, loop->tree.edges * HASH, SQLITE_STATIC);
     sqlite3_bind_int64(loop->set_head, 4, 1790000000000);
     sqlite3_bind_text(loop->set_head, 5, note, length, SQLITE_STATIC);
     if (step(loop->set_head) != 0 || step(loop->commit) != 0) return -1;

@@ -94,3 +94,27 @@ void node_hash(const uint8_t left[HASH], const uint8_t right[HASH], uint8_t hash
 void head_sign(const struct keys *keys, const char *body, size_t count, uint8_t signature[NOTE_SIGNATURE]) {
     crypto_sign_detached(signature, NULL, (const uint8_t *)body, count, keys->signing);
 }
+
+int swap_compute(
+    const struct keys *keys, char token[TOKEN_TEXT + 1], int64_t grant, const uint8_t *row, size_t count,
+    struct swap *swap
+) {
+    uint8_t plain[37], family[TAG];
+    char access[TOKEN_TEXT + 1], refresh[TOKEN_TEXT + 1];
+    // What the presented token proves.
+    if (handle_open(keys, token, plain) != 0) return -1;
+    row_tag_of(keys, row, count, swap->row_tag);
+    tag_of(keys, "tv.family", plain + 12, 16, family);
+    tag_of(keys, "tv.token", token, TOKEN_TEXT, swap->old_tag);
+    hash_of(token, TOKEN_TEXT, swap->fingerprint);
+    // The next pair.
+    handle_seal(keys, grant, 1, plain + 12, access);
+    handle_seal(keys, grant, 1, plain + 12, refresh);
+    tag_of(keys, "tv.token", access, TOKEN_TEXT, swap->access_tag);
+    tag_of(keys, "tv.token", refresh, TOKEN_TEXT, swap->refresh_tag);
+    pair_seal(keys, grant, access, refresh, swap->pair);
+    hash_of(row, count, swap->row_hash);
+    row_tag_of(keys, row, count, swap->row_tag);
+    memcpy(token, refresh, TOKEN_TEXT);
+    return 0;
+}

@@ -31,4 +31,16 @@ void leaf_hash(const void *bytes, size_t count, uint8_t hash[HASH]);
 void node_hash(const uint8_t left[HASH], const uint8_t right[HASH], uint8_t hash[HASH]);
 void head_sign(const struct keys *keys, const char *body, size_t count, uint8_t signature[NOTE_SIGNATURE]);
 
+/// What one swap writes.
+struct swap {
+    uint8_t access_tag[TAG], refresh_tag[TAG], old_tag[TAG], row_tag[ROW_TAG];
+    uint8_t fingerprint[HASH], row_hash[HASH], pair[PAIR];
+};
+
+/// Everything that a swap computes of its grant's canonical bytes and the token presented, which becomes the next one.
+/// 0 when that token opens.
+int swap_compute(
+    const struct keys *keys, char token[TOKEN_TEXT + 1], int64_t grant, const uint8_t *row, size_t count,
+    struct swap *swap);
+
 #endif

@@ -69,7 +69,8 @@ struct Grow: AsyncParsableCommand {
     var printTokens = false
 
     func run() async throws {
-        let opened = try await Vault.open(at: vault, unlockedBy: .keyFile(path: keyFile))
+        let opened = try await Vault.open(
+            at: VaultPlace(parsing: vault), unlockedBy: .keyFile(path: keyFile))
         let source = GrantSource(vault: opened, client: try await opened.clients.find(client))
         guard let redirectURI = source.client.registration.redirectURIs.first else {
             throw BenchmarkFailure("The client has no redirect URI.")

@@ -66,7 +66,8 @@ struct SwapBenchmark {
         let swaps = try await withThrowingTaskGroup(of: Int.self) { group in
             for chain in chains {
                 group.addTask {
-                    try await chain.swap(vault, client, for: resource, until: end)
+                    var chain = chain
+                    return try await chain.swap(vault, client, for: resource, until: end)
                 }
             }
             return try await group.reduce(0, +)
@@ -76,8 +77,8 @@ struct SwapBenchmark {
 }
 
 /// The grants of one caller, each at its newest refresh token.
-private struct Chains: Sendable {
-    private var tokens: [[UInt8]]
+struct Chains: Sendable {
+    private(set) var tokens: [[UInt8]]
     private var random: SplitMix64
 
     init(_ tokens: [[UInt8]], seed: UInt64) {
@@ -86,22 +87,21 @@ private struct Chains: Sendable {
     }
 
     /// Refreshes random ones of them, one after the other, and returns how often.
-    func swap(
+    mutating func swap(
         _ vault: Vault, _ client: Client, for resource: ResourceIdentifier?,
         until end: ContinuousClock.Instant
     ) async throws -> Int {
-        var chain = self
         var swaps = 0
         while ContinuousClock.now < end {
-            let index = Int(chain.random.next() % UInt64(chain.tokens.count))
+            let index = Int(random.next() % UInt64(tokens.count))
             var request = ExchangeRequest(
-                kind: .refreshToken, credential: SecretBytes(chain.tokens[index]), client: client,
+                kind: .refreshToken, credential: SecretBytes(tokens[index]), client: client,
                 channel: .library)
             request.resource = resource
             guard case .issued(let issued) = try await vault.exchange(request),
                 let refreshToken = issued.pair.refreshToken
             else { throw BenchmarkFailure("A refresh was refused.") }
-            chain.tokens[index] = refreshToken.withExposed { $0 }
+            tokens[index] = refreshToken.withExposed { $0 }
             swaps += 1
         }
         return swaps

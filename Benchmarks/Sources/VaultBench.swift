@@ -9,7 +9,7 @@ struct VaultBench: AsyncParsableCommand {
         abstract: "Measures swaps, validations and HTTP requests per second, and what bounds them.",
         subcommands: [
             Measure.self, EmptyHandler.self, FramedHandler.self, ProtectedHandler.self, Prepare.self,
-            Grow.self, KeeperBenchmark.self,
+            Grow.self, KeeperBenchmark.self, SwapsCommand.self, BarePostgresCommand.self,
         ],
         defaultSubcommand: Measure.self)
 }
