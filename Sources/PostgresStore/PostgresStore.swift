@@ -214,7 +214,10 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
         let transaction = PostgresTransaction(
             session, isContinued: committed == ObjectIdentifier(session),
             reconnect: isFresh ? nil : { [self] in try connect() }, waiting: waiting, opened: note)
-        defer { if transaction.session.isUsable { writer = transaction.session } }
+        defer {
+            transaction.forget()
+            if transaction.session.isUsable { writer = transaction.session }
+        }
         let commit: StoreCommit
         do {
             let wanted = try body(transaction)

@@ -25,7 +25,7 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
     private(set) var opening: Opening?
     private let opened: (Opening) throws -> StoreTime?
     private let reconnect: (() throws -> PostgresSession)?
-    private let waiting: () throws -> Void
+    private var waiting: () throws -> Void
     private let beginning: [PostgresStatement]
     private(set) var time: StoreTime?
     /// What failed outside of a savepoint: nothing further can be done then, but to begin again.
@@ -190,6 +190,9 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
     }
 
     /// Lets the lock go, without waiting for the server.
+    /// Lets go of what waits for the lock: it is its caller's, only as long as that runs.
+    func forget() { waiting = {} }
+
     func rollBack() {
         guard session.isUsable, hasBegun else { return }
         do { try session.post([PostgresStatement("ROLLBACK")]) } catch { session.discard() }
