@@ -64,7 +64,13 @@ final class PostgresSession {
     }
 
     /// Not to be used again: something of it is left open, or its server is not the one to ask.
-    func discard() { isUsable = false }
+    ///
+    /// The server is told at once: what it holds for this session, the lock too, others wait for.
+    func discard() {
+        guard isUsable else { return }
+        isUsable = false
+        shutdown(pq.socket(connection), Int32(SHUT_RDWR))
+    }
 
     // MARK: Turns
 
@@ -100,7 +106,7 @@ final class PostgresSession {
             owed.append(.sync)
             try flush(.now + limit)
         } catch {
-            isUsable = false
+            discard()
             throw error
         }
     }
@@ -208,13 +214,13 @@ final class PostgresSession {
                 }
             }
         } catch {
-            isUsable = false
+            discard()
             // What the server said before it closed the connection tells more.
             throw failure ?? error
         }
         for key in unprepared { names[key] = nil }
         guard let failure else { return answers }
-        if failure.endsConnection { isUsable = false }
+        if failure.endsConnection { discard() }
         throw failure
     }
 

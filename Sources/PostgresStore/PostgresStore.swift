@@ -280,7 +280,11 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
         while ContinuousClock.now < end {
             do {
                 let session = try connect()
-                let transaction = PostgresTransaction(session, isContinued: false, opened: note)
+                let transaction = PostgresTransaction(
+                    session, isContinued: false,
+                    waiting: {
+                        guard ContinuousClock.now < end else { throw PostgresError.lost }
+                    }, opened: note)
                 do {
                     try transaction.begin()
                     let found = try isThere(transaction.database)
