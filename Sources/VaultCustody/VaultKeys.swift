@@ -57,7 +57,8 @@ public struct VaultKeys: Sendable {
             }
             add("root", epoch: vault.keyEpoch, createdAt: try KeyAges.root(database))
             var roles: [(KeyRole, Int64)] = []
-            for row in try database.loadAll(RoleKeyRow.self, where: "1 ORDER BY role, epoch, id", [], keyring)
+            for row in try database.loadAll(
+                RoleKeyRow.self, where: "true ORDER BY role, epoch, id", [], keyring)
             where !roles.contains(where: { $0 == (row.role, row.epoch) }) {
                 roles.append((row.role, row.epoch))
                 add(
@@ -67,7 +68,7 @@ public struct VaultKeys: Sendable {
             let slots = try StoredKeyslot.all(database, keyring)
             add("keyslots", count: Int64(slots.count), createdAt: slots.map(\.row.createdAt).min())
             for row in try database.loadAll(
-                SystemKeyRow.self, where: "1 ORDER BY purpose, role, id", [], keyring)
+                SystemKeyRow.self, where: "true ORDER BY purpose, role, id", [], keyring)
             {
                 add(
                     row.purpose.word, of: row.role, row.purpose.algorithm, isCurrent: row.state == .current,

@@ -102,7 +102,7 @@ extension Vault {
     }
 
     package func providers() async throws -> [StoredProvider] {
-        try await providers(where: "1 ORDER BY name", [])
+        try await providers(where: "true ORDER BY name", [])
     }
 
     private func provider(where condition: String, _ value: SQLValue) async throws -> StoredProvider {

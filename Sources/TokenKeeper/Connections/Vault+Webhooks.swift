@@ -75,7 +75,7 @@ extension Vault {
         try await snapshot { database, keys in
             let keyring = keys.keyring
             let systemKey = try keys.system.key(.keeper)
-            return try database.loadAll(WebhookRow.self, where: "1 ORDER BY id", [], keyring).map { row in
+            return try database.loadAll(WebhookRow.self, where: "true ORDER BY id", [], keyring).map { row in
                 let cursor = try database.firstRow(
                     "SELECT position, failures, retry_at FROM webhook_cursors WHERE id = ?",
                     [.integer(row.id)]

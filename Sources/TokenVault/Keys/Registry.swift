@@ -176,7 +176,7 @@ extension Database {
             try Row(StoredRow(reading: $0, Row.layout, rowKey: keyring.rows))
         }
         if Row.layout.isWhollyOfSet, let roster = keyring.rows.roster {
-            if condition == "1" || condition.hasPrefix("1 ORDER BY ") {
+            if condition == "true" || condition.hasPrefix("true ORDER BY ") {
                 try roster.check { try $0.check(rows.count, of: Row.layout) }
             } else if rows.isEmpty {
                 let count = try rowCount(Row.layout.name)
@@ -189,7 +189,7 @@ extension Database {
 
 extension Database {
     /// How many rows a table has, of those that meet a condition. Both are SQL of our own, values are bound.
-    package func rowCount(_ table: String, where condition: String = "1", _ values: [SQLValue] = []) throws
+    package func rowCount(_ table: String, where condition: String = "true", _ values: [SQLValue] = []) throws
         -> Int64
     {
         try count("SELECT count(*) FROM \(table) WHERE \(condition)", values)

@@ -19,8 +19,8 @@ package struct StoredKeyslot {
 
     package static func all(_ database: Database, _ keyring: Keyring) throws -> [StoredKeyslot] {
         joined(
-            try database.loadAll(KeyslotRow.self, where: "1 ORDER BY id", [], keyring),
-            try database.loadAll(KeyslotDetailsRow.self, where: "1 ORDER BY id", [], keyring))
+            try database.loadAll(KeyslotRow.self, where: "true ORDER BY id", [], keyring),
+            try database.loadAll(KeyslotDetailsRow.self, where: "true ORDER BY id", [], keyring))
     }
 
     package static func all(_ transaction: WriteTransaction) throws -> [StoredKeyslot] {

@@ -151,7 +151,7 @@ extension Database {
     /// Oldest first, their tags checked; without programs where the custody key is not held, which vouches for them.
     func anchors(_ keyring: Keyring) throws -> [AnchorRow] {
         let isWhole = keyring.rows[.custody] != nil
-        let condition = isWhole ? "1" : "role = \(KeyRole.common.rawValue)"
+        let condition = isWhole ? "true" : "role = \(KeyRole.common.rawValue)"
         return try loadAll(AnchorRow.self, where: condition + " ORDER BY id", [], keyring)
     }
 

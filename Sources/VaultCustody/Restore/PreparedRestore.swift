@@ -66,7 +66,7 @@ struct PreparedRestore: Sendable {
     /// What opened the backup opens the vault too, also where the slot was made after the backup.
     private func keepSlot(_ transaction: WriteTransaction) throws {
         let slots = try transaction.database.loadAll(
-            KeyslotRow.self, where: "1 ORDER BY id", [], transaction.keyring)
+            KeyslotRow.self, where: "true ORDER BY id", [], transaction.keyring)
         guard !slots.contains(where: { $0.record.id == openedBy.id }) else { return }
         let newest = max(slots.last?.id ?? 0, largest[TableLayout.keyslots.number] ?? 0)
         try transaction.insert(KeyslotRow(id: newest + 1, record: openedBy, createdAt: transaction.now))

@@ -208,7 +208,7 @@ struct RestorePlanner {
 
     /// Removes again what was removed, but never the last way in.
     private mutating func planKeyslots(_ replay: LogReplay) throws {
-        let slots = try database.loadAll(KeyslotRow.self, where: "1 ORDER BY id", [], keyring)
+        let slots = try database.loadAll(KeyslotRow.self, where: "true ORDER BY id", [], keyring)
         var removed = slots.filter { replay[.keyslots][$0.id]?.isGone == true }
         if !slots.contains(where: { $0.record.id == openedBy }) {
             plan.notes.append(

@@ -15,7 +15,7 @@ struct RotationSweep: Sendable {
     /// What its progress is called; nil: by the table.
     var phase: String?
     /// Of the rows that still need work, with the values that are bound in it.
-    var condition = "1"
+    var condition = "true"
     var values: [SQLValue] = []
     /// Rows that one body writes.
     var rowsPerBody = Limits.rowsPerLeaf

@@ -176,7 +176,7 @@ extension VaultKeys {
             let left =
                 try database.rowCount("owner_keys", where: Self.staleOwnerKeys)
                 + database.rowCount("system_keys", where: Self.staleSystemKeys)
-            let slots = try database.loadAll(KeyslotRow.self, where: "1", [], keyring)
+            let slots = try database.loadAll(KeyslotRow.self, where: "true", [], keyring)
             guard left == 0, slots.allSatisfy({ $0.record.epoch == epochs[$0.roles] }) else {
                 throw VaultError(
                     .integrity, "Keys are still wrapped under an old key, which is kept.",

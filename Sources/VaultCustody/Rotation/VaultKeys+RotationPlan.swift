@@ -55,7 +55,7 @@ extension VaultKeys {
             _ = try keys.keyring.root
             return (try StoredKeyslot.all(database, keys.keyring), !keys.keyring.roleKeys.rotating.isEmpty)
         }
-        let condition = roles.role.map { "role IN (0, \($0.rawValue))" } ?? "1"
+        let condition = roles.role.map { "role IN (0, \($0.rawValue))" } ?? "true"
         let plan = KeyRotationPlan(
             kind: roles == .everything ? "root" : roles.rawValue, isResuming: isResuming,
             owners: try await count(["owner_keys"], condition), records: 0,
@@ -111,7 +111,7 @@ extension VaultKeys {
             slots: [])
     }
 
-    private func count(_ tables: [String], _ condition: String = "1") async throws -> Int64 {
+    private func count(_ tables: [String], _ condition: String = "true") async throws -> Int64 {
         try await vault.scan { database, _ in
             try tables.reduce(0) { sum, table in
                 try sum + database.rowCount(table, where: condition)
