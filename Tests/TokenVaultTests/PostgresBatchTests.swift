@@ -36,7 +36,7 @@ extension Trait where Self == ConditionTrait {
         #expect(try await Waiting.until { vault.queueDepth == 0 })
         try await Waiting.pass(.milliseconds(100))
         return try await withThrowingTaskGroup(of: Bool.self) { group in
-            for work in works { group.addTask(operation: work) }
+            for work in works { group.addTask { try await work() } }
             let isThere = try await Waiting.until(every: .milliseconds(1)) { vault.queueDepth == works.count }
             isOver.signal()
             #expect(isThere)
