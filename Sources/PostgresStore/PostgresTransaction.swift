@@ -21,7 +21,7 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
     }
 
     private(set) var session: PostgresSession
-    let isContinued: Bool
+    private(set) var isContinued: Bool
     private(set) var opening: Opening?
     private let opened: (Opening) throws -> StoreTime?
     private let reconnect: (() throws -> PostgresSession)?
@@ -100,6 +100,8 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
                 // Nothing was done yet: a connection that rested may have been lost meanwhile.
                 session.discard()
                 if let mayReconnect { session = try mayReconnect() }
+                // Another server may be there by now, which lacks what the one before confirmed.
+                isContinued = false
                 mayReconnect = nil
             }
         }
