@@ -25,6 +25,8 @@ struct PostgresError: Error, Equatable {
     var place: Int?
 
     static let lost = PostgresError(state: "08006")
+    /// The lock of writers is not to be had in time.
+    static let heldLock = PostgresError(state: "55P03")
 
     /// Whether the connection is not to be used again: it is lost, or the server is going down, or a standby by now.
     var endsConnection: Bool {

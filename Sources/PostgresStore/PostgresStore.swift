@@ -126,7 +126,13 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
     private static func transaction(
         _ session: PostgresSession, isFirst: Bool = false, _ body: (PostgresTransaction) throws -> Void
     ) throws {
-        let transaction = PostgresTransaction(session, isContinued: false, isFirst: isFirst) { _ in nil }
+        let end = ContinuousClock.now + patience
+        let transaction = PostgresTransaction(
+            session, isContinued: false, isFirst: isFirst,
+            waiting: {
+                // A commit that waits for a standby holds the lock for as long as that takes.
+                guard ContinuousClock.now < end else { throw PostgresError.heldLock }
+            }, opened: { _ in nil })
         do {
             try transaction.begin()
             try body(transaction)
@@ -289,7 +295,7 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
                     try transaction.begin()
                     let found = try isThere(transaction.database)
                     let sent = ContinuousClock.now
-                    try transaction.commit(proof)
+                    try transaction.commit(proof, within: end - .now)
                     state.withLock { $0.provenAt = sent }
                     writer = session
                     return found ? .committed : .failed(Self.notTaken)

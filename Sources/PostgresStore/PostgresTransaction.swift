@@ -171,13 +171,18 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
     /// Whether it is committed is not known.
     struct Uncertain: Error { let cause: any Error }
 
-    /// - Parameter others: what the store writes besides.
-    func commit(_ writes: [RowWrite], _ others: [PostgresStatement] = []) throws {
+    /// - Parameters:
+    ///   - others: what the store writes besides.
+    ///   - limit: how long the server may be silent.
+    func commit(
+        _ writes: [RowWrite], _ others: [PostgresStatement] = [],
+        within limit: Duration = PostgresStore.patience
+    ) throws {
         let placed = PlacedWrites(writes)
         let statements = placed.statements + others + [PostgresStatement("COMMIT")]
         let warnings = session.warnings
         do {
-            _ = try session.turn(statements, within: PostgresStore.patience)
+            _ = try session.turn(statements, within: limit)
         } catch {
             guard session.isUsable else { throw Uncertain(cause: error) }
             rollBack()

@@ -24,7 +24,8 @@ private final class Unconfirmed: Sendable {
 
     /// Commits, and does `disturb` with the sessions that wait for a standby, whose pids it is given as a query.
     func commit(
-        isThere: @escaping @Sendable (Database) throws -> Bool, disturbedBy disturb: String
+        isThere: @escaping @Sendable (Database) throws -> Bool, disturbedBy disturb: String,
+        meanwhile: () -> Void = {}
     ) async throws -> CommitOutcome {
         try demandStandby(true)
         let outcome = Handoff<CommitOutcome>()
@@ -36,6 +37,7 @@ private final class Unconfirmed: Sendable {
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'SyncRep'"
         #expect(try await Waiting.until { try scene.run(waits) != "" })
         _ = try scene.run("SELECT \(disturb)(pid) FROM (\(waits)) AS w")
+        meanwhile()
         return try await BlockingThread.result { outcome.take() }
     }
 }
@@ -71,6 +73,24 @@ private final class Unconfirmed: Sendable {
         #expect(outcome.isCommitted)
         #expect(try server.scene.size() == 1)
         #expect(server.scene.grow().isCommitted)
+    }
+
+    @Test func `while it waits for a standby it holds the lock, and all who want that give up in time`()
+        async throws
+    {
+        let server = try Unconfirmed()
+        defer { server.cluster.end() }
+        let begun = ContinuousClock.now
+        let opening = Handoff<(any Error)?>()
+        // Nothing ends the wait: the session that has the lock is there for longer than anybody looks.
+        let outcome = try await server.commit(isThere: Self.grown, disturbedBy: "abs") {
+            BlockingThread.run { opening.put(failure { try server.scene.other().close() }) }
+        }
+        #expect(outcome.isUnknown)
+        let refusal = try await BlockingThread.result { opening.take() }
+        #expect((refusal as? VaultError)?.code == .busy)
+        #expect(ContinuousClock.now - begun < .seconds(30))
+        try server.demandStandby(false)
     }
 
     @Test func `what is not there was not done`() async throws {
