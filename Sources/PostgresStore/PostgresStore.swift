@@ -248,7 +248,7 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
             logger.warning(
                 "The outcome of a commit is not known; it is being looked for.",
                 metadata: ["sqlstate": "\((error.cause as? PostgresError)?.state ?? "none")"])
-            return settle(commit, waiting)
+            return settle(commit, waiting, durable)
         }
         committed = ObjectIdentifier(transaction.session)
         state.withLock { ($0.provenAt, $0.newestTurns) = (sent, transaction.session.turns - turns) }
@@ -280,7 +280,9 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
 
     /// Finds out about a commit whose outcome is not known. The lock waits for the old session, if that still commits; and
     /// what is seen is believed only when a commit after it was acknowledged, which a standby then has too.
-    private func settle(_ commit: StoreCommit, _ waiting: () throws -> Void) -> CommitOutcome {
+    private func settle(
+        _ commit: StoreCommit, _ waiting: () throws -> Void, _ durable: (Result<Bool, VaultError>) -> Void
+    ) -> CommitOutcome {
         guard let isThere = commit.isThere else { return .unknown }
         let end = ContinuousClock.now + Self.patience
         while ContinuousClock.now < end {
@@ -298,7 +300,9 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
                     try transaction.commit(proof, within: end - .now)
                     state.withLock { $0.provenAt = sent }
                     writer = session
-                    return found ? .committed : .failed(Self.notTaken)
+                    guard found else { return .failed(Self.notTaken) }
+                    durable(.success(commit.emptiesLog))
+                    return .committed
                 } catch {
                     transaction.rollBack()
                     throw error

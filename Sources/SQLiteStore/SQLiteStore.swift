@@ -148,7 +148,7 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
                     try ledger.refuseNewer(database)
                     return try body(transaction)
                 }, transaction)
-        } catch let error as UncertainCommit { return try settle(error) }
+        } catch let error as UncertainCommit { return try settle(error, durable) }
         guard let commit else { return .unchanged }
         // Who asked for it waits for it; what is committed stands whatever comes of it.
         durable(
@@ -167,7 +167,9 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
     /// Asks the disk whether a transaction is there whose COMMIT failed. The caller holds the lock.
     ///
     /// - Throws: the error for the callers if it is not.
-    private func settle(_ uncertain: UncertainCommit) throws -> CommitOutcome {
+    private func settle(
+        _ uncertain: UncertainCommit, _ durable: (Result<Bool, VaultError>) -> Void
+    ) throws -> CommitOutcome {
         // A write to the WAL found no room, so the frame that commits is not complete, and the connection goes on.
         if (uncertain.cause as? SQLiteError)?.kind == SQLITE_FULL { throw uncertain.cause }
         // The frames may be complete where only the index of the WAL found none.
@@ -188,7 +190,10 @@ package final class SQLiteStore: VaultStore, @unchecked Sendable {
         }
         if failures >= 2 { shutDown() }
         switch isThere {
-        case true?: return .committed
+        case true?:
+            // The WAL is not emptied by a connection that was just opened again.
+            durable(.success(false))
+            return .committed
         case false?: throw uncertain.cause
         case nil: return .unknown
         }

@@ -41,7 +41,8 @@ final class Scene: Sendable {
     /// Commits what `writes` gives, after the size of the log was asked for.
     func commit(
         in other: PostgresStore? = nil, waiting: () throws -> Void = {},
-        isThere: (@Sendable (Database) throws -> Bool)? = nil, _ writes: (Int64) throws -> [RowWrite]
+        isThere: (@Sendable (Database) throws -> Bool)? = nil, durable: () -> Void = {},
+        _ writes: (Int64) throws -> [RowWrite]
     ) -> CommitOutcome {
         (other ?? store).commit(
             waiting: waiting,
@@ -51,7 +52,7 @@ final class Scene: Sendable {
                     size = $1.integer(0)
                 }
                 return StoreCommit(try writes(size), isThere: isThere)
-            }, durable: { _ in })
+            }, durable: { _ in durable() })
     }
 
     /// Makes the log longer by one.

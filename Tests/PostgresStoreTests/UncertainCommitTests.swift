@@ -10,6 +10,8 @@ import VaultStore
 private final class Unconfirmed: Sendable {
     let cluster: PostgresCluster
     let scene: Scene
+    /// Whether the store said of the newest commit that it is durable.
+    let isDurable = Signal()
 
     init() throws {
         cluster = try PostgresCluster()
@@ -29,9 +31,11 @@ private final class Unconfirmed: Sendable {
     ) async throws -> CommitOutcome {
         try demandStandby(true)
         let outcome = Handoff<CommitOutcome>()
-        BlockingThread.run { [scene] in
+        BlockingThread.run { [scene, isDurable] in
             outcome.put(
-                scene.commit(isThere: isThere) { [RowWrite(replacing: .logHead, Scene.head($0 + 1))] })
+                scene.commit(isThere: isThere, durable: isDurable.set) {
+                    [RowWrite(replacing: .logHead, Scene.head($0 + 1))]
+                })
         }
         let waits =
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'SyncRep'"
@@ -57,6 +61,7 @@ private final class Unconfirmed: Sendable {
         // Nobody confirms in ten seconds: it is there for all to see, and may yet be lost.
         let outcome = try await server.commit(isThere: Self.grown, disturbedBy: disturb)
         #expect(outcome.isUnknown)
+        #expect(!server.isDurable.isSet)
         #expect(ContinuousClock.now - begun >= .seconds(10))
         #expect(try server.scene.size() == 1)
     }
@@ -71,6 +76,8 @@ private final class Unconfirmed: Sendable {
                 return try Self.grown(database)
             }, disturbedBy: "pg_cancel_backend")
         #expect(outcome.isCommitted)
+        // What a commit has to note is noted of this one too.
+        #expect(server.isDurable.isSet)
         #expect(try server.scene.size() == 1)
         #expect(server.scene.grow().isCommitted)
     }
