@@ -27,10 +27,8 @@ extension Vault {
             let systemKey = try keys.system.key(.issuer)
             let revision = try keys.checkedRevision(database)
             if let known = knownSigningKeys.value(revision) { return known }
-            let keys = try database.loadAll(SigningKeyRow.self, where: "1 ORDER BY id", [], keys.keyring).map
-            {
-                try StoredSigningKey($0, keys.keyring, systemKey)
-            }
+            let rows = try database.loadAll(SigningKeyRow.self, where: "true ORDER BY id", [], keys.keyring)
+            let keys = try rows.map { try StoredSigningKey($0, keys.keyring, systemKey) }
             knownSigningKeys.keep(keys, revision)
             return keys
         }

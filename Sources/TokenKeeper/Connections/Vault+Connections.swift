@@ -84,8 +84,8 @@ extension Vault {
         let isRefreshed = "state IN (1, 5)"
         for condition in ["\(isRefreshed) AND \(Self.isUnrefused)", isRefreshed] {
             let found = try await dueConnections(
-                "due_at IS NOT NULL AND \(condition)", [.integer(provider.rawValue)], 1, by: "issued_at DESC",
-                except: others)
+                "due_at IS NOT NULL AND \(condition)", [.integer(provider.rawValue)], 1,
+                by: "coalesce(issued_at, 0) DESC", except: others)
             if let found = found.first { return found }
         }
         return nil
@@ -99,7 +99,8 @@ extension Vault {
         return try await scan { database, _ in
             var due: [ConnectionID] = []
             try database.forEachRow(
-                "SELECT id FROM connections WHERE provider_id = ? AND \(condition) ORDER BY \(order)", values
+                "SELECT id FROM connections WHERE provider_id = ? AND \(condition) ORDER BY \(order) LIMIT ?",
+                values + [.integer(Int64(limit) + Int64(others.count))]
             ) { row in
                 let id = ConnectionID(row.integer(0))
                 if !others.contains(id) { due.append(id) }
@@ -111,9 +112,13 @@ extension Vault {
 
     /// ``LeafReason/isOutage(_:)``, or no trouble at all.
     private static let isUnrefused = """
-        (reason IS NULL OR reason = '\(LeafReason.busy)' OR reason GLOB '\(LeafReason.notSentPrefix)*'
-        OR reason GLOB '\(LeafReason.noAnswerPrefix)*')
+        (reason IS NULL OR reason = '\(LeafReason.busy)' OR \(begins(with: LeafReason.notSentPrefix))
+        OR \(begins(with: LeafReason.noAnswerPrefix)))
         """
+
+    private static func begins(with prefix: String) -> String {
+        "substr(reason, 1, \(prefix.count)) = '\(prefix)'"
+    }
 }
 
 extension Database {
@@ -167,14 +172,20 @@ extension Vault {
             let size = try database.count("SELECT size FROM audit_head WHERE id = 1")
             guard first < size else { return ([], first, true) }
             let end = min(first + Limits.followedLeaves, size)
-            let found = try database.rows(
-                Self.connectionLeaves,
-                [.integer(first), .integer(end)] + Self.connectionMarks + [.integer(Int64(limit))]
+            var found: [AuditEntry] = []
+            try database.forEachRow(
+                "SELECT id, bytes FROM audit_leaves WHERE id >= ? AND id < ? ORDER BY id",
+                [.integer(first), .integer(end)]
             ) { row in
-                guard case .blob(let bytes) = row.value(1), let entry = AuditLeaf.decode(bytes),
-                    entry.index == row.integer(0)
-                else { throw StoredLog.unreadable(row.integer(0)) }
-                return entry
+                guard case .blob(let bytes) = row.value(1) else {
+                    throw StoredLog.unreadable(row.integer(0))
+                }
+                guard Self.isAboutConnections(bytes) else { return true }
+                guard let entry = AuditLeaf.decode(bytes), entry.index == row.integer(0) else {
+                    throw StoredLog.unreadable(row.integer(0))
+                }
+                found.append(entry)
+                return found.count < limit
             }
             let next = found.count == limit ? (found.last?.index ?? first) + 1 : end
             return (try found.map { try database.naming($0, keyring) }, next, next >= size)
@@ -182,13 +193,12 @@ extension Vault {
     }
 
     /// Whatever the numbers before it, `op` begins within the first 160 bytes of a leaf, and nothing from outside does.
-    private static let connectionLeaves = """
-        SELECT id, bytes FROM audit_leaves WHERE id >= ? AND id < ?
-        AND (instr(substr(bytes, 1, 160), ?) > 0 OR instr(substr(bytes, 1, 160), ?) > 0) ORDER BY id LIMIT ?
-        """
-    private static let connectionMarks = ["connection.", "provider."].map {
-        SQLValue.blob(Array("\"op\":\"\($0)".utf8))
+    private static func isAboutConnections(_ leaf: [UInt8]) -> Bool {
+        let start = leaf.prefix(160)
+        return connectionMarks.contains { start.firstRange(of: $0) != nil }
     }
+
+    private static let connectionMarks = ["connection.", "provider."].map { Array("\"op\":\"\($0)".utf8) }
 }
 
 extension Database {
