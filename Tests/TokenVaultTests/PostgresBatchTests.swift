@@ -32,7 +32,7 @@ extension Trait where Self == ConditionTrait {
         }
         try await BlockingThread.result { isHeld.take() }
         // The writer takes this one alone, and waits with it.
-        async let first: Void = vault.proveWritePath()
+        let first = Task { try await vault.proveWritePath() }
         #expect(try await Waiting.until { vault.queueDepth == 0 })
         try await Waiting.pass(.milliseconds(100))
         return try await withThrowingTaskGroup(of: Bool.self) { group in
@@ -41,7 +41,7 @@ extension Trait where Self == ConditionTrait {
             isOver.signal()
             #expect(isThere)
             let results = try await group.reduce(into: [Bool]()) { $0.append($1) }
-            try await first
+            try await first.value
             return results
         }
     }
