@@ -295,6 +295,8 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
                     }, opened: note)
                 do {
                     try transaction.begin()
+                    // Where none is wanted, the server would confirm what is lost with it.
+                    guard acceptsNewWork else { throw PostgresError.lost }
                     let found = try isThere(transaction.database)
                     let sent = ContinuousClock.now
                     try transaction.commit(proof, within: end - .now)

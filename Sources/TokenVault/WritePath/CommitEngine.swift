@@ -73,7 +73,15 @@ final class CommitEngine: @unchecked Sendable {
                 }
                 (transaction, head) = (begun, nil)
                 do {
-                    for job in batch.jobs { try run(job, in: begun) }
+                    // A networked store has only now looked whether what it confirms is safe.
+                    let refusal = store.isRemote ? store.refusalOfNewWork() : nil
+                    for job in batch.jobs {
+                        if let refusal, job.urgency == .newWork {
+                            job.reject(refusal)
+                        } else {
+                            try run(job, in: begun)
+                        }
+                    }
                     guard begun.collected.hasChanges || !begun.collected.entries.isEmpty else { return nil }
                     if !begun.collected.entries.isEmpty {
                         head = try trail.append(begun.collected.entries, to: begun.committed, in: begun)

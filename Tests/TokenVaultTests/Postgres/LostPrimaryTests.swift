@@ -99,3 +99,32 @@ import VaultCore
         await scene.vault.close()
     }
 }
+
+@Suite(.bounded) struct `New work is refused by the first commit that sees no standby on PostgreSQL` {
+    @Test func `what finishes something is done in it`() async throws {
+        let cluster = try PostgresCluster(settings: ["synchronous_standby_names = 'replica'"])
+        defer { cluster.end() }
+        // Until there is a standby, what waits for one would wait.
+        try cluster.startStandby(named: "replica")
+        let service = try cluster.makeDatabase()
+        let keyFile = NSTemporaryDirectory() + "tokenvault-key-" + UUID().uuidString
+        defer { unlink(keyFile) }
+        try Vault.createKeyFile(at: keyFile)
+        let vault = try await Vault.create(
+            at: .postgres(service: service), unlockedBy: .keyFile(path: keyFile))
+        _ = try await vault.users.add("anna")
+        try cluster.run("ALTER SYSTEM SET synchronous_standby_names = ''", in: "postgres")
+        try cluster.run("SELECT pg_reload_conf()", in: "postgres")
+        #expect(
+            try await Waiting.until {
+                try cluster.run("SHOW synchronous_standby_names", in: "postgres") == ""
+            })
+        // The session of the vault is told a moment after new ones are.
+        try await Waiting.pass(.milliseconds(500))
+        await #expect(throws: VaultError(.unavailable, "")) { _ = try await vault.users.add("berta") }
+        _ = try await vault.users.disable("anna")
+        let names = try await vault.users.list().map(\.name)
+        #expect(names == ["anna"])
+        await vault.close()
+    }
+}
