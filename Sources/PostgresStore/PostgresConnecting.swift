@@ -34,7 +34,8 @@ struct ServerFacts {
 enum PostgresConnecting {
     static func open(_ place: PostgresPlace, _ use: SessionUse) throws -> (PostgresSession, ServerFacts) {
         let pq = try Libpq.functions
-        var settings = try [("service", place.service)] + security(of: place, pq)
+        let isLocal = try isLocal(place, pq)
+        var settings = [("service", place.service)] + (isLocal ? [] : [("sslmode", "verify-full")])
         settings += [
             ("application_name", "tokenvault"), ("client_encoding", "UTF8"), ("gssencmode", "disable"),
             ("target_session_attrs", "read-write"), ("connect_timeout", "2"), ("tcp_user_timeout", "5000"),
@@ -64,6 +65,13 @@ enum PostgresConnecting {
                 "The PostgreSQL server is of version \(pq.serverVersion(raw) / 10_000).",
                 "Use PostgreSQL 14 or later.")
         }
+        // A name like localhost may lead elsewhere.
+        guard isLocal ? leadsToThisMachine(pq.socket(raw)) : pq.sslInUse(raw) != 0 else {
+            defer { pq.finish(raw) }
+            throw unfit(
+                "The server of service \(place.service) is on another machine, and nothing verifies which.",
+                "Give its name as host, and its authority as sslrootcert; leave hostaddr out.")
+        }
         let session = try PostgresSession(raw, pq)
         return (session, try readBack(session))
     }
@@ -83,10 +91,10 @@ enum PostgresConnecting {
 
     // MARK: Secrets and TLS
 
-    /// What the service has to be connected with, by where its servers are.
+    /// Whether every server of the service is on this machine; others are connected with by TLS, with their names verified.
     ///
     /// - Throws: ``VaultError/Code/notFound`` for no such service, ``VaultError/Code/invalidInput`` for one with a password.
-    private static func security(of place: PostgresPlace, _ pq: tv_pq) throws -> [(String, String)] {
+    private static func isLocal(_ place: PostgresPlace, _ pq: tv_pq) throws -> Bool {
         // With this setting libpq reads the service file, and does not connect.
         let never = ("target_session_attrs", "nothing-read-only-the-service")
         guard let raw = connect([("service", place.service), never], pq.connectStartParams) else {
@@ -110,7 +118,7 @@ enum PostgresConnecting {
                     "Take it out, and keep it in a password file (passfile) of mode 0600, or use a client certificate."
             )
         }
-        return isLocal(found) ? [] : [("sslmode", "verify-full")]
+        return isLocal(found)
     }
 
     private static func settings(of raw: OpaquePointer, _ pq: tv_pq) -> [String: String] {
@@ -125,12 +133,45 @@ enum PostgresConnecting {
         return found
     }
 
-    /// Whether every server is on this machine: a socket, or a loopback address.
+    /// Whether every server is a socket, or a loopback address. Where libpq is given addresses it takes a host's name only for
+    /// those that are empty.
     private static func isLocal(_ settings: [String: String]) -> Bool {
-        let hosts = settings["hostaddr"].flatMap { $0.isEmpty ? nil : $0 } ?? settings["host"] ?? ""
-        return hosts.split(separator: ",", omittingEmptySubsequences: false).allSatisfy { host in
-            host.isEmpty || host.hasPrefix("/") || host.hasPrefix("@") || host == "localhost" || host == "::1"
-                || host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." }
+        func list(_ name: String) -> [Substring] {
+            settings[name, default: ""].split(separator: ",", omittingEmptySubsequences: false)
+        }
+        let (hosts, addresses) = (list("host"), list("hostaddr"))
+        guard addresses != [""] else { return hosts.allSatisfy(isLocal) }
+        guard hosts == [""] || hosts.count == addresses.count else { return false }
+        return addresses.enumerated().allSatisfy { place, address in
+            isLocal(!address.isEmpty ? address : hosts.indices.contains(place) ? hosts[place] : "")
+        }
+    }
+
+    private static func isLocal(_ host: Substring) -> Bool {
+        host.isEmpty || host.hasPrefix("/") || host.hasPrefix("@") || host == "localhost" || host == "::1"
+            || host.hasPrefix("127.") && host.utf8.allSatisfy { (48...57).contains($0) || $0 == 46 }
+    }
+
+    /// Whether a connection is with a socket of this machine, or with a loopback address.
+    private static func leadsToThisMachine(_ descriptor: Int32) -> Bool {
+        var peer = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let isKnown = withUnsafeMutablePointer(to: &peer) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getpeername(descriptor, $0, &length) == 0 }
+        }
+        guard isKnown else { return false }
+        let family = Int32(peer.ss_family)
+        return withUnsafeBytes(of: &peer) { bytes in
+            switch family {
+            case AF_UNIX: return true
+            case AF_INET: return bytes.load(as: sockaddr_in.self).sin_addr.s_addr.bigEndian >> 24 == 127
+            case AF_INET6:
+                let address = bytes.load(as: sockaddr_in6.self).sin6_addr
+                return withUnsafeBytes(of: address) {
+                    $0.elementsEqual([UInt8](repeating: 0, count: 15) + [1])
+                }
+            default: return false
+            }
         }
     }
 

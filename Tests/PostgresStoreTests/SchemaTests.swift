@@ -106,6 +106,17 @@ import VaultStore
         try cluster.describe(
             "far", "host=192.0.2.1\nhostaddr=192.0.2.1\nport=1\nuser=tokenvault\nsslmode=disable")
         #expect(throws: VaultError(.unavailable, "")) { try open("far") }
+        // Where an address is left out its host counts: the second server is another machine's.
+        let scene = try Scene()
+        let port = scene.cluster.port
+        func describe(_ service: String, _ hosts: String) throws {
+            try cluster.describe(
+                service, "\(hosts)\nport=\(port),\(port)\nuser=tokenvault\ndbname=\(scene.service)")
+        }
+        try describe("mixed", "hostaddr=127.0.0.1,\nhost=localhost,192.0.2.1")
+        #expect(throws: VaultError(.unavailable, "")) { try open("mixed") }
+        try describe("near", "hostaddr=127.0.0.1,\nhost=db.invalid,127.0.0.1")
+        try open("near")
     }
 
     @Test func `an empty database is no vault, and one with tables gets no other`() throws {
