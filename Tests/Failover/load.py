@@ -17,6 +17,7 @@ class Load:
         self.servers = [Server(vault, "server-1"), Server(vault, "server-2")]
         self.libraries = [LibraryProcess(vault, "library-1", share[0]), LibraryProcess(vault, "library-2", share[1])]
         self.callers = [HTTPCallers(self.servers[0], share[2]), HTTPCallers(self.servers[1], share[3])]
+        self.shares = list(zip(self.processes, share))
         # Each chain goes on at a server that is not the process it was refreshed by so far.
         self.elsewhere = [(self.servers[0], share[0]), (self.servers[1], share[1]), (self.servers[1], share[2]),
                           (self.servers[0], share[3])]
