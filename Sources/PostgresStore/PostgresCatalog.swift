@@ -35,6 +35,32 @@ struct PostgresCatalog {
         return isEmpty
     }
 
+    /// Who may make objects in our namespace.
+    enum Owner {
+        /// There is no namespace.
+        case none
+        /// Its owner and no other may; whether that is the connection's role.
+        case one(isOurs: Bool)
+        /// Others may as well.
+        case several
+    }
+
+    /// Who may make objects in our namespace: our statements could run a function of another role's.
+    func owner() throws -> Owner {
+        var owner = Owner.none
+        try engine.forEachRow(
+            """
+            SELECT pg_catalog.pg_get_userbyid(n.nspowner) = current_user, EXISTS (SELECT 1
+            FROM pg_catalog.aclexplode(n.nspacl) AS a WHERE a.grantee <> n.nspowner AND a.privilege_type = 'CREATE')
+            FROM pg_catalog.pg_namespace AS n WHERE n.nspname = '\(PostgresSchema.name)'
+            """, []
+        ) { row in
+            owner = row.integer(1) == 1 ? .several : .one(isOurs: row.integer(0) == 1)
+            return false
+        }
+        return owner
+    }
+
     /// Every table, view and index with its columns, one line each, in an order of their own.
     func description() throws -> String {
         var text = ""

@@ -64,15 +64,8 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
         let ledger = PostgresLedger(migrations)
         var isSingle = false
         do {
-            try PostgresStore.transaction(session, isFirst: true) { transaction in
-                guard try PostgresCatalog(transaction).hasTable("store_state") else {
-                    throw VaultError(
-                        .notFound, "There is no vault in the database of service \(place.service).",
-                        remedy: "Check the service, or create a vault.")
-                }
-                let now = transaction.opening.map { VaultInstant(millisecondsSince1970: $0.time) }
-                try ledger.bringUpToDate(transaction, at: now ?? VaultInstant(millisecondsSince1970: 0))
-                isSingle = try transaction.database.count("SELECT is_single FROM store_state") == 1
+            try Self.transaction(session, isFirst: true) { transaction in
+                isSingle = try Self.bringUpToDate(place, ledger, transaction)
             }
         } catch { throw PostgresFailure.translate(error) }
         self.init(place, session, facts, isSingle, ledger, logger, usesMachineClock)
@@ -105,13 +98,7 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
         let ledger = PostgresLedger()
         do {
             try transaction(session, isFirst: true) { transaction in
-                guard try PostgresCatalog(transaction).isEmpty() else {
-                    throw VaultError(
-                        .alreadyExists, "The database of service \(place.service) has tables in it.",
-                        remedy: "Name the service of an empty database.")
-                }
-                try transaction.run(["CREATE SCHEMA IF NOT EXISTS \(PostgresSchema.name)"])
-                try ledger.create(transaction, isSingle: isSingle, at: now)
+                try makeTables(place, ledger, transaction, isSingle: isSingle, at: now)
                 try body(transaction)
                 // Jobs that came from elsewhere brought their numbers.
                 _ = try transaction.database.finds(
@@ -120,27 +107,6 @@ package final class PostgresStore: VaultStore, @unchecked Sendable {
             }
         } catch { throw PostgresFailure.translate(error) }
         return PostgresStore(place, session, facts, isSingle, ledger, logger, usesMachineClock)
-    }
-
-    /// A transaction before there is a store.
-    private static func transaction(
-        _ session: PostgresSession, isFirst: Bool = false, _ body: (PostgresTransaction) throws -> Void
-    ) throws {
-        let end = ContinuousClock.now + patience
-        let transaction = PostgresTransaction(
-            session, isContinued: false, isFirst: isFirst,
-            waiting: {
-                // A commit that waits for a standby holds the lock for as long as that takes.
-                guard ContinuousClock.now < end else { throw PostgresError.heldLock }
-            }, opened: { _ in nil })
-        do {
-            try transaction.begin()
-            try body(transaction)
-        } catch {
-            transaction.rollBack()
-            throw error
-        }
-        try transaction.commit([])
     }
 
     package var path: String { place.name }

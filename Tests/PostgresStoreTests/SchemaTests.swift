@@ -141,6 +141,31 @@ import VaultStore
         #expect(throws: VaultError(.notFound, "")) { try PostgresStore(at: place, logger: Scene.logger) }
     }
 
+    @Test func `a schema that another role owns or may create in is refused`() throws {
+        let cluster = try PostgresCluster.shared.get()
+        let service = try cluster.makeDatabase()
+        defer { cluster.giveBack(service) }
+        let place = try PostgresPlace(service: service)
+        func create() throws {
+            try PostgresStore.create(at: place, isSingle: true, logger: Scene.logger, at: Scene.epoch) {
+                try $0.apply([RowWrite(making: .logHead, Scene.head(0))])
+            }.close()
+        }
+        try cluster.run("CREATE ROLE stranger; CREATE SCHEMA tokenvault AUTHORIZATION stranger", in: service)
+        #expect(throws: VaultError(.permissionDenied, "")) { try create() }
+        try cluster.run("ALTER SCHEMA tokenvault OWNER TO tokenvault", in: service)
+        try cluster.run("GRANT CREATE ON SCHEMA tokenvault TO stranger", in: service)
+        #expect(throws: VaultError(.permissionDenied, "")) { try create() }
+        try cluster.run("REVOKE CREATE ON SCHEMA tokenvault FROM stranger", in: service)
+        try create()
+        func open() throws { try PostgresStore(at: place, logger: Scene.logger).close() }
+        try open()
+        try cluster.run("GRANT CREATE ON SCHEMA tokenvault TO PUBLIC", in: service)
+        #expect(throws: VaultError(.permissionDenied, "")) { try open() }
+        try cluster.run("REVOKE CREATE ON SCHEMA tokenvault FROM PUBLIC", in: service)
+        try open()
+    }
+
     @Test func `tables that were changed, and a newer program's, are refused`() throws {
         let scene = try Scene()
         _ = try scene.run("ALTER TABLE grants ADD COLUMN extra bigint")

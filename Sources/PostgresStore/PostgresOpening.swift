@@ -1,0 +1,72 @@
+import VaultCore
+import VaultStore
+
+/// What is done in a database before there is a store of it.
+extension PostgresStore {
+    /// - Throws: also ``VaultError/Code/busy`` where others have the lock for longer than a commit may take.
+    static func transaction(
+        _ session: PostgresSession, isFirst: Bool = false, _ body: (PostgresTransaction) throws -> Void
+    ) throws {
+        let end = ContinuousClock.now + patience
+        let transaction = PostgresTransaction(
+            session, isContinued: false, isFirst: isFirst,
+            waiting: {
+                // A commit that waits for a standby holds the lock for as long as that takes.
+                guard ContinuousClock.now < end else { throw PostgresError.heldLock }
+            }, opened: { _ in nil })
+        do {
+            try transaction.begin()
+            try body(transaction)
+        } catch {
+            transaction.rollBack()
+            throw error
+        }
+        try transaction.commit([])
+    }
+
+    /// Applies to an existing vault the migrations that it lacks.
+    ///
+    /// - Returns: whether no standby is wanted.
+    static func bringUpToDate(
+        _ place: PostgresPlace, _ ledger: PostgresLedger, _ transaction: PostgresTransaction
+    ) throws -> Bool {
+        let catalog = PostgresCatalog(transaction)
+        guard try catalog.hasTable("store_state") else {
+            throw VaultError(
+                .notFound, "There is no vault in the database of service \(place.service).",
+                remedy: "Check the service, or create a vault.")
+        }
+        // The tables may be another role's than the one that works with them.
+        if case .several = try catalog.owner() { throw shared(place) }
+        let now = transaction.opening.map { VaultInstant(millisecondsSince1970: $0.time) }
+        try ledger.bringUpToDate(transaction, at: now ?? VaultInstant(millisecondsSince1970: 0))
+        return try transaction.database.count("SELECT is_single FROM store_state") == 1
+    }
+
+    static func makeTables(
+        _ place: PostgresPlace, _ ledger: PostgresLedger, _ transaction: PostgresTransaction,
+        isSingle: Bool, at now: VaultInstant
+    ) throws {
+        let catalog = PostgresCatalog(transaction)
+        guard try catalog.isEmpty() else {
+            throw VaultError(
+                .alreadyExists, "The database of service \(place.service) has tables in it.",
+                remedy: "Name the service of an empty database.")
+        }
+        switch try catalog.owner() {
+        case .none: try transaction.run(["CREATE SCHEMA \(PostgresSchema.name)"])
+        case .one(isOurs: true): break
+        case .one, .several: throw shared(place)
+        }
+        try ledger.create(transaction, isSingle: isSingle, at: now)
+    }
+
+    private static func shared(_ place: PostgresPlace) -> VaultError {
+        VaultError(
+            .permissionDenied,
+            "The schema \(PostgresSchema.name) of service \(place.service) belongs to another role, or others may create objects in it.",
+            remedy:
+                "Make one role its owner, and revoke CREATE on it from all others; or drop it where it is empty."
+        )
+    }
+}
