@@ -186,7 +186,8 @@ final class PostgresTransaction: StoreTransaction, StatementEngine {
         } catch {
             guard session.isUsable else { throw Uncertain(cause: error) }
             rollBack()
-            let isOfRow = (error as? PostgresError)?.concernsStorage == false
+            // A value that cannot be sent is one body's, too.
+            let isOfRow = error is VaultError || (error as? PostgresError)?.concernsStorage == false
             throw isOfRow ? NotApplied(cause: placed.explain(error)) : error
         }
         // The server gave up waiting for a standby: what others see already may be lost with it.

@@ -71,6 +71,14 @@ import VaultStore
         #expect(throws: VaultError(.invalidInput, "")) {
             try scene.store.reader.read { try $0.integer("SELECT ?", [.text("a\0b")]) }
         }
+        // The batch is repeated body by body, so that only one of them fails.
+        let insert = "INSERT INTO jobs (kind, state, progress) VALUES (?, '', '')"
+        let outcome = scene.commit { _ in
+            [RowWrite(insert, [.text("a")]), RowWrite(insert, [.text("a\0b")])]
+        }
+        guard case .notApplied(let error) = outcome else { Issue.record("\(outcome)"); return }
+        #expect(error.code == .invalidInput)
+        #expect(try scene.run("SELECT count(*) FROM jobs") == "0")
         // The first time a null, then a value: the statement that is kept has to fit both.
         for end: SQLValue in [.null, .integer(5)] {
             #expect(
